@@ -1,0 +1,391 @@
+//! The life cycle: what comes in which order, what goes on meanwhile, and that on_close is never missed.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::{Notify, mpsc};
+use ws_core::{App, Bytes, CloseReason, Connection, Controller, Message, Result, SendError};
+
+use crate::support::{
+    Probe, Raw, Seen, Server, config, expect_close, frame, handshake, next_text, send, start, start_with, within,
+};
+
+/// Answers `slow` after it is released, `panic` and `fail` by failing, anything else with itself.
+#[derive(Default)]
+struct Moody {
+    release: Arc<Notify>,
+    closed: Option<mpsc::UnboundedSender<CloseReason>>,
+}
+
+impl Controller for Moody {
+    async fn on_message(&self, conn: &Connection, message: Message) -> Result {
+        match message.as_text() {
+            Some("slow") => {
+                conn.push("began")?;
+                self.release.notified().await;
+            }
+            Some("panic") => panic!("on purpose"),
+            Some("panic later") => {
+                tokio::task::yield_now().await;
+                panic!("on purpose");
+            }
+            Some("fail") => return Err("secret detail".into()),
+            Some("refuse") => return Err(ws_core::Error::new("secret").close_code(4003).public("not you")),
+            _ => {}
+        }
+        Ok(conn.push(message)?)
+    }
+
+    async fn on_close(&self, _: &Connection, reason: CloseReason) -> Result {
+        if let Some(closed) = &self.closed {
+            let _ = closed.send(reason);
+        }
+        Ok(())
+    }
+}
+
+async fn moody() -> (Server, Arc<Notify>, mpsc::UnboundedReceiver<CloseReason>) {
+    let (closed, reasons) = mpsc::unbounded_channel();
+    let release = Arc::new(Notify::new());
+    let moody = Moody { release: Arc::clone(&release), closed: Some(closed) };
+    (start(App::without_registry().controller("/", moody)).await, release, reasons)
+}
+
+#[tokio::test]
+async fn p20_open_finishes_before_the_first_message() {
+    struct SlowOpen(mpsc::UnboundedSender<&'static str>, Arc<Notify>);
+    impl Controller for SlowOpen {
+        async fn on_open(&self, _: &Connection) -> Result {
+            self.0.send("open begins")?;
+            self.1.notified().await;
+            self.0.send("open ends")?;
+            Ok(())
+        }
+        async fn on_message(&self, _: &Connection, _: Message) -> Result {
+            Ok(self.0.send("message")?)
+        }
+    }
+    let (sender, mut steps) = mpsc::unbounded_channel();
+    let release = Arc::new(Notify::new());
+    let server = start(App::without_registry().controller("/", SlowOpen(sender, Arc::clone(&release)))).await;
+    // The first message comes in one piece with the handshake.
+    let mut raw = Raw::connect(server.addr).await;
+    let early = [handshake("/").into_bytes(), frame(0x81, b"early")].concat();
+    raw.write(&early).await;
+    assert_eq!(within("open", steps.recv()).await, Some("open begins"));
+    raw.frame(0x89, b"are you there").await;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(tokio::io::AsyncReadExt::read_u8(&mut raw.stream).await.unwrap());
+    }
+    assert!(steps.try_recv().is_err(), "the message waits");
+    release.notify_one();
+    assert_eq!(within("open", steps.recv()).await, Some("open ends"));
+    assert_eq!(within("message", steps.recv()).await, Some("message"));
+    assert_eq!(raw.read_frame().await.payload, b"are you there");
+}
+
+#[tokio::test]
+async fn messages_are_handled_in_order_one_at_a_time() {
+    let (server, release, _reasons) = moody().await;
+    let mut client = server.connect("/").await;
+    send(&mut client, "slow").await;
+    send(&mut client, "second").await;
+    assert_eq!(next_text(&mut client).await, "began");
+    release.notify_one();
+    assert_eq!(next_text(&mut client).await, "slow");
+    assert_eq!(next_text(&mut client).await, "second");
+}
+
+#[tokio::test]
+async fn pings_are_answered_and_pushes_go_out_while_a_handler_waits() {
+    let (probe, mut reports) = Probe::new();
+    drop(probe);
+    let (server, release, _reasons) = moody().await;
+    let mut raw = server.raw("/").await;
+    raw.frame(0x81, b"slow").await;
+    assert_eq!(raw.read_frame().await.payload, b"began", "the push of a waiting handler is on the wire");
+    raw.frame(0x89, b"ping").await;
+    let pong = raw.read_frame().await;
+    assert_eq!((pong.first, &*pong.payload), (0x8a, &b"ping"[..]));
+    release.notify_one();
+    assert_eq!(raw.read_frame().await.payload, b"slow");
+    reports.assert_nothing_more();
+}
+
+#[tokio::test]
+async fn p23_pings_are_answered_with_their_payload_and_can_be_watched() {
+    let (probe, mut reports) = Probe::new();
+    let server = start(App::without_registry().controller("/", probe)).await;
+    let mut raw = server.raw("/").await;
+    let conn = reports.open().await;
+    raw.frame(0x89, b"abc").await;
+    let pong = raw.read_frame().await;
+    assert_eq!((pong.first, &*pong.payload), (0x8a, &b"abc"[..]));
+    assert!(matches!(reports.next().await, Seen::Ping(payload) if payload == "abc"));
+    conn.ping("from here").unwrap();
+    assert_eq!(raw.read_frame().await.payload, b"from here");
+    raw.frame(0x8a, b"from here").await;
+    assert!(matches!(reports.next().await, Seen::Pong(payload) if payload == "from here"));
+}
+
+#[tokio::test]
+async fn a_thousand_pipelined_messages_come_back_in_order() {
+    let (server, _release, _reasons) = moody().await;
+    let mut raw = server.raw("/").await;
+    let burst: Vec<u8> = (0..1000).flat_map(|n| frame(0x81, format!("message {n}").as_bytes())).collect();
+    raw.write(&burst).await;
+    for n in 0..1000 {
+        assert_eq!(raw.read_frame().await.payload, format!("message {n}").as_bytes());
+    }
+}
+
+#[tokio::test]
+async fn messages_of_all_sizes_are_echoed_whole_or_in_fragments() {
+    let (server, _release, _reasons) = moody().await;
+    let mut raw = server.raw("/").await;
+    for size in [0, 1, 125, 126, 4096, 4097, 8192, 65_535, 65_536, 200_000, 1 << 20] {
+        let payload: Vec<u8> = (0..size).map(|at| at as u8).collect();
+        raw.frame(0x82, &payload).await;
+        let echoed = raw.read_frame().await;
+        assert_eq!((echoed.first, echoed.payload == payload), (0x82, true), "{size} bytes");
+    }
+    for byte in b"fragment" {
+        let first = if *byte == b'f' { 0x01 } else { 0x00 };
+        raw.frame(first, &[*byte]).await;
+        raw.frame(0x89, b"between").await;
+        assert_eq!(raw.read_frame().await.first, 0x8a);
+    }
+    raw.frame(0x80, b"").await;
+    assert_eq!(raw.read_frame().await.payload, b"fragment");
+}
+
+#[tokio::test]
+async fn a_failure_closes_its_own_connection_only_and_shows_no_detail() {
+    let (server, _release, mut reasons) = moody().await;
+    let mut bystander = server.connect("/").await;
+    let cases = [
+        ("panic", 1011, "internal error", CloseReason::Panic),
+        ("panic later", 1011, "internal error", CloseReason::Panic),
+        ("fail", 1011, "", CloseReason::Error { code: 1011 }),
+        ("refuse", 4003, "not you", CloseReason::Error { code: 4003 }),
+    ];
+    for (text, code, reason, expected) in cases {
+        let mut client = server.connect("/").await;
+        send(&mut client, text).await;
+        assert_eq!(expect_close(&mut client).await, (code, reason.to_owned()), "{text}");
+        assert_eq!(within("on_close", reasons.recv()).await, Some(expected), "{text}");
+        send(&mut bystander, "still here").await;
+        assert_eq!(next_text(&mut bystander).await, "still here");
+    }
+    assert!(reasons.try_recv().is_err(), "on_close once each");
+}
+
+#[tokio::test]
+async fn a_failing_or_panicking_on_open_still_gets_its_on_close() {
+    struct BadOpen(mpsc::UnboundedSender<CloseReason>);
+    impl Controller for BadOpen {
+        async fn on_open(&self, conn: &Connection) -> Result {
+            if conn.handshake().query() == Some("panic") {
+                panic!("on purpose");
+            }
+            Err("no".into())
+        }
+        async fn on_close(&self, _: &Connection, reason: CloseReason) -> Result {
+            Ok(self.0.send(reason)?)
+        }
+    }
+    let (sender, mut reasons) = mpsc::unbounded_channel();
+    let server = start(App::without_registry().controller("/", BadOpen(sender))).await;
+    for (path, expected) in [("/?panic", CloseReason::Panic), ("/", CloseReason::Error { code: 1011 })] {
+        let mut client = server.connect(path).await;
+        assert_eq!(expect_close(&mut client).await.0, 1011);
+        assert_eq!(within("on_close", reasons.recv()).await, Some(expected));
+    }
+}
+
+#[tokio::test]
+async fn a_panic_in_on_close_disturbs_nobody() {
+    struct BadClose;
+    impl Controller for BadClose {
+        async fn on_message(&self, conn: &Connection, message: Message) -> Result {
+            Ok(conn.push(message)?)
+        }
+        async fn on_close(&self, _: &Connection, _: CloseReason) -> Result {
+            panic!("on purpose");
+        }
+    }
+    let server = start(App::without_registry().controller("/", BadClose)).await;
+    let mut bystander = server.connect("/").await;
+    let mut client = server.connect("/").await;
+    client.close(None).await.unwrap();
+    while within("the end", futures_util::StreamExt::next(&mut client)).await.is_some() {}
+    send(&mut bystander, "still here").await;
+    assert_eq!(next_text(&mut bystander).await, "still here");
+}
+
+#[tokio::test]
+async fn what_was_pushed_before_disconnect_arrives_before_the_close_frame() {
+    let (probe, mut reports) = Probe::new();
+    let server = start(App::without_registry().controller("/", probe)).await;
+    let mut client = server.connect("/").await;
+    let conn = reports.open().await;
+    conn.push("last words").unwrap();
+    conn.disconnect(4000, "断".repeat(60)).unwrap();
+    assert!(!conn.is_open());
+    assert!(matches!(conn.push("too late"), Err(SendError::Closed)));
+    assert!(matches!(conn.disconnect(1000, ""), Err(SendError::Closed)), "the first one counts");
+    assert_eq!(next_text(&mut client).await, "last words");
+    assert_eq!(expect_close(&mut client).await, (4000, "断".repeat(41)));
+    assert_eq!(reports.close().await.code(), 4000);
+    reports.assert_nothing_more();
+}
+
+#[tokio::test]
+async fn every_send_error_has_its_cause() {
+    let (probe, mut reports) = Probe::new();
+    let server = start(App::without_registry().controller("/", probe)).await;
+    let client = server.connect("/").await;
+    let conn = reports.open().await;
+    assert!(matches!(conn.disconnect(1005, ""), Err(SendError::CloseCode(1005))));
+    assert!(matches!(conn.ping(Bytes::from(vec![0; 126])), Err(SendError::ControlTooLong { size: 126 })));
+    let not_json = std::collections::HashMap::from([(vec![1_u8], 1)]);
+    assert!(matches!(conn.push_json(&not_json), Err(SendError::Serialize(_))));
+    assert!(conn.is_open(), "none of these ends the connection");
+    drop(client);
+    reports.close().await;
+    assert!(matches!(conn.push("x"), Err(SendError::Closed)));
+    assert!(matches!(conn.send("x").await, Err(SendError::Closed)));
+}
+
+#[tokio::test]
+async fn a_full_outbox_disconnects_with_1013_and_the_frame_reaches_the_peer() {
+    let (probe, mut reports) = Probe::new();
+    let server = start(App::without_registry().controller("/", probe)).await;
+    let mut raw = server.raw("/").await;
+    let conn = reports.open().await;
+    // Nothing runs between these pushes, so the outbox only fills.
+    let full = (0..257).map(|_| conn.push("x")).filter(|pushed| matches!(pushed, Err(SendError::Full))).count();
+    assert_eq!(full, 1, "256 fit, the 257th does not");
+    assert_eq!(raw.read_frame().await.close().0, 1013);
+    let reason = reports.close().await;
+    assert_eq!((reason.clone(), reason.code()), (CloseReason::Overflow, 1013));
+}
+
+#[tokio::test]
+async fn send_waits_for_a_slow_peer_and_loses_nothing() {
+    let (probe, mut reports) = Probe::new();
+    let server = start(App::without_registry().controller("/", probe)).await;
+    let mut raw = server.raw("/").await;
+    let conn = reports.open().await;
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&sent);
+    let sender = tokio::spawn(async move {
+        for n in 0..200_u32 {
+            conn.send([&n.to_be_bytes()[..], &[0; 100_000]].concat()).await.unwrap();
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    for n in 0..200_u32 {
+        let frame = raw.read_frame().await;
+        assert_eq!((&frame.payload[..4], frame.payload.len()), (&n.to_be_bytes()[..], 100_004));
+    }
+    within("the sender", sender).await.unwrap();
+    assert_eq!(sent.load(Ordering::SeqCst), 200);
+}
+
+#[tokio::test]
+async fn a_client_that_never_reads_is_paused_and_not_disconnected() {
+    let (server, _release, mut reasons) = moody().await;
+    let mut raw = server.raw("/").await;
+    let message = frame(0x82, &[7; 50_000]);
+    // More than all buffers hold: writing stops because the server stops reading.
+    let mut written = 0;
+    while tokio::time::timeout(
+        Duration::from_millis(300),
+        tokio::io::AsyncWriteExt::write_all(&mut raw.stream, &message),
+    )
+    .await
+    .is_ok()
+    {
+        written += 1;
+        assert!(written < 10_000, "the server reads without end");
+    }
+    assert!(reasons.try_recv().is_err(), "it is not the server's business to disconnect it");
+    for _ in 0..written {
+        assert_eq!(raw.read_frame().await.payload.len(), 50_000);
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_began_is_not_cancelled_by_the_peers_going() {
+    let (server, release, mut reasons) = moody().await;
+    struct Dropped(Arc<AtomicBool>);
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    let mut client = server.connect("/").await;
+    send(&mut client, "slow").await;
+    assert_eq!(next_text(&mut client).await, "began");
+    drop(client);
+    // It still waits: on_close has not run.
+    assert!(tokio::time::timeout(Duration::from_millis(100), reasons.recv()).await.is_err());
+    release.notify_one();
+    let reason = within("on_close", reasons.recv()).await.unwrap();
+    assert!(matches!(reason, CloseReason::Gone(_)), "{reason:?}");
+}
+
+#[tokio::test]
+async fn a_message_before_the_peers_close_frame_is_handled() {
+    let (probe, mut reports) = Probe::new();
+    let server = start(App::without_registry().controller("/", probe)).await;
+    let mut raw = server.raw("/").await;
+    reports.open().await;
+    raw.write(&[frame(0x81, b"last"), frame(0x88, &1000_u16.to_be_bytes()), frame(0x81, b"too late")].concat()).await;
+    assert!(matches!(reports.next().await, Seen::Message(message) if message.as_text() == Some("last")));
+    assert_eq!(reports.close().await.code(), 1000);
+    assert_eq!(raw.read_frame().await.close().0, 1000);
+    reports.assert_nothing_more();
+}
+
+#[tokio::test]
+async fn p21_the_handler_deadline_is_explicit_and_closes_with_1011() {
+    let mut config = config();
+    config.servers[0].limits.handler_timeout = Some(Duration::from_millis(50));
+    let (closed, mut reasons) = mpsc::unbounded_channel();
+    let moody = Moody { closed: Some(closed), ..Moody::default() };
+    let server = start_with(App::without_registry().controller("/", moody), config).await;
+    let mut client = server.connect("/").await;
+    send(&mut client, "slow").await;
+    assert_eq!(next_text(&mut client).await, "began");
+    assert_eq!(expect_close(&mut client).await.0, 1011);
+    assert_eq!(within("on_close", reasons.recv()).await, Some(CloseReason::HandlerTimeout));
+}
+
+#[tokio::test]
+async fn p22_the_context_is_readable_in_on_close() {
+    #[derive(Clone)]
+    struct Name(&'static str);
+    struct Contextual(mpsc::UnboundedSender<&'static str>);
+    impl Controller for Contextual {
+        async fn on_open(&self, conn: &Connection) -> Result {
+            conn.context().set(Name("jerry"));
+            Ok(conn.disconnect(1000, "bye")?)
+        }
+        async fn on_close(&self, conn: &Connection, _: CloseReason) -> Result {
+            Ok(self.0.send(conn.context().get::<Name>().map_or("nobody", |name| name.0))?)
+        }
+    }
+    let (sender, mut names) = mpsc::unbounded_channel();
+    let server = start(App::without_registry().controller("/", Contextual(sender))).await;
+    let mut client = server.connect("/").await;
+    assert_eq!(expect_close(&mut client).await, (1000, "bye".to_owned()));
+    assert_eq!(within("on_close", names.recv()).await, Some("jerry"));
+}

@@ -1,0 +1,299 @@
+//! What the tests share: a server on a free port, a client that speaks raw bytes, a controller that reports.
+
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::mpsc,
+};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, tungstenite};
+use ws_core::{App, Bytes, CloseReason, Config, Connection, Controller, Message, Result, Running};
+
+/// Longer than anything takes on a busy machine; no test waits for it unless it fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits, and fails instead of hanging.
+pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("timed out: {what}"))
+}
+
+/// The default configuration on a free port.
+pub(crate) fn config() -> Config {
+    let mut config = Config::default();
+    config.servers[0].port = 0;
+    config
+}
+
+/// A running application whose server `ws` is known by its address.
+pub(crate) struct Server {
+    pub(crate) running: Running,
+    pub(crate) addr: SocketAddr,
+}
+
+pub(crate) async fn start(app: App) -> Server {
+    start_with(app, config()).await
+}
+
+pub(crate) async fn start_with(app: App, config: Config) -> Server {
+    let running = app.config(config).start().await.unwrap();
+    let addr = running.local_addr("ws").unwrap();
+    Server { running, addr }
+}
+
+pub(crate) type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+impl Server {
+    /// A client that this project did not write.
+    pub(crate) async fn connect(&self, path: &str) -> Client {
+        let (client, _) = within("connect", tokio_tungstenite::connect_async(format!("ws://{}{path}", self.addr)))
+            .await
+            .unwrap();
+        client
+    }
+
+    /// A handshake by hand: a stream that has got its 101.
+    pub(crate) async fn raw(&self, path: &str) -> Raw {
+        let mut raw = Raw::connect(self.addr).await;
+        let response = raw.request(&handshake(path)).await;
+        assert_eq!(response.status, 101, "{response:?}");
+        raw
+    }
+
+    /// The answer to one request of these bytes.
+    pub(crate) async fn answer(&self, request: &str) -> Answer {
+        Raw::connect(self.addr).await.request(request).await
+    }
+}
+
+/// A correct handshake for this path.
+pub(crate) fn handshake(path: &str) -> String {
+    handshake_with(path, "")
+}
+
+/// A correct handshake with more header lines, each ending in CRLF.
+pub(crate) fn handshake_with(path: &str, lines: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{lines}\r\n"
+    )
+}
+
+/// A response, read by hand.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+}
+
+/// A client of raw bytes and raw frames.
+pub(crate) struct Raw {
+    pub(crate) stream: TcpStream,
+}
+
+/// A frame as it came: first byte (FIN, opcode) and payload.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct RawFrame {
+    pub(crate) first: u8,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl RawFrame {
+    /// The code and the reason of a close frame.
+    pub(crate) fn close(&self) -> (u16, String) {
+        assert_eq!(self.first, 0x88, "no close frame: {self:?}");
+        let code = self.payload.get(..2).map_or(1005, |code| u16::from_be_bytes([code[0], code[1]]));
+        (code, String::from_utf8(self.payload.get(2..).unwrap_or_default().to_vec()).unwrap())
+    }
+}
+
+impl Raw {
+    pub(crate) async fn connect(addr: SocketAddr) -> Self {
+        Self { stream: within("TCP connect", TcpStream::connect(addr)).await.unwrap() }
+    }
+
+    pub(crate) async fn write(&mut self, bytes: &[u8]) {
+        within("write", self.stream.write_all(bytes)).await.unwrap();
+    }
+
+    pub(crate) async fn request(&mut self, request: &str) -> Answer {
+        self.write(request.as_bytes()).await;
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(within("response head", self.stream.read_u8()).await.unwrap());
+        }
+        let head = String::from_utf8(head).unwrap();
+        let mut lines = head.split("\r\n");
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers: HashMap<String, String> = lines
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+            .collect();
+        let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
+        let mut body = vec![0; length];
+        within("response body", self.stream.read_exact(&mut body)).await.unwrap();
+        Answer { status, headers, body: String::from_utf8(body).unwrap() }
+    }
+
+    /// Sends one masked frame; `first` is FIN, reserved bits and opcode.
+    pub(crate) async fn frame(&mut self, first: u8, payload: &[u8]) {
+        self.write(&frame(first, payload)).await;
+    }
+
+    pub(crate) async fn read_frame(&mut self) -> RawFrame {
+        let [first, second] = within("frame", async {
+            [self.stream.read_u8().await.unwrap(), self.stream.read_u8().await.unwrap()]
+        })
+        .await;
+        let length = match second {
+            126 => usize::from(self.stream.read_u16().await.unwrap()),
+            127 => self.stream.read_u64().await.unwrap() as usize,
+            short => usize::from(short),
+        };
+        let mut payload = vec![0; length];
+        within("frame payload", self.stream.read_exact(&mut payload)).await.unwrap();
+        RawFrame { first, payload }
+    }
+
+    /// Everything up to the end of the stream; a reset is a failure.
+    pub(crate) async fn read_to_end(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        within("end of stream", self.stream.read_to_end(&mut rest)).await.unwrap();
+        rest
+    }
+}
+
+/// One masked frame.
+pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mask = [0x37, 0xfa, 0x21, 0x3d];
+    let mut bytes = vec![first];
+    match payload.len() {
+        short @ 0..126 => bytes.push(0x80 | short as u8),
+        medium @ 126..65_536 => {
+            bytes.push(0x80 | 126);
+            bytes.extend((medium as u16).to_be_bytes());
+        }
+        long => {
+            bytes.push(0x80 | 127);
+            bytes.extend((long as u64).to_be_bytes());
+        }
+    }
+    bytes.extend(mask);
+    bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    bytes
+}
+
+pub(crate) async fn send(client: &mut Client, text: &str) {
+    within("send", client.send(tungstenite::Message::text(text))).await.unwrap();
+}
+
+/// The next data message as text.
+pub(crate) async fn next_text(client: &mut Client) -> String {
+    match within("next message", client.next()).await {
+        Some(Ok(tungstenite::Message::Text(text))) => text.to_string(),
+        other => panic!("no text: {other:?}"),
+    }
+}
+
+/// The close frame that comes next, and then the end of the stream.
+pub(crate) async fn expect_close(client: &mut Client) -> (u16, String) {
+    let close = match within("close frame", client.next()).await {
+        Some(Ok(tungstenite::Message::Close(Some(frame)))) => (frame.code.into(), frame.reason.to_string()),
+        other => panic!("no close frame: {other:?}"),
+    };
+    assert!(within("end of stream", client.next()).await.is_none());
+    close
+}
+
+/// What a [`Probe`] saw.
+#[derive(Debug)]
+pub(crate) enum Seen {
+    Open(Connection),
+    Message(Message),
+    Ping(Bytes),
+    Pong(Bytes),
+    Close(CloseReason),
+}
+
+/// A controller that reports its callbacks.
+pub(crate) struct Probe {
+    seen: mpsc::UnboundedSender<Seen>,
+}
+
+/// The reports of a [`Probe`].
+pub(crate) struct Reports(mpsc::UnboundedReceiver<Seen>);
+
+impl Probe {
+    pub(crate) fn new() -> (Self, Reports) {
+        let (seen, reports) = mpsc::unbounded_channel();
+        (Self { seen }, Reports(reports))
+    }
+}
+
+impl Reports {
+    pub(crate) async fn next(&mut self) -> Seen {
+        within("a callback", self.0.recv()).await.expect("the controller is gone")
+    }
+
+    pub(crate) async fn open(&mut self) -> Connection {
+        match self.next().await {
+            Seen::Open(conn) => conn,
+            other => panic!("not opened: {other:?}"),
+        }
+    }
+
+    pub(crate) async fn close(&mut self) -> CloseReason {
+        match self.next().await {
+            Seen::Close(reason) => reason,
+            other => panic!("not closed: {other:?}"),
+        }
+    }
+
+    /// Nothing was reported that was not taken.
+    pub(crate) fn assert_nothing_more(&mut self) {
+        if let Ok(seen) = self.0.try_recv() {
+            panic!("unexpected: {seen:?}");
+        }
+    }
+}
+
+impl Probe {
+    fn report(&self, seen: Seen) -> Result {
+        let _ = self.seen.send(seen);
+        Ok(())
+    }
+}
+
+impl Controller for Probe {
+    async fn on_open(&self, conn: &Connection) -> Result {
+        self.report(Seen::Open(conn.clone()))
+    }
+
+    async fn on_message(&self, _: &Connection, message: Message) -> Result {
+        self.report(Seen::Message(message))
+    }
+
+    async fn on_ping(&self, _: &Connection, payload: Bytes) -> Result {
+        self.report(Seen::Ping(payload))
+    }
+
+    async fn on_pong(&self, _: &Connection, payload: Bytes) -> Result {
+        self.report(Seen::Pong(payload))
+    }
+
+    async fn on_close(&self, _: &Connection, reason: CloseReason) -> Result {
+        self.report(Seen::Close(reason))
+    }
+}

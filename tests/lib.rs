@@ -1,0 +1,1 @@
+//! Integration tests over real sockets live in `integration/`, the compile-time ones in `ui/`.

@@ -1,0 +1,420 @@
+//! Everything that can be known before a socket is bound: turns an [`App`] and its configuration into a plan, or says
+//! all that is wrong. Pure; nothing is opened here.
+
+use std::{
+    any::TypeId,
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::{App, Given, Plan, PlannedKind, PlannedServer, Problem, StartError};
+use crate::{
+    config::{Config, ServerConfig, ServerKind},
+    error::{ErrorHandlers, Handler},
+    handshake::{DefaultUpgrade, Middleware, Pipeline},
+    hub::Live,
+    registry::{Erased, ErrorHandlerEntry, Location, MiddlewareRef, RouteLimits, Scope, SubprotocolMismatch},
+    router::{Route, Router},
+    server::{HttpHandler, HttpServer, WsServer},
+    state::{StateKey, States},
+};
+
+pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
+    let mut check = Check { config, problems: Vec::new() };
+    check.this_build();
+    if let Err(message) = config.check() {
+        check.problems.push(Problem::Config(crate::ConfigError::Invalid(message)));
+    }
+    if app.uses_registry && app.registry.controllers.is_empty() && app.routes.is_empty() {
+        check.problems.push(Problem::EmptyRegistry);
+    }
+    for (type_name, location) in &app.provided_twice {
+        check.problems.push(Problem::StateTwice { type_name, location: *location });
+    }
+    let App { registry, routes, middleware, states, http, upgrades, .. } = app;
+    let states = Arc::new(states);
+
+    let middleware = check.middleware(&registry.middleware, middleware, &states);
+    let mut drafts: Vec<Draft> = registry.controllers.iter().map(|entry| Draft::linked(entry)).collect();
+    drafts.extend(routes.into_iter().map(Draft::by_hand));
+    drafts.sort_by(|a, b| (&a.server, &a.path, a.location).cmp(&(&b.server, &b.path, b.location)));
+    let mut tables = check.routes(drafts, &middleware, &states);
+    let mut upgrades = check.given("the core step", upgrades, ServerKind::WebSocket);
+    let mut services = check.given("the HTTP service", http, ServerKind::Http);
+    check.error_handlers(&registry.error_handlers);
+
+    log_order(config, &middleware);
+    let (live, stop) = (Arc::new(Live::default()), CancellationToken::new());
+    let mut servers = Vec::new();
+    for server in &config.servers {
+        let kind = match server.kind {
+            ServerKind::WebSocket => PlannedKind::WebSocket(Arc::new(WsServer {
+                pipeline: Pipeline {
+                    server: server.name.as_str().into(),
+                    router: tables.remove(&*server.name).unwrap_or_default(),
+                    server_wide: server_wide(&middleware, &server.name),
+                    core: upgrades.remove(&*server.name).unwrap_or_else(|| Box::new(DefaultUpgrade)),
+                    error_handlers: Arc::new(handlers_of(&registry.error_handlers, &server.name)),
+                    states: Arc::clone(&states),
+                },
+                limits: Arc::new(server.limits.clone()),
+                heartbeat: Arc::new(server.heartbeat.clone()),
+                live: Arc::clone(&live),
+                permits: Arc::new(Semaphore::new(server.limits.connections.min(Semaphore::MAX_PERMITS))),
+                stop: stop.clone(),
+            })),
+            ServerKind::Http => match services.remove(&*server.name) {
+                Some(handler) => PlannedKind::Http(Arc::new(http_server(server, handler, &stop))),
+                None => {
+                    check.problems.push(Problem::NoService { server: server.name.clone() });
+                    continue;
+                }
+            },
+        };
+        let ServerConfig { name, host, port, .. } = server.clone();
+        servers.push(PlannedServer { name, host, port, kind });
+    }
+    if check.problems.is_empty() {
+        Ok(Plan { servers, live, stop })
+    } else {
+        Err(StartError::all(check.problems))
+    }
+}
+
+fn http_server(server: &ServerConfig, handler: HttpHandler, stop: &CancellationToken) -> HttpServer {
+    HttpServer {
+        name: server.name.as_str().into(),
+        handler,
+        limits: server.limits.clone(),
+        stop: stop.clone(),
+    }
+}
+
+/// A server's middleware by order, ties by name.
+fn server_wide(middleware: &[Arc<Middleware>], name: &str) -> Vec<Arc<Middleware>> {
+    let mut chain: Vec<(i32, Arc<Middleware>)> = middleware
+        .iter()
+        .filter_map(|middleware| match middleware.scope {
+            Scope::Server { server, order } if server == name => Some((order, Arc::clone(middleware))),
+            _ => None,
+        })
+        .collect();
+    chain.sort_by_key(|(order, middleware)| (*order, middleware.name, middleware.location));
+    chain.into_iter().map(|(_, middleware)| middleware).collect()
+}
+
+fn log_order(config: &Config, middleware: &[Arc<Middleware>]) {
+    for server in &config.servers {
+        let names: Vec<&str> = server_wide(middleware, &server.name).iter().map(|it| it.name).collect();
+        if !names.is_empty() {
+            tracing::info!(
+                server = server.name,
+                order = names.join(" > "),
+                "server-wide middleware, outermost first"
+            );
+        }
+    }
+}
+
+fn handlers_of(entries: &[&'static ErrorHandlerEntry], server: &str) -> ErrorHandlers {
+    let of_server = entries.iter().filter(|entry| entry.server.is_none_or(|name| name == server));
+    ErrorHandlers::new(
+        of_server
+            .map(|entry| Handler {
+                name: entry.name,
+                order: entry.order,
+                error_type: (entry.error_type)(),
+                call: entry.call,
+            })
+            .collect(),
+    )
+}
+
+/// A route, registered in either way, before it is checked.
+struct Draft {
+    server: String,
+    path: String,
+    name: &'static str,
+    location: Location,
+    named: Vec<MiddlewareRef>,
+    own: Vec<Arc<Middleware>>,
+    subprotocols: &'static [&'static str],
+    mismatch: SubprotocolMismatch,
+    limits: RouteLimits,
+    state: Vec<StateKey>,
+    build: Box<dyn FnOnce(&States) -> crate::Result<Erased>>,
+}
+
+impl Draft {
+    fn linked(entry: &'static crate::registry::ControllerEntry) -> Self {
+        Self {
+            server: entry.server.to_owned(),
+            path: entry.path.to_owned(),
+            name: entry.name,
+            location: entry.location,
+            named: entry.middleware.to_vec(),
+            own: Vec::new(),
+            subprotocols: entry.subprotocols,
+            mismatch: entry.subprotocol_mismatch,
+            limits: entry.limits,
+            state: entry.state.iter().map(|key| key()).collect(),
+            build: Box::new(entry.build),
+        }
+    }
+
+    fn by_hand(route: crate::Route) -> Self {
+        let own: Vec<_> = route.middleware.into_iter().map(Arc::new).collect();
+        Self {
+            server: route.server,
+            path: route.path,
+            name: route.name,
+            location: route.location,
+            named: Vec::new(),
+            state: own.iter().flat_map(|middleware| middleware.state.iter().copied()).collect(),
+            own,
+            subprotocols: route.subprotocols,
+            mismatch: route.mismatch,
+            limits: route.limits,
+            build: Box::new(|_| Ok(route.controller)),
+        }
+    }
+}
+
+/// Where the path of a server is registered, and by which controller.
+type Places = HashMap<(String, String), (&'static str, Location)>;
+
+struct Check<'a> {
+    config: &'a Config,
+    problems: Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn this_build(&mut self) {
+        if cfg!(panic = "abort") {
+            self.problems.push(Problem::PanicAborts);
+        }
+    }
+
+    /// All middleware, each with its server and its state checked.
+    fn middleware(
+        &mut self,
+        linked: &[&'static crate::registry::MiddlewareEntry],
+        by_hand: Vec<Middleware>,
+        states: &States,
+    ) -> Vec<Arc<Middleware>> {
+        let linked = linked.iter().map(|entry| Middleware {
+            name: entry.name,
+            location: entry.location,
+            id: (entry.id)(),
+            scope: entry.scope,
+            state: entry.state.iter().map(|key| key()).collect(),
+            call: Box::new(entry.call),
+        });
+        let all: Vec<_> = linked.chain(by_hand).map(Arc::new).collect();
+        for middleware in &all {
+            self.state(middleware.name, middleware.location, &middleware.state, states);
+            if let Scope::Server { server, .. } = middleware.scope {
+                self.server(
+                    &format!("middleware `{}`", middleware.name),
+                    middleware.location,
+                    server,
+                    ServerKind::WebSocket,
+                );
+            }
+        }
+        all
+    }
+
+    /// The route table of each server.
+    fn routes(
+        &mut self,
+        drafts: Vec<Draft>,
+        middleware: &[Arc<Middleware>],
+        states: &States,
+    ) -> HashMap<String, Router> {
+        let named: HashSet<TypeId> =
+            drafts.iter().flat_map(|draft| &draft.named).map(|it| (it.id)()).collect();
+        for middleware in middleware.iter().filter(|it| it.scope == Scope::Route && !named.contains(&it.id)) {
+            tracing::warn!(
+                location = %middleware.location,
+                "middleware `{}` has scope = \"route\" and no controller names it: it never runs",
+                middleware.name
+            );
+        }
+        let mut tables: HashMap<String, Router> = HashMap::new();
+        let mut places = Places::default();
+        for draft in drafts {
+            self.server(
+                &format!("controller `{}`", draft.name),
+                draft.location,
+                &draft.server,
+                ServerKind::WebSocket,
+            );
+            self.state(draft.name, draft.location, &draft.state, states);
+            let chain = self.chain(&draft, middleware);
+            if let Some(message) = unreachable_path(&draft.path) {
+                self.bad_path(&draft, message.to_owned());
+            } else if draft.state.iter().all(|key| states.contains(*key)) {
+                let table = tables.entry(draft.server.clone()).or_default();
+                self.insert(draft, chain, states, table, &mut places);
+            }
+        }
+        tables
+    }
+
+    /// The middleware around a route: those of its server, then its own.
+    fn chain(&mut self, draft: &Draft, middleware: &[Arc<Middleware>]) -> Vec<Arc<Middleware>> {
+        let (name, location) = (draft.name, draft.location);
+        let mut chain = server_wide(middleware, &draft.server);
+        for reference in &draft.named {
+            let id = (reference.id)();
+            match middleware.iter().find(|it| it.id == id) {
+                None => {
+                    self.problems.push(Problem::NotAMiddleware { middleware: reference.name, name, location })
+                }
+                Some(found) if chain.iter().any(|it| it.id == id) => {
+                    self.problems.push(Problem::MiddlewareTwice {
+                        middleware: reference.name,
+                        name,
+                        location,
+                        other_location: found.location,
+                    })
+                }
+                Some(found) => chain.push(Arc::clone(found)),
+            }
+        }
+        chain.extend(draft.own.iter().cloned());
+        chain
+    }
+
+    /// Makes the controller and puts its route into the table.
+    fn insert(
+        &mut self,
+        mut draft: Draft,
+        chain: Vec<Arc<Middleware>>,
+        states: &States,
+        table: &mut Router,
+        places: &mut Places,
+    ) {
+        let build = std::mem::replace(&mut draft.build, Box::new(|_| Err("built already".into())));
+        let controller = match build(states) {
+            Ok(erased) => erased.0,
+            // Its state is there, so nothing else can be missing.
+            Err(error) => {
+                return tracing::error!(%error, controller = draft.name, "a controller could not be made");
+            }
+        };
+        let route = Arc::new(Route {
+            path: draft.path.as_str().into(),
+            controller_name: draft.name,
+            controller,
+            chain,
+            subprotocols: draft.subprotocols,
+            subprotocol_mismatch: draft.mismatch,
+            limits: draft.limits,
+        });
+        let (name, location) = (draft.name, draft.location);
+        match table.insert(route) {
+            Ok(()) => {
+                places.insert((draft.server, draft.path), (name, location));
+            }
+            Err(matchit::InsertError::Conflict { with }) => {
+                let key = (draft.server, with);
+                let (other_name, other_location) = places.get(&key).copied().unwrap_or((name, location));
+                self.problems.push(Problem::Conflict {
+                    server: key.0,
+                    path: draft.path,
+                    name,
+                    location,
+                    other_path: key.1,
+                    other_name,
+                    other_location,
+                });
+            }
+            Err(error) => self.bad_path(&draft, error.to_string().to_lowercase()),
+        }
+    }
+
+    fn bad_path(&mut self, draft: &Draft, message: String) {
+        let (name, location) = (draft.name, draft.location);
+        self.problems.push(Problem::Path { path: draft.path.clone(), name, location, message });
+    }
+
+    /// What was given for servers by name: once for each, and of their kind.
+    fn given<T>(&mut self, what: &'static str, given: Vec<Given<T>>, kind: ServerKind) -> HashMap<String, T> {
+        let mut by_server: HashMap<String, (Location, T)> = HashMap::new();
+        for Given { server, location, value } in given {
+            self.server(what, location, &server, kind);
+            if let Some((other_location, _)) = by_server.get(&server) {
+                let other_location = *other_location;
+                self.problems.push(Problem::GivenTwice { what, server, location, other_location });
+            } else {
+                by_server.insert(server, (location, value));
+            }
+        }
+        by_server.into_iter().map(|(server, (_, value))| (server, value)).collect()
+    }
+
+    fn error_handlers(&mut self, entries: &[&'static ErrorHandlerEntry]) {
+        for (number, entry) in entries.iter().enumerate() {
+            if let Some(server) = entry.server {
+                self.server(
+                    &format!("error handler `{}`", entry.name),
+                    entry.location,
+                    server,
+                    ServerKind::WebSocket,
+                );
+            }
+            let same = |other: &&&'static ErrorHandlerEntry| {
+                (other.error_type)() == (entry.error_type)()
+                    && other.order == entry.order
+                    && (other.server.is_none() || entry.server.is_none() || other.server == entry.server)
+            };
+            if let Some(other) = entries.iter().take(number).find(same) {
+                self.problems.push(Problem::ErrorHandlerTwice {
+                    error: entry.error_name,
+                    order: entry.order,
+                    name: entry.name,
+                    location: entry.location,
+                    other_name: other.name,
+                    other_location: other.location,
+                });
+            }
+        }
+    }
+
+    fn state(&mut self, name: &'static str, location: Location, keys: &[StateKey], states: &States) {
+        for key in keys.iter().filter(|key| !states.contains(**key)) {
+            self.problems.push(Problem::MissingState { name, location, type_name: key.name });
+        }
+    }
+
+    /// The server is configured, and of this kind.
+    fn server(&mut self, what: &str, location: Location, name: &str, kind: ServerKind) {
+        let (what, server) = (what.to_owned(), name.to_owned());
+        match self.config.servers.iter().find(|server| server.name == name) {
+            None => {
+                let known: Vec<String> =
+                    self.config.servers.iter().map(|server| format!("`{}`", server.name)).collect();
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                self.problems.push(Problem::UnknownServer { what, location, server, known });
+            }
+            Some(configured) if configured.kind != kind => {
+                self.problems.push(Problem::WrongKind { what, location, server, kind: configured.kind });
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// matchit also takes paths that no request has.
+fn unreachable_path(path: &str) -> Option<&'static str> {
+    if !path.starts_with('/') {
+        return Some("it does not start with `/`");
+    }
+    let has_empty_segment = path.len() > 1 && path.split('/').skip(1).any(str::is_empty);
+    has_empty_segment.then_some("it has an empty segment")
+}

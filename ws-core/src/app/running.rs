@@ -1,0 +1,176 @@
+//! A running application: where it listens, and how it stops.
+
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{Plan, PlannedKind, Problem, StartError};
+use crate::{
+    config::Drain,
+    connection::{CloseFrame, CloseReason, Stop},
+    hub::Live,
+    server::accept,
+};
+
+/// After the drain deadline cut the connections, this is what their `on_close` callbacks have at the most.
+const CUT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A running application. Dropping it without [`shutdown`](Self::shutdown) stops accepting and closes the open
+/// connections in the background.
+#[must_use = "dropping it stops the application"]
+#[derive(Debug)]
+pub struct Running {
+    addresses: HashMap<String, SocketAddr>,
+    live: Arc<Live>,
+    stop: CancellationToken,
+    drain: Drain,
+}
+
+/// How a shutdown went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Connections that were open when it began and ended by themselves within the drain deadline.
+    pub closed: usize,
+    /// Connections that were cut because they were still there after it.
+    pub cut: usize,
+}
+
+impl Running {
+    /// Binds all listeners, then accepts on all of them: either everything runs, or nothing does.
+    pub(super) async fn start(plan: Plan, drain: Drain) -> Result<Self, StartError> {
+        let Plan { servers, live, stop } = plan;
+        let (mut bound, mut problems) = (Vec::new(), Vec::new());
+        for server in servers {
+            let address = (server.host.as_str(), server.port);
+            match TcpListener::bind(address).await.and_then(|it| it.local_addr().map(|local| (it, local))) {
+                Ok((listener, local)) => bound.push((server, listener, local)),
+                Err(error) => problems.push(Problem::Bind {
+                    address: format!("{}:{}", server.host, server.port),
+                    server: server.name,
+                    error,
+                }),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(StartError::all(problems));
+        }
+        let mut addresses = HashMap::new();
+        for (server, listener, local) in bound {
+            addresses.insert(server.name.clone(), local);
+            let (stop, tasks) = (stop.clone(), Arc::clone(&live));
+            match server.kind {
+                PlannedKind::WebSocket(websocket) => {
+                    tracing::info!(server = server.name, address = %local, "listening, WebSocket");
+                    live.spawn(async move {
+                        accept(&server.name, listener, stop, |stream, peer| {
+                            tasks.spawn(Arc::clone(&websocket).serve(stream, peer));
+                        })
+                        .await;
+                    });
+                }
+                PlannedKind::Http(http) => {
+                    tracing::info!(server = server.name, address = %local, "listening, HTTP");
+                    live.spawn(async move {
+                        accept(&server.name, listener, stop, |stream, peer| {
+                            tasks.spawn(Arc::clone(&http).serve(stream, peer));
+                        })
+                        .await;
+                    });
+                }
+            }
+        }
+        Ok(Self { addresses, live, stop, drain })
+    }
+
+    /// Where this server listens; `None` for a server that is not configured.
+    pub fn local_addr(&self, server: &str) -> Option<SocketAddr> {
+        self.addresses.get(server).copied()
+    }
+
+    /// How many WebSocket connections are open.
+    pub fn connections(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Waits for SIGINT or SIGTERM (elsewhere than on Unix: for Ctrl-C), then shuts down.
+    pub async fn run_until_signal(self) -> ShutdownReport {
+        match signal().await {
+            Ok(name) => tracing::info!(signal = name, "stopping"),
+            Err(error) => tracing::error!(%error, "signals cannot be received; stopping"),
+        }
+        self.shutdown().await
+    }
+
+    /// Stops: no new connections, 1001 to all that are open, then waits for their end up to `drain.timeout`. What is
+    /// still there is cut; its `on_close` runs under the close deadline.
+    pub async fn shutdown(self) -> ShutdownReport {
+        self.stop.cancel();
+        let open = self.live.len();
+        self.close_all();
+        if tokio::time::timeout(self.drain.timeout, self.drained()).await.is_ok() {
+            tracing::info!(closed = open, cut = 0, "stopped");
+            return ShutdownReport { closed: open, cut: 0 };
+        }
+        let left = self.live.all();
+        for connection in &left {
+            tracing::warn!(id = %connection.id(), route = connection.route(), peer = ?connection.peer_addr(), "cut");
+            let _ = connection.outbox().stop(Stop::Cut);
+        }
+        if tokio::time::timeout(CUT_TIMEOUT, self.live.wait()).await.is_err() {
+            tracing::error!(connections = self.live.len(), "some tasks did not end; leaving them");
+        }
+        let report = ShutdownReport { closed: open.saturating_sub(left.len()), cut: left.len() };
+        tracing::warn!(closed = report.closed, cut = report.cut, "stopped");
+        report
+    }
+
+    /// A handshake that was under way when the stop came may still become a connection: it is closed as well.
+    async fn drained(&self) {
+        let again = async {
+            loop {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                self.close_all();
+            }
+        };
+        tokio::select! {
+            () = self.live.wait() => {}
+            () = again => {}
+        }
+    }
+
+    fn close_all(&self) {
+        close_all(&self.live);
+    }
+}
+
+fn close_all(live: &Live) {
+    for connection in live.all() {
+        let frame = CloseFrame::new(1001, "the server is stopping");
+        // One that is closing already needs no second reason.
+        let _ = connection.outbox().stop(Stop::Close { frame, reason: CloseReason::Shutdown });
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        close_all(&self.live);
+    }
+}
+
+#[cfg(unix)]
+async fn signal() -> std::io::Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => Ok("SIGINT"),
+        _ = terminate.recv() => Ok("SIGTERM"),
+    }
+}
+
+#[cfg(not(unix))]
+async fn signal() -> std::io::Result<&'static str> {
+    tokio::signal::ctrl_c().await.map(|()| "ctrl-c")
+}

@@ -1,0 +1,140 @@
+//! `WS__SERVERS__WS__PORT=9502`: the environment on top of a configuration.
+//!
+//! Every field is typed once, in `config`: a variable is put into the configuration's own TOML form at its path, and
+//! the whole is read again, so that names and values meet the same rules as in the file.
+
+use std::ffi::OsString;
+
+use toml::{Table, Value};
+
+use super::{Config, ConfigError};
+
+const PREFIX: &str = "WS__";
+
+pub(super) fn apply(
+    mut config: Config,
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Config, ConfigError> {
+    // Sorted, so that what wins does not depend on the shell.
+    let mut ours: Vec<(String, String)> = variables
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
+        .filter(|(name, _)| name.starts_with(PREFIX))
+        .collect();
+    ours.sort();
+    for (variable, text) in ours {
+        config = set(&config, &variable, &text).map_err(|message| ConfigError::Env { variable, message })?;
+    }
+    Ok(config)
+}
+
+/// The configuration with one variable on top.
+fn set(config: &Config, variable: &str, text: &str) -> Result<Config, String> {
+    let mut table = Table::try_from(config).map_err(|error| error.to_string())?;
+    let path: Vec<String> =
+        variable.trim_start_matches(PREFIX).split("__").map(|part| part.to_lowercase()).collect();
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    let (parent, keys) = match path.as_slice() {
+        ["servers", name, keys @ ..] if !keys.is_empty() => (server(&mut table, name)?, keys),
+        keys => (&mut table, keys),
+    };
+    put(parent, keys, value(text));
+    table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+}
+
+/// The server of this name, as an environment variable writes it.
+fn server<'t>(table: &'t mut Table, wanted: &str) -> Result<&'t mut Table, String> {
+    let servers = table.get_mut("servers").and_then(Value::as_array_mut).ok_or("there are no servers")?;
+    let names: Vec<String> = servers
+        .iter()
+        .filter_map(|server| server.get("name").and_then(Value::as_str))
+        .map(str::to_owned)
+        .collect();
+    let position = names
+        .iter()
+        .position(|name| {
+            name.to_lowercase().replace(|sign: char| !sign.is_ascii_alphanumeric(), "_") == wanted
+        })
+        .ok_or_else(|| format!("no server is named `{wanted}`; there are `{}`", names.join("`, `")))?;
+    servers.get_mut(position).and_then(Value::as_table_mut).ok_or_else(|| "not a table".to_owned())
+}
+
+/// Puts a value at a path, which is judged when the table is read again.
+fn put(table: &mut Table, path: &[&str], value: Value) {
+    match path {
+        [] => {}
+        [key] => {
+            table.insert((*key).to_owned(), value);
+        }
+        [key, rest @ ..] => {
+            let child = table.entry(*key).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(child) = child {
+                put(child, rest, value);
+            } else {
+                *child = Value::Table(Table::new());
+                if let Value::Table(child) = child {
+                    put(child, rest, value);
+                }
+            }
+        }
+    }
+}
+
+/// A whole number or a truth value as such, anything else as a string.
+fn value(text: &str) -> Value {
+    if let Ok(number) = text.parse() {
+        return Value::Integer(number);
+    }
+    match text {
+        "true" => Value::Boolean(true),
+        "false" => Value::Boolean(false),
+        text => Value::String(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn with(variables: &[(&str, &str)]) -> Result<Config, String> {
+        let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        apply(Config::default(), variables).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_variable_sets_what_the_file_would_set() {
+        let config = with(&[
+            ("WS__SERVERS__WS__PORT", "0"),
+            ("WS__SERVERS__WS__HOST", "0.0.0.0"),
+            ("WS__SERVERS__WS__LIMITS__MESSAGE", "64KiB"),
+            ("WS__SERVERS__WS__LIMITS__FRAME", "4096"),
+            ("WS__SERVERS__WS__HEARTBEAT__INTERVAL", "off"),
+            ("WS__DRAIN__TIMEOUT", "2m"),
+            ("UNRELATED", "x"),
+        ])
+        .unwrap();
+        let server = &config.servers[0];
+        assert_eq!((server.port, &*server.host), (0, "0.0.0.0"));
+        assert_eq!((server.limits.message, server.limits.frame), (65_536, Some(4096)));
+        assert_eq!(server.heartbeat.interval, None);
+        assert_eq!(config.drain.timeout, Duration::from_secs(120));
+    }
+
+    #[test]
+    fn a_wrong_variable_names_itself_and_what_is_accepted() {
+        let cases = [
+            ("WS__SERVERS__ADMIN__PORT", "1", "no server is named `admin`; there are `ws`"),
+            ("WS__SERVERS__WS__PRT", "1", "unknown field `prt`, expected one of `name`, `kind`"),
+            ("WS__SERVERS__WS__PORT", "70000", "expected u16"),
+            ("WS__SERVERS__WS__KIND", "udp", "expected `websocket` or `http`"),
+            ("WS__SERVERS__WS__LIMITS__MESSAGE", "many", "expected a size of at least one byte"),
+            ("WS__DRAIN__TIMEOUT", "soon", "expected a time with its unit"),
+            ("WS__DRAINS", "1", "unknown field `drains`, expected `servers` or `drain`"),
+        ];
+        for (variable, value, expected) in cases {
+            let error = with(&[(variable, value)]).unwrap_err();
+            assert!(error.contains(variable) && error.contains(expected), "{variable}: {error}");
+        }
+    }
+}

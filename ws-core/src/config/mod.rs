@@ -1,0 +1,213 @@
+//! Every setting, with its unit and the reason for its default.
+//!
+//! A [`Config`] comes from `ws.toml` ([`Config::load`]), from text ([`Config::from_toml_str`]) or from code; the
+//! environment goes on top ([`Config::with_env`]). A wrong key or value is an error that names the file, the line and
+//! what is accepted. Nothing here is looked up later: servers copy what they need at start.
+
+mod env;
+mod load;
+mod units;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::load::ConfigError;
+
+/// The servers of this process and how it stops.
+///
+/// ```
+/// use ws_core::Config;
+///
+/// let config = Config::from_toml_str(
+///     r#"
+///     [[servers]]
+///     name = "ws"
+///     port = 9502
+///     [servers.limits]
+///     message = "64KiB"
+///     "#,
+///     "ws.toml",
+/// )?;
+/// assert_eq!(config.servers[0].limits.message, 64 * 1024);
+/// # Ok::<(), ws_core::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Config {
+    /// The servers; names are unique. Default: one WebSocket server, `ws`, on 127.0.0.1:9502.
+    pub servers: Vec<ServerConfig>,
+    /// How the process stops.
+    pub drain: Drain,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { servers: vec![ServerConfig::default()], drain: Drain::default() }
+    }
+}
+
+/// One listener and what is served on it.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ServerConfig {
+    /// What `server = ".."` of the attributes refers to. Default `ws`.
+    pub name: String,
+    /// What is spoken on it. Default `websocket`.
+    pub kind: ServerKind,
+    /// The address to listen on: an IP address or a host name. Default 127.0.0.1, so that nothing is open to the
+    /// world that nobody meant to open.
+    pub host: String,
+    /// The port to listen on; 0 lets the system choose. Default 9502.
+    pub port: u16,
+    /// What a peer may ask for.
+    pub limits: Limits,
+    /// How a silent peer is noticed.
+    pub heartbeat: Heartbeat,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            name: "ws".into(),
+            kind: ServerKind::WebSocket,
+            host: "127.0.0.1".into(),
+            port: 9502,
+            limits: Limits::default(),
+            heartbeat: Heartbeat::default(),
+        }
+    }
+}
+
+impl ServerConfig {
+    /// A server of this name and kind on this port, everything else by default.
+    pub fn new(name: impl Into<String>, kind: ServerKind, port: u16) -> Self {
+        Self { name: name.into(), kind, port, ..Self::default() }
+    }
+}
+
+/// What a server speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub enum ServerKind {
+    /// WebSocket controllers.
+    #[default]
+    #[serde(rename = "websocket")]
+    WebSocket,
+    /// The HTTP service given to [`App::http`](crate::App::http).
+    #[serde(rename = "http")]
+    Http,
+}
+
+impl std::fmt::Display for ServerKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::WebSocket => "websocket",
+            Self::Http => "http",
+        })
+    }
+}
+
+/// What one peer, and all of them together, may ask of a server.
+///
+/// Sizes are bytes, written `"64KiB"`; times are written `"30s"`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Sockets open at once; one more is answered with 503. Default 100 000.
+    pub connections: usize,
+    /// The largest message, in bytes; a larger one closes with 1009. Default 1 MiB.
+    #[serde(with = "units::size")]
+    pub message: usize,
+    /// The largest frame payload, in bytes. Default: as `message`.
+    #[serde(with = "units::optional_size")]
+    pub frame: Option<usize>,
+    /// From accept to the end of the request head. Slower is cut. Default 10 s.
+    #[serde(with = "units::duration")]
+    pub handshake_timeout: Duration,
+    /// The largest request head, in bytes; a larger one is a 431. At least 8 KiB (hyper's least). Default 16 KiB.
+    #[serde(with = "units::size")]
+    pub head: usize,
+    /// The most headers of a request; more are a 431. Default 64.
+    pub headers: usize,
+    /// Messages that may wait in a connection's outbox. Default 256.
+    pub outbox_messages: usize,
+    /// Bytes that may wait in a connection's outbox. An empty outbox takes one message of any size. Default 1 MiB.
+    #[serde(with = "units::size")]
+    pub outbox_bytes: usize,
+    /// What a full outbox does to its connection. Default: disconnect.
+    pub overflow: Overflow,
+    /// From the close frame to the end of the socket, and for `on_close`. Default 5 s.
+    #[serde(with = "units::duration")]
+    pub close_timeout: Duration,
+    /// The longest that one callback may take; over it the connection closes with 1011. Default: off (`"off"`), because
+    /// only the application knows.
+    #[serde(with = "units::optional_duration")]
+    pub handler_timeout: Option<Duration>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 100_000,
+            message: 1 << 20,
+            frame: None,
+            handshake_timeout: Duration::from_secs(10),
+            head: 16 << 10,
+            headers: 64,
+            outbox_messages: 256,
+            outbox_bytes: 1 << 20,
+            overflow: Overflow::default(),
+            close_timeout: Duration::from_secs(5),
+            handler_timeout: None,
+        }
+    }
+}
+
+/// What happens to a connection whose outbox is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Overflow {
+    /// It is closed with 1013; what waited is given up.
+    #[default]
+    Disconnect,
+}
+
+/// How a peer that went without a word is noticed (ping and pong, RFC 6455 section 5.5.2).
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Heartbeat {
+    /// A ping every so often; `"off"` sends none. Default 25 s: under the 30 to 60 s after which proxies and mobile
+    /// networks forget an idle connection.
+    #[serde(with = "units::optional_duration")]
+    pub interval: Option<Duration>,
+    /// Dead when nothing at all came within this time after a ping was sent. Default 20 s.
+    #[serde(with = "units::duration")]
+    pub timeout: Duration,
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Self { interval: Some(Duration::from_secs(25)), timeout: Duration::from_secs(20) }
+    }
+}
+
+/// How the process stops.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Drain {
+    /// From the signal until what is still there is cut. Default 30 s.
+    #[serde(with = "units::duration")]
+    pub timeout: Duration,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(30) }
+    }
+}

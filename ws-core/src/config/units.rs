@@ -1,0 +1,119 @@
+//! How times and sizes are written: `"30s"`, `"64KiB"`, `"off"`.
+
+use std::{fmt, time::Duration};
+
+use humantime::format_duration;
+use serde::{
+    Deserializer, Serializer,
+    de::{self, Visitor},
+};
+
+/// One way to write a type, for `#[serde(with = "..")]`.
+macro_rules! unit {
+    ($name:ident: $type:ty, $visitor:expr, $write:expr) => {
+        pub(super) mod $name {
+            use super::*;
+
+            pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
+                from: D,
+            ) -> Result<$type, D::Error> {
+                from.deserialize_any($visitor)
+            }
+
+            pub(in crate::config) fn serialize<S: Serializer>(
+                value: &$type,
+                to: S,
+            ) -> Result<S::Ok, S::Error> {
+                let write: fn(&$type) -> String = $write;
+                to.serialize_str(&write(value))
+            }
+        }
+    };
+}
+
+unit!(duration: Duration, DurationVisitor, |value| format_duration(*value).to_string());
+unit!(optional_duration: Option<Duration>, OrOff(DurationVisitor), |value| match value {
+    Some(value) => format_duration(*value).to_string(),
+    None => "off".into(),
+});
+unit!(size: usize, SizeVisitor, |value| value.to_string());
+unit!(optional_size: Option<usize>, OrOff(SizeVisitor), |value| match value {
+    Some(value) => value.to_string(),
+    None => "off".into(),
+});
+
+struct DurationVisitor;
+
+impl Visitor<'_> for DurationVisitor {
+    type Value = Duration;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a time with its unit, such as \"500ms\", \"30s\" or \"2m\"")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
+        match humantime::parse_duration(text) {
+            Ok(duration) if !duration.is_zero() => Ok(duration),
+            _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+        }
+    }
+}
+
+struct SizeVisitor;
+
+impl Visitor<'_> for SizeVisitor {
+    type Value = usize;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a size of at least one byte, such as 4096, \"64KiB\" or \"1MiB\"")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<usize, E> {
+        text.parse::<bytesize::ByteSize>()
+            .ok()
+            .and_then(|size| usize::try_from(size.as_u64()).ok())
+            .filter(|size| *size > 0)
+            .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<usize, E> {
+        usize::try_from(number)
+            .ok()
+            .filter(|size| *size > 0)
+            .ok_or_else(|| E::invalid_value(de::Unexpected::Signed(number), &self))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<usize, E> {
+        usize::try_from(number)
+            .ok()
+            .filter(|size| *size > 0)
+            .ok_or_else(|| E::invalid_value(de::Unexpected::Unsigned(number), &self))
+    }
+}
+
+/// The same, or `"off"`.
+struct OrOff<V>(V);
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for OrOff<V> {
+    type Value = Option<V::Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(f)?;
+        f.write_str(", or \"off\"")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        if text == "off" {
+            return Ok(None);
+        }
+        self.0.visit_str(text).map(Some)
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
+        self.0.visit_i64(number).map(Some)
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+        self.0.visit_u64(number).map(Some)
+    }
+}

@@ -1,0 +1,112 @@
+//! Why a connection ended, and which codes may say so.
+
+use std::io;
+
+use crate::{error::MessageError, message::Text};
+
+/// A close reason is cut to what fits into a control frame beside the code (RFC 6455 section 5.5).
+const MAX_REASON_BYTES: usize = 123;
+
+/// Why a connection ended, as `on_close` is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The peer sent a close frame.
+    Peer {
+        /// Its code; `None` if it sent none.
+        code: Option<u16>,
+        /// Its reason, empty if it sent none.
+        reason: Text,
+    },
+    /// This side closed it: [`Connection::disconnect`](crate::Connection::disconnect), or an error handler.
+    Local {
+        /// The code that was sent.
+        code: u16,
+        /// The reason that was sent.
+        reason: Text,
+    },
+    /// The peer broke the protocol or a limit.
+    Fault(MessageError),
+    /// A callback failed and no error handler claimed the error.
+    Error {
+        /// The code that was sent.
+        code: u16,
+    },
+    /// A callback panicked; 1011 was sent.
+    Panic,
+    /// A callback took longer than `limits.handler_timeout`; 1011 was sent.
+    HandlerTimeout,
+    /// The outbox was full under `overflow = "disconnect"`; 1013 was sent.
+    Overflow,
+    /// The peer was gone without a word: end of stream or an I/O error before any close frame.
+    Gone(io::ErrorKind),
+    /// No sign of life after a ping.
+    Heartbeat,
+    /// The server is stopping; 1001 was sent.
+    Shutdown,
+    /// The connection's task was cut: by the drain deadline, or because it was aborted.
+    Aborted,
+}
+
+impl CloseReason {
+    /// The code that says so (RFC 6455 section 7.1.5): 1005 for a close frame without a code, 1006 for none at all.
+    pub fn code(&self) -> u16 {
+        match self {
+            Self::Peer { code, .. } => code.unwrap_or(1005),
+            Self::Local { code, .. } | Self::Error { code } => *code,
+            Self::Fault(fault) => fault.close_code(),
+            Self::Panic | Self::HandlerTimeout => 1011,
+            Self::Overflow => 1013,
+            Self::Shutdown => 1001,
+            Self::Gone(_) | Self::Heartbeat | Self::Aborted => 1006,
+        }
+    }
+}
+
+/// A code and a reason that fit into a close frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CloseFrame {
+    pub(crate) code: u16,
+    pub(crate) reason: Text,
+}
+
+impl CloseFrame {
+    /// Cuts the reason to 123 bytes at a char boundary.
+    pub(crate) fn new(code: u16, reason: &str) -> Self {
+        let mut end = reason.len().min(MAX_REASON_BYTES);
+        while !reason.is_char_boundary(end) {
+            end -= 1;
+        }
+        Self { code, reason: reason.get(..end).unwrap_or_default().into() }
+    }
+}
+
+/// Whether an endpoint may put this code into a close frame (RFC 6455 section 7.4 and the IANA registry): not the ones
+/// that only describe (1005, 1006, 1015), nor what nobody defined.
+pub(crate) fn may_be_sent(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_cut_at_a_char_boundary() {
+        assert_eq!(CloseFrame::new(1000, "short").reason, "short");
+        assert_eq!(CloseFrame::new(1000, &"x".repeat(200)).reason.len(), 123);
+        // Three bytes a sign: 41 signs are 123 bytes.
+        assert_eq!(CloseFrame::new(1000, &"断".repeat(60)).reason.len(), 123);
+        assert_eq!(CloseFrame::new(1000, &format!("a{}", "断".repeat(60))).reason.len(), 121);
+    }
+
+    #[test]
+    fn only_codes_that_may_be_sent_are_sent() {
+        for code in [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4999] {
+            assert!(may_be_sent(code), "{code}");
+        }
+        for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535] {
+            assert!(!may_be_sent(code), "{code}");
+        }
+    }
+}

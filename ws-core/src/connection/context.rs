@@ -1,0 +1,99 @@
+//! [`Context`]: typed values that belong to one connection and go with it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use http::Extensions;
+
+/// A map from type to value that belongs to one connection.
+///
+/// Middleware fills it in the handshake, callbacks read and change it until `on_close` has run. Values are cloned out,
+/// so no lock is held by the caller; wrap what is expensive to clone, or shared, in an `Arc`.
+///
+/// ```
+/// use ws_core::Context;
+///
+/// #[derive(Clone, Debug, PartialEq)]
+/// struct Uid(u64);
+///
+/// let context = Context::default();
+/// assert_eq!(context.set(Uid(1)), None);
+/// assert_eq!(context.update(|uid: &mut Uid| uid.0 += 1), Some(()));
+/// assert_eq!(context.get::<Uid>(), Some(Uid(2)));
+/// assert_eq!(context.remove::<Uid>(), Some(Uid(2)));
+/// assert!(!context.has::<Uid>());
+/// ```
+#[derive(Debug, Default)]
+pub struct Context(Mutex<Extensions>);
+
+impl Context {
+    /// A clone of the value of this type.
+    pub fn get<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
+        self.lock().get().cloned()
+    }
+
+    /// Puts a value in and hands back the one that was there.
+    pub fn set<T: Clone + Send + Sync + 'static>(&self, value: T) -> Option<T> {
+        self.lock().insert(value)
+    }
+
+    /// Whether there is a value of this type.
+    pub fn has<T: Send + Sync + 'static>(&self) -> bool {
+        self.lock().get::<T>().is_some()
+    }
+
+    /// Takes the value of this type out.
+    pub fn remove<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
+        self.lock().remove()
+    }
+
+    /// A clone of the value of this type, which `make` makes if there is none.
+    ///
+    /// `make` runs under the context's lock: it must not touch the same context.
+    pub fn get_or_insert_with<T: Clone + Send + Sync + 'static>(&self, make: impl FnOnce() -> T) -> T {
+        self.lock().get_or_insert_with(make).clone()
+    }
+
+    /// Changes the value of this type in place; `None` if there is none.
+    ///
+    /// `change` runs under the context's lock: it must not touch the same context.
+    pub fn update<T: Send + Sync + 'static, R>(&self, change: impl FnOnce(&mut T) -> R) -> Option<R> {
+        self.lock().get_mut().map(change)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Extensions> {
+        // A panic of `make` or `change` leaves the map whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl From<Extensions> for Context {
+    fn from(extensions: Extensions) -> Self {
+        Self(Mutex::new(extensions))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_made_once() {
+        let context = Context::default();
+        assert_eq!(context.get_or_insert_with(|| 1_u8), 1);
+        assert_eq!(context.get_or_insert_with(|| 2_u8), 1);
+    }
+
+    #[test]
+    fn a_panic_in_update_leaves_the_context_usable() {
+        let context = Context::default();
+        context.set(1_u8);
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            context.update(|value: &mut u8| {
+                *value = 2;
+                panic!("on purpose");
+            })
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(context.get::<u8>(), Some(2));
+    }
+}

@@ -1,0 +1,129 @@
+//! One open connection, from the flushed 101 to the dropped socket, in the one task that owns the socket.
+//!
+//! [`serve`] is the life cycle: `on_open`, events one after another, `on_close` exactly once. [`driver`] keeps the wire
+//! going meanwhile, [`outbox`] is where others put what is to be sent, [`handle`] is what they hold. No HTTP reaches
+//! this module beyond the finished [`Handshake`](crate::Handshake).
+
+mod close;
+mod context;
+mod driver;
+mod handle;
+mod id;
+mod outbox;
+mod rescue;
+mod timers;
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+pub use self::{close::CloseReason, context::Context, handle::Connection, id::ConnectionId};
+pub(crate) use self::{
+    close::{CloseFrame, may_be_sent},
+    outbox::{Outbox, OutboxLimits, Stop},
+};
+use self::{
+    driver::{Driver, Event, Outcome},
+    rescue::Rescue,
+};
+use crate::{
+    config::{Heartbeat, Limits},
+    controller::Controller,
+    error::{ErrorHandlers, Phase},
+    hub::{Entry, Live},
+    socket::{SizeLimits, Socket},
+};
+
+/// Everything that a connection needs besides its transport and its controller.
+pub(crate) struct Life {
+    pub(crate) conn: Connection,
+    /// What was read behind the handshake.
+    pub(crate) prefix: bytes::Bytes,
+    pub(crate) sizes: SizeLimits,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) heartbeat: Arc<Heartbeat>,
+    pub(crate) error_handlers: Arc<ErrorHandlers>,
+    pub(crate) live: Arc<Live>,
+}
+
+/// The life of one connection.
+pub(crate) async fn serve<C, S>(controller: Arc<C>, transport: S, life: Life)
+where
+    C: Controller,
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Life { conn, prefix, sizes, limits, heartbeat, error_handlers, live } = life;
+    let sleep = pin!(tokio::time::sleep(Duration::ZERO));
+    let mut driver =
+        Driver::new(Socket::new(transport, prefix, sizes), &conn, sleep, &heartbeat, limits.close_timeout);
+    let rescue = Rescue { conn: &conn, error_handlers: &error_handlers, deadline: limits.handler_timeout };
+    let mut on_close = OnClose {
+        entry: Some(live.enter(conn.clone())),
+        controller: Some(Arc::clone(&controller)),
+        deadline: limits.close_timeout,
+    };
+
+    // open: messages wait until it has finished.
+    let opened = driver.run(async { controller.on_open(&conn).await }, limits.handler_timeout).await;
+    let mut failed = rescue.settle(&mut driver, Phase::Open, opened).await;
+
+    // messages: one after another, until the connection has ended and all that arrived before is handled.
+    while failed.is_none() {
+        let Some(event) = driver.next().await else { break };
+        let deadline = limits.handler_timeout;
+        let outcome = match event {
+            Event::Message(message) => {
+                driver.run(async { controller.on_message(&conn, message).await }, deadline).await
+            }
+            Event::Ping(payload) => {
+                driver.run(async { controller.on_ping(&conn, payload).await }, deadline).await
+            }
+            Event::Pong(payload) => {
+                driver.run(async { controller.on_pong(&conn, payload).await }, deadline).await
+            }
+        };
+        // The way of every message: no more than this stands between one and the next.
+        if !matches!(outcome, Outcome::Returned(Ok(()))) {
+            failed = rescue.settle(&mut driver, Phase::Message, outcome).await;
+        }
+    }
+    if let Some((frame, reason)) = failed {
+        driver.close(frame, reason);
+    }
+
+    // close: on_close runs while the close frame makes its way.
+    let reason = driver.reason().cloned().unwrap_or(CloseReason::Aborted);
+    tracing::debug!(?reason, code = reason.code(), "connection ended");
+    on_close.controller = None;
+    let closed =
+        driver.run(async { controller.on_close(&conn, reason).await }, Some(limits.close_timeout)).await;
+    rescue.settle(&mut driver, Phase::Close, closed).await;
+    driver.finish().await;
+}
+
+/// Sees to it that `on_close` runs even if the connection's task is aborted: it is spawned then.
+struct OnClose<C: Controller> {
+    entry: Option<Entry>,
+    /// `None` once `on_close` has begun in the task itself.
+    controller: Option<Arc<C>>,
+    deadline: Duration,
+}
+
+impl<C: Controller> Drop for OnClose<C> {
+    fn drop(&mut self) {
+        let (Some(entry), Some(controller)) = (self.entry.take(), self.controller.take()) else { return };
+        if tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
+        let deadline = self.deadline;
+        entry.connection().outbox().shut();
+        entry.live().clone().spawn(async move {
+            let closed = controller.on_close(entry.connection(), CloseReason::Aborted);
+            match tokio::time::timeout(deadline, closed).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "on_close failed"),
+                Err(_) => tracing::error!("on_close took longer than the close deadline"),
+            }
+        });
+    }
+}

@@ -1,0 +1,292 @@
+//! What anyone wants to send, on its way to the one task that owns the socket.
+//!
+//! A mutex around a queue of encoded frames, held for a copy at the most and never across an await. It is bounded by
+//! messages and by bytes, and it owns nothing while empty. Pings and the request to close pass the queue.
+//!
+//! The task's waker is kept only while the task sleeps: a callback that pushes from inside the task wakes nobody.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::Waker,
+};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use super::{CloseFrame, CloseReason};
+use crate::{error::SendError, message::Message, socket::OutQueue};
+
+/// Pings of `Connection::ping` that may wait.
+const MAX_WAITING_PINGS: usize = 16;
+/// The largest payload of a control frame (RFC 6455 section 5.5).
+const MAX_CONTROL_BYTES: usize = 125;
+
+/// How much may wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OutboxLimits {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+}
+
+/// What ends a connection from this side.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// Sends what waits, then this close frame.
+    Close { frame: CloseFrame, reason: CloseReason },
+    /// Gives up what waits, then sends this close frame.
+    CloseNow { frame: CloseFrame, reason: CloseReason },
+    /// Drops the socket and the running callback.
+    Cut,
+}
+
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    limits: OutboxLimits,
+    waiting: Mutex<Waiting>,
+    /// Told whenever there is room again, or never will be.
+    room: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    queue: OutQueue,
+    messages: usize,
+    pings: OutQueue,
+    pings_waiting: usize,
+    stop: Option<Stop>,
+    /// Nothing more is taken.
+    shut: bool,
+    /// The sleeping task's.
+    waker: Option<Waker>,
+}
+
+/// Wakes the task, once the lock is free.
+fn unlock_and_wake(mut waiting: MutexGuard<'_, Waiting>) {
+    let waker = waiting.waker.take();
+    drop(waiting);
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+impl Outbox {
+    pub(crate) fn new(limits: OutboxLimits) -> Self {
+        Self { limits, waiting: Mutex::default(), room: Notify::new() }
+    }
+
+    /// Queues a message; a full outbox ends the connection (1013) and answers [`SendError::Full`].
+    pub(crate) fn push(&self, message: Message) -> Result<(), SendError> {
+        let waiting = self.lock();
+        if waiting.shut {
+            return Err(SendError::Closed);
+        }
+        if !self.has_room(&waiting, message.len()) {
+            let frame = CloseFrame::new(1013, "too slow");
+            self.stop_locked(waiting, Stop::CloseNow { frame, reason: CloseReason::Overflow });
+            return Err(SendError::Full);
+        }
+        Self::enqueue(waiting, message);
+        Ok(())
+    }
+
+    /// Queues a message once there is room.
+    pub(crate) async fn send(&self, message: Message) -> Result<(), SendError> {
+        loop {
+            let room = self.room.notified();
+            {
+                let waiting = self.lock();
+                if waiting.shut {
+                    return Err(SendError::Closed);
+                }
+                if self.has_room(&waiting, message.len()) {
+                    Self::enqueue(waiting, message);
+                    return Ok(());
+                }
+            }
+            // A permit of `notify_waiters` counts from the creation of `room`, so nothing is missed in between.
+            room.await;
+        }
+    }
+
+    /// Queues a ping ahead of the messages.
+    pub(crate) fn ping(&self, payload: Bytes) -> Result<(), SendError> {
+        if payload.len() > MAX_CONTROL_BYTES {
+            return Err(SendError::ControlTooLong { size: payload.len() });
+        }
+        let mut waiting = self.lock();
+        if waiting.shut {
+            return Err(SendError::Closed);
+        }
+        if waiting.pings_waiting == MAX_WAITING_PINGS {
+            return Err(SendError::Full);
+        }
+        waiting.pings.ping(payload);
+        waiting.pings_waiting += 1;
+        unlock_and_wake(waiting);
+        Ok(())
+    }
+
+    /// Asks the task to end the connection. The first one counts; only a cut passes an earlier request.
+    pub(crate) fn stop(&self, stop: Stop) -> Result<(), SendError> {
+        let mut waiting = self.lock();
+        if matches!(stop, Stop::Cut) {
+            waiting.stop = Some(Stop::Cut);
+            waiting.shut = true;
+            unlock_and_wake(waiting);
+            self.room.notify_waiters();
+            return Ok(());
+        }
+        if waiting.shut {
+            return Err(SendError::Closed);
+        }
+        self.stop_locked(waiting, stop);
+        Ok(())
+    }
+
+    /// Takes nothing more, because the connection ended in another way. What waits is kept.
+    pub(crate) fn shut(&self) {
+        self.lock().shut = true;
+        self.room.notify_waiters();
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        !self.lock().shut
+    }
+
+    /// For the task: moves what waits behind what is being written already, pings first. `with_messages` is false while
+    /// the peer is too slow to be given more.
+    pub(crate) fn collect(&self, out: &mut OutQueue, with_messages: bool) -> Option<Stop> {
+        let mut waiting = self.lock();
+        let stop = waiting.stop.take();
+        if waiting.pings_waiting > 0 {
+            out.append(&mut waiting.pings);
+            waiting.pings.clear();
+            waiting.pings_waiting = 0;
+        }
+        if matches!(stop, Some(Stop::CloseNow { .. } | Stop::Cut)) {
+            waiting.queue.clear();
+            waiting.messages = 0;
+        }
+        if waiting.messages > 0 && (with_messages || stop.is_some()) {
+            out.append(&mut waiting.queue);
+            waiting.queue.clear();
+            waiting.messages = 0;
+            drop(waiting);
+            self.room.notify_waiters();
+        }
+        stop
+    }
+
+    /// For the task, before it sleeps: whom to wake. False if there is something to collect already.
+    pub(crate) fn register(&self, waker: &Waker, with_messages: bool) -> bool {
+        let mut waiting = self.lock();
+        if waiting.stop.is_some() || waiting.pings_waiting > 0 || (with_messages && waiting.messages > 0) {
+            return false;
+        }
+        match &mut waiting.waker {
+            Some(registered) => registered.clone_from(waker),
+            None => waiting.waker = Some(waker.clone()),
+        }
+        true
+    }
+
+    /// An empty outbox has room for one message of any size.
+    fn has_room(&self, waiting: &Waiting, len: usize) -> bool {
+        waiting.messages == 0
+            || (waiting.messages < self.limits.messages
+                && waiting.queue.len().saturating_add(len) <= self.limits.bytes)
+    }
+
+    fn enqueue(mut waiting: MutexGuard<'_, Waiting>, message: Message) {
+        waiting.queue.message(message);
+        waiting.messages += 1;
+        unlock_and_wake(waiting);
+    }
+
+    fn stop_locked(&self, mut waiting: MutexGuard<'_, Waiting>, stop: Stop) {
+        waiting.stop = Some(stop);
+        waiting.shut = true;
+        unlock_and_wake(waiting);
+        self.room.notify_waiters();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing below panics half-way.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outbox(messages: usize, bytes: usize) -> Outbox {
+        Outbox::new(OutboxLimits { messages, bytes })
+    }
+
+    #[test]
+    fn it_is_full_by_messages_and_by_bytes_and_says_1013() {
+        let by_messages = outbox(2, 1000);
+        by_messages.push("a".into()).unwrap();
+        by_messages.push("b".into()).unwrap();
+        assert!(matches!(by_messages.push("c".into()), Err(SendError::Full)));
+        assert!(matches!(by_messages.push("d".into()), Err(SendError::Closed)));
+        let stop = by_messages.collect(&mut OutQueue::default(), true);
+        let Some(Stop::CloseNow { frame, reason: CloseReason::Overflow }) = stop else { panic!("{stop:?}") };
+        assert_eq!(frame.code, 1013);
+
+        let by_bytes = outbox(100, 10);
+        by_bytes.push("12345".into()).unwrap();
+        assert!(matches!(by_bytes.push("67890".into()), Err(SendError::Full)), "headers count");
+    }
+
+    #[test]
+    fn an_empty_outbox_takes_one_message_of_any_size() {
+        let outbox = outbox(2, 10);
+        outbox.push(vec![0; 1000].into()).unwrap();
+        assert!(matches!(outbox.push("x".into()), Err(SendError::Full)));
+    }
+
+    #[test]
+    fn pings_pass_the_messages_and_are_bounded() {
+        let outbox = outbox(2, 10);
+        outbox.push("x".into()).unwrap();
+        for _ in 0..MAX_WAITING_PINGS {
+            outbox.ping(Bytes::new()).unwrap();
+        }
+        assert!(matches!(outbox.ping(Bytes::new()), Err(SendError::Full)));
+        let long = Bytes::from(vec![0; 126]);
+        assert!(matches!(outbox.ping(long), Err(SendError::ControlTooLong { size: 126 })));
+        let mut out = OutQueue::default();
+        assert!(outbox.collect(&mut out, true).is_none());
+        assert_eq!(out.len(), MAX_WAITING_PINGS * 2 + 3);
+    }
+
+    #[tokio::test]
+    async fn send_waits_for_room_and_hears_of_the_end() {
+        let outbox = outbox(1, 10);
+        outbox.push("a".into()).unwrap();
+        let mut second = Box::pin(outbox.send("b".into()));
+        let waits = tokio::time::timeout(std::time::Duration::from_millis(1), &mut second).await;
+        assert!(waits.is_err());
+        outbox.collect(&mut OutQueue::default(), true);
+        second.await.unwrap();
+
+        let third = outbox.send("c".into());
+        let (sent, ()) = tokio::join!(third, async { outbox.shut() });
+        assert!(matches!(sent, Err(SendError::Closed)));
+    }
+
+    #[test]
+    fn the_first_request_to_close_counts_and_a_cut_passes_it() {
+        let outbox = outbox(1, 10);
+        let close = |code| Stop::Close {
+            frame: CloseFrame::new(code, ""),
+            reason: CloseReason::Local { code, reason: "".into() },
+        };
+        outbox.stop(close(1000)).unwrap();
+        assert!(matches!(outbox.stop(close(1001)), Err(SendError::Closed)));
+        outbox.stop(Stop::Cut).unwrap();
+        assert!(matches!(outbox.collect(&mut OutQueue::default(), true), Some(Stop::Cut)));
+    }
+}

@@ -1,0 +1,113 @@
+//! What becomes of a connection when a callback failed: the error handlers are asked, else the default happens.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{
+    CloseFrame, CloseReason, Connection,
+    driver::{Driver, Failure, Outcome},
+    may_be_sent,
+};
+use crate::error::{Answer, Error, ErrorHandlers, Phase, Scene, SendError};
+
+/// A close frame to send, and what `on_close` is told.
+type End = (CloseFrame, CloseReason);
+
+pub(super) struct Rescue<'a> {
+    pub(super) conn: &'a Connection,
+    pub(super) error_handlers: &'a ErrorHandlers,
+    pub(super) deadline: Option<Duration>,
+}
+
+impl Rescue<'_> {
+    /// `None` if the connection goes on (or has ended already), else how it ends.
+    pub(super) async fn settle<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        driver: &mut Driver<'_, S>,
+        phase: Phase,
+        outcome: Outcome,
+    ) -> Option<End> {
+        match outcome.into_failure()? {
+            Failure::Panic => {
+                tracing::error!(?phase, "a callback panicked");
+                Some(internal(CloseReason::Panic))
+            }
+            Failure::TimedOut => {
+                tracing::error!(?phase, "a callback took longer than its deadline");
+                Some(internal(CloseReason::HandlerTimeout))
+            }
+            Failure::Cut => {
+                tracing::warn!(?phase, "a callback was cut");
+                Some(internal(CloseReason::Aborted))
+            }
+            Failure::Error(error) => self.settle_error(driver, phase, &error).await,
+        }
+    }
+
+    async fn settle_error<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        driver: &mut Driver<'_, S>,
+        phase: Phase,
+        error: &Error,
+    ) -> Option<End> {
+        if matches!(error.downcast_ref(), Some(SendError::Closed | SendError::Full)) && !self.conn.is_open() {
+            // The callback noticed that its connection had ended; that is nobody's fault.
+            tracing::debug!(?phase, %error, "a callback ended with its connection");
+            return None;
+        }
+        let scene = self.scene(phase);
+        let mut answer = Answer::Pass;
+        let asked = driver
+            .run(
+                async {
+                    answer = self.error_handlers.answer(error, &scene).await;
+                    Ok(())
+                },
+                self.deadline,
+            )
+            .await;
+        if asked.into_failure().is_some() {
+            tracing::error!(?phase, %error, "an error handler panicked or was cut");
+            return (phase != Phase::Close).then(|| internal(CloseReason::Panic));
+        }
+        match (answer, phase) {
+            (Answer::Pass, _) => {}
+            (_, Phase::Close) => return None,
+            (Answer::Reply(Ok(text)), _) => {
+                // A closed connection needs no reply, and a full outbox closes it.
+                let _ = self.conn.push(text);
+                return None;
+            }
+            (Answer::Disconnect { code, reason }, _) => {
+                let frame = CloseFrame::new(if may_be_sent(code) { code } else { 1011 }, &reason);
+                let reason = CloseReason::Local { code: frame.code, reason: frame.reason.clone() };
+                return Some((frame, reason));
+            }
+            (answer, _) => {
+                tracing::error!(?phase, ?answer, "an error handler's answer does not fit its phase")
+            }
+        }
+        tracing::error!(?phase, %error, "a callback failed");
+        let frame =
+            CloseFrame::new(error.ws_close_code(), error.public_text().as_deref().unwrap_or_default());
+        (phase != Phase::Close).then(|| (frame.clone(), CloseReason::Error { code: frame.code }))
+    }
+
+    fn scene(&self, phase: Phase) -> Scene {
+        let handshake = self.conn.handshake();
+        Scene {
+            phase,
+            server: handshake.server().into(),
+            route: handshake.route().map(Into::into),
+            path: handshake.path().into(),
+            peer_addr: handshake.peer_addr(),
+            connection: Some(self.conn.clone()),
+        }
+    }
+}
+
+/// 1011 without detail.
+fn internal(reason: CloseReason) -> End {
+    (CloseFrame::new(1011, "internal error"), reason)
+}

@@ -1,0 +1,127 @@
+//! All times of one connection in one timer: the heartbeat, the close deadline and the deadline of a running callback.
+//!
+//! No task, no allocation, and no look at the clock while messages come in: the timer is looked at when it fires.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::time::{Instant, Sleep};
+
+use crate::config::Heartbeat;
+
+/// What is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Send a ping; the answer is due after the heartbeat's timeout.
+    Ping,
+    /// The peer should have shown a sign of life since the ping.
+    SignOfLife,
+    /// The closing has taken long enough.
+    CloseDeadline,
+}
+
+/// What the heartbeat waits for.
+#[derive(Clone, Copy, Debug)]
+enum Beat {
+    Off,
+    /// To send a ping.
+    Ping(Instant),
+    /// For anything from the peer; `next` is when the next ping would go out.
+    Sign {
+        by: Instant,
+        next: Instant,
+    },
+}
+
+pub(crate) struct Timers<'a> {
+    sleep: Pin<&'a mut Sleep>,
+    /// What `sleep` is set to; `None` while it is not in use.
+    set_to: Option<Instant>,
+    interval: Duration,
+    timeout: Duration,
+    beat: Beat,
+    callback_by: Option<Instant>,
+    close_by: Option<Instant>,
+}
+
+impl<'a> Timers<'a> {
+    pub(crate) fn new(sleep: Pin<&'a mut Sleep>, heartbeat: &Heartbeat) -> Self {
+        let beat = heartbeat.interval.map_or(Beat::Off, |interval| Beat::Ping(Instant::now() + interval));
+        Self {
+            sleep,
+            set_to: None,
+            interval: heartbeat.interval.unwrap_or_default(),
+            timeout: heartbeat.timeout,
+            beat,
+            callback_by: None,
+            close_by: None,
+        }
+    }
+
+    /// The callback that runs now has to end within this time.
+    pub(crate) fn callback_must_end(&mut self, within: Option<Duration>) {
+        self.callback_by = within.map(|within| Instant::now() + within);
+    }
+
+    pub(crate) fn is_callback_overdue(&self) -> bool {
+        self.callback_by.is_some_and(|by| by <= Instant::now())
+    }
+
+    /// The closing has to end within this time; the heartbeat stops.
+    pub(crate) fn close_must_end(&mut self, within: Duration) {
+        self.beat = Beat::Off;
+        self.close_by = Some(Instant::now() + within);
+    }
+
+    /// Something came since the ping.
+    pub(crate) fn peer_is_alive(&mut self, now: Instant) {
+        if let Beat::Sign { next, .. } = self.beat {
+            self.beat = Beat::Ping(next.max(now));
+        }
+    }
+
+    /// Gives the peer another timeout.
+    pub(crate) fn wait_on(&mut self, now: Instant) {
+        if let Beat::Sign { next, .. } = self.beat {
+            self.beat = Beat::Sign { by: now + self.timeout, next };
+        }
+    }
+
+    /// What is due; `None` also registers the task for the next time that something will be.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Option<Due> {
+        loop {
+            let beat = match self.beat {
+                Beat::Off => None,
+                Beat::Ping(at) | Beat::Sign { by: at, .. } => Some(at),
+            };
+            let next = [beat, self.callback_by, self.close_by].into_iter().flatten().min()?;
+            if self.set_to != Some(next) {
+                self.sleep.as_mut().reset(next);
+                self.set_to = Some(next);
+            }
+            if self.sleep.as_mut().poll(cx) == Poll::Pending {
+                return None;
+            }
+            self.set_to = None;
+            let now = Instant::now();
+            if self.close_by.is_some_and(|by| by <= now) {
+                return Some(Due::CloseDeadline);
+            }
+            match self.beat {
+                Beat::Ping(at) if at <= now => {
+                    self.beat = Beat::Sign { by: now + self.timeout, next: now + self.interval };
+                    return Some(Due::Ping);
+                }
+                Beat::Sign { by, .. } if by <= now => return Some(Due::SignOfLife),
+                _ => {}
+            }
+            if self.is_callback_overdue() {
+                // `Driver::run` sees it right after this turn.
+                return None;
+            }
+        }
+    }
+}

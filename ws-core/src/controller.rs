@@ -1,0 +1,106 @@
+//! The contract between a user's controller and a connection, and its one erasure.
+//!
+//! [`Controller`] is what users implement. It is monomorphic: the loop that calls it is compiled for each controller,
+//! so that a message costs neither a boxed future nor a virtual call. [`ErasedController`] is called once a connection.
+
+use std::{any::Any, pin::Pin, sync::Arc};
+
+use bytes::Bytes;
+
+use crate::{
+    connection::{self, CloseReason, Connection, Life},
+    error::Result,
+    handshake::Handshake,
+    message::Message,
+    server::Transport,
+};
+
+/// What happens on the connections of one route.
+///
+/// One instance serves all connections of its server; what belongs to one connection lives in its
+/// [`context`](Connection::context). All callbacks of a connection run in its own task, one after another: `on_open`,
+/// then the messages in their order, then `on_close`. While one of them waits, what others push goes out, pings are
+/// answered, and one message is read ahead.
+///
+/// A callback that began is not cancelled because the peer went: its pushes answer
+/// [`SendError::Closed`](crate::SendError::Closed), it finishes, then `on_close` runs. Only the handler deadline and the
+/// drain deadline cut it. A panic ends its own connection (close code 1011) and nothing else.
+///
+/// An `Err` goes to the error handlers (`#[ws_error_handler]`). What happens when none of them claims it is said at each
+/// method.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no controller",
+    label = "`Controller` is not implemented for this",
+    note = "write `impl Controller for {Self} {{ async fn on_message(&self, conn: &Connection, message: Message) -> Result {{ .. }} }}`"
+)]
+pub trait Controller: Send + Sync + 'static {
+    /// Once, after the 101 is on the wire and before the first message is handled.
+    ///
+    /// An error closes the connection with the error's close code, 1011 by default.
+    fn on_open(&self, conn: &Connection) -> impl Future<Output = Result> + Send {
+        let _ = conn;
+        std::future::ready(Ok(()))
+    }
+
+    /// Once a text or binary message, in their order; the next message waits until this one is done.
+    ///
+    /// An error is logged and closes the connection with the error's close code, 1011 by default.
+    fn on_message(&self, conn: &Connection, message: Message) -> impl Future<Output = Result> + Send {
+        let _ = (conn, message);
+        std::future::ready(Ok(()))
+    }
+
+    /// Once a ping, in order with the messages. The ping is answered without you; this is for watching.
+    ///
+    /// An error counts as one of `on_message`.
+    fn on_ping(&self, conn: &Connection, payload: Bytes) -> impl Future<Output = Result> + Send {
+        let _ = (conn, payload);
+        std::future::ready(Ok(()))
+    }
+
+    /// Once a pong, in order with the messages.
+    ///
+    /// An error counts as one of `on_message`.
+    fn on_pong(&self, conn: &Connection, payload: Bytes) -> impl Future<Output = Result> + Send {
+        let _ = (conn, payload);
+        std::future::ready(Ok(()))
+    }
+
+    /// Exactly once for every connection whose `on_open` began, whatever ended it. The context is still readable;
+    /// nothing can be sent any more.
+    ///
+    /// It has the close deadline (`limits.close_timeout`). An error is logged.
+    fn on_close(&self, conn: &Connection, reason: CloseReason) -> impl Future<Output = Result> + Send {
+        let _ = (conn, reason);
+        std::future::ready(Ok(()))
+    }
+
+    /// For generated code: what is parsed from the handshake once, before the 101, and kept with the connection.
+    #[doc(hidden)]
+    fn __keep(&self, handshake: &Handshake) -> Result<Option<Kept>> {
+        let _ = handshake;
+        Ok(None)
+    }
+}
+
+/// What generated code keeps with a connection.
+#[doc(hidden)]
+pub type Kept = Box<dyn Any + Send + Sync>;
+
+/// A controller as the pipeline and the server see it.
+pub(crate) trait ErasedController: Send + Sync {
+    fn keep(&self, handshake: &Handshake) -> Result<Option<Kept>>;
+
+    /// Runs the connection to its end.
+    fn serve(self: Arc<Self>, transport: Transport, life: Life) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+impl<C: Controller> ErasedController for C {
+    fn keep(&self, handshake: &Handshake) -> Result<Option<Kept>> {
+        self.__keep(handshake)
+    }
+
+    fn serve(self: Arc<Self>, transport: Transport, life: Life) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(connection::serve(self, transport, life))
+    }
+}

@@ -1,0 +1,77 @@
+//! Why a handshake was refused.
+
+use http::StatusCode;
+
+/// A request that is no acceptable WebSocket handshake (RFC 6455 section 4.2.1), one variant a fault.
+///
+/// It is an error like any other: an error handler for `HandshakeError` may answer in its own words. Without one the
+/// client gets [`status`](Self::status) and the JSON body `{"code": status, "msg": text}`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandshakeError {
+    /// No `Sec-WebSocket-Key`. 400.
+    #[error("sec-websocket-key is invalid!")]
+    KeyMissing,
+    /// `Sec-WebSocket-Key` is not the base64 of 16 bytes. 400.
+    #[error("sec-websocket-key is invalid!")]
+    KeyInvalid,
+    /// `Sec-WebSocket-Key` was sent more than once (RFC 6455 section 11.3.1). 400.
+    #[error("sec-websocket-key is invalid!")]
+    KeyRepeated,
+    /// `Sec-WebSocket-Version` is missing or not 13; the answer names 13 (RFC 6455 section 4.4). 426.
+    #[error("sec-websocket-version must be 13")]
+    Version,
+    /// HTTP older than 1.1 (RFC 6455 section 4.1). 400.
+    #[error("a WebSocket handshake needs HTTP/1.1")]
+    HttpVersion,
+    /// A handshake with a body, whose bytes would be taken for frames. 400.
+    #[error("a WebSocket handshake has no body")]
+    Body,
+    /// A GET on a WebSocket route without `Upgrade: websocket` and `Connection: Upgrade`. 426.
+    #[error("this is a WebSocket route: upgrade to websocket")]
+    NotAnUpgrade,
+    /// A method other than GET on a WebSocket route. 405.
+    #[error("a WebSocket handshake is a GET")]
+    Method,
+    /// No route has this path. 404.
+    #[error("no WebSocket route at {path}")]
+    NoRoute {
+        /// The path as it was asked for.
+        path: String,
+    },
+    /// A path parameter that is not UTF-8 once its percent signs are decoded. 400.
+    #[error("a path parameter is not valid UTF-8")]
+    PathEncoding,
+    /// None of the offered subprotocols is one of this route's, and the route refuses that. 400.
+    #[error("none of the offered subprotocols is spoken here")]
+    Subprotocol,
+    /// No token where one is needed ([`Handshake::bearer_token`](crate::Handshake::bearer_token)). 401.
+    #[error("no bearer token")]
+    TokenMissing,
+    /// The server has all the connections it may have. 503.
+    #[error("the server is full")]
+    Full,
+    /// The server is about to stop. 503.
+    #[error("the server is draining")]
+    Draining,
+}
+
+impl HandshakeError {
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::KeyMissing
+            | Self::KeyInvalid
+            | Self::KeyRepeated
+            | Self::HttpVersion
+            | Self::Body
+            | Self::PathEncoding
+            | Self::Subprotocol => StatusCode::BAD_REQUEST,
+            Self::Version | Self::NotAnUpgrade => StatusCode::UPGRADE_REQUIRED,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NoRoute { .. } => StatusCode::NOT_FOUND,
+            Self::TokenMissing => StatusCode::UNAUTHORIZED,
+            Self::Full | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What a peer can do wrong on an open connection.
+
+/// A fault of the peer on an open connection; each closes it with its own code (RFC 6455 section 7.4.1).
+///
+/// It reaches `on_close` inside [`CloseReason::Fault`](crate::CloseReason::Fault).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MessageError {
+    /// Frames that break RFC 6455: unmasked, reserved bits or opcodes, fragmented or oversized control frames, a
+    /// continuation of nothing, a close code that may not be sent. Close code 1002.
+    #[error("protocol fault: {0}")]
+    Protocol(String),
+    /// Text, or a close reason, that is not UTF-8 (section 8.1). Close code 1007.
+    #[error("text that is not valid UTF-8")]
+    Utf8,
+    /// A message or a frame over the limit of its route. Close code 1009.
+    #[error("message of at least {size} bytes; {limit} are accepted")]
+    TooBig {
+        /// What is known of its size, in bytes.
+        size: usize,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+}
+
+impl MessageError {
+    /// The close code that answers it.
+    pub fn close_code(&self) -> u16 {
+        match self {
+            Self::Protocol(_) => 1002,
+            Self::Utf8 => 1007,
+            Self::TooBig { .. } => 1009,
+        }
+    }
+
+    /// The close reason that answers it: the rule, without detail of this process.
+    pub(crate) fn close_reason(&self) -> &'static str {
+        match self {
+            Self::Protocol(_) => "protocol error",
+            Self::Utf8 => "invalid UTF-8",
+            Self::TooBig { .. } => "message too big",
+        }
+    }
+}

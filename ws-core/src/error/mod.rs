@@ -1,0 +1,247 @@
+//! Errors: what a user's code may fail with, and what the outside sees of it.
+//!
+//! One enum a phase ([`HandshakeError`], [`MessageError`], [`SendError`], [`StartError`](crate::StartError)) and one
+//! carrier, [`Error`], that user code returns. The rule everywhere: the inner text goes to the log, the outer text
+//! (the *public face*) to the client, and what has no public face shows none of its text. Error handlers
+//! (`#[ws_error_handler]`) may answer in between; see [`Recovery`].
+
+mod handshake;
+mod message;
+mod recovery;
+mod send;
+
+use std::{borrow::Cow, error::Error as StdError, fmt};
+
+use http::StatusCode;
+
+pub(crate) use self::recovery::{Answer, ErrorHandlers, Handler};
+pub use self::{
+    handshake::HandshakeError,
+    message::MessageError,
+    recovery::{Phase, Recovery, Scene},
+    send::SendError,
+};
+
+pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// The result of every callback and middleware: [`Error`] unless said otherwise, `()` unless said otherwise.
+pub type Result<T = (), E = Error> = std::result::Result<T, E>;
+
+/// Anything that can go wrong in user code, with an optional public face.
+///
+/// It takes whatever converts into a boxed [`std::error::Error`], so `?` works on errors of the standard library, of
+/// `thiserror`, of `anyhow`, and on `&str` and `String`. It does not implement [`std::error::Error`] itself, which is
+/// what makes that possible.
+///
+/// Without a public face a client sees status 500 in the handshake and close code 1011 on an open connection, and
+/// none of the text.
+///
+/// ```
+/// use ws_core::Error;
+///
+/// fn lookup() -> Result<(), Error> {
+///     "7x".parse::<u32>()?; // any std error
+///     Ok(())
+/// }
+/// let error = lookup().unwrap_err();
+/// assert_eq!(error.http_status(), 500);
+///
+/// let error = Error::new("token expired at 12:00").status(401).close_code(4401).public("log in first");
+/// assert_eq!(error.http_status(), 401);
+/// assert_eq!(error.public_text().as_deref(), Some("log in first"));
+/// ```
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    source: BoxError,
+    status: Option<StatusCode>,
+    close_code: Option<u16>,
+    public: Option<Cow<'static, str>>,
+}
+
+impl Error {
+    /// Wraps an error, or a text.
+    pub fn new(source: impl Into<BoxError>) -> Self {
+        Self(Box::new(Inner { source: source.into(), status: None, close_code: None, public: None }))
+    }
+
+    /// The status that a refused handshake answers with.
+    ///
+    /// Only errors are errors: anything below 400 (or no status at all) becomes 500.
+    #[must_use]
+    pub fn status(mut self, status: impl TryInto<StatusCode>) -> Self {
+        let status = status.try_into().ok().filter(|status| status.as_u16() >= 400);
+        self.0.status = Some(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+        self
+    }
+
+    /// The close code (RFC 6455 section 7.4) that an open connection ends with; 1011 if it may not be sent.
+    #[must_use]
+    pub fn close_code(mut self, code: u16) -> Self {
+        self.0.close_code = Some(if crate::connection::may_be_sent(code) { code } else { 1011 });
+        self
+    }
+
+    /// The text that the client may see: `msg` of the JSON body, or the close reason.
+    #[must_use]
+    pub fn public(mut self, text: impl Into<Cow<'static, str>>) -> Self {
+        self.0.public = Some(text.into());
+        self
+    }
+
+    /// The status that a handshake is refused with because of this error.
+    pub fn http_status(&self) -> StatusCode {
+        self.0
+            .status
+            .or_else(|| self.downcast_ref::<HandshakeError>().map(HandshakeError::status))
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// The close code that an open connection ends with because of this error.
+    pub fn ws_close_code(&self) -> u16 {
+        self.0.close_code.unwrap_or(1011)
+    }
+
+    /// What the client may read of it.
+    pub fn public_text(&self) -> Option<Cow<'_, str>> {
+        match &self.0.public {
+            Some(text) => Some(Cow::Borrowed(text)),
+            None => self.downcast_ref::<HandshakeError>().map(|error| Cow::Owned(error.to_string())),
+        }
+    }
+
+    /// The wrapped error, if it is exactly of this type.
+    pub fn downcast_ref<E: StdError + 'static>(&self) -> Option<&E> {
+        self.0.source.downcast_ref()
+    }
+
+    /// The wrapped error.
+    pub fn get_ref(&self) -> &(dyn StdError + Send + Sync + 'static) {
+        &*self.0.source
+    }
+}
+
+impl<E: Into<BoxError>> From<E> for Error {
+    fn from(source: E) -> Self {
+        Self::new(source)
+    }
+}
+
+/// The inner text and its causes, for the log.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.source)?;
+        let mut cause = self.0.source.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("source", &self.0.source)
+            .field("status", &self.0.status)
+            .field("close_code", &self.0.close_code)
+            .field("public", &self.0.public)
+            .finish()
+    }
+}
+
+/// Gives an error its public face where it is passed on.
+///
+/// ```
+/// use ws_core::{OrStatus as _, Result};
+///
+/// fn uid(token: &str) -> Result<u64> {
+///     token.parse::<u64>().or_status(401, "log in first")
+/// }
+/// assert_eq!(uid("nobody").unwrap_err().http_status(), 401);
+/// ```
+pub trait OrStatus<T> {
+    /// Turns a failure into an [`Error`] with this status and this public text.
+    ///
+    /// # Errors
+    /// The failure, with its public face.
+    fn or_status(self, status: u16, public: impl Into<Cow<'static, str>>) -> Result<T>;
+}
+
+impl<T, E: Into<Error>> OrStatus<T> for std::result::Result<T, E> {
+    fn or_status(self, status: u16, public: impl Into<Cow<'static, str>>) -> Result<T> {
+        self.map_err(|error| error.into().status(status).public(public))
+    }
+}
+
+impl<T> OrStatus<T> for Option<T> {
+    fn or_status(self, status: u16, public: impl Into<Cow<'static, str>>) -> Result<T> {
+        self.ok_or_else(|| {
+            let public = public.into();
+            Error::new(public.clone().into_owned()).status(status).public(public)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] std::io::Error);
+
+    #[test]
+    fn question_mark_takes_std_errors_and_texts() {
+        fn texts(owned: bool) -> Result {
+            if owned { Err(String::from("owned"))? } else { Err("borrowed")? }
+        }
+        fn std_error() -> Result<u8> {
+            Ok("x".parse::<u8>()?)
+        }
+        assert_eq!(texts(true).unwrap_err().to_string(), "owned");
+        assert_eq!(texts(false).unwrap_err().to_string(), "borrowed");
+        assert!(std_error().unwrap_err().downcast_ref::<std::num::ParseIntError>().is_some());
+    }
+
+    #[test]
+    fn the_log_text_names_the_causes() {
+        let error = Error::new(Outer(std::io::Error::other("inner")));
+        assert_eq!(error.to_string(), "outer: inner");
+    }
+
+    #[test]
+    fn a_status_below_400_is_500_and_never_a_success() {
+        for status in [100_u16, 101, 200, 204, 302, 399, 0, 1000] {
+            assert_eq!(Error::new("x").status(status).http_status(), 500, "{status}");
+        }
+        assert_eq!(Error::new("x").status(418).http_status(), 418);
+        assert_eq!(Error::new("x").http_status(), 500);
+    }
+
+    #[test]
+    fn a_close_code_that_may_not_be_sent_is_1011() {
+        for code in [0, 999, 1004, 1005, 1006, 1015, 2999, 5000] {
+            assert_eq!(Error::new("x").close_code(code).ws_close_code(), 1011, "{code}");
+        }
+        assert_eq!(Error::new("x").close_code(4401).ws_close_code(), 4401);
+    }
+
+    #[test]
+    fn built_in_errors_bring_their_own_face() {
+        let error = Error::from(HandshakeError::TokenMissing);
+        assert_eq!(error.http_status(), 401);
+        assert!(error.public_text().is_some());
+        assert_eq!(Error::new("secret").public_text(), None);
+    }
+
+    #[test]
+    fn none_or_status_carries_the_public_text() {
+        let error = None::<u8>.or_status(404, "no such room").unwrap_err();
+        assert_eq!(
+            (error.http_status().as_u16(), error.public_text().as_deref()),
+            (404, Some("no such room"))
+        );
+    }
+}

@@ -1,0 +1,144 @@
+//! Error handlers: [`Scene`] tells one where an error happened, [`Recovery`] is what it answers.
+
+use std::{any::TypeId, net::SocketAddr, pin::Pin, sync::Arc};
+
+use http::StatusCode;
+use serde::Serialize;
+
+use super::Error;
+use crate::{connection::Connection, message::Text};
+
+/// Where in a connection's life an error happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Before the 101: the checks, a middleware, the core step.
+    Handshake,
+    /// In `on_open`.
+    Open,
+    /// In `on_message`, `on_ping` or `on_pong`.
+    Message,
+    /// In `on_close`.
+    Close,
+}
+
+/// Where an error happened: the phase, the place, and the connection if there is one yet.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    pub(crate) phase: Phase,
+    pub(crate) server: Arc<str>,
+    pub(crate) route: Option<Arc<str>>,
+    pub(crate) path: Arc<str>,
+    pub(crate) peer_addr: Option<SocketAddr>,
+    pub(crate) connection: Option<Connection>,
+}
+
+impl Scene {
+    /// The phase of the connection's life.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The name of the server.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// The route's path pattern, such as `/rooms/{room}`; `None` before routing and for unknown paths.
+    pub fn route(&self) -> Option<&str> {
+        self.route.as_deref()
+    }
+
+    /// The path that was asked for.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The peer's address, where the transport has one.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.peer_addr
+    }
+
+    /// The connection; `None` in the handshake.
+    pub fn connection(&self) -> Option<&Connection> {
+        self.connection.as_ref()
+    }
+}
+
+/// What an error handler does about an error.
+///
+/// Each answer belongs to some phases: [`respond`](Self::respond) to the handshake, [`reply`](Self::reply) to open and
+/// message, [`disconnect`](Self::disconnect) to open and message. One that does not fit its phase is logged, and the
+/// default happens as if there were no handler. After `on_close` nothing can be answered; there, anything but
+/// [`pass`](Self::pass) means that the error was dealt with.
+#[derive(Debug)]
+#[must_use]
+pub struct Recovery(pub(crate) Answer);
+
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Respond { status: StatusCode, body: serde_json::Result<Vec<u8>> },
+    Reply(serde_json::Result<Text>),
+    Disconnect { code: u16, reason: String },
+    Pass,
+}
+
+impl Recovery {
+    /// Refuses the handshake with this status and this JSON body.
+    ///
+    /// A status below 400 becomes 500: a failed handshake never looks like a success.
+    pub fn respond(status: StatusCode, body: impl Serialize) -> Self {
+        let status = if status.as_u16() < 400 { StatusCode::INTERNAL_SERVER_ERROR } else { status };
+        Self(Answer::Respond { status, body: serde_json::to_vec(&body) })
+    }
+
+    /// Sends this value as a JSON text message; the connection goes on.
+    pub fn reply(message: impl Serialize) -> Self {
+        Self(Answer::Reply(serde_json::to_string(&message).map(Text::from)))
+    }
+
+    /// Closes the connection with this code (RFC 6455 section 7.4) and reason.
+    ///
+    /// The reason is cut to 123 bytes. A code that may not be sent becomes 1011.
+    pub fn disconnect(code: u16, reason: impl Into<String>) -> Self {
+        Self(Answer::Disconnect { code, reason: reason.into() })
+    }
+
+    /// Leaves the error to the next handler, or to the default.
+    pub fn pass() -> Self {
+        Self(Answer::Pass)
+    }
+}
+
+type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Recovery> + Send + 'a>>;
+
+/// One error handler, erased: `call` answers `None` for an error that is not of its type.
+pub(crate) struct Handler {
+    pub(crate) name: &'static str,
+    pub(crate) order: i32,
+    /// `None` for the catch-all.
+    pub(crate) error_type: Option<TypeId>,
+    pub(crate) call: for<'a> fn(&'a Error, &'a Scene) -> Option<HandlerFuture<'a>>,
+}
+
+/// A server's error handlers: exact types first, then the catch-alls, each by order.
+#[derive(Default)]
+pub(crate) struct ErrorHandlers(Vec<Handler>);
+
+impl ErrorHandlers {
+    pub(crate) fn new(mut handlers: Vec<Handler>) -> Self {
+        handlers.sort_by_key(|handler| (handler.error_type.is_none(), handler.order));
+        Self(handlers)
+    }
+
+    /// Asks the handlers in turn; [`Answer::Pass`] when nobody claims the error.
+    pub(crate) async fn answer(&self, error: &Error, scene: &Scene) -> Answer {
+        for handler in &self.0 {
+            let Some(answer) = (handler.call)(error, scene) else { continue };
+            match answer.await.0 {
+                Answer::Pass => tracing::trace!(handler = handler.name, "error passed on"),
+                answer => return answer,
+            }
+        }
+        Answer::Pass
+    }
+}

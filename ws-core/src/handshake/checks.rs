@@ -1,0 +1,126 @@
+//! What RFC 6455 section 4.2.1 asks of a request, each fault with its own [`HandshakeError`].
+//!
+//! A request that does not ask for an upgrade at all is not judged here: on a WebSocket route the core step answers
+//! it with 426 or 405.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header, request::Parts};
+use sha1::{Digest as _, Sha1};
+
+use crate::error::HandshakeError;
+
+/// Appended to the key before hashing (RFC 6455 section 1.3).
+const ACCEPT_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// Checks a request that asks for an upgrade, before its path is looked at: a bad key on an unknown path is a 400.
+pub(super) fn check(parts: &Parts, has_body: bool) -> Result<(), HandshakeError> {
+    if !asks_for_upgrade(&parts.method, &parts.headers) {
+        return Ok(());
+    }
+    if parts.version < Version::HTTP_11 {
+        return Err(HandshakeError::HttpVersion);
+    }
+    key(&parts.headers)?;
+    version(&parts.headers)?;
+    if has_body {
+        return Err(HandshakeError::Body);
+    }
+    Ok(())
+}
+
+/// `Upgrade` names websocket and `Connection` names upgrade, each as a token of a list, in any case (points 3 and 4).
+pub(super) fn asks_for_upgrade(method: &Method, headers: &HeaderMap) -> bool {
+    let names = |name, token: &str| tokens(headers, name).any(|value| value.eq_ignore_ascii_case(token));
+    method == Method::GET && names(&header::UPGRADE, "websocket") && names(&header::CONNECTION, "upgrade")
+}
+
+/// One `Sec-WebSocket-Key`: the base64 of 16 bytes, 24 characters (point 5).
+pub(super) fn key(headers: &HeaderMap) -> Result<&HeaderValue, HandshakeError> {
+    let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter();
+    let key = keys.next().ok_or(HandshakeError::KeyMissing)?;
+    if keys.next().is_some() {
+        return Err(HandshakeError::KeyRepeated);
+    }
+    match STANDARD.decode(key) {
+        Ok(bytes) if bytes.len() == 16 => Ok(key),
+        _ => Err(HandshakeError::KeyInvalid),
+    }
+}
+
+/// One `Sec-WebSocket-Version`, and it is 13 (point 6).
+fn version(headers: &HeaderMap) -> Result<(), HandshakeError> {
+    let mut versions = headers.get_all(header::SEC_WEBSOCKET_VERSION).iter();
+    match (versions.next(), versions.next()) {
+        (Some(version), None) if version == "13" => Ok(()),
+        _ => Err(HandshakeError::Version),
+    }
+}
+
+/// `Sec-WebSocket-Accept` for a key (section 4.2.2, point 5.4).
+pub(super) fn accept_value(key: &HeaderValue) -> HeaderValue {
+    let digest = Sha1::new().chain_update(key).chain_update(ACCEPT_GUID).finalize();
+    // Base64 is visible ASCII, so the fallback is never taken.
+    HeaderValue::try_from(STANDARD.encode(digest)).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// The tokens of a comma-separated header, over all its lines.
+pub(super) fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .map(str::trim)
+        .filter(|token| !token.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accept_value_of_the_rfc() {
+        let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!(accept_value(&key), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    fn upgrade(name: &'static str, lines: &[&'static str]) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.remove(name);
+        for line in lines {
+            headers.append(name, HeaderValue::from_static(line));
+        }
+        asks_for_upgrade(&Method::GET, &headers)
+    }
+
+    #[test]
+    fn upgrade_and_connection_are_lists_of_tokens() {
+        assert!(upgrade("connection", &["keep-alive", "UPGRADE"]), "over two lines");
+        assert!(upgrade("connection", &["keep-alive, Upgrade"]));
+        assert!(!upgrade("connection", &["upgraded"]), "a substring is no token");
+        assert!(!upgrade("connection", &[]));
+        assert!(upgrade("upgrade", &["h2c, WebSocket"]));
+        assert!(!upgrade("upgrade", &["websockets"]));
+        assert!(!upgrade("upgrade", &["not-websocket"]));
+    }
+
+    #[test]
+    fn a_key_is_24_characters_of_base64_for_16_bytes() {
+        let check = |lines: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(header::SEC_WEBSOCKET_KEY, HeaderValue::from_static(line));
+            }
+            key(&headers).map(|_| ())
+        };
+        assert_eq!(check(&["dGhlIHNhbXBsZSBub25jZQ=="]), Ok(()));
+        assert_eq!(check(&[]), Err(HandshakeError::KeyMissing));
+        for bad in ["", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25j", "dGhlIHNhbXBsZSBub25jZ*==", "!"] {
+            assert_eq!(check(&[bad]), Err(HandshakeError::KeyInvalid), "{bad:?}");
+        }
+        let twice = ["dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ=="];
+        assert_eq!(check(&twice), Err(HandshakeError::KeyRepeated));
+    }
+}

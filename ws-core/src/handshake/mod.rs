@@ -1,0 +1,215 @@
+//! The pipeline before the 101, as a numbered list in [`Pipeline::run`].
+//!
+//! A [`Pipeline`] is what one server does with a request: checks, route, middleware, core step. It never sees a
+//! WebSocket: what comes out is a [`Response`], and beside a 101 the [`Handshake`] that a connection is opened with.
+
+mod checks;
+mod middleware;
+mod request;
+mod response;
+mod route;
+mod upgrade;
+
+use std::{
+    future::{Future, poll_fn},
+    net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
+
+use http::{HeaderValue, StatusCode, header, request::Parts};
+use serde_json::json;
+
+use self::upgrade::Accepted;
+pub(crate) use self::{middleware::Middleware, upgrade::DynUpgrade};
+pub use self::{
+    middleware::{MiddlewareFn, Next},
+    request::Handshake,
+    response::{Body, Response},
+    route::Route,
+    upgrade::{DefaultUpgrade, Upgrade},
+};
+use crate::{
+    error::{Answer, Error, ErrorHandlers, HandshakeError, Phase, Result, Scene},
+    router::Router,
+    state::States,
+};
+
+/// What one server does with a request.
+pub(crate) struct Pipeline {
+    pub(crate) server: Arc<str>,
+    pub(crate) router: Router,
+    /// The server-wide middleware, for paths without a route.
+    pub(crate) server_wide: Vec<Arc<Middleware>>,
+    pub(crate) core: Box<dyn DynUpgrade>,
+    pub(crate) error_handlers: Arc<ErrorHandlers>,
+    pub(crate) states: Arc<States>,
+}
+
+impl Pipeline {
+    /// Answers a request; beside a 101 comes the handshake to open a connection with.
+    pub(crate) async fn run(
+        &self,
+        parts: Parts,
+        has_body: bool,
+        peer_addr: Option<SocketAddr>,
+        refusal: Option<HandshakeError>,
+    ) -> (Response, Option<Handshake>) {
+        let mut scene = Scene {
+            phase: Phase::Handshake,
+            server: Arc::clone(&self.server),
+            route: None,
+            path: parts.uri.path().into(),
+            peer_addr,
+            connection: None,
+        };
+        let result = match refusal {
+            Some(refusal) => Err(refusal.into()),
+            None => self.respond(parts, has_body, &mut scene).await,
+        };
+        let mut response = match result {
+            Ok(response) => response,
+            Err(error) => self.refuse(&error, &scene).await,
+        };
+        // Only the 101 that the core step made opens a connection.
+        let accepted = response.extensions_mut().remove::<Accepted>();
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            if let Some(handshake) = accepted.and_then(|accepted| accepted.take()) {
+                return (response, Some(handshake));
+            }
+            tracing::error!(
+                path = &*scene.path,
+                "a middleware answered 101 by itself; only the core step may"
+            );
+            response = bare(StatusCode::INTERNAL_SERVER_ERROR);
+        }
+        finish_refusal(&mut response);
+        log_refusal(&scene, &response);
+        (response, None)
+    }
+
+    /// The way to the 101.
+    async fn respond(&self, parts: Parts, has_body: bool, scene: &mut Scene) -> Result<Response> {
+        // 1. Checks: RFC 6455 section 4.2.1, before anything is looked up.
+        checks::check(&parts, has_body)?;
+        let mut handshake = Handshake::new(parts, Arc::clone(&self.server), scene.peer_addr);
+        // 2. Route: a path that has none is kept as such, so that server-wide middleware sees it too.
+        let found = self.router.find(handshake.path());
+        let chain = match found {
+            Some((route, params)) => {
+                scene.route = Some(Arc::clone(&route.path));
+                handshake.set_route(Arc::clone(&route), params)?;
+                route.chain.clone()
+            }
+            None => self.server_wide.clone(),
+        };
+        // 3. Middleware, outermost first, and 4. the core step inside them.
+        let next = Next { chain: &chain, core: &*self.core, states: &self.states };
+        caught(async { next.run(handshake).await })
+            .await
+            .unwrap_or_else(|| Err(Error::new("a middleware panicked")))
+    }
+
+    /// What a failed handshake is answered with: an error handler's words, or the error's public face.
+    async fn refuse(&self, error: &Error, scene: &Scene) -> Response {
+        let Some(answer) = caught(async { self.error_handlers.answer(error, scene).await }).await else {
+            tracing::error!(%error, "an error handler panicked");
+            return bare(StatusCode::INTERNAL_SERVER_ERROR);
+        };
+        match answer {
+            Answer::Respond { status, body } => return Body::json_bytes(status, body),
+            Answer::Pass => {}
+            answer => tracing::error!(?answer, "an error handler's answer does not fit the handshake"),
+        }
+        let status = error.http_status();
+        if status.is_server_error() && error.downcast_ref::<HandshakeError>().is_none() {
+            tracing::error!(%error, path = &*scene.path, "a handshake failed");
+        }
+        let public = error.public_text();
+        let reason = status.canonical_reason().unwrap_or("error");
+        let msg = public.as_deref().unwrap_or(reason);
+        let mut response = Body::json(status, &json!({"code": status.as_u16(), "msg": msg}));
+        if let Some(fault) = error.downcast_ref::<HandshakeError>() {
+            explain(fault, &mut response);
+        }
+        response
+    }
+}
+
+/// The headers that tell a client what would have been accepted.
+fn explain(fault: &HandshakeError, response: &mut Response) {
+    let headers = response.headers_mut();
+    match fault {
+        // RFC 6455 section 4.4.
+        HandshakeError::Version => {
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        }
+        // RFC 9110 section 15.5.22.
+        HandshakeError::NotAnUpgrade => {
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        }
+        // RFC 9110 section 15.5.6.
+        HandshakeError::Method => {
+            headers.insert(header::ALLOW, HeaderValue::from_static("GET"));
+        }
+        _ => {}
+    }
+}
+
+/// What every refusal of a kind has, whoever made it.
+fn finish_refusal(response: &mut Response) {
+    let status = response.status();
+    let headers = response.headers_mut();
+    // RFC 9110 section 15.5.2: a 401 names the scheme.
+    if status == StatusCode::UNAUTHORIZED && !headers.contains_key(header::WWW_AUTHENTICATE) {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE && !headers.contains_key(header::RETRY_AFTER) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+}
+
+fn log_refusal(scene: &Scene, response: &Response) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    let body: Option<serde_json::Value> =
+        response.body().whole().and_then(|bytes| serde_json::from_slice(bytes).ok());
+    let msg = body.as_ref().and_then(|body| body.get("msg")).and_then(serde_json::Value::as_str);
+    tracing::debug!(
+        server = &*scene.server,
+        route = scene.route.as_deref().unwrap_or("-"),
+        path = &*scene.path,
+        status = response.status().as_u16(),
+        msg = msg.unwrap_or("-"),
+        "handshake refused",
+    );
+}
+
+/// A status without a word.
+pub(crate) fn bare(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// Runs user code; `None` if it panicked, in which case it is not polled again.
+pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(Some(future));
+    let result = poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().as_pin_mut().map(|it| it.poll(cx))));
+        match polled {
+            Ok(Some(Poll::Ready(value))) => Poll::Ready(Some(value)),
+            Ok(Some(Poll::Pending)) => Poll::Pending,
+            Ok(None) | Err(_) => Poll::Ready(None),
+        }
+    })
+    .await;
+    // The drop of a future may panic as well.
+    let dropped = catch_unwind(AssertUnwindSafe(|| future.set(None)));
+    result.filter(|_| dropped.is_ok())
+}

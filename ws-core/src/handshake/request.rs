@@ -1,0 +1,197 @@
+//! The request for a connection: what middleware reads and adds to, and what the connection keeps of it.
+
+use std::{borrow::Cow, net::SocketAddr, sync::Arc};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request::Parts};
+use percent_encoding::percent_decode_str;
+
+use super::checks;
+use crate::{
+    connection::Context,
+    controller::Kept,
+    error::{HandshakeError, Result},
+    router::Route,
+};
+
+/// A client's request for a WebSocket connection (RFC 6455 section 4.2.1).
+///
+/// Middleware gets it by value and passes it on; the connection keeps it, readable in every callback through
+/// [`Connection::handshake`](crate::Connection::handshake).
+#[derive(Debug)]
+pub struct Handshake {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    peer_addr: Option<SocketAddr>,
+    server: Arc<str>,
+    is_upgrade: bool,
+    route: Option<Arc<Route>>,
+    path_params: Vec<(Box<str>, Box<str>)>,
+    subprotocol: Option<&'static str>,
+    context: Context,
+    pub(crate) kept: Option<Kept>,
+}
+
+impl Handshake {
+    pub(crate) fn new(parts: Parts, server: Arc<str>, peer_addr: Option<SocketAddr>) -> Self {
+        Self {
+            is_upgrade: checks::asks_for_upgrade(&parts.method, &parts.headers),
+            method: parts.method,
+            uri: parts.uri,
+            headers: parts.headers,
+            peer_addr,
+            server,
+            route: None,
+            path_params: Vec::new(),
+            subprotocol: None,
+            context: Context::from(parts.extensions),
+            kept: None,
+        }
+    }
+
+    /// The method; a handshake's is GET, but middleware of a server sees every request.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The request target.
+    pub fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// The path as it was sent, percent signs and all.
+    pub fn path(&self) -> &str {
+        self.uri.path()
+    }
+
+    /// The headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The first value of a header, if it is visible ASCII.
+    pub fn header(&self, name: impl AsRef<str>) -> Option<&str> {
+        self.headers.get(name.as_ref())?.to_str().ok()
+    }
+
+    /// The query string as it was sent, without the `?`.
+    pub fn query(&self) -> Option<&str> {
+        self.uri.query()
+    }
+
+    /// The first query parameter of this name, decoded.
+    pub fn query_param(&self, name: &str) -> Option<Cow<'_, str>> {
+        form_urlencoded::parse(self.query()?.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+
+    /// The value of a cookie (RFC 6265 section 5.4), as it was sent.
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        self.headers
+            .get_all(header::COOKIE)
+            .iter()
+            .filter_map(|line| line.to_str().ok())
+            .flat_map(cookie::Cookie::split_parse)
+            .filter_map(std::result::Result::ok)
+            .find(|cookie| cookie.name() == name)
+            .and_then(|cookie| cookie.value_raw())
+    }
+
+    /// A parameter of the route's path, decoded: `room` of `/rooms/{room}`.
+    pub fn path_param(&self, name: &str) -> Option<&str> {
+        self.path_params().find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    /// All parameters of the route's path in their order, decoded.
+    pub fn path_params(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.path_params.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// The token of `Authorization: Bearer <token>` (RFC 6750 section 2.1); the scheme's case does not matter.
+    ///
+    /// # Errors
+    /// [`HandshakeError::TokenMissing`], a 401, without such a header.
+    pub fn bearer_token(&self) -> std::result::Result<&str, HandshakeError> {
+        self.header(header::AUTHORIZATION)
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim())
+            .filter(|token| !token.is_empty())
+            .ok_or(HandshakeError::TokenMissing)
+    }
+
+    /// The subprotocol that was chosen (RFC 6455 section 1.9); `None` before the core step, and without one.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol
+    }
+
+    /// The subprotocols that the client offers, most preferred first.
+    pub fn offered_subprotocols(&self) -> impl Iterator<Item = &str> {
+        checks::tokens(&self.headers, &header::SEC_WEBSOCKET_PROTOCOL)
+    }
+
+    /// The peer's address, where the transport has one.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.peer_addr
+    }
+
+    /// The name of the server.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// The route's path pattern; `None` for an unknown path.
+    pub fn route(&self) -> Option<&str> {
+        self.route.as_ref().map(|route| &*route.path)
+    }
+
+    /// Whether the request asks for an upgrade to WebSocket at all (RFC 6455 section 4.2.1, points 1 to 4).
+    pub fn is_upgrade(&self) -> bool {
+        self.is_upgrade
+    }
+
+    /// Typed values for the connection to come. A refused handshake leaves nothing behind.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Typed values for the connection to come.
+    pub fn context_mut(&mut self) -> &mut Context {
+        &mut self.context
+    }
+
+    pub(crate) fn found_route(&self) -> Option<&Arc<Route>> {
+        self.route.as_ref()
+    }
+
+    pub(crate) fn set_subprotocol(&mut self, subprotocol: Option<&'static str>) {
+        self.subprotocol = subprotocol;
+    }
+
+    /// Keeps the route and its decoded parameters.
+    pub(crate) fn set_route(&mut self, route: Arc<Route>, raw: Vec<(Box<str>, Box<str>)>) -> Result<()> {
+        for (name, value) in raw {
+            let value = percent_decode_str(&value).decode_utf8().map_err(|_| HandshakeError::PathEncoding)?;
+            self.path_params.push((name, value.into()));
+        }
+        self.route = Some(route);
+        Ok(())
+    }
+
+    /// Copies what is kept, so that it no longer pins the buffer that the request was read into.
+    pub(crate) fn compact(mut self) -> Self {
+        let mut headers = HeaderMap::with_capacity(self.headers.keys_len());
+        for (name, value) in &self.headers {
+            if let (Ok(name), Ok(mut copy)) =
+                (HeaderName::from_bytes(name.as_ref()), HeaderValue::from_bytes(value.as_bytes()))
+            {
+                copy.set_sensitive(value.is_sensitive());
+                headers.append(name, copy);
+            }
+        }
+        self.headers = headers;
+        if let Ok(uri) = Uri::try_from(self.uri.to_string()) {
+            self.uri = uri;
+        }
+        self
+    }
+}

@@ -1,0 +1,105 @@
+//! [`Route`]: a route by hand.
+
+use crate::{
+    Controller,
+    handshake::{Middleware, MiddlewareFn},
+    registry::{Erased, Location, RouteLimits, Scope, SubprotocolMismatch, erase, type_id_of},
+};
+
+/// A controller at a path, registered by hand: what `#[ws_controller]` says, as methods.
+///
+/// ```
+/// use ws_core::{App, Connection, Controller, Message, Result, Route};
+///
+/// struct Echo;
+///
+/// impl Controller for Echo {
+///     async fn on_message(&self, conn: &Connection, message: Message) -> Result {
+///         Ok(conn.push(message)?)
+///     }
+/// }
+///
+/// let app = App::without_registry().route(Route::new("/echo", Echo).subprotocols(&["echo.v1"]).message_limit(64 * 1024));
+/// assert_eq!(app.routes()[0].path, "/echo");
+/// ```
+#[must_use]
+pub struct Route {
+    pub(crate) path: String,
+    pub(crate) server: String,
+    pub(crate) name: &'static str,
+    pub(crate) location: Location,
+    pub(crate) controller: Erased,
+    pub(crate) middleware: Vec<Middleware>,
+    pub(crate) subprotocols: &'static [&'static str],
+    pub(crate) mismatch: SubprotocolMismatch,
+    pub(crate) limits: RouteLimits,
+}
+
+impl Route {
+    /// This controller at this path of server `ws`.
+    #[track_caller]
+    pub fn new<C: Controller>(path: impl Into<String>, controller: C) -> Self {
+        Self {
+            path: path.into(),
+            server: "ws".into(),
+            name: short_name::<C>(),
+            location: Location::caller(),
+            controller: erase(controller),
+            middleware: Vec::new(),
+            subprotocols: &[],
+            mismatch: SubprotocolMismatch::default(),
+            limits: RouteLimits::default(),
+        }
+    }
+
+    /// Another server than `ws`.
+    pub fn server(mut self, name: impl Into<String>) -> Self {
+        self.server = name.into();
+        self
+    }
+
+    /// One more middleware of this route, inside the ones before.
+    #[track_caller]
+    pub fn middleware<P, M: MiddlewareFn<P>>(mut self, middleware: M) -> Self {
+        self.middleware.push(Middleware::by_hand(middleware, Scope::Route));
+        self
+    }
+
+    /// The subprotocols it speaks, most preferred first.
+    pub fn subprotocols(mut self, subprotocols: &'static [&'static str]) -> Self {
+        self.subprotocols = subprotocols;
+        self
+    }
+
+    /// What happens when none of the offered subprotocols is spoken.
+    pub fn subprotocol_mismatch(mut self, mismatch: SubprotocolMismatch) -> Self {
+        self.mismatch = mismatch;
+        self
+    }
+
+    /// The largest accepted message, in bytes.
+    pub fn message_limit(mut self, bytes: usize) -> Self {
+        self.limits.message = Some(bytes);
+        self
+    }
+}
+
+impl Middleware {
+    #[track_caller]
+    pub(crate) fn by_hand<P, M: MiddlewareFn<P>>(middleware: M, scope: Scope) -> Self {
+        Self {
+            name: short_name::<M>(),
+            location: Location::caller(),
+            id: type_id_of(&middleware),
+            scope,
+            state: M::state(),
+            call: Box::new(move |handshake, next, states| middleware.call(handshake, next, states)),
+        }
+    }
+}
+
+/// The last segment of a type's path.
+pub(crate) fn short_name<T>() -> &'static str {
+    let name = std::any::type_name::<T>();
+    name.rsplit("::").next().unwrap_or(name)
+}

@@ -1,0 +1,121 @@
+//! The core step, innermost of the pipeline: it makes the 101, or says why there is none.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use http::{HeaderValue, Method, StatusCode, header};
+
+use super::{Body, Handshake, Response, checks};
+use crate::{
+    error::{HandshakeError, Result},
+    registry::SubprotocolMismatch,
+};
+
+/// Replaces the core step of a server, given to [`App::upgrade`](crate::App::upgrade).
+///
+/// Each method is called once a request, after all middleware. All are defaulted, and [`DefaultUpgrade`] has the
+/// defaults to call.
+///
+/// ```
+/// use ws_core::{DefaultUpgrade, Handshake, Response, Result, Upgrade};
+///
+/// struct Branded;
+///
+/// impl Upgrade for Branded {
+///     async fn found(&self, handshake: Handshake) -> Result<Response> {
+///         let mut response = DefaultUpgrade.found(handshake).await?;
+///         response.headers_mut().insert("server", http::HeaderValue::from_static("chat/2"));
+///         Ok(response)
+///     }
+/// }
+/// ```
+pub trait Upgrade: Send + Sync + 'static {
+    /// A GET on a route that asks for an upgrade. The default chooses the subprotocol and answers 101.
+    fn found(&self, handshake: Handshake) -> impl Future<Output = Result<Response>> + Send {
+        std::future::ready(accept(handshake))
+    }
+
+    /// No route has the path. The default fails with [`HandshakeError::NoRoute`], which answers 404.
+    fn not_found(&self, handshake: Handshake) -> impl Future<Output = Result<Response>> + Send {
+        std::future::ready(Err(HandshakeError::NoRoute { path: handshake.path().to_owned() }.into()))
+    }
+
+    /// Another method than GET on a route. The default fails with [`HandshakeError::Method`], which answers 405.
+    fn method_not_allowed(&self, handshake: Handshake) -> impl Future<Output = Result<Response>> + Send {
+        drop(handshake);
+        std::future::ready(Err(HandshakeError::Method.into()))
+    }
+}
+
+/// The core step of every server that has no other.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DefaultUpgrade;
+
+impl Upgrade for DefaultUpgrade {}
+
+/// [`Upgrade`] behind one virtual call a handshake.
+pub(crate) trait DynUpgrade: Send + Sync {
+    fn run(&self, handshake: Handshake) -> Pin<Box<dyn Future<Output = Result<Response>> + Send + '_>>;
+}
+
+impl<U: Upgrade> DynUpgrade for U {
+    fn run(&self, handshake: Handshake) -> Pin<Box<dyn Future<Output = Result<Response>> + Send + '_>> {
+        Box::pin(async move {
+            if handshake.found_route().is_none() {
+                self.not_found(handshake).await
+            } else if handshake.method() != Method::GET {
+                self.method_not_allowed(handshake).await
+            } else if !handshake.is_upgrade() {
+                Err(HandshakeError::NotAnUpgrade.into())
+            } else {
+                self.found(handshake).await
+            }
+        })
+    }
+}
+
+/// Travels in the extensions of the 101 that the core step made: only such a 101 opens a connection.
+#[derive(Clone)]
+pub(crate) struct Accepted(Arc<Mutex<Option<Handshake>>>);
+
+impl Accepted {
+    /// The handshake, once.
+    pub(crate) fn take(&self) -> Option<Handshake> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// The 101 (RFC 6455 section 4.2.2).
+fn accept(mut handshake: Handshake) -> Result<Response> {
+    let Some(route) = handshake.found_route().cloned() else {
+        return Err(HandshakeError::NoRoute { path: handshake.path().to_owned() }.into());
+    };
+    let key = checks::key(handshake.headers())?;
+    let accept = checks::accept_value(key);
+
+    let offers_any = handshake.offered_subprotocols().next().is_some();
+    let chosen = route
+        .subprotocols
+        .iter()
+        .copied()
+        .find(|ours| handshake.offered_subprotocols().any(|offered| offered == *ours));
+    if chosen.is_none() && offers_any && route.subprotocol_mismatch == SubprotocolMismatch::Refuse {
+        return Err(HandshakeError::Subprotocol.into());
+    }
+    handshake.set_subprotocol(chosen);
+    handshake.kept = route.controller.keep(&handshake)?;
+
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    if let Some(chosen) = chosen {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(chosen));
+    }
+    response.extensions_mut().insert(Accepted(Arc::new(Mutex::new(Some(handshake)))));
+    Ok(response)
+}

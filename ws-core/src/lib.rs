@@ -1,0 +1,87 @@
+#![doc = include_str!("lib.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod app;
+pub mod config;
+mod connection;
+mod controller;
+mod error;
+mod handshake;
+mod hub;
+mod message;
+mod registry;
+mod router;
+mod server;
+mod socket;
+mod state;
+
+pub use bytes::Bytes;
+pub use http::StatusCode;
+pub use ws_macros::{ws_controller, ws_error_handler, ws_middleware};
+
+pub use self::{
+    app::{App, Problem, RouteInfo, RouteTable, Running, ShutdownReport, StartError},
+    config::{Config, ConfigError},
+    connection::{CloseReason, Connection, ConnectionId, Context},
+    controller::Controller,
+    error::{Error, HandshakeError, MessageError, OrStatus, Phase, Recovery, Result, Scene, SendError},
+    handshake::{Body, DefaultUpgrade, Handshake, MiddlewareFn, Next, Response, Route, Upgrade},
+    message::{Message, Text},
+    registry::{Location, SubprotocolMismatch},
+    state::{FromState, State, StateKey, States},
+};
+
+/// What a file with controllers and middleware needs: `use ws_core::prelude::*;`.
+pub mod prelude {
+    pub use crate::{
+        App, Body, Bytes, CloseReason, Config, Connection, Controller, Error, Handshake, Message, Next,
+        OrStatus, Phase, Recovery, Response, Result, Scene, StartError, State, StatusCode, Text,
+        ws_controller, ws_error_handler, ws_middleware,
+    };
+}
+
+/// Names a crate so that its controllers, middleware and error handlers are linked in.
+///
+/// Registration happens at link time, and a crate that nothing names is not linked: its registrations would be missing
+/// without a word. That holds for the library beside a `main.rs` of the same package, too.
+///
+/// ```
+/// # extern crate self as my_controllers;
+/// ws_core::link!(my_controllers);
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! link {
+    ($($name:ident),+ $(,)?) => {
+        $(const _: () = { #[allow(unused_imports)] use $name as _; };)+
+    };
+}
+
+/// All that the attributes' expansions may name. Not part of the public API.
+#[doc(hidden)]
+pub mod __private {
+    pub use inventory::submit;
+
+    pub use crate::{
+        controller::Kept,
+        registry::{
+            ControllerEntry, Erased, ErrorHandlerEntry, Handled, Location, MiddlewareEntry, MiddlewareFuture,
+            MiddlewareRef, RouteLimits, Scope, SubprotocolMismatch, erase, type_id_of,
+        },
+        state::{FromState, StateKey, States},
+    };
+
+    /// Where the attribute stands.
+    #[macro_export]
+    #[doc(hidden)]
+    macro_rules! __location {
+        () => {
+            $crate::__private::Location {
+                module: ::core::module_path!(),
+                file: ::core::file!(),
+                line: ::core::line!(),
+            }
+        };
+    }
+    pub use crate::__location as location;
+}

@@ -1,0 +1,216 @@
+//! What the attributes leave behind, collected at link time. inventory lives here and nowhere else.
+//!
+//! Entries are constants. Their order means nothing (it differs between builds), so they are sorted before use. This
+//! module is pure: it lists, it neither checks nor starts anything; `app::check` does.
+
+use std::{any::TypeId, cmp::Ordering, fmt, pin::Pin, sync::Arc};
+
+use crate::{
+    controller::ErasedController,
+    error::{Error, Recovery, Result, Scene},
+    handshake::{Handshake, Next, Response},
+    state::{StateKey, States},
+};
+
+/// Where something was registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Location {
+    /// The module path; empty for registrations by hand.
+    pub module: &'static str,
+    /// The source file.
+    pub file: &'static str,
+    /// The line of the attribute, or of the call.
+    pub line: u32,
+}
+
+impl Location {
+    #[track_caller]
+    pub(crate) fn caller() -> Self {
+        let caller = std::panic::Location::caller();
+        Self { module: "", file: caller.file(), line: caller.line() }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// Left by `#[ws_controller]`.
+pub struct ControllerEntry {
+    /// The struct's name.
+    pub name: &'static str,
+    /// Where the attribute stands.
+    pub location: Location,
+    /// `server = ".."`.
+    pub server: &'static str,
+    /// `path = ".."`.
+    pub path: &'static str,
+    /// `middleware(..)`.
+    pub middleware: &'static [MiddlewareRef],
+    /// `subprotocols(..)`, most preferred first.
+    pub subprotocols: &'static [&'static str],
+    /// `subprotocol_mismatch = ".."`.
+    pub subprotocol_mismatch: SubprotocolMismatch,
+    /// `limits(..)`.
+    pub limits: RouteLimits,
+    /// The types of the `#[state]` fields.
+    pub state: &'static [fn() -> StateKey],
+    /// Makes the one instance that a server has.
+    pub build: fn(&States) -> Result<Erased>,
+}
+
+/// A controller behind one virtual call a connection.
+pub struct Erased(pub(crate) Arc<dyn ErasedController>);
+
+/// Erases a controller.
+pub fn erase<C: crate::Controller>(controller: C) -> Erased {
+    Erased(Arc::new(controller))
+}
+
+/// A function named by `middleware(..)`.
+#[derive(Clone, Copy)]
+pub struct MiddlewareRef {
+    /// As it was written.
+    pub name: &'static str,
+    /// The function item's type.
+    pub id: fn() -> TypeId,
+}
+
+/// The type of a function item.
+pub fn type_id_of<T: 'static>(_: &T) -> TypeId {
+    TypeId::of::<T>()
+}
+
+/// What happens when a client offers subprotocols and the route speaks none of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SubprotocolMismatch {
+    /// The connection opens without a subprotocol (RFC 6455 section 4.2.2 leaves the decision to the client).
+    #[default]
+    Accept,
+    /// The handshake is refused with 400.
+    Refuse,
+}
+
+/// `limits(..)` of one route; `None` means the server's limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RouteLimits {
+    /// The largest accepted message, in bytes.
+    pub message: Option<usize>,
+    /// The largest accepted frame payload, in bytes.
+    pub frame: Option<usize>,
+}
+
+/// The future of one middleware call.
+pub type MiddlewareFuture<'a> = Pin<Box<dyn Future<Output = Result<Response>> + Send + 'a>>;
+
+/// Left by `#[ws_middleware]`.
+pub struct MiddlewareEntry {
+    /// The function's name.
+    pub name: &'static str,
+    /// Where the attribute stands.
+    pub location: Location,
+    /// The function item's type.
+    pub id: fn() -> TypeId,
+    /// Where it runs.
+    pub scope: Scope,
+    /// The types of its `State<T>` parameters.
+    pub state: &'static [fn() -> StateKey],
+    /// Calls it.
+    pub call: for<'a> fn(Handshake, Next<'a>, &'a States) -> MiddlewareFuture<'a>,
+}
+
+/// Where a middleware runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// On every route of a server and on its unknown paths.
+    Server {
+        /// The server's name.
+        server: &'static str,
+        /// Lowest first.
+        order: i32,
+    },
+    /// Only where a controller names it.
+    Route,
+}
+
+/// Left by `#[ws_error_handler]`.
+pub struct ErrorHandlerEntry {
+    /// The function's name.
+    pub name: &'static str,
+    /// Where the attribute stands.
+    pub location: Location,
+    /// `server = ".."`; `None` serves all.
+    pub server: Option<&'static str>,
+    /// Lowest first.
+    pub order: i32,
+    /// The handled type; `None` for the catch-all.
+    pub error_type: fn() -> Option<TypeId>,
+    /// The handled type as written.
+    pub error_name: &'static str,
+    /// Calls it, if the error is of its type.
+    pub call: for<'a> fn(&'a Error, &'a Scene) -> Option<Pin<Box<dyn Future<Output = Recovery> + Send + 'a>>>,
+}
+
+/// What an error handler can be written for: any [`std::error::Error`], or [`Error`] itself as the catch-all.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is nothing that an error handler can be written for",
+    note = "take a reference to a type that implements `std::error::Error`, or `&ws_core::Error` to catch all"
+)]
+pub trait Handled: Sized + 'static {
+    /// The type that is looked for; `None` for the catch-all.
+    fn error_type() -> Option<TypeId>;
+    /// The error as this type.
+    fn of(error: &Error) -> Option<&Self>;
+}
+
+impl<E: std::error::Error + 'static> Handled for E {
+    fn error_type() -> Option<TypeId> {
+        Some(TypeId::of::<E>())
+    }
+
+    fn of(error: &Error) -> Option<&Self> {
+        error.downcast_ref()
+    }
+}
+
+impl Handled for Error {
+    fn error_type() -> Option<TypeId> {
+        None
+    }
+
+    fn of(error: &Error) -> Option<&Self> {
+        Some(error)
+    }
+}
+
+inventory::collect!(ControllerEntry);
+inventory::collect!(MiddlewareEntry);
+inventory::collect!(ErrorHandlerEntry);
+
+/// All entries of this binary, in an order that does not depend on the linker.
+#[derive(Default)]
+pub(crate) struct Registry {
+    pub(crate) controllers: Vec<&'static ControllerEntry>,
+    pub(crate) middleware: Vec<&'static MiddlewareEntry>,
+    pub(crate) error_handlers: Vec<&'static ErrorHandlerEntry>,
+}
+
+impl Registry {
+    pub(crate) fn linked() -> Self {
+        Self {
+            controllers: sorted(|entry: &ControllerEntry| (0, entry.path, entry.location)),
+            middleware: sorted(|entry: &MiddlewareEntry| (0, entry.name, entry.location)),
+            error_handlers: sorted(|entry: &ErrorHandlerEntry| (entry.order, entry.name, entry.location)),
+        }
+    }
+}
+
+fn sorted<T: inventory::Collect>(
+    key: impl Fn(&'static T) -> (i32, &'static str, Location),
+) -> Vec<&'static T> {
+    let mut entries: Vec<_> = inventory::iter::<T>.into_iter().collect();
+    entries.sort_by(|a, b| -> Ordering { key(a).cmp(&key(b)) });
+    entries
+}

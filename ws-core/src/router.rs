@@ -1,0 +1,48 @@
+//! From a path to a route. Not found is a value.
+
+use std::sync::Arc;
+
+use crate::{
+    controller::ErasedController,
+    handshake::Middleware,
+    registry::{RouteLimits, SubprotocolMismatch},
+};
+
+/// A path and everything that belongs to it: the controller, the middleware around it, its own limits.
+pub(crate) struct Route {
+    pub(crate) path: Arc<str>,
+    pub(crate) controller_name: &'static str,
+    pub(crate) controller: Arc<dyn ErasedController>,
+    /// Server-wide ones by order, then the route's own.
+    pub(crate) chain: Vec<Arc<Middleware>>,
+    pub(crate) subprotocols: &'static [&'static str],
+    pub(crate) subprotocol_mismatch: SubprotocolMismatch,
+    pub(crate) limits: RouteLimits,
+}
+
+impl std::fmt::Debug for Route {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Route").field("path", &self.path).field("controller", &self.controller_name).finish()
+    }
+}
+
+/// The routes of one server.
+#[derive(Default)]
+pub(crate) struct Router {
+    tree: matchit::Router<Arc<Route>>,
+}
+
+/// A route and the raw values of its path parameters.
+pub(crate) type Found = (Arc<Route>, Vec<(Box<str>, Box<str>)>);
+
+impl Router {
+    pub(crate) fn insert(&mut self, route: Arc<Route>) -> Result<(), matchit::InsertError> {
+        self.tree.insert(route.path.to_string(), route)
+    }
+
+    pub(crate) fn find(&self, path: &str) -> Option<Found> {
+        let found = self.tree.at(path).ok()?;
+        let params = found.params.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Some((Arc::clone(found.value), params))
+    }
+}

@@ -1,0 +1,93 @@
+//! HTTP services of the same process: what `.http(name, service)` is given.
+
+use std::{convert::Infallible, future::poll_fn, net::SocketAddr, pin::Pin, sync::Arc};
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body::Body as HttpBody;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use tower_service::Service;
+
+use crate::{
+    config::Limits,
+    error::BoxError,
+    handshake::{Body, Response, bare, caught},
+};
+
+type HttpFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// Any tower service, erased.
+pub(crate) type HttpHandler = Arc<dyn Fn(Request<Incoming>) -> HttpFuture + Send + Sync>;
+
+/// Erases a tower service such as an axum router.
+pub(crate) fn handler<S, B>(service: S) -> HttpHandler
+where
+    S: Service<Request<Incoming>, Response = http::Response<B>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    Arc::new(move |request| {
+        let mut service = service.clone();
+        Box::pin(async move {
+            let answer = async {
+                poll_fn(|cx| service.poll_ready(cx)).await?;
+                service.call(request).await
+            };
+            match caught(answer).await {
+                Some(Ok(response)) => response.map(Body::new),
+                Some(Err(error)) => {
+                    let error: BoxError = error.into();
+                    tracing::error!(%error, "an HTTP service failed");
+                    bare(StatusCode::INTERNAL_SERVER_ERROR)
+                }
+                None => {
+                    tracing::error!("an HTTP service panicked");
+                    bare(StatusCode::INTERNAL_SERVER_ERROR)
+                }
+            }
+        })
+    })
+}
+
+/// A server of kind `http`.
+pub(crate) struct HttpServer {
+    pub(crate) name: Arc<str>,
+    pub(crate) handler: HttpHandler,
+    pub(crate) limits: Limits,
+    pub(crate) stop: CancellationToken,
+}
+
+impl HttpServer {
+    /// Serves one connection to its end; a stop lets the request that is under way finish.
+    pub(crate) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        let service = service_fn(|mut request: Request<Incoming>| {
+            // What axum's `ConnectInfo` and others would need to know, under a type that does not need axum.
+            request.extensions_mut().insert(peer);
+            let answer = (self.handler)(request);
+            async move { Ok::<_, Infallible>(answer.await) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.handshake_timeout)
+            .max_buf_size(self.limits.head)
+            .max_headers(self.limits.headers)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        let result = tokio::select! {
+            result = connection.as_mut() => result,
+            () = self.stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(server = &*self.name, %peer, %error, "HTTP connection ended");
+        }
+    }
+}

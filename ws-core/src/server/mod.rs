@@ -1,0 +1,16 @@
+//! Listeners and what is served on them: the accept loop, the handshake over HTTP, the HTTP services.
+//!
+//! One task a connection, from accept to the dropped socket, known to [`Live`]. A listener is opened by `app` and stops
+//! with the token `stop`; what happens then to open connections is `app::running`'s business.
+
+mod accept;
+mod http;
+mod transport;
+mod websocket;
+
+pub(crate) use self::{
+    accept::accept,
+    http::{HttpHandler, HttpServer, handler},
+    transport::Transport,
+    websocket::WsServer,
+};

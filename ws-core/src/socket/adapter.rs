@@ -1,0 +1,65 @@
+//! A blocking `Read + Write` for one poll, over an async transport.
+//!
+//! Pending becomes `WouldBlock`. Reading goes through `poll_read`, which lets tokio forget a socket's readiness after a
+//! short read: the read that would only say "nothing there" is saved. Writing appends to the out queue.
+
+use std::{
+    io::{self, Read, Write},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::{Buf as _, Bytes};
+use tokio::io::{AsyncRead, ReadBuf};
+
+use super::{Budget, OutQueue, walker::FrameWalker};
+
+pub(super) struct Adapter<'a, 'w, S> {
+    pub(super) io: &'a mut S,
+    pub(super) cx: &'a mut Context<'w>,
+    pub(super) prefix: &'a mut Bytes,
+    pub(super) walker: &'a mut FrameWalker,
+    pub(super) out: &'a mut OutQueue,
+    pub(super) budget: &'a mut Budget,
+    pub(super) alive: &'a mut bool,
+}
+
+impl<S: AsyncRead + Unpin> Read for Adapter<'_, '_, S> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        // One `read` of the codec can swallow any number of empty fragments, so the budget is kept here.
+        if self.budget.is_spent() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let read = if self.prefix.has_remaining() {
+            let length = self.prefix.len().min(into.len());
+            self.prefix.copy_to_slice(into.get_mut(..length).unwrap_or_default());
+            if self.prefix.is_empty() {
+                *self.prefix = Bytes::new();
+            }
+            length
+        } else {
+            let mut buffer = ReadBuf::new(into);
+            match Pin::new(&mut *self.io).poll_read(self.cx, &mut buffer) {
+                Poll::Ready(result) => result?,
+                Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
+            }
+            buffer.filled().len()
+        };
+        let frames = self.walker.walk(into.get(..read).unwrap_or_default());
+        self.budget.frames = self.budget.frames.saturating_sub(frames);
+        self.budget.bytes = self.budget.bytes.saturating_sub(read);
+        *self.alive |= read > 0;
+        Ok(read)
+    }
+}
+
+impl<S> Write for Adapter<'_, '_, S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.encoded(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,252 @@
+//! The one module that names tungstenite: messages in, frames out, over any `AsyncRead + AsyncWrite`.
+//!
+//! [`Socket`] owns the transport of one open connection. tungstenite's `WebSocketContext` decodes; it takes its stream
+//! as an argument of each call, so it is given an [`Adapter`] that lives for one poll. All writing goes through one
+//! [`OutQueue`] and one place, [`Socket::poll_flush`]: what the codec itself writes (pongs, inside `read`) only lands in
+//! that queue, so that it never comes between the halves of a frame.
+//!
+//! It knows no user code, no timers and no outbox, and it never decides to close: it reports, the connection decides.
+
+mod adapter;
+mod out_queue;
+mod walker;
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+pub(crate) use tokio_tungstenite::tungstenite::Utf8Bytes;
+use tokio_tungstenite::tungstenite::{
+    self, Error as WsError,
+    error::{CapacityError, ProtocolError},
+    protocol::{Role, WebSocketConfig, WebSocketContext, frame::coding::CloseCode},
+};
+
+pub(crate) use self::out_queue::OutQueue;
+use self::{adapter::Adapter, walker::FrameWalker};
+use crate::{
+    error::MessageError,
+    message::{Message, Text},
+};
+
+/// What the codec reads into, allocated with the connection. tungstenite clears as much before every read, so larger
+/// costs every small message; smaller makes large messages crawl.
+const READ_BUFFER_BYTES: usize = 8 << 10;
+/// After this many frames or bytes in one poll the others get their turn.
+const FRAMES_A_POLL: u32 = 1024;
+const BYTES_A_POLL: usize = 1 << 20;
+/// Above this the socket reads no more until its peer has read: what it answers to pings would pile up otherwise.
+const BACKLOG_BYTES: usize = 64 << 10;
+/// What is read and thrown away after a close frame, so that the peer's unread input does not reset the connection
+/// before the frame is read.
+const MAX_DRAINED_BYTES: usize = 64 << 20;
+
+/// What arrives on an open connection.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    Message(Message),
+    Ping(Bytes),
+    Pong(Bytes),
+    /// The peer's close frame; the code that was received is to be sent back.
+    Close(Option<(u16, Text)>),
+}
+
+/// Why nothing more will arrive.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// The peer broke the protocol or a limit; a close frame should say so.
+    Fault(MessageError),
+    /// The transport is gone.
+    Gone(io::ErrorKind),
+}
+
+/// Sizes that this side accepts, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SizeLimits {
+    pub(crate) message: usize,
+    pub(crate) frame: usize,
+}
+
+/// The transport of one open connection.
+pub(crate) struct Socket<S> {
+    io: S,
+    /// Bytes that came behind the handshake.
+    prefix: Bytes,
+    codec: WebSocketContext,
+    walker: FrameWalker,
+    out: OutQueue,
+    budget: Budget,
+    /// Whether anything was read since [`Self::take_alive`].
+    alive: bool,
+    drained: usize,
+}
+
+/// What may still be read in this poll.
+#[derive(Clone, Copy)]
+struct Budget {
+    frames: u32,
+    bytes: usize,
+}
+
+impl Budget {
+    const FULL: Self = Self { frames: FRAMES_A_POLL, bytes: BYTES_A_POLL };
+
+    fn is_spent(self) -> bool {
+        self.frames == 0 || self.bytes == 0
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    /// Takes over a transport behind its 101; `prefix` is what was read of it already.
+    pub(crate) fn new(io: S, prefix: Bytes, limits: SizeLimits) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER_BYTES)
+            // Pongs go to the out queue at once; nothing is buffered in the codec.
+            .write_buffer_size(0)
+            .max_write_buffer_size(usize::MAX)
+            .max_message_size(Some(limits.message))
+            .max_frame_size(Some(limits.frame));
+        Self {
+            io,
+            prefix,
+            codec: WebSocketContext::new(Role::Server, Some(config)),
+            walker: FrameWalker::default(),
+            out: OutQueue::default(),
+            budget: Budget::FULL,
+            alive: false,
+            drained: 0,
+        }
+    }
+
+    /// What is to be sent next; frames are appended, never inserted.
+    pub(crate) fn out(&mut self) -> &mut OutQueue {
+        &mut self.out
+    }
+
+    /// Whether the peer reads so slowly that nothing more should be produced for it.
+    pub(crate) fn is_backlogged(&self) -> bool {
+        self.out.len() > BACKLOG_BYTES
+    }
+
+    /// Whether anything was read since the last call.
+    pub(crate) fn take_alive(&mut self) -> bool {
+        std::mem::take(&mut self.alive)
+    }
+
+    /// Whether anything was read since [`Self::take_alive`].
+    pub(crate) fn is_alive(&self) -> bool {
+        self.alive
+    }
+
+    /// The next message, ping, pong or close frame.
+    ///
+    /// Pending also when this poll's budget is spent; the task is woken then. After an error it must not be called
+    /// again: tungstenite may hand out the very message it refused.
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming, Ended>> {
+        loop {
+            if self.budget.is_spent() {
+                self.budget = Budget::FULL;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let mut adapter = Adapter {
+                io: &mut self.io,
+                cx,
+                prefix: &mut self.prefix,
+                walker: &mut self.walker,
+                out: &mut self.out,
+                budget: &mut self.budget,
+                alive: &mut self.alive,
+            };
+            match self.codec.read(&mut adapter) {
+                Ok(message) => {
+                    self.budget.frames = self.budget.frames.saturating_sub(1);
+                    if let Some(incoming) = incoming(message) {
+                        return Poll::Ready(incoming);
+                    }
+                }
+                Err(WsError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if !self.budget.is_spent() {
+                        self.budget = Budget::FULL;
+                        return Poll::Pending;
+                    }
+                }
+                Err(error) => return Poll::Ready(Err(ended(error))),
+            }
+        }
+    }
+
+    /// Writes what is queued, as much as the peer takes; ready when nothing is left.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.out.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        // While nothing is read for a backlog's sake, that the peer takes bytes is its sign of life.
+        let backlogged = self.is_backlogged();
+        while !self.out.is_empty() {
+            let written = ready!(self.out.poll_write(&mut self.io, cx))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.alive |= backlogged;
+        }
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    /// Closes the write side once everything is flushed.
+    pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    /// Reads on and throws away until the peer closes its side, or has sent too much.
+    pub(crate) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut scratch = [std::mem::MaybeUninit::uninit(); 8 << 10];
+        while self.drained < MAX_DRAINED_BYTES {
+            let mut buffer = ReadBuf::uninit(&mut scratch);
+            match ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => self.drained += buffer.filled().len(),
+                _ => break,
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+fn incoming(message: tungstenite::Message) -> Option<Result<Incoming, Ended>> {
+    use tungstenite::Message as Ws;
+    Some(Ok(match message {
+        Ws::Text(text) => Incoming::Message(Message::Text(Text::from_utf8_bytes(text))),
+        Ws::Binary(bytes) => Incoming::Message(Message::Binary(bytes)),
+        Ws::Ping(payload) => Incoming::Ping(payload),
+        Ws::Pong(payload) => Incoming::Pong(payload),
+        Ws::Close(None) => Incoming::Close(None),
+        // This is what tungstenite hands out in place of a code that may not be sent.
+        Ws::Close(Some(frame)) if frame.code == CloseCode::Protocol && frame.reason.as_str() == "Protocol violation" => {
+            let fault = MessageError::Protocol("a close code that may not be sent".to_owned());
+            return Some(Err(Ended::Fault(fault)));
+        }
+        Ws::Close(Some(frame)) => {
+            Incoming::Close(Some((frame.code.into(), Text::from_utf8_bytes(frame.reason))))
+        }
+        // Only written, never read.
+        Ws::Frame(_) => return None,
+    }))
+}
+
+fn ended(error: WsError) -> Ended {
+    match error {
+        WsError::Io(error) => Ended::Gone(error.kind()),
+        WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake)
+        | WsError::ConnectionClosed
+        | WsError::AlreadyClosed => Ended::Gone(io::ErrorKind::UnexpectedEof),
+        WsError::Utf8(_) => Ended::Fault(MessageError::Utf8),
+        WsError::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
+            Ended::Fault(MessageError::TooBig { size, limit: max_size })
+        }
+        error => Ended::Fault(MessageError::Protocol(error.to_string())),
+    }
+}

@@ -1,0 +1,236 @@
+//! Encoded frames on their way out.
+//!
+//! Small frames are copied one behind another into one buffer, large payloads are shared, and all that is there goes
+//! out in one vectored write. It owns nothing while empty.
+
+use std::{
+    collections::VecDeque,
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use tokio::io::AsyncWrite;
+use tokio_tungstenite::tungstenite::protocol::frame::{
+    FrameHeader,
+    coding::{Control, Data, OpCode},
+};
+
+use crate::{connection::CloseFrame, message::Message};
+
+/// Up to this size a payload is copied: cheaper than another slice in the write, and a small slice no longer pins the
+/// large buffer that it was cut from.
+const MAX_COPIED_BYTES: usize = 4 << 10;
+/// Slices of one vectored write.
+const MAX_SLICES: usize = 32;
+
+/// Encoded frames in their order.
+#[derive(Debug, Default)]
+pub(crate) struct OutQueue {
+    /// What comes before `tail`.
+    chunks: VecDeque<Bytes>,
+    /// Small frames, and the header of the large payload that follows.
+    tail: BytesMut,
+    len: usize,
+}
+
+impl OutQueue {
+    /// Bytes that are queued.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// One whole message as one frame.
+    pub(crate) fn message(&mut self, message: Message) {
+        match message {
+            Message::Text(text) => self.frame(OpCode::Data(Data::Text), text.into()),
+            Message::Binary(bytes) => self.frame(OpCode::Data(Data::Binary), bytes),
+        }
+    }
+
+    /// A ping; its payload is at most 125 bytes.
+    pub(crate) fn ping(&mut self, payload: Bytes) {
+        self.frame(OpCode::Control(Control::Ping), payload);
+    }
+
+    /// A close frame; `None` has no code.
+    pub(crate) fn close(&mut self, frame: Option<&CloseFrame>) {
+        let mut payload = BytesMut::new();
+        if let Some(frame) = frame {
+            payload.extend_from_slice(&frame.code.to_be_bytes());
+            payload.extend_from_slice(frame.reason.as_bytes());
+        }
+        self.frame(OpCode::Control(Control::Close), payload.freeze());
+    }
+
+    /// Bytes that are already encoded.
+    pub(crate) fn encoded(&mut self, bytes: &[u8]) {
+        self.tail.extend_from_slice(bytes);
+        self.len += bytes.len();
+    }
+
+    /// Takes over all that `other` has; its order is kept.
+    pub(crate) fn append(&mut self, other: &mut Self) {
+        if self.is_empty() {
+            std::mem::swap(self, other);
+            return;
+        }
+        if !other.chunks.is_empty() {
+            self.seal();
+            self.chunks.append(&mut other.chunks);
+        }
+        self.tail.extend_from_slice(&other.tail);
+        other.tail.clear();
+        self.len += std::mem::take(&mut other.len);
+    }
+
+    /// Forgets all that is queued, and gives its memory back.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Writes once, as much as the transport takes.
+    pub(crate) fn poll_write<S: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let io = Pin::new(io);
+        let written = if self.chunks.is_empty() {
+            io.poll_write(cx, &self.tail)
+        } else {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let parts = self.chunks.iter().map(|chunk| &**chunk).chain([&*self.tail]);
+            for (slice, part) in slices.iter_mut().zip(parts) {
+                *slice = IoSlice::new(part);
+            }
+            io.poll_write_vectored(cx, &slices)
+        };
+        written.map_ok(|written| {
+            self.advance(written);
+            written
+        })
+    }
+
+    fn frame(&mut self, opcode: OpCode, payload: Bytes) {
+        let header = FrameHeader { opcode, ..FrameHeader::default() };
+        let length = payload.len() as u64;
+        let before = self.tail.len();
+        if payload.len() <= MAX_COPIED_BYTES {
+            self.tail.reserve(header.len(length) + payload.len());
+        }
+        // Only a failing writer can fail here, and a buffer does not.
+        let _ = header.format(length, &mut Append(&mut self.tail));
+        self.len += self.tail.len() - before + payload.len();
+        if payload.len() <= MAX_COPIED_BYTES {
+            self.tail.extend_from_slice(&payload);
+        } else {
+            self.seal();
+            self.chunks.push_back(payload);
+        }
+    }
+
+    fn seal(&mut self) {
+        if !self.tail.is_empty() {
+            self.chunks.push_back(self.tail.split().freeze());
+        }
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        self.len = self.len.saturating_sub(written);
+        while let Some(chunk) = self.chunks.front_mut() {
+            let part = written.min(chunk.len());
+            chunk.advance(part);
+            written -= part;
+            if chunk.has_remaining() {
+                return;
+            }
+            self.chunks.pop_front();
+        }
+        self.tail.advance(written.min(self.tail.len()));
+        if self.len == 0 {
+            self.clear();
+        }
+    }
+}
+
+/// `BytesMut` as a writer.
+struct Append<'a>(&'a mut BytesMut);
+
+impl io::Write for Append<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+
+    async fn written(mut queue: OutQueue, pipe: usize) -> Vec<u8> {
+        let (mut near, mut far) = tokio::io::duplex(pipe);
+        let write = async move {
+            while !queue.is_empty() {
+                std::future::poll_fn(|cx| queue.poll_write(&mut near, cx)).await.unwrap();
+            }
+        };
+        let mut bytes = Vec::new();
+        tokio::join!(write, async { far.read_to_end(&mut bytes).await.unwrap() });
+        bytes
+    }
+
+    fn header(len: usize) -> Vec<u8> {
+        match len {
+            0..126 => vec![0x82, len as u8],
+            126..65_536 => [&[0x82, 126], &(len as u16).to_be_bytes()[..]].concat(),
+            _ => [&[0x82, 127], &(len as u64).to_be_bytes()[..]].concat(),
+        }
+    }
+
+    #[tokio::test]
+    async fn frames_of_all_sizes_keep_their_order_through_a_narrow_pipe() {
+        let sizes = [0, 1, 125, 126, 4096, 4097, 3, 70_000, 65_535, 65_536, 2, 5000, 5000];
+        let mut expected = Vec::new();
+        let (mut queue, mut second) = (OutQueue::default(), OutQueue::default());
+        for (at, size) in sizes.into_iter().enumerate() {
+            let payload = vec![at as u8; size];
+            expected.extend(header(size));
+            expected.extend(&payload);
+            let target = if at < 6 { &mut queue } else { &mut second };
+            target.message(Message::binary(payload));
+        }
+        queue.append(&mut second);
+        assert!(second.is_empty());
+        assert_eq!(queue.len(), expected.len());
+        assert_eq!(written(queue, 777).await, expected);
+    }
+
+    #[tokio::test]
+    async fn a_close_frame_has_code_and_reason_or_nothing() {
+        let mut queue = OutQueue::default();
+        queue.close(Some(&CloseFrame::new(1000, "bye")));
+        queue.close(None);
+        assert_eq!(written(queue, 64).await, [0x88, 5, 0x03, 0xe8, b'b', b'y', b'e', 0x88, 0]);
+    }
+
+    #[test]
+    fn an_emptied_queue_owns_nothing() {
+        let mut queue = OutQueue::default();
+        queue.message(Message::text("x".repeat(100)));
+        queue.message(Message::text("x".repeat(100_000)));
+        queue.advance(queue.len());
+        assert_eq!((queue.chunks.capacity(), queue.tail.capacity()), (0, 0));
+    }
+}

@@ -1,0 +1,131 @@
+//! Follows frame boundaries through the bytes that the codec is given, without decoding anything.
+//!
+//! It counts the frames that begin (for the budget of a poll), and it knows whether the stream stands between two
+//! messages. It judges nothing: faults are the codec's to find.
+
+/// Where in the stream of frames the codec stands.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FrameWalker {
+    /// The header's bytes so far: opcode, length, extended length (RFC 6455 section 5.2).
+    header: [u8; 10],
+    header_len: u8,
+    /// Mask and payload bytes of the current frame that are still to come.
+    remaining: u64,
+    /// Whether a fragmented message is open.
+    fragmented: bool,
+}
+
+impl FrameWalker {
+    /// Walks over these bytes; returns how many frames began in them.
+    pub(crate) fn walk(&mut self, mut bytes: &[u8]) -> u32 {
+        let mut frames = 0;
+        while let Some((&byte, rest)) = bytes.split_first() {
+            if self.remaining > 0 {
+                let skipped = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(bytes.len());
+                self.remaining -= skipped as u64;
+                bytes = bytes.get(skipped..).unwrap_or_default();
+                continue;
+            }
+            frames += u32::from(self.header_len == 0);
+            if let Some(place) = self.header.get_mut(usize::from(self.header_len)) {
+                *place = byte;
+            }
+            self.header_len += 1;
+            bytes = rest;
+            self.finish_header();
+        }
+        frames
+    }
+
+    /// Whether the stream stands between two messages: no frame begun, no fragmented message open.
+    #[cfg(test)]
+    pub(crate) fn is_between_messages(&self) -> bool {
+        self.header_len == 0 && self.remaining == 0 && !self.fragmented
+    }
+
+    /// Once the header is whole: how much of the frame is still to come, and whether it opens or ends a message.
+    fn finish_header(&mut self) {
+        let [first, second, extended @ ..] = self.header;
+        let extended_len = match second & 0x7f {
+            126 => 2,
+            127 => 8,
+            _ => 0,
+        };
+        if self.header_len < 2 + extended_len {
+            return;
+        }
+        let mask_len = if second & 0x80 == 0 { 0 } else { 4 };
+        let payload_len = match extended_len {
+            0 => u64::from(second & 0x7f),
+            2 => u64::from(u16::from_be_bytes([extended[0], extended[1]])),
+            _ => u64::from_be_bytes(extended),
+        };
+        self.remaining = payload_len.saturating_add(mask_len);
+        self.header_len = 0;
+        let (is_final, is_control) = (first & 0x80 != 0, first & 0x08 != 0);
+        if !is_control {
+            self.fragmented = !is_final;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A masked client frame; `extended` forces a longer length field than needed.
+    fn frame(first: u8, len: usize, extended: usize) -> Vec<u8> {
+        let mut bytes = vec![first];
+        match extended {
+            0 => bytes.push(0x80 | len as u8),
+            2 => {
+                bytes.push(0x80 | 126);
+                bytes.extend((len as u16).to_be_bytes());
+            }
+            _ => {
+                bytes.push(0x80 | 127);
+                bytes.extend((len as u64).to_be_bytes());
+            }
+        }
+        bytes.extend([1, 2, 3, 4]);
+        bytes.extend(std::iter::repeat_n(0x81, len));
+        bytes
+    }
+
+    #[test]
+    fn frames_are_counted_however_the_bytes_are_cut() {
+        let stream: Vec<u8> = [
+            frame(0x81, 5, 0),
+            frame(0x82, 0, 0),
+            frame(0x01, 300, 2),
+            frame(0x89, 125, 0),
+            frame(0x00, 3, 8),
+            frame(0x80, 70_000, 8),
+        ]
+        .concat();
+        for piece in [1, 2, 3, 7, 64, 1000, stream.len()] {
+            let mut walker = FrameWalker::default();
+            let frames: u32 = stream.chunks(piece).map(|bytes| walker.walk(bytes)).sum();
+            assert_eq!(frames, 6, "pieces of {piece}");
+            assert!(walker.is_between_messages(), "pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn it_is_between_messages_only_after_the_last_byte_of_the_last_frame() {
+        let mut walker = FrameWalker::default();
+        let message = [frame(0x01, 2, 0), frame(0x89, 1, 0), frame(0x80, 2, 0)].concat();
+        for (at, byte) in message.iter().enumerate() {
+            assert_eq!(walker.is_between_messages(), at == 0, "before byte {at}");
+            walker.walk(&[*byte]);
+        }
+        assert!(walker.is_between_messages());
+    }
+
+    #[test]
+    fn an_announced_length_of_any_size_is_only_a_number() {
+        let mut walker = FrameWalker::default();
+        walker.walk(&[0x82, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0]);
+        assert!(!walker.is_between_messages());
+    }
+}
