@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -325,12 +325,6 @@ async fn a_client_that_never_reads_is_paused_and_not_disconnected() {
 #[tokio::test]
 async fn a_handler_that_began_is_not_cancelled_by_the_peers_going() {
     let (server, release, mut reasons) = moody().await;
-    struct Dropped(Arc<AtomicBool>);
-    impl Drop for Dropped {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::SeqCst);
-        }
-    }
     let mut client = server.connect("/").await;
     send(&mut client, "slow").await;
     assert_eq!(next_text(&mut client).await, "began");

@@ -247,6 +247,11 @@ impl Reports {
         within("a callback", self.0.recv()).await.expect("the controller is gone")
     }
 
+    /// The next report, however long it takes: for paused time, in which any patience runs out at once.
+    pub(crate) async fn next_unhurried(&mut self) -> Seen {
+        self.0.recv().await.expect("the controller is gone")
+    }
+
     pub(crate) async fn open(&mut self) -> Connection {
         match self.next().await {
             Seen::Open(conn) => conn,

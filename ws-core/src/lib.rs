@@ -14,13 +14,15 @@ mod router;
 mod server;
 mod socket;
 mod state;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use bytes::Bytes;
 pub use http::StatusCode;
 pub use ws_macros::{ws_controller, ws_error_handler, ws_middleware};
 
 pub use self::{
-    app::{App, Problem, RouteInfo, RouteTable, Running, ShutdownReport, StartError},
+    app::{App, HookOutcome, Problem, RouteInfo, RouteTable, Running, ShutdownReport, StartError, Starting},
     config::{Config, ConfigError},
     connection::{CloseReason, Connection, ConnectionId, Context},
     controller::Controller,
@@ -28,6 +30,7 @@ pub use self::{
     handshake::{Body, DefaultUpgrade, Handshake, MiddlewareFn, Next, Response, Route, Upgrade},
     message::{Message, Text},
     registry::{Location, SubprotocolMismatch},
+    server::WsService,
     state::{FromState, State, StateKey, States},
 };
 

@@ -121,6 +121,30 @@ pub struct MiddlewareEntry {
     pub call: for<'a> fn(Handshake, Next<'a>, &'a States) -> MiddlewareFuture<'a>,
 }
 
+impl MiddlewareEntry {
+    /// What a middleware returned, asked for where its return type stands.
+    pub fn answer(answer: impl MiddlewareAnswer) -> Result<Response> {
+        answer.exactly()
+    }
+}
+
+/// `Result<Response>` and nothing else. A bound instead of the type, since what rustc proposes for a value of the wrong
+/// type makes no sense at a return type.
+#[diagnostic::on_unimplemented(
+    message = "a middleware returns `Result<Response>`",
+    label = "write `Result<Response>`"
+)]
+pub trait MiddlewareAnswer {
+    /// The value itself.
+    fn exactly(self) -> Result<Response>;
+}
+
+impl MiddlewareAnswer for Result<Response> {
+    fn exactly(self) -> Self {
+        self
+    }
+}
+
 /// Where a middleware runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -151,6 +175,26 @@ pub struct ErrorHandlerEntry {
     pub error_name: &'static str,
     /// Calls it, if the error is of its type.
     pub call: for<'a> fn(&'a Error, &'a Scene) -> Option<Pin<Box<dyn Future<Output = Recovery> + Send + 'a>>>,
+}
+
+impl ErrorHandlerEntry {
+    /// What an error handler returned, asked for where its return type stands.
+    pub fn answer(answer: impl HandlerAnswer) -> Recovery {
+        answer.exactly()
+    }
+}
+
+/// `Recovery` and nothing else; a bound for the same reason as [`MiddlewareAnswer`].
+#[diagnostic::on_unimplemented(message = "an error handler returns `Recovery`", label = "write `Recovery`")]
+pub trait HandlerAnswer {
+    /// The value itself.
+    fn exactly(self) -> Recovery;
+}
+
+impl HandlerAnswer for Recovery {
+    fn exactly(self) -> Self {
+        self
+    }
 }
 
 /// What an error handler can be written for: any [`std::error::Error`], or [`Error`] itself as the catch-all.

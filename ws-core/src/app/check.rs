@@ -34,7 +34,7 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
     for (type_name, location) in &app.provided_twice {
         check.problems.push(Problem::StateTwice { type_name, location: *location });
     }
-    let App { registry, routes, middleware, states, http, upgrades, .. } = app;
+    let App { registry, routes, middleware, states, http, fallbacks, hooks, upgrades, .. } = app;
     let states = Arc::new(states);
 
     let middleware = check.middleware(&registry.middleware, middleware, &states);
@@ -43,6 +43,7 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
     drafts.sort_by(|a, b| (&a.server, &a.path, a.location).cmp(&(&b.server, &b.path, b.location)));
     let mut tables = check.routes(drafts, &middleware, &states);
     let mut upgrades = check.given("the core step", upgrades, ServerKind::WebSocket);
+    let mut fallbacks = check.given("the fallback service", fallbacks, ServerKind::WebSocket);
     let mut services = check.given("the HTTP service", http, ServerKind::Http);
     check.error_handlers(&registry.error_handlers);
 
@@ -60,6 +61,7 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
                     error_handlers: Arc::new(handlers_of(&registry.error_handlers, &server.name)),
                     states: Arc::clone(&states),
                 },
+                fallback: fallbacks.remove(&*server.name),
                 limits: Arc::new(server.limits.clone()),
                 heartbeat: Arc::new(server.heartbeat.clone()),
                 live: Arc::clone(&live),
@@ -78,7 +80,7 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
         servers.push(PlannedServer { name, host, port, kind });
     }
     if check.problems.is_empty() {
-        Ok(Plan { servers, live, stop })
+        Ok(Plan { servers, hooks, states, live, stop, drain: config.drain.clone() })
     } else {
         Err(StartError::all(check.problems))
     }

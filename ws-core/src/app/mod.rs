@@ -3,28 +3,33 @@
 mod check;
 mod problem;
 mod running;
+mod start;
 mod table;
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::Request;
 use http_body::Body as HttpBody;
 use hyper::body::Incoming;
+use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
+use self::start::Hook;
 pub use self::{
     problem::{Problem, StartError},
     running::{Running, ShutdownReport},
+    start::{HookOutcome, Starting},
     table::{RouteInfo, RouteTable},
 };
 use crate::{
     Controller, Upgrade,
-    config::Config,
+    config::{Config, Drain, ServerKind},
     error::BoxError,
     handshake::{DynUpgrade, Middleware, MiddlewareFn, Route},
+    hub::Live,
     registry::{Location, Registry, Scope},
-    server::{HttpHandler, handler},
+    server::{HttpHandler, HttpServer, Transport, WsServer, WsService, handler},
     state::States,
 };
 
@@ -59,6 +64,8 @@ pub struct App {
     states: States,
     provided_twice: Vec<(&'static str, Location)>,
     http: Vec<Given<HttpHandler>>,
+    fallbacks: Vec<Given<HttpHandler>>,
+    hooks: Vec<Hook>,
     upgrades: Vec<Given<Box<dyn DynUpgrade>>>,
     config: Option<Config>,
 }
@@ -86,6 +93,8 @@ impl App {
             states: States::default(),
             provided_twice: Vec::new(),
             http: Vec::new(),
+            fallbacks: Vec::new(),
+            hooks: Vec::new(),
             upgrades: Vec::new(),
             config: None,
         }
@@ -148,6 +157,48 @@ impl App {
         self
     }
 
+    /// What a server of kind `websocket` does with requests that ask for no upgrade: WebSocket and HTTP on one port.
+    ///
+    /// Middleware and routes of the server are for handshakes; the service has everything else, so its own routing
+    /// decides. A service that upgrades connections by itself is not supported here (logged, 500); give it a server of
+    /// kind `http`.
+    #[track_caller]
+    pub fn fallback<S, B>(mut self, server: impl Into<String>, service: S) -> Self
+    where
+        S: Service<Request<Incoming>, Response = http::Response<B>> + Clone + Send + Sync + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.fallbacks.push(Given { server: server.into(), location: Location::caller(), value: handler(service) });
+        self
+    }
+
+    /// Runs before anybody is served: listeners are bound, and handshakes wait until all hooks have finished, in the
+    /// order in which they were given. One that fails or panics is a start error.
+    ///
+    /// ```
+    /// use ws_core::{App, Result};
+    ///
+    /// async fn warm_up() -> Result {
+    ///     Ok(())
+    /// }
+    /// let app = App::without_registry().on_start(async |app| {
+    ///     println!("ws on {:?}", app.local_addr("ws"));
+    ///     warm_up().await
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn on_start<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: FnOnce(Starting) -> Fut + Send + 'static,
+        Fut: Future<Output: HookOutcome> + Send + 'static,
+    {
+        self.hooks.push(Hook::new(Location::caller(), hook));
+        self
+    }
+
     /// Replaces the core step of a server of kind `websocket`.
     #[track_caller]
     pub fn upgrade(mut self, server: impl Into<String>, upgrade: impl Upgrade) -> Self {
@@ -169,12 +220,63 @@ impl App {
     /// # Errors
     /// Everything that is wrong, at once.
     pub async fn start(self) -> Result<Running, StartError> {
+        let plan = self.plan()?;
+        Running::start(plan).await
+    }
+
+    /// The WebSocket server of this name as a tower service, to mount in an existing axum or hyper program. It is not
+    /// bound; all other servers are. The [`Running`] is what stops its connections.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once; also a name that is no server of kind `websocket`.
+    #[track_caller]
+    pub fn into_service(
+        self,
+        server: impl Into<String>,
+    ) -> impl Future<Output = Result<(WsService, Running), StartError>> + Send {
+        let (location, server) = (Location::caller(), server.into());
+        async move {
+            let mut plan = self.plan()?;
+            let service = plan.take_websocket(&server, location)?;
+            let running = Running::start(plan).await?;
+            Ok((WsService::new(service), running))
+        }
+    }
+
+    /// Starts without a listener; what would be bound is handed out.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn start_in_memory(
+        self,
+    ) -> Result<(Running, std::collections::HashMap<String, PlannedKind>), StartError> {
+        let config = self.config.clone().unwrap_or_else(|| self.config_by_use());
+        let mut plan = check::plan(self, &config)?;
+        let servers = plan.servers.drain(..).map(|server| (server.name, server.kind)).collect();
+        Ok((Running::start(plan).await?, servers))
+    }
+
+    /// The defaults, with a server for every name that is used.
+    #[cfg(feature = "testing")]
+    fn config_by_use(&self) -> Config {
+        use crate::config::ServerConfig;
+
+        let mut config = Config::default();
+        let websocket = self.routes().iter().map(|route| (route.server.clone(), ServerKind::WebSocket)).collect();
+        let http = self.http.iter().map(|given| (given.server.clone(), ServerKind::Http)).collect();
+        let used: [Vec<_>; 2] = [websocket, http];
+        for (name, kind) in used.into_iter().flatten() {
+            if config.servers.iter().all(|server| server.name != name) {
+                config.servers.push(ServerConfig::new(name, kind, 0));
+            }
+        }
+        config
+    }
+
+    fn plan(self) -> Result<Plan, StartError> {
         let config = match &self.config {
             Some(config) => config.clone(),
             None => Config::load().map_err(|error| StartError::one(Problem::Config(error)))?,
         };
-        let plan = check::plan(self, &config)?;
-        Running::start(plan, config.drain).await
+        check::plan(self, &config)
     }
 
     /// Starts, runs until SIGINT or SIGTERM, then drains: no new connections, the open ones are closed with 1001, and
@@ -197,8 +299,11 @@ impl Default for App {
 /// What starting needs, once everything has been checked.
 struct Plan {
     servers: Vec<PlannedServer>,
-    live: Arc<crate::hub::Live>,
-    stop: tokio_util::sync::CancellationToken,
+    hooks: Vec<Hook>,
+    states: Arc<States>,
+    live: Arc<Live>,
+    stop: CancellationToken,
+    drain: Drain,
 }
 
 struct PlannedServer {
@@ -208,7 +313,46 @@ struct PlannedServer {
     kind: PlannedKind,
 }
 
-enum PlannedKind {
-    WebSocket(Arc<crate::server::WsServer>),
-    Http(Arc<crate::server::HttpServer>),
+#[derive(Clone)]
+pub(crate) enum PlannedKind {
+    WebSocket(Arc<WsServer>),
+    Http(Arc<HttpServer>),
+}
+
+impl PlannedKind {
+    /// Serves one stream to its end.
+    pub(crate) async fn serve(self, transport: Transport, peer: Option<SocketAddr>) {
+        match self {
+            Self::WebSocket(server) => server.serve(transport, peer).await,
+            Self::Http(server) => server.serve(transport, peer).await,
+        }
+    }
+}
+
+impl std::fmt::Debug for PlannedKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::WebSocket(_) => "WebSocket",
+            Self::Http(_) => "Http",
+        })
+    }
+}
+
+impl Plan {
+    /// Takes a server out, so that it is not bound.
+    fn take_websocket(&mut self, name: &str, location: Location) -> Result<Arc<WsServer>, StartError> {
+        let (what, server) = ("the service".to_owned(), name.to_owned());
+        let position = self.servers.iter().position(|server| server.name == name);
+        match position.map(|position| self.servers.remove(position).kind) {
+            Some(PlannedKind::WebSocket(server)) => Ok(server),
+            Some(PlannedKind::Http(_)) => {
+                Err(StartError::one(Problem::WrongKind { what, location, server, kind: ServerKind::Http }))
+            }
+            None => {
+                let names: Vec<String> = self.servers.iter().map(|server| format!("`{}`", server.name)).collect();
+                let known = names.join(", ");
+                Err(StartError::one(Problem::UnknownServer { what, location, server, known }))
+            }
+        }
+    }
 }

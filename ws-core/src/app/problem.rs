@@ -208,6 +208,14 @@ pub enum Problem {
         "this binary is built with panic = \"abort\"; write `panic = \"unwind\"` in the profile of Cargo.toml"
     )]
     PanicAborts,
+    /// A start hook that failed.
+    #[error("the start hook given at {location} failed: {message}")]
+    OnStart {
+        /// Where it was given.
+        location: Location,
+        /// Why.
+        message: String,
+    },
     /// An address that cannot be listened on.
     #[error("server `{server}` cannot listen on {address}: {error}")]
     Bind {

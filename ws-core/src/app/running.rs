@@ -5,12 +5,15 @@ use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{Plan, PlannedKind, Problem, StartError};
+use super::{
+    Plan, Problem, StartError,
+    start::{Hook, Starting},
+};
 use crate::{
     config::Drain,
     connection::{CloseFrame, CloseReason, Stop},
     hub::Live,
-    server::accept,
+    server::{Transport, accept},
 };
 
 /// After the drain deadline cut the connections, this is what their `on_close` callbacks have at the most.
@@ -21,10 +24,19 @@ const CUT_TIMEOUT: Duration = Duration::from_secs(10);
 #[must_use = "dropping it stops the application"]
 #[derive(Debug)]
 pub struct Running {
-    addresses: HashMap<String, SocketAddr>,
+    addresses: Arc<HashMap<String, SocketAddr>>,
     live: Arc<Live>,
     stop: CancellationToken,
     drain: Drain,
+}
+
+async fn run_hooks(hooks: Vec<Hook>, app: Starting) -> Result<(), StartError> {
+    for hook in hooks {
+        if let Err((location, message)) = hook.run(app.clone()).await {
+            return Err(StartError::one(Problem::OnStart { location, message }));
+        }
+    }
+    Ok(())
 }
 
 /// How a shutdown went.
@@ -38,9 +50,9 @@ pub struct ShutdownReport {
 }
 
 impl Running {
-    /// Binds all listeners, then accepts on all of them: either everything runs, or nothing does.
-    pub(super) async fn start(plan: Plan, drain: Drain) -> Result<Self, StartError> {
-        let Plan { servers, live, stop } = plan;
+    /// Binds all listeners, runs the start hooks, then accepts on all of them: either everything runs, or nothing does.
+    pub(super) async fn start(plan: Plan) -> Result<Self, StartError> {
+        let Plan { servers, hooks, states, live, stop, drain } = plan;
         let (mut bound, mut problems) = (Vec::new(), Vec::new());
         for server in servers {
             let address = (server.host.as_str(), server.port);
@@ -56,30 +68,19 @@ impl Running {
         if !problems.is_empty() {
             return Err(StartError::all(problems));
         }
-        let mut addresses = HashMap::new();
+        let addresses = bound.iter().map(|(server, _, local)| (server.name.clone(), *local)).collect();
+        let addresses = Arc::new(addresses);
+        // Until the hooks have finished, connections wait in the listeners' queues.
+        run_hooks(hooks, Starting { addresses: Arc::clone(&addresses), states }).await?;
         for (server, listener, local) in bound {
-            addresses.insert(server.name.clone(), local);
+            tracing::info!(server = server.name, address = %local, "listening");
             let (stop, tasks) = (stop.clone(), Arc::clone(&live));
-            match server.kind {
-                PlannedKind::WebSocket(websocket) => {
-                    tracing::info!(server = server.name, address = %local, "listening, WebSocket");
-                    live.spawn(async move {
-                        accept(&server.name, listener, stop, |stream, peer| {
-                            tasks.spawn(Arc::clone(&websocket).serve(stream, peer));
-                        })
-                        .await;
-                    });
-                }
-                PlannedKind::Http(http) => {
-                    tracing::info!(server = server.name, address = %local, "listening, HTTP");
-                    live.spawn(async move {
-                        accept(&server.name, listener, stop, |stream, peer| {
-                            tasks.spawn(Arc::clone(&http).serve(stream, peer));
-                        })
-                        .await;
-                    });
-                }
-            }
+            live.spawn(async move {
+                let serve = |stream, peer| {
+                    tasks.spawn(server.kind.clone().serve(Transport::Tcp(stream), Some(peer)));
+                };
+                accept(&server.name, listener, stop, serve).await;
+            });
         }
         Ok(Self { addresses, live, stop, drain })
     }
@@ -138,6 +139,11 @@ impl Running {
             () = self.live.wait() => {}
             () = again => {}
         }
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.live.spawn(task);
     }
 
     fn close_all(&self) {

@@ -19,7 +19,7 @@ use std::{
     task::Poll,
 };
 
-use http::{HeaderValue, StatusCode, header, request::Parts};
+use http::{HeaderValue, Request, StatusCode, header, request::Parts};
 use serde_json::json;
 
 use self::upgrade::Accepted;
@@ -195,6 +195,11 @@ pub(crate) fn bare(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
+}
+
+/// Whether a request asks for an upgrade to WebSocket at all.
+pub(crate) fn asks_for_upgrade<B>(request: &Request<B>) -> bool {
+    checks::asks_for_upgrade(request.method(), request.headers())
 }
 
 /// Runs user code; `None` if it panicked, in which case it is not polled again.

@@ -7,7 +7,7 @@ use http::{Request, StatusCode};
 use http_body::Body as HttpBody;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
@@ -54,6 +54,14 @@ where
     })
 }
 
+/// Calls an erased service; the peer's address goes along as an extension of type [`SocketAddr`].
+pub(crate) fn call(handler: &HttpHandler, mut request: Request<Incoming>, peer: Option<SocketAddr>) -> HttpFuture {
+    if let Some(peer) = peer {
+        request.extensions_mut().insert(peer);
+    }
+    handler(request)
+}
+
 /// A server of kind `http`.
 pub(crate) struct HttpServer {
     pub(crate) name: Arc<str>,
@@ -64,11 +72,12 @@ pub(crate) struct HttpServer {
 
 impl HttpServer {
     /// Serves one connection to its end; a stop lets the request that is under way finish.
-    pub(crate) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
-        let service = service_fn(|mut request: Request<Incoming>| {
-            // What axum's `ConnectInfo` and others would need to know, under a type that does not need axum.
-            request.extensions_mut().insert(peer);
-            let answer = (self.handler)(request);
+    pub(crate) async fn serve<S>(self: Arc<Self>, stream: S, peer: Option<SocketAddr>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let service = service_fn(|request| {
+            let answer = call(&self.handler, request, peer);
             async move { Ok::<_, Infallible>(answer.await) }
         });
         let connection = http1::Builder::new()
@@ -87,7 +96,7 @@ impl HttpServer {
             }
         };
         if let Err(error) = result {
-            tracing::debug!(server = &*self.name, %peer, %error, "HTTP connection ended");
+            tracing::debug!(server = &*self.name, ?peer, %error, "HTTP connection ended");
         }
     }
 }

@@ -5,9 +5,11 @@
 
 mod accept;
 mod http;
+mod service;
 mod transport;
 mod websocket;
 
+pub use self::service::WsService;
 pub(crate) use self::{
     accept::accept,
     http::{HttpHandler, HttpServer, handler},

@@ -6,6 +6,10 @@ use std::{
     task::{Context, Poll},
 };
 
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+#[cfg(feature = "testing")]
+use tokio::io::DuplexStream;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -13,26 +17,36 @@ use tokio::{
 
 /// What a WebSocket server speaks over.
 pub(crate) enum Transport {
+    /// An accepted stream.
     Tcp(TcpStream),
+    /// What another HTTP server handed over ([`App::into_service`](crate::App::into_service)).
+    Upgraded(TokioIo<Upgraded>),
+    /// A pipe inside the process.
+    #[cfg(feature = "testing")]
+    Memory(DuplexStream),
 }
 
-impl Transport {
-    fn stream(self: Pin<&mut Self>) -> Pin<&mut TcpStream> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream),
+/// The same call on whichever stream it is.
+macro_rules! on_stream {
+    ($transport:expr, $stream:ident => $call:expr) => {
+        match $transport {
+            Self::Tcp($stream) => $call,
+            Self::Upgraded($stream) => $call,
+            #[cfg(feature = "testing")]
+            Self::Memory($stream) => $call,
         }
-    }
+    };
 }
 
 impl AsyncRead for Transport {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.stream().poll_read(cx, into)
+        on_stream!(self.get_mut(), stream => Pin::new(stream).poll_read(cx, into))
     }
 }
 
 impl AsyncWrite for Transport {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.stream().poll_write(cx, bytes)
+        on_stream!(self.get_mut(), stream => Pin::new(stream).poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(
@@ -40,18 +54,18 @@ impl AsyncWrite for Transport {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.stream().poll_write_vectored(cx, slices)
+        on_stream!(self.get_mut(), stream => Pin::new(stream).poll_write_vectored(cx, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
-        true
+        on_stream!(self, stream => stream.is_write_vectored())
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream().poll_flush(cx)
+        on_stream!(self.get_mut(), stream => Pin::new(stream).poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream().poll_shutdown(cx)
+        on_stream!(self.get_mut(), stream => Pin::new(stream).poll_shutdown(cx))
     }
 }

@@ -9,26 +9,28 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, header};
+use http::{HeaderValue, Request, StatusCode, header};
 use http_body::Body as _;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{net::TcpStream, sync::Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::Transport;
+use super::{HttpHandler, Transport};
 use crate::{
     config::{Heartbeat, Limits},
     connection::{Connection, Life, OutboxLimits},
     error::HandshakeError,
-    handshake::{Handshake, Pipeline, Response},
+    handshake::{Handshake, Pipeline, Response, asks_for_upgrade, bare},
     hub::Live,
     socket::SizeLimits,
 };
 
 pub(crate) struct WsServer {
     pub(crate) pipeline: Pipeline,
+    /// Has every request that does not ask for an upgrade to WebSocket.
+    pub(crate) fallback: Option<HttpHandler>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) heartbeat: Arc<Heartbeat>,
     pub(crate) live: Arc<Live>,
@@ -39,12 +41,12 @@ pub(crate) struct WsServer {
 
 impl WsServer {
     /// Serves one accepted stream to its end.
-    pub(crate) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+    pub(crate) async fn serve(self: Arc<Self>, transport: Transport, peer: Option<SocketAddr>) {
         // accept: a full server says so, it does not fall silent.
         let permit = Arc::clone(&self.permits).try_acquire_owned().ok();
         let is_full = permit.is_none();
         // handshake, route, middleware, upgrade: boxed, so that all of it is gone before the connection idles.
-        let upgraded = Box::pin(self.upgrade(Transport::Tcp(stream), Some(peer), is_full)).await;
+        let upgraded = Box::pin(self.upgrade(transport, peer, is_full)).await;
         // open, messages, close.
         if let Some((transport, prefix, handshake)) = upgraded {
             self.open(transport, prefix, handshake).await;
@@ -98,6 +100,9 @@ impl WsServer {
         peer: Option<SocketAddr>,
         is_full: bool,
     ) -> (Response, Option<Handshake>) {
+        if let Some(fallback) = self.fallback.as_ref().filter(|_| !is_full && !asks_for_upgrade(&request)) {
+            return (without_upgrade(super::http::call(fallback, request, peer).await), None);
+        }
         let refusal = if self.stop.is_cancelled() {
             Some(HandshakeError::Draining)
         } else {
@@ -112,7 +117,7 @@ impl WsServer {
         (response, handshake)
     }
 
-    async fn open(&self, transport: Transport, prefix: Bytes, handshake: Handshake) {
+    pub(super) async fn open(&self, transport: Transport, prefix: Bytes, handshake: Handshake) {
         let Some(route) = handshake.found_route().cloned() else { return };
         let message = route.limits.message.unwrap_or(self.limits.message);
         let sizes =
@@ -139,4 +144,13 @@ impl WsServer {
         drop(route);
         controller.serve(transport, life).instrument(span).await;
     }
+}
+
+/// The fallback shares the port, not the sockets: what it would upgrade by itself is refused.
+fn without_upgrade(response: Response) -> Response {
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return response;
+    }
+    tracing::error!("the fallback service upgraded a connection by itself; serve it on a port of kind `http`");
+    bare(StatusCode::INTERNAL_SERVER_ERROR)
 }

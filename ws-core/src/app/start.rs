@@ -1,0 +1,80 @@
+//! What runs before the first connection is accepted: [`App::on_start`](super::App::on_start).
+
+use std::{collections::HashMap, fmt, net::SocketAddr, pin::Pin, sync::Arc};
+
+use crate::{
+    error::{Error, Result},
+    handshake::caught,
+    registry::Location,
+    state::States,
+};
+
+/// The application while it starts: every listener is bound, nobody is served yet.
+#[derive(Clone)]
+pub struct Starting {
+    pub(super) addresses: Arc<HashMap<String, SocketAddr>>,
+    pub(super) states: Arc<States>,
+}
+
+impl Starting {
+    /// Where this server is going to listen; `None` for one that is not bound.
+    pub fn local_addr(&self, server: &str) -> Option<SocketAddr> {
+        self.addresses.get(server).copied()
+    }
+
+    /// A clone of what was given to [`App::state`](crate::App::state).
+    pub fn state<T: Clone + 'static>(&self) -> Option<T> {
+        self.states.get().ok()
+    }
+}
+
+impl fmt::Debug for Starting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Starting").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+/// What a start hook may return: nothing, or a [`Result`].
+pub trait HookOutcome {
+    #[doc(hidden)]
+    fn into_result(self) -> Result;
+}
+
+impl HookOutcome for () {
+    fn into_result(self) -> Result {
+        Ok(())
+    }
+}
+
+impl<E: Into<Error>> HookOutcome for std::result::Result<(), E> {
+    fn into_result(self) -> Result {
+        self.map_err(Into::into)
+    }
+}
+
+type HookFuture = Pin<Box<dyn Future<Output = Result> + Send>>;
+
+/// One start hook, and where it was given.
+pub(super) struct Hook {
+    location: Location,
+    run: Box<dyn FnOnce(Starting) -> HookFuture + Send>,
+}
+
+impl Hook {
+    pub(super) fn new<F, Fut>(location: Location, hook: F) -> Self
+    where
+        F: FnOnce(Starting) -> Fut + Send + 'static,
+        Fut: Future<Output: HookOutcome> + Send + 'static,
+    {
+        Self { location, run: Box::new(|app| Box::pin(async move { hook(app).await.into_result() })) }
+    }
+
+    /// Runs it; a panic is a failure like any other.
+    pub(super) async fn run(self, app: Starting) -> std::result::Result<(), (Location, String)> {
+        let Self { location, run } = self;
+        match caught(async { run(app).await }).await {
+            Some(result) => result.map_err(|error| (location, error.to_string())),
+            None => Err((location, "it panicked".to_owned())),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! [`WsService`]: a server of kind `websocket` as a tower service, inside another HTTP server.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    future::Future,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, header};
+use http_body::Body as HttpBody;
+use hyper_util::rt::TokioIo;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{Transport, WsServer};
+use crate::{
+    error::HandshakeError,
+    handshake::{Handshake, Response},
+};
+
+/// The WebSocket routes of one server as a tower service, made by [`App::into_service`](crate::App::into_service).
+///
+/// It answers every request: 101 to handshakes on its routes, and what the server would answer to all others. The
+/// outer server must speak HTTP/1.1 and allow upgrades (axum and `hyper::server::conn::http1` with `with_upgrades` do).
+/// The peer's address is taken from a request extension of type [`SocketAddr`], if there is one.
+#[derive(Clone)]
+pub struct WsService(Arc<WsServer>);
+
+impl WsService {
+    pub(crate) fn new(server: Arc<WsServer>) -> Self {
+        Self(server)
+    }
+
+    async fn respond<B: HttpBody>(self, mut request: Request<B>) -> Response {
+        let server = self.0;
+        let on_upgrade = hyper::upgrade::on(&mut request);
+        let peer = request.extensions().get::<SocketAddr>().copied();
+        let permit = Arc::clone(&server.permits).try_acquire_owned().ok();
+        let refusal = if server.stop.is_cancelled() {
+            Some(HandshakeError::Draining)
+        } else {
+            permit.is_none().then_some(HandshakeError::Full)
+        };
+        let (parts, body) = request.into_parts();
+        let (mut response, handshake) = server.pipeline.run(parts, !body.is_end_stream(), peer, refusal).await;
+        if let (Some(handshake), Some(permit)) = (handshake, permit) {
+            let live = Arc::clone(&server.live);
+            live.spawn(open(server, on_upgrade, handshake, permit));
+        } else if server.stop.is_cancelled() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+/// Waits for the outer server to hand the stream over, then runs the connection.
+async fn open(
+    server: Arc<WsServer>,
+    on_upgrade: hyper::upgrade::OnUpgrade,
+    handshake: Handshake,
+    permit: OwnedSemaphorePermit,
+) {
+    match tokio::time::timeout(server.limits.handshake_timeout, on_upgrade).await {
+        // What was read behind the handshake is handed out by the stream itself.
+        Ok(Ok(upgraded)) => {
+            server.open(Transport::Upgraded(TokioIo::new(upgraded)), Bytes::new(), handshake).await;
+        }
+        Ok(Err(error)) => tracing::warn!(%error, "the outer server did not upgrade the connection"),
+        Err(_) => tracing::warn!("the outer server did not upgrade the connection in time"),
+    }
+    drop(permit);
+}
+
+impl<B> tower_service::Service<Request<B>> for WsService
+where
+    B: HttpBody + Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let service = self.clone();
+        Box::pin(async move { Ok(service.respond(request).await) })
+    }
+}
+
+impl fmt::Debug for WsService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WsService").field(&self.0.pipeline.server).finish()
+    }
+}

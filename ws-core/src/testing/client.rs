@@ -1,0 +1,279 @@
+//! A client over memory, and how it is asked for.
+
+use std::{future::IntoFuture, pin::Pin, time::Duration};
+
+use ::http::{HeaderMap, Method, StatusCode};
+use bytes::{BufMut as _, Bytes, BytesMut};
+use futures_util::{SinkExt as _, StreamExt as _};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::io::AsyncWriteExt as _;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Message as Ws, protocol::Role},
+};
+
+use super::{TestApp, TestError, TestResponse, fail, header, http};
+use crate::message::{Message, Text};
+
+/// How long a client waits for what a test expects.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A client that is going to connect: await it, or [`expect_status`](Self::expect_status).
+#[derive(Debug)]
+#[must_use = "nothing happens until this is awaited"]
+pub struct Connect<'a> {
+    app: &'a TestApp,
+    server: String,
+    path: String,
+    headers: HeaderMap,
+}
+
+impl<'a> Connect<'a> {
+    pub(super) fn new(app: &'a TestApp, server: &str, path: String) -> Self {
+        let this = Self { app, server: server.to_owned(), path, headers: HeaderMap::new() };
+        this.header("connection", "Upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+    }
+
+    /// Adds a header.
+    ///
+    /// # Panics
+    /// When it is no header.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        let (name, value) = header(name, value);
+        self.headers.append(name, value);
+        self
+    }
+
+    /// `Authorization: Bearer <token>`.
+    pub fn bearer(self, token: impl AsRef<str>) -> Self {
+        self.header("authorization", &format!("Bearer {}", token.as_ref()))
+    }
+
+    /// The subprotocols to offer, most preferred first.
+    pub fn subprotocols(self, subprotocols: &[&str]) -> Self {
+        self.header("sec-websocket-protocol", &subprotocols.join(", "))
+    }
+
+    /// The refusal.
+    ///
+    /// # Panics
+    /// When the status is another one, 101 included.
+    pub async fn expect_status(self, status: u16) -> TestResponse {
+        match self.await {
+            Err(TestError::Refused(response)) if response.status == status => *response,
+            Err(error) => fail(format_args!("expected status {status}: {error}")),
+            Ok(_) => fail(format_args!("expected status {status}, but the connection was opened")),
+        }
+    }
+
+    async fn run(self) -> Result<TestClient, TestError> {
+        let stream = self.app.pipe(&self.server);
+        let answer = http::request(stream, Method::GET, &self.path, self.headers, Bytes::new());
+        let response = in_time(answer).await??;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Err(TestError::Refused(Box::new(http::read(response).await?)));
+        }
+        let headers = response.headers().clone();
+        let upgraded = hyper::upgrade::on(response).await.map_err(http::transport)?;
+        let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Client, None).await;
+        Ok(TestClient { socket, headers })
+    }
+}
+
+impl<'a> IntoFuture for Connect<'a> {
+    type Output = Result<TestClient, TestError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+/// A client over memory. Dropping it is how a peer vanishes without a word.
+///
+/// `next_..` waits up to 5 s (of tokio's time, which may be paused) and answers pings meanwhile.
+#[derive(Debug)]
+pub struct TestClient {
+    socket: WebSocketStream<TokioIo<Upgraded>>,
+    headers: HeaderMap,
+}
+
+impl TestClient {
+    /// A header of the 101.
+    pub fn response_header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The subprotocol that the server chose.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.response_header("sec-websocket-protocol")
+    }
+
+    /// Sends a text message. Sending to a connection that is closed already does nothing.
+    pub async fn send_text(&mut self, text: impl Into<String>) {
+        self.send(Ws::text(text.into())).await;
+    }
+
+    /// Sends a binary message.
+    pub async fn send_binary(&mut self, bytes: impl Into<Bytes>) {
+        self.send(Ws::Binary(bytes.into())).await;
+    }
+
+    /// Sends a value as a JSON text message.
+    ///
+    /// # Panics
+    /// When it cannot be serialised.
+    pub async fn send_json<T: Serialize + ?Sized>(&mut self, value: &T) {
+        match serde_json::to_string(value) {
+            Ok(json) => self.send_text(json).await,
+            Err(error) => fail(format_args!("no JSON: {error}")),
+        }
+    }
+
+    /// Sends `{"event": name, "data": data}`.
+    pub async fn send_event<T: Serialize + ?Sized>(&mut self, event: &str, data: &T) {
+        self.send_json(&serde_json::json!({"event": event, "data": data})).await;
+    }
+
+    /// Sends a ping.
+    pub async fn ping(&mut self, payload: impl Into<Bytes>) {
+        self.send(Ws::Ping(payload.into())).await;
+    }
+
+    /// Sends one frame as it is, masked: `first` is FIN, reserved bits and opcode (RFC 6455 section 5.2). For faults.
+    pub async fn send_frame(&mut self, first: u8, payload: &[u8]) {
+        let mask = [0x37, 0xfa, 0x21, 0x3d];
+        let mut frame = BytesMut::new();
+        frame.put_u8(first);
+        match payload.len() {
+            short @ 0..126 => frame.put_u8(0x80 | short as u8),
+            medium @ 126..65_536 => {
+                frame.put_u8(0x80 | 126);
+                frame.put_u16(medium as u16);
+            }
+            long => {
+                frame.put_u8(0x80 | 127);
+                frame.put_u64(long as u64);
+            }
+        }
+        frame.put_slice(&mask);
+        frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        self.send_bytes(&frame).await;
+    }
+
+    /// Sends bytes as they are. For faults.
+    pub async fn send_bytes(&mut self, bytes: &[u8]) {
+        // The server may be gone already; what it said tells.
+        let _ = self.socket.get_mut().write_all(bytes).await;
+    }
+
+    /// Sends a close frame; [`expect_close`](Self::expect_close) waits for the answer.
+    pub async fn close(&mut self, code: u16, reason: &str) {
+        let frame = [&code.to_be_bytes()[..], reason.as_bytes()].concat();
+        self.send_frame(0x88, &frame).await;
+    }
+
+    /// The next text or binary message.
+    ///
+    /// # Errors
+    /// [`TestError::TimedOut`], or [`TestError::Closed`] when the connection ended instead.
+    pub async fn next(&mut self) -> Result<Message, TestError> {
+        loop {
+            match self.next_frame().await? {
+                Ws::Text(text) => return Ok(Message::Text(Text::from_utf8_bytes(text))),
+                Ws::Binary(bytes) => return Ok(Message::Binary(bytes)),
+                Ws::Close(frame) => {
+                    let (code, reason) =
+                        frame.map_or((1005, String::new()), |it| (it.code.into(), it.reason.to_string()));
+                    return Err(TestError::Closed { code, reason });
+                }
+                Ws::Ping(_) | Ws::Pong(_) | Ws::Frame(_) => {}
+            }
+        }
+    }
+
+    /// The next message, which is text.
+    ///
+    /// # Errors
+    /// Those of [`next`](Self::next), and [`TestError::Unexpected`] for a binary message.
+    pub async fn next_text(&mut self) -> Result<String, TestError> {
+        match self.next().await? {
+            Message::Text(text) => Ok(text.into()),
+            Message::Binary(bytes) => {
+                Err(TestError::Unexpected { expected: "text".into(), got: format!("{} binary bytes", bytes.len()) })
+            }
+        }
+    }
+
+    /// The next message, which is JSON of this shape.
+    ///
+    /// # Errors
+    /// Those of [`next_text`](Self::next_text), and [`TestError::Json`].
+    pub async fn next_json<T: DeserializeOwned>(&mut self) -> Result<T, TestError> {
+        let text = self.next_text().await?;
+        serde_json::from_str(&text).map_err(|error| TestError::Json { text, error })
+    }
+
+    /// The `data` of the next message, which is the event of this name.
+    ///
+    /// # Errors
+    /// Those of [`next_json`](Self::next_json), and [`TestError::Unexpected`] for another event.
+    pub async fn next_event<T: DeserializeOwned>(&mut self, event: &str) -> Result<T, TestError> {
+        let mut envelope: serde_json::Value = self.next_json().await?;
+        if envelope.get("event").and_then(serde_json::Value::as_str) != Some(event) {
+            let got = envelope.to_string();
+            return Err(TestError::Unexpected { expected: format!("event `{event}`"), got });
+        }
+        let data = envelope.get_mut("data").map(serde_json::Value::take).unwrap_or_default();
+        let text = data.to_string();
+        serde_json::from_value(data).map_err(|error| TestError::Json { text, error })
+    }
+
+    /// The payload of the next pong.
+    ///
+    /// # Errors
+    /// [`TestError::TimedOut`], or [`TestError::Unexpected`] when something else than a ping comes first.
+    pub async fn next_pong(&mut self) -> Result<Bytes, TestError> {
+        loop {
+            match self.next_frame().await? {
+                Ws::Pong(payload) => return Ok(payload),
+                Ws::Ping(_) => {}
+                other => return Err(TestError::Unexpected { expected: "a pong".into(), got: format!("{other:?}") }),
+            }
+        }
+    }
+
+    /// Waits for the close frame, passing over messages, and returns its reason.
+    ///
+    /// # Panics
+    /// When the code is another one, or nothing comes. 1006 is the code of an end without a close frame.
+    pub async fn expect_close(&mut self, code: u16) -> String {
+        loop {
+            match self.next().await {
+                Ok(_) => {}
+                Err(TestError::Closed { code: got, reason }) if got == code => return reason,
+                Err(error) => fail(format_args!("expected close code {code}: {error}")),
+            }
+        }
+    }
+
+    async fn send(&mut self, message: Ws) {
+        // The server may have closed already; what it said tells.
+        let _ = self.socket.send(message).await;
+    }
+
+    async fn next_frame(&mut self) -> Result<Ws, TestError> {
+        let gone = TestError::Closed { code: 1006, reason: String::new() };
+        in_time(self.socket.next()).await?.and_then(Result::ok).ok_or(gone)
+    }
+}
+
+async fn in_time<F: Future>(future: F) -> Result<F::Output, TestError> {
+    let timed_out = TestError::TimedOut { seconds: PATIENCE.as_secs() };
+    tokio::time::timeout(PATIENCE, future).await.map_err(|_| timed_out)
+}

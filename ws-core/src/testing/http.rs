@@ -1,0 +1,122 @@
+//! HTTP over memory: requests to an `.http` service, and the handshakes of test clients.
+
+use ::http::{HeaderMap, Method, Request, Uri, header::HOST};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{body::Incoming, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use tokio::io::DuplexStream;
+
+use super::{TestApp, TestError, TestResponse, header};
+
+/// The HTTP side of a [`TestApp`].
+#[derive(Debug)]
+pub struct TestHttp<'a> {
+    app: &'a TestApp,
+    server: String,
+}
+
+impl<'a> TestHttp<'a> {
+    pub(super) fn new(app: &'a TestApp, server: &str) -> Self {
+        Self { app, server: server.to_owned() }
+    }
+
+    /// A GET, to be sent.
+    pub fn get(&self, path: &str) -> TestRequest<'a> {
+        self.request(Method::GET, path)
+    }
+
+    /// A POST, to be sent.
+    pub fn post(&self, path: &str) -> TestRequest<'a> {
+        self.request(Method::POST, path)
+    }
+
+    /// Any request, to be sent.
+    pub fn request(&self, method: Method, path: &str) -> TestRequest<'a> {
+        TestRequest {
+            app: self.app,
+            server: self.server.clone(),
+            method,
+            path: path.to_owned(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        }
+    }
+}
+
+/// A request of a [`TestHttp`]; [`send`](Self::send) sends it.
+#[derive(Debug)]
+#[must_use = "a request does nothing until it is sent"]
+pub struct TestRequest<'a> {
+    app: &'a TestApp,
+    server: String,
+    method: Method,
+    path: String,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl TestRequest<'_> {
+    /// Adds a header.
+    ///
+    /// # Panics
+    /// When it is no header.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        let (name, value) = header(name, value);
+        self.headers.append(name, value);
+        self
+    }
+
+    /// A JSON body.
+    ///
+    /// # Panics
+    /// When the value cannot be serialised.
+    pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(json) => self.body = json.into(),
+            Err(error) => super::fail(format_args!("no JSON: {error}")),
+        }
+        self.header("content-type", "application/json")
+    }
+
+    /// Sends it.
+    ///
+    /// # Errors
+    /// [`TestError::Transport`] when there is no answer.
+    pub async fn send(self) -> Result<TestResponse, TestError> {
+        let stream = self.app.pipe(&self.server);
+        let response = request(stream, self.method, &self.path, self.headers, self.body).await?;
+        read(response).await
+    }
+}
+
+/// Sends one request over a new stream.
+pub(super) async fn request(
+    stream: DuplexStream,
+    method: Method,
+    path: &str,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<::http::Response<Incoming>, TestError> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(transport)?;
+    tokio::spawn(connection.with_upgrades());
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = method;
+    *request.uri_mut() = path.parse::<Uri>().map_err(|error| TestError::Transport(error.to_string()))?;
+    *request.headers_mut() = headers;
+    if !request.headers().contains_key(HOST) {
+        request.headers_mut().insert(HOST, ::http::HeaderValue::from_static("test"));
+    }
+    sender.send_request(request).await.map_err(transport)
+}
+
+pub(super) async fn read(response: ::http::Response<Incoming>) -> Result<TestResponse, TestError> {
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.map_err(transport)?.to_bytes();
+    Ok(TestResponse { status: parts.status, headers: parts.headers, body })
+}
+
+pub(super) fn transport(error: hyper::Error) -> TestError {
+    TestError::Transport(error.to_string())
+}
