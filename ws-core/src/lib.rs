@@ -28,6 +28,7 @@ pub use self::{
     controller::Controller,
     error::{Error, HandshakeError, MessageError, OrStatus, Phase, Recovery, Result, Scene, SendError},
     handshake::{Body, DefaultUpgrade, Handshake, MiddlewareFn, Next, Response, Route, Upgrade},
+    hub::Hub,
     message::{Message, Text},
     registry::{Location, SubprotocolMismatch},
     server::WsService,

@@ -171,7 +171,11 @@ impl App {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        self.fallbacks.push(Given { server: server.into(), location: Location::caller(), value: handler(service) });
+        self.fallbacks.push(Given {
+            server: server.into(),
+            location: Location::caller(),
+            value: handler(service),
+        });
         self
     }
 
@@ -260,7 +264,8 @@ impl App {
         use crate::config::ServerConfig;
 
         let mut config = Config::default();
-        let websocket = self.routes().iter().map(|route| (route.server.clone(), ServerKind::WebSocket)).collect();
+        let websocket =
+            self.routes().iter().map(|route| (route.server.clone(), ServerKind::WebSocket)).collect();
         let http = self.http.iter().map(|given| (given.server.clone(), ServerKind::Http)).collect();
         let used: [Vec<_>; 2] = [websocket, http];
         for (name, kind) in used.into_iter().flatten() {
@@ -349,7 +354,8 @@ impl Plan {
                 Err(StartError::one(Problem::WrongKind { what, location, server, kind: ServerKind::Http }))
             }
             None => {
-                let names: Vec<String> = self.servers.iter().map(|server| format!("`{}`", server.name)).collect();
+                let names: Vec<String> =
+                    self.servers.iter().map(|server| format!("`{}`", server.name)).collect();
                 let known = names.join(", ");
                 Err(StartError::one(Problem::UnknownServer { what, location, server, known }))
             }

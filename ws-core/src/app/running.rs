@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     config::Drain,
-    connection::{CloseFrame, CloseReason, Stop},
-    hub::Live,
+    connection::Stop,
+    hub::{Hub, Live},
     server::{Transport, accept},
 };
 
@@ -90,9 +90,9 @@ impl Running {
         self.addresses.get(server).copied()
     }
 
-    /// How many WebSocket connections are open.
-    pub fn connections(&self) -> usize {
-        self.live.len()
+    /// Everyone who is connected.
+    pub fn hub(&self) -> Hub {
+        Hub::new(&self.live)
     }
 
     /// Waits for SIGINT or SIGTERM (elsewhere than on Unix: for Ctrl-C), then shuts down.
@@ -109,8 +109,8 @@ impl Running {
     pub async fn shutdown(self) -> ShutdownReport {
         self.stop.cancel();
         let open = self.live.len();
-        self.close_all();
-        if tokio::time::timeout(self.drain.timeout, self.drained()).await.is_ok() {
+        close_all(&self.live);
+        if tokio::time::timeout(self.drain.timeout, self.live.wait()).await.is_ok() {
             tracing::info!(closed = open, cut = 0, "stopped");
             return ShutdownReport { closed: open, cut: 0 };
         }
@@ -127,35 +127,16 @@ impl Running {
         report
     }
 
-    /// A handshake that was under way when the stop came may still become a connection: it is closed as well.
-    async fn drained(&self) {
-        let again = async {
-            loop {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                self.close_all();
-            }
-        };
-        tokio::select! {
-            () = self.live.wait() => {}
-            () = again => {}
-        }
-    }
-
     #[cfg(feature = "testing")]
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.live.spawn(task);
     }
-
-    fn close_all(&self) {
-        close_all(&self.live);
-    }
 }
 
+/// Connections that open after the stop close themselves: they are among the living first and look at the stop then.
 fn close_all(live: &Live) {
     for connection in live.all() {
-        let frame = CloseFrame::new(1001, "the server is stopping");
-        // One that is closing already needs no second reason.
-        let _ = connection.outbox().stop(Stop::Close { frame, reason: CloseReason::Shutdown });
+        connection.outbox().shut_down();
     }
 }
 

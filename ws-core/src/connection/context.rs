@@ -6,6 +6,18 @@ use http::Extensions;
 
 /// A map from type to value that belongs to one connection.
 ///
+/// | Hyperf's `Context` | here |
+/// |---|---|
+/// | `set($id, $value)` | [`set`](Self::set): the type is the key |
+/// | `get($id, $default)` | [`get`](Self::get)`().unwrap_or(default)` |
+/// | `has($id)` | [`has`](Self::has) |
+/// | `destroy($id)` | [`remove`](Self::remove) |
+/// | `getOrSet($id, $value)` | [`get_or_insert_with`](Self::get_or_insert_with) |
+/// | `override($id, $closure)` | [`update`](Self::update) |
+/// | `copy($fromFd)` | [`copy_from`](Self::copy_from) |
+/// | `get($id, $default, $fd)` | `conn.hub().get(id)`, then its context |
+/// | `release($fd)` | nothing to call: it goes with the connection |
+///
 /// Middleware fills it in the handshake, callbacks read and change it until `on_close` has run. Values are cloned out,
 /// so no lock is held by the caller; wrap what is expensive to clone, or shared, in an `Arc`.
 ///
@@ -58,6 +70,21 @@ impl Context {
     /// `change` runs under the context's lock: it must not touch the same context.
     pub fn update<T: Send + Sync + 'static, R>(&self, change: impl FnOnce(&mut T) -> R) -> Option<R> {
         self.lock().get_mut().map(change)
+    }
+
+    /// Copies the value of this type from another connection's context; false, and nothing changes, if it has none.
+    ///
+    /// The two contexts are not locked at the same time.
+    ///
+    /// ```no_run
+    /// # use ws_core::{Connection, ConnectionId};
+    /// # #[derive(Clone)] struct Cart(Vec<u32>);
+    /// fn take_over(conn: &Connection, previous: ConnectionId) -> bool {
+    ///     conn.hub().get(previous).is_some_and(|other| conn.context().copy_from::<Cart>(other.context()))
+    /// }
+    /// ```
+    pub fn copy_from<T: Clone + Send + Sync + 'static>(&self, other: &Self) -> bool {
+        other.get::<T>().map(|value| self.set(value)).is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, Extensions> {

@@ -6,7 +6,12 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::{CloseFrame, CloseReason, ConnectionId, Context, Outbox, OutboxLimits, Stop, may_be_sent};
-use crate::{error::SendError, handshake::Handshake, message::Message};
+use crate::{
+    error::SendError,
+    handshake::Handshake,
+    hub::{Hub, Live},
+    message::Message,
+};
 
 /// A living connection. Cheap to clone, `Send` and `Sync`, valid anywhere: in other tasks, HTTP handlers, timers.
 ///
@@ -19,11 +24,13 @@ struct Shared {
     id: ConnectionId,
     handshake: Handshake,
     outbox: Outbox,
+    /// No circle: the living hold a connection only until its end.
+    live: Arc<Live>,
 }
 
 impl Connection {
-    pub(crate) fn new(handshake: Handshake, limits: OutboxLimits) -> Self {
-        Self(Arc::new(Shared { id: ConnectionId::next(), handshake, outbox: Outbox::new(limits) }))
+    pub(crate) fn new(handshake: Handshake, limits: OutboxLimits, live: Arc<Live>) -> Self {
+        Self(Arc::new(Shared { id: ConnectionId::next(), handshake, outbox: Outbox::new(limits), live }))
     }
 
     /// Its name, never used again.
@@ -111,6 +118,11 @@ impl Connection {
     /// Typed values that belong to this connection.
     pub fn context(&self) -> &Context {
         self.0.handshake.context()
+    }
+
+    /// Everyone else.
+    pub fn hub(&self) -> Hub {
+        Hub::new(&self.0.live)
     }
 
     /// For generated code: what [`Controller::__keep`](crate::Controller) kept.

@@ -30,20 +30,20 @@ use crate::{
     config::{Heartbeat, Limits},
     controller::Controller,
     error::{ErrorHandlers, Phase},
-    hub::{Entry, Live},
+    hub::Entry,
     socket::{SizeLimits, Socket},
 };
 
 /// Everything that a connection needs besides its transport and its controller.
 pub(crate) struct Life {
-    pub(crate) conn: Connection,
+    /// Its place among the living.
+    pub(crate) entry: Entry,
     /// What was read behind the handshake.
     pub(crate) prefix: bytes::Bytes,
     pub(crate) sizes: SizeLimits,
     pub(crate) limits: Arc<Limits>,
     pub(crate) heartbeat: Arc<Heartbeat>,
     pub(crate) error_handlers: Arc<ErrorHandlers>,
-    pub(crate) live: Arc<Live>,
 }
 
 /// The life of one connection.
@@ -52,13 +52,14 @@ where
     C: Controller,
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Life { conn, prefix, sizes, limits, heartbeat, error_handlers, live } = life;
+    let Life { entry, prefix, sizes, limits, heartbeat, error_handlers } = life;
+    let conn = entry.connection().clone();
     let sleep = pin!(tokio::time::sleep(Duration::ZERO));
     let mut driver =
         Driver::new(Socket::new(transport, prefix, sizes), &conn, sleep, &heartbeat, limits.close_timeout);
     let rescue = Rescue { conn: &conn, error_handlers: &error_handlers, deadline: limits.handler_timeout };
     let mut on_close = OnClose {
-        entry: Some(live.enter(conn.clone())),
+        entry: Some(entry),
         controller: Some(Arc::clone(&controller)),
         deadline: limits.close_timeout,
     };

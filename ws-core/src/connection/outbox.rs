@@ -143,6 +143,12 @@ impl Outbox {
         Ok(())
     }
 
+    /// Ends the connection because the server stops (1001), unless it is ending already.
+    pub(crate) fn shut_down(&self) {
+        let frame = CloseFrame::new(1001, "the server is stopping");
+        let _ = self.stop(Stop::Close { frame, reason: CloseReason::Shutdown });
+    }
+
     /// Takes nothing more, because the connection ended in another way. What waits is kept.
     pub(crate) fn shut(&self) {
         self.lock().shut = true;

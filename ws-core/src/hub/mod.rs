@@ -1,7 +1,7 @@
 //! Who is connected: every connection of this application from before its `on_open` until after its `on_close`.
 //!
-//! The accept side adds nothing here and the wire is not known here; draining goes through it, because nobody else
-//! knows all connections.
+//! [`Hub`] is what users hold of it. The accept side adds nothing here and the wire is not known here; draining goes
+//! through it, because nobody else knows all connections.
 
 use std::{
     collections::HashMap,
@@ -18,6 +18,26 @@ const SHARDS: usize = 16;
 
 type Shard = Mutex<HashMap<ConnectionId, Connection>>;
 
+/// Everyone who is connected to this process, from any task: `conn.hub()` in a callback, `running.hub()` elsewhere.
+#[derive(Clone, Debug)]
+pub struct Hub(Arc<Live>);
+
+impl Hub {
+    pub(crate) fn new(live: &Arc<Live>) -> Self {
+        Self(Arc::clone(live))
+    }
+
+    /// The connection of this name, if it is there: from before its `on_open` until after its `on_close`.
+    pub fn get(&self, id: ConnectionId) -> Option<Connection> {
+        self.0.get(id)
+    }
+
+    /// How many connections there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
 /// The living connections, and the tasks that serve them.
 #[derive(Debug, Default)]
 pub(crate) struct Live {
@@ -31,6 +51,10 @@ impl Live {
     pub(crate) fn enter(self: &Arc<Self>, connection: Connection) -> Entry {
         lock(self.shard(connection.id())).insert(connection.id(), connection.clone());
         Entry { live: Arc::clone(self), connection }
+    }
+
+    pub(crate) fn get(&self, id: ConnectionId) -> Option<Connection> {
+        lock(self.shard(id)).get(&id).cloned()
     }
 
     /// How many there are.

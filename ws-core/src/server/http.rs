@@ -55,7 +55,11 @@ where
 }
 
 /// Calls an erased service; the peer's address goes along as an extension of type [`SocketAddr`].
-pub(crate) fn call(handler: &HttpHandler, mut request: Request<Incoming>, peer: Option<SocketAddr>) -> HttpFuture {
+pub(crate) fn call(
+    handler: &HttpHandler,
+    mut request: Request<Incoming>,
+    peer: Option<SocketAddr>,
+) -> HttpFuture {
     if let Some(peer) = peer {
         request.extensions_mut().insert(peer);
     }

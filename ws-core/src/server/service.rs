@@ -46,7 +46,8 @@ impl WsService {
             permit.is_none().then_some(HandshakeError::Full)
         };
         let (parts, body) = request.into_parts();
-        let (mut response, handshake) = server.pipeline.run(parts, !body.is_end_stream(), peer, refusal).await;
+        let (mut response, handshake) =
+            server.pipeline.run(parts, !body.is_end_stream(), peer, refusal).await;
         if let (Some(handshake), Some(permit)) = (handshake, permit) {
             let live = Arc::clone(&server.live);
             live.spawn(open(server, on_upgrade, handshake, permit));

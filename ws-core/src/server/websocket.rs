@@ -123,7 +123,7 @@ impl WsServer {
         let sizes =
             SizeLimits { message, frame: route.limits.frame.or(self.limits.frame).unwrap_or(message) };
         let outbox = OutboxLimits { messages: self.limits.outbox_messages, bytes: self.limits.outbox_bytes };
-        let conn = Connection::new(handshake.compact(), outbox);
+        let conn = Connection::new(handshake.compact(), outbox, Arc::clone(&self.live));
         let span = tracing::info_span!(
             "connection",
             id = %conn.id(),
@@ -131,14 +131,17 @@ impl WsServer {
             route = conn.route(),
             peer = conn.peer_addr().map(tracing::field::display),
         );
+        let entry = self.live.enter(conn);
+        if self.stop.is_cancelled() {
+            entry.connection().outbox().shut_down();
+        }
         let life = Life {
-            conn,
+            entry,
             prefix,
             sizes,
             limits: Arc::clone(&self.limits),
             heartbeat: Arc::clone(&self.heartbeat),
             error_handlers: Arc::clone(&self.pipeline.error_handlers),
-            live: Arc::clone(&self.live),
         };
         let controller = Arc::clone(&route.controller);
         drop(route);
@@ -151,6 +154,8 @@ fn without_upgrade(response: Response) -> Response {
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return response;
     }
-    tracing::error!("the fallback service upgraded a connection by itself; serve it on a port of kind `http`");
+    tracing::error!(
+        "the fallback service upgraded a connection by itself; serve it on a port of kind `http`"
+    );
     bare(StatusCode::INTERNAL_SERVER_ERROR)
 }

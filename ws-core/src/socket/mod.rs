@@ -225,7 +225,9 @@ fn incoming(message: tungstenite::Message) -> Option<Result<Incoming, Ended>> {
         Ws::Pong(payload) => Incoming::Pong(payload),
         Ws::Close(None) => Incoming::Close(None),
         // This is what tungstenite hands out in place of a code that may not be sent.
-        Ws::Close(Some(frame)) if frame.code == CloseCode::Protocol && frame.reason.as_str() == "Protocol violation" => {
+        Ws::Close(Some(frame))
+            if frame.code == CloseCode::Protocol && frame.reason.as_str() == "Protocol violation" =>
+        {
             let fault = MessageError::Protocol("a close code that may not be sent".to_owned());
             return Some(Err(Ended::Fault(fault)));
         }

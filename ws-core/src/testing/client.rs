@@ -204,9 +204,10 @@ impl TestClient {
     pub async fn next_text(&mut self) -> Result<String, TestError> {
         match self.next().await? {
             Message::Text(text) => Ok(text.into()),
-            Message::Binary(bytes) => {
-                Err(TestError::Unexpected { expected: "text".into(), got: format!("{} binary bytes", bytes.len()) })
-            }
+            Message::Binary(bytes) => Err(TestError::Unexpected {
+                expected: "text".into(),
+                got: format!("{} binary bytes", bytes.len()),
+            }),
         }
     }
 
@@ -243,7 +244,12 @@ impl TestClient {
             match self.next_frame().await? {
                 Ws::Pong(payload) => return Ok(payload),
                 Ws::Ping(_) => {}
-                other => return Err(TestError::Unexpected { expected: "a pong".into(), got: format!("{other:?}") }),
+                other => {
+                    return Err(TestError::Unexpected {
+                        expected: "a pong".into(),
+                        got: format!("{other:?}"),
+                    });
+                }
             }
         }
     }

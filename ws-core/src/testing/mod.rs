@@ -135,7 +135,9 @@ impl TestApp {
 
     /// The client's end of a new pipe to a server.
     fn pipe(&self, server: &str) -> DuplexStream {
-        let Some(kind) = self.servers.get(server) else { fail(format_args!("there is no server `{server}`")) };
+        let Some(kind) = self.servers.get(server) else {
+            fail(format_args!("there is no server `{server}`"))
+        };
         let (near, far) = tokio::io::duplex(PIPE_BYTES);
         self.running.spawn(kind.clone().serve(Transport::Memory(far), None));
         near

@@ -1,0 +1,56 @@
+use ws_core::prelude::*;
+
+/// Documented.
+#[cfg(all())]
+#[ws_controller(path = "/on")]
+#[derive(Debug, Default)]
+#[allow(dead_code)]
+struct On {
+    /// A state that is there.
+    #[cfg(all())]
+    #[state]
+    there: u8,
+    #[state]
+    #[cfg(any())]
+    gone: Missing,
+    #[cfg(any())]
+    also_gone: Missing,
+}
+
+impl Controller for On {}
+
+#[ws_controller(path = "/off")]
+#[cfg(any())]
+struct Off(Missing);
+
+#[derive(Debug)]
+#[ws_controller(path = "/tuple")]
+struct Tuple(
+    #[cfg(any())]
+    #[state]
+    Missing,
+    #[state] u8,
+    #[cfg(all())] u16,
+);
+
+impl Controller for Tuple {
+    async fn on_open(&self, conn: &Connection) -> Result {
+        conn.push(format!("{} {}", self.0, self.1))?;
+        Ok(())
+    }
+}
+
+/// Documented.
+#[ws_middleware]
+#[allow(unused_variables)]
+#[deprecated]
+async fn conditional(
+    handshake: Handshake,
+    next: Next<'_>,
+    #[cfg(any())] gone: State<Missing>,
+    #[cfg(all())] there: State<u8>,
+) -> Result<Response> {
+    next.run(handshake).await
+}
+
+fn main() {}

@@ -1,0 +1,45 @@
+use ws_core::prelude::*;
+
+#[ws_controller(
+    path = r"/rooms/{room}/files/{*rest}",
+    server = "admin",
+    middleware(require_jwt, auth::throttle, crate::auth::trace,),
+    subprotocols("chat.v2", "chat.v1"),
+    subprotocol_mismatch = "accept",
+    limits(message = "64KiB", frame = 16_384),
+)]
+struct Room;
+
+impl Controller for Room {}
+
+#[ws_controller(path = "/", subprotocol_mismatch = "refuse", limits(frame = "1MB"))]
+struct Root;
+
+impl Controller for Root {}
+
+#[ws_middleware(scope = "route")]
+async fn require_jwt(handshake: Handshake, next: Next<'_>) -> Result<Response> {
+    handshake.bearer_token()?;
+    next.run(handshake).await
+}
+
+mod auth {
+    use ws_core::prelude::*;
+
+    #[ws_middleware(scope = "route",)]
+    pub async fn throttle(handshake: Handshake, next: Next<'_>) -> Result<Response> {
+        next.run(handshake).await
+    }
+
+    #[ws_middleware(server = "admin", order = -2_147_483_648)]
+    pub async fn trace(handshake: Handshake, next: Next<'_>) -> Result<Response> {
+        next.run(handshake).await
+    }
+}
+
+#[ws_error_handler(server = "admin", order = 5)]
+async fn io(_error: &std::io::Error, _scene: &Scene) -> Recovery {
+    Recovery::pass()
+}
+
+fn main() {}

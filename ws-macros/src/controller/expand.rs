@@ -1,0 +1,93 @@
+//! Writes the registration of a controller. It cannot fail.
+//!
+//! What rustc may find fault with stands at the place of what it was made from: the struct's name for the trait, a
+//! field's type for its default or its state, a path for the middleware that it names.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote, quote_spanned};
+use syn::Path;
+
+use super::{
+    model::{Controller, Field, Mismatch, Shape},
+    parse::Source,
+};
+use crate::source::{at, placed, start, written_path};
+
+/// The entry, beside the struct.
+pub(super) fn registration(controller: &Controller) -> TokenStream {
+    let name = controller.name();
+    let path = &controller.path;
+    let server = controller.server.as_ref().map_or_else(|| quote!("ws"), ToTokens::to_token_stream);
+    let middleware = controller.middleware.iter().map(middleware_ref);
+    let subprotocols = &controller.subprotocols;
+    let subprotocol_mismatch = match controller.subprotocol_mismatch {
+        Mismatch::Accept => quote!(Accept),
+        Mismatch::Refuse => quote!(Refuse),
+    };
+    let message_limit = option(controller.message_limit.as_ref());
+    let frame_limit = option(controller.frame_limit.as_ref());
+    let state = controller.fields.iter().filter(|field| field.source == Source::State).map(state_key);
+    let build = build(controller);
+    quote! {
+        const _: () = {
+            ::ws_core::__private::submit! {
+                ::ws_core::__private::ControllerEntry {
+                    name: #name,
+                    location: ::ws_core::__private::location!(),
+                    server: #server,
+                    path: #path,
+                    middleware: &[#(#middleware),*],
+                    subprotocols: &[#(#subprotocols),*],
+                    subprotocol_mismatch: ::ws_core::__private::SubprotocolMismatch::#subprotocol_mismatch,
+                    limits: ::ws_core::__private::RouteLimits { message: #message_limit, frame: #frame_limit },
+                    state: &[#(#state),*],
+                    build: #build,
+                }
+            }
+        };
+    }
+}
+
+/// A function by its path: rustc says at the path if there is none.
+fn middleware_ref(path: &Path) -> TokenStream {
+    let name = written_path(path);
+    quote_spanned! {start(path)=>
+        ::ws_core::__private::MiddlewareRef { name: #name, id: || ::ws_core::__private::type_id_of(&#path) }
+    }
+}
+
+fn option<T: ToTokens>(value: Option<&T>) -> TokenStream {
+    match value {
+        Some(value) => quote!(::core::option::Option::Some(#value)),
+        None => quote!(::core::option::Option::None),
+    }
+}
+
+fn state_key(field: &Field) -> TokenStream {
+    let Field { ty, conditions, .. } = field;
+    quote_spanned!(start(ty)=> #(#conditions)* ::ws_core::__private::StateKey::of::<#ty>)
+}
+
+/// Makes the instance. That the struct implements the trait is asked for at its name.
+fn build(controller: &Controller) -> TokenStream {
+    let ident = placed(&controller.ident);
+    let states = syn::Ident::new("__states", proc_macro2::Span::mixed_site());
+    let values = controller.fields.iter().map(|Field { member, ty, source, conditions }| {
+        let value = match source {
+            Source::State => quote_spanned!(start(ty)=> #states.get::<#ty>()?),
+            Source::Default => quote_spanned!(start(ty)=> <#ty as ::core::default::Default>::default()),
+        };
+        match controller.shape {
+            Shape::Named => quote!(#(#conditions)* #member: #value),
+            Shape::Unit | Shape::Tuple => quote!(#(#conditions)* #value),
+        }
+    });
+    let place = at(ident.span());
+    let instance = match controller.shape {
+        Shape::Unit => quote!(#ident),
+        Shape::Tuple => quote_spanned!(place=> #ident(#(#values),*)),
+        Shape::Named => quote_spanned!(place=> #ident { #(#values),* }),
+    };
+    let erased = quote_spanned!(place=> ::ws_core::__private::erase(#instance));
+    quote!(|#states| ::core::result::Result::Ok(#erased))
+}

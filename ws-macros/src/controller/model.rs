@@ -1,0 +1,172 @@
+//! What a controller's attribute means: values that were looked at, ready to be written down.
+//!
+//! A [`Controller`] that exists can be registered. All that can be known without types is judged here; that middleware
+//! exist, that fields have a default and that the struct implements the trait is left to rustc.
+
+use std::collections::BTreeSet;
+
+use syn::{Attribute, Ident, LitInt, LitStr, Member, Path, Type, ext::IdentExt as _};
+
+use super::parse::{Arguments, Controller as Written, Source};
+use crate::{errors::Errors, route_path, size::SizeLiteral, source};
+
+/// A registration to be written.
+pub(super) struct Controller {
+    pub(super) ident: Ident,
+    pub(super) path: LitStr,
+    /// `None` is the server of everything that names none.
+    pub(super) server: Option<LitStr>,
+    pub(super) middleware: Vec<Path>,
+    pub(super) subprotocols: Vec<LitStr>,
+    pub(super) subprotocol_mismatch: Mismatch,
+    /// In bytes.
+    pub(super) message_limit: Option<LitInt>,
+    /// In bytes.
+    pub(super) frame_limit: Option<LitInt>,
+    pub(super) shape: Shape,
+    pub(super) fields: Vec<Field>,
+}
+
+/// What happens to a client that offers only subprotocols that the route does not speak.
+#[derive(Clone, Copy)]
+pub(super) enum Mismatch {
+    Accept,
+    Refuse,
+}
+
+/// How the struct is constructed.
+#[derive(Clone, Copy)]
+pub(super) enum Shape {
+    Unit,
+    Tuple,
+    Named,
+}
+
+/// A field and where its value comes from.
+pub(super) struct Field {
+    pub(super) member: Member,
+    pub(super) ty: Type,
+    pub(super) source: Source,
+    pub(super) conditions: Vec<Attribute>,
+}
+
+impl Controller {
+    /// Judges what was read; `None` without a path.
+    pub(super) fn check(arguments: Arguments, written: &Written, errors: &mut Errors) -> Option<Self> {
+        let item = &written.item;
+        if !item.generics.params.is_empty() {
+            let fault = "a controller is registered as one type, so it cannot be generic; \
+                         name the types of its fields";
+            errors.add(&item.generics, fault);
+        }
+        check_subprotocols(&arguments.subprotocols, errors);
+        check_middleware(&arguments.middleware, errors);
+        let subprotocol_mismatch = Mismatch::of(arguments.subprotocol_mismatch.as_ref(), errors);
+        let message_limit = bytes(arguments.message_limit.as_ref(), errors);
+        let frame_limit = bytes(arguments.frame_limit.as_ref(), errors);
+        let path = arguments.path?;
+        for fault in route_path::faults(&path.value()) {
+            errors.add(&path, fault);
+        }
+        Some(Self {
+            ident: item.ident.clone(),
+            path,
+            server: arguments.server,
+            middleware: arguments.middleware,
+            subprotocols: arguments.subprotocols,
+            subprotocol_mismatch,
+            message_limit,
+            frame_limit,
+            shape: Shape::of(&item.fields),
+            fields: fields(written),
+        })
+    }
+
+    /// The name in logs and start errors.
+    pub(super) fn name(&self) -> String {
+        self.ident.unraw().to_string()
+    }
+}
+
+impl Mismatch {
+    fn of(written: Option<&LitStr>, errors: &mut Errors) -> Self {
+        let Some(written) = written else { return Self::Accept };
+        match written.value().as_str() {
+            "accept" => Self::Accept,
+            "refuse" => Self::Refuse,
+            other => {
+                errors.add(
+                    written,
+                    format_args!("unknown answer `{other}`; write `\"accept\"` or `\"refuse\"`"),
+                );
+                Self::Accept
+            }
+        }
+    }
+}
+
+impl Shape {
+    fn of(fields: &syn::Fields) -> Self {
+        match fields {
+            syn::Fields::Unit => Self::Unit,
+            syn::Fields::Unnamed(_) => Self::Tuple,
+            syn::Fields::Named(_) => Self::Named,
+        }
+    }
+}
+
+/// Each subprotocol is a token and stands once (RFC 6455 section 4.1, point 10).
+fn check_subprotocols(subprotocols: &[LitStr], errors: &mut Errors) {
+    let mut seen = BTreeSet::new();
+    for literal in subprotocols {
+        let name = literal.value();
+        if name.is_empty() {
+            errors.add(literal, "a subprotocol has a name; write one, such as `\"chat.v1\"`");
+        } else if let Some(foreign) = name.chars().find(|character| !is_token(*character)) {
+            let fault = format!(
+                "`{}` in a subprotocol; write letters, digits and any of !#$%&'*+-.^_`|~ only",
+                foreign.escape_debug()
+            );
+            errors.add(literal, fault);
+        } else if seen.contains(&name) {
+            errors.add(literal, format_args!("subprotocol `{name}` is listed twice; keep one"));
+        }
+        seen.insert(name);
+    }
+}
+
+/// `tchar` (RFC 9110 section 5.6.2).
+fn is_token(character: char) -> bool {
+    character.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(character)
+}
+
+/// A path stands once. Two paths to one function are found when the application starts.
+fn check_middleware(middleware: &[Path], errors: &mut Errors) {
+    let mut seen = BTreeSet::new();
+    for path in middleware {
+        let name = source::written_path(path);
+        if !seen.insert(name.clone()) {
+            errors.add(path, format_args!("middleware `{name}` is listed twice; keep one"));
+        }
+    }
+}
+
+fn bytes(size: Option<&SizeLiteral>, errors: &mut Errors) -> Option<LitInt> {
+    size?.bytes().map_err(|error| errors.push(error)).ok()
+}
+
+fn fields(written: &Written) -> Vec<Field> {
+    written
+        .item
+        .fields
+        .iter()
+        .zip(&written.sources)
+        .zip(written.item.fields.members())
+        .map(|((field, source), member)| Field {
+            member,
+            ty: field.ty.clone(),
+            source: *source,
+            conditions: source::conditions(&field.attrs),
+        })
+        .collect()
+}

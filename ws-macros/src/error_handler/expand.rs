@@ -1,0 +1,58 @@
+//! Writes the registration of an error handler. It cannot fail.
+//!
+//! The call stands where the types stand that it depends on, so that a wrong one is rustc's own error there.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::Ident;
+
+use super::model::ErrorHandler;
+use crate::source::{answered, at, placed, start};
+
+/// The entry, beside the function.
+pub(super) fn registration(handler: &ErrorHandler) -> TokenStream {
+    let name = handler.name();
+    let error = &handler.error;
+    let error_name = handler.error_name();
+    let order = handler.order;
+    let server = match &handler.server {
+        Some(server) => quote!(::core::option::Option::Some(#server)),
+        None => quote!(::core::option::Option::None),
+    };
+    let handled = quote_spanned!(start(error)=> <#error as ::ws_core::__private::Handled>);
+    let call = call(handler, &handled);
+    quote! {
+        #[allow(deprecated)]
+        const _: () = {
+            ::ws_core::__private::submit! {
+                ::ws_core::__private::ErrorHandlerEntry {
+                    name: #name,
+                    location: ::ws_core::__private::location!(),
+                    server: #server,
+                    order: #order,
+                    error_type: #handled::error_type,
+                    error_name: #error_name,
+                    call: #call,
+                }
+            }
+        };
+    }
+}
+
+fn call(handler: &ErrorHandler, handled: &TokenStream) -> TokenStream {
+    let ErrorHandler { ident, error, scene, output, .. } = handler;
+    let function = placed(ident);
+    let any = Ident::new("__any", Span::mixed_site());
+    let error = Ident::new("__error", start(error));
+    let scene = Ident::new("__scene", start(scene));
+    let called = quote_spanned!(at(ident.span())=> #function(#error, #scene));
+    let answered = answered(&called, output, &quote!(::ws_core::__private::ErrorHandlerEntry::answer));
+    quote_spanned! {at(ident.span())=>
+        |#any, #scene| match #handled::of(#any) {
+            ::core::option::Option::Some(#error) => {
+                ::core::option::Option::Some(::std::boxed::Box::pin(async move #answered))
+            }
+            ::core::option::Option::None => ::core::option::Option::None,
+        }
+    }
+}

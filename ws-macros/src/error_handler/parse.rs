@@ -1,0 +1,37 @@
+//! What stands there: the arguments of `#[ws_error_handler]`, and how an error handler is written.
+//!
+//! [`Arguments`] are read by themselves, each by its key; the [`CARD`] is the rule that a wrong signature is answered
+//! with. Whether the function is one, and for which type, is the model's part.
+
+use proc_macro2::TokenStream;
+use syn::LitStr;
+
+use crate::{
+    args::{Args, Integer, Key},
+    errors::Errors,
+    signature::Card,
+};
+
+/// How an error handler is written.
+pub(super) const CARD: Card = Card {
+    role: "an error handler",
+    parameters: &["error: &ChatError", "scene: &Scene"],
+    output: "Recovery",
+    more: None,
+};
+
+const KEYS: &[Key] =
+    &[Key { name: "server", usage: r#"server = "ws""# }, Key { name: "order", usage: "order = 10" }];
+
+/// The attribute's arguments.
+pub(super) struct Arguments {
+    pub(super) server: Option<LitStr>,
+    pub(super) order: Option<Integer>,
+}
+
+impl Arguments {
+    pub(super) fn read(tokens: TokenStream, errors: &mut Errors) -> Self {
+        let args = Args::read(tokens, KEYS, errors);
+        Self { server: args.text("server", errors), order: args.value("order", errors) }
+    }
+}

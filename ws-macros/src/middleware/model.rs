@@ -1,0 +1,93 @@
+//! What a middleware's attribute and signature mean.
+//!
+//! A [`Middleware`] that exists has the shape of one. Whether its types are the right ones is left to rustc, which is
+//! asked for each of them at its own place.
+
+use syn::{Attribute, Ident, LitStr, ReturnType, Signature, Type, ext::IdentExt as _};
+
+use super::parse::{Arguments, CARD};
+use crate::{errors::Errors, signature, source};
+
+/// A registration to be written.
+pub(super) struct Middleware {
+    pub(super) ident: Ident,
+    pub(super) scope: Scope,
+    /// The type of the handshake's parameter.
+    pub(super) handshake: Type,
+    /// The type of the parameter for the rest of the pipeline.
+    pub(super) next: Type,
+    /// What is resolved from the state.
+    pub(super) extra: Vec<Parameter>,
+    pub(super) output: Type,
+}
+
+/// Where it runs.
+pub(super) enum Scope {
+    /// On every request of a server; `None` is the server of everything that names none.
+    Server { server: Option<LitStr>, order: i32 },
+    /// Where a controller names it.
+    Route,
+}
+
+/// A parameter behind the first two.
+pub(super) struct Parameter {
+    pub(super) ty: Type,
+    pub(super) conditions: Vec<Attribute>,
+}
+
+impl Middleware {
+    /// Judges what was read; `None` if the signature has not the parts that a registration speaks of.
+    pub(super) fn check(arguments: &Arguments, signature: &Signature, errors: &mut Errors) -> Option<Self> {
+        CARD.check(signature, errors);
+        let scope = Scope::check(arguments, errors);
+        let mut parameters = signature::typed(signature);
+        let handshake = parameters.next()?.ty.as_ref().clone();
+        let next = parameters.next()?.ty.as_ref().clone();
+        let extra = parameters
+            .map(|parameter| Parameter {
+                ty: parameter.ty.as_ref().clone(),
+                conditions: source::conditions(&parameter.attrs),
+            })
+            .collect();
+        let ReturnType::Type(_, output) = &signature.output else { return None };
+        let output = output.as_ref().clone();
+        Some(Self { ident: signature.ident.clone(), scope, handshake, next, extra, output })
+    }
+
+    /// The name in logs and start errors.
+    pub(super) fn name(&self) -> String {
+        self.ident.unraw().to_string()
+    }
+}
+
+impl Scope {
+    fn check(arguments: &Arguments, errors: &mut Errors) -> Self {
+        let order = arguments.order.as_ref().map_or(0, |order| order.order(errors));
+        match &arguments.scope {
+            None => Self::Server { server: arguments.server.clone(), order },
+            Some(scope) if scope.value() == "route" => {
+                for key in &arguments.server_wide {
+                    errors.add(key, format_args!("`{key}` {}", Self::why_not(key)));
+                }
+                Self::Route
+            }
+            Some(scope) => {
+                let fault = format!(
+                    "unknown scope `{}`; write `\"route\"`, or leave `scope` out for every route of a server",
+                    scope.value()
+                );
+                errors.add(scope, fault);
+                Self::Route
+            }
+        }
+    }
+
+    /// Why a key has no meaning for a middleware that controllers name.
+    fn why_not(key: &Ident) -> &'static str {
+        if key == "order" {
+            "has no meaning with `scope = \"route\"`: the controller's list is the order; leave one of the two out"
+        } else {
+            "has no meaning with `scope = \"route\"`: it runs where a controller names it; leave one of the two out"
+        }
+    }
+}

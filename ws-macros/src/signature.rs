@@ -1,0 +1,153 @@
+//! The shape of the functions that attributes stand on.
+//!
+//! Only the shape is judged: `async`, the number of parameters, no `self`, nothing generic but lifetimes. What the
+//! types are is for rustc to say, since only it knows them; no type is recognised by its name. A function of the wrong
+//! shape is answered with its faults, and the first of them shows how such a function is written.
+
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+use syn::{
+    Attribute, FnArg, GenericParam, Ident, PatType, ReturnType, Safety, Signature, Visibility,
+    parse::{Parse, ParseStream, Result},
+};
+
+use crate::{errors::Errors, source};
+
+/// A function as far as it concerns us: not its body.
+pub(crate) struct Function {
+    pub(crate) signature: Signature,
+}
+
+impl Parse for Function {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        input.call(Attribute::parse_outer)?;
+        input.parse::<Visibility>()?;
+        let signature = input.parse()?;
+        if !input.peek(syn::token::Brace) {
+            return Err(input.error("expected a body"));
+        }
+        input.parse::<TokenStream>()?;
+        Ok(Self { signature })
+    }
+}
+
+/// How a kind of function is written.
+pub(crate) struct Card {
+    /// What such a function is called: `a middleware`.
+    pub(crate) role: &'static str,
+    /// The parameters that it always has.
+    pub(crate) parameters: &'static [&'static str],
+    /// What it returns.
+    pub(crate) output: &'static str,
+    /// What may follow the parameters, in words.
+    pub(crate) more: Option<&'static str>,
+}
+
+impl Card {
+    /// The whole rule, with the user's own name for the function.
+    pub(crate) fn usage(&self, name: &Ident) -> String {
+        let parameters = self.parameters.join(", ");
+        let more = self.more.map(|more| format!(", {more}")).unwrap_or_default();
+        format!("{} is `async fn {name}({parameters}) -> {}`{more}", self.role, self.output)
+    }
+
+    /// Reads the function that the attribute stands on.
+    pub(crate) fn read(&self, item: TokenStream, errors: &mut Errors) -> Option<Signature> {
+        match syn::parse2::<Function>(item) {
+            Ok(function) => Some(function.signature),
+            Err(error) => {
+                let name = Ident::new("name", Span::call_site());
+                errors.add_at(
+                    error.span(),
+                    format_args!("this is no function with a body; {}", self.usage(&name)),
+                );
+                None
+            }
+        }
+    }
+
+    /// Finds how a function differs from the card.
+    pub(crate) fn check(&self, signature: &Signature, errors: &mut Errors) {
+        let mut faults = Faults { errors, usage: format!("; {}", self.usage(&signature.ident)) };
+        self.check_qualifiers(signature, &mut faults);
+        self.check_generics(signature, &mut faults);
+        self.check_parameters(signature, &mut faults);
+        if matches!(signature.output, ReturnType::Default) {
+            faults.add_at(signature.paren_token.span.close(), format!("`-> {}` is missing", self.output));
+        }
+    }
+
+    fn check_qualifiers(&self, signature: &Signature, faults: &mut Faults<'_>) {
+        let role = self.role;
+        if signature.asyncness.is_none() {
+            faults.add(signature.fn_token, format!("`{}` is not `async`", signature.ident));
+        }
+        if let Safety::Unsafe(token) = &signature.safety {
+            faults.add(token, format!("{role} is not `unsafe`"));
+        }
+        if let Some(abi) = &signature.abi {
+            faults.add(abi, format!("{role} has no other ABI than Rust's"));
+        }
+    }
+
+    fn check_generics(&self, signature: &Signature, faults: &mut Faults<'_>) {
+        let role = self.role;
+        for parameter in &signature.generics.params {
+            if !matches!(parameter, GenericParam::Lifetime(_)) {
+                faults.add(parameter, format!("{role} is registered as it stands, so it cannot be generic"));
+            }
+        }
+        for PatType { ty, .. } in typed(signature) {
+            if let Some(place) = source::find_impl(ty.to_token_stream()) {
+                faults.add_at(place, format!("{role} cannot be generic; name the type of this parameter"));
+            }
+        }
+    }
+
+    fn check_parameters(&self, signature: &Signature, faults: &mut Faults<'_>) {
+        let role = self.role;
+        if let Some(receiver) = signature.receiver() {
+            let fault =
+                format!("{role} is a free function; take `self` away and put it outside of the `impl`");
+            faults.add(receiver, fault);
+        }
+        if let Some(variadic) = &signature.variadic {
+            faults.add(variadic, format!("{role} is not variadic"));
+        }
+        let count = typed(signature).count();
+        if let Some(missing) = self.parameters.get(count..).filter(|missing| !missing.is_empty()) {
+            let (noun, verb) = if missing.len() == 1 { ("parameter", "is") } else { ("parameters", "are") };
+            let fault = format!("the {noun} `{}` {verb} missing", missing.join("`, `"));
+            faults.add_at(signature.paren_token.span.close(), fault);
+        }
+        if self.more.is_none() {
+            for extra in typed(signature).skip(self.parameters.len()) {
+                faults.add(extra, format!("{role} has no further parameter"));
+            }
+        }
+    }
+}
+
+/// The parameters less `self`.
+pub(crate) fn typed(signature: &Signature) -> impl Iterator<Item = &PatType> {
+    signature.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(parameter) => Some(parameter),
+        FnArg::Receiver(_) => None,
+    })
+}
+
+/// The faults of one function: the first of them takes the usage along.
+struct Faults<'e> {
+    errors: &'e mut Errors,
+    usage: String,
+}
+
+impl Faults<'_> {
+    fn add(&mut self, tokens: impl ToTokens, fault: String) {
+        self.errors.add(tokens, fault + &std::mem::take(&mut self.usage));
+    }
+
+    fn add_at(&mut self, place: Span, fault: String) {
+        self.errors.add_at(place, fault + &std::mem::take(&mut self.usage));
+    }
+}

@@ -1,0 +1,112 @@
+//! The way back into the user's source: places for generated tokens, and source text for names and messages.
+//!
+//! Generated code that may fail to compile stands at the place of the tokens it was made from, so that rustc's own error
+//! points there. It keeps the macro's hygiene: lints see generated code, and our locals cannot meet the user's names.
+
+use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote_spanned};
+use syn::{Attribute, Path, Type, ext::IdentExt as _, spanned::Spanned as _};
+
+/// Our hygiene, the user's place.
+pub(crate) fn at(place: Span) -> Span {
+    Span::mixed_site().located_at(place)
+}
+
+/// Tokens as a person would have written them: `ws_core::Error`, `Vec<u8>`.
+pub(crate) fn written(tokens: impl ToTokens) -> String {
+    let mut text = String::new();
+    for tree in tokens.into_token_stream() {
+        let next = match &tree {
+            TokenTree::Group(group) => {
+                let (open, close) = brackets(group.delimiter());
+                format!("{open}{}{close}", written(group.stream()))
+            }
+            other => other.to_string(),
+        };
+        let is_word = |character: char| character.is_alphanumeric() || character == '_';
+        let words = text.ends_with(is_word) && next.starts_with(is_word);
+        if words || text.ends_with([',', ';', '+', '=']) || next.starts_with(['+', '=']) {
+            text.push(' ');
+        }
+        text.push_str(&next);
+    }
+    text
+}
+
+fn brackets(delimiter: Delimiter) -> (&'static str, &'static str) {
+    match delimiter {
+        Delimiter::Parenthesis => ("(", ")"),
+        Delimiter::Bracket => ("[", "]"),
+        Delimiter::Brace => ("{", "}"),
+        Delimiter::None => ("", ""),
+    }
+}
+
+/// A path as it was written, less `r#`.
+pub(crate) fn written_path(path: &Path) -> String {
+    let segments: Vec<String> =
+        path.segments.iter().map(|segment| segment.ident.unraw().to_string()).collect();
+    let leading = if path.leading_colon.is_some() { "::" } else { "" };
+    format!("{leading}{}", segments.join("::"))
+}
+
+/// The `#[cfg(..)]` of a field or a parameter: what is generated for it comes and goes with it.
+pub(crate) fn conditions(attributes: &[Attribute]) -> Vec<Attribute> {
+    attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect()
+}
+
+/// The first `impl` in a type: `impl Trait` is a generic parameter by another name.
+pub(crate) fn find_impl(tokens: TokenStream) -> Option<Span> {
+    tokens.into_iter().find_map(|tree| match tree {
+        TokenTree::Ident(ident) if ident == "impl" => Some(ident.span()),
+        TokenTree::Group(group) => find_impl(group.stream()),
+        _ => None,
+    })
+}
+
+/// Awaits a call, and hands what it answers to `check`, at the place of the return type.
+pub(crate) fn answered(call: &TokenStream, output: &Type, check: &TokenStream) -> TokenStream {
+    let tokens: Vec<TokenTree> = output.to_token_stream().into_iter().collect();
+    let place = |tree: Option<&TokenTree>| at(tree.map_or_else(Span::call_site, TokenTree::span));
+    // An expression that begins and ends at these places is underlined from one to the other.
+    let (first, last) = (place(tokens.first()), place(tokens.last()));
+    let future = Ident::new("__future", first);
+    let awaited = quote_spanned!(last=> .await);
+    quote_spanned! {first=> {
+        let #future = #call;
+        #check(#future #awaited)
+    }}
+}
+
+/// An identifier of the user's in generated code: the same name at the same place, but ours.
+pub(crate) fn placed(ident: &Ident) -> Ident {
+    let mut ident = ident.clone();
+    ident.set_span(at(ident.span()));
+    ident
+}
+
+/// The place where these tokens begin.
+pub(crate) fn start(tokens: &impl ToTokens) -> Span {
+    at(tokens.span())
+}
+
+#[cfg(test)]
+mod tests {
+    use quote::quote;
+
+    use super::*;
+
+    #[test]
+    fn types_are_written_as_a_person_would() {
+        for (tokens, text) in [
+            (quote!(ChatError), "ChatError"),
+            (quote!(ws_core::Error), "ws_core::Error"),
+            (quote!(crate::error::Chat<u8, Vec<u8>>), "crate::error::Chat<u8, Vec<u8>>"),
+            (quote!((u8, [u8; 4])), "(u8, [u8; 4])"),
+            (quote!(&'static str), "&'static str"),
+            (quote!(Box<dyn Error + Send + 'static>), "Box<dyn Error + Send + 'static>"),
+        ] {
+            assert_eq!(written(tokens), text);
+        }
+    }
+}
