@@ -2,6 +2,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod app;
+#[cfg(feature = "client")]
+#[cfg_attr(docsrs, doc(cfg(feature = "client")))]
+pub mod client;
 pub mod config;
 mod connection;
 mod controller;
@@ -69,8 +72,8 @@ pub mod __private {
     pub use crate::{
         controller::Kept,
         registry::{
-            ControllerEntry, Erased, ErrorHandlerEntry, Handled, Location, MiddlewareEntry, MiddlewareFuture,
-            MiddlewareRef, RouteLimits, Scope, SubprotocolMismatch, erase, type_id_of,
+            ControllerEntry, Erased, ErrorHandlerEntry, Handled, HandlerFuture, Location, MiddlewareEntry,
+            MiddlewareFuture, MiddlewareRef, RouteLimits, Scope, SubprotocolMismatch, erase, type_id_of,
         },
         state::{FromState, StateKey, States},
     };

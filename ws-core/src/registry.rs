@@ -159,6 +159,9 @@ pub enum Scope {
     Route,
 }
 
+/// The future of one error handler's call.
+pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Recovery> + Send + 'a>>;
+
 /// Left by `#[ws_error_handler]`.
 pub struct ErrorHandlerEntry {
     /// The function's name.
@@ -174,7 +177,7 @@ pub struct ErrorHandlerEntry {
     /// The handled type as written.
     pub error_name: &'static str,
     /// Calls it, if the error is of its type.
-    pub call: for<'a> fn(&'a Error, &'a Scene) -> Option<Pin<Box<dyn Future<Output = Recovery> + Send + 'a>>>,
+    pub call: for<'a> fn(&'a Error, &'a Scene) -> Option<HandlerFuture<'a>>,
 }
 
 impl ErrorHandlerEntry {

@@ -135,6 +135,9 @@ fn handlers_of(entries: &[&'static ErrorHandlerEntry], server: &str) -> ErrorHan
     )
 }
 
+/// Makes a route's one controller.
+type Build = Box<dyn FnOnce(&States) -> crate::Result<Erased>>;
+
 /// A route, registered in either way, before it is checked.
 struct Draft {
     server: String,
@@ -147,7 +150,7 @@ struct Draft {
     mismatch: SubprotocolMismatch,
     limits: RouteLimits,
     state: Vec<StateKey>,
-    build: Box<dyn FnOnce(&States) -> crate::Result<Erased>>,
+    build: Build,
 }
 
 impl Draft {

@@ -15,13 +15,13 @@ use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
-use self::start::Hook;
 pub use self::{
     problem::{Problem, StartError},
     running::{Running, ShutdownReport},
     start::{HookOutcome, Starting},
     table::{RouteInfo, RouteTable},
 };
+use self::{running::Signals, start::Hook};
 use crate::{
     Controller, Upgrade,
     config::{Config, Drain, ServerKind},
@@ -290,7 +290,8 @@ impl App {
     /// # Errors
     /// Everything that kept it from starting, at once.
     pub async fn run(self) -> Result<(), StartError> {
-        self.start().await?.run_until_signal().await;
+        let signals = Signals::catch();
+        self.start().await?.run_until(signals).await;
         Ok(())
     }
 }

@@ -96,10 +96,22 @@ impl Running {
     }
 
     /// Waits for SIGINT or SIGTERM (elsewhere than on Unix: for Ctrl-C), then shuts down.
+    ///
+    /// Signals are caught from the first poll on; one that comes earlier ends the process at once. [`App::run`] catches
+    /// them before anything is bound.
+    ///
+    /// [`App::run`]: crate::App::run
     pub async fn run_until_signal(self) -> ShutdownReport {
-        match signal().await {
-            Ok(name) => tracing::info!(signal = name, "stopping"),
-            Err(error) => tracing::error!(%error, "signals cannot be received; stopping"),
+        self.run_until(Signals::catch()).await
+    }
+
+    pub(super) async fn run_until(self, signals: std::io::Result<Signals>) -> ShutdownReport {
+        match signals {
+            Ok(signals) => {
+                let signal = signals.recv().await;
+                tracing::info!(signal, "stopping");
+            }
+            Err(error) => tracing::error!(%error, "signals cannot be caught; stopping"),
         }
         self.shutdown().await
     }
@@ -147,17 +159,39 @@ impl Drop for Running {
     }
 }
 
+/// The signals that stop the process, caught from the moment this exists.
+pub(super) struct Signals {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
 #[cfg(unix)]
-async fn signal() -> std::io::Result<&'static str> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    tokio::select! {
-        _ = interrupt.recv() => Ok("SIGINT"),
-        _ = terminate.recv() => Ok("SIGTERM"),
+impl Signals {
+    pub(super) fn catch() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn recv(mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
     }
 }
 
 #[cfg(not(unix))]
-async fn signal() -> std::io::Result<&'static str> {
-    tokio::signal::ctrl_c().await.map(|()| "ctrl-c")
+impl Signals {
+    pub(super) fn catch() -> std::io::Result<Self> {
+        Ok(Self {})
+    }
+
+    async fn recv(self) -> &'static str {
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => "ctrl-c",
+            Err(_) => std::future::pending().await,
+        }
+    }
 }

@@ -201,11 +201,12 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             }
             // 2. Read until there is something to handle, or nothing to read. Nothing is flushed in between: one flush
             //    serves all the answers.
-            if self.wants_input() && !self.socket.is_backlogged() {
-                if let Poll::Ready(read) = self.socket.poll_read(cx) {
-                    self.accept(read);
-                    return Poll::Ready(());
-                }
+            if self.wants_input()
+                && !self.socket.is_backlogged()
+                && let Poll::Ready(read) = self.socket.poll_read(cx)
+            {
+                self.accept(read);
+                return Poll::Ready(());
             }
             // 3. Timers come after reading: a late task must not blame its own delay on the peer.
             if self.poll_timers(cx) {

@@ -1,12 +1,12 @@
 //! Error handlers: [`Scene`] tells one where an error happened, [`Recovery`] is what it answers.
 
-use std::{any::TypeId, net::SocketAddr, pin::Pin, sync::Arc};
+use std::{any::TypeId, net::SocketAddr, sync::Arc};
 
 use http::StatusCode;
 use serde::Serialize;
 
 use super::Error;
-use crate::{connection::Connection, message::Text};
+use crate::{connection::Connection, message::Text, registry::HandlerFuture};
 
 /// Where in a connection's life an error happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -108,8 +108,6 @@ impl Recovery {
         Self(Answer::Pass)
     }
 }
-
-type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Recovery> + Send + 'a>>;
 
 /// One error handler, erased: `call` answers `None` for an error that is not of its type.
 pub(crate) struct Handler {

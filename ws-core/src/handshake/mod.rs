@@ -125,7 +125,14 @@ impl Pipeline {
         }
         let status = error.http_status();
         if status.is_server_error() && error.downcast_ref::<HandshakeError>().is_none() {
-            tracing::error!(%error, path = &*scene.path, "a handshake failed");
+            tracing::error!(
+                %error,
+                server = &*scene.server,
+                route = scene.route.as_deref().unwrap_or("-"),
+                path = &*scene.path,
+                peer = scene.peer_addr.map(tracing::field::display),
+                "a handshake failed",
+            );
         }
         let public = error.public_text();
         let reason = status.canonical_reason().unwrap_or("error");

@@ -1,0 +1,268 @@
+//! When to try again, and when not to. Pure: time and chance are arguments.
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, StatusCode, header};
+
+use super::super::ConnectError;
+
+/// A back-off of nothing would be a busy loop.
+const LEAST_BACKOFF: Duration = Duration::from_millis(1);
+
+/// How a [`ReconnectingClient`](super::ReconnectingClient) comes back.
+///
+/// The n-th attempt waits between nothing and `initial * multiplier^n`, at most `maximum`: full jitter, so that the
+/// clients of a server that went down do not come back in step. The back-off starts anew only after a connection that
+/// was stable; one that opens and is lost at once goes on where the last one stopped.
+///
+/// Refusals with 408, 425, 429 or 5xx are tried again, and their `Retry-After` is the least wait, up to a limit; any
+/// other refusal (401, 403, 404, ...) is final, because the same handshake would be answered the same way.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use ws_core::client::ReconnectPolicy;
+///
+/// let policy = ReconnectPolicy::new()
+///     .backoff(Duration::from_millis(200), Duration::from_secs(20))
+///     .stable_after(Duration::from_secs(30))
+///     .max_attempts(50);
+/// # let _ = policy;
+/// ```
+#[derive(Clone, Debug)]
+pub struct ReconnectPolicy {
+    initial: Duration,
+    maximum: Duration,
+    multiplier: f64,
+    stable_after: Duration,
+    max_attempts: Option<u32>,
+    retry_after_limit: Duration,
+    retried: Vec<StatusCode>,
+}
+
+impl Default for ReconnectPolicy {
+    fn default() -> Self {
+        Self {
+            initial: Duration::from_millis(500),
+            maximum: Duration::from_secs(30),
+            multiplier: 2.0,
+            stable_after: Duration::from_secs(60),
+            max_attempts: None,
+            retry_after_limit: Duration::from_secs(300),
+            retried: Vec::new(),
+        }
+    }
+}
+
+impl ReconnectPolicy {
+    /// The defaults of each setting below.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The longest wait before the first attempt, and the longest at all. Default 500 ms and 30 s; at least 1 ms.
+    #[must_use]
+    pub fn backoff(mut self, initial: Duration, maximum: Duration) -> Self {
+        self.initial = initial.max(LEAST_BACKOFF);
+        self.maximum = maximum.max(self.initial);
+        self
+    }
+
+    /// By how much the longest wait grows with every attempt. Default 2; less than 1 counts as 1.
+    #[must_use]
+    pub fn multiplier(mut self, multiplier: f64) -> Self {
+        self.multiplier = multiplier.max(1.0);
+        self
+    }
+
+    /// How long a connection must have lived for the back-off and the attempts to start anew. Default 60 s.
+    #[must_use]
+    pub fn stable_after(mut self, period: Duration) -> Self {
+        self.stable_after = period;
+        self
+    }
+
+    /// After so many attempts since the last stable connection it is given up. Default: never.
+    #[must_use]
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.max_attempts = Some(attempts);
+        self
+    }
+
+    /// The most of a `Retry-After` that is honoured. Default 5 min.
+    #[must_use]
+    pub fn retry_after_limit(mut self, limit: Duration) -> Self {
+        self.retry_after_limit = limit;
+        self
+    }
+
+    /// Tries again after refusals with this status, too; for example 404 where a route vanishes during a deployment.
+    #[must_use]
+    pub fn retry_status(mut self, status: StatusCode) -> Self {
+        self.retried.push(status);
+        self
+    }
+
+    /// Whether another attempt may end differently.
+    fn is_temporary(&self, error: &ConnectError) -> bool {
+        match error {
+            ConnectError::Refused { status, .. } => {
+                matches!(status.as_u16(), 408 | 425 | 429 | 500..=599) || self.retried.contains(status)
+            }
+            // This very handshake has succeeded before: it is the server or the network that has changed.
+            ConnectError::Io(_)
+            | ConnectError::Timeout { .. }
+            | ConnectError::Tls(_)
+            | ConnectError::Protocol(_) => true,
+            ConnectError::InvalidUri { .. }
+            | ConnectError::InvalidHeader { .. }
+            | ConnectError::InvalidSubprotocol(_)
+            | ConnectError::TlsNotEnabled => false,
+        }
+    }
+
+    /// What the server asks for, in seconds or as a date (RFC 9110 section 10.2.3), up to the limit.
+    fn retry_after(&self, error: &ConnectError, now: SystemTime) -> Duration {
+        let ConnectError::Refused { headers, .. } = error else { return Duration::ZERO };
+        retry_after(headers, now).unwrap_or_default().min(self.retry_after_limit)
+    }
+}
+
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    httpdate::parse_http_date(value).ok()?.duration_since(now).ok()
+}
+
+/// Where in the back-off a client is.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    /// Attempts since the last stable connection.
+    attempts: u32,
+}
+
+impl Backoff {
+    /// A connection that lived so long was lost.
+    pub(super) fn lost(&mut self, lived: Duration, policy: &ReconnectPolicy) {
+        if lived >= policy.stable_after {
+            self.attempts = 0;
+        }
+    }
+
+    /// The wait before the next attempt, after `failure` if there was one; `None` when it is to be given up.
+    /// `chance` is from 0 to 1.
+    pub(super) fn next(
+        &mut self,
+        policy: &ReconnectPolicy,
+        failure: Option<(&ConnectError, SystemTime)>,
+        chance: f64,
+    ) -> Option<Duration> {
+        let mut least = Duration::ZERO;
+        if let Some((error, now)) = failure {
+            if !policy.is_temporary(error) {
+                return None;
+            }
+            least = policy.retry_after(error, now);
+        }
+        if policy.max_attempts.is_some_and(|most| self.attempts >= most) {
+            return None;
+        }
+        let growth = policy.multiplier.powi(i32::try_from(self.attempts).unwrap_or(i32::MAX));
+        let longest = (policy.initial.as_secs_f64() * growth).min(policy.maximum.as_secs_f64());
+        self.attempts = self.attempts.saturating_add(1);
+        Some(least + Duration::try_from_secs_f64(longest * chance).unwrap_or(policy.maximum))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, headers: &[(&'static str, &str)]) -> ConnectError {
+        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        ConnectError::Refused {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: Box::new(headers.collect()),
+            body: crate::Bytes::new(),
+        }
+    }
+
+    fn policy() -> ReconnectPolicy {
+        ReconnectPolicy::new()
+            .backoff(Duration::from_millis(100), Duration::from_secs(1))
+            .stable_after(Duration::from_secs(60))
+    }
+
+    fn waits(backoff: &mut Backoff, policy: &ReconnectPolicy, count: usize) -> Vec<u128> {
+        (0..count).map(|_| backoff.next(policy, None, 1.0).unwrap().as_millis()).collect()
+    }
+
+    #[test]
+    fn the_longest_wait_grows_up_to_the_maximum() {
+        assert_eq!(waits(&mut Backoff::default(), &policy(), 6), [100, 200, 400, 800, 1000, 1000]);
+        assert_eq!(waits(&mut Backoff { attempts: u32::MAX }, &policy(), 1), [1000]);
+        assert_eq!(waits(&mut Backoff { attempts: u32::MAX }, &policy().multiplier(0.0), 1), [100]);
+    }
+
+    #[test]
+    fn the_jitter_is_full() {
+        for (chance, expected) in [(0.0, 0), (0.25, 25), (1.0, 100)] {
+            let wait = Backoff::default().next(&policy(), None, chance).unwrap();
+            assert_eq!(wait.as_millis(), expected);
+        }
+    }
+
+    #[test]
+    fn only_a_stable_connection_starts_the_backoff_anew() {
+        let (mut backoff, policy) = (Backoff::default(), policy());
+        assert_eq!(waits(&mut backoff, &policy, 3), [100, 200, 400]);
+        backoff.lost(Duration::from_secs(59), &policy);
+        assert_eq!(waits(&mut backoff, &policy, 1), [800], "it goes on where it was");
+        backoff.lost(Duration::from_secs(60), &policy);
+        assert_eq!(waits(&mut backoff, &policy, 2), [100, 200]);
+    }
+
+    #[test]
+    fn attempts_are_counted_since_the_last_stable_connection() {
+        let (mut backoff, policy) = (Backoff::default(), policy().max_attempts(2));
+        waits(&mut backoff, &policy, 1);
+        backoff.lost(Duration::from_secs(1), &policy);
+        waits(&mut backoff, &policy, 1);
+        assert_eq!(backoff.next(&policy, None, 1.0), None);
+        backoff.lost(Duration::from_secs(61), &policy);
+        waits(&mut backoff, &policy, 2);
+    }
+
+    #[test]
+    fn refusals_are_final_unless_they_are_temporary() {
+        let policy = policy().retry_status(StatusCode::NOT_FOUND);
+        let is_retried = |error: ConnectError| {
+            Backoff::default().next(&policy, Some((&error, SystemTime::now())), 1.0).is_some()
+        };
+        for status in [200, 302, 400, 401, 403, 410] {
+            assert!(!is_retried(refused(status, &[])), "{status}");
+        }
+        for status in [404, 408, 425, 429, 500, 502, 503] {
+            assert!(is_retried(refused(status, &[])), "{status}");
+        }
+        assert!(is_retried(ConnectError::Timeout { after: Duration::ZERO }));
+        assert!(is_retried(ConnectError::Io(std::io::ErrorKind::ConnectionRefused.into())));
+        assert!(!is_retried(ConnectError::TlsNotEnabled));
+    }
+
+    #[test]
+    fn retry_after_is_the_least_wait_within_its_limit() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let wait = |value: &str| {
+            let error = refused(503, &[("retry-after", value)]);
+            Backoff::default().next(&policy(), Some((&error, now)), 0.5).unwrap().as_millis()
+        };
+        assert_eq!(wait("7"), 7_050);
+        assert_eq!(wait("Sun, 06 Nov 1994 08:49:47 GMT"), 10_050, "ten seconds on");
+        assert_eq!(wait("Sun, 06 Nov 1994 08:49:27 GMT"), 50, "in the past");
+        assert_eq!(wait("soon"), 50);
+        assert_eq!(wait("999999999"), 300_050);
+    }
+}

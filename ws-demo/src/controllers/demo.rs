@@ -1,0 +1,54 @@
+//! 控制器 / the controller: `/wss/demo`, open to who brings a token.
+
+use ws_core::prelude::*;
+
+use crate::{login::Claims, middleware::websocket_auth, users::Users};
+
+/// Close code 1000: the purpose is fulfilled (RFC 6455 section 7.4.1).
+const NORMAL: u16 = 1000;
+
+/// `WebSocketController` of the how-to.
+#[ws_controller(path = "/wss/demo", middleware(websocket_auth))]
+struct Demo {
+    #[state]
+    users: Users,
+}
+
+impl Controller for Demo {
+    async fn on_open(&self, conn: &Connection) -> Result {
+        // The middleware has put the claims here; with `JWT_OPEN=false` it lets through who has none.
+        if conn.context().has::<Claims>() {
+            conn.push("Authorization Success")?;
+        } else {
+            conn.disconnect(NORMAL, "非法请求")?;
+        }
+        Ok(())
+    }
+
+    async fn on_message(&self, conn: &Connection, message: Message) -> Result {
+        let data = String::from_utf8_lossy(message.as_bytes());
+        if data == "nihao" {
+            conn.disconnect(NORMAL, self.farewell(conn).await?)?;
+            return Ok(());
+        }
+        conn.push(format!("Recv: {data}"))?;
+        conn.push_json(&conn.context().get::<Claims>())?;
+        Ok(())
+    }
+
+    async fn on_close(&self, conn: &Connection, _: CloseReason) -> Result {
+        tracing::info!("{}", self.farewell(conn).await?);
+        Ok(())
+    }
+}
+
+impl Demo {
+    /// Who was disconnected; nobody's name without claims, and for a user who is no longer in the table.
+    async fn farewell(&self, conn: &Connection) -> Result<String> {
+        let account = match conn.context().get::<Claims>() {
+            Some(claims) => self.users.account(claims.data.uid).await?,
+            None => None,
+        };
+        Ok(format!("{} 已由服务端断开连接", account.unwrap_or_default()))
+    }
+}

@@ -1,0 +1,19 @@
+//! A second route: `/wss/echo`, open to all. The browser page talks to this one.
+
+use ws_core::prelude::*;
+
+use crate::middleware::websocket_auth;
+
+/// Sends back what comes, text as text and binary as binary.
+///
+/// It names the auth middleware as `/wss/demo` does; being on the middleware's open list, it needs no token.
+#[ws_controller(path = "/wss/echo", middleware(websocket_auth), limits(message = "16MiB"))]
+struct Echo;
+
+impl Controller for Echo {
+    async fn on_message(&self, conn: &Connection, message: Message) -> Result {
+        // `send` waits for room: a client that does not read is not read from either.
+        conn.send(message).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,53 @@
+//! 自定义异常 / custom exceptions: what goes wrong here, and who answers it.
+//!
+//! Two ways, as in the how-to. A refusal that belongs to the flow is answered where it is found, with one of the
+//! [`ErrorCode`]s. Everything else is an error that is passed on with `?`, and `#[ws_error_handler]` answers it by its
+//! type: the `ExceptionHandler`, registered where it is written.
+
+use serde::Serialize;
+use ws_core::prelude::*;
+
+/// What a refused client reads: `{"code": .., "msg": ".."}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct ErrorCode {
+    /// The status and two digits of our own.
+    pub(crate) code: u32,
+    /// For people.
+    pub(crate) msg: &'static str,
+}
+
+/// A body that is no login.
+pub(crate) const LOGIN_MALFORMED: ErrorCode =
+    ErrorCode { code: 40001, msg: r#"expected application/json: {"account": "..", "password": ".."}"# };
+/// No token where one is needed.
+pub(crate) const JWT_EMPTY_ERR: ErrorCode =
+    ErrorCode { code: 40101, msg: "no token: send `Authorization: Bearer <token>`" };
+/// A token that is none of ours, or expired.
+pub(crate) const DO_JWT_FAIL: ErrorCode =
+    ErrorCode { code: 40102, msg: "the token is invalid or has expired" };
+/// An unknown account, or a wrong password; which of the two is not said.
+pub(crate) const LOGIN_FAIL: ErrorCode = ErrorCode { code: 40103, msg: "unknown account or wrong password" };
+/// Ours to repair; the log knows more.
+pub(crate) const SERVER_ERROR: ErrorCode = ErrorCode { code: 50001, msg: "something went wrong here" };
+
+/// `?fail=teapot`: it says itself what status it wants.
+#[derive(Debug, thiserror::Error)]
+#[error("coffee was asked of a teapot")]
+pub(crate) struct Teapot;
+
+/// The text `boom`: a fault of one message, which its handler answers.
+#[derive(Debug, thiserror::Error)]
+#[error("this message went wrong; the connection did not")]
+pub(crate) struct Boom;
+
+/// Answers [`Boom`] on an open connection, which goes on; anywhere else it is left to the default.
+#[ws_error_handler]
+async fn boom_handler(error: &Boom, scene: &Scene) -> Recovery {
+    match scene.phase() {
+        Phase::Message => Recovery::reply(serde_json::json!({
+            "event": "error",
+            "data": { "code": "boom", "message": error.to_string() },
+        })),
+        Phase::Handshake | Phase::Open | Phase::Close => Recovery::pass(),
+    }
+}

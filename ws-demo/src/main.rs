@@ -1,0 +1,153 @@
+//! The tour of ws-core, chapter by chapter of the how-to that it mirrors (Websocket使用):
+//!
+//! | chapter | here |
+//! |---|---|
+//! | 安装依赖 / dependencies | `Cargo.toml` |
+//! | 配置服务 / servers | `ws.toml` |
+//! | 配置路由 / routes | `controllers`: the attribute of each controller |
+//! | 控制器 / the controller | `controllers/demo` |
+//! | 自定义回调服务 / the callback server, customised | this file: [`app`] replaces the core step and no more |
+//! | 自定义协议升级中间件 / the core step, replaced | `upgrade` |
+//! | 鉴权中间件 / the auth middleware | `middleware` |
+//! | 自定义异常 / custom exceptions | `errors`, `controllers/errors` |
+//!
+//! `users`, `login` and `page` are what the how-to takes as given: a users table, tokens, and an HTTP server.
+
+#![forbid(unsafe_code)]
+
+mod controllers;
+mod errors;
+mod login;
+mod middleware;
+mod page;
+mod upgrade;
+mod users;
+
+use std::{
+    env,
+    error::Error,
+    io::{self, IsTerminal as _, Write as _},
+    net::{Ipv4Addr, SocketAddr},
+    process::ExitCode,
+};
+
+use tracing_subscriber::EnvFilter;
+use ws_core::{App, Config};
+
+use crate::{
+    login::Tokens,
+    middleware::Auth,
+    page::WsPort,
+    upgrade::CoreStep,
+    users::{Location, Users},
+};
+
+const USAGE: &str = "\
+usage: ws-demo            serve until SIGINT or SIGTERM
+       ws-demo routes     print the route table
+       ws-demo --help     print this
+
+environment: WS__SERVERS__HTTP__PORT, WS__SERVERS__WS__PORT   ports, 0 for any (9501, 9502)
+             WS_DEMO_DB                                       users file, or `:memory:`
+             JWT_SECRET                                       signs the tokens (drawn anew at each start)
+             JWT_OPEN                                         `false` lets everyone through (true)
+             RUST_LOG                                         what is logged (info)
+";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments: Vec<String> =
+        env::args_os().skip(1).map(|argument| argument.to_string_lossy().into()).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let ended = match arguments.as_slice() {
+        [] => serve().await,
+        ["routes"] => print(&format!("{}\n", app(Config::default()).routes())),
+        ["-h" | "--help"] => print(USAGE),
+        _ => {
+            let _ = write!(io::stderr(), "unknown arguments: {}\n\n{USAGE}", arguments.join(" "));
+            return ExitCode::from(2);
+        }
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What is the same whatever is done with it: everything that carries an attribute, and the replaced core step.
+fn app(config: Config) -> App {
+    App::new().config(config).upgrade("ws", CoreStep)
+}
+
+/// Runs both servers until a signal comes.
+async fn serve() -> Result<(), Box<dyn Error>> {
+    // Colours are for people: not into files, not where they are declined (no-color.org).
+    let has_colours =
+        io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let filter = EnvFilter::builder()
+        .with_default_directive(tracing::Level::INFO.into())
+        .from_env()
+        .map_err(|error| format!("RUST_LOG: {error}"))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(has_colours).init();
+
+    let config = Config::from_toml_str(include_str!("../ws.toml"), "ws.toml")?.with_env()?;
+    let location = Location::from_env();
+    let users = Users::open(location.clone()).await.map_err(|error| format!("{location}: {error}"))?;
+    tracing::info!(%location, "users");
+    let auth = Auth::from_env(Tokens::from_env()?)?;
+
+    let ws_port = WsPort::default();
+    let http = login::router(users.clone(), auth.tokens.clone()).merge(page::router(ws_port.clone()));
+    let app = app(config).state(users).state(auth).http("http", http);
+    let routes = app.routes();
+
+    let running = app.start().await?;
+    let (Some(http), Some(ws)) = (running.local_addr("http"), running.local_addr("ws")) else {
+        return Err("ws.toml names no server `http`, or no server `ws`".into());
+    };
+    let _ = ws_port.set(ws.port());
+    // Signals are listened for before anybody is told that the demo is there: who reads it may stop it at once.
+    let (_, printed) = tokio::join!(biased; running.run_until_signal(), async {
+        print(&format!("{routes}\n\n{}", commands(reachable(http), reachable(ws))))
+    });
+    printed
+}
+
+/// What to paste into another terminal.
+fn commands(http: SocketAddr, ws: SocketAddr) -> String {
+    format!(
+        r#"HTTP       http://{http}
+WebSocket  ws://{ws}
+
+In a browser: http://{http}/
+In a terminal, with the WebSocket client that you have:
+
+  TOKEN=$(curl -s http://{http}/login -H 'Content-Type: application/json' -d '{{"account":"jerry","password":"jerry-demo"}}' | cut -d '"' -f 4)
+  npx wscat -H "Authorization: Bearer $TOKEN" -c ws://{ws}/wss/demo
+  websocat -H "Authorization: Bearer $TOKEN" ws://{ws}/wss/demo
+  python3 -m websockets ws://{ws}/wss/echo     # pip install websockets
+
+Say anything, or `nihao` to be disconnected. /wss/errors knows `boom` and `panic`.
+"#
+    )
+}
+
+/// Where a client on this machine finds a server that listens on all addresses.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    address
+}
+
+/// Prints; a reader that went away (`| head`) is no reason to stop serving.
+fn print(text: &str) -> Result<(), Box<dyn Error>> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,23 @@
+//! 自定义协议升级中间件 / the core step, replaced.
+//!
+//! Innermost of the pipeline stands the core step: it makes the 101, or says why there is none. Replacing it takes the
+//! methods that should differ; here it is `not_found` alone, with the how-to's answer to an unknown route in place of
+//! the JSON body that there would be otherwise.
+
+use axum::http::{HeaderName, HeaderValue, header};
+use ws_core::Upgrade;
+use ws_core::prelude::*;
+
+/// `WebSocketCoreMiddleware` of the how-to.
+pub(crate) struct CoreStep;
+
+impl Upgrade for CoreStep {
+    async fn not_found(&self, _: Handshake) -> Result<Response> {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(HeaderName::from_static("description"), HeaderValue::from_static("Route Error"));
+        Ok(response)
+    }
+}

@@ -1,0 +1,274 @@
+//! The users table: accounts in SQLite, their passwords as argon2id hashes.
+//!
+//! SQLite and argon2 both take their time, so everything here runs on tokio's blocking threads and never on the
+//! threads that serve connections. How many passwords are hashed at once is bounded: each takes 19 MiB and a core.
+//! The table is created and seeded when it is opened; nothing here registers, changes or removes users.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use argon2::{
+    Argon2,
+    password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
+};
+use rusqlite::{Connection, OptionalExtension as _};
+use tokio::{sync::Semaphore, task};
+
+/// What names a user: the table's `id`, the token's `uid`.
+pub(crate) type Uid = u32;
+
+/// Who is there after the first start.
+const SEED: [(Uid, &str, &str); 2] = [(1, "jerry", "jerry-demo"), (2, "lily", "lily-demo")];
+
+/// How long a statement waits for another process that holds the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What an unknown account's password is compared with, so that it takes as long as a known one's: the default
+/// parameters, and an output that no password is known to have.
+const NOBODY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// Why the users could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UsersError {
+    /// The directory of the file could not be made.
+    #[error("the directory of the users file: {0}")]
+    Directory(#[from] std::io::Error),
+    /// SQLite could not open, read or write.
+    #[error("the users table: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A hash could not be computed, or the stored one cannot be read.
+    #[error("a password hash: {0}")]
+    Hash(#[from] argon2::password_hash::Error),
+    /// The blocking task did not end; the runtime is stopping.
+    #[error("a blocking task: {0}")]
+    Task(#[from] task::JoinError),
+}
+
+/// Where the users are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Location {
+    /// In this process, gone with it.
+    Memory,
+    /// In this file, which is created if it is not there.
+    File(PathBuf),
+}
+
+impl Location {
+    /// What `WS_DEMO_DB` says: a path or `:memory:`; without it, a file in the system's temporary directory.
+    pub(crate) fn from_env() -> Self {
+        match std::env::var_os("WS_DEMO_DB") {
+            Some(path) if path == ":memory:" => Self::Memory,
+            Some(path) if !path.is_empty() => Self::File(path.into()),
+            _ => Self::File(std::env::temp_dir().join("ws-demo").join("users.sqlite3")),
+        }
+    }
+}
+
+impl std::fmt::Display for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Memory => f.write_str(":memory:"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// The users; a handle that is cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Users {
+    /// Locked on blocking threads only, and never while a password is hashed.
+    table: Arc<Mutex<Connection>>,
+    /// One permit a hash.
+    hashing: Arc<Semaphore>,
+}
+
+impl Users {
+    /// Opens the table, and creates and seeds it where that is still to do.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or written.
+    pub(crate) async fn open(location: Location) -> Result<Self, UsersError> {
+        let table = task::spawn_blocking(move || open_table(&location)).await??;
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self { table: Arc::new(Mutex::new(table)), hashing: Arc::new(Semaphore::new(cores)) })
+    }
+
+    /// The user with this account and password. An unknown account takes as long as a wrong password.
+    ///
+    /// # Errors
+    /// When the table or the stored hash cannot be read.
+    pub(crate) async fn login(&self, account: String, password: String) -> Result<Option<Uid>, UsersError> {
+        // The permit goes into the blocking task: a client that gives up does not make room for another hash.
+        let permit = Arc::clone(&self.hashing).acquire_owned().await.ok();
+        let found = self.query(move |table| find(table, &account)).await?;
+        task::spawn_blocking(move || {
+            let _permit = permit;
+            let (uid, hash) = match &found {
+                Some((uid, hash)) => (Some(*uid), hash.as_str()),
+                None => (None, NOBODY),
+            };
+            Ok(if verify(&password, hash)? { uid } else { None })
+        })
+        .await?
+    }
+
+    /// The account of a user: `Users::query()->where(['id' => $uid])->value('account')`.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub(crate) async fn account(&self, uid: Uid) -> Result<Option<String>, UsersError> {
+        self.query(move |table| {
+            table.query_row("SELECT account FROM users WHERE id = ?1", [uid], |row| row.get(0)).optional()
+        })
+        .await
+    }
+
+    /// Runs a query on a blocking thread.
+    async fn query<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, UsersError> {
+        let table = Arc::clone(&self.table);
+        let answer =
+            task::spawn_blocking(move || query(&table.lock().unwrap_or_else(PoisonError::into_inner)))
+                .await?;
+        Ok(answer?)
+    }
+}
+
+/// A user and the hash of its password.
+fn find(table: &Connection, account: &str) -> rusqlite::Result<Option<(Uid, String)>> {
+    table
+        .query_row("SELECT id, password FROM users WHERE account = ?1", [account], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()
+}
+
+/// Opens the table; any number of processes may do so on one file at the same time.
+fn open_table(location: &Location) -> Result<Connection, UsersError> {
+    let table = match location {
+        Location::Memory => Connection::open_in_memory()?,
+        Location::File(path) => {
+            if let Some(directory) = path.parent().filter(|directory| *directory != Path::new("")) {
+                std::fs::create_dir_all(directory)?;
+            }
+            Connection::open(path)?
+        }
+    };
+    table.busy_timeout(BUSY_TIMEOUT)?;
+    // Readers beside a writer. SQLite refuses the switch at once while another process does the same; the mode is the
+    // file's, so the other one's switch serves us as well.
+    if let Err(error) = table.pragma_update(None, "journal_mode", "WAL") {
+        tracing::debug!(%error, "the journal mode stays as it is");
+    }
+    table.execute_batch(
+        "CREATE TABLE IF NOT EXISTS users (
+            id INTEGER PRIMARY KEY,
+            account TEXT NOT NULL UNIQUE,
+            password TEXT NOT NULL
+        )",
+    )?;
+    for (uid, account, password) in SEED {
+        if find(&table, account)?.is_none() {
+            // The hash is made before the statement takes the file's lock; of two processes the first one's stays.
+            let hash = Argon2::default().hash_password(password.as_bytes())?.to_string();
+            table.execute("INSERT OR IGNORE INTO users VALUES (?1, ?2, ?3)", (uid, account, hash))?;
+        }
+    }
+    Ok(table)
+}
+
+/// Whether the hash is this password's; the parameters are the hash's own.
+fn verify(password: &str, hash: &str) -> Result<bool, argon2::password_hash::Error> {
+    let hash = PasswordHash::new(hash)?;
+    match Argon2::default().verify_password(password.as_bytes(), &hash) {
+        Ok(()) => Ok(true),
+        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn login(users: &Users, account: &str, password: &str) -> Option<Uid> {
+        users.login(account.to_owned(), password.to_owned()).await.unwrap()
+    }
+
+    /// A path of this test's own, whose files go with it.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            Self(std::env::temp_dir().join(format!("ws-demo-{name}-{}", std::process::id())))
+        }
+
+        fn file(&self) -> Location {
+            Location::File(self.0.join("users.sqlite3"))
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_account_and_its_password_are_a_user() {
+        let users = Users::open(Location::Memory).await.unwrap();
+        assert_eq!(login(&users, "jerry", "jerry-demo").await, Some(1));
+        assert_eq!(login(&users, "lily", "lily-demo").await, Some(2));
+        assert_eq!(login(&users, "jerry", "lily-demo").await, None, "another one's password");
+        assert_eq!(login(&users, "jerry", "").await, None);
+        assert_eq!(login(&users, "nobody", "jerry-demo").await, None);
+        assert_eq!(login(&users, "' OR 1 = 1 --", "jerry-demo").await, None);
+    }
+
+    #[tokio::test]
+    async fn a_uid_has_an_account_or_none() {
+        let users = Users::open(Location::Memory).await.unwrap();
+        assert_eq!(users.account(1).await.unwrap().as_deref(), Some("jerry"));
+        assert_eq!(users.account(3).await.unwrap(), None);
+    }
+
+    #[test]
+    fn an_unknown_account_costs_what_a_known_one_costs() {
+        let seeded = Argon2::default().hash_password(b"jerry-demo").unwrap();
+        let nobody = PasswordHash::new(NOBODY).unwrap();
+        assert_eq!(nobody.algorithm, seeded.algorithm);
+        assert_eq!(nobody.version, seeded.version);
+        assert_eq!(nobody.params, seeded.params);
+        assert_eq!(verify("jerry-demo", NOBODY), Ok(false));
+    }
+
+    #[tokio::test]
+    async fn a_file_is_seeded_once_whoever_comes_first() {
+        let scratch = Scratch::new("seed");
+        let (one, other) = tokio::join!(Users::open(scratch.file()), Users::open(scratch.file()));
+        let (one, other) = (one.unwrap(), other.unwrap());
+        for users in [&one, &other] {
+            assert_eq!(login(users, "jerry", "jerry-demo").await, Some(1));
+        }
+        let count: u32 = one
+            .query(|table| table.query_row("SELECT count(*) FROM users", [], |row| row.get(0)))
+            .await
+            .unwrap();
+        assert_eq!(count, 2);
+    }
+
+    #[tokio::test]
+    async fn a_directory_is_no_users_file() {
+        let scratch = Scratch::new("directory");
+        std::fs::create_dir_all(&scratch.0).unwrap();
+        let error = Users::open(Location::File(scratch.0.clone())).await.err().unwrap();
+        assert!(matches!(error, UsersError::Sqlite(_)), "{error}");
+    }
+}

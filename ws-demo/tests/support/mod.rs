@@ -1,0 +1,233 @@
+//! What the tests of the process share: the process, an HTTP exchange, a WebSocket client. Every wait is bounded.
+
+use std::{collections::HashMap, net::SocketAddr, process::Stdio, time::Duration};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpStream,
+    process::{Child, ChildStdout, Command},
+    sync::mpsc,
+};
+use tokio_tungstenite::{
+    WebSocketStream, client_async_with_config,
+    tungstenite::{Message, client::IntoClientRequest as _, http::HeaderValue, protocol::WebSocketConfig},
+};
+
+/// The longest that a test waits for one thing; passwords are hashed slowly in a debug build.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits, but not for ever.
+pub(crate) async fn within<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, future).await.expect("it took too long")
+}
+
+/// The demo on free ports and with its users in memory, with these settings on top.
+pub(crate) fn command(settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ws-demo"));
+    for variable in ["JWT_OPEN", "JWT_SECRET", "RUST_LOG"] {
+        command.env_remove(variable);
+    }
+    command
+        .env("WS__SERVERS__HTTP__PORT", "0")
+        .env("WS__SERVERS__WS__PORT", "0")
+        .env("WS_DEMO_DB", ":memory:")
+        .envs(settings.iter().copied())
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
+/// The running demo; it is killed when it is dropped.
+pub(crate) struct Demo {
+    pub(crate) process: Child,
+    pub(crate) http: SocketAddr,
+    pub(crate) ws: SocketAddr,
+    /// What it logs, line by line.
+    log: mpsc::UnboundedReceiver<String>,
+    /// Held, so that the demo never writes into a closed pipe.
+    _stdout: BufReader<ChildStdout>,
+}
+
+impl Demo {
+    /// Starts it, and reads where it listens.
+    pub(crate) async fn start(settings: &[(&str, &str)]) -> Self {
+        let mut process = command(settings).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(process.stderr.take().unwrap()).lines();
+        let (sender, log) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = stderr.next_line().await {
+                let _ = sender.send(line);
+            }
+        });
+        let mut stdout = BufReader::new(process.stdout.take().unwrap());
+        let http = address(&mut stdout, "http://").await;
+        let ws = address(&mut stdout, "ws://").await;
+        Self { process, http, ws, log, _stdout: stdout }
+    }
+
+    /// Waits until a line with this text is logged.
+    pub(crate) async fn logs(&mut self, text: &str) {
+        while !within(self.log.recv()).await.expect("it ended").contains(text) {}
+    }
+
+    /// Asks it to stop.
+    #[cfg(unix)]
+    pub(crate) async fn terminate(&self) {
+        let id = self.process.id().unwrap().to_string();
+        assert!(within(Command::new("kill").args(["-TERM", &id]).status()).await.unwrap().success());
+    }
+
+    /// A GET over HTTP.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        exchange(self.http, &format!("GET {path} HTTP/1.1"), &[], "").await
+    }
+
+    /// A POST of JSON over HTTP.
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
+        exchange(self.http, &format!("POST {path} HTTP/1.1"), &["Content-Type: application/json"], body).await
+    }
+
+    /// The answer to a login.
+    pub(crate) async fn login(&self, account: &str, password: &str) -> Answer {
+        self.post("/login", &json!({ "account": account, "password": password }).to_string()).await
+    }
+
+    /// The token of one of the seeded accounts.
+    pub(crate) async fn token(&self, account: &str) -> String {
+        let answer = self.login(account, &format!("{account}-demo")).await;
+        answer.json()["token"].as_str().unwrap().to_owned()
+    }
+
+    /// The answer to a handshake, for those that are refused.
+    pub(crate) async fn handshake(&self, path: &str, authorization: Option<&str>) -> Answer {
+        let authorization = authorization.map(|value| format!("Authorization: {value}"));
+        let mut headers = vec![
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        ];
+        headers.extend(authorization.as_deref());
+        exchange(self.ws, &format!("GET {path} HTTP/1.1"), &headers, "").await
+    }
+
+    /// An open connection.
+    pub(crate) async fn connect(&self, path: &str, authorization: Option<&str>) -> Client {
+        let mut request = format!("ws://{}{path}", self.ws).into_client_request().unwrap();
+        if let Some(value) = authorization {
+            request.headers_mut().insert("authorization", HeaderValue::from_str(value).unwrap());
+        }
+        let stream = within(TcpStream::connect(self.ws)).await.unwrap();
+        // The tests decide what is too large, not the client.
+        let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
+        let (socket, _) = within(client_async_with_config(request, stream, Some(config))).await.unwrap();
+        Client { socket }
+    }
+}
+
+/// The address behind this scheme, in the line that says where a server listens.
+async fn address(stdout: &mut BufReader<ChildStdout>, scheme: &str) -> SocketAddr {
+    loop {
+        let mut line = String::new();
+        assert_ne!(within(stdout.read_line(&mut line)).await.unwrap(), 0, "it ended before it listened");
+        if let Some((_, address)) = line.split_once(scheme) {
+            return address.trim().parse().unwrap();
+        }
+    }
+}
+
+/// An HTTP answer.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// By lower-case name.
+    pub(crate) headers: HashMap<String, String>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as text.
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {:?}", self.text()))
+    }
+}
+
+/// One request and its answer, on a connection of its own.
+async fn exchange(to: SocketAddr, request: &str, headers: &[&str], body: &str) -> Answer {
+    let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+    let length = if body.is_empty() && headers.contains("Upgrade") {
+        String::new()
+    } else {
+        format!("Content-Length: {}\r\n", body.len())
+    };
+    let mut stream = BufReader::new(within(TcpStream::connect(to)).await.unwrap());
+    let text = format!("{request}\r\nHost: {to}\r\n{headers}{length}\r\n{body}");
+    within(stream.write_all(text.as_bytes())).await.unwrap();
+
+    let mut head = Vec::new();
+    loop {
+        let mut line = String::new();
+        assert_ne!(
+            within(stream.read_line(&mut line)).await.unwrap(),
+            0,
+            "an answer without an end: {head:?}"
+        );
+        match line.trim_end() {
+            "" => break,
+            line => head.push(line.to_owned()),
+        }
+    }
+    let status = head[0].split(' ').nth(1).unwrap().parse().unwrap();
+    let headers: HashMap<String, String> = head[1..]
+        .iter()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
+        .collect();
+    let mut body = vec![0; headers["content-length"].parse().unwrap()];
+    within(stream.read_exact(&mut body)).await.unwrap();
+    Answer { status, headers, body }
+}
+
+/// A WebSocket client.
+pub(crate) struct Client {
+    pub(crate) socket: WebSocketStream<TcpStream>,
+}
+
+impl Client {
+    /// Sends a text.
+    pub(crate) async fn say(&mut self, text: &str) {
+        self.send(Message::text(text)).await;
+    }
+
+    /// Sends a message.
+    pub(crate) async fn send(&mut self, message: Message) {
+        within(self.socket.send(message)).await.unwrap();
+    }
+
+    /// The next message.
+    pub(crate) async fn message(&mut self) -> Message {
+        within(self.socket.next()).await.expect("the connection ended").unwrap()
+    }
+
+    /// The next message, which is a text.
+    pub(crate) async fn text(&mut self) -> String {
+        match self.message().await {
+            Message::Text(text) => text.to_string(),
+            other => panic!("expected a text, saw {other:?}"),
+        }
+    }
+
+    /// The close code and reason that come next.
+    pub(crate) async fn close(&mut self) -> (u16, String) {
+        match self.message().await {
+            Message::Close(Some(frame)) => (frame.code.into(), frame.reason.to_string()),
+            other => panic!("expected a close frame, saw {other:?}"),
+        }
+    }
+}
