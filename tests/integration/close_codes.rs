@@ -95,7 +95,9 @@ async fn a_message_over_the_limit_closes_with_1009_even_while_it_is_still_being_
     let mut exact = server.raw("/").await;
     reports.open().await;
     exact.frame(0x82, &[0; 64 * 1024]).await;
-    assert!(matches!(reports.next().await, crate::support::Seen::Message(message) if message.len() == 64 * 1024));
+    assert!(
+        matches!(reports.next().await, crate::support::Seen::Message(message) if message.len() == 64 * 1024)
+    );
 }
 
 #[tokio::test]

@@ -12,7 +12,8 @@ use tokio::sync::{Notify, mpsc};
 use ws_core::{App, Bytes, CloseReason, Connection, Controller, Message, Result, SendError};
 
 use crate::support::{
-    Probe, Raw, Seen, Server, config, expect_close, frame, handshake, next_text, send, start, start_with, within,
+    Probe, Raw, Seen, Server, config, expect_close, frame, handshake, next_text, send, start, start_with,
+    within,
 };
 
 /// Answers `slow` after it is released, `panic` and `fail` by failing, anything else with itself.
@@ -270,7 +271,8 @@ async fn a_full_outbox_disconnects_with_1013_and_the_frame_reaches_the_peer() {
     let mut raw = server.raw("/").await;
     let conn = reports.open().await;
     // Nothing runs between these pushes, so the outbox only fills.
-    let full = (0..257).map(|_| conn.push("x")).filter(|pushed| matches!(pushed, Err(SendError::Full))).count();
+    let full =
+        (0..257).map(|_| conn.push("x")).filter(|pushed| matches!(pushed, Err(SendError::Full))).count();
     assert_eq!(full, 1, "256 fit, the 257th does not");
     assert_eq!(raw.read_frame().await.close().0, 1013);
     let reason = reports.close().await;
@@ -342,7 +344,10 @@ async fn a_message_before_the_peers_close_frame_is_handled() {
     let server = start(App::without_registry().controller("/", probe)).await;
     let mut raw = server.raw("/").await;
     reports.open().await;
-    raw.write(&[frame(0x81, b"last"), frame(0x88, &1000_u16.to_be_bytes()), frame(0x81, b"too late")].concat()).await;
+    raw.write(
+        &[frame(0x81, b"last"), frame(0x88, &1000_u16.to_be_bytes()), frame(0x81, b"too late")].concat(),
+    )
+    .await;
     assert!(matches!(reports.next().await, Seen::Message(message) if message.as_text() == Some("last")));
     assert_eq!(reports.close().await.code(), 1000);
     assert_eq!(raw.read_frame().await.close().0, 1000);

@@ -1,5 +1,16 @@
 //! Tests over real sockets, one binary. A test's name is the rule it proves; `pNN` is a row of the parity table.
 
+mod client;
 mod close_codes;
+mod config;
+mod context;
+mod errors;
+mod handshake;
 mod life;
+mod middleware;
+mod one_port;
+mod registry;
+mod shutdown;
+mod start;
 mod support;
+mod test_app;

@@ -31,7 +31,14 @@ fn router() -> Router {
         .route("/", get(async || "page"))
         .route("/echo", get(async || "plain").post(async |body: String| format!("posted {body}")))
         .route("/upgrades-by-itself", get(async || axum::http::StatusCode::SWITCHING_PROTOCOLS))
-        .route("/panics", get(async || if true { panic!("on purpose") }))
+        .route(
+            "/panics",
+            get(async || {
+                if true {
+                    panic!("on purpose")
+                }
+            }),
+        )
 }
 
 #[tokio::test]
@@ -89,7 +96,7 @@ async fn into_service_runs_inside_an_axum_program() {
     let (mut client, _) = tokio_tungstenite::connect_async(format!("ws://{addr}/ws/echo")).await.unwrap();
     send(&mut client, "hi").await;
     assert_eq!(next_text(&mut client).await, "hi");
-    assert_eq!(running.connections(), 2);
+    assert_eq!(running.hub().count(), 2);
     let (report, closed, raw_closed) =
         tokio::join!(running.shutdown(), expect_close(&mut client), async { raw.read_frame().await.close() });
     assert_eq!((report.closed, report.cut), (2, 0));
@@ -101,7 +108,10 @@ async fn into_service_runs_inside_an_axum_program() {
 #[tokio::test]
 async fn into_service_of_no_websocket_server_is_a_start_error() {
     let error = echo().config(config()).into_service("admin").await.map(|_| ()).unwrap_err();
-    assert!(matches!(error.problems(), [Problem::UnknownServer { server, .. }] if server == "admin"), "{error}");
+    assert!(
+        matches!(error.problems(), [Problem::UnknownServer { server, .. }] if server == "admin"),
+        "{error}"
+    );
     assert!(error.to_string().contains("one_port.rs:"), "{error}");
 }
 
@@ -136,7 +146,11 @@ async fn p6_handshakes_wait_until_all_start_hooks_have_finished() {
 #[tokio::test]
 async fn a_start_hook_that_fails_or_panics_is_a_start_error() {
     let failing = echo().config(config()).on_start(async |_| -> Result { Err("no database".into()) });
-    let panicking = echo().config(config()).on_start(async |_| if true { panic!("on purpose") });
+    let panicking = echo().config(config()).on_start(async |_| {
+        if true {
+            panic!("on purpose")
+        }
+    });
     for (app, text) in [(failing, "no database"), (panicking, "it panicked")] {
         let error = app.start().await.map(drop).unwrap_err();
         let [Problem::OnStart { location, message }] = error.problems() else { panic!("{error}") };
@@ -146,6 +160,10 @@ async fn a_start_hook_that_fails_or_panics_is_a_start_error() {
 
 #[tokio::test]
 async fn a_fallback_for_a_server_that_is_not_there_is_a_start_error() {
-    let error = echo().config(Config::default()).fallback("web", router()).start().await.map(drop).unwrap_err();
-    assert!(matches!(error.problems(), [Problem::UnknownServer { server, .. }] if server == "web"), "{error}");
+    let error =
+        echo().config(Config::default()).fallback("web", router()).start().await.map(drop).unwrap_err();
+    assert!(
+        matches!(error.problems(), [Problem::UnknownServer { server, .. }] if server == "web"),
+        "{error}"
+    );
 }

@@ -1,6 +1,6 @@
 //! What the tests share: a server on a free port, a client that speaks raw bytes, a controller that reports.
 
-use std::{collections::HashMap, net::SocketAddr, time::Duration};
+use std::{cell::RefCell, collections::HashMap, net::SocketAddr, sync::Once, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::{
@@ -9,7 +9,10 @@ use tokio::{
     sync::mpsc,
 };
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, tungstenite};
-use ws_core::{App, Bytes, CloseReason, Config, Connection, Controller, Message, Result, Running};
+use ws_core::{
+    App, Bytes, CloseReason, Config, Connection, Controller, Message, Result, Running,
+    config::{ServerConfig, ServerKind},
+};
 
 /// Longer than anything takes on a busy machine; no test waits for it unless it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -23,6 +26,16 @@ pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
 pub(crate) fn config() -> Config {
     let mut config = Config::default();
     config.servers[0].port = 0;
+    config
+}
+
+/// The servers that attributes in this binary name: whoever uses its registry has to have them all.
+const ANNOTATED_SERVERS: [&str; 4] = ["annotated", "failing", "failing-elsewhere", "onion"];
+
+/// A configuration that fits the registry of this binary: the default and all servers that attributes name.
+pub(crate) fn registry_config() -> Config {
+    let mut config = config();
+    config.servers.extend(ANNOTATED_SERVERS.map(|name| ServerConfig::new(name, ServerKind::WebSocket, 0)));
     config
 }
 
@@ -47,9 +60,10 @@ pub(crate) type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 impl Server {
     /// A client that this project did not write.
     pub(crate) async fn connect(&self, path: &str) -> Client {
-        let (client, _) = within("connect", tokio_tungstenite::connect_async(format!("ws://{}{path}", self.addr)))
-            .await
-            .unwrap();
+        let (client, _) =
+            within("connect", tokio_tungstenite::connect_async(format!("ws://{}{path}", self.addr)))
+                .await
+                .unwrap();
         client
     }
 
@@ -215,6 +229,45 @@ pub(crate) async fn expect_close(client: &mut Client) -> (u16, String) {
     };
     assert!(within("end of stream", client.next()).await.is_none());
     close
+}
+
+thread_local! {
+    static LOGGED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
+/// What is logged on this thread from now on: a test's runtime has no other.
+///
+/// One subscriber serves all tests: with one for each, another test's thread decides what a place in the code may log.
+pub(crate) struct Logs;
+
+impl Logs {
+    pub(crate) fn start() -> Self {
+        struct Writer;
+        impl std::io::Write for Writer {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                LOGGED.with_borrow_mut(|logged| logged.iter_mut().for_each(|logged| logged.extend(bytes)));
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        static SUBSCRIBER: Once = Once::new();
+        SUBSCRIBER.call_once(|| {
+            let level = tracing::Level::DEBUG;
+            tracing_subscriber::fmt().with_ansi(false).with_max_level(level).with_writer(|| Writer).init();
+        });
+        LOGGED.set(Some(Vec::new()));
+        Self
+    }
+
+    /// The only line with this text.
+    pub(crate) fn line(&self, with: &str) -> String {
+        let text = String::from_utf8(LOGGED.with_borrow(|it| it.clone().unwrap_or_default())).unwrap();
+        let lines: Vec<&str> = text.lines().filter(|line| line.contains(with)).collect();
+        assert_eq!(lines.len(), 1, "{with:?} in one line of:\n{text}");
+        lines[0].to_owned()
+    }
 }
 
 /// What a [`Probe`] saw.

@@ -35,7 +35,10 @@ async fn app() -> TestApp {
             .route(routes)
             .route(Route::new("/secret", Echo).middleware(needs_token))
             .route(Route::new("/admin", Echo).server("admin"))
-            .http("http", Router::new().route("/sum", post(async |Json(body): Json<Value>| Json(json!({"got": body}))))),
+            .http(
+                "http",
+                Router::new().route("/sum", post(async |Json(body): Json<Value>| Json(json!({"got": body})))),
+            ),
     )
     .await
 }
@@ -65,7 +68,9 @@ async fn refusals_have_status_headers_and_body() {
     let refusal = app.connect("/secret").expect_status(401).await;
     assert_eq!(refusal.header("www-authenticate"), Some("Bearer"));
     assert_eq!(refusal.json::<Value>().unwrap(), json!({"code": 401, "msg": "no bearer token"}));
-    assert!(matches!(app.connect("/nowhere").await, Err(TestError::Refused(refusal)) if refusal.status == 404));
+    assert!(
+        matches!(app.connect("/nowhere").await, Err(TestError::Refused(refusal)) if refusal.status == 404)
+    );
     app.connect("/secret").bearer("t").await.unwrap();
 }
 
@@ -138,6 +143,10 @@ async fn a_silent_peer_in_the_handshake_and_in_the_closing_is_bounded() {
     reports.close().await;
     let report = app.shutdown().await;
     assert_eq!((report.closed, report.cut), (1, 0));
-    assert!(began.elapsed() >= Duration::from_secs(5) && began.elapsed() < Duration::from_secs(7), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() >= Duration::from_secs(5) && began.elapsed() < Duration::from_secs(7),
+        "{:?}",
+        began.elapsed()
+    );
     drop(client);
 }

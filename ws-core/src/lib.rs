@@ -34,7 +34,7 @@ pub use self::{
     hub::Hub,
     message::{Message, Text},
     registry::{Location, SubprotocolMismatch},
-    server::WsService,
+    server::{HttpService, WsService},
     state::{FromState, State, StateKey, States},
 };
 

@@ -10,13 +10,17 @@ use std::{
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{App, Given, Plan, PlannedKind, PlannedServer, Problem, StartError};
+use super::{
+    App, Given, Problem, StartError,
+    draft::{Draft, unreachable_path},
+    plan::{Plan, PlannedKind, PlannedServer},
+};
 use crate::{
     config::{Config, ServerConfig, ServerKind},
     error::{ErrorHandlers, Handler},
     handshake::{DefaultUpgrade, Middleware, Pipeline},
     hub::Live,
-    registry::{Erased, ErrorHandlerEntry, Location, MiddlewareRef, RouteLimits, Scope, SubprotocolMismatch},
+    registry::{ErrorHandlerEntry, Location, Scope, erase},
     router::{Route, Router},
     server::{HttpHandler, HttpServer, WsServer},
     state::{StateKey, States},
@@ -60,6 +64,7 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
                     core: upgrades.remove(&*server.name).unwrap_or_else(|| Box::new(DefaultUpgrade)),
                     error_handlers: Arc::new(handlers_of(&registry.error_handlers, &server.name)),
                     states: Arc::clone(&states),
+                    timeout: server.limits.handshake_timeout,
                 },
                 fallback: fallbacks.remove(&*server.name),
                 limits: Arc::new(server.limits.clone()),
@@ -135,61 +140,13 @@ fn handlers_of(entries: &[&'static ErrorHandlerEntry], server: &str) -> ErrorHan
     )
 }
 
-/// Makes a route's one controller.
-type Build = Box<dyn FnOnce(&States) -> crate::Result<Erased>>;
-
-/// A route, registered in either way, before it is checked.
-struct Draft {
-    server: String,
-    path: String,
-    name: &'static str,
-    location: Location,
-    named: Vec<MiddlewareRef>,
-    own: Vec<Arc<Middleware>>,
-    subprotocols: &'static [&'static str],
-    mismatch: SubprotocolMismatch,
-    limits: RouteLimits,
-    state: Vec<StateKey>,
-    build: Build,
-}
-
-impl Draft {
-    fn linked(entry: &'static crate::registry::ControllerEntry) -> Self {
-        Self {
-            server: entry.server.to_owned(),
-            path: entry.path.to_owned(),
-            name: entry.name,
-            location: entry.location,
-            named: entry.middleware.to_vec(),
-            own: Vec::new(),
-            subprotocols: entry.subprotocols,
-            mismatch: entry.subprotocol_mismatch,
-            limits: entry.limits,
-            state: entry.state.iter().map(|key| key()).collect(),
-            build: Box::new(entry.build),
-        }
-    }
-
-    fn by_hand(route: crate::Route) -> Self {
-        let own: Vec<_> = route.middleware.into_iter().map(Arc::new).collect();
-        Self {
-            server: route.server,
-            path: route.path,
-            name: route.name,
-            location: route.location,
-            named: Vec::new(),
-            state: own.iter().flat_map(|middleware| middleware.state.iter().copied()).collect(),
-            own,
-            subprotocols: route.subprotocols,
-            mismatch: route.mismatch,
-            limits: route.limits,
-            build: Box::new(|_| Ok(route.controller)),
-        }
-    }
-}
-
 /// Where the path of a server is registered, and by which controller.
 type Places = HashMap<(String, String), (&'static str, Location)>;
+
+/// Stands in for a controller whose state is missing: nothing is started then.
+struct Unmade;
+
+impl crate::Controller for Unmade {}
 
 struct Check<'a> {
     config: &'a Config,
@@ -262,7 +219,7 @@ impl Check<'_> {
             let chain = self.chain(&draft, middleware);
             if let Some(message) = unreachable_path(&draft.path) {
                 self.bad_path(&draft, message.to_owned());
-            } else if draft.state.iter().all(|key| states.contains(*key)) {
+            } else {
                 let table = tables.entry(draft.server.clone()).or_default();
                 self.insert(draft, chain, states, table, &mut places);
             }
@@ -305,13 +262,8 @@ impl Check<'_> {
         places: &mut Places,
     ) {
         let build = std::mem::replace(&mut draft.build, Box::new(|_| Err("built already".into())));
-        let controller = match build(states) {
-            Ok(erased) => erased.0,
-            // Its state is there, so nothing else can be missing.
-            Err(error) => {
-                return tracing::error!(%error, controller = draft.name, "a controller could not be made");
-            }
-        };
+        // Only a missing state can keep it from being made, which is a problem already; its path may be another.
+        let controller = build(states).unwrap_or_else(|_| erase(Unmade)).0;
         let route = Arc::new(Route {
             path: draft.path.as_str().into(),
             controller_name: draft.name,
@@ -413,13 +365,4 @@ impl Check<'_> {
             Some(_) => {}
         }
     }
-}
-
-/// matchit also takes paths that no request has.
-fn unreachable_path(path: &str) -> Option<&'static str> {
-    if !path.starts_with('/') {
-        return Some("it does not start with `/`");
-    }
-    let has_empty_segment = path.len() > 1 && path.split('/').skip(1).any(str::is_empty);
-    has_empty_segment.then_some("it has an empty segment")
 }

@@ -1,35 +1,28 @@
 //! [`App`]: what is registered, what is provided, checked before anything is bound.
 
 mod check;
+mod draft;
+mod plan;
 mod problem;
 mod running;
 mod start;
 mod table;
 
-use std::{net::SocketAddr, sync::Arc};
-
-use bytes::Bytes;
-use http::Request;
-use http_body::Body as HttpBody;
-use hyper::body::Incoming;
-use tokio_util::sync::CancellationToken;
-use tower_service::Service;
-
+#[cfg(feature = "testing")]
+pub(crate) use self::plan::PlannedKind;
+use self::{plan::Plan, running::Signals, start::Hook};
 pub use self::{
     problem::{Problem, StartError},
     running::{Running, ShutdownReport},
     start::{HookOutcome, Starting},
     table::{RouteInfo, RouteTable},
 };
-use self::{running::Signals, start::Hook};
 use crate::{
     Controller, Upgrade,
-    config::{Config, Drain, ServerKind},
-    error::BoxError,
+    config::Config,
     handshake::{DynUpgrade, Middleware, MiddlewareFn, Route},
-    hub::Live,
     registry::{Location, Registry, Scope},
-    server::{HttpHandler, HttpServer, Transport, WsServer, WsService, handler},
+    server::{HttpHandler, HttpService, WsService},
     state::States,
 };
 
@@ -141,19 +134,8 @@ impl App {
 
     /// What a server of kind `http` serves: an axum router, or any other tower service.
     #[track_caller]
-    pub fn http<S, B>(mut self, server: impl Into<String>, service: S) -> Self
-    where
-        S: Service<Request<Incoming>, Response = http::Response<B>> + Clone + Send + Sync + 'static,
-        S::Error: Into<BoxError>,
-        S::Future: Send,
-        B: HttpBody<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
-        self.http.push(Given {
-            server: server.into(),
-            location: Location::caller(),
-            value: handler(service),
-        });
+    pub fn http(mut self, server: impl Into<String>, service: impl HttpService) -> Self {
+        self.http.push(Given { server: server.into(), location: Location::caller(), value: service.erase() });
         self
     }
 
@@ -163,18 +145,11 @@ impl App {
     /// decides. A service that upgrades connections by itself is not supported here (logged, 500); give it a server of
     /// kind `http`.
     #[track_caller]
-    pub fn fallback<S, B>(mut self, server: impl Into<String>, service: S) -> Self
-    where
-        S: Service<Request<Incoming>, Response = http::Response<B>> + Clone + Send + Sync + 'static,
-        S::Error: Into<BoxError>,
-        S::Future: Send,
-        B: HttpBody<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    pub fn fallback(mut self, server: impl Into<String>, service: impl HttpService) -> Self {
         self.fallbacks.push(Given {
             server: server.into(),
             location: Location::caller(),
-            value: handler(service),
+            value: service.erase(),
         });
         self
     }
@@ -261,7 +236,7 @@ impl App {
     /// The defaults, with a server for every name that is used.
     #[cfg(feature = "testing")]
     fn config_by_use(&self) -> Config {
-        use crate::config::ServerConfig;
+        use crate::config::{ServerConfig, ServerKind};
 
         let mut config = Config::default();
         let websocket =
@@ -299,67 +274,5 @@ impl App {
 impl Default for App {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// What starting needs, once everything has been checked.
-struct Plan {
-    servers: Vec<PlannedServer>,
-    hooks: Vec<Hook>,
-    states: Arc<States>,
-    live: Arc<Live>,
-    stop: CancellationToken,
-    drain: Drain,
-}
-
-struct PlannedServer {
-    name: String,
-    host: String,
-    port: u16,
-    kind: PlannedKind,
-}
-
-#[derive(Clone)]
-pub(crate) enum PlannedKind {
-    WebSocket(Arc<WsServer>),
-    Http(Arc<HttpServer>),
-}
-
-impl PlannedKind {
-    /// Serves one stream to its end.
-    pub(crate) async fn serve(self, transport: Transport, peer: Option<SocketAddr>) {
-        match self {
-            Self::WebSocket(server) => server.serve(transport, peer).await,
-            Self::Http(server) => server.serve(transport, peer).await,
-        }
-    }
-}
-
-impl std::fmt::Debug for PlannedKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::WebSocket(_) => "WebSocket",
-            Self::Http(_) => "Http",
-        })
-    }
-}
-
-impl Plan {
-    /// Takes a server out, so that it is not bound.
-    fn take_websocket(&mut self, name: &str, location: Location) -> Result<Arc<WsServer>, StartError> {
-        let (what, server) = ("the service".to_owned(), name.to_owned());
-        let position = self.servers.iter().position(|server| server.name == name);
-        match position.map(|position| self.servers.remove(position).kind) {
-            Some(PlannedKind::WebSocket(server)) => Ok(server),
-            Some(PlannedKind::Http(_)) => {
-                Err(StartError::one(Problem::WrongKind { what, location, server, kind: ServerKind::Http }))
-            }
-            None => {
-                let names: Vec<String> =
-                    self.servers.iter().map(|server| format!("`{}`", server.name)).collect();
-                let known = names.join(", ");
-                Err(StartError::one(Problem::UnknownServer { what, location, server, known }))
-            }
-        }
     }
 }

@@ -6,7 +6,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Plan, Problem, StartError,
+    Problem, StartError,
+    plan::Plan,
     start::{Hook, Starting},
 };
 use crate::{

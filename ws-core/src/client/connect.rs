@@ -136,3 +136,15 @@ impl Line {
         Ok((parts.io.into_inner(), parts.read_buf))
     }
 }
+
+#[cfg(all(test, not(feature = "client-tls")))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn wss_without_its_feature_names_it() {
+        let error = connect(&Settings::new("wss://localhost:1/".to_owned())).await.unwrap_err();
+        assert!(matches!(error, ConnectError::TlsNotEnabled), "{error:?}");
+        assert!(error.to_string().contains("`client-tls`"), "{error}");
+    }
+}

@@ -28,6 +28,7 @@
 //! ```
 
 mod builder;
+mod codec;
 mod connect;
 mod error;
 mod ledger;

@@ -20,25 +20,18 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
         Error as WsError, Message as Ws,
-        error::{CapacityError, ProtocolError},
-        protocol::{
-            CloseFrame as WsClose, Role, WebSocketConfig,
-            frame::{
-                Frame,
-                coding::{CloseCode, Data, OpCode},
-            },
-        },
+        protocol::{Role, WebSocketConfig},
     },
 };
 
 use super::{
     builder::Settings,
+    codec::{close_message, closed_by, data_message, reason_of},
     ledger::Ledger,
     transport::{Transport, drain},
 };
 use crate::{
     connection::{CloseFrame, CloseReason},
-    error::MessageError,
     message::{Message, Text},
 };
 
@@ -258,8 +251,7 @@ fn poll_hand_over(
         ready!(stream.poll_ready_unpin(cx))?;
     }
     if let Some(message) = message.take() {
-        let kind = if matches!(message, Message::Text(_)) { Data::Text } else { Data::Binary };
-        stream.start_send_unpin(Ws::Frame(Frame::message(message.into_bytes(), OpCode::Data(kind), true)))?;
+        stream.start_send_unpin(data_message(message))?;
         if let Some(marker) = ledger.and_then(Ledger::sent) {
             stream.start_send_unpin(Ws::Ping(marker))?;
         }
@@ -279,37 +271,6 @@ fn leave(mut stream: Box<Stream>, farewell: Option<CloseFrame>, within: Duration
         let _ = tokio::time::timeout(within, stream.flush()).await;
         drain(stream.get_mut(), within).await;
     });
-}
-
-fn close_message(frame: CloseFrame) -> Ws {
-    Ws::Close(Some(WsClose { code: frame.code.into(), reason: frame.reason.as_str().into() }))
-}
-
-fn closed_by(frame: Option<WsClose>) -> CloseReason {
-    match frame {
-        // This is what the codec hands out in place of a code that may not be sent, and what it answers.
-        Some(frame) if frame.code == CloseCode::Protocol && frame.reason.as_str() == "Protocol violation" => {
-            CloseReason::Fault(MessageError::Protocol("a close code that may not be sent".to_owned()))
-        }
-        Some(frame) => {
-            CloseReason::Peer { code: Some(frame.code.into()), reason: Text::from_utf8_bytes(frame.reason) }
-        }
-        None => CloseReason::Peer { code: None, reason: Text::default() },
-    }
-}
-
-fn reason_of(error: WsError) -> CloseReason {
-    match error {
-        WsError::Io(error) => CloseReason::Gone(error.kind()),
-        WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake)
-        | WsError::ConnectionClosed
-        | WsError::AlreadyClosed => CloseReason::Gone(io::ErrorKind::UnexpectedEof),
-        WsError::Utf8(_) => CloseReason::Fault(MessageError::Utf8),
-        WsError::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
-            CloseReason::Fault(MessageError::TooBig { size, limit: max_size })
-        }
-        error => CloseReason::Fault(MessageError::Protocol(error.to_string())),
-    }
 }
 
 impl Silence {

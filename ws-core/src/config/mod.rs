@@ -124,7 +124,8 @@ pub struct Limits {
     /// The largest frame payload, in bytes. Default: as `message`.
     #[serde(with = "units::optional_size")]
     pub frame: Option<usize>,
-    /// From accept to the end of the request head. Slower is cut. Default 10 s.
+    /// From accept to the end of the request head: slower is cut. As much again for the middleware and the core step:
+    /// slower is a 503. Default 10 s.
     #[serde(with = "units::duration")]
     pub handshake_timeout: Duration,
     /// The largest request head, in bytes; a larger one is a 431. At least 8 KiB (hyper's least). Default 16 KiB.

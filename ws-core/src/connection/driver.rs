@@ -242,6 +242,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             Some(Stop::Cut) => {
                 self.cut = true;
                 self.events.clear();
+                // Cut because it did not stop: the cut is what happened to its callback.
+                self.reason.take_if(|reason| *reason == CloseReason::Shutdown);
                 self.abandon(CloseReason::Aborted);
             }
             Some(Stop::Close { frame, reason } | Stop::CloseNow { frame, reason }) => {

@@ -17,6 +17,7 @@ use std::{
     pin::pin,
     sync::Arc,
     task::Poll,
+    time::Duration,
 };
 
 use http::{HeaderValue, Request, StatusCode, header, request::Parts};
@@ -46,6 +47,8 @@ pub(crate) struct Pipeline {
     pub(crate) core: Box<dyn DynUpgrade>,
     pub(crate) error_handlers: Arc<ErrorHandlers>,
     pub(crate) states: Arc<States>,
+    /// What the middleware and the core step have together.
+    pub(crate) timeout: Duration,
 }
 
 impl Pipeline {
@@ -107,9 +110,12 @@ impl Pipeline {
         };
         // 3. Middleware, outermost first, and 4. the core step inside them.
         let next = Next { chain: &chain, core: &*self.core, states: &self.states };
-        caught(async { next.run(handshake).await })
-            .await
-            .unwrap_or_else(|| Err(Error::new("a middleware panicked")))
+        let answered = caught(async { next.run(handshake).await });
+        match tokio::time::timeout(self.timeout, answered).await {
+            Ok(Some(result)) => result,
+            Ok(None) => Err(Error::new("a middleware panicked")),
+            Err(_) => Err(Error::new("the middleware took longer than the handshake deadline").status(503)),
+        }
     }
 
     /// What a failed handshake is answered with: an error handler's words, or the error's public face.

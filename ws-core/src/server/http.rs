@@ -22,8 +22,18 @@ type HttpFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
 /// Any tower service, erased.
 pub(crate) type HttpHandler = Arc<dyn Fn(Request<Incoming>) -> HttpFuture + Send + Sync>;
 
-/// Erases a tower service such as an axum router.
-pub(crate) fn handler<S, B>(service: S) -> HttpHandler
+/// What [`App::http`](crate::App::http) and [`App::fallback`](crate::App::fallback) take: an axum router, or any other
+/// tower service of [`http::Request`] to [`http::Response`] that is `Clone + Send + Sync`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no HTTP service",
+    note = "give an axum `Router`, or a tower service of `http::Request<hyper::body::Incoming>` that is `Clone + Send + Sync`"
+)]
+pub trait HttpService {
+    #[doc(hidden)]
+    fn erase(self) -> HttpHandler;
+}
+
+impl<S, B> HttpService for S
 where
     S: Service<Request<Incoming>, Response = http::Response<B>> + Clone + Send + Sync + 'static,
     S::Error: Into<BoxError>,
@@ -31,27 +41,30 @@ where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    Arc::new(move |request| {
-        let mut service = service.clone();
-        Box::pin(async move {
-            let answer = async {
-                poll_fn(|cx| service.poll_ready(cx)).await?;
-                service.call(request).await
-            };
-            match caught(answer).await {
-                Some(Ok(response)) => response.map(Body::new),
-                Some(Err(error)) => {
-                    let error: BoxError = error.into();
-                    tracing::error!(%error, "an HTTP service failed");
-                    bare(StatusCode::INTERNAL_SERVER_ERROR)
+    fn erase(self) -> HttpHandler {
+        let service = self;
+        Arc::new(move |request| {
+            let mut service = service.clone();
+            Box::pin(async move {
+                let answer = async {
+                    poll_fn(|cx| service.poll_ready(cx)).await?;
+                    service.call(request).await
+                };
+                match caught(answer).await {
+                    Some(Ok(response)) => response.map(Body::new),
+                    Some(Err(error)) => {
+                        let error: BoxError = error.into();
+                        tracing::error!(%error, "an HTTP service failed");
+                        bare(StatusCode::INTERNAL_SERVER_ERROR)
+                    }
+                    None => {
+                        tracing::error!("an HTTP service panicked");
+                        bare(StatusCode::INTERNAL_SERVER_ERROR)
+                    }
                 }
-                None => {
-                    tracing::error!("an HTTP service panicked");
-                    bare(StatusCode::INTERNAL_SERVER_ERROR)
-                }
-            }
+            })
         })
-    })
+    }
 }
 
 /// Calls an erased service; the peer's address goes along as an extension of type [`SocketAddr`].

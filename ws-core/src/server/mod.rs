@@ -9,10 +9,10 @@ mod service;
 mod transport;
 mod websocket;
 
-pub use self::service::WsService;
 pub(crate) use self::{
     accept::accept,
-    http::{HttpHandler, HttpServer, handler},
+    http::{HttpHandler, HttpServer},
     transport::Transport,
     websocket::WsServer,
 };
+pub use self::{http::HttpService, service::WsService};

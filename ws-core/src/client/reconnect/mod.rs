@@ -116,7 +116,7 @@ pub struct GaveUp {
 }
 
 enum State {
-    Up { client: Client, since: Instant },
+    Up { client: Box<Client>, since: Instant },
     Down { loss: Loss, step: Step },
     Over(GaveUp),
 }
@@ -137,7 +137,7 @@ enum Step {
 
 impl ReconnectingClient {
     pub(super) fn new(settings: Settings, policy: ReconnectPolicy, first: Client) -> Self {
-        let state = State::Up { client: first, since: Instant::now() };
+        let state = State::Up { client: Box::new(first), since: Instant::now() };
         Self { settings, policy, backoff: Backoff::default(), state, news: None, leftover: None }
     }
 
@@ -301,7 +301,7 @@ impl ReconnectingClient {
         let Loss { lost, unconfirmed, attempts, since } = loss;
         let down_for = now.duration_since(since);
         self.news = Some(Reconnected { lost, unconfirmed, attempts, down_for });
-        self.state = State::Up { client, since: now };
+        self.state = State::Up { client: Box::new(client), since: now };
     }
 }
 

@@ -1,0 +1,331 @@
+//! The client against a server of this project, and against servers that misbehave.
+
+mod reconnect;
+
+use std::{sync::Arc, time::Duration};
+
+use http::StatusCode;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::{TlsAcceptor, rustls};
+use tokio_tungstenite::accept_async;
+use ws_core::{
+    App, CloseReason, Connection, Controller, Handshake, Message, MessageError, Next, Response, Result,
+    Route,
+    client::{Client, ClientError, ConnectError, Received},
+};
+
+use crate::support::{PATIENCE, Probe, Reports, Seen, Server, start, within};
+
+struct Echo;
+
+impl Controller for Echo {
+    async fn on_message(&self, conn: &Connection, message: Message) -> Result {
+        Ok(conn.push(message)?)
+    }
+}
+
+async fn probe() -> (Server, String, Reports) {
+    let (probe, reports) = Probe::new();
+    let server =
+        start(App::without_registry().route(Route::new("/", probe).subprotocols(&["v2", "v1"]))).await;
+    let uri = format!("ws://{}/", server.addr);
+    (server, uri, reports)
+}
+
+/// A port where somebody listens, and its URI.
+async fn listen() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("ws://{}/", listener.local_addr().unwrap());
+    (listener, uri)
+}
+
+async fn accept(listener: &TcpListener) -> TcpStream {
+    within("accept", listener.accept()).await.unwrap().0
+}
+
+/// Reads a request head and answers with these bytes; the stream stays open as long as it is held.
+async fn answer(listener: &TcpListener, bytes: &[u8]) -> TcpStream {
+    let mut stream = accept(listener).await;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(within("request head", stream.read_u8()).await.unwrap());
+    }
+    stream.write_all(bytes).await.unwrap();
+    stream
+}
+
+/// The error of a connection to a server that answers with these bytes and hangs up or, with `hold`, does not.
+async fn refused_by(bytes: &'static [u8], hold: bool) -> ConnectError {
+    let (listener, uri) = listen().await;
+    let server = tokio::spawn(async move {
+        let stream = answer(&listener, bytes).await;
+        if hold {
+            std::future::pending::<()>().await;
+        }
+        drop(stream);
+    });
+    let connect = Client::builder(uri).connect_deadline(Duration::from_millis(500)).connect();
+    let error = within("refusal", connect).await.unwrap_err();
+    server.abort();
+    error
+}
+
+async fn recv(client: &mut Client) -> Received {
+    client.recv(PATIENCE).await
+}
+
+#[tokio::test]
+async fn what_the_builder_is_given_arrives_in_the_handshake() {
+    let (_server, uri, mut reports) = probe().await;
+    let client = Client::builder(uri + "?a=1")
+        .header("x-trace", "7")
+        .bearer("secret")
+        .query("b", "x y&z")
+        .subprotocols(["v3", "v1"])
+        .connect()
+        .await
+        .unwrap();
+    assert_eq!(client.subprotocol(), Some("v1"));
+    assert_eq!(client.response_headers()["upgrade"], "websocket");
+
+    let conn = reports.open().await;
+    let handshake = conn.handshake();
+    assert_eq!(handshake.header("x-trace"), Some("7"));
+    assert_eq!(handshake.bearer_token(), Ok("secret"));
+    assert_eq!(handshake.query_param("a").as_deref(), Some("1"));
+    assert_eq!(handshake.query_param("b").as_deref(), Some("x y&z"));
+    assert_eq!(handshake.offered_subprotocols().collect::<Vec<_>>(), ["v3", "v1"]);
+}
+
+#[tokio::test]
+async fn receiving_has_three_answers() {
+    let (_server, uri, mut reports) = probe().await;
+    let mut client = Client::connect(uri).await.unwrap();
+    let conn = reports.open().await;
+    assert_eq!(client.recv(Duration::from_millis(1)).await, Received::TimedOut);
+
+    client.push_json(&["hi"]).await.unwrap();
+    assert!(matches!(reports.next().await, Seen::Message(message) if message.as_text() == Some(r#"["hi"]"#)));
+    client.send(vec![1, 2]).await.unwrap();
+    assert!(matches!(reports.next().await, Seen::Message(message) if message == Message::binary(vec![1, 2])));
+
+    conn.push("one").unwrap();
+    conn.disconnect(4001, "go").unwrap();
+    assert_eq!(recv(&mut client).await, Received::Message(Message::text("one")));
+    let closed = Received::Closed(CloseReason::Peer { code: Some(4001), reason: "go".into() });
+    assert_eq!(recv(&mut client).await, closed);
+    assert_eq!(recv(&mut client).await, closed, "and again");
+    assert!(!client.is_open());
+    assert!(matches!(client.send("late").await, Err(ClientError::Closed(reason)) if reason.code() == 4001));
+}
+
+#[tokio::test]
+async fn close_brings_code_and_reason_to_the_server_and_its_answer_back() {
+    let (_server, uri, mut reports) = probe().await;
+    let client = Client::connect(&uri).await.unwrap();
+    reports.open().await;
+    let sent = CloseReason::Peer { code: Some(4000), reason: "bye".into() };
+    assert_eq!(client.close(4000, "bye").await.unwrap().code(), 4000);
+    assert_eq!(reports.close().await, sent);
+
+    let client = Client::connect(&uri).await.unwrap();
+    reports.open().await;
+    assert!(matches!(client.close(1005, "").await, Err(ClientError::CloseCode(1005))));
+    assert_eq!(reports.close().await.code(), 1000);
+}
+
+#[tokio::test]
+async fn dropping_closes_with_1000_with_and_without_a_runtime() {
+    let (_server, uri, mut reports) = probe().await;
+    let closed = CloseReason::Peer { code: Some(1000), reason: "".into() };
+    let client = Client::connect(&uri).await.unwrap();
+    // Unread input must not turn the close into a reset.
+    reports.open().await.push("unread").unwrap();
+    drop(client);
+    assert_eq!(reports.close().await, closed);
+
+    let client = Client::connect(&uri).await.unwrap();
+    reports.open().await;
+    std::thread::spawn(move || drop(client)).join().unwrap();
+    assert_eq!(reports.close().await, closed);
+}
+
+#[tokio::test]
+async fn a_refusal_has_status_headers_and_body() {
+    async fn deny(_: Handshake, _: Next<'_>) -> Result<Response> {
+        let mut response = ws_core::Body::json(StatusCode::UNAUTHORIZED, &"who are you");
+        response.headers_mut().insert("www-authenticate", "Bearer".parse().unwrap());
+        Ok(response)
+    }
+    let app = App::without_registry().controller("/", Echo).middleware("ws", 0, deny);
+    let server = start(app).await;
+    let error = Client::connect(format!("ws://{}/", server.addr)).await.unwrap_err();
+    assert_eq!(error.to_string(), "refused with status 401 Unauthorized");
+    let ConnectError::Refused { status, headers, body } = error else { panic!("{error:?}") };
+    assert_eq!(status, 401);
+    assert_eq!(headers["www-authenticate"], "Bearer");
+    assert_eq!(body, r#""who are you""#);
+}
+
+#[tokio::test]
+async fn the_body_of_a_refusal_is_read_as_it_is_sent_and_bounded() {
+    let check = async |bytes, hold, expected: &[u8]| {
+        let error = refused_by(bytes, hold).await;
+        let ConnectError::Refused { body, .. } = error else { panic!("{error:?}") };
+        assert!(body == expected, "{} bytes", body.len());
+    };
+    let chunked = b"HTTP/1.1 403 F\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n";
+    check(chunked, true, b"abc").await;
+    check(b"HTTP/1.1 403 F\r\nContent-Length: 9\r\n\r\nabc", true, b"abc").await;
+    let large = [b"HTTP/1.1 403 F\r\n\r\n".as_slice(), &vec![b'x'; 100_000]].concat();
+    check(large.leak(), false, &vec![b'x'; 64 << 10]).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_is_found_before_connecting() {
+    let (_listener, uri) = listen().await;
+    let error = Client::connect("http://localhost/").await.unwrap_err();
+    assert!(matches!(error, ConnectError::InvalidUri { .. }), "{error:?}");
+    let error = Client::builder(&uri).header("upgrade", "h2c").connect().await.unwrap_err();
+    assert!(matches!(error, ConnectError::InvalidHeader { .. }), "{error:?}");
+    let error = Client::builder(&uri).subprotocols(["a b"]).connect().await.unwrap_err();
+    assert!(matches!(error, ConnectError::InvalidSubprotocol(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_meets_the_connect_deadline() {
+    let (_listener, uri) = listen().await;
+    let after = Duration::from_millis(50);
+    for uri in [uri.clone(), uri.replace("ws:", "wss:")] {
+        let error =
+            within("deadline", Client::builder(uri).connect_deadline(after).connect()).await.unwrap_err();
+        assert!(matches!(error, ConnectError::Timeout { after: seen } if seen == after), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_there_and_hanging_up_are_errors_of_the_network() {
+    let (listener, uri) = listen().await;
+    drop(listener);
+    let error = Client::connect(uri).await.unwrap_err();
+    assert!(matches!(&error, ConnectError::Io(_)), "{error:?}");
+    let error = refused_by(b"", false).await;
+    assert!(matches!(&error, ConnectError::Io(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_handshake_is_an_error_of_the_protocol() {
+    let answers: [&[u8]; 3] = [
+        b"SSH-2.0-OpenSSH\r\n\r\n",
+        b"HTTP/1.1 101 Sure\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+        b"HTTP/1.1 101 Sure\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n",
+    ];
+    for bytes in answers {
+        let error = refused_by(bytes, true).await;
+        assert!(matches!(error, ConnectError::Protocol(_)), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn wss_trusts_whom_it_is_told_to() {
+    let server = start(App::without_registry().controller("/", Echo)).await;
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let tls =
+        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+    let (listener, uri) = listen().await;
+    let uri = uri.replace("ws://127.0.0.1", "wss://localhost");
+    let addr = server.addr;
+    tokio::spawn(async move {
+        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        loop {
+            let Ok(mut outer) = acceptor.accept(accept(&listener).await).await else { continue };
+            let mut inner = TcpStream::connect(addr).await.unwrap();
+            tokio::spawn(async move { copy_bidirectional(&mut outer, &mut inner).await });
+        }
+    });
+
+    let error = within("distrust", Client::connect(&uri)).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Tls(_)), "{error:?}");
+    let error = Client::builder(&uri).root_certificates_pem("none").connect().await.unwrap_err();
+    assert!(matches!(error, ConnectError::Tls(_)), "{error:?}");
+
+    let trusting = Client::builder(&uri).root_certificates_pem(made.cert.pem());
+    let mut client = within("trust", trusting.connect()).await.unwrap();
+    client.send("hi").await.unwrap();
+    assert_eq!(recv(&mut client).await, Received::Message(Message::text("hi")));
+    assert_eq!(client.close(1000, "").await.unwrap().code(), 1000);
+}
+
+#[tokio::test]
+async fn a_server_that_neither_reads_nor_answers_meets_the_deadlines() {
+    let (listener, uri) = listen().await;
+    let brief = Duration::from_millis(50);
+    let connect = Client::builder(uri).send_deadline(brief).close_deadline(brief).connect();
+    let (client, _socket) =
+        tokio::join!(connect, async { accept_async(accept(&listener).await).await.unwrap() });
+    let mut client = client.unwrap();
+    let not_json = std::collections::HashMap::from([([1], 2)]);
+    assert!(matches!(client.push_json(&not_json).await, Err(ClientError::Serialize(_))));
+
+    let large = Message::binary(vec![0; 1 << 20]);
+    let error = loop {
+        if let Err(error) = within("a full socket", client.send(large.clone())).await {
+            break error;
+        }
+    };
+    assert!(matches!(error, ClientError::Timeout { after } if after == brief), "{error:?}");
+    let error = within("no answer", client.close(1000, "")).await.unwrap_err();
+    assert!(matches!(error, ClientError::Timeout { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_message_over_the_limit_is_a_fault_and_the_server_is_told() {
+    let (_server, uri, mut reports) = probe().await;
+    let mut client = Client::builder(uri).message_limit(10).connect().await.unwrap();
+    reports.open().await.push("eleven bytes").unwrap();
+    let fault = MessageError::TooBig { size: 12, limit: 10 };
+    assert_eq!(recv(&mut client).await, Received::Closed(CloseReason::Fault(fault)));
+    assert_eq!(reports.close().await.code(), 1009);
+}
+
+#[tokio::test]
+async fn pings_are_answered_while_receiving_and_while_only_sending() {
+    let (_server, uri, mut reports) = probe().await;
+    let mut client = Client::connect(uri).await.unwrap();
+    let conn = reports.open().await;
+    conn.ping("while receiving").unwrap();
+    let (received, ()) = tokio::join!(recv(&mut client), async {
+        assert!(matches!(reports.next().await, Seen::Pong(payload) if payload == "while receiving"));
+        conn.push("done").unwrap();
+    });
+    assert_eq!(received, Received::Message(Message::text("done")));
+
+    conn.push("kept").unwrap();
+    conn.ping("while sending").unwrap();
+    // The kept message holds up reading, and with it the pong, until it is taken.
+    assert_eq!(recv(&mut client).await, Received::Message(Message::text("kept")));
+    loop {
+        client.send("on and on").await.unwrap();
+        if matches!(reports.next().await, Seen::Pong(payload) if payload == "while sending") {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_silent_server_is_dead_after_a_while() {
+    let (listener, uri) = listen().await;
+    let connect = Client::builder(uri).dead_after(Duration::from_millis(50)).connect();
+    let (client, _socket) =
+        tokio::join!(connect, async { accept_async(accept(&listener).await).await.unwrap() });
+    assert_eq!(recv(&mut client.unwrap()).await, Received::Closed(CloseReason::Heartbeat));
+}

@@ -1,0 +1,192 @@
+//! The configuration: its defaults, and what a wrong one is told.
+
+use std::time::Duration;
+
+use ws_core::{Config, ConfigError, config::Overflow};
+
+/// The configuration is refused, and the text says all of this.
+fn check(name: &str, toml: &str, parts: &[&str]) {
+    let error = Config::from_toml_str(toml, "conf/ws.toml").unwrap_err();
+    assert!(matches!(error, ConfigError::Toml { .. }), "{name}: {error:?}");
+    let text = error.to_string();
+    assert!(text.starts_with("conf/ws.toml: "), "{name}: names the file: {text}");
+    for part in parts {
+        assert!(text.contains(part), "{name}: {part:?} in: {text}");
+    }
+}
+
+#[test]
+fn p27_a_wrong_key_or_value_names_the_file_the_line_and_what_is_accepted() {
+    let server = "[[servers]]\nname = \"ws\"\n";
+    let limits = format!("{server}[servers.limits]\n");
+    let cases = [
+        (
+            "key of a server",
+            format!("{server}prt = 1"),
+            ["line 3", "prt = 1", "unknown field `prt`", "`port`"],
+        ),
+        (
+            "key at the top",
+            "drains = 1".into(),
+            ["line 1", "drains = 1", "unknown field `drains`", "`drain`"],
+        ),
+        (
+            "key of a table",
+            format!("{limits}messages = 1"),
+            ["line 4", "messages", "unknown field", "`message`"],
+        ),
+        (
+            "kind",
+            format!("{server}kind = \"udp\""),
+            ["line 3", "udp", "unknown variant", "`websocket` or `http`"],
+        ),
+        ("port", format!("{server}port = 70000"), ["line 3", "70000", "invalid value", "u16"]),
+        ("type", format!("{server}port = \"9502\""), ["line 3", "9502", "invalid type: string", "u16"]),
+        (
+            "size",
+            format!("{limits}message = \"64 Kilo\""),
+            ["line 4", "64 Kilo", "a size of at least one byte", "\"64KiB\""],
+        ),
+        (
+            "no size",
+            format!("{limits}message = 0"),
+            ["line 4", "message = 0", "a size of at least one byte", "4096"],
+        ),
+        (
+            "a size below nothing",
+            format!("{limits}frame = -1"),
+            ["line 4", "frame = -1", "a size of at least one byte", "4096"],
+        ),
+        (
+            "time",
+            format!("{limits}handshake_timeout = \"10\""),
+            ["line 4", "\"10\"", "a time with its unit", "\"30s\""],
+        ),
+        (
+            "no unit",
+            format!("{limits}close_timeout = 5"),
+            ["line 4", "close_timeout = 5", "a time with its unit", "\"2m\""],
+        ),
+        (
+            "no time",
+            "[drain]\ntimeout = \"0s\"".into(),
+            ["line 2", "\"0s\"", "a time with its unit", "\"500ms\""],
+        ),
+        (
+            "overflow",
+            format!("{limits}overflow = \"wait\""),
+            ["line 4", "wait", "unknown variant", "disconnect"],
+        ),
+        ("syntax", format!("{server}port 9502"), ["line 3", "port 9502", "expected", "="]),
+    ];
+    for (name, toml, parts) in cases {
+        check(name, &toml, &parts);
+    }
+}
+
+#[test]
+fn values_that_do_not_go_together_are_refused() {
+    let two = |a: &str, b: &str| format!("[[servers]]\nname = \"{a}\"\n[[servers]]\nname = \"{b}\"\n");
+    let limit = |limit: &str| format!("[[servers]]\nname = \"chat\"\n[servers.limits]\n{limit}\n");
+    let cases = [
+        ("twins", two("chat", "chat"), "two servers are named `chat`; names are unique"),
+        ("twins by default", "[[servers]]\n[[servers]]".into(), "two servers are named `ws`"),
+        ("no name", two("chat", ""), "a server has no name; write `name = \"ws\"`"),
+        ("connections", limit("connections = 0"), "server `chat`: `limits.connections` must be at least 1"),
+        ("headers", limit("headers = 0"), "server `chat`: `limits.headers` must be at least 1"),
+        (
+            "outbox",
+            limit("outbox_messages = 0"),
+            "server `chat`: `limits.outbox_messages` must be at least 1",
+        ),
+        ("head", limit("head = \"4KiB\""), "server `chat`: `limits.head` must be at least \"8KiB\""),
+    ];
+    for (name, toml, text) in cases {
+        check(name, &toml, &[text]);
+    }
+}
+
+#[test]
+fn the_defaults_are_the_documented_ones() {
+    let config = Config::default();
+    assert_eq!(config.servers.len(), 1);
+    let server = &config.servers[0];
+    assert_eq!((&*server.name, server.kind.to_string()), ("ws", "websocket".to_owned()));
+    assert_eq!((&*server.host, server.port), ("127.0.0.1", 9502));
+    assert_eq!(server.limits.connections, 100_000);
+    assert_eq!((server.limits.message, server.limits.frame), (1 << 20, None));
+    assert_eq!((server.limits.head, server.limits.headers), (16 << 10, 64));
+    assert_eq!((server.limits.outbox_messages, server.limits.outbox_bytes), (256, 1 << 20));
+    assert_eq!(server.limits.overflow, Overflow::Disconnect);
+    assert_eq!(server.limits.handshake_timeout, Duration::from_secs(10));
+    assert_eq!(server.limits.close_timeout, Duration::from_secs(5));
+    assert_eq!(server.limits.handler_timeout, None);
+    assert_eq!(server.heartbeat.interval, Some(Duration::from_secs(25)));
+    assert_eq!(server.heartbeat.timeout, Duration::from_secs(20));
+    assert_eq!(config.drain.timeout, Duration::from_secs(30));
+    assert_eq!(Config::from_toml_str("", "ws.toml").unwrap(), config, "an empty file changes nothing");
+    assert_eq!(Config::from_toml_str("[[servers]]", "ws.toml").unwrap(), config, "nor does an empty table");
+}
+
+#[test]
+fn p1_p27_everything_can_be_said_in_the_file() {
+    let text = r#"
+        [drain]
+        timeout = "1m 30s"
+
+        [[servers]]
+        name = "http"
+        kind = "http"
+        host = "0.0.0.0"
+        port = 9501
+
+        [[servers]]
+        name = "ws"
+        kind = "websocket"
+        port = 9503
+        [servers.limits]
+        connections = 10
+        message = "64KiB"
+        frame = 4096
+        handshake_timeout = "500ms"
+        head = "8KiB"
+        headers = 32
+        outbox_messages = 8
+        outbox_bytes = "1MiB"
+        overflow = "disconnect"
+        close_timeout = "1s"
+        handler_timeout = "2m"
+        [servers.heartbeat]
+        interval = "off"
+        timeout = "3s"
+    "#;
+    let config = Config::from_toml_str(text, "ws.toml").unwrap();
+    assert_eq!(config.drain.timeout, Duration::from_secs(90));
+    let [http, ws] = &config.servers[..] else { panic!("{config:?}") };
+    assert_eq!((&*http.name, http.kind.to_string()), ("http", "http".to_owned()));
+    assert_eq!((&*http.host, http.port), ("0.0.0.0", 9501));
+    assert_eq!((&*ws.name, &*ws.host, ws.port), ("ws", "127.0.0.1", 9503));
+    assert_eq!((ws.limits.connections, ws.limits.headers, ws.limits.outbox_messages), (10, 32, 8));
+    assert_eq!((ws.limits.message, ws.limits.frame), (65_536, Some(4096)));
+    assert_eq!((ws.limits.head, ws.limits.outbox_bytes), (8192, 1 << 20));
+    assert_eq!(ws.limits.handshake_timeout, Duration::from_millis(500));
+    assert_eq!(ws.limits.close_timeout, Duration::from_secs(1));
+    assert_eq!(ws.limits.handler_timeout, Some(Duration::from_secs(120)));
+    assert_eq!((ws.heartbeat.interval, ws.heartbeat.timeout), (None, Duration::from_secs(3)));
+}
+
+#[test]
+fn a_file_is_read_and_a_missing_one_is_named() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let file = folder.join("config-that-is-there.toml");
+    std::fs::write(&file, "[[servers]]\nport = 1\nprt = 2\n").unwrap();
+    let error = Config::from_file(&file).unwrap_err().to_string();
+    assert!(error.starts_with(&format!("{}: ", file.display())) && error.contains("line 3"), "{error}");
+    std::fs::write(&file, "[[servers]]\nport = 1\n").unwrap();
+    assert_eq!(Config::from_file(&file).unwrap().servers[0].port, 1);
+
+    let missing = folder.join("config-that-is-not-there.toml");
+    let error = Config::from_file(&missing).unwrap_err();
+    assert!(matches!(error, ConfigError::Read { .. }), "{error:?}");
+    assert!(error.to_string().starts_with(&format!("{}: ", missing.display())), "{error}");
+}

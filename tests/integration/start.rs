@@ -1,0 +1,308 @@
+//! What keeps an application from starting: found before anything is bound, all of it at once, with both places.
+
+use ws_core::{
+    App, Config, Controller, DefaultUpgrade, Handshake, Next, Problem, Response, Result, Route, StartError,
+    State,
+    config::{ServerConfig, ServerKind},
+};
+
+use crate::support::{config, handshake, start, start_with};
+
+struct Nothing;
+
+impl Controller for Nothing {}
+
+struct Other;
+
+impl Controller for Other {}
+
+/// The default server and one of kind `http`, both on free ports.
+fn with_http() -> Config {
+    let mut config = config();
+    config.servers.push(ServerConfig::new("http", ServerKind::Http, 0));
+    config
+}
+
+fn router() -> axum::Router {
+    axum::Router::new()
+}
+
+async fn refused(app: App, config: Config) -> StartError {
+    match app.config(config).start().await {
+        Ok(_) => panic!("it starts"),
+        Err(error) => error,
+    }
+}
+
+/// Starting fails with this one problem, in these words.
+async fn check(app: App, config: Config, is_meant: fn(&Problem) -> bool, text: &str) {
+    let error = refused(app, config).await;
+    let [problem] = error.problems() else { panic!("one problem: {error}") };
+    assert!(is_meant(problem), "{problem:?}");
+    assert_eq!(problem.to_string(), text);
+    assert_eq!(error.to_string(), format!("1 problem keeps the application from starting\n  1. {text}"));
+    assert_eq!(format!("{error:?}"), error.to_string(), "what `main` prints");
+}
+
+/// `file:line` of this file.
+fn at(line: u32) -> String {
+    format!("{}:{line}", file!())
+}
+
+#[tokio::test]
+async fn an_application_without_registry_may_be_empty() {
+    let server = start(App::without_registry()).await;
+    assert_eq!(server.answer(&handshake("/")).await.status, 404);
+}
+
+#[tokio::test]
+async fn two_controllers_on_one_path() {
+    let first = line!() + 1;
+    let app = App::without_registry().controller("/same", Nothing);
+    let app = app.controller("/same", Other);
+    let text = format!(
+        "`/same` of Other at {} conflicts with `/same` of Nothing at {} on server `ws`; change one of the paths, or \
+         the server",
+        at(first + 1),
+        at(first)
+    );
+    check(app, config(), |it| matches!(it, Problem::Conflict { .. }), &text).await;
+}
+
+#[tokio::test]
+async fn two_paths_that_cannot_be_told_apart() {
+    let first = line!() + 1;
+    let app = App::without_registry().controller("/rooms/{name}", Nothing);
+    let app = app.controller("/rooms/{id}", Other);
+    // They are compared in the order of their paths, whichever was registered first.
+    let text = format!(
+        "`/rooms/{{name}}` of Nothing at {} conflicts with `/rooms/{{id}}` of Other at {} on server `ws`; change one \
+         of the paths, or the server",
+        at(first),
+        at(first + 1)
+    );
+    check(app, config(), |it| matches!(it, Problem::Conflict { .. }), &text).await;
+}
+
+#[tokio::test]
+async fn one_path_on_two_servers_is_fine() {
+    let mut config = config();
+    config.servers.push(ServerConfig::new("admin", ServerKind::WebSocket, 0));
+    let app = App::without_registry().controller("/same", Nothing);
+    start_with(app.route(Route::new("/same", Nothing).server("admin")), config).await;
+}
+
+#[tokio::test]
+async fn a_path_that_is_none() {
+    let cases = [
+        ("rooms", "it does not start with `/`"),
+        ("", "it does not start with `/`"),
+        ("/rooms//x", "it has an empty segment"),
+        ("/rooms/", "it has an empty segment"),
+    ];
+    for (path, message) in cases {
+        let line = line!() + 1;
+        let app = App::without_registry().controller(path, Nothing);
+        let text = format!(
+            "`{path}` of Nothing at {} is no path: {message}; write it like `/rooms/{{room}}`",
+            at(line)
+        );
+        check(app, config(), |it| matches!(it, Problem::Path { .. }), &text).await;
+    }
+    for path in ["/{room", "/{}", "/{*rest}/x", "/{a}{b}"] {
+        let error = refused(App::without_registry().controller(path, Nothing), config()).await;
+        assert!(matches!(error.problems(), [Problem::Path { .. }]), "{path}: {error}");
+        assert!(error.to_string().contains(&format!("`{path}` of Nothing at {}", file!())), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_configured() {
+    async fn passing(handshake: Handshake, next: Next<'_>) -> Result<Response> {
+        next.run(handshake).await
+    }
+    type Make = fn() -> App;
+    let line = line!() + 2;
+    let cases: [(&str, Make); 4] = [
+        ("controller `Nothing`", || App::without_registry().route(Route::new("/", Nothing).server("admn"))),
+        ("middleware `passing`", || App::without_registry().middleware("admn", 0, passing)),
+        ("the core step", || App::without_registry().upgrade("admn", DefaultUpgrade)),
+        ("the HTTP service", || App::without_registry().http("admn", router())),
+    ];
+    for (number, (what, make)) in (0..).zip(cases) {
+        let mut config = config();
+        config.servers.push(ServerConfig::new("admin", ServerKind::WebSocket, 0));
+        let text = format!(
+            "{what} at {} names server `admn`, which is not configured; there are `ws`, `admin`",
+            at(line + number)
+        );
+        check(make(), config, |it| matches!(it, Problem::UnknownServer { .. }), &text).await;
+    }
+}
+
+#[tokio::test]
+async fn something_for_a_server_of_another_kind() {
+    let line = line!() + 2;
+    let cases = [
+        ("controller `Nothing`", App::without_registry().route(Route::new("/", Nothing).server("http"))),
+        ("the core step", App::without_registry().upgrade("http", DefaultUpgrade)),
+    ];
+    for (number, (what, app)) in (0..).zip(cases) {
+        let text = format!(
+            "{what} at {} is for servers of another kind; server `http` has kind = \"http\"",
+            at(line + number)
+        );
+        let app = app.http("http", router());
+        check(app, with_http(), |it| matches!(it, Problem::WrongKind { .. }), &text).await;
+    }
+    let line = line!() + 1;
+    let app = App::without_registry().http("ws", router());
+    let text = format!(
+        "the HTTP service at {} is for servers of another kind; server `ws` has kind = \"websocket\"",
+        at(line)
+    );
+    check(app, config(), |it| matches!(it, Problem::WrongKind { .. }), &text).await;
+}
+
+#[tokio::test]
+async fn an_http_server_with_nothing_to_serve() {
+    let text = "server `http` has kind = \"http\" and nothing to serve; add `.http(\"http\", router)`";
+    let is_meant = |it: &Problem| matches!(it, Problem::NoService { .. });
+    check(App::without_registry(), with_http(), is_meant, text).await;
+}
+
+#[tokio::test]
+async fn two_things_where_one_can_be() {
+    let first = line!() + 1;
+    let app = App::without_registry().upgrade("ws", DefaultUpgrade);
+    let app = app.upgrade("ws", DefaultUpgrade);
+    let text =
+        format!("the core step of server `ws` is given at {} and at {}; keep one", at(first + 1), at(first));
+    check(app, config(), |it| matches!(it, Problem::GivenTwice { .. }), &text).await;
+
+    let first = line!() + 1;
+    let app = App::without_registry().http("http", router());
+    let app = app.http("http", router());
+    let text = format!(
+        "the HTTP service of server `http` is given at {} and at {}; keep one",
+        at(first + 1),
+        at(first)
+    );
+    check(app, with_http(), |it| matches!(it, Problem::GivenTwice { .. }), &text).await;
+}
+
+#[derive(Clone)]
+struct Users;
+
+async fn needs_users(handshake: Handshake, next: Next<'_>, _: State<Users>) -> Result<Response> {
+    next.run(handshake).await
+}
+
+#[tokio::test]
+async fn a_state_that_nobody_provides() {
+    let line = line!() + 1;
+    let app = App::without_registry().middleware("ws", 0, needs_users);
+    let text = format!(
+        "`needs_users` at {} needs a state of type `{}`; add `.state(..)` with a value of that type",
+        at(line),
+        std::any::type_name::<Users>()
+    );
+    check(app, config(), |it| matches!(it, Problem::MissingState { .. }), &text).await;
+    start(App::without_registry().middleware("ws", 0, needs_users).state(Users)).await;
+}
+
+#[tokio::test]
+async fn a_state_that_a_routes_own_middleware_misses() {
+    let app = App::without_registry().route(Route::new("/", Nothing).middleware(needs_users));
+    let error = refused(app, config()).await;
+    let [Problem::MissingState { type_name, location, .. }] = error.problems() else { panic!("{error}") };
+    assert_eq!((*type_name, location.file), (std::any::type_name::<Users>(), file!()));
+}
+
+#[tokio::test]
+async fn a_state_given_twice() {
+    let line = line!() + 1;
+    let app = App::without_registry().state(Users).state(7_u8).state(Users);
+    let text = format!(
+        "a second state of type `{}` is provided at {}; wrap one of them in a type of its own",
+        std::any::type_name::<Users>(),
+        at(line)
+    );
+    check(app, config(), |it| matches!(it, Problem::StateTwice { .. }), &text).await;
+}
+
+#[tokio::test]
+async fn a_configuration_by_hand_meets_the_rules_of_the_file() {
+    let mut twins = config();
+    twins.servers.push(config().servers.remove(0));
+    let text = "two servers are named `ws`; names are unique";
+    check(App::without_registry(), twins, |it| matches!(it, Problem::Config(_)), text).await;
+}
+
+#[tokio::test]
+async fn ports_in_use_are_named_all_at_once() {
+    let taken: Vec<_> = (0..2).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let ports: Vec<u16> = taken.iter().map(|it| it.local_addr().unwrap().port()).collect();
+    let mut config = config();
+    config.servers[0].port = ports[0];
+    config.servers.push(ServerConfig::new("free", ServerKind::WebSocket, 0));
+    config.servers.push(ServerConfig::new("admin", ServerKind::WebSocket, ports[1]));
+    let error = refused(App::without_registry(), config).await;
+    let text = error.to_string();
+    assert!(text.starts_with("2 problems keep the application from starting\n  1. server `ws` "), "{text}");
+    for (name, port) in ["ws", "admin"].into_iter().zip(ports) {
+        let expected = format!("server `{name}` cannot listen on 127.0.0.1:{port}: ");
+        assert!(text.contains(&expected), "{expected} in {text}");
+    }
+    for problem in error.problems() {
+        let Problem::Bind { error, .. } = problem else { panic!("{problem}") };
+        assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    }
+}
+
+#[tokio::test]
+async fn everything_is_reported_at_once_and_nothing_is_bound() {
+    // Its port is taken: binding it would be one problem more.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut config = with_http();
+    config.servers[0].port = taken.local_addr().unwrap().port();
+    config.servers[0].limits.connections = 0;
+    let app = App::without_registry()
+        .controller("/same", Nothing)
+        .controller("/same", Nothing)
+        .controller("nowhere", Nothing)
+        .route(Route::new("/", Nothing).server("admin"))
+        .route(Route::new("/", Nothing).server("http"))
+        .middleware("ws", 0, needs_users)
+        .upgrade("ws", DefaultUpgrade)
+        .upgrade("ws", DefaultUpgrade)
+        .state(1_u8)
+        .state(2_u8);
+    let error = refused(app, config).await;
+    let is_there = |is_meant: fn(&Problem) -> bool| error.problems().iter().filter(|it| is_meant(it)).count();
+    assert_eq!(is_there(|it| matches!(it, Problem::Config(_))), 1, "{error}");
+    assert_eq!(is_there(|it| matches!(it, Problem::Conflict { .. })), 1, "{error}");
+    assert_eq!(is_there(|it| matches!(it, Problem::Path { .. })), 1, "{error}");
+    assert_eq!(is_there(|it| matches!(it, Problem::UnknownServer { .. })), 1, "{error}");
+    assert_eq!(is_there(|it| matches!(it, Problem::WrongKind { .. })), 1, "{error}");
+    assert_eq!(is_there(|it| matches!(it, Problem::NoService { .. })), 1, "{error}");
+    assert_eq!(is_there(|it| matches!(it, Problem::MissingState { .. })), 1, "{error}");
+    assert_eq!(is_there(|it| matches!(it, Problem::GivenTwice { .. })), 1, "{error}");
+    assert_eq!(is_there(|it| matches!(it, Problem::StateTwice { .. })), 1, "{error}");
+    assert_eq!(error.problems().len(), 9, "and nothing else: {error}");
+    let text = error.to_string();
+    assert!(text.starts_with("9 problems keep the application from starting\n  1. "), "{text}");
+    assert_eq!(text.lines().count(), 10, "a line each: {text}");
+}
+
+#[tokio::test]
+async fn a_missing_state_hides_no_other_problem() {
+    // The route lacks a state and stands on a path that is taken.
+    let app = App::without_registry()
+        .controller("/same", Nothing)
+        .route(Route::new("/same", Nothing).middleware(needs_users));
+    let error = refused(app, config()).await;
+    let is_there = |is_meant: fn(&Problem) -> bool| error.problems().iter().any(is_meant);
+    assert!(is_there(|it| matches!(it, Problem::MissingState { .. })), "{error}");
+    assert!(is_there(|it| matches!(it, Problem::Conflict { .. })), "{error}");
+}

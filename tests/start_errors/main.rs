@@ -1,0 +1,195 @@
+//! A binary whose attributes compile and are wrong all the same: what only the whole program shows is told when it
+//! starts, all at once, with every place.
+
+use std::net::TcpListener;
+
+use ws_core::prelude::*;
+
+#[derive(Clone)]
+struct Users;
+
+#[derive(Clone)]
+struct Clock;
+
+#[derive(Debug, thiserror::Error)]
+#[error("chat")]
+struct Chat;
+
+const FIRST_ROOM: u32 = line!() + 1;
+#[ws_controller(path = "/rooms/{room}")]
+struct FirstRoom;
+
+impl Controller for FirstRoom {}
+
+mod elsewhere {
+    use ws_core::prelude::*;
+
+    pub(crate) const SECOND_ROOM: u32 = line!() + 1;
+    #[ws_controller(path = "/rooms/{room}")]
+    struct SecondRoom;
+
+    impl Controller for SecondRoom {}
+}
+
+const THIRD_ROOM: u32 = line!() + 1;
+#[ws_controller(path = "/rooms/{name}")]
+struct ThirdRoom;
+
+impl Controller for ThirdRoom {}
+
+const LOST: u32 = line!() + 1;
+#[ws_controller(path = "/lost", server = "admn")]
+struct Lost;
+
+impl Controller for Lost {}
+
+const WRONG_KIND: u32 = line!() + 1;
+#[ws_controller(path = "/", server = "http")]
+struct WrongKind;
+
+impl Controller for WrongKind {}
+
+const NEEDS_STATE: u32 = line!() + 1;
+#[ws_controller(path = "/state")]
+struct NeedsState {
+    #[state]
+    _users: Users,
+    #[state]
+    _given: u8,
+}
+
+impl Controller for NeedsState {}
+
+const NAMES: u32 = line!() + 1;
+#[ws_controller(path = "/names", middleware(plain_function, self::server_wide))]
+struct Names;
+
+impl Controller for Names {}
+
+/// Without the attribute.
+async fn plain_function(handshake: Handshake, next: Next<'_>) -> Result<Response> {
+    next.run(handshake).await
+}
+
+const SERVER_WIDE: u32 = line!() + 1;
+#[ws_middleware]
+async fn server_wide(handshake: Handshake, next: Next<'_>) -> Result<Response> {
+    next.run(handshake).await
+}
+
+const NEEDS_CLOCK: u32 = line!() + 1;
+#[ws_middleware(scope = "route")]
+async fn needs_clock(handshake: Handshake, next: Next<'_>, _: State<Clock>) -> Result<Response> {
+    next.run(handshake).await
+}
+
+const LOST_MIDDLEWARE: u32 = line!() + 1;
+#[ws_middleware(server = "nowhere", order = 5)]
+async fn lost_middleware(handshake: Handshake, next: Next<'_>) -> Result<Response> {
+    next.run(handshake).await
+}
+
+const FOR_ALL_SERVERS: u32 = line!() + 1;
+#[ws_error_handler(order = 7)]
+async fn for_all_servers(_: &Chat, _: &Scene) -> Recovery {
+    Recovery::pass()
+}
+
+const FOR_ONE_SERVER: u32 = line!() + 1;
+#[ws_error_handler(server = "ws", order = 7)]
+async fn for_one_server(_: &self::Chat, _: &Scene) -> Recovery {
+    Recovery::pass()
+}
+
+/// At another order it is no twin.
+#[ws_error_handler(order = 8)]
+async fn later(_: &Chat, _: &Scene) -> Recovery {
+    Recovery::pass()
+}
+
+const LOST_HANDLER: u32 = line!() + 1;
+#[ws_error_handler(server = "admn")]
+async fn lost_handler(_: &ws_core::Error, _: &Scene) -> Recovery {
+    Recovery::pass()
+}
+
+fn expected() -> String {
+    let at = |line: u32| format!("{}:{line}", file!());
+    let problems = [
+        format!(
+            "middleware `lost_middleware` at {} names server `nowhere`, which is not configured; there are `ws`, \
+             `http`",
+            at(LOST_MIDDLEWARE)
+        ),
+        format!(
+            "`needs_clock` at {} needs a state of type `start_errors::Clock`; add `.state(..)` with a value of that \
+             type",
+            at(NEEDS_CLOCK)
+        ),
+        format!(
+            "controller `Lost` at {} names server `admn`, which is not configured; there are `ws`, `http`",
+            at(LOST)
+        ),
+        format!(
+            "controller `WrongKind` at {} is for servers of another kind; server `http` has kind = \"http\"",
+            at(WRONG_KIND)
+        ),
+        format!(
+            "`plain_function`, named by Names at {}, is no registered middleware; put \
+             `#[ws_middleware(scope = \"route\")]` on the function",
+            at(NAMES)
+        ),
+        format!(
+            "`self::server_wide`, named by Names at {}, runs on every route of its server already ({}); remove it \
+             here, or write `scope = \"route\"` there",
+            at(NAMES),
+            at(SERVER_WIDE)
+        ),
+        format!(
+            "`/rooms/{{room}}` of FirstRoom at {} conflicts with `/rooms/{{name}}` of ThirdRoom at {} on server `ws`; \
+             change one of the paths, or the server",
+            at(FIRST_ROOM),
+            at(THIRD_ROOM)
+        ),
+        format!(
+            "`/rooms/{{room}}` of SecondRoom at {} conflicts with `/rooms/{{name}}` of ThirdRoom at {} on server \
+             `ws`; change one of the paths, or the server",
+            at(elsewhere::SECOND_ROOM),
+            at(THIRD_ROOM)
+        ),
+        format!(
+            "`NeedsState` at {} needs a state of type `start_errors::Users`; add `.state(..)` with a value of that \
+             type",
+            at(NEEDS_STATE)
+        ),
+        format!(
+            "error handler `lost_handler` at {} names server `admn`, which is not configured; there are `ws`, `http`",
+            at(LOST_HANDLER)
+        ),
+        format!(
+            "error handlers `for_one_server` at {} and `for_all_servers` at {} both handle `self::Chat` at order 7; \
+             give one of them another `order`",
+            at(FOR_ONE_SERVER),
+            at(FOR_ALL_SERVERS)
+        ),
+        "server `http` has kind = \"http\" and nothing to serve; add `.http(\"http\", router)`".to_owned(),
+    ];
+    let mut text = format!("{} problems keep the application from starting", problems.len());
+    for (number, problem) in (1..).zip(problems) {
+        text += &format!("\n  {number}. {problem}");
+    }
+    text
+}
+
+#[tokio::test]
+async fn everything_is_told_at_once_with_every_place_and_nothing_is_bound() {
+    // The port of `ws` is taken: binding it would be one problem more.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut config = Config::default();
+    config.servers[0].port = taken.local_addr().unwrap().port();
+    let http = ws_core::config::ServerConfig::new("http", ws_core::config::ServerKind::Http, 0);
+    config.servers.push(http);
+    let Err(error) = App::new().state(7_u8).config(config).start().await else { panic!("it starts") };
+    assert_eq!(error.to_string(), expected());
+    assert_eq!(format!("{error:?}"), error.to_string(), "what `main` prints");
+}

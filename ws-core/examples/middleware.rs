@@ -1,0 +1,68 @@
+//! Middleware around the handshake: one for all routes of a server, one that a controller names.
+//!
+//! Run: cargo run -p ws-core --example middleware --features testing             (talks to itself, then ends)
+//! Or:  cargo run -p ws-core --example middleware --features testing -- serve    (serves on 127.0.0.1:9502)
+
+use std::{collections::HashMap, sync::Arc};
+
+use http::HeaderValue;
+use ws_core::{prelude::*, testing::TestApp};
+
+/// Which token belongs to whom; a real program asks a database or checks a signature.
+#[derive(Clone)]
+struct Tokens(Arc<HashMap<&'static str, User>>);
+
+/// What the middleware leaves for the callbacks.
+#[derive(Clone, Copy)]
+struct User(&'static str);
+
+/// Every request of server `ws`, known path or not: `order` says where it stands, lowest outermost.
+#[ws_middleware(order = 10)]
+async fn brand(handshake: Handshake, next: Next<'_>) -> Result<Response> {
+    let mut response = next.run(handshake).await?;
+    // The headers of the 101 are kept. An error that `?` passes on is answered further out, without this header.
+    response.headers_mut().insert("x-served-by", HeaderValue::from_static("example"));
+    Ok(response)
+}
+
+/// Only where a controller names it, inside the server-wide ones.
+#[ws_middleware(scope = "route")]
+async fn require_user(
+    mut handshake: Handshake,
+    next: Next<'_>,
+    State(tokens): State<Tokens>,
+) -> Result<Response> {
+    // Without `Authorization: Bearer ..` this is a 401 already.
+    let token = handshake.bearer_token()?;
+    let user = *tokens.0.get(token).or_status(401, "log in first")?;
+    handshake.context_mut().set(user);
+    next.run(handshake).await
+}
+
+#[ws_controller(path = "/hello", middleware(require_user))]
+struct Hello;
+
+impl Controller for Hello {
+    async fn on_open(&self, conn: &Connection) -> Result {
+        let User(name) = conn.context().get().ok_or("the middleware did not run")?;
+        Ok(conn.push(format!("hello {name}"))?)
+    }
+}
+
+#[tokio::main]
+async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    let tokens = Tokens(Arc::new(HashMap::from([("t-1", User("jerry"))])));
+    let app = App::new().state(tokens);
+    if std::env::args().nth(1).as_deref() == Some("serve") {
+        return Ok(app.run().await?);
+    }
+    let app = TestApp::start(app).await;
+    app.connect("/hello").expect_status(401).await;
+    let refusal = app.connect("/hello").bearer("nonsense").expect_status(401).await;
+    assert_eq!(refusal.text(), r#"{"code":401,"msg":"log in first"}"#);
+
+    let mut client = app.connect("/hello").bearer("t-1").await?;
+    assert_eq!(client.response_header("x-served-by"), Some("example"));
+    assert_eq!(client.next_text().await?, "hello jerry");
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! Two WebSocket servers and an HTTP server in one process, each with its own routes, middleware and limits.
+//!
+//! Run: cargo run -p ws-core --example two_servers --features testing             (talks to itself, then ends)
+//! Or:  cargo run -p ws-core --example two_servers --features testing -- serve    (serves until Ctrl-C)
+
+use axum::{Router, routing::get};
+use ws_core::{prelude::*, testing::TestApp};
+
+/// As it would stand in `ws.toml`.
+const CONFIG: &str = r#"
+[[servers]]
+name = "ws"
+port = 9502
+
+[[servers]]
+name = "admin"
+port = 9503
+[servers.limits]
+connections = 10
+message = "4KiB"
+
+[[servers]]
+name = "http"
+kind = "http"
+port = 9501
+"#;
+
+/// On server `ws`, which is what an attribute means that names no server.
+#[ws_controller(path = "/feed")]
+struct Feed;
+
+impl Controller for Feed {
+    async fn on_open(&self, conn: &Connection) -> Result {
+        Ok(conn.push("news")?)
+    }
+}
+
+/// The same path on another server is another route.
+#[ws_controller(path = "/feed", server = "admin")]
+struct AdminFeed;
+
+impl Controller for AdminFeed {
+    async fn on_open(&self, conn: &Connection) -> Result {
+        Ok(conn.push(format!("{} connections", conn.hub().count()))?)
+    }
+}
+
+/// Every request of server `admin`, and of no other.
+#[ws_middleware(server = "admin")]
+async fn admins_only(handshake: Handshake, next: Next<'_>) -> Result<Response> {
+    handshake.bearer_token()?;
+    next.run(handshake).await
+}
+
+#[tokio::main]
+async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    let http = Router::new().route("/healthz", get(async || "ok"));
+    let app = App::new().config(Config::from_toml_str(CONFIG, "ws.toml")?).http("http", http);
+    if std::env::args().nth(1).as_deref() == Some("serve") {
+        return Ok(app.run().await?);
+    }
+    let app = TestApp::start(app).await;
+    let mut user = app.connect("/feed").await?;
+    assert_eq!(user.next_text().await?, "news");
+    app.connect_to("admin", "/feed").expect_status(401).await;
+    let mut admin = app.connect_to("admin", "/feed").bearer("t-1").await?;
+    assert_eq!(admin.next_text().await?, "2 connections");
+    admin.send_text("x".repeat(5000)).await;
+    assert_eq!(admin.expect_close(1009).await, "message too big");
+    assert_eq!(app.http("http").get("/healthz").send().await?.text(), "ok");
+    Ok(())
+}

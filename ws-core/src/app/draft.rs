@@ -1,0 +1,71 @@
+//! A route as it was registered, by attribute or by hand, before it is checked.
+
+use std::sync::Arc;
+
+use crate::{
+    handshake::Middleware,
+    registry::{ControllerEntry, Erased, Location, MiddlewareRef, RouteLimits, SubprotocolMismatch},
+    state::{StateKey, States},
+};
+
+/// Makes a route's one controller.
+pub(super) type Build = Box<dyn FnOnce(&States) -> crate::Result<Erased>>;
+
+/// A route, registered in either way, before it is checked.
+pub(super) struct Draft {
+    pub(super) server: String,
+    pub(super) path: String,
+    pub(super) name: &'static str,
+    pub(super) location: Location,
+    pub(super) named: Vec<MiddlewareRef>,
+    pub(super) own: Vec<Arc<Middleware>>,
+    pub(super) subprotocols: &'static [&'static str],
+    pub(super) mismatch: SubprotocolMismatch,
+    pub(super) limits: RouteLimits,
+    pub(super) state: Vec<StateKey>,
+    pub(super) build: Build,
+}
+
+impl Draft {
+    pub(super) fn linked(entry: &'static ControllerEntry) -> Self {
+        Self {
+            server: entry.server.to_owned(),
+            path: entry.path.to_owned(),
+            name: entry.name,
+            location: entry.location,
+            named: entry.middleware.to_vec(),
+            own: Vec::new(),
+            subprotocols: entry.subprotocols,
+            mismatch: entry.subprotocol_mismatch,
+            limits: entry.limits,
+            state: entry.state.iter().map(|key| key()).collect(),
+            build: Box::new(entry.build),
+        }
+    }
+
+    pub(super) fn by_hand(route: crate::Route) -> Self {
+        let own: Vec<_> = route.middleware.into_iter().map(Arc::new).collect();
+        Self {
+            server: route.server,
+            path: route.path,
+            name: route.name,
+            location: route.location,
+            named: Vec::new(),
+            state: own.iter().flat_map(|middleware| middleware.state.iter().copied()).collect(),
+            own,
+            subprotocols: route.subprotocols,
+            mismatch: route.mismatch,
+            limits: route.limits,
+            build: Box::new(|_| Ok(route.controller)),
+        }
+    }
+}
+
+/// matchit also takes paths that no request has.
+pub(super) fn unreachable_path(path: &str) -> Option<&'static str> {
+    if !path.starts_with('/') {
+        return Some("it does not start with `/`");
+    }
+    let has_empty_segment = path.len() > 1 && path.split('/').skip(1).any(str::is_empty);
+    has_empty_segment.then_some("it has an empty segment")
+}

@@ -1,0 +1,82 @@
+//! What starting needs, once everything has been checked.
+
+use std::{fmt, net::SocketAddr, sync::Arc};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Problem, StartError, start::Hook};
+use crate::{
+    config::{Drain, ServerKind},
+    hub::Live,
+    registry::Location,
+    server::{HttpServer, Transport, WsServer},
+    state::States,
+};
+
+/// An application that may start.
+pub(super) struct Plan {
+    pub(super) servers: Vec<PlannedServer>,
+    pub(super) hooks: Vec<Hook>,
+    pub(super) states: Arc<States>,
+    pub(super) live: Arc<Live>,
+    pub(super) stop: CancellationToken,
+    pub(super) drain: Drain,
+}
+
+/// One server that is going to listen.
+pub(super) struct PlannedServer {
+    pub(super) name: String,
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) kind: PlannedKind,
+}
+
+/// What a server does with a stream.
+#[derive(Clone)]
+pub(crate) enum PlannedKind {
+    WebSocket(Arc<WsServer>),
+    Http(Arc<HttpServer>),
+}
+
+impl PlannedKind {
+    /// Serves one stream to its end.
+    pub(crate) async fn serve(self, transport: Transport, peer: Option<SocketAddr>) {
+        match self {
+            Self::WebSocket(server) => server.serve(transport, peer).await,
+            Self::Http(server) => server.serve(transport, peer).await,
+        }
+    }
+}
+
+impl fmt::Debug for PlannedKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::WebSocket(_) => "WebSocket",
+            Self::Http(_) => "Http",
+        })
+    }
+}
+
+impl Plan {
+    /// Takes a server out, so that it is not bound.
+    pub(super) fn take_websocket(
+        &mut self,
+        name: &str,
+        location: Location,
+    ) -> Result<Arc<WsServer>, StartError> {
+        let (what, server) = ("the service".to_owned(), name.to_owned());
+        let position = self.servers.iter().position(|server| server.name == name);
+        match position.map(|position| self.servers.remove(position).kind) {
+            Some(PlannedKind::WebSocket(server)) => Ok(server),
+            Some(PlannedKind::Http(_)) => {
+                Err(StartError::one(Problem::WrongKind { what, location, server, kind: ServerKind::Http }))
+            }
+            None => {
+                let names: Vec<String> =
+                    self.servers.iter().map(|server| format!("`{}`", server.name)).collect();
+                let known = names.join(", ");
+                Err(StartError::one(Problem::UnknownServer { what, location, server, known }))
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Between the codec's words and this crate's.
+
+use std::io;
+
+use tokio_tungstenite::tungstenite::{
+    Error as WsError, Message as Ws,
+    error::{CapacityError, ProtocolError},
+    protocol::{
+        CloseFrame as WsClose,
+        frame::{
+            Frame,
+            coding::{CloseCode, Data, OpCode},
+        },
+    },
+};
+
+use crate::{
+    connection::{CloseFrame, CloseReason},
+    error::MessageError,
+    message::{Message, Text},
+};
+
+/// One frame with the whole message, its payload shared.
+pub(super) fn data_message(message: Message) -> Ws {
+    let kind = if matches!(message, Message::Text(_)) { Data::Text } else { Data::Binary };
+    Ws::Frame(Frame::message(message.into_bytes(), OpCode::Data(kind), true))
+}
+
+pub(super) fn close_message(frame: CloseFrame) -> Ws {
+    Ws::Close(Some(WsClose { code: frame.code.into(), reason: frame.reason.as_str().into() }))
+}
+
+pub(super) fn closed_by(frame: Option<WsClose>) -> CloseReason {
+    match frame {
+        // This is what the codec hands out in place of a code that may not be sent, and what it answers.
+        Some(frame) if frame.code == CloseCode::Protocol && frame.reason.as_str() == "Protocol violation" => {
+            CloseReason::Fault(MessageError::Protocol("a close code that may not be sent".to_owned()))
+        }
+        Some(frame) => {
+            CloseReason::Peer { code: Some(frame.code.into()), reason: Text::from_utf8_bytes(frame.reason) }
+        }
+        None => CloseReason::Peer { code: None, reason: Text::default() },
+    }
+}
+
+pub(super) fn reason_of(error: WsError) -> CloseReason {
+    match error {
+        WsError::Io(error) => CloseReason::Gone(error.kind()),
+        WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake)
+        | WsError::ConnectionClosed
+        | WsError::AlreadyClosed => CloseReason::Gone(io::ErrorKind::UnexpectedEof),
+        WsError::Utf8(_) => CloseReason::Fault(MessageError::Utf8),
+        WsError::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
+            CloseReason::Fault(MessageError::TooBig { size, limit: max_size })
+        }
+        error => CloseReason::Fault(MessageError::Protocol(error.to_string())),
+    }
+}
