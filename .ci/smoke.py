@@ -137,6 +137,35 @@ async def demo_wants_a_token(demo):
         check(f"token {authorization!r}", (refused.status_code, body["code"]), (401, code))
 
 
+async def demo_takes_a_token_in_the_query(demo):
+    for query, code in [("", 40101), ("?token=", 40101), ("?token=nonsense", 40102)]:
+        refused = await demo.refusal("/wss/demo" + query)
+        body = json.loads(refused.body)
+        check(f"query {query!r}", (refused.status_code, body["code"]), (401, code))
+    _, body = await demo.login("jerry", "jerry-demo")
+    async with demo.connect(f"/wss/demo?token={body['token']}") as client:
+        check("greeting by query", await client.recv(), "Authorization Success")
+
+
+async def late_opens_and_then_checks(demo):
+    strangers = [
+        ("", None, "no token"),
+        ("?token=", None, "no token"),
+        ("", "Bearer nonsense", "invalid"),
+        ("?token=nonsense", None, "invalid"),
+    ]
+    for query, authorization, said in strangers:
+        async with demo.connect("/wss/late" + query, authorization) as client:
+            code, reason = await closed(client)
+            check(f"late {query!r} {authorization!r}", (code, said in reason), (4401, True))
+    _, body = await demo.login("jerry", "jerry-demo")
+    for query, authorization in [("", f"Bearer {body['token']}"), (f"?token={body['token']}", None)]:
+        async with demo.connect("/wss/late" + query, authorization) as client:
+            check("late greeting", await client.recv(), "Authorization Success")
+            await client.send("hello")
+            check("late answer", await client.recv(), "Recv: hello")
+
+
 async def unknown_route_is_described(demo):
     refused = await demo.refusal("/wss/nowhere")
     check("status of an unknown route", refused.status_code, 404)
@@ -206,6 +235,8 @@ async def main(binary):
                 login_gives_a_token,
                 demo_greets_and_repeats,
                 demo_wants_a_token,
+                demo_takes_a_token_in_the_query,
+                late_opens_and_then_checks,
                 unknown_route_is_described,
                 echo_returns_what_it_gets,
                 errors_end_what_they_should,

@@ -6,20 +6,24 @@
 //! | 配置服务 / servers | `ws.toml` |
 //! | 配置路由 / routes | `controllers`: the attribute of each controller |
 //! | 控制器 / the controller | `controllers/demo` |
+//! | 鉴权方式 / ways to bring a token | `token`, `controllers/late` |
 //! | 自定义回调服务 / the callback server, customised | this file: [`app`] replaces the core step and no more |
 //! | 自定义协议升级中间件 / the core step, replaced | `upgrade` |
 //! | 鉴权中间件 / the auth middleware | `middleware` |
 //! | 自定义异常 / custom exceptions | `errors`, `controllers/errors` |
+//! | 客户端 / the client | `client` |
 //!
 //! `users`, `login` and `page` are what the how-to takes as given: a users table, tokens, and an HTTP server.
 
 #![forbid(unsafe_code)]
 
+mod client;
 mod controllers;
 mod errors;
 mod login;
 mod middleware;
 mod page;
+mod token;
 mod upgrade;
 mod users;
 
@@ -45,12 +49,15 @@ use crate::{
 const USAGE: &str = "\
 usage: ws-demo            serve until SIGINT or SIGTERM
        ws-demo routes     print the route table
+       ws-demo client     log in to a running demo and chat from the terminal
+               [--url ws://127.0.0.1:9502] [--http http://127.0.0.1:9501]
+               [--account jerry] [--password jerry-demo] [--path /wss/demo]
        ws-demo --help     print this
 
 environment: WS__SERVERS__HTTP__PORT, WS__SERVERS__WS__PORT   ports, 0 for any (9501, 9502)
              WS_DEMO_DB                                       users file, or `:memory:`
              JWT_SECRET                                       signs the tokens (drawn anew at each start)
-             JWT_OPEN                                         `false` lets everyone through (true)
+             JWT_OPEN                                         `false`: the handshake checks no token (true)
              RUST_LOG                                         what is logged (info)
 ";
 
@@ -63,10 +70,11 @@ async fn main() -> ExitCode {
         [] => serve().await,
         ["routes"] => print(&format!("{}\n", app(Config::default()).routes())),
         ["-h" | "--help"] => print(USAGE),
-        _ => {
-            let _ = write!(io::stderr(), "unknown arguments: {}\n\n{USAGE}", arguments.join(" "));
-            return ExitCode::from(2);
-        }
+        ["client", options @ ..] => match client::Options::from_arguments(options) {
+            Some(options) => client::run(&options).await,
+            None => return misunderstood(&arguments),
+        },
+        _ => return misunderstood(&arguments),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -75,6 +83,12 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The answer to arguments that mean nothing here.
+fn misunderstood(arguments: &[&str]) -> ExitCode {
+    let _ = write!(io::stderr(), "unknown arguments: {}\n\n{USAGE}", arguments.join(" "));
+    ExitCode::from(2)
 }
 
 /// What is the same whatever is done with it: everything that carries an attribute, and the replaced core step.
@@ -123,13 +137,19 @@ fn commands(http: SocketAddr, ws: SocketAddr) -> String {
 WebSocket  ws://{ws}
 
 In a browser: http://{http}/
-In a terminal, with the WebSocket client that you have:
+In a terminal: cargo run -p ws-demo -- client --http http://{http} --url ws://{ws}
+Or with the WebSocket client that you have:
 
   TOKEN=$(curl -s http://{http}/login -H 'Content-Type: application/json' -d '{{"account":"jerry","password":"jerry-demo"}}' | cut -d '"' -f 4)
   npx wscat -H "Authorization: Bearer $TOKEN" -c ws://{ws}/wss/demo
   websocat -H "Authorization: Bearer $TOKEN" ws://{ws}/wss/demo
   python3 -m websockets ws://{ws}/wss/echo     # pip install websockets
 
+Where no header can be set (proxies log addresses, and the token with them):
+
+  websocat "ws://{ws}/wss/demo?token=$TOKEN"
+
+/wss/late takes both, but opens first and closes with 4401 without a good token.
 Say anything, or `nihao` to be disconnected. /wss/errors knows `boom` and `panic`.
 "#
     )

@@ -1,7 +1,7 @@
 //! 鉴权中间件 / the auth middleware: who may connect is decided in the handshake, before there is a connection.
 //!
-//! Of the how-to's ways this is the one that it recommends: the token travels in the `Authorization` header, and a
-//! client without one reads an HTTP answer instead of an open connection that closes. The middleware puts the claims
+//! Of the how-to's two moments this is the one that it recommends: a client without a good token reads an HTTP answer
+//! instead of an open connection that closes. Where the token is looked for says `token`. The middleware puts the claims
 //! into the context, where every callback of the connection finds them.
 
 use axum::http::{HeaderValue, header};
@@ -9,18 +9,19 @@ use ws_core::prelude::*;
 
 use crate::{
     errors::{self, ErrorCode, Teapot},
-    login::Tokens,
+    login::{Claims, Tokens},
+    token::find_token,
 };
 
 /// The routes that pass without a token; all others that name [`websocket_auth`] need one.
 const OPEN_ROUTES: [&str; 1] = ["/wss/echo"];
 
-/// What [`websocket_auth`] goes by.
+/// What tokens are checked by: in the handshake by [`websocket_auth`], at `/wss/late` in `on_open`.
 #[derive(Clone)]
 pub(crate) struct Auth {
     /// Checks the tokens.
     pub(crate) tokens: Tokens,
-    /// Whether tokens are looked at at all: `JWT_OPEN`.
+    /// Whether [`websocket_auth`] looks at tokens at all: `JWT_OPEN`.
     pub(crate) is_open_check: bool,
 }
 
@@ -38,6 +39,18 @@ impl Auth {
         };
         Ok(Self { tokens, is_open_check })
     }
+
+    /// Who asks for a connection, by the token that the handshake brings.
+    ///
+    /// # Errors
+    /// What to answer when it brings none, or a bad one. The log says why it is bad, and never the token.
+    pub(crate) fn check(&self, handshake: &Handshake) -> std::result::Result<Claims, ErrorCode> {
+        let token = find_token(handshake).ok_or(errors::JWT_EMPTY_ERR)?;
+        self.tokens.explain(&token).map_err(|error| {
+            tracing::debug!(%error, "a token was refused");
+            errors::DO_JWT_FAIL
+        })
+    }
 }
 
 /// Lets through who brings a good token: `WebSocketAuthMiddleware`.
@@ -51,19 +64,12 @@ pub(crate) async fn websocket_auth(
     if is_open || !auth.is_open_check {
         return next.run(handshake).await;
     }
-    let token = handshake.header(header::AUTHORIZATION).map(without_scheme).unwrap_or_default();
-    if token.is_empty() {
-        return Ok(unauthorized(errors::JWT_EMPTY_ERR));
-    }
-    match auth.tokens.explain(token) {
+    match auth.check(&handshake) {
         Ok(claims) => {
             handshake.context_mut().set(claims);
             next.run(handshake).await
         }
-        Err(error) => {
-            tracing::debug!(%error, "a token was refused");
-            Ok(unauthorized(errors::DO_JWT_FAIL))
-        }
+        Err(code) => Ok(unauthorized(code)),
     }
 }
 
@@ -79,36 +85,9 @@ pub(crate) async fn fail_on_request(handshake: Handshake, next: Next<'_>) -> Res
     }
 }
 
-/// The token of an `Authorization` header, with the scheme `Bearer` (in any case) or without.
-fn without_scheme(authorization: &str) -> &str {
-    let authorization = authorization.trim();
-    match authorization.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim_start(),
-        None if authorization.eq_ignore_ascii_case("bearer") => "",
-        _ => authorization,
-    }
-}
-
 /// A 401, which names the scheme that is wanted (RFC 6750 section 3).
 fn unauthorized(code: ErrorCode) -> Response {
     let mut response = Body::json(StatusCode::UNAUTHORIZED, &code);
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_may_come_with_or_without_its_scheme() {
-        for authorization in ["a.b.c", "Bearer a.b.c", "bearer a.b.c", "BEARER   a.b.c", "  Bearer a.b.c  "] {
-            assert_eq!(without_scheme(authorization), "a.b.c", "{authorization:?}");
-        }
-        for authorization in ["", "  ", "Bearer", "bearer "] {
-            assert_eq!(without_scheme(authorization), "", "{authorization:?}");
-        }
-        assert_eq!(without_scheme("Bearera.b.c"), "Bearera.b.c");
-        assert_eq!(without_scheme("Basic amVycnk6"), "Basic amVycnk6", "another scheme is no token of ours");
-    }
 }

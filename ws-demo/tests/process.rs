@@ -13,6 +13,7 @@ mod support;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio_tungstenite::tungstenite::{
     Bytes, Message,
     protocol::frame::{
@@ -94,6 +95,148 @@ async fn p29_an_open_check_that_is_off_lets_everyone_in_and_on_open_shows_them_o
     let demo = Demo::start(&[("JWT_OPEN", "false")]).await;
     let mut client = demo.connect("/wss/demo", None).await;
     assert_eq!(client.close().await, (1000, "非法请求".to_owned()));
+}
+
+#[tokio::test]
+async fn p31_a_token_in_the_query_is_checked_in_the_handshake_as_one_in_the_header_is() {
+    let demo = Demo::start(&[]).await;
+    for (query, code) in [("", 40101), ("?token=", 40101), ("?name=x", 40101), ("?token=x.y.z", 40102)] {
+        let answer = demo.handshake(&format!("/wss/demo{query}"), None).await;
+        assert_eq!((answer.status, &answer.json()["code"]), (401, &json!(code)), "{query:?}");
+        assert_eq!(answer.headers["www-authenticate"], "Bearer");
+    }
+    let token = demo.token("jerry").await;
+    for query in [format!("?token={token}"), format!("?lang=en&token={}", token.replace('.', "%2E"))] {
+        let mut client = demo.connect(&format!("/wss/demo{query}"), None).await;
+        assert_eq!(client.text().await, "Authorization Success", "{query}");
+    }
+}
+
+#[tokio::test]
+async fn p31_the_header_comes_before_the_query() {
+    let demo = Demo::start(&[]).await;
+    let token = demo.token("jerry").await;
+    for path in ["/wss/demo", "/wss/late"] {
+        let mut client = demo.connect(&format!("{path}?token=x.y.z"), Some(&token)).await;
+        assert_eq!(client.text().await, "Authorization Success", "{path}: a good header, a bad query");
+        let mut client = demo.connect(&format!("{path}?token={token}"), Some("Bearer")).await;
+        assert_eq!(client.text().await, "Authorization Success", "{path}: a header without a token is none");
+    }
+    let answer = demo.handshake(&format!("/wss/demo?token={token}"), Some("Bearer x.y.z")).await;
+    assert_eq!(answer.json()["code"], 40102);
+    let mut client = demo.connect(&format!("/wss/late?token={token}"), Some("Bearer x.y.z")).await;
+    assert_eq!(client.close().await.0, 4401);
+}
+
+#[tokio::test]
+async fn p31_late_opens_for_everyone_and_closes_without_a_good_token() {
+    // The switch is the handshake's; here it changes nothing.
+    for setting in ["true", "false"] {
+        let demo = Demo::start(&[("JWT_OPEN", setting)]).await;
+        for (query, authorization, said) in [
+            ("", None, "no token"),
+            ("", Some("Bearer "), "no token"),
+            ("?token=", None, "no token"),
+            ("", Some("Bearer x.y.z"), "invalid"),
+            ("?token=x.y.z", None, "invalid"),
+        ] {
+            let mut client = demo.connect(&format!("/wss/late{query}"), authorization).await;
+            let (code, reason) = client.close().await;
+            assert_eq!(code, 4401, "{query:?} {authorization:?}");
+            assert!(reason.contains(said), "{query:?} {authorization:?}: {reason}");
+        }
+        let token = demo.token("jerry").await;
+        for (query, authorization) in [
+            (String::new(), Some(format!("Bearer {token}"))),
+            (String::new(), Some(token.clone())),
+            (format!("?token={token}"), None),
+        ] {
+            let mut client = demo.connect(&format!("/wss/late{query}"), authorization.as_deref()).await;
+            assert_eq!(client.text().await, "Authorization Success", "{query:?} {authorization:?}");
+            client.say("你好").await;
+            assert_eq!(client.text().await, "Recv: 你好");
+        }
+    }
+}
+
+#[tokio::test]
+async fn p31_what_a_stranger_sends_to_late_is_not_handled() {
+    let demo = Demo::start(&[]).await;
+    let mut client = demo.connect("/wss/late", None).await;
+    // The server may have hung up by now, which is as good.
+    let _ = within(client.socket.send(Message::text("hello"))).await;
+    assert_eq!(client.close().await.0, 4401, "no answer comes before it");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn p31_no_token_is_logged_however_much_else_is() {
+    let mut demo = Demo::start(&[("RUST_LOG", "trace")]).await;
+    let good = demo.token("jerry").await;
+    for path in ["/wss/demo", "/wss/late"] {
+        for authorization in [None, Some(good.as_str())] {
+            let mut client = demo.connect(&format!("{path}?token={good}"), authorization).await;
+            assert_eq!(client.text().await, "Authorization Success");
+        }
+    }
+    demo.handshake("/wss/demo?token=bad-and-private", None).await;
+    assert_eq!(demo.connect("/wss/late?token=bad-and-private", None).await.close().await.0, 4401);
+    demo.terminate().await;
+    let log = demo.whole_log().await;
+    assert!(log.contains("a token was refused"), "{log}");
+    let signature = good.rsplit('.').next().unwrap();
+    for secret in [signature, "bad-and-private", "token="] {
+        assert!(!log.contains(secret), "{secret}: {log}");
+    }
+}
+
+#[tokio::test]
+async fn client_chats_until_the_server_says_goodbye() {
+    let demo = Demo::start(&[]).await;
+    let mut client = demo.client(&[]);
+    let mut stdin = client.stdin.take().unwrap();
+    within(stdin.write_all(b"hello\nnihao\n")).await.unwrap();
+    // The input stays open: it is the server that ends this.
+    let output = within(client.wait_with_output()).await.unwrap();
+    drop(stdin);
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = stdout.lines().collect();
+    assert_eq!(lines[..2], ["Authorization Success", "Recv: hello"], "{stdout}");
+    assert_eq!(serde_json::from_str::<Value>(lines[2]).unwrap()["data"], json!({ "uid": 1 }));
+    assert_eq!(lines[3..], ["closed with 1000: jerry 已由服务端断开连接"], "{stdout}");
+    assert!(output.status.success());
+}
+
+#[tokio::test]
+async fn client_closes_with_1000_at_the_end_of_its_input() {
+    let demo = Demo::start(&[]).await;
+    let mut client = demo.client(&["--account", "lily", "--password", "lily-demo", "--path", "/wss/late"]);
+    let mut stdin = client.stdin.take().unwrap();
+    let mut stdout = BufReader::new(client.stdout.take().unwrap()).lines();
+    within(stdin.write_all(b"hello\n")).await.unwrap();
+    for expected in ["Authorization Success", "Recv: hello"] {
+        assert_eq!(within(stdout.next_line()).await.unwrap().as_deref(), Some(expected));
+    }
+    drop(stdin);
+    assert_eq!(within(stdout.next_line()).await.unwrap().as_deref(), Some("closed with 1000"));
+    assert!(within(client.wait()).await.unwrap().success());
+}
+
+#[tokio::test]
+async fn client_says_why_it_was_refused() {
+    let demo = Demo::start(&[]).await;
+    for (arguments, status, body) in [
+        (["--password", "wrong"], "401 Unauthorized", "40103"),
+        (["--path", "/wss/errors?fail=teapot"], "418", "I am a teapot"),
+        (["--path", "/wss/nowhere"], "404 Not Found", ""),
+        (["--http", "https://127.0.0.1"], "expected http://host:port", ""),
+    ] {
+        let output = within(demo.client(&arguments).wait_with_output()).await.unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains(status) && stderr.contains(body), "{arguments:?}: {stderr}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
 }
 
 #[tokio::test]
@@ -215,11 +358,12 @@ async fn p28_routes_prints_the_table_and_nothing_else() {
     assert!(output.status.success());
     let table = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<&str> = table.lines().collect();
-    assert_eq!(lines.len(), 4, "{table}");
+    assert_eq!(lines.len(), 5, "{table}");
     for (line, (path, controller, middleware)) in lines[1..].iter().zip([
         ("/wss/demo", "Demo", "websocket_auth"),
         ("/wss/echo", "Echo", "websocket_auth"),
         ("/wss/errors", "Errors", "fail_on_request"),
+        ("/wss/late", "Late", "-"),
     ]) {
         let cells: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(cells[..4], ["ws", path, controller, middleware]);
@@ -228,7 +372,7 @@ async fn p28_routes_prints_the_table_and_nothing_else() {
 
 #[tokio::test]
 async fn unknown_arguments_are_answered_with_the_usage() {
-    for arguments in [&["rooutes"][..], &["routes", "all"]] {
+    for arguments in [&["rooutes"][..], &["routes", "all"], &["client", "--url"]] {
         let output = within(command(&[]).args(arguments).output()).await.unwrap();
         assert_eq!(output.status.code(), Some(2));
         assert!(String::from_utf8(output.stderr).unwrap().contains("usage: ws-demo"));

@@ -4,12 +4,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header, uri::PathAndQuery};
 use http_body_util::Empty;
-use sha1::{Digest as _, Sha1};
 
 use super::{ConnectError, builder::Settings};
-
-/// Appended to the key before hashing (RFC 6455 section 1.3).
-const ACCEPT_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+use crate::handshake::{accept_value, tokens};
 
 /// What a handshake sets by itself, or must not have.
 const OWN_HEADERS: [HeaderName; 9] = [
@@ -149,9 +146,8 @@ pub(super) fn verify(
     if !has_token(answer, &header::CONNECTION, "upgrade") {
         return fault("the 101 has no `connection: upgrade`");
     }
-    let key = sent.get(header::SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes).unwrap_or_default();
-    let expected = STANDARD.encode(Sha1::new().chain_update(key).chain_update(ACCEPT_GUID).finalize());
-    if answer.get(header::SEC_WEBSOCKET_ACCEPT).is_none_or(|value| value != expected.as_str()) {
+    let expected = sent.get(header::SEC_WEBSOCKET_KEY).map(accept_value);
+    if answer.get(header::SEC_WEBSOCKET_ACCEPT) != expected.as_ref() {
         return fault("the 101 has no `sec-websocket-accept` that fits the key");
     }
     if answer.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
@@ -173,12 +169,6 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
 
 fn has_token_exactly(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     tokens(headers, name).any(|found| found == token)
-}
-
-/// The elements of a comma-separated header, over all its lines.
-fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
-    let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(',')).map(str::trim)
 }
 
 #[cfg(test)]

@@ -57,14 +57,14 @@ fn version(headers: &HeaderMap) -> Result<(), HandshakeError> {
 }
 
 /// `Sec-WebSocket-Accept` for a key (section 4.2.2, point 5.4).
-pub(super) fn accept_value(key: &HeaderValue) -> HeaderValue {
+pub(crate) fn accept_value(key: &HeaderValue) -> HeaderValue {
     let digest = Sha1::new().chain_update(key).chain_update(ACCEPT_GUID).finalize();
     // Base64 is visible ASCII, so the fallback is never taken.
     HeaderValue::try_from(STANDARD.encode(digest)).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// The tokens of a comma-separated header, over all its lines.
-pub(super) fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+pub(crate) fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
     headers
         .get_all(name)
         .iter()

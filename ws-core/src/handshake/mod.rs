@@ -23,6 +23,8 @@ use std::{
 use http::{HeaderValue, Request, StatusCode, header, request::Parts};
 use serde_json::json;
 
+#[cfg(feature = "client")]
+pub(crate) use self::checks::{accept_value, tokens};
 use self::upgrade::Accepted;
 pub(crate) use self::{middleware::Middleware, upgrade::DynUpgrade};
 pub use self::{

@@ -6,3 +6,4 @@
 mod demo;
 mod echo;
 mod errors;
+mod late;

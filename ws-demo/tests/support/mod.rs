@@ -72,6 +72,28 @@ impl Demo {
         while !within(self.log.recv()).await.expect("it ended").contains(text) {}
     }
 
+    /// Everything that is logged from here to its end.
+    pub(crate) async fn whole_log(&mut self) -> String {
+        let mut log = String::new();
+        while let Some(line) = within(self.log.recv()).await {
+            log.extend([line.as_str(), "\n"]);
+        }
+        log
+    }
+
+    /// The demo's own client, on its way to this demo; everything it says is kept. What comes last counts.
+    pub(crate) fn client(&self, arguments: &[&str]) -> Child {
+        let (ws, http) = (format!("ws://{}", self.ws), format!("http://{}", self.http));
+        command(&[])
+            .args(["client", "--url", &ws, "--http", &http])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
     /// Asks it to stop.
     #[cfg(unix)]
     pub(crate) async fn terminate(&self) {
