@@ -101,7 +101,7 @@ async fn what_the_builder_is_given_arrives_in_the_handshake() {
 }
 
 #[tokio::test]
-async fn receiving_has_three_answers() {
+async fn p32_receiving_has_three_answers() {
     let (_server, uri, mut reports) = probe().await;
     let mut client = Client::connect(uri).await.unwrap();
     let conn = reports.open().await;
@@ -154,7 +154,7 @@ async fn dropping_closes_with_1000_with_and_without_a_runtime() {
 }
 
 #[tokio::test]
-async fn a_refusal_has_status_headers_and_body() {
+async fn p32_a_refusal_has_status_headers_and_body() {
     async fn deny(_: Handshake, _: Next<'_>) -> Result<Response> {
         let mut response = ws_core::Body::json(StatusCode::UNAUTHORIZED, &"who are you");
         response.headers_mut().insert("www-authenticate", "Bearer".parse().unwrap());

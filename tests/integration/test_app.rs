@@ -150,3 +150,13 @@ async fn a_silent_peer_in_the_handshake_and_in_the_closing_is_bounded() {
     );
     drop(client);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_handshake_deadline_is_the_handshakes_only() {
+    let app = app().await;
+    let mut client = app.connect("/echo").await.unwrap();
+    // Longer than the deadline, shorter than the first ping.
+    tokio::time::advance(Duration::from_secs(20)).await;
+    client.send_text("still here").await;
+    assert_eq!(client.next_text().await.unwrap(), "still here");
+}
