@@ -128,3 +128,47 @@ impl<C: Controller> Drop for OnClose<C> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{handshake::Handshake, hub::Live};
+
+    struct Stuck(tokio::sync::mpsc::UnboundedSender<Option<CloseReason>>);
+
+    impl Controller for Stuck {
+        async fn on_open(&self, _: &Connection) -> crate::Result {
+            self.0.send(None)?;
+            std::future::pending().await
+        }
+
+        async fn on_close(&self, _: &Connection, reason: CloseReason) -> crate::Result {
+            Ok(self.0.send(Some(reason))?)
+        }
+    }
+
+    #[tokio::test]
+    async fn on_close_runs_once_even_if_the_task_is_aborted() {
+        let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
+        let live = Arc::new(Live::default());
+        let (parts, ()) = http::Request::new(()).into_parts();
+        let outbox = OutboxLimits { messages: 1, bytes: 1 };
+        let conn = Connection::new(Handshake::new(parts, "ws".into(), None), outbox, Arc::clone(&live));
+        let life = Life {
+            entry: live.enter(conn),
+            prefix: bytes::Bytes::new(),
+            sizes: SizeLimits { message: 1, frame: 1 },
+            limits: Arc::default(),
+            heartbeat: Arc::default(),
+            error_handlers: Arc::default(),
+        };
+        let (near, _far) = tokio::io::duplex(64);
+        let task = tokio::spawn(serve(Arc::new(Stuck(sender)), near, life));
+        assert_eq!(seen.recv().await, Some(None), "on_open began");
+        task.abort();
+        assert_eq!(seen.recv().await, Some(Some(CloseReason::Aborted)));
+        assert_eq!(seen.recv().await, None, "once");
+        live.wait().await;
+        assert_eq!(live.len(), 0);
+    }
+}
