@@ -27,7 +27,7 @@ pub use ws_macros::{ws_controller, ws_error_handler, ws_middleware};
 pub use self::{
     app::{App, HookOutcome, Problem, RouteInfo, RouteTable, Running, ShutdownReport, StartError, Starting},
     config::{Config, ConfigError},
-    connection::{CloseReason, Connection, ConnectionId, Context},
+    connection::{CloseReason, Connection, ConnectionId, ContextMap},
     controller::Controller,
     error::{Error, HandshakeError, MessageError, OrStatus, Phase, Recovery, Result, Scene, SendError},
     handshake::{Body, DefaultUpgrade, Handshake, MiddlewareFn, Next, Response, Route, Upgrade},

@@ -1,4 +1,4 @@
-//! [`Context`]: typed values that belong to one connection and go with it.
+//! [`ContextMap`]: typed values that belong to one connection and go with it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -22,12 +22,12 @@ use http::Extensions;
 /// so no lock is held by the caller; wrap what is expensive to clone, or shared, in an `Arc`.
 ///
 /// ```
-/// use ws_core::Context;
+/// use ws_core::ContextMap;
 ///
 /// #[derive(Clone, Debug, PartialEq)]
 /// struct Uid(u64);
 ///
-/// let context = Context::default();
+/// let context = ContextMap::default();
 /// assert_eq!(context.set(Uid(1)), None);
 /// assert_eq!(context.update(|uid: &mut Uid| uid.0 += 1), Some(()));
 /// assert_eq!(context.get::<Uid>(), Some(Uid(2)));
@@ -35,9 +35,9 @@ use http::Extensions;
 /// assert!(!context.has::<Uid>());
 /// ```
 #[derive(Debug, Default)]
-pub struct Context(Mutex<Extensions>);
+pub struct ContextMap(Mutex<Extensions>);
 
-impl Context {
+impl ContextMap {
     /// A clone of the value of this type.
     pub fn get<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
         self.lock().get().cloned()
@@ -93,7 +93,7 @@ impl Context {
     }
 }
 
-impl From<Extensions> for Context {
+impl From<Extensions> for ContextMap {
     fn from(extensions: Extensions) -> Self {
         Self(Mutex::new(extensions))
     }
@@ -105,14 +105,14 @@ mod tests {
 
     #[test]
     fn a_value_is_made_once() {
-        let context = Context::default();
+        let context = ContextMap::default();
         assert_eq!(context.get_or_insert_with(|| 1_u8), 1);
         assert_eq!(context.get_or_insert_with(|| 2_u8), 1);
     }
 
     #[test]
     fn a_panic_in_update_leaves_the_context_usable() {
-        let context = Context::default();
+        let context = ContextMap::default();
         context.set(1_u8);
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             context.update(|value: &mut u8| {

@@ -5,7 +5,7 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::{CloseFrame, CloseReason, ConnectionId, Context, Outbox, OutboxLimits, Stop, may_be_sent};
+use super::{CloseFrame, CloseReason, ConnectionId, ContextMap, Outbox, OutboxLimits, Stop, may_be_sent};
 use crate::{
     error::SendError,
     handshake::Handshake,
@@ -116,7 +116,7 @@ impl Connection {
     }
 
     /// Typed values that belong to this connection.
-    pub fn context(&self) -> &Context {
+    pub fn context(&self) -> &ContextMap {
         self.0.handshake.context()
     }
 

@@ -17,7 +17,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub use self::{close::CloseReason, context::Context, handle::Connection, id::ConnectionId};
+pub use self::{close::CloseReason, context::ContextMap, handle::Connection, id::ConnectionId};
 pub(crate) use self::{
     close::{CloseFrame, may_be_sent},
     outbox::{Outbox, OutboxLimits, Stop},

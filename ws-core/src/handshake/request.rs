@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 
 use super::checks;
 use crate::{
-    connection::Context,
+    connection::ContextMap,
     controller::Kept,
     error::{HandshakeError, Result},
     router::Route,
@@ -28,7 +28,7 @@ pub struct Handshake {
     route: Option<Arc<Route>>,
     path_params: Vec<(Box<str>, Box<str>)>,
     subprotocol: Option<&'static str>,
-    context: Context,
+    context: ContextMap,
     pub(crate) kept: Option<Kept>,
 }
 
@@ -44,7 +44,7 @@ impl Handshake {
             route: None,
             path_params: Vec::new(),
             subprotocol: None,
-            context: Context::from(parts.extensions),
+            context: ContextMap::from(parts.extensions),
             kept: None,
         }
     }
@@ -150,12 +150,12 @@ impl Handshake {
     }
 
     /// Typed values for the connection to come. A refused handshake leaves nothing behind.
-    pub fn context(&self) -> &Context {
+    pub fn context(&self) -> &ContextMap {
         &self.context
     }
 
     /// Typed values for the connection to come.
-    pub fn context_mut(&mut self) -> &mut Context {
+    pub fn context_mut(&mut self) -> &mut ContextMap {
         &mut self.context
     }
 
