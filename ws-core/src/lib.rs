@@ -23,7 +23,10 @@ pub mod testing;
 
 pub use bytes::Bytes;
 pub use http::StatusCode;
-pub use ws_macros::{ws_controller, ws_error_handler, ws_middleware};
+pub use ws_macros::{
+    guard, on_binary, on_close, on_event, on_message, on_open, on_ping, on_pong, on_text, on_unknown, ws_controller,
+    ws_error_handler, ws_handlers, ws_interceptor, ws_middleware,
+};
 
 pub use self::{
     app::{App, HookOutcome, Problem, RouteInfo, RouteTable, Running, ShutdownReport, StartError, Starting},
@@ -50,7 +53,8 @@ pub mod prelude {
         App, Body, Bytes, CallKind, CloseReason, Config, Connection, ConnectionId, Context, Controller, Cookie, Data,
         Error, Event, EventName, Handshake, Header, Hub, Invocation, Json, Message, Next, NextCall, OrStatus,
         Outcome, Path, Phase, Query, Recovery, Response, Result, Scene, StartError, State, StatusCode, Stream,
-        Text, ws_controller, ws_error_handler, ws_middleware,
+        Text, guard, on_binary, on_close, on_event, on_message, on_open, on_ping, on_pong, on_text, on_unknown,
+        ws_controller, ws_error_handler, ws_handlers, ws_interceptor, ws_middleware,
     };
 }
 

@@ -123,6 +123,8 @@ pub struct HandlerInfo {
     pub method: &'static str,
     /// The parameters' types as written.
     pub params: &'static [&'static str],
+    /// Its guards as written.
+    pub guards: &'static [&'static str],
     /// The return type as written, empty for none.
     pub returns: &'static str,
     /// The method's documentation.
