@@ -24,6 +24,11 @@ impl Asks {
         })
     }
 
+    #[on_event("id")]
+    async fn id(&self, id: ConnectionId) -> Data<ConnectionId> {
+        Data(id)
+    }
+
     #[on_event("echo")]
     async fn echo(&self, Data(data): Data<Value>) -> Data<Value> {
         Data(data)
@@ -71,7 +76,10 @@ async fn a_refusal_and_nonsense_are_typed_errors() {
     let app = serve(Asks).await;
     let mut client = app.connect("/").await.unwrap();
     for (answer, expected) in [
-        (json!({"event": "error", "data": {"code": "no", "message": "never"}}), json!({"refused": ["no", "never"]})),
+        (
+            json!({"event": "error", "data": {"code": "no", "message": "never"}}),
+            json!({"refused": ["no", "never"]}),
+        ),
         (json!({"event": "error"}), json!({"refused": ["error", ""]})),
         (json!({"event": "number", "data": "seven"}), json!("invalid")),
         (json!({"event": "number"}), json!("invalid")),
@@ -123,9 +131,8 @@ async fn a_client_that_goes_away_is_a_typed_error() {
 async fn any_task_may_call_and_at_most_64_calls_are_outstanding() {
     let app = serve(Asks).await;
     let mut client = app.connect("/").await.unwrap();
-    client.send_event("echo", &0).await;
-    next(&mut client).await;
-    let id = app.running().hub().all().ids()[0];
+    client.send_event("id", &()).await;
+    let id: ConnectionId = client.next_event("id").await.unwrap();
     let conn = app.running().hub().get(id).unwrap();
     let calls: Vec<_> = (0..64)
         .map(|number| {

@@ -177,7 +177,11 @@ impl Mixed {
     }
 
     #[on_unknown]
-    async fn unknown(&self, name: EventName<'_>, data: Option<Data<serde_json::Value>>) -> Json<serde_json::Value> {
+    async fn unknown(
+        &self,
+        name: EventName<'_>,
+        data: Option<Data<serde_json::Value>>,
+    ) -> Json<serde_json::Value> {
         Json(json!({"name": &*name, "data": data.map(|Data(data)| data)}))
     }
 

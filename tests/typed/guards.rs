@@ -77,7 +77,10 @@ async fn a_guard_of_a_method_refuses_the_event_as_forbidden() {
     let app = serve_registered().await;
     let mut client = app.connect_to("guarded", "/guarded").bearer("fine").await.unwrap();
     let got = ask(&mut client, r#"{"event":"kick","ref":1}"#).await;
-    assert_eq!(got, json!({"event": "error", "data": {"code": "forbidden", "message": "forbidden"}, "ref": 1}));
+    assert_eq!(
+        got,
+        json!({"event": "error", "data": {"code": "forbidden", "message": "forbidden"}, "ref": 1})
+    );
     ask(&mut client, r#"{"event":"promote"}"#).await;
     let got = ask(&mut client, r#"{"event":"kick","ref":2}"#).await;
     assert_eq!(got, json!({"event": "kick", "data": true, "ref": 2}));

@@ -4,9 +4,12 @@ mod calls;
 mod events;
 mod guards;
 mod interceptors;
+mod msgpack;
 mod params;
 mod replies;
+mod sockets;
 mod unit;
+mod valid;
 
 use serde_json::Value;
 use ws_core::{

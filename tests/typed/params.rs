@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use ws_core::{FromHandshake, Input, Param, ParamError, Route, Setup, prelude::*};
+use ws_core::{FromHandshake, Input, Param, ParamError, Route, Setup, headers::UserAgent, prelude::*};
 
 use super::{ask, serve_at};
 

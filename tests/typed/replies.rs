@@ -56,13 +56,20 @@ impl Replies {
     }
 
     #[on_event("count")]
-    async fn count(&self, Data(to): Data<u32>) -> Stream<impl futures_util::Stream<Item = Data<u32>> + use<>> {
+    async fn count(
+        &self,
+        Data(to): Data<u32>,
+    ) -> Stream<impl futures_util::Stream<Item = Data<u32>> + use<>> {
         Stream::new(stream::iter((1..=to).map(Data)))
     }
 
     #[on_event("stumble")]
     async fn stumble(&self) -> Stream<impl futures_util::Stream<Item = Result<Data<u32>>> + use<>> {
-        Stream::new(stream::iter([Ok(Data(1)), Err(Error::new("x").code("stumbled").public("oops")), Ok(Data(3))]))
+        Stream::new(stream::iter([
+            Ok(Data(1)),
+            Err(Error::new("x").code("stumbled").public("oops")),
+            Ok(Data(3)),
+        ]))
     }
 
     #[on_event("endless")]

@@ -378,6 +378,7 @@ inside_handlers! {
 /// ```
 #[proc_macro_attribute]
 pub fn guard(_: TokenStream, item: TokenStream) -> TokenStream {
-    let belongs = "below `#[ws_controller(..)]` on a struct, or to a method of an `impl` block under `#[ws_handlers]`";
+    let belongs =
+        "below `#[ws_controller(..)]` on a struct, or to a method of an `impl` block under `#[ws_handlers]`";
     handlers::misplaced("#[guard(path::to::function)]", belongs, item.into()).into()
 }

@@ -266,7 +266,13 @@ impl Check<'_> {
         }
     }
 
-    pub(super) fn state(&mut self, name: &'static str, location: Location, keys: &[StateKey], states: &States) {
+    pub(super) fn state(
+        &mut self,
+        name: &'static str,
+        location: Location,
+        keys: &[StateKey],
+        states: &States,
+    ) {
         for key in keys.iter().filter(|key| !states.contains(**key)) {
             self.problems.push(Problem::MissingState { name, location, type_name: key.name });
         }

@@ -58,8 +58,7 @@ where
     let Life { entry, prefix, sizes, limits, heartbeat, error_handlers } = life;
     let conn = entry.connection().clone();
     let sleep = pin!(tokio::time::sleep(Duration::ZERO));
-    let mut driver =
-        Driver::new(Socket::new(transport, prefix, sizes), &conn, sleep, &heartbeat, &limits);
+    let mut driver = Driver::new(Socket::new(transport, prefix, sizes), &conn, sleep, &heartbeat, &limits);
     let calls = Callbacks { controller: &*controller, conn: &conn };
     let rescue = Rescue { conn: &conn, error_handlers: &error_handlers, deadline: limits.handler_timeout };
     let mut on_close = OnClose {

@@ -1,18 +1,18 @@
 //! What the expansion of `#[ws_handlers]` calls. Not part of the public API.
 
+use super::{Input, IntoReply, ParamError, Replier, Takes};
 pub use super::{
     envelope::Envelope,
     interceptor::{CallKind, Invocation, intercepted},
     param::{Param, Setup},
     reply::Says,
 };
-use super::{Input, IntoReply, ParamError, Replier, Takes};
-pub use crate::{controller::Kept, error::Result, state::StateKey};
 use crate::{
     connection::{CloseReason, Connection},
     error::{Error, EventError},
     message::Message,
 };
+pub use crate::{controller::Kept, error::Result, state::StateKey};
 
 /// The places that a handler can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,10 +193,7 @@ const fn check_take(place: Place, take: Takes) {
             );
         }
         Takes::EventName => {
-            assert!(
-                matches!(place, Place::Event),
-                "`EventName` goes with `#[on_event]` and `#[on_unknown]`"
-            );
+            assert!(matches!(place, Place::Event), "`EventName` goes with `#[on_event]` and `#[on_unknown]`");
         }
         Takes::Message => assert!(has_message, "there is no message in `#[on_open]` and `#[on_close]`"),
         Takes::Text => {

@@ -86,14 +86,16 @@ impl Handshake {
 
     /// The value of a cookie (RFC 6265 section 5.4), as it was sent.
     pub fn cookie(&self, name: &str) -> Option<&str> {
-        self.headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|line| line.to_str().ok())
-            .flat_map(cookie::Cookie::split_parse)
-            .filter_map(std::result::Result::ok)
-            .find(|cookie| cookie.name() == name)
-            .and_then(|cookie| cookie.value_raw())
+        self.cookies().find(|(other, _)| *other == name).map(|(_, value)| value)
+    }
+
+    /// All cookies in their order, as they were sent; what is no pair is passed over.
+    pub fn cookies(&self) -> impl Iterator<Item = (&str, &str)> {
+        let lines = self.headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+        lines.flat_map(|line| line.split(';')).filter_map(|pair| {
+            let (name, value) = pair.split_once('=')?;
+            Some((name.trim(), value.trim())).filter(|(name, _)| !name.is_empty())
+        })
     }
 
     /// A parameter of the route's path, decoded: `room` of `/rooms/{room}`.

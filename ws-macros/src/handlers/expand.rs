@@ -99,12 +99,7 @@ fn open(handlers: &Handlers) -> TokenStream {
         let call = call(handler, &ours!(__h::nothing(__conn)));
         ours!(#(#conditions)* return #call;)
     });
-    method(
-        &format_ident!("on_open"),
-        &ours!(),
-        calls.collect(),
-        &ours!(::core::result::Result::Ok(())),
-    )
+    method(&format_ident!("on_open"), &ours!(), calls.collect(), &ours!(::core::result::Result::Ok(())))
 }
 
 fn control(handlers: &Handlers, callback: Callback) -> TokenStream {
@@ -142,7 +137,12 @@ fn close(handlers: &Handlers) -> TokenStream {
 }
 
 /// A callback of the trait, if anything stands in it.
-fn method(name: &Ident, parameter: &TokenStream, calls: Vec<TokenStream>, otherwise: &TokenStream) -> TokenStream {
+fn method(
+    name: &Ident,
+    parameter: &TokenStream,
+    calls: Vec<TokenStream>,
+    otherwise: &TokenStream,
+) -> TokenStream {
     if calls.is_empty() {
         return TokenStream::new();
     }
@@ -240,11 +240,13 @@ fn event(handler: &Handler, pattern: &TokenStream) -> TokenStream {
 fn call(handler: &Handler, input: &TokenStream) -> TokenStream {
     let method = placed(&handler.method);
     let place = at(handler.method.span());
-    let guards = handler.guards.iter().map(|guard| {
-        quote_spanned!(source::start(guard)=> __h::guard(#guard(__conn.handshake()).await)?;)
-    });
-    let names: Vec<Ident> =
-        (0..handler.params.len()).map(|number| format_ident!("__a{number}", span = Span::mixed_site())).collect();
+    let guards = handler
+        .guards
+        .iter()
+        .map(|guard| quote_spanned!(source::start(guard)=> __h::guard(#guard(__conn.handshake()).await)?;));
+    let names: Vec<Ident> = (0..handler.params.len())
+        .map(|number| format_ident!("__a{number}", span = Span::mixed_site()))
+        .collect();
     let gets = handler.params.iter().zip(&names).map(|(param, name)| get(param, name));
     let conditions = handler.params.iter().map(|param| &param.conditions);
     let is_event = handler.callback.is_event();
@@ -298,7 +300,8 @@ fn checks(handlers: &Handlers, handler: &Handler) -> TokenStream {
             const _: () = __h::check_path(<#this>::__WS_PATH, <#ty as __h::Param<'static>>::NEEDS_PATH);
         }
     });
-    let check = quote_spanned!(at(handler.method.span())=> __h::check_takes(__h::Place::#callback, &[#(#takes),*]));
+    let check =
+        quote_spanned!(at(handler.method.span())=> __h::check_takes(__h::Place::#callback, &[#(#takes),*]));
     ours! {
         #(#conditions)*
         const _: () = #check;

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
 use syn::{
-    Attribute, GenericParam, Ident, ItemImpl, LitStr, PatType, Path, ReceiverKind, ReturnType, Safety, Signature,
-    Type, spanned::Spanned as _,
+    Attribute, GenericParam, Ident, ItemImpl, LitStr, PatType, Path, ReceiverKind, ReturnType, Safety,
+    Signature, Type, spanned::Spanned as _,
 };
 
 use super::{
@@ -69,7 +69,8 @@ impl Handlers {
         check_block(&block.item, errors);
         let ty = block.item.self_ty.as_ref().clone();
         let mut slots = Slots::default();
-        let handlers = block.methods.iter().filter_map(|method| handler(method, &ty, &mut slots, errors)).collect();
+        let handlers =
+            block.methods.iter().filter_map(|method| handler(method, &ty, &mut slots, errors)).collect();
         let handlers = Self { ty, handlers, slots: slots.list };
         handlers.check_repeated(errors);
         handlers.check_left_over(errors);
@@ -123,7 +124,8 @@ fn check_block(item: &ItemImpl, errors: &mut Errors) {
         );
     }
     if !item.generics.params.is_empty() {
-        errors.add(&item.generics, "a controller is registered as one type, so its handlers cannot be generic");
+        errors
+            .add(&item.generics, "a controller is registered as one type, so its handlers cannot be generic");
     }
 }
 
@@ -183,7 +185,9 @@ fn check_signature(signature: &Signature, callback: Callback, errors: &mut Error
     match signature.receiver() {
         None => errors.add(
             name,
-            format_args!("`{name}` does not take `&self`, the controller that serves all connections; {usage}"),
+            format_args!(
+                "`{name}` does not take `&self`, the controller that serves all connections; {usage}"
+            ),
         ),
         Some(receiver) => match &receiver.kind {
             ReceiverKind::Reference(_, _, None) => {}
@@ -274,7 +278,9 @@ fn lifetime(place: proc_macro2::Span) -> TokenStream {
 }
 
 fn has_lifetimes_of_its_own(ident: &Ident) -> bool {
-    ["fn", "Fn", "FnMut", "FnOnce", "AsyncFn", "AsyncFnMut", "AsyncFnOnce", "for"].iter().any(|name| ident == name)
+    ["fn", "Fn", "FnMut", "FnOnce", "AsyncFn", "AsyncFnMut", "AsyncFnOnce", "for"]
+        .iter()
+        .any(|name| ident == name)
 }
 
 /// Where something of the user's begins.
@@ -297,7 +303,10 @@ mod tests {
             (quote!(Data<Say<'_>>), quote!(Data<Say<'static>>)),
             (quote!(Option<(&str, [&u8; 2])>), quote!(Option<(&'static str, [&'static u8; 2])>)),
             (quote!(Context<Self>), quote!(Context<Room>)),
-            (quote!(State<Arc<dyn Fn(&str) -> &str + Send>>), quote!(State<Arc<dyn Fn(&str) -> &str + Send>>)),
+            (
+                quote!(State<Arc<dyn Fn(&str) -> &str + Send>>),
+                quote!(State<Arc<dyn Fn(&str) -> &str + Send>>),
+            ),
         ] {
             assert_eq!(outlasting(written, &this).to_string(), kept.to_string());
         }
