@@ -11,6 +11,9 @@ mod controller;
 mod error;
 mod handshake;
 mod hub;
+#[cfg(feature = "jwt")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
+pub mod jwt;
 mod message;
 mod registry;
 mod router;

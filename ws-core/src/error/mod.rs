@@ -94,20 +94,33 @@ impl Error {
         self.0
             .status
             .or_else(|| self.downcast_ref::<HandshakeError>().map(HandshakeError::status))
+            .or_else(|| self.is_refused_token().then_some(StatusCode::UNAUTHORIZED))
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// The close code that an open connection ends with because of this error.
     pub fn ws_close_code(&self) -> u16 {
-        self.0.close_code.unwrap_or(1011)
+        let by_kind = if self.is_refused_token() { 4401 } else { 1011 };
+        self.0.close_code.unwrap_or(by_kind)
     }
 
     /// What the client may read of it.
     pub fn public_text(&self) -> Option<Cow<'_, str>> {
         match &self.0.public {
             Some(text) => Some(Cow::Borrowed(text)),
-            None => self.downcast_ref::<HandshakeError>().map(|error| Cow::Owned(error.to_string())),
+            None => self
+                .downcast_ref::<HandshakeError>()
+                .map(|error| Cow::Owned(error.to_string()))
+                .or_else(|| self.is_refused_token().then_some(Cow::Borrowed("the token is not accepted"))),
         }
+    }
+
+    /// A refused token has one face, whatever is wrong with it.
+    fn is_refused_token(&self) -> bool {
+        #[cfg(feature = "jwt")]
+        return self.downcast_ref::<crate::jwt::JwtError>().is_some();
+        #[cfg(not(feature = "jwt"))]
+        false
     }
 
     /// The wrapped error, if it is exactly of this type.
