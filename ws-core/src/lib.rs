@@ -33,7 +33,9 @@ pub use self::{
     connection::{CloseReason, Connection, ConnectionId, ContextMap},
     controller::Controller,
     error::{Error, HandshakeError, MessageError, OrStatus, Phase, Recovery, Result, Scene, SendError},
-    handshake::{Body, DefaultUpgrade, Handshake, MiddlewareFn, Next, Response, Route, Upgrade},
+    handshake::{
+        Body, DefaultUpgrade, Handshake, MiddlewareFn, Next, Response, Route, TokenSources, Upgrade,
+    },
     hub::Hub,
     message::{Message, Text},
     registry::{Location, SubprotocolMismatch},
