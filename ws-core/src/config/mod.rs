@@ -7,6 +7,7 @@
 mod env;
 mod load;
 mod origin;
+mod pattern;
 mod site;
 mod units;
 
@@ -16,7 +17,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     load::ConfigError,
-    origin::{Origin, OriginPattern, OriginPatternError, OriginPolicy},
+    origin::{Origin, OriginPolicy},
+    pattern::{OriginPattern, OriginPatternError},
 };
 
 /// The servers of this process and how it stops.
