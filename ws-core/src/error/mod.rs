@@ -116,7 +116,7 @@ impl Error {
     }
 
     /// A refused token has one face, whatever is wrong with it.
-    fn is_refused_token(&self) -> bool {
+    pub(crate) fn is_refused_token(&self) -> bool {
         #[cfg(feature = "jwt")]
         return self.downcast_ref::<crate::jwt::JwtError>().is_some();
         #[cfg(not(feature = "jwt"))]

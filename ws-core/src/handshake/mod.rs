@@ -160,6 +160,11 @@ impl Pipeline {
         if let Some(fault) = error.downcast_ref::<HandshakeError>() {
             explain(fault, &mut response);
         }
+        if status == StatusCode::UNAUTHORIZED && error.is_refused_token() {
+            // RFC 6750 section 3.1: not the lack of a token, which names the scheme alone.
+            let refused = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, refused);
+        }
         response
     }
 }

@@ -23,7 +23,7 @@ pub enum JwtError {
     /// Its header names extensions that have to be understood (`crit`, RFC 7515 section 4.1.11); none is.
     #[error("the token's header has critical extensions")]
     Critical,
-    /// Its header names no key (`kid`), and there are several, or the only one has a name.
+    /// Its header names no key (`kid`), and there are several.
     #[error("the token names no key (`kid`), and there are several")]
     KidMissing,
     /// No key has the name that its header gives (`kid`).

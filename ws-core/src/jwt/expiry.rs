@@ -39,7 +39,8 @@ impl Connection {
     /// Replaces the claims in the context, and with them the time at which the connection ends (close code 4401).
     ///
     /// For a token that a client sends in-band before its old one expires, and for the first one where it is checked in
-    /// `on_open`. On a connection that is closing already it changes nothing but the context.
+    /// `on_open`. Claims of another type in the same context stay, and so does the end that they set. On a connection that
+    /// is closing already it changes nothing but the context.
     ///
     /// # Errors
     /// [`JwtError::OtherSubject`], and nothing is replaced, when both the old and the new claims have a subject and it,

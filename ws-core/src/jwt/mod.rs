@@ -49,6 +49,7 @@
 //! ```
 //!
 //! A token that is missing or bad is answered with 401 and never with the reason, which is in the log at level debug.
+//! `handshake.token(&SOURCES)?` in place of `bearer_token()?` looks where browsers can put one, too.
 //!
 //! # When a token expires
 //!
