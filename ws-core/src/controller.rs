@@ -10,9 +10,10 @@ use bytes::Bytes;
 use crate::{
     connection::{self, CloseReason, Connection, Life},
     error::Result,
-    handshake::Handshake,
+    handlers::Setup,
     message::Message,
     server::Transport,
+    state::StateKey,
 };
 
 /// What happens on the connections of one route.
@@ -75,10 +76,20 @@ pub trait Controller: Send + Sync + 'static {
         std::future::ready(Ok(()))
     }
 
+    /// For generated code: whether it runs the interceptors of messages by itself, around each event.
+    #[doc(hidden)]
+    const __TYPED: bool = false;
+
+    /// For generated code: what of the state its handlers take.
+    #[doc(hidden)]
+    fn __states() -> Vec<StateKey> {
+        Vec::new()
+    }
+
     /// For generated code: what is parsed from the handshake once, before the 101, and kept with the connection.
     #[doc(hidden)]
-    fn __keep(&self, handshake: &Handshake) -> Result<Option<Kept>> {
-        let _ = handshake;
+    fn __keep(&self, setup: &Setup<'_>) -> Result<Option<Kept>> {
+        let _ = setup;
         Ok(None)
     }
 }
@@ -89,15 +100,21 @@ pub type Kept = Box<dyn Any + Send + Sync>;
 
 /// A controller as the pipeline and the server see it.
 pub(crate) trait ErasedController: Send + Sync {
-    fn keep(&self, handshake: &Handshake) -> Result<Option<Kept>>;
+    fn states(&self) -> Vec<StateKey>;
+
+    fn keep(&self, setup: &Setup<'_>) -> Result<Option<Kept>>;
 
     /// Runs the connection to its end.
     fn serve(self: Arc<Self>, transport: Transport, life: Life) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
 impl<C: Controller> ErasedController for C {
-    fn keep(&self, handshake: &Handshake) -> Result<Option<Kept>> {
-        self.__keep(handshake)
+    fn states(&self) -> Vec<StateKey> {
+        C::__states()
+    }
+
+    fn keep(&self, setup: &Setup<'_>) -> Result<Option<Kept>> {
+        self.__keep(setup)
     }
 
     fn serve(self: Arc<Self>, transport: Transport, life: Life) -> Pin<Box<dyn Future<Output = ()> + Send>> {

@@ -9,6 +9,7 @@ pub mod config;
 mod connection;
 mod controller;
 mod error;
+mod handlers;
 mod handshake;
 mod hub;
 #[cfg(feature = "jwt")]
@@ -32,7 +33,12 @@ pub use self::{
     config::{Config, ConfigError},
     connection::{CloseReason, Connection, ConnectionId, ContextMap},
     controller::Controller,
-    error::{Error, HandshakeError, MessageError, OrStatus, Phase, Recovery, Result, Scene, SendError},
+    error::{Error, EventError, HandshakeError, MessageError, OrStatus, Phase, Recovery, Result, Scene, SendError},
+    handlers::{
+        CallError, CallKind, Context, Cookie, Data, Event, EventName, FromHandshake, Header, Input, IntoReply,
+        Invocation, Json, NextCall, Outcome, Param, ParamError, Path, PendingCall, Query, Replier, Setup, Stream,
+        Takes,
+    },
     handshake::{
         Body, DefaultUpgrade, Handshake, MiddlewareFn, Next, Response, Route, TokenSources, Upgrade,
     },
@@ -46,9 +52,10 @@ pub use self::{
 /// What a file with controllers and middleware needs: `use ws_core::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        App, Body, Bytes, CloseReason, Config, Connection, Controller, Error, Handshake, Message, Next,
-        OrStatus, Phase, Recovery, Response, Result, Scene, StartError, State, StatusCode, Text,
-        ws_controller, ws_error_handler, ws_middleware,
+        App, Body, Bytes, CallKind, CloseReason, Config, Connection, ConnectionId, Context, Controller, Cookie, Data,
+        Error, Event, EventName, Handshake, Header, Hub, Invocation, Json, Message, Next, NextCall, OrStatus,
+        Outcome, Path, Phase, Query, Recovery, Response, Result, Scene, StartError, State, StatusCode, Stream,
+        Text, ws_controller, ws_error_handler, ws_middleware,
     };
 }
 
@@ -76,9 +83,11 @@ pub mod __private {
 
     pub use crate::{
         controller::Kept,
+        handlers::support as handlers,
         registry::{
-            ControllerEntry, Erased, ErrorHandlerEntry, Handled, HandlerFuture, Location, MiddlewareEntry,
-            MiddlewareFuture, MiddlewareRef, RouteLimits, Scope, SubprotocolMismatch, erase, type_id_of,
+            ControllerEntry, Erased, ErrorHandlerEntry, GuardFuture, GuardRef, Handled, HandlerFuture, HandlerInfo,
+            HandlersEntry, InterceptorEntry, InterceptorFuture, Location, MiddlewareEntry, MiddlewareFuture, MiddlewareRef,
+            RouteLimits, Scope, SubprotocolMismatch, erase, type_id_of,
         },
         state::{FromState, StateKey, States},
     };

@@ -8,6 +8,7 @@ use std::{any::TypeId, cmp::Ordering, fmt, pin::Pin, sync::Arc};
 use crate::{
     controller::ErasedController,
     error::{Error, Recovery, Result, Scene},
+    handlers::{Invocation, NextCall, Outcome},
     handshake::{Handshake, Next, Response},
     state::{StateKey, States},
 };
@@ -41,6 +42,8 @@ impl fmt::Display for Location {
 pub struct ControllerEntry {
     /// The struct's name.
     pub name: &'static str,
+    /// Its type.
+    pub controller: fn() -> TypeId,
     /// Where the attribute stands.
     pub location: Location,
     /// `server = ".."`.
@@ -55,6 +58,10 @@ pub struct ControllerEntry {
     pub subprotocol_mismatch: SubprotocolMismatch,
     /// `limits(..)`.
     pub limits: RouteLimits,
+    /// `interceptors(..)`.
+    pub interceptors: &'static [MiddlewareRef],
+    /// `#[guard(..)]`, in their order.
+    pub guards: &'static [GuardRef],
     /// The types of the `#[state]` fields.
     pub state: &'static [fn() -> StateKey],
     /// Makes the one instance that a server has.
@@ -62,11 +69,14 @@ pub struct ControllerEntry {
 }
 
 /// A controller behind one virtual call a connection.
-pub struct Erased(pub(crate) Arc<dyn ErasedController>);
+pub struct Erased {
+    pub(crate) controller: Arc<dyn ErasedController>,
+    pub(crate) type_id: TypeId,
+}
 
 /// Erases a controller.
 pub fn erase<C: crate::Controller>(controller: C) -> Erased {
-    Erased(Arc::new(controller))
+    Erased { controller: Arc::new(controller), type_id: TypeId::of::<C>() }
 }
 
 /// A function named by `middleware(..)`.
@@ -76,6 +86,88 @@ pub struct MiddlewareRef {
     pub name: &'static str,
     /// The function item's type.
     pub id: fn() -> TypeId,
+}
+
+/// The future of one guard's call.
+pub type GuardFuture<'a> = Pin<Box<dyn Future<Output = Result> + Send + 'a>>;
+
+/// A function named by `#[guard(..)]` on a controller.
+#[derive(Clone, Copy)]
+pub struct GuardRef {
+    /// As it was written.
+    pub name: &'static str,
+    /// Calls it.
+    pub call: for<'a> fn(&'a Handshake) -> GuardFuture<'a>,
+}
+
+/// Left by `#[ws_handlers]`: what documents and clients are made from.
+pub struct HandlersEntry {
+    /// The controller's type.
+    pub controller: fn() -> TypeId,
+    /// Its name.
+    pub name: &'static str,
+    /// Where the attribute stands.
+    pub location: Location,
+    /// Its handlers in their order.
+    pub handlers: &'static [HandlerInfo],
+}
+
+/// One method under `#[ws_handlers]`.
+#[derive(Clone, Copy, Debug)]
+pub struct HandlerInfo {
+    /// The attribute's name, such as `on_event`.
+    pub callback: &'static str,
+    /// The name of the event.
+    pub event: Option<&'static str>,
+    /// The method's name.
+    pub method: &'static str,
+    /// The parameters' types as written.
+    pub params: &'static [&'static str],
+    /// The return type as written, empty for none.
+    pub returns: &'static str,
+    /// The method's documentation.
+    pub docs: &'static str,
+    /// The attribute's line.
+    pub line: u32,
+}
+
+/// The future of one interceptor's call.
+pub type InterceptorFuture<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+
+/// Left by `#[ws_interceptor]`.
+pub struct InterceptorEntry {
+    /// The function's name.
+    pub name: &'static str,
+    /// Where the attribute stands.
+    pub location: Location,
+    /// The function item's type.
+    pub id: fn() -> TypeId,
+    /// Where it runs.
+    pub scope: Scope,
+    /// The types of its `State<T>` parameters.
+    pub state: &'static [fn() -> StateKey],
+    /// Calls it.
+    pub call: for<'a> fn(Invocation<'a>, NextCall<'a>, &'a States) -> InterceptorFuture<'a>,
+}
+
+impl InterceptorEntry {
+    /// What an interceptor returned, asked for where its return type stands.
+    pub fn answer(answer: impl InterceptorAnswer) -> Outcome {
+        answer.exactly()
+    }
+}
+
+/// `Outcome` and nothing else; a bound for the same reason as [`MiddlewareAnswer`].
+#[diagnostic::on_unimplemented(message = "an interceptor returns `Outcome`", label = "write `Outcome`")]
+pub trait InterceptorAnswer {
+    /// The value itself.
+    fn exactly(self) -> Outcome;
+}
+
+impl InterceptorAnswer for Outcome {
+    fn exactly(self) -> Self {
+        self
+    }
 }
 
 /// The type of a function item.
@@ -235,6 +327,8 @@ impl Handled for Error {
 inventory::collect!(ControllerEntry);
 inventory::collect!(MiddlewareEntry);
 inventory::collect!(ErrorHandlerEntry);
+inventory::collect!(HandlersEntry);
+inventory::collect!(InterceptorEntry);
 
 /// All entries of this binary, in an order that does not depend on the linker.
 #[derive(Default)]
@@ -242,6 +336,8 @@ pub(crate) struct Registry {
     pub(crate) controllers: Vec<&'static ControllerEntry>,
     pub(crate) middleware: Vec<&'static MiddlewareEntry>,
     pub(crate) error_handlers: Vec<&'static ErrorHandlerEntry>,
+    pub(crate) handlers: Vec<&'static HandlersEntry>,
+    pub(crate) interceptors: Vec<&'static InterceptorEntry>,
 }
 
 impl Registry {
@@ -250,6 +346,8 @@ impl Registry {
             controllers: sorted(|entry: &ControllerEntry| (0, entry.path, entry.location)),
             middleware: sorted(|entry: &MiddlewareEntry| (0, entry.name, entry.location)),
             error_handlers: sorted(|entry: &ErrorHandlerEntry| (entry.order, entry.name, entry.location)),
+            handlers: sorted(|entry: &HandlersEntry| (0, entry.name, entry.location)),
+            interceptors: sorted(|entry: &InterceptorEntry| (0, entry.name, entry.location)),
         }
     }
 }

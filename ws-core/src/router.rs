@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use crate::{
     controller::ErasedController,
+    handlers::Interceptor,
     handshake::Middleware,
-    registry::{RouteLimits, SubprotocolMismatch},
+    registry::{GuardRef, RouteLimits, SubprotocolMismatch},
+    state::States,
 };
 
 /// A path and everything that belongs to it: the controller, the middleware around it, its own limits.
@@ -15,6 +17,12 @@ pub(crate) struct Route {
     pub(crate) controller: Arc<dyn ErasedController>,
     /// Server-wide ones by order, then the route's own.
     pub(crate) chain: Vec<Arc<Middleware>>,
+    /// Asked in the handshake, behind the middleware.
+    pub(crate) guards: &'static [GuardRef],
+    /// Server-wide ones by order, then the route's own.
+    pub(crate) interceptors: Vec<Arc<Interceptor>>,
+    /// What handlers and interceptors take.
+    pub(crate) states: Arc<States>,
     pub(crate) subprotocols: &'static [&'static str],
     pub(crate) subprotocol_mismatch: SubprotocolMismatch,
     pub(crate) limits: RouteLimits,

@@ -1,11 +1,7 @@
 //! Everything that can be known before a socket is bound: turns an [`App`] and its configuration into a plan, or says
 //! all that is wrong. Pure; nothing is opened here.
 
-use std::{
-    any::TypeId,
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -13,14 +9,16 @@ use tokio_util::sync::CancellationToken;
 use super::{
     App, Given, Problem, StartError,
     draft::{Draft, unreachable_path},
+    layers::{Layers, server_wide, warn_of_unnamed},
     plan::{Plan, PlannedKind, PlannedServer},
 };
 use crate::{
     config::{Config, ServerConfig, ServerKind},
     error::{ErrorHandlers, Handler},
+    handlers::Interceptor,
     handshake::{DefaultUpgrade, Middleware, Pipeline},
     hub::Live,
-    registry::{ErrorHandlerEntry, Location, Scope, erase},
+    registry::{ErrorHandlerEntry, Location, erase},
     router::{Route, Router},
     server::{HttpHandler, HttpServer, WsServer},
     state::{StateKey, States},
@@ -41,17 +39,19 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
     let App { registry, routes, middleware, states, http, fallbacks, hooks, upgrades, .. } = app;
     let states = Arc::new(states);
 
-    let middleware = check.middleware(&registry.middleware, middleware, &states);
+    let layers = Layers::new(&registry.middleware, middleware, &registry.interceptors);
+    check.layers(&layers.middleware, &states);
+    check.layers(&layers.interceptors, &states);
     let mut drafts: Vec<Draft> = registry.controllers.iter().map(|entry| Draft::linked(entry)).collect();
     drafts.extend(routes.into_iter().map(Draft::by_hand));
     drafts.sort_by(|a, b| (&a.server, &a.path, a.location).cmp(&(&b.server, &b.path, b.location)));
-    let mut tables = check.routes(drafts, &middleware, &states);
+    let mut tables = check.routes(drafts, &layers, &states);
     let mut upgrades = check.given("the core step", upgrades, ServerKind::WebSocket);
     let mut fallbacks = check.given("the fallback service", fallbacks, ServerKind::WebSocket);
     let mut services = check.given("the HTTP service", http, ServerKind::Http);
     check.error_handlers(&registry.error_handlers);
 
-    log_order(config, &middleware);
+    layers.log_order(config);
     let (live, stop) = (Arc::new(Live::default()), CancellationToken::new());
     let mut servers = Vec::new();
     for server in &config.servers {
@@ -61,7 +61,7 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
                     server: server.name.as_str().into(),
                     router: tables.remove(&*server.name).unwrap_or_default(),
                     origin: server.origin.clone(),
-                    server_wide: server_wide(&middleware, &server.name),
+                    server_wide: server_wide(&layers.middleware, &server.name),
                     core: upgrades.remove(&*server.name).unwrap_or_else(|| Box::new(DefaultUpgrade)),
                     error_handlers: Arc::new(handlers_of(&registry.error_handlers, &server.name)),
                     states: Arc::clone(&states),
@@ -101,32 +101,6 @@ fn http_server(server: &ServerConfig, handler: HttpHandler, stop: &CancellationT
     }
 }
 
-/// A server's middleware by order, ties by name.
-fn server_wide(middleware: &[Arc<Middleware>], name: &str) -> Vec<Arc<Middleware>> {
-    let mut chain: Vec<(i32, Arc<Middleware>)> = middleware
-        .iter()
-        .filter_map(|middleware| match middleware.scope {
-            Scope::Server { server, order } if server == name => Some((order, Arc::clone(middleware))),
-            _ => None,
-        })
-        .collect();
-    chain.sort_by_key(|(order, middleware)| (*order, middleware.name, middleware.location));
-    chain.into_iter().map(|(_, middleware)| middleware).collect()
-}
-
-fn log_order(config: &Config, middleware: &[Arc<Middleware>]) {
-    for server in &config.servers {
-        let names: Vec<&str> = server_wide(middleware, &server.name).iter().map(|it| it.name).collect();
-        if !names.is_empty() {
-            tracing::info!(
-                server = server.name,
-                order = names.join(" > "),
-                "server-wide middleware, outermost first"
-            );
-        }
-    }
-}
-
 fn handlers_of(entries: &[&'static ErrorHandlerEntry], server: &str) -> ErrorHandlers {
     let of_server = entries.iter().filter(|entry| entry.server.is_none_or(|name| name == server));
     ErrorHandlers::new(
@@ -144,14 +118,17 @@ fn handlers_of(entries: &[&'static ErrorHandlerEntry], server: &str) -> ErrorHan
 /// Where the path of a server is registered, and by which controller.
 type Places = HashMap<(String, String), (&'static str, Location)>;
 
+/// The middleware and the interceptors of a route.
+type Around = (Vec<Arc<Middleware>>, Vec<Arc<Interceptor>>);
+
 /// Stands in for a controller whose state is missing: nothing is started then.
 struct Unmade;
 
 impl crate::Controller for Unmade {}
 
-struct Check<'a> {
+pub(super) struct Check<'a> {
     config: &'a Config,
-    problems: Vec<Problem>,
+    pub(super) problems: Vec<Problem>,
 }
 
 impl Check<'_> {
@@ -161,52 +138,15 @@ impl Check<'_> {
         }
     }
 
-    /// All middleware, each with its server and its state checked.
-    fn middleware(
-        &mut self,
-        linked: &[&'static crate::registry::MiddlewareEntry],
-        by_hand: Vec<Middleware>,
-        states: &States,
-    ) -> Vec<Arc<Middleware>> {
-        let linked = linked.iter().map(|entry| Middleware {
-            name: entry.name,
-            location: entry.location,
-            id: (entry.id)(),
-            scope: entry.scope,
-            state: entry.state.iter().map(|key| key()).collect(),
-            call: Box::new(entry.call),
-        });
-        let all: Vec<_> = linked.chain(by_hand).map(Arc::new).collect();
-        for middleware in &all {
-            self.state(middleware.name, middleware.location, &middleware.state, states);
-            if let Scope::Server { server, .. } = middleware.scope {
-                self.server(
-                    &format!("middleware `{}`", middleware.name),
-                    middleware.location,
-                    server,
-                    ServerKind::WebSocket,
-                );
-            }
-        }
-        all
-    }
-
     /// The route table of each server.
     fn routes(
         &mut self,
         drafts: Vec<Draft>,
-        middleware: &[Arc<Middleware>],
-        states: &States,
+        layers: &Layers,
+        states: &Arc<States>,
     ) -> HashMap<String, Router> {
-        let named: HashSet<TypeId> =
-            drafts.iter().flat_map(|draft| &draft.named).map(|it| (it.id)()).collect();
-        for middleware in middleware.iter().filter(|it| it.scope == Scope::Route && !named.contains(&it.id)) {
-            tracing::warn!(
-                location = %middleware.location,
-                "middleware `{}` has scope = \"route\" and no controller names it: it never runs",
-                middleware.name
-            );
-        }
+        warn_of_unnamed(&layers.middleware, drafts.iter().flat_map(|draft| &draft.named));
+        warn_of_unnamed(&layers.interceptors, drafts.iter().flat_map(|draft| &draft.interceptors));
         let mut tables: HashMap<String, Router> = HashMap::new();
         let mut places = Places::default();
         for draft in drafts {
@@ -217,59 +157,42 @@ impl Check<'_> {
                 ServerKind::WebSocket,
             );
             self.state(draft.name, draft.location, &draft.state, states);
-            let chain = self.chain(&draft, middleware);
+            let mut chain = self.chain(&draft, &draft.named, &layers.middleware);
+            chain.extend(draft.own.iter().cloned());
+            let around = (chain, self.chain(&draft, &draft.interceptors, &layers.interceptors));
             if let Some(message) = unreachable_path(&draft.path) {
                 self.bad_path(&draft, message.to_owned());
             } else {
                 let table = tables.entry(draft.server.clone()).or_default();
-                self.insert(draft, chain, states, table, &mut places);
+                self.insert(draft, around, states, table, &mut places);
             }
         }
         tables
-    }
-
-    /// The middleware around a route: those of its server, then its own.
-    fn chain(&mut self, draft: &Draft, middleware: &[Arc<Middleware>]) -> Vec<Arc<Middleware>> {
-        let (name, location) = (draft.name, draft.location);
-        let mut chain = server_wide(middleware, &draft.server);
-        for reference in &draft.named {
-            let id = (reference.id)();
-            match middleware.iter().find(|it| it.id == id) {
-                None => {
-                    self.problems.push(Problem::NotAMiddleware { middleware: reference.name, name, location })
-                }
-                Some(found) if chain.iter().any(|it| it.id == id) => {
-                    self.problems.push(Problem::MiddlewareTwice {
-                        middleware: reference.name,
-                        name,
-                        location,
-                        other_location: found.location,
-                    })
-                }
-                Some(found) => chain.push(Arc::clone(found)),
-            }
-        }
-        chain.extend(draft.own.iter().cloned());
-        chain
     }
 
     /// Makes the controller and puts its route into the table.
     fn insert(
         &mut self,
         mut draft: Draft,
-        chain: Vec<Arc<Middleware>>,
-        states: &States,
+        (chain, interceptors): Around,
+        states: &Arc<States>,
         table: &mut Router,
         places: &mut Places,
     ) {
         let build = std::mem::replace(&mut draft.build, Box::new(|_| Err("built already".into())));
         // Only a missing state can keep it from being made, which is a problem already; its path may be another.
-        let controller = build(states).unwrap_or_else(|_| erase(Unmade)).0;
+        let controller = build(states).unwrap_or_else(|_| erase(Unmade)).controller;
+        let mut wanted = controller.states();
+        wanted.retain(|key| draft.state.iter().all(|field| field.id != key.id));
+        self.state(draft.name, draft.location, &wanted, states);
         let route = Arc::new(Route {
             path: draft.path.as_str().into(),
             controller_name: draft.name,
             controller,
             chain,
+            guards: draft.guards,
+            interceptors,
+            states: Arc::clone(states),
             subprotocols: draft.subprotocols,
             subprotocol_mismatch: draft.mismatch,
             limits: draft.limits,
@@ -344,14 +267,14 @@ impl Check<'_> {
         }
     }
 
-    fn state(&mut self, name: &'static str, location: Location, keys: &[StateKey], states: &States) {
+    pub(super) fn state(&mut self, name: &'static str, location: Location, keys: &[StateKey], states: &States) {
         for key in keys.iter().filter(|key| !states.contains(**key)) {
             self.problems.push(Problem::MissingState { name, location, type_name: key.name });
         }
     }
 
     /// The server is configured, and of this kind.
-    fn server(&mut self, what: &str, location: Location, name: &str, kind: ServerKind) {
+    pub(super) fn server(&mut self, what: &str, location: Location, name: &str, kind: ServerKind) {
         let (what, server) = (what.to_owned(), name.to_owned());
         match self.config.servers.iter().find(|server| server.name == name) {
             None => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     handshake::Middleware,
-    registry::{ControllerEntry, Erased, Location, MiddlewareRef, RouteLimits, SubprotocolMismatch},
+    registry::{ControllerEntry, Erased, GuardRef, Location, MiddlewareRef, RouteLimits, SubprotocolMismatch},
     state::{StateKey, States},
 };
 
@@ -19,6 +19,8 @@ pub(super) struct Draft {
     pub(super) location: Location,
     pub(super) named: Vec<MiddlewareRef>,
     pub(super) own: Vec<Arc<Middleware>>,
+    pub(super) guards: &'static [GuardRef],
+    pub(super) interceptors: Vec<MiddlewareRef>,
     pub(super) subprotocols: &'static [&'static str],
     pub(super) mismatch: SubprotocolMismatch,
     pub(super) limits: RouteLimits,
@@ -35,6 +37,8 @@ impl Draft {
             location: entry.location,
             named: entry.middleware.to_vec(),
             own: Vec::new(),
+            guards: entry.guards,
+            interceptors: entry.interceptors.to_vec(),
             subprotocols: entry.subprotocols,
             mismatch: entry.subprotocol_mismatch,
             limits: entry.limits,
@@ -53,6 +57,8 @@ impl Draft {
             named: Vec::new(),
             state: own.iter().flat_map(|middleware| middleware.state.iter().copied()).collect(),
             own,
+            guards: &[],
+            interceptors: Vec::new(),
             subprotocols: route.subprotocols,
             mismatch: route.mismatch,
             limits: route.limits,

@@ -2,6 +2,7 @@
 
 mod check;
 mod draft;
+mod layers;
 mod plan;
 mod problem;
 mod running;

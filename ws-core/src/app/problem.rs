@@ -156,32 +156,36 @@ pub enum Problem {
         /// Where the second one is provided.
         location: Location,
     },
-    /// A function that a controller names as middleware without being one.
+    /// A function that a controller names as middleware or interceptor without being one.
     #[error(
-        "`{middleware}`, named by {name} at {location}, is no registered middleware; put \
-         `#[ws_middleware(scope = \"route\")]` on the function"
+        "`{layer}`, named by {name} at {location}, is no registered {what}; put `#[{attribute}(scope = \"route\")]` on \
+         the function"
     )]
-    NotAMiddleware {
+    NotALayer {
+        /// `middleware` or `interceptor`.
+        what: &'static str,
+        /// The attribute that is missing.
+        attribute: &'static str,
         /// The function as it was named.
-        middleware: &'static str,
+        layer: &'static str,
         /// The controller.
         name: &'static str,
         /// Where the controller is.
         location: Location,
     },
-    /// A middleware that would run twice on a route.
+    /// A middleware or an interceptor that would run twice on a route.
     #[error(
-        "`{middleware}`, named by {name} at {location}, runs on every route of its server already ({other_location}); \
+        "`{layer}`, named by {name} at {location}, runs on every route of its server already ({other_location}); \
          remove it here, or write `scope = \"route\"` there"
     )]
-    MiddlewareTwice {
+    LayerTwice {
         /// The function as it was named.
-        middleware: &'static str,
+        layer: &'static str,
         /// The controller.
         name: &'static str,
         /// Where the controller is.
         location: Location,
-        /// Where the middleware is.
+        /// Where the function is.
         other_location: Location,
     },
     /// Two error handlers that claim one type at one order.

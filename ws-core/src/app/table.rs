@@ -1,6 +1,6 @@
 //! [`RouteTable`]: what is registered, for people.
 
-use std::{fmt, ops::Deref};
+use std::{any::TypeId, fmt, ops::Deref};
 
 use super::App;
 use crate::registry::Location;
@@ -17,6 +17,8 @@ pub struct RouteInfo {
     pub controller: &'static str,
     /// The route's own middleware in their order; server-wide ones come before them.
     pub middleware: Vec<&'static str>,
+    /// The events of its `#[ws_handlers]`, in their order.
+    pub events: Vec<&'static str>,
     /// Where it is registered.
     pub location: Location,
 }
@@ -32,6 +34,7 @@ impl RouteTable {
             path: entry.path.to_owned(),
             controller: entry.name,
             middleware: entry.middleware.iter().map(|middleware| middleware.name).collect(),
+            events: events(app, (entry.controller)()),
             location: entry.location,
         });
         let by_hand = app.routes.iter().map(|route| RouteInfo {
@@ -39,12 +42,19 @@ impl RouteTable {
             path: route.path.clone(),
             controller: route.name,
             middleware: route.middleware.iter().map(|middleware| middleware.name).collect(),
+            events: events(app, route.controller.type_id),
             location: route.location,
         });
         let mut routes: Vec<_> = linked.chain(by_hand).collect();
         routes.sort_by(|a, b| (&a.server, &a.path, a.location).cmp(&(&b.server, &b.path, b.location)));
         Self(routes)
     }
+}
+
+/// What the typed handlers of a controller listen to.
+fn events(app: &App, controller: TypeId) -> Vec<&'static str> {
+    let entry = app.registry.handlers.iter().find(|entry| (entry.controller)() == controller);
+    entry.into_iter().flat_map(|entry| entry.handlers).filter_map(|handler| handler.event).collect()
 }
 
 impl Deref for RouteTable {

@@ -148,6 +148,12 @@ pub struct Limits {
     /// Bytes that may wait in a connection's outbox. An empty outbox takes one message of any size. Default 1 MiB.
     #[serde(with = "units::size")]
     pub outbox_bytes: usize,
+    /// Messages that are read ahead while a call to the client ([`Connection::call`](crate::Connection::call)) is
+    /// outstanding. Default 64.
+    pub inbox_messages: usize,
+    /// Bytes that are read ahead meanwhile. Default 1 MiB.
+    #[serde(with = "units::size")]
+    pub inbox_bytes: usize,
     /// What a full outbox does to its connection. Default: disconnect.
     pub overflow: Overflow,
     /// From the close frame to the end of the socket, and for `on_close`. Default 5 s.
@@ -170,6 +176,8 @@ impl Default for Limits {
             headers: 64,
             outbox_messages: 256,
             outbox_bytes: 1 << 20,
+            inbox_messages: 64,
+            inbox_bytes: 1 << 20,
             overflow: Overflow::default(),
             close_timeout: Duration::from_secs(5),
             handler_timeout: None,

@@ -24,7 +24,7 @@ use super::{
     timers::{Due, Timers},
 };
 use crate::{
-    config::Heartbeat,
+    config::{Heartbeat, Limits},
     error::{Error, Result},
     message::Message,
     socket::{Ended, Incoming, Socket},
@@ -33,6 +33,13 @@ use crate::{
 /// Pings and pongs that are kept for their callbacks while another callback runs; with as many the socket reads no
 /// more.
 const MAX_WAITING_EVENTS: usize = 16;
+
+/// What is read past waiting messages while a call to the client is outstanding.
+#[derive(Clone, Copy, Debug)]
+struct InboxLimits {
+    messages: usize,
+    bytes: usize,
+}
 
 /// What a callback is due for.
 #[derive(Debug)]
@@ -73,6 +80,7 @@ pub(crate) struct Driver<'a, S> {
     conn: &'a Connection,
     timers: Timers<'a>,
     close_timeout: Duration,
+    inbox: InboxLimits,
     /// Read, and not yet handled.
     events: VecDeque<Event>,
     phase: Phase,
@@ -88,13 +96,14 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         conn: &'a Connection,
         sleep: Pin<&'a mut Sleep>,
         heartbeat: &Heartbeat,
-        close_timeout: Duration,
+        limits: &Limits,
     ) -> Self {
         Self {
             socket,
             conn,
             timers: Timers::new(sleep, heartbeat),
-            close_timeout,
+            close_timeout: limits.close_timeout,
+            inbox: InboxLimits { messages: limits.inbox_messages, bytes: limits.inbox_bytes },
             events: VecDeque::new(),
             phase: Phase::Open,
             reason: None,
@@ -182,6 +191,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     /// Drops the socket without a word.
     pub(crate) fn abandon(&mut self, reason: CloseReason) {
         self.conn.outbox().shut();
+        self.conn.calls().close();
         self.reason.get_or_insert(reason);
         self.phase = Phase::Done;
     }
@@ -230,8 +240,20 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     }
 
     fn wants_input(&self) -> bool {
+        if self.conn.calls().any() {
+            // An answer may be behind messages that wait for the very handler that waits for the answer.
+            return self.events.len() < self.inbox.messages && self.inbox_bytes() < self.inbox.bytes;
+        }
         self.events.len() < MAX_WAITING_EVENTS
             && !self.events.iter().any(|event| matches!(event, Event::Message(_)))
+    }
+
+    fn inbox_bytes(&self) -> usize {
+        let len = |event: &Event| match event {
+            Event::Message(message) => message.len(),
+            Event::Ping(payload) | Event::Pong(payload) => payload.len(),
+        };
+        self.events.iter().map(len).sum()
     }
 
     /// Takes what the outbox has. Messages wait there while the socket still writes a backlog: that is what bounds them.
@@ -259,7 +281,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     /// Files what was read.
     fn accept(&mut self, read: Result<Incoming, Ended>) {
         match read {
-            Ok(Incoming::Message(message)) => self.events.push_back(Event::Message(message)),
+            Ok(Incoming::Message(message)) => {
+                let message = self.conn.calls().take_answer(self.conn.codec(), message);
+                self.events.extend(message.map(Event::Message));
+            }
             Ok(Incoming::Ping(payload)) => self.events.push_back(Event::Ping(payload)),
             Ok(Incoming::Pong(payload)) => self.events.push_back(Event::Pong(payload)),
             Ok(Incoming::Close(None)) => self.answer_close(None, "".into()),
@@ -282,6 +307,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     }
 
     fn begin_close(&mut self, frame: Option<CloseFrame>, reason: CloseReason) {
+        self.conn.calls().close();
         self.socket.out().close(frame.as_ref());
         self.reason.get_or_insert(reason);
         self.phase = Phase::Flushing;

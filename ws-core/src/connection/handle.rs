@@ -3,7 +3,7 @@
 use std::{fmt, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     CloseFrame, CloseReason, ConnectionId, ContextMap, Outbox, OutboxLimits, Stop, expiry::Expiry,
@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     error::SendError,
+    handlers::{Calls, Codec, PendingCall},
     handshake::Handshake,
     hub::{Hub, Live},
     message::Message,
@@ -28,6 +29,7 @@ struct Shared {
     handshake: Handshake,
     outbox: Outbox,
     expiry: Expiry,
+    calls: Calls,
     /// No circle: the living hold a connection only until its end.
     live: Arc<Live>,
 }
@@ -44,6 +46,7 @@ impl Connection {
             handshake,
             outbox: Outbox::new(limits),
             expiry,
+            calls: Calls::default(),
             live,
         }))
     }
@@ -78,6 +81,41 @@ impl Connection {
         self.0.outbox.send(message.into()).await
     }
 
+    /// Queues the event `{"event": name, "data": data}`; in MessagePack where the connection speaks the subprotocol
+    /// `msgpack`.
+    ///
+    /// # Errors
+    /// [`SendError::Serialize`], and those of [`push`](Self::push).
+    pub fn event<T: Serialize + ?Sized>(&self, name: &str, data: &T) -> Result<(), SendError> {
+        self.push(self.codec().encode(name, data, None)?)
+    }
+
+    /// Calls the client: sends the event with a `ref` and waits for the message that brings this `ref` back.
+    ///
+    /// The answer is `{"event": any, "data": R, "ref": the same}`, or `{"event": "error", "data": {"code", "message"}, "ref": the
+    /// same}` to refuse. It is recognised as it arrives and reaches no handler, so a handler may call its own connection: messages in
+    /// front of the answer are read into an inbox meanwhile (`limits.inbox_messages`, `limits.inbox_bytes`) and handled in their order afterwards. One connection may have 64 calls outstanding.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use ws_core::{CallError, Connection};
+    /// async fn is_ready(conn: &Connection) -> Result<bool, CallError> {
+    ///     conn.call::<bool>("ready?", "the game begins").timeout(Duration::from_secs(5)).await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`CallError`] says what went wrong: the connection ended, no answer came in time (10 s unless
+    /// [`timeout`](PendingCall::timeout) says otherwise), the client refused, or its answer does not fit `R`. Nothing is kept of the call then; an
+    /// answer that comes later is dropped.
+    pub fn call<R: DeserializeOwned>(
+        &self,
+        event: &str,
+        data: &(impl Serialize + ?Sized),
+    ) -> PendingCall<'_, R> {
+        PendingCall::new(self, event, data)
+    }
+
     /// Sends a ping ahead of the queued messages; the answer reaches `on_pong`.
     ///
     /// # Errors
@@ -103,6 +141,11 @@ impl Connection {
         let frame = CloseFrame::new(code, reason.as_ref());
         let reason = CloseReason::Local { code, reason: frame.reason.clone() };
         self.0.outbox.stop(Stop::Close { frame, reason })
+    }
+
+    /// Waits until nothing can be pushed any more: the connection is closing or closed.
+    pub async fn closed(&self) {
+        self.0.outbox.closed().await;
     }
 
     /// Whether messages can still be pushed.
@@ -140,10 +183,18 @@ impl Connection {
         Hub::new(&self.0.live)
     }
 
-    /// For generated code: what [`Controller::__keep`](crate::Controller) kept.
-    #[doc(hidden)]
-    pub fn __kept<T: 'static>(&self) -> Option<&T> {
+    /// What the controller kept of the handshake.
+    pub(crate) fn kept<T: 'static>(&self) -> Option<&T> {
         self.0.handshake.kept.as_ref()?.downcast_ref()
+    }
+
+    /// How its envelopes are written.
+    pub(crate) fn codec(&self) -> Codec {
+        Codec::of(self.0.handshake.subprotocol())
+    }
+
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.0.calls
     }
 
     pub(crate) fn outbox(&self) -> &Outbox {

@@ -16,6 +16,7 @@ mod timers;
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use self::{close::CloseReason, context::ContextMap, handle::Connection, id::ConnectionId};
@@ -30,8 +31,10 @@ use self::{
 use crate::{
     config::{Heartbeat, Limits},
     controller::Controller,
-    error::{ErrorHandlers, Phase},
+    error::{ErrorHandlers, Phase, Result},
+    handlers::{CallKind, Invocation, intercepted},
     hub::Entry,
+    message::Message,
     socket::{SizeLimits, Socket},
 };
 
@@ -57,7 +60,8 @@ where
     let conn = entry.connection().clone();
     let sleep = pin!(tokio::time::sleep(Duration::ZERO));
     let mut driver =
-        Driver::new(Socket::new(transport, prefix, sizes), &conn, sleep, &heartbeat, limits.close_timeout);
+        Driver::new(Socket::new(transport, prefix, sizes), &conn, sleep, &heartbeat, &limits);
+    let calls = Callbacks { controller: &*controller, conn: &conn };
     let rescue = Rescue { conn: &conn, error_handlers: &error_handlers, deadline: limits.handler_timeout };
     let mut on_close = OnClose {
         entry: Some(entry),
@@ -66,7 +70,7 @@ where
     };
 
     // open: messages wait until it has finished.
-    let opened = driver.run(async { controller.on_open(&conn).await }, limits.handler_timeout).await;
+    let opened = driver.run(calls.open(), limits.handler_timeout).await;
     let mut failed = rescue.settle(&mut driver, Phase::Open, opened).await;
 
     // messages: one after another, until the connection has ended and all that arrived before is handled.
@@ -74,15 +78,9 @@ where
         let Some(event) = driver.next().await else { break };
         let deadline = limits.handler_timeout;
         let outcome = match event {
-            Event::Message(message) => {
-                driver.run(async { controller.on_message(&conn, message).await }, deadline).await
-            }
-            Event::Ping(payload) => {
-                driver.run(async { controller.on_ping(&conn, payload).await }, deadline).await
-            }
-            Event::Pong(payload) => {
-                driver.run(async { controller.on_pong(&conn, payload).await }, deadline).await
-            }
+            Event::Message(message) => driver.run(calls.message(message), deadline).await,
+            Event::Ping(payload) => driver.run(calls.ping(payload), deadline).await,
+            Event::Pong(payload) => driver.run(calls.pong(payload), deadline).await,
         };
         // The way of every message: no more than this stands between one and the next.
         if !matches!(outcome, Outcome::Returned(Ok(()))) {
@@ -97,10 +95,46 @@ where
     let reason = driver.reason().cloned().unwrap_or(CloseReason::Aborted);
     tracing::debug!(?reason, code = reason.code(), "connection ended");
     on_close.controller = None;
-    let closed =
-        driver.run(async { controller.on_close(&conn, reason).await }, Some(limits.close_timeout)).await;
+    let closed = driver.run(calls.close(reason), Some(limits.close_timeout)).await;
     rescue.settle(&mut driver, Phase::Close, closed).await;
     driver.finish().await;
+}
+
+/// The controller's callbacks, each inside the interceptors of the route. What the typed layer wrote runs them by itself,
+/// since only it knows the event.
+struct Callbacks<'a, C> {
+    controller: &'a C,
+    conn: &'a Connection,
+}
+
+impl<C: Controller> Callbacks<'_, C> {
+    async fn open(&self) -> Result {
+        self.call(CallKind::Open, async { self.controller.on_open(self.conn).await }).await
+    }
+
+    async fn message(&self, message: Message) -> Result {
+        self.call(CallKind::Message, async { self.controller.on_message(self.conn, message).await }).await
+    }
+
+    async fn ping(&self, payload: Bytes) -> Result {
+        self.call(CallKind::Control, async { self.controller.on_ping(self.conn, payload).await }).await
+    }
+
+    async fn pong(&self, payload: Bytes) -> Result {
+        self.call(CallKind::Control, async { self.controller.on_pong(self.conn, payload).await }).await
+    }
+
+    async fn close(&self, reason: CloseReason) -> Result {
+        self.call(CallKind::Close, async { self.controller.on_close(self.conn, reason).await }).await
+    }
+
+    async fn call(&self, kind: CallKind<'_>, callback: impl Future<Output = Result> + Send) -> Result {
+        if C::__TYPED && kind == CallKind::Message {
+            callback.await
+        } else {
+            intercepted(Invocation::new(self.conn, kind), callback).await
+        }
+    }
 }
 
 /// Sees to it that `on_close` runs even if the connection's task is aborted: it is spawned then.
@@ -120,7 +154,8 @@ impl<C: Controller> Drop for OnClose<C> {
         let deadline = self.deadline;
         entry.connection().outbox().shut();
         entry.live().clone().spawn(async move {
-            let closed = controller.on_close(entry.connection(), CloseReason::Aborted);
+            let calls = Callbacks { controller: &*controller, conn: entry.connection() };
+            let closed = calls.close(CloseReason::Aborted);
             match tokio::time::timeout(deadline, closed).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::error!(%error, "on_close failed"),

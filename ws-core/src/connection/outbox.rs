@@ -165,6 +165,17 @@ impl Outbox {
         self.room.notify_waiters();
     }
 
+    /// Waits until nothing is taken any more.
+    pub(crate) async fn closed(&self) {
+        loop {
+            let changed = self.room.notified();
+            if !self.is_open() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         !self.lock().shut
     }

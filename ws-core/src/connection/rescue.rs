@@ -9,7 +9,10 @@ use super::{
     driver::{Driver, Failure, Outcome},
     may_be_sent,
 };
-use crate::error::{Answer, Error, ErrorHandlers, Phase, Scene, SendError};
+use crate::{
+    error::{Answer, Error, ErrorHandlers, Phase, Scene, SendError},
+    handlers::ReplyTo,
+};
 
 /// A close frame to send, and what `on_close` is told.
 type End = (CloseFrame, CloseReason);
@@ -79,6 +82,11 @@ impl Rescue<'_> {
                 let _ = self.conn.push(text);
                 return None;
             }
+            (Answer::Event { code, message }, _) => {
+                let plain = ReplyTo::new(self.conn.codec(), None);
+                let told = Error::new(message.clone()).code(code).public(message);
+                return self.answer(&told, error.any_reply_to().unwrap_or(&plain));
+            }
             (Answer::Disconnect { code, reason }, _) => {
                 let frame = CloseFrame::new(if may_be_sent(code) { code } else { 1011 }, &reason);
                 let reason = CloseReason::Local { code: frame.code, reason: frame.reason.clone() };
@@ -88,10 +96,24 @@ impl Rescue<'_> {
                 tracing::error!(?phase, ?answer, "an error handler's answer does not fit its phase")
             }
         }
+        if let Some(call) = error.reply_to().filter(|_| phase == Phase::Message) {
+            log_answered(error);
+            return self.answer(error, call);
+        }
         tracing::error!(?phase, %error, "a callback failed");
         let frame =
             CloseFrame::new(error.ws_close_code(), error.public_text().as_deref().unwrap_or_default());
         (phase != Phase::Close).then(|| (frame.clone(), CloseReason::Error { code: frame.code }))
+    }
+
+    /// The connection goes on with an error event.
+    fn answer(&self, error: &Error, call: &ReplyTo) -> Option<End> {
+        match error.as_event(call) {
+            // A closed connection needs no reply, and a full outbox closes it.
+            Ok(message) => drop(self.conn.push(message)),
+            Err(error) => tracing::error!(%error, "an error event was not sent"),
+        }
+        None
     }
 
     fn scene(&self, phase: Phase) -> Scene {
@@ -104,6 +126,15 @@ impl Rescue<'_> {
             peer_addr: handshake.peer_addr(),
             connection: Some(self.conn.clone()),
         }
+    }
+}
+
+/// What the client got wrong, or is told in public, is its own business; the rest is ours.
+fn log_answered(error: &Error) {
+    if error.public_text().is_some() {
+        tracing::debug!(%error, code = error.event_code(), "an event was answered with an error");
+    } else {
+        tracing::error!(%error, code = error.event_code(), "an event was answered with an error");
     }
 }
 

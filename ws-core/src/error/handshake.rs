@@ -42,6 +42,12 @@ pub enum HandshakeError {
     /// A path parameter that is not UTF-8 once its percent signs are decoded. 400.
     #[error("a path parameter is not valid UTF-8")]
     PathEncoding,
+    /// A parameter of the route's handlers that cannot be parsed from the handshake; the message names it. 400.
+    #[error("{message}")]
+    Param {
+        /// Which parameter, and what is wrong with it.
+        message: String,
+    },
     /// None of the offered subprotocols is one of this route's, and the route refuses that. 400.
     #[error("none of the offered subprotocols is spoken here")]
     Subprotocol,
@@ -73,6 +79,7 @@ impl HandshakeError {
             | Self::HttpVersion
             | Self::Body
             | Self::PathEncoding
+            | Self::Param { .. }
             | Self::Subprotocol => StatusCode::BAD_REQUEST,
             Self::Version | Self::NotAnUpgrade => StatusCode::UPGRADE_REQUIRED,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,

@@ -5,6 +5,7 @@
 //! (the *public face*) to the client, and what has no public face shows none of its text. Error handlers
 //! (`#[ws_error_handler]`) may answer in between; see [`Recovery`].
 
+mod event;
 mod handshake;
 mod message;
 mod recovery;
@@ -16,10 +17,16 @@ use http::StatusCode;
 
 pub(crate) use self::recovery::{Answer, ErrorHandlers, Handler};
 pub use self::{
+    event::EventError,
     handshake::HandshakeError,
     message::MessageError,
     recovery::{Phase, Recovery, Scene},
     send::SendError,
+};
+
+use crate::{
+    handlers::{ErrorData, ReplyTo},
+    message::Message,
 };
 
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
@@ -57,12 +64,22 @@ struct Inner {
     status: Option<StatusCode>,
     close_code: Option<u16>,
     public: Option<Cow<'static, str>>,
+    code: Option<Cow<'static, str>>,
+    /// Which call of a typed handler it belongs to.
+    reply_to: Option<ReplyTo>,
 }
 
 impl Error {
     /// Wraps an error, or a text.
     pub fn new(source: impl Into<BoxError>) -> Self {
-        Self(Box::new(Inner { source: source.into(), status: None, close_code: None, public: None }))
+        Self(Box::new(Inner {
+            source: source.into(),
+            status: None,
+            close_code: None,
+            public: None,
+            code: None,
+            reply_to: None,
+        }))
     }
 
     /// The status that a refused handshake answers with.
@@ -89,6 +106,16 @@ impl Error {
         self
     }
 
+    /// The machine code that an event is answered with, beside the public text: `{"code": code, "message": text}`.
+    ///
+    /// Without one it is that of an [`EventError`], `forbidden` for status 401 and 403 and for a refused token, else
+    /// `internal`.
+    #[must_use]
+    pub fn code(mut self, code: impl Into<Cow<'static, str>>) -> Self {
+        self.0.code = Some(code.into());
+        self
+    }
+
     /// The status that a handshake is refused with because of this error.
     pub fn http_status(&self) -> StatusCode {
         self.0
@@ -110,7 +137,9 @@ impl Error {
             Some(text) => Some(Cow::Borrowed(text)),
             None => self
                 .downcast_ref::<HandshakeError>()
-                .map(|error| Cow::Owned(error.to_string()))
+                .map(ToString::to_string)
+                .or_else(|| self.downcast_ref::<EventError>().map(ToString::to_string))
+                .map(Cow::Owned)
                 .or_else(|| self.is_refused_token().then_some(Cow::Borrowed("the token is not accepted"))),
         }
     }
@@ -121,6 +150,58 @@ impl Error {
         return self.downcast_ref::<crate::jwt::JwtError>().is_some();
         #[cfg(not(feature = "jwt"))]
         false
+    }
+
+    /// The machine code that an event is answered with because of this error.
+    pub fn event_code(&self) -> &str {
+        let refused = |status: StatusCode| matches!(status.as_u16(), 401 | 403).then_some("forbidden");
+        match &self.0.code {
+            Some(code) => code,
+            None => self
+                .downcast_ref()
+                .map(EventError::code)
+                .or_else(|| self.0.status.and_then(refused))
+                .or_else(|| self.is_refused_token().then_some("forbidden"))
+                .unwrap_or("internal"),
+        }
+    }
+
+    /// The error of a guard: `forbidden`, and a 403, unless it says something else.
+    pub(crate) fn or_forbidden(mut self) -> Self {
+        if self.0.status.is_none() && self.downcast_ref::<HandshakeError>().is_none() && !self.is_refused_token() {
+            self.0.status = Some(StatusCode::FORBIDDEN);
+        }
+        self.0.code.get_or_insert(Cow::Borrowed("forbidden"));
+        if self.public_text().is_none() {
+            self.0.public = Some(Cow::Borrowed("forbidden"));
+        }
+        self
+    }
+
+    pub(crate) fn in_reply_to(mut self, call: ReplyTo) -> Self {
+        self.0.reply_to = Some(call);
+        self
+    }
+
+    /// The call that it is answered to; none if it shall close the connection.
+    pub(crate) fn reply_to(&self) -> Option<&ReplyTo> {
+        self.0.reply_to.as_ref().filter(|_| self.0.close_code.is_none())
+    }
+
+    /// The call that it is answered to, even if it closes the connection by default.
+    pub(crate) fn any_reply_to(&self) -> Option<&ReplyTo> {
+        self.0.reply_to.as_ref()
+    }
+
+    /// The answer `{"event": "error", ..}` to a call.
+    pub(crate) fn as_event(&self, call: &ReplyTo) -> Result<Message, SendError> {
+        let (path, fields) = match self.downcast_ref() {
+            Some(EventError::InvalidData { path, fields, .. }) => (path.as_str(), fields),
+            _ => ("", &serde_json::Value::Null),
+        };
+        let message = self.public_text();
+        let message = message.as_deref().unwrap_or("internal error");
+        call.error(&ErrorData { code: self.event_code(), message, path, fields })
     }
 
     /// The wrapped error, if it is exactly of this type.

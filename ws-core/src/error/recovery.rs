@@ -1,6 +1,6 @@
 //! Error handlers: [`Scene`] tells one where an error happened, [`Recovery`] is what it answers.
 
-use std::{any::TypeId, net::SocketAddr, sync::Arc};
+use std::{any::TypeId, borrow::Cow, net::SocketAddr, sync::Arc};
 
 use http::StatusCode;
 use serde::Serialize;
@@ -66,8 +66,8 @@ impl Scene {
 
 /// What an error handler does about an error.
 ///
-/// Each answer belongs to some phases: [`respond`](Self::respond) to the handshake, [`reply`](Self::reply) to open and
-/// message, [`disconnect`](Self::disconnect) to open and message. One that does not fit its phase is logged, and the
+/// Each answer belongs to some phases: [`respond`](Self::respond) to the handshake, [`reply`](Self::reply) and
+/// [`disconnect`](Self::disconnect) to open and message, [`error`](Self::error) to all three. One that does not fit its phase is logged, and the
 /// default happens as if there were no handler. After `on_close` nothing can be answered; there, anything but
 /// [`pass`](Self::pass) means that the error was dealt with.
 #[derive(Debug)]
@@ -78,6 +78,7 @@ pub struct Recovery(pub(crate) Answer);
 pub(crate) enum Answer {
     Respond { status: StatusCode, body: serde_json::Result<Vec<u8>> },
     Reply(serde_json::Result<Text>),
+    Event { code: Cow<'static, str>, message: Cow<'static, str> },
     Disconnect { code: u16, reason: String },
     Pass,
 }
@@ -94,6 +95,12 @@ impl Recovery {
     /// Sends this value as a JSON text message; the connection goes on.
     pub fn reply(message: impl Serialize) -> Self {
         Self(Answer::Reply(serde_json::to_string(&message).map(Text::from)))
+    }
+
+    /// Sends `{"event": "error", "data": {"code": code, "message": message}}`, with the `ref` of the event that failed; the
+    /// connection goes on. A handshake is refused with the error's status and the message.
+    pub fn error(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Answer::Event { code: code.into(), message: message.into() })
     }
 
     /// Closes the connection with this code (RFC 6455 section 7.4) and reason.

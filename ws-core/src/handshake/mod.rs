@@ -139,6 +139,10 @@ impl Pipeline {
         };
         match answer {
             Answer::Respond { status, body } => return Body::json_bytes(status, body),
+            Answer::Event { message, .. } => {
+                let status = error.http_status();
+                return Body::json(status, &json!({"code": status.as_u16(), "msg": message}));
+            }
             Answer::Pass => {}
             answer => tracing::error!(?answer, "an error handler's answer does not fit the handshake"),
         }

@@ -10,6 +10,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use super::{Body, Handshake, Response, checks};
 use crate::{
     error::{HandshakeError, Result},
+    handlers::Setup,
     registry::SubprotocolMismatch,
 };
 
@@ -34,7 +35,7 @@ use crate::{
 pub trait Upgrade: Send + Sync + 'static {
     /// A GET on a route that asks for an upgrade. The default chooses the subprotocol and answers 101.
     fn found(&self, handshake: Handshake) -> impl Future<Output = Result<Response>> + Send {
-        std::future::ready(accept(handshake))
+        accept(handshake)
     }
 
     /// No route has the path. The default fails with [`HandshakeError::NoRoute`], which answers 404.
@@ -87,8 +88,8 @@ impl Accepted {
     }
 }
 
-/// The 101 (RFC 6455 section 4.2.2).
-fn accept(mut handshake: Handshake) -> Result<Response> {
+/// The 101 (RFC 6455 section 4.2.2), unless a guard refuses or a parameter of the handlers cannot be parsed.
+async fn accept(mut handshake: Handshake) -> Result<Response> {
     let Some(route) = handshake.found_route().cloned() else {
         return Err(HandshakeError::NoRoute { path: handshake.path().to_owned() }.into());
     };
@@ -105,7 +106,10 @@ fn accept(mut handshake: Handshake) -> Result<Response> {
         return Err(HandshakeError::Subprotocol.into());
     }
     handshake.set_subprotocol(chosen);
-    handshake.kept = route.controller.keep(&handshake)?;
+    for guard in route.guards {
+        (guard.call)(&handshake).await?;
+    }
+    handshake.kept = route.controller.keep(&Setup { handshake: &handshake, states: &route.states })?;
 
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

@@ -70,7 +70,8 @@
 //! }
 //! ```
 //!
-//! A bad token fails the callback, and with no error handler for [`JwtError`] that closes the connection with 4401.
+//! A bad token fails the callback. With no error handler for [`JwtError`] that closes the connection with 4401; in a typed
+//! handler the event is answered with the error `forbidden`, and the connection lives on until its own token ends.
 
 mod claims;
 mod error;

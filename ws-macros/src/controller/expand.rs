@@ -16,6 +16,7 @@ use crate::source::{at, placed, start, written_path};
 /// The entry, beside the struct.
 pub(super) fn registration(controller: &Controller) -> TokenStream {
     let name = controller.name();
+    let ident = placed(&controller.ident);
     let path = &controller.path;
     let server = controller.server.as_ref().map_or_else(|| quote!("ws"), ToTokens::to_token_stream);
     let middleware = controller.middleware.iter().map(middleware_ref);
@@ -33,6 +34,7 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
             ::ws_core::__private::submit! {
                 ::ws_core::__private::ControllerEntry {
                     name: #name,
+                    controller: || ::core::any::TypeId::of::<#ident>(),
                     location: ::ws_core::__private::location!(),
                     server: #server,
                     path: #path,
@@ -40,6 +42,8 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
                     subprotocols: &[#(#subprotocols),*],
                     subprotocol_mismatch: ::ws_core::__private::SubprotocolMismatch::#subprotocol_mismatch,
                     limits: ::ws_core::__private::RouteLimits { message: #message_limit, frame: #frame_limit },
+                    interceptors: &[],
+                    guards: &[],
                     state: &[#(#state),*],
                     build: #build,
                 }

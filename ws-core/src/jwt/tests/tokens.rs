@@ -185,6 +185,8 @@ fn a_refused_token_is_a_401_a_4401_and_no_reason() {
     let error = Error::from(JwtError::Expired);
     assert_eq!((error.http_status().as_u16(), error.ws_close_code()), (401, 4401));
     assert_eq!(error.public_text().as_deref(), Some("the token is not accepted"));
+    assert_eq!(error.event_code(), "forbidden");
+    assert_eq!(Error::from(JwtError::Expired).or_forbidden().http_status(), 401, "a guard's, too");
     let error = error.status(403).close_code(4403).public("go away");
     assert_eq!((error.http_status().as_u16(), error.ws_close_code()), (403, 4403));
 }

@@ -1,0 +1,68 @@
+//! What a client can get wrong in an event.
+
+use crate::message::Message;
+
+/// A fault of one event on a connection with typed handlers; it is answered and the connection goes on.
+///
+/// The answer is `{"event": "error", "data": {"code", "message"}, "ref"}`, with [`code`](Self::code) as its machine code.
+/// It is an error like any other: an error handler for `EventError` may answer in its own words.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EventError {
+    /// A text message that is no envelope. Code `bad_json`.
+    #[error("no envelope: {message}")]
+    BadJson {
+        /// What serde says.
+        message: String,
+    },
+    /// A binary message that is no envelope in MessagePack. Code `bad_msgpack`.
+    #[error("no envelope: {message}")]
+    BadMsgPack {
+        /// What the decoder says.
+        message: String,
+    },
+    /// No handler has this event. Code `unknown_event`.
+    #[error("no event `{event}` here")]
+    UnknownEvent {
+        /// The event as it was asked for, cut to 64 characters.
+        event: String,
+    },
+    /// The data is missing or does not fit. Code `invalid_data`, with `path` and `fields` beside it.
+    #[error("{}", place(.path, .message))]
+    InvalidData {
+        /// The place inside `data`, such as `items[2].name`; empty for all of it.
+        path: String,
+        /// What is wrong there.
+        message: String,
+        /// Faults by field, `null` if there are none to tell.
+        fields: serde_json::Value,
+    },
+    /// No handler takes messages of this kind. Code `unsupported`.
+    #[error("{kind} messages are not handled here")]
+    Unsupported {
+        /// `text` or `binary`.
+        kind: &'static str,
+    },
+}
+
+impl EventError {
+    pub(crate) fn unsupported(message: &Message) -> Self {
+        let kind = if matches!(message, Message::Text(_)) { "text" } else { "binary" };
+        Self::Unsupported { kind }
+    }
+
+    /// The machine code of the answer; it does not change between versions.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::BadJson { .. } => "bad_json",
+            Self::BadMsgPack { .. } => "bad_msgpack",
+            Self::UnknownEvent { .. } => "unknown_event",
+            Self::InvalidData { .. } => "invalid_data",
+            Self::Unsupported { .. } => "unsupported",
+        }
+    }
+}
+
+fn place(path: &str, message: &str) -> String {
+    if path.is_empty() { message.to_owned() } else { format!("{path}: {message}") }
+}

@@ -1,0 +1,219 @@
+//! Calls from the server to the client: an event with a `ref` goes out, a message with that `ref` comes back.
+//!
+//! [`Calls`] is what a connection keeps of the calls that are outstanding: nothing while there are none. The driver asks
+//! it about each message that arrives meanwhile, so that an answer is recognised before the messages in front of it are
+//! handled.
+
+use std::{
+    future::IntoFuture,
+    marker::PhantomData,
+    pin::Pin,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::sync::oneshot;
+
+use super::{Codec, envelope::Envelope, json};
+use crate::{connection::Connection, error::SendError, message::Message};
+
+/// Calls that one connection may have outstanding.
+const MAX_OUTSTANDING: usize = 64;
+/// How long an answer is waited for unless said otherwise.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// What the `ref` of a call begins with. Clients that call the server choose other ones.
+const PREFIX: &str = "call:";
+
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The event was not sent.
+    #[error("not sent: {0}")]
+    Send(#[from] SendError),
+    /// The connection ended before the answer came.
+    #[error("the connection ended before the answer came")]
+    Closed,
+    /// No answer came in time.
+    #[error("no answer within {0:?}")]
+    TimedOut(Duration),
+    /// The client answered with an error.
+    #[error("the client answered `{code}`: {message}")]
+    Refused {
+        /// The machine code, as the client wrote it.
+        code: String,
+        /// The text, as the client wrote it.
+        message: String,
+    },
+    /// The answer does not fit the type that is asked for.
+    #[error("the answer does not fit: {0}")]
+    Invalid(String),
+    /// 64 calls of this connection are outstanding already.
+    #[error("too many calls of this connection are outstanding")]
+    TooMany,
+}
+
+/// A call that is going to be made: await it. Made by [`Connection::call`].
+#[must_use = "nothing is sent until this is awaited"]
+pub struct PendingCall<'a, R> {
+    conn: &'a Connection,
+    id: u64,
+    message: Result<Message, SendError>,
+    timeout: Duration,
+    answer: PhantomData<fn() -> R>,
+}
+
+impl<'a, R: DeserializeOwned> PendingCall<'a, R> {
+    pub(crate) fn new<T: Serialize + ?Sized>(conn: &'a Connection, event: &str, data: &T) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let message = conn.codec().encode_called(event, data, &format!("{PREFIX}{id}"));
+        Self { conn, id, message, timeout: DEFAULT_TIMEOUT, answer: PhantomData }
+    }
+
+    /// How long the answer is waited for, room in the outbox included. Default: 10 s.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    async fn run(self) -> Result<R, CallError> {
+        let message = self.message?;
+        let (_outstanding, answer) = self.conn.calls().begin(self.id)?;
+        let called = async {
+            self.conn.send(message).await?;
+            answer.await.map_err(|_| CallError::Closed)
+        };
+        let in_time = tokio::time::timeout(self.timeout, called).await;
+        decode(self.conn.codec(), &in_time.map_err(|_| CallError::TimedOut(self.timeout))??)
+    }
+}
+
+impl<'a, R: DeserializeOwned + 'a> IntoFuture for PendingCall<'a, R> {
+    type Output = Result<R, CallError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl<R> std::fmt::Debug for PendingCall<'_, R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PendingCall").field("id", &self.id).field("timeout", &self.timeout).finish()
+    }
+}
+
+/// The answer as the type that is asked for, or as the client's refusal.
+fn decode<R: DeserializeOwned>(codec: Codec, message: &Message) -> Result<R, CallError> {
+    #[derive(Deserialize)]
+    #[serde(default)]
+    struct Refusal {
+        code: String,
+        message: String,
+    }
+
+    impl Default for Refusal {
+        fn default() -> Self {
+            Self { code: "error".to_owned(), message: String::new() }
+        }
+    }
+
+    let envelope = Envelope::read(codec, message).map_err(|error| CallError::Invalid(error.to_string()))?;
+    if envelope.event() == "error" {
+        let refusal: Refusal = envelope.data.and_then(|data| data.decode().ok()).unwrap_or_default();
+        return Err(CallError::Refused { code: refusal.code, message: refusal.message });
+    }
+    let decoded = match envelope.data {
+        Some(data) => data.decode(),
+        None => json::decode("null"),
+    };
+    decoded.map_err(|error| CallError::Invalid(error.public_text()))
+}
+
+/// The outstanding calls of one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    /// Whether there ever was one: the messages of a connection that never called are not looked at.
+    ever: AtomicBool,
+    /// Whether there is one now.
+    any: AtomicBool,
+    waiting: Mutex<Vec<(u64, oneshot::Sender<Message>)>>,
+}
+
+impl Calls {
+    /// Whether an answer is waited for.
+    pub(crate) fn any(&self) -> bool {
+        self.any.load(Ordering::Relaxed)
+    }
+
+    /// Takes the message if it is an answer; one that comes too late is dropped.
+    pub(crate) fn take_answer(&self, codec: Codec, message: Message) -> Option<Message> {
+        if !self.ever.load(Ordering::Relaxed) {
+            return Some(message);
+        }
+        let Some(id) = answered(codec, &message) else { return Some(message) };
+        match self.forget(id) {
+            // Nobody waits any more if the sending fails: the caller went away this very moment.
+            Some(sender) => drop(sender.send(message)),
+            None => tracing::debug!(call = id, "an answer came too late, or twice"),
+        }
+        None
+    }
+
+    /// No answer can come any more.
+    pub(crate) fn close(&self) {
+        let waiting = std::mem::take(&mut *self.lock());
+        self.any.store(false, Ordering::Relaxed);
+        drop(waiting);
+    }
+
+    fn begin(&self, id: u64) -> Result<(Outstanding<'_>, oneshot::Receiver<Message>), CallError> {
+        let mut waiting = self.lock();
+        if waiting.len() == MAX_OUTSTANDING {
+            return Err(CallError::TooMany);
+        }
+        let (sender, receiver) = oneshot::channel();
+        waiting.push((id, sender));
+        self.ever.store(true, Ordering::Relaxed);
+        self.any.store(true, Ordering::Relaxed);
+        Ok((Outstanding { calls: self, id }, receiver))
+    }
+
+    fn forget(&self, id: u64) -> Option<oneshot::Sender<Message>> {
+        let mut waiting = self.lock();
+        let at = waiting.iter().position(|(waiting, _)| *waiting == id)?;
+        let (_, sender) = waiting.swap_remove(at);
+        if waiting.is_empty() {
+            *waiting = Vec::new();
+            self.any.store(false, Ordering::Relaxed);
+        }
+        Some(sender)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(u64, oneshot::Sender<Message>)>> {
+        // Nothing below panics half-way.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that is waited for; dropping it forgets the call.
+struct Outstanding<'a> {
+    calls: &'a Calls,
+    id: u64,
+}
+
+impl Drop for Outstanding<'_> {
+    fn drop(&mut self) {
+        self.calls.forget(self.id);
+    }
+}
+
+/// Which call a message answers.
+fn answered(codec: Codec, message: &Message) -> Option<u64> {
+    let envelope = Envelope::read(codec, message).ok()?;
+    envelope.reference?.as_str()?.strip_prefix(PREFIX)?.parse().ok()
+}

@@ -1,0 +1,54 @@
+//! [`Context<T>`]: an entry of the connection's context as a parameter.
+
+use std::ops::Deref;
+
+use super::{Input, Param, ParamError, Setup};
+
+/// An entry of the connection's [context](crate::Connection::context), cloned at each call.
+///
+/// What middleware put there is what callbacks find. Without such an entry the call fails: nothing the client could
+/// know about, so it is answered as an error without a public face. `Option<Context<T>>` is `None` then.
+///
+/// ```
+/// use ws_core::prelude::*;
+///
+/// #[derive(Clone)]
+/// struct Claims {
+///     account: String,
+/// }
+///
+/// #[ws_controller(path = "/account")]
+/// struct Account;
+///
+/// #[ws_handlers]
+/// impl Account {
+///     #[on_event("whoami")]
+///     async fn whoami(&self, claims: Context<Claims>) -> Data<String> {
+///         Data(claims.0.account)
+///     }
+/// }
+/// # fn main() {}
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Context<T>(pub T);
+
+impl<T> Deref for Context<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<'a, T: Clone + Send + Sync + 'static> Param<'a> for Context<T> {
+    type Kept = ();
+
+    fn keep(_: &Setup<'_>) -> Result<(), ParamError> {
+        Ok(())
+    }
+
+    fn get(_: &'a (), input: &mut Input<'a>) -> Result<Self, ParamError> {
+        let value = input.connection().context().get();
+        value.map(Self).ok_or_else(|| ParamError::missing(std::any::type_name::<T>()))
+    }
+}

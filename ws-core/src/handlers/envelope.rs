@@ -1,0 +1,297 @@
+//! The envelope in which events travel: `{"event": "say", "data": .., "ref": "7"}`.
+//!
+//! `data` and `ref` stay as they were received until somebody wants them: `data` is decoded once, by the type that
+//! the handler names, and `ref` is sent back as it is. On a connection that speaks the subprotocol `msgpack` the same
+//! envelope travels as MessagePack in binary messages. What an event means is not known here.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+#[cfg(feature = "msgpack")]
+use super::msgpack;
+use super::{ParamError, json};
+use crate::{
+    error::{EventError, SendError},
+    message::Message,
+};
+
+/// How a connection's envelopes are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Codec {
+    /// JSON in text messages.
+    #[default]
+    Json,
+    /// MessagePack in binary messages.
+    #[cfg(feature = "msgpack")]
+    MsgPack,
+}
+
+impl Codec {
+    /// That of a connection which speaks this subprotocol.
+    pub(crate) fn of(subprotocol: Option<&str>) -> Self {
+        match subprotocol {
+            #[cfg(feature = "msgpack")]
+            Some("msgpack") => Self::MsgPack,
+            _ => Self::Json,
+        }
+    }
+
+    /// An envelope as a message.
+    pub(crate) fn encode<T: Serialize + ?Sized>(
+        self,
+        event: &str,
+        data: &T,
+        reference: Option<Raw<'_>>,
+    ) -> Result<Message, SendError> {
+        match self {
+            Self::Json => {
+                let reference = reference.and_then(Raw::as_json);
+                Ok(Message::text(serde_json::to_string(&Outgoing { event, data, reference })?))
+            }
+            #[cfg(feature = "msgpack")]
+            Self::MsgPack => {
+                let reference = reference.and_then(Raw::as_msgpack);
+                let bytes = msgpack::encode(event, data, reference).map_err(serde::ser::Error::custom)?;
+                Ok(Message::binary(bytes))
+            }
+        }
+    }
+
+    /// The envelope of a call to the client, with a `ref` of this side's.
+    pub(crate) fn encode_called<T: Serialize + ?Sized>(
+        self,
+        event: &str,
+        data: &T,
+        reference: &str,
+    ) -> Result<Message, SendError> {
+        match self {
+            Self::Json => {
+                let reference = serde_json::value::to_raw_value(reference)?;
+                self.encode(event, data, Some(Raw::Json(&reference)))
+            }
+            #[cfg(feature = "msgpack")]
+            Self::MsgPack => {
+                let reference = msgpack::encode_str(reference);
+                self.encode(event, data, Some(Raw::MsgPack(&reference)))
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Outgoing<'a, T: ?Sized> {
+    event: &'a str,
+    data: &'a T,
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+    reference: Option<&'a RawValue>,
+}
+
+/// A received envelope; it borrows from its message.
+#[derive(Debug)]
+pub struct Envelope<'a> {
+    pub(crate) event: Cow<'a, str>,
+    pub(crate) data: Option<Raw<'a>>,
+    pub(crate) reference: Option<Raw<'a>>,
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads a message of a connection that writes its envelopes so.
+    pub(crate) fn read(codec: Codec, message: &'a Message) -> Result<Self, EventError> {
+        match (codec, message) {
+            (Codec::Json, Message::Text(text)) => Self::from_json(text),
+            #[cfg(feature = "msgpack")]
+            (Codec::MsgPack, Message::Binary(bytes)) => Self::from_msgpack(bytes),
+            (_, message) => Err(EventError::unsupported(message)),
+        }
+    }
+
+    fn from_json(text: &'a str) -> Result<Self, EventError> {
+        #[derive(Deserialize)]
+        struct Incoming<'a> {
+            #[serde(borrow)]
+            event: Cow<'a, str>,
+            #[serde(borrow)]
+            data: Option<&'a RawValue>,
+            #[serde(borrow, rename = "ref")]
+            reference: Option<&'a RawValue>,
+        }
+
+        let incoming: Incoming<'a> =
+            serde_json::from_str(text).map_err(|error| EventError::BadJson { message: error.to_string() })?;
+        if incoming.reference.is_some_and(|raw| !json::is_reference(raw.get())) {
+            return Err(EventError::BadJson { message: "`ref` is a string or a number".to_owned() });
+        }
+        Ok(Self {
+            event: incoming.event,
+            data: incoming.data.map(Raw::Json),
+            reference: incoming.reference.map(Raw::Json),
+        })
+    }
+
+    #[cfg(feature = "msgpack")]
+    fn from_msgpack(bytes: &'a [u8]) -> Result<Self, EventError> {
+        let parts =
+            msgpack::decode(bytes).map_err(|error| EventError::BadMsgPack { message: error.to_string() })?;
+        Ok(Self {
+            event: Cow::Borrowed(parts.event),
+            data: parts.data.map(Raw::MsgPack),
+            reference: parts.reference.map(Raw::MsgPack),
+        })
+    }
+
+    /// The event's name.
+    pub fn event(&self) -> &str {
+        &self.event
+    }
+}
+
+/// A part of an envelope as it was received.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Raw<'a> {
+    Json(&'a RawValue),
+    #[cfg(feature = "msgpack")]
+    MsgPack(&'a [u8]),
+}
+
+impl<'a> Raw<'a> {
+    /// Decodes it; the fault says where.
+    pub(crate) fn decode<T: Deserialize<'a>>(self) -> Result<T, ParamError> {
+        match self {
+            Self::Json(raw) => json::decode(raw.get()),
+            #[cfg(feature = "msgpack")]
+            Self::MsgPack(raw) => msgpack::decode_data(raw),
+        }
+    }
+
+    fn as_json(self) -> Option<&'a RawValue> {
+        match self {
+            Self::Json(raw) => Some(raw),
+            #[cfg(feature = "msgpack")]
+            Self::MsgPack(_) => None,
+        }
+    }
+
+    #[cfg(feature = "msgpack")]
+    fn as_msgpack(self) -> Option<&'a [u8]> {
+        match self {
+            Self::MsgPack(raw) => Some(raw),
+            Self::Json(_) => None,
+        }
+    }
+
+    /// The text of a reference that is a string; of MessagePack too.
+    pub(crate) fn as_str(self) -> Option<Cow<'a, str>> {
+        match self {
+            Self::Json(raw) => serde_json::from_str(raw.get()).ok().map(Cow::<str>::Owned),
+            #[cfg(feature = "msgpack")]
+            Self::MsgPack(raw) => msgpack::decode_data::<&str>(raw).ok().map(Cow::Borrowed),
+        }
+    }
+
+    fn to_owned(self) -> OwnedRaw {
+        match self {
+            Self::Json(raw) => OwnedRaw::Json(raw.to_owned()),
+            #[cfg(feature = "msgpack")]
+            Self::MsgPack(raw) => OwnedRaw::MsgPack(raw.into()),
+        }
+    }
+}
+
+/// A reference that outlives its message.
+#[derive(Debug)]
+enum OwnedRaw {
+    Json(Box<RawValue>),
+    #[cfg(feature = "msgpack")]
+    MsgPack(Box<[u8]>),
+}
+
+/// Which call an error belongs to: travels with the error to where it is answered.
+#[derive(Debug)]
+pub(crate) struct ReplyTo {
+    codec: Codec,
+    reference: Option<OwnedRaw>,
+}
+
+impl ReplyTo {
+    pub(crate) fn new(codec: Codec, reference: Option<Raw<'_>>) -> Self {
+        Self { codec, reference: reference.map(Raw::to_owned) }
+    }
+
+    /// `{"event": "error", "data": .., "ref": ..}`.
+    pub(crate) fn error(&self, data: &ErrorData<'_>) -> Result<Message, SendError> {
+        let reference = self.reference.as_ref().map(|raw| match raw {
+            OwnedRaw::Json(raw) => Raw::Json(raw),
+            #[cfg(feature = "msgpack")]
+            OwnedRaw::MsgPack(raw) => Raw::MsgPack(raw),
+        });
+        self.codec.encode("error", data, reference)
+    }
+}
+
+/// What the client is told of an error.
+#[derive(Debug, Serialize)]
+pub(crate) struct ErrorData<'a> {
+    /// Stable, for programs.
+    pub(crate) code: &'a str,
+    /// For people.
+    pub(crate) message: &'a str,
+    /// The place inside `data` that does not fit.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(crate) path: &'a str,
+    /// Faults by field.
+    #[serde(skip_serializing_if = "serde_json::Value::is_null")]
+    pub(crate) fields: &'a serde_json::Value,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(text: &str) -> Message {
+        Message::text(text)
+    }
+
+    #[test]
+    fn the_parts_of_an_envelope_are_found_in_any_order() {
+        for (text, event, data, reference) in [
+            (r#"{"event":"say","data":{"a":1},"ref":"7"}"#, "say", Some(r#"{"a":1}"#), Some(r#""7""#)),
+            (r#"{"ref":7,"data":[1, 2],"event":"say"}"#, "say", Some("[1, 2]"), Some("7")),
+            (r#"{"event":"s\u0061y"}"#, "say", None, None),
+            (r#"{"event":"say","data":null,"ref":null,"more":{}}"#, "say", None, None),
+        ] {
+            let message = json(text);
+            let envelope = Envelope::read(Codec::Json, &message).unwrap();
+            let raw = |raw: Option<Raw<'_>>| raw.and_then(Raw::as_json).map(|raw| raw.get().to_owned());
+            assert_eq!(envelope.event(), event, "{text}");
+            assert_eq!(raw(envelope.data).as_deref(), data, "{text}");
+            assert_eq!(raw(envelope.reference).as_deref(), reference, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_envelope_is_bad_json() {
+        for text in
+            ["", "hello", "[]", "{}", r#"{"event":1}"#, r#"{"event":"a","event":"b"}"#, r#"{"event":"a","ref":{}}"#]
+        {
+            let message = json(text);
+            let error = Envelope::read(Codec::Json, &message).unwrap_err();
+            assert_eq!(error.code(), "bad_json", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_binary_message_is_no_json_envelope() {
+        let message = Message::binary(&b"{}"[..]);
+        assert_eq!(Envelope::read(Codec::Json, &message).unwrap_err().code(), "unsupported");
+    }
+
+    #[test]
+    fn a_reply_takes_the_reference_along_as_it_was() {
+        let message = json(r#"{"event":"say","ref":1e2}"#);
+        let envelope = Envelope::read(Codec::Json, &message).unwrap();
+        let reply = Codec::Json.encode("said", &1, envelope.reference).unwrap();
+        assert_eq!(reply.as_text(), Some(r#"{"event":"said","data":1,"ref":1e2}"#));
+    }
+}

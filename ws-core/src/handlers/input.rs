@@ -1,0 +1,132 @@
+//! [`Input`]: what a parameter may read of a call.
+
+use std::ops::Deref;
+
+use super::{
+    Param, ParamError, Setup, Takes,
+    envelope::{Envelope, Raw},
+    param::read_at_each_call,
+};
+use crate::{
+    connection::{CloseReason, Connection},
+    message::Message,
+};
+
+/// One call of a handler, as [`Param::get`](super::Param::get) reads it.
+#[derive(Debug)]
+pub struct Input<'a> {
+    conn: &'a Connection,
+    payload: Payload<'a>,
+}
+
+/// What the call is about.
+#[derive(Debug)]
+enum Payload<'a> {
+    Nothing,
+    Message(&'a mut Message),
+    Event { message: &'a Message, envelope: &'a Envelope<'a> },
+    End(CloseReason),
+}
+
+impl<'a> Input<'a> {
+    pub(super) fn nothing(conn: &'a Connection) -> Self {
+        Self { conn, payload: Payload::Nothing }
+    }
+
+    pub(super) fn message(conn: &'a Connection, message: &'a mut Message) -> Self {
+        Self { conn, payload: Payload::Message(message) }
+    }
+
+    pub(super) fn event(conn: &'a Connection, message: &'a Message, envelope: &'a Envelope<'a>) -> Self {
+        Self { conn, payload: Payload::Event { message, envelope } }
+    }
+
+    pub(super) fn end(conn: &'a Connection, reason: CloseReason) -> Self {
+        Self { conn, payload: Payload::End(reason) }
+    }
+
+    /// The connection that is served.
+    pub fn connection(&self) -> &'a Connection {
+        self.conn
+    }
+
+    /// The event's name, in `on_event` and `on_unknown`.
+    pub fn event_name(&self) -> Option<&'a str> {
+        match self.payload {
+            Payload::Event { envelope, .. } => Some(envelope.event()),
+            _ => None,
+        }
+    }
+
+    /// The whole message, once: text, binary, or the payload of a ping or pong. For parameters that say
+    /// [`Takes::Message`] or [`Takes::Text`].
+    ///
+    /// # Errors
+    /// When there is none, or it was taken.
+    pub fn take_message(&mut self) -> Result<Message, ParamError> {
+        match std::mem::replace(&mut self.payload, Payload::Nothing) {
+            Payload::Message(message) => Ok(std::mem::replace(message, Message::Text("".into()))),
+            Payload::Event { message, .. } => Ok(message.clone()),
+            Payload::Nothing | Payload::End(_) => Err(ParamError::missing("message")),
+        }
+    }
+
+    /// The whole message where it is, once.
+    pub(super) fn borrow_message(&mut self) -> Result<&'a Message, ParamError> {
+        match std::mem::replace(&mut self.payload, Payload::Nothing) {
+            Payload::Message(message) => Ok(message),
+            Payload::Event { message, .. } => Ok(message),
+            Payload::Nothing | Payload::End(_) => Err(ParamError::missing("message")),
+        }
+    }
+
+    /// The event's `data`.
+    pub(super) fn data(&self) -> Result<Raw<'a>, ParamError> {
+        match self.payload {
+            Payload::Event { envelope: &Envelope { data: Some(raw), .. }, .. } => Ok(raw),
+            _ => Err(ParamError::missing("data")),
+        }
+    }
+
+    pub(super) fn take_reason(&mut self) -> Result<CloseReason, ParamError> {
+        match std::mem::replace(&mut self.payload, Payload::Nothing) {
+            Payload::End(reason) => Ok(reason),
+            _ => Err(ParamError::missing("close reason")),
+        }
+    }
+}
+
+/// The name of the event that is handled: in `on_unknown` the only way to know it.
+///
+/// ```
+/// use ws_core::prelude::*;
+///
+/// #[ws_controller(path = "/lobby")]
+/// struct Lobby;
+///
+/// #[ws_handlers]
+/// impl Lobby {
+///     #[on_unknown]
+///     async fn other(&self, name: EventName<'_>) -> String {
+///         format!("{} is not played here", &*name)
+///     }
+/// }
+/// # fn main() {}
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventName<'a>(pub &'a str);
+
+impl Deref for EventName<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.0
+    }
+}
+
+read_at_each_call! {
+    EventName<'a>, takes EventName: |input| match input.event_name() {
+        Some(name) => Ok(EventName(name)),
+        None => Err(ParamError::missing("event")),
+    };
+}

@@ -1,0 +1,110 @@
+//! Interceptors: functions around the calls of controllers, as middleware is around the handshake.
+//!
+//! [`intercepted`] is the one place that runs them. Without any it is the call itself: nothing is boxed.
+
+use std::{any::TypeId, sync::Arc};
+
+use crate::{
+    connection::Connection,
+    error::Result,
+    registry::{InterceptorFuture, Location, Scope},
+    state::{StateKey, States},
+};
+
+/// What became of a call: an `Err` is what its handler failed with, or what an interceptor refused it with.
+pub type Outcome = Result<()>;
+
+/// A call that is about to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct Invocation<'a> {
+    conn: &'a Connection,
+    kind: CallKind<'a>,
+}
+
+/// Which of a controller's callbacks is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CallKind<'a> {
+    /// `on_open`.
+    Open,
+    /// `on_message`, or `on_text`, `on_binary` of typed handlers.
+    Message,
+    /// A ping or pong.
+    Control,
+    /// An event of typed handlers; `on_unknown` under the name that was asked for.
+    Event(&'a str),
+    /// `on_close`.
+    Close,
+}
+
+impl<'a> Invocation<'a> {
+    pub(crate) fn new(conn: &'a Connection, kind: CallKind<'a>) -> Self {
+        Self { conn, kind }
+    }
+
+    /// The connection that is served.
+    pub fn connection(&self) -> &'a Connection {
+        self.conn
+    }
+
+    /// Which callback it is.
+    pub fn kind(&self) -> CallKind<'a> {
+        self.kind
+    }
+}
+
+/// The rest of a call: the interceptors that are still to run, then the handler.
+pub struct NextCall<'a> {
+    chain: &'a [Arc<Interceptor>],
+    states: &'a States,
+    handler: InterceptorFuture<'a>,
+}
+
+impl<'a> NextCall<'a> {
+    /// Makes the call. Not calling it means that the handler is not run.
+    ///
+    /// # Errors
+    /// What the handler failed with. Passing it on leaves it to the error handlers.
+    pub async fn run(self, call: Invocation<'a>) -> Outcome {
+        match self.chain.split_first() {
+            Some((interceptor, rest)) => {
+                (interceptor.call)(call, NextCall { chain: rest, ..self }, self.states).await
+            }
+            None => self.handler.await,
+        }
+    }
+}
+
+impl std::fmt::Debug for NextCall<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.chain.iter().map(|interceptor| interceptor.name)).finish()
+    }
+}
+
+/// One interceptor, from the registry.
+pub(crate) struct Interceptor {
+    pub(crate) name: &'static str,
+    pub(crate) location: Location,
+    pub(crate) id: TypeId,
+    pub(crate) scope: Scope,
+    pub(crate) state: Vec<StateKey>,
+    pub(crate) call: for<'a> fn(Invocation<'a>, NextCall<'a>, &'a States) -> InterceptorFuture<'a>,
+}
+
+/// Runs a call inside the interceptors of its route.
+pub async fn intercepted(
+    call: Invocation<'_>,
+    handler: impl Future<Output = Outcome> + Send,
+) -> Outcome {
+    match call.conn.handshake().found_route() {
+        Some(route) if !route.interceptors.is_empty() => {
+            let next = NextCall {
+                chain: &route.interceptors,
+                states: &route.states,
+                handler: Box::pin(handler),
+            };
+            next.run(call).await
+        }
+        _ => handler.await,
+    }
+}

@@ -1,0 +1,50 @@
+//! The typed layer: parameters by type, replies by type, and the envelope between them.
+//!
+//! `#[ws_handlers]` writes an `impl Controller` that is made of the pieces here: [`Param`] gets each parameter,
+//! [`IntoReply`] sends what a handler returned, [`envelope`] is the form in which events travel, [`Interceptor`]s run
+//! around each call. Below it everything is as for a controller written by hand: this module neither reads a socket nor
+//! keeps a queue. What only expansions call is in [`support`].
+
+mod call;
+mod context;
+mod cookie;
+mod envelope;
+mod header;
+mod input;
+mod interceptor;
+mod json;
+#[cfg(feature = "msgpack")]
+mod msgpack;
+mod param;
+mod path;
+mod payload;
+mod query;
+mod reply;
+mod replier;
+#[doc(hidden)]
+pub mod support;
+#[cfg(feature = "validate")]
+mod valid;
+
+#[cfg(feature = "validate")]
+#[cfg_attr(docsrs, doc(cfg(feature = "validate")))]
+pub use self::valid::Valid;
+pub use self::{
+    call::{CallError, PendingCall},
+    context::Context,
+    cookie::Cookie,
+    header::Header,
+    input::{EventName, Input},
+    interceptor::{CallKind, Invocation, NextCall, Outcome},
+    param::{FromHandshake, Param, ParamError, Setup, Takes},
+    path::Path,
+    payload::{Data, Json},
+    query::Query,
+    reply::{Event, IntoReply, Stream},
+    replier::Replier,
+};
+pub(crate) use self::{
+    call::Calls,
+    envelope::{Codec, ErrorData, ReplyTo},
+    interceptor::{Interceptor, intercepted},
+};

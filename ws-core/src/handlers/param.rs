@@ -1,0 +1,341 @@
+//! [`Param`]: what a parameter of a handler can be.
+//!
+//! Some parameters are parsed from the handshake, once, before the 101, and kept with the connection; the others are
+//! read at each call. One trait serves both: [`Param::keep`] runs in the handshake, [`Param::get`] at the call.
+
+use std::borrow::Cow;
+
+use super::Input;
+use crate::{
+    connection::{CloseReason, Connection, ConnectionId},
+    error::{Error, HandshakeError, Result},
+    handshake::Handshake,
+    hub::Hub,
+    state::{State, StateKey, States},
+};
+
+/// A parameter of a method under `#[ws_handlers]`.
+///
+/// | parameter | what it is | where from |
+/// |---|---|---|
+/// | [`&Path<T>`](crate::Path), [`&Query<T>`](crate::Query), [`&Header<T>`](crate::Header), [`&Cookie`](crate::Cookie) | parts of the handshake; by value if `Clone` | parsed once before the 101, kept with the connection |
+/// | [`State<T>`] | what `App::state` was given | taken in the handshake, kept with the connection |
+/// | [`Context<T>`](crate::Context) | an entry of the connection's context | read at each call |
+/// | `&Connection`, [`Connection`], [`ConnectionId`], [`Hub`], [`&Handshake`](Handshake) | | read at each call |
+/// | [`Data<T>`](crate::Data) | the event's `data`, decoded | the message |
+/// | [`Json<T>`](crate::Json), [`Text`](crate::Text), `&str`, [`Bytes`](crate::Bytes), [`Message`](crate::Message) | the whole message | the message |
+/// | [`EventName`](crate::EventName) | the event's name | the message |
+/// | [`CloseReason`] | why it ended | `on_close` |
+///
+/// `Option<P>` of any of them is `None` where there is nothing to parse. At most one parameter takes the message.
+///
+/// # One of your own
+///
+/// ```
+/// use ws_core::{FromHandshake, Handshake, Input, Param, ParamError, Setup};
+///
+/// /// The client's language, parsed once: `&Language` is a parameter now.
+/// struct Language(String);
+///
+/// impl FromHandshake for Language {
+///     fn from_handshake(handshake: &Handshake) -> Result<Self, ParamError> {
+///         let language = handshake.header("accept-language").unwrap_or("en");
+///         Ok(Self(language.to_owned()))
+///     }
+/// }
+///
+/// /// How many connections there are when the call comes.
+/// struct Crowd(usize);
+///
+/// impl<'a> Param<'a> for Crowd {
+///     type Kept = ();
+///
+///     fn keep(_: &Setup<'_>) -> Result<(), ParamError> {
+///         Ok(())
+///     }
+///
+///     fn get(_: &'a (), input: &mut Input<'a>) -> Result<Self, ParamError> {
+///         Ok(Self(input.connection().hub().count()))
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no parameter of a handler",
+    label = "not a parameter",
+    note = "from the handshake: `&Path<T>`, `&Query<T>`, `&Header<T>`, `&Cookie`, each by value if `Clone`, and `State<T>`",
+    note = "from the connection: `Context<T>`, `&Connection`, `Connection`, `ConnectionId`, `Hub`, `&Handshake`",
+    note = "from the message, at most one: `Data<T>`, `Json<T>`, `Text`, `&str`, `Bytes`, `Message`; and `EventName`, and `CloseReason` in `on_close`",
+    note = "`Option<..>` of any of them, and what implements `ws_core::Param` or, by reference, `ws_core::FromHandshake`"
+)]
+pub trait Param<'a>: Sized {
+    /// What is kept with the connection, made once before the 101; `()` keeps nothing.
+    type Kept: Send + Sync + 'static;
+
+    /// What of the call it takes; two parameters of a handler that take something do not compile.
+    const TAKES: Takes = Takes::Nothing;
+
+    #[doc(hidden)]
+    const NEEDS_PATH: bool = false;
+
+    /// For the check at start.
+    #[doc(hidden)]
+    fn states(keys: &mut Vec<StateKey>) {
+        let _ = keys;
+    }
+
+    /// Makes what is kept. Called once a connection, after the middleware and before the 101.
+    ///
+    /// # Errors
+    /// A fault refuses the handshake: 400 for what the client got wrong, else the error's own status.
+    fn keep(setup: &Setup<'_>) -> Result<Self::Kept, ParamError>;
+
+    /// The parameter of one call.
+    ///
+    /// # Errors
+    /// A fault of a call is answered as an error of the handler would be.
+    fn get(kept: &'a Self::Kept, input: &mut Input<'a>) -> Result<Self, ParamError>;
+}
+
+/// What is parsed from the handshake, once, before the 101; `&Self` is a parameter then.
+///
+/// [`Param`] shows one.
+#[diagnostic::on_unimplemented(
+    message = "`&{Self}` is no parameter of a handler",
+    label = "not a parameter",
+    note = "by reference: `&Path<T>`, `&Query<T>`, `&Header<T>`, `&Cookie`, `&Connection`, `&Handshake`, `&str`, and what implements `ws_core::FromHandshake`"
+)]
+pub trait FromHandshake: Sized + Send + Sync + 'static {
+    #[doc(hidden)]
+    const NEEDS_PATH: bool = false;
+
+    /// Parses it.
+    ///
+    /// # Errors
+    /// [`ParamError::Missing`] and [`ParamError::Invalid`] refuse the handshake with 400.
+    fn from_handshake(handshake: &Handshake) -> Result<Self, ParamError>;
+}
+
+/// What a parameter takes of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Takes {
+    /// Nothing: it goes with every callback.
+    Nothing,
+    /// The event's `data`.
+    Data,
+    /// The event's name.
+    EventName,
+    /// The whole message, text or binary.
+    Message,
+    /// The whole message, which has to be text.
+    Text,
+    /// Why the connection ended.
+    CloseReason,
+}
+
+/// What [`Param::keep`] may read.
+#[derive(Clone, Copy)]
+pub struct Setup<'a> {
+    pub(crate) handshake: &'a Handshake,
+    pub(crate) states: &'a States,
+}
+
+impl<'a> Setup<'a> {
+    /// The handshake; the middleware has run, the subprotocol is chosen.
+    pub fn handshake(&self) -> &'a Handshake {
+        self.handshake
+    }
+
+    /// A clone of what `App::state` was given of this type.
+    ///
+    /// # Errors
+    /// When nothing was given.
+    pub fn state<T: Clone + 'static>(&self) -> Result<T, ParamError> {
+        self.states.get().map_err(ParamError::Other)
+    }
+}
+
+impl std::fmt::Debug for Setup<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setup").field("handshake", self.handshake).finish_non_exhaustive()
+    }
+}
+
+/// Why there is no such parameter.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ParamError {
+    /// There is nothing to make it of; `Option<..>` makes `None` of that.
+    Missing {
+        /// What is missing, for the client: `header x-tenant`.
+        what: Cow<'static, str>,
+    },
+    /// The client sent something that does not fit.
+    Invalid {
+        /// What does not fit, for the client: `query parameter page`; empty where that goes without saying.
+        what: Cow<'static, str>,
+        /// The place inside it: `items[2].name`; empty for all of it.
+        path: String,
+        /// What is wrong, for the client.
+        message: String,
+        /// Faults by field, for the client; `null` where there is nothing to say.
+        fields: serde_json::Value,
+    },
+    /// Anything else: not the client's fault, and nothing of it is shown unless it has a public face.
+    Other(Error),
+}
+
+impl ParamError {
+    /// Something is missing.
+    pub fn missing(what: impl Into<Cow<'static, str>>) -> Self {
+        Self::Missing { what: what.into() }
+    }
+
+    /// Something does not fit.
+    pub fn invalid(what: impl Into<Cow<'static, str>>, message: impl ToString) -> Self {
+        Self::Invalid {
+            what: what.into(),
+            path: String::new(),
+            message: message.to_string(),
+            fields: serde_json::Value::Null,
+        }
+    }
+
+    /// What the client may read of it.
+    pub(crate) fn public_text(&self) -> String {
+        match self {
+            Self::Missing { what } => format!("{what} is missing"),
+            Self::Invalid { what, path, message, .. } => {
+                let place: Vec<&str> = [&**what, &**path].into_iter().filter(|it| !it.is_empty()).collect();
+                if place.is_empty() { message.clone() } else { format!("{}: {message}", place.join(" ")) }
+            }
+            Self::Other(error) => error.public_text().unwrap_or_default().into_owned(),
+        }
+    }
+
+    /// As a refusal of the handshake.
+    pub(crate) fn in_handshake(self) -> Error {
+        match self {
+            Self::Other(error) => error,
+            fault => HandshakeError::Param { message: fault.public_text() }.into(),
+        }
+    }
+}
+
+/// By reference for free.
+impl<'a, T: FromHandshake> Param<'a> for &'a T {
+    type Kept = T;
+
+    const NEEDS_PATH: bool = T::NEEDS_PATH;
+
+    fn keep(setup: &Setup<'_>) -> Result<T, ParamError> {
+        T::from_handshake(setup.handshake)
+    }
+
+    fn get(kept: &'a T, _: &mut Input<'a>) -> Result<Self, ParamError> {
+        Ok(kept)
+    }
+}
+
+/// By value: what [`FromHandshake`] made, cloned at each call.
+macro_rules! by_value {
+    ($($(#[$attribute:meta])* $wrapper:ident$(<$t:ident: $bound:path>)?;)*) => {$(
+        $(#[$attribute])*
+        impl<'a $(, $t)?> Param<'a> for $crate::handlers::$wrapper$(<$t>)?
+        where
+            Self: FromHandshake + Clone,
+        {
+            type Kept = Self;
+
+            const NEEDS_PATH: bool = <Self as FromHandshake>::NEEDS_PATH;
+
+            fn keep(setup: &Setup<'_>) -> Result<Self, ParamError> {
+                Self::from_handshake(setup.handshake)
+            }
+
+            fn get(kept: &'a Self, _: &mut Input<'a>) -> Result<Self, ParamError> {
+                Ok(kept.clone())
+            }
+        }
+    )*};
+}
+
+by_value! {
+    Path<T: Clone>;
+    Query<T: Clone>;
+    Header<T: Clone>;
+    Cookie;
+}
+
+/// `None` where there is nothing; what is there and does not fit is a fault all the same.
+impl<'a, P: Param<'a>> Param<'a> for Option<P> {
+    type Kept = Option<P::Kept>;
+
+    const TAKES: Takes = P::TAKES;
+
+    fn states(_: &mut Vec<StateKey>) {}
+
+    fn keep(setup: &Setup<'_>) -> Result<Self::Kept, ParamError> {
+        some(P::keep(setup))
+    }
+
+    fn get(kept: &'a Self::Kept, input: &mut Input<'a>) -> Result<Self, ParamError> {
+        match kept {
+            Some(kept) => some(P::get(kept, input)),
+            None => Ok(None),
+        }
+    }
+}
+
+fn some<T>(result: Result<T, ParamError>) -> Result<Option<T>, ParamError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(ParamError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+impl<'a, T: Clone + Send + Sync + 'static> Param<'a> for State<T> {
+    type Kept = T;
+
+    fn states(keys: &mut Vec<StateKey>) {
+        keys.push(StateKey::of::<T>());
+    }
+
+    fn keep(setup: &Setup<'_>) -> Result<T, ParamError> {
+        setup.states.get().map_err(|_| ParamError::missing(std::any::type_name::<T>()))
+    }
+
+    fn get(kept: &'a T, _: &mut Input<'a>) -> Result<Self, ParamError> {
+        Ok(Self(kept.clone()))
+    }
+}
+
+/// What is read of the connection or of the call, and keeps nothing.
+macro_rules! read_at_each_call {
+    ($($ty:ty $(, takes $takes:ident)?: |$input:ident| $get:expr;)*) => {$(
+        impl<'a> Param<'a> for $ty {
+            type Kept = ();
+
+            $(const TAKES: Takes = Takes::$takes;)?
+
+            fn keep(_: &Setup<'_>) -> Result<(), ParamError> {
+                Ok(())
+            }
+
+            fn get(_: &'a (), $input: &mut Input<'a>) -> Result<Self, ParamError> {
+                $get
+            }
+        }
+    )*};
+}
+pub(super) use read_at_each_call;
+
+read_at_each_call! {
+    &'a Connection: |input| Ok(input.connection());
+    Connection: |input| Ok(input.connection().clone());
+    ConnectionId: |input| Ok(input.connection().id());
+    Hub: |input| Ok(input.connection().hub());
+    &'a Handshake: |input| Ok(input.connection().handshake());
+    CloseReason, takes CloseReason: |input| input.take_reason();
+}

@@ -1,0 +1,113 @@
+//! Parameters that take the message: its event's data, or the whole of it.
+
+use std::ops::Deref;
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::{Input, Param, ParamError, Setup, Takes, json, param::read_at_each_call};
+use crate::message::{Message, Text};
+
+/// The `data` of an event: decoded as a parameter, encoded as a reply.
+///
+/// As a parameter it is decoded once, by serde, straight from the message; a `T` that borrows (`Data<Say<'_>>`) copies
+/// no text. What does not fit is answered with the code `invalid_data` and the place of the fault, and the handler is not
+/// called. As a reply it goes out under the same event, with the same `ref`.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use ws_core::prelude::*;
+///
+/// #[derive(Deserialize)]
+/// struct Add {
+///     left: i64,
+///     right: i64,
+/// }
+///
+/// #[derive(Debug, PartialEq, Serialize)]
+/// struct Sum(i64);
+///
+/// struct Calculator;
+///
+/// #[ws_handlers]
+/// impl Calculator {
+///     #[on_event("add")]
+///     async fn add(&self, Data(add): Data<Add>) -> Data<Sum> {
+///         Data(Sum(add.left + add.right))
+///     }
+/// }
+/// # fn main() {}
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Data<T>(pub T);
+
+/// A whole message as JSON: decoded as a parameter, encoded as a text message as a reply.
+///
+/// For the clients that speak no envelope. As a parameter of `#[on_text]`, `#[on_binary]` or `#[on_message]` it decodes
+/// the message; what does not fit is answered with the code `invalid_data`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Json<T>(pub T);
+
+impl<T> Deref for Data<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> Deref for Json<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<'a, T: Deserialize<'a>> Param<'a> for Data<T> {
+    type Kept = ();
+
+    const TAKES: Takes = Takes::Data;
+
+    fn keep(_: &Setup<'_>) -> Result<(), ParamError> {
+        Ok(())
+    }
+
+    fn get(_: &'a (), input: &mut Input<'a>) -> Result<Self, ParamError> {
+        input.data()?.decode().map(Self)
+    }
+}
+
+impl<'a, T: Deserialize<'a>> Param<'a> for Json<T> {
+    type Kept = ();
+
+    const TAKES: Takes = Takes::Message;
+
+    fn keep(_: &Setup<'_>) -> Result<(), ParamError> {
+        Ok(())
+    }
+
+    fn get(_: &'a (), input: &mut Input<'a>) -> Result<Self, ParamError> {
+        let text = match input.borrow_message()? {
+            Message::Text(text) => text.as_str(),
+            Message::Binary(bytes) => {
+                std::str::from_utf8(bytes).map_err(|error| ParamError::invalid("", error))?
+            }
+        };
+        json::decode(text).map(Self)
+    }
+}
+
+fn not_text() -> ParamError {
+    ParamError::invalid("", "text is expected here")
+}
+
+read_at_each_call! {
+    Message, takes Message: |input| input.take_message();
+    Bytes, takes Message: |input| input.take_message().map(Message::into_bytes);
+    Text, takes Text: |input| match input.take_message()? {
+        Message::Text(text) => Ok(text),
+        Message::Binary(_) => Err(not_text()),
+    };
+    &'a str, takes Text: |input| input.borrow_message()?.as_text().ok_or_else(not_text);
+}

@@ -1,0 +1,90 @@
+//! [`Replier`]: where a reply goes.
+
+use serde::Serialize;
+
+use super::{
+    Codec,
+    envelope::{Envelope, Raw, ReplyTo},
+};
+use crate::{
+    connection::Connection,
+    error::{Error, Result, SendError},
+    message::Message,
+};
+
+/// Sends what a handler returned to where the call came from.
+///
+/// All its methods wait for room in the outbox, so that a client which does not read is not read from either.
+#[derive(Debug)]
+pub struct Replier<'a> {
+    conn: &'a Connection,
+    event: Option<&'a str>,
+    reference: Option<Raw<'a>>,
+}
+
+impl<'a> Replier<'a> {
+    /// For calls that are no events.
+    pub(super) fn plain(conn: &'a Connection) -> Self {
+        Self { conn, event: None, reference: None }
+    }
+
+    pub(super) fn event(conn: &'a Connection, envelope: &'a Envelope<'a>) -> Self {
+        Self { conn, event: Some(envelope.event()), reference: envelope.reference }
+    }
+
+    /// The connection that is served.
+    pub fn connection(&self) -> &'a Connection {
+        self.conn
+    }
+
+    /// Sends a message as it is.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] when the connection is closing or closed.
+    pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        self.conn.send(message).await
+    }
+
+    /// Sends an event, with the `ref` of the call if it had one.
+    ///
+    /// # Errors
+    /// [`SendError::Serialize`], [`SendError::Closed`].
+    pub async fn send_event<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<(), SendError> {
+        self.conn.send(self.codec().encode(event, data, self.reference)?).await
+    }
+
+    /// Sends data under the event and the `ref` of the call; outside of events the event is `message`.
+    ///
+    /// # Errors
+    /// Those of [`send_event`](Self::send_event).
+    pub async fn send_data<T: Serialize + ?Sized>(&self, data: &T) -> Result<(), SendError> {
+        self.send_event(self.event.unwrap_or("message"), data).await
+    }
+
+    /// Says that the stream of replies to this call is complete, if the call had a `ref` to say it to.
+    pub(super) async fn send_end(&self) -> Result<(), SendError> {
+        #[derive(Serialize)]
+        struct End<'a> {
+            event: &'a str,
+        }
+
+        match (self.event, self.reference) {
+            (Some(event), Some(_)) => self.send_event("end", &End { event }).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// An error takes along which call it belongs to.
+    pub(super) fn settle(&self, result: Result) -> Result {
+        result.map_err(|error| self.blame(error))
+    }
+
+    #[cold]
+    fn blame(&self, error: Error) -> Error {
+        error.in_reply_to(ReplyTo::new(self.codec(), self.reference))
+    }
+
+    fn codec(&self) -> Codec {
+        self.conn.codec()
+    }
+}

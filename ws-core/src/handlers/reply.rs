@@ -1,0 +1,237 @@
+//! [`IntoReply`]: what a handler can return.
+
+use std::{future::poll_fn, pin::pin, task::Poll};
+
+use serde::Serialize;
+
+use super::{Data, Json, Replier};
+use crate::{
+    error::{Error, Result},
+    message::{Message, Text},
+};
+
+/// What a method under `#[ws_handlers]` can return: its reply.
+///
+/// | returned | sent |
+/// |---|---|
+/// | `()` | nothing |
+/// | [`Data<T>`](crate::Data) | `{"event": the same, "data": T, "ref": the same}`; in `#[on_event]` and `#[on_unknown]` only |
+/// | [`Event<T>`](Event) | `{"event": its name, "data": T, "ref": the same}` |
+/// | [`Json<T>`](crate::Json) | `T` as a JSON text message |
+/// | [`Message`], [`Text`], `String`, `&'static str` | the message as it is |
+/// | [`Stream<S>`](Stream) | each item as it comes |
+/// | `Option<R>` | `R`, or nothing |
+/// | `Result<R, E>` | `R`, or what becomes of an error |
+///
+/// A reply waits for room in the outbox. An error goes to the error handlers; unclaimed it is answered as
+/// `{"event": "error", "data": {"code", "message"}, "ref"}`, with `internal` and no detail if it has no public face, and the
+/// connection goes on. In `on_open` an unclaimed error closes the connection, and in `on_close` nothing can be replied.
+///
+/// ```
+/// use ws_core::{IntoReply, Replier, Result};
+///
+/// /// The same answer twice.
+/// struct Twice(&'static str);
+///
+/// impl IntoReply for Twice {
+///     async fn reply(self, to: &Replier<'_>) -> Result {
+///         to.send(self.0).await?;
+///         to.send(self.0).await?;
+///         Ok(())
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no reply of a handler",
+    label = "not a reply",
+    note = "a handler returns `()`, `Data<T>`, `Event<T>`, `Json<T>`, `Message`, `Text`, `String`, `&'static str`, `Stream<S>`, or `Option` and `Result` of these",
+    note = "serialisable values are wrapped: `Data(value)` answers an event, `Json(value)` is a whole message"
+)]
+pub trait IntoReply: Send {
+    #[doc(hidden)]
+    const SAYS: Says = Says::Something;
+
+    /// Sends it.
+    ///
+    /// # Errors
+    /// What the handler failed with, or why nothing was sent.
+    fn reply(self, to: &Replier<'_>) -> impl Future<Output = Result> + Send;
+}
+
+/// What a reply needs to be said to.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Says {
+    /// Nothing is said.
+    Nothing,
+    /// It stands by itself.
+    Something,
+    /// It answers an event.
+    AnAnswer,
+}
+
+impl IntoReply for () {
+    const SAYS: Says = Says::Nothing;
+
+    async fn reply(self, _: &Replier<'_>) -> Result {
+        Ok(())
+    }
+}
+
+impl<R: IntoReply> IntoReply for Option<R> {
+    const SAYS: Says = R::SAYS;
+
+    async fn reply(self, to: &Replier<'_>) -> Result {
+        match self {
+            Some(reply) => reply.reply(to).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl<R: IntoReply, E: Into<Error> + Send> IntoReply for Result<R, E> {
+    const SAYS: Says = R::SAYS;
+
+    async fn reply(self, to: &Replier<'_>) -> Result {
+        match self {
+            Ok(reply) => reply.reply(to).await,
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What is a message as it stands.
+macro_rules! as_it_is {
+    ($($ty:ty),*) => {$(
+        impl IntoReply for $ty {
+            async fn reply(self, to: &Replier<'_>) -> Result {
+                Ok(to.send(self).await?)
+            }
+        }
+    )*};
+}
+
+as_it_is!(Message, Text, String, &'static str);
+
+impl<T: Serialize + Send + Sync> IntoReply for Json<T> {
+    async fn reply(self, to: &Replier<'_>) -> Result {
+        Ok(to.send(serde_json::to_string(&self.0)?).await?)
+    }
+}
+
+impl<T: Serialize + Send + Sync> IntoReply for Data<T> {
+    const SAYS: Says = Says::AnAnswer;
+
+    async fn reply(self, to: &Replier<'_>) -> Result {
+        Ok(to.send_data(&self.0).await?)
+    }
+}
+
+/// An event of its own, as a reply: another name than the one that was called.
+///
+/// ```
+/// use ws_core::prelude::*;
+///
+/// struct Lobby;
+///
+/// #[ws_handlers]
+/// impl Lobby {
+///     #[on_open]
+///     async fn welcome(&self) -> Event<&'static str> {
+///         Event::new("welcome", "have a seat")
+///     }
+/// }
+/// # fn main() {}
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event<T> {
+    name: &'static str,
+    data: T,
+}
+
+impl<T> Event<T> {
+    /// The event `name` with this data.
+    pub fn new(name: &'static str, data: T) -> Self {
+        Self { name, data }
+    }
+
+    /// The event's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Its data.
+    pub fn data(&self) -> &T {
+        &self.data
+    }
+}
+
+impl<T: Serialize + Send + Sync> IntoReply for Event<T> {
+    async fn reply(self, to: &Replier<'_>) -> Result {
+        Ok(to.send_event(self.name, &self.data).await?)
+    }
+}
+
+/// Many replies, each sent as it comes.
+///
+/// The next item is asked for once the outbox had room for the one before. When the connection closes the stream is
+/// dropped. Behind the last item the event `end` says `{"event": the call's}` to a call that had a `ref`. The connection's next message
+/// waits for the end of the stream, as it waits for any handler: for a stream without an end, spawn a task that holds
+/// the [`Connection`](crate::Connection).
+///
+/// ```
+/// use futures_util::stream;
+/// use ws_core::prelude::*;
+///
+/// struct Counter;
+///
+/// #[ws_handlers]
+/// impl Counter {
+///     #[on_event("count")]
+///     async fn count(&self, Data(to): Data<u32>) -> Stream<impl futures_core::Stream<Item = Data<u32>> + use<>> {
+///         Stream::new(stream::iter((1..=to).map(Data)))
+///     }
+/// }
+/// # fn main() {}
+/// ```
+#[derive(Clone, Debug)]
+pub struct Stream<S>(S);
+
+impl<S: futures_core::Stream> Stream<S> {
+    /// These items as replies.
+    pub fn new(items: S) -> Self {
+        Self(items)
+    }
+
+    /// The items.
+    pub fn into_inner(self) -> S {
+        self.0
+    }
+}
+
+impl<S> IntoReply for Stream<S>
+where
+    S: futures_core::Stream + Send,
+    S::Item: IntoReply,
+{
+    const SAYS: Says = <S::Item as IntoReply>::SAYS;
+
+    async fn reply(self, to: &Replier<'_>) -> Result {
+        let mut items = pin!(self.0);
+        let mut closed = pin!(to.connection().closed());
+        loop {
+            let item = poll_fn(|cx| match closed.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(None),
+                Poll::Pending => items.as_mut().poll_next(cx),
+            });
+            match item.await {
+                Some(item) => item.reply(to).await?,
+                None => break,
+            }
+        }
+        if to.connection().is_open() {
+            to.send_end().await?;
+        }
+        Ok(())
+    }
+}
