@@ -168,7 +168,10 @@ impl Error {
 
     /// The error of a guard: `forbidden`, and a 403, unless it says something else.
     pub(crate) fn or_forbidden(mut self) -> Self {
-        if self.0.status.is_none() && self.downcast_ref::<HandshakeError>().is_none() && !self.is_refused_token() {
+        if self.0.status.is_none()
+            && self.downcast_ref::<HandshakeError>().is_none()
+            && !self.is_refused_token()
+        {
             self.0.status = Some(StatusCode::FORBIDDEN);
         }
         self.0.code.get_or_insert(Cow::Borrowed("forbidden"));
