@@ -12,6 +12,9 @@ mod error;
 mod handlers;
 mod handshake;
 mod hub;
+#[cfg(feature = "jwt")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
+pub mod jwt;
 mod message;
 mod registry;
 mod router;
@@ -42,7 +45,9 @@ pub use self::{
         IntoReply, Invocation, Json, NextCall, Outcome, Param, ParamError, Path, PendingCall, Query, Replier,
         Setup, Stream, Takes,
     },
-    handshake::{Body, DefaultUpgrade, Handshake, MiddlewareFn, Next, Response, Route, Upgrade},
+    handshake::{
+        Body, DefaultUpgrade, Handshake, MiddlewareFn, Next, Response, Route, TokenSources, Upgrade,
+    },
     hub::Hub,
     message::{Message, Text},
     registry::{Location, SubprotocolMismatch},

@@ -60,6 +60,7 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
                 pipeline: Pipeline {
                     server: server.name.as_str().into(),
                     router: tables.remove(&*server.name).unwrap_or_default(),
+                    origin: server.origin.clone(),
                     server_wide: server_wide(&layers.middleware, &server.name),
                     core: upgrades.remove(&*server.name).unwrap_or_else(|| Box::new(DefaultUpgrade)),
                     error_handlers: Arc::new(handlers_of(&registry.error_handlers, &server.name)),

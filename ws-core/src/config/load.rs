@@ -102,6 +102,7 @@ impl Config {
             if let Some((key, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
                 return Err(format!("server `{}`: `limits.{key}` must be at least 1", server.name));
             }
+            server.origin.check().map_err(|message| format!("server `{}`: {message}", server.name))?;
             if head < LEAST_HEAD_BYTES {
                 return Err(format!("server `{}`: `limits.head` must be at least \"8KiB\"", server.name));
             }

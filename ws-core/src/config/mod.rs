@@ -6,13 +6,20 @@
 
 mod env;
 mod load;
+mod origin;
+mod pattern;
+mod site;
 mod units;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::load::ConfigError;
+pub use self::{
+    load::ConfigError,
+    origin::{Origin, OriginPolicy},
+    pattern::{OriginPattern, OriginPatternError},
+};
 
 /// The servers of this process and how it stops.
 ///
@@ -66,6 +73,8 @@ pub struct ServerConfig {
     pub limits: Limits,
     /// How a silent peer is noticed.
     pub heartbeat: Heartbeat,
+    /// Which pages may open a connection from a browser. For servers of kind `websocket`.
+    pub origin: Origin,
 }
 
 impl Default for ServerConfig {
@@ -77,6 +86,7 @@ impl Default for ServerConfig {
             port: 9502,
             limits: Limits::default(),
             heartbeat: Heartbeat::default(),
+            origin: Origin::default(),
         }
     }
 }

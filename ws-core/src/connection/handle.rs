@@ -5,7 +5,10 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{CloseFrame, CloseReason, ConnectionId, ContextMap, Outbox, OutboxLimits, Stop, may_be_sent};
+use super::{
+    CloseFrame, CloseReason, ConnectionId, ContextMap, Outbox, OutboxLimits, Stop, expiry::Expiry,
+    may_be_sent,
+};
 use crate::{
     error::SendError,
     handlers::{Calls, Codec, PendingCall},
@@ -25,6 +28,7 @@ struct Shared {
     id: ConnectionId,
     handshake: Handshake,
     outbox: Outbox,
+    expiry: Expiry,
     calls: Calls,
     /// No circle: the living hold a connection only until its end.
     live: Arc<Live>,
@@ -32,10 +36,16 @@ struct Shared {
 
 impl Connection {
     pub(crate) fn new(handshake: Handshake, limits: OutboxLimits, live: Arc<Live>) -> Self {
+        #[cfg(feature = "jwt")]
+        let valid_until = crate::jwt::valid_until(handshake.context());
+        #[cfg(not(feature = "jwt"))]
+        let valid_until = None;
+        let expiry = Expiry::new(valid_until);
         Self(Arc::new(Shared {
             id: ConnectionId::next(),
             handshake,
             outbox: Outbox::new(limits),
+            expiry,
             calls: Calls::default(),
             live,
         }))
@@ -189,6 +199,18 @@ impl Connection {
 
     pub(crate) fn outbox(&self) -> &Outbox {
         &self.0.outbox
+    }
+
+    /// When it ends by itself.
+    pub(crate) fn expiry(&self) -> &Expiry {
+        &self.0.expiry
+    }
+
+    /// From now on it ends at this time.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn ends_at(&self, at: Option<std::time::SystemTime>) {
+        self.0.expiry.set(at);
+        self.0.outbox.nudge();
     }
 }
 

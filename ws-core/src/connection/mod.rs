@@ -7,6 +7,7 @@
 mod close;
 mod context;
 mod driver;
+mod expiry;
 mod handle;
 mod id;
 mod outbox;

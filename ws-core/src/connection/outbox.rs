@@ -56,6 +56,8 @@ struct Waiting {
     stop: Option<Stop>,
     /// Nothing more is taken.
     shut: bool,
+    /// The task has something to look at that is not in here.
+    nudged: bool,
     /// The sleeping task's.
     waker: Option<Waker>,
 }
@@ -149,6 +151,14 @@ impl Outbox {
         let _ = self.stop(Stop::Close { frame, reason: CloseReason::Shutdown });
     }
 
+    /// Has the task look around: at what is not in here.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn nudge(&self) {
+        let mut waiting = self.lock();
+        waiting.nudged = true;
+        unlock_and_wake(waiting);
+    }
+
     /// Takes nothing more, because the connection ended in another way. What waits is kept.
     pub(crate) fn shut(&self) {
         self.lock().shut = true;
@@ -197,6 +207,9 @@ impl Outbox {
     /// For the task, before it sleeps: whom to wake. False if there is something to collect already.
     pub(crate) fn register(&self, waker: &Waker, with_messages: bool) -> bool {
         let mut waiting = self.lock();
+        if std::mem::take(&mut waiting.nudged) {
+            return false;
+        }
         if waiting.stop.is_some() || waiting.pings_waiting > 0 || (with_messages && waiting.messages > 0) {
             return false;
         }

@@ -1,11 +1,11 @@
 //! The request for a connection: what middleware reads and adds to, and what the connection keeps of it.
 
-use std::{borrow::Cow, net::SocketAddr, sync::Arc};
+use std::{borrow::Cow, fmt, net::SocketAddr, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request::Parts};
 use percent_encoding::percent_decode_str;
 
-use super::checks;
+use super::{checks, tokens};
 use crate::{
     connection::ContextMap,
     controller::Kept,
@@ -17,7 +17,6 @@ use crate::{
 ///
 /// Middleware gets it by value and passes it on; the connection keeps it, readable in every callback through
 /// [`Connection::handshake`](crate::Connection::handshake).
-#[derive(Debug)]
 pub struct Handshake {
     method: Method,
     uri: Uri,
@@ -25,6 +24,7 @@ pub struct Handshake {
     peer_addr: Option<SocketAddr>,
     server: Arc<str>,
     is_upgrade: bool,
+    origin_is_checked: bool,
     route: Option<Arc<Route>>,
     path_params: Vec<(Box<str>, Box<str>)>,
     subprotocol: Option<&'static str>,
@@ -41,6 +41,7 @@ impl Handshake {
             headers: parts.headers,
             peer_addr,
             server,
+            origin_is_checked: false,
             route: None,
             path_params: Vec::new(),
             subprotocol: None,
@@ -126,9 +127,11 @@ impl Handshake {
         self.subprotocol
     }
 
-    /// The subprotocols that the client offers, most preferred first.
+    /// The subprotocols that the client offers, most preferred first; without those that are
+    /// [tokens](Self::subprotocol_token).
     pub fn offered_subprotocols(&self) -> impl Iterator<Item = &str> {
         checks::tokens(&self.headers, &header::SEC_WEBSOCKET_PROTOCOL)
+            .filter(|offered| !tokens::is_token(offered))
     }
 
     /// The peer's address, where the transport has one.
@@ -159,6 +162,15 @@ impl Handshake {
     /// Typed values for the connection to come.
     pub fn context_mut(&mut self) -> &mut ContextMap {
         &mut self.context
+    }
+
+    /// Whether the server tells pages apart (`[servers.origin]`).
+    pub(super) fn origin_is_checked(&self) -> bool {
+        self.origin_is_checked
+    }
+
+    pub(super) fn set_origin_is_checked(&mut self, is_checked: bool) {
+        self.origin_is_checked = is_checked;
     }
 
     pub(crate) fn found_route(&self) -> Option<&Arc<Route>> {
@@ -195,5 +207,17 @@ impl Handshake {
             self.uri = uri;
         }
         self
+    }
+}
+
+/// What a log may hold: neither headers nor the query.
+impl fmt::Debug for Handshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handshake")
+            .field("method", self.method())
+            .field("path", &self.path())
+            .field("route", &self.route())
+            .field("peer_addr", &self.peer_addr())
+            .finish_non_exhaustive()
     }
 }
