@@ -48,7 +48,7 @@ pub use self::{
     handshake::{
         Body, DefaultUpgrade, Handshake, MiddlewareFn, Next, Response, Route, TokenSources, Upgrade,
     },
-    hub::Hub,
+    hub::{Delivery, Hub, JoinError, MemberEvent, Members, Presence, PresenceEvent, Room, Target, User},
     message::{Message, Text},
     registry::{Location, SubprotocolMismatch},
     server::{HttpService, WsService},
@@ -94,6 +94,7 @@ pub mod __private {
     pub use inventory::submit;
 
     pub use crate::{
+        config::Overflow,
         controller::Kept,
         handlers::support as handlers,
         registry::{

@@ -60,7 +60,7 @@ use proc_macro::TokenStream;
 /// | `interceptors(timing, audit)` | interceptors of this route, outermost first, inside of the server-wide ones | none |
 /// | `subprotocols("chat.v2", "chat.v1")` | the subprotocols that it speaks, most preferred first | none |
 /// | `subprotocol_mismatch = "refuse"` | what a client gets that offers only others: `"refuse"` (400) or `"accept"` (a connection without a subprotocol) | `"accept"` |
-/// | `limits(message = "64KiB", frame = "16KiB")` | the largest message and the largest frame of this route | the server's limits |
+/// | `limits(message = "64KiB", frame = "16KiB", overflow = "drop_oldest")` | the largest message and frame of this route, and what a full outbox does: `"disconnect"`, `"drop_oldest"`, `"drop_newest"` | the server's limits |
 ///
 /// **The path** is matchit's: `{name}` takes one segment or a part of it, `{*rest}` at the end takes all that is left,
 /// `{{` and `}}` stand for the braces themselves. It begins with `/`, has no empty segment (so none at its end), no

@@ -7,9 +7,6 @@ impl Room {
     #[on_open]
     async fn open(&self, _: Text) {}
 
-    #[on_text]
-    async fn text(&self, _: Data<u8>) {}
-
     #[on_binary]
     async fn binary(&self, _: &str) {}
 
@@ -18,6 +15,9 @@ impl Room {
 
     #[on_message]
     async fn message(&self, _: EventName<'_>) {}
+
+    #[on_pong]
+    async fn pong(&self, _: Data<u8>) {}
 
     #[on_close]
     async fn close(&self, _: Message) {}

@@ -2,7 +2,7 @@
 
 #![allow(non_camel_case_types, dead_code)]
 
-use ws_core::{on_event, on_open, ws_handlers};
+use ws_core::ws_handlers;
 
 struct Result;
 struct Option;

@@ -17,8 +17,7 @@ use crate::{
     error::{ErrorHandlers, Handler},
     handlers::Interceptor,
     handshake::{DefaultUpgrade, Middleware, Pipeline},
-    hub::Live,
-    registry::{ErrorHandlerEntry, Location, erase},
+    registry::{Erased, ErrorHandlerEntry, Location, erase},
     router::{Route, Router},
     server::{HttpHandler, HttpServer, WsServer},
     state::{StateKey, States},
@@ -36,7 +35,7 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
     for (type_name, location) in &app.provided_twice {
         check.problems.push(Problem::StateTwice { type_name, location: *location });
     }
-    let App { registry, routes, middleware, states, http, fallbacks, hooks, upgrades, .. } = app;
+    let App { registry, routes, middleware, states, http, fallbacks, hooks, upgrades, live, .. } = app;
     let states = Arc::new(states);
 
     let layers = Layers::new(&registry.middleware, middleware, &registry.interceptors);
@@ -52,7 +51,7 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
     check.error_handlers(&registry.error_handlers);
 
     layers.log_order(config);
-    let (live, stop) = (Arc::new(Live::default()), CancellationToken::new());
+    let stop = CancellationToken::new();
     let mut servers = Vec::new();
     for server in &config.servers {
         let kind = match server.kind {
@@ -181,7 +180,8 @@ impl Check<'_> {
     ) {
         let build = std::mem::replace(&mut draft.build, Box::new(|_| Err("built already".into())));
         // Only a missing state can keep it from being made, which is a problem already; its path may be another.
-        let controller = build(states).unwrap_or_else(|_| erase(Unmade)).controller;
+        let controller = build(states).unwrap_or_else(|_| erase(Unmade));
+        let Erased { controller, type_id } = controller;
         let mut wanted = controller.states();
         wanted.retain(|key| draft.state.iter().all(|field| field.id != key.id));
         self.state(draft.name, draft.location, &wanted, states);
@@ -189,6 +189,7 @@ impl Check<'_> {
             path: draft.path.as_str().into(),
             controller_name: draft.name,
             controller,
+            controller_type: type_id,
             chain,
             guards: draft.guards,
             interceptors,

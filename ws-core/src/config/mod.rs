@@ -148,6 +148,8 @@ pub struct Limits {
     /// Bytes that may wait in a connection's outbox. An empty outbox takes one message of any size. Default 1 MiB.
     #[serde(with = "units::size")]
     pub outbox_bytes: usize,
+    /// Rooms that a connection may be in at once. Default 64.
+    pub rooms: usize,
     /// Messages that are read ahead while a call to the client ([`Connection::call`](crate::Connection::call)) is
     /// outstanding. Default 64.
     pub inbox_messages: usize,
@@ -176,6 +178,7 @@ impl Default for Limits {
             headers: 64,
             outbox_messages: 256,
             outbox_bytes: 1 << 20,
+            rooms: 64,
             inbox_messages: 64,
             inbox_bytes: 1 << 20,
             overflow: Overflow::default(),
@@ -193,6 +196,10 @@ pub enum Overflow {
     /// It is closed with 1013; what waited is given up.
     #[default]
     Disconnect,
+    /// The messages that have waited longest are dropped until there is room: for states, of which the last one counts.
+    DropOldest,
+    /// The new message is dropped, and `push` says so: for feeds that may have holes.
+    DropNewest,
 }
 
 /// How a peer that went without a word is noticed (ping and pong, RFC 6455 section 5.5.2).

@@ -1,6 +1,6 @@
 //! [`Connection`]: what everyone may hold of a living connection.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{any::TypeId, fmt, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
@@ -10,10 +10,11 @@ use super::{
     may_be_sent,
 };
 use crate::{
+    config::Limits,
     error::SendError,
     handlers::{Calls, Codec, PendingCall},
     handshake::Handshake,
-    hub::{Hub, Live},
+    hub::{GroupKey, Hub, JoinError, Live, Membership, Room},
     message::Message,
 };
 
@@ -30,12 +31,17 @@ struct Shared {
     outbox: Outbox,
     expiry: Expiry,
     calls: Calls,
+    membership: Membership,
+    /// What its rooms belong to.
+    controller: TypeId,
+    max_rooms: usize,
     /// No circle: the living hold a connection only until its end.
     live: Arc<Live>,
 }
 
 impl Connection {
-    pub(crate) fn new(handshake: Handshake, limits: OutboxLimits, live: Arc<Live>) -> Self {
+    pub(crate) fn new(handshake: Handshake, limits: &Limits, outbox: OutboxLimits, live: Arc<Live>) -> Self {
+        let controller = handshake.found_route().map_or(TypeId::of::<()>(), |route| route.controller_type);
         #[cfg(feature = "jwt")]
         let valid_until = crate::jwt::valid_until(handshake.context());
         #[cfg(not(feature = "jwt"))]
@@ -44,9 +50,12 @@ impl Connection {
         Self(Arc::new(Shared {
             id: ConnectionId::next(),
             handshake,
-            outbox: Outbox::new(limits),
+            outbox: Outbox::new(outbox),
             expiry,
             calls: Calls::default(),
+            membership: Membership::default(),
+            controller,
+            max_rooms: limits.rooms,
             live,
         }))
     }
@@ -178,6 +187,53 @@ impl Connection {
         self.0.handshake.context()
     }
 
+    /// Joins a room of this connection's controller; false if it was in it. What is pushed to the room after this returned
+    /// reaches this connection, too.
+    ///
+    /// It leaves all rooms once `on_close` has run, whatever ended it.
+    ///
+    /// # Errors
+    /// [`JoinError::TooManyRooms`] beyond `limits.rooms`, [`JoinError::NameTooLong`] over 256 bytes,
+    /// [`JoinError::Closed`] once it has ended.
+    pub fn join(&self, room: impl AsRef<str>) -> Result<bool, JoinError> {
+        let key = GroupKey::Room(self.0.controller, room.as_ref().into());
+        self.0.membership.join(self.0.live.groups(), key, self, self.0.max_rooms)
+    }
+
+    /// Leaves a room; false if it was not in it. Nothing that is pushed to the room reaches this connection after this returned.
+    pub fn leave(&self, room: impl AsRef<str>) -> bool {
+        let key = GroupKey::Room(self.0.controller, room.as_ref().into());
+        self.0.membership.leave(self.0.live.groups(), &key, self)
+    }
+
+    /// The rooms that it is in; still readable in `on_close`.
+    pub fn rooms(&self) -> Vec<Arc<str>> {
+        self.0.membership.rooms()
+    }
+
+    /// Says whose connection this is, for [`Hub::user`]. It is one user's at a time: the last call counts.
+    ///
+    /// # Errors
+    /// [`JoinError::NameTooLong`] over 256 bytes, [`JoinError::Closed`] once it has ended.
+    pub fn identify(&self, user: impl AsRef<str>) -> Result<(), JoinError> {
+        self.0.membership.identify(self.0.live.groups(), GroupKey::User(user.as_ref().into()), self)
+    }
+
+    /// Whose connection this is, if it was said.
+    pub fn user(&self) -> Option<Arc<str>> {
+        self.0.membership.user()
+    }
+
+    /// A room of this connection's controller, to push to; the connection itself need not be in it.
+    pub fn room(&self, name: impl AsRef<str>) -> Room {
+        Room::new(&self.0.live, self.0.controller, name.as_ref())
+    }
+
+    /// Messages that a full outbox dropped, under `overflow = "drop_oldest"` and `"drop_newest"`.
+    pub fn dropped(&self) -> u64 {
+        self.0.outbox.dropped()
+    }
+
     /// Everyone else.
     pub fn hub(&self) -> Hub {
         Hub::new(&self.0.live)
@@ -191,6 +247,15 @@ impl Connection {
     /// How its envelopes are written.
     pub(crate) fn codec(&self) -> Codec {
         Codec::of(self.0.handshake.subprotocol())
+    }
+
+    pub(crate) fn membership(&self) -> &Membership {
+        &self.0.membership
+    }
+
+    /// The type of its controller.
+    pub(crate) fn controller(&self) -> TypeId {
+        self.0.controller
     }
 
     pub(crate) fn calls(&self) -> &Calls {

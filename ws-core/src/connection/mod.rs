@@ -167,7 +167,7 @@ impl<C: Controller> Drop for OnClose<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{handshake::Handshake, hub::Live};
+    use crate::{config::Overflow, handshake::Handshake, hub::Live};
 
     struct Stuck(tokio::sync::mpsc::UnboundedSender<Option<CloseReason>>);
 
@@ -187,8 +187,13 @@ mod tests {
         let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
         let live = Arc::new(Live::default());
         let (parts, ()) = http::Request::new(()).into_parts();
-        let outbox = OutboxLimits { messages: 1, bytes: 1 };
-        let conn = Connection::new(Handshake::new(parts, "ws".into(), None), outbox, Arc::clone(&live));
+        let outbox = OutboxLimits { messages: 1, bytes: 1, overflow: Overflow::Disconnect };
+        let conn = Connection::new(
+            Handshake::new(parts, "ws".into(), None),
+            &Limits::default(),
+            outbox,
+            Arc::clone(&live),
+        );
         let life = Life {
             entry: live.enter(conn),
             prefix: bytes::Bytes::new(),

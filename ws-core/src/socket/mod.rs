@@ -28,7 +28,7 @@ use tokio_tungstenite::tungstenite::{
     protocol::frame::coding::CloseCode,
 };
 
-pub(crate) use self::out_queue::OutQueue;
+pub(crate) use self::out_queue::{OutQueue, encode};
 use self::{
     adapter::Adapter,
     pool::{Codec, Size},

@@ -57,9 +57,13 @@ impl TestConnection {
         let limits = crate::config::Limits::default();
         let (parts, ()) = http::Request::new(()).into_parts();
         let handshake = Handshake::new(parts, "ws".into(), None);
-        let outbox = OutboxLimits { messages: limits.outbox_messages, bytes: limits.outbox_bytes };
+        let outbox = OutboxLimits {
+            messages: limits.outbox_messages,
+            bytes: limits.outbox_bytes,
+            overflow: limits.overflow,
+        };
         let live = Arc::new(Live::default());
-        let entry = live.enter(Connection::new(handshake, outbox, Arc::clone(&live)));
+        let entry = live.enter(Connection::new(handshake, &limits, outbox, Arc::clone(&live)));
         Self { entry, pushed: Vec::new(), closed: None }
     }
 

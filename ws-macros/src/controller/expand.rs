@@ -29,6 +29,11 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
     };
     let message_limit = option(controller.message_limit.as_ref());
     let frame_limit = option(controller.frame_limit.as_ref());
+    let overflow = controller.overflow.map(|variant| {
+        let variant = syn::Ident::new(variant, proc_macro2::Span::mixed_site());
+        quote!(::ws_core::__private::Overflow::#variant)
+    });
+    let overflow = option(overflow.as_ref());
     let state = controller.fields.iter().filter(|field| field.source == Source::State).map(state_key);
     let build = build(controller);
     quote! {
@@ -49,7 +54,7 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
                     middleware: &[#(#middleware),*],
                     subprotocols: &[#(#subprotocols),*],
                     subprotocol_mismatch: ::ws_core::__private::SubprotocolMismatch::#subprotocol_mismatch,
-                    limits: ::ws_core::__private::RouteLimits { message: #message_limit, frame: #frame_limit },
+                    limits: ::ws_core::__private::RouteLimits { message: #message_limit, frame: #frame_limit, overflow: #overflow },
                     interceptors: &[#(#interceptors),*],
                     guards: &[#(#guards),*],
                     state: &[#(#state),*],

@@ -26,6 +26,8 @@ pub(super) struct Controller {
     pub(super) message_limit: Option<LitInt>,
     /// In bytes.
     pub(super) frame_limit: Option<LitInt>,
+    /// A variant of `Overflow`.
+    pub(super) overflow: Option<&'static str>,
     pub(super) shape: Shape,
     pub(super) fields: Vec<Field>,
 }
@@ -83,6 +85,7 @@ impl Controller {
             subprotocol_mismatch,
             message_limit,
             frame_limit,
+            overflow: arguments.overflow.as_ref().and_then(|policy| overflow(policy, errors)),
             shape: Shape::of(&item.fields),
             fields: fields(written),
         })
@@ -153,6 +156,22 @@ fn check_layers(what: &str, layers: &[Path], errors: &mut Errors) {
         let name = source::written_path(path);
         if !seen.insert(name.clone()) {
             errors.add(path, format_args!("{what} `{name}` is listed twice; keep one"));
+        }
+    }
+}
+
+/// The variant that a policy's name stands for.
+fn overflow(policy: &LitStr, errors: &mut Errors) -> Option<&'static str> {
+    match policy.value().as_str() {
+        "disconnect" => Some("Disconnect"),
+        "drop_oldest" => Some("DropOldest"),
+        "drop_newest" => Some("DropNewest"),
+        other => {
+            let fault = format!(
+                "unknown policy `{other}`; write `\"disconnect\"`, `\"drop_oldest\"` or `\"drop_newest\"`"
+            );
+            errors.add(policy, fault);
+            None
         }
     }
 }

@@ -29,6 +29,7 @@ const KEYS: &[Key] = &[
 const LIMIT_KEYS: &[Key] = &[
     Key { name: "message", usage: r#"message = "64KiB""# },
     Key { name: "frame", usage: r#"frame = "16KiB""# },
+    Key { name: "overflow", usage: r#"overflow = "drop_oldest""# },
 ];
 
 /// The attribute's arguments.
@@ -41,6 +42,7 @@ pub(super) struct Arguments {
     pub(super) subprotocol_mismatch: Option<LitStr>,
     pub(super) message_limit: Option<SizeLiteral>,
     pub(super) frame_limit: Option<SizeLiteral>,
+    pub(super) overflow: Option<LitStr>,
 }
 
 impl Arguments {
@@ -62,6 +64,7 @@ impl Arguments {
             subprotocol_mismatch,
             message_limit: limits.value("message", errors),
             frame_limit: limits.value("frame", errors),
+            overflow: limits.value("overflow", errors),
         }
     }
 }

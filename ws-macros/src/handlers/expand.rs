@@ -252,6 +252,9 @@ fn call(handler: &Handler, input: &TokenStream) -> TokenStream {
     let is_event = handler.callback.is_event();
     let is_close = handler.callback == Callback::Close;
     let arguments = conditions.zip(&names).map(|(conditions, name)| ours!(#(#conditions)* #name));
+    // That it is a reply is asked for at the return type.
+    let output = handler.output.as_ref().map_or(place, source::start);
+    let answer = quote_spanned!(output=> __h::answer::<_, #is_event, #is_close>);
     // The input is gone before the handler runs.
     let called = quote_spanned!(place=> Self::#method(self, #(#arguments),*).await);
     ours! {{
@@ -259,18 +262,18 @@ fn call(handler: &Handler, input: &TokenStream) -> TokenStream {
         let mut __input = #input;
         #(#gets)*
         ::core::mem::drop(__input);
-        __h::answer::<_, #is_event, #is_close>(#called, &__to).await
+        #answer(#called, &__to).await
     }}
 }
 
 fn get(param: &Param, name: &Ident) -> TokenStream {
-    let Param { ty, conditions, slot } = param;
+    let Param { ty, elided_ty, conditions, slot } = param;
     let field = Slot::field(*slot);
     quote_spanned! {place(ty)=>
         #(#conditions)*
         let #name = __h::got(
-            <#ty as __h::Param<'_>>::get(&__kept.#field, &mut __input),
-            <#ty as __h::Param<'_>>::TAKES,
+            <#elided_ty as __h::Param<'_>>::get(&__kept.#field, &mut __input),
+            <#elided_ty as __h::Param<'_>>::TAKES,
         )?;
     }
 }
@@ -322,7 +325,8 @@ fn entry(handlers: &Handlers) -> TokenStream {
         let method = handler.method.unraw().to_string();
         let params = handler.params.iter().map(|param| source::written(&param.ty));
         let guards = handler.guards.iter().map(written_path);
-        let Handler { returns, docs, conditions, .. } = handler;
+        let returns = handler.output.as_ref().map(source::written).unwrap_or_default();
+        let Handler { docs, conditions, .. } = handler;
         let line = u32::try_from(handler.method.span().unwrap().line()).unwrap_or_default();
         ours! {
             #(#conditions)*

@@ -33,7 +33,8 @@ pub(crate) fn attribute(arguments: TokenStream, item: TokenStream) -> TokenStrea
         let controller = expand::controller(&handlers);
         return quote!(#item #controller);
     }
-    let (generics, ty) = (&item.generics, &item.self_ty);
-    let stand_in = item.trait_.is_none().then(|| quote!(impl #generics ::ws_core::Controller for #ty {}));
+    let ty = &item.self_ty;
+    let is_plain = item.trait_.is_none() && item.generics.params.is_empty();
+    let stand_in = is_plain.then(|| quote!(impl ::ws_core::Controller for #ty {}));
     quote!(#item #stand_in #errors)
 }

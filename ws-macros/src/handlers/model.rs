@@ -36,13 +36,15 @@ pub(super) struct Handler {
     pub(super) conditions: Vec<Attribute>,
     pub(super) docs: String,
     pub(super) params: Vec<Param>,
-    /// As written, empty for none.
-    pub(super) returns: String,
+    /// What it returns; `None` for nothing.
+    pub(super) output: Option<Type>,
 }
 
 /// A parameter of a callback.
 pub(super) struct Param {
     pub(super) ty: Type,
+    /// The same where the method's own lifetimes are not known.
+    pub(super) elided_ty: TokenStream,
     pub(super) conditions: Vec<Attribute>,
     /// Its place among the slots.
     pub(super) slot: usize,
@@ -152,7 +154,8 @@ fn handler(method: &Method, ty: &Type, slots: &mut Slots, errors: &mut Errors) -
     let params = signature::typed(&method.signature).map(|param| {
         let conditions = source::conditions(&param.attrs);
         let slot = slots.of(&param.ty, ty, &method.conditions, &conditions);
-        Param { ty: param.ty.as_ref().clone(), conditions, slot }
+        let elided_ty = with_lifetimes(param.ty.to_token_stream(), ty, "'_");
+        Param { ty: param.ty.as_ref().clone(), elided_ty, conditions, slot }
     });
     Some(Handler {
         callback: mark.callback,
@@ -162,9 +165,9 @@ fn handler(method: &Method, ty: &Type, slots: &mut Slots, errors: &mut Errors) -
         conditions: method.conditions.clone(),
         docs: method.docs.clone(),
         params: params.collect(),
-        returns: match &method.signature.output {
-            ReturnType::Default => String::new(),
-            ReturnType::Type(_, output) => source::written(output),
+        output: match &method.signature.output {
+            ReturnType::Default => None,
+            ReturnType::Type(_, output) => Some(output.as_ref().clone()),
         },
     })
 }
@@ -229,31 +232,29 @@ impl Slots {
             return *slot;
         }
         let slot = self.list.len();
-        let static_ty = outlasting(ty.to_token_stream(), this);
+        let static_ty = with_lifetimes(ty.to_token_stream(), this, "'static");
         self.list.push(Slot { ty: ty.clone(), static_ty, conditions });
         self.by_type.insert(key, slot);
         slot
     }
 }
 
-/// The type with `'static` for each of its lifetimes, and the controller for `Self`: as a type that is named outside of the
+/// The type with this lifetime for each of its own, and the controller for `Self`: as a type that is named outside of the
 /// method. What stands behind `fn`, `Fn` and `for` has lifetimes of its own and stays.
-fn outlasting(tokens: TokenStream, this: &Type) -> TokenStream {
+fn with_lifetimes(tokens: TokenStream, this: &Type, lifetime: &str) -> TokenStream {
     let mut written = TokenStream::new();
     let mut tokens = tokens.into_iter().peekable();
+    let at = |place| syn::Lifetime::new(lifetime, place).to_token_stream();
     while let Some(tree) = tokens.next() {
         match tree {
             TokenTree::Punct(tick) if tick.as_char() == '\'' => {
-                let place = tokens.next().map_or(tick.span(), |name| name.span());
-                written.extend(lifetime(place));
+                written.extend(at(tokens.next().map_or(tick.span(), |name| name.span())));
             }
             TokenTree::Punct(and) if and.as_char() == '&' => {
                 let place = and.span();
                 written.extend([TokenTree::Punct(and)]);
-                let is_named =
-                    matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == '\'');
-                if !is_named {
-                    written.extend(lifetime(place));
+                if !matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == '\'') {
+                    written.extend(at(place));
                 }
             }
             TokenTree::Ident(ident) if ident == "Self" => written.extend(this.to_token_stream()),
@@ -263,7 +264,8 @@ fn outlasting(tokens: TokenStream, this: &Type) -> TokenStream {
                 return written;
             }
             TokenTree::Group(group) => {
-                let mut inner = Group::new(group.delimiter(), outlasting(group.stream(), this));
+                let inner = with_lifetimes(group.stream(), this, lifetime);
+                let mut inner = Group::new(group.delimiter(), inner);
                 inner.set_span(group.span());
                 written.extend([TokenTree::Group(inner)]);
             }
@@ -271,10 +273,6 @@ fn outlasting(tokens: TokenStream, this: &Type) -> TokenStream {
         }
     }
     written
-}
-
-fn lifetime(place: proc_macro2::Span) -> TokenStream {
-    syn::Lifetime::new("'static", place).to_token_stream()
 }
 
 fn has_lifetimes_of_its_own(ident: &Ident) -> bool {
@@ -308,7 +306,7 @@ mod tests {
                 quote!(State<Arc<dyn Fn(&str) -> &str + Send>>),
             ),
         ] {
-            assert_eq!(outlasting(written, &this).to_string(), kept.to_string());
+            assert_eq!(with_lifetimes(written, &this, "'static").to_string(), kept.to_string());
         }
     }
 }
