@@ -7,6 +7,7 @@ mod config;
 mod context;
 mod errors;
 mod handshake;
+mod hub;
 mod jwt;
 mod life;
 mod middleware;
