@@ -203,6 +203,37 @@ async def echo_returns_what_it_gets(demo):
         await asyncio.wait_for(await client.ping(), STEP_SECONDS)
 
 
+async def rooms_are_heard_by_everyone_in_them(demo):
+    _, body = await demo.login("jerry", "jerry-demo")
+    bearer = f"Bearer {body['token']}"
+    room = "/wss/rooms/lobby"
+    async with demo.connect(room, bearer) as first, demo.connect(room, bearer) as second:
+
+        async def event(client, name):
+            while (event := json.loads(await client.recv()))["event"] != name:
+                pass
+            return event
+
+        await event(second, "welcome")
+        await first.send(json.dumps({"event": "say", "data": {"text": "hi"}, "ref": "r"}))
+        mine, other = await event(first, "said"), await event(second, "said")
+        check("the sender's ref", mine["ref"], "r")
+        check("what the others hear", (other["data"], "ref" in other), (mine["data"], False))
+        await first.send(json.dumps({"event": "history", "ref": 1}))
+        check("history", (await event(first, "history"))["data"], mine["data"])
+        check("its end", (await event(first, "end"))["ref"], 1)
+        for sent, code in [
+            ({"event": "say", "data": {"text": ""}}, "empty"),
+            ({"event": "say", "data": {}}, "invalid_data"),
+            ({"event": "sing"}, "unknown_event"),
+            ("no envelope", "bad_json"),
+        ]:
+            await first.send(json.dumps(sent) if isinstance(sent, dict) else sent)
+            check(f"answer to {sent}", (await event(first, "error"))["data"]["code"], code)
+        await second.close()
+        check("left", (await event(first, "left"))["data"], {"account": "jerry"})
+
+
 async def errors_end_what_they_should(demo):
     refused = await demo.refusal("/wss/errors?fail=teapot")
     check("teapot", (refused.status_code, json.loads(refused.body)["msg"]), (418, "I am a teapot"))
@@ -260,6 +291,7 @@ async def main(binary):
                 late_opens_and_then_checks,
                 unknown_route_is_described,
                 echo_returns_what_it_gets,
+                rooms_are_heard_by_everyone_in_them,
                 errors_end_what_they_should,
                 sigterm_says_goodbye,
             ],

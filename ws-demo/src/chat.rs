@@ -21,7 +21,7 @@ use ws_core::Hub;
 use crate::{
     controllers::Room,
     errors::{self, ChatError},
-    login::Verifier,
+    login::{Verifier, fail, refuse},
     users::Users,
 };
 
@@ -116,7 +116,8 @@ impl Chat {
     pub(crate) fn history(&self, room: &RoomName, limit: usize) -> Vec<Said> {
         let lines = self.lock();
         let kept = lines.rooms.get(room.as_str());
-        kept.map(|kept| kept.iter().skip(kept.len().saturating_sub(limit)).cloned().collect()).unwrap_or_default()
+        kept.map(|kept| kept.iter().skip(kept.len().saturating_sub(limit)).cloned().collect())
+            .unwrap_or_default()
     }
 
     fn lock(&self) -> MutexGuard<'_, Lines> {
@@ -162,19 +163,16 @@ async fn say(
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "));
-    let Some(token) = token else { return errors::refuse(StatusCode::UNAUTHORIZED, errors::JWT_EMPTY_ERR) };
+    let Some(token) = token else { return refuse(StatusCode::UNAUTHORIZED, errors::JWT_EMPTY_ERR) };
     let Ok(claims) = speaker.verifier.verify(token) else {
-        return errors::refuse(StatusCode::UNAUTHORIZED, errors::DO_JWT_FAIL);
+        return refuse(StatusCode::UNAUTHORIZED, errors::DO_JWT_FAIL);
     };
     let (Ok(room), Ok(Json(say))) = (RoomName::try_from(room), body) else {
-        return errors::refuse(StatusCode::BAD_REQUEST, errors::SAY_MALFORMED);
+        return refuse(StatusCode::BAD_REQUEST, errors::SAY_MALFORMED);
     };
     let from = match speaker.users.account(claims.data.uid).await {
         Ok(account) => account.unwrap_or_default(),
-        Err(error) => {
-            tracing::error!(%error, "the users table could not be read");
-            return errors::refuse(StatusCode::INTERNAL_SERVER_ERROR, errors::SERVER_ERROR);
-        }
+        Err(error) => return fail(&error),
     };
     match speaker.chat.say(&room, from, say) {
         Ok(said) => {

@@ -32,6 +32,44 @@ pub(crate) const LOGIN_FAIL: ErrorCode = ErrorCode { code: 40103, msg: "unknown 
 /// Ours to repair; the log knows more.
 pub(crate) const SERVER_ERROR: ErrorCode = ErrorCode { code: 50001, msg: "something went wrong here" };
 
+/// A body that says nothing, or a room without a name.
+pub(crate) const SAY_MALFORMED: ErrorCode = ErrorCode {
+    code: 40002,
+    msg: r#"expected application/json: {"text": ".."}, and a room of 1 to 32 characters"#,
+};
+
+/// What is wrong with a text.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ChatError {
+    /// Nothing but white space.
+    #[error("write something")]
+    Empty,
+    /// Too much.
+    #[error("{chars} characters are too many; {limit} may be said at once")]
+    TooLong {
+        /// How many there are.
+        chars: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+}
+
+impl ChatError {
+    /// For programs.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::TooLong { .. } => "too_long",
+        }
+    }
+}
+
+/// Answers [`ChatError`] as an error event with its own code; the connection goes on.
+#[ws_error_handler]
+async fn chat_error(error: &ChatError, _: &Scene) -> Recovery {
+    Recovery::error(error.code(), error.to_string())
+}
+
 /// `?fail=teapot`: it says itself what status it wants.
 #[derive(Debug, thiserror::Error)]
 #[error("coffee was asked of a teapot")]

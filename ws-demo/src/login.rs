@@ -140,13 +140,13 @@ async fn login(State(state): State<Login>, body: Result<Json<Credentials>, JsonR
 }
 
 /// An answer in the shape of every refusal.
-fn refuse(status: StatusCode, code: ErrorCode) -> Response {
+pub(crate) fn refuse(status: StatusCode, code: ErrorCode) -> Response {
     (status, Json(code)).into_response()
 }
 
 /// The inner text goes to the log, the outer one to the client.
-fn fail(error: &impl std::error::Error) -> Response {
-    tracing::error!(%error, "a login failed");
+pub(crate) fn fail(error: &impl std::error::Error) -> Response {
+    tracing::error!(%error, "an HTTP request failed");
     refuse(StatusCode::INTERNAL_SERVER_ERROR, errors::SERVER_ERROR)
 }
 

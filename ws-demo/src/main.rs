@@ -11,12 +11,14 @@
 //! | 自定义协议升级中间件 / the core step, replaced | `upgrade` |
 //! | 鉴权中间件 / the auth middleware | `middleware` |
 //! | 自定义异常 / custom exceptions | `errors`, `controllers/errors` |
+//! | (beyond the how-to) typed handlers and rooms | `controllers/room`, `chat` |
 //! | 客户端 / the client | `client` |
 //!
 //! `users`, `login` and `page` are what the how-to takes as given: a users table, tokens, and an HTTP server.
 
 #![forbid(unsafe_code)]
 
+mod chat;
 mod client;
 mod controllers;
 mod errors;
@@ -39,6 +41,7 @@ use tracing_subscriber::EnvFilter;
 use ws_core::{App, Config};
 
 use crate::{
+    chat::Chat,
     middleware::Auth,
     page::WsPort,
     upgrade::CoreStep,
@@ -114,8 +117,12 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let auth = Auth::from_env(verifier)?;
 
     let ws_port = WsPort::default();
-    let http = login::router(users.clone(), tokens).merge(page::router(ws_port.clone()));
-    let app = app(config).state(users).state(auth).http("http", http);
+    let app = app(config);
+    let chat = Chat::default();
+    let http = login::router(users.clone(), tokens)
+        .merge(chat::router(app.hub(), chat.clone(), users.clone(), auth.verifier.clone()))
+        .merge(page::router(ws_port.clone()));
+    let app = app.state(users).state(chat).state(auth).http("http", http);
     let routes = app.routes();
 
     let running = app.start().await?;
@@ -148,6 +155,12 @@ Or with the WebSocket client that you have:
 Where no header can be set (proxies log addresses, and the token with them):
 
   websocat "ws://{ws}/wss/demo?token=$TOKEN"
+
+A chat with typed events, heard by everyone in the room:
+
+  websocat -H "Authorization: Bearer $TOKEN" ws://{ws}/wss/rooms/lobby
+  {{"event":"say","data":{{"text":"hi"}},"ref":1}}
+  curl -s http://{http}/rooms/lobby/say -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{{"text":"over HTTP"}}'
 
 /wss/late takes the same, but opens first and closes with 4401 without a good token.
 Say anything, or `nihao` to be disconnected. /wss/errors knows `boom` and `panic`.

@@ -400,12 +400,13 @@ async fn p28_routes_prints_the_table_and_nothing_else() {
     assert!(output.status.success());
     let table = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<&str> = table.lines().collect();
-    assert_eq!(lines.len(), 5, "{table}");
+    assert_eq!(lines.len(), 6, "{table}");
     for (line, (path, controller, middleware)) in lines[1..].iter().zip([
         ("/wss/demo", "Demo", "websocket_auth"),
         ("/wss/echo", "Echo", "websocket_auth"),
         ("/wss/errors", "Errors", "fail_on_request"),
         ("/wss/late", "Late", "-"),
+        ("/wss/rooms/{room}", "Room", "websocket_auth"),
     ]) {
         let cells: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(cells[..4], ["ws", path, controller, middleware]);
@@ -436,5 +437,99 @@ async fn what_keeps_it_from_starting_is_said_and_ends_it_with_1() {
         assert_eq!(output.status.code(), Some(1), "{variable}={value}");
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(stderr.contains(said), "{variable}={value}: {stderr}");
+    }
+}
+
+/// Reads events until one of this name comes.
+async fn event(client: &mut support::Client, name: &str) -> Value {
+    loop {
+        let event: Value = serde_json::from_str(&client.text().await).unwrap();
+        if event["event"] == name {
+            return event;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_room_wants_a_token_and_a_name() {
+    let demo = Demo::start(&[("JWT_OPEN", "false")]).await;
+    assert_eq!(
+        demo.handshake("/wss/rooms/lobby", None).await.status,
+        401,
+        "even where nobody else asks for one"
+    );
+    let demo = Demo::start(&[]).await;
+    assert_eq!(demo.handshake("/wss/rooms/lobby", None).await.status, 401);
+    let token = format!("Bearer {}", demo.token("jerry").await);
+    let answer = demo.handshake(&format!("/wss/rooms/{}", "x".repeat(33)), Some(&token)).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.text().contains("`room`"), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn what_is_said_in_a_room_reaches_everyone_in_it_once() {
+    let demo = Demo::start(&[]).await;
+    let (jerry, lily) = (demo.token("jerry").await, demo.token("lily").await);
+    let mut first = demo.connect("/wss/rooms/lobby", Some(&format!("Bearer {jerry}"))).await;
+    assert_eq!(event(&mut first, "welcome").await["data"], json!({"room": "lobby", "members": ["jerry"]}));
+    let mut second = demo.connect("/wss/rooms/lobby", Some(&format!("Bearer {lily}"))).await;
+    assert_eq!(event(&mut second, "welcome").await["data"]["members"], json!(["jerry", "lily"]));
+    assert_eq!(event(&mut first, "joined").await["data"], json!({"account": "lily"}));
+    let mut elsewhere = demo.connect("/wss/rooms/attic", Some(&format!("Bearer {lily}"))).await;
+    event(&mut elsewhere, "welcome").await;
+
+    first.say(r#"{"event":"say","data":{"text":"hi"},"ref":7}"#).await;
+    let said = json!({"id": 1, "from": "jerry", "text": "hi"});
+    assert_eq!(event(&mut first, "said").await, json!({"event": "said", "data": said, "ref": 7}));
+    assert_eq!(event(&mut second, "said").await, json!({"event": "said", "data": said}));
+
+    let authorization = format!("Authorization: Bearer {lily}");
+    let answer = demo.post_with("/rooms/lobby/say", &[&authorization], r#"{"text":"over HTTP"}"#).await;
+    assert_eq!((answer.status, answer.json()), (200, json!({"id": 2, "heard_by": 2})));
+    assert_eq!(event(&mut first, "said").await["data"]["text"], "over HTTP", "and `hi` came once");
+    assert_eq!(event(&mut second, "said").await["data"]["from"], "lily");
+
+    first.say(r#"{"event":"who","ref":8}"#).await;
+    assert_eq!(event(&mut first, "who").await, json!({"event": "who", "data": ["jerry", "lily"], "ref": 8}));
+    first.say(r#"{"event":"whoami"}"#).await;
+    assert_eq!(event(&mut first, "whoami").await["data"], json!({"uid": 1, "account": "jerry"}));
+    first.say(r#"{"event":"history","data":{"limit":1},"ref":9}"#).await;
+    assert_eq!(event(&mut first, "history").await["data"]["text"], "over HTTP");
+    assert_eq!(
+        event(&mut first, "end").await,
+        json!({"event": "end", "data": {"event": "history"}, "ref": 9})
+    );
+    drop(second);
+    assert_eq!(event(&mut first, "left").await["data"], json!({"account": "lily"}));
+    elsewhere.say(r#"{"event":"history"}"#).await;
+    elsewhere.say(r#"{"event":"whoami"}"#).await;
+    let next: Value = serde_json::from_str(&elsewhere.text().await).unwrap();
+    assert_eq!(next["event"], "whoami", "nothing was said in the attic");
+}
+
+#[tokio::test]
+async fn an_empty_and_a_too_long_text_are_typed_errors() {
+    let demo = Demo::start(&[]).await;
+    let token = demo.token("jerry").await;
+    let mut client = demo.connect("/wss/rooms/lobby", Some(&format!("Bearer {token}"))).await;
+    for (text, code) in [("  ", "empty"), (&*"x".repeat(501), "too_long")] {
+        client.say(&json!({"event": "say", "data": {"text": text}, "ref": "r"}).to_string()).await;
+        let error = event(&mut client, "error").await;
+        assert_eq!((&error["data"]["code"], &error["ref"]), (&json!(code), &json!("r")));
+        let answer = demo
+            .post_with(
+                "/rooms/lobby/say",
+                &[&format!("Authorization: Bearer {token}")],
+                &json!({"text": text}).to_string(),
+            )
+            .await;
+        assert_eq!((answer.status, &answer.json()["code"]), (422, &json!(code)));
+    }
+    for (headers, body, status) in [
+        (&[][..], r#"{"text":"hi"}"#, 401),
+        (&["Authorization: Bearer x.y.z"], r#"{"text":"hi"}"#, 401),
+        (&[&*format!("Authorization: Bearer {token}")], "{}", 400),
+    ] {
+        assert_eq!(demo.post_with("/rooms/lobby/say", headers, body).await.status, status, "{body}");
     }
 }

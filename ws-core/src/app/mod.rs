@@ -9,9 +9,9 @@ mod running;
 mod start;
 mod table;
 
-#[cfg(feature = "testing")]
 use std::sync::Arc;
 
+#[cfg(feature = "testing")]
 pub(crate) use self::plan::PlannedKind;
 use self::{plan::Plan, running::Signals, start::Hook};
 pub use self::{

@@ -7,3 +7,6 @@ mod demo;
 mod echo;
 mod errors;
 mod late;
+mod room;
+
+pub(crate) use self::room::Room;

@@ -111,6 +111,12 @@ impl Demo {
         exchange(self.http, &format!("POST {path} HTTP/1.1"), &["Content-Type: application/json"], body).await
     }
 
+    /// A POST of JSON with more headers.
+    pub(crate) async fn post_with(&self, path: &str, headers: &[&str], body: &str) -> Answer {
+        let headers = [&["Content-Type: application/json"], headers].concat();
+        exchange(self.http, &format!("POST {path} HTTP/1.1"), &headers, body).await
+    }
+
     /// The answer to a login.
     pub(crate) async fn login(&self, account: &str, password: &str) -> Answer {
         self.post("/login", &json!({ "account": account, "password": password }).to_string()).await
