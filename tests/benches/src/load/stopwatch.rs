@@ -45,9 +45,8 @@ impl<'a> Stopwatch<'a> {
         let now = Instant::now();
         if items > 0 {
             self.progress = now;
-        } else if now - self.progress > PATIENCE {
-            bail!("nothing came back for {} s", PATIENCE.as_secs());
         }
+        self.check_progress()?;
         let Some(start) = &self.start else {
             let warm_up = match self.span {
                 Span::Time { warm_up, .. } => warm_up,
@@ -64,6 +63,14 @@ impl<'a> Stopwatch<'a> {
             Span::Items(most) => self.items >= most,
         };
         if is_over { Ok(Some(self.sample(start)?)) } else { Ok(None) }
+    }
+
+    /// Fails if something was lost.
+    pub(super) fn check_progress(&self) -> anyhow::Result<()> {
+        if self.progress.elapsed() > PATIENCE {
+            bail!("nothing came back for {} s", PATIENCE.as_secs());
+        }
+        Ok(())
     }
 
     fn read(&self) -> anyhow::Result<Reading> {
