@@ -38,7 +38,7 @@ const PEERS: [&str; 9] = [
 /// The whole report.
 pub(crate) fn write(measured: &[Measured], options: &Options, load_average: &str) -> String {
     let mut text = format!(
-        "# Results\n\n{machine}  \nload average before the run: {load_average}; {rounds} rounds of {ms} ms each  \n{versions}\n\n{NOTES}",
+        "# Results\n\n{machine}  \nload average before the run: {load_average}; {rounds} rounds of {ms} ms each (idle memory: 3 at the most)  \n{versions}\n\n{NOTES}",
         machine = machine::describe(),
         rounds = options.rounds,
         ms = options.seconds.as_millis(),

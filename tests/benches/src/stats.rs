@@ -25,10 +25,11 @@ pub(crate) fn three_digits(value: f64) -> String {
     if !value.is_finite() || value == 0.0 {
         return "0".to_owned();
     }
+    // Rounded first: 9.999 is 10.0, with one digit less behind the point.
+    let value = format!("{value:.2e}").parse().unwrap_or(value);
     let magnitude = value.abs().log10().floor() as i32;
     if magnitude >= 2 {
-        let unit = 10f64.powi(magnitude - 2);
-        return grouped((value / unit).round() * unit);
+        return grouped(value);
     }
     format!("{value:.*}", (2 - magnitude) as usize)
 }
@@ -63,9 +64,11 @@ mod tests {
             (0.0, "0"),
             (0.123_456, "0.123"),
             (0.012_345, "0.0123"),
+            (0.9999, "1.00"),
             (1.0, "1.00"),
             (12.345, "12.3"),
             (123.4, "123"),
+            (999.9, "1 000"),
             (1_234.0, "1 230"),
             (1_234_567.0, "1 230 000"),
         ] {
