@@ -1,0 +1,115 @@
+//! The instructions of one echoed message, counted by valgrind's callgrind.
+//!
+//! A server is run twice under it, with two numbers of messages; the difference is what messages cost, without start,
+//! handshake and end. Instructions of the kernel are not among them.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, ensure};
+
+use crate::{
+    load::{Load, Span},
+    machine,
+    options::Options,
+    process::ServerProcess,
+    servers::{Server, Task},
+};
+
+/// How many messages the two runs echo.
+const FEW: u64 = 2_000;
+const MANY: u64 = 12_000;
+
+/// Functions that are shown.
+const FUNCTIONS: usize = 25;
+
+/// valgrind counts every repetition of one `rep stos` or `rep movs` as an instruction; without them copying and filling
+/// are counted by the vector.
+const TUNABLES: &str =
+    "glibc.cpu.x86_rep_stosb_threshold=1073741824:glibc.cpu.x86_rep_movsb_threshold=1073741824";
+
+/// Counts for each server, and shows which functions the instructions are spent in.
+pub(crate) fn count(options: &Options) -> anyhow::Result<()> {
+    machine::raise_file_limit()?;
+    let servers = if options.servers.is_empty() { vec![Server::Ours] } else { options.servers.clone() };
+    for server in servers {
+        for in_flight in [1, 16] {
+            let few = run(server, in_flight, FEW)?;
+            let many = run(server, in_flight, MANY)?;
+            let a_message = (many.instructions - few.instructions) / (MANY - FEW);
+            println!(
+                "\n## {}, 64 B, {in_flight} in flight: {a_message} instructions a message\n",
+                server.name()
+            );
+            println!("| a message | function |\n|---:|---|");
+            for (function, instructions) in dearest(&many.profile)? {
+                println!("| {} | `{function}` |", instructions / MANY);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One run under callgrind.
+struct Counted {
+    instructions: u64,
+    profile: PathBuf,
+}
+
+fn run(server: Server, in_flight: usize, messages: u64) -> anyhow::Result<Counted> {
+    let name = format!("callgrind.out.{}.{in_flight}.{messages}", server.name());
+    let profile = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    let mut command = Command::new("valgrind");
+    command.args(["--tool=callgrind", "--quiet"]).env("GLIBC_TUNABLES", TUNABLES);
+    command.arg(format!("--callgrind-out-file={}", profile.display()));
+    command.arg(std::env::current_exe()?).arg("server").arg(server.name()).arg(Task::Echo.name());
+    let process =
+        ServerProcess::spawn(command).context("valgrind did not run the server; is it installed?")?;
+    let load = Load::Echo { bytes: 64, in_flight, connections: 1 };
+    load.run(&process, server, Span::Items(messages))?;
+    process.terminate()?;
+    let text = fs::read_to_string(&profile).context("callgrind left no profile")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("totals: ")).context("no line `totals:`")?;
+    Ok(Counted { instructions: line.trim().parse()?, profile })
+}
+
+/// The functions with most instructions of their own, the dearest first.
+fn dearest(profile: &Path) -> anyhow::Result<Vec<(String, u64)>> {
+    let output =
+        Command::new("callgrind_annotate").args(["--threshold=100", "--auto=no"]).arg(profile).output()?;
+    ensure!(output.status.success(), "callgrind_annotate failed");
+    let mut functions: HashMap<String, u64> = HashMap::new();
+    for (function, instructions) in String::from_utf8_lossy(&output.stdout).lines().filter_map(parse) {
+        *functions.entry(function.to_owned()).or_default() += instructions;
+    }
+    let mut functions: Vec<(String, u64)> = functions.into_iter().collect();
+    functions.sort_by_key(|(_, instructions)| std::cmp::Reverse(*instructions));
+    functions.truncate(FUNCTIONS);
+    Ok(functions)
+}
+
+/// A line such as `1,234 ( 5.67%)  file.rs:function [binary]`. What is inlined stands in several lines, one a file.
+fn parse(line: &str) -> Option<(&str, u64)> {
+    let (count, rest) = line.trim_start().split_once(" (")?;
+    let (_, place) = rest.split_once("%)  ")?;
+    let (_, function) = place.split_once(':')?;
+    let function = function.split_once(" [").map_or(function, |(function, _)| function);
+    Some((function, count.replace(',', "").parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_callgrind_annotate_is_a_function_and_its_instructions() {
+        let line = " 2,843,946 ( 1.02%)  /src/socket.rs:core::Socket<S>::poll_read [/target/benches]";
+        assert_eq!(parse(line), Some(("core::Socket<S>::poll_read", 2_843_946)));
+        assert_eq!(parse("278,502,454 (100.0%)  PROGRAM TOTALS"), None);
+        assert_eq!(parse("Ir                   file:function"), None);
+    }
+}

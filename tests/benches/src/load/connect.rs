@@ -1,0 +1,76 @@
+//! From nothing to an open connection: TCP, the request of RFC 6455 section 4.1, and the check of its response.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail, ensure};
+
+use super::frames::{self, PING, PONG};
+use crate::servers::PATH;
+
+/// The longest that a server may take to answer while connections are being opened.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The longest response that a handshake may have, in bytes.
+pub(super) const MAX_HEAD_BYTES: usize = 1024;
+
+/// The example of RFC 6455 section 1.3.
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+/// Connects; reads and writes block, but not for ever.
+pub(super) fn tcp(server: SocketAddr) -> anyhow::Result<TcpStream> {
+    let stream = TcpStream::connect(server).context("no connection")?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+/// Connects and shakes hands.
+pub(super) fn open(server: SocketAddr) -> anyhow::Result<TcpStream> {
+    let mut stream = tcp(server)?;
+    stream.write_all(&request(server))?;
+    let mut head = Vec::with_capacity(MAX_HEAD_BYTES);
+    while head_len(&head)?.is_none() {
+        let mut buffer = [0; MAX_HEAD_BYTES];
+        let count = stream.read(&mut buffer).context("no response to the handshake")?;
+        ensure!(count > 0, "the server closed during the handshake");
+        head.extend(&buffer[..count]);
+    }
+    ensure!(head_len(&head)? == Some(head.len()), "there are bytes behind the handshake");
+    Ok(stream)
+}
+
+/// Waits for the answer to a ping: all that the server does first when a connection opens is done then.
+pub(super) fn ping(stream: &mut TcpStream) -> anyhow::Result<()> {
+    stream.write_all(&frames::from_client(PING, b"?"))?;
+    let (frame, _) = frames::read_from_server(stream).context("no answer to a ping")?;
+    ensure!(frame == frames::from_server(PONG, b"?"), "a ping was answered by {frame:?}");
+    Ok(())
+}
+
+/// What a client asks with.
+pub(super) fn request(server: SocketAddr) -> Vec<u8> {
+    format!(
+        "GET {PATH} HTTP/1.1\r\nHost: {server}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+/// The length of the response's head; `None` while it is incomplete, an error if it is not the right 101.
+pub(super) fn head_len(bytes: &[u8]) -> anyhow::Result<Option<usize>> {
+    let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
+        ensure!(bytes.len() <= MAX_HEAD_BYTES, "the response to the handshake is too long");
+        return Ok(None);
+    };
+    let head = String::from_utf8_lossy(&bytes[..end]);
+    if !head.starts_with("HTTP/1.1 101 ") || !head.contains(ACCEPT) {
+        bail!("the handshake was answered by {head:?}");
+    }
+    Ok(Some(end + 4))
+}

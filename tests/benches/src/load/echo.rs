@@ -1,0 +1,52 @@
+//! Request and reply on many connections, so many under way on each.
+
+use std::{net::SocketAddr, time::Duration};
+
+use mio::{Events, Poll};
+
+use super::{
+    Sample, connect,
+    frames::Exchange,
+    lane::{Lane, READ_BYTES},
+    stopwatch::Stopwatch,
+};
+
+/// How long epoll waits before the stopwatch is looked at all the same.
+pub(super) const TICK: Duration = Duration::from_millis(20);
+
+/// Events that are fetched at once.
+pub(super) const EVENTS: usize = 1024;
+
+pub(super) fn run(
+    server: SocketAddr,
+    exchange: &Exchange,
+    in_flight: usize,
+    connections: usize,
+    mut stopwatch: Stopwatch<'_>,
+) -> anyhow::Result<Sample> {
+    let mut poll = Poll::new()?;
+    let mut lanes = Vec::with_capacity(connections);
+    for index in 0..connections {
+        let stream = if exchange.is_websocket { connect::open(server)? } else { connect::tcp(server)? };
+        lanes.push(Lane::new(&poll, index, stream)?);
+    }
+    let mut buffer = vec![0; READ_BYTES];
+    let mut events = Events::with_capacity(EVENTS);
+    stopwatch.begin();
+    for lane in &mut lanes {
+        lane.send_up_to(in_flight as u64, &exchange.requests)?;
+    }
+    loop {
+        poll.poll(&mut events, Some(TICK))?;
+        let mut replies = 0;
+        for event in &events {
+            let lane = &mut lanes[event.token().0];
+            replies += lane.receive(&exchange.replies, &mut buffer)?;
+            let allowed = lane.received_frames(&exchange.replies) + in_flight as u64;
+            lane.send_up_to(allowed, &exchange.requests)?;
+        }
+        if let Some(sample) = stopwatch.tick(replies)? {
+            return Ok(sample);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! One member sends, all members receive. An item is one delivery.
+
+use std::net::SocketAddr;
+
+use mio::{Events, Poll};
+
+use super::{
+    Sample, connect,
+    echo::{EVENTS, TICK},
+    frames::Exchange,
+    lane::{Lane, READ_BYTES},
+    stopwatch::Stopwatch,
+};
+
+pub(super) fn run(
+    server: SocketAddr,
+    bytes: usize,
+    members: usize,
+    mut stopwatch: Stopwatch<'_>,
+) -> anyhow::Result<Sample> {
+    let exchange = Exchange::echo(true, bytes, 1)?;
+    let mut poll = Poll::new()?;
+    let mut lanes = Vec::with_capacity(members);
+    for index in 0..members {
+        let mut stream = connect::open(server)?;
+        // A member that had not joined yet would miss the first message.
+        connect::ping(&mut stream)?;
+        lanes.push(Lane::new(&poll, index, stream)?);
+    }
+    let mut buffer = vec![0; READ_BYTES];
+    let mut events = Events::with_capacity(EVENTS);
+    let (mut published, mut delivered) = (1, 0);
+    stopwatch.begin();
+    loop {
+        lanes[0].send_up_to(published, &exchange.requests)?;
+        poll.poll(&mut events, Some(TICK))?;
+        for event in &events {
+            delivered += lanes[event.token().0].receive(&exchange.replies, &mut buffer)?;
+        }
+        if delivered < published * members as u64 {
+            stopwatch.check_progress()?;
+            continue;
+        }
+        // The clocks are read between two messages only: none is half delivered then.
+        if let Some(sample) = stopwatch.tick(members as u64)? {
+            return Ok(sample);
+        }
+        published += 1;
+    }
+}

@@ -1,0 +1,73 @@
+//! One open connection of the load generator.
+
+use std::{
+    io::{ErrorKind, Read as _, Write as _},
+    net::TcpStream,
+};
+
+use anyhow::{Context as _, bail, ensure};
+use mio::{Interest, Poll, Token};
+
+use super::frames::Ring;
+
+/// How much is read at once.
+pub(super) const READ_BYTES: usize = 256 << 10;
+
+/// A stream, and how far it is in what is to be sent and to come back.
+pub(super) struct Lane {
+    stream: mio::net::TcpStream,
+    sent: u64,
+    received: u64,
+}
+
+impl Lane {
+    /// Takes over an open connection.
+    pub(super) fn new(poll: &Poll, index: usize, stream: TcpStream) -> anyhow::Result<Self> {
+        stream.set_nonblocking(true)?;
+        let mut stream = mio::net::TcpStream::from_std(stream);
+        poll.registry().register(&mut stream, Token(index), Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Self { stream, sent: 0, received: 0 })
+    }
+
+    /// Sends until so many frames have been sent since the connection opened, or the socket is full.
+    pub(super) fn send_up_to(&mut self, frames: u64, requests: &Ring) -> anyhow::Result<()> {
+        let goal = frames * requests.frame_len();
+        while self.sent < goal {
+            match self.stream.write(requests.at(self.sent, goal - self.sent)) {
+                Ok(count) => self.sent += count as u64,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error).context("sending failed"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads and checks what is there; how many frames became complete.
+    pub(super) fn receive(&mut self, replies: &Ring, buffer: &mut [u8]) -> anyhow::Result<u64> {
+        let before = self.received_frames(replies);
+        loop {
+            let count = match self.stream.read(buffer) {
+                Ok(0) => bail!("the server closed the connection"),
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error).context("receiving failed"),
+            };
+            ensure!(
+                replies.matches(self.received, &buffer[..count]),
+                "what came back differs from what must come back, at byte {} or behind it",
+                self.received
+            );
+            self.received += count as u64;
+            // A short read has emptied the socket; what comes later is an event of its own (epoll(7)).
+            if count < buffer.len() {
+                break;
+            }
+        }
+        Ok(self.received_frames(replies) - before)
+    }
+
+    /// Frames that came back since the connection opened.
+    pub(super) fn received_frames(&self, replies: &Ring) -> u64 {
+        self.received / replies.frame_len()
+    }
+}

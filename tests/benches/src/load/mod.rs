@@ -1,0 +1,82 @@
+//! The load generator: one thread, epoll and prepared frames, so that the server is what is measured.
+//!
+//! Every byte that comes back is compared with what must come back. A generator that is busier than the server says so
+//! in its [`Pace`]; the server's CPU time per item holds even then.
+
+mod connect;
+mod echo;
+mod fan_out;
+mod frames;
+mod handshake;
+mod idle;
+mod lane;
+mod stopwatch;
+
+use std::time::Duration;
+
+use self::{frames::Exchange, stopwatch::Stopwatch};
+use crate::{process::ServerProcess, servers::Server};
+
+/// What clients do to a server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Load {
+    /// Every connection keeps so many binary messages under way; each is echoed.
+    Echo { bytes: usize, in_flight: usize, connections: usize },
+    /// The same with JSON events, which are answered by events.
+    Events { in_flight: usize, connections: usize },
+    /// Connections are opened, closed by a close frame and opened again, so many at a time.
+    Handshakes { at_once: usize },
+    /// One member sends, all receive; the next message goes out when the last one has arrived everywhere.
+    FanOut { bytes: usize, members: usize },
+    /// Connections that echoed 64 B once and then stay silent.
+    Idle { connections: usize },
+}
+
+/// How long a load goes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Span {
+    /// First without, then with the clock running.
+    Time { warm_up: Duration, measured: Duration },
+    /// Until so many items are through.
+    Items(u64),
+}
+
+/// One measurement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    /// Microseconds of server CPU per item, or bytes per idle connection.
+    pub(crate) value: f64,
+    /// `None` where nothing moves.
+    pub(crate) pace: Option<Pace>,
+}
+
+/// How fast it went, and who was busy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// Items a second.
+    pub(crate) per_second: f64,
+    /// CPU time over time; 1.0 is one core.
+    pub(crate) server_share: f64,
+    /// The same of the load generator.
+    pub(crate) generator_share: f64,
+}
+
+impl Load {
+    /// Puts the load on a fresh server.
+    pub(crate) fn run(self, process: &ServerProcess, server: Server, span: Span) -> anyhow::Result<Sample> {
+        let stopwatch = Stopwatch::new(process, span)?;
+        match self {
+            Self::Echo { bytes, in_flight, connections } => {
+                let exchange = Exchange::echo(server.speaks_websocket(), bytes, in_flight)?;
+                echo::run(process.address(), &exchange, in_flight, connections, stopwatch)
+            }
+            Self::Events { in_flight, connections } => {
+                let exchange = Exchange::events(process.address(), in_flight)?;
+                echo::run(process.address(), &exchange, in_flight, connections, stopwatch)
+            }
+            Self::Handshakes { at_once } => handshake::run(process.address(), at_once, stopwatch),
+            Self::FanOut { bytes, members } => fan_out::run(process.address(), bytes, members, stopwatch),
+            Self::Idle { connections } => idle::run(process, server, connections),
+        }
+    }
+}

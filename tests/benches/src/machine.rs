@@ -1,0 +1,77 @@
+//! The machine: its cores, its limits, and what the report says about it. Linux only, as the CPU clocks are.
+
+use std::{fs, time::SystemTime};
+
+use anyhow::Context as _;
+use nix::{
+    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
+    sys::resource::{Resource, getrlimit, setrlimit},
+    unistd::Pid,
+};
+
+/// Where the server and the load generator run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cores {
+    pub(crate) server: usize,
+    pub(crate) generator: usize,
+}
+
+impl Cores {
+    /// The first and the last core that this process may use. One core alone cannot hold both.
+    pub(crate) fn choose() -> anyhow::Result<Self> {
+        let allowed = allowed_cores()?;
+        match allowed[..] {
+            [server, .., generator] => Ok(Self { server, generator }),
+            _ => anyhow::bail!("this needs two cores: one for the server, one for the load generator"),
+        }
+    }
+}
+
+/// The cores that this process may use.
+pub(crate) fn allowed_cores() -> anyhow::Result<Vec<usize>> {
+    let set = sched_getaffinity(Pid::from_raw(0)).context("the cores cannot be read")?;
+    Ok((0..CpuSet::count()).filter(|&core| set.is_set(core).unwrap_or(false)).collect())
+}
+
+/// Keeps this process, and all threads it starts from now on, on one core.
+pub(crate) fn pin_to(core: usize) -> anyhow::Result<()> {
+    pin_to_all(&[core])
+}
+
+/// Keeps this process on these cores.
+pub(crate) fn pin_to_all(cores: &[usize]) -> anyhow::Result<()> {
+    let mut set = CpuSet::new();
+    for &core in cores {
+        set.set(core)?;
+    }
+    sched_setaffinity(Pid::from_raw(0), &set).context("the process cannot be pinned")
+}
+
+/// As many open files as the system lets this process have: 10 000 connections need as many.
+pub(crate) fn raise_file_limit() -> anyhow::Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).context("the limit of open files cannot be raised")
+}
+
+/// One line about where and when: date, cores, model, kernel.
+pub(crate) fn describe() -> String {
+    let information = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = information.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    let model = model.map_or("unknown CPU", |(_, model)| model.trim());
+    let is_virtual =
+        information.lines().any(|line| line.starts_with("flags") && line.contains(" hypervisor"));
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!(
+        "{date} · {cores} cores of {model}{place} · Linux {kernel}",
+        date = humantime::format_rfc3339_seconds(SystemTime::now()),
+        cores = allowed_cores().map_or(0, |cores| cores.len()),
+        place = if is_virtual { " (virtual machine)" } else { "" },
+        kernel = kernel.trim(),
+    )
+}
+
+/// How many others wanted to run while this was measured: the load average of the last minute.
+pub(crate) fn load_average() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().next().unwrap_or("unknown").to_owned()
+}

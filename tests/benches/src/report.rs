@@ -1,0 +1,193 @@
+//! The report: medians and ratios as Markdown, then every figure with its spread.
+
+use std::fmt::Write as _;
+
+use crate::{
+    cases::{Contestant, Section},
+    load::{Pace, Sample},
+    machine,
+    options::Options,
+    run::Measured,
+    stats::{Spread, three_digits},
+};
+
+/// A generator that is busier than this while the server is less busy was what limited the pace.
+const BUSY_SHARE: f64 = 0.9;
+
+/// Marks the figures of such a run.
+const MARK: &str = " †";
+
+const NOTES: &str = "\
+Medians over all rounds. Figures are the server's own CPU time, user and system, over the items that came back and were \
+verified; they hold on a busy machine, the pace does not. † the load generator was busier than the server: the pace is \
+the generator's, and the server found fewer messages waiting at a time than it could have.\n";
+
+/// Packages whose versions a reader wants to know.
+const PEERS: [&str; 9] = [
+    "ws-core",
+    "tokio",
+    "hyper",
+    "tungstenite",
+    "tokio-tungstenite",
+    "axum",
+    "actix-ws",
+    "fastwebsockets",
+    "tokio-websockets",
+];
+
+/// The whole report.
+pub(crate) fn write(measured: &[Measured], options: &Options, load_average: &str) -> String {
+    let mut text = format!(
+        "# Results\n\n{machine}  \nload average before the run: {load_average}; {rounds} rounds of {ms} ms each (idle memory: 3 at the most)  \n{versions}\n\n{NOTES}",
+        machine = machine::describe(),
+        rounds = options.rounds,
+        ms = options.seconds.as_millis(),
+        versions = versions(include_str!("../Cargo.lock")),
+    );
+    for cases in measured.chunk_by(|one, next| std::ptr::eq(one.case.section, next.case.section)) {
+        if let [first, ..] = cases {
+            write_section(&mut text, first.case.section, cases);
+        }
+    }
+    write_failures(&mut text, measured);
+    write_details(&mut text, measured);
+    text
+}
+
+/// One table of medians, one of ratios.
+fn write_section(text: &mut String, section: &Section, cases: &[Measured]) {
+    let columns = columns(cases);
+    let _ = write!(text, "\n## {}\n\nIn {}:\n\n", section.title, section.unit);
+    write_table(text, cases, &columns, |measured, column| {
+        let samples = samples_of(measured, column)?;
+        let mark = if is_held_up(samples) { MARK } else { "" };
+        Some(format!("{}{mark}", three_digits(median(samples)?)))
+    });
+    let _ = write!(text, "\nThe same as multiples of `{}`:\n\n", section.baseline);
+    write_table(text, cases, &columns, |measured, column| {
+        let baseline = median(samples_of(measured, section.baseline)?)?;
+        Some(three_digits(median(samples_of(measured, column)?)? / baseline))
+    });
+}
+
+/// Cases downwards, contestants across.
+fn write_table(
+    text: &mut String,
+    cases: &[Measured],
+    columns: &[&str],
+    cell: impl Fn(&Measured, &str) -> Option<String>,
+) {
+    let _ = writeln!(text, "| case | {} |", columns.join(" | "));
+    let _ = writeln!(text, "|---|{}", "---:|".repeat(columns.len()));
+    for measured in cases {
+        let cells: Vec<String> =
+            columns.iter().map(|column| cell(measured, column).unwrap_or_else(|| "–".to_owned())).collect();
+        let _ = writeln!(text, "| {} | {} |", measured.case.name, cells.join(" | "));
+    }
+}
+
+/// What went wrong, in words.
+fn write_failures(text: &mut String, measured: &[Measured]) {
+    for measured in measured {
+        for (contestant, result) in contestants(measured) {
+            if let Err(error) = result {
+                let _ = write!(text, "\nFailed: {}, {}: {error}\n", measured.case.name, contestant.label);
+            }
+        }
+    }
+}
+
+/// Every figure with its spread, the pace, and who was busy.
+fn write_details(text: &mut String, measured: &[Measured]) {
+    let _ = write!(
+        text,
+        "\n## Every figure\n\n\
+         | case | server | median | least | most | items/s | server busy | generator busy |\n\
+         |---|---|---:|---:|---:|---:|---:|---:|\n"
+    );
+    for measured in measured {
+        for (contestant, result) in contestants(measured) {
+            let Ok(samples) = result else { continue };
+            let Some(spread) = Spread::of(samples.iter().map(|sample| sample.value)) else { continue };
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {} | {} | {} | {} | {} |",
+                measured.case.name,
+                contestant.label,
+                three_digits(spread.median),
+                three_digits(spread.least),
+                three_digits(spread.most),
+                of_pace(samples, |pace| pace.per_second).map_or_else(dash, three_digits),
+                of_pace(samples, |pace| pace.server_share).map_or_else(dash, percent),
+                of_pace(samples, |pace| pace.generator_share).map_or_else(dash, percent),
+            );
+        }
+    }
+}
+
+/// Who takes part in any of the cases, in the order of the first.
+fn columns(cases: &[Measured]) -> Vec<&'static str> {
+    let mut columns = Vec::new();
+    for contestant in cases.iter().flat_map(|measured| &measured.case.contestants) {
+        if !columns.contains(&contestant.label) {
+            columns.push(contestant.label);
+        }
+    }
+    columns
+}
+
+fn contestants(measured: &Measured) -> impl Iterator<Item = (&Contestant, &crate::run::Result)> {
+    measured.case.contestants.iter().zip(&measured.results)
+}
+
+fn samples_of<'a>(measured: &'a Measured, label: &str) -> Option<&'a [Sample]> {
+    let (_, result) = contestants(measured).find(|(contestant, _)| contestant.label == label)?;
+    result.as_deref().ok()
+}
+
+fn median(samples: &[Sample]) -> Option<f64> {
+    Spread::of(samples.iter().map(|sample| sample.value)).map(|spread| spread.median)
+}
+
+fn of_pace(samples: &[Sample], part: impl Fn(&Pace) -> f64) -> Option<f64> {
+    Spread::of(samples.iter().filter_map(|sample| sample.pace.as_ref()).map(part)).map(|spread| spread.median)
+}
+
+fn is_held_up(samples: &[Sample]) -> bool {
+    let generator = of_pace(samples, |pace| pace.generator_share).unwrap_or_default();
+    let server = of_pace(samples, |pace| pace.server_share).unwrap_or_default();
+    generator > BUSY_SHARE && server < BUSY_SHARE
+}
+
+/// The versions that were linked, from the lock file; a peer may bring another one of what others use, too.
+fn versions(lock: &str) -> String {
+    let of_package = |package: &str| {
+        let head = format!("\nname = \"{package}\"\nversion = \"");
+        let found =
+            lock.split("[[package]]").filter_map(|entry| entry.strip_prefix(&*head)?.split('"').next());
+        let found: Vec<&str> = found.collect();
+        (!found.is_empty()).then(|| format!("{package} {}", found.join(" and ")))
+    };
+    PEERS.into_iter().filter_map(of_package).collect::<Vec<_>>().join(", ")
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
+}
+
+fn dash() -> String {
+    "–".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_come_from_the_lock_file_and_all_of_a_package_are_named() {
+        let lock = "[[package]]\nname = \"axum\"\nversion = \"0.8.9\"\n\n\
+                    [[package]]\nname = \"tungstenite\"\nversion = \"0.29.0\"\n\n\
+                    [[package]]\nname = \"tungstenite\"\nversion = \"0.30.0\"\n";
+        assert_eq!(versions(lock), "tungstenite 0.29.0 and 0.30.0, axum 0.8.9");
+    }
+}

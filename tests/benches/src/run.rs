@@ -1,0 +1,110 @@
+//! The interleaved run: in every round of a case each server is measured once, each round in another order.
+//!
+//! What disturbs the machine for a while disturbs all of them, and none of them always runs first.
+
+use std::{fs, path::Path};
+
+use anyhow::bail;
+
+use crate::{
+    cases::{self, Case, Contestant},
+    load::{Sample, Span},
+    machine::{self, Cores},
+    options::Options,
+    process::ServerProcess,
+    report,
+    stats::three_digits,
+};
+
+/// Where the table of a complete run goes.
+const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results.md");
+
+/// A case with what was measured.
+pub(crate) struct Measured {
+    pub(crate) case: Case,
+    /// In the order of the case's contestants.
+    pub(crate) results: Vec<Result>,
+}
+
+/// One contestant's samples, or what went wrong.
+pub(crate) type Result = std::result::Result<Vec<Sample>, String>;
+
+/// Measures, shows progress on stderr, and writes the report.
+pub(crate) fn measure(options: &Options) -> anyhow::Result<()> {
+    let cores = Cores::choose()?;
+    machine::raise_file_limit()?;
+    let cases = cases::chosen(options);
+    if cases.is_empty() {
+        bail!("no case has this name; try `echo`, `handshake`, `fan-out`, `typed`, `idle` or `workers`");
+    }
+    let load_average = machine::load_average();
+    let count = cases.len();
+    let mut measured = Vec::with_capacity(count);
+    for (index, case) in cases.into_iter().enumerate() {
+        let progress = format!("[{}/{count}]", index + 1);
+        let results = measure_case(&case, &progress, cores, options)?;
+        measured.push(Measured { case, results });
+    }
+    let report = report::write(&measured, options, &load_average);
+    print!("{report}");
+    let path = match &options.output {
+        None if options.is_complete() => Some(Path::new(RESULTS)),
+        output => output.as_deref(),
+    };
+    if let Some(path) = path {
+        fs::write(path, &report)?;
+        eprintln!("written to {}", path.display());
+    }
+    if measured.iter().any(|measured| measured.results.iter().any(Result::is_err)) {
+        bail!("something failed; the report says what");
+    }
+    Ok(())
+}
+
+fn measure_case(case: &Case, progress: &str, cores: Cores, options: &Options) -> anyhow::Result<Vec<Result>> {
+    if case.is_pinned {
+        machine::pin_to(cores.generator)?;
+    } else {
+        machine::pin_to_all(&[cores.server, cores.generator])?;
+    }
+    let core = case.is_pinned.then_some(cores.server);
+    let rounds = options.rounds.min(case.most_rounds);
+    let span = Span::Time { warm_up: options.seconds / 4, measured: options.seconds };
+    let mut results: Vec<Result> = case.contestants.iter().map(|_| Ok(Vec::new())).collect();
+    for round in 0..rounds {
+        let mut order: Vec<usize> = (0..case.contestants.len()).collect();
+        order.rotate_left(round % case.contestants.len());
+        for index in order {
+            let (contestant, result) = (case.contestants[index], &mut results[index]);
+            let Ok(samples) = result else { continue };
+            let seen = match measure_once(case, contestant, core, span) {
+                Ok(sample) => {
+                    samples.push(sample);
+                    three_digits(sample.value)
+                }
+                Err(error) => {
+                    let text = format!("{error:#}");
+                    *result = Err(text.clone());
+                    format!("failed: {text}")
+                }
+            };
+            eprintln!(
+                "{progress} {name} · round {round}/{rounds} · {label}: {seen}",
+                name = case.name,
+                round = round + 1,
+                label = contestant.label,
+            );
+        }
+    }
+    Ok(results)
+}
+
+fn measure_once(
+    case: &Case,
+    contestant: Contestant,
+    core: Option<usize>,
+    span: Span,
+) -> anyhow::Result<Sample> {
+    let process = ServerProcess::start(contestant.server, contestant.task, core)?;
+    case.load.run(&process, contestant.server, span)
+}

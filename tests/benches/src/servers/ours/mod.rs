@@ -1,0 +1,68 @@
+//! ws-core, by its public API alone: what a user would write. Defaults throughout.
+//!
+//! What needs rooms is in `room`, what needs typed handlers in `typed`, each behind the feature of its name.
+
+mod by_hand;
+#[cfg(feature = "hub")]
+mod room;
+#[cfg(feature = "typed")]
+mod typed;
+mod workers;
+
+use anyhow::{Context as _, bail};
+use ws_core::{
+    App, Config, Connection, Controller, Handshake, Message, Next, Response, Result,
+    config::{ServerConfig, ServerKind},
+};
+
+use super::{PATH, Task, announce, on_one_thread};
+
+/// The name of the one server.
+const SERVER: &str = "ws";
+
+pub(super) fn run(task: Task) -> anyhow::Result<()> {
+    let app = App::without_registry();
+    match task {
+        Task::Echo => on_one_thread(serve(app.controller(PATH, Echo))),
+        Task::EchoBehindMiddleware => {
+            on_one_thread(serve(app.controller(PATH, Echo).middleware(SERVER, 0, stamp)))
+        }
+        Task::EventByHand => on_one_thread(serve(app.controller(PATH, by_hand::Chat))),
+        #[cfg(feature = "hub")]
+        Task::Room => on_one_thread(serve(app.controller(PATH, room::Room))),
+        #[cfg(feature = "typed")]
+        Task::TypedEvent => on_one_thread(serve(app.controller(PATH, typed::Chat))),
+        Task::SharedRuntime => workers::shared_runtime(app.controller(PATH, Echo)),
+        Task::RuntimePerCore => workers::runtime_per_core(app.controller(PATH, Echo)),
+        Task::DefaultRuntime => workers::default_runtime(serve(app.controller(PATH, Echo))),
+        #[allow(unreachable_patterns)] // With all features every task has its arm.
+        task => bail!("`{}` needs a feature that is off", task.name()),
+    }
+}
+
+/// The defaults, on a port that the system chooses.
+fn config() -> Config {
+    let mut config = Config::default();
+    config.servers = vec![ServerConfig::new(SERVER, ServerKind::WebSocket, 0)];
+    config
+}
+
+async fn serve(app: App) -> anyhow::Result<()> {
+    let running = app.config(config()).start().await?;
+    announce(running.local_addr(SERVER).context("it is not bound")?)?;
+    std::future::pending().await
+}
+
+struct Echo;
+
+impl Controller for Echo {
+    async fn on_message(&self, conn: &Connection, message: Message) -> Result {
+        Ok(conn.push(message)?)
+    }
+}
+
+async fn stamp(handshake: Handshake, next: Next<'_>) -> Result<Response> {
+    let mut response = next.run(handshake).await?;
+    response.headers_mut().insert("x-served-by", hyper::header::HeaderValue::from_static("bench"));
+    Ok(response)
+}

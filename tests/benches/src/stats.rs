@@ -1,0 +1,78 @@
+//! Medians, and numbers as they are written.
+
+/// The middle of some values, and how far they spread.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    pub(crate) least: f64,
+    pub(crate) most: f64,
+}
+
+impl Spread {
+    /// `None` without values.
+    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let mut values: Vec<f64> = values.into_iter().collect();
+        values.sort_by(f64::total_cmp);
+        let (&least, &most) = (values.first()?, values.last()?);
+        let upper = values.len() / 2;
+        let lower = (values.len() - 1) / 2;
+        Some(Self { median: (values[lower] + values[upper]) / 2.0, least, most })
+    }
+}
+
+/// Three significant digits, thousands apart: nothing is rounder than it was measured, nothing more exact.
+pub(crate) fn three_digits(value: f64) -> String {
+    if !value.is_finite() || value == 0.0 {
+        return "0".to_owned();
+    }
+    // Rounded first: 9.999 is 10.0, with one digit less behind the point.
+    let value = format!("{value:.2e}").parse().unwrap_or(value);
+    let magnitude = value.abs().log10().floor() as i32;
+    if magnitude >= 2 {
+        return grouped(value);
+    }
+    format!("{value:.*}", (2 - magnitude) as usize)
+}
+
+/// A whole number with a space between thousands.
+fn grouped(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle_or_between_the_two_in_the_middle() {
+        assert_eq!(Spread::of([]), None);
+        assert_eq!(Spread::of([3.0, 1.0, 2.0]), Some(Spread { median: 2.0, least: 1.0, most: 3.0 }));
+        assert_eq!(Spread::of([4.0, 1.0, 2.0, 3.0]).map(|spread| spread.median), Some(2.5));
+    }
+
+    #[test]
+    fn numbers_have_three_digits() {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.123_456, "0.123"),
+            (0.012_345, "0.0123"),
+            (0.9999, "1.00"),
+            (1.0, "1.00"),
+            (12.345, "12.3"),
+            (123.4, "123"),
+            (999.9, "1 000"),
+            (1_234.0, "1 230"),
+            (1_234_567.0, "1 230 000"),
+        ] {
+            assert_eq!(three_digits(value), text);
+        }
+    }
+}
