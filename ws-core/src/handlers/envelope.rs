@@ -110,6 +110,7 @@ impl<'a> Envelope<'a> {
 
     fn from_json(text: &'a str) -> Result<Self, EventError> {
         #[derive(Deserialize)]
+        #[serde(expecting = "an envelope")]
         struct Incoming<'a> {
             #[serde(borrow)]
             event: Cow<'a, str>,
@@ -119,8 +120,8 @@ impl<'a> Envelope<'a> {
             reference: Option<&'a RawValue>,
         }
 
-        let incoming: Incoming<'a> =
-            serde_json::from_str(text).map_err(|error| EventError::BadJson { message: error.to_string() })?;
+        let incoming: Incoming<'a> = serde_json::from_str(text)
+            .map_err(|error| EventError::BadJson { message: json::told(&error.to_string()) })?;
         if incoming.reference.is_some_and(|raw| !json::is_reference(raw.get())) {
             return Err(EventError::BadJson { message: "`ref` is a string or a number".to_owned() });
         }
@@ -286,6 +287,15 @@ mod tests {
             let error = Envelope::read(Codec::Json, &message).unwrap_err();
             assert_eq!(error.code(), "bad_json", "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_said_of_bad_json_neither_grows_with_it_nor_names_our_types() {
+        let message = json(&format!("\"{}\"", "x".repeat(100_000)));
+        let EventError::BadJson { message } = Envelope::read(Codec::Json, &message).unwrap_err() else {
+            panic!("another fault")
+        };
+        assert!(message.len() < 300 && message.contains("expected an envelope"), "{message}");
     }
 
     #[test]

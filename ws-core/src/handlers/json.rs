@@ -4,6 +4,9 @@ use serde::Deserialize;
 
 use super::ParamError;
 
+/// How much of a fault's text, and of its place, is told: serde quotes what it was given, and that may be a whole message.
+const MAX_FAULT_BYTES: usize = 256;
+
 /// Decodes a value. Only if that fails it is decoded again, to find out where.
 pub(super) fn decode<'a, T: Deserialize<'a>>(raw: &'a str) -> Result<T, ParamError> {
     serde_json::from_str(raw)
@@ -22,10 +25,21 @@ pub(super) fn fault(path: &serde_path_to_error::Path, message: &str) -> ParamErr
     let is_known = path.iter().len() > 0;
     ParamError::Invalid {
         what: "".into(),
-        path: if is_known { path.to_string() } else { String::new() },
-        message: message.to_owned(),
+        path: if is_known { told(&path.to_string()) } else { String::new() },
+        message: told(message),
         fields: serde_json::Value::Null,
     }
+}
+
+/// A text of serde's for the client: of a long one the start, which says what is wrong, and the end, which says what was
+/// expected.
+pub(super) fn told(text: &str) -> String {
+    let half = MAX_FAULT_BYTES / 2;
+    if text.len() <= MAX_FAULT_BYTES {
+        return text.to_owned();
+    }
+    let (start, end) = (text.floor_char_boundary(half), text.ceil_char_boundary(text.len() - half));
+    [text.get(..start), text.get(end..)].map(Option::unwrap_or_default).join("…")
 }
 
 /// serde_json counts lines and columns inside of `data`, which mean nothing to who sees the whole message.
@@ -40,6 +54,8 @@ pub(super) fn is_reference(raw: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
 
     #[derive(Debug, Deserialize)]
@@ -72,6 +88,24 @@ mod tests {
             assert_eq!((path.as_str(), message.as_str()), (place, wrong), "{raw}");
         }
         assert!(decode::<Order>(r#"{"items":[]}"#).is_ok());
+    }
+
+    #[test]
+    fn what_is_said_of_a_fault_does_not_grow_with_the_message() {
+        let (long, cut) = ("é".repeat(100_000), MAX_FAULT_BYTES + 3);
+        let said = |fault: ParamError| match fault {
+            ParamError::Invalid { path, message, .. } => (path, message),
+            other => panic!("{other:?}"),
+        };
+        let (_, message) = said(decode::<u8>(&format!("\"{long}\"")).unwrap_err());
+        assert!(
+            message.starts_with("invalid type: string \"é") && message.ends_with("é\", expected u8"),
+            "{message}"
+        );
+        assert!(message.len() <= cut, "{}", message.len());
+        let map = format!("{{\"{long}\":\"x\"}}");
+        let (path, _) = said(decode::<HashMap<String, u8>>(&map).unwrap_err());
+        assert!(path.starts_with('é') && path.len() <= cut, "{}", path.len());
     }
 
     #[test]

@@ -80,10 +80,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Parts<'_>, Malformed> {
 }
 
 /// Decodes data. Only if that fails it is decoded again, to find out where.
+///
+/// Types with two forms, such as addresses and times, have the one for people, as in JSON: one client, one schema.
 pub(super) fn decode_data<'a, T: Deserialize<'a>>(raw: &'a [u8]) -> Result<T, ParamError> {
-    rmp_serde::from_slice(raw).map_err(|error| {
-        let mut deserializer = rmp_serde::Deserializer::from_read_ref(raw);
-        match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+    let deserializer = || rmp_serde::Deserializer::from_read_ref(raw).with_human_readable();
+    T::deserialize(&mut deserializer()).map_err(|error| {
+        match serde_path_to_error::deserialize::<_, T>(&mut deserializer()) {
             Err(placed) => fault(placed.path(), &placed.inner().to_string()),
             Ok(_) => ParamError::invalid("", error),
         }
@@ -96,15 +98,15 @@ pub(super) fn encode<T: Serialize + ?Sized>(
     data: &T,
     reference: Option<&[u8]>,
 ) -> Result<Vec<u8>, rmp_serde::encode::Error> {
-    // A map of two or three entries is one byte, 0x80 and their number.
-    let mut bytes = vec![Marker::FixMap(if reference.is_some() { 3 } else { 2 }).to_u8()];
-    bytes.extend(encode_str("event"));
-    bytes.extend(encode_str(event));
-    bytes.extend(encode_str("data"));
-    data.serialize(&mut rmp_serde::Serializer::new(&mut bytes).with_struct_map())?;
+    let entries = if reference.is_some() { 3 } else { 2 };
+    let mut bytes = vec![Marker::FixMap(entries).to_u8()];
+    push_str(&mut bytes, "event");
+    push_str(&mut bytes, event);
+    push_str(&mut bytes, "data");
+    data.serialize(&mut rmp_serde::Serializer::new(&mut bytes).with_struct_map().with_human_readable())?;
     if let Some(reference) = reference {
-        bytes.extend(encode_str("ref"));
-        bytes.extend(reference);
+        push_str(&mut bytes, "ref");
+        bytes.extend_from_slice(reference);
     }
     Ok(bytes)
 }
@@ -112,38 +114,28 @@ pub(super) fn encode<T: Serialize + ?Sized>(
 /// A string.
 pub(super) fn encode_str(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len() + 5);
-    // Writing to a vector does not fail.
-    let _ = rmp::encode::write_str(&mut bytes, text);
+    push_str(&mut bytes, text);
     bytes
 }
 
-fn text(raw: &[u8]) -> Option<&str> {
-    rmp_serde::from_slice(raw).ok()
+fn push_str(bytes: &mut Vec<u8>, text: &str) {
+    // Writing to a vector does not fail.
+    let _ = rmp::encode::write_str(bytes, text);
 }
 
+/// A value that is a string; binary is none, and neither is a string that is not UTF-8.
+fn text(raw: &[u8]) -> Option<&str> {
+    rmp::decode::read_str_from_slice(raw).ok().map(|(text, _)| text)
+}
+
+/// Whether it is a string or a number. It is sent back as it is, hence a string has to be a valid one.
 fn is_reference(raw: &[u8]) -> bool {
-    let marker = raw.first().map(|byte| Marker::from_u8(*byte));
-    matches!(
-        marker,
-        Some(
-            Marker::FixPos(_)
-                | Marker::FixNeg(_)
-                | Marker::U8
-                | Marker::U16
-                | Marker::U32
-                | Marker::U64
-                | Marker::I8
-                | Marker::I16
-                | Marker::I32
-                | Marker::I64
-                | Marker::F32
-                | Marker::F64
-                | Marker::FixStr(_)
-                | Marker::Str8
-                | Marker::Str16
-                | Marker::Str32
-        )
-    )
+    use Marker::*;
+
+    match raw.first().map(|byte| Marker::from_u8(*byte)) {
+        Some(FixPos(_) | FixNeg(_) | U8 | U16 | U32 | U64 | I8 | I16 | I32 | I64 | F32 | F64) => true,
+        _ => text(raw).is_some(),
+    }
 }
 
 /// Walks over values.
@@ -155,28 +147,33 @@ impl<'a> Reader<'a> {
     /// The bytes of the next value, whatever it is.
     fn value(&mut self) -> Result<&'a [u8], Malformed> {
         let before = self.left;
-        // How many values are still to come in each of the arrays and maps that are open.
-        let mut open = [0_u64; MAX_DEPTH];
-        let mut depth = 0;
-        loop {
+        match self.head()? {
+            0 => {}
+            inner => self.pass(inner)?,
+        }
+        before.get(..before.len() - self.left.len()).ok_or(Malformed::Truncated)
+    }
+
+    /// Passes over so many values and all that is in them. It does not call itself: how deep it goes is the peer's choice.
+    fn pass(&mut self, values: u64) -> Result<(), Malformed> {
+        // How many values are still to come in each of the arrays and maps that are open; the innermost is the last one.
+        let mut open = [0; MAX_DEPTH];
+        let [outermost, ..] = &mut open;
+        *outermost = values;
+        let mut depth = 1_usize;
+        while let Some(left) = depth.checked_sub(1).and_then(|innermost| open.get_mut(innermost)) {
+            if *left == 0 {
+                depth -= 1;
+                continue;
+            }
+            *left -= 1;
             let inner = self.head()?;
             if inner > 0 {
                 *open.get_mut(depth).ok_or(Malformed::TooDeep)? = inner;
                 depth += 1;
-                continue;
-            }
-            loop {
-                let Some(parent) = depth.checked_sub(1).and_then(|parent| open.get_mut(parent)) else {
-                    let len = before.len() - self.left.len();
-                    return before.get(..len).ok_or(Malformed::Truncated);
-                };
-                *parent -= 1;
-                if *parent > 0 {
-                    break;
-                }
-                depth -= 1;
             }
         }
+        Ok(())
     }
 
     /// Passes over one value's own bytes; says how many values it contains.
@@ -230,6 +227,7 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
@@ -262,6 +260,11 @@ mod tests {
         assert_eq!((parts.event, parts.data, parts.reference), ("e", Some(&[0xc3][..]), Some(&[1][..])));
     }
 
+    /// A map of two, of which one is there.
+    fn packed_event() -> Vec<u8> {
+        [&[0x82, 0xa5][..], b"event", &[0xa1, b'a']].concat()
+    }
+
     #[test]
     fn what_is_no_envelope_says_why() {
         let twice = [
@@ -275,6 +278,11 @@ mod tests {
             (packed(&json!({})), Malformed::NoEvent),
             (packed(&json!({"event": 1})), Malformed::NoEvent),
             (packed(&json!({"event": "a", "ref": []})), Malformed::Reference),
+            // A reference is echoed, so that half a character in it would make the reply invalid.
+            ([&packed_event()[..], &[0xa3, b'r', b'e', b'f', 0xa1, 0xff]].concat(), Malformed::Reference),
+            // Binary is no string, whatever it holds.
+            ([&[0x81, 0xa5][..], b"event", &[0xc4, 1, b'a']].concat(), Malformed::NoEvent),
+            ([&[0x81, 0xc4, 5][..], b"event", &[0xa1, b'a']].concat(), Malformed::NotAMap),
             ([packed(&json!({"event": "a"})), vec![0]].concat(), Malformed::Trailing),
             (twice.to_vec(), Malformed::Twice("event")),
             (vec![0x81, 1, 1], Malformed::NotAMap),
@@ -285,6 +293,33 @@ mod tests {
         ] {
             assert_eq!(decode(&bytes), Err(why), "{:?}", bytes.get(..20));
         }
+    }
+
+    #[test]
+    fn nesting_has_a_limit_and_all_up_to_it_is_taken() {
+        let nested = |depth| [&packed_event()[..], &[0xa4], b"data", &vec![0x91; depth], &[0xc0]].concat();
+        assert_eq!(decode(&nested(MAX_DEPTH)).unwrap().data.map(<[u8]>::len), Some(MAX_DEPTH + 1));
+        assert_eq!(decode(&nested(MAX_DEPTH + 1)), Err(Malformed::TooDeep));
+    }
+
+    #[test]
+    fn data_has_the_form_that_json_gives_it() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct Peer {
+            address: std::net::IpAddr,
+            side: Side,
+        }
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        enum Side {
+            Left { by: u8 },
+        }
+
+        let peer = Peer { address: [127, 0, 0, 1].into(), side: Side::Left { by: 1 } };
+        let bytes = encode("peer", &peer, None).unwrap();
+        let raw = decode(&bytes).unwrap().data.unwrap();
+        assert_eq!(decode_data::<Value>(raw).unwrap(), serde_json::to_value(&peer).unwrap());
+        assert_eq!(decode_data::<Peer>(raw).unwrap(), peer);
     }
 
     #[test]
@@ -300,19 +335,60 @@ mod tests {
         assert_eq!(path, "items[1]");
     }
 
-    #[test]
-    fn no_bytes_panic() {
-        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-        for _ in 0..20_000 {
-            let bytes: Vec<u8> = (0..random % 40)
-                .map(|_| {
-                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                    (random >> 56) as u8
-                })
-                .collect();
-            random = random.wrapping_add(1);
-            let as_map = [&[0x82, 0xa5][..], b"event", &[0xa1, b'a', 0xa4], b"data", &bytes].concat();
-            let _ = (decode(&bytes), decode(&as_map), decode_data::<Value>(&bytes));
+    /// Any JSON value that MessagePack has as well.
+    fn any_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 20, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..20).prop_map(Value::from),
+                prop::collection::hash_map(any::<String>(), inner, 0..20)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_comes_back(event: String, data in any_value(), reference in prop::option::of(any::<u64>())) {
+            let reference = reference.map(|number| packed(&json!(number)));
+            let bytes = encode(&event, &data, reference.as_deref()).unwrap();
+            let parts = decode(&bytes).unwrap();
+            prop_assert_eq!((parts.event, parts.reference), (&*event, reference.as_deref()));
+            prop_assert_eq!(parts.data.map(|raw| decode_data::<Value>(raw).unwrap()).unwrap_or_default(), data);
+        }
+
+        #[test]
+        fn a_part_of_an_envelope_is_none(data in any_value(), cut: prop::sample::Index) {
+            let bytes = encode("say", &data, None).unwrap();
+            prop_assert!(decode(&bytes[..cut.index(bytes.len())]).is_err());
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>) {
+            let as_data = [&packed_event()[..], &[0xa4], b"data", &bytes].concat();
+            let _ = (decode(&bytes), decode(&as_data), decode_data::<Value>(&bytes));
+        }
+
+        #[test]
+        fn what_is_found_in_broken_envelopes_can_be_used(
+            data in any_value(),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        ) {
+            let mut bytes = encode("say", &data, Some(&[7])).unwrap();
+            for (at, byte) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            if let Ok(Parts { data: Some(raw), .. }) = decode(&bytes) {
+                let _ = decode_data::<Value>(raw);
+            }
         }
     }
 }

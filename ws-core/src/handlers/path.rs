@@ -124,6 +124,10 @@ impl de::Error for Fault {
         Self::unfit(format_args!("the route has no parameter `{field}`"))
     }
 
+    fn unknown_field(field: &str, _: &'static [&'static str]) -> Self {
+        Self::unfit(format_args!("the type has no field for the parameter `{field}`"))
+    }
+
     fn invalid_length(len: usize, expected: &dyn de::Expected) -> Self {
         Self::unfit(format_args!("{len} parameters, expected {expected}"))
     }
@@ -379,6 +383,13 @@ mod tests {
         number: Option<u8>,
     }
 
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Strict {
+        room: String,
+    }
+
     #[derive(Debug, PartialEq, Deserialize)]
     #[serde(try_from = "String")]
     struct Even(u32);
@@ -445,6 +456,7 @@ mod tests {
             parse::<u8>(&params).map(drop),
             parse::<(String, u8, u8)>(&params).map(drop),
             parse::<Seat>(&[("number", "3")]).map(drop),
+            parse::<Strict>(&params).map(drop),
         ] {
             assert!(matches!(result, Err(Fault::Unfit(_))), "{result:?}");
         }

@@ -2,15 +2,18 @@
 
 use std::ops::Deref;
 
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use validator::{Validate, ValidationErrors};
 
-use super::{Data, Input, Json, Param, ParamError, Setup, Takes};
+use super::{Data, FromHandshake, Input, Json, Param, ParamError, Query, Setup, Takes};
+use crate::handshake::Handshake;
 
-/// A parameter that is checked by its own rules: [`Data<T>`] or [`Json<T>`] with a `T` that implements
+/// A parameter that is checked by its own rules: [`Data<T>`], [`Json<T>`] or [`Query<T>`] with a `T` that implements
 /// [`validator::Validate`](https://docs.rs/validator).
 ///
-/// What breaks a rule is answered with the code `invalid_data` and, in `fields`, the messages of each field; the handler is not called.
+/// What breaks a rule is answered with the code `invalid_data` and, in `fields`, a list for each field: the message of each
+/// broken rule, or its code if it has no message. Fields are named as in Rust, whatever serde calls them. The handler is not
+/// called. A query that breaks a rule refuses the handshake with 400.
 ///
 /// ```
 /// use serde::Deserialize;
@@ -69,6 +72,44 @@ macro_rules! valid {
 
 valid!(Data Json);
 
+impl<T: DeserializeOwned + Validate + Send + Sync + 'static> FromHandshake for Valid<Query<T>> {
+    fn from_handshake(handshake: &Handshake) -> Result<Self, ParamError> {
+        let query = Query::<T>::from_handshake(handshake)?;
+        match query.0.validate() {
+            Ok(()) => Ok(Self(query)),
+            Err(errors) => Err(ParamError::invalid("query", listed(&fields(&errors)))),
+        }
+    }
+}
+
+impl<'a, T> Param<'a> for Valid<Query<T>>
+where
+    Self: FromHandshake + Clone,
+{
+    type Kept = Self;
+
+    fn keep(setup: &Setup<'_>) -> Result<Self, ParamError> {
+        Self::from_handshake(setup.handshake())
+    }
+
+    fn get(kept: &'a Self, _: &mut Input<'a>) -> Result<Self, ParamError> {
+        Ok(kept.clone())
+    }
+}
+
+/// In words: the answer to a handshake has no place for fields.
+fn listed(fields: &serde_json::Value) -> String {
+    let faults = fields.as_object().into_iter().flatten();
+    let words = faults.map(|(field, faults)| match faults.as_array() {
+        Some(list) => {
+            let list: Vec<_> = list.iter().filter_map(serde_json::Value::as_str).collect();
+            format!("`{field}`: {}", list.join(", "))
+        }
+        None => format!("`{field}`: {faults}"),
+    });
+    words.collect::<Vec<_>>().join("; ")
+}
+
 /// The faults by field; those of nested values stay nested.
 fn broken(errors: &ValidationErrors) -> ParamError {
     ParamError::Invalid {
@@ -98,4 +139,63 @@ fn fields(errors: &ValidationErrors) -> serde_json::Value {
     let faults: serde_json::Map<String, serde_json::Value> =
         errors.errors().iter().map(|(field, kind)| (field.to_string(), of(kind))).collect();
     faults.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, Validate)]
+    #[serde(rename_all = "camelCase")]
+    struct Order {
+        #[validate(length(min = 1, message = "may not be empty"))]
+        ship_to: String,
+        #[validate(range(max = 9))]
+        count: u8,
+        #[validate(nested)]
+        items: Vec<Item>,
+    }
+
+    #[derive(Debug, Deserialize, Validate)]
+    struct Item {
+        #[validate(length(max = 3), contains(pattern = "x"))]
+        name: String,
+    }
+
+    #[test]
+    fn faults_come_by_field_with_the_message_or_the_code() {
+        for (data, expected) in [
+            (json!({"shipTo": "a", "count": 9, "items": [{"name": "x"}]}), None),
+            (
+                json!({"shipTo": "", "count": 10, "items": []}),
+                Some(json!({"ship_to": ["may not be empty"], "count": ["range"]})),
+            ),
+            (
+                json!({"shipTo": "a", "count": 1, "items": [{"name": "x"}, {"name": "long"}]}),
+                Some(json!({"items": {"1": {"name": ["length", "contains"]}}})),
+            ),
+        ] {
+            let order: Order = serde_json::from_value(data.clone()).unwrap();
+            let faults = order.validate().map_err(|errors| broken(&errors));
+            match (faults, expected) {
+                (Ok(()), None) => {}
+                (Err(ParamError::Invalid { fields, .. }), Some(expected)) => {
+                    assert_eq!(fields, expected, "{data}")
+                }
+                (result, expected) => panic!("{data}: {result:?}, expected {expected:?}"),
+            }
+        }
+    }
+    #[test]
+    fn a_query_that_breaks_a_rule_names_the_parameter() {
+        let check = |query: &str| {
+            let request = http::Request::builder().uri(format!("/x?{query}")).body(()).unwrap();
+            let handshake = Handshake::new(request.into_parts().0, "ws".into(), None);
+            Valid::<Query<Item>>::from_handshake(&handshake).map_err(|error| error.public_text())
+        };
+        assert_eq!(check("name=axe").unwrap().name, "axe");
+        assert_eq!(check("name=long").unwrap_err(), "query: `name`: length, contains");
+    }
 }

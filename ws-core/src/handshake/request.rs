@@ -92,9 +92,10 @@ impl Handshake {
 
     /// All cookies in their order, as they were sent; what is no pair is passed over.
     pub fn cookies(&self) -> impl Iterator<Item = (&str, &str)> {
-        let lines = self.headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-        lines.flat_map(|line| line.split(';')).filter_map(|pair| {
-            let (name, value) = pair.split_once('=')?;
+        // Pair by pair: a strange cookie of somebody else's must not take the session's along.
+        let lines = self.headers.get_all(header::COOKIE).iter();
+        lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';')).filter_map(|pair| {
+            let (name, value) = std::str::from_utf8(pair).ok()?.split_once('=')?;
             Some((name.trim(), value.trim())).filter(|(name, _)| !name.is_empty())
         })
     }
