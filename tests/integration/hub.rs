@@ -50,7 +50,8 @@ impl Controller for Game {
 
 async fn app() -> (TestApp, mpsc::UnboundedReceiver<(Vec<Arc<str>>, usize, bool)>) {
     let (sender, closed) = mpsc::unbounded_channel();
-    let app = App::without_registry().route(Route::new("/chat", Chat)).route(Route::new("/game", Game(sender)));
+    let app =
+        App::without_registry().route(Route::new("/chat", Chat)).route(Route::new("/game", Game(sender)));
     (TestApp::start(app).await, closed)
 }
 
@@ -128,7 +129,8 @@ async fn those_who_are_left_out_get_nothing() {
 #[tokio::test]
 async fn a_room_can_be_closed() {
     let (app, _closed) = app().await;
-    let (mut inside, mut outside) = (app.connect("/chat").await.unwrap(), app.connect("/chat").await.unwrap());
+    let (mut inside, mut outside) =
+        (app.connect("/chat").await.unwrap(), app.connect("/chat").await.unwrap());
     tell(&mut inside, "join r").await;
     let hub = app.running().hub();
     assert!(matches!(hub.room::<Chat>("r").disconnect(1005, ""), Err(SendError::CloseCode(1005))));
@@ -153,7 +155,11 @@ async fn whatever_ends_a_connection_it_leaves_its_rooms_after_on_close() {
             _ => drop(client),
         }
         let (rooms, in_room, is_closed) = within(end, closed.recv()).await.unwrap();
-        assert_eq!((rooms, in_room, is_closed), (vec!["1".into(), "2".into()], 1, true), "{end}: in on_close");
+        assert_eq!(
+            (rooms, in_room, is_closed),
+            (vec!["1".into(), "2".into()], 1, true),
+            "{end}: in on_close"
+        );
         assert_eq!(members.next().await, Some(MemberEvent::Left(id)), "{end}");
         assert_eq!((hub.room::<Game>("1").count(), hub.room::<Game>("2").count()), (0, 0), "{end}");
     }
