@@ -34,6 +34,11 @@ impl Errors {
         self.0.is_empty()
     }
 
+    /// How many there are: whoever remembers it knows later whether something was wrong in between.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// What was said, for tests.
     #[cfg(test)]
     pub(crate) fn messages(&self) -> Vec<String> {

@@ -68,39 +68,12 @@ impl Card {
 
     /// Finds how a function differs from the card.
     pub(crate) fn check(&self, signature: &Signature, errors: &mut Errors) {
-        let mut faults = Faults { errors, usage: format!("; {}", self.usage(&signature.ident)) };
-        self.check_qualifiers(signature, &mut faults);
-        self.check_generics(signature, &mut faults);
+        let mut faults = Faults::new(self.role, &self.usage(&signature.ident), errors);
+        faults.of_qualifiers(signature);
+        faults.of_generics(signature);
         self.check_parameters(signature, &mut faults);
         if matches!(signature.output, ReturnType::Default) {
             faults.add_at(signature.paren_token.span.close(), format!("`-> {}` is missing", self.output));
-        }
-    }
-
-    fn check_qualifiers(&self, signature: &Signature, faults: &mut Faults<'_>) {
-        let role = self.role;
-        if signature.asyncness.is_none() {
-            faults.add(signature.fn_token, format!("`{}` is not `async`", signature.ident));
-        }
-        if let Safety::Unsafe(token) = &signature.safety {
-            faults.add(token, format!("{role} is not `unsafe`"));
-        }
-        if let Some(abi) = &signature.abi {
-            faults.add(abi, format!("{role} has no other ABI than Rust's"));
-        }
-    }
-
-    fn check_generics(&self, signature: &Signature, faults: &mut Faults<'_>) {
-        let role = self.role;
-        for parameter in &signature.generics.params {
-            if !matches!(parameter, GenericParam::Lifetime(_)) {
-                faults.add(parameter, format!("{role} is registered as it stands, so it cannot be generic"));
-            }
-        }
-        for PatType { ty, .. } in typed(signature) {
-            if let Some(place) = source::find_impl(ty.to_token_stream()) {
-                faults.add_at(place, format!("{role} cannot be generic; name the type of this parameter"));
-            }
         }
     }
 
@@ -137,17 +110,52 @@ pub(crate) fn typed(signature: &Signature) -> impl Iterator<Item = &PatType> {
 }
 
 /// The faults of one function: the first of them takes the usage along.
-struct Faults<'e> {
-    errors: &'e mut Errors,
+pub(crate) struct Faults<'e> {
+    role: &'static str,
     usage: String,
+    errors: &'e mut Errors,
 }
 
-impl Faults<'_> {
-    fn add(&mut self, tokens: impl ToTokens, fault: String) {
+impl<'e> Faults<'e> {
+    /// None yet.
+    pub(crate) fn new(role: &'static str, usage: &str, errors: &'e mut Errors) -> Self {
+        Self { role, usage: format!("; {usage}"), errors }
+    }
+
+    /// It is `async`, and nothing else stands before `fn`.
+    pub(crate) fn of_qualifiers(&mut self, signature: &Signature) {
+        let role = self.role;
+        if signature.asyncness.is_none() {
+            self.add(signature.fn_token, format!("`{}` is not `async`", signature.ident));
+        }
+        if let Safety::Unsafe(token) = &signature.safety {
+            self.add(token, format!("{role} is not `unsafe`"));
+        }
+        if let Some(abi) = &signature.abi {
+            self.add(abi, format!("{role} has no other ABI than Rust's"));
+        }
+    }
+
+    /// Nothing is generic but lifetimes.
+    pub(crate) fn of_generics(&mut self, signature: &Signature) {
+        let role = self.role;
+        for parameter in &signature.generics.params {
+            if !matches!(parameter, GenericParam::Lifetime(_)) {
+                self.add(parameter, format!("{role} is registered as it stands, so it cannot be generic"));
+            }
+        }
+        for PatType { ty, .. } in typed(signature) {
+            if let Some(place) = source::find_impl(ty.to_token_stream()) {
+                self.add_at(place, format!("{role} cannot be generic; name the type of this parameter"));
+            }
+        }
+    }
+
+    pub(crate) fn add(&mut self, tokens: impl ToTokens, fault: String) {
         self.errors.add(tokens, fault + &std::mem::take(&mut self.usage));
     }
 
-    fn add_at(&mut self, place: Span, fault: String) {
+    pub(crate) fn add_at(&mut self, place: Span, fault: String) {
         self.errors.add_at(place, fault + &std::mem::take(&mut self.usage));
     }
 }

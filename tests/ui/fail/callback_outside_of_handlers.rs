@@ -22,4 +22,12 @@ struct Above;
 
 impl Controller for Above {}
 
+#[ws_controller(path = "/fields")]
+struct Fields {
+    #[guard(may_wave)]
+    field: u8,
+}
+
+impl Controller for Fields {}
+
 fn main() {}

@@ -20,4 +20,11 @@ impl<T> Many<T> {
     async fn open(&self) {}
 }
 
+struct Silent;
+
+#[ws_handlers]
+impl Silent {
+    async fn open(&self) {}
+}
+
 fn main() {}

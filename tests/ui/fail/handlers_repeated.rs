@@ -28,6 +28,12 @@ impl Room {
     #[on_ping]
     #[on_pong]
     async fn both(&self) {}
+
+    #[on_event("kick")]
+    #[guard(admin)]
+    #[guard(self::admin)]
+    #[guard(admin)]
+    async fn kick(&self) {}
 }
 
 fn main() {}

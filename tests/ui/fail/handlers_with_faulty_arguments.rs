@@ -29,8 +29,16 @@ impl Room {
     #[guard]
     async fn unguarded(&self) {}
 
+    #[on_event("ban")]
+    #[guard(admin, owner)]
+    async fn guarded_twice(&self) {}
+
     #[guard(may_wave)]
     async fn wave(&self) {}
+
+    #[guard(may_leave)]
+    #[on_close]
+    async fn leave(&self) {}
 }
 
 fn main() {}

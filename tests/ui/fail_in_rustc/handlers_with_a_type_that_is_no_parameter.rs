@@ -7,6 +7,9 @@ struct User;
 impl Room {
     #[on_event("say")]
     async fn say(&self, _user: User) {}
+
+    #[on_event("shout")]
+    async fn shout<'a>(&self, _user: &'a User) {}
 }
 
 fn main() {}

@@ -9,6 +9,9 @@ impl Room {
     async fn whoami(&self) -> Result<User> {
         Ok(User)
     }
+
+    #[on_event("debug")]
+    async fn debug(&self) -> impl std::fmt::Debug {}
 }
 
 fn main() {}

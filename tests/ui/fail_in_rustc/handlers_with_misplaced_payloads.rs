@@ -5,7 +5,7 @@ struct Room;
 #[ws_handlers]
 impl Room {
     #[on_open]
-    async fn open(&self, _: Text) {}
+    async fn open(&self, _: Text, _: Data<u8>) {}
 
     #[on_binary]
     async fn binary(&self, _: &str) {}
@@ -13,8 +13,8 @@ impl Room {
     #[on_ping]
     async fn ping(&self, _: CloseReason) {}
 
-    #[on_message]
-    async fn message(&self, _: EventName<'_>) {}
+    #[on_pong]
+    async fn pong(&self, _: EventName<'_>) {}
 
     #[on_pong]
     async fn pong(&self, _: Data<u8>) {}

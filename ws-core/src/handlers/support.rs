@@ -1,5 +1,10 @@
 //! What the expansion of `#[ws_handlers]` calls. Not part of the public API.
 
+use std::{
+    future::{Ready, ready},
+    marker::PhantomData,
+};
+
 use super::{Input, IntoReply, ParamError, Replier, Takes};
 pub use super::{
     envelope::Envelope,
@@ -40,24 +45,74 @@ pub enum Read<'a> {
     Raw(EventError),
 }
 
-/// What a parameter keeps, or why the handshake is refused.
-pub fn keep<K>(kept: Result<K, ParamError>) -> Result<K> {
-    kept.map_err(ParamError::in_handshake)
+/// A parameter's type. One that is no [`Param`] has all of this from [`NoParam`], so that rustc says so once, where
+/// [`check_param`] asks for it, and not wherever it is used.
+#[derive(Debug)]
+pub struct Of<P>(PhantomData<P>);
+
+impl<'a, P: Param<'a>> Of<P> {
+    /// What of the call it takes.
+    pub const TAKES: Takes = P::TAKES;
+
+    /// Whether there have to be path parameters.
+    pub const NEEDS_PATH: bool = P::NEEDS_PATH;
+
+    /// Lists what it needs of the state.
+    pub fn states(keys: &mut Vec<StateKey>) {
+        P::states(keys);
+    }
+
+    /// What it keeps, or why the handshake is refused.
+    pub fn keep(setup: &Setup<'_>) -> Result<P::Kept> {
+        P::keep(setup).map_err(ParamError::in_handshake)
+    }
+
+    /// The parameter of a call, or why the call fails.
+    pub fn get(kept: &'a P::Kept, input: &mut Input<'a>) -> Result<P> {
+        P::get(kept, input).map_err(|error| at_call(error, P::TAKES))
+    }
 }
 
-/// What was kept with a connection.
-pub fn kept<K: 'static>(conn: &Connection) -> Result<&K> {
+/// What stands in for a type that is no [`Param`]: it compiles, and never runs.
+pub trait NoParam {
+    #[doc(hidden)]
+    type P;
+
+    #[doc(hidden)]
+    const TAKES: Takes = Takes::Nothing;
+
+    #[doc(hidden)]
+    const NEEDS_PATH: bool = false;
+
+    #[doc(hidden)]
+    fn states(_: &mut Vec<StateKey>) {}
+
+    #[doc(hidden)]
+    fn keep(_: &Setup<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    #[doc(hidden)]
+    fn get<K>(_: &K, _: &mut Input<'_>) -> Result<Self::P> {
+        Err(Error::new("this is no parameter"))
+    }
+}
+
+impl<P> NoParam for Of<P> {
+    type P = P;
+}
+
+/// The one place that asks whether a type is a parameter.
+pub const fn check_param<'a, P: Param<'a>>() {}
+
+/// What was kept with a connection; its type is told by what makes it.
+pub fn kept<K: 'static>(conn: &Connection, _: impl FnOnce(&Setup<'_>) -> Result<K>) -> Result<&K> {
     conn.kept::<K>().ok_or_else(|| Error::new("this connection was not opened by its controller's own route"))
 }
 
 /// Erases what is kept.
 pub fn erase<K: Send + Sync + 'static>(kept: K) -> Result<Option<Kept>> {
     Ok(Some(Box::new(kept)))
-}
-
-/// A parameter of a call, or why the call fails.
-pub fn got<P>(got: Result<P, ParamError>, takes: Takes) -> Result<P> {
-    got.map_err(|error| at_call(error, takes))
 }
 
 #[cold]
@@ -126,21 +181,34 @@ pub fn read<'a>(conn: &Connection, message: &'a Message) -> Read<'a> {
     }
 }
 
+/// What a handler returned, where its type has a name. One that is no [`IntoReply`] has the same from [`NoReply`], so
+/// that rustc says so once, where [`check_reply`] is.
+#[derive(Debug)]
+pub struct Returned<R>(pub R);
+
+impl<R: IntoReply> Returned<R> {
+    /// Sends it.
+    pub async fn answer<const IS_EVENT: bool, const IS_CLOSE: bool>(self, to: &Replier<'_>) -> Result {
+        answer::<R, IS_EVENT, IS_CLOSE>(self.0, to).await
+    }
+}
+
+/// What stands in for a type that is no [`IntoReply`]: it compiles, and never runs.
+pub trait NoReply: Sized {
+    #[doc(hidden)]
+    fn answer<const IS_EVENT: bool, const IS_CLOSE: bool>(self, _: &Replier<'_>) -> Ready<Result> {
+        ready(Ok(()))
+    }
+}
+
+impl<R> NoReply for Returned<R> {}
+
 /// Sends what a handler returned.
 pub async fn answer<R: IntoReply, const IS_EVENT: bool, const IS_CLOSE: bool>(
     returned: R,
     to: &Replier<'_>,
 ) -> Result {
-    const {
-        assert!(
-            IS_EVENT || !matches!(R::SAYS, Says::AnAnswer),
-            "`Data<T>` answers an event; here, return `Event<T>`, `Json<T>` or a message"
-        );
-        assert!(
-            !IS_CLOSE || matches!(R::SAYS, Says::Nothing),
-            "nothing can be sent in `on_close`; return `()` or `Result`"
-        );
-    }
+    const { check_reply(IS_EVENT, IS_CLOSE, R::SAYS) };
     returned.reply(to).await
 }
 
@@ -155,31 +223,37 @@ pub fn unknown_event(event: &str) -> Result {
     Err(EventError::UnknownEvent { event: event.chars().take(64).collect() }.into())
 }
 
-/// Whether a message is text.
-pub fn is_text(message: &Message) -> bool {
-    matches!(message, Message::Text(_))
-}
-
 /// Nobody handles this message.
 #[cold]
 pub fn unsupported(message: &Message) -> EventError {
     EventError::unsupported(message)
 }
 
-/// Checks what the parameters of one handler take, while compiling.
-pub const fn check_takes(place: Place, takes: &[Takes]) {
-    let mut taken = 0;
-    let mut at = 0;
-    while at < takes.len() {
-        #[allow(clippy::indexing_slicing, reason = "iterators are not const; the index is below the length")]
-        let take = takes[at];
-        if matches!(take, Takes::Data | Takes::Message | Takes::Text) {
-            taken += 1;
-        }
-        check_take(place, take);
-        at += 1;
+/// Checks what a handler answers, while compiling. [`answer`] does so again, when code is generated, for types that have
+/// no name.
+pub const fn check_reply(is_event: bool, is_close: bool, says: Says) {
+    assert!(
+        is_event || !matches!(says, Says::AnAnswer),
+        "`Data<T>` answers an event; here, return `Event<T>`, `Json<T>` or a message"
+    );
+    assert!(
+        !is_close || matches!(says, Says::Nothing),
+        "nothing can be sent in `#[on_close]`; return `()` or `Result`"
+    );
+}
+
+/// Checks what a parameter takes that stands behind others, while compiling.
+pub const fn check_takes(place: Place, before: &[Takes], take: Takes) {
+    check_take(place, take);
+    let mut rest = before;
+    while let [first, more @ ..] = rest {
+        assert!(!(is_message(*first) && is_message(take)), "at most one parameter takes the message");
+        rest = more;
     }
-    assert!(taken < 2, "at most one parameter takes the message");
+}
+
+const fn is_message(take: Takes) -> bool {
+    matches!(take, Takes::Data | Takes::Message | Takes::Text)
 }
 
 const fn check_take(place: Place, take: Takes) {

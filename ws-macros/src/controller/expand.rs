@@ -3,9 +3,9 @@
 //! What rustc may find fault with stands at the place of what it was made from: the struct's name for the trait, a
 //! field's type for its default or its state, a path for the middleware that it names.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::Path;
+use syn::{Ident, Path};
 
 use super::{
     model::{Controller, Field, Mismatch, Shape},
@@ -19,9 +19,10 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
     let ident = placed(&controller.ident);
     let path = &controller.path;
     let server = controller.server.as_ref().map_or_else(|| quote!("ws"), ToTokens::to_token_stream);
-    let middleware = controller.middleware.iter().map(layer_ref);
-    let interceptors = controller.interceptors.iter().map(layer_ref);
+    let middleware = controller.middleware.iter().map(function_ref);
+    let interceptors = controller.interceptors.iter().map(function_ref);
     let guards = controller.guards.iter().map(guard_ref);
+    let told_path = told_path(controller);
     let subprotocols = &controller.subprotocols;
     let subprotocol_mismatch = match controller.subprotocol_mismatch {
         Mismatch::Accept => quote!(Accept),
@@ -38,12 +39,7 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
     let build = build(controller);
     quote! {
         const _: () = {
-            impl #ident {
-                #[doc(hidden)]
-                #[allow(dead_code)]
-                pub const __WS_PATH: ::core::option::Option<&'static str> = ::core::option::Option::Some(#path);
-            }
-
+            #told_path
             ::ws_core::__private::submit! {
                 ::ws_core::__private::ControllerEntry {
                     name: #name,
@@ -66,23 +62,35 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
 }
 
 /// A function by its path: rustc says at the path if there is none.
-fn layer_ref(path: &Path) -> TokenStream {
+fn function_ref(path: &Path) -> TokenStream {
     let name = written_path(path);
     quote_spanned! {start(path)=>
         ::ws_core::__private::MiddlewareRef { name: #name, id: || ::ws_core::__private::type_id_of(&#path) }
     }
 }
 
-/// A guard: called where it is named, so that rustc says there if it is none.
+/// A guard is called where it is named, so that rustc says there if it is none.
 fn guard_ref(path: &Path) -> TokenStream {
     let name = written_path(path);
-    let handshake = syn::Ident::new("__handshake", proc_macro2::Span::mixed_site());
+    let handshake = Ident::new("__handshake", Span::mixed_site());
     quote_spanned! {start(path)=>
         ::ws_core::__private::GuardRef {
             name: #name,
             call: |#handshake| ::std::boxed::Box::pin(async move {
                 ::ws_core::__private::handlers::guard(#path(#handshake).await)
             }),
+        }
+    }
+}
+
+/// What `#[ws_handlers]` asks for where it checks a `Path<T>`.
+fn told_path(controller: &Controller) -> TokenStream {
+    let Controller { ident, path, .. } = controller;
+    quote! {
+        impl #ident {
+            #[doc(hidden)]
+            #[allow(dead_code)]
+            pub(crate) const __WS_PATH: ::core::option::Option<&'static str> = ::core::option::Option::Some(#path);
         }
     }
 }
@@ -102,7 +110,7 @@ fn state_key(field: &Field) -> TokenStream {
 /// Makes the instance. That the struct implements the trait is asked for at its name.
 fn build(controller: &Controller) -> TokenStream {
     let ident = placed(&controller.ident);
-    let states = syn::Ident::new("__states", proc_macro2::Span::mixed_site());
+    let states = Ident::new("__states", Span::mixed_site());
     let values = controller.fields.iter().map(|Field { member, ty, source, conditions }| {
         let value = match source {
             Source::State => quote_spanned!(start(ty)=> #states.get::<#ty>()?),

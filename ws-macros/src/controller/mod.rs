@@ -1,8 +1,8 @@
 //! `#[ws_controller]`: registers a struct under a path.
 //!
 //! The way is [`parse`] (what stands there), [`model`] (what it means, if it means anything), [`expand`] (the
-//! registration). The struct is emitted in any case, less `#[state]`; the registration only if nothing was wrong. The
-//! trait carries the contract, so nothing here knows the callbacks.
+//! registration). The struct is emitted in any case, less `#[guard(..)]` and `#[state]`; the registration only if nothing
+//! was wrong. The trait carries the contract, so nothing here knows the callbacks.
 
 mod expand;
 mod model;

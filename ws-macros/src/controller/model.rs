@@ -18,7 +18,7 @@ pub(super) struct Controller {
     pub(super) server: Option<LitStr>,
     pub(super) middleware: Vec<Path>,
     pub(super) interceptors: Vec<Path>,
-    /// In the order in which they are asked.
+    /// Asked in the handshake, in this order.
     pub(super) guards: Vec<Path>,
     pub(super) subprotocols: Vec<LitStr>,
     pub(super) subprotocol_mismatch: Mismatch,
@@ -65,8 +65,6 @@ impl Controller {
             errors.add(&item.generics, fault);
         }
         check_subprotocols(&arguments.subprotocols, errors);
-        check_layers("middleware", &arguments.middleware, errors);
-        check_layers("interceptor", &arguments.interceptors, errors);
         let subprotocol_mismatch = Mismatch::of(arguments.subprotocol_mismatch.as_ref(), errors);
         let message_limit = bytes(arguments.message_limit.as_ref(), errors);
         let frame_limit = bytes(arguments.frame_limit.as_ref(), errors);
@@ -147,17 +145,6 @@ fn check_subprotocols(subprotocols: &[LitStr], errors: &mut Errors) {
 /// `tchar` (RFC 9110 section 5.6.2).
 fn is_token(character: char) -> bool {
     character.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(character)
-}
-
-/// A path stands once. Two paths to one function are found when the application starts.
-fn check_layers(what: &str, layers: &[Path], errors: &mut Errors) {
-    let mut seen = BTreeSet::new();
-    for path in layers {
-        let name = source::written_path(path);
-        if !seen.insert(name.clone()) {
-            errors.add(path, format_args!("{what} `{name}` is listed twice; keep one"));
-        }
-    }
 }
 
 /// The variant that a policy's name stands for.

@@ -1,19 +1,17 @@
-//! What stands there: the arguments of `#[ws_controller]`, and the struct with its `#[state]` fields and its guards.
+//! What stands there: the arguments of `#[ws_controller]`, and the struct with its guards and its `#[state]` fields.
 //!
-//! Reading takes `#[state]` and `#[guard(..)]` off, so that what is left is the struct as rustc shall see it. Nothing is judged
-//! that needs a second look at a value; that is the model's part.
+//! Reading takes `#[guard(..)]` and `#[state]` off, so that what is left is the struct as rustc shall see it. Nothing is
+//! judged that needs a second look at a value; that is the model's part.
 
 use proc_macro2::TokenStream;
-use syn::{
-    Field, ItemStruct, LitStr, Meta, Path,
-    parse::{Parse, ParseStream},
-};
+use syn::{Field, ItemStruct, LitStr, Meta, Path};
 
 use crate::{
     args::{Args, Key},
     errors::Errors,
-    handlers,
+    functions,
     size::SizeLiteral,
+    source,
 };
 
 const KEYS: &[Key] = &[
@@ -50,16 +48,16 @@ impl Arguments {
         let args = Args::read(tokens, KEYS, errors);
         let path = args.required("path", errors);
         let server = args.text("server", errors);
-        let middleware = args.list::<ModPath>("middleware", errors);
-        let interceptors = args.list::<ModPath>("interceptors", errors);
+        let middleware = functions::listed(&args, "middleware", errors);
+        let interceptors = functions::listed(&args, "interceptors", errors);
         let subprotocols = args.list("subprotocols", errors);
         let subprotocol_mismatch = args.value("subprotocol_mismatch", errors);
         let limits = args.nested("limits", LIMIT_KEYS, errors);
         Self {
             path,
             server,
-            middleware: middleware.into_iter().map(|ModPath(path)| path).collect(),
-            interceptors: interceptors.into_iter().map(|ModPath(path)| path).collect(),
+            middleware,
+            interceptors,
             subprotocols,
             subprotocol_mismatch,
             message_limit: limits.value("message", errors),
@@ -71,8 +69,9 @@ impl Arguments {
 
 /// The struct, and which of its fields are filled from the state.
 pub(super) struct Controller {
-    /// As written, less `#[state]` and `#[guard(..)]`.
+    /// As written, less `#[guard]` and `#[state]`.
     pub(super) item: ItemStruct,
+    /// The functions of `#[guard(..)]`.
     pub(super) guards: Vec<Path>,
     /// One for each field, in their order.
     pub(super) sources: Vec<Source>,
@@ -96,9 +95,12 @@ impl Controller {
                 return None;
             }
         };
+        let guards = functions::take_guards(&mut item.attrs, errors);
+        if let Some(second) = item.attrs.iter().find(|attribute| source::is_ours(attribute, "ws_controller"))
+        {
+            errors.add(second.path(), "a struct is registered once; write another one for the other path");
+        }
         let sources = item.fields.iter_mut().map(|field| Source::take(field, errors)).collect();
-        let guards = item.attrs.extract_if(.., |attribute| handlers::is_guard(attribute)).collect::<Vec<_>>();
-        let guards = guards.iter().filter_map(|attribute| handlers::guard(attribute, errors)).collect();
         Some(Self { item, guards, sources })
     }
 }
@@ -117,14 +119,5 @@ impl Source {
             errors.add(second, "`#[state]` is given twice; keep one");
         }
         if marks.is_empty() { Self::Default } else { Self::State }
-    }
-}
-
-/// A path to a function, without type arguments.
-struct ModPath(Path);
-
-impl Parse for ModPath {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        input.call(Path::parse_mod_style).map(Self)
     }
 }

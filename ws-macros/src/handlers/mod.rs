@@ -1,40 +1,31 @@
-//! `#[ws_handlers]`: writes the `impl Controller` of a block of methods.
+//! `#[ws_handlers]`: writes `impl Controller` for a block of methods.
 //!
-//! The way is [`parse`] (the block and its [`callback`] attributes), [`model`] (what they mean), [`expand`] (the impl). The
-//! block is emitted as written, less our attributes, and its methods stay callable. What depends on a broken callback is left out; if
-//! anything was wrong, an empty impl stands in, so that nobody is told that the controller is none.
+//! The way is [`parse`] (the block and our attributes on its methods), [`model`] (what they mean), [`slots`] (what is kept
+//! with a connection), [`expand`] (the implementation, the checks that only rustc can do, the registration). The block is
+//! emitted in any case, less our attributes. A method with a mistake is left out of the implementation, and the others
+//! are not, so that rustc's errors about them are told as well.
 
 mod callback;
 mod expand;
 mod model;
 mod parse;
+mod slots;
 
 use proc_macro2::TokenStream;
 use quote::quote;
 
-pub(crate) use self::{
-    callback::{Callback, misplaced},
-    parse::{guard, is_guard},
-};
+pub(crate) use self::callback::outside;
 use crate::errors::Errors;
 
-/// The block and its controller, or the block and what is wrong.
+/// The block and its implementation, and what is wrong.
 pub(crate) fn attribute(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    if !arguments.is_empty() {
-        errors.add(&arguments, "`ws_handlers` has no arguments; what a method is for says its own attribute");
-    }
+    parse::no_arguments(arguments, &mut errors);
     let Some(block) = parse::Block::read(item.clone(), &mut errors) else {
         return quote!(#item #errors);
     };
-    let handlers = model::Handlers::check(&block, &mut errors);
-    let item = &block.item;
-    if errors.is_empty() {
-        let controller = expand::controller(&handlers);
-        return quote!(#item #controller);
-    }
-    let ty = &item.self_ty;
-    let is_plain = item.trait_.is_none() && item.generics.params.is_empty();
-    let stand_in = is_plain.then(|| quote!(impl ::ws_core::Controller for #ty {}));
-    quote!(#item #stand_in #errors)
+    let item = block.item.clone();
+    let handlers = model::Handlers::check(block, &mut errors);
+    let implementation = handlers.as_ref().map(expand::implementation);
+    quote!(#item #errors #implementation)
 }

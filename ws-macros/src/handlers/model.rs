@@ -1,312 +1,224 @@
-//! What the callbacks of a block mean: each with its parameters, and what is kept for them.
+//! What a block of handlers means: methods that can be called, and what for.
 //!
-//! A [`Handlers`] that exists can be written down as an `impl Controller`. Whether the parameters' types are parameters,
-//! and what is returned is a reply, is left to rustc, which is asked at the place of each.
+//! A [`Handler`] that exists has the right shape and no rival. One with a fault is left out, so that the others are still
+//! looked at by rustc. What the types of parameters and replies are is for rustc to say.
 
-use std::collections::HashMap;
-
-use proc_macro2::{Group, TokenStream, TokenTree};
-use quote::{ToTokens, format_ident, quote};
 use syn::{
-    Attribute, GenericParam, Ident, ItemImpl, LitStr, PatType, Path, ReceiverKind, ReturnType, Safety,
-    Signature, Type, spanned::Spanned as _,
+    Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, Path, Receiver, ReceiverKind, ReturnType, Signature,
+    Type, ext::IdentExt as _,
 };
 
 use super::{
     callback::Callback,
-    parse::{Block, Method},
+    parse::{Block, Mark, Method},
+    slots::{Named, Param, Slots},
 };
-use crate::{errors::Errors, signature, source};
+use crate::{
+    errors::Errors,
+    signature::{self, Faults},
+    source,
+};
 
-/// An `impl Controller` to be written.
+/// An implementation to be written.
 pub(super) struct Handlers {
-    pub(super) ty: Type,
+    pub(super) controller: Type,
     pub(super) handlers: Vec<Handler>,
-    /// What is kept with a connection, one for each distinct type.
-    pub(super) slots: Vec<Slot>,
+    /// What is kept with a connection.
+    pub(super) slots: Slots,
 }
 
-/// One callback.
+/// A method that is called.
 pub(super) struct Handler {
+    pub(super) ident: Ident,
     pub(super) callback: Callback,
-    /// That of `#[on_event(..)]`.
+    /// Exactly where the callback is an event.
     pub(super) event: Option<LitStr>,
-    pub(super) method: Ident,
+    /// The callback's attribute.
+    pub(super) attribute: Attribute,
+    pub(super) conditions: Vec<Attribute>,
     pub(super) guards: Vec<Path>,
-    pub(super) conditions: Vec<Attribute>,
-    pub(super) docs: String,
     pub(super) params: Vec<Param>,
-    /// What it returns; `None` for nothing.
-    pub(super) output: Option<Type>,
-}
-
-/// A parameter of a callback.
-pub(super) struct Param {
-    pub(super) ty: Type,
-    /// The same where the method's own lifetimes are not known.
-    pub(super) elided_ty: TokenStream,
-    pub(super) conditions: Vec<Attribute>,
-    /// Its place among the slots.
-    pub(super) slot: usize,
-}
-
-/// What is kept for parameters of one type.
-pub(super) struct Slot {
-    /// The type as written, for its place.
-    pub(super) ty: Type,
-    /// The same where no lifetime can be elided.
-    pub(super) static_ty: TokenStream,
-    pub(super) conditions: Vec<Attribute>,
-}
-
-impl Slot {
-    pub(super) fn field(number: usize) -> Ident {
-        format_ident!("p{number}", span = proc_macro2::Span::mixed_site())
-    }
+    /// `None` is `()`.
+    pub(super) output: Option<Named>,
+    pub(super) docs: String,
 }
 
 impl Handlers {
-    /// Judges what was read; callbacks that are broken are left out.
-    pub(super) fn check(block: &Block, errors: &mut Errors) -> Self {
-        check_block(&block.item, errors);
-        let ty = block.item.self_ty.as_ref().clone();
-        let mut slots = Slots::default();
-        let handlers =
-            block.methods.iter().filter_map(|method| handler(method, &ty, &mut slots, errors)).collect();
-        let handlers = Self { ty, handlers, slots: slots.list };
-        handlers.check_repeated(errors);
-        handlers.check_left_over(errors);
-        handlers
+    /// Judges what was read; `None` if the block is none of a controller.
+    pub(super) fn check(block: Block, errors: &mut Errors) -> Option<Self> {
+        let item = &block.item;
+        if let Some((path, _)) = &item.trait_ {
+            let fault = "handlers are methods of the controller itself; put `#[ws_handlers]` on an `impl` block \
+                         without a trait";
+            errors.add(path, fault);
+            return None;
+        }
+        if !item.generics.params.is_empty() {
+            let fault = "a controller is registered as one type, so it cannot be generic";
+            errors.add(&item.generics, fault);
+            return None;
+        }
+        if block.methods.is_empty() {
+            let fault = r#"no method here is a handler; write `#[on_event("say")]` or the like on one"#;
+            errors.add(&item.self_ty, fault);
+        }
+        let controller = item.self_ty.as_ref().clone();
+        let mut this = Self { controller, handlers: Vec::new(), slots: Slots::default() };
+        for method in block.methods {
+            this.add(method, errors);
+        }
+        this.check_messages(errors);
+        Some(this)
     }
 
+    /// Adds a method, unless something is wrong with it.
+    fn add(&mut self, method: Method, errors: &mut Errors) {
+        let before = errors.len();
+        let Method { signature, attributes, marks, guards, is_broken } = method;
+        let mut marks = marks.into_iter();
+        let Some(Mark { callback, event, attribute }) = marks.next() else {
+            if let Some(guard) = guards.first().filter(|_| !is_broken) {
+                let fault =
+                    r#"only a handler is guarded; write `#[on_event("say")]` or the like on this method"#;
+                errors.add(guard, fault);
+            }
+            return;
+        };
+        for second in marks {
+            let fault =
+                format!("a method has one callback, and this one is `#[{}]` already", callback.name());
+            errors.add(&second.attribute.meta, fault);
+        }
+        if let Some(guard) = guards.first().filter(|_| callback == Callback::Close) {
+            errors.add(guard, "nothing can be refused in `#[on_close]`; take the guard away");
+        }
+        check_signature(&signature, errors);
+        let conditions = source::conditions(&attributes);
+        self.check_rivals(callback, event.as_ref(), &attribute, &conditions, errors);
+        if is_broken || errors.len() > before {
+            return;
+        }
+        let params = self.slots.place(&signature, &conditions, &self.controller);
+        let output = match &signature.output {
+            ReturnType::Default => None,
+            ReturnType::Type(_, ty) => Some(Named::new(ty, &signature, &self.controller)),
+        };
+        let docs = docs(&attributes);
+        let ident = signature.ident;
+        self.handlers.push(Handler {
+            ident,
+            callback,
+            event,
+            attribute,
+            conditions,
+            guards,
+            params,
+            output,
+            docs,
+        });
+    }
+
+    /// Each callback is one method's, each event too. Whether conditions exclude each other is not known here.
+    fn check_rivals(
+        &self,
+        callback: Callback,
+        event: Option<&LitStr>,
+        attribute: &Attribute,
+        conditions: &[Attribute],
+        errors: &mut Errors,
+    ) {
+        let rival = self.handlers.iter().find(|other| {
+            other.callback == callback
+                && other.event.as_ref().map(LitStr::value) == event.map(LitStr::value)
+                && (other.conditions.is_empty() || conditions.is_empty())
+        });
+        let Some(Handler { ident, .. }) = rival else { return };
+        match event {
+            Some(event) => {
+                errors.add(event, format_args!("event `{}` is `{ident}`'s already", event.value()));
+            }
+            None => {
+                let fault = format!("`#[{}]` is `{ident}`'s already; one method takes all", callback.name());
+                errors.add(&attribute.meta, fault);
+            }
+        }
+    }
+
+    /// Something is left for `on_message`.
+    fn check_messages(&self, errors: &mut Errors) {
+        let always = |callback| {
+            let mut all = self.handlers.iter();
+            all.any(|handler| handler.callback == callback && handler.conditions.is_empty())
+        };
+        if !always(Callback::Text) || !always(Callback::Binary) {
+            return;
+        }
+        for handler in self.handlers.iter().filter(|handler| handler.callback == Callback::Message) {
+            let fault = "nothing is left for `#[on_message]` beside `#[on_text]` and `#[on_binary]`; take one of the \
+                         three away";
+            errors.add(&handler.attribute.meta, fault);
+        }
+    }
+
+    /// Those of a callback, in their order.
     pub(super) fn of(&self, callback: Callback) -> impl Iterator<Item = &Handler> {
         self.handlers.iter().filter(move |handler| handler.callback == callback)
     }
 
-    /// Each callback stands once, each event once. Two under `#[cfg(..)]` may exclude each other.
-    fn check_repeated(&self, errors: &mut Errors) {
-        let mut seen: HashMap<String, &Ident> = HashMap::new();
-        for handler in self.handlers.iter().filter(|handler| handler.conditions.is_empty()) {
-            let (key, what) = match &handler.event {
-                Some(event) => (format!("event {}", event.value()), format!("event `{}`", event.value())),
-                None => (handler.callback.name().to_owned(), format!("`#[{}]`", handler.callback.name())),
-            };
-            if let Some(first) = seen.get(&key) {
-                let fault = format!("{what} is handled by `{first}` already; keep one");
-                match &handler.event {
-                    Some(event) => errors.add(event, fault),
-                    None => errors.add(&handler.method, fault),
-                }
-            } else {
-                seen.insert(key, &handler.method);
-            }
-        }
-    }
-
-    /// `#[on_message]` gets what the more special ones leave.
-    fn check_left_over(&self, errors: &mut Errors) {
-        let has = |callback| self.of(callback).any(|handler| handler.conditions.is_empty());
-        if has(Callback::Text)
-            && has(Callback::Binary)
-            && let Some(message) = self.of(Callback::Message).next()
-        {
-            errors.add(
-                &message.method,
-                "nothing is left for `#[on_message]` beside `#[on_text]` and `#[on_binary]`; leave one of the three out",
-            );
+    /// The name in logs and documents.
+    pub(super) fn name(&self) -> String {
+        match &self.controller {
+            Type::Path(ty) if ty.path.segments.len() == 1 => source::written_path(&ty.path),
+            other => source::written(other),
         }
     }
 }
 
-fn check_block(item: &ItemImpl, errors: &mut Errors) {
-    if let Some((path, _)) = &item.trait_ {
-        errors.add(
-            path,
-            "`#[ws_handlers]` writes `impl Controller` by itself; put it on an `impl` block without a trait",
-        );
+impl Handler {
+    /// Its return type, if it can be named: `impl Trait` cannot.
+    pub(super) fn nameable_output(&self) -> Option<&Named> {
+        self.output.as_ref().filter(|output| source::find_impl(output.inferred.clone()).is_none())
     }
-    if !item.generics.params.is_empty() {
-        errors
-            .add(&item.generics, "a controller is registered as one type, so its handlers cannot be generic");
+
+    /// The method's name.
+    pub(super) fn name(&self) -> String {
+        self.ident.unraw().to_string()
     }
 }
 
-fn handler(method: &Method, ty: &Type, slots: &mut Slots, errors: &mut Errors) -> Option<Handler> {
-    let Some(mark) = method.marks.first() else {
-        errors.add(
-            &method.signature.ident,
-            "a guard goes with a callback; add one, such as `#[on_event(\"say\")]`, or take the guard away",
-        );
-        return None;
-    };
-    if let Some(second) = method.marks.get(1) {
-        let fault = format!(
-            "this method is `#[{}]` already; write another method for `#[{}]`",
-            mark.callback.name(),
-            second.callback.name()
-        );
-        errors.add(&second.attribute.meta, fault);
-    }
-    check_signature(&method.signature, mark.callback, errors);
-    if mark.callback == Callback::Event && mark.event.is_none() {
-        return None;
-    }
-    let params = signature::typed(&method.signature).map(|param| {
-        let conditions = source::conditions(&param.attrs);
-        let slot = slots.of(&param.ty, ty, &method.conditions, &conditions);
-        let elided_ty = with_lifetimes(param.ty.to_token_stream(), ty, "'_");
-        Param { ty: param.ty.as_ref().clone(), elided_ty, conditions, slot }
-    });
-    Some(Handler {
-        callback: mark.callback,
-        event: mark.event.clone(),
-        method: method.signature.ident.clone(),
-        guards: method.guards.clone(),
-        conditions: method.conditions.clone(),
-        docs: method.docs.clone(),
-        params: params.collect(),
-        output: match &method.signature.output {
-            ReturnType::Default => None,
-            ReturnType::Type(_, output) => Some(output.as_ref().clone()),
-        },
-    })
-}
-
-/// A callback is `async fn name(&self, ..)`.
-fn check_signature(signature: &Signature, callback: Callback, errors: &mut Errors) {
-    let name = &signature.ident;
-    let usage = format!("write `async fn {name}(&self, ..)`");
-    if signature.asyncness.is_none() {
-        errors.add(signature.fn_token, format_args!("`{name}` is not `async`; {usage}"));
-    }
-    if let Safety::Unsafe(token) = &signature.safety {
-        errors.add(token, "a handler is not `unsafe`");
-    }
-    if let Some(abi) = &signature.abi {
-        errors.add(abi, "a handler has no other ABI than Rust's");
-    }
+fn check_signature(signature: &Signature, errors: &mut Errors) {
+    let usage = format!("a handler is `async fn {}(&self, ..)`", signature.ident);
+    let mut faults = Faults::new("a handler", &usage, errors);
+    faults.of_qualifiers(signature);
+    faults.of_generics(signature);
     match signature.receiver() {
-        None => errors.add(
-            name,
-            format_args!(
-                "`{name}` does not take `&self`, the controller that serves all connections; {usage}"
-            ),
-        ),
-        Some(receiver) => match &receiver.kind {
-            ReceiverKind::Reference(_, _, None) => {}
-            _ => errors.add(
-                receiver,
-                format_args!("one controller serves all connections, so a handler takes `&self`; {usage}"),
-            ),
-        },
-    }
-    for parameter in &signature.generics.params {
-        if !matches!(parameter, GenericParam::Lifetime(_)) {
-            let fault = format!("what `#[{}]` calls cannot be generic; name the type", callback.name());
-            errors.add(parameter, fault);
+        Some(Receiver { mutability: None, kind: ReceiverKind::Reference(_, _, None), .. }) => {}
+        Some(receiver) => {
+            let fault = "one instance serves all connections, so a handler borrows it as `&self`";
+            faults.add(receiver, fault.to_owned());
         }
-    }
-    for PatType { ty, .. } in signature::typed(signature) {
-        if let Some(place) = source::find_impl(ty.to_token_stream()) {
-            errors.add_at(place, "a handler cannot be generic; name the type of this parameter");
+        None => {
+            let place = signature::typed(signature).next().map_or_else(
+                || signature.paren_token.span.join(),
+                |first| syn::spanned::Spanned::span(&first.pat),
+            );
+            faults.add_at(place, "`&self` is missing".to_owned());
         }
     }
 }
 
-/// What is kept, one slot for each type. `&T` and `T` share one; so do only those that come and go together.
-#[derive(Default)]
-struct Slots {
-    list: Vec<Slot>,
-    by_type: HashMap<String, usize>,
-}
-
-impl Slots {
-    fn of(&mut self, ty: &Type, this: &Type, method: &[Attribute], own: &[Attribute]) -> usize {
-        let behind = match ty {
-            Type::Reference(reference) => reference.elem.to_token_stream(),
-            other => other.to_token_stream(),
-        };
-        let conditions: Vec<Attribute> = method.iter().chain(own).cloned().collect();
-        let key = quote!(#behind #(#conditions)*).to_string();
-        if let Some(slot) = self.by_type.get(&key) {
-            return *slot;
-        }
-        let slot = self.list.len();
-        let static_ty = with_lifetimes(ty.to_token_stream(), this, "'static");
-        self.list.push(Slot { ty: ty.clone(), static_ty, conditions });
-        self.by_type.insert(key, slot);
-        slot
-    }
-}
-
-/// The type with this lifetime for each of its own, and the controller for `Self`: as a type that is named outside of the
-/// method. What stands behind `fn`, `Fn` and `for` has lifetimes of its own and stays.
-fn with_lifetimes(tokens: TokenStream, this: &Type, lifetime: &str) -> TokenStream {
-    let mut written = TokenStream::new();
-    let mut tokens = tokens.into_iter().peekable();
-    let at = |place| syn::Lifetime::new(lifetime, place).to_token_stream();
-    while let Some(tree) = tokens.next() {
-        match tree {
-            TokenTree::Punct(tick) if tick.as_char() == '\'' => {
-                written.extend(at(tokens.next().map_or(tick.span(), |name| name.span())));
-            }
-            TokenTree::Punct(and) if and.as_char() == '&' => {
-                let place = and.span();
-                written.extend([TokenTree::Punct(and)]);
-                if !matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == '\'') {
-                    written.extend(at(place));
-                }
-            }
-            TokenTree::Ident(ident) if ident == "Self" => written.extend(this.to_token_stream()),
-            TokenTree::Ident(ident) if has_lifetimes_of_its_own(&ident) => {
-                written.extend([TokenTree::Ident(ident)]);
-                written.extend(tokens);
-                return written;
-            }
-            TokenTree::Group(group) => {
-                let inner = with_lifetimes(group.stream(), this, lifetime);
-                let mut inner = Group::new(group.delimiter(), inner);
-                inner.set_span(group.span());
-                written.extend([TokenTree::Group(inner)]);
-            }
-            other => written.extend([other]),
-        }
-    }
-    written
-}
-
-fn has_lifetimes_of_its_own(ident: &Ident) -> bool {
-    ["fn", "Fn", "FnMut", "FnOnce", "AsyncFn", "AsyncFnMut", "AsyncFnOnce", "for"]
+/// The text of `///` comments.
+fn docs(attributes: &[Attribute]) -> String {
+    let lines: Vec<String> = attributes
         .iter()
-        .any(|name| ident == name)
-}
-
-/// Where something of the user's begins.
-pub(super) fn place(tokens: &impl ToTokens) -> proc_macro2::Span {
-    source::at(tokens.span())
-}
-
-#[cfg(test)]
-mod tests {
-    use syn::parse_quote;
-
-    use super::*;
-
-    #[test]
-    fn a_type_outlasts_its_method() {
-        let this: Type = parse_quote!(Room);
-        for (written, kept) in [
-            (quote!(&Path<RoomId>), quote!(&'static Path<RoomId>)),
-            (quote!(&'a Path<&'b str>), quote!(&'static Path<&'static str>)),
-            (quote!(Data<Say<'_>>), quote!(Data<Say<'static>>)),
-            (quote!(Option<(&str, [&u8; 2])>), quote!(Option<(&'static str, [&'static u8; 2])>)),
-            (quote!(Context<Self>), quote!(Context<Room>)),
-            (
-                quote!(State<Arc<dyn Fn(&str) -> &str + Send>>),
-                quote!(State<Arc<dyn Fn(&str) -> &str + Send>>),
-            ),
-        ] {
-            assert_eq!(with_lifetimes(written, &this, "'static").to_string(), kept.to_string());
-        }
-    }
+        .filter_map(|attribute| match &attribute.meta {
+            Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
+                Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
+                _ => None,
+            },
+            _ => None,
+        })
+        .map(|line| line.strip_prefix(' ').unwrap_or(&line).to_owned())
+        .collect();
+    lines.join("\n")
 }

@@ -1,30 +1,49 @@
-//! What stands there: the `impl` block and the callback attributes on its methods.
+//! What stands there: an `impl` block, and the attributes of ours on its methods.
 //!
-//! Reading takes our attributes off, so that what is left is the block as rustc shall see it. What the attributes mean
-//! together is the model's part.
+//! Reading takes them off, so that what is left is the block as rustc shall see it. Whether the attributes go together, and
+//! whether a method can be called, is the model's part.
 
 use proc_macro2::TokenStream;
-use syn::{Attribute, Expr, ExprLit, ImplItem, ImplItemFn, ItemImpl, Lit, Meta, Path, Signature};
+use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, Path, Signature};
 
-use super::callback::{Mark, is_ours};
-use crate::{errors::Errors, source};
+use super::callback::Callback;
+use crate::{errors::Errors, functions};
 
-/// The block and its callbacks.
+/// The block, and those of its methods that carry something of ours.
 pub(super) struct Block {
     /// As written, less our attributes.
     pub(super) item: ItemImpl,
     pub(super) methods: Vec<Method>,
 }
 
-/// A method with at least one of our attributes.
+/// A method with attributes of ours.
 pub(super) struct Method {
-    /// One, if all is well.
-    pub(super) marks: Vec<Mark>,
-    pub(super) guards: Vec<Path>,
-    /// `#[cfg(..)]`.
-    pub(super) conditions: Vec<Attribute>,
-    pub(super) docs: String,
     pub(super) signature: Signature,
+    /// Those that are not ours.
+    pub(super) attributes: Vec<Attribute>,
+    /// One, if it is well written.
+    pub(super) marks: Vec<Mark>,
+    /// The functions of `#[guard(..)]`.
+    pub(super) guards: Vec<Path>,
+    /// Whether something was wrong with an attribute.
+    pub(super) is_broken: bool,
+}
+
+/// A callback's attribute.
+pub(super) struct Mark {
+    pub(super) callback: Callback,
+    /// The name of the event, where the callback has one.
+    pub(super) event: Option<LitStr>,
+    pub(super) attribute: Attribute,
+}
+
+/// `#[ws_handlers]` has nothing to say.
+pub(super) fn no_arguments(arguments: TokenStream, errors: &mut Errors) {
+    if !arguments.is_empty() {
+        let fault =
+            "`#[ws_handlers]` has no arguments; path, server and limits belong to `#[ws_controller(..)]`";
+        errors.add(arguments, fault);
+    }
 }
 
 impl Block {
@@ -32,77 +51,71 @@ impl Block {
         let mut item: ItemImpl = match syn::parse2(item) {
             Ok(item) => item,
             Err(error) => {
-                errors.add_at(
-                    error.span(),
-                    "handlers are methods of an `impl` block; put `#[ws_handlers]` on one",
-                );
+                let fault = "handlers are methods of a controller; put `#[ws_handlers]` on its `impl` block";
+                errors.add_at(error.span(), fault);
                 return None;
             }
         };
-        let methods = item.items.iter_mut().filter_map(|item| match item {
-            ImplItem::Fn(function) => Method::take(function, errors),
-            _ => None,
-        });
-        let methods = methods.collect();
+        let methods = item
+            .items
+            .iter_mut()
+            .filter_map(|item| match item {
+                ImplItem::Fn(method) => Method::read(method, errors),
+                _ => None,
+            })
+            .collect();
         Some(Self { item, methods })
     }
 }
 
 impl Method {
-    /// Takes our attributes off a method; `None` if it had none.
-    fn take(function: &mut ImplItemFn, errors: &mut Errors) -> Option<Self> {
-        let mut marks = Vec::new();
-        let mut guards = Vec::new();
-        let mut is_ours_at_all = false;
-        function.attrs.retain(|attribute| {
-            if let Some(mark) = Mark::read(attribute, errors) {
-                marks.push(mark);
-            } else if is_guard(attribute) {
-                guards.extend(guard(attribute, errors));
-            } else {
-                return true;
-            }
-            is_ours_at_all = true;
-            false
-        });
-        is_ours_at_all.then(|| Self {
+    /// Takes our attributes off a method; none if there is none.
+    fn read(method: &mut ImplItemFn, errors: &mut Errors) -> Option<Self> {
+        let before = errors.len();
+        let is_mark = |attribute: &mut Attribute| Callback::of(attribute).is_some();
+        let found: Vec<_> = method.attrs.extract_if(.., is_mark).collect();
+        let marks = found.into_iter().filter_map(|attribute| Mark::read(attribute, errors)).collect();
+        let guards = functions::take_guards(&mut method.attrs, errors);
+        let read = Self {
+            signature: method.sig.clone(),
+            attributes: method.attrs.clone(),
             marks,
             guards,
-            conditions: source::conditions(&function.attrs),
-            docs: docs(&function.attrs),
-            signature: function.sig.clone(),
-        })
+            is_broken: errors.len() > before,
+        };
+        (read.is_broken || !read.marks.is_empty() || !read.guards.is_empty()).then_some(read)
     }
 }
 
-/// Whether it is `#[guard(..)]`.
-pub(crate) fn is_guard(attribute: &Attribute) -> bool {
-    is_ours(attribute.path(), "guard")
-}
-
-/// The path of `#[guard(path::to::function)]`.
-pub(crate) fn guard(attribute: &Attribute, errors: &mut Errors) -> Option<Path> {
-    let path = match &attribute.meta {
-        Meta::List(list) => list.parse_args_with(Path::parse_mod_style).ok(),
-        _ => None,
-    };
-    if path.is_none() {
-        errors.add(&attribute.meta, "a guard is one function; write `#[guard(path::to::function)]`");
+impl Mark {
+    fn read(attribute: Attribute, errors: &mut Errors) -> Option<Self> {
+        let callback = Callback::of(&attribute)?;
+        let event = if callback == Callback::Event {
+            Some(Self::event(&attribute.meta, errors)?)
+        } else {
+            if !matches!(attribute.meta, Meta::Path(_)) {
+                let fault = format!("`#[{}]` has no arguments", callback.name());
+                errors.add(&attribute.meta, fault);
+            }
+            None
+        };
+        Some(Self { callback, event, attribute })
     }
-    path
-}
 
-/// The text of the documentation comments.
-fn docs(attributes: &[Attribute]) -> String {
-    let lines: Vec<String> = attributes
-        .iter()
-        .filter_map(|attribute| match &attribute.meta {
-            Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
-                Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value().trim().to_owned()),
-                _ => None,
-            },
-            _ => None,
-        })
-        .collect();
-    lines.join("\n").trim().to_owned()
+    /// `on_event("say")`
+    fn event(meta: &Meta, errors: &mut Errors) -> Option<LitStr> {
+        if let Meta::Path(path) = meta {
+            errors.add(path, r#"the name of the event is missing; write `#[on_event("say")]`"#);
+            return None;
+        }
+        let Ok(name) = meta.require_list().and_then(|list| list.parse_args::<LitStr>()) else {
+            errors.add(meta, r#"`#[on_event]` is written like this: `#[on_event("say")]`"#);
+            return None;
+        };
+        if name.value().is_empty() {
+            errors.add(&name, r#"the name of the event is empty; write one, such as `"say"`"#);
+            return None;
+        }
+        Some(name)
+    }
 }

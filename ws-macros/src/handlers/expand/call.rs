@@ -1,0 +1,113 @@
+//! One call of a handler: its guards, its parameters, the method, its reply.
+//!
+//! A parameter is made at the place of its type and a reply is taken at the place of the return type, so that a wrong one
+//! is rustc's own error, there.
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{ToTokens as _, quote_spanned};
+
+use super::field;
+use crate::{
+    handlers::{callback::Callback, model::Handler},
+    source::{at, placed, start},
+};
+
+/// How a callback comes and where its reply goes.
+pub(super) struct Ways {
+    /// What the parameters are read from.
+    input: TokenStream,
+    /// Where replies go, if nobody made a place before.
+    replier: Option<TokenStream>,
+}
+
+impl Ways {
+    /// `on_open`.
+    pub(super) fn open() -> Self {
+        Self::new(quote_spanned!(Span::mixed_site()=> __h::nothing(__conn))).with_replier()
+    }
+
+    /// A message or a frame.
+    pub(super) fn message() -> Self {
+        Self::new(quote_spanned!(Span::mixed_site()=> __h::message(__conn, &mut __message)))
+    }
+
+    /// An event.
+    pub(super) fn event() -> Self {
+        let input = quote_spanned!(Span::mixed_site()=> __h::event(__conn, &__message, &__envelope));
+        Self::new(input)
+    }
+
+    /// `on_close`.
+    pub(super) fn close() -> Self {
+        let input = quote_spanned!(Span::mixed_site()=> __h::end(__conn, __reason));
+        Self::new(input).with_replier()
+    }
+
+    fn new(input: TokenStream) -> Self {
+        Self { input, replier: None }
+    }
+
+    fn with_replier(self) -> Self {
+        let replier = quote_spanned!(Span::mixed_site()=> let __to = __h::reply_to(__conn););
+        Self { replier: Some(replier), ..self }
+    }
+}
+
+/// The statements of one call; they end with its result.
+pub(super) fn body(handler: &Handler, ways: &Ways) -> TokenStream {
+    let replier = &ways.replier;
+    let (is_event, is_close) = (handler.callback.is_event(), handler.callback == Callback::Close);
+    let guards = handler
+        .guards
+        .iter()
+        .map(|path| quote_spanned!(start(path)=> __h::guard(#path(__conn.handshake()).await)?;));
+    let called = called(handler, ways);
+    let (first, last) = output_place(handler);
+    let awaited = quote_spanned!(last=> __future.await);
+    // Only a type that has a name can be checked beside, where rustc reports it once.
+    let answer = if handler.output.is_some() && handler.nameable_output().is_none() {
+        quote_spanned!(first=> __h::answer::<_, #is_event, #is_close>(#awaited, &__to))
+    } else {
+        quote_spanned!(first=> __h::Returned(#awaited).answer::<#is_event, #is_close>(&__to))
+    };
+    quote_spanned! {at(handler.ident.span())=>
+        #replier
+        #(#guards)*
+        let __future = { #called };
+        #answer.await
+    }
+}
+
+/// The method's future. What its parameters were read from is gone when it is awaited.
+fn called(handler: &Handler, ways: &Ways) -> TokenStream {
+    let method = placed(&handler.ident);
+    let place = at(handler.ident.span());
+    let params = handler.params.iter().map(|param| {
+        let (conditions, ty, field) = (&param.conditions, &param.ty, field(param.slot));
+        let inferred = &ty.inferred;
+        quote_spanned! {start(&ty.written)=>
+            #(#conditions)*
+            __h::Of::<#inferred>::get(&__kept.#field, __input)?
+        }
+    });
+    let call = quote_spanned!(place=> Self::#method(self, #(#params),*));
+    if handler.params.is_empty() {
+        return call;
+    }
+    let input = &ways.input;
+    quote_spanned! {place=>
+        let __input = &mut #input;
+        #call
+    }
+}
+
+/// Where the return type begins and ends. What begins and ends there is underlined from one to the other.
+fn output_place(handler: &Handler) -> (Span, Span) {
+    let Some(output) = &handler.output else {
+        let place = at(handler.ident.span());
+        return (place, place);
+    };
+    let tokens: Vec<TokenTree> = output.written.to_token_stream().into_iter().collect();
+    let place = |tree: Option<&TokenTree>| at(tree.map_or_else(Span::call_site, TokenTree::span));
+    (place(tokens.first()), place(tokens.last()))
+}

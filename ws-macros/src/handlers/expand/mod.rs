@@ -1,0 +1,255 @@
+//! Writes the implementation. It cannot fail.
+//!
+//! Everything stands in one anonymous constant beside the block: what is kept, `impl Controller`, the [`checks`] and the
+//! registration ([`entry`]). Locals have the macro's hygiene and begin with `__`, so that neither the user's names nor
+//! their constants are met; what may not compile stands at the place of the user's tokens that it was made of.
+
+mod call;
+mod checks;
+mod entry;
+
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::{Attribute, Ident};
+
+use self::call::Ways;
+use super::{
+    callback::Callback,
+    model::{Handler, Handlers},
+    slots,
+};
+use crate::source::{at, start};
+
+/// What stands beside the block.
+pub(super) fn implementation(handlers: &Handlers) -> TokenStream {
+    let kept = (!handlers.slots.is_empty()).then(|| kept(handlers));
+    let controller = controller(handlers);
+    let checks = checks::all(handlers);
+    let entry = entry::registration(handlers);
+    quote! {
+        #[allow(deprecated, unused_imports, unused_mut)]
+        const _: () = {
+            use ::ws_core::__private::handlers::{self as __h, NoParam as _, NoReply as _, RouteOf as _};
+            #kept
+            #controller
+            #checks
+            #entry
+        };
+    }
+}
+
+/// The field of a slot.
+fn field(slot: usize) -> Ident {
+    format_ident!("p{slot}")
+}
+
+/// The type of what is kept with a connection. Its fields' types are told by [`make`], so that a wrong parameter is none
+/// of this one's mistakes.
+fn kept(handlers: &Handlers) -> TokenStream {
+    let slots = || handlers.slots.iter().enumerate().map(|(index, slot)| (slot.condition(), index));
+    let parameters = slots().map(|(condition, index)| {
+        let parameter = format_ident!("P{index}");
+        quote!(#condition #parameter)
+    });
+    let fields = slots().map(|(condition, index)| {
+        let (field, parameter) = (field(index), format_ident!("P{index}"));
+        quote!(#condition #field: #parameter)
+    });
+    quote!(struct __Kept<#(#parameters),*> { #(#fields),* })
+}
+
+/// A closure that makes what is kept.
+fn make(handlers: &Handlers) -> TokenStream {
+    let fields = handlers.slots.iter().enumerate().map(|(index, slot)| {
+        let (condition, field, ty) = (slot.condition(), field(index), &slot.ty.inferred);
+        quote_spanned!(start(ty)=> #condition #field: __h::Of::<#ty>::keep(__setup)?)
+    });
+    quote_spanned! {Span::mixed_site()=>
+        |__setup: &__h::Setup<'_>| -> __h::Result<_> {
+            ::core::result::Result::Ok(__Kept { #(#fields),* })
+        }
+    }
+}
+
+/// Finds what was kept, for the parameters of a call.
+fn find_kept(handlers: &Handlers) -> Option<TokenStream> {
+    let make = make(handlers);
+    let found = quote_spanned!(Span::mixed_site()=> let __kept = __h::kept(__conn, #make)?;);
+    (!handlers.slots.is_empty()).then_some(found)
+}
+
+fn controller(handlers: &Handlers) -> TokenStream {
+    let ty = &handlers.controller;
+    let setup = (!handlers.slots.is_empty()).then(|| setup(handlers));
+    let kept = find_kept(handlers);
+    let message = message(handlers, kept.as_ref());
+    let open = handlers.of(Callback::Open).map(|handler| {
+        let body = call::body(handler, &Ways::open());
+        callback(handler, &quote!(), kept.as_ref(), &body)
+    });
+    let frames = [Callback::Ping, Callback::Pong].into_iter().flat_map(|callback| handlers.of(callback));
+    let frames = frames.map(|handler| frame(handler, kept.as_ref()));
+    let close = handlers.of(Callback::Close).map(|handler| {
+        let reason = quote_spanned!(Span::mixed_site()=> , __reason: ::ws_core::CloseReason);
+        let body = call::body(handler, &Ways::close());
+        callback(handler, &reason, kept.as_ref(), &body)
+    });
+    quote! {
+        #[automatically_derived]
+        impl ::ws_core::Controller for #ty {
+            const __TYPED: bool = true;
+            #setup
+            #(#open)*
+            #message
+            #(#frames)*
+            #(#close)*
+        }
+    }
+}
+
+/// What the handlers take of the state, and what is made before the 101.
+fn setup(handlers: &Handlers) -> TokenStream {
+    let states = handlers.slots.iter().map(|slot| {
+        let (condition, ty) = (slot.condition(), &slot.ty.inferred);
+        quote_spanned!(start(ty)=> #condition __h::Of::<#ty>::states(&mut __keys);)
+    });
+    let make = make(handlers);
+    quote_spanned! {Span::mixed_site()=>
+        fn __states() -> ::std::vec::Vec<__h::StateKey> {
+            let mut __keys = ::std::vec::Vec::new();
+            #(#states)*
+            __keys
+        }
+
+        fn __keep(&self, __setup: &__h::Setup<'_>) -> __h::Result<::core::option::Option<__h::Kept>> {
+            let __make = #make;
+            __h::erase(__make(__setup)?)
+        }
+    }
+}
+
+/// A callback that one method is.
+fn callback(
+    handler: &Handler,
+    more: &TokenStream,
+    kept: Option<&TokenStream>,
+    body: &TokenStream,
+) -> TokenStream {
+    let conditions = &handler.conditions;
+    let name = Ident::new(handler.callback.name(), at(handler.ident.span()));
+    quote_spanned! {at(handler.ident.span())=>
+        #(#conditions)*
+        async fn #name(&self, __conn: &::ws_core::Connection #more) -> ::ws_core::Result {
+            #kept
+            #body
+        }
+    }
+}
+
+/// `on_ping` and `on_pong`.
+fn frame(handler: &Handler, kept: Option<&TokenStream>) -> TokenStream {
+    let payload = quote_spanned!(Span::mixed_site()=> , __payload: ::ws_core::Bytes);
+    let body = call::body(handler, &Ways::message());
+    let body = quote_spanned! {at(handler.ident.span())=>
+        let mut __message = ::ws_core::Message::Binary(__payload);
+        let __to = __h::reply_to(__conn);
+        let __result = async { #body }.await;
+        __h::settle(&__to, __result)
+    };
+    callback(handler, &payload, kept, &body)
+}
+
+/// `on_message`: events, then what is none.
+fn message(handlers: &Handlers, kept: Option<&TokenStream>) -> TokenStream {
+    let mut all = handlers.of(Callback::Event).chain(handlers.of(Callback::Unknown)).peekable();
+    let has_events = all.peek().is_some();
+    let any = slots::any_of(all.map(|handler| handler.conditions.as_slice())).filter(|_| has_events);
+    let is_there = any.as_ref().map(|any| quote!(#[cfg(#any)]));
+    let is_not_there = any.as_ref().map(|any| quote!(#[cfg(not(#any))]));
+    let events = has_events.then(|| events(handlers, is_there.as_ref()));
+    let texts = handlers.of(Callback::Text).map(|it| arm(it, &quote!(::ws_core::Message::Text(_))));
+    let binaries = handlers.of(Callback::Binary).map(|it| arm(it, &quote!(::ws_core::Message::Binary(_))));
+    let rest = handlers.of(Callback::Message).map(|it| arm(it, &quote!(_)));
+    let no_event = quote_spanned! {Span::mixed_site()=>
+        #is_there
+        #[allow(unreachable_patterns)]
+        _ => ::core::result::Result::Err(::core::convert::From::from(__fault)),
+    };
+    let no_event = has_events.then_some(no_event);
+    let unsupported = quote_spanned! {Span::mixed_site()=>
+        #is_not_there
+        #[allow(unreachable_patterns)]
+        _ => ::core::result::Result::Err(::core::convert::From::from(__h::unsupported(&__message))),
+    };
+    let unsupported = (!has_events || any.is_some()).then_some(unsupported);
+    quote_spanned! {Span::mixed_site()=>
+        async fn on_message(
+            &self,
+            __conn: &::ws_core::Connection,
+            mut __message: ::ws_core::Message,
+        ) -> ::ws_core::Result {
+            #kept
+            #events
+            let __to = __h::reply_to(__conn);
+            let __result = match __message {
+                #(#texts)*
+                #(#binaries)*
+                #(#rest)*
+                #no_event
+                #unsupported
+            };
+            __h::settle(&__to, __result)
+        }
+    }
+}
+
+/// Reads the envelope; goes on with the reason if there is none.
+fn events(handlers: &Handlers, is_there: Option<&TokenStream>) -> TokenStream {
+    let arms = handlers.of(Callback::Event).map(|handler| {
+        let event = &handler.event;
+        event_arm(handler, &quote!(#event), &quote!(#event))
+    });
+    let unknown = handlers.of(Callback::Unknown).map(|handler| {
+        let name = Ident::new("__event", Span::mixed_site());
+        event_arm(handler, &quote!(#name), &quote!(#name))
+    });
+    quote_spanned! {Span::mixed_site()=>
+        #is_there
+        let __fault = match __h::read(__conn, &__message) {
+            __h::Read::Event(__envelope) => {
+                let __to = __h::reply_to_event(__conn, &__envelope);
+                let __result = match __envelope.event() {
+                    #(#arms)*
+                    #(#unknown)*
+                    #[allow(unreachable_patterns)]
+                    __event => __h::unknown_event(__event),
+                };
+                return __h::settle(&__to, __result);
+            }
+            __h::Read::Raw(__fault) => __fault,
+        };
+    }
+}
+
+fn event_arm(handler: &Handler, pattern: &TokenStream, name: &TokenStream) -> TokenStream {
+    let kind = quote!(__h::CallKind::Event(#name));
+    intercepted(handler, pattern, &kind, &call::body(handler, &Ways::event()))
+}
+
+fn arm(handler: &Handler, pattern: &TokenStream) -> TokenStream {
+    intercepted(handler, pattern, &quote!(__h::CallKind::Message), &call::body(handler, &Ways::message()))
+}
+
+/// One arm of a dispatch: the call inside of the interceptors.
+fn intercepted(
+    handler: &Handler,
+    pattern: &TokenStream,
+    kind: &TokenStream,
+    body: &TokenStream,
+) -> TokenStream {
+    let conditions: &[Attribute] = &handler.conditions;
+    quote_spanned! {at(handler.ident.span())=>
+        #(#conditions)*
+        #pattern => __h::intercepted(__h::invocation(__conn, #kind), async { #body }).await,
+    }
+}

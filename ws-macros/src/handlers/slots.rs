@@ -1,0 +1,184 @@
+//! What is kept with a connection: one slot for each parameter type of a block, filled once before the 101.
+//!
+//! Parameters of one type share a slot, and so do `T` and `&T`: what is parsed for the one serves the other. Types are only
+//! named in expressions, where lifetimes are inferred, so little of them has to be written anew: [`inferred`].
+
+use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::{Attribute, GenericParam, Lifetime, Signature, Type, TypeReference};
+
+use crate::{signature, source};
+
+/// A parameter of a handler.
+pub(super) struct Param {
+    pub(super) ty: Named,
+    pub(super) conditions: Vec<Attribute>,
+    /// The index of its slot.
+    pub(super) slot: usize,
+}
+
+/// A type of a method's signature.
+#[derive(Clone)]
+pub(super) struct Named {
+    pub(super) written: Type,
+    /// As an expression outside of the method names it.
+    pub(super) inferred: TokenStream,
+}
+
+/// All slots of a block.
+#[derive(Default)]
+pub(super) struct Slots(Vec<Slot>);
+
+/// What is kept for the parameters of one type.
+pub(super) struct Slot {
+    key: String,
+    /// The type of the first of them.
+    pub(super) ty: Named,
+    /// The conditions of each of them.
+    users: Vec<Vec<Attribute>>,
+}
+
+impl Slots {
+    /// Gives each parameter of a method its slot.
+    pub(super) fn place(
+        &mut self,
+        signature: &Signature,
+        conditions: &[Attribute],
+        controller: &Type,
+    ) -> Vec<Param> {
+        let params = signature::typed(signature).map(|parameter| {
+            let ty = Named::new(&parameter.ty, signature, controller);
+            let own = source::conditions(&parameter.attrs);
+            let slot = self.slot(&ty, conditions.iter().chain(&own).cloned().collect());
+            Param { ty, conditions: own, slot }
+        });
+        params.collect()
+    }
+
+    fn slot(&mut self, ty: &Named, conditions: Vec<Attribute>) -> usize {
+        let key = ty.key();
+        if let Some((index, slot)) = self.0.iter_mut().enumerate().find(|(_, slot)| slot.key == key) {
+            slot.users.push(conditions);
+            return index;
+        }
+        self.0.push(Slot { key, ty: ty.clone(), users: vec![conditions] });
+        self.0.len() - 1
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
+        self.0.iter()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Slot {
+    /// The `#[cfg(..)]` of a slot: it is there if one of its parameters is.
+    pub(super) fn condition(&self) -> Option<TokenStream> {
+        any_of(self.users.iter().map(Vec::as_slice)).map(|any| quote!(#[cfg(#any)]))
+    }
+}
+
+impl Named {
+    /// Of a signature, in a block of this controller.
+    pub(super) fn new(ty: &Type, signature: &Signature, controller: &Type) -> Self {
+        let own = signature.generics.params.iter().filter_map(|parameter| match parameter {
+            GenericParam::Lifetime(parameter) => Some(&parameter.lifetime.ident),
+            _ => None,
+        });
+        let own: Vec<&Ident> = own.collect();
+        Self { written: ty.clone(), inferred: inferred(ty.to_token_stream(), &own, controller) }
+    }
+
+    /// The same for `T` and `&T`.
+    fn key(&self) -> String {
+        match syn::parse2(self.inferred.clone()) {
+            Ok(Type::Reference(TypeReference { mutability: None, elem, .. })) => source::written(elem),
+            _ => source::written(&self.inferred),
+        }
+    }
+}
+
+/// The predicate that holds where one of these lists of `#[cfg(..)]` does; `None` if one of them is empty.
+pub(super) fn any_of<'c>(users: impl Iterator<Item = &'c [Attribute]>) -> Option<TokenStream> {
+    let all = users.map(|conditions| {
+        let predicates = conditions.iter().filter_map(|it| Some(&it.meta.require_list().ok()?.tokens));
+        (!conditions.is_empty()).then(|| quote!(all(#(#predicates),*)))
+    });
+    let all: Option<Vec<TokenStream>> = all.collect();
+    all.map(|all| quote!(any(#(#all),*)))
+}
+
+/// Replaces what only means something in the method's signature: the lifetimes that it declares, and `Self`.
+fn inferred(tokens: TokenStream, own: &[&Ident], controller: &Type) -> TokenStream {
+    let mut written = TokenStream::new();
+    let mut tokens = tokens.into_iter();
+    while let Some(tree) = tokens.next() {
+        match tree {
+            TokenTree::Punct(tick) if tick.as_char() == '\'' => match tokens.next() {
+                Some(TokenTree::Ident(name)) if own.contains(&&name) => {
+                    Lifetime::new("'_", name.span()).to_tokens(&mut written);
+                }
+                name => written.extend([Some(TokenTree::Punct(tick)), name].into_iter().flatten()),
+            },
+            TokenTree::Ident(name) if name == "Self" => controller.to_tokens(&mut written),
+            TokenTree::Group(group) => {
+                let mut inner = Group::new(group.delimiter(), inferred(group.stream(), own, controller));
+                inner.set_span(group.span());
+                written.extend([TokenTree::Group(inner)]);
+            }
+            other => written.extend([other]),
+        }
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::parse_quote;
+
+    use super::*;
+
+    fn named(ty: &Type) -> Named {
+        Named::new(ty, &parse_quote!(fn say<'a>(&self)), &parse_quote!(Room))
+    }
+
+    #[test]
+    fn only_what_belongs_to_the_signature_is_replaced() {
+        for (written, inferred) in [
+            (parse_quote!(&'a Path<(&'a str, &u8)>), "&'_ Path<(&'_ str, &u8)>"),
+            (parse_quote!(&'static str), "&'static str"),
+            (parse_quote!(State<fn(&str) -> Self>), "State<fn(&str)->Room>"),
+            (parse_quote!(Data<<Self as Talks>::Say<'_>>), "Data<<Room as Talks>::Say<'_>>"),
+            (parse_quote!(State<Arc<dyn for<'b> Fn(&'b str)>>), "State<Arc<dyn for<'b>Fn(&'b str)>>"),
+        ] {
+            assert_eq!(source::written(named(&written).inferred), inferred);
+        }
+    }
+
+    #[test]
+    fn a_type_and_its_reference_share_a_slot() {
+        let signature: Signature = parse_quote! {
+            fn say<'a>(&self, a: &'a Path<u8>, b: Path<u8>, c: &Path<u8>, d: Option<Path<u8>>, e: &mut Path<u8>)
+        };
+        let params = Slots::default().place(&signature, &[], &parse_quote!(Room));
+        assert_eq!(params.iter().map(|param| param.slot).collect::<Vec<_>>(), [0, 0, 0, 1, 2]);
+    }
+
+    #[test]
+    fn a_slot_is_there_where_one_of_its_parameters_is() {
+        let (room, mut slots) = (parse_quote!(Room), Slots::default());
+        let signature: Signature = parse_quote!(fn say(&self, #[cfg(a)] id: Path<u8>));
+        let mut condition = |conditions: &[Attribute]| {
+            slots.place(&signature, conditions, &room);
+            slots.0[0].condition().map(|condition| condition.to_string())
+        };
+        assert_eq!(condition(&[]), Some(quote!(#[cfg(any(all(a)))]).to_string()));
+        let both = quote!(#[cfg(any(all(a), all(b, a)))]).to_string();
+        assert_eq!(condition(&[parse_quote!(#[cfg(b)])]), Some(both));
+        slots.place(&parse_quote!(fn leave(&self, id: Path<u8>)), &[], &room);
+        assert_eq!(slots.0[0].condition().map(|condition| condition.to_string()), None);
+    }
+}
