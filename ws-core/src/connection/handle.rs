@@ -114,7 +114,7 @@ impl Connection {
     /// ```
     ///
     /// # Errors
-    /// [`CallError`] says what went wrong: the connection ended, no answer came in time (10 s unless
+    /// [`CallError`](crate::CallError) says what went wrong: the connection ended, no answer came in time (10 s unless
     /// [`timeout`](PendingCall::timeout) says otherwise), the client refused, or its answer does not fit `R`. Nothing is kept of the call then; an
     /// answer that comes later is dropped.
     pub fn call<R: DeserializeOwned>(
