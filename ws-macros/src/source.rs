@@ -77,10 +77,7 @@ pub(crate) fn find_impl(tokens: TokenStream) -> Option<Span> {
 
 /// Awaits a call, and hands what it answers to `check`, at the place of the return type.
 pub(crate) fn answered(call: &TokenStream, output: &Type, check: &TokenStream) -> TokenStream {
-    let tokens: Vec<TokenTree> = output.to_token_stream().into_iter().collect();
-    let place = |tree: Option<&TokenTree>| at(tree.map_or_else(Span::call_site, TokenTree::span));
-    // An expression that begins and ends at these places is underlined from one to the other.
-    let (first, last) = (place(tokens.first()), place(tokens.last()));
+    let (first, last) = ends(output);
     let future = Ident::new("__future", first);
     let awaited = quote_spanned!(last=> .await);
     quote_spanned! {first=> {
@@ -94,6 +91,14 @@ pub(crate) fn placed(ident: &Ident) -> Ident {
     let mut ident = ident.clone();
     ident.set_span(at(ident.span()));
     ident
+}
+
+/// The places where these tokens begin and end: an expression that begins and ends there is underlined from one to the
+/// other.
+pub(crate) fn ends(tokens: &impl ToTokens) -> (Span, Span) {
+    let tokens: Vec<TokenTree> = tokens.to_token_stream().into_iter().collect();
+    let place = |tree: Option<&TokenTree>| at(tree.map_or_else(Span::call_site, TokenTree::span));
+    (place(tokens.first()), place(tokens.last()))
 }
 
 /// The place where these tokens begin.

@@ -7,6 +7,9 @@ impl Room {
     #[on_open]
     async fn open(&self, _: Text, _: Data<u8>) {}
 
+    #[on_text]
+    async fn text(&self, _: Data<u8>) {}
+
     #[on_binary]
     async fn binary(&self, _: &str) {}
 
@@ -15,9 +18,6 @@ impl Room {
 
     #[on_pong]
     async fn pong(&self, _: EventName<'_>) {}
-
-    #[on_pong]
-    async fn pong(&self, _: Data<u8>) {}
 
     #[on_close]
     async fn close(&self, _: Message) {}

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use ws_core::prelude::*;
+use ws_core::{SendError, prelude::*};
 
 /// A type of its own with the names of parameters' lifetimes in it.
 #[derive(Clone)]

@@ -16,7 +16,7 @@ impl Conditional {
     #[cfg(all())]
     #[on_open]
     async fn open(&self, #[cfg(any())] gone: NoSuchType, #[cfg(all())] there: ConnectionId) {
-        drop(there);
+        let _ = there;
     }
 
     #[on_event("say")]

@@ -213,8 +213,25 @@ pub async fn answer<R: IntoReply, const IS_EVENT: bool, const IS_CLOSE: bool>(
 }
 
 /// What a guard said.
-pub fn guard<E: Into<Error>>(answer: Result<(), E>) -> Result {
-    answer.map_err(|error| error.into().or_forbidden())
+pub fn guard(answer: impl GuardAnswer) -> Result {
+    answer.refused()
+}
+
+/// `Result<(), E>` of any error. A bound instead of the type, since what rustc proposes for a value of the wrong type makes
+/// no sense where a function is only named.
+#[diagnostic::on_unimplemented(
+    message = "a guard returns `Result`",
+    label = "this function returns `{Self}`"
+)]
+pub trait GuardAnswer {
+    /// The error of a refusal, with its public face.
+    fn refused(self) -> Result;
+}
+
+impl<E: Into<Error>> GuardAnswer for Result<(), E> {
+    fn refused(self) -> Result {
+        self.map_err(|error| error.into().or_forbidden())
+    }
 }
 
 /// Nobody handles this event.

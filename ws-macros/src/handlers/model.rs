@@ -135,10 +135,13 @@ impl Handlers {
         let Some(Handler { ident, .. }) = rival else { return };
         match event {
             Some(event) => {
-                errors.add(event, format_args!("event `{}` is `{ident}`'s already", event.value()));
+                errors.add(
+                    event,
+                    format_args!("event `{}` is handled by `{ident}` already; keep one", event.value()),
+                );
             }
             None => {
-                let fault = format!("`#[{}]` is `{ident}`'s already; one method takes all", callback.name());
+                let fault = format!("`#[{}]` is on `{ident}` already; keep one", callback.name());
                 errors.add(&attribute.meta, fault);
             }
         }

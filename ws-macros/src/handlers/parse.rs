@@ -109,7 +109,11 @@ impl Mark {
             return None;
         }
         let Ok(name) = meta.require_list().and_then(|list| list.parse_args::<LitStr>()) else {
-            errors.add(meta, r#"`#[on_event]` is written like this: `#[on_event("say")]`"#);
+            let fault = r#"`#[on_event]` is written like this: `#[on_event("say")]`"#;
+            match meta {
+                Meta::List(list) if !list.tokens.is_empty() => errors.add(&list.tokens, fault),
+                _ => errors.add(meta, fault),
+            }
             return None;
         };
         if name.value().is_empty() {

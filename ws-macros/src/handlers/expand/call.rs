@@ -3,13 +3,13 @@
 //! A parameter is made at the place of its type and a reply is taken at the place of the return type, so that a wrong one
 //! is rustc's own error, there.
 
-use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::{ToTokens as _, quote_spanned};
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
 
 use super::field;
 use crate::{
     handlers::{callback::Callback, model::Handler},
-    source::{at, placed, start},
+    source::{at, ends, placed, start},
 };
 
 /// How a callback comes and where its reply goes.
@@ -62,7 +62,8 @@ pub(super) fn body(handler: &Handler, ways: &Ways) -> TokenStream {
         .iter()
         .map(|path| quote_spanned!(start(path)=> __h::guard(#path(__conn.handshake()).await)?;));
     let called = called(handler, ways);
-    let (first, last) = output_place(handler);
+    let place = at(handler.ident.span());
+    let (first, last) = handler.output.as_ref().map_or((place, place), |output| ends(&output.written));
     let awaited = quote_spanned!(last=> __future.await);
     // Only a type that has a name can be checked beside, where rustc reports it once.
     let answer = if handler.output.is_some() && handler.nameable_output().is_none() {
@@ -70,7 +71,7 @@ pub(super) fn body(handler: &Handler, ways: &Ways) -> TokenStream {
     } else {
         quote_spanned!(first=> __h::Returned(#awaited).answer::<#is_event, #is_close>(&__to))
     };
-    quote_spanned! {at(handler.ident.span())=>
+    quote_spanned! {place=>
         #replier
         #(#guards)*
         let __future = { #called };
@@ -99,15 +100,4 @@ fn called(handler: &Handler, ways: &Ways) -> TokenStream {
         let __input = &mut #input;
         #call
     }
-}
-
-/// Where the return type begins and ends. What begins and ends there is underlined from one to the other.
-fn output_place(handler: &Handler) -> (Span, Span) {
-    let Some(output) = &handler.output else {
-        let place = at(handler.ident.span());
-        return (place, place);
-    };
-    let tokens: Vec<TokenTree> = output.written.to_token_stream().into_iter().collect();
-    let place = |tree: Option<&TokenTree>| at(tree.map_or_else(Span::call_site, TokenTree::span));
-    (place(tokens.first()), place(tokens.last()))
 }

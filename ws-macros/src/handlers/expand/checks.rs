@@ -4,7 +4,7 @@
 //! the message, a `Path<T>` on a route without parameters, a reply where nothing can be answered.
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote_spanned;
+use quote::{format_ident, quote, quote_spanned};
 use syn::{Ident, Type};
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
         model::{Handler, Handlers},
         slots::{Named, Param},
     },
-    source::start,
+    source::ends,
 };
 
 /// The checks of all handlers.
@@ -33,28 +33,32 @@ fn of_param(handler: &Handler, before: &[Param], param: &Param, controller: &Typ
     let place = Ident::new(handler.callback.place(), Span::call_site());
     let before = before.iter().map(|Param { ty, conditions, .. }| {
         let ty = &ty.inferred;
-        quote_spanned!(start(ty)=> #(#conditions)* __h::Of::<#ty>::TAKES)
+        quote!(#(#conditions)* __h::Of::<#ty>::TAKES)
     });
     let (method, own, ty) = (&handler.conditions, &param.conditions, &param.ty.inferred);
-    let span = start(&param.ty.written);
-    quote_spanned! {span=>
-        #(#method)*
-        #(#own)*
-        const _: () = __h::check_param::<#ty>();
-        #(#method)*
-        #(#own)*
-        const _: () = __h::check_takes(__h::Place::#place, &[#(#before),*], __h::Of::<#ty>::TAKES);
-        #(#method)*
-        #(#own)*
-        const _: () = __h::check_path(<#controller>::__WS_PATH, __h::Of::<#ty>::NEEDS_PATH);
-    }
+    let takes = quote!(__h::Place::#place, &[#(#before),*], __h::Of::<#ty>::TAKES);
+    let path = quote!(<#controller>::__WS_PATH, __h::Of::<#ty>::NEEDS_PATH);
+    let checks = [
+        quote!(__h::check_param::<#ty>()),
+        check(&param.ty, &format_ident!("check_takes"), &takes),
+        check(&param.ty, &format_ident!("check_path"), &path),
+    ];
+    let conditions = quote!(#(#method)* #(#own)*);
+    quote!(#(#conditions const _: () = #checks;)*)
 }
 
 fn of_output(handler: &Handler, output: &Named) -> TokenStream {
     let (is_event, is_close) = (handler.callback.is_event(), handler.callback == Callback::Close);
     let (conditions, ty) = (&handler.conditions, &output.inferred);
-    quote_spanned! {start(&output.written)=>
-        #(#conditions)*
-        const _: () = __h::check_reply(#is_event, #is_close, <#ty as ::ws_core::IntoReply>::SAYS);
-    }
+    let says = quote!(#is_event, #is_close, <#ty as ::ws_core::IntoReply>::SAYS);
+    let check = check(output, &format_ident!("check_reply"), &says);
+    quote!(#(#conditions)* const _: () = #check;)
+}
+
+/// A call that stands where the whole type does.
+fn check(ty: &Named, function: &Ident, arguments: &TokenStream) -> TokenStream {
+    let (first, last) = ends(&ty.written);
+    let mut call = quote_spanned!(first=> __h::#function);
+    call.extend(quote_spanned!(last=> (#arguments)));
+    call
 }
