@@ -40,7 +40,7 @@ pub use self::{
     hub::Hub,
     message::{Message, Text},
     registry::{Location, SubprotocolMismatch},
-    server::{HttpService, WsService},
+    server::{HttpService, TlsError, WsService},
     state::{FromState, State, StateKey, States},
 };
 
