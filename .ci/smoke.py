@@ -5,6 +5,7 @@ usage: smoke.py PATH_OF_THE_DEMO_BINARY        (needs: pip install websockets)
 """
 
 import asyncio
+import base64
 import json
 import os
 import re
@@ -85,14 +86,14 @@ class Demo:
     async def login(self, account, password):
         return await self.post("/login", json.dumps({"account": account, "password": password}))
 
-    def connect(self, path, authorization=None):
+    def connect(self, path, authorization=None, **more):
         headers = {"Authorization": authorization} if authorization else {}
-        return connect(self.ws + path, additional_headers=headers, max_size=16 * MEBIBYTE)
+        return connect(self.ws + path, additional_headers=headers, max_size=16 * MEBIBYTE, **more)
 
-    async def refusal(self, path, authorization=None):
+    async def refusal(self, path, authorization=None, **more):
         """The answer to a handshake that is refused."""
         try:
-            async with self.connect(path, authorization):
+            async with self.connect(path, authorization, **more):
                 raise AssertionError(f"{path} opened")
         except InvalidStatus as refused:
             return refused.response
@@ -145,6 +146,24 @@ async def demo_takes_a_token_in_the_query(demo):
     _, body = await demo.login("jerry", "jerry-demo")
     async with demo.connect(f"/wss/demo?token={body['token']}") as client:
         check("greeting by query", await client.recv(), "Authorization Success")
+
+
+async def demo_takes_a_token_as_a_subprotocol(demo):
+    _, body = await demo.login("jerry", "jerry-demo")
+    token = base64.urlsafe_b64encode(body["token"].encode()).decode().rstrip("=")
+    async with demo.connect("/wss/demo", subprotocols=["demo.v1", f"bearer.{token}"]) as client:
+        check("the subprotocol that is chosen", client.subprotocol, "demo.v1")
+        check("greeting by subprotocol", await client.recv(), "Authorization Success")
+    refused = await demo.refusal("/wss/demo", subprotocols=["demo.v1", "bearer.bm9uc2Vuc2U"])
+    check("a bad subprotocol", (refused.status_code, json.loads(refused.body)["code"]), (401, 40102))
+
+
+async def pages_of_other_hosts_are_refused(demo):
+    async with demo.connect("/wss/echo", origin=demo.http) as client:
+        await client.send("hello")
+        check("echo to the demo's own page", await client.recv(), "hello")
+    refused = await demo.refusal("/wss/echo", origin="https://evil.example")
+    check("another page", refused.status_code, 403)
 
 
 async def late_opens_and_then_checks(demo):
@@ -236,6 +255,8 @@ async def main(binary):
                 demo_greets_and_repeats,
                 demo_wants_a_token,
                 demo_takes_a_token_in_the_query,
+                demo_takes_a_token_as_a_subprotocol,
+                pages_of_other_hosts_are_refused,
                 late_opens_and_then_checks,
                 unknown_route_is_described,
                 echo_returns_what_it_gets,

@@ -261,9 +261,14 @@ impl Logs {
         Self
     }
 
+    /// Everything.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(LOGGED.with_borrow(|it| it.clone().unwrap_or_default())).unwrap()
+    }
+
     /// The only line with this text.
     pub(crate) fn line(&self, with: &str) -> String {
-        let text = String::from_utf8(LOGGED.with_borrow(|it| it.clone().unwrap_or_default())).unwrap();
+        let text = self.text();
         let lines: Vec<&str> = text.lines().filter(|line| line.contains(with)).collect();
         assert_eq!(lines.len(), 1, "{with:?} in one line of:\n{text}");
         lines[0].to_owned()

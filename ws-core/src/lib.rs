@@ -12,6 +12,9 @@ mod error;
 mod handlers;
 mod handshake;
 mod hub;
+#[cfg(feature = "jwt")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
+pub mod jwt;
 mod message;
 mod registry;
 mod router;
@@ -22,35 +25,49 @@ mod state;
 pub mod testing;
 
 pub use bytes::Bytes;
+pub use headers;
 pub use http::StatusCode;
-pub use ws_macros::{ws_controller, ws_error_handler, ws_middleware};
+pub use ws_macros::{
+    guard, on_binary, on_close, on_event, on_message, on_open, on_ping, on_pong, on_text, on_unknown,
+    ws_controller, ws_error_handler, ws_handlers, ws_interceptor, ws_middleware,
+};
 
 pub use self::{
     app::{App, HookOutcome, Problem, RouteInfo, RouteTable, Running, ShutdownReport, StartError, Starting},
     config::{Config, ConfigError},
     connection::{CloseReason, Connection, ConnectionId, ContextMap},
     controller::Controller,
-    error::{Error, EventError, HandshakeError, MessageError, OrStatus, Phase, Recovery, Result, Scene, SendError},
-    handlers::{
-        CallError, CallKind, Context, Cookie, Data, Event, EventName, FromHandshake, Header, Input, IntoReply,
-        Invocation, Json, NextCall, Outcome, Param, ParamError, Path, PendingCall, Query, Replier, Setup, Stream,
-        Takes,
+    error::{
+        Error, EventError, HandshakeError, MessageError, OrStatus, Phase, Recovery, Result, Scene, SendError,
     },
-    handshake::{Body, DefaultUpgrade, Handshake, MiddlewareFn, Next, Response, Route, Upgrade},
-    hub::Hub,
+    handlers::{
+        CallError, CallKind, Context, Cookie, Data, Event, EventName, FromHandshake, Header, Input,
+        IntoReply, Invocation, Json, NextCall, Outcome, Param, ParamError, Path, PendingCall, Query, Replier,
+        Setup, Stream, Takes,
+    },
+    handshake::{
+        Body, DefaultUpgrade, Handshake, MiddlewareFn, Next, Response, Route, TokenSources, Upgrade,
+    },
+    hub::{Delivery, Hub, JoinError, MemberEvent, Members, Presence, PresenceEvent, Room, Target, User},
     message::{Message, Text},
     registry::{Location, SubprotocolMismatch},
     server::{HttpService, TlsError, WsService},
     state::{FromState, State, StateKey, States},
 };
 
+#[cfg(feature = "validate")]
+#[cfg_attr(docsrs, doc(cfg(feature = "validate")))]
+pub use self::handlers::Valid;
+
 /// What a file with controllers and middleware needs: `use ws_core::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        App, Body, Bytes, CallKind, CloseReason, Config, Connection, ConnectionId, Context, Controller, Cookie, Data,
-        Error, Event, EventName, Handshake, Header, Hub, Invocation, Json, Message, Next, NextCall, OrStatus,
-        Outcome, Path, Phase, Query, Recovery, Response, Result, Scene, StartError, State, StatusCode, Stream,
-        Text, ws_controller, ws_error_handler, ws_middleware,
+        App, Body, Bytes, CallKind, CloseReason, Config, Connection, ConnectionId, Context, Controller,
+        Cookie, Data, Error, Event, EventName, Handshake, Header, Hub, Invocation, Json, Message, Next,
+        NextCall, OrStatus, Outcome, Path, Phase, Query, Recovery, Response, Result, Scene, StartError,
+        State, StatusCode, Stream, Text, guard, on_binary, on_close, on_event, on_message, on_open, on_ping,
+        on_pong, on_text, on_unknown, ws_controller, ws_error_handler, ws_handlers, ws_interceptor,
+        ws_middleware,
     };
 }
 
@@ -77,12 +94,13 @@ pub mod __private {
     pub use inventory::submit;
 
     pub use crate::{
+        config::Overflow,
         controller::Kept,
         handlers::support as handlers,
         registry::{
-            ControllerEntry, Erased, ErrorHandlerEntry, GuardFuture, GuardRef, Handled, HandlerFuture, HandlerInfo,
-            HandlersEntry, InterceptorEntry, InterceptorFuture, Location, MiddlewareEntry, MiddlewareFuture, MiddlewareRef,
-            RouteLimits, Scope, SubprotocolMismatch, erase, type_id_of,
+            ControllerEntry, Erased, ErrorHandlerEntry, GuardFuture, GuardRef, Handled, HandlerFuture,
+            HandlerInfo, HandlersEntry, InterceptorEntry, InterceptorFuture, Location, MiddlewareEntry,
+            MiddlewareFuture, MiddlewareRef, RouteLimits, Scope, SubprotocolMismatch, erase, type_id_of,
         },
         state::{FromState, StateKey, States},
     };

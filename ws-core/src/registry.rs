@@ -6,6 +6,7 @@
 use std::{any::TypeId, cmp::Ordering, fmt, pin::Pin, sync::Arc};
 
 use crate::{
+    config::Overflow,
     controller::ErasedController,
     error::{Error, Recovery, Result, Scene},
     handlers::{Invocation, NextCall, Outcome},
@@ -123,6 +124,8 @@ pub struct HandlerInfo {
     pub method: &'static str,
     /// The parameters' types as written.
     pub params: &'static [&'static str],
+    /// Its guards as written.
+    pub guards: &'static [&'static str],
     /// The return type as written, empty for none.
     pub returns: &'static str,
     /// The method's documentation.
@@ -192,6 +195,8 @@ pub struct RouteLimits {
     pub message: Option<usize>,
     /// The largest accepted frame payload, in bytes.
     pub frame: Option<usize>,
+    /// What a full outbox does.
+    pub overflow: Option<Overflow>,
 }
 
 /// The future of one middleware call.

@@ -20,8 +20,10 @@ pub(crate) struct ErrorCode {
 pub(crate) const LOGIN_MALFORMED: ErrorCode =
     ErrorCode { code: 40001, msg: r#"expected application/json: {"account": "..", "password": ".."}"# };
 /// No token where one is needed.
-pub(crate) const JWT_EMPTY_ERR: ErrorCode =
-    ErrorCode { code: 40101, msg: "no token: send `Authorization: Bearer <token>` or `?token=<token>`" };
+pub(crate) const JWT_EMPTY_ERR: ErrorCode = ErrorCode {
+    code: 40101,
+    msg: "no token: send `Authorization: Bearer <token>`, subprotocol `bearer.<base64url>` or `?token=<token>`",
+};
 /// A token that is none of ours, or expired.
 pub(crate) const DO_JWT_FAIL: ErrorCode =
     ErrorCode { code: 40102, msg: "the token is invalid or has expired" };

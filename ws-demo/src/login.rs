@@ -1,10 +1,10 @@
 //! The HTTP side: `POST /login` gives a token, `GET /healthz` says that the process is there.
 //!
 //! The how-to leaves the login to the HTTP server that it already has, and so does the demo: an axum router on the
-//! server `http`, beside the WebSocket server and of the same process. [`Tokens`] makes the JSON Web Tokens here, and
-//! `middleware` reads them in the handshake.
+//! server `http`, beside the WebSocket server and of the same process. [`Tokens`] makes the JSON Web Tokens, which is the
+//! login's business; checking them is ws-core's ([`Verifier`]), asked by `middleware` in the handshake.
 
-use std::sync::Arc;
+use std::{error::Error, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -13,8 +13,9 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, get_current_timestamp};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, get_current_timestamp};
 use serde::{Deserialize, Serialize};
+use ws_core::jwt::{self, JwtVerifier, Key, KeyError};
 
 use crate::{
     errors::{self, ErrorCode},
@@ -24,9 +25,6 @@ use crate::{
 /// How long a token is good for, in seconds.
 const LIFETIME_SECONDS: u64 = 2 * 60 * 60;
 
-/// How far the clocks of two machines may differ, in seconds.
-const LEEWAY_SECONDS: u64 = 5;
-
 /// HS256 wants a secret as long as its hash (RFC 7518 section 3.2), in bytes.
 const SECRET_BYTES: usize = 32;
 
@@ -34,8 +32,8 @@ const SECRET_BYTES: usize = 32;
 const LOGIN_BYTES: usize = 4 << 10;
 
 /// What a token says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Claims {
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Session {
     /// The application's part.
     pub(crate) data: Subject,
     /// When it was made, in seconds since 1970.
@@ -45,77 +43,55 @@ pub(crate) struct Claims {
 }
 
 /// Who logged in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Subject {
     /// The id in the users table.
     pub(crate) uid: Uid,
 }
 
-/// Makes and checks tokens; a handle that is cheap to clone.
-#[derive(Clone)]
-pub(crate) struct Tokens(Arc<Keys>);
+/// What tokens are checked by, in the handshake and in `on_open`.
+pub(crate) type Verifier = JwtVerifier<Session>;
 
-struct Keys {
-    encoding: EncodingKey,
-    decoding: DecodingKey,
-    validation: Validation,
+/// What a checked token said.
+pub(crate) type Claims = jwt::Claims<Session>;
+
+/// Makes tokens; a handle that is cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Tokens(Arc<EncodingKey>);
+
+/// Tokens signed with `JWT_SECRET`, and what checks them; without one, with a secret that this start draws, so that the
+/// tokens of one start mean nothing to the next.
+///
+/// # Errors
+/// When the secret is too short, or the system has no random numbers to give.
+pub(crate) fn tokens_from_env() -> Result<(Tokens, Verifier), Box<dyn Error>> {
+    match std::env::var("JWT_SECRET") {
+        Ok(secret) if !secret.is_empty() => {
+            tokens(secret.as_bytes()).map_err(|error| format!("JWT_SECRET: {error}").into())
+        }
+        _ => {
+            let mut secret = [0; SECRET_BYTES];
+            getrandom::fill(&mut secret)?;
+            Ok(tokens(&secret)?)
+        }
+    }
+}
+
+/// Tokens signed with this secret, and what checks them: `exp` has to be there, and to come.
+fn tokens(secret: &[u8]) -> Result<(Tokens, Verifier), KeyError> {
+    let verifier = JwtVerifier::builder(Key::hs256(secret)?).claims().build();
+    Ok((Tokens(Arc::new(EncodingKey::from_secret(secret))), verifier))
 }
 
 impl Tokens {
-    /// Tokens signed with `JWT_SECRET`; without one, with a secret that this start draws, so that the tokens of one
-    /// start mean nothing to the next.
-    ///
-    /// # Errors
-    /// When the system has no random numbers to give.
-    pub(crate) fn from_env() -> Result<Self, getrandom::Error> {
-        match std::env::var("JWT_SECRET") {
-            Ok(secret) if !secret.is_empty() => {
-                if secret.len() < SECRET_BYTES {
-                    tracing::warn!("JWT_SECRET is shorter than the {SECRET_BYTES} bytes that HS256 wants");
-                }
-                Ok(Self::new(secret.as_bytes()))
-            }
-            _ => {
-                let mut secret = [0; SECRET_BYTES];
-                getrandom::fill(&mut secret)?;
-                Ok(Self::new(&secret))
-            }
-        }
-    }
-
-    /// Tokens signed with this secret.
-    pub(crate) fn new(secret: &[u8]) -> Self {
-        // What counts is said here and not left to defaults: this algorithm and no other, `exp` there and in the
-        // future, `nbf` in the past where there is one.
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.algorithms = vec![Algorithm::HS256];
-        validation.set_required_spec_claims(&["exp"]);
-        validation.validate_exp = true;
-        validation.validate_nbf = true;
-        validation.leeway = LEEWAY_SECONDS;
-        Self(Arc::new(Keys {
-            encoding: EncodingKey::from_secret(secret),
-            decoding: DecodingKey::from_secret(secret),
-            validation,
-        }))
-    }
-
     /// A token for a user.
     ///
     /// # Errors
     /// When it cannot be signed.
     pub(crate) fn issue(&self, uid: Uid) -> jsonwebtoken::errors::Result<String> {
         let iat = get_current_timestamp();
-        let claims = Claims { data: Subject { uid }, iat, exp: iat + LIFETIME_SECONDS };
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.0.encoding)
-    }
-
-    /// What a token says: `Jwt::explainJwt`.
-    ///
-    /// # Errors
-    /// When it is none, was signed by somebody else, or has expired.
-    pub(crate) fn explain(&self, token: &str) -> jsonwebtoken::errors::Result<Claims> {
-        jsonwebtoken::decode(token, &self.0.decoding, &self.0.validation).map(|token| token.claims)
+        let session = Session { data: Subject { uid }, iat, exp: iat + LIFETIME_SECONDS };
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &session, &self.0)
     }
 }
 
@@ -176,53 +152,24 @@ fn fail(error: &impl std::error::Error) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use jsonwebtoken::errors::ErrorKind;
-
     use super::*;
 
     const SECRET: &[u8] = b"a secret of no less than 32 bytes";
 
-    fn signed(algorithm: Algorithm, secret: &[u8], claims: &serde_json::Value) -> String {
-        jsonwebtoken::encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(secret)).unwrap()
-    }
-
     #[test]
     fn a_token_says_who_and_until_when() {
-        let tokens = Tokens::new(SECRET);
-        let claims = tokens.explain(&tokens.issue(7).unwrap()).unwrap();
+        let (tokens, verifier) = tokens(SECRET).unwrap();
+        let claims = verifier.verify(tokens.issue(7).unwrap()).unwrap();
         assert_eq!(claims.data, Subject { uid: 7 });
         assert_eq!(claims.exp - claims.iat, LIFETIME_SECONDS);
-        let json = serde_json::to_string(&claims).unwrap();
+        let json = serde_json::to_string(&*claims).unwrap();
         assert_eq!(json, format!(r#"{{"data":{{"uid":7}},"iat":{},"exp":{}}}"#, claims.iat, claims.exp));
     }
 
     #[test]
-    fn what_is_no_good_token_is_refused() {
-        let now = get_current_timestamp();
-        let claims = |iat: u64, exp: u64| serde_json::json!({"data": {"uid": 1}, "iat": iat, "exp": exp});
-        let check = |token: &str, expected: ErrorKind| {
-            let error = Tokens::new(SECRET).explain(token).unwrap_err();
-            assert_eq!(error.kind(), &expected, "{token}");
-        };
-        check("no token at all", ErrorKind::InvalidToken);
-        check(&Tokens::new(b"another").issue(1).unwrap(), ErrorKind::InvalidSignature);
-        check(&signed(Algorithm::HS512, SECRET, &claims(now, now + 60)), ErrorKind::InvalidAlgorithm);
-        check(&signed(Algorithm::HS256, SECRET, &claims(now - 120, now - 60)), ErrorKind::ExpiredSignature);
-        let mut not_yet = claims(now, now + 120);
-        not_yet["nbf"] = (now + 60).into();
-        check(&signed(Algorithm::HS256, SECRET, &not_yet), ErrorKind::ImmatureSignature);
-    }
-
-    #[test]
-    fn a_token_without_an_end_is_refused() {
-        let claims = serde_json::json!({"data": {"uid": 1}, "iat": get_current_timestamp()});
-        assert!(Tokens::new(SECRET).explain(&signed(Algorithm::HS256, SECRET, &claims)).is_err());
-    }
-
-    #[test]
-    fn clocks_may_differ_a_little() {
-        let now = get_current_timestamp();
-        let claims = serde_json::json!({"data": {"uid": 1}, "iat": now - 60, "exp": now - 1});
-        assert!(Tokens::new(SECRET).explain(&signed(Algorithm::HS256, SECRET, &claims)).is_ok());
+    fn tokens_of_another_secret_mean_nothing() {
+        let (_, verifier) = tokens(SECRET).unwrap();
+        let (others, _) = tokens(b"another secret of at least 32 bytes").unwrap();
+        assert!(verifier.verify(others.issue(7).unwrap()).is_err());
     }
 }

@@ -39,7 +39,6 @@ use tracing_subscriber::EnvFilter;
 use ws_core::{App, Config};
 
 use crate::{
-    login::Tokens,
     middleware::Auth,
     page::WsPort,
     upgrade::CoreStep,
@@ -56,7 +55,7 @@ usage: ws-demo            serve until SIGINT or SIGTERM
 
 environment: WS__SERVERS__HTTP__PORT, WS__SERVERS__WS__PORT   ports, 0 for any (9501, 9502)
              WS_DEMO_DB                                       users file, or `:memory:`
-             JWT_SECRET                                       signs the tokens (drawn anew at each start)
+             JWT_SECRET                                       signs the tokens, 32 bytes (drawn anew at each start)
              JWT_OPEN                                         `false`: the handshake checks no token (true)
              RUST_LOG                                         what is logged (info)
 ";
@@ -111,10 +110,11 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let location = Location::from_env();
     let users = Users::open(location.clone()).await.map_err(|error| format!("{location}: {error}"))?;
     tracing::info!(%location, "users");
-    let auth = Auth::from_env(Tokens::from_env()?)?;
+    let (tokens, verifier) = login::tokens_from_env()?;
+    let auth = Auth::from_env(verifier)?;
 
     let ws_port = WsPort::default();
-    let http = login::router(users.clone(), auth.tokens.clone()).merge(page::router(ws_port.clone()));
+    let http = login::router(users.clone(), tokens).merge(page::router(ws_port.clone()));
     let app = app(config).state(users).state(auth).http("http", http);
     let routes = app.routes();
 
@@ -149,7 +149,7 @@ Where no header can be set (proxies log addresses, and the token with them):
 
   websocat "ws://{ws}/wss/demo?token=$TOKEN"
 
-/wss/late takes both, but opens first and closes with 4401 without a good token.
+/wss/late takes the same, but opens first and closes with 4401 without a good token.
 Say anything, or `nihao` to be disconnected. /wss/errors knows `boom` and `panic`.
 "#
     )

@@ -1,7 +1,7 @@
 //! `GET /`: a page that logs in and chats with the browser's own WebSocket, for who has no other client at hand.
 //!
-//! A browser cannot set the `Authorization` header of a handshake, so for `/wss/demo` and `/wss/late` the page puts the
-//! token into the query, and says what that costs.
+//! A browser cannot set the `Authorization` header of a handshake, so for `/wss/demo` and `/wss/late` the page offers the
+//! token as a subprotocol, beside the one that is spoken there.
 
 use std::sync::{Arc, OnceLock};
 

@@ -1,39 +1,46 @@
-//! 鉴权方式 / four ways to bring a token: two places to put it, two moments to check it.
+//! 鉴权方式 / ways to bring a token: three places to put it, two moments to check it.
 //!
-//! | | in the header `Authorization` | in the query, `?token=` |
-//! |---|---|---|
-//! | **in the handshake** (`/wss/demo`) | the one to choose | for browsers, which cannot set headers |
-//! | **in `on_open`** (`/wss/late`) | when a client must read why, and can read close codes only | the same, for browsers |
+//! | | in the header `Authorization` | as the subprotocol `bearer.<base64url>` | in the query, `?token=` |
+//! |---|---|---|---|
+//! | **in the handshake** (`/wss/demo`) | the one to choose | for browsers, which cannot set headers | where neither can be had |
+//! | **in `on_open`** (`/wss/late`) | when a client must read why, and can read close codes only | the same, for browsers | the same |
 //!
-//! A header is what HTTP has for this, and logs leave it out. A query is part of the address: it ends up in the access
-//! logs of every proxy on the way and of whoever else writes addresses down. This program writes none; it cannot speak
-//! for the others. What the second moment costs is said at `controllers/late`.
+//! A header is what HTTP has for this, and logs leave it out. So they do with a subprotocol, which is a header too; the
+//! server never chooses this one, so a page offers a real one beside it. A query is part of the address: it ends up in
+//! the access logs of every proxy on the way and of whoever else writes addresses down. This program writes none; it
+//! cannot speak for the others. What the second moment costs is said at `controllers/late`.
 
 use std::borrow::Cow;
 
 use axum::http::header;
-use ws_core::prelude::*;
+use ws_core::{HandshakeError, TokenSources, prelude::*};
 
-/// The token of a handshake: of the `Authorization` header if it has one, else of the query.
+use crate::errors::{self, ErrorCode};
+
+/// The header and the subprotocol, which are always looked at, and the query.
+const SOURCES: TokenSources = TokenSources::new().query("token");
+
+/// The token of a handshake, from the first place that has one.
 ///
 /// The one place that knows where tokens are: the middleware and `on_open` both ask here.
-pub(crate) fn find_token(handshake: &Handshake) -> Option<Cow<'_, str>> {
-    handshake
-        .header(header::AUTHORIZATION)
-        .map(without_scheme)
-        .filter(|token| !token.is_empty())
-        .map(Cow::Borrowed)
-        .or_else(|| handshake.query_param("token").filter(|token| !token.is_empty()))
+///
+/// # Errors
+/// What to answer when there is none.
+pub(crate) fn find_token(handshake: &Handshake) -> Result<Cow<'_, str>, ErrorCode> {
+    if let Some(token) = handshake.header(header::AUTHORIZATION).and_then(without_scheme) {
+        return Ok(token.into());
+    }
+    handshake.token(&SOURCES).map_err(|error| match error.downcast_ref() {
+        Some(HandshakeError::TokenEncoding) => errors::DO_JWT_FAIL,
+        _ => errors::JWT_EMPTY_ERR,
+    })
 }
 
-/// The token of an `Authorization` header, with the scheme `Bearer` (in any case) or without.
-fn without_scheme(authorization: &str) -> &str {
-    let authorization = authorization.trim();
-    match authorization.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim_start(),
-        None if authorization.eq_ignore_ascii_case("bearer") => "",
-        _ => authorization,
-    }
+/// The token of an `Authorization` header that names no scheme `Bearer`: the how-to takes it as it is.
+fn without_scheme(authorization: &str) -> Option<&str> {
+    let token = authorization.trim();
+    let scheme = token.split(' ').next().unwrap_or_default();
+    Some(token).filter(|_| !scheme.is_empty() && !scheme.eq_ignore_ascii_case("bearer"))
 }
 
 #[cfg(test)]
@@ -41,14 +48,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_may_come_with_or_without_its_scheme() {
-        for authorization in ["a.b.c", "Bearer a.b.c", "bearer a.b.c", "BEARER   a.b.c", "  Bearer a.b.c  "] {
-            assert_eq!(without_scheme(authorization), "a.b.c", "{authorization:?}");
+    fn a_header_without_a_scheme_is_a_token() {
+        for authorization in ["a.b.c", "  a.b.c  ", "Bearera.b.c"] {
+            assert_eq!(without_scheme(authorization), Some(authorization.trim()), "{authorization:?}");
         }
-        for authorization in ["", "  ", "Bearer", "bearer "] {
-            assert_eq!(without_scheme(authorization), "", "{authorization:?}");
+        for authorization in ["", "  ", "Bearer", "bearer ", "Bearer a.b.c", "BEARER   a.b.c"] {
+            assert_eq!(without_scheme(authorization), None, "{authorization:?}");
         }
-        assert_eq!(without_scheme("Bearera.b.c"), "Bearera.b.c");
-        assert_eq!(without_scheme("Basic amVycnk6"), "Basic amVycnk6", "another scheme is no token of ours");
+        assert_eq!(
+            without_scheme("Basic amVycnk6"),
+            Some("Basic amVycnk6"),
+            "no good one, which is not said here"
+        );
     }
 }

@@ -11,6 +11,7 @@
 
 mod support;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -113,6 +114,44 @@ async fn p31_a_token_in_the_query_is_checked_in_the_handshake_as_one_in_the_head
 }
 
 #[tokio::test]
+async fn p31_a_browser_offers_its_token_as_a_subprotocol_beside_the_one_that_is_spoken() {
+    let demo = Demo::start(&[]).await;
+    let bearer = |token: &str| format!("bearer.{}", URL_SAFE_NO_PAD.encode(token));
+    let token = demo.token("jerry").await;
+    let offers = [format!("demo.v1, {}", bearer(&token)), format!("{}, demo.v1", bearer(&token))];
+    for path in ["/wss/demo", "/wss/late"] {
+        for offer in &offers {
+            let mut client = demo.connect_with(path, &[("sec-websocket-protocol", offer)]).await;
+            assert_eq!(client.subprotocol.as_deref(), Some("demo.v1"), "{path}: the token is never repeated");
+            assert_eq!(client.text().await, "Authorization Success", "{path}");
+        }
+    }
+    for (offer, code) in [
+        ("demo.v1".to_owned(), 40101),
+        (bearer(""), 40101),
+        (bearer("x.y.z"), 40102),
+        (format!("bearer.{token}"), 40102),
+    ] {
+        let line = format!("Sec-WebSocket-Protocol: {offer}");
+        let answer = demo.handshake_with("/wss/demo", Some(&line)).await;
+        assert_eq!((answer.status, &answer.json()["code"]), (401, &json!(code)), "{offer}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_other_hosts_may_not_connect() {
+    let demo = Demo::start(&[]).await;
+    let page = format!("http://{}", demo.http);
+    let mut client = demo.connect_with("/wss/echo", &[("origin", &page)]).await;
+    client.say("hello").await;
+    assert_eq!(client.text().await, "hello", "the demo's own page, on another port");
+    for origin in ["https://evil.example", "null"] {
+        let answer = demo.handshake_with("/wss/echo", Some(&format!("Origin: {origin}"))).await;
+        assert_eq!(answer.status, 403, "{origin}");
+    }
+}
+
+#[tokio::test]
 async fn p31_the_header_comes_before_the_query() {
     let demo = Demo::start(&[]).await;
     let token = demo.token("jerry").await;
@@ -178,6 +217,9 @@ async fn p31_no_token_is_logged_however_much_else_is() {
             let mut client = demo.connect(&format!("{path}?token={good}"), authorization).await;
             assert_eq!(client.text().await, "Authorization Success");
         }
+        let offer = format!("demo.v1, bearer.{}", URL_SAFE_NO_PAD.encode(&good));
+        let mut client = demo.connect_with(path, &[("sec-websocket-protocol", &offer)]).await;
+        assert_eq!(client.text().await, "Authorization Success");
     }
     demo.handshake("/wss/demo?token=bad-and-private", None).await;
     assert_eq!(demo.connect("/wss/late?token=bad-and-private", None).await.close().await.0, 4401);
@@ -185,7 +227,7 @@ async fn p31_no_token_is_logged_however_much_else_is() {
     let log = demo.whole_log().await;
     assert!(log.contains("a token was refused"), "{log}");
     let signature = good.rsplit('.').next().unwrap();
-    for secret in [signature, "bad-and-private", "token="] {
+    for secret in [signature, "bad-and-private", "token=", "bearer."] {
         assert!(!log.contains(secret), "{secret}: {log}");
     }
 }
@@ -387,6 +429,7 @@ async fn what_keeps_it_from_starting_is_said_and_ends_it_with_1() {
         ("WS__SERVERS__WS__PORT", taken.as_str(), taken.as_str()),
         ("WS__SERVERS__WS__PORT", "many", "WS__SERVERS__WS__PORT"),
         ("JWT_OPEN", "perhaps", "JWT_OPEN"),
+        ("JWT_SECRET", "short", "JWT_SECRET: the secret has 5 bytes"),
         ("WS_DEMO_DB", ".", "the users table"),
     ] {
         let output = within(command(&[(variable, value)]).output()).await.unwrap();

@@ -1,4 +1,5 @@
-//! The attributes of `ws-core`: [`ws_controller`], [`ws_middleware`] and [`ws_error_handler`].
+//! The attributes of `ws-core`: [`ws_controller`], [`ws_handlers`], [`ws_middleware`], [`ws_interceptor`] and
+//! [`ws_error_handler`].
 //!
 //! Use them through `ws_core`, which exports them; what they write names `::ws_core`. Each leaves the item that it
 //! stands on as it was written and adds a registration beside it, which the linker collects. No body is rewritten, no
@@ -12,6 +13,7 @@ mod args;
 mod controller;
 mod error_handler;
 mod errors;
+mod handlers;
 mod middleware;
 mod route_path;
 mod signature;
@@ -55,9 +57,10 @@ use proc_macro::TokenStream;
 /// | `path = "/rooms/{room}"` | where it is found; required | |
 /// | `server = "admin"` | the server that it belongs to | `"ws"` |
 /// | `middleware(require_jwt, auth::throttle)` | middleware of this route, outermost first, inside of the server-wide ones | none |
+/// | `interceptors(timing, audit)` | interceptors of this route, outermost first, inside of the server-wide ones | none |
 /// | `subprotocols("chat.v2", "chat.v1")` | the subprotocols that it speaks, most preferred first | none |
 /// | `subprotocol_mismatch = "refuse"` | what a client gets that offers only others: `"refuse"` (400) or `"accept"` (a connection without a subprotocol) | `"accept"` |
-/// | `limits(message = "64KiB", frame = "16KiB")` | the largest message and the largest frame of this route | the server's limits |
+/// | `limits(message = "64KiB", frame = "16KiB", overflow = "drop_oldest")` | the largest message and frame of this route, and what a full outbox does: `"disconnect"`, `"drop_oldest"`, `"drop_newest"` | the server's limits |
 ///
 /// **The path** is matchit's: `{name}` takes one segment or a part of it, `{*rest}` at the end takes all that is left,
 /// `{{` and `}}` stand for the braces themselves. It begins with `/`, has no empty segment (so none at its end), no
@@ -159,7 +162,7 @@ pub fn ws_controller(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// A function of another shape is answered with the right one. Wrong types are rustc's own errors, at the type.
 #[proc_macro_attribute]
 pub fn ws_middleware(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    middleware::attribute(arguments.into(), item.into()).into()
+    middleware::attribute(&middleware::MIDDLEWARE, arguments.into(), item.into()).into()
 }
 
 /// Registers an async function as the handler of one type of error.
@@ -206,4 +209,176 @@ pub fn ws_middleware(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn ws_error_handler(arguments: TokenStream, item: TokenStream) -> TokenStream {
     error_handler::attribute(arguments.into(), item.into()).into()
+}
+
+/// Registers an async function as an interceptor: around the calls of controllers, as middleware is around the handshake.
+///
+/// It gets the call and the rest of the way, and answers with its outcome: that of `next.run(call)`, or an error, which is
+/// treated as the handler's own. It is run around `on_open`, each message, each event of typed handlers, each ping and pong, and `on_close`.
+/// Behind the first two parameters it takes any number of `State<T>`. Without any interceptor a call costs nothing more.
+///
+/// ```
+/// use std::time::Instant;
+/// use ws_core::prelude::*;
+///
+/// #[ws_interceptor]
+/// async fn timing(call: Invocation<'_>, next: NextCall<'_>) -> Outcome {
+///     let begun = Instant::now();
+///     let outcome = next.run(call).await;
+///     println!("{:?} took {:?}", call.kind(), begun.elapsed());
+///     outcome
+/// }
+/// # fn main() {}
+/// ```
+///
+/// # Arguments
+///
+/// | argument | meaning | without it |
+/// |---|---|---|
+/// | `server = "admin"` | it runs around the calls of all controllers of this server | `"ws"` |
+/// | `order = -5` | its place among the server-wide ones, lowest outermost; ties go by name | `0` |
+/// | `scope = "route"` | it runs only where a controller names it, by `interceptors(timing)` of `#[ws_controller]` | server-wide |
+///
+/// # Errors
+///
+/// A function of another shape is answered with the right one. Wrong types are rustc's own errors, at the type.
+#[proc_macro_attribute]
+pub fn ws_interceptor(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    middleware::attribute(&middleware::INTERCEPTOR, arguments.into(), item.into()).into()
+}
+
+/// Writes the `impl Controller` of a block of methods.
+///
+/// A method for each callback and each event, parameters by their types (`ws_core::Param`), and what is returned is the
+/// reply (`ws_core::IntoReply`). The block stays as it is written, less the attributes named below, so its methods can be
+/// called in unit tests. Methods without such an attribute are plain methods.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use ws_core::prelude::*;
+///
+/// #[derive(Deserialize)]
+/// struct Say {
+///     text: String,
+/// }
+///
+/// #[derive(Serialize)]
+/// struct Said {
+///     room: String,
+///     text: String,
+/// }
+///
+/// #[ws_controller(path = "/rooms/{room}")]
+/// struct Room;
+///
+/// #[ws_handlers]
+/// impl Room {
+///     #[on_open]
+///     async fn join(&self, Path(room): &Path<String>) -> Event<String> {
+///         Event::new("welcome", room.clone())
+///     }
+///
+///     /// `{"event": "say", "data": {"text": "hi"}, "ref": 7}`
+///     #[on_event("say")]
+///     async fn say(&self, Path(room): &Path<String>, Data(say): Data<Say>) -> Data<Said> {
+///         Data(Said { room: room.clone(), text: say.text })
+///     }
+///
+///     #[on_close]
+///     async fn leave(&self, conn: &Connection, reason: CloseReason) {
+///         println!("{} left: {reason:?}", conn.id());
+///     }
+/// }
+/// # fn main() {}
+/// ```
+///
+/// # Attributes of the methods
+///
+/// | attribute | called |
+/// |---|---|
+/// | `#[on_open]` | once, before the first message |
+/// | `#[on_event("name")]` | for each event `{"event": "name", "data": .., "ref": ..}` |
+/// | `#[on_unknown]` | for events that no other method has; without it they are answered with the code `unknown_event` |
+/// | `#[on_text]`, `#[on_binary]` | for texts that are no envelope, and for binary messages |
+/// | `#[on_message]` | for what `#[on_text]` and `#[on_binary]` leave |
+/// | `#[on_ping]`, `#[on_pong]` | for pings, which are answered without you, and pongs |
+/// | `#[on_close]` | exactly once, whatever ended the connection |
+/// | `#[guard(path::to::function)]` | beside one of these: asked first, `async fn(&Handshake) -> Result`; an error refuses the call with the code `forbidden` |
+///
+/// Each stands at most once, `#[on_event(..)]` at most once for each name. Without events there is no envelope: a text is a text.
+/// On a connection that speaks the subprotocol `msgpack` (feature `msgpack` of ws-core) events travel as binary messages.
+///
+/// A method is `async` and takes `&self`: one controller serves all connections. At most one parameter takes the message; what it takes has to go with the callback.
+///
+/// # Errors
+///
+/// All that can be seen in the block is told at once, at its own place. Types that are no parameters or no replies are rustc's own
+/// errors, at the type, with the list of those that are. A struct has one such block.
+#[proc_macro_attribute]
+pub fn ws_handlers(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    handlers::attribute(arguments.into(), item.into()).into()
+}
+
+/// The attributes inside of a `#[ws_handlers]` block; anywhere else they say where they belong.
+macro_rules! inside_handlers {
+    ($($name:ident: $callback:ident, $what:literal;)*) => {$(
+        #[doc = $what]
+        ///
+        /// It belongs to a method of an `impl` block under [`#[ws_handlers]`](macro@ws_handlers).
+        #[proc_macro_attribute]
+        pub fn $name(_: TokenStream, item: TokenStream) -> TokenStream {
+            let usage = handlers::Callback::$callback.usage();
+            let belongs = "to a method of an `impl` block under `#[ws_handlers]`";
+            handlers::misplaced(&usage, belongs, item.into()).into()
+        }
+    )*};
+}
+
+inside_handlers! {
+    on_open: Open, "The method is called once, before the first message.";
+    on_event: Event, "The method is called for each event of this name.";
+    on_unknown: Unknown, "The method is called for events that no other method has.";
+    on_text: Text, "The method is called for texts that are no envelope.";
+    on_binary: Binary, "The method is called for binary messages.";
+    on_message: Message, "The method is called for messages that `#[on_text]` and `#[on_binary]` leave.";
+    on_ping: Ping, "The method is called for pings.";
+    on_pong: Pong, "The method is called for pongs.";
+    on_close: Close, "The method is called exactly once, whatever ended the connection.";
+}
+
+/// Names a function that is asked before a call: `async fn(&Handshake) -> Result`.
+///
+/// On a method of a [`#[ws_handlers]`](macro@ws_handlers) block, beside its callback attribute, an error refuses the call: the
+/// event is answered with the code `forbidden`, or with the error's own code and public text. On a struct, below
+/// [`#[ws_controller(..)]`](macro@ws_controller), it is asked in the handshake, behind the middleware, and an error refuses the connection: with 403,
+/// or with the error's own status. What a connection has become since its handshake is in the handshake's context.
+///
+/// ```
+/// use ws_core::prelude::*;
+///
+/// #[derive(Clone)]
+/// struct Admin;
+///
+/// async fn admin(handshake: &Handshake) -> Result {
+///     handshake.context().get::<Admin>().map(|_| ()).or_status(403, "admins only")
+/// }
+///
+/// #[ws_controller(path = "/rooms")]
+/// struct Rooms;
+///
+/// #[ws_handlers]
+/// impl Rooms {
+///     #[on_event("close")]
+///     #[guard(admin)]
+///     async fn close(&self, Data(room): Data<String>) -> Data<bool> {
+///         Data(true)
+///     }
+/// }
+/// # fn main() {}
+/// ```
+#[proc_macro_attribute]
+pub fn guard(_: TokenStream, item: TokenStream) -> TokenStream {
+    let belongs =
+        "below `#[ws_controller(..)]` on a struct, or to a method of an `impl` block under `#[ws_handlers]`";
+    handlers::misplaced("#[guard(path::to::function)]", belongs, item.into()).into()
 }

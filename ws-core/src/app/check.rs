@@ -16,8 +16,7 @@ use crate::{
     error::{ErrorHandlers, Handler},
     handlers::Interceptor,
     handshake::{DefaultUpgrade, Middleware, Pipeline},
-    hub::Live,
-    registry::{ErrorHandlerEntry, Location, erase},
+    registry::{Erased, ErrorHandlerEntry, Location, erase},
     router::{Route, Router},
     server::{Admission, HttpHandler, HttpServer, WsServer},
     state::{StateKey, States},
@@ -35,7 +34,7 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
     for (type_name, location) in &app.provided_twice {
         check.problems.push(Problem::StateTwice { type_name, location: *location });
     }
-    let App { registry, routes, middleware, states, http, fallbacks, hooks, upgrades, .. } = app;
+    let App { registry, routes, middleware, states, http, fallbacks, hooks, upgrades, live, .. } = app;
     let states = Arc::new(states);
 
     let layers = Layers::new(&registry.middleware, middleware, &registry.interceptors);
@@ -51,7 +50,7 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
     check.error_handlers(&registry.error_handlers);
 
     layers.log_order(config);
-    let (live, stop) = (Arc::new(Live::default()), CancellationToken::new());
+    let stop = CancellationToken::new();
     let mut servers = Vec::new();
     for server in &config.servers {
         let kind = match server.kind {
@@ -59,6 +58,7 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
                 pipeline: Pipeline {
                     server: server.name.as_str().into(),
                     router: tables.remove(&*server.name).unwrap_or_default(),
+                    origin: server.origin.clone(),
                     server_wide: server_wide(&layers.middleware, &server.name),
                     core: upgrades.remove(&*server.name).unwrap_or_else(|| Box::new(DefaultUpgrade)),
                     error_handlers: Arc::new(handlers_of(&registry.error_handlers, &server.name)),
@@ -181,7 +181,8 @@ impl Check<'_> {
     ) {
         let build = std::mem::replace(&mut draft.build, Box::new(|_| Err("built already".into())));
         // Only a missing state can keep it from being made, which is a problem already; its path may be another.
-        let controller = build(states).unwrap_or_else(|_| erase(Unmade)).controller;
+        let controller = build(states).unwrap_or_else(|_| erase(Unmade));
+        let Erased { controller, type_id } = controller;
         let mut wanted = controller.states();
         wanted.retain(|key| draft.state.iter().all(|field| field.id != key.id));
         self.state(draft.name, draft.location, &wanted, states);
@@ -189,6 +190,7 @@ impl Check<'_> {
             path: draft.path.as_str().into(),
             controller_name: draft.name,
             controller,
+            controller_type: type_id,
             chain,
             guards: draft.guards,
             interceptors,
@@ -267,7 +269,13 @@ impl Check<'_> {
         }
     }
 
-    pub(super) fn state(&mut self, name: &'static str, location: Location, keys: &[StateKey], states: &States) {
+    pub(super) fn state(
+        &mut self,
+        name: &'static str,
+        location: Location,
+        keys: &[StateKey],
+        states: &States,
+    ) {
         for key in keys.iter().filter(|key| !states.contains(**key)) {
             self.problems.push(Problem::MissingState { name, location, type_name: key.name });
         }

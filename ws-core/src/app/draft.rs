@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::{
     handshake::Middleware,
-    registry::{ControllerEntry, Erased, GuardRef, Location, MiddlewareRef, RouteLimits, SubprotocolMismatch},
+    registry::{
+        ControllerEntry, Erased, GuardRef, Location, MiddlewareRef, RouteLimits, SubprotocolMismatch,
+    },
     state::{StateKey, States},
 };
 

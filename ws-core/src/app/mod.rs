@@ -11,6 +11,8 @@ mod start;
 mod table;
 
 #[cfg(feature = "testing")]
+use std::sync::Arc;
+
 pub(crate) use self::plan::PlannedKind;
 use self::{plan::Plan, running::Signals, start::Hook};
 pub use self::{
@@ -23,6 +25,7 @@ use crate::{
     Controller, Upgrade,
     config::Config,
     handshake::{DynUpgrade, Middleware, MiddlewareFn, Route},
+    hub::{Hub, Live},
     registry::{Location, Registry, Scope},
     server::{HttpHandler, HttpService, WsService},
     state::States,
@@ -63,6 +66,7 @@ pub struct App {
     hooks: Vec<Hook>,
     upgrades: Vec<Given<Box<dyn DynUpgrade>>>,
     config: Option<Config>,
+    live: Arc<Live>,
 }
 
 /// Something given for a server.
@@ -92,7 +96,13 @@ impl App {
             hooks: Vec::new(),
             upgrades: Vec::new(),
             config: None,
+            live: Arc::default(),
         }
+    }
+
+    /// Everyone who will be connected: to hand to HTTP handlers and timers before the start.
+    pub fn hub(&self) -> Hub {
+        Hub::new(&self.live)
     }
 
     /// The configuration. Without one, starting reads `ws.toml` and the environment ([`Config::load`]).

@@ -111,6 +111,8 @@ mod tests {
             ("WS__SERVERS__WS__LIMITS__FRAME", "4096"),
             ("WS__SERVERS__WS__HEARTBEAT__INTERVAL", "off"),
             ("WS__DRAIN__TIMEOUT", "2m"),
+            ("WS__SERVERS__WS__ORIGIN__POLICY", "listed"),
+            ("WS__SERVERS__WS__ORIGIN__ALLOW", "https://a.example, http://localhost:*"),
             ("UNRELATED", "x"),
         ])
         .unwrap();
@@ -119,6 +121,8 @@ mod tests {
         assert_eq!((server.limits.message, server.limits.frame), (65_536, Some(4096)));
         assert_eq!(server.heartbeat.interval, None);
         assert_eq!(config.drain.timeout, Duration::from_secs(120));
+        let allow: Vec<String> = server.origin.allow.iter().map(ToString::to_string).collect();
+        assert_eq!(allow, ["https://a.example", "http://localhost:*"]);
     }
 
     #[test]

@@ -97,6 +97,7 @@ impl Config {
                 return Err(format!("two servers are named `{}`; names are unique", server.name));
             }
             check_limits(&server.limits)
+                .and_then(|()| server.origin.check().map_err(str::to_owned))
                 .and_then(|()| check_edge(server))
                 .map_err(|message| format!("server `{}`: {message}", server.name))?;
         }

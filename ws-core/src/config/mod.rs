@@ -6,7 +6,10 @@
 
 mod env;
 mod load;
+mod origin;
+mod pattern;
 mod proxy;
+mod site;
 mod units;
 
 use std::{path::PathBuf, time::Duration};
@@ -15,6 +18,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     load::ConfigError,
+    origin::{Origin, OriginPolicy},
+    pattern::{OriginPattern, OriginPatternError},
     proxy::{ForwardedHeader, Network, NotANetwork, Proxy, ProxyProtocol},
 };
 
@@ -74,6 +79,8 @@ pub struct ServerConfig {
     pub tls: Option<Tls>,
     /// Whose word about the true peer address is taken. Default: nobody's.
     pub proxy: Proxy,
+    /// Which pages may open a connection from a browser. For servers of kind `websocket`.
+    pub origin: Origin,
 }
 
 impl Default for ServerConfig {
@@ -87,6 +94,7 @@ impl Default for ServerConfig {
             heartbeat: Heartbeat::default(),
             tls: None,
             proxy: Proxy::default(),
+            origin: Origin::default(),
         }
     }
 }
@@ -185,6 +193,8 @@ pub struct Limits {
     /// Bytes that may wait in a connection's outbox. An empty outbox takes one message of any size. Default 1 MiB.
     #[serde(with = "units::size")]
     pub outbox_bytes: usize,
+    /// Rooms that a connection may be in at once. Default 64.
+    pub rooms: usize,
     /// Messages that are read ahead while a call to the client ([`Connection::call`](crate::Connection::call)) is
     /// outstanding. Default 64.
     pub inbox_messages: usize,
@@ -217,6 +227,7 @@ impl Default for Limits {
             query: 8 << 10,
             outbox_messages: 256,
             outbox_bytes: 1 << 20,
+            rooms: 64,
             inbox_messages: 64,
             inbox_bytes: 1 << 20,
             overflow: Overflow::default(),
@@ -234,6 +245,10 @@ pub enum Overflow {
     /// It is closed with 1013; what waited is given up.
     #[default]
     Disconnect,
+    /// The messages that have waited longest are dropped until there is room: for states, of which the last one counts.
+    DropOldest,
+    /// The new message is dropped, and `push` says so: for feeds that may have holes.
+    DropNewest,
 }
 
 /// How a peer that went without a word is noticed (ping and pong, RFC 6455 section 5.5.2).

@@ -42,6 +42,8 @@ pub enum CloseReason {
     Gone(io::ErrorKind),
     /// No sign of life after a ping.
     Heartbeat,
+    /// The token that it was opened or refreshed with has expired; 4401 was sent. With feature `jwt`.
+    Expired,
     /// The server is stopping; 1001 was sent.
     Shutdown,
     /// The connection's task was cut: by the drain deadline, or because it was aborted.
@@ -58,6 +60,7 @@ impl CloseReason {
             Self::Panic | Self::HandlerTimeout => 1011,
             Self::Overflow => 1013,
             Self::Shutdown => 1001,
+            Self::Expired => 4401,
             Self::Gone(_) | Self::Heartbeat | Self::Aborted => 1006,
         }
     }

@@ -317,7 +317,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     /// Flush, half-close, read on for a bounded time and size, then drop: closing a socket with unread input resets it,
     /// and the reset eats the close frame.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.phase != Phase::Done && self.timers.poll(cx) == Some(Due::CloseDeadline) {
+        if self.phase != Phase::Done && self.timers.poll(cx, None) == Some(Due::CloseDeadline) {
             self.phase = Phase::Done;
             return Poll::Ready(());
         }
@@ -337,9 +337,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         if self.conn.outbox().register(cx.waker(), false) { Poll::Pending } else { Poll::Ready(()) }
     }
 
-    /// Sends pings, and ends the connection of a peer that shows no sign of life. True if that happened.
+    /// Sends pings, and ends the connection of a peer that shows no sign of life or whose token has expired. True if
+    /// that happened.
     fn poll_timers(&mut self, cx: &mut Context<'_>) -> bool {
-        match self.timers.poll(cx) {
+        match self.timers.poll(cx, self.conn.expiry().at()) {
             Some(Due::Ping) => {
                 self.socket.take_alive();
                 self.socket.out().ping(Bytes::new());
@@ -358,6 +359,13 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
                     self.timers.wait_on(now);
                 }
                 self.poll_timers(cx)
+            }
+            Some(Due::Expired) => {
+                // The next turn collects it: what was pushed before goes out first.
+                let reason = CloseReason::Expired;
+                let frame = CloseFrame::new(reason.code(), "token expired");
+                let _ = self.conn.outbox().stop(Stop::Close { frame, reason });
+                true
             }
             Some(Due::CloseDeadline) | None => false,
         }

@@ -1,16 +1,20 @@
 //! [`Connection`]: what everyone may hold of a living connection.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{any::TypeId, fmt, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{CloseFrame, CloseReason, ConnectionId, ContextMap, Outbox, OutboxLimits, Stop, may_be_sent};
+use super::{
+    CloseFrame, CloseReason, ConnectionId, ContextMap, Outbox, OutboxLimits, Stop, expiry::Expiry,
+    may_be_sent,
+};
 use crate::{
+    config::Limits,
     error::SendError,
     handlers::{Calls, Codec, PendingCall},
     handshake::Handshake,
-    hub::{Hub, Live},
+    hub::{GroupKey, Hub, JoinError, Live, Membership, Room},
     message::Message,
 };
 
@@ -25,18 +29,33 @@ struct Shared {
     id: ConnectionId,
     handshake: Handshake,
     outbox: Outbox,
+    expiry: Expiry,
     calls: Calls,
+    membership: Membership,
+    /// What its rooms belong to.
+    controller: TypeId,
+    max_rooms: usize,
     /// No circle: the living hold a connection only until its end.
     live: Arc<Live>,
 }
 
 impl Connection {
-    pub(crate) fn new(handshake: Handshake, limits: OutboxLimits, live: Arc<Live>) -> Self {
+    pub(crate) fn new(handshake: Handshake, limits: &Limits, outbox: OutboxLimits, live: Arc<Live>) -> Self {
+        let controller = handshake.found_route().map_or(TypeId::of::<()>(), |route| route.controller_type);
+        #[cfg(feature = "jwt")]
+        let valid_until = crate::jwt::valid_until(handshake.context());
+        #[cfg(not(feature = "jwt"))]
+        let valid_until = None;
+        let expiry = Expiry::new(valid_until);
         Self(Arc::new(Shared {
             id: ConnectionId::next(),
             handshake,
-            outbox: Outbox::new(limits),
+            outbox: Outbox::new(outbox),
+            expiry,
             calls: Calls::default(),
+            membership: Membership::default(),
+            controller,
+            max_rooms: limits.rooms,
             live,
         }))
     }
@@ -168,6 +187,53 @@ impl Connection {
         self.0.handshake.context()
     }
 
+    /// Joins a room of this connection's controller; false if it was in it. What is pushed to the room after this returned
+    /// reaches this connection, too.
+    ///
+    /// It leaves all rooms once `on_close` has run, whatever ended it.
+    ///
+    /// # Errors
+    /// [`JoinError::TooManyRooms`] beyond `limits.rooms`, [`JoinError::NameTooLong`] over 256 bytes,
+    /// [`JoinError::Closed`] once it has ended.
+    pub fn join(&self, room: impl AsRef<str>) -> Result<bool, JoinError> {
+        let key = GroupKey::Room(self.0.controller, room.as_ref().into());
+        self.0.membership.join(self.0.live.groups(), key, self, self.0.max_rooms)
+    }
+
+    /// Leaves a room; false if it was not in it. Nothing that is pushed to the room reaches this connection after this returned.
+    pub fn leave(&self, room: impl AsRef<str>) -> bool {
+        let key = GroupKey::Room(self.0.controller, room.as_ref().into());
+        self.0.membership.leave(self.0.live.groups(), &key, self)
+    }
+
+    /// The rooms that it is in; still readable in `on_close`.
+    pub fn rooms(&self) -> Vec<Arc<str>> {
+        self.0.membership.rooms()
+    }
+
+    /// Says whose connection this is, for [`Hub::user`]. It is one user's at a time: the last call counts.
+    ///
+    /// # Errors
+    /// [`JoinError::NameTooLong`] over 256 bytes, [`JoinError::Closed`] once it has ended.
+    pub fn identify(&self, user: impl AsRef<str>) -> Result<(), JoinError> {
+        self.0.membership.identify(self.0.live.groups(), GroupKey::User(user.as_ref().into()), self)
+    }
+
+    /// Whose connection this is, if it was said.
+    pub fn user(&self) -> Option<Arc<str>> {
+        self.0.membership.user()
+    }
+
+    /// A room of this connection's controller, to push to; the connection itself need not be in it.
+    pub fn room(&self, name: impl AsRef<str>) -> Room {
+        Room::new(&self.0.live, self.0.controller, name.as_ref())
+    }
+
+    /// Messages that a full outbox dropped, under `overflow = "drop_oldest"` and `"drop_newest"`.
+    pub fn dropped(&self) -> u64 {
+        self.0.outbox.dropped()
+    }
+
     /// Everyone else.
     pub fn hub(&self) -> Hub {
         Hub::new(&self.0.live)
@@ -183,12 +249,33 @@ impl Connection {
         Codec::of(self.0.handshake.subprotocol())
     }
 
+    pub(crate) fn membership(&self) -> &Membership {
+        &self.0.membership
+    }
+
+    /// The type of its controller.
+    pub(crate) fn controller(&self) -> TypeId {
+        self.0.controller
+    }
+
     pub(crate) fn calls(&self) -> &Calls {
         &self.0.calls
     }
 
     pub(crate) fn outbox(&self) -> &Outbox {
         &self.0.outbox
+    }
+
+    /// When it ends by itself.
+    pub(crate) fn expiry(&self) -> &Expiry {
+        &self.0.expiry
+    }
+
+    /// From now on it ends at this time.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn ends_at(&self, at: Option<std::time::SystemTime>) {
+        self.0.expiry.set(at);
+        self.0.outbox.nudge();
     }
 }
 

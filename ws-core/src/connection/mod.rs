@@ -7,6 +7,7 @@
 mod close;
 mod context;
 mod driver;
+mod expiry;
 mod handle;
 mod id;
 mod outbox;
@@ -58,8 +59,7 @@ where
     let Life { entry, prefix, sizes, limits, heartbeat, error_handlers } = life;
     let conn = entry.connection().clone();
     let sleep = pin!(tokio::time::sleep(Duration::ZERO));
-    let mut driver =
-        Driver::new(Socket::new(transport, prefix, sizes), &conn, sleep, &heartbeat, &limits);
+    let mut driver = Driver::new(Socket::new(transport, prefix, sizes), &conn, sleep, &heartbeat, &limits);
     let calls = Callbacks { controller: &*controller, conn: &conn };
     let rescue = Rescue { conn: &conn, error_handlers: &error_handlers, deadline: limits.handler_timeout };
     let mut on_close = OnClose {
@@ -167,7 +167,7 @@ impl<C: Controller> Drop for OnClose<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{handshake::Handshake, hub::Live};
+    use crate::{config::Overflow, handshake::Handshake, hub::Live};
 
     struct Stuck(tokio::sync::mpsc::UnboundedSender<Option<CloseReason>>);
 
@@ -187,8 +187,13 @@ mod tests {
         let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
         let live = Arc::new(Live::default());
         let (parts, ()) = http::Request::new(()).into_parts();
-        let outbox = OutboxLimits { messages: 1, bytes: 1 };
-        let conn = Connection::new(Handshake::new(parts, "ws".into(), None), outbox, Arc::clone(&live));
+        let outbox = OutboxLimits { messages: 1, bytes: 1, overflow: Overflow::Disconnect };
+        let conn = Connection::new(
+            Handshake::new(parts, "ws".into(), None),
+            &Limits::default(),
+            outbox,
+            Arc::clone(&live),
+        );
         let life = Life {
             entry: live.enter(conn),
             prefix: bytes::Bytes::new(),

@@ -6,6 +6,7 @@
 //! The task's waker is kept only while the task sleeps: a callback that pushes from inside the task wakes nobody.
 
 use std::{
+    collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError},
     task::Waker,
 };
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::{CloseFrame, CloseReason};
-use crate::{error::SendError, message::Message, socket::OutQueue};
+use crate::{config::Overflow, error::SendError, message::Message, socket::OutQueue};
 
 /// Pings of `Connection::ping` that may wait.
 const MAX_WAITING_PINGS: usize = 16;
@@ -26,6 +27,7 @@ const MAX_CONTROL_BYTES: usize = 125;
 pub(crate) struct OutboxLimits {
     pub(crate) messages: usize,
     pub(crate) bytes: usize,
+    pub(crate) overflow: Overflow,
 }
 
 /// What ends a connection from this side.
@@ -51,13 +53,36 @@ pub(crate) struct Outbox {
 struct Waiting {
     queue: OutQueue,
     messages: usize,
+    /// Their sizes as frames, under `drop_oldest` only.
+    sizes: VecDeque<usize>,
+    /// Messages that were dropped because there was no room.
+    dropped: u64,
     pings: OutQueue,
     pings_waiting: usize,
     stop: Option<Stop>,
     /// Nothing more is taken.
     shut: bool,
+    /// The task has something to look at that is not in here.
+    nudged: bool,
     /// The sleeping task's.
     waker: Option<Waker>,
+}
+
+impl Waiting {
+    /// Gives up the message that has waited longest. What the task has collected already is out of reach, so no frame is ever cut.
+    fn drop_oldest(&mut self) {
+        let size = self.sizes.pop_front().unwrap_or(self.queue.len());
+        self.queue.drop_front(size);
+        self.messages = self.messages.saturating_sub(1);
+        self.dropped += 1;
+    }
+
+    /// The messages are gone to the task, or given up.
+    fn forget_messages(&mut self) {
+        self.queue.clear();
+        self.messages = 0;
+        self.sizes = VecDeque::new();
+    }
 }
 
 /// Wakes the task, once the lock is free.
@@ -74,38 +99,72 @@ impl Outbox {
         Self { limits, waiting: Mutex::default(), room: Notify::new() }
     }
 
-    /// Queues a message; a full outbox ends the connection (1013) and answers [`SendError::Full`].
+    /// Queues a message; what a full outbox does about it is its overflow policy.
     pub(crate) fn push(&self, message: Message) -> Result<(), SendError> {
+        let waiting = self.make_room(message.len())?;
+        self.enqueue(waiting, |queue| queue.message(message));
+        Ok(())
+    }
+
+    /// The same for a frame that is encoded already.
+    pub(crate) fn push_frame(&self, frame: &Bytes) -> Result<(), SendError> {
+        let waiting = self.make_room(frame.len())?;
+        self.enqueue(waiting, |queue| queue.shared(frame));
+        Ok(())
+    }
+
+    /// Room for so many bytes, or what the overflow policy says.
+    fn make_room(&self, len: usize) -> Result<MutexGuard<'_, Waiting>, SendError> {
+        let mut waiting = self.lock();
+        if waiting.shut {
+            return Err(SendError::Closed);
+        }
+        while !self.has_room(&waiting, len) {
+            match self.limits.overflow {
+                Overflow::Disconnect => {
+                    let frame = CloseFrame::new(1013, "too slow");
+                    self.stop_locked(waiting, Stop::CloseNow { frame, reason: CloseReason::Overflow });
+                    return Err(SendError::Full);
+                }
+                Overflow::DropNewest => {
+                    waiting.dropped += 1;
+                    return Err(SendError::Full);
+                }
+                Overflow::DropOldest => waiting.drop_oldest(),
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// Messages that were dropped because there was no room.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+
+    /// Queues a message once there is room, whatever the policy.
+    pub(crate) async fn send(&self, mut message: Message) -> Result<(), SendError> {
+        // Most of the time there is room, and nothing to be told of.
+        while let Some(refused) = self.try_send(message)? {
+            let room = self.room.notified();
+            let Some(refused) = self.try_send(refused)? else { break };
+            // A permit of `notify_waiters` counts from the creation of `room`, so nothing is missed in between.
+            room.await;
+            message = refused;
+        }
+        Ok(())
+    }
+
+    /// The message comes back if there is no room.
+    fn try_send(&self, message: Message) -> Result<Option<Message>, SendError> {
         let waiting = self.lock();
         if waiting.shut {
             return Err(SendError::Closed);
         }
         if !self.has_room(&waiting, message.len()) {
-            let frame = CloseFrame::new(1013, "too slow");
-            self.stop_locked(waiting, Stop::CloseNow { frame, reason: CloseReason::Overflow });
-            return Err(SendError::Full);
+            return Ok(Some(message));
         }
-        Self::enqueue(waiting, message);
-        Ok(())
-    }
-
-    /// Queues a message once there is room.
-    pub(crate) async fn send(&self, message: Message) -> Result<(), SendError> {
-        loop {
-            let room = self.room.notified();
-            {
-                let waiting = self.lock();
-                if waiting.shut {
-                    return Err(SendError::Closed);
-                }
-                if self.has_room(&waiting, message.len()) {
-                    Self::enqueue(waiting, message);
-                    return Ok(());
-                }
-            }
-            // A permit of `notify_waiters` counts from the creation of `room`, so nothing is missed in between.
-            room.await;
-        }
+        self.enqueue(waiting, |queue| queue.message(message));
+        Ok(None)
     }
 
     /// Queues a ping ahead of the messages.
@@ -149,6 +208,14 @@ impl Outbox {
         let _ = self.stop(Stop::Close { frame, reason: CloseReason::Shutdown });
     }
 
+    /// Has the task look around: at what is not in here.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn nudge(&self) {
+        let mut waiting = self.lock();
+        waiting.nudged = true;
+        unlock_and_wake(waiting);
+    }
+
     /// Takes nothing more, because the connection ended in another way. What waits is kept.
     pub(crate) fn shut(&self) {
         self.lock().shut = true;
@@ -181,13 +248,11 @@ impl Outbox {
             waiting.pings_waiting = 0;
         }
         if matches!(stop, Some(Stop::CloseNow { .. } | Stop::Cut)) {
-            waiting.queue.clear();
-            waiting.messages = 0;
+            waiting.forget_messages();
         }
         if waiting.messages > 0 && (with_messages || stop.is_some()) {
             out.append(&mut waiting.queue);
-            waiting.queue.clear();
-            waiting.messages = 0;
+            waiting.forget_messages();
             drop(waiting);
             self.room.notify_waiters();
         }
@@ -197,6 +262,9 @@ impl Outbox {
     /// For the task, before it sleeps: whom to wake. False if there is something to collect already.
     pub(crate) fn register(&self, waker: &Waker, with_messages: bool) -> bool {
         let mut waiting = self.lock();
+        if std::mem::take(&mut waiting.nudged) {
+            return false;
+        }
         if waiting.stop.is_some() || waiting.pings_waiting > 0 || (with_messages && waiting.messages > 0) {
             return false;
         }
@@ -214,9 +282,14 @@ impl Outbox {
                 && waiting.queue.len().saturating_add(len) <= self.limits.bytes)
     }
 
-    fn enqueue(mut waiting: MutexGuard<'_, Waiting>, message: Message) {
-        waiting.queue.message(message);
+    fn enqueue(&self, mut waiting: MutexGuard<'_, Waiting>, append: impl FnOnce(&mut OutQueue)) {
+        let before = waiting.queue.len();
+        append(&mut waiting.queue);
         waiting.messages += 1;
+        if self.limits.overflow == Overflow::DropOldest {
+            let size = waiting.queue.len() - before;
+            waiting.sizes.push_back(size);
+        }
         unlock_and_wake(waiting);
     }
 
@@ -238,7 +311,42 @@ mod tests {
     use super::*;
 
     fn outbox(messages: usize, bytes: usize) -> Outbox {
-        Outbox::new(OutboxLimits { messages, bytes })
+        with(messages, bytes, Overflow::Disconnect)
+    }
+
+    fn with(messages: usize, bytes: usize, overflow: Overflow) -> Outbox {
+        Outbox::new(OutboxLimits { messages, bytes, overflow })
+    }
+
+    #[test]
+    fn drop_newest_refuses_what_has_no_room_and_lives() {
+        let outbox = with(2, 1000, Overflow::DropNewest);
+        for (text, taken) in [("a", true), ("b", true), ("c", false), ("d", false)] {
+            assert_eq!(outbox.push(text.into()).is_ok(), taken, "{text}");
+        }
+        assert_eq!((outbox.dropped(), outbox.is_open()), (2, true));
+        let mut out = OutQueue::default();
+        assert!(outbox.collect(&mut out, true).is_none());
+        assert_eq!(out.len(), 6);
+        outbox.push("e".into()).unwrap();
+    }
+
+    #[test]
+    fn drop_oldest_gives_up_whole_messages_from_the_front() {
+        let outbox = with(100, 12, Overflow::DropOldest);
+        for text in ["aaaa", "bb", "cc", "dddd"] {
+            outbox.push(text.into()).unwrap();
+        }
+        assert_eq!(outbox.dropped(), 1);
+        let mut expected = OutQueue::default();
+        for text in ["bb", "cc", "dddd"] {
+            expected.message(text.into());
+        }
+        let mut out = OutQueue::default();
+        outbox.collect(&mut out, true);
+        assert_eq!(format!("{out:?}"), format!("{expected:?}"));
+        outbox.push(vec![0; 1000].into()).unwrap();
+        assert_eq!(outbox.dropped(), 1, "an empty outbox takes one message of any size");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! All times of one connection in one timer: the heartbeat, the close deadline and the deadline of a running callback.
+//! All times of one connection in one timer: the heartbeat, the close deadline, the deadline of a running callback and
+//! the end of what let it in.
 //!
 //! No task, no allocation, and no look at the clock while messages come in: the timer is looked at when it fires.
 
@@ -21,6 +22,8 @@ pub(crate) enum Due {
     SignOfLife,
     /// The closing has taken long enough.
     CloseDeadline,
+    /// What let the connection in has expired.
+    Expired,
 }
 
 /// What the heartbeat waits for.
@@ -90,14 +93,16 @@ impl<'a> Timers<'a> {
         }
     }
 
-    /// What is due; `None` also registers the task for the next time that something will be.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Option<Due> {
+    /// What is due; `None` also registers the task for the next time that something will be. `expires` is when the
+    /// connection ends by itself, which is over once it is closing.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, expires: Option<Instant>) -> Option<Due> {
+        let expires = expires.filter(|_| self.close_by.is_none());
         loop {
             let beat = match self.beat {
                 Beat::Off => None,
                 Beat::Ping(at) | Beat::Sign { by: at, .. } => Some(at),
             };
-            let next = [beat, self.callback_by, self.close_by].into_iter().flatten().min()?;
+            let next = [beat, self.callback_by, self.close_by, expires].into_iter().flatten().min()?;
             if self.set_to != Some(next) {
                 self.sleep.as_mut().reset(next);
                 self.set_to = Some(next);
@@ -109,6 +114,9 @@ impl<'a> Timers<'a> {
             let now = Instant::now();
             if self.close_by.is_some_and(|by| by <= now) {
                 return Some(Due::CloseDeadline);
+            }
+            if expires.is_some_and(|at| at <= now) {
+                return Some(Due::Expired);
             }
             match self.beat {
                 Beat::Ping(at) if at <= now => {

@@ -66,9 +66,16 @@ pub enum HandshakeError {
     /// None of the offered subprotocols is one of this route's, and the route refuses that. 400.
     #[error("none of the offered subprotocols is spoken here")]
     Subprotocol,
+    /// A page of this origin may not connect (RFC 6455 section 10.2, `[servers.origin]`). 403.
+    #[error("pages of this origin may not connect")]
+    Origin,
     /// No token where one is needed ([`Handshake::bearer_token`](crate::Handshake::bearer_token)). 401.
     #[error("no bearer token")]
     TokenMissing,
+    /// A token offered as a subprotocol that is not the base64url of a text
+    /// ([`Handshake::subprotocol_token`](crate::Handshake::subprotocol_token)). 401.
+    #[error("the bearer subprotocol is not base64url")]
+    TokenEncoding,
     /// The server has all the connections it may have. 503.
     #[error("the server is full")]
     Full,
@@ -96,7 +103,8 @@ impl HandshakeError {
             Self::Version | Self::NotAnUpgrade => StatusCode::UPGRADE_REQUIRED,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoRoute { .. } => StatusCode::NOT_FOUND,
-            Self::TokenMissing => StatusCode::UNAUTHORIZED,
+            Self::Origin => StatusCode::FORBIDDEN,
+            Self::TokenMissing | Self::TokenEncoding => StatusCode::UNAUTHORIZED,
             Self::PathTooLong { .. } | Self::QueryTooLong { .. } => StatusCode::URI_TOO_LONG,
             Self::Full | Self::AddressFull | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
         }

@@ -108,7 +108,8 @@ impl Error {
 
     /// The machine code that an event is answered with, beside the public text: `{"code": code, "message": text}`.
     ///
-    /// Without one it is that of an [`EventError`], `forbidden` for status 401 and 403, else `internal`.
+    /// Without one it is that of an [`EventError`], `forbidden` for status 401 and 403 and for a refused token, else
+    /// `internal`.
     #[must_use]
     pub fn code(mut self, code: impl Into<Cow<'static, str>>) -> Self {
         self.0.code = Some(code.into());
@@ -120,12 +121,14 @@ impl Error {
         self.0
             .status
             .or_else(|| self.downcast_ref::<HandshakeError>().map(HandshakeError::status))
+            .or_else(|| self.is_refused_token().then_some(StatusCode::UNAUTHORIZED))
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// The close code that an open connection ends with because of this error.
     pub fn ws_close_code(&self) -> u16 {
-        self.0.close_code.unwrap_or(1011)
+        let by_kind = if self.is_refused_token() { 4401 } else { 1011 };
+        self.0.close_code.unwrap_or(by_kind)
     }
 
     /// What the client may read of it.
@@ -136,8 +139,17 @@ impl Error {
                 .downcast_ref::<HandshakeError>()
                 .map(ToString::to_string)
                 .or_else(|| self.downcast_ref::<EventError>().map(ToString::to_string))
-                .map(Cow::Owned),
+                .map(Cow::Owned)
+                .or_else(|| self.is_refused_token().then_some(Cow::Borrowed("the token is not accepted"))),
         }
+    }
+
+    /// A refused token has one face, whatever is wrong with it.
+    pub(crate) fn is_refused_token(&self) -> bool {
+        #[cfg(feature = "jwt")]
+        return self.downcast_ref::<crate::jwt::JwtError>().is_some();
+        #[cfg(not(feature = "jwt"))]
+        false
     }
 
     /// The machine code that an event is answered with because of this error.
@@ -149,13 +161,17 @@ impl Error {
                 .downcast_ref()
                 .map(EventError::code)
                 .or_else(|| self.0.status.and_then(refused))
+                .or_else(|| self.is_refused_token().then_some("forbidden"))
                 .unwrap_or("internal"),
         }
     }
 
     /// The error of a guard: `forbidden`, and a 403, unless it says something else.
     pub(crate) fn or_forbidden(mut self) -> Self {
-        if self.0.status.is_none() && self.downcast_ref::<HandshakeError>().is_none() {
+        if self.0.status.is_none()
+            && self.downcast_ref::<HandshakeError>().is_none()
+            && !self.is_refused_token()
+        {
             self.0.status = Some(StatusCode::FORBIDDEN);
         }
         self.0.code.get_or_insert(Cow::Borrowed("forbidden"));

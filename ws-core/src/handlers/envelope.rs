@@ -53,7 +53,8 @@ impl Codec {
             #[cfg(feature = "msgpack")]
             Self::MsgPack => {
                 let reference = reference.and_then(Raw::as_msgpack);
-                let bytes = msgpack::encode(event, data, reference).map_err(serde::ser::Error::custom)?;
+                let bytes = msgpack::encode(event, data, reference)
+                    .map_err(<serde_json::Error as serde::ser::Error>::custom)?;
                 Ok(Message::binary(bytes))
             }
         }
@@ -272,9 +273,15 @@ mod tests {
 
     #[test]
     fn what_is_no_envelope_is_bad_json() {
-        for text in
-            ["", "hello", "[]", "{}", r#"{"event":1}"#, r#"{"event":"a","event":"b"}"#, r#"{"event":"a","ref":{}}"#]
-        {
+        for text in [
+            "",
+            "hello",
+            "[]",
+            "{}",
+            r#"{"event":1}"#,
+            r#"{"event":"a","event":"b"}"#,
+            r#"{"event":"a","ref":{}}"#,
+        ] {
             let message = json(text);
             let error = Envelope::read(Codec::Json, &message).unwrap_err();
             assert_eq!(error.code(), "bad_json", "{text}");

@@ -92,17 +92,11 @@ pub(crate) struct Interceptor {
 }
 
 /// Runs a call inside the interceptors of its route.
-pub async fn intercepted(
-    call: Invocation<'_>,
-    handler: impl Future<Output = Outcome> + Send,
-) -> Outcome {
+pub async fn intercepted(call: Invocation<'_>, handler: impl Future<Output = Outcome> + Send) -> Outcome {
     match call.conn.handshake().found_route() {
         Some(route) if !route.interceptors.is_empty() => {
-            let next = NextCall {
-                chain: &route.interceptors,
-                states: &route.states,
-                handler: Box::pin(handler),
-            };
+            let next =
+                NextCall { chain: &route.interceptors, states: &route.states, handler: Box::pin(handler) };
             next.run(call).await
         }
         _ => handler.await,

@@ -1,14 +1,85 @@
-//! JSON values as they were received.
+//! JSON values as they were received: decoded by the type that is wanted, with the place of a fault.
 
 use serde::Deserialize;
 
 use super::ParamError;
 
+/// Decodes a value. Only if that fails it is decoded again, to find out where.
 pub(super) fn decode<'a, T: Deserialize<'a>>(raw: &'a str) -> Result<T, ParamError> {
-    serde_json::from_str(raw).map_err(|error| ParamError::invalid("", error))
+    serde_json::from_str(raw)
+        .map_err(|error| place::<T>(raw).unwrap_or_else(|| ParamError::invalid("", error)))
 }
 
-/// Whether a valid JSON value is a string or a number.
+#[cold]
+fn place<'a, T: Deserialize<'a>>(raw: &'a str) -> Option<ParamError> {
+    let mut deserializer = serde_json::Deserializer::from_str(raw);
+    let error = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err()?;
+    Some(fault(error.path(), without_position(&error.inner().to_string())))
+}
+
+/// What is wrong, and where.
+pub(super) fn fault(path: &serde_path_to_error::Path, message: &str) -> ParamError {
+    let is_known = path.iter().len() > 0;
+    ParamError::Invalid {
+        what: "".into(),
+        path: if is_known { path.to_string() } else { String::new() },
+        message: message.to_owned(),
+        fields: serde_json::Value::Null,
+    }
+}
+
+/// serde_json counts lines and columns inside of `data`, which mean nothing to who sees the whole message.
+fn without_position(message: &str) -> &str {
+    message.rfind(" at line ").and_then(|end| message.get(..end)).unwrap_or(message)
+}
+
+/// Whether a valid JSON value is a string or a number: what a `ref` can be.
 pub(super) fn is_reference(raw: &str) -> bool {
     raw.starts_with(|first: char| first == '"' || first == '-' || first.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code)]
+    struct Order {
+        items: Vec<Item>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code)]
+    struct Item {
+        name: String,
+    }
+
+    #[test]
+    fn a_fault_says_where_it_is() {
+        for (raw, place, wrong) in [
+            (
+                r#"{"items":[{"name":"a"},{"name":1}]}"#,
+                "items[1].name",
+                "invalid type: integer `1`, expected a string",
+            ),
+            (r#"{"items":[{}]}"#, "items[0]", "missing field `name`"),
+            (r#"{"items":{}}"#, "items", "invalid type: map, expected a sequence"),
+            ("7", "", "invalid type: integer `7`, expected struct Order"),
+        ] {
+            let Err(ParamError::Invalid { path, message, .. }) = decode::<Order>(raw) else {
+                panic!("{raw}")
+            };
+            assert_eq!((path.as_str(), message.as_str()), (place, wrong), "{raw}");
+        }
+        assert!(decode::<Order>(r#"{"items":[]}"#).is_ok());
+    }
+
+    #[test]
+    fn a_reference_is_a_string_or_a_number() {
+        for (raw, is) in
+            [(r#""7""#, true), ("7", true), ("-1e3", true), ("{}", false), ("[]", false), ("true", false)]
+        {
+            assert_eq!(is_reference(raw), is, "{raw}");
+        }
+    }
 }

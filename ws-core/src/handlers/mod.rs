@@ -19,8 +19,8 @@ mod param;
 mod path;
 mod payload;
 mod query;
-mod reply;
 mod replier;
+mod reply;
 #[doc(hidden)]
 pub mod support;
 #[cfg(feature = "validate")]
@@ -29,6 +29,11 @@ mod valid;
 #[cfg(feature = "validate")]
 #[cfg_attr(docsrs, doc(cfg(feature = "validate")))]
 pub use self::valid::Valid;
+pub(crate) use self::{
+    call::Calls,
+    envelope::{Codec, ErrorData, ReplyTo},
+    interceptor::{Interceptor, intercepted},
+};
 pub use self::{
     call::{CallError, PendingCall},
     context::Context,
@@ -40,11 +45,6 @@ pub use self::{
     path::Path,
     payload::{Data, Json},
     query::Query,
-    reply::{Event, IntoReply, Stream},
     replier::Replier,
-};
-pub(crate) use self::{
-    call::Calls,
-    envelope::{Codec, ErrorData, ReplyTo},
-    interceptor::{Interceptor, intercepted},
+    reply::{Event, IntoReply, Stream},
 };

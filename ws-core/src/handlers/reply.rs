@@ -18,7 +18,7 @@ use crate::{
 /// | [`Data<T>`](crate::Data) | `{"event": the same, "data": T, "ref": the same}`; in `#[on_event]` and `#[on_unknown]` only |
 /// | [`Event<T>`](Event) | `{"event": its name, "data": T, "ref": the same}` |
 /// | [`Json<T>`](crate::Json) | `T` as a JSON text message |
-/// | [`Message`], [`Text`], `String`, `&'static str` | the message as it is |
+/// | [`Message`], [`Text`], `String`, `&str` | the message as it is |
 /// | [`Stream<S>`](Stream) | each item as it comes |
 /// | `Option<R>` | `R`, or nothing |
 /// | `Result<R, E>` | `R`, or what becomes of an error |
@@ -44,7 +44,7 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no reply of a handler",
     label = "not a reply",
-    note = "a handler returns `()`, `Data<T>`, `Event<T>`, `Json<T>`, `Message`, `Text`, `String`, `&'static str`, `Stream<S>`, or `Option` and `Result` of these",
+    note = "a handler returns `()`, `Data<T>`, `Event<T>`, `Json<T>`, `Message`, `Text`, `String`, `&str`, `Stream<S>`, or `Option` and `Result` of these",
     note = "serialisable values are wrapped: `Data(value)` answers an event, `Json(value)` is a whole message"
 )]
 pub trait IntoReply: Send {
@@ -111,7 +111,7 @@ macro_rules! as_it_is {
     )*};
 }
 
-as_it_is!(Message, Text, String, &'static str);
+as_it_is!(Message, Text, String, &str);
 
 impl<T: Serialize + Send + Sync> IntoReply for Json<T> {
     async fn reply(self, to: &Replier<'_>) -> Result {

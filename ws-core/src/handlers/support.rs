@@ -1,18 +1,18 @@
 //! What the expansion of `#[ws_handlers]` calls. Not part of the public API.
 
+use super::{Input, IntoReply, ParamError, Replier, Takes};
 pub use super::{
     envelope::Envelope,
-    interceptor::{CallKind, Invocation},
+    interceptor::{CallKind, Invocation, intercepted},
+    param::{Param, Setup},
     reply::Says,
 };
-use super::{Input, IntoReply, Param, ParamError, Replier, Setup, Takes};
 use crate::{
     connection::{CloseReason, Connection},
-    controller::Kept,
-    error::{Error, EventError, Result},
+    error::{Error, EventError},
     message::Message,
-    state::StateKey,
 };
+pub use crate::{controller::Kept, error::Result, state::StateKey};
 
 /// The places that a handler can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,14 +40,9 @@ pub enum Read<'a> {
     Raw(EventError),
 }
 
-/// Makes what a parameter keeps.
-pub fn keep<'a, P: Param<'a>>(setup: &Setup<'_>) -> Result<P::Kept> {
-    P::keep(setup).map_err(ParamError::in_handshake)
-}
-
-/// Lists what a parameter needs of the state.
-pub fn states<'a, P: Param<'a>>(keys: &mut Vec<StateKey>) {
-    P::states(keys);
+/// What a parameter keeps, or why the handshake is refused.
+pub fn keep<K>(kept: Result<K, ParamError>) -> Result<K> {
+    kept.map_err(ParamError::in_handshake)
 }
 
 /// What was kept with a connection.
@@ -60,9 +55,9 @@ pub fn erase<K: Send + Sync + 'static>(kept: K) -> Result<Option<Kept>> {
     Ok(Some(Box::new(kept)))
 }
 
-/// A parameter of a call.
-pub fn get<'a, P: Param<'a>>(kept: &'a P::Kept, input: &mut Input<'a>) -> Result<P> {
-    P::get(kept, input).map_err(|error| at_call(error, P::TAKES))
+/// A parameter of a call, or why the call fails.
+pub fn got<P>(got: Result<P, ParamError>, takes: Takes) -> Result<P> {
+    got.map_err(|error| at_call(error, takes))
 }
 
 #[cold]
@@ -107,8 +102,6 @@ pub fn end(conn: &Connection, reason: CloseReason) -> Input<'_> {
 pub fn invocation<'a>(conn: &'a Connection, kind: CallKind<'a>) -> Invocation<'a> {
     Invocation::new(conn, kind)
 }
-
-pub use super::interceptor::intercepted;
 
 /// Where the replies of an event go.
 pub fn reply_to_event<'a>(conn: &'a Connection, envelope: &'a Envelope<'a>) -> Replier<'a> {
@@ -162,6 +155,11 @@ pub fn unknown_event(event: &str) -> Result {
     Err(EventError::UnknownEvent { event: event.chars().take(64).collect() }.into())
 }
 
+/// Whether a message is text.
+pub fn is_text(message: &Message) -> bool {
+    matches!(message, Message::Text(_))
+}
+
 /// Nobody handles this message.
 #[cold]
 pub fn unsupported(message: &Message) -> EventError {
@@ -195,10 +193,7 @@ const fn check_take(place: Place, take: Takes) {
             );
         }
         Takes::EventName => {
-            assert!(
-                matches!(place, Place::Event),
-                "`EventName` goes with `#[on_event]` and `#[on_unknown]`"
-            );
+            assert!(matches!(place, Place::Event), "`EventName` goes with `#[on_event]` and `#[on_unknown]`");
         }
         Takes::Message => assert!(has_message, "there is no message in `#[on_open]` and `#[on_close]`"),
         Takes::Text => {
@@ -235,6 +230,3 @@ pub trait RouteOf {
 }
 
 impl<T: ?Sized> RouteOf for T {}
-
-/// Asked for at a parameter's place, so that a wrong one is reported there.
-pub const fn is_param<'a, P: Param<'a>>() {}

@@ -5,9 +5,11 @@
 
 mod checks;
 mod middleware;
+mod origin;
 mod request;
 mod response;
 mod route;
+mod tokens;
 mod upgrade;
 
 use std::{
@@ -32,9 +34,11 @@ pub use self::{
     request::Handshake,
     response::{Body, Response},
     route::Route,
+    tokens::TokenSources,
     upgrade::{DefaultUpgrade, Upgrade},
 };
 use crate::{
+    config::Origin,
     error::{Answer, Error, ErrorHandlers, HandshakeError, Phase, Result, Scene},
     router::Router,
     state::States,
@@ -44,6 +48,8 @@ use crate::{
 pub(crate) struct Pipeline {
     pub(crate) server: Arc<str>,
     pub(crate) router: Router,
+    /// Which pages may connect.
+    pub(crate) origin: Origin,
     /// The server-wide middleware, for paths without a route.
     pub(crate) server_wide: Vec<Arc<Middleware>>,
     pub(crate) core: Box<dyn DynUpgrade>,
@@ -99,11 +105,16 @@ impl Pipeline {
     }
 
     /// The way to the 101.
-    async fn respond(&self, parts: Parts, has_body: bool, scene: &mut Scene) -> Result<Response> {
-        // 1. Checks: the target's length, then RFC 6455 section 4.2.1, before anything is looked up.
+    async fn respond(&self, mut parts: Parts, has_body: bool, scene: &mut Scene) -> Result<Response> {
+        // 1. Checks: the target's length, RFC 6455 section 4.2.1 and whose page it is, before anything is looked up.
         checks::target(&parts.uri, self.path_limit, self.query_limit)?;
         checks::check(&parts, has_body)?;
+        if checks::asks_for_upgrade(&parts.method, &parts.headers) {
+            origin::check(&self.origin, &parts)?;
+        }
+        tokens::hide(&mut parts.headers);
         let mut handshake = Handshake::new(parts, Arc::clone(&self.server), scene.peer_addr);
+        handshake.set_origin_is_checked(self.origin.is_on());
         // 2. Route: a path that has none is kept as such, so that server-wide middleware sees it too.
         let found = self.router.find(handshake.path());
         let chain = match found {
@@ -156,6 +167,11 @@ impl Pipeline {
         let mut response = Body::json(status, &json!({"code": status.as_u16(), "msg": msg}));
         if let Some(fault) = error.downcast_ref::<HandshakeError>() {
             explain(fault, &mut response);
+        }
+        if status == StatusCode::UNAUTHORIZED && error.is_refused_token() {
+            // RFC 6750 section 3.1: not the lack of a token, which names the scheme alone.
+            let refused = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, refused);
         }
         response
     }

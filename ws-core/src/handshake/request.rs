@@ -1,11 +1,11 @@
 //! The request for a connection: what middleware reads and adds to, and what the connection keeps of it.
 
-use std::{borrow::Cow, net::SocketAddr, sync::Arc};
+use std::{borrow::Cow, fmt, net::SocketAddr, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request::Parts};
 use percent_encoding::percent_decode_str;
 
-use super::checks;
+use super::{checks, tokens};
 use crate::{
     connection::ContextMap,
     controller::Kept,
@@ -21,7 +21,6 @@ pub(crate) struct TransportAddr(pub(crate) SocketAddr);
 ///
 /// Middleware gets it by value and passes it on; the connection keeps it, readable in every callback through
 /// [`Connection::handshake`](crate::Connection::handshake).
-#[derive(Debug)]
 pub struct Handshake {
     method: Method,
     uri: Uri,
@@ -29,6 +28,7 @@ pub struct Handshake {
     peer_addr: Option<SocketAddr>,
     server: Arc<str>,
     is_upgrade: bool,
+    origin_is_checked: bool,
     route: Option<Arc<Route>>,
     path_params: Vec<(Box<str>, Box<str>)>,
     subprotocol: Option<&'static str>,
@@ -45,6 +45,7 @@ impl Handshake {
             headers: parts.headers,
             peer_addr,
             server,
+            origin_is_checked: false,
             route: None,
             path_params: Vec::new(),
             subprotocol: None,
@@ -90,14 +91,16 @@ impl Handshake {
 
     /// The value of a cookie (RFC 6265 section 5.4), as it was sent.
     pub fn cookie(&self, name: &str) -> Option<&str> {
-        self.headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|line| line.to_str().ok())
-            .flat_map(cookie::Cookie::split_parse)
-            .filter_map(std::result::Result::ok)
-            .find(|cookie| cookie.name() == name)
-            .and_then(|cookie| cookie.value_raw())
+        self.cookies().find(|(other, _)| *other == name).map(|(_, value)| value)
+    }
+
+    /// All cookies in their order, as they were sent; what is no pair is passed over.
+    pub fn cookies(&self) -> impl Iterator<Item = (&str, &str)> {
+        let lines = self.headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+        lines.flat_map(|line| line.split(';')).filter_map(|pair| {
+            let (name, value) = pair.split_once('=')?;
+            Some((name.trim(), value.trim())).filter(|(name, _)| !name.is_empty())
+        })
     }
 
     /// A parameter of the route's path, decoded: `room` of `/rooms/{room}`.
@@ -128,9 +131,11 @@ impl Handshake {
         self.subprotocol
     }
 
-    /// The subprotocols that the client offers, most preferred first.
+    /// The subprotocols that the client offers, most preferred first; without those that are
+    /// [tokens](Self::subprotocol_token).
     pub fn offered_subprotocols(&self) -> impl Iterator<Item = &str> {
         checks::tokens(&self.headers, &header::SEC_WEBSOCKET_PROTOCOL)
+            .filter(|offered| !tokens::is_token(offered))
     }
 
     /// The peer's address, where the transport has one. Behind trusted proxies ([`config::Proxy`](crate::config::Proxy)) it is what
@@ -169,6 +174,15 @@ impl Handshake {
         &mut self.context
     }
 
+    /// Whether the server tells pages apart (`[servers.origin]`).
+    pub(super) fn origin_is_checked(&self) -> bool {
+        self.origin_is_checked
+    }
+
+    pub(super) fn set_origin_is_checked(&mut self, is_checked: bool) {
+        self.origin_is_checked = is_checked;
+    }
+
     pub(crate) fn found_route(&self) -> Option<&Arc<Route>> {
         self.route.as_ref()
     }
@@ -203,5 +217,17 @@ impl Handshake {
             self.uri = uri;
         }
         self
+    }
+}
+
+/// What a log may hold: neither headers nor the query.
+impl fmt::Debug for Handshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handshake")
+            .field("method", self.method())
+            .field("path", &self.path())
+            .field("route", &self.route())
+            .field("peer_addr", &self.peer_addr())
+            .finish_non_exhaustive()
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     Controller,
+    config::Overflow,
     handshake::{Middleware, MiddlewareFn},
     registry::{Erased, Location, RouteLimits, Scope, SubprotocolMismatch, erase, type_id_of},
 };
@@ -80,6 +81,12 @@ impl Route {
     /// The largest accepted message, in bytes.
     pub fn message_limit(mut self, bytes: usize) -> Self {
         self.limits.message = Some(bytes);
+        self
+    }
+
+    /// What a full outbox does to a connection of this route.
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.limits.overflow = Some(overflow);
         self
     }
 }

@@ -1,24 +1,56 @@
-//! Who is connected: every connection of this application from before its `on_open` until after its `on_close`.
+//! Who is connected: every connection of this application from before its `on_open` until after its `on_close`, by its
+//! name, its controller, its rooms and its user.
 //!
-//! [`Hub`] is what users hold of it. The accept side adds nothing here and the wire is not known here; draining goes
-//! through it, because nobody else knows all connections.
+//! [`Hub`] is what users hold of it, [`Target`] is whom they address. [`live`] knows the connections and their tasks, [`groups`] the rooms and
+//! users, [`membership`] is a connection's own side of it. The accept side adds nothing here and the wire is not known here; draining goes
+//! through it, because nobody else knows all connections. All of it is this process: other nodes are not reached.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher as _, RandomState},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+mod groups;
+mod live;
+mod membership;
+mod target;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+use std::{any::TypeId, sync::Arc};
+
+pub(crate) use self::{
+    groups::GroupKey,
+    live::{Entry, Live},
+    membership::Membership,
+};
+pub use self::{
+    membership::JoinError,
+    target::{Delivery, Room, Target, User},
+    watch::{MemberEvent, Members, Presence, PresenceEvent},
+};
+use crate::{
+    connection::{Connection, ConnectionId},
+    controller::Controller,
 };
 
-use tokio_util::task::TaskTracker;
-
-use crate::connection::{Connection, ConnectionId};
-
-/// Locks are spread over so many parts, so that connections come and go without waiting for one another.
-const SHARDS: usize = 16;
-
-type Shard = Mutex<HashMap<ConnectionId, Connection>>;
-
-/// Everyone who is connected to this process, from any task: `conn.hub()` in a callback, `running.hub()` elsewhere.
+/// Everyone who is connected to this process, from any task: `conn.hub()` in a callback, `running.hub()` elsewhere,
+/// `app.hub()` before the start.
+///
+/// ```
+/// use ws_core::{Hub, prelude::*};
+///
+/// struct Lobby;
+///
+/// impl Controller for Lobby {
+///     async fn on_open(&self, conn: &Connection) -> Result {
+///         conn.join("newcomers")?;
+///         Ok(())
+///     }
+/// }
+///
+/// /// In a timer, an HTTP handler, anywhere.
+/// fn greet(hub: &Hub) {
+///     let delivery = hub.room::<Lobby>("newcomers").push("welcome");
+///     println!("{} of {} heard it", delivery.sent, hub.count());
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Hub(Arc<Live>);
 
@@ -36,78 +68,29 @@ impl Hub {
     pub fn count(&self) -> usize {
         self.0.len()
     }
-}
 
-/// The living connections, and the tasks that serve them.
-#[derive(Debug, Default)]
-pub(crate) struct Live {
-    shards: [Shard; SHARDS],
-    hasher: RandomState,
-    tasks: TaskTracker,
-}
-
-impl Live {
-    /// Adds a connection for as long as the entry lives.
-    pub(crate) fn enter(self: &Arc<Self>, connection: Connection) -> Entry {
-        lock(self.shard(connection.id())).insert(connection.id(), connection.clone());
-        Entry { live: Arc::clone(self), connection }
+    /// The connection of this name as a target: if it is not there, the answer is an honest `gone`.
+    pub fn connection(&self, id: ConnectionId) -> Target {
+        Target::one(&self.0, id)
     }
 
-    pub(crate) fn get(&self, id: ConnectionId) -> Option<Connection> {
-        lock(self.shard(id)).get(&id).cloned()
+    /// Everyone.
+    pub fn all(&self) -> Target {
+        Target::all(&self.0)
     }
 
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| lock(shard).len()).sum()
+    /// Everyone at the routes of this controller, on whatever server and path.
+    pub fn controller<C: Controller>(&self) -> Target {
+        Target::controller(&self.0, TypeId::of::<C>())
     }
 
-    /// All that are there now.
-    pub(crate) fn all(&self) -> Vec<Connection> {
-        self.shards.iter().flat_map(|shard| lock(shard).values().cloned().collect::<Vec<_>>()).collect()
+    /// A room of this controller. Rooms belong to a controller: two controllers may both have a room `"1"`, and nothing leaks.
+    pub fn room<C: Controller>(&self, name: impl AsRef<str>) -> Room {
+        Room::new(&self.0, TypeId::of::<C>(), name.as_ref())
     }
 
-    /// Spawns a task that stopping waits for.
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(task);
+    /// The connections that said they are this user's ([`Connection::identify`]).
+    pub fn user(&self, name: impl AsRef<str>) -> User {
+        User::new(&self.0, name.as_ref())
     }
-
-    /// Waits until no task is left.
-    pub(crate) async fn wait(&self) {
-        self.tasks.close();
-        self.tasks.wait().await;
-    }
-
-    fn shard(&self, id: ConnectionId) -> &Shard {
-        let [first, ..] = &self.shards;
-        self.shards.get(self.hasher.hash_one(id) as usize % SHARDS).unwrap_or(first)
-    }
-}
-
-/// A connection's place among the living; dropping it takes the connection out.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    live: Arc<Live>,
-    connection: Connection,
-}
-
-impl Entry {
-    pub(crate) fn connection(&self) -> &Connection {
-        &self.connection
-    }
-
-    pub(crate) fn live(&self) -> &Arc<Live> {
-        &self.live
-    }
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        lock(self.live.shard(self.connection.id())).remove(&self.connection.id());
-    }
-}
-
-fn lock(shard: &Shard) -> MutexGuard<'_, HashMap<ConnectionId, Connection>> {
-    // A map is whole between two calls.
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

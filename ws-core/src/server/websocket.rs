@@ -132,8 +132,12 @@ impl WsServer {
         let message = route.limits.message.unwrap_or(self.limits.message);
         let sizes =
             SizeLimits { message, frame: route.limits.frame.or(self.limits.frame).unwrap_or(message) };
-        let outbox = OutboxLimits { messages: self.limits.outbox_messages, bytes: self.limits.outbox_bytes };
-        let conn = Connection::new(handshake.compact(), outbox, Arc::clone(&self.live));
+        let outbox = OutboxLimits {
+            messages: self.limits.outbox_messages,
+            bytes: self.limits.outbox_bytes,
+            overflow: route.limits.overflow.unwrap_or(self.limits.overflow),
+        };
+        let conn = Connection::new(handshake.compact(), &self.limits, outbox, Arc::clone(&self.live));
         let span = tracing::info_span!(
             "connection",
             id = %conn.id(),

@@ -1,7 +1,8 @@
 //! The one module that names tungstenite: messages in, frames out, over any `AsyncRead + AsyncWrite`.
 //!
 //! [`Socket`] owns the transport of one open connection. tungstenite's `WebSocketContext` decodes; it takes its stream
-//! as an argument of each call, so it is given an [`Adapter`] that lives for one poll. All writing goes through one
+//! as an argument of each call, so it is borrowed from a [`pool`] while bytes are in flight, and given an [`Adapter`] that
+//! lives for one poll. All writing goes through one
 //! [`OutQueue`] and one place, [`Socket::poll_flush`]: what the codec itself writes (pongs, inside `read`) only lands in
 //! that queue, so that it never comes between the halves of a frame.
 //!
@@ -9,6 +10,7 @@
 
 mod adapter;
 mod out_queue;
+mod pool;
 mod walker;
 
 use std::{
@@ -23,19 +25,20 @@ pub(crate) use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::{
     self, Error as WsError,
     error::{CapacityError, ProtocolError},
-    protocol::{Role, WebSocketConfig, WebSocketContext, frame::coding::CloseCode},
+    protocol::frame::coding::CloseCode,
 };
 
-pub(crate) use self::out_queue::OutQueue;
-use self::{adapter::Adapter, walker::FrameWalker};
+pub(crate) use self::out_queue::{OutQueue, encode};
+use self::{
+    adapter::Adapter,
+    pool::{Codec, Size},
+    walker::FrameWalker,
+};
 use crate::{
     error::MessageError,
     message::{Message, Text},
 };
 
-/// What the codec reads into, allocated with the connection. tungstenite clears as much before every read, so larger
-/// costs every small message; smaller makes large messages crawl.
-const READ_BUFFER_BYTES: usize = 8 << 10;
 /// After this many frames or bytes in one poll the others get their turn.
 const FRAMES_A_POLL: u32 = 1024;
 const BYTES_A_POLL: usize = 1 << 20;
@@ -76,7 +79,11 @@ pub(crate) struct Socket<S> {
     io: S,
     /// Bytes that came behind the handshake.
     prefix: Bytes,
-    codec: WebSocketContext,
+    /// On loan; none while the peer has nothing to say.
+    codec: Option<Box<Codec>>,
+    /// Which one to borrow next.
+    size: Size,
+    limits: SizeLimits,
     walker: FrameWalker,
     out: OutQueue,
     /// Whether the transport may hold back what it took, as TLS does.
@@ -105,17 +112,12 @@ impl Budget {
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Takes over a transport behind its 101; `prefix` is what was read of it already.
     pub(crate) fn new(io: S, prefix: Bytes, limits: SizeLimits) -> Self {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
-            // Pongs go to the out queue at once; nothing is buffered in the codec.
-            .write_buffer_size(0)
-            .max_write_buffer_size(usize::MAX)
-            .max_message_size(Some(limits.message))
-            .max_frame_size(Some(limits.frame));
         Self {
             io,
             prefix,
-            codec: WebSocketContext::new(Role::Server, Some(config)),
+            codec: None,
+            size: Size::default(),
+            limits,
             walker: FrameWalker::default(),
             out: OutQueue::default(),
             unflushed: false,
@@ -165,19 +167,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 budget: &mut self.budget,
                 alive: &mut self.alive,
             };
-            match self.codec.read(&mut adapter) {
+            let mut codec = self.codec.take().unwrap_or_else(|| pool::borrow(self.size, self.limits));
+            match codec.context.read(&mut adapter) {
                 Ok(message) => {
                     self.budget.frames = self.budget.frames.saturating_sub(1);
+                    codec.has_held(message.len());
+                    if message.is_text() || message.is_binary() {
+                        self.size = Size::of(message.len());
+                    }
+                    self.codec = Some(codec);
                     if let Some(incoming) = incoming(message) {
                         return Poll::Ready(incoming);
                     }
                 }
                 Err(WsError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if !self.budget.is_spent() {
-                        self.budget = Budget::FULL;
-                        return Poll::Pending;
+                    if self.budget.is_spent() {
+                        self.codec = Some(codec);
+                        continue;
                     }
+                    // All that was read is handed out; the adapter takes every pong at once, so none is left inside.
+                    if self.walker.is_between_messages() {
+                        pool::give_back(codec);
+                    } else {
+                        self.codec = Some(codec);
+                    }
+                    self.budget = Budget::FULL;
+                    return Poll::Pending;
                 }
+                // What it has inside belongs to this connection, so it goes with it.
                 Err(error) => return Poll::Ready(Err(ended(error))),
             }
         }
@@ -258,3 +275,6 @@ fn ended(error: WsError) -> Ended {
         error => Ended::Fault(MessageError::Protocol(error.to_string())),
     }
 }
+
+#[cfg(test)]
+mod tests;

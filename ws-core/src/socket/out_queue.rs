@@ -74,6 +74,21 @@ impl OutQueue {
         self.len += bytes.len();
     }
 
+    /// A frame that is already encoded and shared with others: a large one is not copied.
+    pub(crate) fn shared(&mut self, frame: &Bytes) {
+        if frame.len() <= MAX_COPIED_BYTES {
+            return self.encoded(frame);
+        }
+        self.seal();
+        self.chunks.push_back(frame.clone());
+        self.len += frame.len();
+    }
+
+    /// Drops the first bytes: whole frames, none of which was written to a transport yet.
+    pub(crate) fn drop_front(&mut self, bytes: usize) {
+        self.advance(bytes);
+    }
+
     /// Takes over all that `other` has; its order is kept.
     pub(crate) fn append(&mut self, other: &mut Self) {
         if self.is_empty() {
@@ -171,6 +186,20 @@ impl io::Write for Append<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// One whole message as one frame, for many to share.
+pub(crate) fn encode(message: Message) -> Bytes {
+    let mut queue = OutQueue::default();
+    queue.message(message);
+    if queue.chunks.is_empty() {
+        return queue.tail.freeze();
+    }
+    let mut frame = BytesMut::with_capacity(queue.len);
+    for chunk in &queue.chunks {
+        frame.extend_from_slice(chunk);
+    }
+    frame.freeze()
 }
 
 #[cfg(test)]

@@ -38,7 +38,6 @@ impl FrameWalker {
     }
 
     /// Whether the stream stands between two messages: no frame begun, no fragmented message open.
-    #[cfg(test)]
     pub(crate) fn is_between_messages(&self) -> bool {
         self.header_len == 0 && self.remaining == 0 && !self.fragmented
     }

@@ -58,6 +58,7 @@
 //! ```
 
 mod client;
+mod connection;
 mod http;
 
 use std::{collections::HashMap, fmt};
@@ -67,6 +68,7 @@ use tokio::io::DuplexStream;
 
 pub use self::{
     client::{Connect, TestClient},
+    connection::TestConnection,
     http::{TestHttp, TestRequest},
 };
 use crate::{

@@ -8,7 +8,9 @@ use crate::{login::Claims, middleware::websocket_auth, users::Users};
 const NORMAL: u16 = 1000;
 
 /// `WebSocketController` of the how-to.
-#[ws_controller(path = "/wss/demo", middleware(websocket_auth))]
+///
+/// Browsers bring their token as a subprotocol, and want another one to be chosen beside it.
+#[ws_controller(path = "/wss/demo", middleware(websocket_auth), subprotocols("demo.v1"))]
 struct Demo {
     #[state]
     users: Users,
@@ -32,7 +34,7 @@ impl Controller for Demo {
             return Ok(());
         }
         conn.push(format!("Recv: {data}"))?;
-        conn.push_json(&conn.context().get::<Claims>())?;
+        conn.push_json(&conn.context().get::<Claims>().as_deref())?;
         Ok(())
     }
 

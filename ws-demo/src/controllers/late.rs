@@ -22,7 +22,7 @@ const UNAUTHORIZED: u16 = 4401;
 /// Repeats what it hears from who brought a good token.
 ///
 /// No middleware: `JWT_OPEN` is the switch of the one that this route does without, and changes nothing here.
-#[ws_controller(path = "/wss/late")]
+#[ws_controller(path = "/wss/late", subprotocols("demo.v1"))]
 struct Late {
     #[state]
     auth: Auth,
@@ -32,7 +32,8 @@ impl Controller for Late {
     async fn on_open(&self, conn: &Connection) -> Result {
         match self.auth.check(conn.handshake()) {
             Ok(claims) => {
-                conn.context().set(claims);
+                // As a middleware's claims do, they end the connection when they expire.
+                conn.refresh(claims)?;
                 conn.push("Authorization Success")?;
             }
             // From here on no message is handled: what a stranger sent already is not read.

@@ -125,27 +125,42 @@ impl Demo {
     /// The answer to a handshake, for those that are refused.
     pub(crate) async fn handshake(&self, path: &str, authorization: Option<&str>) -> Answer {
         let authorization = authorization.map(|value| format!("Authorization: {value}"));
+        self.handshake_with(path, authorization.as_deref()).await
+    }
+
+    /// The same with a header line.
+    pub(crate) async fn handshake_with(&self, path: &str, line: Option<&str>) -> Answer {
         let mut headers = vec![
             "Connection: Upgrade",
             "Upgrade: websocket",
             "Sec-WebSocket-Version: 13",
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
         ];
-        headers.extend(authorization.as_deref());
+        headers.extend(line);
         exchange(self.ws, &format!("GET {path} HTTP/1.1"), &headers, "").await
     }
 
     /// An open connection.
     pub(crate) async fn connect(&self, path: &str, authorization: Option<&str>) -> Client {
+        match authorization {
+            Some(value) => self.connect_with(path, &[("authorization", value)]).await,
+            None => self.connect_with(path, &[]).await,
+        }
+    }
+
+    /// An open connection that was asked for with these headers.
+    pub(crate) async fn connect_with(&self, path: &str, headers: &[(&'static str, &str)]) -> Client {
         let mut request = format!("ws://{}{path}", self.ws).into_client_request().unwrap();
-        if let Some(value) = authorization {
-            request.headers_mut().insert("authorization", HeaderValue::from_str(value).unwrap());
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, HeaderValue::from_str(value).unwrap());
         }
         let stream = within(TcpStream::connect(self.ws)).await.unwrap();
         // The tests decide what is too large, not the client.
         let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
-        let (socket, _) = within(client_async_with_config(request, stream, Some(config))).await.unwrap();
-        Client { socket }
+        let (socket, response) =
+            within(client_async_with_config(request, stream, Some(config))).await.unwrap();
+        let subprotocol = response.headers().get("sec-websocket-protocol");
+        Client { socket, subprotocol: subprotocol.map(|value| value.to_str().unwrap().to_owned()) }
     }
 }
 
@@ -219,6 +234,8 @@ async fn exchange(to: SocketAddr, request: &str, headers: &[&str], body: &str) -
 /// A WebSocket client.
 pub(crate) struct Client {
     pub(crate) socket: WebSocketStream<TcpStream>,
+    /// What the server chose.
+    pub(crate) subprotocol: Option<String>,
 }
 
 impl Client {

@@ -19,7 +19,9 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
     let ident = placed(&controller.ident);
     let path = &controller.path;
     let server = controller.server.as_ref().map_or_else(|| quote!("ws"), ToTokens::to_token_stream);
-    let middleware = controller.middleware.iter().map(middleware_ref);
+    let middleware = controller.middleware.iter().map(layer_ref);
+    let interceptors = controller.interceptors.iter().map(layer_ref);
+    let guards = controller.guards.iter().map(guard_ref);
     let subprotocols = &controller.subprotocols;
     let subprotocol_mismatch = match controller.subprotocol_mismatch {
         Mismatch::Accept => quote!(Accept),
@@ -27,10 +29,21 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
     };
     let message_limit = option(controller.message_limit.as_ref());
     let frame_limit = option(controller.frame_limit.as_ref());
+    let overflow = controller.overflow.map(|variant| {
+        let variant = syn::Ident::new(variant, proc_macro2::Span::mixed_site());
+        quote!(::ws_core::__private::Overflow::#variant)
+    });
+    let overflow = option(overflow.as_ref());
     let state = controller.fields.iter().filter(|field| field.source == Source::State).map(state_key);
     let build = build(controller);
     quote! {
         const _: () = {
+            impl #ident {
+                #[doc(hidden)]
+                #[allow(dead_code)]
+                pub const __WS_PATH: ::core::option::Option<&'static str> = ::core::option::Option::Some(#path);
+            }
+
             ::ws_core::__private::submit! {
                 ::ws_core::__private::ControllerEntry {
                     name: #name,
@@ -41,9 +54,9 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
                     middleware: &[#(#middleware),*],
                     subprotocols: &[#(#subprotocols),*],
                     subprotocol_mismatch: ::ws_core::__private::SubprotocolMismatch::#subprotocol_mismatch,
-                    limits: ::ws_core::__private::RouteLimits { message: #message_limit, frame: #frame_limit },
-                    interceptors: &[],
-                    guards: &[],
+                    limits: ::ws_core::__private::RouteLimits { message: #message_limit, frame: #frame_limit, overflow: #overflow },
+                    interceptors: &[#(#interceptors),*],
+                    guards: &[#(#guards),*],
                     state: &[#(#state),*],
                     build: #build,
                 }
@@ -53,10 +66,24 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
 }
 
 /// A function by its path: rustc says at the path if there is none.
-fn middleware_ref(path: &Path) -> TokenStream {
+fn layer_ref(path: &Path) -> TokenStream {
     let name = written_path(path);
     quote_spanned! {start(path)=>
         ::ws_core::__private::MiddlewareRef { name: #name, id: || ::ws_core::__private::type_id_of(&#path) }
+    }
+}
+
+/// A guard: called where it is named, so that rustc says there if it is none.
+fn guard_ref(path: &Path) -> TokenStream {
+    let name = written_path(path);
+    let handshake = syn::Ident::new("__handshake", proc_macro2::Span::mixed_site());
+    quote_spanned! {start(path)=>
+        ::ws_core::__private::GuardRef {
+            name: #name,
+            call: |#handshake| ::std::boxed::Box::pin(async move {
+                ::ws_core::__private::handlers::guard(#path(#handshake).await)
+            }),
+        }
     }
 }
 

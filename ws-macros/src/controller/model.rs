@@ -17,12 +17,17 @@ pub(super) struct Controller {
     /// `None` is the server of everything that names none.
     pub(super) server: Option<LitStr>,
     pub(super) middleware: Vec<Path>,
+    pub(super) interceptors: Vec<Path>,
+    /// In the order in which they are asked.
+    pub(super) guards: Vec<Path>,
     pub(super) subprotocols: Vec<LitStr>,
     pub(super) subprotocol_mismatch: Mismatch,
     /// In bytes.
     pub(super) message_limit: Option<LitInt>,
     /// In bytes.
     pub(super) frame_limit: Option<LitInt>,
+    /// A variant of `Overflow`.
+    pub(super) overflow: Option<&'static str>,
     pub(super) shape: Shape,
     pub(super) fields: Vec<Field>,
 }
@@ -60,7 +65,8 @@ impl Controller {
             errors.add(&item.generics, fault);
         }
         check_subprotocols(&arguments.subprotocols, errors);
-        check_middleware(&arguments.middleware, errors);
+        check_layers("middleware", &arguments.middleware, errors);
+        check_layers("interceptor", &arguments.interceptors, errors);
         let subprotocol_mismatch = Mismatch::of(arguments.subprotocol_mismatch.as_ref(), errors);
         let message_limit = bytes(arguments.message_limit.as_ref(), errors);
         let frame_limit = bytes(arguments.frame_limit.as_ref(), errors);
@@ -73,10 +79,13 @@ impl Controller {
             path,
             server: arguments.server,
             middleware: arguments.middleware,
+            interceptors: arguments.interceptors,
+            guards: written.guards.clone(),
             subprotocols: arguments.subprotocols,
             subprotocol_mismatch,
             message_limit,
             frame_limit,
+            overflow: arguments.overflow.as_ref().and_then(|policy| overflow(policy, errors)),
             shape: Shape::of(&item.fields),
             fields: fields(written),
         })
@@ -141,12 +150,28 @@ fn is_token(character: char) -> bool {
 }
 
 /// A path stands once. Two paths to one function are found when the application starts.
-fn check_middleware(middleware: &[Path], errors: &mut Errors) {
+fn check_layers(what: &str, layers: &[Path], errors: &mut Errors) {
     let mut seen = BTreeSet::new();
-    for path in middleware {
+    for path in layers {
         let name = source::written_path(path);
         if !seen.insert(name.clone()) {
-            errors.add(path, format_args!("middleware `{name}` is listed twice; keep one"));
+            errors.add(path, format_args!("{what} `{name}` is listed twice; keep one"));
+        }
+    }
+}
+
+/// The variant that a policy's name stands for.
+fn overflow(policy: &LitStr, errors: &mut Errors) -> Option<&'static str> {
+    match policy.value().as_str() {
+        "disconnect" => Some("Disconnect"),
+        "drop_oldest" => Some("DropOldest"),
+        "drop_newest" => Some("DropNewest"),
+        other => {
+            let fault = format!(
+                "unknown policy `{other}`; write `\"disconnect\"`, `\"drop_oldest\"` or `\"drop_newest\"`"
+            );
+            errors.add(policy, fault);
+            None
         }
     }
 }

@@ -1,6 +1,6 @@
-//! What stands there: the arguments of `#[ws_controller]`, and the struct with its `#[state]` fields.
+//! What stands there: the arguments of `#[ws_controller]`, and the struct with its `#[state]` fields and its guards.
 //!
-//! Reading takes `#[state]` off the fields, so that what is left is the struct as rustc shall see it. Nothing is judged
+//! Reading takes `#[state]` and `#[guard(..)]` off, so that what is left is the struct as rustc shall see it. Nothing is judged
 //! that needs a second look at a value; that is the model's part.
 
 use proc_macro2::TokenStream;
@@ -12,6 +12,7 @@ use syn::{
 use crate::{
     args::{Args, Key},
     errors::Errors,
+    handlers,
     size::SizeLiteral,
 };
 
@@ -19,6 +20,7 @@ const KEYS: &[Key] = &[
     Key { name: "path", usage: r#"path = "/rooms/{room}""# },
     Key { name: "server", usage: r#"server = "ws""# },
     Key { name: "middleware", usage: "middleware(require_jwt, throttle)" },
+    Key { name: "interceptors", usage: "interceptors(timing, audit)" },
     Key { name: "subprotocols", usage: r#"subprotocols("chat.v2", "chat.v1")"# },
     Key { name: "subprotocol_mismatch", usage: r#"subprotocol_mismatch = "refuse""# },
     Key { name: "limits", usage: r#"limits(message = "64KiB", frame = "16KiB")"# },
@@ -27,6 +29,7 @@ const KEYS: &[Key] = &[
 const LIMIT_KEYS: &[Key] = &[
     Key { name: "message", usage: r#"message = "64KiB""# },
     Key { name: "frame", usage: r#"frame = "16KiB""# },
+    Key { name: "overflow", usage: r#"overflow = "drop_oldest""# },
 ];
 
 /// The attribute's arguments.
@@ -34,10 +37,12 @@ pub(super) struct Arguments {
     pub(super) path: Option<LitStr>,
     pub(super) server: Option<LitStr>,
     pub(super) middleware: Vec<Path>,
+    pub(super) interceptors: Vec<Path>,
     pub(super) subprotocols: Vec<LitStr>,
     pub(super) subprotocol_mismatch: Option<LitStr>,
     pub(super) message_limit: Option<SizeLiteral>,
     pub(super) frame_limit: Option<SizeLiteral>,
+    pub(super) overflow: Option<LitStr>,
 }
 
 impl Arguments {
@@ -46,6 +51,7 @@ impl Arguments {
         let path = args.required("path", errors);
         let server = args.text("server", errors);
         let middleware = args.list::<ModPath>("middleware", errors);
+        let interceptors = args.list::<ModPath>("interceptors", errors);
         let subprotocols = args.list("subprotocols", errors);
         let subprotocol_mismatch = args.value("subprotocol_mismatch", errors);
         let limits = args.nested("limits", LIMIT_KEYS, errors);
@@ -53,18 +59,21 @@ impl Arguments {
             path,
             server,
             middleware: middleware.into_iter().map(|ModPath(path)| path).collect(),
+            interceptors: interceptors.into_iter().map(|ModPath(path)| path).collect(),
             subprotocols,
             subprotocol_mismatch,
             message_limit: limits.value("message", errors),
             frame_limit: limits.value("frame", errors),
+            overflow: limits.value("overflow", errors),
         }
     }
 }
 
 /// The struct, and which of its fields are filled from the state.
 pub(super) struct Controller {
-    /// As written, less `#[state]`.
+    /// As written, less `#[state]` and `#[guard(..)]`.
     pub(super) item: ItemStruct,
+    pub(super) guards: Vec<Path>,
     /// One for each field, in their order.
     pub(super) sources: Vec<Source>,
 }
@@ -88,7 +97,9 @@ impl Controller {
             }
         };
         let sources = item.fields.iter_mut().map(|field| Source::take(field, errors)).collect();
-        Some(Self { item, sources })
+        let guards = item.attrs.extract_if(.., |attribute| handlers::is_guard(attribute)).collect::<Vec<_>>();
+        let guards = guards.iter().filter_map(|attribute| handlers::guard(attribute, errors)).collect();
+        Some(Self { item, guards, sources })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Writes the registration of a middleware. It cannot fail.
+//! Writes the registration of a middleware or an interceptor. It cannot fail.
 //!
 //! The call hands each parameter over at the place of its type, and takes the result at the place of the return type: a
 //! wrong type is rustc's own error, there.
@@ -7,29 +7,33 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::Ident;
 
-use super::model::{Middleware, Parameter, Scope};
+use super::{
+    model::{Layer, Parameter, Scope},
+    parse::Kind,
+};
 use crate::source::{answered, at, placed, start};
 
 /// The entry, beside the function.
-pub(super) fn registration(middleware: &Middleware) -> TokenStream {
-    let name = middleware.name();
-    let ident = &middleware.ident;
-    let scope = match &middleware.scope {
+pub(super) fn registration(kind: &Kind, layer: &Layer) -> TokenStream {
+    let name = layer.name();
+    let ident = &layer.ident;
+    let scope = match &layer.scope {
         Scope::Route => quote!(Route),
         Scope::Server { server, order } => {
             let server = server.as_ref().map_or_else(|| quote!("ws"), ToTokens::to_token_stream);
             quote!(Server { server: #server, order: #order })
         }
     };
-    let state = middleware.extra.iter().map(|Parameter { ty, conditions }| {
+    let state = layer.extra.iter().map(|Parameter { ty, conditions }| {
         quote_spanned!(start(ty)=> #(#conditions)* <#ty as ::ws_core::__private::FromState>::key)
     });
-    let call = call(middleware);
+    let entry = Ident::new(kind.entry, Span::mixed_site());
+    let call = call(&entry, layer);
     quote! {
         #[allow(deprecated)]
         const _: () = {
             ::ws_core::__private::submit! {
-                ::ws_core::__private::MiddlewareEntry {
+                ::ws_core::__private::#entry {
                     name: #name,
                     location: ::ws_core::__private::location!(),
                     id: || ::ws_core::__private::type_id_of(&#ident),
@@ -42,18 +46,18 @@ pub(super) fn registration(middleware: &Middleware) -> TokenStream {
     }
 }
 
-fn call(middleware: &Middleware) -> TokenStream {
-    let Middleware { ident, handshake, next, extra, output, .. } = middleware;
+fn call(entry: &Ident, layer: &Layer) -> TokenStream {
+    let Layer { ident, subject, next, extra, output, .. } = layer;
     let function = placed(ident);
-    let handshake = Ident::new("__handshake", start(handshake));
+    let subject = Ident::new("__subject", start(subject));
     let next = Ident::new("__next", start(next));
     let states = Ident::new("__states", Span::mixed_site());
     let extra = extra.iter().map(|Parameter { ty, conditions }| {
         quote_spanned!(start(ty)=> #(#conditions)* <#ty as ::ws_core::__private::FromState>::from_states(#states)?)
     });
-    let called = quote_spanned!(at(ident.span())=> #function(#handshake, #next, #(#extra),*));
-    let answered = answered(&called, output, &quote!(::ws_core::__private::MiddlewareEntry::answer));
+    let called = quote_spanned!(at(ident.span())=> #function(#subject, #next, #(#extra),*));
+    let answered = answered(&called, output, &quote!(::ws_core::__private::#entry::answer));
     quote_spanned! {at(ident.span())=>
-        |#handshake, #next, #states| ::std::boxed::Box::pin(async move #answered)
+        |#subject, #next, #states| ::std::boxed::Box::pin(async move #answered)
     }
 }

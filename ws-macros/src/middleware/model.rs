@@ -1,19 +1,19 @@
-//! What a middleware's attribute and signature mean.
+//! What the attribute and the signature of a middleware or an interceptor mean.
 //!
-//! A [`Middleware`] that exists has the shape of one. Whether its types are the right ones is left to rustc, which is
+//! A [`Layer`] that exists has the shape of one. Whether its types are the right ones is left to rustc, which is
 //! asked for each of them at its own place.
 
 use syn::{Attribute, Ident, LitStr, ReturnType, Signature, Type, ext::IdentExt as _};
 
-use super::parse::{Arguments, CARD};
+use super::parse::{Arguments, Kind};
 use crate::{errors::Errors, signature, source};
 
 /// A registration to be written.
-pub(super) struct Middleware {
+pub(super) struct Layer {
     pub(super) ident: Ident,
     pub(super) scope: Scope,
-    /// The type of the handshake's parameter.
-    pub(super) handshake: Type,
+    /// The type of the first parameter: what it is about.
+    pub(super) subject: Type,
     /// The type of the parameter for the rest of the pipeline.
     pub(super) next: Type,
     /// What is resolved from the state.
@@ -35,13 +35,18 @@ pub(super) struct Parameter {
     pub(super) conditions: Vec<Attribute>,
 }
 
-impl Middleware {
+impl Layer {
     /// Judges what was read; `None` if the signature has not the parts that a registration speaks of.
-    pub(super) fn check(arguments: &Arguments, signature: &Signature, errors: &mut Errors) -> Option<Self> {
-        CARD.check(signature, errors);
+    pub(super) fn check(
+        kind: &Kind,
+        arguments: &Arguments,
+        signature: &Signature,
+        errors: &mut Errors,
+    ) -> Option<Self> {
+        kind.card.check(signature, errors);
         let scope = Scope::check(arguments, errors);
         let mut parameters = signature::typed(signature);
-        let handshake = parameters.next()?.ty.as_ref().clone();
+        let subject = parameters.next()?.ty.as_ref().clone();
         let next = parameters.next()?.ty.as_ref().clone();
         let extra = parameters
             .map(|parameter| Parameter {
@@ -51,7 +56,7 @@ impl Middleware {
             .collect();
         let ReturnType::Type(_, output) = &signature.output else { return None };
         let output = output.as_ref().clone();
-        Some(Self { ident: signature.ident.clone(), scope, handshake, next, extra, output })
+        Some(Self { ident: signature.ident.clone(), scope, subject, next, extra, output })
     }
 
     /// The name in logs and start errors.
@@ -82,7 +87,7 @@ impl Scope {
         }
     }
 
-    /// Why a key has no meaning for a middleware that controllers name.
+    /// Why a key has no meaning for what controllers name.
     fn why_not(key: &Ident) -> &'static str {
         if key == "order" {
             "has no meaning with `scope = \"route\"`: the controller's list is the order; leave one of the two out"

@@ -1,8 +1,7 @@
-//! What stands there: the arguments of `#[ws_middleware]`, and how a middleware is written.
+//! What stands there: the arguments of `#[ws_middleware]` and `#[ws_interceptor]`, and how such a function is written.
 //!
-//! [`Arguments`] are read by themselves, each by its key; the [`CARD`] is the rule that a wrong signature is answered
-//! with. What the arguments mean together, and whether the function is one, is the
-//! model's part.
+//! [`Arguments`] are read by themselves, each by its key; a [`Kind`] has the rule that a wrong signature is answered
+//! with. What the arguments mean together, and whether the function is one, is the model's part.
 
 use proc_macro2::TokenStream;
 use syn::{Ident, LitStr};
@@ -13,12 +12,34 @@ use crate::{
     signature::Card,
 };
 
-/// How a middleware is written.
-pub(super) const CARD: Card = Card {
-    role: "a middleware",
-    parameters: &["handshake: Handshake", "next: Next<'_>"],
-    output: "Result<Response>",
-    more: Some("with any number of `State(value): State<T>` behind `next`"),
+/// What stands around something else: middleware around the handshake, interceptors around calls.
+pub(crate) struct Kind {
+    /// How it is written.
+    pub(super) card: Card,
+    /// Its entry in the registry.
+    pub(super) entry: &'static str,
+}
+
+/// `#[ws_middleware]`.
+pub(crate) const MIDDLEWARE: Kind = Kind {
+    card: Card {
+        role: "a middleware",
+        parameters: &["handshake: Handshake", "next: Next<'_>"],
+        output: "Result<Response>",
+        more: Some("with any number of `State(value): State<T>` behind `next`"),
+    },
+    entry: "MiddlewareEntry",
+};
+
+/// `#[ws_interceptor]`.
+pub(crate) const INTERCEPTOR: Kind = Kind {
+    card: Card {
+        role: "an interceptor",
+        parameters: &["call: Invocation<'_>", "next: NextCall<'_>"],
+        output: "Outcome",
+        more: Some("with any number of `State(value): State<T>` behind `next`"),
+    },
+    entry: "InterceptorEntry",
 };
 
 const KEYS: &[Key] = &[

@@ -1,0 +1,294 @@
+//! Tokens as a part: who gets in, and when a connection ends because its token does. Time is paused where it passes.
+
+use std::time::Duration;
+
+use jsonwebtoken::{EncodingKey, Header, get_current_timestamp as now};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::{sync::mpsc, time::Instant};
+use ws_core::{
+    App, CloseReason, Config, Connection, Controller, Error, Handshake, Message, Next, Response, Result,
+    Route, SendError, State,
+    jwt::{Claims, JwtError, JwtVerifier, Key},
+    testing::TestApp,
+};
+
+use crate::support::{Probe, Reports, Seen};
+
+const SECRET: &[u8] = b"a secret of no less than 32 bytes";
+
+/// The default leeway, in seconds.
+const LEEWAY: u64 = 5;
+
+#[derive(Debug, Deserialize)]
+struct Role {
+    role: String,
+}
+
+fn verifier() -> JwtVerifier<Role> {
+    JwtVerifier::builder(Key::hs256(SECRET).unwrap()).claims().build()
+}
+
+/// A token of this subject that expires so many seconds from now.
+fn token(subject: &str, seconds: u64) -> String {
+    let claims = json!({"sub": subject, "exp": now() + seconds, "role": "guest"});
+    jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET)).unwrap()
+}
+
+async fn require_jwt(
+    mut handshake: Handshake,
+    next: Next<'_>,
+    State(verifier): State<JwtVerifier<Role>>,
+) -> Result<Response> {
+    let claims = verifier.verify(handshake.bearer_token()?)?;
+    handshake.context_mut().set(claims);
+    next.run(handshake).await
+}
+
+/// A client over memory that is quiet for as long as a test wants.
+async fn app<C: Controller>(controller: C) -> TestApp {
+    app_with(controller, verifier()).await
+}
+
+async fn app_with<C: Controller>(controller: C, verifier: JwtVerifier<Role>) -> TestApp {
+    let mut config = Config::default();
+    config.servers[0].heartbeat.interval = None;
+    let route = Route::new("/guarded", controller).middleware(require_jwt);
+    TestApp::start(App::without_registry().config(config).state(verifier).route(route)).await
+}
+
+async fn opened(reports: &mut Reports) -> Connection {
+    match reports.next_unhurried().await {
+        Seen::Open(conn) => conn,
+        other => panic!("not opened: {other:?}"),
+    }
+}
+
+/// The connection expires after as many seconds, give or take the part of a second that the calendar does not show.
+async fn expires_after(reports: &mut Reports, since: Instant, seconds: u64) {
+    let seen = reports.next_unhurried().await;
+    assert!(matches!(seen, Seen::Close(CloseReason::Expired)), "{seen:?}");
+    let elapsed = since.elapsed();
+    let expected = Duration::from_secs(seconds);
+    assert!(elapsed <= expected + Duration::from_millis(10), "{elapsed:?} is later than {expected:?}");
+    // A second for the calendar, and as much as this test itself may take on a busy machine: real time runs on.
+    assert!(elapsed + Duration::from_secs(60) > expected, "{elapsed:?} is long before {expected:?}");
+}
+
+#[tokio::test]
+async fn claims_reach_the_controller_by_a_middleware_of_three_lines() {
+    struct WhoAmI;
+    impl Controller for WhoAmI {
+        async fn on_open(&self, conn: &Connection) -> Result {
+            let claims = conn.context().get::<Claims<Role>>().ok_or("no claims")?;
+            Ok(conn.push(format!("{} as {}", claims.subject().unwrap_or("-"), claims.role))?)
+        }
+    }
+    let app = app(WhoAmI).await;
+    let mut client = app.connect("/guarded").bearer(token("jerry", 60)).await.unwrap();
+    assert_eq!(client.next_text().await.unwrap(), "jerry as guest");
+}
+
+#[tokio::test]
+async fn a_refused_token_is_a_401_that_does_not_say_why() {
+    let (probe, mut reports) = Probe::new();
+    let app = app(probe).await;
+    let missing = app.connect("/guarded").expect_status(401).await;
+    assert_eq!(missing.header("www-authenticate"), Some("Bearer"));
+    let forged = jsonwebtoken::encode(
+        &Header::default(),
+        &json!({"exp": now() + 60, "role": "guest"}),
+        &EncodingKey::from_secret(b"another secret of at least 32 bytes"),
+    );
+    let roleless = jsonwebtoken::encode(
+        &Header::default(),
+        &json!({"exp": now() + 60}),
+        &EncodingKey::from_secret(SECRET),
+    );
+    for (name, token) in [
+        ("no token at all", "x".to_owned()),
+        ("expired", {
+            let claims = json!({"exp": now() - 60, "role": "guest"});
+            jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET)).unwrap()
+        }),
+        ("forged", forged.unwrap()),
+        ("claims of another shape", roleless.unwrap()),
+    ] {
+        let refused = app.connect("/guarded").bearer(token).expect_status(401).await;
+        let asked_for = refused.header("www-authenticate");
+        assert_eq!(asked_for, Some(r#"Bearer error="invalid_token""#), "{name}");
+        assert_eq!(refused.text(), r#"{"code":401,"msg":"the token is not accepted"}"#, "{name}");
+    }
+    reports.assert_nothing_more();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_ends_with_4401_when_its_token_does() {
+    let (probe, mut reports) = Probe::new();
+    let app = app(probe).await;
+    let mut client = app.connect("/guarded").bearer(token("jerry", 100)).await.unwrap();
+    let conn = opened(&mut reports).await;
+    let since = Instant::now();
+    conn.push("before").unwrap();
+    expires_after(&mut reports, since, 100 + LEEWAY).await;
+    assert!(matches!(conn.push("after"), Err(SendError::Closed)));
+    assert_eq!(client.next_text().await.unwrap(), "before");
+    assert_eq!(client.expect_close(4401).await, "token expired");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_only_the_leeway_lets_in_ends_soon() {
+    let (probe, mut reports) = Probe::new();
+    let leeway = Duration::from_secs(100);
+    let lenient = JwtVerifier::builder(Key::hs256(SECRET).unwrap()).leeway(leeway).claims().build();
+    let app = app_with(probe, lenient).await;
+    let claims = json!({"exp": now() - 10, "role": "guest"});
+    let token = jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET)).unwrap();
+    let _client = app.connect("/guarded").bearer(token).await.unwrap();
+    opened(&mut reports).await;
+    expires_after(&mut reports, Instant::now(), 90).await;
+}
+
+/// Takes a new token as a message.
+struct Refreshing {
+    probe: Probe,
+    verifier: JwtVerifier<Role>,
+}
+
+impl Controller for Refreshing {
+    async fn on_open(&self, conn: &Connection) -> Result {
+        self.probe.on_open(conn).await
+    }
+    async fn on_message(&self, conn: &Connection, message: Message) -> Result {
+        conn.refresh(self.verifier.verify(message.as_text().unwrap_or_default())?)?;
+        Ok(conn.push("refreshed")?)
+    }
+    async fn on_close(&self, conn: &Connection, reason: CloseReason) -> Result {
+        self.probe.on_close(conn, reason).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_sent_in_band_moves_the_end_to_its_own() {
+    let (probe, mut reports) = Probe::new();
+    let app = app(Refreshing { probe, verifier: verifier() }).await;
+    let mut client = app.connect("/guarded").bearer(token("jerry", 100)).await.unwrap();
+    let conn = opened(&mut reports).await;
+    let since = Instant::now();
+    client.send_text(token("jerry", 1000)).await;
+    assert_eq!(client.next_text().await.unwrap(), "refreshed");
+    let claims = conn.context().get::<Claims<Role>>().unwrap();
+    assert!(claims.expires_at().unwrap() > std::time::SystemTime::now() + Duration::from_secs(900));
+    expires_after(&mut reports, since, 1000 + LEEWAY).await;
+    client.expect_close(4401).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_token_sent_in_band_closes_with_4401() {
+    let (probe, mut reports) = Probe::new();
+    let app = app(Refreshing { probe, verifier: verifier() }).await;
+    for bad in ["nonsense".to_owned(), token("lily", 1000)] {
+        let mut client = app.connect("/guarded").bearer(token("jerry", 100)).await.unwrap();
+        let conn = opened(&mut reports).await;
+        client.send_text(bad).await;
+        assert_eq!(client.expect_close(4401).await, "the token is not accepted");
+        assert!(matches!(reports.next_unhurried().await, Seen::Close(CloseReason::Error { code: 4401 })));
+        let claims = conn.context().get::<Claims<Role>>().unwrap();
+        assert_eq!(claims.subject(), Some("jerry"), "nothing was replaced");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_from_outside_wakes_the_sleeping_connection() {
+    let (probe, mut reports) = Probe::new();
+    let app = app(probe).await;
+    let _client = app.connect("/guarded").bearer(token("jerry", 1000)).await.unwrap();
+    let conn = opened(&mut reports).await;
+    // It sleeps by now, until the end that it knows.
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let since = Instant::now();
+    conn.refresh(verifier().verify(token("jerry", 200)).unwrap()).unwrap();
+    expires_after(&mut reports, since, 200 + LEEWAY).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_subject_is_no_refresh() {
+    let (probe, mut reports) = Probe::new();
+    let app = app(probe).await;
+    let _client = app.connect("/guarded").bearer(token("jerry", 100)).await.unwrap();
+    let conn = opened(&mut reports).await;
+    let error = conn.refresh(verifier().verify(token("lily", 1000)).unwrap()).unwrap_err();
+    assert!(matches!(error, JwtError::OtherSubject), "{error:?}");
+    assert_eq!(Error::from(error).ws_close_code(), 4401);
+    expires_after(&mut reports, Instant::now(), 100 + LEEWAY).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn claims_that_come_in_on_open_end_the_connection_too() {
+    struct Late(Probe);
+    impl Controller for Late {
+        async fn on_open(&self, conn: &Connection) -> Result {
+            let token = conn.handshake().query_param("token").unwrap_or_default();
+            conn.refresh(verifier().verify(token)?)?;
+            self.0.on_open(conn).await
+        }
+        async fn on_close(&self, conn: &Connection, reason: CloseReason) -> Result {
+            self.0.on_close(conn, reason).await
+        }
+    }
+    let (probe, mut reports) = Probe::new();
+    let mut config = Config::default();
+    config.servers[0].heartbeat.interval = None;
+    let app = App::without_registry().config(config).controller("/late", Late(probe));
+    let app = TestApp::start(app).await;
+    let _client = app.connect(format!("/late?token={}", token("jerry", 100))).await.unwrap();
+    opened(&mut reports).await;
+    expires_after(&mut reports, Instant::now(), 100 + LEEWAY).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_without_an_end_ends_nothing() {
+    let (probe, mut reports) = Probe::new();
+    let endless =
+        JwtVerifier::builder(Key::hs256(SECRET).unwrap()).allow_without_expiry().claims::<Role>().build();
+    let app = app_with(probe, endless).await;
+    let claims = json!({"role": "guest"});
+    let token = jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET)).unwrap();
+    let mut client = app.connect("/guarded").bearer(token).await.unwrap();
+    let conn = opened(&mut reports).await;
+    tokio::time::advance(Duration::from_secs(365 * 24 * 60 * 60)).await;
+    conn.push("still here").unwrap();
+    assert_eq!(client.next_text().await.unwrap(), "still here");
+    // And one with an end ends it.
+    conn.refresh(verifier().verify(self::token("jerry", 100)).unwrap()).unwrap();
+    expires_after(&mut reports, Instant::now(), 100 + LEEWAY).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callback_that_runs_when_the_token_ends_finishes() {
+    struct Slow(mpsc::UnboundedSender<&'static str>, tokio::sync::Semaphore);
+    impl Controller for Slow {
+        async fn on_message(&self, conn: &Connection, _: Message) -> Result {
+            self.0.send("began")?;
+            while conn.is_open() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            self.0.send("expired")?;
+            self.1.acquire().await?.forget();
+            self.0.send("finished")?;
+            Ok(())
+        }
+        async fn on_close(&self, _: &Connection, reason: CloseReason) -> Result {
+            assert_eq!(reason, CloseReason::Expired);
+            Ok(self.0.send("closed")?)
+        }
+    }
+    let (sender, mut seen) = mpsc::unbounded_channel();
+    let app = app(Slow(sender, tokio::sync::Semaphore::new(1))).await;
+    let mut client = app.connect("/guarded").bearer(token("jerry", 100)).await.unwrap();
+    client.send_text("x").await;
+    for expected in ["began", "expired", "finished", "closed"] {
+        assert_eq!(seen.recv().await, Some(expected));
+    }
+    client.expect_close(4401).await;
+}

@@ -1,0 +1,137 @@
+//! Which pages may connect (RFC 6455 section 10.2): statuses over real sockets.
+
+use ws_core::{
+    App, Config, StartError,
+    config::{OriginPattern, OriginPolicy},
+};
+
+use crate::support::{Probe, Server, config, handshake_with, start_with};
+
+async fn server(policy: OriginPolicy, allow: &[&str]) -> Server {
+    let mut config = config();
+    config.servers[0].origin.policy = policy;
+    config.servers[0].origin.allow = allow.iter().map(|it| it.parse::<OriginPattern>().unwrap()).collect();
+    let (probe, _) = Probe::new();
+    start_with(App::without_registry().controller("/x", probe), config).await
+}
+
+/// The status for a handshake with these header lines; `Host` is `localhost`.
+async fn status(server: &Server, path: &str, lines: &str) -> u16 {
+    server.answer(&handshake_with(path, lines)).await.status
+}
+
+#[tokio::test]
+async fn pages_of_the_same_host_may_connect_and_no_others() {
+    let server = server(OriginPolicy::default(), &[]).await;
+    for (lines, expected) in [
+        ("", 101),
+        ("Origin: http://localhost\r\n", 101),
+        ("Origin: https://localhost:9501\r\n", 101),
+        ("origin: HTTP://LOCALHOST.\r\n", 101),
+        ("Origin: https://evil.com\r\n", 403),
+        ("Origin: http://localhost.evil.com\r\n", 403),
+        ("Origin: http://localhost@evil.com\r\n", 403),
+        ("Origin: null\r\n", 403),
+        ("Origin: \r\n", 403),
+        ("Origin: http://localhost\r\nOrigin: https://evil.com\r\n", 403),
+    ] {
+        assert_eq!(status(&server, "/x", lines).await, expected, "{lines:?}");
+    }
+    let refused = server.answer(&handshake_with("/x", "Origin: https://evil.com\r\n")).await;
+    assert_eq!(
+        refused.json(),
+        serde_json::json!({"code": 403, "msg": "pages of this origin may not connect"})
+    );
+}
+
+#[tokio::test]
+async fn an_absolute_target_says_which_host_is_meant() {
+    let server = server(OriginPolicy::default(), &[]).await;
+    let page = "Origin: https://chat.example\r\n";
+    assert_eq!(status(&server, "http://chat.example/x", page).await, 101);
+    assert_eq!(status(&server, "http://other.example/x", page).await, 403);
+}
+
+#[tokio::test]
+async fn the_page_is_looked_at_after_the_key_and_before_the_path() {
+    let server = server(OriginPolicy::default(), &[]).await;
+    let page = "Origin: https://evil.com\r\n";
+    assert_eq!(status(&server, "/nowhere", page).await, 403, "no hint which paths there are");
+    let bad_key = handshake_with("/x", page).replace("dGhlIHNhbXBsZSBub25jZQ==", "short");
+    assert_eq!(server.answer(&bad_key).await.status, 400);
+    let no_upgrade = format!("GET /x HTTP/1.1\r\nHost: localhost\r\n{page}\r\n");
+    assert_eq!(server.answer(&no_upgrade).await.status, 426, "no connection is asked for");
+}
+
+#[tokio::test]
+async fn listed_pages_may_connect_besides_or_alone() {
+    let allow = ["https://app.example.com", "https://*.example.org", "null"];
+    for (policy, same_host) in [(OriginPolicy::SameHost, 101), (OriginPolicy::Listed, 403)] {
+        let server = server(policy, &allow).await;
+        for (origin, expected) in [
+            ("https://app.example.com", 101),
+            ("https://app.example.com:8443", 403),
+            ("http://app.example.com", 403),
+            ("https://a.b.example.org", 101),
+            ("https://example.org", 403),
+            ("null", 101),
+            ("http://localhost", same_host),
+        ] {
+            let line = format!("Origin: {origin}\r\n");
+            assert_eq!(status(&server, "/x", &line).await, expected, "{policy:?} {origin}");
+        }
+        assert_eq!(status(&server, "/x", "").await, 101, "no browser");
+    }
+}
+
+#[tokio::test]
+async fn any_page_may_connect_where_the_policy_says_so() {
+    let server = server(OriginPolicy::Any, &[]).await;
+    for origin in ["https://evil.com", "null", "nonsense"] {
+        assert_eq!(status(&server, "/x", &format!("Origin: {origin}\r\n")).await, 101, "{origin}");
+    }
+}
+
+#[test]
+fn the_policy_is_said_in_the_file() {
+    let origin = |lines: &str| {
+        let text = format!("[[servers]]\nname = \"ws\"\n[servers.origin]\n{lines}\n");
+        Config::from_toml_str(&text, "ws.toml").map(|mut config| config.servers.remove(0).origin)
+    };
+    assert_eq!(origin("").unwrap(), Config::default().servers[0].origin);
+    assert_eq!(origin("").unwrap().policy, OriginPolicy::SameHost);
+    let listed = origin("policy = \"listed\"\nallow = [\"https://a.b\", \"http://localhost:*\"]").unwrap();
+    assert_eq!(listed.policy, OriginPolicy::Listed);
+    assert_eq!(
+        listed.allow.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["https://a.b", "http://localhost:*"]
+    );
+    // As an environment variable writes it.
+    assert_eq!(origin("policy = \"listed\"\nallow = \"https://a.b, http://localhost:*\"").unwrap(), listed);
+    assert_eq!(origin("policy = \"any\"").unwrap().policy, OriginPolicy::Any);
+
+    for (lines, parts) in [
+        ("policy = \"some\"", &["line 4", "`same_host`, `listed`", "`any`"][..]),
+        ("allow = [\"a.b\"]", &["line 4", "`a.b` is no origin", "https://app.example.com"]),
+        ("allow = \"https://a.b/\"", &["line 4", "`https://a.b/` is no origin"]),
+        ("allow = 1", &["line 4", "origins such as"]),
+        ("allowed = []", &["line 4", "unknown field `allowed`", "`policy` or `allow`"]),
+        ("policy = \"listed\"", &["server `ws`", "`origin.allow`"]),
+        ("policy = \"any\"\nallow = [\"null\"]", &["server `ws`", "`origin.policy = \"any\"`"]),
+    ] {
+        let text = origin(lines).unwrap_err().to_string();
+        for part in parts {
+            assert!(text.contains(part), "{part:?} in: {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_policy_that_contradicts_itself_is_found_at_start() {
+    let mut config = config();
+    config.servers[0].origin.policy = OriginPolicy::Listed;
+    let (probe, _) = Probe::new();
+    let error: StartError =
+        App::without_registry().controller("/x", probe).config(config).start().await.err().unwrap();
+    assert!(error.to_string().contains("lets no page in"), "{error}");
+}

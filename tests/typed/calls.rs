@@ -1,0 +1,170 @@
+//! Calls from the server to the client.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use ws_core::{CallError, prelude::*, testing::TestClient};
+
+use super::serve;
+
+/// Asks its client back, from inside a handler.
+struct Asks;
+
+#[ws_handlers]
+impl Asks {
+    #[on_event("ask")]
+    async fn ask(&self, conn: &Connection) -> Data<Value> {
+        let answer = conn.call::<u32>("number", &json!({"below": 10})).timeout(Duration::from_secs(3)).await;
+        Data(match answer {
+            Ok(number) => json!({"number": number}),
+            Err(CallError::Refused { code, message }) => json!({"refused": [code, message]}),
+            Err(CallError::TimedOut(after)) => json!({"timed out": after.as_secs()}),
+            Err(CallError::Invalid(_)) => json!("invalid"),
+            Err(error) => json!(error.to_string()),
+        })
+    }
+
+    #[on_event("id")]
+    async fn id(&self, id: ConnectionId) -> Data<ConnectionId> {
+        Data(id)
+    }
+
+    #[on_event("echo")]
+    async fn echo(&self, Data(data): Data<Value>) -> Data<Value> {
+        Data(data)
+    }
+}
+
+async fn next(client: &mut TestClient) -> Value {
+    client.next_json().await.unwrap()
+}
+
+/// Sends `ask` and reads the call that comes.
+async fn called(client: &mut TestClient) -> Value {
+    client.send_text(r#"{"event":"ask","ref":"a"}"#).await;
+    let call = next(client).await;
+    assert_eq!((&call["event"], &call["data"]), (&json!("number"), &json!({"below": 10})));
+    call["ref"].clone()
+}
+
+#[tokio::test]
+async fn an_answer_reaches_the_caller_and_no_handler() {
+    let app = serve(Asks).await;
+    let mut client = app.connect("/").await.unwrap();
+    let reference = called(&mut client).await;
+    client.send_json(&json!({"event": "number", "data": 7, "ref": reference})).await;
+    assert_eq!(next(&mut client).await, json!({"event": "ask", "data": {"number": 7}, "ref": "a"}));
+}
+
+#[tokio::test]
+async fn messages_in_front_of_the_answer_are_read_past_and_handled_in_their_order() {
+    let app = serve(Asks).await;
+    let mut client = app.connect("/").await.unwrap();
+    let reference = called(&mut client).await;
+    for number in 0..20 {
+        client.send_event("echo", &number).await;
+    }
+    client.send_json(&json!({"event": "number", "data": 1, "ref": reference})).await;
+    assert_eq!(next(&mut client).await["data"], json!({"number": 1}), "the caller goes first");
+    for number in 0..20 {
+        assert_eq!(next(&mut client).await["data"], number);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_and_nonsense_are_typed_errors() {
+    let app = serve(Asks).await;
+    let mut client = app.connect("/").await.unwrap();
+    for (answer, expected) in [
+        (
+            json!({"event": "error", "data": {"code": "no", "message": "never"}}),
+            json!({"refused": ["no", "never"]}),
+        ),
+        (json!({"event": "error"}), json!({"refused": ["error", ""]})),
+        (json!({"event": "number", "data": "seven"}), json!("invalid")),
+        (json!({"event": "number"}), json!("invalid")),
+    ] {
+        let reference = called(&mut client).await;
+        let mut answer = answer;
+        answer["ref"] = reference;
+        client.send_json(&answer).await;
+        assert_eq!(next(&mut client).await["data"], expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_client_is_a_timeout_and_its_late_answer_is_dropped() {
+    let app = serve(Asks).await;
+    let mut client = app.connect("/").await.unwrap();
+    let reference = called(&mut client).await;
+    assert_eq!(next(&mut client).await["data"], json!({"timed out": 3}));
+    client.send_json(&json!({"event": "echo", "data": 1, "ref": reference})).await;
+    client.send_event("echo", &2).await;
+    assert_eq!(next(&mut client).await["data"], 2, "the late answer reached no handler");
+}
+
+/// Reports how a call ended.
+struct Reports(tokio::sync::mpsc::UnboundedSender<String>);
+
+#[ws_handlers]
+impl Reports {
+    #[on_event("ask")]
+    async fn ask(&self, conn: &Connection) -> Result {
+        let answer = conn.call::<u32>("number", &()).await;
+        self.0.send(answer.unwrap_err().to_string())?;
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_is_a_typed_error() {
+    let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let app = serve(Reports(sender)).await;
+    let mut client = app.connect("/").await.unwrap();
+    client.send_text(r#"{"event":"ask"}"#).await;
+    client.next().await.unwrap();
+    drop(client);
+    assert_eq!(seen.recv().await.unwrap(), CallError::Closed.to_string());
+}
+
+#[tokio::test]
+async fn any_task_may_call_and_at_most_64_calls_are_outstanding() {
+    let app = serve(Asks).await;
+    let mut client = app.connect("/").await.unwrap();
+    client.send_event("id", &()).await;
+    let id: ConnectionId = client.next_event("id").await.unwrap();
+    let conn = app.running().hub().get(id).unwrap();
+    let calls: Vec<_> = (0..64)
+        .map(|number| {
+            let conn = conn.clone();
+            tokio::spawn(async move { conn.call::<u32>("number", &number).await })
+        })
+        .collect();
+    let mut asked = Vec::new();
+    for _ in 0..64 {
+        asked.push(next(&mut client).await);
+    }
+    assert!(matches!(conn.call::<u32>("number", &0).await, Err(CallError::TooMany)));
+    for call in asked.iter().rev() {
+        client.send_json(&json!({"event": "number", "data": call["data"], "ref": call["ref"]})).await;
+    }
+    for (number, call) in calls.into_iter().enumerate() {
+        assert_eq!(call.await.unwrap().unwrap() as usize, number, "each answer reaches its own caller");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_fills_the_inbox_delays_only_itself() {
+    let app = serve(Asks).await;
+    let mut client = app.connect("/").await.unwrap();
+    let reference = called(&mut client).await;
+    // More than `limits.inbox_messages`: the answer behind them is not read in time.
+    for number in 0..100 {
+        client.send_event("echo", &number).await;
+    }
+    client.send_json(&json!({"event": "number", "data": 1, "ref": reference})).await;
+    assert_eq!(next(&mut client).await["data"], json!({"timed out": 3}));
+    for number in 0..100 {
+        assert_eq!(next(&mut client).await["data"], number, "nothing is lost");
+    }
+}

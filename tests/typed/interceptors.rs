@@ -1,0 +1,138 @@
+//! Interceptors: around open, messages, events and close.
+
+use std::sync::{Arc, Mutex};
+
+use ws_core::prelude::*;
+
+use super::{ask, serve_registered};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    fn add(&self, line: String) {
+        self.0.lock().unwrap().push(line);
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+fn log(conn: &Connection) -> Log {
+    conn.context().get_or_insert_with(Log::default)
+}
+
+#[ws_interceptor(server = "intercepted", order = 2)]
+async fn inner(call: Invocation<'_>, next: NextCall<'_>) -> Outcome {
+    let log = log(call.connection());
+    log.add(format!("inner {:?}", call.kind()));
+    let outcome = next.run(call).await;
+    log.add(format!("inner {}", if outcome.is_ok() { "ok" } else { "failed" }));
+    outcome
+}
+
+#[ws_interceptor(server = "intercepted", order = 1)]
+async fn outer(call: Invocation<'_>, next: NextCall<'_>) -> Outcome {
+    log(call.connection()).add("outer".to_owned());
+    next.run(call).await
+}
+
+#[ws_interceptor(scope = "route")]
+async fn no_swearing(call: Invocation<'_>, next: NextCall<'_>, State(word): State<BadWord>) -> Outcome {
+    if call.kind() == CallKind::Event(word.0) {
+        return Err(Error::new("swearing").code("language").public("mind your language"));
+    }
+    next.run(call).await
+}
+
+#[derive(Clone)]
+pub(super) struct BadWord(pub(super) &'static str);
+
+#[ws_controller(path = "/typed", server = "intercepted", interceptors(no_swearing))]
+struct Typed;
+
+#[ws_handlers]
+impl Typed {
+    #[on_open]
+    async fn open(&self) {}
+
+    #[on_event("log")]
+    async fn log(&self, conn: &Connection) -> Data<Vec<String>> {
+        Data(log(conn).take())
+    }
+
+    #[on_event("damn")]
+    async fn damn(&self) -> Data<bool> {
+        Data(true)
+    }
+
+    #[on_event("fail")]
+    async fn fail(&self) -> Result {
+        Err("x".into())
+    }
+
+    #[on_unknown]
+    async fn unknown(&self) {}
+
+    #[on_text]
+    async fn text(&self) {}
+}
+
+#[ws_controller(path = "/raw", server = "intercepted")]
+struct Raw;
+
+impl Controller for Raw {
+    async fn on_message(&self, conn: &Connection, _: Message) -> Result {
+        Ok(conn.push_json(&log(conn).take())?)
+    }
+}
+
+#[tokio::test]
+async fn interceptors_run_around_each_event_by_order() {
+    let app = serve_registered().await;
+    let mut client = app.connect_to("intercepted", "/typed").await.unwrap();
+    let got = ask(&mut client, r#"{"event":"log"}"#).await;
+    assert_eq!(
+        got["data"],
+        serde_json::json!(["outer", "inner Open", "inner ok", "outer", r#"inner Event("log")"#])
+    );
+    client.send_text("plain").await;
+    client.send_text(r#"{"event":"nobody"}"#).await;
+    let got = ask(&mut client, r#"{"event":"fail"}"#).await;
+    assert_eq!(got["data"]["code"], "internal");
+    let got = ask(&mut client, r#"{"event":"log"}"#).await;
+    assert_eq!(
+        got["data"],
+        serde_json::json!([
+            "inner ok", // the end of the first `log`
+            "outer",
+            "inner Message",
+            "inner ok",
+            "outer",
+            r#"inner Event("nobody")"#,
+            "inner ok",
+            "outer",
+            r#"inner Event("fail")"#,
+            "inner failed",
+            "outer",
+            r#"inner Event("log")"#
+        ])
+    );
+}
+
+#[tokio::test]
+async fn an_interceptor_that_a_controller_names_may_refuse_a_call() {
+    let app = serve_registered().await;
+    let mut client = app.connect_to("intercepted", "/typed").await.unwrap();
+    let got = ask(&mut client, r#"{"event":"damn","ref":1}"#).await;
+    assert_eq!(got["data"], serde_json::json!({"code": "language", "message": "mind your language"}));
+}
+
+#[tokio::test]
+async fn raw_controllers_are_intercepted_as_well() {
+    let app = serve_registered().await;
+    let mut client = app.connect_to("intercepted", "/raw").await.unwrap();
+    let got = ask(&mut client, "hi").await;
+    assert_eq!(got, serde_json::json!(["outer", "inner Open", "inner ok", "outer", "inner Message"]));
+}

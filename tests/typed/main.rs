@@ -1,0 +1,43 @@
+//! Typed handlers, as clients see them: a binary of its own, since its interceptors and guards come from the registry.
+
+mod calls;
+mod events;
+mod guards;
+mod interceptors;
+mod msgpack;
+mod params;
+mod replies;
+mod sockets;
+mod unit;
+mod valid;
+
+use serde_json::Value;
+use ws_core::{
+    App, Config, Controller, Route,
+    config::{ServerConfig, ServerKind},
+    testing::{TestApp, TestClient},
+};
+
+/// This controller alone, at `/`.
+async fn serve(controller: impl Controller) -> TestApp {
+    serve_at("/", controller).await
+}
+
+async fn serve_at(path: &str, controller: impl Controller) -> TestApp {
+    TestApp::start(App::without_registry().route(Route::new(path, controller))).await
+}
+
+/// What this binary's attributes registered.
+async fn serve_registered() -> TestApp {
+    let mut config = Config::default();
+    for name in ["guarded", "intercepted"] {
+        config.servers.push(ServerConfig::new(name, ServerKind::WebSocket, 0));
+    }
+    TestApp::start(App::new().config(config).state(interceptors::BadWord("damn"))).await
+}
+
+/// Sends a text and reads the JSON that comes back.
+async fn ask(client: &mut TestClient, text: impl Into<String>) -> Value {
+    client.send_text(text).await;
+    client.next_json().await.unwrap()
+}

@@ -1,0 +1,110 @@
+//! The same envelope in MessagePack, for clients that ask for the subprotocol `msgpack`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use ws_core::{
+    Route,
+    prelude::*,
+    testing::{TestApp, TestClient},
+};
+
+#[derive(Deserialize)]
+struct Say<'a> {
+    text: &'a str,
+}
+
+#[derive(Serialize)]
+struct Said {
+    len: usize,
+}
+
+struct Chat;
+
+#[ws_handlers]
+impl Chat {
+    #[on_event("say")]
+    async fn say(&self, Data(say): Data<Say<'_>>) -> Data<Said> {
+        Data(Said { len: say.text.len() })
+    }
+
+    #[on_event("ask")]
+    async fn ask(&self, conn: &Connection) -> Result<Data<u32>> {
+        Ok(Data(conn.call::<u32>("number", &json!({"below": 10})).await?))
+    }
+
+    #[on_event("push")]
+    async fn push(&self, conn: &Connection) -> Result {
+        Ok(conn.event("pushed", &[1, 2])?)
+    }
+}
+
+async fn connect(app: &TestApp, subprotocols: &[&str]) -> TestClient {
+    app.connect("/").subprotocols(subprotocols).await.unwrap()
+}
+
+async fn app() -> TestApp {
+    TestApp::start(App::without_registry().route(Route::new("/", Chat).subprotocols(&["msgpack", "json"])))
+        .await
+}
+
+async fn send(client: &mut TestClient, value: Value) {
+    client.send_binary(rmp_serde::to_vec_named(&value).unwrap()).await;
+}
+
+async fn next(client: &mut TestClient) -> Value {
+    let Message::Binary(bytes) = client.next().await.unwrap() else { panic!("text") };
+    rmp_serde::from_slice(&bytes).unwrap()
+}
+
+#[tokio::test]
+async fn events_replies_and_errors_travel_as_messagepack() {
+    let app = app().await;
+    let mut client = connect(&app, &["msgpack"]).await;
+    for (sent, got) in [
+        (
+            json!({"event": "say", "data": {"text": "hi"}, "ref": 7}),
+            json!({"event": "say", "data": {"len": 2}, "ref": 7}),
+        ),
+        (json!({"ref": "a", "event": "push"}), json!({"event": "pushed", "data": [1, 2]})),
+        (
+            json!({"event": "nobody", "ref": "x"}),
+            json!({"event": "error", "data": {"code": "unknown_event", "message": "no event `nobody` here"}, "ref": "x"}),
+        ),
+    ] {
+        send(&mut client, sent).await;
+        assert_eq!(next(&mut client).await, got);
+    }
+    send(&mut client, json!({"event": "say", "data": {"text": 1}})).await;
+    let got = next(&mut client).await;
+    assert_eq!((&got["data"]["code"], &got["data"]["path"]), (&json!("invalid_data"), &json!("text")));
+    client.send_binary(vec![0xc1, 0xff]).await;
+    assert_eq!(next(&mut client).await["data"]["code"], "bad_msgpack");
+    client.send_text(r#"{"event":"say"}"#).await;
+    assert_eq!(next(&mut client).await["data"]["code"], "unsupported", "a text is no envelope here");
+}
+
+#[tokio::test]
+async fn calls_to_the_client_travel_as_messagepack() {
+    let app = app().await;
+    let mut client = connect(&app, &["msgpack"]).await;
+    send(&mut client, json!({"event": "ask", "ref": 1})).await;
+    let call = next(&mut client).await;
+    assert_eq!(call["data"], json!({"below": 10}));
+    send(&mut client, json!({"event": "number", "data": 4, "ref": call["ref"]})).await;
+    assert_eq!(next(&mut client).await, json!({"event": "ask", "data": 4, "ref": 1}));
+}
+
+#[tokio::test]
+async fn other_connections_of_the_route_speak_json() {
+    let app = app().await;
+    for subprotocols in [&["json"][..], &[]] {
+        let mut client = match subprotocols {
+            [] => app.connect("/").await.unwrap(),
+            some => connect(&app, some).await,
+        };
+        let got = super::ask(&mut client, r#"{"event":"say","data":{"text":"abc"}}"#).await;
+        assert_eq!(got["data"]["len"], 3);
+        client.send_binary(vec![0x80]).await;
+        assert_eq!(client.next_json::<Value>().await.unwrap()["data"]["code"], "unsupported");
+    }
+}

@@ -1,0 +1,166 @@
+//! What handlers return.
+
+use std::sync::Arc;
+
+use futures_util::stream;
+use serde_json::json;
+use tokio::sync::mpsc;
+use ws_core::{IntoReply, Replier, prelude::*};
+
+use super::{ask, serve};
+
+type Answer<T> = std::result::Result<T, std::num::ParseIntError>;
+
+struct Twice(&'static str);
+
+impl IntoReply for Twice {
+    async fn reply(self, to: &Replier<'_>) -> Result {
+        to.send(self.0).await?;
+        Ok(to.send(self.0).await?)
+    }
+}
+
+/// Says when it is dropped.
+struct Dropped(mpsc::UnboundedSender<&'static str>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        let _ = self.0.send("dropped");
+    }
+}
+
+struct Replies {
+    seen: mpsc::UnboundedSender<&'static str>,
+}
+
+#[ws_handlers]
+impl Replies {
+    #[on_open]
+    async fn open(&self) -> Result<Event<&'static str>> {
+        Ok(Event::new("welcome", "hi"))
+    }
+
+    #[on_event("alias")]
+    async fn alias(&self, Data(text): Data<String>) -> Answer<Data<u8>> {
+        Ok(Data(text.parse()?))
+    }
+
+    #[on_event("twice")]
+    async fn twice(&self) -> Twice {
+        Twice("again")
+    }
+
+    #[on_event("text")]
+    async fn text(&self) -> Text {
+        Text::from_static("as it is")
+    }
+
+    #[on_event("count")]
+    async fn count(
+        &self,
+        Data(to): Data<u32>,
+    ) -> Stream<impl futures_util::Stream<Item = Data<u32>> + use<>> {
+        Stream::new(stream::iter((1..=to).map(Data)))
+    }
+
+    #[on_event("stumble")]
+    async fn stumble(&self) -> Stream<impl futures_util::Stream<Item = Result<Data<u32>>> + use<>> {
+        Stream::new(stream::iter([
+            Ok(Data(1)),
+            Err(Error::new("x").code("stumbled").public("oops")),
+            Ok(Data(3)),
+        ]))
+    }
+
+    #[on_event("endless")]
+    async fn endless(&self) -> Stream<impl futures_util::Stream<Item = Data<u64>> + use<>> {
+        let guard = Arc::new(Dropped(self.seen.clone()));
+        let _ = self.seen.send("begun");
+        Stream::new(stream::unfold((0, guard), async |(number, guard)| {
+            if number == 3 {
+                std::future::pending::<()>().await;
+            }
+            Some((Data(number), (number + 1, guard)))
+        }))
+    }
+}
+
+fn replies() -> (Replies, mpsc::UnboundedReceiver<&'static str>) {
+    let (seen, events) = mpsc::unbounded_channel();
+    (Replies { seen }, events)
+}
+
+#[tokio::test]
+async fn every_kind_of_reply_is_sent_as_its_type_says() {
+    let app = serve(replies().0).await;
+    let mut client = app.connect("/").await.unwrap();
+    assert_eq!(client.next_event::<String>("welcome").await.unwrap(), "hi");
+    let got = ask(&mut client, r#"{"event":"alias","data":"12","ref":1}"#).await;
+    assert_eq!(got, json!({"event": "alias", "data": 12, "ref": 1}));
+    let got = ask(&mut client, r#"{"event":"alias","data":"x","ref":1}"#).await;
+    assert_eq!(got["data"], json!({"code": "internal", "message": "internal error"}));
+    client.send_text(r#"{"event":"twice"}"#).await;
+    assert_eq!(client.next_text().await.unwrap(), "again");
+    assert_eq!(client.next_text().await.unwrap(), "again");
+    client.send_text(r#"{"event":"text"}"#).await;
+    assert_eq!(client.next_text().await.unwrap(), "as it is");
+}
+
+#[tokio::test]
+async fn a_stream_sends_its_items_in_order_and_says_its_end_to_a_ref() {
+    let app = serve(replies().0).await;
+    let mut client = app.connect("/").await.unwrap();
+    client.next().await.unwrap();
+    client.send_text(r#"{"event":"count","data":3,"ref":"c"}"#).await;
+    client.send_text(r#"{"event":"text"}"#).await;
+    for number in 1..=3 {
+        let got: serde_json::Value = client.next_json().await.unwrap();
+        assert_eq!(got, json!({"event": "count", "data": number, "ref": "c"}));
+    }
+    let got: serde_json::Value = client.next_json().await.unwrap();
+    assert_eq!(got, json!({"event": "end", "data": {"event": "count"}, "ref": "c"}));
+    assert_eq!(client.next_text().await.unwrap(), "as it is", "the next message waited");
+}
+
+#[tokio::test]
+async fn an_error_ends_a_stream_and_is_answered() {
+    let app = serve(replies().0).await;
+    let mut client = app.connect("/").await.unwrap();
+    client.next().await.unwrap();
+    let got = ask(&mut client, r#"{"event":"stumble","ref":1}"#).await;
+    assert_eq!(got["data"], 1);
+    let got: serde_json::Value = client.next_json().await.unwrap();
+    assert_eq!(got, json!({"event": "error", "data": {"code": "stumbled", "message": "oops"}, "ref": 1}));
+    client.send_text(r#"{"event":"text"}"#).await;
+    assert_eq!(client.next_text().await.unwrap(), "as it is", "nothing came behind the error");
+}
+
+#[tokio::test]
+async fn a_stream_is_dropped_when_its_connection_closes() {
+    let (controller, mut seen) = replies();
+    let app = serve(controller).await;
+    let mut client = app.connect("/").await.unwrap();
+    client.next().await.unwrap();
+    client.send_text(r#"{"event":"endless"}"#).await;
+    for _ in 0..3 {
+        client.next().await.unwrap();
+    }
+    assert_eq!(seen.recv().await, Some("begun"));
+    drop(client);
+    assert_eq!(seen.recv().await, Some("dropped"));
+}
+
+#[tokio::test]
+async fn a_stream_waits_for_a_client_that_does_not_read() {
+    let app = serve(replies().0).await;
+    let mut client = app.connect("/").await.unwrap();
+    client.next().await.unwrap();
+    // Far more than the outbox and the pipe take.
+    client.send_text(r#"{"event":"count","data":100000,"ref":1}"#).await;
+    for number in 1..=100_000 {
+        let got: serde_json::Value = client.next_json().await.unwrap();
+        assert_eq!(got["data"], number);
+    }
+    let got: serde_json::Value = client.next_json().await.unwrap();
+    assert_eq!(got["event"], "end", "none was lost, and the outbox never overflowed");
+}

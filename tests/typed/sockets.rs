@@ -1,0 +1,51 @@
+//! Typed handlers over real sockets, with a client that this project did not write.
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio_tungstenite::{connect_async, tungstenite::Message as Ws};
+use ws_core::{Route, prelude::*};
+
+struct Room;
+
+#[ws_handlers]
+impl Room {
+    #[on_open]
+    async fn open(&self, Path(room): &Path<String>) -> Event<String> {
+        Event::new("welcome", room.clone())
+    }
+
+    #[on_event("say")]
+    async fn say(&self, Path(room): &Path<String>, Data(text): Data<String>) -> Data<String> {
+        Data(format!("{room}: {text}"))
+    }
+}
+
+#[tokio::test]
+async fn events_are_answered_over_a_socket() {
+    let mut config = Config::default();
+    config.servers[0].port = 0;
+    let running = App::without_registry()
+        .config(config)
+        .route(Route::new("/rooms/{room}", Room))
+        .start()
+        .await
+        .unwrap();
+    let url = format!("ws://{}/rooms/a%2Fb", running.local_addr("ws").unwrap());
+    let (mut client, _) = connect_async(url).await.unwrap();
+    let next = async |client: &mut tokio_tungstenite::WebSocketStream<_>| -> Value {
+        let message = client.next().await.unwrap().unwrap();
+        serde_json::from_str(message.to_text().unwrap()).unwrap()
+    };
+    assert_eq!(next(&mut client).await, json!({"event": "welcome", "data": "a/b"}));
+    // Several in one piece: each is answered, in their order.
+    for number in 0..50 {
+        let say = json!({"event": "say", "data": number.to_string(), "ref": number});
+        client.feed(Ws::text(say.to_string())).await.unwrap();
+    }
+    client.flush().await.unwrap();
+    for number in 0..50 {
+        let said = json!({"event": "say", "data": format!("a/b: {number}"), "ref": number});
+        assert_eq!(next(&mut client).await, said);
+    }
+    running.shutdown().await;
+}

@@ -1,0 +1,25 @@
+use ws_core::prelude::*;
+
+struct Room;
+
+impl Room {
+    #[on_open]
+    async fn open(&self) {}
+
+    #[on_event("say")]
+    async fn say(&self) {}
+
+    #[guard(may_wave)]
+    async fn wave(&self) {}
+}
+
+#[on_close]
+async fn close() {}
+
+#[guard(may_wave)]
+#[ws_controller(path = "/room")]
+struct Above;
+
+impl Controller for Above {}
+
+fn main() {}

@@ -1,0 +1,36 @@
+use ws_core::prelude::*;
+
+struct Room;
+
+#[ws_handlers(server = "ws")]
+impl Room {
+    #[on_open("now")]
+    async fn open(&self) {}
+
+    #[on_event]
+    async fn unnamed(&self) {}
+
+    #[on_event()]
+    async fn still_unnamed(&self) {}
+
+    #[on_event("")]
+    async fn empty(&self) {}
+
+    #[on_event(say)]
+    async fn no_text(&self) {}
+
+    #[on_event("say", order = 1)]
+    async fn more(&self) {}
+
+    #[on_event = "say"]
+    async fn of_another_form(&self) {}
+
+    #[on_event("kick")]
+    #[guard]
+    async fn unguarded(&self) {}
+
+    #[guard(may_wave)]
+    async fn wave(&self) {}
+}
+
+fn main() {}

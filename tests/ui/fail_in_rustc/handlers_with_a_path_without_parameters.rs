@@ -1,0 +1,12 @@
+use ws_core::prelude::*;
+
+#[ws_controller(path = "/rooms")]
+struct Room;
+
+#[ws_handlers]
+impl Room {
+    #[on_open]
+    async fn open(&self, Path(_room): &Path<String>) {}
+}
+
+fn main() {}

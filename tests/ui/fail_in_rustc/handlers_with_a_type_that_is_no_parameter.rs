@@ -1,0 +1,12 @@
+use ws_core::prelude::*;
+
+struct Room;
+struct User;
+
+#[ws_handlers]
+impl Room {
+    #[on_event("say")]
+    async fn say(&self, _user: User) {}
+}
+
+fn main() {}

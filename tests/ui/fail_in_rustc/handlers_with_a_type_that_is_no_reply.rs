@@ -1,0 +1,14 @@
+use ws_core::prelude::*;
+
+struct Room;
+struct User;
+
+#[ws_handlers]
+impl Room {
+    #[on_event("whoami")]
+    async fn whoami(&self) -> Result<User> {
+        Ok(User)
+    }
+}
+
+fn main() {}

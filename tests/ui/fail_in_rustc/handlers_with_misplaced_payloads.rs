@@ -1,0 +1,26 @@
+use ws_core::prelude::*;
+
+struct Room;
+
+#[ws_handlers]
+impl Room {
+    #[on_open]
+    async fn open(&self, _: Text) {}
+
+    #[on_binary]
+    async fn binary(&self, _: &str) {}
+
+    #[on_ping]
+    async fn ping(&self, _: CloseReason) {}
+
+    #[on_message]
+    async fn message(&self, _: EventName<'_>) {}
+
+    #[on_pong]
+    async fn pong(&self, _: Data<u8>) {}
+
+    #[on_close]
+    async fn close(&self, _: Message) {}
+}
+
+fn main() {}

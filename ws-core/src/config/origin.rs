@@ -1,0 +1,184 @@
+//! `[servers.origin]`: which pages may open a connection from a browser (RFC 6455 section 10.2).
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    pattern::{self, OriginPattern},
+    site::{self, Site},
+};
+
+/// Which pages may open a connection.
+///
+/// A browser lets any page open a WebSocket to any server, sends the user's cookies along, and says in `Origin` whose
+/// page it is. A handshake from a page that may not is refused with 403, before routing. One without `Origin` passes: it
+/// is no browser's, and whatever else could be in its place needs no permission of ours.
+///
+/// ```
+/// use ws_core::Config;
+///
+/// let config = Config::from_toml_str(
+///     r#"
+///     [[servers]]
+///     [servers.origin]
+///     policy = "listed"
+///     allow = ["https://app.example.com", "https://*.example.org", "http://localhost:*"]
+///     "#,
+///     "ws.toml",
+/// )?;
+/// assert_eq!(config.servers[0].origin.allow.len(), 3);
+/// # Ok::<(), ws_core::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Origin {
+    /// Who may come besides those in `allow`. Default: pages of the same host.
+    pub policy: OriginPolicy,
+    /// Pages that may come: `"https://app.example.com"`, with `*.` for any subdomain and `:*` for any port, or `"null"`.
+    /// A port that is not written is the scheme's own. In the environment, separated by commas. Default: none.
+    #[serde(deserialize_with = "pattern::list")]
+    pub allow: Vec<OriginPattern>,
+}
+
+/// Who may come besides the pages that are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OriginPolicy {
+    /// Pages of the host that the handshake is addressed to (`Host`, or an absolute request target). Scheme and port do
+    /// not count: a page on port 9501 talks to a socket on 9502. A proxy in front must pass `Host` on as it came.
+    ///
+    /// A name that its owner lets point at this machine counts as its host (DNS rebinding). A server that is only meant
+    /// for this machine, or answers whoever reaches it, names its pages: [`Listed`](Self::Listed).
+    #[default]
+    SameHost,
+    /// Nobody.
+    Listed,
+    /// Everybody: no page is refused, and no token is taken from a cookie.
+    Any,
+}
+
+impl Origin {
+    /// Whether pages are told apart at all.
+    pub(crate) fn is_on(&self) -> bool {
+        self.policy != OriginPolicy::Any
+    }
+
+    /// Whether a page of this origin may connect to this authority.
+    pub(crate) fn permits(&self, origin: &str, authority: Option<&str>) -> bool {
+        if !self.is_on() {
+            return true;
+        }
+        let site = Site::parse(origin);
+        let is_listed = self.allow.iter().any(|pattern| match &site {
+            Some(site) => pattern.matches(site),
+            None => origin == "null" && pattern.is_null(),
+        });
+        let is_same_host = self.policy == OriginPolicy::SameHost
+            && site.is_some_and(|site| authority.and_then(site::host) == Some(site.host));
+        is_listed || is_same_host
+    }
+
+    /// What the types cannot say.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        match self.policy {
+            OriginPolicy::Any if !self.allow.is_empty() => {
+                Err("`origin.allow` means nothing with `origin.policy = \"any\"`; leave one of them out")
+            }
+            OriginPolicy::Listed if self.allow.is_empty() => {
+                Err("`origin.policy = \"listed\"` lets no page in; list some in `origin.allow`")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(policy: OriginPolicy, allow: &[&str]) -> Origin {
+        Origin { policy, allow: allow.iter().map(|pattern| pattern.parse().unwrap()).collect() }
+    }
+
+    #[test]
+    fn same_host_compares_hosts_and_neither_scheme_nor_port() {
+        let policy = policy(OriginPolicy::SameHost, &[]);
+        for (origin, host, expected) in [
+            ("https://example.com", "example.com", true),
+            ("http://example.com:9501", "example.com:9502", true),
+            ("https://EXAMPLE.com", "example.com.", true),
+            ("http://127.0.0.1:9501", "127.0.0.1:9502", true),
+            ("http://[::1]:9501", "[0:0::1]:9502", true),
+            ("https://evil.com", "example.com", false),
+            ("https://example.com.evil.com", "example.com", false),
+            ("https://evil-example.com", "example.com", false),
+            ("https://app.example.com", "example.com", false),
+            ("https://example.com", "app.example.com", false),
+            ("http://localhost", "127.0.0.1", false),
+            ("https://example.com@evil.com", "example.com", false),
+            ("https://example.com/", "example.com", false),
+            ("https://example.com https://evil.com", "example.com", false),
+            ("example.com", "example.com", false),
+            ("null", "example.com", false),
+            ("null", "null", false),
+            ("", "example.com", false),
+            ("https://example.com", "user@example.com", false),
+            ("https://example.com", "", false),
+        ] {
+            assert_eq!(policy.permits(origin, Some(host)), expected, "{origin:?} to {host:?}");
+        }
+        assert!(!policy.permits("https://example.com", None), "without a host nothing is the same");
+    }
+
+    #[test]
+    fn patterns_name_scheme_host_and_port() {
+        let listed =
+            |pattern, origin| policy(OriginPolicy::Listed, &[pattern]).permits(origin, Some("here.com"));
+        for (pattern, yes, no) in [
+            (
+                "https://app.example.com",
+                &["https://app.example.com", "https://APP.example.com:443"][..],
+                &["http://app.example.com", "https://app.example.com:8443", "https://x.app.example.com"][..],
+            ),
+            (
+                "https://*.example.com",
+                &["https://a.example.com", "https://a.b.example.com"],
+                &[
+                    "https://example.com",
+                    "https://evilexample.com",
+                    "http://a.example.com",
+                    "https://.example.com",
+                ],
+            ),
+            (
+                "http://localhost:*",
+                &["http://localhost", "http://localhost:5173"],
+                &["https://localhost", "http://localhost.evil.com:5173", "http://a.localhost"],
+            ),
+            ("https://*.example.com:*", &["https://a.example.com:1"], &["https://example.com:1"]),
+            ("http://[::1]:3000", &["http://[0::1]:3000"], &["http://[::1]", "http://[::2]:3000"]),
+            ("capacitor://localhost", &["capacitor://localhost"], &["http://localhost"]),
+            ("null", &["null"], &["https://null", "Null", ""]),
+            ("https://x.com", &["https://x.com"], &["null", "https://here.com"]),
+        ] {
+            for origin in yes {
+                assert!(listed(pattern, origin), "{pattern} permits {origin}");
+            }
+            for origin in no {
+                assert!(!listed(pattern, origin), "{pattern} refuses {origin:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_comes_on_top_of_the_same_host_and_any_is_anybody() {
+        let both = policy(OriginPolicy::SameHost, &["https://app.com"]);
+        assert!(both.permits("https://app.com", Some("here.com")));
+        assert!(both.permits("https://here.com", Some("here.com")));
+        let any = policy(OriginPolicy::Any, &[]);
+        for origin in ["null", "https://evil.com", "nonsense"] {
+            assert!(any.permits(origin, None), "{origin}");
+        }
+    }
+}

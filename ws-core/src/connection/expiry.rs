@@ -1,0 +1,79 @@
+//! [`Expiry`]: when a connection ends by itself, because what let it in does.
+//!
+//! One atomic: the connection's task looks at it with every turn, anybody may move it. Who moves it wakes the task.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::Instant;
+
+/// The connection does not end by itself.
+const NEVER: u64 = u64::MAX;
+
+#[derive(Debug)]
+pub(crate) struct Expiry {
+    /// When the connection was made.
+    since: Instant,
+    /// Milliseconds from then until it ends.
+    after: AtomicU64,
+}
+
+impl Expiry {
+    pub(crate) fn new(at: Option<SystemTime>) -> Self {
+        let this = Self { since: Instant::now(), after: AtomicU64::new(NEVER) };
+        this.set(at);
+        this
+    }
+
+    /// Moves it. From here on the monotonic clock counts: setting the system's clock moves no connection's end.
+    pub(crate) fn set(&self, at: Option<SystemTime>) {
+        let after = at.and_then(|at| {
+            let left = at.duration_since(SystemTime::now()).unwrap_or_default();
+            u64::try_from((self.since.elapsed() + left).as_millis()).ok()
+        });
+        self.after.store(after.unwrap_or(NEVER), Ordering::Release);
+    }
+
+    /// When the connection ends; `None` also for a time beyond the clock.
+    pub(crate) fn at(&self) -> Option<Instant> {
+        match self.after.load(Ordering::Acquire) {
+            NEVER => None,
+            after => self.since.checked_add(Duration::from_millis(after)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_time_of_the_calendar_becomes_one_of_the_clock() {
+        let hour = Duration::from_secs(3600);
+        assert_eq!(Expiry::new(None).at(), None);
+        assert!(Expiry::new(Some(SystemTime::UNIX_EPOCH)).at().unwrap() <= Instant::now(), "long past");
+
+        let expiry = Expiry::new(Some(SystemTime::now() + hour));
+        let left = expiry.at().unwrap() - Instant::now();
+        assert!(left <= hour && left > hour - Duration::from_secs(60), "{left:?}");
+
+        tokio::time::advance(hour).await;
+        expiry.set(Some(SystemTime::now() + hour));
+        assert!(expiry.at().unwrap() > Instant::now(), "counts from now, not from the start");
+        expiry.set(None);
+        assert_eq!(expiry.at(), None);
+    }
+
+    #[tokio::test]
+    async fn no_time_is_too_late() {
+        let largest = (0..63).rev().map(|bit| Duration::from_secs(1 << bit));
+        let largest = largest.filter_map(|it| SystemTime::UNIX_EPOCH.checked_add(it)).next();
+        assert!(largest.is_some());
+        // Far away or never: both are right, a panic is not.
+        assert!(
+            Expiry::new(largest).at().is_none_or(|at| at > Instant::now() + Duration::from_secs(1 << 30))
+        );
+    }
+}

@@ -1,0 +1,158 @@
+//! Rooms and users: named groups of connections, and who watches them.
+//!
+//! An index from name to members, spread over locks that are held for a map operation or a copy of the members, never
+//! across an await and never while something is delivered. What a connection is in is known to the connection itself
+//! ([`Membership`](super::membership::Membership)); its lock comes before these.
+
+use std::{
+    any::TypeId,
+    collections::HashMap,
+    hash::{BuildHasher as _, RandomState},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::broadcast;
+
+use crate::connection::{Connection, ConnectionId};
+
+/// Locks are spread over so many parts: joins of different rooms seldom meet.
+const SHARDS: usize = 64;
+/// Changes that a watcher may be behind before it is told that it missed some.
+const WATCHED_CHANGES: usize = 256;
+
+/// What names a group.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum GroupKey {
+    /// A room of a controller.
+    Room(TypeId, Arc<str>),
+    /// The connections of a user.
+    User(Arc<str>),
+}
+
+impl GroupKey {
+    pub(crate) fn name(&self) -> &Arc<str> {
+        match self {
+            Self::Room(_, name) | Self::User(name) => name,
+        }
+    }
+}
+
+/// A change in a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) id: ConnectionId,
+    pub(crate) joined: bool,
+    /// How many there are now.
+    pub(crate) members: usize,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    members: HashMap<ConnectionId, Connection>,
+    watchers: Option<broadcast::Sender<Change>>,
+}
+
+impl Group {
+    fn tell(&self, id: ConnectionId, joined: bool) {
+        if let Some(watchers) = &self.watchers {
+            // Nobody watches any more: that is no fault.
+            let _ = watchers.send(Change { id, joined, members: self.members.len() });
+        }
+    }
+
+    fn is_of_no_use(&self) -> bool {
+        self.members.is_empty() && self.watchers.as_ref().is_none_or(|it| it.receiver_count() == 0)
+    }
+}
+
+type Shard = Mutex<HashMap<GroupKey, Group>>;
+
+/// All groups that have a member or a watcher.
+#[derive(Debug)]
+pub(crate) struct Groups {
+    shards: [Shard; SHARDS],
+    hasher: RandomState,
+}
+
+impl Default for Groups {
+    fn default() -> Self {
+        Self { shards: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new() }
+    }
+}
+
+impl Groups {
+    /// Adds a member. The returned key is the group's own: as long as the group lives, all its members hold the same name.
+    pub(crate) fn join(&self, key: GroupKey, connection: &Connection) -> GroupKey {
+        let mut shard = self.lock(&key);
+        let key = match shard.get_key_value(&key) {
+            Some((own, _)) => own.clone(),
+            None => key,
+        };
+        let group = shard.entry(key.clone()).or_default();
+        if group.members.insert(connection.id(), connection.clone()).is_none() {
+            group.tell(connection.id(), true);
+        }
+        key
+    }
+
+    /// Takes a member out; the group goes with its last member.
+    pub(crate) fn leave(&self, key: &GroupKey, id: ConnectionId) {
+        let mut shard = self.lock(key);
+        let Some(group) = shard.get_mut(key) else { return };
+        if group.members.remove(&id).is_some() {
+            group.tell(id, false);
+        }
+        if group.is_of_no_use() {
+            shard.remove(key);
+        }
+    }
+
+    /// The group's own name and a copy of its members.
+    pub(crate) fn members(&self, key: &GroupKey) -> Option<(Arc<str>, Vec<Connection>)> {
+        let shard = self.lock(key);
+        let (own, group) = shard.get_key_value(key)?;
+        Some((Arc::clone(own.name()), group.members.values().cloned().collect()))
+    }
+
+    pub(crate) fn ids(&self, key: &GroupKey) -> Vec<ConnectionId> {
+        self.lock(key).get(key).map(|group| group.members.keys().copied().collect()).unwrap_or_default()
+    }
+
+    pub(crate) fn count(&self, key: &GroupKey) -> usize {
+        self.lock(key).get(key).map_or(0, |group| group.members.len())
+    }
+
+    /// Who is there now, and every change from now on.
+    pub(crate) fn watch(&self, key: GroupKey) -> (Vec<ConnectionId>, broadcast::Receiver<Change>) {
+        let mut shard = self.lock(&key);
+        let group = shard.entry(key).or_default();
+        let watchers = group.watchers.get_or_insert_with(|| broadcast::Sender::new(WATCHED_CHANGES));
+        let changes = watchers.subscribe();
+        (group.members.keys().copied().collect(), changes)
+    }
+
+    /// A watcher is gone; a group without members goes with its last one.
+    pub(crate) fn forget_watcher(&self, key: &GroupKey) {
+        let mut shard = self.lock(key);
+        let Some(group) = shard.get_mut(key) else { return };
+        if group.watchers.as_ref().is_some_and(|it| it.receiver_count() == 0) {
+            group.watchers = None;
+        }
+        if group.is_of_no_use() {
+            shard.remove(key);
+        }
+    }
+
+    /// How many groups there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().unwrap().len()).sum()
+    }
+
+    fn lock(&self, key: &GroupKey) -> MutexGuard<'_, HashMap<GroupKey, Group>> {
+        let [first, ..] = &self.shards;
+        let shard = self.shards.get(self.hasher.hash_one(key) as usize % SHARDS).unwrap_or(first);
+        // A map is whole between two calls.
+        shard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

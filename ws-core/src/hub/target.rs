@@ -1,0 +1,318 @@
+//! [`Target`]: whom the hub addresses, and [`Delivery`]: what became of it.
+
+use std::{any::TypeId, sync::Arc};
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::{Live, groups::GroupKey, watch::Members, watch::Presence};
+use crate::{
+    connection::{CloseFrame, CloseReason, Connection, ConnectionId, Stop, may_be_sent},
+    error::SendError,
+    handlers::Codec,
+    message::Message,
+    socket,
+};
+
+/// After so many members [`Target::broadcast`] lets others run.
+const MEMBERS_A_TURN: usize = 512;
+
+/// What became of a message that went to several connections of this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Delivery {
+    /// Outboxes that took it. Whether the peer reads it is not known, as with any push.
+    pub sent: usize,
+    /// Outboxes that were full; what happens to these connections is their `limits.overflow`.
+    pub full: usize,
+    /// Connections that were gone, or about to be.
+    pub gone: usize,
+}
+
+impl Delivery {
+    fn count(&mut self, result: Result<(), SendError>) {
+        match result {
+            Ok(()) => self.sent += 1,
+            Err(SendError::Full) => self.full += 1,
+            Err(_) => self.gone += 1,
+        }
+    }
+}
+
+/// Whom the hub addresses: the connections that are meant when a method is called, not when the target was made.
+///
+/// A message is serialised and framed once and shared by all. One slow or dead member neither delays nor fails the
+/// rest. What one task pushes to a target arrives at each member in the order in which it was pushed.
+///
+/// ```
+/// use ws_core::{Connection, Hub, Result};
+///
+/// fn announce(hub: &Hub, from: &Connection) -> Result {
+///     let delivery = hub.all().except(from.id()).push_json(&serde_json::json!({"news": 1}))?;
+///     println!("{} heard it", delivery.sent);
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a target does nothing until something is pushed"]
+pub struct Target {
+    live: Arc<Live>,
+    whom: Whom,
+    except: Vec<ConnectionId>,
+}
+
+#[derive(Clone, Debug)]
+enum Whom {
+    One(ConnectionId),
+    All,
+    Controller(TypeId),
+    Group(GroupKey),
+}
+
+/// The connections that are meant, and the group that they have to be in when their turn comes.
+struct Meant {
+    connections: Vec<Connection>,
+    group: Option<Arc<str>>,
+    gone: usize,
+}
+
+impl Target {
+    pub(super) fn one(live: &Arc<Live>, id: ConnectionId) -> Self {
+        Self::new(live, Whom::One(id))
+    }
+
+    pub(super) fn all(live: &Arc<Live>) -> Self {
+        Self::new(live, Whom::All)
+    }
+
+    pub(super) fn controller(live: &Arc<Live>, controller: TypeId) -> Self {
+        Self::new(live, Whom::Controller(controller))
+    }
+
+    fn new(live: &Arc<Live>, whom: Whom) -> Self {
+        Self { live: Arc::clone(live), whom, except: Vec::new() }
+    }
+
+    /// Leaves a connection out; may be called several times.
+    pub fn except(mut self, id: ConnectionId) -> Self {
+        self.except.push(id);
+        self
+    }
+
+    /// Queues a message with every connection that is meant, and never waits.
+    ///
+    /// All of it happens in this call: about a quarter of a microsecond a member. From some ten thousand members on use
+    /// [`broadcast`](Self::broadcast) in async code.
+    pub fn push(&self, message: impl Into<Message>) -> Delivery {
+        let frame = socket::encode(message.into());
+        let meant = self.meant();
+        let mut delivery = Delivery { gone: meant.gone, ..Delivery::default() };
+        for connection in &meant.connections {
+            delivery.count(meant.deliver(connection, &frame));
+        }
+        delivery
+    }
+
+    /// Serialises once and pushes the JSON as a text message.
+    ///
+    /// # Errors
+    /// [`SendError::Serialize`]; nothing is pushed then.
+    pub fn push_json<T: Serialize + ?Sized>(&self, value: &T) -> Result<Delivery, SendError> {
+        Ok(self.push(serde_json::to_string(value)?))
+    }
+
+    /// Pushes the event `{"event": name, "data": data}`; in MessagePack to connections that speak the subprotocol `msgpack`. It is serialised once for each of the
+    /// two that is needed.
+    ///
+    /// # Errors
+    /// [`SendError::Serialize`]; nothing is pushed to those who would have got it.
+    pub fn event<T: Serialize + ?Sized>(&self, name: &str, data: &T) -> Result<Delivery, SendError> {
+        let meant = self.meant();
+        let mut delivery = Delivery { gone: meant.gone, ..Delivery::default() };
+        let mut frames: Vec<(Codec, Bytes)> = Vec::new();
+        for connection in &meant.connections {
+            let codec = connection.codec();
+            let frame = match frames.iter().find(|(made, _)| *made == codec) {
+                Some((_, frame)) => frame.clone(),
+                None => {
+                    let frame = socket::encode(codec.encode(name, data, None)?);
+                    frames.push((codec, frame.clone()));
+                    frame
+                }
+            };
+            delivery.count(meant.deliver(connection, &frame));
+        }
+        Ok(delivery)
+    }
+
+    /// [`push`](Self::push) for large targets: lets other tasks run after every 512 members.
+    ///
+    /// Two broadcasts that one task awaits one after the other arrive in this order. Members that join meanwhile are not
+    /// meant; those that leave meanwhile do not get it any more. Dropping the future stops half-way.
+    pub async fn broadcast(&self, message: impl Into<Message>) -> Delivery {
+        let frame = socket::encode(message.into());
+        let meant = self.meant();
+        let mut delivery = Delivery { gone: meant.gone, ..Delivery::default() };
+        for turn in meant.connections.chunks(MEMBERS_A_TURN) {
+            for connection in turn {
+                delivery.count(meant.deliver(connection, &frame));
+            }
+            tokio::task::yield_now().await;
+        }
+        delivery
+    }
+
+    /// Closes every connection that is meant with this code (RFC 6455 section 7.4) and reason, as
+    /// [`Connection::disconnect`] does. `sent` counts those that were open.
+    ///
+    /// # Errors
+    /// [`SendError::CloseCode`] for a code that may not be sent.
+    pub fn disconnect(&self, code: u16, reason: impl AsRef<str>) -> Result<Delivery, SendError> {
+        if !may_be_sent(code) {
+            return Err(SendError::CloseCode(code));
+        }
+        let frame = CloseFrame::new(code, reason.as_ref());
+        let meant = self.meant();
+        let mut delivery = Delivery { gone: meant.gone, ..Delivery::default() };
+        for connection in &meant.connections {
+            let reason = CloseReason::Local { code, reason: frame.reason.clone() };
+            let stop = Stop::Close { frame: frame.clone(), reason };
+            delivery.count(meant.still(connection, || connection.outbox().stop(stop)));
+        }
+        Ok(delivery)
+    }
+
+    /// How many connections are meant.
+    pub fn count(&self) -> usize {
+        match &self.whom {
+            Whom::Group(key) if self.except.is_empty() => self.live.groups().count(key),
+            Whom::All if self.except.is_empty() => self.live.len(),
+            _ => self.ids().len(),
+        }
+    }
+
+    /// The connections that are meant, in no particular order.
+    pub fn ids(&self) -> Vec<ConnectionId> {
+        let mut ids = match &self.whom {
+            Whom::Group(key) => self.live.groups().ids(key),
+            _ => self.meant().connections.iter().map(Connection::id).collect(),
+        };
+        ids.retain(|id| !self.except.contains(id));
+        ids
+    }
+
+    fn meant(&self) -> Meant {
+        let mut meant = Meant { connections: Vec::new(), group: None, gone: 0 };
+        match &self.whom {
+            Whom::One(id) => meant.connections.extend(self.live.get(*id)),
+            Whom::All => meant.connections = self.live.all(),
+            Whom::Controller(controller) => {
+                meant.connections = self.live.all();
+                meant.connections.retain(|connection| connection.controller() == *controller);
+            }
+            Whom::Group(key) => {
+                if let Some((name, members)) = self.live.groups().members(key) {
+                    meant.connections = members;
+                    meant.group = Some(name);
+                }
+            }
+        }
+        if matches!(self.whom, Whom::One(_)) && meant.connections.is_empty() {
+            meant.gone = 1;
+        }
+        if !self.except.is_empty() {
+            meant.connections.retain(|connection| !self.except.contains(&connection.id()));
+        }
+        meant
+    }
+}
+
+impl Meant {
+    fn deliver(&self, connection: &Connection, frame: &Bytes) -> Result<(), SendError> {
+        self.still(connection, || connection.outbox().push_frame(frame))
+    }
+
+    /// Does it unless the connection has left the group meanwhile.
+    fn still(
+        &self,
+        connection: &Connection,
+        deliver: impl FnOnce() -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
+        match &self.group {
+            None => deliver(),
+            Some(group) => connection.membership().while_in(group, deliver).unwrap_or(Err(SendError::Closed)),
+        }
+    }
+}
+
+/// A room of a controller: a [`Target`] whose members can be watched.
+#[derive(Clone, Debug)]
+#[must_use = "a room does nothing until something is pushed"]
+pub struct Room(Target);
+
+/// A user's connections: a [`Target`] that can be watched coming and going.
+#[derive(Clone, Debug)]
+#[must_use = "a user does nothing until something is pushed"]
+pub struct User(Target);
+
+impl Room {
+    pub(crate) fn new(live: &Arc<Live>, controller: TypeId, name: &str) -> Self {
+        Self(Target::new(live, Whom::Group(GroupKey::Room(controller, name.into()))))
+    }
+
+    /// Everyone in the room but this connection.
+    pub fn except(self, id: ConnectionId) -> Target {
+        self.0.except(id)
+    }
+
+    /// Who is in the room now, and a stream of who joins and leaves from now on.
+    ///
+    /// ```no_run
+    /// # use ws_core::{Hub, prelude::*};
+    /// # struct Lobby; impl Controller for Lobby {}
+    /// async fn watch(hub: &Hub) {
+    ///     let mut members = hub.room::<Lobby>("42").members();
+    ///     println!("{} are there", members.now().len());
+    ///     while let Some(event) = members.next().await {
+    ///         println!("{event:?}");
+    ///     }
+    /// }
+    /// ```
+    pub fn members(&self) -> Members {
+        let Whom::Group(key) = &self.0.whom else { return Members::none() };
+        Members::new(&self.0.live, key.clone())
+    }
+}
+
+impl User {
+    pub(super) fn new(live: &Arc<Live>, name: &str) -> Self {
+        Self(Target::new(live, Whom::Group(GroupKey::User(name.into()))))
+    }
+
+    /// The user's connections but this one.
+    pub fn except(self, id: ConnectionId) -> Target {
+        self.0.except(id)
+    }
+
+    /// Whether the user is connected now, and a stream of the first connection's coming and the last one's going.
+    pub fn presence(&self) -> Presence {
+        let Whom::Group(key) = &self.0.whom else { return Presence::none() };
+        Presence::new(&self.0.live, key.clone())
+    }
+}
+
+impl std::ops::Deref for Room {
+    type Target = Target;
+
+    fn deref(&self) -> &Target {
+        &self.0
+    }
+}
+
+impl std::ops::Deref for User {
+    type Target = Target;
+
+    fn deref(&self) -> &Target {
+        &self.0
+    }
+}

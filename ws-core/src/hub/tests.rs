@@ -1,0 +1,228 @@
+//! What the hub promises while many threads join, leave and push at once.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use super::*;
+use crate::{config::Limits, connection::OutboxLimits, handshake::Handshake, socket::OutQueue};
+
+/// Enough that no push is ever refused.
+const OUTBOX: OutboxLimits =
+    OutboxLimits { messages: usize::MAX, bytes: usize::MAX, overflow: crate::config::Overflow::Disconnect };
+
+fn enter(live: &Arc<Live>) -> Entry {
+    let (parts, ()) = http::Request::new(()).into_parts();
+    let handshake = Handshake::new(parts, "ws".into(), None);
+    live.enter(Connection::new(handshake, &Limits::default(), OUTBOX, Arc::clone(live)))
+}
+
+/// The texts that reached an outbox, in their order; each is eight bytes long here.
+fn received(connection: &Connection) -> Vec<String> {
+    let mut out = OutQueue::default();
+    connection.outbox().collect(&mut out, true);
+    let mut bytes = Vec::new();
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    while !out.is_empty() && out.poll_write(&mut bytes, &mut cx).is_ready() {}
+    bytes.chunks(10).map(|frame| String::from_utf8(frame[2..].to_vec()).unwrap()).collect()
+}
+
+fn text(sender: u64, number: u64) -> String {
+    format!("{sender}-{number:06}")
+}
+
+#[test]
+fn nothing_reaches_a_member_after_its_leave_returned_and_nothing_is_missed_after_its_join_did() {
+    let live = Arc::new(Live::default());
+    // What has begun to be pushed, and what has been pushed.
+    let (begun, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let stop = Arc::new(AtomicBool::new(false));
+    let watcher = enter(&live);
+    let publisher = {
+        let (room, begun, done, stop) =
+            (watcher.connection().room("r"), Arc::clone(&begun), Arc::clone(&done), Arc::clone(&stop));
+        thread::spawn(move || {
+            while !stop.load(Ordering::SeqCst) {
+                let number = begun.fetch_add(1, Ordering::SeqCst);
+                room.push(text(0, number));
+                done.store(number + 1, Ordering::SeqCst);
+            }
+        })
+    };
+    let members: Vec<_> = (0..3)
+        .map(|_| {
+            let (live, begun, done) = (Arc::clone(&live), Arc::clone(&begun), Arc::clone(&done));
+            thread::spawn(move || {
+                let entry = enter(&live);
+                let conn = entry.connection();
+                for _ in 0..300 {
+                    conn.join("r").unwrap();
+                    let from = begun.load(Ordering::SeqCst);
+                    while done.load(Ordering::SeqCst) < from + 3 {
+                        thread::yield_now();
+                    }
+                    let until = done.load(Ordering::SeqCst);
+                    conn.leave("r");
+                    let got = received(conn);
+                    for number in from..until {
+                        assert!(got.contains(&text(0, number)), "{number} of {from}..{until} was missed");
+                    }
+                    let mut sorted = got.clone();
+                    sorted.sort();
+                    assert_eq!(got, sorted, "in the order of the sender, each once");
+                    // Whatever is pushed now is pushed to others.
+                    let after = begun.load(Ordering::SeqCst);
+                    while done.load(Ordering::SeqCst) < after + 2 {
+                        thread::yield_now();
+                    }
+                    assert_eq!(received(conn), Vec::<String>::new(), "after leave");
+                }
+            })
+        })
+        .collect();
+    for member in members {
+        member.join().unwrap();
+    }
+    stop.store(true, Ordering::SeqCst);
+    publisher.join().unwrap();
+    drop(watcher);
+    assert_eq!((live.groups().len(), live.len()), (0, 0), "rooms vanish when they are empty");
+}
+
+#[test]
+fn each_senders_order_is_kept_whoever_else_sends() {
+    let live = Arc::new(Live::default());
+    let entries: Vec<_> = (0..5).map(|_| enter(&live)).collect();
+    for entry in &entries {
+        entry.connection().join("r").unwrap();
+    }
+    thread::scope(|scope| {
+        for sender in 0..4 {
+            let room = entries[0].connection().room("r");
+            scope.spawn(move || {
+                for number in 0..500 {
+                    assert_eq!(room.push(text(sender, number)).sent, 5);
+                }
+            });
+        }
+    });
+    for entry in &entries {
+        let got = received(entry.connection());
+        assert_eq!(got.len(), 2000);
+        for sender in 0..4 {
+            let of_sender: Vec<_> =
+                got.iter().filter(|text| text.starts_with(&format!("{sender}-"))).cloned().collect();
+            let sent: Vec<_> = (0..500).map(|number| text(sender, number)).collect();
+            assert_eq!(of_sender, sent);
+        }
+    }
+}
+
+#[test]
+fn an_entrys_end_leaves_everything_for_ever() {
+    let live = Arc::new(Live::default());
+    let entry = enter(&live);
+    let conn = entry.connection().clone();
+    conn.join("a").unwrap();
+    conn.join("b").unwrap();
+    conn.identify("u").unwrap();
+    assert_eq!(live.groups().len(), 3);
+    assert_eq!((conn.rooms(), conn.user()), (vec!["a".into(), "b".into()], Some("u".into())));
+    drop(entry);
+    assert_eq!((live.groups().len(), conn.rooms().len(), conn.user()), (0, 0, None));
+    assert_eq!(conn.join("a"), Err(JoinError::Closed));
+    assert_eq!(conn.identify("u"), Err(JoinError::Closed));
+    assert_eq!(live.groups().len(), 0);
+}
+
+#[test]
+fn rooms_are_bounded_in_number_and_names_in_bytes() {
+    let live = Arc::new(Live::default());
+    let entry = enter(&live);
+    let conn = entry.connection();
+    for number in 0..64 {
+        assert_eq!(conn.join(number.to_string()), Ok(true));
+    }
+    assert_eq!(conn.join("0"), Ok(false), "it is in it");
+    assert_eq!(conn.join("64"), Err(JoinError::TooManyRooms { limit: 64 }));
+    assert!(conn.leave("0") && !conn.leave("0"));
+    assert_eq!(conn.join("64"), Ok(true));
+    assert_eq!(conn.identify("x".repeat(257)), Err(JoinError::NameTooLong { size: 257 }));
+}
+
+#[test]
+fn a_connection_is_one_users_at_a_time() {
+    let live = Arc::new(Live::default());
+    let (hub, entry) = (Hub::new(&live), enter(&live));
+    entry.connection().identify("a").unwrap();
+    entry.connection().identify("b").unwrap();
+    assert_eq!((hub.user("a").count(), hub.user("b").count()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_watch_of_an_empty_room_goes_with_its_watcher() {
+    let live = Arc::new(Live::default());
+    let entry = enter(&live);
+    let conn = entry.connection();
+    let mut members = conn.room("r").members();
+    assert!(members.now().is_empty());
+    conn.join("r").unwrap();
+    conn.leave("r");
+    assert_eq!(members.next().await, Some(MemberEvent::Joined(conn.id())));
+    assert_eq!(members.next().await, Some(MemberEvent::Left(conn.id())));
+    assert_eq!(live.groups().len(), 1);
+    drop(members);
+    assert_eq!(live.groups().len(), 0);
+}
+
+#[tokio::test]
+async fn a_watcher_that_is_too_slow_hears_how_much_it_missed() {
+    let live = Arc::new(Live::default());
+    let entry = enter(&live);
+    let mut members = entry.connection().room("r").members();
+    for _ in 0..200 {
+        entry.connection().join("r").unwrap();
+        entry.connection().leave("r");
+    }
+    assert_eq!(members.next().await, Some(MemberEvent::Lagged(400 - 256)));
+    assert_eq!(members.next().await, Some(MemberEvent::Joined(entry.connection().id())));
+}
+
+#[tokio::test]
+async fn presence_is_the_first_connection_and_the_last() {
+    let live = Arc::new(Live::default());
+    let mut presence = Hub::new(&live).user("u").presence();
+    assert!(!presence.is_online());
+    let (first, second) = (enter(&live), enter(&live));
+    first.connection().identify("u").unwrap();
+    second.connection().identify("u").unwrap();
+    drop(first);
+    drop(second);
+    assert_eq!(presence.next().await, Some(PresenceEvent::Online));
+    assert_eq!(presence.next().await, Some(PresenceEvent::Offline));
+}
+
+#[tokio::test]
+async fn a_broadcast_lets_others_run_in_between() {
+    let live = Arc::new(Live::default());
+    let entries: Vec<_> = (0..2000).map(|_| enter(&live)).collect();
+    let turns = Arc::new(AtomicU64::new(0));
+    let others = {
+        let turns = Arc::clone(&turns);
+        tokio::spawn(async move {
+            loop {
+                turns.fetch_add(1, Ordering::SeqCst);
+                tokio::task::yield_now().await;
+            }
+        })
+    };
+    let delivery = Hub::new(&live).all().broadcast(text(0, 1)).await;
+    others.abort();
+    assert_eq!(delivery.sent, 2000);
+    assert!(turns.load(Ordering::SeqCst) >= 3, "every 512 members");
+    assert!(entries.iter().all(|entry| received(entry.connection()) == [text(0, 1)]));
+}

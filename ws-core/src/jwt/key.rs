@@ -1,0 +1,212 @@
+//! [`Key`]: whom a verifier trusts, and for which one algorithm.
+//!
+//! The algorithm belongs to the key. A token's header has to name the same one, and nothing it says can choose another:
+//! a public key is never taken for a secret.
+
+use std::fmt;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use jsonwebtoken::{
+    DecodingKey,
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm},
+};
+
+use super::KeyError;
+
+/// HS256 wants a secret as long as its hash (RFC 7518 section 3.2), in bytes.
+const LEAST_SECRET_BYTES: usize = 32;
+
+/// RS256 wants a modulus of 2048 bits (RFC 7518 section 3.3), in bytes.
+const LEAST_MODULUS_BYTES: usize = 256;
+
+/// An uncompressed point of P-256: 4, x, y (SEC 1 section 2.3.3), in bytes.
+const P256_POINT_BYTES: usize = 65;
+
+/// A public key of Ed25519 (RFC 8032 section 5.1.5), in bytes.
+const ED25519_BYTES: usize = 32;
+
+/// A signature algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// HMAC with SHA-256: one secret, for whoever signs and whoever verifies.
+    Hs256,
+    /// RSA PKCS #1 v1.5 with SHA-256.
+    Rs256,
+    /// ECDSA over P-256 with SHA-256.
+    Es256,
+    /// Ed25519.
+    EdDsa,
+}
+
+impl Algorithm {
+    /// As a token's header writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+
+    pub(super) fn engine(self) -> jsonwebtoken::Algorithm {
+        match self {
+            Self::Hs256 => jsonwebtoken::Algorithm::HS256,
+            Self::Rs256 => jsonwebtoken::Algorithm::RS256,
+            Self::Es256 => jsonwebtoken::Algorithm::ES256,
+            Self::EdDsa => jsonwebtoken::Algorithm::EdDSA,
+        }
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A key that tokens are verified with: a secret or a public key, with its algorithm and, where there are several,
+/// its name.
+///
+/// Everything that can be wrong with a key is found when it is made. `Debug` shows neither secret nor key.
+#[derive(Clone)]
+pub struct Key {
+    pub(super) algorithm: Algorithm,
+    pub(super) kid: Option<Box<str>>,
+    pub(super) engine: DecodingKey,
+}
+
+impl Key {
+    /// A shared secret for HS256: at least 32 random bytes.
+    ///
+    /// # Errors
+    /// [`KeyError::SecretTooShort`].
+    pub fn hs256(secret: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+        let secret = secret.as_ref();
+        if secret.len() < LEAST_SECRET_BYTES {
+            return Err(KeyError::SecretTooShort { bytes: secret.len() });
+        }
+        Ok(Self { algorithm: Algorithm::Hs256, kid: None, engine: DecodingKey::from_secret(secret) })
+    }
+
+    /// A public key in PEM: `-----BEGIN PUBLIC KEY-----`, or `-----BEGIN RSA PUBLIC KEY-----` for RS256.
+    ///
+    /// # Errors
+    /// When it is none of this algorithm, when it is a private key, which a verifier has no use for, or for HS256,
+    /// which has no public key.
+    pub fn pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+        let pem = pem.as_ref();
+        if String::from_utf8_lossy(pem).contains("PRIVATE KEY-----") {
+            return Err(KeyError::Private);
+        }
+        let engine = match algorithm {
+            Algorithm::Hs256 => return Err(KeyError::NoPublicKey),
+            Algorithm::Rs256 => DecodingKey::from_rsa_pem(pem),
+            Algorithm::Es256 => DecodingKey::from_ec_pem(pem),
+            Algorithm::EdDsa => DecodingKey::from_ed_pem(pem),
+        };
+        Self::checked(algorithm, engine)
+    }
+
+    /// A public key in DER: a `SubjectPublicKeyInfo` (RFC 5280 section 4.1.2.7), which is what `openssl pkey -pubout
+    /// -outform DER` writes.
+    ///
+    /// # Errors
+    /// As those of [`pem`](Self::pem).
+    pub fn der(algorithm: Algorithm, der: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+        let base64 = STANDARD.encode(der);
+        Self::pem(algorithm, format!("-----BEGIN PUBLIC KEY-----\n{base64}\n-----END PUBLIC KEY-----\n"))
+    }
+
+    /// A JSON Web Key (RFC 7517 section 4). Its `alg` may be missing; `kty` and `crv` say the same.
+    ///
+    /// # Errors
+    /// [`KeyError::Json`] when it is none, [`KeyError::Unsupported`] when it is for another use or algorithm, and as
+    /// those of [`hs256`](Self::hs256) and [`pem`](Self::pem).
+    pub fn jwk(json: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+        let jwk: Jwk = serde_json::from_slice(json.as_ref()).map_err(KeyError::Json)?;
+        Self::from_jwk(&jwk)
+    }
+
+    /// The name that a token's `kid` has to be, where a verifier has several keys.
+    #[must_use]
+    pub fn kid(mut self, kid: impl Into<String>) -> Self {
+        self.kid = Some(kid.into().into());
+        self
+    }
+
+    /// Its algorithm.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    pub(super) fn from_jwk(jwk: &Jwk) -> Result<Self, KeyError> {
+        let algorithm = algorithm_of(jwk).ok_or(KeyError::Unsupported)?;
+        if let AlgorithmParameters::OctetKey(secret) = &jwk.algorithm {
+            let bytes = base64_bytes(&secret.value);
+            if bytes < LEAST_SECRET_BYTES {
+                return Err(KeyError::SecretTooShort { bytes });
+            }
+        }
+        let mut key = Self::checked(algorithm, DecodingKey::from_jwk(jwk))?;
+        key.kid = jwk.common.key_id.as_deref().map(Into::into);
+        Ok(key)
+    }
+
+    /// The engine looks at a key when it verifies the first token; that is too late to learn of a wrong one.
+    fn checked(
+        algorithm: Algorithm,
+        engine: jsonwebtoken::errors::Result<DecodingKey>,
+    ) -> Result<Self, KeyError> {
+        use jsonwebtoken::DecodingKeyKind::{RsaModulusExponent, SecretOrDer};
+        let malformed = KeyError::Malformed { algorithm };
+        let Ok(engine) = engine else { return Err(malformed) };
+        match (algorithm, engine.kind()) {
+            (Algorithm::Hs256, SecretOrDer(_)) => {}
+            // The DER around the modulus takes at least 10 bytes.
+            (Algorithm::Rs256, SecretOrDer(der)) if der.len() < LEAST_MODULUS_BYTES + 10 => {
+                return Err(KeyError::RsaTooShort);
+            }
+            (Algorithm::Rs256, RsaModulusExponent { n, .. }) if n.len() < LEAST_MODULUS_BYTES => {
+                return Err(KeyError::RsaTooShort);
+            }
+            (Algorithm::Rs256, _) => {}
+            (Algorithm::Es256, SecretOrDer(point))
+                if point.len() == P256_POINT_BYTES && point.first() == Some(&4) => {}
+            (Algorithm::EdDsa, SecretOrDer(point)) if point.len() == ED25519_BYTES => {}
+            _ => return Err(malformed),
+        }
+        Ok(Self { algorithm, kid: None, engine })
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key")
+            .field("algorithm", &self.algorithm)
+            .field("kid", &self.kid)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a JWK is for, by its type and curve; `None` if its `alg` says otherwise or nothing here can use it.
+fn algorithm_of(jwk: &Jwk) -> Option<Algorithm> {
+    let (algorithm, name) = match &jwk.algorithm {
+        AlgorithmParameters::OctetKey(_) => (Algorithm::Hs256, KeyAlgorithm::HS256),
+        AlgorithmParameters::RSA(_) => (Algorithm::Rs256, KeyAlgorithm::RS256),
+        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
+            (Algorithm::Es256, KeyAlgorithm::ES256)
+        }
+        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
+            (Algorithm::EdDsa, KeyAlgorithm::EdDSA)
+        }
+        _ => return None,
+    };
+    jwk.common.key_algorithm.is_none_or(|named| named == name).then_some(algorithm)
+}
+
+/// How many bytes this base64url stands for (RFC 4648 section 5, without padding).
+fn base64_bytes(text: &str) -> usize {
+    text.trim_end_matches('=').len() * 3 / 4
+}

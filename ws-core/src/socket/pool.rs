@@ -1,0 +1,176 @@
+//! Codecs on loan: a connection has one only while bytes are in flight.
+//!
+//! tungstenite's `WebSocketContext` takes its stream as an argument of each call, so it belongs to nobody in particular as long as
+//! it has nothing of a connection inside. Each thread keeps a few, bounded in number and in bytes; an idle connection owns none, and
+//! no buffer.
+//!
+//! What makes one clean is [`Socket`](super::Socket)'s to know: between two frames, outside of a fragmented message, with nothing left unread
+//! and nothing left unsent, a context has an empty buffer, no header, no incomplete message and no pong to send. Whoever
+//! borrows it next sets the limits anew. After an error it is dropped.
+
+use std::cell::RefCell;
+
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
+
+use super::SizeLimits;
+
+/// What a codec reads into. tungstenite clears what is free of it before every read: larger costs every small message,
+/// smaller makes large messages crawl.
+const SMALL_BUFFER_BYTES: usize = 16 << 10;
+/// The same, for connections that last received a large message.
+const LARGE_BUFFER_BYTES: usize = 128 << 10;
+/// From this size on a message is a large one.
+const LARGE_MESSAGE_BYTES: usize = SMALL_BUFFER_BYTES;
+
+/// Codecs with small buffers that a thread keeps. More than one is in use at a time only for connections that wait in the
+/// middle of a message, or of a handler.
+const SMALL_KEPT: usize = 64;
+/// Bytes in the buffers of the other codecs that a thread keeps. A buffer grows to its largest frame and never shrinks.
+const LARGE_KEPT_BYTES: usize = 4 << 20;
+
+/// How large the buffers are that a connection is served best with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Size {
+    #[default]
+    Small,
+    Large,
+}
+
+impl Size {
+    /// By the last message.
+    pub(super) fn of(message_bytes: usize) -> Self {
+        if message_bytes < LARGE_MESSAGE_BYTES { Self::Small } else { Self::Large }
+    }
+
+    fn bytes(self) -> usize {
+        match self {
+            Self::Small => SMALL_BUFFER_BYTES,
+            Self::Large => LARGE_BUFFER_BYTES,
+        }
+    }
+}
+
+/// A codec and what is known of its buffer.
+pub(super) struct Codec {
+    pub(super) context: WebSocketContext,
+    size: Size,
+    /// The most that its buffer has had to hold, in bytes.
+    capacity: usize,
+}
+
+impl Codec {
+    fn new(size: Size) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(size.bytes())
+            // Pongs go to the out queue at once; nothing is buffered in the codec.
+            .write_buffer_size(0)
+            .max_write_buffer_size(usize::MAX);
+        Self { context: WebSocketContext::new(Role::Server, Some(config)), size, capacity: size.bytes() }
+    }
+
+    /// Its buffer has held a frame of this size.
+    pub(super) fn has_held(&mut self, bytes: usize) {
+        self.capacity = self.capacity.max(bytes);
+    }
+}
+
+#[derive(Default)]
+struct Pool {
+    small: Vec<Box<Codec>>,
+    large: Vec<Box<Codec>>,
+    large_bytes: usize,
+}
+
+thread_local! {
+    static POOL: RefCell<Pool> = RefCell::default();
+}
+
+/// A clean codec with these limits.
+pub(super) fn borrow(size: Size, limits: SizeLimits) -> Box<Codec> {
+    let kept = with(|pool| match size {
+        Size::Small => pool.small.pop(),
+        Size::Large => {
+            let codec = pool.large.pop()?;
+            pool.large_bytes -= codec.capacity;
+            Some(codec)
+        }
+    });
+    let mut codec = kept.flatten().unwrap_or_else(|| Box::new(Codec::new(size)));
+    codec.context.set_config(|config| {
+        config.max_message_size = Some(limits.message);
+        config.max_frame_size = Some(limits.frame);
+    });
+    codec
+}
+
+/// Takes a clean codec back; one too many is dropped.
+pub(super) fn give_back(codec: Box<Codec>) {
+    with(|pool| match codec.size {
+        Size::Small if codec.capacity == SMALL_BUFFER_BYTES => {
+            if pool.small.len() < SMALL_KEPT {
+                pool.small.push(codec);
+            }
+        }
+        // A small one that grew is neither.
+        Size::Small => {}
+        Size::Large => {
+            if pool.large_bytes + codec.capacity <= LARGE_KEPT_BYTES {
+                pool.large_bytes += codec.capacity;
+                pool.large.push(codec);
+            }
+        }
+    });
+}
+
+/// `None` while the thread ends.
+fn with<T>(use_it: impl FnOnce(&mut Pool) -> T) -> Option<T> {
+    POOL.try_with(|pool| use_it(&mut pool.borrow_mut())).ok()
+}
+
+/// Codecs that this thread keeps: small ones and large ones.
+#[cfg(test)]
+pub(super) fn kept() -> (usize, usize) {
+    with(|pool| (pool.small.len(), pool.large.len())).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: SizeLimits = SizeLimits { message: 1 << 20, frame: 1 << 20 };
+
+    #[test]
+    fn what_is_kept_is_bounded_in_number_and_bytes() {
+        std::thread::spawn(|| {
+            for _ in 0..SMALL_KEPT + 10 {
+                give_back(Box::new(Codec::new(Size::Small)));
+            }
+            for _ in 0..10 {
+                let mut grown = Box::new(Codec::new(Size::Large));
+                grown.has_held(1 << 20);
+                give_back(grown);
+            }
+            assert_eq!(kept(), (SMALL_KEPT, 4));
+            for _ in 0..4 {
+                borrow(Size::Large, LIMITS);
+            }
+            assert_eq!(kept(), (SMALL_KEPT, 0));
+            give_back(Box::new(Codec::new(Size::Large)));
+            assert_eq!(kept().1, 1, "the bytes were given back, too");
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn a_small_codec_that_grew_is_not_kept() {
+        std::thread::spawn(|| {
+            let mut grown = borrow(Size::Small, LIMITS);
+            grown.has_held(LARGE_BUFFER_BYTES);
+            give_back(grown);
+            assert_eq!(kept(), (0, 0));
+        })
+        .join()
+        .unwrap();
+    }
+}

@@ -1,0 +1,204 @@
+//! The socket over a scripted transport: what it hands out, and when it has a codec.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::*;
+
+const LIMITS: SizeLimits = SizeLimits { message: 1 << 20, frame: 1 << 20 };
+
+/// Hands out these pieces, one a read, and has nothing in between; swallows what is written.
+#[derive(Default)]
+struct Script {
+    pieces: VecDeque<Vec<u8>>,
+    is_dry: bool,
+}
+
+impl AsyncRead for Script {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if std::mem::take(&mut self.is_dry) {
+            return Poll::Pending;
+        }
+        let Some(mut piece) = self.pieces.pop_front() else { return Poll::Pending };
+        let fits = piece.len().min(into.remaining());
+        into.put_slice(&piece[..fits]);
+        if fits < piece.len() {
+            self.pieces.push_front(piece.split_off(fits));
+        } else {
+            self.is_dry = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Script {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A masked frame of a client.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mask = [7, 11, 13, 17];
+    let mut bytes = vec![first];
+    match payload.len() {
+        len @ 0..126 => bytes.push(0x80 | len as u8),
+        len @ 126..65_536 => {
+            bytes.push(0x80 | 126);
+            bytes.extend((len as u16).to_be_bytes());
+        }
+        len => {
+            bytes.push(0x80 | 127);
+            bytes.extend((len as u64).to_be_bytes());
+        }
+    }
+    bytes.extend(mask);
+    bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    bytes
+}
+
+/// Everything that comes out until the script is at its end; what has been looked at in between is `look`'s business.
+fn run(pieces: Vec<Vec<u8>>, mut look: impl FnMut(&Socket<Script>)) -> Vec<String> {
+    let script = Script { pieces: pieces.into(), is_dry: false };
+    let mut socket = Socket::new(script, Bytes::new(), LIMITS);
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut seen = Vec::new();
+    loop {
+        match socket.poll_read(&mut cx) {
+            Poll::Ready(Ok(incoming)) => seen.push(format!("{incoming:?}")),
+            Poll::Ready(Err(ended)) => {
+                seen.push(format!("{ended:?}"));
+                look(&socket);
+                return seen;
+            }
+            Poll::Pending => {
+                look(&socket);
+                if socket.io.pieces.is_empty() {
+                    return seen;
+                }
+            }
+        }
+    }
+}
+
+/// Chance that is the same each time.
+fn random(state: &mut u64, below: usize) -> usize {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*state >> 33) as usize % below
+}
+
+fn messages(state: &mut u64) -> Vec<u8> {
+    let mut stream = Vec::new();
+    for _ in 0..20 {
+        let payload = vec![b'x'; [0, 1, 125, 126, 3000, 40_000][random(state, 6)]];
+        match random(state, 4) {
+            0 => stream.extend(frame(0x81, &payload)),
+            1 => stream.extend(frame(0x82, &payload)),
+            2 => stream.extend(frame(0x89, b"ping")),
+            _ => {
+                stream.extend(frame(0x01, &payload));
+                stream.extend(frame(0x8a, b"in between"));
+                stream.extend(frame(0x00, b""));
+                stream.extend(frame(0x80, b"end"));
+            }
+        }
+    }
+    stream
+}
+
+#[test]
+fn whatever_the_pieces_the_same_comes_out_as_from_one_codec() {
+    for seed in 0..200 {
+        let mut state = seed;
+        let stream = messages(&mut state);
+        // In one piece, no codec is given back before all is read.
+        let whole = run(vec![stream.clone()], |_| {});
+        let mut pieces = Vec::new();
+        let mut rest = stream.as_slice();
+        while !rest.is_empty() {
+            let most = [1, 2, 7, 100, 5000, 50_000][random(&mut state, 6)];
+            let (piece, left) = rest.split_at(most.min(rest.len()));
+            pieces.push(piece.to_vec());
+            rest = left;
+        }
+        assert_eq!(run(pieces, |_| {}), whole, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_connection_has_a_codec_only_in_the_middle_of_a_message() {
+    let stream = [
+        frame(0x81, b"whole"),
+        frame(0x01, b"begun"),
+        frame(0x89, b"ping"),
+        frame(0x80, b"ended"),
+        frame(0x82, &[0; 200]),
+    ]
+    .concat();
+    let between = [0, 11, stream.len() - 208, stream.len()];
+    for cut in 1..=stream.len() {
+        let pieces = vec![stream[..cut].to_vec()];
+        run(pieces, |socket| assert_eq!(socket.codec.is_none(), between.contains(&cut), "after {cut} bytes"));
+    }
+}
+
+#[test]
+fn a_codec_that_saw_a_fault_is_not_given_back() {
+    std::thread::spawn(|| {
+        let seen = run(vec![frame(0x81, b"ok"), vec![0xff; 20]], |_| {});
+        assert_eq!(seen.len(), 2, "{seen:?}");
+        assert_eq!(pool::kept(), (0, 0));
+        run(vec![frame(0x81, b"ok")], |_| {});
+        assert_eq!(pool::kept(), (1, 0));
+    })
+    .join()
+    .unwrap();
+}
+
+#[test]
+fn large_messages_get_large_buffers_and_leave_them_again() {
+    std::thread::spawn(|| {
+        let large = frame(0x82, &[0; 40_000]);
+        let mut sizes = Vec::new();
+        run(vec![large.clone(), large, frame(0x82, &[0; 10]), frame(0x82, &[0; 10])], |socket| {
+            sizes.push(socket.size);
+        });
+        assert_eq!(sizes.last(), Some(&Size::Small));
+        assert!(sizes.contains(&Size::Large));
+        assert_eq!(pool::kept(), (1, 1), "the small one that grew was dropped");
+    })
+    .join()
+    .unwrap();
+}
+
+#[test]
+fn limits_go_with_the_connection_not_with_the_codec() {
+    std::thread::spawn(|| {
+        run(vec![frame(0x82, &[0; 100])], |_| {});
+        assert_eq!(pool::kept(), (1, 0));
+        let script = Script { pieces: vec![frame(0x82, &[0; 100])].into(), is_dry: false };
+        let mut socket = Socket::new(script, Bytes::new(), SizeLimits { message: 99, frame: 99 });
+        let read = socket.poll_read(&mut Context::from_waker(Waker::noop()));
+        let too_big = MessageError::TooBig { size: 100, limit: 99 };
+        assert!(matches!(&read, Poll::Ready(Err(Ended::Fault(fault))) if *fault == too_big), "{read:?}");
+    })
+    .join()
+    .unwrap();
+}

@@ -1,0 +1,123 @@
+//! A connection without a server: for unit tests of a controller's methods.
+
+use std::{
+    io::Cursor,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Waker},
+};
+
+use tokio::io::AsyncWrite as _;
+use tokio_tungstenite::tungstenite::{Message as Ws, WebSocket, protocol::Role};
+
+use crate::{
+    connection::{Connection, OutboxLimits, Stop},
+    handshake::Handshake,
+    hub::{Entry, Live},
+    message::{Message, Text},
+    socket::OutQueue,
+};
+
+/// A [`Connection`] that no server serves: what is pushed into it is kept until the test asks.
+///
+/// Its handshake is `GET /` without headers or route; its hub knows this one connection. Handlers are called as the
+/// methods that they are.
+///
+/// ```
+/// use ws_core::{prelude::*, testing::TestConnection};
+///
+/// struct Greeter;
+///
+/// #[ws_handlers]
+/// impl Greeter {
+///     #[on_open]
+///     async fn greet(&self, conn: &Connection) -> Result {
+///         Ok(conn.push("hello")?)
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result {
+/// let mut test = TestConnection::new();
+/// Greeter.greet(test.connection()).await?;
+/// assert_eq!(test.pushed(), [Message::text("hello")]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct TestConnection {
+    entry: Entry,
+    pushed: Vec<Message>,
+    closed: Option<(u16, String)>,
+}
+
+impl TestConnection {
+    /// A connection with the default limits.
+    pub fn new() -> Self {
+        let limits = crate::config::Limits::default();
+        let (parts, ()) = http::Request::new(()).into_parts();
+        let handshake = Handshake::new(parts, "ws".into(), None);
+        let outbox = OutboxLimits {
+            messages: limits.outbox_messages,
+            bytes: limits.outbox_bytes,
+            overflow: limits.overflow,
+        };
+        let live = Arc::new(Live::default());
+        let entry = live.enter(Connection::new(handshake, &limits, outbox, Arc::clone(&live)));
+        Self { entry, pushed: Vec::new(), closed: None }
+    }
+
+    /// The connection to hand to a callback.
+    pub fn connection(&self) -> &Connection {
+        self.entry.connection()
+    }
+
+    /// What was pushed since the last call, in its order.
+    pub fn pushed(&mut self) -> Vec<Message> {
+        self.collect();
+        std::mem::take(&mut self.pushed)
+    }
+
+    /// The code and the reason that it was disconnected with.
+    pub fn closed(&mut self) -> Option<(u16, String)> {
+        self.collect();
+        self.closed.clone()
+    }
+
+    fn collect(&mut self) {
+        let mut queue = OutQueue::default();
+        match self.connection().outbox().collect(&mut queue, true) {
+            Some(Stop::Close { frame, .. } | Stop::CloseNow { frame, .. }) => {
+                self.closed = Some((frame.code, frame.reason.to_string()));
+            }
+            Some(Stop::Cut) | None => {}
+        }
+        self.pushed.extend(decode(&written(queue)));
+    }
+}
+
+impl Default for TestConnection {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn written(mut queue: OutQueue) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut cx = Context::from_waker(Waker::noop());
+    // Writing to a vector neither waits nor fails.
+    while !queue.is_empty() && queue.poll_write(&mut bytes, &mut cx).is_ready() {}
+    let _ = Pin::new(&mut bytes).poll_flush(&mut cx);
+    bytes
+}
+
+fn decode(frames: &[u8]) -> Vec<Message> {
+    let mut socket = WebSocket::from_raw_socket(Cursor::new(frames.to_vec()), Role::Client, None);
+    std::iter::from_fn(|| socket.read().ok())
+        .filter_map(|message| match message {
+            Ws::Text(text) => Some(Message::Text(Text::from_utf8_bytes(text))),
+            Ws::Binary(bytes) => Some(Message::Binary(bytes)),
+            _ => None,
+        })
+        .collect()
+}

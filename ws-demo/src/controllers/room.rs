@@ -1,0 +1,150 @@
+//! Typed handlers: `/wss/rooms/{room}`, a chat for who brings a token.
+//!
+//! A method for each event, parameters by their types, and what is returned is the reply:
+//!
+//! | sent | answered | heard by the others in the room |
+//! |---|---|---|
+//! | (the connection opens) | `welcome {"room", "members"}` | `joined {"account"}` |
+//! | `say {"text"}` | `said {"id", "from", "text"}` | the same |
+//! | `whoami` | `whoami {"uid", "account"}` | |
+//! | `who` | `who ["jerry", ..]` | |
+//! | `history {"limit"}` | `history {"id", "from", "text"}`, one a line | |
+//! | (the connection ends) | | `left {"account"}` |
+//!
+//! Mistakes are answered by the typed layer; what is wrong with a text, by `errors`. A client that offers the
+//! subprotocol `msgpack` gets all of it as MessagePack.
+
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+use ws_core::prelude::*;
+
+use crate::{
+    chat::{Chat, RoomName, Said, Say},
+    login::Claims,
+    middleware::websocket_auth,
+    users::{Uid, Users},
+};
+
+/// Lines that `history` sends at once if it is not told how many.
+const HISTORY_LINES: usize = 20;
+
+/// A chat room; everyone in it hears what is said.
+#[ws_controller(
+    path = "/wss/rooms/{room}",
+    middleware(websocket_auth),
+    subprotocols("msgpack", "demo.v1"),
+    limits(message = "16KiB")
+)]
+#[guard(logged_in)]
+pub(crate) struct Room {
+    #[state]
+    users: Users,
+    #[state]
+    chat: Chat,
+}
+
+/// Rooms are for who has a name, even where `JWT_OPEN=false` lets everybody pass.
+async fn logged_in(handshake: &Handshake) -> Result {
+    handshake.context().get::<Claims>().map(|_| ()).or_status(401, "the rooms need a token")
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug, Serialize)]
+struct Member {
+    uid: Uid,
+    account: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Welcome<'a> {
+    room: &'a str,
+    members: Vec<String>,
+}
+
+/// Whom `joined` and `left` are about.
+#[derive(Debug, Serialize)]
+struct Moved<'a> {
+    account: &'a str,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct History {
+    limit: Option<usize>,
+}
+
+#[ws_handlers]
+impl Room {
+    #[on_open]
+    async fn join<'a>(
+        &self,
+        conn: &Connection,
+        Path(room): &'a Path<RoomName>,
+        claims: Context<Claims>,
+    ) -> Result<Event<Welcome<'a>>> {
+        let uid = claims.data.uid;
+        let account = self.users.account(uid).await?.or_status(403, "this account is no more")?;
+        conn.identify(&account)?;
+        conn.join(room.as_str())?;
+        conn.room(room.as_str()).except(conn.id()).event("joined", &Moved { account: &account })?;
+        conn.context().set(Member { uid, account });
+        Ok(Event::new("welcome", Welcome { room: room.as_str(), members: members(conn, room) }))
+    }
+
+    /// The others hear it through the room, the sender as the reply, with its `ref`.
+    #[on_event("say")]
+    async fn say(
+        &self,
+        conn: &Connection,
+        Path(room): &Path<RoomName>,
+        Context(member): Context<Member>,
+        Data(say): Data<Say>,
+    ) -> Result<Event<Said>> {
+        let said = self.chat.say(room, member.account, say)?;
+        conn.room(room.as_str()).except(conn.id()).event("said", &said)?;
+        Ok(Event::new("said", said))
+    }
+
+    #[on_event("whoami")]
+    async fn whoami(&self, Context(member): Context<Member>) -> Data<Member> {
+        Data(member)
+    }
+
+    #[on_event("who")]
+    async fn who(&self, conn: &Connection, Path(room): &Path<RoomName>) -> Data<Vec<String>> {
+        Data(members(conn, room))
+    }
+
+    #[on_event("history")]
+    async fn history(
+        &self,
+        Path(room): &Path<RoomName>,
+        asked: Option<Data<History>>,
+    ) -> Stream<impl futures_util::Stream<Item = Data<Said>> + use<>> {
+        let limit = asked.and_then(|Data(asked)| asked.limit).unwrap_or(HISTORY_LINES);
+        Stream::new(stream::iter(self.chat.history(room, limit).into_iter().map(Data)))
+    }
+
+    #[on_close]
+    async fn leave(
+        &self,
+        conn: &Connection,
+        Path(room): &Path<RoomName>,
+        member: Option<Context<Member>>,
+    ) -> Result {
+        if let Some(Context(member)) = member {
+            conn.room(room.as_str()).except(conn.id()).event("left", &Moved { account: &member.account })?;
+        }
+        Ok(())
+    }
+}
+
+/// The accounts in a room, each once.
+fn members(conn: &Connection, room: &RoomName) -> Vec<String> {
+    let hub = conn.hub();
+    let ids = conn.room(room.as_str()).ids();
+    let mut accounts: Vec<String> =
+        ids.into_iter().filter_map(|id| hub.get(id)?.user().map(|user| user.to_string())).collect();
+    accounts.sort();
+    accounts.dedup();
+    accounts
+}
