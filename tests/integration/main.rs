@@ -1,5 +1,7 @@
 //! Tests over real sockets, one binary. A test's name is the rule it proves; `pNN` is a row of the parity table.
 
+mod accept;
+mod addresses;
 mod anywhere;
 mod client;
 mod close_codes;
@@ -12,9 +14,12 @@ mod life;
 mod middleware;
 mod one_port;
 mod origin;
+mod process;
+mod proxy;
 mod registry;
 mod shutdown;
 mod start;
 mod support;
 mod test_app;
+mod tls;
 mod tokens;
