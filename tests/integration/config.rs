@@ -50,7 +50,12 @@ fn p27_a_wrong_key_or_value_names_the_file_the_line_and_what_is_accepted() {
         (
             "count",
             format!("{limits}connections_per_ip = 0"),
-            ["line 4", "connections_per_ip = 0", "invalid value: integer `0`", "a whole number of at least 1"],
+            [
+                "line 4",
+                "connections_per_ip = 0",
+                "invalid value: integer `0`",
+                "a whole number of at least 1",
+            ],
         ),
         (
             "network",

@@ -3,6 +3,7 @@
 mod accept;
 mod addresses;
 mod anywhere;
+mod certificates;
 mod client;
 mod close_codes;
 mod config;
@@ -16,6 +17,7 @@ mod one_port;
 mod origin;
 mod process;
 mod proxy;
+mod real_proxies;
 mod registry;
 mod shutdown;
 mod start;

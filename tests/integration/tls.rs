@@ -1,33 +1,20 @@
 //! TLS: real certificates from files, over real sockets.
 
-use std::{
-    net::SocketAddr,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+use std::{net::SocketAddr, time::Duration};
 
 use axum::routing::get;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
-use tokio_rustls::{
-    TlsConnector,
-    rustls::{self, pki_types::CertificateDer},
-};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_rustls::rustls::pki_types::CertificateDer;
 use ws_core::{
-    App, Config, Connection, Controller, Message, Problem, Result, TlsError,
+    App, Connection, Controller, Message, Problem, Result, TlsError,
     client::{Client, Received},
-    config::{ServerConfig, ServerKind, Tls},
+    config::{ServerConfig, ServerKind},
 };
 
 use crate::{
+    certificates::{Files, Made, TlsStream, handshaken},
     process::Process,
-    support::{Probe, Raw, Server, config, handshake, start_with, within},
+    support::{Probe, Raw, Server, handshake, start_with, within},
 };
 
 struct Echo;
@@ -40,58 +27,6 @@ impl Controller for Echo {
 
 fn echo() -> App {
     App::without_registry().controller("/", Echo)
-}
-
-/// A certificate for `localhost`, and the files that a server reads it from.
-struct Files {
-    certificate: PathBuf,
-    key: PathBuf,
-}
-
-/// A certificate that a test made.
-struct Made(rcgen::CertifiedKey<rcgen::KeyPair>);
-
-impl Made {
-    fn new() -> Self {
-        Self(rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap())
-    }
-
-    fn pem(&self) -> String {
-        self.0.cert.pem()
-    }
-
-    fn key_pem(&self) -> String {
-        self.0.signing_key.serialize_pem()
-    }
-}
-
-impl Files {
-    /// Files that no other test has.
-    fn new(made: &Made) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("tls-{}-{number}", std::process::id());
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::create_dir_all(&folder).unwrap();
-        let files = Self { certificate: folder.join("certificate.pem"), key: folder.join("key.pem") };
-        files.write(made);
-        files
-    }
-
-    fn write(&self, made: &Made) {
-        std::fs::write(&self.certificate, made.pem()).unwrap();
-        std::fs::write(&self.key, made.key_pem()).unwrap();
-    }
-
-    fn tls(&self) -> Tls {
-        Tls::new(&self.certificate, &self.key)
-    }
-
-    fn config(&self) -> Config {
-        let mut config = config();
-        config.servers[0].tls = Some(self.tls());
-        config
-    }
 }
 
 async fn start(files: &Files) -> Server {
@@ -108,24 +43,6 @@ async fn echoes(client: &mut Client) {
     client.send("over TLS").await.unwrap();
     let received = within("echo", client.recv(None)).await;
     assert_eq!(received, Received::Message(Message::text("over TLS")));
-}
-
-type TlsStream = tokio_rustls::client::TlsStream<TcpStream>;
-
-/// A TLS stream by a client that offers this protocol; by another library's hand.
-async fn handshaken(addr: SocketAddr, made: &Made, alpn: &[u8]) -> std::io::Result<TlsStream> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(made.0.cert.der().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![alpn.to_vec()];
-    let stream = TcpStream::connect(addr).await?;
-    let name = "localhost".try_into().unwrap();
-    within("TLS handshake", TlsConnector::from(Arc::new(config)).connect(name, stream)).await
 }
 
 fn shown(stream: &TlsStream) -> CertificateDer<'static> {
