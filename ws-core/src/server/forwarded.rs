@@ -29,10 +29,10 @@ enum Node {
 
 /// The client of a request that came from `peer`. Where a proxy hides its client, or says nothing, it is the proxy.
 pub(crate) fn client(proxy: &Proxy, peer: SocketAddr, headers: &HeaderMap) -> Result<SocketAddr, Malformed> {
-    let (name, read): (_, fn(&str) -> Result<Vec<Node>, Malformed>) = match proxy.header {
+    let name = match proxy.header {
         ForwardedHeader::Off => return Ok(peer),
-        ForwardedHeader::XForwardedFor => (X_FORWARDED_FOR, x_forwarded_for),
-        ForwardedHeader::Forwarded => (header::FORWARDED, forwarded),
+        ForwardedHeader::XForwardedFor => X_FORWARDED_FOR,
+        ForwardedHeader::Forwarded => header::FORWARDED,
     };
     let mut client = peer;
     let lines: Vec<_> = headers.get_all(name).iter().collect();
@@ -40,7 +40,11 @@ pub(crate) fn client(proxy: &Proxy, peer: SocketAddr, headers: &HeaderMap) -> Re
         if !proxy.trusts(client.ip()) {
             break;
         }
-        let nodes = read(line.to_str().map_err(|_| Malformed)?)?;
+        let line = line.to_str().map_err(|_| Malformed)?;
+        let nodes = match proxy.header {
+            ForwardedHeader::Forwarded => forwarded(line)?,
+            _ => x_forwarded_for(line),
+        };
         for node in nodes.into_iter().rev() {
             if !proxy.trusts(client.ip()) {
                 break;
@@ -56,14 +60,14 @@ pub(crate) fn client(proxy: &Proxy, peer: SocketAddr, headers: &HeaderMap) -> Re
 }
 
 /// `203.0.113.7, 10.0.0.1`: addresses, with a port or without. An empty item is none (RFC 9110 section 5.6.1).
-fn x_forwarded_for(line: &str) -> Result<Vec<Node>, Malformed> {
+fn x_forwarded_for(line: &str) -> Vec<Node> {
     let items = line.split(',').map(|item| item.trim_matches(WHITESPACE)).filter(|item| !item.is_empty());
     let node = |item: &str| match address(item) {
         Some(address) => Node::Address(address),
         None if item.eq_ignore_ascii_case("unknown") => Node::Hidden,
         None => Node::Malformed,
     };
-    Ok(items.map(node).collect())
+    items.map(node).collect()
 }
 
 /// `192.0.2.43`, `192.0.2.43:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`.
@@ -192,9 +196,8 @@ mod tests {
 
     /// Whom a request with these header lines is from, if 10.0.0.0/8 and fd00::/8 are trusted.
     fn check(header: ForwardedHeader, peer: &str, lines: &[&str], expected: Result<&str, Malformed>) {
-        let mut proxy = Proxy::default();
-        proxy.trusted = vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
-        proxy.header = header;
+        let trusted = ["10.0.0.0/8", "fd00::/8"].map(|network| network.parse().unwrap()).to_vec();
+        let proxy = Proxy { trusted, header, ..Proxy::default() };
         let mut headers = HeaderMap::new();
         for line in lines {
             // In both, so that the one that is not asked for is seen to be ignored.

@@ -24,3 +24,14 @@ impl Certificates {
         match *self {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_without_the_feature_is_an_error_that_names_it() {
+        let error = Certificates::load("ws", &Tls::new("chain.pem", "key.pem")).unwrap_err();
+        assert!(error.to_string().contains("the feature `tls` of ws-core"), "{error}");
+    }
+}
