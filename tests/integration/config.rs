@@ -48,6 +48,51 @@ fn p27_a_wrong_key_or_value_names_the_file_the_line_and_what_is_accepted() {
             ["line 4", "64 Kilo", "a size of at least one byte", "\"64KiB\""],
         ),
         (
+            "count",
+            format!("{limits}connections_per_ip = 0"),
+            [
+                "line 4",
+                "connections_per_ip = 0",
+                "invalid value: integer `0`",
+                "a whole number of at least 1",
+            ],
+        ),
+        (
+            "network",
+            format!("{server}[servers.proxy]\ntrusted = [\"10.0.0.0/33\"]"),
+            ["line 4", "`10.0.0.0/33`", "an address or a network", "\"10.0.0.0/8\""],
+        ),
+        (
+            "proxy's header",
+            format!("{server}[servers.proxy]\nheader = \"x-real-ip\""),
+            ["line 4", "x-real-ip", "unknown variant", "`x-forwarded-for`"],
+        ),
+        (
+            "proxy's protocol",
+            format!("{server}[servers.proxy]\nprotocol = \"v3\""),
+            ["line 4", "v3", "unknown variant", "`off` or `v1_or_v2`"],
+        ),
+        (
+            "believing nobody",
+            format!("{server}[servers.proxy]\nheader = \"forwarded\""),
+            ["server `ws`", "`proxy.trusted` is empty", "trusted = [", "10.0.0.0/8"],
+        ),
+        (
+            "believing for nothing",
+            format!("{server}[servers.proxy]\ntrusted = [\"10.0.0.1\"]"),
+            [
+                "server `ws`",
+                "`proxy.trusted` has no effect",
+                "header = \"forwarded\"",
+                "protocol = \"v1_or_v2\"",
+            ],
+        ),
+        (
+            "half a certificate",
+            format!("{server}[servers.tls]\ncertificate = \"c.pem\""),
+            ["server `ws`", "`tls.key` is missing", "the path", "PEM"],
+        ),
+        (
             "no size",
             format!("{limits}message = 0"),
             ["line 4", "message = 0", "a size of at least one byte", "4096"],

@@ -3,7 +3,6 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -19,7 +18,7 @@ use crate::{
     handshake::{DefaultUpgrade, Middleware, Pipeline},
     registry::{Erased, ErrorHandlerEntry, Location, erase},
     router::{Route, Router},
-    server::{HttpHandler, HttpServer, WsServer},
+    server::{Admission, HttpHandler, HttpServer, WsServer},
     state::{StateKey, States},
 };
 
@@ -65,12 +64,14 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
                     error_handlers: Arc::new(handlers_of(&registry.error_handlers, &server.name)),
                     states: Arc::clone(&states),
                     timeout: server.limits.handshake_timeout,
+                    path_limit: server.limits.path,
+                    query_limit: server.limits.query,
                 },
                 fallback: fallbacks.remove(&*server.name),
                 limits: Arc::new(server.limits.clone()),
                 heartbeat: Arc::new(server.heartbeat.clone()),
                 live: Arc::clone(&live),
-                permits: Arc::new(Semaphore::new(server.limits.connections.min(Semaphore::MAX_PERMITS))),
+                admission: Admission::new(server),
                 stop: stop.clone(),
             })),
             ServerKind::Http => match services.remove(&*server.name) {
@@ -81,8 +82,7 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
                 }
             },
         };
-        let ServerConfig { name, host, port, .. } = server.clone();
-        servers.push(PlannedServer { name, host, port, kind });
+        servers.push(PlannedServer { config: server.clone(), kind });
     }
     if check.problems.is_empty() {
         Ok(Plan { servers, hooks, states, live, stop, drain: config.drain.clone() })
@@ -96,6 +96,7 @@ fn http_server(server: &ServerConfig, handler: HttpHandler, stop: &CancellationT
         name: server.name.as_str().into(),
         handler,
         limits: server.limits.clone(),
+        admission: Admission::new(server),
         stop: stop.clone(),
     }
 }

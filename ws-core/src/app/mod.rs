@@ -5,6 +5,7 @@ mod draft;
 mod layers;
 mod plan;
 mod problem;
+mod reload;
 mod running;
 mod start;
 mod table;
@@ -240,7 +241,7 @@ impl App {
     ) -> Result<(Running, std::collections::HashMap<String, PlannedKind>), StartError> {
         let config = self.config.clone().unwrap_or_else(|| self.config_by_use());
         let mut plan = check::plan(self, &config)?;
-        let servers = plan.servers.drain(..).map(|server| (server.name, server.kind)).collect();
+        let servers = plan.servers.drain(..).map(|server| (server.config.name, server.kind)).collect();
         Ok((Running::start(plan).await?, servers))
     }
 

@@ -1,15 +1,15 @@
 //! What starting needs, once everything has been checked.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
 use super::{Problem, StartError, start::Hook};
 use crate::{
-    config::{Drain, ServerKind},
+    config::{Drain, ServerConfig, ServerKind},
     hub::Live,
     registry::Location,
-    server::{HttpServer, Transport, WsServer},
+    server::{Arrival, HttpServer, Transport, WsServer},
     state::States,
 };
 
@@ -25,9 +25,7 @@ pub(super) struct Plan {
 
 /// One server that is going to listen.
 pub(super) struct PlannedServer {
-    pub(super) name: String,
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(super) config: ServerConfig,
     pub(super) kind: PlannedKind,
 }
 
@@ -40,10 +38,10 @@ pub(crate) enum PlannedKind {
 
 impl PlannedKind {
     /// Serves one stream to its end.
-    pub(crate) async fn serve(self, transport: Transport, peer: Option<SocketAddr>) {
+    pub(crate) async fn serve(self, transport: Transport, arrival: Arrival) {
         match self {
-            Self::WebSocket(server) => server.serve(transport, peer).await,
-            Self::Http(server) => server.serve(transport, peer).await,
+            Self::WebSocket(server) => server.serve(transport, arrival).await,
+            Self::Http(server) => server.serve(transport, arrival).await,
         }
     }
 }
@@ -65,7 +63,7 @@ impl Plan {
         location: Location,
     ) -> Result<Arc<WsServer>, StartError> {
         let (what, server) = ("the service".to_owned(), name.to_owned());
-        let position = self.servers.iter().position(|server| server.name == name);
+        let position = self.servers.iter().position(|server| server.config.name == name);
         match position.map(|position| self.servers.remove(position).kind) {
             Some(PlannedKind::WebSocket(server)) => Ok(server),
             Some(PlannedKind::Http(_)) => {
@@ -73,7 +71,7 @@ impl Plan {
             }
             None => {
                 let names: Vec<String> =
-                    self.servers.iter().map(|server| format!("`{}`", server.name)).collect();
+                    self.servers.iter().map(|server| format!("`{}`", server.config.name)).collect();
                 let known = names.join(", ");
                 Err(StartError::one(Problem::UnknownServer { what, location, server, known }))
             }

@@ -5,6 +5,7 @@ use std::{fmt, io};
 use crate::{
     config::{ConfigError, ServerKind},
     registry::Location,
+    server::TlsError,
 };
 
 /// Why an application did not start: every problem that was found, not only the first.
@@ -220,6 +221,9 @@ pub enum Problem {
         /// Why.
         message: String,
     },
+    /// The certificate or the key of a server.
+    #[error("{0}")]
+    Tls(#[source] TlsError),
     /// An address that cannot be listened on.
     #[error("server `{server}` cannot listen on {address}: {error}")]
     Bind {

@@ -2,19 +2,20 @@
 
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Problem, StartError,
-    plan::Plan,
+    plan::{Plan, PlannedServer},
+    reload::Reload,
     start::{Hook, Starting},
 };
 use crate::{
-    config::Drain,
+    config::{Drain, ServerConfig},
     connection::Stop,
     hub::{Hub, Live},
-    server::{Transport, accept},
+    server::{Gate, accept},
 };
 
 /// After the drain deadline cut the connections, this is what their `on_close` callbacks have at the most.
@@ -29,6 +30,7 @@ pub struct Running {
     live: Arc<Live>,
     stop: CancellationToken,
     drain: Drain,
+    reload: Reload,
 }
 
 async fn run_hooks(hooks: Vec<Hook>, app: Starting) -> Result<(), StartError> {
@@ -56,34 +58,44 @@ impl Running {
         let Plan { servers, hooks, states, live, stop, drain } = plan;
         let (mut bound, mut problems) = (Vec::new(), Vec::new());
         for server in servers {
-            let address = (server.host.as_str(), server.port);
-            match TcpListener::bind(address).await.and_then(|it| it.local_addr().map(|local| (it, local))) {
-                Ok((listener, local)) => bound.push((server, listener, local)),
-                Err(error) => problems.push(Problem::Bind {
-                    address: format!("{}:{}", server.host, server.port),
-                    server: server.name,
-                    error,
-                }),
+            let ServerConfig { name, host, port, .. } = &server.config;
+            let gate = Gate::new(&server.config);
+            let listener = TcpListener::bind((host.as_str(), *port)).await;
+            match (gate, listener.and_then(|it| it.local_addr().map(|local| (it, local)))) {
+                (Ok(gate), Ok((listener, local))) => bound.push((server, gate, listener, local)),
+                (gate, listener) => {
+                    let (server, address) = (name.clone(), format!("{host}:{port}"));
+                    problems.extend(gate.err().map(Problem::Tls));
+                    problems.extend(listener.err().map(|error| Problem::Bind { server, address, error }));
+                }
             }
         }
         if !problems.is_empty() {
             return Err(StartError::all(problems));
         }
-        let addresses = bound.iter().map(|(server, _, local)| (server.name.clone(), *local)).collect();
+        let addresses =
+            bound.iter().map(|(server, _, _, local)| (server.config.name.clone(), *local)).collect();
         let addresses = Arc::new(addresses);
+        let reload = bound.iter().filter_map(|(_, gate, ..)| gate.certificates().cloned()).collect();
         // Until the hooks have finished, connections wait in the listeners' queues.
         run_hooks(hooks, Starting { addresses: Arc::clone(&addresses), states }).await?;
-        for (server, listener, local) in bound {
-            tracing::info!(server = server.name, address = %local, "listening");
-            let (stop, tasks) = (stop.clone(), Arc::clone(&live));
+        for (PlannedServer { config, kind }, gate, listener, local) in bound {
+            tracing::info!(server = config.name, address = %local, "listening");
+            let (stop, tasks, gate) = (stop.clone(), Arc::clone(&live), Arc::new(gate));
+            let pending = config.limits.pending_handshakes.min(Semaphore::MAX_PERMITS);
             live.spawn(async move {
-                let serve = |stream, peer| {
-                    tasks.spawn(server.kind.clone().serve(Transport::Tcp(stream), Some(peer)));
+                let serve = |stream, peer, pending| {
+                    let (gate, kind) = (Arc::clone(&gate), kind.clone());
+                    tasks.spawn(async move {
+                        if let Some((transport, arrival)) = gate.pass(stream, peer, pending).await {
+                            kind.serve(transport, arrival).await;
+                        }
+                    });
                 };
-                accept(&server.name, listener, stop, serve).await;
+                accept(&config.name, listener, Arc::new(Semaphore::new(pending)), stop, serve).await;
             });
         }
-        Ok(Self { addresses, live, stop, drain })
+        Ok(Self { addresses, live, stop, drain, reload })
     }
 
     /// Where this server listens; `None` for a server that is not configured.
@@ -94,6 +106,21 @@ impl Running {
     /// Everyone who is connected.
     pub fn hub(&self) -> Hub {
         Hub::new(&self.live)
+    }
+
+    /// Reads the certificates and keys of all servers again, for the TLS handshakes from now on; open connections go on
+    /// with theirs. [`App::run`] and [`run_until_signal`](Self::run_until_signal) do it on SIGHUP.
+    ///
+    /// The files are read on this thread, which blocks it for as long as that takes.
+    ///
+    /// # Errors
+    /// The first file that cannot be used. Its server keeps what it has, and all others are reloaded.
+    ///
+    /// [`App::run`]: crate::App::run
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    pub fn reload_tls(&self) -> Result<(), crate::TlsError> {
+        self.reload.now()
     }
 
     /// Waits for SIGINT or SIGTERM (elsewhere than on Unix: for Ctrl-C), then shuts down.
@@ -107,6 +134,7 @@ impl Running {
     }
 
     pub(super) async fn run_until(self, signals: std::io::Result<Signals>) -> ShutdownReport {
+        self.reload.on_hangup(&self.live, &self.stop);
         match signals {
             Ok(signals) => {
                 let signal = signals.recv().await;

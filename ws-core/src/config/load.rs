@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, io, path::Path};
 
-use super::{Config, Limits, env};
+use super::{Config, Limits, ServerConfig, env};
 
 /// The least that hyper reads a head into.
 const LEAST_HEAD_BYTES: usize = 8 << 10;
@@ -96,17 +96,50 @@ impl Config {
             if !names.insert(&*server.name) {
                 return Err(format!("two servers are named `{}`; names are unique", server.name));
             }
-            let Limits { connections, head, headers, outbox_messages, .. } = server.limits;
-            let at_least_one =
-                [("connections", connections), ("headers", headers), ("outbox_messages", outbox_messages)];
-            if let Some((key, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
-                return Err(format!("server `{}`: `limits.{key}` must be at least 1", server.name));
-            }
-            server.origin.check().map_err(|message| format!("server `{}`: {message}", server.name))?;
-            if head < LEAST_HEAD_BYTES {
-                return Err(format!("server `{}`: `limits.head` must be at least \"8KiB\"", server.name));
-            }
+            check_limits(&server.limits)
+                .and_then(|()| server.origin.check().map_err(str::to_owned))
+                .and_then(|()| check_edge(server))
+                .map_err(|message| format!("server `{}`: {message}", server.name))?;
         }
         Ok(())
+    }
+}
+
+fn check_limits(limits: &Limits) -> Result<(), String> {
+    let at_least_one = [
+        ("connections", limits.connections),
+        ("pending_handshakes", limits.pending_handshakes),
+        ("headers", limits.headers),
+        ("outbox_messages", limits.outbox_messages),
+    ];
+    if let Some((key, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
+        return Err(format!("`limits.{key}` must be at least 1"));
+    }
+    if limits.head < LEAST_HEAD_BYTES {
+        return Err("`limits.head` must be at least \"8KiB\"".to_owned());
+    }
+    Ok(())
+}
+
+/// TLS needs both files; a proxy is trusted for something, and whoever is believed is named.
+fn check_edge(server: &ServerConfig) -> Result<(), String> {
+    if let Some(tls) = &server.tls {
+        let files = [("certificate", &tls.certificate), ("key", &tls.key)];
+        if let Some((key, _)) = files.into_iter().find(|(_, file)| file.as_os_str().is_empty()) {
+            return Err(format!("`tls.{key}` is missing; write the path of a PEM file"));
+        }
+    }
+    match (server.proxy.trusted.is_empty(), server.proxy.is_off()) {
+        (true, false) => {
+            Err("`proxy.trusted` is empty, so that no proxy would be believed; write the addresses of \
+                              yours, such as `trusted = [\"10.0.0.0/8\"]`"
+                .to_owned())
+        }
+        (false, true) => {
+            Err("`proxy.trusted` has no effect by itself; write `header = \"x-forwarded-for\"`, \
+                              `header = \"forwarded\"` or `protocol = \"v1_or_v2\"`"
+                .to_owned())
+        }
+        _ => Ok(()),
     }
 }

@@ -8,10 +8,11 @@ mod env;
 mod load;
 mod origin;
 mod pattern;
+mod proxy;
 mod site;
 mod units;
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,7 @@ pub use self::{
     load::ConfigError,
     origin::{Origin, OriginPolicy},
     pattern::{OriginPattern, OriginPatternError},
+    proxy::{ForwardedHeader, Network, NotANetwork, Proxy, ProxyProtocol},
 };
 
 /// The servers of this process and how it stops.
@@ -73,6 +75,10 @@ pub struct ServerConfig {
     pub limits: Limits,
     /// How a silent peer is noticed.
     pub heartbeat: Heartbeat,
+    /// TLS on this listener (feature `tls`). Default: none, plain TCP.
+    pub tls: Option<Tls>,
+    /// Whose word about the true peer address is taken. Default: nobody's.
+    pub proxy: Proxy,
     /// Which pages may open a connection from a browser. For servers of kind `websocket`.
     pub origin: Origin,
 }
@@ -86,6 +92,8 @@ impl Default for ServerConfig {
             port: 9502,
             limits: Limits::default(),
             heartbeat: Heartbeat::default(),
+            tls: None,
+            proxy: Proxy::default(),
             origin: Origin::default(),
         }
     }
@@ -119,6 +127,28 @@ impl std::fmt::Display for ServerKind {
     }
 }
 
+/// The certificate of a server that speaks TLS, and its key: PEM files, relative to the working directory.
+///
+/// They are read when the application starts and again on SIGHUP; see [`Running::reload_tls`].
+///
+/// [`Running::reload_tls`]: crate::Running#method.reload_tls
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Tls {
+    /// The server's certificate, then those that lead from it towards a root.
+    pub certificate: PathBuf,
+    /// The private key of the first certificate: PKCS #8, PKCS #1 or SEC 1, not encrypted.
+    pub key: PathBuf,
+}
+
+impl Tls {
+    /// TLS with these files.
+    pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        Self { certificate: certificate.into(), key: key.into() }
+    }
+}
+
 /// What one peer, and all of them together, may ask of a server.
 ///
 /// Sizes are bytes, written `"64KiB"`; times are written `"30s"`.
@@ -128,14 +158,23 @@ impl std::fmt::Display for ServerKind {
 pub struct Limits {
     /// Sockets open at once; one more is answered with 503. Default 100 000.
     pub connections: usize,
+    /// Sockets of one peer address open at once; one more is answered with 503. IPv6 counts by its first 64 bits, which is
+    /// what one host has. Behind a proxy that names its clients in a header, WebSocket connections are counted, by
+    /// client. Default: off (`"off"`), because whole offices and mobile networks share an address.
+    #[serde(with = "units::optional_count")]
+    pub connections_per_ip: Option<usize>,
+    /// Streams that may be before their 101, or before the first request for HTTP, at once: TLS handshakes, heads,
+    /// middleware. Further ones wait in the kernel's queue, where they cost nothing, rather than being refused: after a restart
+    /// all clients come at once. Default 4096, which is 64 MiB of heads at the most.
+    pub pending_handshakes: usize,
     /// The largest message, in bytes; a larger one closes with 1009. Default 1 MiB.
     #[serde(with = "units::size")]
     pub message: usize,
     /// The largest frame payload, in bytes. Default: as `message`.
     #[serde(with = "units::optional_size")]
     pub frame: Option<usize>,
-    /// From accept to the end of the request head: slower is cut. As much again for the middleware and the core step:
-    /// slower is a 503. Default 10 s.
+    /// From accept to the end of the request head, a PROXY header and the TLS handshake included: slower is cut. As much again
+    /// for the middleware and the core step: slower is a 503. Default 10 s.
     #[serde(with = "units::duration")]
     pub handshake_timeout: Duration,
     /// The largest request head, in bytes; a larger one is a 431. At least 8 KiB (hyper's least). Default 16 KiB.
@@ -143,6 +182,12 @@ pub struct Limits {
     pub head: usize,
     /// The most headers of a request; more are a 431. Default 64.
     pub headers: usize,
+    /// The longest path of a handshake, in bytes as sent; a longer one is a 414. Default 2 KiB.
+    #[serde(with = "units::size")]
+    pub path: usize,
+    /// The longest query of a handshake, in bytes as sent; a longer one is a 414. Default 8 KiB: a token may be in it.
+    #[serde(with = "units::size")]
+    pub query: usize,
     /// Messages that may wait in a connection's outbox. Default 256.
     pub outbox_messages: usize,
     /// Bytes that may wait in a connection's outbox. An empty outbox takes one message of any size. Default 1 MiB.
@@ -171,11 +216,15 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 100_000,
+            connections_per_ip: None,
+            pending_handshakes: 4096,
             message: 1 << 20,
             frame: None,
             handshake_timeout: Duration::from_secs(10),
             head: 16 << 10,
             headers: 64,
+            path: 2 << 10,
+            query: 8 << 10,
             outbox_messages: 256,
             outbox_bytes: 1 << 20,
             rooms: 64,

@@ -1,4 +1,4 @@
-//! How times and sizes are written: `"30s"`, `"64KiB"`, `"off"`.
+//! How times, sizes and counts are written: `"30s"`, `"64KiB"`, `20`, `"off"`.
 
 use std::{fmt, time::Duration};
 
@@ -38,6 +38,11 @@ unit!(optional_duration: Option<Duration>, OrOff(DurationVisitor), |value| match
 });
 unit!(size: usize, SizeVisitor, |value| value.to_string());
 unit!(optional_size: Option<usize>, OrOff(SizeVisitor), |value| match value {
+    Some(value) => value.to_string(),
+    None => "off".into(),
+});
+
+unit!(optional_count: Option<usize>, OrOff(CountVisitor), |value| match value {
     Some(value) => value.to_string(),
     None => "off".into(),
 });
@@ -88,6 +93,30 @@ impl Visitor<'_> for SizeVisitor {
             .ok()
             .filter(|size| *size > 0)
             .ok_or_else(|| E::invalid_value(de::Unexpected::Unsigned(number), &self))
+    }
+}
+
+struct CountVisitor;
+
+impl Visitor<'_> for CountVisitor {
+    type Value = usize;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number of at least 1")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<usize, E> {
+        text.parse()
+            .ok()
+            .filter(|count| *count > 0)
+            .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<usize, E> {
+        usize::try_from(number)
+            .ok()
+            .filter(|count| *count > 0)
+            .ok_or_else(|| E::invalid_value(de::Unexpected::Signed(number), &self))
     }
 }
 

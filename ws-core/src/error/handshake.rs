@@ -33,6 +33,21 @@ pub enum HandshakeError {
     /// A method other than GET on a WebSocket route. 405.
     #[error("a WebSocket handshake is a GET")]
     Method,
+    /// The path is longer than `limits.path`. 414.
+    #[error("the path is longer than {limit} bytes")]
+    PathTooLong {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The query is longer than `limits.query`. 414.
+    #[error("the query is longer than {limit} bytes")]
+    QueryTooLong {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// A trusted proxy's `X-Forwarded-For` or `Forwarded` (RFC 7239) that does not name a client. 400.
+    #[error("the header that names the client is malformed")]
+    Forwarded,
     /// No route has this path. 404.
     #[error("no WebSocket route at {path}")]
     NoRoute {
@@ -64,6 +79,9 @@ pub enum HandshakeError {
     /// The server has all the connections it may have. 503.
     #[error("the server is full")]
     Full,
+    /// The peer's address has all the connections it may have (`limits.connections_per_ip`). 503.
+    #[error("too many connections from this address")]
+    AddressFull,
     /// The server is about to stop. 503.
     #[error("the server is draining")]
     Draining,
@@ -79,6 +97,7 @@ impl HandshakeError {
             | Self::HttpVersion
             | Self::Body
             | Self::PathEncoding
+            | Self::Forwarded
             | Self::Param { .. }
             | Self::Subprotocol => StatusCode::BAD_REQUEST,
             Self::Version | Self::NotAnUpgrade => StatusCode::UPGRADE_REQUIRED,
@@ -86,7 +105,8 @@ impl HandshakeError {
             Self::NoRoute { .. } => StatusCode::NOT_FOUND,
             Self::Origin => StatusCode::FORBIDDEN,
             Self::TokenMissing | Self::TokenEncoding => StatusCode::UNAUTHORIZED,
-            Self::Full | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
+            Self::PathTooLong { .. } | Self::QueryTooLong { .. } => StatusCode::URI_TOO_LONG,
+            Self::Full | Self::AddressFull | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }

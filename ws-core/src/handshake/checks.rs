@@ -4,7 +4,7 @@
 //! it with 426 or 405.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header, request::Parts};
 use sha1::{Digest as _, Sha1};
 
 use crate::error::HandshakeError;
@@ -24,6 +24,17 @@ pub(super) fn check(parts: &Parts, has_body: bool) -> Result<(), HandshakeError>
     version(&parts.headers)?;
     if has_body {
         return Err(HandshakeError::Body);
+    }
+    Ok(())
+}
+
+/// The lengths of the target, so that nobody matches, decodes or logs what is absurd (RFC 9110 section 15.5.15).
+pub(super) fn target(uri: &Uri, path_limit: usize, query_limit: usize) -> Result<(), HandshakeError> {
+    if uri.path().len() > path_limit {
+        return Err(HandshakeError::PathTooLong { limit: path_limit });
+    }
+    if uri.query().is_some_and(|query| query.len() > query_limit) {
+        return Err(HandshakeError::QueryTooLong { limit: query_limit });
     }
     Ok(())
 }

@@ -28,7 +28,7 @@ use serde_json::json;
 #[cfg(feature = "client")]
 pub(crate) use self::checks::{accept_value, tokens};
 use self::upgrade::Accepted;
-pub(crate) use self::{middleware::Middleware, upgrade::DynUpgrade};
+pub(crate) use self::{middleware::Middleware, request::TransportAddr, upgrade::DynUpgrade};
 pub use self::{
     middleware::{MiddlewareFn, Next},
     request::Handshake,
@@ -57,6 +57,9 @@ pub(crate) struct Pipeline {
     pub(crate) states: Arc<States>,
     /// What the middleware and the core step have together.
     pub(crate) timeout: Duration,
+    /// The longest path and the longest query, in bytes.
+    pub(crate) path_limit: usize,
+    pub(crate) query_limit: usize,
 }
 
 impl Pipeline {
@@ -103,7 +106,8 @@ impl Pipeline {
 
     /// The way to the 101.
     async fn respond(&self, mut parts: Parts, has_body: bool, scene: &mut Scene) -> Result<Response> {
-        // 1. Checks: RFC 6455 section 4.2.1 and whose page it is, before anything is looked up.
+        // 1. Checks: the target's length, RFC 6455 section 4.2.1 and whose page it is, before anything is looked up.
+        checks::target(&parts.uri, self.path_limit, self.query_limit)?;
         checks::check(&parts, has_body)?;
         if checks::asks_for_upgrade(&parts.method, &parts.headers) {
             origin::check(&self.origin, &parts)?;
@@ -223,6 +227,14 @@ fn log_refusal(scene: &Scene, response: &Response) {
         msg = msg.unwrap_or("-"),
         "handshake refused",
     );
+}
+
+/// What a server of kind `http` answers before its service is asked: the same words as to a handshake.
+pub(crate) fn refused(fault: &HandshakeError) -> Response {
+    let status = fault.status();
+    let mut response = Body::json(status, &json!({"code": status.as_u16(), "msg": fault.to_string()}));
+    finish_refusal(&mut response);
+    response
 }
 
 /// A status without a word.

@@ -13,6 +13,10 @@ use crate::{
     router::Route,
 };
 
+/// Who opened the socket, where that is not the peer itself; goes along in the request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TransportAddr(pub(crate) SocketAddr);
+
 /// A client's request for a WebSocket connection (RFC 6455 section 4.2.1).
 ///
 /// Middleware gets it by value and passes it on; the connection keeps it, readable in every callback through
@@ -135,9 +139,15 @@ impl Handshake {
             .filter(|offered| !tokens::is_token(offered))
     }
 
-    /// The peer's address, where the transport has one.
+    /// The peer's address, where the transport has one. Behind trusted proxies ([`config::Proxy`](crate::config::Proxy)) it is what
+    /// they say; the port is 0 if they do not name it.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.peer_addr
+    }
+
+    /// The address at the other end of the socket: the peer's own, or that of the proxy in front of this server.
+    pub fn transport_addr(&self) -> Option<SocketAddr> {
+        self.context.get().map(|TransportAddr(addr)| addr).or(self.peer_addr)
     }
 
     /// The name of the server.

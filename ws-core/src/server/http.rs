@@ -1,6 +1,12 @@
 //! HTTP services of the same process: what `.http(name, service)` is given.
 
-use std::{convert::Infallible, future::poll_fn, net::SocketAddr, pin::Pin, sync::Arc};
+use std::{
+    convert::Infallible,
+    future::{poll_fn, ready},
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -11,10 +17,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
+use super::{Admission, Arrival};
 use crate::{
     config::Limits,
-    error::BoxError,
-    handshake::{Body, Response, bare, caught},
+    error::{BoxError, HandshakeError},
+    handshake::{Body, Response, bare, caught, refused},
 };
 
 type HttpFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
@@ -84,24 +91,32 @@ pub(crate) struct HttpServer {
     pub(crate) name: Arc<str>,
     pub(crate) handler: HttpHandler,
     pub(crate) limits: Limits,
+    pub(crate) admission: Admission,
     pub(crate) stop: CancellationToken,
 }
 
 impl HttpServer {
-    /// Serves one connection to its end; a stop lets the request that is under way finish.
-    pub(crate) async fn serve<S>(self: Arc<Self>, stream: S, peer: Option<SocketAddr>)
+    /// Serves one stream to its end; a stop lets the request that is under way finish.
+    pub(crate) async fn serve<S>(self: Arc<Self>, stream: S, arrival: Arrival)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let head_timeout = arrival.head_timeout(self.limits.handshake_timeout);
+        let Arrival { peer, pending, .. } = arrival;
+        let admitted = self.admission.admit(peer);
+        // Given back with the first request.
+        let pending = Mutex::new(pending);
         let service = service_fn(|request| {
-            let answer = call(&self.handler, request, peer);
+            pending.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let answer = self.answer(request, peer, admitted.as_ref().err());
             async move { Ok::<_, Infallible>(answer.await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.limits.handshake_timeout)
+            .header_read_timeout(head_timeout)
             .max_buf_size(self.limits.head)
             .max_headers(self.limits.headers)
+            .keep_alive(admitted.is_ok())
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let mut connection = std::pin::pin!(connection);
@@ -114,6 +129,22 @@ impl HttpServer {
         };
         if let Err(error) = result {
             tracing::debug!(server = &*self.name, ?peer, %error, "HTTP connection ended");
+        }
+    }
+
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: Option<SocketAddr>,
+        refusal: Option<&HandshakeError>,
+    ) -> HttpFuture {
+        let client = match refusal {
+            Some(refusal) => Err(refusal.clone()),
+            None => self.admission.client(peer, request.headers()),
+        };
+        match client {
+            Ok(client) => call(&self.handler, request, client),
+            Err(refusal) => Box::pin(ready(refused(&refusal))),
         }
     }
 }

@@ -14,12 +14,11 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, header};
 use http_body::Body as HttpBody;
 use hyper_util::rt::TokioIo;
-use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Transport, WsServer};
+use super::{Transport, WsServer, addresses::AddressPermit, admission::Permit};
 use crate::{
     error::HandshakeError,
-    handshake::{Handshake, Response},
+    handshake::{Handshake, Response, TransportAddr},
 };
 
 /// The WebSocket routes of one server as a tower service, made by [`App::into_service`](crate::App::into_service).
@@ -39,18 +38,28 @@ impl WsService {
         let server = self.0;
         let on_upgrade = hyper::upgrade::on(&mut request);
         let peer = request.extensions().get::<SocketAddr>().copied();
-        let permit = Arc::clone(&server.permits).try_acquire_owned().ok();
+        let client = server.admission.client(peer, request.headers());
+        let admitted = server.admission.admit(peer).and_then(|permit| {
+            let client = server.admission.admit_client(peer, client.clone()?)?;
+            Ok((permit, client.permit))
+        });
         let refusal = if server.stop.is_cancelled() {
             Some(HandshakeError::Draining)
         } else {
-            permit.is_none().then_some(HandshakeError::Full)
+            admitted.as_ref().err().cloned()
         };
+        let client = client.unwrap_or(peer);
+        if client != peer
+            && let Some(peer) = peer
+        {
+            request.extensions_mut().insert(TransportAddr(peer));
+        }
         let (parts, body) = request.into_parts();
         let (mut response, handshake) =
-            server.pipeline.run(parts, !body.is_end_stream(), peer, refusal).await;
-        if let (Some(handshake), Some(permit)) = (handshake, permit) {
+            server.pipeline.run(parts, !body.is_end_stream(), client, refusal).await;
+        if let (Some(handshake), Ok(permits)) = (handshake, admitted) {
             let live = Arc::clone(&server.live);
-            live.spawn(open(server, on_upgrade, handshake, permit));
+            live.spawn(open(server, on_upgrade, handshake, permits));
         } else if server.stop.is_cancelled() {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -63,7 +72,7 @@ async fn open(
     server: Arc<WsServer>,
     on_upgrade: hyper::upgrade::OnUpgrade,
     handshake: Handshake,
-    permit: OwnedSemaphorePermit,
+    permits: (Permit, Option<AddressPermit>),
 ) {
     match tokio::time::timeout(server.limits.handshake_timeout, on_upgrade).await {
         // What was read behind the handshake is handed out by the stream itself.
@@ -73,7 +82,7 @@ async fn open(
         Ok(Err(error)) => tracing::warn!(%error, "the outer server did not upgrade the connection"),
         Err(_) => tracing::warn!("the outer server did not upgrade the connection in time"),
     }
-    drop(permit);
+    drop(permits);
 }
 
 impl<B> tower_service::Service<Request<B>> for WsService

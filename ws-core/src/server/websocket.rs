@@ -5,7 +5,7 @@ use std::{
     future::poll_fn,
     net::SocketAddr,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
@@ -13,16 +13,15 @@ use http::{HeaderValue, Request, StatusCode, header};
 use http_body::Body as _;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::{HttpHandler, Transport};
+use super::{Admission, Arrival, HttpHandler, Transport, addresses::AddressPermit, admission::Client};
 use crate::{
     config::{Heartbeat, Limits},
     connection::{Connection, Life, OutboxLimits},
     error::HandshakeError,
-    handshake::{Handshake, Pipeline, Response, asks_for_upgrade, bare},
+    handshake::{Handshake, Pipeline, Response, TransportAddr, asks_for_upgrade, bare},
     hub::Live,
     socket::SizeLimits,
 };
@@ -34,47 +33,48 @@ pub(crate) struct WsServer {
     pub(crate) limits: Arc<Limits>,
     pub(crate) heartbeat: Arc<Heartbeat>,
     pub(crate) live: Arc<Live>,
-    /// One for every socket that may be open.
-    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) admission: Admission,
     pub(crate) stop: CancellationToken,
 }
 
 impl WsServer {
-    /// Serves one accepted stream to its end.
-    pub(crate) async fn serve(self: Arc<Self>, transport: Transport, peer: Option<SocketAddr>) {
+    /// Serves one stream to its end.
+    pub(crate) async fn serve(self: Arc<Self>, transport: Transport, arrival: Arrival) {
         // accept: a full server says so, it does not fall silent.
-        let permit = Arc::clone(&self.permits).try_acquire_owned().ok();
-        let is_full = permit.is_none();
+        let (permit, refusal) = match self.admission.admit(arrival.peer) {
+            Ok(permit) => (Some(permit), None),
+            Err(refusal) => (None, Some(refusal)),
+        };
         // handshake, route, middleware, upgrade: boxed, so that all of it is gone before the connection idles.
-        let upgraded = Box::pin(self.upgrade(transport, peer, is_full)).await;
+        let upgraded = Box::pin(self.upgrade(transport, arrival, refusal)).await;
         // open, messages, close.
-        if let Some((transport, prefix, handshake)) = upgraded {
-            self.open(transport, prefix, handshake).await;
+        let mut address = None;
+        if let Some((transport, prefix, accepted)) = upgraded {
+            address = accepted.address;
+            self.open(transport, prefix, accepted.handshake).await;
         }
-        drop(permit);
+        drop((permit, address));
     }
 
     /// Answers requests until one of them becomes a connection, or the stream ends.
     async fn upgrade(
         &self,
         transport: Transport,
-        peer: Option<SocketAddr>,
-        is_full: bool,
-    ) -> Option<(Transport, Bytes, Handshake)> {
-        let upgraded = Mutex::new(None);
+        arrival: Arrival,
+        refusal: Option<HandshakeError>,
+    ) -> Option<(Transport, Bytes, Accepted)> {
+        let head_timeout = arrival.head_timeout(self.limits.handshake_timeout);
+        let (is_refused, peer) = (refusal.is_some(), arrival.peer);
+        let stream = Stream { arrival: Mutex::new(arrival), refusal, accepted: Mutex::new(None) };
         let service = service_fn(|request| {
-            Box::pin(async {
-                let (response, handshake) = self.answer(request, peer, is_full).await;
-                *upgraded.lock().unwrap_or_else(PoisonError::into_inner) = handshake;
-                Ok::<_, Infallible>(response)
-            })
+            Box::pin(async { Ok::<_, Infallible>(self.answer(request, &stream).await) })
         });
         let mut http = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.limits.handshake_timeout)
+            .header_read_timeout(head_timeout)
             .max_buf_size(self.limits.head)
             .max_headers(self.limits.headers)
-            .keep_alive(!is_full)
+            .keep_alive(!is_refused)
             .serve_connection(TokioIo::new(transport), service);
         let mut done = tokio::select! {
             done = poll_fn(|cx| http.poll_without_shutdown(cx)) => Some(done),
@@ -90,31 +90,41 @@ impl WsServer {
             return None;
         }
         let parts = http.into_parts();
-        let handshake = upgraded.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        Some((parts.io.into_inner(), parts.read_buf, handshake))
+        let accepted = lock(&stream.accepted).take()?;
+        Some((parts.io.into_inner(), parts.read_buf, accepted))
     }
 
-    async fn answer(
-        &self,
-        request: Request<Incoming>,
-        peer: Option<SocketAddr>,
-        is_full: bool,
-    ) -> (Response, Option<Handshake>) {
-        if let Some(fallback) = self.fallback.as_ref().filter(|_| !is_full && !asks_for_upgrade(&request)) {
-            return (without_upgrade(super::http::call(fallback, request, peer).await), None);
+    async fn answer(&self, mut request: Request<Incoming>, stream: &Stream) -> Response {
+        let (peer, transport) = stream.ends();
+        let client = self.admission.client(peer, request.headers());
+        if let (Some(fallback), None, Ok(client)) = (&self.fallback, &stream.refusal, &client)
+            && !asks_for_upgrade(&request)
+        {
+            // Pages are no handshake: they do not hold up those that are.
+            lock(&stream.arrival).pending = None;
+            return without_upgrade(super::http::call(fallback, request, *client).await);
         }
-        let refusal = if self.stop.is_cancelled() {
-            Some(HandshakeError::Draining)
-        } else {
-            is_full.then_some(HandshakeError::Full)
-        };
+        let client = client.and_then(|addr| self.admission.admit_client(peer, addr));
+        let refusal =
+            if self.stop.is_cancelled() { Some(HandshakeError::Draining) } else { stream.refusal.clone() };
         let refused = refusal.is_some();
+        let (client, refusal) = match (client, refusal) {
+            (Ok(client), refusal) => (client, refusal),
+            (Err(fault), refusal) => (Client { addr: peer, permit: None }, refusal.or(Some(fault))),
+        };
+        if client.addr != transport
+            && let Some(transport) = transport
+        {
+            request.extensions_mut().insert(TransportAddr(transport));
+        }
         let (parts, body) = request.into_parts();
-        let (mut response, handshake) = self.pipeline.run(parts, !body.is_end_stream(), peer, refusal).await;
+        let (mut response, handshake) =
+            self.pipeline.run(parts, !body.is_end_stream(), client.addr, refusal).await;
         if refused {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        (response, handshake)
+        *lock(&stream.accepted) = handshake.map(|handshake| Accepted { handshake, address: client.permit });
+        response
     }
 
     pub(super) async fn open(&self, transport: Transport, prefix: Bytes, handshake: Handshake) {
@@ -151,6 +161,34 @@ impl WsServer {
         drop(route);
         controller.serve(transport, life).instrument(span).await;
     }
+}
+
+/// A stream before its 101.
+struct Stream {
+    arrival: Mutex<Arrival>,
+    /// Why none of its requests is served.
+    refusal: Option<HandshakeError>,
+    accepted: Mutex<Option<Accepted>>,
+}
+
+/// A handshake that was answered with 101.
+struct Accepted {
+    handshake: Handshake,
+    /// The connection's place among those of its client, if that is known by request only.
+    address: Option<AddressPermit>,
+}
+
+impl Stream {
+    /// The peer, and who connected.
+    fn ends(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
+        let arrival = lock(&self.arrival);
+        (arrival.peer, arrival.transport)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What they hold is whole between two statements.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The fallback shares the port, not the sockets: what it would upgrade by itself is refused.

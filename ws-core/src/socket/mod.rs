@@ -86,6 +86,8 @@ pub(crate) struct Socket<S> {
     limits: SizeLimits,
     walker: FrameWalker,
     out: OutQueue,
+    /// Whether the transport may hold back what it took, as TLS does.
+    unflushed: bool,
     budget: Budget,
     /// Whether anything was read since [`Self::take_alive`].
     alive: bool,
@@ -118,6 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             limits,
             walker: FrameWalker::default(),
             out: OutQueue::default(),
+            unflushed: false,
             budget: Budget::FULL,
             alive: false,
             drained: 0,
@@ -199,7 +202,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Writes what is queued, as much as the peer takes; ready when nothing is left.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.out.is_empty() {
+        if self.out.is_empty() && !self.unflushed {
             return Poll::Ready(Ok(()));
         }
         // While nothing is read for a backlog's sake, that the peer takes bytes is its sign of life.
@@ -210,8 +213,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.alive |= backlogged;
+            self.unflushed = true;
         }
-        Pin::new(&mut self.io).poll_flush(cx)
+        ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+        self.unflushed = false;
+        Poll::Ready(Ok(()))
     }
 
     /// Closes the write side once everything is flushed.

@@ -202,3 +202,43 @@ fn limits_go_with_the_connection_not_with_the_codec() {
     .join()
     .unwrap();
 }
+
+/// Takes everything and holds it back, as TLS does, until it is flushed for the second time.
+#[derive(Default)]
+struct Holding {
+    flushes: u32,
+}
+
+impl AsyncRead for Holding {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Holding {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.flushes += 1;
+        if self.flushes == 1 { Poll::Pending } else { Poll::Ready(Ok(())) }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn what_a_transport_holds_back_is_flushed_until_it_lets_go() {
+    let mut socket = Socket::new(Holding::default(), Bytes::new(), LIMITS);
+    let mut cx = Context::from_waker(Waker::noop());
+    socket.out().message(Message::text("hi"));
+    assert!(socket.poll_flush(&mut cx).is_pending());
+    assert!(socket.out().is_empty(), "the transport has taken it");
+    assert!(matches!(socket.poll_flush(&mut cx), Poll::Ready(Ok(()))));
+    assert_eq!(socket.io.flushes, 2);
+    assert!(matches!(socket.poll_flush(&mut cx), Poll::Ready(Ok(()))));
+    assert_eq!(socket.io.flushes, 2, "nothing is left to flush");
+}

@@ -73,7 +73,7 @@ pub use self::{
 };
 use crate::{
     app::{App, PlannedKind, Running, ShutdownReport, StartError},
-    server::Transport,
+    server::{Arrival, Transport},
 };
 
 /// Bytes that a pipe between client and server holds, as a socket's buffers would.
@@ -141,7 +141,7 @@ impl TestApp {
             fail(format_args!("there is no server `{server}`"))
         };
         let (near, far) = tokio::io::duplex(PIPE_BYTES);
-        self.running.spawn(kind.clone().serve(Transport::Memory(far), None));
+        self.running.spawn(kind.clone().serve(Transport::Memory(far), Arrival::default()));
         near
     }
 }

@@ -1,0 +1,90 @@
+//! A server in a process of its own: this very binary, asked for one test, which is no test but the server.
+//!
+//! For what a whole process has: signals, and limits of the system.
+
+use std::process::Stdio;
+
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+};
+use ws_core::{App, Config, Connection, Controller, Message, Result};
+
+use crate::support::within;
+
+/// The configuration of the server, as TOML.
+const CONFIG: &str = "WS_TESTS_CONFIG";
+
+struct Echo;
+
+impl Controller for Echo {
+    async fn on_message(&self, conn: &Connection, message: Message) -> Result {
+        Ok(conn.push(message)?)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+#[ignore = "a server that other tests run in a process of its own"]
+async fn serves() {
+    let Ok(config) = std::env::var(CONFIG) else { return };
+    tracing_subscriber::fmt().with_ansi(false).init();
+    let config = Config::from_toml_str(&config, CONFIG).unwrap();
+    App::without_registry().controller("/", Echo).config(config).run().await.unwrap();
+}
+
+/// The process, and what it said.
+pub(crate) struct Process {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    pub(crate) said: Vec<String>,
+    /// Where its server listens.
+    pub(crate) addr: std::net::SocketAddr,
+}
+
+impl Process {
+    /// Runs a server of this configuration; `shell` is run before it in the same process.
+    pub(crate) async fn start(config: &str, shell: &str) -> Self {
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("{shell} exec \"$0\" \"$@\"")])
+            .arg(std::env::current_exe().unwrap())
+            .args(["process::serves", "--exact", "--ignored", "--nocapture"])
+            .env(CONFIG, config)
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let addr = ([127, 0, 0, 1], 0).into();
+        let mut process = Self { child, lines, said: Vec::new(), addr };
+        let line = process.says("listening").await;
+        process.addr = line.rsplit_once("address=").unwrap().1.parse().unwrap();
+        process
+    }
+
+    /// Waits for the next line with this text.
+    pub(crate) async fn says(&mut self, text: &str) -> String {
+        within(text, async {
+            loop {
+                let line = self.lines.next_line().await.unwrap();
+                let line = line.unwrap_or_else(|| panic!("it ended without {text:?}: {:#?}", self.said));
+                self.said.push(line.clone());
+                if line.contains(text) {
+                    return line;
+                }
+            }
+        })
+        .await
+    }
+
+    /// How many lines with this text it has said.
+    pub(crate) fn count(&self, text: &str) -> usize {
+        self.said.iter().filter(|line| line.contains(text)).count()
+    }
+
+    /// Sends it a signal by name.
+    pub(crate) async fn signal(&self, name: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        let status = Command::new("kill").args(["-s", name, &pid]).status().await.unwrap();
+        assert!(status.success());
+    }
+}

@@ -1,0 +1,227 @@
+//! The configurations of `docs/behind-a-proxy.md`, as they stand there, run by nginx and haproxy. Where one of them is
+//! not installed, its tests say so and end.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    process::Stdio,
+};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    process::{Child, Command},
+};
+use tokio_tungstenite::{
+    WebSocketStream, client_async,
+    tungstenite::{Error, Message, client::IntoClientRequest as _},
+};
+use ws_core::{App, Config, Connection, Controller, Result};
+
+use crate::{
+    certificates::{Files, Made, TlsStream, handshaken_from},
+    support::{Server, start_with, within},
+};
+
+const GUIDE: &str = include_str!("../../docs/behind-a-proxy.md");
+
+/// The address of the client; the proxy's is 127.0.0.1.
+const CLIENT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3)), 0);
+
+/// The pings of a heartbeat that are waited for: together they last longer than the proxy's timeouts.
+const PINGS: usize = 6;
+
+/// Tells who is there, then repeats what it hears.
+struct Guide;
+
+impl Controller for Guide {
+    async fn on_open(&self, conn: &Connection) -> Result {
+        let [peer, transport] =
+            [conn.peer_addr(), conn.handshake().transport_addr()].map(|addr| addr.unwrap().ip().to_string());
+        Ok(conn.push(format!("{peer} by {transport}"))?)
+    }
+
+    async fn on_message(&self, conn: &Connection, message: ws_core::Message) -> Result {
+        Ok(conn.push(message)?)
+    }
+}
+
+/// The blocks of this language in the guide.
+fn blocks(language: &str) -> Vec<&'static str> {
+    let fence = format!("```{language}\n");
+    GUIDE.split(&fence[..]).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+}
+
+/// The text, in which each of these has to occur, with something else in its place.
+fn with(text: &str, replacements: &[(&str, &str)]) -> String {
+    replacements.iter().fold(text.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "{from:?} in {text}");
+        text.replace(from, to)
+    })
+}
+
+fn is_installed(proxy: &str) -> bool {
+    let found =
+        std::process::Command::new(proxy).arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if found.is_err() {
+        println!("SKIPPED: {proxy} is not installed");
+    }
+    found.is_ok()
+}
+
+/// A port that was free just now.
+async fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+}
+
+/// A server by a `toml` block of the guide, with a heartbeat that is as much faster as the proxies' timeouts are
+/// shorter.
+async fn serve(toml: &str, files: &Files) -> Server {
+    let toml = toml
+        .replace("9502", "0")
+        .replace("/etc/ssl/example.com/fullchain.pem", files.certificate.to_str().unwrap())
+        .replace("/etc/ssl/example.com/key.pem", files.key.to_str().unwrap());
+    let heartbeat = "\n[servers.heartbeat]\ninterval = \"400ms\"\ntimeout = \"400ms\"\n";
+    let config = Config::from_toml_str(&(toml + heartbeat), "the guide").unwrap();
+    start_with(App::without_registry().controller("/", Guide), config).await
+}
+
+/// Starts a proxy and waits until it listens.
+async fn run(mut command: Command, port: u16) -> (Child, SocketAddr) {
+    let child = command.stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    let addr = SocketAddr::from(([127, 0, 0, 1], port));
+    within("the proxy", async {
+        while TcpStream::connect(addr).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    (child, addr)
+}
+
+type Client = WebSocketStream<TlsStream>;
+
+async fn connect(proxy: SocketAddr, made: &Made, path: &str) -> std::result::Result<Client, Error> {
+    let stream = handshaken_from(CLIENT, proxy, made, b"http/1.1").await.unwrap();
+    let mut request = format!("wss://localhost:{}{path}", proxy.port()).into_client_request().unwrap();
+    // What a client says about itself is not believed, and a page of this host may connect.
+    request.headers_mut().insert("x-forwarded-for", "6.6.6.6".parse().unwrap());
+    request.headers_mut().insert("origin", format!("https://localhost:{}", proxy.port()).parse().unwrap());
+    Ok(within("handshake", client_async(request, stream)).await?.0)
+}
+
+async fn next(client: &mut Client) -> Message {
+    within("a message", client.next()).await.unwrap().unwrap()
+}
+
+/// What has to work through any proxy.
+async fn check(server: Server, proxy: SocketAddr, made: &Made) {
+    let mut client = connect(proxy, made, "/").await.unwrap();
+    assert_eq!(next(&mut client).await, Message::text("127.0.0.3 by 127.0.0.1"));
+
+    let large = Message::binary(vec![7; 300_000]);
+    client.send(large.clone()).await.unwrap();
+    assert_eq!(next(&mut client).await, large);
+
+    // Silence, but for the heartbeat, for longer than the proxy's timeouts.
+    for _ in 0..PINGS {
+        assert!(matches!(next(&mut client).await, Message::Ping(_)));
+    }
+    client.send(Message::text("still here")).await.unwrap();
+    while next(&mut client).await != Message::text("still here") {}
+
+    match connect(proxy, made, "/nowhere").await {
+        Err(Error::Http(response)) => assert_eq!(response.status(), 404),
+        other => panic!("a refusal makes its way: {other:?}"),
+    }
+
+    let stopping = tokio::spawn(server.running.shutdown());
+    let frame = loop {
+        match next(&mut client).await {
+            Message::Close(frame) => break frame.unwrap(),
+            Message::Ping(_) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(u16::from(frame.code), 1001);
+    while let Some(Ok(_)) = client.next().await {}
+    assert_eq!(within("shutdown", stopping).await.unwrap().cut, 0);
+}
+
+#[tokio::test]
+async fn nginx_as_documented() {
+    if !is_installed("nginx") {
+        return;
+    }
+    let made = Made::new();
+    let files = Files::new(&made);
+    let server = serve(blocks("toml")[0], &files).await;
+    let port = free_port().await;
+    let block = with(
+        blocks("nginx")[0],
+        &[
+            ("listen 443", &format!("listen 127.0.0.1:{port}")),
+            ("127.0.0.1:9502", &server.addr.to_string()),
+            ("/etc/ssl/example.com/fullchain.pem", files.certificate.to_str().unwrap()),
+            ("/etc/ssl/example.com/key.pem", files.key.to_str().unwrap()),
+            ("60s", "2s"),
+        ],
+    );
+    let folder: PathBuf = files.key.parent().unwrap().into();
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|name| format!("{name}_temp_path {name}_temp;\n"))
+        .concat();
+    let whole = format!(
+        "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n\
+         {temporary}{block}}}\n"
+    );
+    let file = folder.join("nginx.conf");
+    std::fs::write(&file, whole).unwrap();
+    let mut command = Command::new("nginx");
+    command.arg("-p").arg(&folder).arg("-c").arg(&file).args(["-e", "stderr"]);
+    let (_nginx, proxy) = run(command, port).await;
+    check(server, proxy, &made).await;
+}
+
+/// Runs a `haproxy` block of the guide in front of a server.
+async fn haproxy(toml: usize, haproxy: usize, more: &[(&str, &str)]) {
+    if !is_installed("haproxy") {
+        return;
+    }
+    let made = Made::new();
+    let files = Files::new(&made);
+    let server = serve(blocks("toml")[toml], &files).await;
+    let port = free_port().await;
+    let both = files.key.with_file_name("both.pem");
+    std::fs::write(&both, made.pem() + &made.key_pem()).unwrap();
+    let block = with(
+        blocks("haproxy")[haproxy],
+        &[
+            ("bind :443", &format!("bind 127.0.0.1:{port}")),
+            ("127.0.0.1:9502", &server.addr.to_string()),
+            ("60s", "2s"),
+        ],
+    );
+    let block = with(&block, more).replace("/etc/haproxy/example.com.pem", both.to_str().unwrap());
+    let file = files.key.with_file_name("haproxy.cfg");
+    std::fs::write(&file, block).unwrap();
+    let mut command = Command::new("haproxy");
+    command.arg("-db").arg("-f").arg(&file);
+    let (_haproxy, proxy) = run(command, port).await;
+    check(server, proxy, &made).await;
+}
+
+#[tokio::test]
+async fn haproxy_speaking_http_as_documented() {
+    haproxy(0, 0, &[]).await;
+}
+
+#[tokio::test]
+async fn haproxy_passing_tls_through_with_version_2_as_documented() {
+    haproxy(1, 1, &[]).await;
+}
+
+#[tokio::test]
+async fn haproxy_passing_tls_through_with_version_1() {
+    haproxy(1, 1, &[("send-proxy-v2", "send-proxy")]).await;
+}

@@ -1,0 +1,190 @@
+//! `[servers.proxy]`: whose word about the true peer address is taken, and in which form.
+
+use std::{fmt, net::IpAddr, str::FromStr};
+
+use ipnet::IpNet;
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, SeqAccess, Visitor},
+};
+
+/// The proxies in front of a server, and how they name their clients.
+///
+/// What they say becomes the peer address: in [`Handshake::peer_addr`](crate::Handshake::peer_addr), in the logs, in
+/// `limits.connections_per_ip`. From any other peer the same bytes mean nothing.
+///
+/// ```
+/// use ws_core::{Config, config::ForwardedHeader};
+///
+/// let config = Config::from_toml_str(
+///     r#"
+///     [[servers]]
+///     [servers.proxy]
+///     trusted = ["10.0.0.0/8", "fd00::1"]
+///     header = "x-forwarded-for"
+///     "#,
+///     "ws.toml",
+/// )?;
+/// assert_eq!(config.servers[0].proxy.header, ForwardedHeader::XForwardedFor);
+/// # Ok::<(), ws_core::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Proxy {
+    /// The proxies, as networks or single addresses; by environment separated by commas. Default: none. Name no network
+    /// that clients can connect from.
+    #[serde(with = "networks")]
+    pub trusted: Vec<Network>,
+    /// Whether they speak the PROXY protocol. Default: off.
+    pub protocol: ProxyProtocol,
+    /// The header in which they name the client. Default: off.
+    pub header: ForwardedHeader,
+}
+
+impl Proxy {
+    /// Whether nobody is asked for anything.
+    pub(crate) fn is_off(&self) -> bool {
+        self.protocol == ProxyProtocol::Off && self.header == ForwardedHeader::Off
+    }
+
+    /// Whether this address is a proxy whose word is taken.
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(address))
+    }
+}
+
+/// Whether trusted proxies begin every stream with a header of the PROXY protocol
+/// (<https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt>).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub enum ProxyProtocol {
+    /// They do not.
+    #[default]
+    #[serde(rename = "off")]
+    Off,
+    /// They do, in version 1 or 2; a trusted peer that does not is hung up on.
+    #[serde(rename = "v1_or_v2")]
+    V1OrV2,
+}
+
+/// The header in which trusted proxies name the client of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ForwardedHeader {
+    /// None: headers are ignored.
+    #[default]
+    Off,
+    /// `X-Forwarded-For`, to which each proxy appends the address it was called from.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239), of whose elements each proxy appends one.
+    Forwarded,
+}
+
+/// A network in CIDR notation, `10.0.0.0/8`, or a single address.
+///
+/// ```
+/// use ws_core::config::Network;
+///
+/// let network: Network = "10.0.0.0/8".parse()?;
+/// assert!(network.contains("10.1.2.3".parse().unwrap()));
+/// assert!(network.contains("::ffff:10.1.2.3".parse().unwrap()), "the same address, as a dual-stack socket has it");
+/// # Ok::<(), ws_core::config::NotANetwork>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network(IpNet);
+
+impl Network {
+    /// Whether the address is in it.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address.to_canonical())
+    }
+}
+
+/// A text that is no [`Network`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected an address or a network, such as \"10.0.0.1\", \"10.0.0.0/8\" or \"fd00::/8\"")]
+pub struct NotANetwork;
+
+impl FromStr for Network {
+    type Err = NotANetwork;
+
+    fn from_str(text: &str) -> Result<Self, NotANetwork> {
+        let address = || text.parse().map(|address: IpAddr| IpNet::from(address.to_canonical()));
+        text.parse().or_else(|_| address()).map(Self).map_err(|_| NotANetwork)
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A list of networks, or one text with commas: the environment knows no lists.
+mod networks {
+    use super::*;
+
+    pub(super) fn serialize<S: Serializer>(networks: &[Network], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(networks.iter().map(Network::to_string))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Network>, D::Error> {
+        from.deserialize_any(Networks)
+    }
+
+    struct Networks;
+
+    impl<'de> Visitor<'de> for Networks {
+        type Value = Vec<Network>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of networks, such as [\"10.0.0.0/8\"]")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<Network>, E> {
+            text.split(',').filter(|part| !part.trim().is_empty()).map(network).collect()
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<Network>, A::Error> {
+            let mut networks = Vec::new();
+            while let Some(text) = items.next_element::<String>()? {
+                networks.push(network(&text)?);
+            }
+            Ok(networks)
+        }
+    }
+
+    fn network<E: de::Error>(text: &str) -> Result<Network, E> {
+        text.trim().parse().map_err(|error| E::custom(format_args!("`{text}`: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_is_a_cidr_or_one_address() {
+        let cases = [
+            ("10.0.0.0/8", "10.255.0.1", true),
+            ("10.0.0.0/8", "11.0.0.1", false),
+            ("10.0.0.0/8", "::ffff:10.0.0.1", true),
+            ("10.0.0.1", "10.0.0.1", true),
+            ("10.0.0.1", "10.0.0.2", false),
+            ("::ffff:10.0.0.1", "10.0.0.1", true),
+            ("fd00::/8", "fd12::1", true),
+            ("fd00::/8", "fe80::1", false),
+            ("fd00::/8", "10.0.0.1", false),
+            ("0.0.0.0/0", "8.8.8.8", true),
+        ];
+        for (network, address, is_in) in cases {
+            let parsed: Network = network.parse().unwrap();
+            assert_eq!(parsed.contains(address.parse().unwrap()), is_in, "{address} in {network}");
+        }
+        for wrong in ["", "10", "10.0.0.0/33", "10.0.0.0/-1", "fd00::/129", "localhost", "10.0.0.1:80", "*"] {
+            assert_eq!(wrong.parse::<Network>(), Err(NotANetwork), "{wrong:?}");
+        }
+    }
+}

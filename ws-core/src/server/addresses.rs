@@ -1,0 +1,103 @@
+//! How many sockets each peer address has open: `limits.connections_per_ip`.
+//!
+//! Addresses that have none are not kept, so what is held is bounded by the sockets that are open.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// The first 64 bits of an IPv6 address: a host is given all that follow (RFC 4291 section 2.5.1), so a limit on the whole address
+/// would limit nobody.
+const IPV6_NETWORK: u128 = u128::MAX << 64;
+
+/// The addresses that have a socket open, and how many.
+#[derive(Debug)]
+pub(crate) struct Addresses {
+    limit: usize,
+    open: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// One socket's place among those of its address; dropping it gives the place back.
+#[derive(Debug)]
+pub(crate) struct AddressPermit {
+    addresses: Arc<Addresses>,
+    address: IpAddr,
+}
+
+impl Addresses {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, open: Mutex::default() }
+    }
+
+    /// A place for one more socket of this address; `None` if it has as many as it may have.
+    pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<AddressPermit> {
+        let address = counted(address);
+        let mut open = self.open();
+        let count = open.entry(address).or_default();
+        if *count >= self.limit {
+            return None;
+        }
+        *count += 1;
+        Some(AddressPermit { addresses: Arc::clone(self), address })
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        // A map is whole between two calls.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for AddressPermit {
+    fn drop(&mut self) {
+        let mut open = self.addresses.open();
+        if let Some(count) = open.get_mut(&self.address) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                open.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// What an address is counted by.
+fn counted(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & IPV6_NETWORK).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_counted_as_a_whole_and_ipv6_by_its_first_64_bits() {
+        let cases = [
+            ("10.0.0.1", "10.0.0.1", true),
+            ("10.0.0.1", "10.0.0.2", false),
+            ("10.0.0.1", "::ffff:10.0.0.1", true),
+            ("2001:db8:0:1::1", "2001:db8:0:1:ffff:ffff:ffff:ffff", true),
+            ("2001:db8:0:1::1", "2001:db8:0:2::1", false),
+        ];
+        for (a, b, same) in cases {
+            assert_eq!(counted(a.parse().unwrap()) == counted(b.parse().unwrap()), same, "{a} and {b}");
+        }
+    }
+
+    #[test]
+    fn places_come_back_and_an_address_without_sockets_is_forgotten() {
+        let addresses = Arc::new(Addresses::new(2));
+        let (one, other) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        let (first, second) = (addresses.enter(one), addresses.enter(one));
+        assert!(first.is_some() && second.is_some());
+        assert!(addresses.enter(one).is_none(), "as many as it may have");
+        assert!(addresses.enter(other).is_some(), "another address is another matter");
+        drop(first);
+        assert!(addresses.enter(one).is_some());
+        drop(second);
+        assert!(addresses.open().is_empty());
+    }
+}

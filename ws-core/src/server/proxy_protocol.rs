@@ -1,0 +1,151 @@
+//! The header of the PROXY protocol, versions 1 and 2, in front of a stream.
+//!
+//! Nothing is read beyond it: what follows belongs to TLS or HTTP. How long it may take is the caller's business; who is
+//! believed, too.
+
+use std::{io, net::SocketAddr};
+
+use proxy_header::{ParseConfig, Protocol, ProxyHeader};
+use tokio::{io::AsyncReadExt as _, net::TcpStream};
+
+/// The largest header, in bytes: version 1 has 107 at the most, version 2 has its extensions beside 52 of addresses.
+const MAX_HEADER_BYTES: usize = 4 << 10;
+
+const CONFIG: ParseConfig = ParseConfig { include_tlvs: false, allow_v1: true, allow_v2: true };
+
+/// Reads the header and says from where the proxy was called; `None` if it says that it speaks for itself, as in a
+/// health check.
+///
+/// # Errors
+/// When there is no such header, it is too large, or the stream ends in it.
+pub(crate) async fn read(stream: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
+    let mut buffer = [0; MAX_HEADER_BYTES];
+    let mut consumed = 0;
+    loop {
+        let room = buffer.get_mut(consumed..).unwrap_or_default();
+        let peeked = match stream.peek(room).await? {
+            0 if room.is_empty() => return Err(invalid("the PROXY header is too large")),
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            peeked => peeked,
+        };
+        let seen = buffer.get(..consumed + peeked).unwrap_or_default();
+        let (source, length) = match ProxyHeader::parse(seen, CONFIG) {
+            Ok((header, length)) => (Some(source(&header, seen)?), length),
+            // All of it belongs to the header, then.
+            Err(proxy_header::Error::BufferTooShort) => (None, seen.len()),
+            Err(_) => return Err(invalid("a trusted proxy sent no PROXY header")),
+        };
+        stream.read_exact(buffer.get_mut(consumed..length).unwrap_or_default()).await?;
+        consumed = length;
+        if let Some(source) = source {
+            return Ok(source);
+        }
+    }
+}
+
+fn source(header: &ProxyHeader<'_>, seen: &[u8]) -> io::Result<Option<SocketAddr>> {
+    // The parser does not look at the sign behind the word.
+    if seen.starts_with(b"P") && !seen.starts_with(b"PROXY ") {
+        return Err(invalid("a trusted proxy sent no PROXY header"));
+    }
+    match header.proxied_address() {
+        None => Ok(None),
+        Some(address) if address.protocol == Protocol::Stream => Ok(Some(address.source)),
+        Some(_) => Err(invalid("the PROXY header is of datagrams")),
+    }
+}
+
+fn invalid(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncWriteExt as _, net::TcpListener};
+
+    use super::*;
+
+    /// What is read from a stream of these pieces, and what is left of it.
+    async fn outcome(pieces: &[&[u8]]) -> (io::Result<Option<SocketAddr>>, Vec<u8>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        client.set_nodelay(true).unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let write = async move {
+            for piece in pieces {
+                // The reader may have hung up already.
+                let _ = client.write_all(piece).await;
+                tokio::task::yield_now().await;
+            }
+        };
+        let (read, ()) = tokio::join!(read(&mut stream), write);
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest).await;
+        (read, rest)
+    }
+
+    fn v2(command: u8, family: u8, addresses: &[u8]) -> Vec<u8> {
+        let mut header = b"\r\n\r\n\0\r\nQUIT\n".to_vec();
+        header.extend([command, family]);
+        header.extend((addresses.len() as u16).to_be_bytes());
+        header.extend(addresses);
+        header
+    }
+
+    #[tokio::test]
+    async fn a_header_of_either_version_names_the_client_and_nothing_behind_it_is_read() {
+        let v4 = [203, 0, 113, 7, 10, 0, 0, 1, 0x12, 0x67, 0x01, 0xbb];
+        let mut v6 = [0; 36];
+        v6[..2].copy_from_slice(&[0x20, 0x01]);
+        v6[15] = 7;
+        v6[32..34].copy_from_slice(&4711_u16.to_be_bytes());
+        let extended = [&v4[..], &[4; 3000]].concat();
+        let cases: [(Vec<u8>, Option<&str>); 9] = [
+            (b"PROXY TCP4 203.0.113.7 10.0.0.1 4711 443\r\n".to_vec(), Some("203.0.113.7:4711")),
+            (b"PROXY TCP6 2001::7 2001::1 4711 443\r\n".to_vec(), Some("[2001::7]:4711")),
+            (b"PROXY UNKNOWN\r\n".to_vec(), None),
+            (b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n".to_vec(), None),
+            (v2(0x21, 0x11, &v4), Some("203.0.113.7:4711")),
+            (v2(0x21, 0x21, &v6), Some("[2001::7]:4711")),
+            (v2(0x20, 0x00, &[]), None),
+            (v2(0x21, 0x31, &[0; 216]), None),
+            (v2(0x21, 0x11, &extended), Some("203.0.113.7:4711")),
+        ];
+        for (header, expected) in cases {
+            let expected: Option<SocketAddr> = expected.map(|address| address.parse().unwrap());
+            let whole = [&header[..], b"GET / HTTP/1.1\r\n"].concat();
+            let bytes: Vec<&[u8]> = whole.chunks(1).collect();
+            let halves: Vec<&[u8]> = header.chunks(20).chain([&b"GET / HTTP/1.1\r\n"[..]]).collect();
+            for pieces in [&[&whole[..]][..], &halves, &bytes] {
+                let (source, rest) = outcome(pieces).await;
+                assert_eq!(source.unwrap(), expected, "{header:?}");
+                assert_eq!(rest, b"GET / HTTP/1.1\r\n", "{header:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn anything_else_is_an_error() {
+        use io::ErrorKind::{InvalidData, UnexpectedEof};
+        let long = [b"PROXY UNKNOWN ".to_vec(), vec![b'x'; 200]].concat();
+        let cases: [(Vec<u8>, io::ErrorKind); 13] = [
+            (b"GET / HTTP/1.1\r\n\r\n".to_vec(), InvalidData),
+            (b"POST / HTTP/1.1\r\n\r\n".to_vec(), InvalidData),
+            (vec![0x16, 3, 1, 0, 200], InvalidData),
+            (b"PROXYxTCP4 203.0.113.7 10.0.0.1 4711 443\r\n".to_vec(), InvalidData),
+            (b"PROXY TCP4 203.0.113.7 10.0.0.1 4711\r\nGET / HTTP/1.1\r\n".to_vec(), InvalidData),
+            (b"PROXY TCP4 2001::7 2001::1 4711 443\r\n".to_vec(), InvalidData),
+            (b"PROXY UDP4 203.0.113.7 10.0.0.1 4711 443\r\n".to_vec(), InvalidData),
+            (long, InvalidData),
+            (v2(0x31, 0x11, &[0; 12]), InvalidData),
+            (v2(0x21, 0x12, &[0; 12]), InvalidData),
+            (v2(0x21, 0x11, &[0; 5000]), InvalidData),
+            (b"PROXY TCP4 203.0".to_vec(), UnexpectedEof),
+            (b"".to_vec(), UnexpectedEof),
+        ];
+        for (bytes, kind) in cases {
+            let (source, _) = outcome(&[&bytes]).await;
+            assert_eq!(source.unwrap_err().kind(), kind, "{:?}", &bytes[..bytes.len().min(60)]);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! TLS by rustls. The crypto provider is named here, so that nothing has to be installed for the process.
+
+use std::{
+    fmt, io,
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use tokio::net::TcpStream;
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        self, ServerConfig,
+        crypto::aws_lc_rs,
+        pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject as _},
+    },
+};
+
+use super::TlsError;
+use crate::{config::Tls, server::Transport};
+
+/// A server's certificate and key, as they were in their files when these were last read in good order.
+pub(crate) struct Certificates {
+    server: String,
+    files: Tls,
+    current: RwLock<Arc<ServerConfig>>,
+}
+
+impl Certificates {
+    /// Reads the files; blocks for as long as that takes.
+    pub(crate) fn load(server: &str, files: &Tls) -> Result<Self, TlsError> {
+        let current = RwLock::new(Arc::new(config(server, files)?));
+        Ok(Self { server: server.to_owned(), files: files.clone(), current })
+    }
+
+    /// Reads the files again: for the handshakes from now on. What is faulty changes nothing.
+    pub(crate) fn reload(&self) -> Result<(), TlsError> {
+        match config(&self.server, &self.files) {
+            Ok(config) => {
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+                tracing::info!(server = self.server, "certificate reloaded");
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(%error, "certificate not reloaded; the old one stays");
+                Err(error)
+            }
+        }
+    }
+
+    /// The TLS handshake.
+    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<Transport> {
+        let current = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
+        let stream = TlsAcceptor::from(current).accept(stream).await?;
+        Ok(Transport::Tls(Box::new(stream)))
+    }
+}
+
+impl fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificates").field("server", &self.server).field("files", &self.files).finish()
+    }
+}
+
+fn config(server: &str, files: &Tls) -> Result<ServerConfig, TlsError> {
+    let fault = |file: &Path, message: String| TlsError::File {
+        server: server.to_owned(),
+        file: file.to_owned(),
+        message,
+    };
+    let chain = read(&files.certificate)
+        .and_then(|pem| {
+            let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+            chain.map_err(|error| error.to_string())
+        })
+        .and_then(|chain| {
+            if chain.is_empty() {
+                Err("no `-----BEGIN CERTIFICATE-----` in it".to_owned())
+            } else {
+                Ok(chain)
+            }
+        })
+        .map_err(|message| fault(&files.certificate, message))?;
+    let key = read(&files.key)
+        .and_then(|pem| {
+            PrivateKeyDer::from_pem_slice(&pem).map_err(|error| match error {
+                pem::Error::NoItemsFound => "no `-----BEGIN PRIVATE KEY-----` in it".to_owned(),
+                error => error.to_string(),
+            })
+        })
+        .map_err(|message| fault(&files.key, message))?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map(|builder| builder.with_no_client_auth())
+        .and_then(|builder| builder.with_single_cert(chain, key))
+        .map_err(|error| match error {
+            rustls::Error::InvalidCertificate(_) => fault(&files.certificate, error.to_string()),
+            rustls::Error::InconsistentKeys(_) => {
+                fault(&files.key, format!("it is not the key of {}", files.certificate.display()))
+            }
+            error => fault(&files.key, error.to_string()),
+        })?;
+    // An upgrade is a matter of HTTP/1.1 (RFC 6455 section 1.7).
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(file).map_err(|error| error.to_string())
+}
