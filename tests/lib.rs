@@ -11,5 +11,9 @@ struct Readme;
 struct FromHyperf;
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/envelope.md")]
+struct Envelope;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/from-axum.md")]
 struct FromAxum;
