@@ -105,13 +105,12 @@ impl Server {
         match task {
             Task::Echo => true,
             Task::EchoBehindMiddleware => matches!(self, Self::Ours | Self::Axum | Self::Actix),
-            Task::Room => {
-                matches!(self, Self::Plain | Self::Axum) || self == Self::Ours && cfg!(feature = "hub")
-            }
-            Task::TypedEvent => self == Self::Ours && cfg!(feature = "typed"),
-            Task::EventByHand | Task::SharedRuntime | Task::RuntimePerCore | Task::DefaultRuntime => {
-                self == Self::Ours
-            }
+            Task::Room => matches!(self, Self::Ours | Self::Plain | Self::Axum),
+            Task::TypedEvent
+            | Task::EventByHand
+            | Task::SharedRuntime
+            | Task::RuntimePerCore
+            | Task::DefaultRuntime => self == Self::Ours,
         }
     }
 }

@@ -1,15 +1,11 @@
 //! ws-core, by its public API alone: what a user would write. Defaults throughout.
-//!
-//! What needs rooms is in `room`, what needs typed handlers in `typed`, each behind the feature of its name.
 
 mod by_hand;
-#[cfg(feature = "hub")]
 mod room;
-#[cfg(feature = "typed")]
 mod typed;
 mod workers;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use ws_core::{
     App, Config, Connection, Controller, Handshake, Message, Next, Response, Result,
     config::{ServerConfig, ServerKind},
@@ -28,15 +24,11 @@ pub(super) fn run(task: Task) -> anyhow::Result<()> {
             on_one_thread(serve(app.controller(PATH, Echo).middleware(SERVER, 0, stamp)))
         }
         Task::EventByHand => on_one_thread(serve(app.controller(PATH, by_hand::Chat))),
-        #[cfg(feature = "hub")]
         Task::Room => on_one_thread(serve(app.controller(PATH, room::Room))),
-        #[cfg(feature = "typed")]
         Task::TypedEvent => on_one_thread(serve(app.controller(PATH, typed::Chat))),
         Task::SharedRuntime => workers::shared_runtime(app.controller(PATH, Echo)),
         Task::RuntimePerCore => workers::runtime_per_core(app.controller(PATH, Echo)),
         Task::DefaultRuntime => workers::default_runtime(serve(app.controller(PATH, Echo))),
-        #[allow(unreachable_patterns)] // With all features every task has its arm.
-        task => bail!("`{}` needs a feature that is off", task.name()),
     }
 }
 
