@@ -1,5 +1,5 @@
 //! The configurations of `docs/behind-a-proxy.md`, as they stand there, run by nginx and haproxy. Where one of them is
-//! not installed, its tests say so and end.
+//! not installed, its tests say so and end; with `WS_TESTS_NEED_PROXIES` set, they fail.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -64,6 +64,7 @@ fn is_installed(proxy: &str) -> bool {
     let found =
         std::process::Command::new(proxy).arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if found.is_err() {
+        assert!(std::env::var_os("WS_TESTS_NEED_PROXIES").is_none(), "{proxy} is not installed");
         println!("SKIPPED: {proxy} is not installed");
     }
     found.is_ok()
