@@ -3,12 +3,12 @@
 //! [`Controller`] is what users implement. It is monomorphic: the loop that calls it is compiled for each controller,
 //! so that a message costs neither a boxed future nor a virtual call. [`ErasedController`] is called once a connection.
 
-use std::{any::Any, pin::Pin, sync::Arc};
+use std::{any::Any, sync::Arc};
 
 use bytes::Bytes;
 
 use crate::{
-    connection::{self, CloseReason, Connection, Life},
+    connection::{self, CloseReason, Connection, Life, Served},
     error::Result,
     handlers::Setup,
     message::Message,
@@ -104,8 +104,8 @@ pub(crate) trait ErasedController: Send + Sync {
 
     fn keep(&self, setup: &Setup<'_>) -> Result<Option<Kept>>;
 
-    /// Runs the connection to its end.
-    fn serve(self: Arc<Self>, transport: Transport, life: Life) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+    /// The connection to its end.
+    fn serve(self: Arc<Self>, transport: Transport, life: Life) -> Served;
 }
 
 impl<C: Controller> ErasedController for C {
@@ -117,7 +117,7 @@ impl<C: Controller> ErasedController for C {
         self.__keep(setup)
     }
 
-    fn serve(self: Arc<Self>, transport: Transport, life: Life) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    fn serve(self: Arc<Self>, transport: Transport, life: Life) -> Served {
         Box::pin(connection::serve(self, transport, life))
     }
 }

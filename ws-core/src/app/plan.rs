@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Problem, StartError, start::Hook};
 use crate::{
     config::{Drain, ServerConfig, ServerKind},
+    connection::served,
     hub::Live,
     registry::Location,
     server::{Arrival, HttpServer, Transport, WsServer},
@@ -37,12 +38,21 @@ pub(crate) enum PlannedKind {
 }
 
 impl PlannedKind {
-    /// Serves one stream to its end.
-    pub(crate) async fn serve(self, transport: Transport, arrival: Arrival) {
-        match self {
-            Self::WebSocket(server) => server.serve(transport, arrival).await,
-            Self::Http(server) => server.serve(transport, arrival).await,
-        }
+    /// Serves one stream to its end, once it has arrived.
+    pub(crate) fn serve(
+        self,
+        arriving: impl Future<Output = Option<(Transport, Arrival)>> + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        served(Box::pin(async move {
+            let (transport, arrival) = arriving.await?;
+            match self {
+                Self::WebSocket(server) => server.receive(transport, arrival).await,
+                Self::Http(server) => {
+                    server.serve(transport, arrival).await;
+                    None
+                }
+            }
+        }))
     }
 }
 

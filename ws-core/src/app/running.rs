@@ -85,12 +85,9 @@ impl Running {
             let pending = config.limits.pending_handshakes.min(Semaphore::MAX_PERMITS);
             live.spawn(async move {
                 let serve = |stream, peer, pending| {
-                    let (gate, kind) = (Arc::clone(&gate), kind.clone());
-                    tasks.spawn(async move {
-                        if let Some((transport, arrival)) = gate.pass(stream, peer, pending).await {
-                            kind.serve(transport, arrival).await;
-                        }
-                    });
+                    let gate = Arc::clone(&gate);
+                    let arriving = async move { gate.pass(stream, peer, pending).await };
+                    tasks.spawn(kind.clone().serve(arriving));
                 };
                 accept(&config.name, listener, Arc::new(Semaphore::new(pending)), stop, serve).await;
             });

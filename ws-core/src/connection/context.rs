@@ -95,7 +95,8 @@ impl ContextMap {
 
 impl From<Extensions> for ContextMap {
     fn from(extensions: Extensions) -> Self {
-        Self(Mutex::new(extensions))
+        // Emptied ones would keep their table.
+        Self(Mutex::new(if extensions.is_empty() { Extensions::new() } else { extensions }))
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     collections::VecDeque,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
+    pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
@@ -76,7 +76,7 @@ enum Phase {
 }
 
 pub(crate) struct Driver<'a, S> {
-    socket: Socket<S>,
+    socket: &'a mut Socket<S>,
     conn: &'a Connection,
     timers: Timers<'a>,
     close_timeout: Duration,
@@ -92,7 +92,7 @@ pub(crate) struct Driver<'a, S> {
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     pub(crate) fn new(
-        socket: Socket<S>,
+        socket: &'a mut Socket<S>,
         conn: &'a Connection,
         sleep: Pin<&'a mut Sleep>,
         heartbeat: &Heartbeat,
@@ -132,10 +132,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     /// A panic is caught, of the future's drop too, and the future is not polled after it.
     pub(crate) async fn run(
         &mut self,
-        callback: impl Future<Output = Result>,
+        mut callback: Pin<&mut Option<impl Future<Output = Result>>>,
         deadline: Option<Duration>,
     ) -> Outcome {
-        let mut callback = pin!(Some(callback));
         // A cut is for the callback that ran when it came.
         self.cut = false;
         self.timers.callback_must_end(deadline);
@@ -157,6 +156,17 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         self.timers.callback_must_end(None);
         let dropped = catch_unwind(AssertUnwindSafe(|| callback.set(None)));
         if dropped.is_err() { Outcome::Panicked } else { outcome }
+    }
+
+    /// The same for a callback that runs so seldom that it should take no room while it does not.
+    pub(crate) fn run_boxed<F: Future<Output = Result>>(
+        &mut self,
+        callback: F,
+        deadline: Option<Duration>,
+    ) -> impl Future<Output = Outcome> {
+        // Not in the future: an argument of an `async fn` is kept beside what becomes of it.
+        let mut callback = Box::pin(Some(callback));
+        async move { self.run(callback.as_mut(), deadline).await }
     }
 
     /// Waits until the closing, which began with the reason, is through.

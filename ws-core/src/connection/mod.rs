@@ -14,10 +14,15 @@ mod outbox;
 mod rescue;
 mod timers;
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::{Instrument as _, Span};
 
 pub use self::{close::CloseReason, context::ContextMap, handle::Connection, id::ConnectionId};
 pub(crate) use self::{
@@ -32,71 +37,94 @@ use crate::{
     config::{Heartbeat, Limits},
     controller::Controller,
     error::{ErrorHandlers, Phase, Result},
-    handlers::{CallKind, Invocation, intercepted},
+    handlers::{CallKind, Intercepted, Invocation, intercepted},
     hub::Entry,
     message::Message,
+    server::Permit,
     socket::{SizeLimits, Socket},
 };
 
 /// Everything that a connection needs besides its transport and its controller.
 pub(crate) struct Life {
+    /// What its log lines are in.
+    pub(crate) span: Span,
     /// Its place among the living.
     pub(crate) entry: Entry,
+    /// Its places among those that may be open; given back at the very end.
+    pub(crate) permit: Option<Permit>,
     /// What was read behind the handshake.
-    pub(crate) prefix: bytes::Bytes,
+    pub(crate) prefix: Bytes,
     pub(crate) sizes: SizeLimits,
     pub(crate) limits: Arc<Limits>,
     pub(crate) heartbeat: Arc<Heartbeat>,
     pub(crate) error_handlers: Arc<ErrorHandlers>,
 }
 
+/// The rest of what becomes of a stream: a connection, from `on_open` to the dropped socket.
+pub(crate) type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Both halves of a stream's way, of which the first is gone, with all that it needed, when the second begins: what is spawned
+/// for a stream is no larger than two pointers while its connection idles.
+pub(crate) async fn served(received: Pin<Box<dyn Future<Output = Option<Served>> + Send>>) {
+    let connection = received.await;
+    if let Some(connection) = connection {
+        connection.await;
+    }
+}
+
 /// The life of one connection.
-pub(crate) async fn serve<C, S>(controller: Arc<C>, transport: S, life: Life)
+///
+/// What is kept while it idles is counted in bytes: what is seldom needed is boxed, and what came as an argument is
+/// used where it stands. A message boxes nothing.
+pub(crate) fn serve<C, S>(controller: Arc<C>, transport: S, life: Life) -> impl Future<Output = ()> + Send
 where
     C: Controller,
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let Life { entry, prefix, sizes, limits, heartbeat, error_handlers } = life;
+    let Life { span, entry, permit, prefix, sizes, limits, heartbeat, error_handlers } = life;
+    let mut socket = Socket::new(transport, prefix, sizes);
     let conn = entry.connection().clone();
-    let sleep = pin!(tokio::time::sleep(Duration::ZERO));
-    let mut driver = Driver::new(Socket::new(transport, prefix, sizes), &conn, sleep, &heartbeat, &limits);
-    let calls = Callbacks { controller: &*controller, conn: &conn };
-    let rescue = Rescue { conn: &conn, error_handlers: &error_handlers, deadline: limits.handler_timeout };
     let mut on_close = OnClose {
         entry: Some(entry),
         controller: Some(Arc::clone(&controller)),
         deadline: limits.close_timeout,
     };
+    let life = async move {
+        let sleep = pin!(tokio::time::sleep(Duration::ZERO));
+        let mut driver = Driver::new(&mut socket, &conn, sleep, &heartbeat, &limits);
+        let calls = Callbacks { controller: &*controller, conn: &conn };
+        let rescue =
+            Rescue { conn: &conn, error_handlers: &error_handlers, deadline: limits.handler_timeout };
 
-    // open: messages wait until it has finished.
-    let opened = driver.run(calls.open(), limits.handler_timeout).await;
-    let mut failed = rescue.settle(&mut driver, Phase::Open, opened).await;
+        // open: messages wait until it has finished.
+        let opened = driver.run_boxed(calls.open(), limits.handler_timeout).await;
+        let mut goes_on = rescue.settle(&mut driver, Phase::Open, opened).await;
 
-    // messages: one after another, until the connection has ended and all that arrived before is handled.
-    while failed.is_none() {
-        let Some(event) = driver.next().await else { break };
-        let deadline = limits.handler_timeout;
-        let outcome = match event {
-            Event::Message(message) => driver.run(calls.message(message), deadline).await,
-            Event::Ping(payload) => driver.run(calls.ping(payload), deadline).await,
-            Event::Pong(payload) => driver.run(calls.pong(payload), deadline).await,
-        };
-        // The way of every message: no more than this stands between one and the next.
-        if !matches!(outcome, Outcome::Returned(Ok(()))) {
-            failed = rescue.settle(&mut driver, Phase::Message, outcome).await;
+        // messages: one after another, until the connection has ended and all that arrived before is handled.
+        while goes_on {
+            let Some(event) = driver.next().await else { break };
+            let deadline = limits.handler_timeout;
+            let outcome = match event {
+                Event::Message(message) => driver.run(pin!(Some(calls.message(message))), deadline).await,
+                Event::Ping(payload) => driver.run_boxed(calls.ping(payload), deadline).await,
+                Event::Pong(payload) => driver.run_boxed(calls.pong(payload), deadline).await,
+            };
+            // The way of every message: no more than this stands between one and the next.
+            if !matches!(outcome, Outcome::Returned(Ok(()))) {
+                goes_on = rescue.settle(&mut driver, Phase::Message, outcome).await;
+            }
         }
-    }
-    if let Some((frame, reason)) = failed {
-        driver.close(frame, reason);
-    }
 
-    // close: on_close runs while the close frame makes its way.
-    let reason = driver.reason().cloned().unwrap_or(CloseReason::Aborted);
-    tracing::debug!(?reason, code = reason.code(), "connection ended");
-    on_close.controller = None;
-    let closed = driver.run(calls.close(reason), Some(limits.close_timeout)).await;
-    rescue.settle(&mut driver, Phase::Close, closed).await;
-    driver.finish().await;
+        // close: on_close runs while the close frame makes its way.
+        let reason = driver.reason().cloned().unwrap_or(CloseReason::Aborted);
+        tracing::debug!(?reason, code = reason.code(), "connection ended");
+        on_close.controller = None;
+        let closed = driver.run_boxed(calls.close(reason), Some(limits.close_timeout)).await;
+        rescue.settle(&mut driver, Phase::Close, closed).await;
+        driver.finish().await;
+        drop((on_close, permit));
+    };
+    life.instrument(span)
 }
 
 /// The controller's callbacks, each inside the interceptors of the route. What the typed layer wrote runs them by itself,
@@ -106,33 +134,40 @@ struct Callbacks<'a, C> {
     conn: &'a Connection,
 }
 
-impl<C: Controller> Callbacks<'_, C> {
-    async fn open(&self) -> Result {
-        self.call(CallKind::Open, async { self.controller.on_open(self.conn).await }).await
+impl<'a, C: Controller> Callbacks<'a, C> {
+    fn open(&self) -> impl Future<Output = Result> + Send + use<'a, C> {
+        let Self { controller, conn } = *self;
+        self.call(CallKind::Open, async { controller.on_open(conn).await })
     }
 
-    async fn message(&self, message: Message) -> Result {
-        self.call(CallKind::Message, async { self.controller.on_message(self.conn, message).await }).await
+    fn message(&self, message: Message) -> impl Future<Output = Result> + Send + use<'a, C> {
+        let Self { controller, conn } = *self;
+        let callback = async { controller.on_message(conn, message).await };
+        if C::__TYPED { Intercepted::none(callback) } else { self.call(CallKind::Message, callback) }
     }
 
-    async fn ping(&self, payload: Bytes) -> Result {
-        self.call(CallKind::Control, async { self.controller.on_ping(self.conn, payload).await }).await
+    fn ping(&self, payload: Bytes) -> impl Future<Output = Result> + Send + use<'a, C> {
+        let Self { controller, conn } = *self;
+        self.call(CallKind::Control, async { controller.on_ping(conn, payload).await })
     }
 
-    async fn pong(&self, payload: Bytes) -> Result {
-        self.call(CallKind::Control, async { self.controller.on_pong(self.conn, payload).await }).await
+    fn pong(&self, payload: Bytes) -> impl Future<Output = Result> + Send + use<'a, C> {
+        let Self { controller, conn } = *self;
+        self.call(CallKind::Control, async { controller.on_pong(conn, payload).await })
     }
 
-    async fn close(&self, reason: CloseReason) -> Result {
-        self.call(CallKind::Close, async { self.controller.on_close(self.conn, reason).await }).await
+    fn close(&self, reason: CloseReason) -> impl Future<Output = Result> + Send + use<'a, C> {
+        let Self { controller, conn } = *self;
+        self.call(CallKind::Close, async { controller.on_close(conn, reason).await })
     }
 
-    async fn call(&self, kind: CallKind<'_>, callback: impl Future<Output = Result> + Send) -> Result {
-        if C::__TYPED && kind == CallKind::Message {
-            callback.await
-        } else {
-            intercepted(Invocation::new(self.conn, kind), callback).await
-        }
+    /// `callback` has to be a block that calls the controller when it is polled: a panic counts as the callback's then.
+    fn call<F: Future<Output = Result> + Send + 'a>(
+        &self,
+        kind: CallKind<'a>,
+        callback: F,
+    ) -> Intercepted<'a, F> {
+        intercepted(Invocation::new(self.conn, kind), callback)
     }
 }
 
@@ -195,8 +230,10 @@ mod tests {
             Arc::clone(&live),
         );
         let life = Life {
+            span: Span::none(),
             entry: live.enter(conn),
-            prefix: bytes::Bytes::new(),
+            permit: None,
+            prefix: Bytes::new(),
             sizes: SizeLimits { message: 1, frame: 1 },
             limits: Arc::default(),
             heartbeat: Arc::default(),

@@ -57,9 +57,8 @@ struct Waiting {
     sizes: VecDeque<usize>,
     /// Messages that were dropped because there was no room.
     dropped: u64,
-    pings: OutQueue,
-    pings_waiting: usize,
-    stop: Option<Stop>,
+    /// What passes the queue.
+    urgent: Option<Box<Urgent>>,
     /// Nothing more is taken.
     shut: bool,
     /// The task has something to look at that is not in here.
@@ -68,7 +67,19 @@ struct Waiting {
     waker: Option<Waker>,
 }
 
+/// What goes ahead of the messages: seldom, so it takes no room otherwise.
+#[derive(Debug, Default)]
+struct Urgent {
+    pings: OutQueue,
+    pings_waiting: usize,
+    stop: Option<Stop>,
+}
+
 impl Waiting {
+    fn urgent(&mut self) -> &mut Urgent {
+        self.urgent.get_or_insert_default()
+    }
+
     /// Gives up the message that has waited longest. What the task has collected already is out of reach, so no frame is ever cut.
     fn drop_oldest(&mut self) {
         let size = self.sizes.pop_front().unwrap_or(self.queue.len());
@@ -176,11 +187,12 @@ impl Outbox {
         if waiting.shut {
             return Err(SendError::Closed);
         }
-        if waiting.pings_waiting == MAX_WAITING_PINGS {
+        let urgent = waiting.urgent();
+        if urgent.pings_waiting == MAX_WAITING_PINGS {
             return Err(SendError::Full);
         }
-        waiting.pings.ping(payload);
-        waiting.pings_waiting += 1;
+        urgent.pings.ping(payload);
+        urgent.pings_waiting += 1;
         unlock_and_wake(waiting);
         Ok(())
     }
@@ -189,7 +201,7 @@ impl Outbox {
     pub(crate) fn stop(&self, stop: Stop) -> Result<(), SendError> {
         let mut waiting = self.lock();
         if matches!(stop, Stop::Cut) {
-            waiting.stop = Some(Stop::Cut);
+            waiting.urgent().stop = Some(Stop::Cut);
             waiting.shut = true;
             unlock_and_wake(waiting);
             self.room.notify_waiters();
@@ -241,12 +253,10 @@ impl Outbox {
     /// the peer is too slow to be given more.
     pub(crate) fn collect(&self, out: &mut OutQueue, with_messages: bool) -> Option<Stop> {
         let mut waiting = self.lock();
-        let stop = waiting.stop.take();
-        if waiting.pings_waiting > 0 {
-            out.append(&mut waiting.pings);
-            waiting.pings.clear();
-            waiting.pings_waiting = 0;
-        }
+        let stop = waiting.urgent.take().and_then(|mut urgent| {
+            out.append(&mut urgent.pings);
+            urgent.stop
+        });
         if matches!(stop, Some(Stop::CloseNow { .. } | Stop::Cut)) {
             waiting.forget_messages();
         }
@@ -265,7 +275,7 @@ impl Outbox {
         if std::mem::take(&mut waiting.nudged) {
             return false;
         }
-        if waiting.stop.is_some() || waiting.pings_waiting > 0 || (with_messages && waiting.messages > 0) {
+        if waiting.urgent.is_some() || (with_messages && waiting.messages > 0) {
             return false;
         }
         match &mut waiting.waker {
@@ -294,7 +304,7 @@ impl Outbox {
     }
 
     fn stop_locked(&self, mut waiting: MutexGuard<'_, Waiting>, stop: Stop) {
-        waiting.stop = Some(stop);
+        waiting.urgent().stop = Some(stop);
         waiting.shut = true;
         unlock_and_wake(waiting);
         self.room.notify_waiters();

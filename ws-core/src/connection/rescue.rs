@@ -24,14 +24,32 @@ pub(super) struct Rescue<'a> {
 }
 
 impl Rescue<'_> {
-    /// `None` if the connection goes on (or has ended already), else how it ends.
+    /// False if that is the end: the connection is closing then, unless it had ended already.
     pub(super) async fn settle<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         driver: &mut Driver<'_, S>,
         phase: Phase,
         outcome: Outcome,
+    ) -> bool {
+        let Some(failure) = outcome.into_failure() else { return true };
+        // Boxed, since few connections ever come here.
+        match Box::pin(self.end_of(driver, phase, failure)).await {
+            Some((frame, reason)) => {
+                driver.close(frame, reason);
+                false
+            }
+            None => true,
+        }
+    }
+
+    /// `None` if the connection goes on (or has ended already), else how it ends.
+    async fn end_of<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        driver: &mut Driver<'_, S>,
+        phase: Phase,
+        failure: Failure,
     ) -> Option<End> {
-        match outcome.into_failure()? {
+        match failure {
             Failure::Panic => {
                 tracing::error!(?phase, "a callback panicked");
                 Some(internal(CloseReason::Panic))
@@ -62,7 +80,7 @@ impl Rescue<'_> {
         let scene = self.scene(phase);
         let mut answer = Answer::Pass;
         let asked = driver
-            .run(
+            .run_boxed(
                 async {
                     answer = self.error_handlers.answer(error, &scene).await;
                     Ok(())

@@ -2,7 +2,14 @@
 //!
 //! [`intercepted`] is the one place that runs them. Without any it is the call itself: nothing is boxed.
 
-use std::{any::TypeId, sync::Arc};
+use std::{
+    any::TypeId,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use pin_project_lite::pin_project;
 
 use crate::{
     connection::Connection,
@@ -91,14 +98,46 @@ pub(crate) struct Interceptor {
     pub(crate) call: for<'a> fn(Invocation<'a>, NextCall<'a>, &'a States) -> InterceptorFuture<'a>,
 }
 
-/// Runs a call inside the interceptors of its route.
-pub async fn intercepted(call: Invocation<'_>, handler: impl Future<Output = Outcome> + Send) -> Outcome {
+pin_project! {
+    /// A call, inside the interceptors of its route if there are any.
+    #[project = Projected]
+    pub enum Intercepted<'a, F> {
+        /// There are none: the handler itself.
+        None { #[pin] handler: F },
+        /// There are some.
+        Some { call: InterceptorFuture<'a> },
+    }
+}
+
+impl<F> Intercepted<'_, F> {
+    /// The handler itself.
+    pub fn none(handler: F) -> Self {
+        Self::None { handler }
+    }
+}
+
+impl<F: Future<Output = Outcome>> Future for Intercepted<'_, F> {
+    type Output = Outcome;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        match self.project() {
+            Projected::None { handler } => handler.poll(cx),
+            Projected::Some { call } => call.as_mut().poll(cx),
+        }
+    }
+}
+
+/// Makes a call inside the interceptors of its route.
+pub fn intercepted<'a, F>(call: Invocation<'a>, handler: F) -> Intercepted<'a, F>
+where
+    F: Future<Output = Outcome> + Send + 'a,
+{
     match call.conn.handshake().found_route() {
         Some(route) if !route.interceptors.is_empty() => {
             let next =
                 NextCall { chain: &route.interceptors, states: &route.states, handler: Box::pin(handler) };
-            next.run(call).await
+            Intercepted::Some { call: Box::pin(next.run(call)) }
         }
-        _ => handler.await,
+        _ => Intercepted::None { handler },
     }
 }

@@ -32,7 +32,7 @@ pub use self::valid::Valid;
 pub(crate) use self::{
     call::Calls,
     envelope::{Codec, ErrorData, ReplyTo},
-    interceptor::{Interceptor, intercepted},
+    interceptor::{Intercepted, Interceptor, intercepted},
 };
 pub use self::{
     call::{CallError, PendingCall},

@@ -4,6 +4,7 @@
 //! WebSocket: what comes out is a [`Response`], and beside a 101 the [`Handshake`] that a connection is opened with.
 
 mod checks;
+mod head;
 mod middleware;
 mod origin;
 mod request;

@@ -2,10 +2,10 @@
 
 use std::{borrow::Cow, fmt, net::SocketAddr, sync::Arc};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request::Parts};
+use http::{HeaderMap, Method, Uri, header, request::Parts};
 use percent_encoding::percent_decode_str;
 
-use super::{checks, tokens};
+use super::{checks, head::Head, tokens};
 use crate::{
     connection::ContextMap,
     controller::Kept,
@@ -22,9 +22,7 @@ pub(crate) struct TransportAddr(pub(crate) SocketAddr);
 /// Middleware gets it by value and passes it on; the connection keeps it, readable in every callback through
 /// [`Connection::handshake`](crate::Connection::handshake).
 pub struct Handshake {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
+    head: Head,
     peer_addr: Option<SocketAddr>,
     server: Arc<str>,
     is_upgrade: bool,
@@ -40,9 +38,7 @@ impl Handshake {
     pub(crate) fn new(parts: Parts, server: Arc<str>, peer_addr: Option<SocketAddr>) -> Self {
         Self {
             is_upgrade: checks::asks_for_upgrade(&parts.method, &parts.headers),
-            method: parts.method,
-            uri: parts.uri,
-            headers: parts.headers,
+            head: Head::new(parts.method, parts.uri, parts.headers),
             peer_addr,
             server,
             origin_is_checked: false,
@@ -56,32 +52,34 @@ impl Handshake {
 
     /// The method; a handshake's is GET, but middleware of a server sees every request.
     pub fn method(&self) -> &Method {
-        &self.method
+        self.head.method()
     }
 
     /// The request target.
     pub fn uri(&self) -> &Uri {
-        &self.uri
+        self.head.uri()
     }
 
     /// The path as it was sent, percent signs and all.
     pub fn path(&self) -> &str {
-        self.uri.path()
+        self.head.path()
     }
 
     /// The headers.
     pub fn headers(&self) -> &HeaderMap {
-        &self.headers
+        self.head.headers()
     }
 
     /// The first value of a header, if it is visible ASCII.
     pub fn header(&self, name: impl AsRef<str>) -> Option<&str> {
-        self.headers.get(name.as_ref())?.to_str().ok()
+        let value = self.head.values(name.as_ref()).next()?;
+        let is_visible = value.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t'));
+        std::str::from_utf8(value).ok().filter(|_| is_visible)
     }
 
     /// The query string as it was sent, without the `?`.
     pub fn query(&self) -> Option<&str> {
-        self.uri.query()
+        self.head.query()
     }
 
     /// The first query parameter of this name, decoded.
@@ -97,8 +95,8 @@ impl Handshake {
     /// All cookies in their order, as they were sent; what is no pair is passed over.
     pub fn cookies(&self) -> impl Iterator<Item = (&str, &str)> {
         // Pair by pair: a strange cookie of somebody else's must not take the session's along.
-        let lines = self.headers.get_all(header::COOKIE).iter();
-        lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';')).filter_map(|pair| {
+        let lines = self.head.values(header::COOKIE.as_str());
+        lines.flat_map(|line| line.split(|byte| *byte == b';')).filter_map(|pair| {
             let (name, value) = std::str::from_utf8(pair).ok()?.split_once('=')?;
             Some((name.trim(), value.trim())).filter(|(name, _)| !name.is_empty())
         })
@@ -135,7 +133,7 @@ impl Handshake {
     /// The subprotocols that the client offers, most preferred first; without those that are
     /// [tokens](Self::subprotocol_token).
     pub fn offered_subprotocols(&self) -> impl Iterator<Item = &str> {
-        checks::tokens(&self.headers, &header::SEC_WEBSOCKET_PROTOCOL)
+        checks::tokens(self.headers(), &header::SEC_WEBSOCKET_PROTOCOL)
             .filter(|offered| !tokens::is_token(offered))
     }
 
@@ -202,22 +200,9 @@ impl Handshake {
         Ok(())
     }
 
-    /// Copies what is kept, so that it no longer pins the buffer that the request was read into.
-    pub(crate) fn compact(mut self) -> Self {
-        let mut headers = HeaderMap::with_capacity(self.headers.keys_len());
-        for (name, value) in &self.headers {
-            if let (Ok(name), Ok(mut copy)) =
-                (HeaderName::from_bytes(name.as_ref()), HeaderValue::from_bytes(value.as_bytes()))
-            {
-                copy.set_sensitive(value.is_sensitive());
-                headers.append(name, copy);
-            }
-        }
-        self.headers = headers;
-        if let Ok(uri) = Uri::try_from(self.uri.to_string()) {
-            self.uri = uri;
-        }
-        self
+    /// The same in as little memory as possible, for as long as the connection lives.
+    pub(crate) fn compact(self) -> Self {
+        Self { head: self.head.compact(), ..self }
     }
 }
 

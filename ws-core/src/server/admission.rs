@@ -28,7 +28,15 @@ pub(crate) struct Admission {
 #[derive(Debug)]
 pub(crate) struct Permit {
     _connection: OwnedSemaphorePermit,
-    _address: Option<AddressPermit>,
+    /// Boxed: most servers do not count addresses, and this is kept as long as the connection.
+    address: Option<Box<AddressPermit>>,
+}
+
+impl Permit {
+    /// The same with the place of its client, if that is known by request only.
+    pub(crate) fn with(self, client: Option<AddressPermit>) -> Self {
+        Self { address: self.address.or(client.map(Box::new)), ..self }
+    }
 }
 
 /// Whom a request is from.
@@ -54,7 +62,7 @@ impl Admission {
         let connection = Arc::clone(&self.connections).try_acquire_owned();
         let connection = connection.map_err(|_| HandshakeError::Full)?;
         let counted = peer.filter(|peer| !self.is_spokesman(*peer));
-        Ok(Permit { _connection: connection, _address: self.enter(counted)? })
+        Ok(Permit { _connection: connection, address: self.enter(counted)?.map(Box::new) })
     }
 
     /// Whom a request over a stream of this peer is from.

@@ -18,7 +18,7 @@ mod websocket;
 
 pub(crate) use self::{
     accept::accept,
-    admission::Admission,
+    admission::{Admission, Permit},
     gate::{Arrival, Gate},
     http::{HttpHandler, HttpServer},
     tls::Certificates,

@@ -15,8 +15,9 @@ use http::{HeaderValue, Request, header};
 use http_body::Body as HttpBody;
 use hyper_util::rt::TokioIo;
 
-use super::{Transport, WsServer, addresses::AddressPermit, admission::Permit};
+use super::{Permit, Transport, WsServer};
 use crate::{
+    connection::{Served, served},
     error::HandshakeError,
     handshake::{Handshake, Response, TransportAddr},
 };
@@ -41,7 +42,7 @@ impl WsService {
         let client = server.admission.client(peer, request.headers());
         let admitted = server.admission.admit(peer).and_then(|permit| {
             let client = server.admission.admit_client(peer, client.clone()?)?;
-            Ok((permit, client.permit))
+            Ok(permit.with(client.permit))
         });
         let refusal = if server.stop.is_cancelled() {
             Some(HandshakeError::Draining)
@@ -57,9 +58,10 @@ impl WsService {
         let (parts, body) = request.into_parts();
         let (mut response, handshake) =
             server.pipeline.run(parts, !body.is_end_stream(), client, refusal).await;
-        if let (Some(handshake), Ok(permits)) = (handshake, admitted) {
+        if let (Some(handshake), Ok(permit)) = (handshake, admitted) {
             let live = Arc::clone(&server.live);
-            live.spawn(open(server, on_upgrade, handshake, permits));
+            let opened = Box::pin(open(server, on_upgrade, handshake, permit));
+            live.spawn(served(opened));
         } else if server.stop.is_cancelled() {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -67,22 +69,23 @@ impl WsService {
     }
 }
 
-/// Waits for the outer server to hand the stream over, then runs the connection.
+/// Waits for the outer server to hand the stream over; what comes back is the connection.
 async fn open(
     server: Arc<WsServer>,
     on_upgrade: hyper::upgrade::OnUpgrade,
     handshake: Handshake,
-    permits: (Permit, Option<AddressPermit>),
-) {
+    permit: Permit,
+) -> Option<Served> {
     match tokio::time::timeout(server.limits.handshake_timeout, on_upgrade).await {
-        // What was read behind the handshake is handed out by the stream itself.
         Ok(Ok(upgraded)) => {
-            server.open(Transport::Upgraded(TokioIo::new(upgraded)), Bytes::new(), handshake).await;
+            // What was read behind the handshake is handed out by the stream itself.
+            let transport = Transport::Upgraded(Box::new(TokioIo::new(upgraded)));
+            return server.open(transport, Bytes::new(), handshake, permit);
         }
         Ok(Err(error)) => tracing::warn!(%error, "the outer server did not upgrade the connection"),
         Err(_) => tracing::warn!("the outer server did not upgrade the connection in time"),
     }
-    drop(permits);
+    None
 }
 
 impl<B> tower_service::Service<Request<B>> for WsService

@@ -22,8 +22,9 @@ pub(crate) enum Transport {
     /// An accepted stream with TLS on it; boxed, because it is some twenty times as large as the others.
     #[cfg(feature = "tls")]
     Tls(Box<tokio_rustls::server::TlsStream<TcpStream>>),
-    /// What another HTTP server handed over ([`App::into_service`](crate::App::into_service)).
-    Upgraded(TokioIo<Upgraded>),
+    /// What another HTTP server handed over ([`App::into_service`](crate::App::into_service)); boxed, because it is larger than a
+    /// socket.
+    Upgraded(Box<TokioIo<Upgraded>>),
     /// A pipe inside the process.
     #[cfg(feature = "testing")]
     Memory(DuplexStream),

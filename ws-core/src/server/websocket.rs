@@ -14,12 +14,13 @@ use http_body::Body as _;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 
-use super::{Admission, Arrival, HttpHandler, Transport, addresses::AddressPermit, admission::Client};
+use super::{
+    Admission, Arrival, HttpHandler, Permit, Transport, addresses::AddressPermit, admission::Client,
+};
 use crate::{
     config::{Heartbeat, Limits},
-    connection::{Connection, Life, OutboxLimits},
+    connection::{Connection, Life, OutboxLimits, Served},
     error::HandshakeError,
     handshake::{Handshake, Pipeline, Response, TransportAddr, asks_for_upgrade, bare},
     hub::Live,
@@ -38,22 +39,16 @@ pub(crate) struct WsServer {
 }
 
 impl WsServer {
-    /// Serves one stream to its end.
-    pub(crate) async fn serve(self: Arc<Self>, transport: Transport, arrival: Arrival) {
+    /// Takes one stream as far as to the 101. What comes back is the rest: open, messages, close.
+    pub(crate) async fn receive(&self, transport: Transport, arrival: Arrival) -> Option<Served> {
         // accept: a full server says so, it does not fall silent.
         let (permit, refusal) = match self.admission.admit(arrival.peer) {
             Ok(permit) => (Some(permit), None),
             Err(refusal) => (None, Some(refusal)),
         };
-        // handshake, route, middleware, upgrade: boxed, so that all of it is gone before the connection idles.
-        let upgraded = Box::pin(self.upgrade(transport, arrival, refusal)).await;
-        // open, messages, close.
-        let mut address = None;
-        if let Some((transport, prefix, accepted)) = upgraded {
-            address = accepted.address;
-            self.open(transport, prefix, accepted.handshake).await;
-        }
-        drop((permit, address));
+        // handshake, route, middleware, upgrade.
+        let (transport, prefix, accepted) = self.upgrade(transport, arrival, refusal).await?;
+        self.open(transport, prefix, accepted.handshake, permit?.with(accepted.address))
     }
 
     /// Answers requests until one of them becomes a connection, or the stream ends.
@@ -117,6 +112,8 @@ impl WsServer {
         {
             request.extensions_mut().insert(TransportAddr(transport));
         }
+        // The stream is taken back from hyper itself, and what is left of this would stay with the connection.
+        request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
         let (parts, body) = request.into_parts();
         let (mut response, handshake) =
             self.pipeline.run(parts, !body.is_end_stream(), client.addr, refusal).await;
@@ -127,8 +124,15 @@ impl WsServer {
         response
     }
 
-    pub(super) async fn open(&self, transport: Transport, prefix: Bytes, handshake: Handshake) {
-        let Some(route) = handshake.found_route().cloned() else { return };
+    /// Makes the connection. Nothing of it runs before it is awaited.
+    pub(super) fn open(
+        &self,
+        transport: Transport,
+        prefix: Bytes,
+        handshake: Handshake,
+        permit: Permit,
+    ) -> Option<Served> {
+        let route = Arc::clone(handshake.found_route()?);
         let message = route.limits.message.unwrap_or(self.limits.message);
         let sizes =
             SizeLimits { message, frame: route.limits.frame.or(self.limits.frame).unwrap_or(message) };
@@ -150,16 +154,16 @@ impl WsServer {
             entry.connection().outbox().shut_down();
         }
         let life = Life {
+            span,
             entry,
+            permit: Some(permit),
             prefix,
             sizes,
             limits: Arc::clone(&self.limits),
             heartbeat: Arc::clone(&self.heartbeat),
             error_handlers: Arc::clone(&self.pipeline.error_handlers),
         };
-        let controller = Arc::clone(&route.controller);
-        drop(route);
-        controller.serve(transport, life).instrument(span).await;
+        Some(Arc::clone(&route.controller).serve(transport, life))
     }
 }
 

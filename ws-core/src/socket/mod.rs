@@ -114,7 +114,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     pub(crate) fn new(io: S, prefix: Bytes, limits: SizeLimits) -> Self {
         Self {
             io,
-            prefix,
+            // An empty slice would still pin the buffer that the handshake was read into.
+            prefix: if prefix.is_empty() { Bytes::new() } else { prefix },
             codec: None,
             size: Size::default(),
             limits,

@@ -61,7 +61,7 @@ mod client;
 mod connection;
 mod http;
 
-use std::{collections::HashMap, fmt};
+use std::{collections::HashMap, fmt, future::ready};
 
 use ::http::{HeaderName, HeaderValue, StatusCode};
 use tokio::io::DuplexStream;
@@ -141,7 +141,8 @@ impl TestApp {
             fail(format_args!("there is no server `{server}`"))
         };
         let (near, far) = tokio::io::duplex(PIPE_BYTES);
-        self.running.spawn(kind.clone().serve(Transport::Memory(far), Arrival::default()));
+        let arriving = ready(Some((Transport::Memory(far), Arrival::default())));
+        self.running.spawn(kind.clone().serve(arriving));
         near
     }
 }

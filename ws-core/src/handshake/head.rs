@@ -1,0 +1,213 @@
+//! [`Head`]: method, target and headers of a request, whole while the handshake runs, one block of bytes afterwards.
+//!
+//! A header map takes a hundred bytes a header and its values pin the buffer that the request was read into. Most connections are
+//! asked for a header or two, or none: what is kept of them is the text of the head. Whoever wants the map all the same gets one,
+//! made once.
+
+use std::sync::OnceLock;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+
+use super::tokens;
+
+/// A request without its body.
+pub(super) enum Head {
+    Whole(Box<Whole>),
+    Kept(Kept),
+}
+
+/// As it was parsed.
+pub(super) struct Whole {
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) headers: HeaderMap,
+}
+
+/// As text: the target, then a line `name:value` for each header. Neither part can hold a line feed.
+pub(super) struct Kept {
+    block: Box<[u8]>,
+    /// Where in the block the path begins, where the query does (its `?`), and where the target ends.
+    path: u32,
+    query: u32,
+    headers: u32,
+    whole: OnceLock<Box<Whole>>,
+}
+
+impl Head {
+    pub(super) fn new(method: Method, uri: Uri, headers: HeaderMap) -> Self {
+        Self::Whole(Box::new(Whole { method, uri, headers }))
+    }
+
+    /// The same in as little memory as possible.
+    pub(super) fn compact(self) -> Self {
+        match self {
+            // Only a GET opens a connection, unless somebody's own core step sees it otherwise.
+            Self::Whole(whole) if whole.method == Method::GET => match Kept::new(&whole) {
+                Some(kept) => Self::Kept(kept),
+                None => Self::Whole(whole),
+            },
+            other => other,
+        }
+    }
+
+    pub(super) fn method(&self) -> &Method {
+        match self {
+            Self::Whole(whole) => &whole.method,
+            Self::Kept(_) => &Method::GET,
+        }
+    }
+
+    pub(super) fn uri(&self) -> &Uri {
+        &self.whole().uri
+    }
+
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.whole().headers
+    }
+
+    pub(super) fn path(&self) -> &str {
+        match self {
+            Self::Whole(whole) => whole.uri.path(),
+            Self::Kept(kept) => kept.text(kept.path, kept.query),
+        }
+    }
+
+    pub(super) fn query(&self) -> Option<&str> {
+        match self {
+            Self::Whole(whole) => whole.uri.query(),
+            Self::Kept(kept) => kept.text(kept.query, kept.headers).strip_prefix('?'),
+        }
+    }
+
+    /// The values of a header, in their order.
+    pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        let (whole, kept) = match self {
+            Self::Whole(whole) => (Some(whole), None),
+            Self::Kept(kept) => (None, Some(kept)),
+        };
+        let whole = whole.into_iter().flat_map(move |whole| whole.headers.get_all(name));
+        let kept = kept.into_iter().flat_map(Kept::lines);
+        let kept = kept.filter(move |(other, _)| other.eq_ignore_ascii_case(name.as_bytes()));
+        whole.map(HeaderValue::as_bytes).chain(kept.map(|(_, value)| value))
+    }
+
+    fn whole(&self) -> &Whole {
+        match self {
+            Self::Whole(whole) => whole,
+            Self::Kept(kept) => kept.whole.get_or_init(|| Box::new(kept.parse())),
+        }
+    }
+}
+
+impl Kept {
+    /// `None` for what does not fit into 4 GiB.
+    fn new(whole: &Whole) -> Option<Self> {
+        let target = whole.uri.to_string();
+        let query = whole.uri.query().map_or(0, |query| query.len() + 1);
+        let query = target.len() - query;
+        let path = query - whole.uri.path().len();
+        let lines = || whole.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let size = target.len() + lines().map(|(name, value)| name.len() + value.len() + 2).sum::<usize>();
+        let mut block = Vec::with_capacity(size);
+        block.extend_from_slice(target.as_bytes());
+        for (name, value) in lines() {
+            for part in [name.as_bytes(), b":", value, b"\n"] {
+                block.extend_from_slice(part);
+            }
+        }
+        Some(Self {
+            path: path.try_into().ok()?,
+            query: query.try_into().ok()?,
+            headers: target.len().try_into().ok()?,
+            block: block.into(),
+            whole: OnceLock::new(),
+        })
+    }
+
+    /// A part of the target; a target is a `Uri`, which is UTF-8.
+    fn text(&self, from: u32, to: u32) -> &str {
+        let bytes = self.block.get(from as usize..to as usize).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let lines = self.block.get(self.headers as usize..).unwrap_or_default();
+        lines.split(|byte| *byte == b'\n').filter_map(|line| {
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            Some((line.get(..colon)?, line.get(colon + 1..)?))
+        })
+    }
+
+    fn parse(&self) -> Whole {
+        let mut headers = HeaderMap::new();
+        for (name, value) in self.lines() {
+            // Both were what they are before they became a line.
+            if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
+                headers.append(name, value);
+            }
+        }
+        tokens::hide(&mut headers);
+        let uri = self.text(0, self.headers).parse().unwrap_or_default();
+        Whole { method: Method::GET, uri, headers }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(target: &str, lines: &[(&str, &[u8])]) -> Head {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_bytes(value).unwrap(),
+            );
+        }
+        Head::new(Method::GET, target.parse().unwrap(), headers)
+    }
+
+    fn seen(head: &Head) -> impl PartialEq + std::fmt::Debug + use<> {
+        let values: Vec<Vec<Vec<u8>>> = ["Cookie", "x-a", "X-Empty", "host", "none", ""]
+            .map(|name| head.values(name).map(<[u8]>::to_vec).collect())
+            .into();
+        (head.path().to_owned(), head.query().map(str::to_owned), values)
+    }
+
+    #[test]
+    fn what_is_kept_says_the_same_as_the_whole() {
+        let lines: &[(&str, &[u8])] = &[
+            ("host", b"example.com:9502"),
+            ("cookie", b"a=1; b=2"),
+            ("x-a", b"one: two"),
+            ("cookie", b"c=\xff\t3"),
+            ("x-empty", b""),
+        ];
+        for target in [
+            "/",
+            "/chat",
+            "/chat?",
+            "/a%20b?token=x&y=%3f?",
+            "http://example.com/x?y",
+            "http://example.com",
+            "*",
+        ] {
+            let whole = head(target, lines);
+            let (uri, headers, expected) = (whole.uri().clone(), whole.headers().clone(), seen(&whole));
+            let kept = whole.compact();
+            assert!(matches!(kept, Head::Kept(_)), "{target}");
+            assert_eq!(seen(&kept), expected, "{target}");
+            assert_eq!(
+                (kept.method(), kept.uri(), kept.headers()),
+                (&Method::GET, &uri, &headers),
+                "{target}"
+            );
+        }
+    }
+
+    #[test]
+    fn tokens_are_hidden_in_a_map_that_was_made_again() {
+        let kept = head("/", &[("authorization", b"Bearer secret"), ("cookie", b"session=secret")]).compact();
+        assert!(!format!("{:?}", kept.headers()).contains("secret"));
+    }
+}
