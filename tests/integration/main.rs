@@ -3,6 +3,7 @@
 mod accept;
 mod addresses;
 mod anywhere;
+mod autobahn;
 mod certificates;
 mod client;
 mod close_codes;
