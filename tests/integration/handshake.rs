@@ -121,7 +121,7 @@ async fn p9_a_version_other_than_13_is_426_and_names_13() {
     ];
     for (name, lines) in cases {
         let answer = server.answer(&handshake_but("/echo", "Sec-WebSocket-Version", lines)).await;
-        let headers = [("sec-websocket-version", "13"), ("upgrade", "websocket")];
+        let headers = [("sec-websocket-version", "13"), ("upgrade", "websocket"), ("connection", "Upgrade")];
         assert_refused(name, &answer, 426, "sec-websocket-version must be 13", &headers);
     }
 }
