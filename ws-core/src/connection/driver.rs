@@ -199,6 +199,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     /// Makes all the progress that can be made now. Ready means that something changed, an event or the phase, and that
     /// the caller should look; Pending means that the task will be woken.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // Once a read is pending the turn reads no more: the budget may be spent, and others have theirs.
+        let mut may_read = true;
         loop {
             // 1. What others want to send goes behind what is being written. It may ask to close.
             let phase = self.phase;
@@ -211,12 +213,12 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             }
             // 2. Read until there is something to handle, or nothing to read. Nothing is flushed in between: one flush
             //    serves all the answers.
-            if self.wants_input()
-                && !self.socket.is_backlogged()
-                && let Poll::Ready(read) = self.socket.poll_read(cx)
-            {
-                self.accept(read);
-                return Poll::Ready(());
+            if may_read && self.wants_input() && !self.socket.is_backlogged() {
+                if let Poll::Ready(read) = self.socket.poll_read(cx) {
+                    self.accept(read);
+                    return Poll::Ready(());
+                }
+                may_read = false;
             }
             // 3. Timers come after reading: a late task must not blame its own delay on the peer.
             if self.poll_timers(cx) {
