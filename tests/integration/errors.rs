@@ -138,6 +138,7 @@ async fn in_other_words(error: &HandshakeError, scene: &Scene) -> Recovery {
             let words = json!({"lost": path, "route": scene.route(), "server": scene.server()});
             Recovery::respond(StatusCode::GONE, words)
         }
+        HandshakeError::Method => Recovery::respond(StatusCode::METHOD_NOT_ALLOWED, "get it"),
         HandshakeError::KeyMissing => Recovery::respond(StatusCode::BAD_REQUEST, "where is your key"),
         _ => Recovery::pass(),
     }
@@ -266,6 +267,10 @@ async fn p17_a_handshake_error_can_be_said_in_other_words() {
     let no_key = handshake("/x").replace("Sec-WebSocket-Key", "X-No-Key");
     let answer = stage.server.answer(&no_key).await;
     assert_eq!((answer.status, &*answer.body), (400, r#""where is your key""#), "of the checks, too");
+
+    let posted = stage.server.answer(&handshake("/message").replace("GET", "POST")).await;
+    assert_eq!((posted.status, &*posted.body), (405, r#""get it""#));
+    assert_eq!(posted.header("allow"), Some("GET"), "what the status asks for does not depend on the words");
 
     // Passed on by that one, it is the catch-all's; with nobody to claim it, it is what it always was.
     let bad_key = handshake("/x").replace("==", "");

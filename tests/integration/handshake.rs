@@ -1,5 +1,9 @@
 //! What a client gets before the 101: each row of the table of statuses, and the checks of RFC 6455 section 4.2.1.
 
+mod headers;
+mod syntax;
+mod targets;
+
 use std::time::Duration;
 
 use serde_json::json;
@@ -121,7 +125,7 @@ async fn p9_a_version_other_than_13_is_426_and_names_13() {
     ];
     for (name, lines) in cases {
         let answer = server.answer(&handshake_but("/echo", "Sec-WebSocket-Version", lines)).await;
-        let headers = [("sec-websocket-version", "13"), ("upgrade", "websocket")];
+        let headers = [("sec-websocket-version", "13"), ("upgrade", "websocket"), ("connection", "Upgrade")];
         assert_refused(name, &answer, 426, "sec-websocket-version must be 13", &headers);
     }
 }

@@ -1,8 +1,10 @@
 //! Tests over real sockets, one binary. A test's name is the rule it proves; `pNN` is a row of the parity table.
 
+mod abuse;
 mod accept;
 mod addresses;
 mod anywhere;
+mod autobahn;
 mod certificates;
 mod client;
 mod close_codes;

@@ -7,6 +7,7 @@
 use std::{
     collections::VecDeque,
     future::poll_fn,
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll},
@@ -190,9 +191,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
 
     /// Closes with this frame because of this reason, unless the connection has ended already.
     pub(crate) fn close(&mut self, frame: CloseFrame, reason: CloseReason) {
-        self.conn.outbox().shut();
         // A request of the callback itself, made before it failed, came first.
-        self.collect();
+        self.shut();
         if self.phase == Phase::Open {
             self.begin_close(Some(frame), reason);
         }
@@ -209,6 +209,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     /// Makes all the progress that can be made now. Ready means that something changed, an event or the phase, and that
     /// the caller should look; Pending means that the task will be woken.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // Once a read is pending the turn reads no more: the budget may be spent, and others have theirs.
+        let mut may_read = true;
         loop {
             // 1. What others want to send goes behind what is being written. It may ask to close.
             let phase = self.phase;
@@ -221,12 +223,12 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             }
             // 2. Read until there is something to handle, or nothing to read. Nothing is flushed in between: one flush
             //    serves all the answers.
-            if self.wants_input()
-                && !self.socket.is_backlogged()
-                && let Poll::Ready(read) = self.socket.poll_read(cx)
-            {
-                self.accept(read);
-                return Poll::Ready(());
+            if may_read && self.wants_input() && !self.socket.is_backlogged() {
+                if let Poll::Ready(read) = self.socket.poll_read(cx) {
+                    self.accept(read);
+                    return Poll::Ready(());
+                }
+                may_read = false;
             }
             // 3. Timers come after reading: a late task must not blame its own delay on the peer.
             if self.poll_timers(cx) {
@@ -268,7 +270,16 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
 
     /// Takes what the outbox has. Messages wait there while the socket still writes a backlog: that is what bounds them.
     fn collect(&mut self) {
-        let with_messages = !self.socket.is_backlogged();
+        self.collect_with(!self.socket.is_backlogged());
+    }
+
+    /// Has the outbox take nothing more, and takes all that it has: left there, it would follow the close frame.
+    fn shut(&mut self) {
+        self.conn.outbox().shut();
+        self.collect_with(true);
+    }
+
+    fn collect_with(&mut self, with_messages: bool) {
         match self.conn.outbox().collect(self.socket.out(), with_messages) {
             None => {}
             Some(Stop::Cut) => {
@@ -299,26 +310,40 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             Ok(Incoming::Pong(payload)) => self.events.push_back(Event::Pong(payload)),
             Ok(Incoming::Close(None)) => self.answer_close(None, "".into()),
             Ok(Incoming::Close(Some((code, reason)))) => self.answer_close(Some(code), reason),
+            Err(Ended::Gone(kind @ io::ErrorKind::UnexpectedEof)) => self.end_of_stream(kind),
             Err(Ended::Gone(kind)) => self.abandon(CloseReason::Gone(kind)),
             Err(Ended::Fault(fault)) => {
-                self.conn.outbox().shut();
                 let frame = CloseFrame::new(fault.close_code(), fault.close_reason());
-                self.begin_close(Some(frame), CloseReason::Fault(fault));
+                self.close(frame, CloseReason::Fault(fault));
             }
+        }
+    }
+
+    /// The peer has ended its side without a close frame, and may read on all the same: what was pushed before is sent,
+    /// and no close frame, for there is nobody to answer it.
+    fn end_of_stream(&mut self, kind: io::ErrorKind) {
+        self.shut();
+        if self.phase == Phase::Open {
+            self.begin_flush(CloseReason::Gone(kind));
         }
     }
 
     /// The peer's close frame is answered with its own code (RFC 6455 section 5.5.1), behind what was pushed before.
     fn answer_close(&mut self, code: Option<u16>, reason: crate::Text) {
-        self.conn.outbox().shut();
-        self.conn.outbox().collect(self.socket.out(), true);
-        let frame = code.map(|code| CloseFrame::new(code, ""));
-        self.begin_close(frame, CloseReason::Peer { code, reason });
+        self.shut();
+        if self.phase == Phase::Open {
+            let frame = code.map(|code| CloseFrame::new(code, ""));
+            self.begin_close(frame, CloseReason::Peer { code, reason });
+        }
     }
 
     fn begin_close(&mut self, frame: Option<CloseFrame>, reason: CloseReason) {
-        self.conn.calls().close();
         self.socket.out().close(frame.as_ref());
+        self.begin_flush(reason);
+    }
+
+    fn begin_flush(&mut self, reason: CloseReason) {
+        self.conn.calls().close();
         self.reason.get_or_insert(reason);
         self.phase = Phase::Flushing;
         self.timers.close_must_end(self.close_timeout);

@@ -201,8 +201,34 @@ impl<C: Controller> Drop for OnClose<C> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io,
+        pin::Pin,
+        sync::atomic::{AtomicUsize, Ordering},
+        task::{Context, Poll},
+    };
+
+    use tokio::io::ReadBuf;
+
     use super::*;
     use crate::{config::Overflow, handshake::Handshake, hub::Live};
+
+    fn life(live: &Arc<Live>) -> Life {
+        let (parts, ()) = http::Request::new(()).into_parts();
+        let outbox = OutboxLimits { messages: 1, bytes: 1, overflow: Overflow::Disconnect };
+        let handshake = Handshake::new(parts, "ws".into(), None);
+        let conn = Connection::new(handshake, &Limits::default(), outbox, Arc::clone(live));
+        Life {
+            span: Span::none(),
+            permit: None,
+            entry: live.enter(conn),
+            prefix: bytes::Bytes::new(),
+            sizes: SizeLimits { message: 1, frame: 1 },
+            limits: Arc::default(),
+            heartbeat: Arc::default(),
+            error_handlers: Arc::default(),
+        }
+    }
 
     struct Stuck(tokio::sync::mpsc::UnboundedSender<Option<CloseReason>>);
 
@@ -221,24 +247,7 @@ mod tests {
     async fn on_close_runs_once_even_if_the_task_is_aborted() {
         let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
         let live = Arc::new(Live::default());
-        let (parts, ()) = http::Request::new(()).into_parts();
-        let outbox = OutboxLimits { messages: 1, bytes: 1, overflow: Overflow::Disconnect };
-        let conn = Connection::new(
-            Handshake::new(parts, "ws".into(), None),
-            &Limits::default(),
-            outbox,
-            Arc::clone(&live),
-        );
-        let life = Life {
-            span: Span::none(),
-            entry: live.enter(conn),
-            permit: None,
-            prefix: Bytes::new(),
-            sizes: SizeLimits { message: 1, frame: 1 },
-            limits: Arc::default(),
-            heartbeat: Arc::default(),
-            error_handlers: Arc::default(),
-        };
+        let life = life(&live);
         let (near, _far) = tokio::io::duplex(64);
         let task = tokio::spawn(serve(Arc::new(Stuck(sender)), near, life));
         assert_eq!(seen.recv().await, Some(None), "on_open began");
@@ -247,5 +256,65 @@ mod tests {
         assert_eq!(seen.recv().await, None, "once");
         live.wait().await;
         assert_eq!(live.len(), 0);
+    }
+
+    /// A peer that always has another empty text, and takes whatever it is sent.
+    struct Endless;
+
+    impl AsyncRead for Endless {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            into: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let frame = [0x81, 0x80, 0, 0, 0, 0];
+            while into.remaining() >= frame.len() {
+                into.put_slice(&frame);
+            }
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Endless {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Counts messages, and answers each if it is told to.
+    struct Counting {
+        messages: Arc<AtomicUsize>,
+        answers: bool,
+    }
+
+    impl Controller for Counting {
+        async fn on_message(&self, conn: &Connection, message: Message) -> crate::Result {
+            assert!(self.messages.fetch_add(1, Ordering::Relaxed) < 1 << 20, "one poll has no end");
+            if self.answers { Ok(conn.send(message).await?) } else { Ok(()) }
+        }
+    }
+
+    #[tokio::test]
+    async fn one_poll_handles_a_bounded_number_of_messages_whether_they_are_answered_or_not() {
+        for answers in [false, true] {
+            let live = Arc::new(Live::default());
+            let messages = Arc::new(AtomicUsize::new(0));
+            let controller = Counting { messages: Arc::clone(&messages), answers };
+            let mut serving = pin!(serve(Arc::new(controller), Endless, life(&live)));
+            for poll in 1..=3 {
+                let polled = std::future::poll_fn(|cx| Poll::Ready(serving.as_mut().poll(cx))).await;
+                assert!(polled.is_pending());
+                let messages = messages.load(Ordering::Relaxed);
+                assert!((1..=poll * 1024).contains(&messages), "{messages} after {poll} polls");
+            }
+        }
     }
 }

@@ -24,6 +24,9 @@ pub enum HandshakeError {
     /// HTTP older than 1.1 (RFC 6455 section 4.1). 400.
     #[error("a WebSocket handshake needs HTTP/1.1")]
     HttpVersion,
+    /// No `Host`, more than one, or one that is no host (RFC 6455 section 4.2.1, point 2; RFC 9112 section 3.2). 400.
+    #[error("a WebSocket handshake names one host")]
+    Host,
     /// A handshake with a body, whose bytes would be taken for frames. 400.
     #[error("a WebSocket handshake has no body")]
     Body,
@@ -95,6 +98,7 @@ impl HandshakeError {
             | Self::KeyInvalid
             | Self::KeyRepeated
             | Self::HttpVersion
+            | Self::Host
             | Self::Body
             | Self::PathEncoding
             | Self::Forwarded

@@ -4,7 +4,9 @@
 //! it with 426 or 405.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header, request::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header, request::Parts, uri::Authority,
+};
 use sha1::{Digest as _, Sha1};
 
 use crate::error::HandshakeError;
@@ -20,6 +22,7 @@ pub(super) fn check(parts: &Parts, has_body: bool) -> Result<(), HandshakeError>
     if parts.version < Version::HTTP_11 {
         return Err(HandshakeError::HttpVersion);
     }
+    host(&parts.headers)?;
     key(&parts.headers)?;
     version(&parts.headers)?;
     if has_body {
@@ -43,6 +46,16 @@ pub(super) fn target(uri: &Uri, path_limit: usize, query_limit: usize) -> Result
 pub(super) fn asks_for_upgrade(method: &Method, headers: &HeaderMap) -> bool {
     let names = |name, token: &str| tokens(headers, name).any(|value| value.eq_ignore_ascii_case(token));
     method == Method::GET && names(&header::UPGRADE, "websocket") && names(&header::CONNECTION, "upgrade")
+}
+
+/// One `Host`, and it is one (point 2), also beside an absolute target (RFC 9112 section 3.2). Several that say different
+/// things are how a request is made to mean one host to a proxy and another one here.
+fn host(headers: &HeaderMap) -> Result<(), HandshakeError> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    match (hosts.next().map(|host| Authority::try_from(host.as_bytes())), hosts.next()) {
+        (Some(Ok(host)), None) if !host.as_str().contains('@') => Ok(()),
+        _ => Err(HandshakeError::Host),
+    }
 }
 
 /// One `Sec-WebSocket-Key`: the base64 of 16 bytes, 24 characters (point 5).
@@ -115,6 +128,26 @@ mod tests {
         assert!(upgrade("upgrade", &["h2c, WebSocket"]));
         assert!(!upgrade("upgrade", &["websockets"]));
         assert!(!upgrade("upgrade", &["not-websocket"]));
+    }
+
+    #[test]
+    fn a_handshake_names_one_host() {
+        let check = |lines: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(header::HOST, HeaderValue::from_static(line));
+            }
+            host(&headers)
+        };
+        for good in
+            ["localhost", "localhost:9502", "127.0.0.1:1", "[::1]:9502", "a_b.example", "xn--h-bga.com"]
+        {
+            assert_eq!(check(&[good]), Ok(()), "{good}");
+        }
+        let bad: [&[&str]; 7] = [&[], &[""], &["a", "a"], &["a b"], &["a/b"], &["u:p@a"], &["a, b"]];
+        for bad in bad {
+            assert_eq!(check(bad), Err(HandshakeError::Host), "{bad:?}");
+        }
     }
 
     #[test]

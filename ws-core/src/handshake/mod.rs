@@ -143,7 +143,11 @@ impl Pipeline {
             return bare(StatusCode::INTERNAL_SERVER_ERROR);
         };
         match answer {
-            Answer::Respond { status, body } => return Body::json_bytes(status, body),
+            Answer::Respond { status, body } => {
+                let mut response = Body::json_bytes(status, body);
+                explain(error, &mut response);
+                return response;
+            }
             Answer::Event { message, .. } => {
                 let status = error.http_status();
                 return Body::json(status, &json!({"code": status.as_u16(), "msg": message}));
@@ -166,9 +170,7 @@ impl Pipeline {
         let reason = status.canonical_reason().unwrap_or("error");
         let msg = public.as_deref().unwrap_or(reason);
         let mut response = Body::json(status, &json!({"code": status.as_u16(), "msg": msg}));
-        if let Some(fault) = error.downcast_ref::<HandshakeError>() {
-            explain(fault, &mut response);
-        }
+        explain(error, &mut response);
         if status == StatusCode::UNAUTHORIZED && error.is_refused_token() {
             // RFC 6750 section 3.1: not the lack of a token, which names the scheme alone.
             let refused = HeaderValue::from_static("Bearer error=\"invalid_token\"");
@@ -178,19 +180,20 @@ impl Pipeline {
     }
 }
 
-/// The headers that tell a client what would have been accepted.
-fn explain(fault: &HandshakeError, response: &mut Response) {
+/// The headers that tell a client what would have been accepted, in whatever words the status is given.
+fn explain(error: &Error, response: &mut Response) {
+    let fault = error.downcast_ref::<HandshakeError>();
+    let Some(fault) = fault.filter(|fault| fault.status() == response.status()) else { return };
     let headers = response.headers_mut();
     match fault {
-        // RFC 6455 section 4.4.
-        HandshakeError::Version => {
-            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        }
-        // RFC 9110 section 15.5.22.
-        HandshakeError::NotAnUpgrade => {
+        // RFC 9110 sections 15.5.22 and 7.8: a 426 says to what, and that this is for the next hop.
+        HandshakeError::Version | HandshakeError::NotAnUpgrade => {
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
             headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+            if *fault == HandshakeError::Version {
+                // RFC 6455 section 4.4.
+                headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            }
         }
         // RFC 9110 section 15.5.6.
         HandshakeError::Method => {

@@ -1,0 +1,141 @@
+//! Every way to go: by half, without a word, by a reset, and with more to say after the last word.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use tokio::io::AsyncWriteExt as _;
+use ws_core::config::Overflow;
+
+use super::*;
+use crate::support::{Probe, Raw, RawFrame, config, frame, start_with};
+
+#[tokio::test]
+async fn a_half_closed_peer_gets_all_that_was_pushed_before() {
+    let (server, mut endings) = echo().await;
+    let cases: [(&str, Vec<Vec<u8>>); 4] = [
+        ("nothing", vec![]),
+        ("three in one piece", vec![b"one".to_vec(), b"two".to_vec(), b"three".to_vec()]),
+        ("a large one", vec![vec![7; 1 << 20]]),
+        ("many empty ones", vec![vec![]; 1000]),
+    ];
+    for (case, messages) in cases {
+        let mut raw = server.raw("/").await;
+        raw.write(&messages.iter().flat_map(|message| frame(0x82, message)).collect::<Vec<u8>>()).await;
+        raw.stream.shutdown().await.unwrap();
+        for message in messages {
+            assert!(raw.read_frame().await == RawFrame { first: 0x82, payload: message }, "{case}");
+        }
+        assert!(raw.read_to_end().await.is_empty(), "{case}: there was no close frame to answer");
+        endings.assert_next(case, "Gone", 1006).await;
+    }
+}
+
+#[tokio::test]
+async fn whoever_goes_without_a_close_frame_is_1006_once_wherever_it_stood() {
+    let (server, mut endings) = echo().await;
+    let cases: [(&str, Vec<u8>); 5] = [
+        ("between two messages", frame(0x81, b"whole")),
+        ("in a header", vec![0x81]),
+        ("in a long header", vec![0x82, 0xff, 0, 0, 0]),
+        ("in a payload", frame(0x81, b"not quite whole")[..12].to_vec()),
+        ("between two fragments", frame(0x01, b"first")),
+    ];
+    for (case, bytes) in cases {
+        for by_reset in [false, true] {
+            let mut raw = server.raw("/").await;
+            raw.write(&bytes).await;
+            if by_reset {
+                raw.stream.set_zero_linger().unwrap();
+            }
+            drop(raw);
+            endings.assert_next(case, "Gone", 1006).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reset_with_answers_still_unsent_is_1006_once() {
+    let (server, mut endings) = echo().await;
+    let mut raw = server.raw("/").await;
+    // None of the echoes is read; the first one has begun to arrive.
+    for _ in 0..4 {
+        raw.frame(0x82, &[7; 100_000]).await;
+    }
+    within("an echo", raw.stream.readable()).await.unwrap();
+    raw.stream.set_zero_linger().unwrap();
+    drop(raw);
+    endings.assert_next("reset", "Gone", 1006).await;
+}
+
+#[tokio::test]
+async fn whoever_goes_on_sending_after_its_close_frame_is_not_heard_and_not_for_ever() {
+    let (server, mut endings) = echo().await;
+    let mut raw = server.raw("/").await;
+    raw.frame(0x88, &1000_u16.to_be_bytes()).await;
+    endings.assert_next("close frame", "Peer", 1000).await;
+    assert_eq!(raw.read_frame().await.close().0, 1000);
+    // What is read and thrown away is bounded; what is over it meets a closed socket.
+    let message = frame(0x82, &vec![7; 1 << 20]);
+    let mut written = 0;
+    while within("a write", raw.stream.write_all(&message)).await.is_ok() {
+        written += message.len();
+        assert!(written < 128 << 20, "it reads without end");
+    }
+    assert!(written > 32 << 20, "cut after {written}: a little more than that is let go");
+}
+
+/// Fills its client's outbox and all that is behind it, then ends the connection. It counts what was taken.
+struct Babbler(Arc<AtomicUsize>);
+
+impl Controller for Babbler {
+    async fn on_message(&self, conn: &Connection, message: Message) -> Result {
+        while conn.push(vec![7; 10_000]).is_ok() {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+        match message.as_text() {
+            Some("disconnect") => Ok(conn.disconnect(4000, "")?),
+            Some("fail") => Err("on purpose".into()),
+            _ => panic!("on purpose"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn all_that_was_pushed_comes_before_the_close_frame_and_nothing_after_it() {
+    let mut config = config();
+    config.servers[0].limits.overflow = Overflow::DropNewest;
+    let pushed = Arc::new(AtomicUsize::new(0));
+    let babbler = Babbler(Arc::clone(&pushed));
+    let server = start_with(App::without_registry().controller("/", babbler), config).await;
+    for (text, code) in [("disconnect", 4000), ("fail", 1011), ("panic", 1011)] {
+        let mut raw = server.raw("/").await;
+        raw.frame(0x81, text.as_bytes()).await;
+        let mut read = 0;
+        let close = loop {
+            let frame = raw.read_frame().await;
+            if frame.first != 0x82 {
+                break frame.close();
+            }
+            read += 1;
+        };
+        assert_eq!((close.0, read), (code, pushed.swap(0, Ordering::Relaxed)), "{text}");
+        let more = raw.read_to_end().await;
+        assert!(more.is_empty(), "{text}: {} octets behind the close frame", more.len());
+    }
+}
+
+#[tokio::test]
+async fn an_open_connection_that_is_pushed_to_ends_with_its_peer() {
+    let (probe, mut reports) = Probe::new();
+    let server = start(App::without_registry().controller("/", probe)).await;
+    let mut raw: Raw = server.raw("/").await;
+    let conn = reports.open().await;
+    raw.stream.shutdown().await.unwrap();
+    assert_eq!(reports.close().await.code(), 1006);
+    assert!(conn.push("too late").is_err());
+    assert!(raw.read_to_end().await.is_empty());
+    reports.assert_nothing_more();
+}

@@ -1,0 +1,160 @@
+//! What a peer can make the server allocate: a binary of its own, for its allocator counts.
+//!
+//! One test, so that nobody else allocates meanwhile; client and server share its thread. Bounds are loose: they tell a
+//! buffer from a flood, not one buffer from another.
+
+mod allocator;
+#[path = "../integration/support.rs"]
+#[allow(dead_code, reason = "other tests need the rest of it")]
+mod support;
+
+use std::time::Duration;
+
+use tokio::{io::AsyncWriteExt as _, time::timeout};
+use ws_core::{App, Connection, Controller, Message, Result};
+
+use self::{
+    allocator::Counting,
+    support::{Raw, Server, frame, next_text, send, start},
+};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting::new();
+
+const KIB: usize = 1 << 10;
+/// The default limit of a message.
+const MESSAGE: usize = 1 << 20;
+
+struct Echo;
+
+impl Controller for Echo {
+    async fn on_message(&self, conn: &Connection, message: Message) -> Result {
+        Ok(conn.send(message).await?)
+    }
+}
+
+#[test]
+fn what_a_peer_can_make_the_server_allocate_is_bounded() {
+    // It looks for news of sockets every few polls instead of every 61: less of a flood between two answers.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(5).build();
+    runtime.unwrap().block_on(check_all());
+}
+
+async fn check_all() {
+    let server = start(App::without_registry().controller("/", Echo)).await;
+    // What is allocated once: the pool's codecs, the runtime's and the client's own things.
+    others_are_served(&server, 1).await;
+    an_announced_length_allocates_nothing(&server).await;
+    a_message_in_fragments_costs_a_few_times_its_limit(&server).await;
+    a_frame_that_does_not_come_costs_a_buffer(&server).await;
+    a_flood_that_is_never_read_from_costs_a_backlog(&server).await;
+}
+
+/// A connection whose handshake is over and forgotten.
+async fn open(server: &Server) -> Raw {
+    let mut raw = server.raw("/").await;
+    raw.frame(0x81, b"settled").await;
+    assert_eq!(raw.read_frame().await.payload, b"settled");
+    raw
+}
+
+/// The most that is allocated at once during this, once those who are gone are forgotten.
+async fn most_during(server: &Server, work: impl Future<Output = ()>) -> usize {
+    others_are_served(server, 3).await;
+    ALLOCATOR.most_during(work).await
+}
+
+async fn others_are_served(server: &Server, rounds: usize) {
+    let mut bystander = server.connect("/").await;
+    for _ in 0..rounds {
+        send(&mut bystander, "still here").await;
+        assert_eq!(next_text(&mut bystander).await, "still here");
+    }
+}
+
+async fn an_announced_length_allocates_nothing(server: &Server) {
+    let cases: [(&str, u8, u8, u64, u16); 8] = [
+        ("a GiB", 0x82, 0x80, 1 << 30, 1009),
+        ("a GiB of text", 0x81, 0x80, 1 << 30, 1009),
+        ("one more than the limit", 0x82, 0x80, MESSAGE as u64 + 1, 1009),
+        ("a fragment of a GiB", 0x02, 0x80, 1 << 30, 1009),
+        // RFC 6455 section 5.2: the highest bit is 0. That it is too much is as good a reason.
+        ("the highest bit", 0x82, 0x80, 1 << 63, 1009),
+        ("all bits", 0x82, 0x80, u64::MAX, 1009),
+        ("a ping of a GiB", 0x89, 0x80, 1 << 30, 1009),
+        ("without a mask", 0x82, 0x00, u64::MAX, 1009),
+    ];
+    for (case, first, masked, length, code) in cases {
+        let mut raw = open(server).await;
+        let header = [&[first, masked | 127][..], &length.to_be_bytes(), &[0; 4]].concat();
+        let most = most_during(server, async {
+            raw.write(&header).await;
+            assert_eq!(raw.read_frame().await.close().0, code, "{case}");
+        })
+        .await;
+        assert!(most < 64 * KIB, "{case}: {most} bytes");
+    }
+}
+
+async fn a_message_in_fragments_costs_a_few_times_its_limit(server: &Server) {
+    for size in [100, 10 * KIB] {
+        let mut raw = open(server).await;
+        let fragments =
+            [frame(0x02, &[7; 1]), frame(0x00, &vec![7; size]).repeat(MESSAGE / size + 1)].concat();
+        let most = most_during(server, async {
+            raw.write(&fragments).await;
+            assert_eq!(raw.read_frame().await.close().0, 1009, "fragments of {size}");
+        })
+        .await;
+        assert!(most < 4 * MESSAGE, "fragments of {size}: {most} bytes");
+    }
+}
+
+async fn a_frame_that_does_not_come_costs_a_buffer(server: &Server) {
+    const PEERS: usize = 100;
+    let mut peers = Vec::with_capacity(PEERS);
+    for _ in 0..PEERS {
+        peers.push(open(server).await);
+    }
+    for (case, bytes) in [("half a header", &[0x82, 0xfe][..]), ("and no payload", &[0, 126, 1, 2, 3, 4])] {
+        let most = most_during(server, async {
+            for peer in &mut peers {
+                peer.write(bytes).await;
+            }
+            others_are_served(server, 2).await;
+        })
+        .await;
+        assert!(most < PEERS * 24 * KIB, "{case}: {most} bytes for {PEERS} peers");
+    }
+}
+
+async fn a_flood_that_is_never_read_from_costs_a_backlog(server: &Server) {
+    // How much of it: what is answered at length until the server has had enough, and some of the rest.
+    const MUCH: usize = 16 << 20;
+    const SOME: usize = 1 << 20;
+    let cases = [
+        ("large pings", vec![], frame(0x89, &[7; 125]), MUCH),
+        ("small texts", vec![], frame(0x81, &[b'x'; 100]), MUCH),
+        ("pings", vec![], frame(0x89, b""), SOME),
+        ("empty texts", vec![], frame(0x81, b""), SOME),
+        ("empty fragments", frame(0x01, b""), frame(0x00, b""), SOME),
+    ];
+    for (case, start, frame, enough) in cases {
+        let flood = frame.repeat(1000);
+        let mut raw = open(server).await;
+        raw.stream.set_zero_linger().unwrap();
+        let most = most_during(server, async {
+            let mut open = raw.stream.write_all(&start).await.is_ok();
+            let mut written = 0;
+            // It ends when it is cut off or when it is paused; what is taken for a pause too early does no harm.
+            while open && written < enough {
+                let write = timeout(Duration::from_millis(200), raw.stream.write_all(&flood)).await;
+                open = matches!(write, Ok(Ok(())));
+                written += flood.len();
+            }
+            others_are_served(server, 2).await;
+        })
+        .await;
+        assert!(most < MESSAGE, "{case}: {most} bytes");
+    }
+}
