@@ -29,6 +29,7 @@ use self::{
     rescue::Rescue,
 };
 use crate::{
+    caught::caught,
     config::{Heartbeat, Limits},
     controller::Controller,
     error::{ErrorHandlers, Phase, Result},
@@ -154,10 +155,11 @@ impl<C: Controller> Drop for OnClose<C> {
         entry.connection().outbox().shut();
         entry.live().clone().spawn(async move {
             let calls = Callbacks { controller: &*controller, conn: entry.connection() };
-            let closed = calls.close(CloseReason::Aborted);
+            let closed = caught(calls.close(CloseReason::Aborted));
             match tokio::time::timeout(deadline, closed).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(%error, "on_close failed"),
+                Ok(Some(Ok(()))) => {}
+                Ok(None) => tracing::error!("on_close panicked"),
+                Ok(Some(Err(error))) => tracing::error!(%error, "on_close failed"),
                 Err(_) => tracing::error!("on_close took longer than the close deadline"),
             }
         });
@@ -172,7 +174,9 @@ mod tests {
     struct Stuck(tokio::sync::mpsc::UnboundedSender<Option<CloseReason>>);
 
     impl Controller for Stuck {
-        async fn on_open(&self, _: &Connection) -> crate::Result {
+        async fn on_open(&self, conn: &Connection) -> crate::Result {
+            conn.join("lobby")?;
+            conn.identify("jerry")?;
             self.0.send(None)?;
             std::future::pending().await
         }
@@ -183,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn on_close_runs_once_even_if_the_task_is_aborted() {
+    async fn on_close_runs_once_and_the_hub_is_left_even_if_the_task_is_aborted() {
         let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
         let live = Arc::new(Live::default());
         let (parts, ()) = http::Request::new(()).into_parts();
@@ -194,6 +198,7 @@ mod tests {
             outbox,
             Arc::clone(&live),
         );
+        let (lobby, hub) = (conn.room("lobby"), conn.hub());
         let life = Life {
             entry: live.enter(conn),
             prefix: bytes::Bytes::new(),
@@ -205,10 +210,11 @@ mod tests {
         let (near, _far) = tokio::io::duplex(64);
         let task = tokio::spawn(serve(Arc::new(Stuck(sender)), near, life));
         assert_eq!(seen.recv().await, Some(None), "on_open began");
+        assert_eq!((live.len(), lobby.count(), hub.user("jerry").count()), (1, 1, 1));
         task.abort();
         assert_eq!(seen.recv().await, Some(Some(CloseReason::Aborted)));
         assert_eq!(seen.recv().await, None, "once");
         live.wait().await;
-        assert_eq!(live.len(), 0);
+        assert_eq!((live.len(), lobby.count(), hub.user("jerry").count()), (0, 0, 0));
     }
 }

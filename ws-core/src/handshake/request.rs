@@ -7,6 +7,7 @@ use percent_encoding::percent_decode_str;
 
 use super::{checks, tokens};
 use crate::{
+    caught::drop_caught,
     connection::ContextMap,
     controller::Kept,
     error::{HandshakeError, Result},
@@ -218,6 +219,13 @@ impl Handshake {
             self.uri = uri;
         }
         self
+    }
+}
+
+/// As of its context: whoever drops it last is not to blame for what the kept values do.
+impl Drop for Handshake {
+    fn drop(&mut self) {
+        drop_caught("what was kept of a handshake", self.kept.take());
     }
 }
 

@@ -17,6 +17,7 @@ use hyper_util::rt::TokioIo;
 
 use super::{Transport, WsServer, addresses::AddressPermit, admission::Permit};
 use crate::{
+    caught::Witness,
     error::HandshakeError,
     handshake::{Handshake, Response, TransportAddr},
 };
@@ -74,6 +75,7 @@ async fn open(
     handshake: Handshake,
     permits: (Permit, Option<AddressPermit>),
 ) {
+    let _witness = Witness("a connection");
     match tokio::time::timeout(server.limits.handshake_timeout, on_upgrade).await {
         // What was read behind the handshake is handed out by the stream itself.
         Ok(Ok(upgraded)) => {

@@ -18,6 +18,7 @@ use tracing::Instrument as _;
 
 use super::{Admission, Arrival, HttpHandler, Transport, addresses::AddressPermit, admission::Client};
 use crate::{
+    caught::Witness,
     config::{Heartbeat, Limits},
     connection::{Connection, Life, OutboxLimits},
     error::HandshakeError,
@@ -40,6 +41,7 @@ pub(crate) struct WsServer {
 impl WsServer {
     /// Serves one stream to its end.
     pub(crate) async fn serve(self: Arc<Self>, transport: Transport, arrival: Arrival) {
+        let _witness = Witness("a connection");
         // accept: a full server says so, it does not fall silent.
         let (permit, refusal) = match self.admission.admit(arrival.peer) {
             Ok(permit) => (Some(permit), None),
