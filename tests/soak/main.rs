@@ -22,6 +22,7 @@ mod support;
 use std::{
     io::Write as _,
     net::SocketAddr,
+    ops::Range,
     str::FromStr,
     sync::{
         Arc,
@@ -41,18 +42,20 @@ use crate::{
 
 /// Clients at once; less than the server has room for.
 const CLIENTS: usize = 96;
-/// Connections of one round.
+/// Connections of one round, and of one in the long form: each round waits for its slowest.
 const ROUND: u64 = 1500;
+const LONG_ROUND: u64 = 6000;
 /// What the heap may have grown by at the end, in bytes: tables keep the room that they once had. Over the one round of the short
 /// form it is 43 bytes for each connection, so that whatever a connection leaves behind shows.
 const GROWTH: i64 = 64 << 10;
-/// The same of resident memory, which is the allocator's affair as well.
+/// The same of resident memory, in which buffers are that threads keep.
 const RESIDENT_GROWTH: i64 = 16 << 20;
 
 /// What the server holds.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     heap: i64,
+    buffers: i64,
     resident: i64,
     fds: i64,
     tasks: i64,
@@ -65,8 +68,8 @@ async fn held(process: &mut Process) -> Held {
     process.child.stdin.as_mut().unwrap().write_all(b"?\n").await.unwrap();
     let line = process.says("held").await;
     let numbers: Vec<i64> = line.split(' ').skip(1).map(|number| number.parse().unwrap()).collect();
-    let [heap, resident, fds, tasks, connections, grouped] = numbers[..] else { panic!("{line}") };
-    Held { heap, resident, fds, tasks, connections, grouped }
+    let [heap, buffers, resident, fds, tasks, connections, grouped] = numbers[..] else { panic!("{line}") };
+    Held { heap, buffers, resident, fds, tasks, connections, grouped }
 }
 
 /// Waits until everyone has left: as many tasks as in the beginning.
@@ -83,16 +86,16 @@ async fn left(process: &mut Process, before: Held) -> Held {
     .await
 }
 
-/// Lives through so many connections, which are numbered from `first` on.
-async fn round(addr: SocketAddr, seed: u64, first: u64) {
-    let number = Arc::new(AtomicU64::new(first));
+/// Lives through the connections of these numbers.
+async fn round(addr: SocketAddr, seed: u64, numbers: Range<u64>) {
+    let number = Arc::new(AtomicU64::new(numbers.start));
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS {
         let number = Arc::clone(&number);
         clients.spawn(async move {
             loop {
                 let number = number.fetch_add(1, Ordering::Relaxed);
-                if number >= first + ROUND {
+                if number >= numbers.end {
                     return;
                 }
                 clients::live(addr, Dice::new(seed, number)).await;
@@ -142,14 +145,15 @@ async fn nothing_is_left_of_connections_however_they_lived() {
     assert_eq!((before.connections, before.grouped), (0, 0));
     // What is made once, and kept, is made now.
     fill(addr).await;
-    round(addr, seed, 0).await;
+    let size = if minutes.is_some() { LONG_ROUND } else { ROUND };
+    round(addr, seed, 0..size).await;
     let first = left(&mut process, before).await;
     say(&format!("after the first round: {first:?}"));
 
     let mut lived = 0;
     while lived == 0 || began.elapsed() < length {
-        round(addr, seed, ROUND + lived).await;
-        lived += ROUND;
+        lived += size;
+        round(addr, seed, lived..lived + size).await;
         let now = left(&mut process, before).await;
         let (elapsed, grown) = (began.elapsed().as_secs(), now.heap - first.heap);
         say(&format!("{elapsed} s, {lived} more connections: heap {grown:+}, {now:?}"));

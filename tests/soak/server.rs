@@ -158,7 +158,7 @@ async fn serves() {
     let running = app.config(config()).start().await.unwrap();
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Ok(Some(_)) = lines.next_line().await {
-        let heap = heap::bytes();
+        let (heap, buffers) = heap::bytes();
         let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
         let connections = running.hub().count();
         let grouped: usize = (0..crate::clients::ROOMS)
@@ -166,7 +166,7 @@ async fn serves() {
             .map(|room| running.hub().room::<Obedient>(&room).count() + running.hub().user(&room).count())
             .sum();
         let fds = std::fs::read_dir(File::new("/proc/self/fd")).unwrap().count();
-        let line = format!("held {heap} {} {fds} {tasks} {connections} {grouped}\n", resident());
+        let line = format!("held {heap} {buffers} {} {fds} {tasks} {connections} {grouped}\n", resident());
         std::io::stdout().write_all(line.as_bytes()).unwrap();
     }
 }
