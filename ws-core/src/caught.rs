@@ -1,7 +1,8 @@
 //! Code of users that may panic: where it is run, what it leaves is dropped as carefully.
 //!
 //! A panic ends what ran and nothing else. What panicked is not polled again, and a second panic, of the drop of what
-//! is left, goes no further than the first. Which connection ends and what its client is told is not decided here.
+//! is left, goes no further than the first. Which connection ends and what its client is told is not decided here. What
+//! nobody can catch is a drop that panics while another panic unwinds: that aborts the process.
 
 use std::{
     future::poll_fn,

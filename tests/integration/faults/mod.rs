@@ -5,6 +5,7 @@
 
 mod callbacks;
 mod given_up;
+mod gone;
 mod http;
 mod pipeline;
 mod runtime;
