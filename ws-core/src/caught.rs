@@ -72,7 +72,7 @@ impl<F> Drop for Fragile<'_, F> {
     }
 }
 
-/// Says so if its task ends by a panic after all, such as one in the drop of a user's error. The task's runtime
+/// Says so if its task ends by a panic after all, such as one in the drop of what a user put beside a response. The runtime
 /// catches it, and what the task owns is given back as it unwinds.
 pub(crate) struct Witness(pub(crate) &'static str);
 

@@ -91,7 +91,7 @@ async fn a_panic_in_a_callback_closes_its_own_connection_with_1011_and_disturbs_
     ];
     for (place, sends) in cases {
         let target = format!("/raw?{place}");
-        let (gets, reason) = (Some((1011, "internal error")), Some(CloseReason::Panic));
+        let (gets, reason) = ((1011, "internal error"), Some(CloseReason::Panic));
         stage.plays(Case { target: &target, sends, gets, reason, says: "a callback panicked" }).await;
     }
 }
@@ -108,7 +108,7 @@ async fn a_panic_while_closing_keeps_the_close_frame_and_the_reason() {
     ];
     for (place, reason, says) in cases {
         let target = format!("/raw?{place}");
-        let (gets, reason) = (Some((1000, "")), reason.cloned());
+        let (gets, reason) = ((1000, ""), reason.cloned());
         stage.plays(Case { target: &target, sends: CLOSE, gets, reason, says }).await;
     }
 }
@@ -116,12 +116,11 @@ async fn a_panic_while_closing_keeps_the_close_frame_and_the_reason() {
 #[tokio::test]
 async fn a_panic_of_an_error_or_of_its_handler_ends_its_own_connection() {
     let mut stage = Stage::start().await;
-    let internal = Some((1011, "internal error"));
+    let internal = (1011, "internal error");
     let cases = [
         ("error-handler", internal, CloseReason::Panic, "an error handler panicked"),
-        ("text", Some((1011, "")), CloseReason::Error { code: 1011 }, "(its text panicked)"),
-        // Dropped where nobody looks any more: its task is gone, and still on_close runs.
-        ("error", None, CloseReason::Aborted, "a task panicked"),
+        ("text", (1011, ""), CloseReason::Error { code: 1011 }, "(its text panicked)"),
+        ("error", (1011, ""), CloseReason::Error { code: 1011 }, "user code panicked in a drop"),
     ];
     for (place, gets, reason, says) in cases {
         let target = format!("/raw?{place}");

@@ -15,7 +15,7 @@ async fn the_drop_of_a_callback_that_is_given_up_may_panic() {
         .plays(Case {
             target: "/raw?cut",
             sends: Some((0x81, b"now")),
-            gets: Some((1011, "internal error")),
+            gets: (1011, "internal error"),
             reason: Some(CloseReason::Panic),
             says: "a callback panicked",
         })

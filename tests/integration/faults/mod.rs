@@ -136,8 +136,8 @@ struct Case<'a> {
     target: &'a str,
     /// What the client sends once it is open: the first byte of a frame, and its payload.
     sends: Option<(u8, &'a [u8])>,
-    /// The close frame that it gets; `None` if the stream just ends.
-    gets: Option<(u16, &'a str)>,
+    /// The close frame that it gets.
+    gets: (u16, &'a str),
     /// What `on_close` is told; `None` if it panics before it can tell.
     reason: Option<CloseReason>,
     /// The line of the log that tells of the panic.
@@ -180,18 +180,13 @@ impl Stage {
         if let Some((first, payload)) = sends {
             raw.frame(first, payload).await;
         }
-        match gets {
-            Some((code, text)) => {
-                let close = loop {
-                    let frame = raw.read_frame().await;
-                    if frame.first == 0x88 {
-                        break frame.close();
-                    }
-                };
-                assert_eq!(close, (code, text.to_owned()), "{target}");
+        let close = loop {
+            let frame = raw.read_frame().await;
+            if frame.first == 0x88 {
+                break frame.close();
             }
-            None => assert_eq!(raw.read_to_end().await, [0_u8; 0], "{target}"),
-        }
+        };
+        assert_eq!(close, (gets.0, gets.1.to_owned()), "{target}");
         drop(raw);
         if let Some(reason) = reason {
             assert_eq!(within("on_close", self.closed.recv()).await, Some(reason), "{target}");

@@ -2,8 +2,8 @@
 
 use ws_core::{Body, DefaultUpgrade, Handshake, Next, Response, Result, StatusCode, Upgrade};
 
-use super::{Bomb, Stage, Unanswerable, Unspeakable, assert_logged_once, panic_at};
-use crate::support::{Logs, handshake};
+use super::{Bomb, Stage, Unanswerable, Undroppable, Unspeakable, assert_logged_once, panic_at};
+use crate::support::{Logs, Raw, handshake};
 
 /// Fails in the handshake as it is told to, on the way in or on the way out.
 pub(super) async fn server_wide(handshake: Handshake, next: Next<'_>) -> Result<Response> {
@@ -12,6 +12,12 @@ pub(super) async fn server_wide(handshake: Handshake, next: Next<'_>) -> Result<
     match handshake.query() {
         Some("error-handler-before") => return Err(Unanswerable.into()),
         Some("text-before") => return Err(Unspeakable.into()),
+        Some("error-before") => return Err(Undroppable(std::io::Error::other("source")).into()),
+        Some("beside-the-response") => {
+            let mut response = Body::json(StatusCode::FORBIDDEN, &"no");
+            response.extensions_mut().insert(Bomb);
+            return Ok(response);
+        }
         Some("refused-context") => {
             handshake.context().set(Bomb);
             return Ok(Body::json(StatusCode::FORBIDDEN, &"no"));
@@ -76,6 +82,7 @@ async fn a_panic_in_the_handshake_is_500_without_detail_and_disturbs_nobody() {
         ("/typed?keep", 500, NO_DETAIL, panicked),
         ("/raw?error-handler-before", 500, "", "an error handler panicked"),
         ("/raw?text-before", 500, NO_DETAIL, "(its text panicked)"),
+        ("/raw?error-before", 500, NO_DETAIL, "user code panicked in a drop"),
         ("/raw?refused-context", 403, r#""no""#, "user code panicked in a drop"),
         ("/raw?second-thoughts", 403, r#""on second thoughts""#, "user code panicked in a drop"),
     ];
@@ -86,4 +93,16 @@ async fn a_panic_in_the_handshake_is_500_without_detail_and_disturbs_nobody() {
         stage.is_as_before(target).await;
         assert_logged_once(&logs, target, says);
     }
+}
+
+#[tokio::test]
+async fn a_panic_where_nobody_looks_any_more_ends_its_own_stream_and_is_told() {
+    let mut stage = Stage::start().await;
+    let target = "/raw?beside-the-response";
+    let logs = Logs::start();
+    let mut raw = Raw::connect(stage.server.addr).await;
+    raw.write(handshake(target).as_bytes()).await;
+    raw.read_to_end().await;
+    stage.is_as_before(target).await;
+    assert_logged_once(&logs, target, "a task panicked");
 }

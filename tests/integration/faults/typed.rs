@@ -152,7 +152,7 @@ async fn a_panic_in_a_typed_handler_or_around_it_closes_its_own_connection_with_
         ("/typed?after-event", text(r#"{"event":"param"}"#)),
     ];
     for (target, sends) in cases {
-        let (gets, reason) = (Some((1011, "internal error")), Some(CloseReason::Panic));
+        let (gets, reason) = ((1011, "internal error"), Some(CloseReason::Panic));
         stage.plays(Case { target, sends, gets, reason, says: "a callback panicked" }).await;
     }
 }
@@ -161,6 +161,6 @@ async fn a_panic_in_a_typed_handler_or_around_it_closes_its_own_connection_with_
 async fn a_panic_in_a_typed_on_close_keeps_the_close_frame_and_the_reason() {
     let mut stage = Stage::start().await;
     let reason = Some(CloseReason::Peer { code: Some(1001), reason: "".into() });
-    let (target, sends, gets) = ("/typed?close", Some((0x88, &[0x03, 0xe9][..])), Some((1001, "")));
+    let (target, sends, gets) = ("/typed?close", Some((0x88, &[0x03, 0xe9][..])), (1001, ""));
     stage.plays(Case { target, sends, gets, reason, says: "a callback panicked" }).await;
 }

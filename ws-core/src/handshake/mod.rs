@@ -30,7 +30,7 @@ pub use self::{
     upgrade::{DefaultUpgrade, Upgrade},
 };
 use crate::{
-    caught::caught,
+    caught::{caught, drop_caught},
     config::Origin,
     error::{Answer, Error, ErrorHandlers, HandshakeError, Phase, Result, Scene},
     router::Router,
@@ -78,7 +78,11 @@ impl Pipeline {
         };
         let mut response = match result {
             Ok(response) => response,
-            Err(error) => self.refuse(&error, &scene).await,
+            Err(error) => {
+                let refusal = self.refuse(&error, &scene).await;
+                drop_caught("an error", error);
+                refusal
+            }
         };
         // Only the 101 that the core step made opens a connection.
         let accepted = response.extensions_mut().remove::<Accepted>();

@@ -19,7 +19,7 @@ use tower_service::Service;
 
 use super::{Admission, Arrival};
 use crate::{
-    caught::{Witness, caught},
+    caught::{Witness, caught, drop_caught},
     config::Limits,
     error::{BoxError, Error, HandshakeError},
     handshake::{Body, Response, bare, refused},
@@ -64,6 +64,7 @@ where
                     Some(Err(error)) => {
                         let error = Error::new(error);
                         tracing::error!(%error, "an HTTP service failed");
+                        drop_caught("an error", error);
                         bare(StatusCode::INTERNAL_SERVER_ERROR)
                     }
                     None => {
