@@ -11,6 +11,7 @@ mod close_codes;
 mod config;
 mod context;
 mod errors;
+mod faults;
 mod handshake;
 mod hub;
 mod jwt;

@@ -34,7 +34,7 @@ async fn serves() {
 
 /// The process, and what it said.
 pub(crate) struct Process {
-    child: Child,
+    pub(crate) child: Child,
     lines: Lines<BufReader<ChildStdout>>,
     pub(crate) said: Vec<String>,
     /// Where its server listens.
@@ -44,11 +44,17 @@ pub(crate) struct Process {
 impl Process {
     /// Runs a server of this configuration; `shell` is run before it in the same process.
     pub(crate) async fn start(config: &str, shell: &str) -> Self {
+        Self::of("process::serves", config, shell).await
+    }
+
+    /// The same with another server: a test of this binary that is ignored.
+    pub(crate) async fn of(test: &str, config: &str, shell: &str) -> Self {
         let mut child = Command::new("sh")
             .args(["-c", &format!("{shell} exec \"$0\" \"$@\"")])
             .arg(std::env::current_exe().unwrap())
-            .args(["process::serves", "--exact", "--ignored", "--nocapture"])
+            .args([test, "--exact", "--ignored", "--nocapture"])
             .env(CONFIG, config)
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()

@@ -22,6 +22,16 @@ pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("timed out: {what}"))
 }
 
+/// Waits for what no message tells of.
+pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
+    within(what, async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
 /// The default configuration on a free port.
 pub(crate) fn config() -> Config {
     let mut config = Config::default();
@@ -30,7 +40,7 @@ pub(crate) fn config() -> Config {
 }
 
 /// The servers that attributes in this binary name: whoever uses its registry has to have them all.
-const ANNOTATED_SERVERS: [&str; 4] = ["annotated", "failing", "failing-elsewhere", "onion"];
+const ANNOTATED_SERVERS: [&str; 5] = ["annotated", "failing", "failing-elsewhere", "faults", "onion"];
 
 /// A configuration that fits the registry of this binary: the default and all servers that attributes name.
 pub(crate) fn registry_config() -> Config {

@@ -9,6 +9,7 @@
     reason = "a test says what it expects"
 )]
 
+mod disk;
 mod support;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};

@@ -3,8 +3,8 @@
 use std::{collections::HashMap, fmt, net::SocketAddr, pin::Pin, sync::Arc};
 
 use crate::{
+    caught::caught,
     error::{Error, Result},
-    handshake::caught,
     registry::Location,
     state::States,
 };

@@ -4,6 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::Extensions;
 
+use crate::caught::drop_caught;
+
 /// A map from type to value that belongs to one connection.
 ///
 /// | Hyperf's `Context` | here |
@@ -90,6 +92,15 @@ impl ContextMap {
     fn lock(&self) -> MutexGuard<'_, Extensions> {
         // A panic of `make` or `change` leaves the map whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whoever drops a connection last is not to blame for what its values do: a panic is logged, and what was not dropped yet
+/// of this context is leaked.
+impl Drop for ContextMap {
+    fn drop(&mut self) {
+        let values = std::mem::take(self.0.get_mut().unwrap_or_else(PoisonError::into_inner));
+        drop_caught("the values of a context", values);
     }
 }
 

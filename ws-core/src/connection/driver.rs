@@ -8,7 +8,6 @@ use std::{
     collections::VecDeque,
     future::poll_fn,
     io,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -25,6 +24,7 @@ use super::{
     timers::{Due, Timers},
 };
 use crate::{
+    caught::Fragile,
     config::{Heartbeat, Limits},
     error::{Error, Result},
     message::Message,
@@ -133,19 +133,18 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     /// A panic is caught, of the future's drop too, and the future is not polled after it.
     pub(crate) async fn run(
         &mut self,
-        mut callback: Pin<&mut Option<impl Future<Output = Result>>>,
+        callback: Pin<&mut Option<impl Future<Output = Result>>>,
         deadline: Option<Duration>,
     ) -> Outcome {
+        let mut callback = Fragile::new(callback);
         // A cut is for the callback that ran when it came.
         self.cut = false;
         self.timers.callback_must_end(deadline);
         let outcome = poll_fn(|cx| {
-            let polled =
-                catch_unwind(AssertUnwindSafe(|| callback.as_mut().as_pin_mut().map(|it| it.poll(cx))));
-            match polled {
-                Ok(Some(Poll::Ready(result))) => return Poll::Ready(Outcome::Returned(result)),
-                Ok(Some(Poll::Pending)) => {}
-                Ok(None) | Err(_) => return Poll::Ready(Outcome::Panicked),
+            match callback.poll(cx) {
+                Poll::Ready(Some(result)) => return Poll::Ready(Outcome::Returned(result)),
+                Poll::Ready(None) => return Poll::Ready(Outcome::Panicked),
+                Poll::Pending => {}
             }
             while self.poll_turn(cx).is_ready() {}
             if self.cut {
@@ -155,8 +154,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         })
         .await;
         self.timers.callback_must_end(None);
-        let dropped = catch_unwind(AssertUnwindSafe(|| callback.set(None)));
-        if dropped.is_err() { Outcome::Panicked } else { outcome }
+        if callback.end() { outcome } else { Outcome::Panicked }
     }
 
     /// The same for a callback that runs so seldom that it should take no room while it does not.

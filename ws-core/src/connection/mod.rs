@@ -34,6 +34,7 @@ use self::{
     rescue::Rescue,
 };
 use crate::{
+    caught::{Witness, caught},
     config::{Heartbeat, Limits},
     controller::Controller,
     error::{ErrorHandlers, Phase, Result},
@@ -66,6 +67,7 @@ pub(crate) type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Both halves of a stream's way, of which the first is gone, with all that it needed, when the second begins: what is spawned
 /// for a stream is no larger than two pointers while its connection idles.
 pub(crate) async fn served(received: Pin<Box<dyn Future<Output = Option<Served>> + Send>>) {
+    let _witness = Witness("a connection");
     let connection = received.await;
     if let Some(connection) = connection {
         connection.await;
@@ -189,10 +191,11 @@ impl<C: Controller> Drop for OnClose<C> {
         entry.connection().outbox().shut();
         entry.live().clone().spawn(async move {
             let calls = Callbacks { controller: &*controller, conn: entry.connection() };
-            let closed = calls.close(CloseReason::Aborted);
+            let closed = caught(calls.close(CloseReason::Aborted));
             match tokio::time::timeout(deadline, closed).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(%error, "on_close failed"),
+                Ok(Some(Ok(()))) => {}
+                Ok(None) => tracing::error!("on_close panicked"),
+                Ok(Some(Err(error))) => tracing::error!(%error, "on_close failed"),
                 Err(_) => tracing::error!("on_close took longer than the close deadline"),
             }
         });
@@ -233,7 +236,9 @@ mod tests {
     struct Stuck(tokio::sync::mpsc::UnboundedSender<Option<CloseReason>>);
 
     impl Controller for Stuck {
-        async fn on_open(&self, _: &Connection) -> crate::Result {
+        async fn on_open(&self, conn: &Connection) -> crate::Result {
+            conn.join("lobby")?;
+            conn.identify("jerry")?;
             self.0.send(None)?;
             std::future::pending().await
         }
@@ -244,18 +249,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn on_close_runs_once_even_if_the_task_is_aborted() {
+    async fn on_close_runs_once_and_the_hub_is_left_even_if_the_task_is_aborted() {
         let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
         let live = Arc::new(Live::default());
         let life = life(&live);
+        let conn = life.entry.connection();
+        let (lobby, hub) = (conn.room("lobby"), conn.hub());
         let (near, _far) = tokio::io::duplex(64);
         let task = tokio::spawn(serve(Arc::new(Stuck(sender)), near, life));
         assert_eq!(seen.recv().await, Some(None), "on_open began");
+        assert_eq!((live.len(), lobby.count(), hub.user("jerry").count()), (1, 1, 1));
         task.abort();
         assert_eq!(seen.recv().await, Some(Some(CloseReason::Aborted)));
         assert_eq!(seen.recv().await, None, "once");
         live.wait().await;
-        assert_eq!(live.len(), 0);
+        assert_eq!((live.len(), lobby.count(), hub.user("jerry").count()), (0, 0, 0));
     }
 
     /// A peer that always has another empty text, and takes whatever it is sent.

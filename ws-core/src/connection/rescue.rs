@@ -10,6 +10,7 @@ use super::{
     may_be_sent,
 };
 use crate::{
+    caught::drop_caught,
     error::{Answer, Error, ErrorHandlers, Phase, Scene, SendError},
     handlers::ReplyTo,
 };
@@ -62,7 +63,11 @@ impl Rescue<'_> {
                 tracing::warn!(?phase, "a callback was cut");
                 Some(internal(CloseReason::Aborted))
             }
-            Failure::Error(error) => self.settle_error(driver, phase, &error).await,
+            Failure::Error(error) => {
+                let end = self.settle_error(driver, phase, &error).await;
+                drop_caught("an error", error);
+                end
+            }
         }
     }
 

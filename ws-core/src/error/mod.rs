@@ -25,6 +25,7 @@ pub use self::{
 };
 
 use crate::{
+    caught::caught_call,
     handlers::{ErrorData, ReplyTo},
     message::Message,
 };
@@ -227,13 +228,17 @@ impl<E: Into<BoxError>> From<E> for Error {
 /// The inner text and its causes, for the log.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.source)?;
-        let mut cause = self.0.source.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
+        let mut with_causes = || {
+            write!(f, "{}", self.0.source)?;
+            let mut cause = self.0.source.source();
+            while let Some(error) = cause {
+                write!(f, ": {error}")?;
+                cause = error.source();
+            }
+            Ok(())
+        };
+        // Whoever logs it is not to blame for what the text does.
+        caught_call(&mut with_causes).unwrap_or_else(|| f.write_str("(its text panicked)"))
     }
 }
 

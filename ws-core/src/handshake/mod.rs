@@ -13,15 +13,7 @@ mod route;
 mod tokens;
 mod upgrade;
 
-use std::{
-    future::{Future, poll_fn},
-    net::SocketAddr,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Request, StatusCode, header, request::Parts};
 use serde_json::json;
@@ -39,6 +31,7 @@ pub use self::{
     upgrade::{DefaultUpgrade, Upgrade},
 };
 use crate::{
+    caught::{caught, drop_caught},
     config::Origin,
     error::{Answer, Error, ErrorHandlers, HandshakeError, Phase, Result, Scene},
     router::Router,
@@ -86,7 +79,11 @@ impl Pipeline {
         };
         let mut response = match result {
             Ok(response) => response,
-            Err(error) => self.refuse(&error, &scene).await,
+            Err(error) => {
+                let refusal = self.refuse(&error, &scene).await;
+                drop_caught("an error", error);
+                refusal
+            }
         };
         // Only the 101 that the core step made opens a connection.
         let accepted = response.extensions_mut().remove::<Accepted>();
@@ -131,7 +128,7 @@ impl Pipeline {
         let answered = caught(async { next.run(handshake).await });
         match tokio::time::timeout(self.timeout, answered).await {
             Ok(Some(result)) => result,
-            Ok(None) => Err(Error::new("a middleware panicked")),
+            Ok(None) => Err(Error::new("a middleware, a guard, a parameter or the core step panicked")),
             Err(_) => Err(Error::new("the middleware took longer than the handshake deadline").status(503)),
         }
     }
@@ -251,21 +248,4 @@ pub(crate) fn bare(status: StatusCode) -> Response {
 /// Whether a request asks for an upgrade to WebSocket at all.
 pub(crate) fn asks_for_upgrade<B>(request: &Request<B>) -> bool {
     checks::asks_for_upgrade(request.method(), request.headers())
-}
-
-/// Runs user code; `None` if it panicked, in which case it is not polled again.
-pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(Some(future));
-    let result = poll_fn(|cx| {
-        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().as_pin_mut().map(|it| it.poll(cx))));
-        match polled {
-            Ok(Some(Poll::Ready(value))) => Poll::Ready(Some(value)),
-            Ok(Some(Poll::Pending)) => Poll::Pending,
-            Ok(None) | Err(_) => Poll::Ready(None),
-        }
-    })
-    .await;
-    // The drop of a future may panic as well.
-    let dropped = catch_unwind(AssertUnwindSafe(|| future.set(None)));
-    result.filter(|_| dropped.is_ok())
 }

@@ -7,6 +7,7 @@ use percent_encoding::percent_decode_str;
 
 use super::{checks, head::Head, tokens};
 use crate::{
+    caught::drop_caught,
     connection::ContextMap,
     controller::Kept,
     error::{HandshakeError, Result},
@@ -201,8 +202,16 @@ impl Handshake {
     }
 
     /// The same in as little memory as possible, for as long as the connection lives.
-    pub(crate) fn compact(self) -> Self {
-        Self { head: self.head.compact(), ..self }
+    pub(crate) fn compact(mut self) -> Self {
+        self.head.compact();
+        self
+    }
+}
+
+/// As of its context: whoever drops it last is not to blame for what the kept values do.
+impl Drop for Handshake {
+    fn drop(&mut self) {
+        drop_caught("what was kept of a handshake", self.kept.take());
     }
 }
 

@@ -11,7 +11,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
 use serde::Serialize;
 
-use crate::error::BoxError;
+use crate::{caught::caught_call, error::BoxError};
 
 /// The answer to a handshake: status, headers and [`Body`].
 pub type Response = http::Response<Body>;
@@ -121,7 +121,13 @@ impl HttpBody for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match &mut self.get_mut().0 {
             Kind::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Kind::Boxed(boxed) => Pin::new(boxed).poll_frame(cx),
+            Kind::Boxed(boxed) => {
+                caught_call(|| Pin::new(boxed).poll_frame(cx)).unwrap_or_else(|| {
+                    tracing::error!("the body of a response panicked");
+                    // Nothing more is asked of it: an error ends the stream, and the client sees a body cut short.
+                    Poll::Ready(Some(Err("the body panicked".into())))
+                })
+            }
         }
     }
 

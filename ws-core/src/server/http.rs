@@ -19,9 +19,10 @@ use tower_service::Service;
 
 use super::{Admission, Arrival};
 use crate::{
+    caught::{Witness, caught, drop_caught},
     config::Limits,
-    error::{BoxError, HandshakeError},
-    handshake::{Body, Response, bare, caught, refused},
+    error::{BoxError, Error, HandshakeError},
+    handshake::{Body, Response, bare, refused},
 };
 
 type HttpFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
@@ -49,19 +50,21 @@ where
     B::Error: Into<BoxError>,
 {
     fn erase(self) -> HttpHandler {
-        let service = self;
+        let service = Arc::new(self);
         Arc::new(move |request| {
-            let mut service = service.clone();
+            let service = Arc::clone(&service);
             Box::pin(async move {
                 let answer = async {
+                    let mut service = S::clone(&service);
                     poll_fn(|cx| service.poll_ready(cx)).await?;
                     service.call(request).await
                 };
                 match caught(answer).await {
                     Some(Ok(response)) => response.map(Body::new),
                     Some(Err(error)) => {
-                        let error: BoxError = error.into();
+                        let error = Error::new(error);
                         tracing::error!(%error, "an HTTP service failed");
+                        drop_caught("an error", error);
                         bare(StatusCode::INTERNAL_SERVER_ERROR)
                     }
                     None => {
@@ -101,6 +104,7 @@ impl HttpServer {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let _witness = Witness("an HTTP connection");
         let head_timeout = arrival.head_timeout(self.limits.handshake_timeout);
         let Arrival { peer, pending, .. } = arrival;
         let admitted = self.admission.admit(peer);
