@@ -8,6 +8,7 @@ mod client;
 mod close_codes;
 mod config;
 mod context;
+mod drain;
 mod errors;
 mod handshake;
 mod hub;

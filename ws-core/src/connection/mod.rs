@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use self::{close::CloseReason, context::ContextMap, handle::Connection, id::ConnectionId};
 pub(crate) use self::{
-    close::{CloseFrame, may_be_sent},
+    close::{CloseFrame, Ending, may_be_sent},
     outbox::{Outbox, OutboxLimits, Stop},
 };
 use self::{
@@ -97,6 +97,9 @@ where
     let closed = driver.run(calls.close(reason), Some(limits.close_timeout)).await;
     rescue.settle(&mut driver, Phase::Close, closed).await;
     driver.finish().await;
+    if let Some(entry) = &mut on_close.entry {
+        entry.ended(driver.ending());
+    }
 }
 
 /// The controller's callbacks, each inside the interceptors of the route. What the typed layer wrote runs them by itself,

@@ -15,7 +15,7 @@ use http::{HeaderValue, Request, header};
 use http_body::Body as HttpBody;
 use hyper_util::rt::TokioIo;
 
-use super::{Transport, WsServer, addresses::AddressPermit, admission::Permit};
+use super::{Stage, Transport, WsServer, addresses::AddressPermit, admission::Permit};
 use crate::{
     error::HandshakeError,
     handshake::{Handshake, Response, TransportAddr},
@@ -43,11 +43,9 @@ impl WsService {
             let client = server.admission.admit_client(peer, client.clone()?)?;
             Ok((permit, client.permit))
         });
-        let refusal = if server.stop.is_cancelled() {
-            Some(HandshakeError::Draining)
-        } else {
-            admitted.as_ref().err().cloned()
-        };
+        let is_draining = server.lifecycle.has_reached(Stage::Draining);
+        let refusal =
+            if is_draining { Some(HandshakeError::Draining) } else { admitted.as_ref().err().cloned() };
         let client = client.unwrap_or(peer);
         if client != peer
             && let Some(peer) = peer
@@ -60,7 +58,7 @@ impl WsService {
         if let (Some(handshake), Ok(permits)) = (handshake, admitted) {
             let live = Arc::clone(&server.live);
             live.spawn(open(server, on_upgrade, handshake, permits));
-        } else if server.stop.is_cancelled() {
+        } else if is_draining {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
