@@ -50,6 +50,7 @@ pub(super) async fn drain(
     hurry: impl Future<Output = ()>,
 ) -> ShutdownReport {
     let before = live.gone();
+    lifecycle.advance(Stage::Draining);
     tracing::info!(connections = live.len(), grace = ?config.grace, timeout = ?config.timeout, "draining");
     let mut hurry = pin!(hurry);
     let hurried = tokio::select! {
@@ -75,9 +76,8 @@ pub(super) async fn drain(
     report
 }
 
-/// Returns when nobody is left, or at the deadline.
+/// Waits out the grace and closes everyone; returns when nobody is left, or at the deadline.
 async fn gently(live: &Live, lifecycle: &Lifecycle, config: &Drain) {
-    lifecycle.advance(Stage::Draining);
     if !config.grace.is_zero() {
         sleep(config.grace).await;
     }
