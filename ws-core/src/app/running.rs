@@ -46,7 +46,7 @@ impl Running {
         let (mut bound, mut problems) = (Vec::new(), Vec::new());
         for server in servers {
             let ServerConfig { name, host, port, .. } = &server.config;
-            let gate = Gate::new(&server.config);
+            let gate = Gate::new(&server.config, &lifecycle);
             let listener = TcpListener::bind((host.as_str(), *port)).await;
             match (gate, listener.and_then(|it| it.local_addr().map(|local| (it, local)))) {
                 (Ok(gate), Ok((listener, local))) => bound.push((server, gate, listener, local)),
