@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use ws_core::{Config, ConfigError, config::Overflow};
 
+const SECOND: Duration = Duration::from_secs(1);
+
 /// The configuration is refused, and the text says all of this.
 fn check(name: &str, toml: &str, parts: &[&str]) {
     let error = Config::from_toml_str(toml, "conf/ws.toml").unwrap_err();
@@ -117,6 +119,12 @@ fn p27_a_wrong_key_or_value_names_the_file_the_line_and_what_is_accepted() {
             "[drain]\ntimeout = \"0s\"".into(),
             ["line 2", "\"0s\"", "a time with its unit", "\"500ms\""],
         ),
+        ("no number", "[drain]\nbatch = \"all\"".into(), ["line 2", "\"all\"", "invalid type", "usize"]),
+        (
+            "a time that may be nothing",
+            "[drain]\ngrace = \"off\"".into(),
+            ["line 2", "\"off\"", "a time with its unit", "\"0s\""],
+        ),
         (
             "overflow",
             format!("{limits}overflow = \"wait\""),
@@ -144,6 +152,7 @@ fn values_that_do_not_go_together_are_refused() {
             limit("outbox_messages = 0"),
             "server `chat`: `limits.outbox_messages` must be at least 1",
         ),
+        ("batch", "[drain]\nbatch = 0".into(), "`drain.batch` must be at least 1"),
         ("head", limit("head = \"4KiB\""), "server `chat`: `limits.head` must be at least \"8KiB\""),
     ];
     for (name, toml, text) in cases {
@@ -168,7 +177,8 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(server.limits.handler_timeout, None);
     assert_eq!(server.heartbeat.interval, Some(Duration::from_secs(25)));
     assert_eq!(server.heartbeat.timeout, Duration::from_secs(20));
-    assert_eq!(config.drain.timeout, Duration::from_secs(30));
+    assert_eq!((config.drain.grace, config.drain.timeout), (Duration::ZERO, Duration::from_secs(30)));
+    assert_eq!((config.drain.batch, config.drain.interval), (1000, Duration::from_millis(100)));
     assert_eq!(Config::from_toml_str("", "ws.toml").unwrap(), config, "an empty file changes nothing");
     assert_eq!(Config::from_toml_str("[[servers]]", "ws.toml").unwrap(), config, "nor does an empty table");
 }
@@ -177,6 +187,9 @@ fn the_defaults_are_the_documented_ones() {
 fn p1_p27_everything_can_be_said_in_the_file() {
     let text = r#"
         [drain]
+        grace = "15s"
+        batch = 50
+        interval = "1s"
         timeout = "1m 30s"
 
         [[servers]]
@@ -206,7 +219,8 @@ fn p1_p27_everything_can_be_said_in_the_file() {
         timeout = "3s"
     "#;
     let config = Config::from_toml_str(text, "ws.toml").unwrap();
-    assert_eq!(config.drain.timeout, Duration::from_secs(90));
+    assert_eq!((config.drain.grace, config.drain.timeout), (15 * SECOND, 90 * SECOND));
+    assert_eq!((config.drain.batch, config.drain.interval), (50, SECOND));
     let [http, ws] = &config.servers[..] else { panic!("{config:?}") };
     assert_eq!((&*http.name, http.kind.to_string()), ("http", "http".to_owned()));
     assert_eq!((&*http.host, http.port), ("0.0.0.0", 9501));

@@ -97,9 +97,12 @@ async fn into_service_runs_inside_an_axum_program() {
     send(&mut client, "hi").await;
     assert_eq!(next_text(&mut client).await, "hi");
     assert_eq!(running.hub().count(), 2);
-    let (report, closed, raw_closed) =
-        tokio::join!(running.shutdown(), expect_close(&mut client), async { raw.read_frame().await.close() });
-    assert_eq!((report.closed, report.cut), (2, 0));
+    let (report, closed, raw_closed) = tokio::join!(running.shutdown(), expect_close(&mut client), async {
+        let close = raw.read_frame().await.close();
+        raw.frame(0x88, &close.0.to_be_bytes()).await;
+        close
+    });
+    assert_eq!((report.closed, report.lost, report.cut), (2, 0, 0));
     assert_eq!((closed.0, raw_closed.0), (1001, 1001));
     // The outer server still runs; here there is nobody any more.
     assert_eq!(Raw::connect(addr).await.request(&handshake("/ws/echo")).await.status, 503);

@@ -8,12 +8,16 @@ use tokio::{
     io::{AsyncBufReadExt as _, BufReader, Lines},
     process::{Child, ChildStdout, Command},
 };
-use ws_core::{App, Config, Connection, Controller, Message, Result};
+use ws_core::{App, CloseReason, Config, Connection, Controller, Message, Result};
 
 use crate::support::within;
 
 /// The configuration of the server, as TOML.
 const CONFIG: &str = "WS_TESTS_CONFIG";
+/// A server on whatever port is free.
+pub(crate) const ON_ANY_PORT: &str = "[[servers]]\nname = \"ws\"\nport = 0\n";
+/// With it, a start hook never ends.
+const HANGING_START: &str = "WS_TESTS_HANGING_START";
 
 struct Echo;
 
@@ -23,13 +27,38 @@ impl Controller for Echo {
     }
 }
 
+/// Never ends a message; with the query `forever` it never ends its `on_close` either.
+struct Stuck;
+
+impl Controller for Stuck {
+    async fn on_message(&self, _: &Connection, _: Message) -> Result {
+        tracing::info!("stuck");
+        std::future::pending().await
+    }
+
+    async fn on_close(&self, conn: &Connection, reason: CloseReason) -> Result {
+        tracing::info!(?reason, "on_close ran");
+        if conn.handshake().uri().query() == Some("forever") {
+            std::future::pending().await
+        }
+        Ok(())
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 #[ignore = "a server that other tests run in a process of its own"]
 async fn serves() {
     let Ok(config) = std::env::var(CONFIG) else { return };
     tracing_subscriber::fmt().with_ansi(false).init();
     let config = Config::from_toml_str(&config, CONFIG).unwrap();
-    App::without_registry().controller("/", Echo).config(config).run().await.unwrap();
+    let mut app = App::without_registry().controller("/", Echo).controller("/stuck", Stuck).config(config);
+    if std::env::var_os(HANGING_START).is_some() {
+        app = app.on_start(async |_| {
+            tracing::info!("starting");
+            std::future::pending::<()>().await;
+        });
+    }
+    app.run().await.unwrap();
 }
 
 /// The process, and what it said.
@@ -49,6 +78,20 @@ impl Process {
 
     /// The same with another server: a test of this binary that is ignored.
     pub(crate) async fn of(test: &str, config: &str, shell: &str) -> Self {
+        let mut process = Self::launch(test, config, shell);
+        let line = process.says("listening").await;
+        process.addr = line.rsplit_once("address=").unwrap().1.parse().unwrap();
+        process
+    }
+
+    /// Runs a server whose start hook never ends.
+    pub(crate) async fn start_hanging() -> Self {
+        let mut process = Self::launch("process::serves", ON_ANY_PORT, &format!("export {HANGING_START}=1;"));
+        process.says("starting").await;
+        process
+    }
+
+    fn launch(test: &str, config: &str, shell: &str) -> Self {
         let mut child = Command::new("sh")
             .args(["-c", &format!("{shell} exec \"$0\" \"$@\"")])
             .arg(std::env::current_exe().unwrap())
@@ -61,10 +104,7 @@ impl Process {
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let addr = ([127, 0, 0, 1], 0).into();
-        let mut process = Self { child, lines, said: Vec::new(), addr };
-        let line = process.says("listening").await;
-        process.addr = line.rsplit_once("address=").unwrap().1.parse().unwrap();
-        process
+        Self { child, lines, said: Vec::new(), addr }
     }
 
     /// Waits for the next line with this text.
@@ -85,6 +125,11 @@ impl Process {
     /// How many lines with this text it has said.
     pub(crate) fn count(&self, text: &str) -> usize {
         self.said.iter().filter(|line| line.contains(text)).count()
+    }
+
+    /// Waits until it has ended by itself, and well.
+    pub(crate) async fn ends(&mut self) {
+        assert!(within("the end of the process", self.child.wait()).await.unwrap().success());
     }
 
     /// Sends it a signal by name.

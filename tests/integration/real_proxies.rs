@@ -5,6 +5,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::Stdio,
+    time::Duration,
 };
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -16,11 +17,14 @@ use tokio_tungstenite::{
     WebSocketStream, client_async,
     tungstenite::{Error, Message, client::IntoClientRequest as _},
 };
-use ws_core::{App, Config, Connection, Controller, Result};
+use ws_core::{
+    App, Config, Connection, Controller, Result, StatusCode,
+    config::{ServerConfig, ServerKind},
+};
 
 use crate::{
     certificates::{Files, Made, TlsStream, handshaken_from},
-    support::{Server, start_with, within},
+    support::{Raw, Server, config, handshake, start_with, within},
 };
 
 const GUIDE: &str = include_str!("../../docs/behind-a-proxy.md");
@@ -225,4 +229,70 @@ async fn haproxy_passing_tls_through_with_version_2_as_documented() {
 #[tokio::test]
 async fn haproxy_passing_tls_through_with_version_1() {
     haproxy(1, 1, &[("send-proxy-v2", "send-proxy")]).await;
+}
+
+/// A server that says over HTTP whether it is ready, and the line that a load balancer knows it by.
+async fn balanced() -> (Server, String) {
+    let mut config = config();
+    config.drain.grace = Duration::from_secs(60 * 60);
+    config.servers.push(ServerConfig::new("http", ServerKind::Http, 0));
+    let app = App::without_registry().controller("/", Guide);
+    let readiness = app.readiness();
+    let readyz = async move || match readiness.is_ready() {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let app = app.http("http", axum::Router::new().route("/readyz", axum::routing::get(readyz)));
+    let server = start_with(app, config).await;
+    let http = server.running.local_addr("http").unwrap().port();
+    let line = format!("{} check port {http}", server.addr);
+    (server, line)
+}
+
+#[tokio::test]
+async fn haproxy_sends_nobody_to_a_server_that_drains_as_documented() {
+    if !is_installed("haproxy") {
+        return;
+    }
+    let ((stopping, first), (staying, second)) = (balanced().await, balanced().await);
+    let port = free_port().await;
+    let block = with(
+        blocks("haproxy")[2],
+        &[
+            ("bind :80", &format!("bind 127.0.0.1:{port}")),
+            ("10.0.0.11:9502 check port 9501", &first),
+            ("10.0.0.12:9502 check port 9501", &second),
+            ("inter 5s", "inter 50ms"),
+        ],
+    );
+    let files = Files::new(&Made::new());
+    let file = files.key.with_file_name("haproxy.cfg");
+    std::fs::write(&file, block).unwrap();
+    let mut command = Command::new("haproxy");
+    command.arg("-db").arg("-f").arg(&file);
+    let (_haproxy, proxy) = run(command, port).await;
+
+    // One after the other: the first two are one on each.
+    let mut open = [Raw::connect(proxy).await, Raw::connect(proxy).await];
+    for raw in &mut open {
+        assert_eq!(raw.request(&handshake("/")).await.status, 101);
+        assert_eq!(raw.read_frame().await.payload, b"127.0.0.1 by 127.0.0.1");
+    }
+    assert_eq!((stopping.running.hub().count(), staying.running.hub().count()), (1, 1));
+
+    let hub = stopping.running.hub();
+    let _stopping = tokio::spawn(stopping.running.shutdown());
+    within("handshakes that are all well", async {
+        let mut in_a_row = 0;
+        while in_a_row < 10 {
+            let status = Raw::connect(proxy).await.request(&handshake("/")).await.status;
+            in_a_row = if status == 101 { in_a_row + 1 } else { 0 };
+        }
+    })
+    .await;
+    assert_eq!(hub.count(), 1, "who is there is not disturbed");
+    for raw in &mut open {
+        raw.frame(0x81, b"still here").await;
+        assert_eq!(raw.read_frame().await.payload, b"still here");
+    }
 }

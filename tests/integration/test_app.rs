@@ -142,7 +142,7 @@ async fn a_silent_peer_in_the_handshake_and_in_the_closing_is_bounded() {
     // It neither answers nor closes; the close deadline ends it.
     reports.close().await;
     let report = app.shutdown().await;
-    assert_eq!((report.closed, report.cut), (1, 0));
+    assert_eq!((report.closed, report.lost, report.cut), (0, 1, 0));
     assert!(
         began.elapsed() >= Duration::from_secs(5) && began.elapsed() < Duration::from_secs(7),
         "{:?}",

@@ -14,7 +14,7 @@ use ws_core::{
 use crate::{
     certificates::{Files, Made, TlsStream, handshaken},
     process::Process,
-    support::{Probe, Raw, Server, handshake, start_with, within},
+    support::{PATIENCE, Probe, Raw, Server, handshake, start_with, within},
 };
 
 struct Echo;
@@ -106,6 +106,22 @@ async fn a_tls_handshake_and_the_head_behind_it_have_the_handshake_deadline() {
     // Cut, with or without a word of TLS about it.
     let _ = within("the cut", slow.read_to_end(&mut rest)).await;
     assert_eq!(rest, b"");
+}
+
+#[tokio::test]
+async fn a_stream_that_never_begins_its_tls_handshake_does_not_hold_up_a_shutdown() {
+    let made = Made::new();
+    let mut config = Files::new(&made).config();
+    // Whoever waits for it is not patient enough.
+    config.servers[0].limits.handshake_timeout = 2 * PATIENCE;
+    config.drain.timeout = 2 * PATIENCE;
+    let server = start_with(echo(), config).await;
+    let mut silent = Raw::connect(server.addr).await;
+    // The one behind it was accepted, so it was, too.
+    drop(handshaken(server.addr, &made, b"http/1.1").await.unwrap());
+    let report = within("shutdown", server.running.shutdown()).await;
+    assert_eq!((report.closed, report.lost, report.cut), (0, 0, 0));
+    assert!(silent.read_to_end().await.is_empty());
 }
 
 #[tokio::test]

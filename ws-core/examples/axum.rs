@@ -56,11 +56,12 @@ async fn main() -> std::result::Result<(), Box<dyn StdError>> {
     } else {
         talk(address).await?;
     }
-    // First no new requests, then the open connections: axum forgets them once they are upgraded.
-    drop(stop);
-    serving.await??;
+    // First the connections, which axum forgets once they are upgraded: new ones are refused with 503 meanwhile, and pages go
+    // on (the place for a `/readyz` over `running.readiness()`). Then axum itself.
     let report = running.shutdown().await;
     assert_eq!(report.cut, 0);
+    drop(stop);
+    serving.await??;
     Ok(())
 }
 

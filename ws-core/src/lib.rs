@@ -52,7 +52,7 @@ pub use self::{
     hub::{Delivery, Hub, JoinError, MemberEvent, Members, Presence, PresenceEvent, Room, Target, User},
     message::{Message, Text},
     registry::{Location, SubprotocolMismatch},
-    server::{HttpService, TlsError, WsService},
+    server::{HttpService, Readiness, TlsError, WsService},
     state::{FromState, State, StateKey, States},
 };
 

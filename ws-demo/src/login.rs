@@ -1,4 +1,4 @@
-//! The HTTP side: `POST /login` gives a token, `GET /healthz` says that the process is there.
+//! The HTTP side: `POST /login` gives a token.
 //!
 //! The how-to leaves the login to the HTTP server that it already has, and so does the demo: an axum router on the
 //! server `http`, beside the WebSocket server and of the same process. [`Tokens`] makes the JSON Web Tokens, which is the
@@ -11,7 +11,7 @@ use axum::{
     extract::{DefaultBodyLimit, State, rejection::JsonRejection},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::post,
 };
 use jsonwebtoken::{Algorithm, EncodingKey, Header, get_current_timestamp};
 use serde::{Deserialize, Serialize};
@@ -102,11 +102,10 @@ struct Login {
     tokens: Tokens,
 }
 
-/// The routes of the server `http`, less the page.
+/// The login on the server `http`.
 pub(crate) fn router(users: Users, tokens: Tokens) -> Router {
     Router::new()
         .route("/login", post(login).layer(DefaultBodyLimit::max(LOGIN_BYTES)))
-        .route("/healthz", get(async || "ok\n"))
         .with_state(Login { users, tokens })
 }
 

@@ -14,7 +14,8 @@
 //! | (beyond the how-to) typed handlers and rooms | `controllers/room`, `chat` |
 //! | 客户端 / the client | `client` |
 //!
-//! `users`, `login` and `page` are what the how-to takes as given: a users table, tokens, and an HTTP server.
+//! `users`, `login` and `page` are what the how-to takes as given: a users table, tokens, and an HTTP server. `health` is
+//! what a load balancer asks.
 
 #![forbid(unsafe_code)]
 
@@ -22,6 +23,7 @@ mod chat;
 mod client;
 mod controllers;
 mod errors;
+mod health;
 mod login;
 mod middleware;
 mod page;
@@ -121,6 +123,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let chat = Chat::default();
     let http = login::router(users.clone(), tokens)
         .merge(chat::router(app.hub(), chat.clone(), users.clone(), auth.verifier.clone()))
+        .merge(health::router(app.readiness()))
         .merge(page::router(ws_port.clone()));
     let app = app.state(users).state(chat).state(auth).http("http", http);
     let routes = app.routes();

@@ -44,6 +44,22 @@ async fn a_login_gives_a_token_or_says_why_not() {
     assert_eq!(demo.get("/healthz").await.status, 200);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn it_is_ready_until_it_is_told_to_stop_and_healthy_until_it_has() {
+    let mut demo = Demo::start(&[("WS__DRAIN__GRACE", "1h")]).await;
+    let answer = demo.get("/readyz").await;
+    assert_eq!((answer.status, answer.json()), (200, json!({ "ready": true })));
+    demo.terminate().await;
+    demo.logs("draining").await;
+    let answer = demo.get("/readyz").await;
+    assert_eq!((answer.status, answer.json()), (503, json!({ "ready": false })));
+    assert_eq!(demo.get("/healthz").await.status, 200);
+    assert_eq!(demo.handshake("/wss/echo", None).await.status, 503);
+    demo.terminate().await;
+    assert!(within(demo.process.wait()).await.unwrap().success());
+}
+
 #[tokio::test]
 async fn the_page_knows_the_port() {
     let demo = Demo::start(&[]).await;

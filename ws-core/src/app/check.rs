@@ -3,8 +3,6 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use tokio_util::sync::CancellationToken;
-
 use super::{
     App, Given, Problem, StartError,
     draft::{Draft, unreachable_path},
@@ -18,7 +16,7 @@ use crate::{
     handshake::{DefaultUpgrade, Middleware, Pipeline},
     registry::{Erased, ErrorHandlerEntry, Location, erase},
     router::{Route, Router},
-    server::{Admission, HttpHandler, HttpServer, WsServer},
+    server::{Admission, HttpHandler, HttpServer, Lifecycle, WsServer},
     state::{StateKey, States},
 };
 
@@ -34,7 +32,9 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
     for (type_name, location) in &app.provided_twice {
         check.problems.push(Problem::StateTwice { type_name, location: *location });
     }
-    let App { registry, routes, middleware, states, http, fallbacks, hooks, upgrades, live, .. } = app;
+    let App {
+        registry, routes, middleware, states, http, fallbacks, hooks, upgrades, live, lifecycle, ..
+    } = app;
     let states = Arc::new(states);
 
     let layers = Layers::new(&registry.middleware, middleware, &registry.interceptors);
@@ -50,7 +50,6 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
     check.error_handlers(&registry.error_handlers);
 
     layers.log_order(config);
-    let stop = CancellationToken::new();
     let mut servers = Vec::new();
     for server in &config.servers {
         let kind = match server.kind {
@@ -72,10 +71,10 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
                 heartbeat: Arc::new(server.heartbeat.clone()),
                 live: Arc::clone(&live),
                 admission: Admission::new(server),
-                stop: stop.clone(),
+                lifecycle: lifecycle.clone(),
             })),
             ServerKind::Http => match services.remove(&*server.name) {
-                Some(handler) => PlannedKind::Http(Arc::new(http_server(server, handler, &stop))),
+                Some(handler) => PlannedKind::Http(Arc::new(http_server(server, handler, &lifecycle))),
                 None => {
                     check.problems.push(Problem::NoService { server: server.name.clone() });
                     continue;
@@ -85,19 +84,19 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
         servers.push(PlannedServer { config: server.clone(), kind });
     }
     if check.problems.is_empty() {
-        Ok(Plan { servers, hooks, states, live, stop, drain: config.drain.clone() })
+        Ok(Plan { servers, hooks, states, live, lifecycle, drain: config.drain.clone() })
     } else {
         Err(StartError::all(check.problems))
     }
 }
 
-fn http_server(server: &ServerConfig, handler: HttpHandler, stop: &CancellationToken) -> HttpServer {
+fn http_server(server: &ServerConfig, handler: HttpHandler, lifecycle: &Lifecycle) -> HttpServer {
     HttpServer {
         name: server.name.as_str().into(),
         handler,
         limits: server.limits.clone(),
         admission: Admission::new(server),
-        stop: stop.clone(),
+        lifecycle: lifecycle.clone(),
     }
 }
 

@@ -2,11 +2,13 @@
 
 mod check;
 mod draft;
+mod drain;
 mod layers;
 mod plan;
 mod problem;
 mod reload;
 mod running;
+mod signals;
 mod start;
 mod table;
 
@@ -14,20 +16,21 @@ use std::sync::Arc;
 
 #[cfg(feature = "testing")]
 pub(crate) use self::plan::PlannedKind;
-use self::{plan::Plan, running::Signals, start::Hook};
 pub use self::{
+    drain::ShutdownReport,
     problem::{Problem, StartError},
-    running::{Running, ShutdownReport},
+    running::Running,
     start::{HookOutcome, Starting},
     table::{RouteInfo, RouteTable},
 };
+use self::{plan::Plan, signals::Signals, start::Hook};
 use crate::{
     Controller, Upgrade,
     config::Config,
     handshake::{DynUpgrade, Middleware, MiddlewareFn, Route},
     hub::{Hub, Live},
     registry::{Location, Registry, Scope},
-    server::{HttpHandler, HttpService, WsService},
+    server::{HttpHandler, HttpService, Lifecycle, Readiness, WsService},
     state::States,
 };
 
@@ -67,6 +70,7 @@ pub struct App {
     upgrades: Vec<Given<Box<dyn DynUpgrade>>>,
     config: Option<Config>,
     live: Arc<Live>,
+    lifecycle: Lifecycle,
 }
 
 /// Something given for a server.
@@ -97,12 +101,18 @@ impl App {
             upgrades: Vec::new(),
             config: None,
             live: Arc::default(),
+            lifecycle: Lifecycle::default(),
         }
     }
 
     /// Everyone who will be connected: to hand to HTTP handlers and timers before the start.
     pub fn hub(&self) -> Hub {
         Hub::new(&self.live)
+    }
+
+    /// Whether the application should be sent new clients: to hand to HTTP handlers before the start.
+    pub fn readiness(&self) -> Readiness {
+        self.lifecycle.readiness()
     }
 
     /// The configuration. Without one, starting reads `ws.toml` and the environment ([`Config::load`]).
@@ -271,14 +281,27 @@ impl App {
         check::plan(self, &config)
     }
 
-    /// Starts, runs until SIGINT or SIGTERM, then drains: no new connections, the open ones are closed with 1001, and
-    /// what is still there after `drain.timeout` is cut.
+    /// Starts, runs until SIGINT or SIGTERM, then drains as [`Running::shutdown`] does; a second signal ends it at once,
+    /// as in [`Running::run_until_signal`].
+    ///
+    /// A signal that comes while it starts ends the start: nobody is served yet, so there is nothing to drain. The start
+    /// hook that runs is dropped where it waits.
     ///
     /// # Errors
     /// Everything that kept it from starting, at once.
     pub async fn run(self) -> Result<(), StartError> {
-        let signals = Signals::catch();
-        self.start().await?.run_until(signals).await;
+        let mut signals = Signals::catch();
+        let running = match &mut signals {
+            Ok(signals) => tokio::select! {
+                started = self.start() => started?,
+                signal = signals.recv() => {
+                    tracing::info!(signal, "stopped before it had started");
+                    return Ok(());
+                }
+            },
+            Err(_) => self.start().await?,
+        };
+        running.run_until(signals).await;
         Ok(())
     }
 }

@@ -2,15 +2,13 @@
 
 use std::{fmt, sync::Arc};
 
-use tokio_util::sync::CancellationToken;
-
 use super::{Problem, StartError, start::Hook};
 use crate::{
     config::{Drain, ServerConfig, ServerKind},
     connection::served,
     hub::Live,
     registry::Location,
-    server::{Arrival, HttpServer, Transport, WsServer},
+    server::{Arrival, HttpServer, Lifecycle, Transport, WsServer},
     state::States,
 };
 
@@ -20,7 +18,7 @@ pub(super) struct Plan {
     pub(super) hooks: Vec<Hook>,
     pub(super) states: Arc<States>,
     pub(super) live: Arc<Live>,
-    pub(super) stop: CancellationToken,
+    pub(super) lifecycle: Lifecycle,
     pub(super) drain: Drain,
 }
 

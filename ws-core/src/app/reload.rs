@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
 use crate::{
     hub::Live,
-    server::{Certificates, TlsError},
+    server::{Certificates, Lifecycle, Stage, TlsError},
 };
 
 /// The certificates of all servers that have one.
@@ -27,16 +25,19 @@ impl Reload {
 
     /// Reads them on each SIGHUP until the stop. Without any the signal keeps its meaning, which is to end the process.
     #[cfg(unix)]
-    pub(super) fn on_hangup(&self, live: &Live, stop: &CancellationToken) {
+    pub(super) fn on_hangup(&self, live: &Live, lifecycle: &Lifecycle) {
         use tokio::signal::unix::{SignalKind, signal};
 
         if self.0.is_empty() {
             return;
         }
-        let (all, stop) = (self.clone(), stop.clone());
+        let (all, lifecycle) = (self.clone(), lifecycle.clone());
         match signal(SignalKind::hangup()) {
             Ok(mut hangups) => live.spawn(async move {
-                while let Some(Some(())) = stop.run_until_cancelled(hangups.recv()).await {
+                while let Some(()) = tokio::select! {
+                    hangup = hangups.recv() => hangup,
+                    () = lifecycle.reached(Stage::Closing) => None,
+                } {
                     let all = all.clone();
                     // What is faulty was logged.
                     let _ = tokio::task::spawn_blocking(move || all.now()).await;
@@ -50,5 +51,5 @@ impl Reload {
 
     /// There is no such signal here.
     #[cfg(not(unix))]
-    pub(super) fn on_hangup(&self, _: &Live, _: &CancellationToken) {}
+    pub(super) fn on_hangup(&self, _: &Live, _: &Lifecycle) {}
 }

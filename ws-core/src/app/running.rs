@@ -1,34 +1,31 @@
 //! A running application: where it listens, and how it stops.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, future::pending, net::SocketAddr, sync::Arc};
 
 use tokio::{net::TcpListener, sync::Semaphore};
-use tokio_util::sync::CancellationToken;
 
 use super::{
-    Problem, StartError,
+    Problem, ShutdownReport, StartError,
+    drain::{close_all, drain},
     plan::{Plan, PlannedServer},
     reload::Reload,
+    signals::Signals,
     start::{Hook, Starting},
 };
 use crate::{
     config::{Drain, ServerConfig},
-    connection::Stop,
     hub::{Hub, Live},
-    server::{Gate, accept},
+    server::{Gate, Lifecycle, Readiness, Stage, accept},
 };
 
-/// After the drain deadline cut the connections, this is what their `on_close` callbacks have at the most.
-const CUT_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// A running application. Dropping it without [`shutdown`](Self::shutdown) stops accepting and closes the open
-/// connections in the background.
+/// connections in the background, all at once.
 #[must_use = "dropping it stops the application"]
 #[derive(Debug)]
 pub struct Running {
     addresses: Arc<HashMap<String, SocketAddr>>,
     live: Arc<Live>,
-    stop: CancellationToken,
+    lifecycle: Lifecycle,
     drain: Drain,
     reload: Reload,
 }
@@ -42,24 +39,14 @@ async fn run_hooks(hooks: Vec<Hook>, app: Starting) -> Result<(), StartError> {
     Ok(())
 }
 
-/// How a shutdown went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ShutdownReport {
-    /// Connections that were open when it began and ended by themselves within the drain deadline.
-    pub closed: usize,
-    /// Connections that were cut because they were still there after it.
-    pub cut: usize,
-}
-
 impl Running {
     /// Binds all listeners, runs the start hooks, then accepts on all of them: either everything runs, or nothing does.
     pub(super) async fn start(plan: Plan) -> Result<Self, StartError> {
-        let Plan { servers, hooks, states, live, stop, drain } = plan;
+        let Plan { servers, hooks, states, live, lifecycle, drain } = plan;
         let (mut bound, mut problems) = (Vec::new(), Vec::new());
         for server in servers {
             let ServerConfig { name, host, port, .. } = &server.config;
-            let gate = Gate::new(&server.config);
+            let gate = Gate::new(&server.config, &lifecycle);
             let listener = TcpListener::bind((host.as_str(), *port)).await;
             match (gate, listener.and_then(|it| it.local_addr().map(|local| (it, local)))) {
                 (Ok(gate), Ok((listener, local))) => bound.push((server, gate, listener, local)),
@@ -81,7 +68,7 @@ impl Running {
         run_hooks(hooks, Starting { addresses: Arc::clone(&addresses), states }).await?;
         for (PlannedServer { config, kind }, gate, listener, local) in bound {
             tracing::info!(server = config.name, address = %local, "listening");
-            let (stop, tasks, gate) = (stop.clone(), Arc::clone(&live), Arc::new(gate));
+            let (lifecycle, tasks, gate) = (lifecycle.clone(), Arc::clone(&live), Arc::new(gate));
             let pending = config.limits.pending_handshakes.min(Semaphore::MAX_PERMITS);
             live.spawn(async move {
                 let serve = |stream, peer, pending| {
@@ -89,10 +76,11 @@ impl Running {
                     let arriving = async move { gate.pass(stream, peer, pending).await };
                     tasks.spawn(kind.clone().serve(arriving));
                 };
-                accept(&config.name, listener, Arc::new(Semaphore::new(pending)), stop, serve).await;
+                accept(&config.name, listener, Arc::new(Semaphore::new(pending)), lifecycle, serve).await;
             });
         }
-        Ok(Self { addresses, live, stop, drain, reload })
+        lifecycle.advance(Stage::Ready);
+        Ok(Self { addresses, live, lifecycle, drain, reload })
     }
 
     /// Where this server listens; `None` for a server that is not configured.
@@ -103,6 +91,11 @@ impl Running {
     /// Everyone who is connected.
     pub fn hub(&self) -> Hub {
         Hub::new(&self.live)
+    }
+
+    /// Whether the application should be sent new clients: from now on until it begins to stop.
+    pub fn readiness(&self) -> Readiness {
+        self.lifecycle.readiness()
     }
 
     /// Reads the certificates and keys of all servers again, for the TLS handshakes from now on; open connections go on
@@ -120,10 +113,14 @@ impl Running {
         self.reload.now()
     }
 
-    /// Waits for SIGINT or SIGTERM (elsewhere than on Unix: for Ctrl-C), then shuts down.
+    /// Waits for SIGINT or SIGTERM (elsewhere than on Unix: for Ctrl-C), then [shuts down](Self::shutdown). A second
+    /// signal ends it at once: everything is cut, and 2 s later this returns, whatever `on_close` still does.
     ///
     /// Signals are caught from the first poll on; one that comes earlier ends the process at once. [`App::run`] catches
     /// them before anything is bound.
+    ///
+    /// A callback that blocks its thread, in a loop or in a blocking call without an await, cannot be cut, and the runtime
+    /// waits for it when it is dropped. `Runtime::shutdown_timeout` of tokio does not.
     ///
     /// [`App::run`]: crate::App::run
     pub async fn run_until_signal(self) -> ShutdownReport {
@@ -131,38 +128,30 @@ impl Running {
     }
 
     pub(super) async fn run_until(self, signals: std::io::Result<Signals>) -> ShutdownReport {
-        self.reload.on_hangup(&self.live, &self.stop);
-        match signals {
-            Ok(signals) => {
-                let signal = signals.recv().await;
-                tracing::info!(signal, "stopping");
+        self.reload.on_hangup(&self.live, &self.lifecycle);
+        let mut signals = match signals {
+            Ok(signals) => signals,
+            Err(error) => {
+                tracing::error!(%error, "signals cannot be caught; stopping");
+                return self.shutdown().await;
             }
-            Err(error) => tracing::error!(%error, "signals cannot be caught; stopping"),
-        }
-        self.shutdown().await
+        };
+        let signal = signals.recv().await;
+        tracing::info!(signal, "stopping; a second signal does it at once");
+        let second = async {
+            let signal = signals.recv().await;
+            tracing::warn!(signal, "stopping at once");
+        };
+        drain(&self.live, &self.lifecycle, &self.drain, second).await
     }
 
-    /// Stops: no new connections, 1001 to all that are open, then waits for their end up to `drain.timeout`. What is
-    /// still there is cut; its `on_close` runs under the close deadline.
+    /// Stops, as [`config::Drain`](crate::config::Drain) says: it is not ready any more and new handshakes are 503; after
+    /// `drain.grace` nobody listens and connections are closed with 1001 in batches, what waits in their outboxes first;
+    /// what is still there `drain.timeout` later is cut, and `on_close` runs for it under the close deadline.
+    ///
+    /// Dropping the future is dropping the application: all that are left are closed at once.
     pub async fn shutdown(self) -> ShutdownReport {
-        self.stop.cancel();
-        let open = self.live.len();
-        close_all(&self.live);
-        if tokio::time::timeout(self.drain.timeout, self.live.wait()).await.is_ok() {
-            tracing::info!(closed = open, cut = 0, "stopped");
-            return ShutdownReport { closed: open, cut: 0 };
-        }
-        let left = self.live.all();
-        for connection in &left {
-            tracing::warn!(id = %connection.id(), route = connection.route(), peer = ?connection.peer_addr(), "cut");
-            let _ = connection.outbox().stop(Stop::Cut);
-        }
-        if tokio::time::timeout(CUT_TIMEOUT, self.live.wait()).await.is_err() {
-            tracing::error!(connections = self.live.len(), "some tasks did not end; leaving them");
-        }
-        let report = ShutdownReport { closed: open.saturating_sub(left.len()), cut: left.len() };
-        tracing::warn!(closed = report.closed, cut = report.cut, "stopped");
-        report
+        drain(&self.live, &self.lifecycle, &self.drain, pending()).await
     }
 
     #[cfg(feature = "testing")]
@@ -171,53 +160,9 @@ impl Running {
     }
 }
 
-/// Connections that open after the stop close themselves: they are among the living first and look at the stop then.
-fn close_all(live: &Live) {
-    for connection in live.all() {
-        connection.outbox().shut_down();
-    }
-}
-
 impl Drop for Running {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.lifecycle.advance(Stage::Closing);
         close_all(&self.live);
-    }
-}
-
-/// The signals that stop the process, caught from the moment this exists.
-pub(super) struct Signals {
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    pub(super) fn catch() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn recv(mut self) -> &'static str {
-        tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
-        }
-    }
-}
-
-#[cfg(not(unix))]
-impl Signals {
-    pub(super) fn catch() -> std::io::Result<Self> {
-        Ok(Self {})
-    }
-
-    async fn recv(self) -> &'static str {
-        match tokio::signal::ctrl_c().await {
-            Ok(()) => "ctrl-c",
-            Err(_) => std::future::pending().await,
-        }
     }
 }

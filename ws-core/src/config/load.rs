@@ -101,6 +101,9 @@ impl Config {
                 .and_then(|()| check_edge(server))
                 .map_err(|message| format!("server `{}`: {message}", server.name))?;
         }
+        if self.drain.batch == 0 {
+            return Err("`drain.batch` must be at least 1".to_owned());
+        }
         Ok(())
     }
 }

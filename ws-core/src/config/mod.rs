@@ -4,6 +4,7 @@
 //! environment goes on top ([`Config::with_env`]). A wrong key or value is an error that names the file, the line and
 //! what is accepted. Nothing here is looked up later: servers copy what they need at start.
 
+mod drain;
 mod env;
 mod load;
 mod origin;
@@ -17,6 +18,7 @@ use std::{path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    drain::Drain,
     load::ConfigError,
     origin::{Origin, OriginPolicy},
     pattern::{OriginPattern, OriginPatternError},
@@ -268,21 +270,5 @@ pub struct Heartbeat {
 impl Default for Heartbeat {
     fn default() -> Self {
         Self { interval: Some(Duration::from_secs(25)), timeout: Duration::from_secs(20) }
-    }
-}
-
-/// How the process stops.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Drain {
-    /// From the signal until what is still there is cut. Default 30 s.
-    #[serde(with = "units::duration")]
-    pub timeout: Duration,
-}
-
-impl Default for Drain {
-    fn default() -> Self {
-        Self { timeout: Duration::from_secs(30) }
     }
 }

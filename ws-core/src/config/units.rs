@@ -32,6 +32,7 @@ macro_rules! unit {
 }
 
 unit!(duration: Duration, DurationVisitor, |value| format_duration(*value).to_string());
+unit!(duration_or_zero: Duration, DurationOrZeroVisitor, |value| format_duration(*value).to_string());
 unit!(optional_duration: Option<Duration>, OrOff(DurationVisitor), |value| match value {
     Some(value) => format_duration(*value).to_string(),
     None => "off".into(),
@@ -61,6 +62,20 @@ impl Visitor<'_> for DurationVisitor {
             Ok(duration) if !duration.is_zero() => Ok(duration),
             _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
         }
+    }
+}
+
+struct DurationOrZeroVisitor;
+
+impl Visitor<'_> for DurationOrZeroVisitor {
+    type Value = Duration;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a time with its unit, such as \"0s\", \"500ms\" or \"15s\"")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
+        humantime::parse_duration(text).map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
     }
 }
 

@@ -66,6 +66,18 @@ impl CloseReason {
     }
 }
 
+/// How a connection went, when it is gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// All that was queued and a close frame went out, and the peer's close frame came in (RFC 6455 section 7.1.4).
+    Clean,
+    /// In any other way.
+    #[default]
+    Lost,
+    /// It was cut.
+    Cut,
+}
+
 /// A code and a reason that fit into a close frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CloseFrame {

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::{
-    CloseFrame, CloseReason, Connection, Stop,
+    CloseFrame, CloseReason, Connection, Ending, Stop,
     timers::{Due, Timers},
 };
 use crate::{
@@ -89,6 +89,10 @@ pub(crate) struct Driver<'a, S> {
     reason: Option<CloseReason>,
     /// The running callback has to be dropped.
     cut: bool,
+    /// Whether the close frame, and all before it, was written.
+    flushed: bool,
+    /// Whether it was cut at any time.
+    was_cut: bool,
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
@@ -109,6 +113,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             phase: Phase::Open,
             reason: None,
             cut: false,
+            flushed: false,
+            was_cut: false,
         }
     }
 
@@ -185,6 +191,17 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     /// Why the connection ended.
     pub(crate) fn reason(&self) -> Option<&CloseReason> {
         self.reason.as_ref()
+    }
+
+    /// How the connection went, once it is finished.
+    pub(crate) fn ending(&self) -> Ending {
+        if self.was_cut {
+            Ending::Cut
+        } else if self.flushed && self.socket.has_seen_close() {
+            Ending::Clean
+        } else {
+            Ending::Lost
+        }
     }
 
     /// Closes with this frame because of this reason, unless the connection has ended already.
@@ -282,6 +299,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             None => {}
             Some(Stop::Cut) => {
                 self.cut = true;
+                self.was_cut = true;
                 self.events.clear();
                 // Cut because it did not stop: the cut is what happened to its callback.
                 self.reason.take_if(|reason| *reason == CloseReason::Shutdown);
@@ -363,6 +381,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             Phase::Open | Phase::Done => Poll::Pending,
         };
         if let Poll::Ready((is_ok, next)) = step {
+            self.flushed |= is_ok && self.phase == Phase::Flushing;
             self.phase = if is_ok { next } else { Phase::Done };
             return Poll::Ready(());
         }

@@ -26,7 +26,7 @@ use tracing::{Instrument as _, Span};
 
 pub use self::{close::CloseReason, context::ContextMap, handle::Connection, id::ConnectionId};
 pub(crate) use self::{
-    close::{CloseFrame, may_be_sent},
+    close::{CloseFrame, Ending, may_be_sent},
     outbox::{Outbox, OutboxLimits, Stop},
 };
 use self::{
@@ -124,6 +124,9 @@ where
         let closed = driver.run_boxed(calls.close(reason), Some(limits.close_timeout)).await;
         rescue.settle(&mut driver, Phase::Close, closed).await;
         driver.finish().await;
+        if let Some(entry) = &mut on_close.entry {
+            entry.ended(driver.ending());
+        }
         drop((on_close, permit));
     };
     life.instrument(span)

@@ -3,13 +3,16 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher as _, RandomState},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tokio_util::task::TaskTracker;
 
 use super::groups::Groups;
-use crate::connection::{Connection, ConnectionId};
+use crate::connection::{Connection, ConnectionId, Ending};
 
 /// Locks are spread over so many parts, so that connections come and go without waiting for one another.
 const SHARDS: usize = 16;
@@ -23,13 +26,24 @@ pub(crate) struct Live {
     hasher: RandomState,
     groups: Groups,
     tasks: TaskTracker,
+    clean: AtomicUsize,
+    lost: AtomicUsize,
+    cut: AtomicUsize,
+}
+
+/// How many connections are gone, by how they went.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gone {
+    pub(crate) clean: usize,
+    pub(crate) lost: usize,
+    pub(crate) cut: usize,
 }
 
 impl Live {
     /// Adds a connection for as long as the entry lives.
     pub(crate) fn enter(self: &Arc<Self>, connection: Connection) -> Entry {
         lock(self.shard(connection.id())).insert(connection.id(), connection.clone());
-        Entry { live: Arc::clone(self), connection }
+        Entry { live: Arc::clone(self), connection, ending: Ending::default() }
     }
 
     pub(crate) fn get(&self, id: ConnectionId) -> Option<Connection> {
@@ -43,6 +57,12 @@ impl Live {
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|shard| lock(shard).len()).sum()
+    }
+
+    /// Those that are gone, since the beginning.
+    pub(crate) fn gone(&self) -> Gone {
+        let [clean, lost, cut] = [&self.clean, &self.lost, &self.cut].map(|it| it.load(Ordering::Relaxed));
+        Gone { clean, lost, cut }
     }
 
     /// All that are there now.
@@ -72,6 +92,7 @@ impl Live {
 pub(crate) struct Entry {
     live: Arc<Live>,
     connection: Connection,
+    ending: Ending,
 }
 
 impl Entry {
@@ -82,12 +103,23 @@ impl Entry {
     pub(crate) fn live(&self) -> &Arc<Live> {
         &self.live
     }
+
+    /// Says how the connection went; unless it is said, it was lost.
+    pub(crate) fn ended(&mut self, ending: Ending) {
+        self.ending = ending;
+    }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
         self.connection.membership().end(&self.live.groups, &self.connection);
         lock(self.live.shard(self.connection.id())).remove(&self.connection.id());
+        let gone = match self.ending {
+            Ending::Clean => &self.live.clean,
+            Ending::Lost => &self.live.lost,
+            Ending::Cut => &self.live.cut,
+        };
+        gone.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -4,14 +4,15 @@
 //! failure that is the process's own, such as "too many open files", pauses it and is told once. Whom a stream is from
 //! and what is spoken on it is not looked at here.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
-use tokio_util::sync::CancellationToken;
+
+use super::{Lifecycle, Stage};
 
 /// How long accepting pauses after a failure such as "too many open files"; it doubles up to the second value.
 const LEAST_PAUSE: Duration = Duration::from_millis(10);
@@ -19,25 +20,26 @@ const MOST_PAUSE: Duration = Duration::from_secs(1);
 /// A trouble is over when accepting has not failed for this long. What comes and goes within is one trouble, told once.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Accepts until `stop`; each stream is handed to `serve`, which must not wait, with its room among the `pending`
-/// handshakes.
+/// Accepts until the application closes; each stream is handed to `serve`, which must not wait, with its room among the
+/// `pending` handshakes.
 pub(crate) async fn accept(
     name: &str,
     listener: TcpListener,
     pending: Arc<Semaphore>,
-    stop: CancellationToken,
+    lifecycle: Lifecycle,
     serve: impl Fn(TcpStream, SocketAddr, OwnedSemaphorePermit),
 ) {
     let mut trouble: Option<Trouble> = None;
+    let mut stop = pin!(lifecycle.reached(Stage::Closing));
     loop {
         let room = tokio::select! {
-            () = stop.cancelled() => return,
+            () = &mut stop => return,
             room = Arc::clone(&pending).acquire_owned() => room,
         };
         // Never closed; without it nobody could be served.
         let Ok(room) = room else { return };
         let accepted = tokio::select! {
-            () = stop.cancelled() => return,
+            () = &mut stop => return,
             accepted = listener.accept() => accepted,
             () = quiet(trouble.as_ref()) => {
                 if let Some(Trouble { began, failures, .. }) = trouble.take() {
@@ -62,7 +64,7 @@ pub(crate) async fn accept(
                 }
                 let pause = trouble.get_or_insert_with(Trouble::begin).failed();
                 tokio::select! {
-                    () = stop.cancelled() => return,
+                    () = &mut stop => return,
                     () = tokio::time::sleep(pause) => {}
                 }
             }

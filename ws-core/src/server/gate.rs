@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Certificates, TlsError, Transport, proxy_protocol};
+use super::{Certificates, Lifecycle, Stage, TlsError, Transport, proxy_protocol};
 use crate::config::{Proxy, ProxyProtocol, ServerConfig};
 
 /// What stands in front of one listener.
@@ -17,6 +17,7 @@ pub(crate) struct Gate {
     proxy: Proxy,
     certificates: Option<Arc<Certificates>>,
     timeout: Duration,
+    lifecycle: Lifecycle,
 }
 
 /// What is known of a stream before its first request. By default nothing, as of a pipe inside the process.
@@ -41,13 +42,14 @@ impl Arrival {
 
 impl Gate {
     /// Reads the certificate, if there is to be one.
-    pub(crate) fn new(server: &ServerConfig) -> Result<Self, TlsError> {
+    pub(crate) fn new(server: &ServerConfig, lifecycle: &Lifecycle) -> Result<Self, TlsError> {
         let load = |files| Certificates::load(&server.name, files).map(Arc::new);
         Ok(Self {
             server: server.name.as_str().into(),
             proxy: server.proxy.clone(),
             certificates: server.tls.as_ref().map(load).transpose()?,
             timeout: server.limits.handshake_timeout,
+            lifecycle: lifecycle.clone(),
         })
     }
 
@@ -75,8 +77,13 @@ impl Gate {
             return Some((Transport::Tcp(stream), arrival));
         }
         // Boxed, so that the plain way does not carry it.
-        let passed = timeout_at(deadline, Box::pin(self.steps(stream, says_who, &mut arrival))).await;
-        match passed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+        let steps = timeout_at(deadline, Box::pin(self.steps(stream, says_who, &mut arrival)));
+        let passed = tokio::select! {
+            passed = steps => passed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+            // Nothing was asked yet, so there is nobody to be told that the server stops.
+            () = self.lifecycle.reached(Stage::Closing) => Err(io::ErrorKind::ConnectionAborted.into()),
+        };
+        match passed {
             Ok(transport) => Some((transport, arrival)),
             Err(error) => {
                 tracing::debug!(server = &*self.server, %peer, %error, "no handshake");

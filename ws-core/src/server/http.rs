@@ -14,10 +14,9 @@ use http_body::Body as HttpBody;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
-use super::{Admission, Arrival};
+use super::{Admission, Arrival, Lifecycle, Stage};
 use crate::{
     caught::{Witness, caught, drop_caught},
     config::Limits,
@@ -95,11 +94,11 @@ pub(crate) struct HttpServer {
     pub(crate) handler: HttpHandler,
     pub(crate) limits: Limits,
     pub(crate) admission: Admission,
-    pub(crate) stop: CancellationToken,
+    pub(crate) lifecycle: Lifecycle,
 }
 
 impl HttpServer {
-    /// Serves one stream to its end; a stop lets the request that is under way finish.
+    /// Serves one stream to its end; a stop lets the request that is under way finish, within the drain deadline.
     pub(crate) async fn serve<S>(self: Arc<Self>, stream: S, arrival: Arrival)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -126,9 +125,15 @@ impl HttpServer {
         let mut connection = std::pin::pin!(connection);
         let result = tokio::select! {
             result = connection.as_mut() => result,
-            () = self.stop.cancelled() => {
+            () = self.lifecycle.reached(Stage::Closing) => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                tokio::select! {
+                    result = connection => result,
+                    () = self.lifecycle.reached(Stage::Cutting) => {
+                        tracing::warn!(server = &*self.name, ?peer, "an HTTP request was cut");
+                        return;
+                    }
+                }
             }
         };
         if let Err(error) = result {

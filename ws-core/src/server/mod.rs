@@ -2,7 +2,7 @@
 //! HTTP, the HTTP services.
 //!
 //! One task a connection, from accept to the dropped socket, known to [`Live`]. A listener is opened by `app` and stops
-//! with the token `stop`; what happens then to open connections is `app::running`'s business.
+//! at a stage of the [`Lifecycle`]; what happens then to open connections is `app::drain`'s business.
 
 mod accept;
 mod addresses;
@@ -10,6 +10,7 @@ mod admission;
 mod forwarded;
 mod gate;
 mod http;
+mod lifecycle;
 mod proxy_protocol;
 mod service;
 mod tls;
@@ -21,8 +22,9 @@ pub(crate) use self::{
     admission::{Admission, Permit},
     gate::{Arrival, Gate},
     http::{HttpHandler, HttpServer},
+    lifecycle::{Lifecycle, Stage},
     tls::Certificates,
     transport::Transport,
     websocket::WsServer,
 };
-pub use self::{http::HttpService, service::WsService, tls::TlsError};
+pub use self::{http::HttpService, lifecycle::Readiness, service::WsService, tls::TlsError};

@@ -15,7 +15,7 @@ use http::{HeaderValue, Request, header};
 use http_body::Body as HttpBody;
 use hyper_util::rt::TokioIo;
 
-use super::{Permit, Transport, WsServer};
+use super::{Permit, Stage, Transport, WsServer};
 use crate::{
     connection::{Served, served},
     error::HandshakeError,
@@ -44,11 +44,9 @@ impl WsService {
             let client = server.admission.admit_client(peer, client.clone()?)?;
             Ok(permit.with(client.permit))
         });
-        let refusal = if server.stop.is_cancelled() {
-            Some(HandshakeError::Draining)
-        } else {
-            admitted.as_ref().err().cloned()
-        };
+        let is_draining = server.lifecycle.has_reached(Stage::Draining);
+        let refusal =
+            if is_draining { Some(HandshakeError::Draining) } else { admitted.as_ref().err().cloned() };
         let client = client.unwrap_or(peer);
         if client != peer
             && let Some(peer) = peer
@@ -62,7 +60,7 @@ impl WsService {
             let live = Arc::clone(&server.live);
             let opened = Box::pin(open(server, on_upgrade, handshake, permit));
             live.spawn(served(opened));
-        } else if server.stop.is_cancelled() {
+        } else if is_draining {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response

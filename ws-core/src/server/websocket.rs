@@ -13,10 +13,10 @@ use http::{HeaderValue, Request, StatusCode, header};
 use http_body::Body as _;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio_util::sync::CancellationToken;
 
 use super::{
-    Admission, Arrival, HttpHandler, Permit, Transport, addresses::AddressPermit, admission::Client,
+    Admission, Arrival, HttpHandler, Lifecycle, Permit, Stage, Transport, addresses::AddressPermit,
+    admission::Client,
 };
 use crate::{
     config::{Heartbeat, Limits},
@@ -35,7 +35,7 @@ pub(crate) struct WsServer {
     pub(crate) heartbeat: Arc<Heartbeat>,
     pub(crate) live: Arc<Live>,
     pub(crate) admission: Admission,
-    pub(crate) stop: CancellationToken,
+    pub(crate) lifecycle: Lifecycle,
 }
 
 impl WsServer {
@@ -73,12 +73,15 @@ impl WsServer {
             .serve_connection(TokioIo::new(transport), service);
         let mut done = tokio::select! {
             done = poll_fn(|cx| http.poll_without_shutdown(cx)) => Some(done),
-            () = self.stop.cancelled() => None,
+            () = self.lifecycle.reached(Stage::Closing) => None,
         };
         if done.is_none() {
             // A handshake that is under way is answered; an idle stream is closed.
             Pin::new(&mut http).graceful_shutdown();
-            done = Some(poll_fn(|cx| http.poll_without_shutdown(cx)).await);
+            done = tokio::select! {
+                done = poll_fn(|cx| http.poll_without_shutdown(cx)) => Some(done),
+                () = self.lifecycle.reached(Stage::Cutting) => return None,
+            };
         }
         if let Some(Err(error)) = done {
             tracing::debug!(server = &*self.pipeline.server, ?peer, %error, "no handshake");
@@ -100,8 +103,11 @@ impl WsServer {
             return without_upgrade(super::http::call(fallback, request, *client).await);
         }
         let client = client.and_then(|addr| self.admission.admit_client(peer, addr));
-        let refusal =
-            if self.stop.is_cancelled() { Some(HandshakeError::Draining) } else { stream.refusal.clone() };
+        let refusal = if self.lifecycle.has_reached(Stage::Draining) {
+            Some(HandshakeError::Draining)
+        } else {
+            stream.refusal.clone()
+        };
         let refused = refusal.is_some();
         let (client, refusal) = match (client, refusal) {
             (Ok(client), refusal) => (client, refusal),
@@ -150,7 +156,8 @@ impl WsServer {
             peer = conn.peer_addr().map(tracing::field::display),
         );
         let entry = self.live.enter(conn);
-        if self.stop.is_cancelled() {
+        // From then on only who was there before waits for a batch.
+        if self.lifecycle.has_reached(Stage::Closing) {
             entry.connection().outbox().shut_down();
         }
         let life = Life {

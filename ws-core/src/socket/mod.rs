@@ -226,13 +226,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 
-    /// Reads on and throws away until the peer closes its side, or has sent too much.
+    /// Whether the peer has sent its close frame, whoever read it.
+    pub(crate) fn has_seen_close(&self) -> bool {
+        self.walker.has_seen_close()
+    }
+
+    /// Reads on and throws away until the peer has sent its close frame or closes its side, or has sent too much. Behind
+    /// its close frame nothing comes any more (RFC 6455 section 5.5.1), so the socket is closed then (section 7.1.1).
     pub(crate) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = [std::mem::MaybeUninit::uninit(); 8 << 10];
         while self.drained < MAX_DRAINED_BYTES {
             let mut buffer = ReadBuf::uninit(&mut scratch);
-            match ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer)) {
-                Ok(()) if !buffer.filled().is_empty() => self.drained += buffer.filled().len(),
+            match Pin::new(&mut self.io).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    self.drained += buffer.filled().len();
+                    self.walker.walk(buffer.filled());
+                }
+                Poll::Pending if !self.walker.has_seen_close() => return Poll::Pending,
                 _ => break,
             }
         }

@@ -13,6 +13,8 @@ pub(crate) struct FrameWalker {
     remaining: u64,
     /// Whether a fragmented message is open.
     fragmented: bool,
+    /// Whether a close frame has begun.
+    closing: bool,
 }
 
 impl FrameWalker {
@@ -42,6 +44,11 @@ impl FrameWalker {
         self.header_len == 0 && self.remaining == 0 && !self.fragmented
     }
 
+    /// Whether the peer's close frame has passed, to its last byte.
+    pub(crate) fn has_seen_close(&self) -> bool {
+        self.closing && self.header_len == 0 && self.remaining == 0
+    }
+
     /// Once the header is whole: how much of the frame is still to come, and whether it opens or ends a message.
     fn finish_header(&mut self) {
         let [first, second, extended @ ..] = self.header;
@@ -61,6 +68,8 @@ impl FrameWalker {
         };
         self.remaining = payload_len.saturating_add(mask_len);
         self.header_len = 0;
+        // FIN, no reserved bit, masked, short: what is none of that is no frame that a client may send.
+        self.closing |= first == 0x88 && mask_len == 4 && extended_len == 0;
         let (is_final, is_control) = (first & 0x80 != 0, first & 0x08 != 0);
         if !is_control {
             self.fragmented = !is_final;
@@ -119,6 +128,20 @@ mod tests {
             walker.walk(&[*byte]);
         }
         assert!(walker.is_between_messages());
+    }
+
+    #[test]
+    fn a_close_frame_is_seen_with_its_last_byte_and_in_no_payload() {
+        let mut walker = FrameWalker::default();
+        let payload_like_a_close = [frame(0x82, 200, 2), vec![0x82, 0x88, 1, 2, 3, 4]].concat();
+        walker.walk(&[payload_like_a_close, [0x88; 8].to_vec()].concat());
+        assert!(walker.is_between_messages() && !walker.has_seen_close());
+        let (last, all_but_one) =
+            frame(0x88, 2, 0).split_last().map(|(last, rest)| (*last, rest.to_vec())).unwrap();
+        walker.walk(&all_but_one);
+        assert!(!walker.has_seen_close());
+        walker.walk(&[last]);
+        assert!(walker.has_seen_close());
     }
 
     #[test]

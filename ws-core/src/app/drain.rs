@@ -1,0 +1,191 @@
+//! How an application ends: nobody new, then nobody listens, then 1001 to all in batches, then a cut.
+//!
+//! The stages are told to those who serve ([`Lifecycle`]); what happens to the open connections is done here. Batches are
+//! for the peers of this process, to which its clients turn: they should not all come in the same instant.
+
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    pin::pin,
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{
+    config::Drain,
+    connection::Stop,
+    hub::Live,
+    server::{Lifecycle, Stage},
+};
+
+/// What the `on_close` callbacks of all connections that were cut have together.
+const CUT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The same after a second signal: somebody waits for the process to end.
+const HURRIED_CUT_TIMEOUT: Duration = Duration::from_secs(2);
+/// A pause is not shortened below this: timers are no finer than a millisecond. Batches grow instead.
+const LEAST_PAUSE: Duration = Duration::from_millis(10);
+
+/// How a shutdown went: what became of the connections that were open when it began, and of those that still opened after
+/// it. Each of them is counted once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Closed cleanly, as RFC 6455 section 7.1.4 calls it: all that was queued and the close frame were sent, and the
+    /// peer's own close frame came, within `limits.close_timeout`; and the callbacks ended within `drain.timeout`.
+    /// Whichever side began to close.
+    pub closed: usize,
+    /// Ended in another way, but by themselves: the peer was gone, did not take what was queued, or did not answer the
+    /// close frame, within `limits.close_timeout`. Whether it read the last messages is not known.
+    pub lost: usize,
+    /// Cut, because they were still there when `drain.timeout` was over or the second signal came: mostly because of a
+    /// callback that went on.
+    pub cut: usize,
+}
+
+/// Ends an application, gently unless it is told to `hurry`.
+pub(super) async fn drain(
+    live: &Live,
+    lifecycle: &Lifecycle,
+    config: &Drain,
+    hurry: impl Future<Output = ()>,
+) -> ShutdownReport {
+    let before = live.gone();
+    lifecycle.advance(Stage::Draining);
+    tracing::info!(connections = live.len(), grace = ?config.grace, timeout = ?config.timeout, "draining");
+    let mut hurry = pin!(hurry);
+    let hurried = tokio::select! {
+        () = gently(live, lifecycle, config) => false,
+        () = hurry.as_mut() => true,
+    };
+    cut(live, lifecycle, hurried);
+    let is_over = tokio::select! {
+        () = live.wait() => true,
+        () = sleep(if hurried { HURRIED_CUT_TIMEOUT } else { CUT_TIMEOUT }) => false,
+        () = hurry, if !hurried => false,
+    };
+    if !is_over {
+        tracing::error!(connections = live.len(), "some tasks did not end; leaving them");
+    }
+    let gone = live.gone();
+    let report = ShutdownReport {
+        closed: gone.clean - before.clean,
+        lost: gone.lost - before.lost,
+        cut: gone.cut - before.cut + live.len(),
+    };
+    tracing::info!(closed = report.closed, lost = report.lost, cut = report.cut, "stopped");
+    report
+}
+
+/// Waits out the grace and closes everyone; returns when nobody is left, or at the deadline.
+async fn gently(live: &Live, lifecycle: &Lifecycle, config: &Drain) {
+    if !config.grace.is_zero() {
+        sleep(config.grace).await;
+    }
+    // Whoever opens from here on sees the stage and closes by itself, so the batches miss nobody.
+    lifecycle.advance(Stage::Closing);
+    let all_gone = async {
+        tokio::select! {
+            () = live.wait() => {}
+            () = close_in_batches(live, config) => live.wait().await,
+        }
+    };
+    // What is left is cut.
+    let _ = timeout(config.timeout, all_gone).await;
+}
+
+async fn close_in_batches(live: &Live, config: &Drain) {
+    let (began, window) = (Instant::now(), config.timeout / 2);
+    let mut left = live.all().into_iter();
+    loop {
+        let remaining = window.saturating_sub(began.elapsed());
+        let (size, pause) = next_batch(left.len(), config, remaining);
+        // Who has gone meanwhile takes nobody's place.
+        let open = left.by_ref().filter(|connection| connection.is_open());
+        open.take(size).for_each(|connection| connection.outbox().shut_down());
+        if left.len() == 0 {
+            return;
+        }
+        sleep(varied(pause).min(remaining)).await;
+    }
+}
+
+/// How many of `left` connections are closed now, and the pause behind it, so that the last batch goes out before the
+/// `remaining` time is over.
+fn next_batch(left: usize, config: &Drain, remaining: Duration) -> (usize, Duration) {
+    let least = config.interval.min(LEAST_PAUSE).max(Duration::from_nanos(1));
+    let most_pauses = usize::try_from(remaining.as_nanos() / least.as_nanos()).unwrap_or(usize::MAX);
+    let batch = config.batch.max(1);
+    let pauses = (left.div_ceil(batch).saturating_sub(1)).min(most_pauses);
+    let size = batch.max(left.div_ceil(pauses.saturating_add(1)));
+    let share = remaining / u32::try_from(pauses).unwrap_or(u32::MAX).max(1);
+    (size, config.interval.min(share))
+}
+
+/// Between half of the pause and half as much again, by chance.
+fn varied(pause: Duration) -> Duration {
+    // Each `RandomState` has keys of its own: chance enough for this, without a generator.
+    let percent = 50 + (RandomState::new().hash_one(()) % 101) as u32;
+    (pause / 100).saturating_mul(percent)
+}
+
+/// Drops what is left, and says which connections that were: their callbacks are what to look at.
+fn cut(live: &Live, lifecycle: &Lifecycle, hurried: bool) {
+    lifecycle.advance(Stage::Cutting);
+    for connection in live.all() {
+        if !hurried {
+            tracing::warn!(id = %connection.id(), route = connection.route(), peer = ?connection.peer_addr(), "cut");
+        }
+        let _ = connection.outbox().stop(Stop::Cut);
+    }
+}
+
+/// Closes everyone who is there with 1001.
+pub(super) fn close_all(live: &Live) {
+    for connection in live.all() {
+        connection.outbox().shut_down();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(batch: usize, interval: Duration) -> Drain {
+        Drain { batch, interval, ..Drain::default() }
+    }
+
+    #[test]
+    fn batches_are_as_configured_while_there_is_time_then_pauses_shrink_then_batches_grow() {
+        let (ms, s) = (Duration::from_millis, Duration::from_secs);
+        for (left, batch, interval, remaining, expected) in [
+            // There is time.
+            (100_000, 1000, ms(100), s(15), (1000, ms(100))),
+            (1, 1000, ms(100), s(15), (1000, ms(100))),
+            (0, 1000, ms(100), s(15), (1000, ms(100))),
+            // Ten pauses have to do with a second.
+            (11, 1, s(5), s(1), (1, ms(100))),
+            // There is time for a hundred pauses of 10 ms.
+            (1010, 1, s(5), s(1), (10, ms(10))),
+            // An interval that is shorter than that is taken as it is.
+            (1001, 1, ms(1), s(1), (1, ms(1))),
+            // There is no time at all.
+            (5000, 1000, ms(100), ms(9), (5000, ms(9))),
+            (5000, 1000, ms(100), ms(0), (5000, ms(0))),
+        ] {
+            assert_eq!(
+                next_batch(left, &config(batch, interval), remaining),
+                expected,
+                "{left} {remaining:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_pause_is_varied_by_half_and_not_always_alike() {
+        let pause = Duration::from_millis(100);
+        let seen: std::collections::HashSet<_> = (0..100).map(|_| varied(pause)).collect();
+        assert!(seen.iter().all(|it| (pause / 2..=pause * 3 / 2).contains(it)), "{seen:?}");
+        assert!(seen.len() > 10, "{seen:?}");
+        assert!(varied(Duration::MAX) >= Duration::MAX / 100 * 50, "no overflow");
+    }
+}
