@@ -41,7 +41,7 @@ unit!(optional_size: Option<usize>, OrOff(SizeVisitor), |value| match value {
     Some(value) => value.to_string(),
     None => "off".into(),
 });
-
+unit!(count: usize, CountVisitor, |value| value.to_string());
 unit!(optional_count: Option<usize>, OrOff(CountVisitor), |value| match value {
     Some(value) => value.to_string(),
     None => "off".into(),

@@ -22,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub use self::{close::CloseReason, context::ContextMap, handle::Connection, id::ConnectionId};
 pub(crate) use self::{
     close::{CloseFrame, may_be_sent},
-    outbox::{Outbox, OutboxLimits, Stop},
+    outbox::{Outbox, Stop},
 };
 use self::{
     driver::{Driver, Event, Outcome},
@@ -44,7 +44,7 @@ pub(crate) struct Life {
     pub(crate) entry: Entry,
     /// What was read behind the handshake.
     pub(crate) prefix: bytes::Bytes,
-    pub(crate) sizes: SizeLimits,
+    /// Its route's.
     pub(crate) limits: Arc<Limits>,
     pub(crate) heartbeat: Arc<Heartbeat>,
     pub(crate) error_handlers: Arc<ErrorHandlers>,
@@ -56,10 +56,11 @@ where
     C: Controller,
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Life { entry, prefix, sizes, limits, heartbeat, error_handlers } = life;
+    let Life { entry, prefix, limits, heartbeat, error_handlers } = life;
     let conn = entry.connection().clone();
     let sleep = pin!(tokio::time::sleep(Duration::ZERO));
-    let mut driver = Driver::new(Socket::new(transport, prefix, sizes), &conn, sleep, &heartbeat, &limits);
+    let socket = Socket::new(transport, prefix, SizeLimits::from(&*limits));
+    let mut driver = Driver::new(socket, &conn, sleep, &heartbeat, &limits);
     let calls = Callbacks { controller: &*controller, conn: &conn };
     let rescue = Rescue { conn: &conn, error_handlers: &error_handlers, deadline: limits.handler_timeout };
     let mut on_close = OnClose {
@@ -167,7 +168,7 @@ impl<C: Controller> Drop for OnClose<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::Overflow, handshake::Handshake, hub::Live};
+    use crate::{handshake::Handshake, hub::Live};
 
     struct Stuck(tokio::sync::mpsc::UnboundedSender<Option<CloseReason>>);
 
@@ -187,17 +188,11 @@ mod tests {
         let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
         let live = Arc::new(Live::default());
         let (parts, ()) = http::Request::new(()).into_parts();
-        let outbox = OutboxLimits { messages: 1, bytes: 1, overflow: Overflow::Disconnect };
-        let conn = Connection::new(
-            Handshake::new(parts, "ws".into(), None),
-            &Limits::default(),
-            outbox,
-            Arc::clone(&live),
-        );
+        let conn =
+            Connection::new(Handshake::new(parts, "ws".into(), None), &Limits::default(), Arc::clone(&live));
         let life = Life {
             entry: live.enter(conn),
             prefix: bytes::Bytes::new(),
-            sizes: SizeLimits { message: 1, frame: 1 },
             limits: Arc::default(),
             heartbeat: Arc::default(),
             error_handlers: Arc::default(),

@@ -15,7 +15,12 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::{CloseFrame, CloseReason};
-use crate::{config::Overflow, error::SendError, message::Message, socket::OutQueue};
+use crate::{
+    config::{Limits, Overflow},
+    error::SendError,
+    message::Message,
+    socket::OutQueue,
+};
 
 /// Pings of `Connection::ping` that may wait.
 const MAX_WAITING_PINGS: usize = 16;
@@ -28,6 +33,12 @@ pub(crate) struct OutboxLimits {
     pub(crate) messages: usize,
     pub(crate) bytes: usize,
     pub(crate) overflow: Overflow,
+}
+
+impl From<&Limits> for OutboxLimits {
+    fn from(limits: &Limits) -> Self {
+        Self { messages: limits.outbox_messages, bytes: limits.outbox_bytes, overflow: limits.overflow }
+    }
 }
 
 /// What ends a connection from this side.

@@ -9,16 +9,14 @@ use std::{
 };
 
 use super::*;
-use crate::{config::Limits, connection::OutboxLimits, handshake::Handshake, socket::OutQueue};
-
-/// Enough that no push is ever refused.
-const OUTBOX: OutboxLimits =
-    OutboxLimits { messages: usize::MAX, bytes: usize::MAX, overflow: crate::config::Overflow::Disconnect };
+use crate::{config::Limits, handshake::Handshake, socket::OutQueue};
 
 fn enter(live: &Arc<Live>) -> Entry {
     let (parts, ()) = http::Request::new(()).into_parts();
     let handshake = Handshake::new(parts, "ws".into(), None);
-    live.enter(Connection::new(handshake, &Limits::default(), OUTBOX, Arc::clone(live)))
+    // Enough that no push is ever refused.
+    let limits = Limits { outbox_messages: usize::MAX, outbox_bytes: usize::MAX, ..Limits::default() };
+    live.enter(Connection::new(handshake, &limits, Arc::clone(live)))
 }
 
 /// The texts that reached an outbox, in their order; each is eight bytes long here.

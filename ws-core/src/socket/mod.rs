@@ -35,6 +35,7 @@ use self::{
     walker::FrameWalker,
 };
 use crate::{
+    config::Limits,
     error::MessageError,
     message::{Message, Text},
 };
@@ -72,6 +73,12 @@ pub(crate) enum Ended {
 pub(crate) struct SizeLimits {
     pub(crate) message: usize,
     pub(crate) frame: usize,
+}
+
+impl From<&Limits> for SizeLimits {
+    fn from(limits: &Limits) -> Self {
+        Self { message: limits.message, frame: limits.frame.unwrap_or(limits.message) }
+    }
 }
 
 /// The transport of one open connection.
