@@ -11,6 +11,7 @@ mod expiry;
 mod handle;
 mod id;
 mod outbox;
+mod rate;
 mod rescue;
 mod timers;
 
@@ -29,10 +30,10 @@ use self::{
     rescue::Rescue,
 };
 use crate::{
-    config::{Heartbeat, Limits},
+    config::{Heartbeat, Limits, OverRate},
     controller::Controller,
     error::{ErrorHandlers, Phase, Result},
-    handlers::{CallKind, Invocation, intercepted},
+    handlers::{CallKind, Invocation, intercepted, rate_limited},
     hub::Entry,
     message::Message,
     socket::{SizeLimits, Socket},
@@ -60,7 +61,9 @@ where
     let conn = entry.connection().clone();
     let sleep = pin!(tokio::time::sleep(Duration::ZERO));
     let socket = Socket::new(transport, prefix, SizeLimits::from(&*limits));
-    let mut driver = Driver::new(socket, &conn, sleep, &heartbeat, &limits);
+    // Only the typed layer has an answer that no handler gives.
+    let refuses = C::__TYPED && limits.over_rate == OverRate::Refuse;
+    let mut driver = Driver::new(socket, &conn, sleep, &heartbeat, &limits, refuses);
     let calls = Callbacks { controller: &*controller, conn: &conn };
     let rescue = Rescue { conn: &conn, error_handlers: &error_handlers, deadline: limits.handler_timeout };
     let mut on_close = OnClose {
@@ -79,6 +82,7 @@ where
         let deadline = limits.handler_timeout;
         let outcome = match event {
             Event::Message(message) => driver.run(calls.message(message), deadline).await,
+            Event::Refused(message) => Outcome::Returned(Err(rate_limited(&conn, &message))),
             Event::Ping(payload) => driver.run(calls.ping(payload), deadline).await,
             Event::Pong(payload) => driver.run(calls.pong(payload), deadline).await,
         };
