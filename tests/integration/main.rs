@@ -13,6 +13,7 @@ mod handshake;
 mod hub;
 mod jwt;
 mod life;
+mod limits;
 mod middleware;
 mod one_port;
 mod origin;

@@ -30,7 +30,7 @@ pub(crate) fn config() -> Config {
 }
 
 /// The servers that attributes in this binary name: whoever uses its registry has to have them all.
-const ANNOTATED_SERVERS: [&str; 4] = ["annotated", "failing", "failing-elsewhere", "onion"];
+const ANNOTATED_SERVERS: [&str; 5] = ["annotated", "failing", "failing-elsewhere", "limited", "onion"];
 
 /// A configuration that fits the registry of this binary: the default and all servers that attributes name.
 pub(crate) fn registry_config() -> Config {
