@@ -66,12 +66,16 @@ async fn is_over(client: &mut TestClient) {
     assert_eq!(client.expect_close(1008).await, "too many messages a second");
 }
 
+/// Why the connection ended, within a day of its own.
 async fn reason(reports: &mut Reports) -> CloseReason {
-    loop {
-        if let Seen::Close(reason) = reports.next_unhurried().await {
-            return reason;
+    let closed = async {
+        loop {
+            if let Seen::Close(reason) = reports.next_unhurried().await {
+                return reason;
+            }
         }
-    }
+    };
+    tokio::time::timeout(Duration::from_secs(24 * 3600), closed).await.expect("it stays open")
 }
 
 #[tokio::test(start_paused = true)]
@@ -228,6 +232,22 @@ async fn pings_and_pongs_of_either_side_keep_no_connection_open() {
     assert_eq!(reason(&mut reports).await, CloseReason::Idle);
     assert_eq!(began.elapsed().as_secs(), IDLE.as_secs());
     client.expect_close(1001).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn pongs_that_nobody_reads_keep_no_connection_open() {
+    let (probe, mut reports) = Probe::new();
+    let app = serve(probe, |server| server.heartbeat.idle = Some(IDLE)).await;
+    let began = Instant::now();
+    let mut client = app.connect("/").await.unwrap();
+    let flood = async {
+        loop {
+            client.send_frame(0x89, &[7; 125]).await;
+        }
+    };
+    assert!(tokio::time::timeout(IDLE / 2, flood).await.is_err(), "the server stops reading");
+    assert_eq!(reason(&mut reports).await, CloseReason::Idle);
+    assert_eq!(began.elapsed().as_secs(), IDLE.as_secs());
 }
 
 /// Answers once it is told to.

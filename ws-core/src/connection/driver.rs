@@ -84,6 +84,8 @@ pub(crate) struct Driver<'a, S> {
     events: VecDeque<Event>,
     /// Whether a callback runs.
     in_callback: bool,
+    /// Whether messages are among what is being written.
+    is_sending: bool,
     phase: Phase,
     /// Why the connection ended, from the moment that is known.
     reason: Option<CloseReason>,
@@ -110,6 +112,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             refuses,
             events: VecDeque::new(),
             in_callback: false,
+            is_sending: false,
             phase: Phase::Open,
             reason: None,
             cut: false,
@@ -232,8 +235,13 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             // 4. One flush for all that is ready.
             let before = self.socket.out().len();
             match self.socket.poll_flush(cx) {
-                Poll::Ready(Ok(())) if before > 0 => continue,
-                Poll::Ready(Ok(())) | Poll::Pending => {}
+                Poll::Ready(Ok(())) => {
+                    self.is_sending = false;
+                    if before > 0 {
+                        continue;
+                    }
+                }
+                Poll::Pending => {}
                 Poll::Ready(Err(error)) => {
                     self.abandon(CloseReason::Gone(error.kind()));
                     return Poll::Ready(());
@@ -269,6 +277,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         let with_messages = !self.socket.is_backlogged();
         let collected = self.conn.outbox().collect(self.socket.out(), with_messages);
         if collected.has_messages {
+            self.is_sending = true;
             self.timers.not_idle();
         }
         match collected.stop {
@@ -362,11 +371,6 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         if self.conn.outbox().register(cx.waker(), false) { Poll::Pending } else { Poll::Ready(()) }
     }
 
-    /// Whether something is being done for the peer, or on its way to it.
-    fn is_at_work(&mut self) -> bool {
-        self.in_callback || !self.socket.out().is_empty()
-    }
-
     /// Sends pings, and ends the connection of a peer that shows no sign of life, whose token has expired or that is idle.
     /// True if that happened.
     fn poll_timers(&mut self, cx: &mut Context<'_>) -> bool {
@@ -397,7 +401,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
                 let _ = self.conn.outbox().stop(Stop::Close { frame, reason });
                 true
             }
-            Some(Due::Idle) if self.is_at_work() => {
+            Some(Due::Idle) if self.in_callback || self.is_sending => {
                 self.timers.not_idle();
                 self.poll_timers(cx)
             }
