@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use ws_core::{Config, ConfigError, config::Overflow};
+use ws_core::{
+    Config, ConfigError,
+    config::{OverRate, Overflow},
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -58,6 +61,36 @@ fn p27_a_wrong_key_or_value_names_the_file_the_line_and_what_is_accepted() {
                 "invalid value: integer `0`",
                 "a whole number of at least 1",
             ],
+        ),
+        (
+            "no fragments",
+            format!("{limits}fragments = 0"),
+            ["line 4", "fragments = 0", "invalid value: integer `0`", "a whole number of at least 1"],
+        ),
+        (
+            "no rate",
+            format!("{limits}messages_per_second = 0"),
+            ["line 4", "messages_per_second = 0", "a whole number of at least 1", "or \"off\""],
+        ),
+        (
+            "no burst",
+            format!("{limits}message_burst = 0"),
+            ["line 4", "message_burst = 0", "a whole number of at least 1", "or \"off\""],
+        ),
+        (
+            "rate",
+            format!("{limits}messages_per_second = \"fast\""),
+            ["line 4", "fast", "a whole number of at least 1", "or \"off\""],
+        ),
+        (
+            "over the rate",
+            format!("{limits}over_rate = \"ignore\""),
+            ["line 4", "ignore", "unknown variant", "`close` or `refuse`"],
+        ),
+        (
+            "idleness",
+            format!("{server}[servers.heartbeat]\nidle = 60"),
+            ["line 4", "idle = 60", "a time with its unit", "or \"off\""],
         ),
         (
             "network",
@@ -169,6 +202,9 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!((&*server.host, server.port), ("127.0.0.1", 9502));
     assert_eq!(server.limits.connections, 100_000);
     assert_eq!((server.limits.message, server.limits.frame), (1 << 20, None));
+    assert_eq!(server.limits.fragments, 16_384);
+    assert_eq!((server.limits.messages_per_second, server.limits.message_burst), (None, None));
+    assert_eq!(server.limits.over_rate, OverRate::Close);
     assert_eq!((server.limits.head, server.limits.headers), (16 << 10, 64));
     assert_eq!((server.limits.outbox_messages, server.limits.outbox_bytes), (256, 1 << 20));
     assert_eq!(server.limits.overflow, Overflow::Disconnect);
@@ -177,6 +213,7 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(server.limits.handler_timeout, None);
     assert_eq!(server.heartbeat.interval, Some(Duration::from_secs(25)));
     assert_eq!(server.heartbeat.timeout, Duration::from_secs(20));
+    assert_eq!(server.heartbeat.idle, None);
     assert_eq!((config.drain.grace, config.drain.timeout), (Duration::ZERO, Duration::from_secs(30)));
     assert_eq!((config.drain.batch, config.drain.interval), (1000, Duration::from_millis(100)));
     assert_eq!(Config::from_toml_str("", "ws.toml").unwrap(), config, "an empty file changes nothing");
@@ -206,6 +243,10 @@ fn p1_p27_everything_can_be_said_in_the_file() {
         connections = 10
         message = "64KiB"
         frame = 4096
+        fragments = 100
+        messages_per_second = 20
+        message_burst = 50
+        over_rate = "refuse"
         handshake_timeout = "500ms"
         head = "8KiB"
         headers = 32
@@ -217,6 +258,7 @@ fn p1_p27_everything_can_be_said_in_the_file() {
         [servers.heartbeat]
         interval = "off"
         timeout = "3s"
+        idle = "10m"
     "#;
     let config = Config::from_toml_str(text, "ws.toml").unwrap();
     assert_eq!((config.drain.grace, config.drain.timeout), (15 * SECOND, 90 * SECOND));
@@ -227,11 +269,14 @@ fn p1_p27_everything_can_be_said_in_the_file() {
     assert_eq!((&*ws.name, &*ws.host, ws.port), ("ws", "127.0.0.1", 9503));
     assert_eq!((ws.limits.connections, ws.limits.headers, ws.limits.outbox_messages), (10, 32, 8));
     assert_eq!((ws.limits.message, ws.limits.frame), (65_536, Some(4096)));
+    assert_eq!((ws.limits.fragments, ws.limits.over_rate), (100, OverRate::Refuse));
+    assert_eq!((ws.limits.messages_per_second, ws.limits.message_burst), (Some(20), Some(50)));
     assert_eq!((ws.limits.head, ws.limits.outbox_bytes), (8192, 1 << 20));
     assert_eq!(ws.limits.handshake_timeout, Duration::from_millis(500));
     assert_eq!(ws.limits.close_timeout, Duration::from_secs(1));
     assert_eq!(ws.limits.handler_timeout, Some(Duration::from_secs(120)));
     assert_eq!((ws.heartbeat.interval, ws.heartbeat.timeout), (None, Duration::from_secs(3)));
+    assert_eq!(ws.heartbeat.idle, Some(Duration::from_secs(600)));
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod handshake;
 mod hub;
 mod jwt;
 mod life;
+mod limits;
 mod middleware;
 mod one_port;
 mod origin;

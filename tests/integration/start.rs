@@ -240,6 +240,18 @@ async fn a_configuration_by_hand_meets_the_rules_of_the_file() {
 }
 
 #[tokio::test]
+async fn limits_of_a_route_meet_the_rules_of_its_servers() {
+    let line = line!() + 1;
+    let route = Route::new("/", Nothing).limits(|limits| limits.message_burst = Some(0));
+    let text = format!(
+        "the limits of Nothing at {} do not work: `limits.message_burst` must be at least 1",
+        at(line)
+    );
+    let app = App::without_registry().route(route);
+    check(app, config(), |it| matches!(it, Problem::Limits { .. }), &text).await;
+}
+
+#[tokio::test]
 async fn ports_in_use_are_named_all_at_once() {
     let taken: Vec<_> = (0..2).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     let ports: Vec<u16> = taken.iter().map(|it| it.local_addr().unwrap().port()).collect();

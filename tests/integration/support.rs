@@ -40,7 +40,8 @@ pub(crate) fn config() -> Config {
 }
 
 /// The servers that attributes in this binary name: whoever uses its registry has to have them all.
-const ANNOTATED_SERVERS: [&str; 5] = ["annotated", "failing", "failing-elsewhere", "faults", "onion"];
+const ANNOTATED_SERVERS: [&str; 6] =
+    ["annotated", "failing", "failing-elsewhere", "faults", "limited", "onion"];
 
 /// A configuration that fits the registry of this binary: the default and all servers that attributes name.
 pub(crate) fn registry_config() -> Config {

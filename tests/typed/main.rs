@@ -6,6 +6,7 @@ mod guards;
 mod interceptors;
 mod msgpack;
 mod params;
+mod rate;
 mod replies;
 mod sockets;
 mod unit;
@@ -30,7 +31,7 @@ async fn serve_at(path: &str, controller: impl Controller) -> TestApp {
 /// What this binary's attributes registered.
 async fn serve_registered() -> TestApp {
     let mut config = Config::default();
-    for name in ["guarded", "intercepted"] {
+    for name in ["guarded", "intercepted", "limited"] {
         config.servers.push(ServerConfig::new(name, ServerKind::WebSocket, 0));
     }
     TestApp::start(App::new().config(config).state(interceptors::BadWord("damn"))).await

@@ -95,13 +95,13 @@ pub mod __private {
     pub use inventory::submit;
 
     pub use crate::{
-        config::Overflow,
+        config::{OverRate, Overflow},
         controller::Kept,
         handlers::support as handlers,
         registry::{
             ControllerEntry, Erased, ErrorHandlerEntry, GuardFuture, GuardRef, Handled, HandlerFuture,
             HandlerInfo, HandlersEntry, InterceptorEntry, InterceptorFuture, Location, MiddlewareEntry,
-            MiddlewareFuture, MiddlewareRef, RouteLimits, Scope, SubprotocolMismatch, erase, type_id_of,
+            MiddlewareFuture, MiddlewareRef, Scope, SubprotocolMismatch, erase, type_id_of,
         },
         state::{FromState, StateKey, States},
     };

@@ -6,7 +6,7 @@
 use std::{any::TypeId, cmp::Ordering, fmt, pin::Pin, sync::Arc};
 
 use crate::{
-    config::Overflow,
+    config::Limits,
     controller::ErasedController,
     error::{Error, Recovery, Result, Scene},
     handlers::{Invocation, NextCall, Outcome},
@@ -57,8 +57,8 @@ pub struct ControllerEntry {
     pub subprotocols: &'static [&'static str],
     /// `subprotocol_mismatch = ".."`.
     pub subprotocol_mismatch: SubprotocolMismatch,
-    /// `limits(..)`.
-    pub limits: RouteLimits,
+    /// `limits(..)`: what it changes of the server's.
+    pub limits: fn(&mut Limits),
     /// `interceptors(..)`.
     pub interceptors: &'static [MiddlewareRef],
     /// `#[guard(..)]`, in their order.
@@ -186,17 +186,6 @@ pub enum SubprotocolMismatch {
     Accept,
     /// The handshake is refused with 400.
     Refuse,
-}
-
-/// `limits(..)` of one route; `None` means the server's limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RouteLimits {
-    /// The largest accepted message, in bytes.
-    pub message: Option<usize>,
-    /// The largest accepted frame payload, in bytes.
-    pub frame: Option<usize>,
-    /// What a full outbox does.
-    pub overflow: Option<Overflow>,
 }
 
 /// The future of one middleware call.

@@ -3,10 +3,11 @@
 use std::{any::TypeId, sync::Arc};
 
 use crate::{
+    config::Limits,
     controller::ErasedController,
     handlers::Interceptor,
     handshake::Middleware,
-    registry::{GuardRef, RouteLimits, SubprotocolMismatch},
+    registry::{GuardRef, SubprotocolMismatch},
     state::States,
 };
 
@@ -26,7 +27,8 @@ pub(crate) struct Route {
     pub(crate) states: Arc<States>,
     pub(crate) subprotocols: &'static [&'static str],
     pub(crate) subprotocol_mismatch: SubprotocolMismatch,
-    pub(crate) limits: RouteLimits,
+    /// Those of its server, with what the route changes of them.
+    pub(crate) limits: Arc<Limits>,
 }
 
 impl std::fmt::Debug for Route {

@@ -11,6 +11,7 @@
 
 mod args;
 mod controller;
+mod count;
 mod error_handler;
 mod errors;
 mod functions;
@@ -20,6 +21,7 @@ mod route_path;
 mod signature;
 mod size;
 mod source;
+mod time;
 
 use proc_macro::TokenStream;
 

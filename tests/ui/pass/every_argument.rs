@@ -6,13 +6,28 @@ use ws_core::prelude::*;
     middleware(require_jwt, auth::throttle, crate::auth::trace,),
     subprotocols("chat.v2", "chat.v1"),
     subprotocol_mismatch = "accept",
-    limits(message = "64KiB", frame = 16_384),
+    limits(
+        message = "64KiB",
+        frame = 16_384,
+        fragments = 1_024,
+        messages_per_second = 20,
+        message_burst = 50,
+        over_rate = "refuse",
+        outbox_messages = 64,
+        outbox_bytes = "256KiB",
+        overflow = "drop_oldest",
+        handler_timeout = "500ms",
+    ),
 )]
 struct Room;
 
 impl Controller for Room {}
 
-#[ws_controller(path = "/", subprotocol_mismatch = "refuse", limits(frame = "1MB"))]
+#[ws_controller(
+    path = "/",
+    subprotocol_mismatch = "refuse",
+    limits(frame = "1MB", messages_per_second = "off", over_rate = "close", handler_timeout = "off")
+)]
 struct Root;
 
 impl Controller for Root {}

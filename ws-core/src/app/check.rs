@@ -10,7 +10,7 @@ use super::{
     plan::{Plan, PlannedKind, PlannedServer},
 };
 use crate::{
-    config::{Config, ServerConfig, ServerKind},
+    config::{Config, Limits, ServerConfig, ServerKind},
     error::{ErrorHandlers, Handler},
     handlers::Interceptor,
     handshake::{DefaultUpgrade, Middleware, Pipeline},
@@ -185,6 +185,7 @@ impl Check<'_> {
         let mut wanted = controller.states();
         wanted.retain(|key| draft.state.iter().all(|field| field.id != key.id));
         self.state(draft.name, draft.location, &wanted, states);
+        let limits = self.limits(&mut draft);
         let route = Arc::new(Route {
             path: draft.path.as_str().into(),
             controller_name: draft.name,
@@ -196,7 +197,7 @@ impl Check<'_> {
             states: Arc::clone(states),
             subprotocols: draft.subprotocols,
             subprotocol_mismatch: draft.mismatch,
-            limits: draft.limits,
+            limits: Arc::new(limits),
         });
         let (name, location) = (draft.name, draft.location);
         match table.insert(route) {
@@ -218,6 +219,24 @@ impl Check<'_> {
             }
             Err(error) => self.bad_path(&draft, error.to_string().to_lowercase()),
         }
+    }
+
+    /// The limits of a route: its server's, with what it changes of them.
+    fn limits(&mut self, draft: &mut Draft) -> Limits {
+        // A server that is not configured is a problem already.
+        let server = self.config.servers.iter().find(|server| server.name == draft.server);
+        let mut limits = server.map(|server| server.limits.clone()).unwrap_or_default();
+        let of_server = limits.clone();
+        for change in std::mem::take(&mut draft.limits) {
+            change(&mut limits);
+        }
+        if limits != of_server
+            && let Err(message) = limits.check()
+        {
+            let (name, location) = (draft.name, draft.location);
+            self.problems.push(Problem::Limits { name, location, message });
+        }
+        limits
     }
 
     fn bad_path(&mut self, draft: &Draft, message: String) {

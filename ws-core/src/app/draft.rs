@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    handshake::Middleware,
-    registry::{
-        ControllerEntry, Erased, GuardRef, Location, MiddlewareRef, RouteLimits, SubprotocolMismatch,
-    },
+    handshake::{Middleware, Relimit},
+    registry::{ControllerEntry, Erased, GuardRef, Location, MiddlewareRef, SubprotocolMismatch},
     state::{StateKey, States},
 };
 
@@ -25,7 +23,7 @@ pub(super) struct Draft {
     pub(super) interceptors: Vec<MiddlewareRef>,
     pub(super) subprotocols: &'static [&'static str],
     pub(super) mismatch: SubprotocolMismatch,
-    pub(super) limits: RouteLimits,
+    pub(super) limits: Vec<Relimit>,
     pub(super) state: Vec<StateKey>,
     pub(super) build: Build,
 }
@@ -43,7 +41,7 @@ impl Draft {
             interceptors: entry.interceptors.to_vec(),
             subprotocols: entry.subprotocols,
             mismatch: entry.subprotocol_mismatch,
-            limits: entry.limits,
+            limits: vec![Box::new(entry.limits)],
             state: entry.state.iter().map(|key| key()).collect(),
             build: Box::new(entry.build),
         }

@@ -93,6 +93,16 @@ pub enum Problem {
         /// What is wrong with it.
         message: String,
     },
+    /// Limits of one route that cannot work.
+    #[error("the limits of {name} at {location} do not work: {message}")]
+    Limits {
+        /// The controller.
+        name: &'static str,
+        /// Where it is registered.
+        location: Location,
+        /// Which one, and what is accepted.
+        message: String,
+    },
     /// A name of no server of the configuration.
     #[error("{what} at {location} names server `{server}`, which is not configured; there are {known}")]
     UnknownServer {

@@ -96,7 +96,9 @@ impl Config {
             if !names.insert(&*server.name) {
                 return Err(format!("two servers are named `{}`; names are unique", server.name));
             }
-            check_limits(&server.limits)
+            server
+                .limits
+                .check()
                 .and_then(|()| server.origin.check().map_err(str::to_owned))
                 .and_then(|()| check_edge(server))
                 .map_err(|message| format!("server `{}`: {message}", server.name))?;
@@ -108,20 +110,26 @@ impl Config {
     }
 }
 
-fn check_limits(limits: &Limits) -> Result<(), String> {
-    let at_least_one = [
-        ("connections", limits.connections),
-        ("pending_handshakes", limits.pending_handshakes),
-        ("headers", limits.headers),
-        ("outbox_messages", limits.outbox_messages),
-    ];
-    if let Some((key, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
-        return Err(format!("`limits.{key}` must be at least 1"));
+impl Limits {
+    /// What the types cannot say of values that were set in code.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let at_least_one = [
+            ("connections", self.connections),
+            ("pending_handshakes", self.pending_handshakes),
+            ("headers", self.headers),
+            ("outbox_messages", self.outbox_messages),
+            ("fragments", self.fragments),
+            ("messages_per_second", self.messages_per_second.unwrap_or(1)),
+            ("message_burst", self.message_burst.unwrap_or(1)),
+        ];
+        if let Some((key, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
+            return Err(format!("`limits.{key}` must be at least 1"));
+        }
+        if self.head < LEAST_HEAD_BYTES {
+            return Err("`limits.head` must be at least \"8KiB\"".to_owned());
+        }
+        Ok(())
     }
-    if limits.head < LEAST_HEAD_BYTES {
-        return Err("`limits.head` must be at least \"8KiB\"".to_owned());
-    }
-    Ok(())
 }
 
 /// TLS needs both files; a proxy is trusted for something, and whoever is believed is named.

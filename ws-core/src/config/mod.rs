@@ -175,6 +175,22 @@ pub struct Limits {
     /// The largest frame payload, in bytes. Default: as `message`.
     #[serde(with = "units::optional_size")]
     pub frame: Option<usize>,
+    /// The most frames that a message may come in; more close with 1009. Each costs work however little is in it, and one may
+    /// be empty, so that the size of a message does not bound them. Default 16 384, which is 1 MiB in pieces of 64 bytes.
+    #[serde(with = "units::count")]
+    pub fragments: usize,
+    /// Text and binary messages that one connection may send in a second, on average; answers to calls of the server count,
+    /// too. What is too much is `over_rate`'s to say. Default: off (`"off"`), because only the application knows.
+    ///
+    /// Pings and pongs do not count: no handler stands between them and their answer, 16 at the most wait for a callback, and a
+    /// peer that does not read what answers it is not read from.
+    #[serde(with = "units::optional_count")]
+    pub messages_per_second: Option<usize>,
+    /// How many of them may come at once after a silence. Default: as `messages_per_second`.
+    #[serde(with = "units::optional_count")]
+    pub message_burst: Option<usize>,
+    /// What a message too many does. Default: close.
+    pub over_rate: OverRate,
     /// From accept to the end of the request head, a PROXY header and the TLS handshake included: slower is cut. As much again
     /// for the middleware and the core step: slower is a 503. Default 10 s.
     #[serde(with = "units::duration")]
@@ -222,6 +238,10 @@ impl Default for Limits {
             pending_handshakes: 4096,
             message: 1 << 20,
             frame: None,
+            fragments: 16_384,
+            messages_per_second: None,
+            message_burst: None,
+            over_rate: OverRate::default(),
             handshake_timeout: Duration::from_secs(10),
             head: 16 << 10,
             headers: 64,
@@ -239,6 +259,19 @@ impl Default for Limits {
     }
 }
 
+/// What happens when a connection sends more than `messages_per_second`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OverRate {
+    /// It is closed with 1008.
+    #[default]
+    Close,
+    /// The message is not handled, and answered with the error event `rate_limited`; the connection goes on. Only typed
+    /// handlers (`#[ws_handlers]`) have such answers: a connection of any other controller is closed with 1008 all the same.
+    Refuse,
+}
+
 /// What happens to a connection whose outbox is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -253,7 +286,7 @@ pub enum Overflow {
     DropNewest,
 }
 
-/// How a peer that went without a word is noticed (ping and pong, RFC 6455 section 5.5.2).
+/// How a peer that went without a word is noticed (ping and pong, RFC 6455 section 5.5.2), and one that has none to say.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -265,10 +298,15 @@ pub struct Heartbeat {
     /// Dead when nothing at all came within this time after a ping was sent. Default 20 s.
     #[serde(with = "units::duration")]
     pub timeout: Duration,
+    /// A connection closes with 1001 when no text or binary message went either way for this long; pings and pongs do not
+    /// count. A message that was received whole counts, and one that is on its way out; as long as a callback runs, the connection is
+    /// not idle. Default: off (`"off"`), because many wait for hours to be told something.
+    #[serde(with = "units::optional_duration")]
+    pub idle: Option<Duration>,
 }
 
 impl Default for Heartbeat {
     fn default() -> Self {
-        Self { interval: Some(Duration::from_secs(25)), timeout: Duration::from_secs(20) }
+        Self { interval: Some(Duration::from_secs(25)), timeout: Duration::from_secs(20), idle: None }
     }
 }

@@ -42,12 +42,13 @@ unit!(optional_size: Option<usize>, OrOff(SizeVisitor), |value| match value {
     Some(value) => value.to_string(),
     None => "off".into(),
 });
-
+unit!(count: usize, CountVisitor, |value| value.to_string());
 unit!(optional_count: Option<usize>, OrOff(CountVisitor), |value| match value {
     Some(value) => value.to_string(),
     None => "off".into(),
 });
 
+#[derive(Clone, Copy)]
 struct DurationVisitor;
 
 impl Visitor<'_> for DurationVisitor {
@@ -79,6 +80,7 @@ impl Visitor<'_> for DurationOrZeroVisitor {
     }
 }
 
+#[derive(Clone, Copy)]
 struct SizeVisitor;
 
 impl Visitor<'_> for SizeVisitor {
@@ -111,6 +113,7 @@ impl Visitor<'_> for SizeVisitor {
     }
 }
 
+#[derive(Clone, Copy)]
 struct CountVisitor;
 
 impl Visitor<'_> for CountVisitor {
@@ -138,7 +141,7 @@ impl Visitor<'_> for CountVisitor {
 /// The same, or `"off"`.
 struct OrOff<V>(V);
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for OrOff<V> {
+impl<'de, V: Visitor<'de> + Copy> Visitor<'de> for OrOff<V> {
     type Value = Option<V::Value>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -150,14 +153,17 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for OrOff<V> {
         if text == "off" {
             return Ok(None);
         }
-        self.0.visit_str(text).map(Some)
+        let value = self.0.visit_str::<E>(text).map(Some);
+        value.map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
     }
 
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
-        self.0.visit_i64(number).map(Some)
+        let value = self.0.visit_i64::<E>(number).map(Some);
+        value.map_err(|_| E::invalid_value(de::Unexpected::Signed(number), &self))
     }
 
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
-        self.0.visit_u64(number).map(Some)
+        let value = self.0.visit_u64::<E>(number).map(Some);
+        value.map_err(|_| E::invalid_value(de::Unexpected::Unsigned(number), &self))
     }
 }

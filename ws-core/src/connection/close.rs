@@ -42,6 +42,8 @@ pub enum CloseReason {
     Gone(io::ErrorKind),
     /// No sign of life after a ping.
     Heartbeat,
+    /// No text or binary message went either way for `heartbeat.idle`; 1001 was sent.
+    Idle,
     /// The token that it was opened or refreshed with has expired; 4401 was sent. With feature `jwt`.
     Expired,
     /// The server is stopping; 1001 was sent.
@@ -59,7 +61,7 @@ impl CloseReason {
             Self::Fault(fault) => fault.close_code(),
             Self::Panic | Self::HandlerTimeout => 1011,
             Self::Overflow => 1013,
-            Self::Shutdown => 1001,
+            Self::Shutdown | Self::Idle => 1001,
             Self::Expired => 4401,
             Self::Gone(_) | Self::Heartbeat | Self::Aborted => 1006,
         }

@@ -21,12 +21,13 @@ use tokio::{
 
 use super::{
     CloseFrame, CloseReason, Connection, Ending, Stop,
+    rate::Bucket,
     timers::{Due, Timers},
 };
 use crate::{
     caught::Fragile,
     config::{Heartbeat, Limits},
-    error::{Error, Result},
+    error::{Error, MessageError, Result},
     message::Message,
     socket::{Ended, Incoming, Socket},
 };
@@ -35,17 +36,12 @@ use crate::{
 /// more.
 const MAX_WAITING_EVENTS: usize = 16;
 
-/// What is read past waiting messages while a call to the client is outstanding.
-#[derive(Clone, Copy, Debug)]
-struct InboxLimits {
-    messages: usize,
-    bytes: usize,
-}
-
 /// What a callback is due for.
 #[derive(Debug)]
 pub(crate) enum Event {
     Message(Message),
+    /// One too many for the limit of a second: to be answered, not to be handled.
+    Refused(Message),
     Ping(Bytes),
     Pong(Bytes),
 }
@@ -80,10 +76,17 @@ pub(crate) struct Driver<'a, S> {
     socket: &'a mut Socket<S>,
     conn: &'a Connection,
     timers: Timers<'a>,
-    close_timeout: Duration,
-    inbox: InboxLimits,
+    limits: &'a Limits,
+    /// Where messages are counted.
+    bucket: Option<Bucket>,
+    /// Whether one too many is refused; else the connection closes.
+    refuses: bool,
     /// Read, and not yet handled.
     events: VecDeque<Event>,
+    /// Whether a callback runs.
+    in_callback: bool,
+    /// Whether messages are among what is being written.
+    is_sending: bool,
     phase: Phase,
     /// Why the connection ended, from the moment that is known.
     reason: Option<CloseReason>,
@@ -96,20 +99,25 @@ pub(crate) struct Driver<'a, S> {
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
+    /// `refuses`: whether there is an answer for a message that is one too many.
     pub(crate) fn new(
         socket: &'a mut Socket<S>,
         conn: &'a Connection,
         sleep: Pin<&'a mut Sleep>,
-        heartbeat: &Heartbeat,
-        limits: &Limits,
+        heartbeat: &'a Heartbeat,
+        limits: &'a Limits,
+        refuses: bool,
     ) -> Self {
         Self {
             socket,
             conn,
             timers: Timers::new(sleep, heartbeat),
-            close_timeout: limits.close_timeout,
-            inbox: InboxLimits { messages: limits.inbox_messages, bytes: limits.inbox_bytes },
+            limits,
+            bucket: Bucket::new(limits, Instant::now()),
+            refuses,
             events: VecDeque::new(),
+            in_callback: false,
+            is_sending: false,
             phase: Phase::Open,
             reason: None,
             cut: false,
@@ -145,6 +153,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         let mut callback = Fragile::new(callback);
         // A cut is for the callback that ran when it came.
         self.cut = false;
+        self.in_callback = true;
         self.timers.callback_must_end(deadline);
         let outcome = poll_fn(|cx| {
             match callback.poll(cx) {
@@ -160,6 +169,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         })
         .await;
         self.timers.callback_must_end(None);
+        self.in_callback = false;
         if callback.end() { outcome } else { Outcome::Panicked }
     }
 
@@ -252,8 +262,13 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             // 4. One flush for all that is ready.
             let before = self.socket.out().len();
             match self.socket.poll_flush(cx) {
-                Poll::Ready(Ok(())) if before > 0 => continue,
-                Poll::Ready(Ok(())) | Poll::Pending => {}
+                Poll::Ready(Ok(())) => {
+                    self.is_sending = false;
+                    if before > 0 {
+                        continue;
+                    }
+                }
+                Poll::Pending => {}
                 Poll::Ready(Err(error)) => {
                     self.abandon(CloseReason::Gone(error.kind()));
                     return Poll::Ready(());
@@ -269,15 +284,16 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     fn wants_input(&self) -> bool {
         if self.conn.calls().any() {
             // An answer may be behind messages that wait for the very handler that waits for the answer.
-            return self.events.len() < self.inbox.messages && self.inbox_bytes() < self.inbox.bytes;
+            return self.events.len() < self.limits.inbox_messages
+                && self.inbox_bytes() < self.limits.inbox_bytes;
         }
         self.events.len() < MAX_WAITING_EVENTS
-            && !self.events.iter().any(|event| matches!(event, Event::Message(_)))
+            && !self.events.iter().any(|event| matches!(event, Event::Message(_) | Event::Refused(_)))
     }
 
     fn inbox_bytes(&self) -> usize {
         let len = |event: &Event| match event {
-            Event::Message(message) => message.len(),
+            Event::Message(message) | Event::Refused(message) => message.len(),
             Event::Ping(payload) | Event::Pong(payload) => payload.len(),
         };
         self.events.iter().map(len).sum()
@@ -295,7 +311,12 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     }
 
     fn collect_with(&mut self, with_messages: bool) {
-        match self.conn.outbox().collect(self.socket.out(), with_messages) {
+        let collected = self.conn.outbox().collect(self.socket.out(), with_messages);
+        if collected.has_messages {
+            self.is_sending = true;
+            self.timers.not_idle();
+        }
+        match collected.stop {
             None => {}
             Some(Stop::Cut) => {
                 self.cut = true;
@@ -318,21 +339,34 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     /// Files what was read.
     fn accept(&mut self, read: Result<Incoming, Ended>) {
         match read {
-            Ok(Incoming::Message(message)) => {
-                let message = self.conn.calls().take_answer(self.conn.codec(), message);
-                self.events.extend(message.map(Event::Message));
-            }
+            Ok(Incoming::Message(message)) => self.accept_message(message),
             Ok(Incoming::Ping(payload)) => self.events.push_back(Event::Ping(payload)),
             Ok(Incoming::Pong(payload)) => self.events.push_back(Event::Pong(payload)),
             Ok(Incoming::Close(None)) => self.answer_close(None, "".into()),
             Ok(Incoming::Close(Some((code, reason)))) => self.answer_close(Some(code), reason),
             Err(Ended::Gone(kind @ io::ErrorKind::UnexpectedEof)) => self.end_of_stream(kind),
             Err(Ended::Gone(kind)) => self.abandon(CloseReason::Gone(kind)),
-            Err(Ended::Fault(fault)) => {
-                let frame = CloseFrame::new(fault.close_code(), fault.close_reason());
-                self.close(frame, CloseReason::Fault(fault));
-            }
+            Err(Ended::Fault(fault)) => self.close_for(fault),
         }
+    }
+
+    /// Every message counts, answers too: what it is shows only once it was looked at.
+    fn accept_message(&mut self, message: Message) {
+        self.timers.not_idle();
+        if self.bucket.as_mut().is_none_or(|bucket| bucket.take(Instant::now())) {
+            let message = self.conn.calls().take_answer(self.conn.codec(), message);
+            self.events.extend(message.map(Event::Message));
+        } else if self.refuses {
+            self.events.push_back(Event::Refused(message));
+        } else {
+            self.close_for(MessageError::RateLimited);
+        }
+    }
+
+    /// What arrived before the fault is still handled.
+    fn close_for(&mut self, fault: MessageError) {
+        let frame = CloseFrame::new(fault.close_code(), fault.close_reason());
+        self.close(frame, CloseReason::Fault(fault));
     }
 
     /// The peer has ended its side without a close frame, and may read on all the same: what was pushed before is sent,
@@ -362,7 +396,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         self.conn.calls().close();
         self.reason.get_or_insert(reason);
         self.phase = Phase::Flushing;
-        self.timers.close_must_end(self.close_timeout);
+        self.timers.close_must_end(self.limits.close_timeout);
     }
 
     /// Flush, half-close, read on for a bounded time and size, then drop: closing a socket with unread input resets it,
@@ -389,8 +423,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         if self.conn.outbox().register(cx.waker(), false) { Poll::Pending } else { Poll::Ready(()) }
     }
 
-    /// Sends pings, and ends the connection of a peer that shows no sign of life or whose token has expired. True if
-    /// that happened.
+    /// Sends pings, and ends the connection of a peer that shows no sign of life, whose token has expired or that is idle.
+    /// True if that happened.
     fn poll_timers(&mut self, cx: &mut Context<'_>) -> bool {
         match self.timers.poll(cx, self.conn.expiry().at()) {
             Some(Due::Ping) => {
@@ -416,6 +450,16 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
                 // The next turn collects it: what was pushed before goes out first.
                 let reason = CloseReason::Expired;
                 let frame = CloseFrame::new(reason.code(), "token expired");
+                let _ = self.conn.outbox().stop(Stop::Close { frame, reason });
+                true
+            }
+            Some(Due::Idle) if self.in_callback || self.is_sending => {
+                self.timers.not_idle();
+                self.poll_timers(cx)
+            }
+            Some(Due::Idle) => {
+                let reason = CloseReason::Idle;
+                let frame = CloseFrame::new(reason.code(), "idle");
                 let _ = self.conn.outbox().stop(Stop::Close { frame, reason });
                 true
             }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    CloseFrame, CloseReason, ConnectionId, ContextMap, Outbox, OutboxLimits, Stop, expiry::Expiry,
-    may_be_sent,
+    CloseFrame, CloseReason, ConnectionId, ContextMap, Outbox, Stop, expiry::Expiry, may_be_sent,
+    outbox::OutboxLimits,
 };
 use crate::{
     config::Limits,
@@ -40,7 +40,7 @@ struct Shared {
 }
 
 impl Connection {
-    pub(crate) fn new(handshake: Handshake, limits: &Limits, outbox: OutboxLimits, live: Arc<Live>) -> Self {
+    pub(crate) fn new(handshake: Handshake, limits: &Limits, live: Arc<Live>) -> Self {
         let controller = handshake.found_route().map_or(TypeId::of::<()>(), |route| route.controller_type);
         #[cfg(feature = "jwt")]
         let valid_until = crate::jwt::valid_until(handshake.context());
@@ -50,7 +50,7 @@ impl Connection {
         Self(Arc::new(Shared {
             id: ConnectionId::next(),
             handshake,
-            outbox: Outbox::new(outbox),
+            outbox: Outbox::new(OutboxLimits::from(limits)),
             expiry,
             calls: Calls::default(),
             membership: Membership::default(),

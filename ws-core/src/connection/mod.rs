@@ -11,6 +11,7 @@ mod expiry;
 mod handle;
 mod id;
 mod outbox;
+mod rate;
 mod rescue;
 mod timers;
 
@@ -27,7 +28,7 @@ use tracing::{Instrument as _, Span};
 pub use self::{close::CloseReason, context::ContextMap, handle::Connection, id::ConnectionId};
 pub(crate) use self::{
     close::{CloseFrame, Ending, may_be_sent},
-    outbox::{Outbox, OutboxLimits, Stop},
+    outbox::{Outbox, Stop},
 };
 use self::{
     driver::{Driver, Event, Outcome},
@@ -35,10 +36,10 @@ use self::{
 };
 use crate::{
     caught::{Witness, caught},
-    config::{Heartbeat, Limits},
+    config::{Heartbeat, Limits, OverRate},
     controller::Controller,
     error::{ErrorHandlers, Phase, Result},
-    handlers::{CallKind, Intercepted, Invocation, intercepted},
+    handlers::{CallKind, Intercepted, Invocation, intercepted, rate_limited},
     hub::Entry,
     message::Message,
     server::Permit,
@@ -55,7 +56,7 @@ pub(crate) struct Life {
     pub(crate) permit: Option<Permit>,
     /// What was read behind the handshake.
     pub(crate) prefix: Bytes,
-    pub(crate) sizes: SizeLimits,
+    /// Its route's.
     pub(crate) limits: Arc<Limits>,
     pub(crate) heartbeat: Arc<Heartbeat>,
     pub(crate) error_handlers: Arc<ErrorHandlers>,
@@ -83,8 +84,8 @@ where
     C: Controller,
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let Life { span, entry, permit, prefix, sizes, limits, heartbeat, error_handlers } = life;
-    let mut socket = Socket::new(transport, prefix, sizes);
+    let Life { span, entry, permit, prefix, limits, heartbeat, error_handlers } = life;
+    let mut socket = Socket::new(transport, prefix, SizeLimits::from(&*limits));
     let conn = entry.connection().clone();
     let mut on_close = OnClose {
         entry: Some(entry),
@@ -93,7 +94,9 @@ where
     };
     let life = async move {
         let sleep = pin!(tokio::time::sleep(Duration::ZERO));
-        let mut driver = Driver::new(&mut socket, &conn, sleep, &heartbeat, &limits);
+        // Only the typed layer has an answer that no handler gives.
+        let refuses = C::__TYPED && limits.over_rate == OverRate::Refuse;
+        let mut driver = Driver::new(&mut socket, &conn, sleep, &heartbeat, &limits, refuses);
         let calls = Callbacks { controller: &*controller, conn: &conn };
         let rescue =
             Rescue { conn: &conn, error_handlers: &error_handlers, deadline: limits.handler_timeout };
@@ -108,6 +111,7 @@ where
             let deadline = limits.handler_timeout;
             let outcome = match event {
                 Event::Message(message) => driver.run(pin!(Some(calls.message(message))), deadline).await,
+                Event::Refused(message) => Outcome::Returned(Err(rate_limited(&conn, &message))),
                 Event::Ping(payload) => driver.run_boxed(calls.ping(payload), deadline).await,
                 Event::Pong(payload) => driver.run_boxed(calls.pong(payload), deadline).await,
             };
@@ -217,19 +221,17 @@ mod tests {
     use tokio::io::ReadBuf;
 
     use super::*;
-    use crate::{config::Overflow, handshake::Handshake, hub::Live};
+    use crate::{handshake::Handshake, hub::Live};
 
     fn life(live: &Arc<Live>) -> Life {
         let (parts, ()) = http::Request::new(()).into_parts();
-        let outbox = OutboxLimits { messages: 1, bytes: 1, overflow: Overflow::Disconnect };
         let handshake = Handshake::new(parts, "ws".into(), None);
-        let conn = Connection::new(handshake, &Limits::default(), outbox, Arc::clone(live));
+        let conn = Connection::new(handshake, &Limits::default(), Arc::clone(live));
         Life {
             span: Span::none(),
             permit: None,
             entry: live.enter(conn),
             prefix: bytes::Bytes::new(),
-            sizes: SizeLimits { message: 1, frame: 1 },
             limits: Arc::default(),
             heartbeat: Arc::default(),
             error_handlers: Arc::default(),

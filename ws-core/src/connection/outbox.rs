@@ -15,7 +15,12 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::{CloseFrame, CloseReason};
-use crate::{config::Overflow, error::SendError, message::Message, socket::OutQueue};
+use crate::{
+    config::{Limits, Overflow},
+    error::SendError,
+    message::Message,
+    socket::OutQueue,
+};
 
 /// Pings of `Connection::ping` that may wait.
 const MAX_WAITING_PINGS: usize = 16;
@@ -30,6 +35,12 @@ pub(crate) struct OutboxLimits {
     pub(crate) overflow: Overflow,
 }
 
+impl From<&Limits> for OutboxLimits {
+    fn from(limits: &Limits) -> Self {
+        Self { messages: limits.outbox_messages, bytes: limits.outbox_bytes, overflow: limits.overflow }
+    }
+}
+
 /// What ends a connection from this side.
 #[derive(Debug)]
 pub(crate) enum Stop {
@@ -39,6 +50,14 @@ pub(crate) enum Stop {
     CloseNow { frame: CloseFrame, reason: CloseReason },
     /// Drops the socket and the running callback.
     Cut,
+}
+
+/// What [`Outbox::collect`] found.
+#[derive(Debug)]
+pub(crate) struct Collected {
+    pub(crate) stop: Option<Stop>,
+    /// Whether messages are on their way now.
+    pub(crate) has_messages: bool,
 }
 
 #[derive(Debug)]
@@ -251,7 +270,7 @@ impl Outbox {
 
     /// For the task: moves what waits behind what is being written already, pings first. `with_messages` is false while
     /// the peer is too slow to be given more.
-    pub(crate) fn collect(&self, out: &mut OutQueue, with_messages: bool) -> Option<Stop> {
+    pub(crate) fn collect(&self, out: &mut OutQueue, with_messages: bool) -> Collected {
         let mut waiting = self.lock();
         let stop = waiting.urgent.take().and_then(|mut urgent| {
             out.append(&mut urgent.pings);
@@ -260,13 +279,14 @@ impl Outbox {
         if matches!(stop, Some(Stop::CloseNow { .. } | Stop::Cut)) {
             waiting.forget_messages();
         }
-        if waiting.messages > 0 && (with_messages || stop.is_some()) {
+        let has_messages = waiting.messages > 0 && (with_messages || stop.is_some());
+        if has_messages {
             out.append(&mut waiting.queue);
             waiting.forget_messages();
             drop(waiting);
             self.room.notify_waiters();
         }
-        stop
+        Collected { stop, has_messages }
     }
 
     /// For the task, before it sleeps: whom to wake. False if there is something to collect already.
@@ -336,7 +356,7 @@ mod tests {
         }
         assert_eq!((outbox.dropped(), outbox.is_open()), (2, true));
         let mut out = OutQueue::default();
-        assert!(outbox.collect(&mut out, true).is_none());
+        assert!(outbox.collect(&mut out, true).stop.is_none());
         assert_eq!(out.len(), 6);
         outbox.push("e".into()).unwrap();
     }
@@ -366,7 +386,7 @@ mod tests {
         by_messages.push("b".into()).unwrap();
         assert!(matches!(by_messages.push("c".into()), Err(SendError::Full)));
         assert!(matches!(by_messages.push("d".into()), Err(SendError::Closed)));
-        let stop = by_messages.collect(&mut OutQueue::default(), true);
+        let stop = by_messages.collect(&mut OutQueue::default(), true).stop;
         let Some(Stop::CloseNow { frame, reason: CloseReason::Overflow }) = stop else { panic!("{stop:?}") };
         assert_eq!(frame.code, 1013);
 
@@ -393,7 +413,7 @@ mod tests {
         let long = Bytes::from(vec![0; 126]);
         assert!(matches!(outbox.ping(long), Err(SendError::ControlTooLong { size: 126 })));
         let mut out = OutQueue::default();
-        assert!(outbox.collect(&mut out, true).is_none());
+        assert!(outbox.collect(&mut out, true).stop.is_none());
         assert_eq!(out.len(), MAX_WAITING_PINGS * 2 + 3);
     }
 
@@ -422,6 +442,6 @@ mod tests {
         outbox.stop(close(1000)).unwrap();
         assert!(matches!(outbox.stop(close(1001)), Err(SendError::Closed)));
         outbox.stop(Stop::Cut).unwrap();
-        assert!(matches!(outbox.collect(&mut OutQueue::default(), true), Some(Stop::Cut)));
+        assert!(matches!(outbox.collect(&mut OutQueue::default(), true).stop, Some(Stop::Cut)));
     }
 }

@@ -1,7 +1,8 @@
-//! All times of one connection in one timer: the heartbeat, the close deadline, the deadline of a running callback and
-//! the end of what let it in.
+//! All times of one connection in one timer: the heartbeat, its idleness, the close deadline, the deadline of a running
+//! callback and the end of what let it in.
 //!
-//! No task, no allocation, and no look at the clock while messages come in: the timer is looked at when it fires.
+//! No task and no allocation, and no look at the clock while messages come in unless idleness is limited: the timer is
+//! looked at when it fires. Messages do not move it either; whether there was one is looked at then.
 
 use std::{
     pin::Pin,
@@ -24,6 +25,8 @@ pub(crate) enum Due {
     CloseDeadline,
     /// What let the connection in has expired.
     Expired,
+    /// No message went either way for as long as may be.
+    Idle,
 }
 
 /// What the heartbeat waits for.
@@ -39,26 +42,37 @@ enum Beat {
     },
 }
 
+/// How long no message went either way.
+#[derive(Clone, Copy, Debug)]
+struct Silence {
+    /// As long as it may be.
+    longest: Duration,
+    since: Instant,
+    /// When that is looked at next: not later than it is over.
+    look_at: Instant,
+}
+
 pub(crate) struct Timers<'a> {
     sleep: Pin<&'a mut Sleep>,
     /// What `sleep` is set to; `None` while it is not in use.
     set_to: Option<Instant>,
-    interval: Duration,
-    timeout: Duration,
+    heartbeat: &'a Heartbeat,
     beat: Beat,
+    silence: Option<Silence>,
     callback_by: Option<Instant>,
     close_by: Option<Instant>,
 }
 
 impl<'a> Timers<'a> {
-    pub(crate) fn new(sleep: Pin<&'a mut Sleep>, heartbeat: &Heartbeat) -> Self {
-        let beat = heartbeat.interval.map_or(Beat::Off, |interval| Beat::Ping(Instant::now() + interval));
+    pub(crate) fn new(sleep: Pin<&'a mut Sleep>, heartbeat: &'a Heartbeat) -> Self {
+        let now = Instant::now();
+        let silence = |longest| Silence { longest, since: now, look_at: now + longest };
         Self {
             sleep,
             set_to: None,
-            interval: heartbeat.interval.unwrap_or_default(),
-            timeout: heartbeat.timeout,
-            beat,
+            heartbeat,
+            beat: heartbeat.interval.map_or(Beat::Off, |interval| Beat::Ping(now + interval)),
+            silence: heartbeat.idle.map(silence),
             callback_by: None,
             close_by: None,
         }
@@ -76,7 +90,15 @@ impl<'a> Timers<'a> {
     /// The closing has to end within this time; the heartbeat stops.
     pub(crate) fn close_must_end(&mut self, within: Duration) {
         self.beat = Beat::Off;
+        self.silence = None;
         self.close_by = Some(Instant::now() + within);
+    }
+
+    /// A message came or is on its way, or there is another reason not to call the connection idle.
+    pub(crate) fn not_idle(&mut self) {
+        if let Some(silence) = &mut self.silence {
+            silence.since = Instant::now();
+        }
     }
 
     /// Something came since the ping.
@@ -89,7 +111,7 @@ impl<'a> Timers<'a> {
     /// Gives the peer another timeout.
     pub(crate) fn wait_on(&mut self, now: Instant) {
         if let Beat::Sign { next, .. } = self.beat {
-            self.beat = Beat::Sign { by: now + self.timeout, next };
+            self.beat = Beat::Sign { by: now + self.heartbeat.timeout, next };
         }
     }
 
@@ -102,7 +124,9 @@ impl<'a> Timers<'a> {
                 Beat::Off => None,
                 Beat::Ping(at) | Beat::Sign { by: at, .. } => Some(at),
             };
-            let next = [beat, self.callback_by, self.close_by, expires].into_iter().flatten().min()?;
+            let silence = self.silence.map(|silence| silence.look_at);
+            let next =
+                [beat, silence, self.callback_by, self.close_by, expires].into_iter().flatten().min()?;
             if self.set_to != Some(next) {
                 self.sleep.as_mut().reset(next);
                 self.set_to = Some(next);
@@ -118,9 +142,16 @@ impl<'a> Timers<'a> {
             if expires.is_some_and(|at| at <= now) {
                 return Some(Due::Expired);
             }
+            if let Some(silence) = &mut self.silence {
+                silence.look_at = silence.since + silence.longest;
+                if silence.look_at <= now {
+                    return Some(Due::Idle);
+                }
+            }
             match self.beat {
                 Beat::Ping(at) if at <= now => {
-                    self.beat = Beat::Sign { by: now + self.timeout, next: now + self.interval };
+                    let interval = self.heartbeat.interval.unwrap_or_default();
+                    self.beat = Beat::Sign { by: now + self.heartbeat.timeout, next: now + interval };
                     return Some(Due::Ping);
                 }
                 Beat::Sign { by, .. } if by <= now => return Some(Due::SignOfLife),

@@ -37,6 +37,10 @@ pub enum EventError {
         /// Faults by field, `null` if there are none to tell.
         fields: serde_json::Value,
     },
+    /// More messages than `limits.messages_per_second`, under `over_rate = "refuse"`; this one was not handled. Code
+    /// `rate_limited`.
+    #[error("too many messages a second")]
+    RateLimited,
     /// No handler takes messages of this kind. Code `unsupported`.
     #[error("{kind} messages are not handled here")]
     Unsupported {
@@ -58,6 +62,7 @@ impl EventError {
             Self::BadMsgPack { .. } => "bad_msgpack",
             Self::UnknownEvent { .. } => "unknown_event",
             Self::InvalidData { .. } => "invalid_data",
+            Self::RateLimited => "rate_limited",
             Self::Unsupported { .. } => "unsupported",
         }
     }

@@ -21,6 +21,15 @@ pub enum MessageError {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// More messages than `limits.messages_per_second`. Close code 1008.
+    #[error("more messages than the limit of a second allows")]
+    RateLimited,
+    /// A message in more frames than its route accepts. Close code 1009.
+    #[error("message of more than {limit} fragments")]
+    TooManyFragments {
+        /// The limit, in frames.
+        limit: usize,
+    },
 }
 
 impl MessageError {
@@ -29,7 +38,8 @@ impl MessageError {
         match self {
             Self::Protocol(_) => 1002,
             Self::Utf8 => 1007,
-            Self::TooBig { .. } => 1009,
+            Self::RateLimited => 1008,
+            Self::TooBig { .. } | Self::TooManyFragments { .. } => 1009,
         }
     }
 
@@ -38,7 +48,9 @@ impl MessageError {
         match self {
             Self::Protocol(_) => "protocol error",
             Self::Utf8 => "invalid UTF-8",
+            Self::RateLimited => "too many messages a second",
             Self::TooBig { .. } => "message too big",
+            Self::TooManyFragments { .. } => "too many fragments",
         }
     }
 }

@@ -33,6 +33,7 @@ pub(crate) use self::{
     call::Calls,
     envelope::{Codec, ErrorData, ReplyTo},
     interceptor::{Intercepted, Interceptor, intercepted},
+    replier::rate_limited,
 };
 pub use self::{
     call::{CallError, PendingCall},

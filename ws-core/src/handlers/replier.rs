@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     connection::Connection,
-    error::{Error, Result, SendError},
+    error::{Error, EventError, Result, SendError},
     message::Message,
 };
 
@@ -87,4 +87,12 @@ impl<'a> Replier<'a> {
     fn codec(&self) -> Codec {
         self.conn.codec()
     }
+}
+
+/// The error of a message that its connection sent too many of, with the call that it belongs to.
+#[cold]
+pub(crate) fn rate_limited(conn: &Connection, message: &Message) -> Error {
+    let envelope = Envelope::read(conn.codec(), message).ok();
+    let reference = envelope.and_then(|envelope| envelope.reference);
+    Error::new(EventError::RateLimited).in_reply_to(ReplyTo::new(conn.codec(), reference))
 }

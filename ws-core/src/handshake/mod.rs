@@ -21,7 +21,7 @@ use serde_json::json;
 #[cfg(feature = "client")]
 pub(crate) use self::checks::{accept_value, tokens};
 use self::upgrade::Accepted;
-pub(crate) use self::{middleware::Middleware, request::TransportAddr, upgrade::DynUpgrade};
+pub(crate) use self::{middleware::Middleware, request::TransportAddr, route::Relimit, upgrade::DynUpgrade};
 pub use self::{
     middleware::{MiddlewareFn, Next},
     request::Handshake,

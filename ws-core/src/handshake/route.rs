@@ -2,10 +2,13 @@
 
 use crate::{
     Controller,
-    config::Overflow,
+    config::{Limits, Overflow},
     handshake::{Middleware, MiddlewareFn},
-    registry::{Erased, Location, RouteLimits, Scope, SubprotocolMismatch, erase, type_id_of},
+    registry::{Erased, Location, Scope, SubprotocolMismatch, erase, type_id_of},
 };
+
+/// Changes a route's limits, which begin as its server's.
+pub(crate) type Relimit = Box<dyn FnOnce(&mut Limits) + Send>;
 
 /// A controller at a path, registered by hand: what `#[ws_controller]` says, as methods.
 ///
@@ -33,7 +36,7 @@ pub struct Route {
     pub(crate) middleware: Vec<Middleware>,
     pub(crate) subprotocols: &'static [&'static str],
     pub(crate) mismatch: SubprotocolMismatch,
-    pub(crate) limits: RouteLimits,
+    pub(crate) limits: Vec<Relimit>,
 }
 
 impl Route {
@@ -49,7 +52,7 @@ impl Route {
             middleware: Vec::new(),
             subprotocols: &[],
             mismatch: SubprotocolMismatch::default(),
-            limits: RouteLimits::default(),
+            limits: Vec::new(),
         }
     }
 
@@ -79,14 +82,26 @@ impl Route {
     }
 
     /// The largest accepted message, in bytes.
-    pub fn message_limit(mut self, bytes: usize) -> Self {
-        self.limits.message = Some(bytes);
-        self
+    pub fn message_limit(self, bytes: usize) -> Self {
+        self.limits(move |limits| limits.message = bytes)
     }
 
     /// What a full outbox does to a connection of this route.
-    pub fn overflow(mut self, overflow: Overflow) -> Self {
-        self.limits.overflow = Some(overflow);
+    pub fn overflow(self, overflow: Overflow) -> Self {
+        self.limits(move |limits| limits.overflow = overflow)
+    }
+
+    /// Changes limits of this route, which begin as its server's. Those of an open connection count; what comes before its 101
+    /// (`connections`, `head`, `handshake_timeout` and the like) is the server's alone.
+    ///
+    /// ```
+    /// # use ws_core::{Controller, Route};
+    /// # struct Feed;
+    /// # impl Controller for Feed {}
+    /// let route = Route::new("/feed", Feed).limits(|limits| limits.outbox_messages = 16);
+    /// ```
+    pub fn limits(mut self, change: impl FnOnce(&mut Limits) + Send + 'static) -> Self {
+        self.limits.push(Box::new(change));
         self
     }
 }

@@ -9,30 +9,28 @@ use std::{
 };
 
 use super::*;
-use crate::{config::Limits, connection::OutboxLimits, handshake::Handshake, socket::OutQueue};
-
-/// Enough that no push is ever refused.
-const OUTBOX: OutboxLimits =
-    OutboxLimits { messages: usize::MAX, bytes: usize::MAX, overflow: crate::config::Overflow::Disconnect };
+use crate::{config::Limits, handshake::Handshake, socket::OutQueue};
 
 fn enter(live: &Arc<Live>) -> Entry {
     let (parts, ()) = http::Request::new(()).into_parts();
     let handshake = Handshake::new(parts, "ws".into(), None);
-    live.enter(Connection::new(handshake, &Limits::default(), OUTBOX, Arc::clone(live)))
+    // Enough that no push is ever refused.
+    let limits = Limits { outbox_messages: usize::MAX, outbox_bytes: usize::MAX, ..Limits::default() };
+    live.enter(Connection::new(handshake, &limits, Arc::clone(live)))
 }
 
-/// The texts that reached an outbox, in their order; each is eight bytes long here.
+/// The texts that reached an outbox, in their order; each is twelve bytes long here.
 fn received(connection: &Connection) -> Vec<String> {
     let mut out = OutQueue::default();
     connection.outbox().collect(&mut out, true);
     let mut bytes = Vec::new();
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     while !out.is_empty() && out.poll_write(&mut bytes, &mut cx).is_ready() {}
-    bytes.chunks(10).map(|frame| String::from_utf8(frame[2..].to_vec()).unwrap()).collect()
+    bytes.chunks(14).map(|frame| String::from_utf8(frame[2..].to_vec()).unwrap()).collect()
 }
 
 fn text(sender: u64, number: u64) -> String {
-    format!("{sender}-{number:06}")
+    format!("{sender}-{number:010}")
 }
 
 #[test]

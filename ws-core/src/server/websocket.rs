@@ -20,17 +20,17 @@ use super::{
 };
 use crate::{
     config::{Heartbeat, Limits},
-    connection::{Connection, Life, OutboxLimits, Served},
+    connection::{Connection, Life, Served},
     error::HandshakeError,
     handshake::{Handshake, Pipeline, Response, TransportAddr, asks_for_upgrade, bare},
     hub::Live,
-    socket::SizeLimits,
 };
 
 pub(crate) struct WsServer {
     pub(crate) pipeline: Pipeline,
     /// Has every request that does not ask for an upgrade to WebSocket.
     pub(crate) fallback: Option<HttpHandler>,
+    /// What comes before the 101; each route has its own for what comes after.
     pub(crate) limits: Arc<Limits>,
     pub(crate) heartbeat: Arc<Heartbeat>,
     pub(crate) live: Arc<Live>,
@@ -139,15 +139,8 @@ impl WsServer {
         permit: Permit,
     ) -> Option<Served> {
         let route = Arc::clone(handshake.found_route()?);
-        let message = route.limits.message.unwrap_or(self.limits.message);
-        let sizes =
-            SizeLimits { message, frame: route.limits.frame.or(self.limits.frame).unwrap_or(message) };
-        let outbox = OutboxLimits {
-            messages: self.limits.outbox_messages,
-            bytes: self.limits.outbox_bytes,
-            overflow: route.limits.overflow.unwrap_or(self.limits.overflow),
-        };
-        let conn = Connection::new(handshake.compact(), &self.limits, outbox, Arc::clone(&self.live));
+        let limits = Arc::clone(&route.limits);
+        let conn = Connection::new(handshake.compact(), &limits, Arc::clone(&self.live));
         let span = tracing::info_span!(
             "connection",
             id = %conn.id(),
@@ -165,8 +158,7 @@ impl WsServer {
             entry,
             permit: Some(permit),
             prefix,
-            sizes,
-            limits: Arc::clone(&self.limits),
+            limits,
             heartbeat: Arc::clone(&self.heartbeat),
             error_handlers: Arc::clone(&self.pipeline.error_handlers),
         };

@@ -1,7 +1,8 @@
 //! A blocking `Read + Write` for one poll, over an async transport.
 //!
 //! Pending becomes `WouldBlock`. Reading goes through `poll_read`, which lets tokio forget a socket's readiness after a
-//! short read: the read that would only say "nothing there" is saved. Writing appends to the out queue.
+//! short read: the read that would only say "nothing there" is saved. Writing appends to the out queue. What the walker stops
+//! in front of never reaches the codec.
 
 use std::{
     io::{self, Read, Write},
@@ -27,7 +28,7 @@ pub(super) struct Adapter<'a, 'w, S> {
 impl<S: AsyncRead + Unpin> Read for Adapter<'_, '_, S> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         // One `read` of the codec can swallow any number of empty fragments, so the budget is kept here.
-        if self.budget.is_spent() {
+        if self.budget.is_spent() || self.walker.is_stopped() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let read = if self.prefix.has_remaining() {
@@ -45,11 +46,15 @@ impl<S: AsyncRead + Unpin> Read for Adapter<'_, '_, S> {
             }
             buffer.filled().len()
         };
-        let frames = self.walker.walk(into.get(..read).unwrap_or_default());
-        self.budget.frames = self.budget.frames.saturating_sub(frames);
+        let walked = self.walker.walk(into.get(..read).unwrap_or_default());
+        self.budget.frames = self.budget.frames.saturating_sub(walked.frames);
         self.budget.bytes = self.budget.bytes.saturating_sub(read);
         *self.alive |= read > 0;
-        Ok(read)
+        if walked.bytes == 0 && read > 0 {
+            // Nothing would mean the end of the stream.
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(walked.bytes)
     }
 }
 

@@ -35,6 +35,7 @@ use self::{
     walker::FrameWalker,
 };
 use crate::{
+    config::Limits,
     error::MessageError,
     message::{Message, Text},
 };
@@ -67,11 +68,25 @@ pub(crate) enum Ended {
     Gone(io::ErrorKind),
 }
 
-/// Sizes that this side accepts, in bytes.
+/// How large a message may be that this side accepts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SizeLimits {
+    /// In bytes.
     pub(crate) message: usize,
+    /// In bytes.
     pub(crate) frame: usize,
+    /// In frames.
+    pub(crate) fragments: usize,
+}
+
+impl From<&Limits> for SizeLimits {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            message: limits.message,
+            frame: limits.frame.unwrap_or(limits.message),
+            fragments: limits.fragments,
+        }
+    }
 }
 
 /// The transport of one open connection.
@@ -119,7 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             codec: None,
             size: Size::default(),
             limits,
-            walker: FrameWalker::default(),
+            walker: FrameWalker::new(limits.fragments),
             out: OutQueue::default(),
             unflushed: false,
             budget: Budget::FULL,
@@ -182,6 +197,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                     }
                 }
                 Err(WsError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if self.walker.is_stopped() {
+                        let limit = self.limits.fragments;
+                        return Poll::Ready(Err(Ended::Fault(MessageError::TooManyFragments { limit })));
+                    }
                     if self.budget.is_spent() {
                         self.codec = Some(codec);
                         continue;

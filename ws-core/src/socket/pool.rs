@@ -139,7 +139,7 @@ pub(super) fn kept() -> (usize, usize) {
 mod tests {
     use super::*;
 
-    const LIMITS: SizeLimits = SizeLimits { message: 1 << 20, frame: 1 << 20 };
+    const LIMITS: SizeLimits = SizeLimits { message: 1 << 20, frame: 1 << 20, fragments: 1 };
 
     #[test]
     fn what_is_kept_is_bounded_in_number_and_bytes() {

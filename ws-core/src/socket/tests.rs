@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::*;
 
-const LIMITS: SizeLimits = SizeLimits { message: 1 << 20, frame: 1 << 20 };
+const LIMITS: SizeLimits = SizeLimits { message: 1 << 20, frame: 1 << 20, fragments: 3 };
 
 /// Hands out these pieces, one a read, and has nothing in between; swallows what is written.
 #[derive(Default)]
@@ -194,13 +194,34 @@ fn limits_go_with_the_connection_not_with_the_codec() {
         run(vec![frame(0x82, &[0; 100])], |_| {});
         assert_eq!(pool::kept(), (1, 0));
         let script = Script { pieces: vec![frame(0x82, &[0; 100])].into(), is_dry: false };
-        let mut socket = Socket::new(script, Bytes::new(), SizeLimits { message: 99, frame: 99 });
+        let mut socket = Socket::new(script, Bytes::new(), SizeLimits { message: 99, frame: 99, ..LIMITS });
         let read = socket.poll_read(&mut Context::from_waker(Waker::noop()));
         let too_big = MessageError::TooBig { size: 100, limit: 99 };
         assert!(matches!(&read, Poll::Ready(Err(Ended::Fault(fault))) if *fault == too_big), "{read:?}");
     })
     .join()
     .unwrap();
+}
+
+#[test]
+fn what_came_before_a_fragment_too_many_is_handed_out_and_the_fragment_is_not() {
+    let stream = [
+        frame(0x81, b"before"),
+        frame(0x01, b""),
+        frame(0x00, b""),
+        frame(0x89, b"ping"),
+        frame(0x00, b""),
+        frame(0x80, b"one too many"),
+        frame(0x81, b"behind"),
+    ]
+    .concat();
+    let too_many = format!("{:?}", Ended::Fault(MessageError::TooManyFragments { limit: 3 }));
+    for cut in 1..stream.len() {
+        let seen = run(vec![stream[..cut].to_vec(), stream[cut..].to_vec()], |_| {});
+        assert_eq!(seen.len(), 3, "cut at {cut}: {seen:?}");
+        assert!(seen[0].contains("before") && seen[1].contains("Ping"), "cut at {cut}: {seen:?}");
+        assert_eq!(seen[2], too_many, "cut at {cut}");
+    }
 }
 
 /// Takes everything and holds it back, as TLS does, until it is flushed for the second time.

@@ -1,26 +1,51 @@
 //! Follows frame boundaries through the bytes that the codec is given, without decoding anything.
 //!
-//! It counts the frames that begin (for the budget of a poll), and it knows whether the stream stands between two
-//! messages. It judges nothing: faults are the codec's to find.
+//! It counts the frames that begin (for the budget of a poll) and those of a message, and it knows whether the stream stands
+//! between two messages. The one thing that it judges is how many frames a message comes in, since the codec has no limit of
+//! them: it stops in front of the one too many. All other faults are the codec's to find.
 
 /// Where in the stream of frames the codec stands.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct FrameWalker {
     /// The header's bytes so far: opcode, length, extended length (RFC 6455 section 5.2).
     header: [u8; 10],
     header_len: u8,
     /// Mask and payload bytes of the current frame that are still to come.
     remaining: u64,
-    /// Whether a fragmented message is open.
-    fragmented: bool,
+    /// Frames of the message that is open; none between two messages.
+    fragments: usize,
+    max_fragments: usize,
+    /// Whether it stands in front of a frame too many.
+    is_stopped: bool,
     /// Whether a close frame has begun.
     closing: bool,
 }
 
+/// What was walked over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Walked {
+    /// Frames that began.
+    pub(crate) frames: u32,
+    /// All bytes, or those in front of a frame that is one too many.
+    pub(crate) bytes: usize,
+}
+
 impl FrameWalker {
-    /// Walks over these bytes; returns how many frames began in them.
-    pub(crate) fn walk(&mut self, mut bytes: &[u8]) -> u32 {
-        let mut frames = 0;
+    pub(crate) fn new(max_fragments: usize) -> Self {
+        Self {
+            header: [0; 10],
+            header_len: 0,
+            remaining: 0,
+            fragments: 0,
+            max_fragments,
+            is_stopped: false,
+            closing: false,
+        }
+    }
+
+    /// Walks over these bytes, up to a frame that is one too many of its message.
+    pub(crate) fn walk(&mut self, whole: &[u8]) -> Walked {
+        let (mut bytes, mut frames) = (whole, 0);
         while let Some((&byte, rest)) = bytes.split_first() {
             if self.remaining > 0 {
                 let skipped = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(bytes.len());
@@ -28,7 +53,14 @@ impl FrameWalker {
                 bytes = bytes.get(skipped..).unwrap_or_default();
                 continue;
             }
-            frames += u32::from(self.header_len == 0);
+            if self.header_len == 0 {
+                if !is_control(byte) && self.fragments == self.max_fragments {
+                    self.is_stopped = true;
+                    break;
+                }
+                self.fragments += usize::from(!is_control(byte));
+                frames += 1;
+            }
             if let Some(place) = self.header.get_mut(usize::from(self.header_len)) {
                 *place = byte;
             }
@@ -36,12 +68,17 @@ impl FrameWalker {
             bytes = rest;
             self.finish_header();
         }
-        frames
+        Walked { frames, bytes: whole.len() - bytes.len() }
+    }
+
+    /// Whether it stands in front of a frame that is one too many of its message; it goes no further.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.is_stopped
     }
 
     /// Whether the stream stands between two messages: no frame begun, no fragmented message open.
     pub(crate) fn is_between_messages(&self) -> bool {
-        self.header_len == 0 && self.remaining == 0 && !self.fragmented
+        self.header_len == 0 && self.remaining == 0 && self.fragments == 0
     }
 
     /// Whether the peer's close frame has passed, to its last byte.
@@ -49,7 +86,7 @@ impl FrameWalker {
         self.closing && self.header_len == 0 && self.remaining == 0
     }
 
-    /// Once the header is whole: how much of the frame is still to come, and whether it opens or ends a message.
+    /// Once the header is whole: how much of the frame is still to come, and whether it ends a message.
     fn finish_header(&mut self) {
         let [first, second, extended @ ..] = self.header;
         let extended_len = match second & 0x7f {
@@ -70,11 +107,16 @@ impl FrameWalker {
         self.header_len = 0;
         // FIN, no reserved bit, masked, short: what is none of that is no frame that a client may send.
         self.closing |= first == 0x88 && mask_len == 4 && extended_len == 0;
-        let (is_final, is_control) = (first & 0x80 != 0, first & 0x08 != 0);
-        if !is_control {
-            self.fragmented = !is_final;
+        let is_final = first & 0x80 != 0;
+        if is_final && !is_control(first) {
+            self.fragments = 0;
         }
     }
+}
+
+/// By a frame's first byte. Control frames may stand between the fragments of a message and are none of them.
+fn is_control(first: u8) -> bool {
+    first & 0x08 != 0
 }
 
 #[cfg(test)]
@@ -112,8 +154,8 @@ mod tests {
         ]
         .concat();
         for piece in [1, 2, 3, 7, 64, 1000, stream.len()] {
-            let mut walker = FrameWalker::default();
-            let frames: u32 = stream.chunks(piece).map(|bytes| walker.walk(bytes)).sum();
+            let mut walker = FrameWalker::new(3);
+            let frames: u32 = stream.chunks(piece).map(|bytes| walker.walk(bytes).frames).sum();
             assert_eq!(frames, 6, "pieces of {piece}");
             assert!(walker.is_between_messages(), "pieces of {piece}");
         }
@@ -121,7 +163,7 @@ mod tests {
 
     #[test]
     fn it_is_between_messages_only_after_the_last_byte_of_the_last_frame() {
-        let mut walker = FrameWalker::default();
+        let mut walker = FrameWalker::new(3);
         let message = [frame(0x01, 2, 0), frame(0x89, 1, 0), frame(0x80, 2, 0)].concat();
         for (at, byte) in message.iter().enumerate() {
             assert_eq!(walker.is_between_messages(), at == 0, "before byte {at}");
@@ -132,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_close_frame_is_seen_with_its_last_byte_and_in_no_payload() {
-        let mut walker = FrameWalker::default();
+        let mut walker = FrameWalker::new(3);
         let payload_like_a_close = [frame(0x82, 200, 2), vec![0x82, 0x88, 1, 2, 3, 4]].concat();
         walker.walk(&[payload_like_a_close, [0x88; 8].to_vec()].concat());
         assert!(walker.is_between_messages() && !walker.has_seen_close());
@@ -145,8 +187,41 @@ mod tests {
     }
 
     #[test]
+    fn it_stops_in_front_of_the_frame_that_is_one_too_many_however_the_bytes_are_cut() {
+        // A whole message, then one of three frames, then one whose fourth is too many; pings in between count for nothing.
+        let fine = [
+            frame(0x81, 5, 0),
+            frame(0x01, 0, 0),
+            frame(0x00, 0, 0),
+            frame(0x89, 1, 0),
+            frame(0x80, 300, 2),
+            frame(0x02, 1, 0),
+            frame(0x00, 0, 0),
+            frame(0x8a, 0, 0),
+            frame(0x00, 70_000, 8),
+            frame(0x89, 2, 0),
+        ]
+        .concat();
+        for too_many in [frame(0x00, 0, 0), frame(0x80, 9, 0)] {
+            let stream = [&*fine, &too_many, &frame(0x81, 1, 0)].concat();
+            for piece in [1, 2, 3, 7, 64, 1000, stream.len()] {
+                let mut walker = FrameWalker::new(3);
+                let mut walked = 0;
+                for bytes in stream.chunks(piece) {
+                    walked += walker.walk(bytes).bytes;
+                    if walker.is_stopped() {
+                        break;
+                    }
+                }
+                assert_eq!(walked, fine.len(), "pieces of {piece}");
+                assert!(walker.is_stopped(), "pieces of {piece}");
+            }
+        }
+    }
+
+    #[test]
     fn an_announced_length_of_any_size_is_only_a_number() {
-        let mut walker = FrameWalker::default();
+        let mut walker = FrameWalker::new(1);
         walker.walk(&[0x82, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0]);
         assert!(!walker.is_between_messages());
     }

@@ -11,7 +11,8 @@ use tokio::io::AsyncWrite as _;
 use tokio_tungstenite::tungstenite::{Message as Ws, WebSocket, protocol::Role};
 
 use crate::{
-    connection::{Connection, OutboxLimits, Stop},
+    config::Limits,
+    connection::{Connection, Stop},
     handshake::Handshake,
     hub::{Entry, Live},
     message::{Message, Text},
@@ -54,16 +55,10 @@ pub struct TestConnection {
 impl TestConnection {
     /// A connection with the default limits.
     pub fn new() -> Self {
-        let limits = crate::config::Limits::default();
         let (parts, ()) = http::Request::new(()).into_parts();
         let handshake = Handshake::new(parts, "ws".into(), None);
-        let outbox = OutboxLimits {
-            messages: limits.outbox_messages,
-            bytes: limits.outbox_bytes,
-            overflow: limits.overflow,
-        };
         let live = Arc::new(Live::default());
-        let entry = live.enter(Connection::new(handshake, &limits, outbox, Arc::clone(&live)));
+        let entry = live.enter(Connection::new(handshake, &Limits::default(), Arc::clone(&live)));
         Self { entry, pushed: Vec::new(), closed: None }
     }
 
@@ -86,7 +81,7 @@ impl TestConnection {
 
     fn collect(&mut self) {
         let mut queue = OutQueue::default();
-        match self.connection().outbox().collect(&mut queue, true) {
+        match self.connection().outbox().collect(&mut queue, true).stop {
             Some(Stop::Close { frame, .. } | Stop::CloseNow { frame, .. }) => {
                 self.closed = Some((frame.code, frame.reason.to_string()));
             }

@@ -6,8 +6,13 @@ use crate::middleware::websocket_auth;
 
 /// Sends back what comes, text as text and binary as binary.
 ///
-/// It names the auth middleware as `/wss/demo` does; being on the middleware's open list, it needs no token.
-#[ws_controller(path = "/wss/echo", middleware(websocket_auth), limits(message = "16MiB"))]
+/// It names the auth middleware as `/wss/demo` does; being on the middleware's open list, it needs no token. Its largest
+/// message may come in pieces of 64 bytes.
+#[ws_controller(
+    path = "/wss/echo",
+    middleware(websocket_auth),
+    limits(message = "16MiB", fragments = 262_144)
+)]
 struct Echo;
 
 impl Controller for Echo {

@@ -28,13 +28,7 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
         Mismatch::Accept => quote!(Accept),
         Mismatch::Refuse => quote!(Refuse),
     };
-    let message_limit = option(controller.message_limit.as_ref());
-    let frame_limit = option(controller.frame_limit.as_ref());
-    let overflow = controller.overflow.map(|variant| {
-        let variant = syn::Ident::new(variant, proc_macro2::Span::mixed_site());
-        quote!(::ws_core::__private::Overflow::#variant)
-    });
-    let overflow = option(overflow.as_ref());
+    let limits = controller.limits.change();
     let state = controller.fields.iter().filter(|field| field.source == Source::State).map(state_key);
     let build = build(controller);
     quote! {
@@ -50,7 +44,7 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
                     middleware: &[#(#middleware),*],
                     subprotocols: &[#(#subprotocols),*],
                     subprotocol_mismatch: ::ws_core::__private::SubprotocolMismatch::#subprotocol_mismatch,
-                    limits: ::ws_core::__private::RouteLimits { message: #message_limit, frame: #frame_limit, overflow: #overflow },
+                    limits: #limits,
                     interceptors: &[#(#interceptors),*],
                     guards: &[#(#guards),*],
                     state: &[#(#state),*],
@@ -92,13 +86,6 @@ fn told_path(controller: &Controller) -> TokenStream {
             #[allow(dead_code)]
             pub(crate) const __WS_PATH: ::core::option::Option<&'static str> = ::core::option::Option::Some(#path);
         }
-    }
-}
-
-fn option<T: ToTokens>(value: Option<&T>) -> TokenStream {
-    match value {
-        Some(value) => quote!(::core::option::Option::Some(#value)),
-        None => quote!(::core::option::Option::None),
     }
 }
 

@@ -5,6 +5,7 @@
 //! was wrong. The trait carries the contract, so nothing here knows the callbacks.
 
 mod expand;
+mod limits;
 mod model;
 mod parse;
 

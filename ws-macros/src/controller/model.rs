@@ -5,10 +5,13 @@
 
 use std::collections::BTreeSet;
 
-use syn::{Attribute, Ident, LitInt, LitStr, Member, Path, Type, ext::IdentExt as _};
+use syn::{Attribute, Ident, LitStr, Member, Path, Type, ext::IdentExt as _};
 
-use super::parse::{Arguments, Controller as Written, Source};
-use crate::{errors::Errors, route_path, size::SizeLiteral, source};
+use super::{
+    limits::Limits,
+    parse::{Arguments, Controller as Written, Source},
+};
+use crate::{errors::Errors, route_path, source};
 
 /// A registration to be written.
 pub(super) struct Controller {
@@ -22,12 +25,7 @@ pub(super) struct Controller {
     pub(super) guards: Vec<Path>,
     pub(super) subprotocols: Vec<LitStr>,
     pub(super) subprotocol_mismatch: Mismatch,
-    /// In bytes.
-    pub(super) message_limit: Option<LitInt>,
-    /// In bytes.
-    pub(super) frame_limit: Option<LitInt>,
-    /// A variant of `Overflow`.
-    pub(super) overflow: Option<&'static str>,
+    pub(super) limits: Limits,
     pub(super) shape: Shape,
     pub(super) fields: Vec<Field>,
 }
@@ -66,8 +64,6 @@ impl Controller {
         }
         check_subprotocols(&arguments.subprotocols, errors);
         let subprotocol_mismatch = Mismatch::of(arguments.subprotocol_mismatch.as_ref(), errors);
-        let message_limit = bytes(arguments.message_limit.as_ref(), errors);
-        let frame_limit = bytes(arguments.frame_limit.as_ref(), errors);
         let path = arguments.path?;
         for fault in route_path::faults(&path.value()) {
             errors.add(&path, fault);
@@ -81,9 +77,7 @@ impl Controller {
             guards: written.guards.clone(),
             subprotocols: arguments.subprotocols,
             subprotocol_mismatch,
-            message_limit,
-            frame_limit,
-            overflow: arguments.overflow.as_ref().and_then(|policy| overflow(policy, errors)),
+            limits: arguments.limits,
             shape: Shape::of(&item.fields),
             fields: fields(written),
         })
@@ -145,26 +139,6 @@ fn check_subprotocols(subprotocols: &[LitStr], errors: &mut Errors) {
 /// `tchar` (RFC 9110 section 5.6.2).
 fn is_token(character: char) -> bool {
     character.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(character)
-}
-
-/// The variant that a policy's name stands for.
-fn overflow(policy: &LitStr, errors: &mut Errors) -> Option<&'static str> {
-    match policy.value().as_str() {
-        "disconnect" => Some("Disconnect"),
-        "drop_oldest" => Some("DropOldest"),
-        "drop_newest" => Some("DropNewest"),
-        other => {
-            let fault = format!(
-                "unknown policy `{other}`; write `\"disconnect\"`, `\"drop_oldest\"` or `\"drop_newest\"`"
-            );
-            errors.add(policy, fault);
-            None
-        }
-    }
-}
-
-fn bytes(size: Option<&SizeLiteral>, errors: &mut Errors) -> Option<LitInt> {
-    size?.bytes().map_err(|error| errors.push(error)).ok()
 }
 
 fn fields(written: &Written) -> Vec<Field> {

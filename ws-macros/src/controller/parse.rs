@@ -6,12 +6,11 @@
 use proc_macro2::TokenStream;
 use syn::{Field, ItemStruct, LitStr, Meta, Path};
 
+use super::limits::Limits;
 use crate::{
     args::{Args, Key},
     errors::Errors,
-    functions,
-    size::SizeLiteral,
-    source,
+    functions, source,
 };
 
 const KEYS: &[Key] = &[
@@ -24,12 +23,6 @@ const KEYS: &[Key] = &[
     Key { name: "limits", usage: r#"limits(message = "64KiB", frame = "16KiB")"# },
 ];
 
-const LIMIT_KEYS: &[Key] = &[
-    Key { name: "message", usage: r#"message = "64KiB""# },
-    Key { name: "frame", usage: r#"frame = "16KiB""# },
-    Key { name: "overflow", usage: r#"overflow = "drop_oldest""# },
-];
-
 /// The attribute's arguments.
 pub(super) struct Arguments {
     pub(super) path: Option<LitStr>,
@@ -38,9 +31,7 @@ pub(super) struct Arguments {
     pub(super) interceptors: Vec<Path>,
     pub(super) subprotocols: Vec<LitStr>,
     pub(super) subprotocol_mismatch: Option<LitStr>,
-    pub(super) message_limit: Option<SizeLiteral>,
-    pub(super) frame_limit: Option<SizeLiteral>,
-    pub(super) overflow: Option<LitStr>,
+    pub(super) limits: Limits,
 }
 
 impl Arguments {
@@ -52,18 +43,8 @@ impl Arguments {
         let interceptors = functions::listed(&args, "interceptors", errors);
         let subprotocols = args.list("subprotocols", errors);
         let subprotocol_mismatch = args.value("subprotocol_mismatch", errors);
-        let limits = args.nested("limits", LIMIT_KEYS, errors);
-        Self {
-            path,
-            server,
-            middleware,
-            interceptors,
-            subprotocols,
-            subprotocol_mismatch,
-            message_limit: limits.value("message", errors),
-            frame_limit: limits.value("frame", errors),
-            overflow: limits.value("overflow", errors),
-        }
+        let limits = Limits::read(&args, errors);
+        Self { path, server, middleware, interceptors, subprotocols, subprotocol_mismatch, limits }
     }
 }
 

@@ -1,0 +1,407 @@
+//! The limits of an open connection: how many messages a second, in how many pieces, how long it may be silent, and what
+//! one controller changes of all that. Time is paused where it passes.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::Notify,
+    time::{Instant, advance},
+};
+use ws_core::{
+    App, Bytes, CloseReason, Config, Connection, Controller, Message, MessageError, Result, Route,
+    config::{OverRate, ServerConfig},
+    testing::{TestApp, TestClient},
+    ws_controller,
+};
+
+use crate::support::{Probe, Reports, Seen, frame, registry_config};
+
+/// Sends back what comes, floods its client, or waits for ever.
+async fn play(conn: &Connection, message: Message) -> Result {
+    match message.as_text() {
+        Some("flood") => {
+            for _ in 0..5 {
+                // What a full outbox does is what the tests look at.
+                let _ = conn.push("x".repeat(30));
+            }
+            Ok(())
+        }
+        Some("hang") => std::future::pending().await,
+        _ => Ok(conn.push(message)?),
+    }
+}
+
+struct Plays;
+
+impl Controller for Plays {
+    async fn on_message(&self, conn: &Connection, message: Message) -> Result {
+        play(conn, message).await
+    }
+}
+
+/// The defaults without a heartbeat, so that nothing but the test moves the time, and with this change.
+fn config(change: impl FnOnce(&mut ServerConfig)) -> Config {
+    let mut config = Config::default();
+    config.servers[0].heartbeat.interval = None;
+    change(&mut config.servers[0]);
+    config
+}
+
+async fn serve(controller: impl Controller, change: impl FnOnce(&mut ServerConfig)) -> TestApp {
+    let app = App::without_registry().config(config(change)).route(Route::new("/", controller));
+    TestApp::start(app).await
+}
+
+/// So many messages come back.
+async fn echoed(client: &mut TestClient, messages: usize) {
+    for number in 0..messages {
+        client.send_text(number.to_string()).await;
+        assert_eq!(client.next_text().await.unwrap(), number.to_string());
+    }
+}
+
+/// The next message is one too many.
+async fn is_over(client: &mut TestClient) {
+    client.send_text("one too many").await;
+    assert_eq!(client.expect_close(1008).await, "too many messages a second");
+}
+
+/// Why the connection ended, within a day of its own.
+async fn reason(reports: &mut Reports) -> CloseReason {
+    let closed = async {
+        loop {
+            if let Seen::Close(reason) = reports.next_unhurried().await {
+                return reason;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(24 * 3600), closed).await.expect("it stays open")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_over_the_rate_closes_with_1008_and_those_before_it_are_handled() {
+    let (probe, mut reports) = Probe::new();
+    let app = serve(probe, |server| server.limits.messages_per_second = Some(3)).await;
+    let mut client = app.connect("/").await.unwrap();
+    reports.open().await;
+    for number in 0..4 {
+        client.send_text(number.to_string()).await;
+    }
+    for number in 0..3 {
+        let Seen::Message(message) = reports.next_unhurried().await else { panic!("no message") };
+        assert_eq!(message, Message::text(number.to_string()));
+    }
+    assert_eq!(client.expect_close(1008).await, "too many messages a second");
+    let reason = reports.close().await;
+    assert_eq!((reason.code(), reason), (1008, CloseReason::Fault(MessageError::RateLimited)));
+    reports.assert_nothing_more();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_is_allowed_and_comes_back_at_the_rate() {
+    let app = serve(Plays, |server| {
+        server.limits.messages_per_second = Some(10);
+        server.limits.message_burst = Some(4);
+    });
+    let app = app.await;
+    let mut client = app.connect("/").await.unwrap();
+    echoed(&mut client, 4).await;
+    advance(Duration::from_millis(100)).await;
+    echoed(&mut client, 1).await;
+    advance(Duration::from_secs(3600)).await;
+    echoed(&mut client, 4).await;
+    is_over(&mut client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_connection_has_its_own_rate_and_pings_do_not_count() {
+    let app = serve(Plays, |server| server.limits.messages_per_second = Some(2)).await;
+    let (mut one, mut other) = (app.connect("/").await.unwrap(), app.connect("/").await.unwrap());
+    for _ in 0..50 {
+        one.ping("p").await;
+        assert_eq!(one.next_pong().await.unwrap(), "p");
+    }
+    echoed(&mut one, 2).await;
+    is_over(&mut one).await;
+    echoed(&mut other, 2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_raw_controller_has_nothing_to_refuse_with_and_closes() {
+    let app = serve(Plays, |server| {
+        server.limits.messages_per_second = Some(1);
+        server.limits.over_rate = OverRate::Refuse;
+    });
+    let app = app.await;
+    let mut client = app.connect("/").await.unwrap();
+    echoed(&mut client, 1).await;
+    is_over(&mut client).await;
+}
+
+/// A message of so many fragments, each with this payload, and a ping behind the first.
+fn fragmented(fragments: usize, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = [frame(0x02, payload), frame(0x89, b"between")].concat();
+    for number in 1..fragments {
+        bytes.extend(frame(if number + 1 == fragments { 0x80 } else { 0x00 }, payload));
+    }
+    bytes
+}
+
+#[tokio::test]
+async fn a_message_in_more_fragments_than_the_limit_closes_with_1009() {
+    for (name, payload) in [("empty", &b""[..]), ("tiny", b"x")] {
+        let (probe, mut reports) = Probe::new();
+        let app = serve(probe, |server| server.limits.fragments = 100).await;
+        let mut client = app.connect("/").await.unwrap();
+        reports.open().await;
+        for _ in 0..2 {
+            client.send_bytes(&fragmented(100, payload)).await;
+            assert!(matches!(reports.next().await, Seen::Ping(_)), "{name}");
+            let Seen::Message(message) = reports.next().await else { panic!("{name}: no message") };
+            assert_eq!(message.len(), 100 * payload.len(), "{name}: exactly the limit passes");
+        }
+        client.send_bytes(&fragmented(101, payload)).await;
+        assert_eq!(client.expect_close(1009).await, "too many fragments", "{name}");
+        assert!(matches!(reports.next().await, Seen::Ping(_)), "{name}");
+        let fault = MessageError::TooManyFragments { limit: 100 };
+        assert_eq!(reports.close().await, CloseReason::Fault(fault), "{name}");
+        reports.assert_nothing_more();
+    }
+}
+
+#[tokio::test]
+async fn a_message_need_not_end_to_have_too_many_fragments() {
+    let app = serve(Plays, |_| {}).await;
+    let mut client = app.connect("/").await.unwrap();
+    client.send_frame(0x01, b"").await;
+    for _ in 0..16 {
+        client.send_bytes(&frame(0x00, b"").repeat(1024)).await;
+    }
+    assert_eq!(client.expect_close(1009).await, "too many fragments");
+}
+
+const IDLE: Duration = Duration::from_secs(60);
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_without_messages_closes_with_1001_when_its_time_is_over() {
+    let (probe, mut reports) = Probe::new();
+    let app = serve(probe, |server| server.heartbeat.idle = Some(IDLE)).await;
+    let began = Instant::now();
+    let mut client = app.connect("/").await.unwrap();
+    let closed = reason(&mut reports).await;
+    assert_eq!((closed.code(), closed), (1001, CloseReason::Idle));
+    assert_eq!(began.elapsed().as_secs(), IDLE.as_secs());
+    assert_eq!(client.expect_close(1001).await, "idle");
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_of_either_side_keep_a_connection_open() {
+    let (probe, mut reports) = Probe::new();
+    let app = serve(probe, |server| server.heartbeat.idle = Some(IDLE)).await;
+    let mut client = app.connect("/").await.unwrap();
+    let conn = reports.open().await;
+    for _ in 0..3 {
+        advance(IDLE * 2 / 3).await;
+        client.send_text("from there").await;
+        assert!(matches!(reports.next_unhurried().await, Seen::Message(_)));
+        advance(IDLE * 2 / 3).await;
+        conn.push("from here").unwrap();
+        assert_eq!(client.next_text().await.unwrap(), "from here");
+    }
+    let last = Instant::now();
+    assert_eq!(reason(&mut reports).await, CloseReason::Idle);
+    assert_eq!(last.elapsed().as_secs(), IDLE.as_secs(), "counted from the last message");
+}
+
+#[tokio::test(start_paused = true)]
+async fn pings_and_pongs_of_either_side_keep_no_connection_open() {
+    let (probe, mut reports) = Probe::new();
+    let app = serve(probe, |server| {
+        server.heartbeat.interval = Some(Duration::from_secs(25));
+        server.heartbeat.idle = Some(IDLE);
+    });
+    let app = app.await;
+    let began = Instant::now();
+    let mut client = app.connect("/").await.unwrap();
+    for _ in 0..2 {
+        advance(Duration::from_secs(26)).await;
+        // Waiting for the pong, the client answers the heartbeat.
+        client.ping("p").await;
+        assert_eq!(client.next_pong().await.unwrap(), "p");
+    }
+    assert_eq!(reason(&mut reports).await, CloseReason::Idle);
+    assert_eq!(began.elapsed().as_secs(), IDLE.as_secs());
+    client.expect_close(1001).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn pongs_that_nobody_reads_keep_no_connection_open() {
+    let (probe, mut reports) = Probe::new();
+    let app = serve(probe, |server| server.heartbeat.idle = Some(IDLE)).await;
+    let began = Instant::now();
+    let mut client = app.connect("/").await.unwrap();
+    let flood = async {
+        loop {
+            client.send_frame(0x89, &[7; 125]).await;
+        }
+    };
+    assert!(tokio::time::timeout(IDLE / 2, flood).await.is_err(), "the server stops reading");
+    assert_eq!(reason(&mut reports).await, CloseReason::Idle);
+    assert_eq!(began.elapsed().as_secs(), IDLE.as_secs());
+}
+
+/// Answers once it is told to.
+struct Works(Arc<Notify>);
+
+impl Controller for Works {
+    async fn on_message(&self, conn: &Connection, _: Message) -> Result {
+        self.0.notified().await;
+        Ok(conn.push("done")?)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_not_idle_while_a_callback_runs() {
+    let release = Arc::new(Notify::new());
+    let app = serve(Works(Arc::clone(&release)), |server| server.heartbeat.idle = Some(IDLE)).await;
+    let mut client = app.connect("/").await.unwrap();
+    client.send_text("work").await;
+    for _ in 0..3 {
+        advance(IDLE).await;
+        client.ping("p").await;
+        assert_eq!(client.next_pong().await.unwrap(), "p");
+    }
+    release.notify_one();
+    assert_eq!(client.next_text().await.unwrap(), "done");
+    advance(IDLE).await;
+    client.expect_close(1001).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_not_idle_while_a_message_is_on_its_way_out() {
+    let (probe, mut reports) = Probe::new();
+    let app = serve(probe, |server| server.heartbeat.idle = Some(IDLE)).await;
+    let mut client = app.connect("/").await.unwrap();
+    let conn = reports.open().await;
+    conn.push(Bytes::from(vec![7; 1 << 20])).unwrap();
+    for _ in 0..3 {
+        advance(IDLE).await;
+        tokio::task::yield_now().await;
+    }
+    assert!(conn.is_open());
+    assert_eq!(client.next().await.unwrap().len(), 1 << 20);
+    assert_eq!(reason(&mut reports).await, CloseReason::Idle);
+}
+
+/// A controller with limits of its own.
+macro_rules! limited {
+    ($name:ident, $path:literal, $($limits:tt)*) => {
+        #[ws_controller(path = $path, server = "limited", limits($($limits)*))]
+        struct $name;
+
+        impl Controller for $name {
+            async fn on_message(&self, conn: &Connection, message: Message) -> Result {
+                play(conn, message).await
+            }
+        }
+    };
+}
+
+limited!(Unchanged, "/unchanged", message = "1KiB");
+limited!(Rate, "/rate", messages_per_second = 2);
+limited!(Burst, "/burst", message_burst = 7);
+limited!(NoRate, "/no-rate", messages_per_second = "off");
+limited!(Fragments, "/fragments", fragments = 2);
+limited!(OutboxMessages, "/outbox-messages", outbox_messages = 2);
+limited!(OutboxBytes, "/outbox-bytes", outbox_bytes = "100B");
+limited!(Overflows, "/overflow", outbox_messages = 2, overflow = "drop_newest");
+limited!(Deadline, "/deadline", handler_timeout = "50ms");
+limited!(NoDeadline, "/no-deadline", handler_timeout = "off");
+
+/// What is annotated here, on a server with these limits; without a heartbeat.
+async fn annotated() -> TestApp {
+    let mut config = registry_config();
+    let server = config.servers.iter_mut().find(|server| server.name == "limited").unwrap();
+    server.heartbeat.interval = None;
+    server.limits.messages_per_second = Some(5);
+    server.limits.handler_timeout = Some(Duration::from_secs(1));
+    TestApp::start(crate::registry::app().config(config)).await
+}
+
+async fn connect(app: &TestApp, path: &str) -> TestClient {
+    app.connect_to("limited", path).await.unwrap()
+}
+
+/// How many of five pushes arrive, and whether the connection goes on.
+async fn flooded(client: &mut TestClient) -> (usize, bool) {
+    client.send_text("flood").await;
+    client.send_text("still here").await;
+    for arrived in 0.. {
+        match client.next_text().await {
+            Ok(text) if text == "still here" => return (arrived, true),
+            Ok(text) => assert_eq!(text.len(), 30),
+            Err(_) => return (arrived, false),
+        }
+    }
+    unreachable!("five arrive at the most")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_of_a_controller_goes_before_that_of_its_server() {
+    let app = annotated().await;
+    for (path, messages) in [("/unchanged", 5), ("/rate", 2), ("/burst", 7)] {
+        let mut client = connect(&app, path).await;
+        echoed(&mut client, messages).await;
+        is_over(&mut client).await;
+    }
+    echoed(&mut connect(&app, "/no-rate").await, 100).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_limit_of_a_controller_takes_effect() {
+    let app = annotated().await;
+    let mut client = connect(&app, "/fragments").await;
+    client.send_bytes(&fragmented(2, b"x")).await;
+    assert_eq!(client.next().await.unwrap().len(), 2);
+    client.send_bytes(&fragmented(3, b"x")).await;
+    client.expect_close(1009).await;
+
+    for (path, expected) in [
+        ("/unchanged", (5, true)),
+        ("/outbox-messages", (0, false)),
+        ("/outbox-bytes", (0, false)),
+        ("/overflow", (2, true)),
+    ] {
+        assert_eq!(flooded(&mut connect(&app, path).await).await, expected, "{path}");
+    }
+
+    for (path, millis) in [("/deadline", 50), ("/unchanged", 1000)] {
+        let mut client = connect(&app, path).await;
+        let began = Instant::now();
+        client.send_text("hang").await;
+        client.expect_close(1011).await;
+        let elapsed = began.elapsed();
+        assert!(elapsed.as_millis().abs_diff(millis) < 10, "{path}: {elapsed:?}");
+    }
+    let mut client = connect(&app, "/no-deadline").await;
+    client.send_text("hang").await;
+    advance(Duration::from_secs(3600)).await;
+    client.ping("p").await;
+    assert_eq!(client.next_pong().await.unwrap(), "p");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_by_hand_changes_limits_too() {
+    let route =
+        Route::new("/own", Plays).limits(|limits| limits.messages_per_second = Some(1)).message_limit(9);
+    let app = App::without_registry().config(config(|_| {})).route(route).route(Route::new("/", Plays));
+    let app = TestApp::start(app).await;
+    let mut client = app.connect("/own").await.unwrap();
+    echoed(&mut client, 1).await;
+    client.send_text("one").await;
+    client.expect_close(1008).await;
+    let mut client = app.connect("/own").await.unwrap();
+    client.send_text("ten bytes!").await;
+    client.expect_close(1009).await;
+    echoed(&mut app.connect("/").await.unwrap(), 100).await;
+}

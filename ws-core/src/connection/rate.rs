@@ -1,0 +1,98 @@
+//! How many messages a second a connection may send: `limits.messages_per_second`.
+//!
+//! A token bucket without a task and without a count: all that is kept is when the bucket would be full again. Each message
+//! takes a token and moves that time on by what the token takes to come back; a message that would move it further away
+//! than a whole burst takes is one too many. It looks at no clock: the time is brought along, and only where there is a
+//! limit.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::config::Limits;
+
+#[derive(Debug)]
+pub(super) struct Bucket {
+    /// What one token takes to come back.
+    interval: Duration,
+    /// What all of them take.
+    whole: Duration,
+    full_at: Instant,
+}
+
+impl Bucket {
+    /// A full one; none where messages are not counted.
+    pub(super) fn new(limits: &Limits, now: Instant) -> Option<Self> {
+        let per_second = at_least_one(limits.messages_per_second?);
+        let burst = limits.message_burst.map_or(per_second, at_least_one);
+        let interval = Duration::from_secs(1) / per_second;
+        Some(Self { interval, whole: interval.saturating_mul(burst), full_at: now })
+    }
+
+    /// Takes a token; false if there is none.
+    pub(super) fn take(&mut self, now: Instant) -> bool {
+        let full_at = self.full_at.max(now) + self.interval;
+        let is_there = full_at.duration_since(now) <= self.whole;
+        if is_there {
+            self.full_at = full_at;
+        }
+        is_there
+    }
+}
+
+/// More than 32 bits of them are as good as no limit.
+fn at_least_one(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bucket(per_second: usize, burst: Option<usize>) -> (Bucket, Instant) {
+        let limits =
+            Limits { messages_per_second: Some(per_second), message_burst: burst, ..Limits::default() };
+        let now = Instant::now();
+        (Bucket::new(&limits, now).unwrap(), now)
+    }
+
+    /// How many tokens there are at this time; they are taken.
+    fn tokens(bucket: &mut Bucket, now: Instant) -> usize {
+        (0..1000).take_while(|_| bucket.take(now)).count()
+    }
+
+    #[test]
+    fn a_burst_is_there_at_once_and_comes_back_at_its_rate() {
+        for (per_second, burst, at_once) in
+            [(10, None, 10), (10, Some(3), 3), (3, None, 3), (1, Some(50), 50)]
+        {
+            let (mut bucket, now) = bucket(per_second, burst);
+            assert_eq!(tokens(&mut bucket, now), at_once, "{per_second}, {burst:?}");
+            let one = Duration::from_secs(1) / u32::try_from(per_second).unwrap();
+            assert_eq!(tokens(&mut bucket, now + one), 1, "{per_second}, {burst:?}");
+            let later = now + one + Duration::from_secs(1);
+            assert_eq!(tokens(&mut bucket, later), per_second.min(at_once), "{per_second}, {burst:?}");
+            let long_after = later + Duration::from_secs(3600);
+            assert_eq!(tokens(&mut bucket, long_after), at_once, "never more than a burst");
+        }
+    }
+
+    #[test]
+    fn what_was_refused_takes_no_token() {
+        let (mut bucket, now) = bucket(10, Some(1));
+        assert!(bucket.take(now));
+        for _ in 0..100 {
+            assert!(!bucket.take(now + Duration::from_millis(99)));
+        }
+        assert!(bucket.take(now + Duration::from_millis(100)));
+    }
+
+    #[test]
+    fn no_limit_is_no_bucket_and_the_largest_ones_are_no_overflow() {
+        assert!(Bucket::new(&Limits::default(), Instant::now()).is_none());
+        let (mut huge, now) = bucket(usize::MAX, Some(usize::MAX));
+        assert_eq!(tokens(&mut huge, now), 1000);
+        let (mut slow, now) = bucket(1, Some(usize::MAX));
+        assert_eq!(tokens(&mut slow, now), 1000);
+    }
+}

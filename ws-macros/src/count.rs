@@ -1,0 +1,109 @@
+//! Counts as they are written in `limits(..)`: `20`, or `"off"` where a limit can be switched off.
+//!
+//! A count is at least one, as in the configuration file, since a limit of zero would refuse everything.
+
+use syn::{
+    Lit, LitInt, LitStr,
+    parse::{Parse, ParseStream, Result},
+};
+
+/// `20` or `"off"`, not yet looked at.
+pub(crate) enum CountLiteral {
+    Text(LitStr),
+    Number(LitInt),
+}
+
+impl Parse for CountLiteral {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        match input.parse()? {
+            Lit::Str(text) => Ok(Self::Text(text)),
+            Lit::Int(number) => Ok(Self::Number(number)),
+            other => Err(syn::Error::new_spanned(other, "expected a count")),
+        }
+    }
+}
+
+impl CountLiteral {
+    /// The number, as a plain literal at the place of this one.
+    pub(crate) fn number(&self) -> Result<LitInt> {
+        match self {
+            Self::Text(text) => {
+                Err(syn::Error::new(text.span(), fault(&text.value(), "a whole number, such as `20`")))
+            }
+            Self::Number(number) => plain(number),
+        }
+    }
+
+    /// The same; `None` for `"off"`.
+    pub(crate) fn number_or_off(&self) -> Result<Option<LitInt>> {
+        match self {
+            Self::Text(text) if text.value() == "off" => Ok(None),
+            Self::Text(text) => {
+                let accepted = "a whole number, such as `20`, or `\"off\"`";
+                Err(syn::Error::new(text.span(), fault(&text.value(), accepted)))
+            }
+            Self::Number(number) => plain(number).map(Some),
+        }
+    }
+}
+
+fn fault(text: &str, accepted: &str) -> String {
+    format!("`{text}` is no count; write {accepted}")
+}
+
+/// The number without suffix and underscores, from one to what fits 32 bits.
+fn plain(number: &LitInt) -> Result<LitInt> {
+    let text = number.to_string().replace('_', "");
+    let fault = if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        fault(&text, "a whole number, such as `20`")
+    } else {
+        match text.parse::<u32>() {
+            Ok(0) => "`0` would refuse everything; a count is at least 1".to_owned(),
+            Ok(count) => return Ok(LitInt::new(&count.to_string(), number.span())),
+            Err(_) => format!("`{text}` is no limit; a count fits 32 bits"),
+        }
+    };
+    Err(syn::Error::new(number.span(), fault))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> std::result::Result<Option<u32>, String> {
+        let literal: CountLiteral = syn::parse_str(text).expect("a literal");
+        let number = literal.number_or_off().map_err(|error| error.to_string())?;
+        Ok(number.map(|number| number.base10_parse().expect("a plain number")))
+    }
+
+    #[test]
+    fn a_count_is_a_whole_number_or_off() {
+        for (text, count) in
+            [("1", Some(1)), ("16_384", Some(16_384)), ("4294967295", Some(u32::MAX)), ("\"off\"", None)]
+        {
+            assert_eq!(read(text), Ok(count), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_count_that_is_none_says_why() {
+        for (text, fault) in [
+            ("0", "at least 1"),
+            ("4294967296", "fits 32 bits"),
+            ("0x10", "is no count"),
+            ("20u32", "is no count"),
+            ("\"20\"", "or `\"off\"`"),
+            ("\"Off\"", "or `\"off\"`"),
+        ] {
+            let said = read(text).expect_err(text);
+            assert!(said.contains(fault), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_switched_off_does_not_speak_of_it() {
+        let literal: CountLiteral = syn::parse_str("\"off\"").expect("a literal");
+        let said = literal.number().expect_err("no number").to_string();
+        assert_eq!(said, "`off` is no count; write a whole number, such as `20`");
+    }
+}
