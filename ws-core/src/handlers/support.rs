@@ -5,7 +5,7 @@ use std::{
     marker::PhantomData,
 };
 
-use super::{Input, IntoReply, ParamError, Replier, Takes};
+use super::{Input, IntoReply, ParamError, Replier, ReplyTo, Takes};
 pub use super::{
     envelope::Envelope,
     interceptor::{CallKind, Invocation, intercepted},
@@ -238,6 +238,13 @@ impl<E: Into<Error>> GuardAnswer for Result<(), E> {
 #[cold]
 pub fn unknown_event(event: &str) -> Result {
     Err(EventError::UnknownEvent { event: event.chars().take(64).collect() }.into())
+}
+
+/// This message is no event, and nobody takes it as it is. If there is a `ref` in it, the answer has it too.
+#[cold]
+pub fn no_event(conn: &Connection, message: &Message, fault: EventError) -> Result {
+    let reference = Envelope::reference_of(conn.codec(), message);
+    Err(Error::from(fault).in_reply_to(ReplyTo::new(conn.codec(), reference)))
 }
 
 /// Nobody handles this message.

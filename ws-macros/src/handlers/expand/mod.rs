@@ -173,7 +173,7 @@ fn message(handlers: &Handlers, kept: Option<&TokenStream>) -> TokenStream {
     let no_event = quote_spanned! {Span::mixed_site()=>
         #is_there
         #[allow(unreachable_patterns)]
-        _ => ::core::result::Result::Err(::core::convert::From::from(__fault)),
+        _ => __h::no_event(__conn, &__message, __fault),
     };
     let no_event = has_events.then_some(no_event);
     let unsupported = quote_spanned! {Span::mixed_site()=>
