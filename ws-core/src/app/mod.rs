@@ -10,7 +10,7 @@ mod running;
 mod start;
 mod table;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 #[cfg(feature = "testing")]
 pub(crate) use self::plan::PlannedKind;
@@ -280,6 +280,12 @@ impl App {
         let signals = Signals::catch();
         self.start().await?.run_until(signals).await;
         Ok(())
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("routes", &self.routes()).finish_non_exhaustive()
     }
 }
 
