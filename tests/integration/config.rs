@@ -294,3 +294,27 @@ fn a_file_is_read_and_a_missing_one_is_named() {
     assert!(matches!(error, ConfigError::Read { .. }), "{error:?}");
     assert!(error.to_string().starts_with(&format!("{}: ", missing.display())), "{error}");
 }
+
+/// The names of all settings.
+fn keys(value: &serde_json::Value) -> Vec<String> {
+    match value {
+        serde_json::Value::Object(map) => {
+            map.iter().flat_map(|(key, value)| std::iter::once(key.clone()).chain(keys(value))).collect()
+        }
+        serde_json::Value::Array(items) => items.iter().flat_map(keys).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn the_readme_lists_every_setting_with_its_default() {
+    let readme = include_str!("../../README.md");
+    let mut blocks = readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let listed = blocks.find(|block| block.contains("[[servers]]")).unwrap();
+    let default = Config::default();
+    assert_eq!(Config::from_toml_str(listed, "README.md").unwrap(), default);
+    for key in keys(&serde_json::to_value(&default).unwrap()) {
+        let is_listed = [format!("{key} = "), format!("{key}]")].iter().any(|form| listed.contains(form));
+        assert!(is_listed, "`{key}` is not in the README's list");
+    }
+}

@@ -285,4 +285,6 @@ async fn the_hub_is_there_before_the_start() {
     assert_eq!(hub.count(), 1);
     assert_eq!(hub.all().broadcast("hello").await.sent, 1);
     assert_eq!(client.next_text().await.unwrap(), "hello");
+    assert_eq!(hub.all().broadcast_event("said", &[1]).await.unwrap().sent, 1);
+    assert_eq!(client.next_event::<[u8; 1]>("said").await.unwrap(), [1]);
 }

@@ -83,6 +83,8 @@ async fn a_refusal_and_nonsense_are_typed_errors() {
         (json!({"event": "error"}), json!({"refused": ["error", ""]})),
         (json!({"event": "number", "data": "seven"}), json!("invalid")),
         (json!({"event": "number"}), json!("invalid")),
+        (json!({"event": 7, "data": 7}), json!("invalid")),
+        (json!({"data": 7}), json!("invalid")),
     ] {
         let reference = called(&mut client).await;
         let mut answer = answer;
@@ -90,6 +92,19 @@ async fn a_refusal_and_nonsense_are_typed_errors() {
         client.send_json(&answer).await;
         assert_eq!(next(&mut client).await["data"], expected);
     }
+}
+
+#[tokio::test]
+async fn a_second_answer_is_dropped() {
+    let app = serve(Asks).await;
+    let mut client = app.connect("/").await.unwrap();
+    let reference = called(&mut client).await;
+    for number in [7, 8] {
+        client.send_json(&json!({"event": "number", "data": number, "ref": reference})).await;
+    }
+    client.send_event("echo", &9).await;
+    assert_eq!(next(&mut client).await["data"], json!({"number": 7}));
+    assert_eq!(next(&mut client).await["data"], 9, "the second answer reached no handler");
 }
 
 #[tokio::test(start_paused = true)]

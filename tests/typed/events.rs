@@ -93,7 +93,9 @@ async fn each_fault_of_an_event_has_its_code_and_its_ref_and_the_connection_goes
     for (sent, code, path, reference) in [
         ("no json", "bad_json", None, None),
         ("[1,2]", "bad_json", None, None),
-        (r#"{"data":1,"ref":"r"}"#, "bad_json", None, None),
+        (r#"["say",{"text":"hi"},"r"]"#, "bad_json", None, None),
+        (r#"{"data":1,"ref":"r"}"#, "bad_json", None, Some("r")),
+        (r#"{"event":7,"ref":"r"}"#, "bad_json", None, Some("r")),
         (r#"{"event":"say","ref":{"a":1}}"#, "bad_json", None, None),
         (r#"{"event":"shout","ref":"r"}"#, "unknown_event", None, Some("r")),
         (r#"{"event":"say","ref":"r"}"#, "invalid_data", None, Some("r")),
@@ -206,6 +208,8 @@ async fn events_texts_and_the_rest_each_reach_their_own_handler() {
     assert_eq!(got, json!({"name": "x", "data": [1]}));
     client.send_text("plain").await;
     assert_eq!(client.next_text().await.unwrap(), "text plain");
+    client.send_text(r#"["known",null,7]"#).await;
+    assert_eq!(client.next_text().await.unwrap(), r#"text ["known",null,7]"#, "an array is no envelope");
     client.send_binary(vec![0; 3]).await;
     assert_eq!(client.next_text().await.unwrap(), "3 bytes");
 }

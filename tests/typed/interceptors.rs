@@ -136,3 +136,21 @@ async fn raw_controllers_are_intercepted_as_well() {
     let got = ask(&mut client, "hi").await;
     assert_eq!(got, serde_json::json!(["outer", "inner Open", "inner ok", "outer", "inner Message"]));
 }
+
+#[tokio::test]
+async fn pings_and_the_end_are_intercepted_as_well() {
+    for path in ["/typed", "/raw"] {
+        let app = serve_registered().await;
+        let mut client = app.connect_to("intercepted", path).await.unwrap();
+        let hub = app.running().hub();
+        ask(&mut client, r#"{"event":"log"}"#).await;
+        let conn = hub.get(hub.all().ids()[0]).unwrap();
+        client.ping("p").await;
+        client.close(1000, "").await;
+        client.expect_close(1000).await;
+        app.shutdown().await;
+        let of_log = "inner ok";
+        let expected = [of_log, "outer", "inner Control", "inner ok", "outer", "inner Close", "inner ok"];
+        assert_eq!(log(&conn).take(), expected, "{path}");
+    }
+}

@@ -108,3 +108,22 @@ async fn other_connections_of_the_route_speak_json() {
         assert_eq!(client.next_json::<Value>().await.unwrap()["data"]["code"], "unsupported");
     }
 }
+
+#[tokio::test]
+async fn an_event_for_many_reaches_each_in_the_form_that_it_speaks() {
+    let app = app().await;
+    let mut packed = connect(&app, &["msgpack"]).await;
+    let mut text = connect(&app, &["json"]).await;
+    // Who is answered is among the living.
+    send(&mut packed, json!({"event": "push"})).await;
+    text.send_text(r#"{"event":"push"}"#).await;
+    assert_eq!(next(&mut packed).await, text.next_json::<Value>().await.unwrap());
+    let said = json!({"event": "said", "data": {"len": 2}});
+    let hub = app.running().hub();
+    assert_eq!(hub.all().event("said", &Said { len: 2 }).unwrap().sent, 2);
+    assert_eq!(hub.all().broadcast_event("said", &Said { len: 2 }).await.unwrap().sent, 2);
+    for _ in 0..2 {
+        assert_eq!(next(&mut packed).await, said);
+        assert_eq!(text.next_json::<Value>().await.unwrap(), said);
+    }
+}

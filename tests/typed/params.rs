@@ -1,5 +1,10 @@
 //! What handlers take.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 use ws_core::{FromHandshake, Input, Param, ParamError, Route, Setup, headers::UserAgent, prelude::*};
@@ -160,6 +165,13 @@ async fn a_missing_state_of_a_handler_is_a_start_error() {
     assert!(error.to_string().contains("Greeting"), "{error}");
 }
 
+#[tokio::test]
+async fn a_path_without_the_parameters_that_handlers_take_is_a_start_error() {
+    let app = App::without_registry().state(Greeting("hello")).route(Route::new("/rooms", Params));
+    let error = ws_core::testing::TestApp::try_start(app).await.unwrap_err().to_string();
+    assert!(error.contains("takes `Path<T>`, and its path `/rooms` has no parameters"), "{error}");
+}
+
 /// Takes the reason of the end.
 struct Ends(tokio::sync::mpsc::UnboundedSender<CloseReason>);
 
@@ -194,4 +206,133 @@ async fn close_ping_and_pong_have_handlers_too() {
     client.close(4000, "bye").await;
     client.expect_close(4000).await;
     assert_eq!(seen.recv().await, Some(CloseReason::Peer { code: Some(4000), reason: "bye".into() }));
+}
+
+/// Every parameter as an `Option`, on a route that has no parameters.
+struct Maybe;
+
+#[ws_handlers]
+impl Maybe {
+    #[on_event("there")]
+    async fn there(
+        &self,
+        event: Option<EventName<'_>>,
+        conn: Option<&Connection>,
+        id: Option<ConnectionId>,
+        hub: Option<Hub>,
+        handshake: Option<&Handshake>,
+        cookie: Option<&Cookie>,
+    ) -> Data<[bool; 6]> {
+        let [conn, handshake] = [conn.is_some(), handshake.is_some()];
+        Data([event.is_some(), conn, id.is_some(), hub.is_some(), handshake, cookie.is_some()])
+    }
+
+    #[on_event("asked for")]
+    async fn asked_for(
+        &self,
+        path: Option<&Path<String>>,
+        query: Option<&Query<Page>>,
+        header: Option<Header<UserAgent>>,
+        state: Option<State<Greeting>>,
+        context: Option<Context<u64>>,
+        data: Option<Data<u8>>,
+    ) -> Data<[bool; 6]> {
+        let [path, query] = [path.is_some(), query.is_some()];
+        Data([path, query, header.is_some(), state.is_some(), context.is_some(), data.is_some()])
+    }
+}
+
+#[tokio::test]
+async fn an_option_of_any_parameter_is_none_where_there_is_nothing() {
+    let start = |path, app: App| ws_core::testing::TestApp::start(app.route(Route::new(path, Maybe)));
+    let without = start("/", App::without_registry()).await;
+    let with = start("/{room}", App::without_registry().state(Greeting("hello"))).await;
+    let mut nothing = without.connect("/").await.unwrap();
+    let mut all = with.connect("/a?size=1").header("user-agent", "test/1").await.unwrap();
+    for client in [&mut nothing, &mut all] {
+        let got = ask(client, r#"{"event":"there"}"#).await;
+        assert_eq!(got["data"], json!(vec![true; 6]));
+    }
+    let got = ask(&mut nothing, r#"{"event":"asked for"}"#).await;
+    assert_eq!(got["data"], json!(vec![false; 6]));
+    let got = ask(&mut all, r#"{"event":"asked for","data":1}"#).await;
+    assert_eq!(got["data"], json!([true, true, true, true, false, true]));
+    with.connect("/a?size=x").expect_status(400).await;
+}
+
+#[derive(Deserialize)]
+struct Seat {
+    seat: u8,
+    room: String,
+}
+
+/// The parameters of one path in each of their forms.
+struct Paths;
+
+#[ws_handlers]
+impl Paths {
+    #[on_open]
+    async fn open(&self, named: &Path<Seat>, Path((room, seat)): &Path<(String, u8)>) -> Json<Value> {
+        Json(json!([named.seat, named.room, room, seat]))
+    }
+}
+
+/// The only parameter of a path.
+struct OnePath;
+
+#[ws_handlers]
+impl OnePath {
+    #[on_open]
+    async fn open(&self, Path(seat): Path<u8>) -> Json<u8> {
+        Json(seat)
+    }
+}
+
+#[tokio::test]
+async fn a_path_is_a_struct_a_tuple_or_its_only_value() {
+    let app = App::without_registry()
+        .route(Route::new("/rooms/{room}/{seat}", Paths))
+        .route(Route::new("/seats/{seat}", OnePath))
+        .route(Route::new("/unfit/{room}/{seat}", OnePath));
+    let app = ws_core::testing::TestApp::start(app).await;
+    let mut client = app.connect("/rooms/%C3%A9/7").await.unwrap();
+    assert_eq!(client.next_json::<Value>().await.unwrap(), json!([7, "é", "é", 7]));
+    let mut client = app.connect("/seats/7").await.unwrap();
+    assert_eq!(client.next_json::<Value>().await.unwrap(), 7);
+    let refused = app.connect("/seats/x").expect_status(400).await;
+    assert!(refused.text().contains("path parameter `seat`"), "{}", refused.text());
+    let refused = app.connect("/unfit/a/1").expect_status(500).await;
+    assert!(!refused.text().contains("tuple"), "the server's fault is for its log: {}", refused.text());
+}
+
+/// Counts how often it was cloned.
+struct Counted(Arc<AtomicUsize>);
+
+impl Clone for Counted {
+    fn clone(&self) -> Self {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(&self.0))
+    }
+}
+
+struct Stateful;
+
+#[ws_handlers]
+impl Stateful {
+    #[on_event("clones")]
+    async fn clones(&self, State(counted): State<Counted>) -> Data<usize> {
+        Data(counted.0.load(Ordering::SeqCst))
+    }
+}
+
+#[tokio::test]
+async fn connections_share_a_state_and_only_a_call_clones_it() {
+    let clones = Arc::new(AtomicUsize::new(0));
+    let app = App::without_registry().state(Counted(Arc::clone(&clones))).route(Route::new("/", Stateful));
+    let app = ws_core::testing::TestApp::start(app).await;
+    let at_start = clones.load(Ordering::SeqCst);
+    let mut clients = [app.connect("/").await.unwrap(), app.connect("/").await.unwrap()];
+    for (number, client) in (1..).zip(&mut clients) {
+        assert_eq!(ask(client, r#"{"event":"clones"}"#).await["data"], at_start + number);
+    }
 }

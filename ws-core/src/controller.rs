@@ -80,10 +80,10 @@ pub trait Controller: Send + Sync + 'static {
     #[doc(hidden)]
     const __TYPED: bool = false;
 
-    /// For generated code: what of the state its handlers take.
+    /// For generated code: what its handlers need of the application and of the route.
     #[doc(hidden)]
-    fn __states() -> Vec<StateKey> {
-        Vec::new()
+    fn __needs() -> Needs {
+        Needs::default()
     }
 
     /// For generated code: what is parsed from the handshake once, before the 101, and kept with the connection.
@@ -94,13 +94,25 @@ pub trait Controller: Send + Sync + 'static {
     }
 }
 
+/// What the handlers of a controller need, for the checks at start.
+#[doc(hidden)]
+#[derive(Debug, Default)]
+pub struct Needs {
+    /// Values given to `App::state`.
+    pub states: Vec<StateKey>,
+    /// Parameters in the path.
+    pub path: bool,
+}
+
 /// What generated code keeps with a connection.
 #[doc(hidden)]
 pub type Kept = Box<dyn Any + Send + Sync>;
 
 /// A controller as the pipeline and the server see it.
 pub(crate) trait ErasedController: Send + Sync {
-    fn states(&self) -> Vec<StateKey>;
+    fn needs(&self) -> Needs;
+
+    fn is_typed(&self) -> bool;
 
     fn keep(&self, setup: &Setup<'_>) -> Result<Option<Kept>>;
 
@@ -109,8 +121,12 @@ pub(crate) trait ErasedController: Send + Sync {
 }
 
 impl<C: Controller> ErasedController for C {
-    fn states(&self) -> Vec<StateKey> {
-        C::__states()
+    fn needs(&self) -> Needs {
+        C::__needs()
+    }
+
+    fn is_typed(&self) -> bool {
+        C::__TYPED
     }
 
     fn keep(&self, setup: &Setup<'_>) -> Result<Option<Kept>> {

@@ -7,6 +7,7 @@ use std::{
     any::{Any, TypeId, type_name},
     collections::HashMap,
     ops::Deref,
+    sync::Arc,
 };
 
 use crate::error::Error;
@@ -83,7 +84,7 @@ impl StateKey {
 /// The values given to [`App::state`](crate::App::state), by type.
 #[derive(Default)]
 pub struct States {
-    values: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
+    values: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
 }
 
 impl States {
@@ -99,12 +100,17 @@ impl States {
             .ok_or_else(|| Error::new(format!("no state of type `{}`; add `.state(..)`", type_name::<T>())))
     }
 
+    /// The value of this type itself, if one was provided.
+    pub(crate) fn shared<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.values.get(&TypeId::of::<T>()).cloned()?.downcast().ok()
+    }
+
     pub(crate) fn contains(&self, key: StateKey) -> bool {
         self.values.contains_key(&key.id)
     }
 
     /// Says whether a value of this type was there before.
     pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: T) -> bool {
-        self.values.insert(TypeId::of::<T>(), Box::new(value)).is_some()
+        self.values.insert(TypeId::of::<T>(), Arc::new(value)).is_some()
     }
 }

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     config::{Config, Limits, ServerConfig, ServerKind},
+    controller::ErasedController,
     error::{ErrorHandlers, Handler},
     handlers::Interceptor,
     handshake::{DefaultUpgrade, Middleware, Pipeline},
@@ -182,9 +183,7 @@ impl Check<'_> {
         // Only a missing state can keep it from being made, which is a problem already; its path may be another.
         let controller = build(states).unwrap_or_else(|_| erase(Unmade));
         let Erased { controller, type_id } = controller;
-        let mut wanted = controller.states();
-        wanted.retain(|key| draft.state.iter().all(|field| field.id != key.id));
-        self.state(draft.name, draft.location, &wanted, states);
+        self.needs(&draft, &*controller, states);
         let limits = self.limits(&mut draft);
         let route = Arc::new(Route {
             path: draft.path.as_str().into(),
@@ -237,6 +236,20 @@ impl Check<'_> {
             self.problems.push(Problem::Limits { name, location, message });
         }
         limits
+    }
+
+    /// What typed handlers need of the application and of their route.
+    fn needs(&mut self, draft: &Draft, controller: &dyn ErasedController, states: &States) {
+        let (name, location) = (draft.name, draft.location);
+        let mut needs = controller.needs();
+        needs.states.retain(|key| draft.state.iter().all(|field| field.id != key.id));
+        self.state(name, location, &needs.states, states);
+        if needs.path && !draft.path.contains('{') {
+            self.problems.push(Problem::NoParameters { path: draft.path.clone(), name, location });
+        }
+        if controller.is_typed() && draft.subprotocols.contains(&"msgpack") && !cfg!(feature = "msgpack") {
+            self.problems.push(Problem::NoMsgPack { name, location });
+        }
     }
 
     fn bad_path(&mut self, draft: &Draft, message: String) {
@@ -314,5 +327,26 @@ impl Check<'_> {
             }
             Some(_) => {}
         }
+    }
+}
+
+#[cfg(all(test, not(feature = "msgpack")))]
+mod tests {
+    use super::*;
+
+    struct Typed;
+
+    impl crate::Controller for Typed {
+        const __TYPED: bool = true;
+    }
+
+    #[tokio::test]
+    async fn a_subprotocol_that_this_build_does_not_speak_is_a_start_error() {
+        let route = crate::Route::new("/", Typed).subprotocols(&["msgpack"]);
+        let error = App::without_registry().route(route).start().await.unwrap_err();
+        assert!(
+            matches!(error.problems(), [Problem::NoMsgPack { name, .. }] if name.contains("Typed")),
+            "{error}"
+        );
     }
 }

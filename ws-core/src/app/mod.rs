@@ -12,7 +12,7 @@ mod signals;
 mod start;
 mod table;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 #[cfg(feature = "testing")]
 pub(crate) use self::plan::PlannedKind;
@@ -303,6 +303,12 @@ impl App {
         };
         running.run_until(signals).await;
         Ok(())
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("routes", &self.routes()).finish_non_exhaustive()
     }
 }
 

@@ -103,6 +103,29 @@ pub enum Problem {
         /// Which one, and what is accepted.
         message: String,
     },
+    /// A controller that takes `Path<T>` on a route without parameters.
+    #[error(
+        "`{name}` at {location} takes `Path<T>`, and its path `{path}` has no parameters; write one like `{{room}}`"
+    )]
+    NoParameters {
+        /// The path.
+        path: String,
+        /// The controller.
+        name: &'static str,
+        /// Where it is registered.
+        location: Location,
+    },
+    /// A controller of typed handlers that lists the subprotocol `msgpack`, built without the feature that speaks it.
+    #[error(
+        "`{name}` at {location} lists the subprotocol `msgpack`, which needs the feature `msgpack` of ws-core; write \
+         `features = [\"msgpack\"]`"
+    )]
+    NoMsgPack {
+        /// The controller.
+        name: &'static str,
+        /// Where it is registered.
+        location: Location,
+    },
     /// A name of no server of the configuration.
     #[error("{what} at {location} names server `{server}`, which is not configured; there are {known}")]
     UnknownServer {

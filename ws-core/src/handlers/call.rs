@@ -212,8 +212,7 @@ impl Drop for Outstanding<'_> {
     }
 }
 
-/// Which call a message answers.
+/// Which call a message answers. Whether the rest of it makes sense is for the caller to hear.
 fn answered(codec: Codec, message: &Message) -> Option<u64> {
-    let envelope = Envelope::read(codec, message).ok()?;
-    envelope.reference?.as_str()?.strip_prefix(PREFIX)?.parse().ok()
+    Envelope::reference_of(codec, message)?.as_str()?.strip_prefix(PREFIX)?.parse().ok()
 }

@@ -108,6 +108,25 @@ impl<'a> Envelope<'a> {
         }
     }
 
+    /// The `ref` of a message that need not be an envelope otherwise; `None` if it has no good one.
+    pub(crate) fn reference_of(codec: Codec, message: &'a Message) -> Option<Raw<'a>> {
+        #[derive(Deserialize)]
+        struct Referring<'a> {
+            #[serde(borrow, rename = "ref")]
+            reference: Option<&'a RawValue>,
+        }
+
+        match (codec, message) {
+            (Codec::Json, Message::Text(text)) if !json::is_array(text) => {
+                let Referring { reference } = serde_json::from_str(text).ok()?;
+                reference.filter(|raw| json::is_reference(raw.get())).map(Raw::Json)
+            }
+            #[cfg(feature = "msgpack")]
+            (Codec::MsgPack, Message::Binary(bytes)) => msgpack::reference(bytes).map(Raw::MsgPack),
+            _ => None,
+        }
+    }
+
     fn from_json(text: &'a str) -> Result<Self, EventError> {
         #[derive(Deserialize)]
         #[serde(expecting = "an envelope")]
@@ -120,6 +139,10 @@ impl<'a> Envelope<'a> {
             reference: Option<&'a RawValue>,
         }
 
+        // Serde takes an array of the fields for a struct, too. That is somebody else's message.
+        if json::is_array(text) {
+            return Err(EventError::BadJson { message: "an envelope is an object".to_owned() });
+        }
         let incoming: Incoming<'a> = serde_json::from_str(text)
             .map_err(|error| EventError::BadJson { message: json::told(&error.to_string()) })?;
         if incoming.reference.is_some_and(|raw| !json::is_reference(raw.get())) {
@@ -278,6 +301,7 @@ mod tests {
             "",
             "hello",
             "[]",
+            r#" ["say",null,7]"#,
             "{}",
             r#"{"event":1}"#,
             r#"{"event":"a","event":"b"}"#,
@@ -296,6 +320,24 @@ mod tests {
             panic!("another fault")
         };
         assert!(message.len() < 300 && message.contains("expected an envelope"), "{message}");
+    }
+
+    #[test]
+    fn a_reference_is_found_without_an_envelope_around_it() {
+        for (text, reference) in [
+            (r#"{"data":1,"ref":"7"}"#, Some(r#""7""#)),
+            (r#"{"event":7,"ref":7}"#, Some("7")),
+            (r#"{"event":"a","event":"b","ref":7}"#, Some("7")),
+            (r#"{"ref":{}}"#, None),
+            (r#"{"ref":null}"#, None),
+            (r#"{"ref":7"#, None),
+            (r#"["7"]"#, None),
+            ("7", None),
+        ] {
+            let message = json(text);
+            let raw = Envelope::reference_of(Codec::Json, &message).and_then(Raw::as_json);
+            assert_eq!(raw.map(RawValue::get), reference, "{text}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! [`Input`]: what a parameter may read of a call.
 
-use std::ops::Deref;
+use std::{fmt, ops::Deref};
 
 use super::{
     Param, ParamError, Setup, Takes,
@@ -108,7 +108,7 @@ impl<'a> Input<'a> {
 /// impl Lobby {
 ///     #[on_unknown]
 ///     async fn other(&self, name: EventName<'_>) -> String {
-///         format!("{} is not played here", &*name)
+///         format!("{name} is not played here")
 ///     }
 /// }
 /// # fn main() {}
@@ -121,6 +121,12 @@ impl Deref for EventName<'_> {
 
     fn deref(&self) -> &str {
         self.0
+    }
+}
+
+impl fmt::Display for EventName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.0)
     }
 }
 

@@ -47,6 +47,11 @@ fn without_position(message: &str) -> &str {
     message.rfind(" at line ").and_then(|end| message.get(..end)).unwrap_or(message)
 }
 
+/// Whether a text, if it is JSON, is an array.
+pub(super) fn is_array(text: &str) -> bool {
+    text.trim_start_matches([' ', '\n', '\r', '\t']).starts_with('[')
+}
+
 /// Whether a valid JSON value is a string or a number: what a `ref` can be.
 pub(super) fn is_reference(raw: &str) -> bool {
     raw.starts_with(|first: char| first == '"' || first == '-' || first.is_ascii_digit())

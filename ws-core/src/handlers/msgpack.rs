@@ -43,6 +43,21 @@ pub(super) enum Malformed {
 
 /// Finds the parts of `{"event": .., "data": .., "ref": ..}` in any order; other keys are passed over.
 pub(super) fn decode(bytes: &[u8]) -> Result<Parts<'_>, Malformed> {
+    let [event, data, reference] = values(bytes)?;
+    if reference.is_some_and(|raw| !is_reference(raw)) {
+        return Err(Malformed::Reference);
+    }
+    Ok(Parts { event: event.and_then(text).ok_or(Malformed::NoEvent)?, data, reference })
+}
+
+/// The `ref` of a map that need not be an envelope otherwise.
+pub(super) fn reference(bytes: &[u8]) -> Option<&[u8]> {
+    let [_, _, reference] = values(bytes).ok()?;
+    reference.filter(|raw| is_reference(raw))
+}
+
+/// The values of `event`, `data` and `ref`; nil is none of the latter two.
+fn values(bytes: &[u8]) -> Result<[Option<&[u8]>; 3], Malformed> {
     let mut reader = Reader { left: bytes };
     let entries = match reader.marker()? {
         Marker::FixMap(len) => u64::from(len),
@@ -68,15 +83,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Parts<'_>, Malformed> {
         return Err(Malformed::Trailing);
     }
     let something = |raw: &&[u8]| **raw != [Marker::Null.to_u8()];
-    let reference = reference.filter(something);
-    if reference.is_some_and(|raw| !is_reference(raw)) {
-        return Err(Malformed::Reference);
-    }
-    Ok(Parts {
-        event: event.and_then(text).ok_or(Malformed::NoEvent)?,
-        data: data.filter(something),
-        reference,
-    })
+    Ok([event, data.filter(something), reference.filter(something)])
 }
 
 /// Decodes data. Only if that fails it is decoded again, to find out where.
@@ -292,6 +299,19 @@ mod tests {
             ([&[0x81, 0xa1, b'x'][..], &[0x91; 100_000]].concat(), Malformed::TooDeep),
         ] {
             assert_eq!(decode(&bytes), Err(why), "{:?}", bytes.get(..20));
+        }
+    }
+
+    #[test]
+    fn a_reference_is_found_without_an_envelope_around_it() {
+        for (value, found) in [
+            (json!({"data": 1, "ref": "7"}), Some(packed(&json!("7")))),
+            (json!({"event": 7, "ref": 7}), Some(packed(&json!(7)))),
+            (json!({"ref": []}), None),
+            (json!({"ref": null}), None),
+            (json!(["7"]), None),
+        ] {
+            assert_eq!(reference(&packed(&value)), found.as_deref(), "{value}");
         }
     }
 

@@ -3,7 +3,7 @@
 //! Some parameters are parsed from the handshake, once, before the 101, and kept with the connection; the others are
 //! read at each call. One trait serves both: [`Param::keep`] runs in the handshake, [`Param::get`] at the call.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use super::Input;
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
 /// | parameter | what it is | where from |
 /// |---|---|---|
 /// | [`&Path<T>`](crate::Path), [`&Query<T>`](crate::Query), [`&Header<T>`](crate::Header), [`&Cookie`](crate::Cookie) | parts of the handshake; by value if `Clone` | parsed once before the 101, kept with the connection |
-/// | [`State<T>`] | what `App::state` was given | taken in the handshake, kept with the connection |
+/// | [`State<T>`] | what `App::state` was given | checked at start, shared by all connections, cloned for each call |
 /// | [`Context<T>`](crate::Context) | an entry of the connection's context | read at each call |
 /// | `&Connection`, [`Connection`], [`ConnectionId`], [`Hub`], [`&Handshake`](Handshake) | | read at each call |
 /// | [`Data<T>`](crate::Data) | the event's `data`, decoded | the message |
@@ -295,19 +295,20 @@ fn some<T>(result: Result<T, ParamError>) -> Result<Option<T>, ParamError> {
     }
 }
 
+/// The one value that there is, shared by all connections; a clone is made for each call.
 impl<'a, T: Clone + Send + Sync + 'static> Param<'a> for State<T> {
-    type Kept = T;
+    type Kept = Arc<T>;
 
     fn states(keys: &mut Vec<StateKey>) {
         keys.push(StateKey::of::<T>());
     }
 
-    fn keep(setup: &Setup<'_>) -> Result<T, ParamError> {
-        setup.states.get().map_err(|_| ParamError::missing(std::any::type_name::<T>()))
+    fn keep(setup: &Setup<'_>) -> Result<Arc<T>, ParamError> {
+        setup.states.shared().ok_or_else(|| ParamError::missing(std::any::type_name::<T>()))
     }
 
-    fn get(kept: &'a T, _: &mut Input<'a>) -> Result<Self, ParamError> {
-        Ok(Self(kept.clone()))
+    fn get(kept: &'a Arc<T>, _: &mut Input<'a>) -> Result<Self, ParamError> {
+        Ok(Self(T::clone(kept)))
     }
 }
 

@@ -11,7 +11,8 @@ use crate::message::{Message, Text};
 /// The `data` of an event: decoded as a parameter, encoded as a reply.
 ///
 /// As a parameter it is decoded once, by serde, straight from the message; a `T` that borrows (`Data<Say<'_>>`) copies
-/// no text. What does not fit is answered with the code `invalid_data` and the place of the fault, and the handler is not
+/// no text. Let it borrow as `#[serde(borrow)] Cow<'a, str>`: a field `&'a str` refuses every text that is escaped in
+/// JSON (`"\n"`, `"\u00e9"`), since there is nothing to borrow. What does not fit is answered with the code `invalid_data` and the place of the fault, and the handler is not
 /// called. As a reply it goes out under the same event, with the same `ref`.
 ///
 /// ```

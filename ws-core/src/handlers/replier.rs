@@ -81,6 +81,9 @@ impl<'a> Replier<'a> {
 
     #[cold]
     fn blame(&self, error: Error) -> Error {
+        if error.any_reply_to().is_some() {
+            return error;
+        }
         error.in_reply_to(ReplyTo::new(self.codec(), self.reference))
     }
 

@@ -5,7 +5,7 @@ use std::{
     marker::PhantomData,
 };
 
-use super::{Input, IntoReply, ParamError, Replier, Takes};
+use super::{Input, IntoReply, ParamError, Replier, ReplyTo, Takes};
 pub use super::{
     envelope::Envelope,
     interceptor::{CallKind, Invocation, intercepted},
@@ -17,7 +17,10 @@ use crate::{
     error::{Error, EventError},
     message::Message,
 };
-pub use crate::{controller::Kept, error::Result, state::StateKey};
+pub use crate::{
+    controller::{Kept, Needs},
+    error::Result,
+};
 
 /// The places that a handler can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +60,10 @@ impl<'a, P: Param<'a>> Of<P> {
     /// Whether there have to be path parameters.
     pub const NEEDS_PATH: bool = P::NEEDS_PATH;
 
-    /// Lists what it needs of the state.
-    pub fn states(keys: &mut Vec<StateKey>) {
-        P::states(keys);
+    /// Adds what it needs.
+    pub fn need(needs: &mut Needs) {
+        P::states(&mut needs.states);
+        needs.path |= P::NEEDS_PATH;
     }
 
     /// What it keeps, or why the handshake is refused.
@@ -85,7 +89,7 @@ pub trait NoParam {
     const NEEDS_PATH: bool = false;
 
     #[doc(hidden)]
-    fn states(_: &mut Vec<StateKey>) {}
+    fn need(_: &mut Needs) {}
 
     #[doc(hidden)]
     fn keep(_: &Setup<'_>) -> Result<()> {
@@ -238,6 +242,13 @@ impl<E: Into<Error>> GuardAnswer for Result<(), E> {
 #[cold]
 pub fn unknown_event(event: &str) -> Result {
     Err(EventError::UnknownEvent { event: event.chars().take(64).collect() }.into())
+}
+
+/// This message is no event, and nobody takes it as it is. If there is a `ref` in it, the answer has it too.
+#[cold]
+pub fn no_event(conn: &Connection, message: &Message, fault: EventError) -> Result {
+    let reference = Envelope::reference_of(conn.codec(), message);
+    Err(Error::from(fault).in_reply_to(ReplyTo::new(conn.codec(), reference)))
 }
 
 /// Nobody handles this message.

@@ -1,5 +1,7 @@
 //! [`Route`]: a route by hand.
 
+use std::fmt;
+
 use crate::{
     Controller,
     config::{Limits, Overflow},
@@ -106,6 +108,16 @@ impl Route {
     }
 }
 
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route")
+            .field("server", &self.server)
+            .field("path", &self.path)
+            .field("controller", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Middleware {
     #[track_caller]
     pub(crate) fn by_hand<P, M: MiddlewareFn<P>>(middleware: M, scope: Scope) -> Self {
@@ -120,8 +132,20 @@ impl Middleware {
     }
 }
 
-/// The last segment of a type's path.
+/// The last segment of a type's path, without its parameters: their paths have segments, too.
 pub(crate) fn short_name<T>() -> &'static str {
     let name = std::any::type_name::<T>();
-    name.rsplit("::").next().unwrap_or(name)
+    let path = name.split('<').next().unwrap_or(name);
+    path.rsplit("::").next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_called_by_its_own_name() {
+        assert_eq!(short_name::<Option<std::string::String>>(), "Option");
+        assert_eq!(short_name::<Route>(), "Route");
+    }
 }

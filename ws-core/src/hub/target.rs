@@ -129,17 +129,9 @@ impl Target {
     pub fn event<T: Serialize + ?Sized>(&self, name: &str, data: &T) -> Result<Delivery, SendError> {
         let meant = self.meant();
         let mut delivery = Delivery { gone: meant.gone, ..Delivery::default() };
-        let mut frames: Vec<(Codec, Bytes)> = Vec::new();
+        let mut frames = Frames::default();
         for connection in &meant.connections {
-            let codec = connection.codec();
-            let frame = match frames.iter().find(|(made, _)| *made == codec) {
-                Some((_, frame)) => frame.clone(),
-                None => {
-                    let frame = socket::encode(codec.encode(name, data, None)?);
-                    frames.push((codec, frame.clone()));
-                    frame
-                }
-            };
+            let frame = frames.of(connection.codec(), name, data)?;
             delivery.count(meant.deliver(connection, &frame));
         }
         Ok(delivery)
@@ -160,6 +152,29 @@ impl Target {
             tokio::task::yield_now().await;
         }
         delivery
+    }
+
+    /// [`event`](Self::event) for large targets: lets other tasks run after every 512 members, as
+    /// [`broadcast`](Self::broadcast) does.
+    ///
+    /// # Errors
+    /// [`SendError::Serialize`]; nothing is pushed to those who would have got it.
+    pub async fn broadcast_event<T: Serialize + Sync + ?Sized>(
+        &self,
+        name: &str,
+        data: &T,
+    ) -> Result<Delivery, SendError> {
+        let meant = self.meant();
+        let mut delivery = Delivery { gone: meant.gone, ..Delivery::default() };
+        let mut frames = Frames::default();
+        for turn in meant.connections.chunks(MEMBERS_A_TURN) {
+            for connection in turn {
+                let frame = frames.of(connection.codec(), name, data)?;
+                delivery.count(meant.deliver(connection, &frame));
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(delivery)
     }
 
     /// Closes every connection that is meant with this code (RFC 6455 section 7.4) and reason, as
@@ -224,6 +239,21 @@ impl Target {
             meant.connections.retain(|connection| !self.except.contains(&connection.id()));
         }
         meant
+    }
+}
+
+/// An event as a frame, made once for each way in which envelopes are written.
+#[derive(Default)]
+struct Frames(Vec<(Codec, Bytes)>);
+
+impl Frames {
+    fn of<T: Serialize + ?Sized>(&mut self, codec: Codec, name: &str, data: &T) -> Result<Bytes, SendError> {
+        if let Some((_, frame)) = self.0.iter().find(|(made, _)| *made == codec) {
+            return Ok(frame.clone());
+        }
+        let frame = socket::encode(codec.encode(name, data, None)?);
+        self.0.push((codec, frame.clone()));
+        Ok(frame)
     }
 }
 

@@ -107,18 +107,18 @@ fn controller(handlers: &Handlers) -> TokenStream {
     }
 }
 
-/// What the handlers take of the state, and what is made before the 101.
+/// What the handlers need, and what is made before the 101.
 fn setup(handlers: &Handlers) -> TokenStream {
-    let states = handlers.slots.iter().map(|slot| {
+    let needs = handlers.slots.iter().map(|slot| {
         let (condition, ty) = (slot.condition(), &slot.ty.inferred);
-        quote_spanned!(start(ty)=> #condition __h::Of::<#ty>::states(&mut __keys);)
+        quote_spanned!(start(ty)=> #condition __h::Of::<#ty>::need(&mut __needs);)
     });
     let make = make(handlers);
     quote_spanned! {Span::mixed_site()=>
-        fn __states() -> ::std::vec::Vec<__h::StateKey> {
-            let mut __keys = ::std::vec::Vec::new();
-            #(#states)*
-            __keys
+        fn __needs() -> __h::Needs {
+            let mut __needs = <__h::Needs as ::core::default::Default>::default();
+            #(#needs)*
+            __needs
         }
 
         fn __keep(&self, __setup: &__h::Setup<'_>) -> __h::Result<::core::option::Option<__h::Kept>> {
@@ -173,7 +173,7 @@ fn message(handlers: &Handlers, kept: Option<&TokenStream>) -> TokenStream {
     let no_event = quote_spanned! {Span::mixed_site()=>
         #is_there
         #[allow(unreachable_patterns)]
-        _ => ::core::result::Result::Err(::core::convert::From::from(__fault)),
+        _ => __h::no_event(__conn, &__message, __fault),
     };
     let no_event = has_events.then_some(no_event);
     let unsupported = quote_spanned! {Span::mixed_site()=>
