@@ -76,6 +76,22 @@ async fn whoever_goes_on_sending_after_its_close_frame_is_not_heard_and_not_for_
     raw.frame(0x88, &1000_u16.to_be_bytes()).await;
     endings.assert_next("close frame", "Peer", 1000).await;
     assert_eq!(raw.read_frame().await.close().0, 1000);
+    // Both close frames have passed: what follows meets a closed socket.
+    let message = frame(0x82, &vec![7; 1 << 20]);
+    let mut written = 0;
+    while within("a write", raw.stream.write_all(&message)).await.is_ok() {
+        written += message.len();
+        assert!(written < 64 << 20, "it reads on");
+    }
+}
+
+#[tokio::test]
+async fn whoever_goes_on_sending_after_our_close_frame_is_not_heard_and_not_for_ever() {
+    let (server, mut endings) = echo().await;
+    let mut raw = server.raw("/").await;
+    server.running.hub().all().disconnect(4000, "").unwrap();
+    endings.assert_next("disconnect", "Local", 4000).await;
+    assert_eq!(raw.read_frame().await.close().0, 4000);
     // What is read and thrown away is bounded; what is over it meets a closed socket.
     let message = frame(0x82, &vec![7; 1 << 20]);
     let mut written = 0;
