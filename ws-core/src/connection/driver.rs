@@ -5,7 +5,6 @@
 //! which callback an event belongs to is `connection`'s business.
 
 use std::{
-    collections::VecDeque,
     future::poll_fn,
     io,
     pin::Pin,
@@ -21,6 +20,7 @@ use tokio::{
 
 use super::{
     CloseFrame, CloseReason, Connection, Ending, Stop,
+    inbox::{Event, Inbox},
     rate::Bucket,
     timers::{Due, Timers},
 };
@@ -35,16 +35,6 @@ use crate::{
 /// Pings and pongs that are kept for their callbacks while another callback runs; with as many the socket reads no
 /// more.
 const MAX_WAITING_EVENTS: usize = 16;
-
-/// What a callback is due for.
-#[derive(Debug)]
-pub(crate) enum Event {
-    Message(Message),
-    /// One too many for the limit of a second: to be answered, not to be handled.
-    Refused(Message),
-    Ping(Bytes),
-    Pong(Bytes),
-}
 
 /// How a callback ended.
 #[derive(Debug)]
@@ -77,12 +67,11 @@ pub(crate) struct Driver<'a, S> {
     conn: &'a Connection,
     timers: Timers<'a>,
     limits: &'a Limits,
-    /// Where messages are counted.
-    bucket: Option<Bucket>,
+    /// Where messages are counted; boxed, because mostly they are not.
+    bucket: Option<Box<Bucket>>,
     /// Whether one too many is refused; else the connection closes.
     refuses: bool,
-    /// Read, and not yet handled.
-    events: VecDeque<Event>,
+    inbox: Inbox,
     /// Whether a callback runs.
     in_callback: bool,
     /// Whether messages are among what is being written.
@@ -113,9 +102,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             conn,
             timers: Timers::new(sleep, heartbeat),
             limits,
-            bucket: Bucket::new(limits, Instant::now()),
+            bucket: Bucket::new(limits, Instant::now()).map(Box::new),
             refuses,
-            events: VecDeque::new(),
+            inbox: Inbox::default(),
             in_callback: false,
             is_sending: false,
             phase: Phase::Open,
@@ -130,7 +119,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     pub(crate) async fn next(&mut self) -> Option<Event> {
         poll_fn(|cx| {
             loop {
-                if let Some(event) = self.events.pop_front() {
+                if let Some(event) = self.inbox.pop() {
                     return Poll::Ready(Some(event));
                 }
                 if self.reason.is_some() {
@@ -186,7 +175,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
 
     /// Waits until the closing, which began with the reason, is through.
     pub(crate) async fn finish(&mut self) {
-        self.events.clear();
+        self.inbox.clear();
         poll_fn(|cx| {
             loop {
                 if self.phase == Phase::Done {
@@ -284,19 +273,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     fn wants_input(&self) -> bool {
         if self.conn.calls().any() {
             // An answer may be behind messages that wait for the very handler that waits for the answer.
-            return self.events.len() < self.limits.inbox_messages
-                && self.inbox_bytes() < self.limits.inbox_bytes;
+            return self.inbox.len() < self.limits.inbox_messages
+                && self.inbox.bytes() < self.limits.inbox_bytes;
         }
-        self.events.len() < MAX_WAITING_EVENTS
-            && !self.events.iter().any(|event| matches!(event, Event::Message(_) | Event::Refused(_)))
-    }
-
-    fn inbox_bytes(&self) -> usize {
-        let len = |event: &Event| match event {
-            Event::Message(message) | Event::Refused(message) => message.len(),
-            Event::Ping(payload) | Event::Pong(payload) => payload.len(),
-        };
-        self.events.iter().map(len).sum()
+        self.inbox.len() < MAX_WAITING_EVENTS && !self.inbox.has_message()
     }
 
     /// Takes what the outbox has. Messages wait there while the socket still writes a backlog: that is what bounds them.
@@ -321,14 +301,14 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             Some(Stop::Cut) => {
                 self.cut = true;
                 self.was_cut = true;
-                self.events.clear();
+                self.inbox.clear();
                 // Cut because it did not stop: the cut is what happened to its callback.
                 self.reason.take_if(|reason| *reason == CloseReason::Shutdown);
                 self.abandon(CloseReason::Aborted);
             }
             Some(Stop::Close { frame, reason } | Stop::CloseNow { frame, reason }) => {
                 // What arrived and was not handled yet is not handled any more.
-                self.events.clear();
+                self.inbox.clear();
                 if self.phase == Phase::Open {
                     self.begin_close(Some(frame), reason);
                 }
@@ -340,8 +320,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     fn accept(&mut self, read: Result<Incoming, Ended>) {
         match read {
             Ok(Incoming::Message(message)) => self.accept_message(message),
-            Ok(Incoming::Ping(payload)) => self.events.push_back(Event::Ping(payload)),
-            Ok(Incoming::Pong(payload)) => self.events.push_back(Event::Pong(payload)),
+            Ok(Incoming::Ping(payload)) => self.inbox.push(Event::Ping(payload)),
+            Ok(Incoming::Pong(payload)) => self.inbox.push(Event::Pong(payload)),
             Ok(Incoming::Close(None)) => self.answer_close(None, "".into()),
             Ok(Incoming::Close(Some((code, reason)))) => self.answer_close(Some(code), reason),
             Err(Ended::Gone(kind @ io::ErrorKind::UnexpectedEof)) => self.end_of_stream(kind),
@@ -354,10 +334,11 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     fn accept_message(&mut self, message: Message) {
         self.timers.not_idle();
         if self.bucket.as_mut().is_none_or(|bucket| bucket.take(Instant::now())) {
-            let message = self.conn.calls().take_answer(self.conn.codec(), message);
-            self.events.extend(message.map(Event::Message));
+            if let Some(message) = self.conn.calls().take_answer(self.conn.codec(), message) {
+                self.inbox.push(Event::Message(message));
+            }
         } else if self.refuses {
-            self.events.push_back(Event::Refused(message));
+            self.inbox.push(Event::Refused(message));
         } else {
             self.close_for(MessageError::RateLimited);
         }

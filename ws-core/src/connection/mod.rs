@@ -10,6 +10,7 @@ mod driver;
 mod expiry;
 mod handle;
 mod id;
+mod inbox;
 mod outbox;
 mod rate;
 mod rescue;
@@ -31,7 +32,8 @@ pub(crate) use self::{
     outbox::{Outbox, Stop},
 };
 use self::{
-    driver::{Driver, Event, Outcome},
+    driver::{Driver, Outcome},
+    inbox::Event,
     rescue::Rescue,
 };
 use crate::{

@@ -58,7 +58,8 @@ pub(crate) struct Timers<'a> {
     set_to: Option<Instant>,
     heartbeat: &'a Heartbeat,
     beat: Beat,
-    silence: Option<Silence>,
+    /// Boxed, because mostly it may last.
+    silence: Option<Box<Silence>>,
     callback_by: Option<Instant>,
     close_by: Option<Instant>,
 }
@@ -66,7 +67,7 @@ pub(crate) struct Timers<'a> {
 impl<'a> Timers<'a> {
     pub(crate) fn new(sleep: Pin<&'a mut Sleep>, heartbeat: &'a Heartbeat) -> Self {
         let now = Instant::now();
-        let silence = |longest| Silence { longest, since: now, look_at: now + longest };
+        let silence = |longest| Box::new(Silence { longest, since: now, look_at: now + longest });
         Self {
             sleep,
             set_to: None,
@@ -124,7 +125,7 @@ impl<'a> Timers<'a> {
                 Beat::Off => None,
                 Beat::Ping(at) | Beat::Sign { by: at, .. } => Some(at),
             };
-            let silence = self.silence.map(|silence| silence.look_at);
+            let silence = self.silence.as_ref().map(|silence| silence.look_at);
             let next =
                 [beat, silence, self.callback_by, self.close_by, expires].into_iter().flatten().min()?;
             if self.set_to != Some(next) {
