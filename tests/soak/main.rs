@@ -51,7 +51,7 @@ const GROWTH: i64 = 32 << 10;
 /// The same of buffers: each of the two threads keeps 5 MiB of them at the most.
 const BUFFER_GROWTH: i64 = 10 << 20;
 /// The same of resident memory, in which the buffers are, and the allocator's own affairs.
-const RESIDENT_GROWTH: i64 = 16 << 20;
+const RESIDENT_GROWTH: i64 = 32 << 20;
 
 /// What the server holds.
 #[derive(Clone, Copy, Debug)]

@@ -228,7 +228,8 @@ impl<E: Into<BoxError>> From<E> for Error {
 /// The inner text and its causes, for the log.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut with_causes = || {
+        // Whoever logs it is not to blame for what the text does.
+        caught_call(|| {
             write!(f, "{}", self.0.source)?;
             let mut cause = self.0.source.source();
             while let Some(error) = cause {
@@ -236,9 +237,8 @@ impl fmt::Display for Error {
                 cause = error.source();
             }
             Ok(())
-        };
-        // Whoever logs it is not to blame for what the text does.
-        caught_call(&mut with_causes).unwrap_or_else(|| f.write_str("(its text panicked)"))
+        })
+        .unwrap_or_else(|| f.write_str("(its text panicked)"))
     }
 }
 
