@@ -21,18 +21,18 @@ fn enter(live: &Arc<Live>) -> Entry {
     live.enter(Connection::new(handshake, &Limits::default(), OUTBOX, Arc::clone(live)))
 }
 
-/// The texts that reached an outbox, in their order; each is eight bytes long here.
+/// The texts that reached an outbox, in their order; each is fourteen bytes long here.
 fn received(connection: &Connection) -> Vec<String> {
     let mut out = OutQueue::default();
     connection.outbox().collect(&mut out, true);
     let mut bytes = Vec::new();
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     while !out.is_empty() && out.poll_write(&mut bytes, &mut cx).is_ready() {}
-    bytes.chunks(10).map(|frame| String::from_utf8(frame[2..].to_vec()).unwrap()).collect()
+    bytes.chunks(16).map(|frame| String::from_utf8(frame[2..].to_vec()).unwrap()).collect()
 }
 
 fn text(sender: u64, number: u64) -> String {
-    format!("{sender}-{number:06}")
+    format!("{sender}-{number:012}")
 }
 
 #[test]
