@@ -11,17 +11,13 @@ const GREETING: &str = "Hello-µ@ßöäüàá-UTF-8!!";
 #[tokio::test]
 async fn autobahn_6_1_texts_and_fragments_may_be_empty() {
     let server = echo().await;
-    let cases: [(&str, Vec<Vec<u8>>, &[u8]); 3] = [
-        ("6.1.1", vec![frame(TEXT, b"")], b""),
-        ("6.1.2", vec![frame(FIRST_OF_TEXT, b""), frame(CONTINUATION, b""), frame(FIN, b"")], b""),
-        (
-            "6.1.3",
-            vec![frame(FIRST_OF_TEXT, b""), frame(CONTINUATION, b"middle"), frame(FIN, b"")],
-            b"middle",
-        ),
+    let cases = [
+        ("6.1.1", vec![frame(TEXT, b"")], ""),
+        ("6.1.2", vec![frame(FIRST_OF_TEXT, b""), frame(CONTINUATION, b""), frame(FIN, b"")], ""),
+        ("6.1.3", vec![frame(FIRST_OF_TEXT, b""), frame(CONTINUATION, b"middle"), frame(FIN, b"")], "middle"),
     ];
     for (case, frames, text) in cases {
-        check(&server, case, Cut::Whole, &frames, &[(TEXT, text.to_vec())], End::Clean).await;
+        check(&server, case, Cut::Whole, &frames, &[(TEXT, text.into())], End::Clean).await;
     }
 }
 
