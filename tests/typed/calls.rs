@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use ws_core::{CallError, prelude::*, testing::TestClient};
 
-use super::serve;
+use super::{serve, serve_registered};
 
 /// Asks its client back, from inside a handler.
 struct Asks;
@@ -129,6 +129,11 @@ impl Reports {
         self.0.send(answer.unwrap_err().to_string())?;
         Ok(())
     }
+
+    #[on_close]
+    async fn close(&self, conn: &Connection) -> Result {
+        self.ask(conn).await
+    }
 }
 
 #[tokio::test]
@@ -140,6 +145,34 @@ async fn a_client_that_goes_away_is_a_typed_error() {
     client.next().await.unwrap();
     drop(client);
     assert_eq!(seen.recv().await.unwrap(), CallError::Closed.to_string());
+    assert_eq!(seen.recv().await.unwrap(), CallError::Closed.to_string(), "in on_close, too");
+}
+
+/// Asks before anything else.
+struct AsksFirst;
+
+#[ws_handlers]
+impl AsksFirst {
+    #[on_open]
+    async fn open(&self, conn: &Connection) -> Result<Event<u32>> {
+        Ok(Event::new("opened", conn.call::<u32>("number", &()).await?))
+    }
+
+    #[on_event("echo")]
+    async fn echo(&self, Data(data): Data<Value>) -> Data<Value> {
+        Data(data)
+    }
+}
+
+#[tokio::test]
+async fn a_client_is_called_in_on_open_and_what_it_sent_before_waits() {
+    let app = serve(AsksFirst).await;
+    let mut client = app.connect("/").await.unwrap();
+    client.send_event("echo", &1).await;
+    let call = next(&mut client).await;
+    client.send_json(&json!({"event": "number", "data": 7, "ref": call["ref"]})).await;
+    assert_eq!(next(&mut client).await, json!({"event": "opened", "data": 7}));
+    assert_eq!(next(&mut client).await["data"], 1);
 }
 
 #[tokio::test]
@@ -181,5 +214,48 @@ async fn a_client_that_fills_the_inbox_delays_only_itself() {
     assert_eq!(next(&mut client).await["data"], json!({"timed out": 3}));
     for number in 0..100 {
         assert_eq!(next(&mut client).await["data"], number, "nothing is lost");
+    }
+}
+
+/// Told of a call that failed.
+#[derive(Clone)]
+struct Told;
+
+#[ws_error_handler(server = "guarded")]
+async fn call_failed(_: &CallError, scene: &Scene) -> Recovery {
+    if let Some(conn) = scene.connection() {
+        conn.context().set(Told);
+    }
+    Recovery::error("call", "the call failed")
+}
+
+#[ws_controller(path = "/calls", server = "guarded")]
+struct Passes;
+
+#[ws_handlers]
+impl Passes {
+    #[on_event("ask")]
+    async fn ask(&self, conn: &Connection) -> Result<Data<u32>> {
+        Ok(Data(conn.call("number", &()).await?))
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_ends_with_its_connection_is_nobodys_error() {
+    for (answer, is_told) in [(Some(json!({"event": "number", "data": "x"})), true), (None, false)] {
+        let app = serve_registered().await;
+        let mut client = app.connect_to("guarded", "/calls").await.unwrap();
+        client.send_text(r#"{"event":"ask"}"#).await;
+        let call = next(&mut client).await;
+        let hub = app.running().hub();
+        let conn = hub.get(hub.all().ids()[0]).unwrap();
+        if let Some(mut answer) = answer {
+            answer["ref"] = call["ref"].clone();
+            client.send_json(&answer).await;
+            assert_eq!(next(&mut client).await["data"]["code"], "call");
+        }
+        drop(client);
+        app.shutdown().await;
+        assert_eq!(conn.context().has::<Told>(), is_told);
     }
 }

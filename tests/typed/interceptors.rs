@@ -148,6 +148,7 @@ async fn pings_and_the_end_are_intercepted_as_well() {
         client.ping("p").await;
         client.close(1000, "").await;
         client.expect_close(1000).await;
+        drop(client);
         app.shutdown().await;
         let of_log = "inner ok";
         let expected = [of_log, "outer", "inner Control", "inner ok", "outer", "inner Close", "inner ok"];

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     caught::drop_caught,
     error::{Answer, Error, ErrorHandlers, Phase, Scene, SendError},
-    handlers::ReplyTo,
+    handlers::{CallError, ReplyTo},
 };
 
 /// A close frame to send, and what `on_close` is told.
@@ -77,7 +77,7 @@ impl Rescue<'_> {
         phase: Phase,
         error: &Error,
     ) -> Option<End> {
-        if matches!(error.downcast_ref(), Some(SendError::Closed | SendError::Full)) && !self.conn.is_open() {
+        if is_of_the_end(error) && !self.conn.is_open() {
             // The callback noticed that its connection had ended; that is nobody's fault.
             tracing::debug!(?phase, %error, "a callback ended with its connection");
             return None;
@@ -150,6 +150,12 @@ impl Rescue<'_> {
             connection: Some(self.conn.clone()),
         }
     }
+}
+
+/// What a callback is told whose connection ends meanwhile.
+fn is_of_the_end(error: &Error) -> bool {
+    matches!(error.downcast_ref(), Some(SendError::Closed | SendError::Full))
+        || matches!(error.downcast_ref(), Some(CallError::Closed))
 }
 
 /// What the client got wrong, or is told in public, is its own business; the rest is ours.

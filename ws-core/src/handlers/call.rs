@@ -32,10 +32,10 @@ const PREFIX: &str = "call:";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// The event was not sent.
+    /// The event was not sent, and not because the connection had ended.
     #[error("not sent: {0}")]
-    Send(#[from] SendError),
-    /// The connection ended before the answer came.
+    Send(#[source] SendError),
+    /// The connection ended before the answer came, or before the call was made.
     #[error("the connection ended before the answer came")]
     Closed,
     /// No answer came in time.
@@ -55,6 +55,15 @@ pub enum CallError {
     /// 64 calls of this connection are outstanding already.
     #[error("too many calls of this connection are outstanding")]
     TooMany,
+}
+
+impl From<SendError> for CallError {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Closed => Self::Closed,
+            other => Self::Send(other),
+        }
+    }
 }
 
 /// A call that is going to be made: await it. Made by [`Connection::call`].
