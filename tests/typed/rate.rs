@@ -86,6 +86,7 @@ async fn what_is_no_event_is_refused_without_a_ref() {
     assert_eq!(ask(&mut client, "plain").await, expected);
     client.send_binary(&b"binary"[..]).await;
     assert_eq!(client.next_json::<Value>().await.unwrap(), expected);
+    assert_eq!(ask(&mut client, r#"{"ref":7}"#).await, refusal(json!(7)), "unless it has one all the same");
 }
 
 #[tokio::test(start_paused = true)]

@@ -95,7 +95,6 @@ impl<'a> Replier<'a> {
 /// The error of a message that its connection sent too many of, with the call that it belongs to.
 #[cold]
 pub(crate) fn rate_limited(conn: &Connection, message: &Message) -> Error {
-    let envelope = Envelope::read(conn.codec(), message).ok();
-    let reference = envelope.and_then(|envelope| envelope.reference);
+    let reference = Envelope::reference_of(conn.codec(), message);
     Error::new(EventError::RateLimited).in_reply_to(ReplyTo::new(conn.codec(), reference))
 }
