@@ -134,16 +134,20 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     /// Runs a callback to its end, and keeps the connection going while it waits.
     ///
     /// A panic is caught, of the future's drop too, and the future is not polled after it.
-    pub(crate) async fn run(
+    pub(crate) fn run<F: Future<Output = Result>>(
         &mut self,
-        callback: Pin<&mut Option<impl Future<Output = Result>>>,
+        callback: Pin<&mut Option<F>>,
         deadline: Option<Duration>,
-    ) -> Outcome {
-        let mut callback = Fragile::new(callback);
+    ) -> impl Future<Output = Outcome> {
+        let callback = Fragile::new(callback);
         // A cut is for the callback that ran when it came.
         self.cut = false;
         self.in_callback = true;
         self.timers.callback_must_end(deadline);
+        self.to_its_end(callback)
+    }
+
+    async fn to_its_end(&mut self, mut callback: Fragile<'_, impl Future<Output = Result>>) -> Outcome {
         let outcome = poll_fn(|cx| {
             match callback.poll(cx) {
                 Poll::Ready(Some(result)) => return Poll::Ready(Outcome::Returned(result)),

@@ -23,23 +23,25 @@ pub(crate) enum Event {
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     first: Option<Event>,
-    /// None without a first.
-    rest: VecDeque<Event>,
+    /// None without a first, and boxed, because there seldom are any.
+    rest: Option<Box<VecDeque<Event>>>,
 }
 
 impl Inbox {
     pub(super) fn push(&mut self, event: Event) {
         match self.first {
             None => self.first = Some(event),
-            Some(_) => self.rest.push_back(event),
+            Some(_) => self.rest.get_or_insert_default().push_back(event),
         }
     }
 
     pub(super) fn pop(&mut self) -> Option<Event> {
         let event = self.first.take()?;
-        self.first = self.rest.pop_front();
-        if self.rest.is_empty() {
-            self.rest = VecDeque::new();
+        if let Some(rest) = &mut self.rest {
+            self.first = rest.pop_front();
+            if rest.is_empty() {
+                self.rest = None;
+            }
         }
         Some(event)
     }
@@ -67,7 +69,7 @@ impl Inbox {
     }
 
     fn events(&self) -> impl Iterator<Item = &Event> {
-        self.first.iter().chain(&self.rest)
+        self.first.iter().chain(self.rest.iter().flat_map(|rest| rest.iter()))
     }
 }
 
@@ -90,6 +92,6 @@ mod tests {
         assert!(matches!(inbox.pop(), Some(Event::Message(_))));
         assert!(matches!(inbox.pop(), Some(Event::Refused(_))));
         assert!(inbox.pop().is_none());
-        assert_eq!((inbox.len(), inbox.rest.capacity()), (0, 0));
+        assert!(inbox.len() == 0 && inbox.rest.is_none());
     }
 }

@@ -73,7 +73,7 @@ struct Waiting {
     queue: OutQueue,
     messages: usize,
     /// Their sizes as frames, under `drop_oldest` only.
-    sizes: VecDeque<usize>,
+    sizes: Option<Box<VecDeque<usize>>>,
     /// Messages that were dropped because there was no room.
     dropped: u64,
     /// What passes the queue.
@@ -101,7 +101,7 @@ impl Waiting {
 
     /// Gives up the message that has waited longest. What the task has collected already is out of reach, so no frame is ever cut.
     fn drop_oldest(&mut self) {
-        let size = self.sizes.pop_front().unwrap_or(self.queue.len());
+        let size = self.sizes.as_mut().and_then(|sizes| sizes.pop_front()).unwrap_or(self.queue.len());
         self.queue.drop_front(size);
         self.messages = self.messages.saturating_sub(1);
         self.dropped += 1;
@@ -111,7 +111,7 @@ impl Waiting {
     fn forget_messages(&mut self) {
         self.queue.clear();
         self.messages = 0;
-        self.sizes = VecDeque::new();
+        self.sizes = None;
     }
 }
 
@@ -318,7 +318,7 @@ impl Outbox {
         waiting.messages += 1;
         if self.limits.overflow == Overflow::DropOldest {
             let size = waiting.queue.len() - before;
-            waiting.sizes.push_back(size);
+            waiting.sizes.get_or_insert_default().push_back(size);
         }
         unlock_and_wake(waiting);
     }

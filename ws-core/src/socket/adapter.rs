@@ -18,7 +18,7 @@ use super::{Budget, OutQueue, walker::FrameWalker};
 pub(super) struct Adapter<'a, 'w, S> {
     pub(super) io: &'a mut S,
     pub(super) cx: &'a mut Context<'w>,
-    pub(super) prefix: &'a mut Bytes,
+    pub(super) prefix: &'a mut Option<Box<Bytes>>,
     pub(super) walker: &'a mut FrameWalker,
     pub(super) out: &'a mut OutQueue,
     pub(super) budget: &'a mut Budget,
@@ -31,11 +31,11 @@ impl<S: AsyncRead + Unpin> Read for Adapter<'_, '_, S> {
         if self.budget.is_spent() || self.walker.is_stopped() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let read = if self.prefix.has_remaining() {
-            let length = self.prefix.len().min(into.len());
-            self.prefix.copy_to_slice(into.get_mut(..length).unwrap_or_default());
-            if self.prefix.is_empty() {
-                *self.prefix = Bytes::new();
+        let read = if let Some(prefix) = self.prefix {
+            let length = prefix.len().min(into.len());
+            prefix.copy_to_slice(into.get_mut(..length).unwrap_or_default());
+            if prefix.is_empty() {
+                *self.prefix = None;
             }
             length
         } else {

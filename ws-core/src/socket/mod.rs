@@ -92,8 +92,8 @@ impl From<&Limits> for SizeLimits {
 /// The transport of one open connection.
 pub(crate) struct Socket<S> {
     io: S,
-    /// Bytes that came behind the handshake.
-    prefix: Bytes,
+    /// Bytes that came behind the handshake, until they are read; mostly there are none.
+    prefix: Option<Box<Bytes>>,
     /// On loan; none while the peer has nothing to say.
     codec: Option<Box<Codec>>,
     /// Which one to borrow next.
@@ -130,7 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Self {
             io,
             // An empty slice would still pin the buffer that the handshake was read into.
-            prefix: if prefix.is_empty() { Bytes::new() } else { prefix },
+            prefix: (!prefix.is_empty()).then(|| Box::new(prefix)),
             codec: None,
             size: Size::default(),
             limits,

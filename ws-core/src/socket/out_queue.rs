@@ -28,8 +28,8 @@ const MAX_SLICES: usize = 32;
 /// Encoded frames in their order.
 #[derive(Debug, Default)]
 pub(crate) struct OutQueue {
-    /// What comes before `tail`.
-    chunks: VecDeque<Bytes>,
+    /// What comes before `tail`; boxed, because small frames never need it.
+    chunks: Option<Box<VecDeque<Bytes>>>,
     /// Small frames, and the header of the large payload that follows.
     tail: BytesMut,
     len: usize,
@@ -80,7 +80,7 @@ impl OutQueue {
             return self.encoded(frame);
         }
         self.seal();
-        self.chunks.push_back(frame.clone());
+        self.chunks().push_back(frame.clone());
         self.len += frame.len();
     }
 
@@ -95,9 +95,9 @@ impl OutQueue {
             std::mem::swap(self, other);
             return;
         }
-        if !other.chunks.is_empty() {
+        if let Some(mut chunks) = other.chunks.take() {
             self.seal();
-            self.chunks.append(&mut other.chunks);
+            self.chunks().append(&mut chunks);
         }
         self.tail.extend_from_slice(&other.tail);
         other.tail.clear();
@@ -116,15 +116,16 @@ impl OutQueue {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let io = Pin::new(io);
-        let written = if self.chunks.is_empty() {
-            io.poll_write(cx, &self.tail)
-        } else {
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let parts = self.chunks.iter().map(|chunk| &**chunk).chain([&*self.tail]);
-            for (slice, part) in slices.iter_mut().zip(parts) {
-                *slice = IoSlice::new(part);
+        let written = match &self.chunks {
+            None => io.poll_write(cx, &self.tail),
+            Some(chunks) => {
+                let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+                let parts = chunks.iter().map(|chunk| &**chunk).chain([&*self.tail]);
+                for (slice, part) in slices.iter_mut().zip(parts) {
+                    *slice = IoSlice::new(part);
+                }
+                io.poll_write_vectored(cx, &slices)
             }
-            io.poll_write_vectored(cx, &slices)
         };
         written.map_ok(|written| {
             self.advance(written);
@@ -146,26 +147,34 @@ impl OutQueue {
             self.tail.extend_from_slice(&payload);
         } else {
             self.seal();
-            self.chunks.push_back(payload);
+            self.chunks().push_back(payload);
         }
     }
 
     fn seal(&mut self) {
         if !self.tail.is_empty() {
-            self.chunks.push_back(self.tail.split().freeze());
+            let sealed = self.tail.split().freeze();
+            self.chunks().push_back(sealed);
         }
+    }
+
+    fn chunks(&mut self) -> &mut VecDeque<Bytes> {
+        self.chunks.get_or_insert_default()
     }
 
     fn advance(&mut self, mut written: usize) {
         self.len = self.len.saturating_sub(written);
-        while let Some(chunk) = self.chunks.front_mut() {
-            let part = written.min(chunk.len());
-            chunk.advance(part);
-            written -= part;
-            if chunk.has_remaining() {
-                return;
+        if let Some(chunks) = &mut self.chunks {
+            while let Some(chunk) = chunks.front_mut() {
+                let part = written.min(chunk.len());
+                chunk.advance(part);
+                written -= part;
+                if chunk.has_remaining() {
+                    return;
+                }
+                chunks.pop_front();
             }
-            self.chunks.pop_front();
+            self.chunks = None;
         }
         self.tail.advance(written.min(self.tail.len()));
         if self.len == 0 {
@@ -192,12 +201,10 @@ impl io::Write for Append<'_> {
 pub(crate) fn encode(message: Message) -> Bytes {
     let mut queue = OutQueue::default();
     queue.message(message);
-    if queue.chunks.is_empty() {
-        return queue.tail.freeze();
-    }
+    let Some(chunks) = queue.chunks else { return queue.tail.freeze() };
     let mut frame = BytesMut::with_capacity(queue.len);
-    for chunk in &queue.chunks {
-        frame.extend_from_slice(chunk);
+    for chunk in *chunks {
+        frame.extend_from_slice(&chunk);
     }
     frame.freeze()
 }
@@ -260,6 +267,6 @@ mod tests {
         queue.message(Message::text("x".repeat(100)));
         queue.message(Message::text("x".repeat(100_000)));
         queue.advance(queue.len());
-        assert_eq!((queue.chunks.capacity(), queue.tail.capacity()), (0, 0));
+        assert_eq!((queue.chunks, queue.tail.capacity()), (None, 0));
     }
 }
