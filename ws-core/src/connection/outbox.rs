@@ -1,9 +1,9 @@
 //! What anyone wants to send, on its way to the one task that owns the socket.
 //!
 //! A mutex around a queue of encoded frames, held for a copy at the most and never across an await. It is bounded by
-//! messages and by bytes, and it owns nothing while empty. Pings and the request to close pass the queue.
+//! messages and by bytes, and it owns nothing while empty and its task sleeps. Pings and the request to close pass the queue.
 //!
-//! The task's waker is kept only while the task sleeps: a callback that pushes from inside the task wakes nobody.
+//! The task is woken only while it sleeps: a callback that pushes from inside it wakes nobody.
 
 use std::{
     collections::VecDeque,
@@ -82,7 +82,9 @@ struct Waiting {
     shut: bool,
     /// The task has something to look at that is not in here.
     nudged: bool,
-    /// The sleeping task's.
+    /// Whether the task has to be woken to see what is here.
+    asleep: bool,
+    /// The task's, from its first sleep on.
     waker: Option<Waker>,
 }
 
@@ -115,9 +117,9 @@ impl Waiting {
     }
 }
 
-/// Wakes the task, once the lock is free.
+/// Wakes the task if it sleeps, once the lock is free.
 fn unlock_and_wake(mut waiting: MutexGuard<'_, Waiting>) {
-    let waker = waiting.waker.take();
+    let waker = if std::mem::take(&mut waiting.asleep) { waiting.waker.take() } else { None };
     drop(waiting);
     if let Some(waker) = waker {
         waker.wake();
@@ -272,6 +274,7 @@ impl Outbox {
     /// the peer is too slow to be given more.
     pub(crate) fn collect(&self, out: &mut OutQueue, with_messages: bool) -> Collected {
         let mut waiting = self.lock();
+        waiting.asleep = false;
         let stop = waiting.urgent.take().and_then(|mut urgent| {
             out.append(&mut urgent.pings);
             urgent.stop
@@ -281,8 +284,10 @@ impl Outbox {
         }
         let has_messages = waiting.messages > 0 && (with_messages || stop.is_some());
         if has_messages {
+            // Its buffer stays for the next message, until the task sleeps.
             out.append(&mut waiting.queue);
-            waiting.forget_messages();
+            waiting.messages = 0;
+            waiting.sizes = None;
             drop(waiting);
             self.room.notify_waiters();
         }
@@ -301,6 +306,10 @@ impl Outbox {
         match &mut waiting.waker {
             Some(registered) => registered.clone_from(waker),
             None => waiting.waker = Some(waker.clone()),
+        }
+        waiting.asleep = true;
+        if waiting.messages == 0 {
+            waiting.queue.clear();
         }
         true
     }

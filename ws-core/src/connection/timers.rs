@@ -54,7 +54,7 @@ struct Silence {
 
 pub(crate) struct Timers<'a> {
     sleep: Pin<&'a mut Sleep>,
-    /// What `sleep` is set to; `None` while it is not in use.
+    /// What `sleep` is set to, and has the task's waker for; `None` while it is not in use.
     set_to: Option<Instant>,
     heartbeat: &'a Heartbeat,
     beat: Beat,
@@ -128,7 +128,12 @@ impl<'a> Timers<'a> {
             let silence = self.silence.as_ref().map(|silence| silence.look_at);
             let next =
                 [beat, silence, self.callback_by, self.close_by, expires].into_iter().flatten().min()?;
-            if self.set_to != Some(next) {
+            if self.set_to == Some(next) {
+                // The task has one waker all its life, so there is nothing to register anew.
+                if !self.sleep.is_elapsed() {
+                    return None;
+                }
+            } else {
                 self.sleep.as_mut().reset(next);
                 self.set_to = Some(next);
             }

@@ -13,12 +13,13 @@ use std::{
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::{Budget, OutQueue, walker::FrameWalker};
+use super::{Budget, OutQueue, pool::Input, walker::FrameWalker};
 
 pub(super) struct Adapter<'a, 'w, S> {
     pub(super) io: &'a mut S,
     pub(super) cx: &'a mut Context<'w>,
     pub(super) prefix: &'a mut Option<Box<Bytes>>,
+    pub(super) input: &'a mut Input,
     pub(super) walker: &'a mut FrameWalker,
     pub(super) out: &'a mut OutQueue,
     pub(super) budget: &'a mut Budget,
@@ -38,13 +39,15 @@ impl<S: AsyncRead + Unpin> Read for Adapter<'_, '_, S> {
                 *self.prefix = None;
             }
             length
-        } else {
+        } else if !self.input.is_empty() {
+            self.input.take(into)
+        } else if self.input.is_smaller_than(into.len()) {
             let mut buffer = ReadBuf::new(into);
-            match Pin::new(&mut *self.io).poll_read(self.cx, &mut buffer) {
-                Poll::Ready(result) => result?,
-                Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
-            }
+            or_would_block(Pin::new(&mut *self.io).poll_read(self.cx, &mut buffer))?;
             buffer.filled().len()
+        } else {
+            or_would_block(self.input.poll_fill(self.io, self.cx))?;
+            self.input.take(into)
         };
         let walked = self.walker.walk(into.get(..read).unwrap_or_default());
         self.budget.frames = self.budget.frames.saturating_sub(walked.frames);
@@ -55,6 +58,13 @@ impl<S: AsyncRead + Unpin> Read for Adapter<'_, '_, S> {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         Ok(walked.bytes)
+    }
+}
+
+fn or_would_block<T>(polled: Poll<io::Result<T>>) -> io::Result<T> {
+    match polled {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
     }
 }
 

@@ -174,22 +174,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
+            let mut codec = self.codec.take().unwrap_or_else(|| pool::borrow(self.size, self.limits));
+            // Mostly there is nothing: then the codec is not asked, since it would clear its buffer first.
+            if self.prefix.is_none() && codec.input.is_empty() && self.walker.is_drained() {
+                match codec.input.poll_fill(&mut self.io, cx) {
+                    Poll::Pending => {
+                        pool::give_back(codec);
+                        self.budget = Budget::FULL;
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(Ended::Gone(io::ErrorKind::UnexpectedEof))),
+                    Poll::Ready(Ok(_)) => self.alive = true,
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(Ended::Gone(error.kind()))),
+                }
+            }
+            let Codec { context, input, .. } = &mut *codec;
             let mut adapter = Adapter {
                 io: &mut self.io,
                 cx,
                 prefix: &mut self.prefix,
+                input,
                 walker: &mut self.walker,
                 out: &mut self.out,
                 budget: &mut self.budget,
                 alive: &mut self.alive,
             };
-            let mut codec = self.codec.take().unwrap_or_else(|| pool::borrow(self.size, self.limits));
-            match codec.context.read(&mut adapter) {
+            match context.read(&mut adapter) {
                 Ok(message) => {
                     self.budget.frames = self.budget.frames.saturating_sub(1);
                     codec.has_held(message.len());
                     if message.is_text() || message.is_binary() {
                         self.size = Size::of(message.len());
+                        self.walker.handed_out();
                     }
                     self.codec = Some(codec);
                     if let Some(incoming) = incoming(message) {
@@ -207,6 +223,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                     }
                     // All that was read is handed out; the adapter takes every pong at once, so none is left inside.
                     if self.walker.is_between_messages() {
+                        self.walker.handed_out_all();
                         pool::give_back(codec);
                     } else {
                         self.codec = Some(codec);

@@ -8,19 +8,28 @@
 //! and nothing left unsent, a context has an empty buffer, no header, no incomplete message and no pong to send. Whoever
 //! borrows it next sets the limits anew. After an error it is dropped.
 
-use std::cell::RefCell;
+use std::{
+    cell::RefCell,
+    io,
+    ops::Range,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
 use super::SizeLimits;
 
-/// What a codec reads into. tungstenite clears what is free of it before every read: larger costs every small message,
-/// smaller makes large messages crawl.
-const SMALL_BUFFER_BYTES: usize = 16 << 10;
-/// The same, for connections that last received a large message.
+/// What the codec for small messages takes of the input at once. It clears as much before every read, so it is not given
+/// more; the transport is read into the [`Input`] in front of it, which nobody clears.
+const SMALL_BUFFER_BYTES: usize = 4 << 10;
+/// What the codec for connections that last received a large message reads at once, past the input.
 const LARGE_BUFFER_BYTES: usize = 128 << 10;
+/// What is read of the transport at once in front of a codec.
+const INPUT_BYTES: usize = 16 << 10;
 /// From this size on a message is a large one.
-const LARGE_MESSAGE_BYTES: usize = SMALL_BUFFER_BYTES;
+const LARGE_MESSAGE_BYTES: usize = 16 << 10;
 
 /// Codecs with small buffers that a thread keeps. More than one is in use at a time only for connections that wait in the
 /// middle of a message, or of a handler.
@@ -53,6 +62,7 @@ impl Size {
 /// A codec and what is known of its buffer.
 pub(super) struct Codec {
     pub(super) context: WebSocketContext,
+    pub(super) input: Input,
     size: Size,
     /// The most that its buffer has had to hold, in bytes.
     capacity: usize,
@@ -65,12 +75,62 @@ impl Codec {
             // Pongs go to the out queue at once; nothing is buffered in the codec.
             .write_buffer_size(0)
             .max_write_buffer_size(usize::MAX);
-        Self { context: WebSocketContext::new(Role::Server, Some(config)), size, capacity: size.bytes() }
+        Self {
+            context: WebSocketContext::new(Role::Server, Some(config)),
+            input: Input::new(),
+            size,
+            capacity: size.bytes(),
+        }
     }
 
     /// Its buffer has held a frame of this size.
     pub(super) fn has_held(&mut self, bytes: usize) {
         self.capacity = self.capacity.max(bytes);
+    }
+}
+
+/// What was read of the transport and is not the codec's yet.
+pub(super) struct Input {
+    buffer: Box<[u8]>,
+    unread: Range<usize>,
+}
+
+impl Input {
+    fn new() -> Self {
+        Self { buffer: vec![0; INPUT_BYTES].into(), unread: 0..0 }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.unread.is_empty()
+    }
+
+    /// Whether reading this much at once is better done without it.
+    pub(super) fn is_smaller_than(&self, bytes: usize) -> bool {
+        self.buffer.len() < bytes
+    }
+
+    /// Reads the transport once; nothing may be left inside. Zero bytes are the end of the stream.
+    pub(super) fn poll_fill<S: AsyncRead + Unpin>(
+        &mut self,
+        io: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(&mut self.buffer);
+        ready!(Pin::new(io).poll_read(cx, &mut buffer))?;
+        let read = buffer.filled().len();
+        self.unread = 0..read;
+        Poll::Ready(Ok(read))
+    }
+
+    /// Copies as much as there is room for; how much that was.
+    pub(super) fn take(&mut self, into: &mut [u8]) -> usize {
+        let unread = self.buffer.get(self.unread.clone()).unwrap_or_default();
+        let length = unread.len().min(into.len());
+        if let (Some(into), Some(from)) = (into.get_mut(..length), unread.get(..length)) {
+            into.copy_from_slice(from);
+        }
+        self.unread.start += length;
+        length
     }
 }
 
@@ -108,7 +168,7 @@ pub(super) fn borrow(size: Size, limits: SizeLimits) -> Box<Codec> {
 /// Takes a clean codec back; one too many is dropped.
 pub(super) fn give_back(codec: Box<Codec>) {
     with(|pool| match codec.size {
-        Size::Small if codec.capacity == SMALL_BUFFER_BYTES => {
+        Size::Small if codec.capacity < LARGE_MESSAGE_BYTES => {
             if pool.small.len() < SMALL_KEPT {
                 pool.small.push(codec);
             }
@@ -168,7 +228,7 @@ mod tests {
     fn a_small_codec_that_grew_is_not_kept() {
         std::thread::spawn(|| {
             let mut grown = borrow(Size::Small, LIMITS);
-            grown.has_held(LARGE_BUFFER_BYTES);
+            grown.has_held(LARGE_MESSAGE_BYTES);
             give_back(grown);
             assert_eq!(kept(), (0, 0));
         })

@@ -19,6 +19,8 @@ pub(crate) struct FrameWalker {
     is_stopped: bool,
     /// Whether a close frame has begun.
     closing: bool,
+    /// Messages and control frames that have ended, less the messages that the codec has handed out.
+    ended: u32,
 }
 
 /// What was walked over.
@@ -40,6 +42,7 @@ impl FrameWalker {
             max_fragments,
             is_stopped: false,
             closing: false,
+            ended: 0,
         }
     }
 
@@ -81,6 +84,22 @@ impl FrameWalker {
         self.header_len == 0 && self.remaining == 0 && self.fragments == 0
     }
 
+    /// The codec has handed out a message.
+    pub(crate) fn handed_out(&mut self) {
+        self.ended = self.ended.saturating_sub(1);
+    }
+
+    /// The codec has nothing more to hand out, and no pong to send.
+    pub(crate) fn handed_out_all(&mut self) {
+        self.ended = 0;
+    }
+
+    /// Whether the codec has nothing inside: it stands between two messages, has handed out all that ended, and was not given a
+    /// control frame, which it answers with its next read.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.is_between_messages() && self.ended == 0
+    }
+
     /// Whether the peer's close frame has passed, to its last byte.
     pub(crate) fn has_seen_close(&self) -> bool {
         self.closing && self.header_len == 0 && self.remaining == 0
@@ -111,6 +130,7 @@ impl FrameWalker {
         if is_final && !is_control(first) {
             self.fragments = 0;
         }
+        self.ended = self.ended.saturating_add(u32::from(is_final || is_control(first)));
     }
 }
 
