@@ -186,6 +186,17 @@ fn values_that_do_not_go_together_are_refused() {
             "server `chat`: `limits.outbox_messages` must be at least 1",
         ),
         ("batch", "[drain]\nbatch = 0".into(), "`drain.batch` must be at least 1"),
+        ("an age", "[drain]\ngrace = \"11y\"".into(), "`drain.grace` is longer than ten years"),
+        (
+            "an age of silence",
+            "[[servers]]\n[servers.heartbeat]\nidle = \"500y\"".into(),
+            "server `ws`: `heartbeat.idle` is longer than ten years",
+        ),
+        (
+            "an age of a callback",
+            limit("handler_timeout = \"11y\""),
+            "server `chat`: `limits.handler_timeout` is longer than ten years",
+        ),
         ("head", limit("head = \"4KiB\""), "server `chat`: `limits.head` must be at least \"8KiB\""),
     ];
     for (name, toml, text) in cases {

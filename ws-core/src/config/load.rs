@@ -1,8 +1,8 @@
 //! Reads `ws.toml`, and checks what types alone cannot.
 
-use std::{collections::HashSet, io, path::Path};
+use std::{collections::HashSet, io, path::Path, time::Duration};
 
-use super::{Config, Limits, ServerConfig, env};
+use super::{Config, Heartbeat, Limits, ServerConfig, env};
 
 /// The least that hyper reads a head into.
 const LEAST_HEAD_BYTES: usize = 8 << 10;
@@ -101,12 +101,37 @@ impl Config {
                 .check()
                 .and_then(|()| server.origin.check().map_err(str::to_owned))
                 .and_then(|()| check_edge(server))
+                .and_then(|()| server.heartbeat.check())
                 .map_err(|message| format!("server `{}`: {message}", server.name))?;
         }
         if self.drain.batch == 0 {
             return Err("`drain.batch` must be at least 1".to_owned());
         }
-        Ok(())
+        check_times(&[
+            ("drain.grace", Some(self.drain.grace)),
+            ("drain.interval", Some(self.drain.interval)),
+            ("drain.timeout", Some(self.drain.timeout)),
+        ])
+    }
+}
+
+/// Deadlines are counted from now on: beyond this, a clock might not reach them.
+const LONGEST_TIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+fn check_times(times: &[(&str, Option<Duration>)]) -> Result<(), String> {
+    match times.iter().find(|(_, time)| time.is_some_and(|time| time > LONGEST_TIME)) {
+        Some((key, _)) => Err(format!("`{key}` is longer than ten years")),
+        None => Ok(()),
+    }
+}
+
+impl Heartbeat {
+    fn check(&self) -> Result<(), String> {
+        check_times(&[
+            ("heartbeat.interval", self.interval),
+            ("heartbeat.timeout", Some(self.timeout)),
+            ("heartbeat.idle", self.idle),
+        ])
     }
 }
 
@@ -128,7 +153,11 @@ impl Limits {
         if self.head < LEAST_HEAD_BYTES {
             return Err("`limits.head` must be at least \"8KiB\"".to_owned());
         }
-        Ok(())
+        check_times(&[
+            ("limits.handshake_timeout", Some(self.handshake_timeout)),
+            ("limits.close_timeout", Some(self.close_timeout)),
+            ("limits.handler_timeout", self.handler_timeout),
+        ])
     }
 }
 
