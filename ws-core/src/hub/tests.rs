@@ -1,4 +1,8 @@
-//! What the hub promises while many threads join, leave and push at once.
+//! What the hub promises while many threads join, leave and push at once; `model` asks the same of one thread, step by
+//! step.
+
+mod chance;
+mod model;
 
 use std::{
     sync::{
@@ -16,23 +20,33 @@ const OUTBOX: OutboxLimits =
     OutboxLimits { messages: usize::MAX, bytes: usize::MAX, overflow: crate::config::Overflow::Disconnect };
 
 fn enter(live: &Arc<Live>) -> Entry {
-    let (parts, ()) = http::Request::new(()).into_parts();
-    let handshake = Handshake::new(parts, "ws".into(), None);
-    live.enter(Connection::new(handshake, &Limits::default(), OUTBOX, Arc::clone(live)))
+    live.enter(connection(live, &Limits::default(), OUTBOX))
 }
 
-/// The texts that reached an outbox, in their order; each is eight bytes long here.
+fn connection(live: &Arc<Live>, limits: &Limits, outbox: OutboxLimits) -> Connection {
+    let (parts, ()) = http::Request::new(()).into_parts();
+    let handshake = Handshake::new(parts, "ws".into(), None);
+    Connection::new(handshake, limits, outbox, Arc::clone(live))
+}
+
+/// The texts that reached an outbox, in their order; all of them are short.
 fn received(connection: &Connection) -> Vec<String> {
     let mut out = OutQueue::default();
     connection.outbox().collect(&mut out, true);
     let mut bytes = Vec::new();
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     while !out.is_empty() && out.poll_write(&mut bytes, &mut cx).is_ready() {}
-    bytes.chunks(10).map(|frame| String::from_utf8(frame[2..].to_vec()).unwrap()).collect()
+    let (mut texts, mut rest) = (Vec::new(), bytes.as_slice());
+    while let [_, length, payload @ ..] = rest {
+        let (text, behind) = payload.split_at(usize::from(*length));
+        texts.push(String::from_utf8(text.to_vec()).unwrap());
+        rest = behind;
+    }
+    texts
 }
 
 fn text(sender: u64, number: u64) -> String {
-    format!("{sender}-{number:06}")
+    format!("{sender}-{number:010}")
 }
 
 #[test]
@@ -50,6 +64,8 @@ fn nothing_reaches_a_member_after_its_leave_returned_and_nothing_is_missed_after
                 let number = begun.fetch_add(1, Ordering::SeqCst);
                 room.push(text(0, number));
                 done.store(number + 1, Ordering::SeqCst);
+                // On a busy machine the members need the time more.
+                thread::yield_now();
             }
         })
     };
