@@ -21,6 +21,9 @@ pub enum HandshakeError {
     /// `Sec-WebSocket-Version` is missing or not 13; the answer names 13 (RFC 6455 section 4.4). 426.
     #[error("sec-websocket-version must be 13")]
     Version,
+    /// No `Host`, or more than one (RFC 6455 section 4.2.1, RFC 9112 section 3.2). 400.
+    #[error("a WebSocket handshake has one host header")]
+    Host,
     /// HTTP older than 1.1 (RFC 6455 section 4.1). 400.
     #[error("a WebSocket handshake needs HTTP/1.1")]
     HttpVersion,
@@ -94,6 +97,7 @@ impl HandshakeError {
             Self::KeyMissing
             | Self::KeyInvalid
             | Self::KeyRepeated
+            | Self::Host
             | Self::HttpVersion
             | Self::Body
             | Self::PathEncoding

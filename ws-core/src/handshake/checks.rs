@@ -22,6 +22,7 @@ pub(super) fn check(parts: &Parts, has_body: bool) -> Result<(), HandshakeError>
     }
     key(&parts.headers)?;
     version(&parts.headers)?;
+    host(&parts.headers)?;
     if has_body {
         return Err(HandshakeError::Body);
     }
@@ -64,6 +65,15 @@ fn version(headers: &HeaderMap) -> Result<(), HandshakeError> {
     match (versions.next(), versions.next()) {
         (Some(version), None) if version == "13" => Ok(()),
         _ => Err(HandshakeError::Version),
+    }
+}
+
+/// One `Host` (point 2); what it names is the Origin policy's to look at.
+fn host(headers: &HeaderMap) -> Result<(), HandshakeError> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(_), None) => Ok(()),
+        _ => Err(HandshakeError::Host),
     }
 }
 
@@ -115,6 +125,27 @@ mod tests {
         assert!(upgrade("upgrade", &["h2c, WebSocket"]));
         assert!(!upgrade("upgrade", &["websockets"]));
         assert!(!upgrade("upgrade", &["not-websocket"]));
+    }
+
+    #[test]
+    fn a_handshake_has_one_host() {
+        let check = |lines: &[&'static str]| {
+            let request =
+                lines.iter().fold(http::Request::get("/"), |request, line| request.header("host", *line));
+            let (mut parts, ()) = request.body(()).unwrap().into_parts();
+            for (name, value) in [
+                (header::CONNECTION, "Upgrade"),
+                (header::UPGRADE, "websocket"),
+                (header::SEC_WEBSOCKET_VERSION, "13"),
+                (header::SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ=="),
+            ] {
+                parts.headers.insert(name, HeaderValue::from_static(value));
+            }
+            super::check(&parts, false)
+        };
+        assert_eq!(check(&["here.com:9502"]), Ok(()));
+        assert_eq!(check(&[]), Err(HandshakeError::Host));
+        assert_eq!(check(&["here.com", "here.com"]), Err(HandshakeError::Host), "which of them is meant?");
     }
 
     #[test]
