@@ -10,7 +10,7 @@ mod admission;
 mod forwarded;
 mod gate;
 mod http;
-mod proxy_protocol;
+pub(crate) mod proxy_protocol;
 mod service;
 mod tls;
 mod transport;
