@@ -94,11 +94,13 @@ async fn one_path_on_two_servers_is_fine() {
 
 #[tokio::test]
 async fn a_path_that_is_none() {
+    let long = "/{a}".repeat(26);
     let cases = [
         ("rooms", "it does not start with `/`"),
         ("", "it does not start with `/`"),
         ("/rooms//x", "it has an empty segment"),
         ("/rooms/", "it has an empty segment"),
+        (&long, "it has more than 25 parameters"),
     ];
     for (path, message) in cases {
         let line = line!() + 1;

@@ -10,6 +10,9 @@ pub mod config;
 mod connection;
 mod controller;
 mod error;
+#[cfg(all(fuzzing, feature = "testing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handlers;
 mod handshake;
 mod hub;

@@ -7,6 +7,9 @@
 
 use std::collections::BTreeSet;
 
+/// The router panics at one more (matchit 0.9.2).
+const MAX_PARAMETERS: usize = 25;
+
 /// All that is wrong with a path: what belongs to the whole of it, then at most one fault a segment.
 pub(crate) fn faults(path: &str) -> Vec<String> {
     let Some(rest) = path.strip_prefix('/') else {
@@ -35,6 +38,12 @@ pub(crate) fn faults(path: &str) -> Vec<String> {
             Err(fault) => faults.push(fault),
         }
         first += text.chars().count() + 1;
+    }
+    let count = names.len();
+    if count > MAX_PARAMETERS {
+        faults.push(format!(
+            "path `{path}` has {count} parameters, and the router takes {MAX_PARAMETERS}; put some of them into the query"
+        ));
     }
     faults
 }
@@ -238,6 +247,15 @@ mod tests {
             let said = faults(path).join("\n");
             assert!(said.contains(fault), "{path}: {said}");
         }
+    }
+
+    #[test]
+    fn the_router_takes_as_many_parameters_as_pass() {
+        let path = |count| (0..count).map(|number| format!("/{{p{number}}}")).collect::<String>();
+        assert_eq!(faults(&path(25)), Vec::<String>::new());
+        assert!(matchit::Router::new().insert(path(25), ()).is_ok());
+        let said = faults(&path(26)).join("\n");
+        assert!(said.contains("has 26 parameters, and the router takes 25"), "{said}");
     }
 
     #[test]

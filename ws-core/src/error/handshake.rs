@@ -97,8 +97,8 @@ impl HandshakeError {
             Self::KeyMissing
             | Self::KeyInvalid
             | Self::KeyRepeated
-            | Self::HttpVersion
             | Self::Host
+            | Self::HttpVersion
             | Self::Body
             | Self::PathEncoding
             | Self::Forwarded

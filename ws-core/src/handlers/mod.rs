@@ -26,6 +26,8 @@ pub mod support;
 #[cfg(feature = "validate")]
 mod valid;
 
+#[cfg(all(fuzzing, feature = "testing"))]
+pub(crate) use self::envelope::{Envelope, Raw};
 #[cfg(feature = "validate")]
 #[cfg_attr(docsrs, doc(cfg(feature = "validate")))]
 pub use self::valid::Valid;

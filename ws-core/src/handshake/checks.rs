@@ -22,9 +22,9 @@ pub(super) fn check(parts: &Parts, has_body: bool) -> Result<(), HandshakeError>
     if parts.version < Version::HTTP_11 {
         return Err(HandshakeError::HttpVersion);
     }
-    host(&parts.headers)?;
     key(&parts.headers)?;
     version(&parts.headers)?;
+    host(&parts.headers)?;
     if has_body {
         return Err(HandshakeError::Body);
     }

@@ -1,4 +1,8 @@
-//! What the hub promises while many threads join, leave and push at once.
+//! What the hub promises while many threads join, leave and push at once; `model` asks the same of one thread, step by
+//! step.
+
+mod chance;
+mod model;
 
 use std::{
     sync::{
@@ -12,24 +16,31 @@ use super::*;
 use crate::{config::Limits, handshake::Handshake, socket::OutQueue};
 
 fn enter(live: &Arc<Live>) -> Entry {
-    let (parts, ()) = http::Request::new(()).into_parts();
-    let handshake = Handshake::new(parts, "ws".into(), None);
     // Enough that no push is ever refused.
     let limits = Limits { outbox_messages: usize::MAX, outbox_bytes: usize::MAX, ..Limits::default() };
-    live.enter(Connection::new(handshake, &limits, Arc::clone(live)))
+    live.enter(connection(live, &limits))
 }
 
-/// The bytes of a [`text`] and of its frame's header.
-const FRAME_BYTES: usize = 12 + 2;
+fn connection(live: &Arc<Live>, limits: &Limits) -> Connection {
+    let (parts, ()) = http::Request::new(()).into_parts();
+    let handshake = Handshake::new(parts, "ws".into(), None);
+    Connection::new(handshake, limits, Arc::clone(live))
+}
 
-/// The texts that reached an outbox, in their order.
+/// The texts that reached an outbox, in their order; all of them are short.
 fn received(connection: &Connection) -> Vec<String> {
     let mut out = OutQueue::default();
     connection.outbox().collect(&mut out, true);
     let mut bytes = Vec::new();
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     while !out.is_empty() && out.poll_write(&mut bytes, &mut cx).is_ready() {}
-    bytes.chunks(FRAME_BYTES).map(|frame| String::from_utf8(frame[2..].to_vec()).unwrap()).collect()
+    let (mut texts, mut rest) = (Vec::new(), bytes.as_slice());
+    while let [_, length, payload @ ..] = rest {
+        let (text, behind) = payload.split_at(usize::from(*length));
+        texts.push(String::from_utf8(text.to_vec()).unwrap());
+        rest = behind;
+    }
+    texts
 }
 
 fn text(sender: u64, number: u64) -> String {

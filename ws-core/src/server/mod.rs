@@ -11,7 +11,7 @@ mod forwarded;
 mod gate;
 mod http;
 mod lifecycle;
-mod proxy_protocol;
+pub(crate) mod proxy_protocol;
 mod service;
 mod tls;
 mod transport;

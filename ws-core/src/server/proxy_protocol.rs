@@ -8,7 +8,9 @@ use std::{io, net::SocketAddr};
 use proxy_header::{ParseConfig, Protocol, ProxyHeader};
 use tokio::{io::AsyncReadExt as _, net::TcpStream};
 
-/// The largest header, in bytes: version 1 has 107 at the most, version 2 has its extensions beside 52 of addresses.
+/// The largest header of version 1, in bytes (section 2.1 of the specification).
+const MAX_V1_BYTES: usize = 107;
+/// The largest header, in bytes: version 2 has its extensions beside 52 of addresses.
 const MAX_HEADER_BYTES: usize = 4 << 10;
 
 const CONFIG: ParseConfig = ParseConfig { include_tlvs: false, allow_v1: true, allow_v2: true };
@@ -29,17 +31,36 @@ pub(crate) async fn read(stream: &mut TcpStream) -> io::Result<Option<SocketAddr
             peeked => peeked,
         };
         let seen = buffer.get(..consumed + peeked).unwrap_or_default();
-        let (source, length) = match ProxyHeader::parse(seen, CONFIG) {
-            Ok((header, length)) => (Some(source(&header, seen)?), length),
-            // All of it belongs to the header, then.
-            Err(proxy_header::Error::BufferTooShort) => (None, seen.len()),
-            Err(_) => return Err(invalid("a trusted proxy sent no PROXY header")),
-        };
+        let header = parse(seen)?;
+        // Of a header that only begins all that is there belongs to it.
+        let length = header.as_ref().map_or(seen.len(), |header| header.length);
         stream.read_exact(buffer.get_mut(consumed..length).unwrap_or_default()).await?;
         consumed = length;
-        if let Some(source) = source {
-            return Ok(source);
+        if let Some(header) = header {
+            return Ok(header.source);
         }
+    }
+}
+
+/// A whole header.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Header {
+    /// From where the proxy was called; `None` if it speaks for itself.
+    pub(crate) source: Option<SocketAddr>,
+    /// How many bytes are the header's own.
+    pub(crate) length: usize,
+}
+
+/// What these first bytes of a stream say; `None` if the header only begins in them.
+pub(crate) fn parse(seen: &[u8]) -> io::Result<Option<Header>> {
+    // The parser holds only a header that is not whole yet to the limit of version 1: a longer one would pass or not as its
+    // bytes happen to arrive.
+    let longest = if seen.starts_with(b"P") { MAX_V1_BYTES } else { MAX_HEADER_BYTES };
+    let seen = seen.get(..longest).unwrap_or(seen);
+    match ProxyHeader::parse(seen, CONFIG) {
+        Ok((header, length)) => Ok(Some(Header { source: source(&header, seen)?, length })),
+        Err(proxy_header::Error::BufferTooShort) => Ok(None),
+        Err(_) => Err(invalid("a trusted proxy sent no PROXY header")),
     }
 }
 
@@ -128,7 +149,8 @@ mod tests {
     async fn anything_else_is_an_error() {
         use io::ErrorKind::{InvalidData, UnexpectedEof};
         let long = [b"PROXY UNKNOWN ".to_vec(), vec![b'x'; 200]].concat();
-        let cases: [(Vec<u8>, io::ErrorKind); 13] = [
+        let long_and_whole = [&long[..], b"\r\n"].concat();
+        let cases: [(Vec<u8>, io::ErrorKind); 14] = [
             (b"GET / HTTP/1.1\r\n\r\n".to_vec(), InvalidData),
             (b"POST / HTTP/1.1\r\n\r\n".to_vec(), InvalidData),
             (vec![0x16, 3, 1, 0, 200], InvalidData),
@@ -137,6 +159,7 @@ mod tests {
             (b"PROXY TCP4 2001::7 2001::1 4711 443\r\n".to_vec(), InvalidData),
             (b"PROXY UDP4 203.0.113.7 10.0.0.1 4711 443\r\n".to_vec(), InvalidData),
             (long, InvalidData),
+            (long_and_whole, InvalidData),
             (v2(0x31, 0x11, &[0; 12]), InvalidData),
             (v2(0x21, 0x12, &[0; 12]), InvalidData),
             (v2(0x21, 0x11, &[0; 5000]), InvalidData),

@@ -137,11 +137,16 @@ impl TestApp {
 
     /// The client's end of a new pipe to a server.
     fn pipe(&self, server: &str) -> DuplexStream {
+        self.pipe_from(server, Arrival::default())
+    }
+
+    /// The same for a stream of which more is known.
+    pub(crate) fn pipe_from(&self, server: &str, arrival: Arrival) -> DuplexStream {
         let Some(kind) = self.servers.get(server) else {
             fail(format_args!("there is no server `{server}`"))
         };
         let (near, far) = tokio::io::duplex(PIPE_BYTES);
-        let arriving = ready(Some((Transport::Memory(far), Arrival::default())));
+        let arriving = ready(Some((Transport::Memory(far), arrival)));
         self.running.spawn(kind.clone().serve(arriving));
         near
     }
