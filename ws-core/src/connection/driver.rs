@@ -144,10 +144,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         self.cut = false;
         self.in_callback = true;
         self.timers.callback_must_end(deadline);
-        self.to_its_end(callback)
+        self.finish_callback(callback)
     }
 
-    async fn to_its_end(&mut self, mut callback: Fragile<'_, impl Future<Output = Result>>) -> Outcome {
+    async fn finish_callback(&mut self, mut callback: Fragile<'_, impl Future<Output = Result>>) -> Outcome {
         let outcome = poll_fn(|cx| {
             match callback.poll(cx) {
                 Poll::Ready(Some(result)) => return Poll::Ready(Outcome::Returned(result)),
