@@ -1,4 +1,4 @@
-//! The instructions of one echoed message, counted by valgrind's callgrind.
+//! The instructions of one echoed message, and of one event by attributes and by hand, counted by valgrind's callgrind.
 //!
 //! A server is run twice under it, with two numbers of messages; the difference is what messages cost, without start,
 //! handshake and end. Instructions of the kernel are not among them.
@@ -37,18 +37,33 @@ pub(crate) fn count(options: &Options) -> anyhow::Result<()> {
     machine::raise_file_limit()?;
     let servers = if options.servers.is_empty() { vec![Server::Ours] } else { options.servers.clone() };
     for server in servers {
-        for in_flight in [1, 16] {
-            let few = run(server, in_flight, FEW)?;
-            let many = run(server, in_flight, MANY)?;
-            let a_message = (many.instructions - few.instructions) / (MANY - FEW);
-            println!(
-                "\n## {}, 64 B, {in_flight} in flight: {a_message} instructions a message\n",
-                server.name()
-            );
-            println!("| a message | function |\n|---:|---|");
-            for (function, instructions) in dearest(&many.profile)? {
-                println!("| {} | `{function}` |", instructions / MANY);
+        for task in [Task::Echo, Task::TypedEvent, Task::EventByHand] {
+            if server.can(task) {
+                show(server, task)?;
             }
+        }
+    }
+    Ok(())
+}
+
+fn show(server: Server, task: Task) -> anyhow::Result<()> {
+    for in_flight in [1, 16] {
+        let load = match task {
+            Task::Echo => Load::Echo { bytes: 64, in_flight, connections: 1 },
+            _ => Load::Events { in_flight, connections: 1 },
+        };
+        let name = format!("{}.{}.{in_flight}", server.name(), task.name());
+        let few = run(server, task, load, FEW, &name)?;
+        let many = run(server, task, load, MANY, &name)?;
+        let a_message = (many.instructions - few.instructions) / (MANY - FEW);
+        println!(
+            "\n## {}, {}, {in_flight} in flight: {a_message} instructions a message\n",
+            server.name(),
+            task.name()
+        );
+        println!("| a message | function |\n|---:|---|");
+        for (function, instructions) in dearest(&many.profile)? {
+            println!("| {} | `{function}` |", instructions / MANY);
         }
     }
     Ok(())
@@ -60,16 +75,14 @@ struct Counted {
     profile: PathBuf,
 }
 
-fn run(server: Server, in_flight: usize, messages: u64) -> anyhow::Result<Counted> {
-    let name = format!("callgrind.out.{}.{in_flight}.{messages}", server.name());
-    let profile = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+fn run(server: Server, task: Task, load: Load, messages: u64, name: &str) -> anyhow::Result<Counted> {
+    let profile = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("callgrind.out.{name}.{messages}"));
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--quiet"]).env("GLIBC_TUNABLES", TUNABLES);
     command.arg(format!("--callgrind-out-file={}", profile.display()));
-    command.arg(std::env::current_exe()?).arg("server").arg(server.name()).arg(Task::Echo.name());
+    command.arg(std::env::current_exe()?).arg("server").arg(server.name()).arg(task.name());
     let process =
         ServerProcess::spawn(command).context("valgrind did not run the server; is it installed?")?;
-    let load = Load::Echo { bytes: 64, in_flight, connections: 1 };
     load.run(&process, server, Span::Items(messages))?;
     process.terminate()?;
     let text = fs::read_to_string(&profile).context("callgrind left no profile")?;

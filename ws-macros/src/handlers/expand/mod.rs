@@ -250,6 +250,10 @@ fn intercepted(
     let conditions: &[Attribute] = &handler.conditions;
     quote_spanned! {at(handler.ident.span())=>
         #(#conditions)*
-        #pattern => __h::intercepted(__h::invocation(__conn, #kind), async { #body }).await,
+        #pattern => {
+            // Pinned where it is made: it may be large, and is not moved from hand to hand.
+            let __call = ::core::pin::pin!(async { #body });
+            __h::intercepted(__h::invocation(__conn, #kind), __call).await
+        }
     }
 }
