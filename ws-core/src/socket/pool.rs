@@ -24,36 +24,45 @@ use super::SizeLimits;
 /// What the codec for small messages takes of the input at once. It clears as much before every read, so it is not given
 /// more; the transport is read into the [`Input`] in front of it, which nobody clears.
 const SMALL_BUFFER_BYTES: usize = 4 << 10;
+/// The same for connections whose last message was a larger part of that: several fit.
+const MEDIUM_BUFFER_BYTES: usize = 16 << 10;
 /// What the codec for connections that last received a large message reads at once, past the input.
 const LARGE_BUFFER_BYTES: usize = 128 << 10;
 /// What is read of the transport at once in front of a codec.
 const INPUT_BYTES: usize = 16 << 10;
-/// From this size on a message is a large one.
+/// From these sizes on a message is a medium one, or a large one.
+const MEDIUM_MESSAGE_BYTES: usize = 1 << 10;
 const LARGE_MESSAGE_BYTES: usize = 16 << 10;
 
 /// Codecs with small buffers that a thread keeps. More than one is in use at a time only for connections that wait in the
 /// middle of a message, or of a handler.
 const SMALL_KEPT: usize = 64;
 /// Bytes in the buffers of the other codecs that a thread keeps. A buffer grows to its largest frame and never shrinks.
-const LARGE_KEPT_BYTES: usize = 4 << 20;
+const LARGER_KEPT_BYTES: usize = 4 << 20;
 
 /// How large the buffers are that a connection is served best with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Size {
     #[default]
     Small,
+    Medium,
     Large,
 }
 
 impl Size {
     /// By the last message.
     pub(super) fn of(message_bytes: usize) -> Self {
-        if message_bytes < LARGE_MESSAGE_BYTES { Self::Small } else { Self::Large }
+        match message_bytes {
+            LARGE_MESSAGE_BYTES.. => Self::Large,
+            MEDIUM_MESSAGE_BYTES.. => Self::Medium,
+            _ => Self::Small,
+        }
     }
 
     fn bytes(self) -> usize {
         match self {
             Self::Small => SMALL_BUFFER_BYTES,
+            Self::Medium => MEDIUM_BUFFER_BYTES,
             Self::Large => LARGE_BUFFER_BYTES,
         }
     }
@@ -81,6 +90,11 @@ impl Codec {
             size,
             capacity: size.bytes(),
         }
+    }
+
+    /// What it holds, with the input in front of it.
+    fn bytes(&self) -> usize {
+        INPUT_BYTES + self.capacity
     }
 
     /// Its buffer has held a frame of this size.
@@ -139,8 +153,10 @@ impl Input {
 #[expect(clippy::vec_box, reason = "unboxed, each loan would be an allocation of its own")]
 struct Pool {
     small: Vec<Box<Codec>>,
+    medium: Vec<Box<Codec>>,
     large: Vec<Box<Codec>>,
-    large_bytes: usize,
+    /// In the buffers of the medium and the large ones.
+    larger_bytes: usize,
 }
 
 thread_local! {
@@ -149,13 +165,15 @@ thread_local! {
 
 /// A clean codec with these limits.
 pub(super) fn borrow(size: Size, limits: SizeLimits) -> Box<Codec> {
-    let kept = with(|pool| match size {
-        Size::Small => pool.small.pop(),
-        Size::Large => {
-            let codec = pool.large.pop()?;
-            pool.large_bytes -= codec.capacity;
-            Some(codec)
-        }
+    let kept = with(|pool| {
+        let larger = match size {
+            Size::Small => return pool.small.pop(),
+            Size::Medium => &mut pool.medium,
+            Size::Large => &mut pool.large,
+        };
+        let codec = larger.pop()?;
+        pool.larger_bytes -= codec.bytes();
+        Some(codec)
     });
     let mut codec = kept.flatten().unwrap_or_else(|| Box::new(Codec::new(size)));
     codec.context.set_config(|config| {
@@ -167,19 +185,23 @@ pub(super) fn borrow(size: Size, limits: SizeLimits) -> Box<Codec> {
 
 /// Takes a clean codec back; one too many is dropped.
 pub(super) fn give_back(codec: Box<Codec>) {
-    with(|pool| match codec.size {
-        Size::Small if codec.capacity < LARGE_MESSAGE_BYTES => {
-            if pool.small.len() < SMALL_KEPT {
-                pool.small.push(codec);
+    with(|pool| {
+        let larger = match codec.size {
+            // One that grew is neither: it holds as much as a larger one, and reads as little as before.
+            Size::Small if codec.capacity >= LARGE_MESSAGE_BYTES => return,
+            Size::Medium if codec.capacity >= LARGE_BUFFER_BYTES => return,
+            Size::Small => {
+                if pool.small.len() < SMALL_KEPT {
+                    pool.small.push(codec);
+                }
+                return;
             }
-        }
-        // A small one that grew is neither.
-        Size::Small => {}
-        Size::Large => {
-            if pool.large_bytes + codec.capacity <= LARGE_KEPT_BYTES {
-                pool.large_bytes += codec.capacity;
-                pool.large.push(codec);
-            }
+            Size::Medium => &mut pool.medium,
+            Size::Large => &mut pool.large,
+        };
+        if pool.larger_bytes + codec.bytes() <= LARGER_KEPT_BYTES {
+            pool.larger_bytes += codec.bytes();
+            larger.push(codec);
         }
     });
 }
@@ -212,8 +234,8 @@ mod tests {
                 grown.has_held(1 << 20);
                 give_back(grown);
             }
-            assert_eq!(kept(), (SMALL_KEPT, 4));
-            for _ in 0..4 {
+            assert_eq!(kept(), (SMALL_KEPT, 3), "with their inputs four are more than 4 MiB");
+            for _ in 0..3 {
                 borrow(Size::Large, LIMITS);
             }
             assert_eq!(kept(), (SMALL_KEPT, 0));
