@@ -179,7 +179,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             if self.prefix.is_none() && codec.input.is_empty() && self.walker.is_drained() {
                 match codec.input.poll_fill(&mut self.io, cx) {
                     Poll::Pending => {
-                        pool::give_back(codec);
+                        self.rest(codec);
                         self.budget = Budget::FULL;
                         return Poll::Pending;
                     }
@@ -224,7 +224,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                     // All that was read is handed out; the adapter takes every pong at once, so none is left inside.
                     if self.walker.is_between_messages() {
                         self.walker.handed_out_all();
-                        pool::give_back(codec);
+                        self.rest(codec);
                     } else {
                         self.codec = Some(codec);
                     }
@@ -234,6 +234,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 // What it has inside belongs to this connection, so it goes with it.
                 Err(error) => return Poll::Ready(Err(ended(error))),
             }
+        }
+    }
+
+    /// A clean codec goes back. What is queued may be cut from a large one's buffer, which whoever has it next would have to
+    /// allocate anew: that one stays until all is written.
+    fn rest(&mut self, codec: Box<Codec>) {
+        if codec.is_large() && !self.out.is_empty() {
+            self.codec = Some(codec);
+        } else {
+            pool::give_back(codec);
         }
     }
 
@@ -254,6 +264,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
         ready!(Pin::new(&mut self.io).poll_flush(cx))?;
         self.unflushed = false;
+        let is_drained = self.walker.is_drained();
+        if let Some(codec) = self.codec.take_if(|codec| is_drained && codec.input.is_empty()) {
+            pool::give_back(codec);
+        }
         Poll::Ready(Ok(()))
     }
 

@@ -92,6 +92,11 @@ impl Codec {
         }
     }
 
+    /// Whether messages that it hands out may be cut from a buffer worth keeping.
+    pub(super) fn is_large(&self) -> bool {
+        self.size == Size::Large
+    }
+
     /// What it holds, with the input in front of it.
     fn bytes(&self) -> usize {
         INPUT_BYTES + self.capacity

@@ -189,6 +189,36 @@ fn large_messages_get_large_buffers_and_leave_them_again() {
 }
 
 #[test]
+fn a_large_codec_stays_until_the_messages_that_share_its_buffer_are_written() {
+    std::thread::spawn(|| {
+        let large = frame(0x82, &[0; 40_000]);
+        let script = Script { pieces: vec![large.clone(), large].into(), is_dry: false };
+        let mut socket = Socket::new(script, Bytes::new(), LIMITS);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut echoed = 0;
+        for _ in 0..8 {
+            while let Poll::Ready(read) = socket.poll_read(&mut cx) {
+                let Ok(Incoming::Message(message)) = read else { panic!("{read:?}") };
+                socket.out().message(message);
+                echoed += 1;
+            }
+            let is_large = socket.codec.as_ref().is_some_and(|codec| codec.is_large());
+            assert_eq!(is_large, echoed == 2 && !socket.out().is_empty());
+            if is_large {
+                assert!(matches!(socket.poll_flush(&mut cx), Poll::Ready(Ok(()))));
+                assert!(socket.codec.is_none());
+                assert_eq!(pool::kept().1, 1);
+            } else if echoed == 1 {
+                assert!(matches!(socket.poll_flush(&mut cx), Poll::Ready(Ok(()))));
+            }
+        }
+        assert_eq!(echoed, 2);
+    })
+    .join()
+    .unwrap();
+}
+
+#[test]
 fn limits_go_with_the_connection_not_with_the_codec() {
     std::thread::spawn(|| {
         run(vec![frame(0x82, &[0; 100])], |_| {});
