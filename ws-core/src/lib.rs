@@ -10,6 +10,7 @@ pub mod config;
 mod connection;
 mod controller;
 mod error;
+mod fixed;
 #[cfg(all(fuzzing, feature = "testing"))]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    fixed,
     handshake::{Middleware, Relimit},
     registry::{ControllerEntry, Erased, GuardRef, Location, MiddlewareRef, SubprotocolMismatch},
     state::{StateKey, States},
@@ -76,5 +77,6 @@ pub(super) fn unreachable_path(path: &str) -> Option<&'static str> {
     if has_empty_segment {
         return Some("it has an empty segment");
     }
-    (path.replace("{{", "").matches('{').count() > 25).then_some("it has more than 25 parameters")
+    (path.replace("{{", "").matches('{').count() > fixed::PATH_PARAMETERS)
+        .then_some("it has more than 25 parameters")
 }

@@ -14,16 +14,10 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::{
     config::Drain,
     connection::Stop,
+    fixed,
     hub::Live,
     server::{Lifecycle, Stage},
 };
-
-/// What the `on_close` callbacks of all connections that were cut have together.
-const CUT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The same after a second signal: somebody waits for the process to end.
-const HURRIED_CUT_TIMEOUT: Duration = Duration::from_secs(2);
-/// A pause is not shortened below this: timers are no finer than a millisecond. Batches grow instead.
-const LEAST_PAUSE: Duration = Duration::from_millis(10);
 
 /// How a shutdown went: what became of the connections that were open when it began, and of those that still opened after
 /// it. Each of them is counted once.
@@ -60,7 +54,7 @@ pub(super) async fn drain(
     cut(live, lifecycle, hurried);
     let is_over = tokio::select! {
         () = live.wait() => true,
-        () = sleep(if hurried { HURRIED_CUT_TIMEOUT } else { CUT_TIMEOUT }) => false,
+        () = sleep(if hurried { fixed::HURRIED_CUT_TIMEOUT } else { fixed::CUT_TIMEOUT }) => false,
         () = hurry, if !hurried => false,
     };
     if !is_over {
@@ -112,7 +106,7 @@ async fn close_in_batches(live: &Live, config: &Drain) {
 /// How many of `left` connections are closed now, and the pause behind it, so that the last batch goes out before the
 /// `remaining` time is over.
 fn next_batch(left: usize, config: &Drain, remaining: Duration) -> (usize, Duration) {
-    let least = config.interval.min(LEAST_PAUSE).max(Duration::from_nanos(1));
+    let least = config.interval.min(fixed::LEAST_BATCH_PAUSE).max(Duration::from_nanos(1));
     let most_pauses = usize::try_from(remaining.as_nanos() / least.as_nanos()).unwrap_or(usize::MAX);
     let batch = config.batch.max(1);
     let pauses = (left.div_ceil(batch).saturating_sub(1)).min(most_pauses);

@@ -2,10 +2,7 @@
 
 use std::io;
 
-use crate::{error::MessageError, message::Text};
-
-/// A close reason is cut to what fits into a control frame beside the code (RFC 6455 section 5.5).
-const MAX_REASON_BYTES: usize = 123;
+use crate::{error::MessageError, fixed, message::Text};
 
 /// Why a connection ended, as `on_close` is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +87,7 @@ pub(crate) struct CloseFrame {
 impl CloseFrame {
     /// Cuts the reason to 123 bytes at a char boundary.
     pub(crate) fn new(code: u16, reason: &str) -> Self {
-        let mut end = reason.len().min(MAX_REASON_BYTES);
+        let mut end = reason.len().min(fixed::CLOSE_REASON_BYTES);
         while !reason.is_char_boundary(end) {
             end -= 1;
         }

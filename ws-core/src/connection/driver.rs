@@ -28,13 +28,10 @@ use crate::{
     caught::Fragile,
     config::{Heartbeat, Limits},
     error::{Error, MessageError, Result},
+    fixed,
     message::Message,
     socket::{Ended, Incoming, Socket},
 };
-
-/// Pings and pongs that are kept for their callbacks while another callback runs; with as many the socket reads no
-/// more.
-const MAX_WAITING_EVENTS: usize = 16;
 
 /// How a callback ended.
 #[derive(Debug)]
@@ -280,7 +277,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             return self.inbox.len() < self.limits.inbox_messages
                 && self.inbox.bytes() < self.limits.inbox_bytes;
         }
-        self.inbox.len() < MAX_WAITING_EVENTS && !self.inbox.has_message()
+        self.inbox.len() < fixed::WAITING_EVENTS && !self.inbox.has_message()
     }
 
     /// Takes what the outbox has. Messages wait there while the socket still writes a backlog: that is what bounds them.

@@ -18,14 +18,10 @@ use super::{CloseFrame, CloseReason};
 use crate::{
     config::{Limits, Overflow},
     error::SendError,
+    fixed,
     message::Message,
     socket::OutQueue,
 };
-
-/// Pings of `Connection::ping` that may wait.
-const MAX_WAITING_PINGS: usize = 16;
-/// The largest payload of a control frame (RFC 6455 section 5.5).
-const MAX_CONTROL_BYTES: usize = 125;
 
 /// How much may wait.
 #[derive(Clone, Copy, Debug)]
@@ -205,7 +201,7 @@ impl Outbox {
 
     /// Queues a ping ahead of the messages.
     pub(crate) fn ping(&self, payload: Bytes) -> Result<(), SendError> {
-        if payload.len() > MAX_CONTROL_BYTES {
+        if payload.len() > fixed::CONTROL_PAYLOAD_BYTES {
             return Err(SendError::ControlTooLong { size: payload.len() });
         }
         let mut waiting = self.lock();
@@ -213,7 +209,7 @@ impl Outbox {
             return Err(SendError::Closed);
         }
         let urgent = waiting.urgent();
-        if urgent.pings_waiting == MAX_WAITING_PINGS {
+        if urgent.pings_waiting == fixed::WAITING_PINGS {
             return Err(SendError::Full);
         }
         urgent.pings.ping(payload);
@@ -419,7 +415,7 @@ mod tests {
     fn pings_pass_the_messages_and_are_bounded() {
         let outbox = outbox(2, 10);
         outbox.push("x".into()).unwrap();
-        for _ in 0..MAX_WAITING_PINGS {
+        for _ in 0..fixed::WAITING_PINGS {
             outbox.ping(Bytes::new()).unwrap();
         }
         assert!(matches!(outbox.ping(Bytes::new()), Err(SendError::Full)));
@@ -427,7 +423,7 @@ mod tests {
         assert!(matches!(outbox.ping(long), Err(SendError::ControlTooLong { size: 126 })));
         let mut out = OutQueue::default();
         assert!(outbox.collect(&mut out, true).stop.is_none());
-        assert_eq!(out.len(), MAX_WAITING_PINGS * 2 + 3);
+        assert_eq!(out.len(), fixed::WAITING_PINGS * 2 + 3);
     }
 
     #[tokio::test]

@@ -19,12 +19,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
 use super::{Codec, envelope::Envelope, json};
-use crate::{connection::Connection, error::SendError, message::Message};
+use crate::{connection::Connection, error::SendError, fixed, message::Message};
 
-/// Calls that one connection may have outstanding.
-const MAX_OUTSTANDING: usize = 64;
-/// How long an answer is waited for unless said otherwise.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// What the `ref` of a call begins with. Clients that call the server choose other ones.
 const PREFIX: &str = "call:";
 
@@ -81,7 +77,7 @@ impl<'a, R: DeserializeOwned> PendingCall<'a, R> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let message = conn.codec().encode_called(event, data, &format!("{PREFIX}{id}"));
-        Self { conn, id, message, timeout: DEFAULT_TIMEOUT, answer: PhantomData }
+        Self { conn, id, message, timeout: fixed::CALL_TIMEOUT, answer: PhantomData }
     }
 
     /// How long the answer is waited for, room in the outbox included. Default: 10 s.
@@ -182,7 +178,7 @@ impl Calls {
 
     fn begin(&self, id: u64) -> Result<(Outstanding<'_>, oneshot::Receiver<Message>), CallError> {
         let mut waiting = self.lock();
-        if waiting.len() == MAX_OUTSTANDING {
+        if waiting.len() == fixed::OUTSTANDING_CALLS {
             return Err(CallError::TooMany);
         }
         let (sender, receiver) = oneshot::channel();

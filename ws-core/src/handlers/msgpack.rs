@@ -7,9 +7,7 @@ use rmp::Marker;
 use serde::{Deserialize, Serialize};
 
 use super::{ParamError, json::fault};
-
-/// How deep arrays and maps may stand inside each other.
-const MAX_DEPTH: usize = 64;
+use crate::fixed;
 
 /// The parts of an envelope as they were received.
 #[derive(Debug, PartialEq)]
@@ -164,7 +162,7 @@ impl<'a> Reader<'a> {
     /// Passes over so many values and all that is in them. It does not call itself: how deep it goes is the peer's choice.
     fn pass(&mut self, values: u64) -> Result<(), Malformed> {
         // How many values are still to come in each of the arrays and maps that are open; the innermost is the last one.
-        let mut open = [0; MAX_DEPTH];
+        let mut open = [0; fixed::MSGPACK_DEPTH];
         let [outermost, ..] = &mut open;
         *outermost = values;
         let mut depth = 1_usize;
@@ -318,8 +316,11 @@ mod tests {
     #[test]
     fn nesting_has_a_limit_and_all_up_to_it_is_taken() {
         let nested = |depth| [&packed_event()[..], &[0xa4], b"data", &vec![0x91; depth], &[0xc0]].concat();
-        assert_eq!(decode(&nested(MAX_DEPTH)).unwrap().data.map(<[u8]>::len), Some(MAX_DEPTH + 1));
-        assert_eq!(decode(&nested(MAX_DEPTH + 1)), Err(Malformed::TooDeep));
+        assert_eq!(
+            decode(&nested(fixed::MSGPACK_DEPTH)).unwrap().data.map(<[u8]>::len),
+            Some(fixed::MSGPACK_DEPTH + 1)
+        );
+        assert_eq!(decode(&nested(fixed::MSGPACK_DEPTH + 1)), Err(Malformed::TooDeep));
     }
 
     #[test]

@@ -13,12 +13,13 @@ use std::{
 
 use tokio::sync::broadcast;
 
-use crate::connection::{Connection, ConnectionId};
+use crate::{
+    connection::{Connection, ConnectionId},
+    fixed,
+};
 
 /// Locks are spread over so many parts: joins of different rooms seldom meet.
 const SHARDS: usize = 64;
-/// Changes that a watcher may be behind before it is told that it missed some.
-const WATCHED_CHANGES: usize = 256;
 
 /// What names a group.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -126,7 +127,7 @@ impl Groups {
     pub(crate) fn watch(&self, key: GroupKey) -> (Vec<ConnectionId>, broadcast::Receiver<Change>) {
         let mut shard = self.lock(&key);
         let group = shard.entry(key).or_default();
-        let watchers = group.watchers.get_or_insert_with(|| broadcast::Sender::new(WATCHED_CHANGES));
+        let watchers = group.watchers.get_or_insert_with(|| broadcast::Sender::new(fixed::WATCHED_CHANGES));
         let changes = watchers.subscribe();
         (group.members.keys().copied().collect(), changes)
     }

@@ -7,10 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::groups::{GroupKey, Groups};
-use crate::connection::Connection;
-
-/// The longest name of a room or a user, in bytes.
-const MAX_NAME_BYTES: usize = 256;
+use crate::{connection::Connection, fixed};
 
 /// Why a connection did not join a room, or did not become a user's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -158,5 +155,5 @@ impl State {
 
 fn check_name(name: &str) -> Result<(), JoinError> {
     let size = name.len();
-    if size > MAX_NAME_BYTES { Err(JoinError::NameTooLong { size }) } else { Ok(()) }
+    if size > fixed::NAME_BYTES { Err(JoinError::NameTooLong { size }) } else { Ok(()) }
 }

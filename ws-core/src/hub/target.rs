@@ -9,13 +9,11 @@ use super::{Live, groups::GroupKey, watch::Members, watch::Presence};
 use crate::{
     connection::{CloseFrame, CloseReason, Connection, ConnectionId, Stop, may_be_sent},
     error::SendError,
+    fixed,
     handlers::Codec,
     message::Message,
     socket,
 };
-
-/// After so many members [`Target::broadcast`] lets others run.
-const MEMBERS_A_TURN: usize = 512;
 
 /// What became of a message that went to several connections of this process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -145,7 +143,7 @@ impl Target {
         let frame = socket::encode(message.into());
         let meant = self.meant();
         let mut delivery = Delivery { gone: meant.gone, ..Delivery::default() };
-        for turn in meant.connections.chunks(MEMBERS_A_TURN) {
+        for turn in meant.connections.chunks(fixed::MEMBERS_A_TURN) {
             for connection in turn {
                 delivery.count(meant.deliver(connection, &frame));
             }
@@ -167,7 +165,7 @@ impl Target {
         let meant = self.meant();
         let mut delivery = Delivery { gone: meant.gone, ..Delivery::default() };
         let mut frames = Frames::default();
-        for turn in meant.connections.chunks(MEMBERS_A_TURN) {
+        for turn in meant.connections.chunks(fixed::MEMBERS_A_TURN) {
             for connection in turn {
                 let frame = frames.of(connection.codec(), name, data)?;
                 delivery.count(meant.deliver(connection, &frame));

@@ -13,9 +13,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{Claims, JwtError, Keys, expiry};
-
-/// The longest token that is looked at, in bytes: as long as a whole request head may be by default.
-const MOST_TOKEN_BYTES: usize = 16 << 10;
+use crate::fixed;
 
 /// How far the clocks of two machines may differ.
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(5);
@@ -165,7 +163,7 @@ struct Header {
 
 impl Header {
     fn of(token: &str) -> Result<Self, JwtError> {
-        let encoded = token.split('.').next().filter(|_| token.len() <= MOST_TOKEN_BYTES);
+        let encoded = token.split('.').next().filter(|_| token.len() <= fixed::TOKEN_BYTES);
         let json = encoded.and_then(|encoded| URL_SAFE_NO_PAD.decode(encoded).ok());
         json.and_then(|json| serde_json::from_slice(&json).ok()).ok_or(JwtError::Malformed)
     }

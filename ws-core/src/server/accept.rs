@@ -13,10 +13,8 @@ use tokio::{
 };
 
 use super::{Lifecycle, Stage};
+use crate::fixed;
 
-/// How long accepting pauses after a failure such as "too many open files"; it doubles up to the second value.
-const LEAST_PAUSE: Duration = Duration::from_millis(10);
-const MOST_PAUSE: Duration = Duration::from_secs(1);
 /// A trouble is over when accepting has not failed for this long. What comes and goes within is one trouble, told once.
 const QUIET: Duration = Duration::from_secs(1);
 
@@ -84,14 +82,14 @@ struct Trouble {
 impl Trouble {
     fn begin() -> Self {
         let now = Instant::now();
-        Self { began: now, failures: 0, pause: LEAST_PAUSE, over: now }
+        Self { began: now, failures: 0, pause: fixed::LEAST_ACCEPT_PAUSE, over: now }
     }
 
     /// Counts a failure; the answer is how long to pause.
     fn failed(&mut self) -> Duration {
         let pause = self.pause;
         self.failures = self.failures.saturating_add(1);
-        self.pause = (pause * 2).min(MOST_PAUSE);
+        self.pause = (pause * 2).min(fixed::MOST_ACCEPT_PAUSE);
         self.over = Instant::now() + pause + QUIET;
         pause
     }
@@ -153,6 +151,10 @@ mod tests {
         assert_eq!(trouble.failures, 9);
         let began = Instant::now();
         quiet(Some(&trouble)).await;
-        assert_eq!(began.elapsed(), MOST_PAUSE + QUIET, "counted from the end of the last pause");
+        assert_eq!(
+            began.elapsed(),
+            fixed::MOST_ACCEPT_PAUSE + QUIET,
+            "counted from the end of the last pause"
+        );
     }
 }

@@ -8,10 +8,10 @@ use std::{io, net::SocketAddr};
 use proxy_header::{ParseConfig, Protocol, ProxyHeader};
 use tokio::{io::AsyncReadExt as _, net::TcpStream};
 
+use crate::fixed;
+
 /// The largest header of version 1, in bytes (section 2.1 of the specification).
 const MAX_V1_BYTES: usize = 107;
-/// The largest header, in bytes: version 2 has its extensions beside 52 of addresses.
-const MAX_HEADER_BYTES: usize = 4 << 10;
 
 const CONFIG: ParseConfig = ParseConfig { include_tlvs: false, allow_v1: true, allow_v2: true };
 
@@ -21,7 +21,7 @@ const CONFIG: ParseConfig = ParseConfig { include_tlvs: false, allow_v1: true, a
 /// # Errors
 /// When there is no such header, it is too large, or the stream ends in it.
 pub(crate) async fn read(stream: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
-    let mut buffer = [0; MAX_HEADER_BYTES];
+    let mut buffer = [0; fixed::PROXY_HEADER_BYTES];
     let mut consumed = 0;
     loop {
         let room = buffer.get_mut(consumed..).unwrap_or_default();
@@ -55,7 +55,7 @@ pub(crate) struct Header {
 pub(crate) fn parse(seen: &[u8]) -> io::Result<Option<Header>> {
     // The parser holds only a header that is not whole yet to the limit of version 1: a longer one would pass or not as its
     // bytes happen to arrive.
-    let longest = if seen.starts_with(b"P") { MAX_V1_BYTES } else { MAX_HEADER_BYTES };
+    let longest = if seen.starts_with(b"P") { MAX_V1_BYTES } else { fixed::PROXY_HEADER_BYTES };
     let seen = seen.get(..longest).unwrap_or(seen);
     match ProxyHeader::parse(seen, CONFIG) {
         Ok((header, length)) => Ok(Some(Header { source: source(&header, seen)?, length })),

@@ -37,17 +37,9 @@ use self::{
 use crate::{
     config::Limits,
     error::MessageError,
+    fixed,
     message::{Message, Text},
 };
-
-/// After this many frames or bytes in one poll the others get their turn.
-const FRAMES_A_POLL: u32 = 1024;
-const BYTES_A_POLL: usize = 1 << 20;
-/// Above this the socket reads no more until its peer has read: what it answers to pings would pile up otherwise.
-const BACKLOG_BYTES: usize = 64 << 10;
-/// What is read and thrown away after a close frame, so that the peer's unread input does not reset the connection
-/// before the frame is read.
-const MAX_DRAINED_BYTES: usize = 64 << 20;
 
 /// What arrives on an open connection.
 #[derive(Debug)]
@@ -117,7 +109,7 @@ struct Budget {
 }
 
 impl Budget {
-    const FULL: Self = Self { frames: FRAMES_A_POLL, bytes: BYTES_A_POLL };
+    const FULL: Self = Self { frames: fixed::FRAMES_A_POLL, bytes: fixed::BYTES_A_POLL };
 
     fn is_spent(self) -> bool {
         self.frames == 0 || self.bytes == 0
@@ -150,7 +142,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Whether the peer reads so slowly that nothing more should be produced for it.
     pub(crate) fn is_backlogged(&self) -> bool {
-        self.out.len() > BACKLOG_BYTES
+        self.out.len() > fixed::BACKLOG_BYTES
     }
 
     /// Whether anything was read since the last call.
@@ -285,7 +277,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// its close frame nothing comes any more (RFC 6455 section 5.5.1), so the socket is closed then (section 7.1.1).
     pub(crate) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = [std::mem::MaybeUninit::uninit(); 8 << 10];
-        while self.drained < MAX_DRAINED_BYTES {
+        while self.drained < fixed::DRAINED_BYTES {
             let mut buffer = ReadBuf::uninit(&mut scratch);
             match Pin::new(&mut self.io).poll_read(cx, &mut buffer) {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {

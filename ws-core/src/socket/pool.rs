@@ -20,25 +20,15 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
 use super::SizeLimits;
+use crate::fixed;
 
-/// What the codec for small messages takes of the input at once. It clears as much before every read, so it is not given
-/// more; the transport is read into the [`Input`] in front of it, which nobody clears.
-const SMALL_BUFFER_BYTES: usize = 4 << 10;
 /// The same for connections whose last message was a larger part of that: several fit.
 const MEDIUM_BUFFER_BYTES: usize = 16 << 10;
 /// What the codec for connections that last received a large message reads at once, past the input.
 const LARGE_BUFFER_BYTES: usize = 128 << 10;
-/// What is read of the transport at once in front of a codec.
-const INPUT_BYTES: usize = 16 << 10;
 /// From these sizes on a message is a medium one, or a large one.
 const MEDIUM_MESSAGE_BYTES: usize = 1 << 10;
 const LARGE_MESSAGE_BYTES: usize = 16 << 10;
-
-/// Codecs with small buffers that a thread keeps. More than one is in use at a time only for connections that wait in the
-/// middle of a message, or of a handler.
-const SMALL_KEPT: usize = 64;
-/// Bytes in the buffers of the other codecs that a thread keeps. A buffer grows to its largest frame and never shrinks.
-const LARGER_KEPT_BYTES: usize = 4 << 20;
 
 /// How large the buffers are that a connection is served best with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,7 +51,7 @@ impl Size {
 
     fn bytes(self) -> usize {
         match self {
-            Self::Small => SMALL_BUFFER_BYTES,
+            Self::Small => fixed::SMALL_CODEC_BYTES,
             Self::Medium => MEDIUM_BUFFER_BYTES,
             Self::Large => LARGE_BUFFER_BYTES,
         }
@@ -99,7 +89,7 @@ impl Codec {
 
     /// What it holds, with the input in front of it.
     fn bytes(&self) -> usize {
-        INPUT_BYTES + self.capacity
+        fixed::INPUT_BYTES + self.capacity
     }
 
     /// Its buffer has held a frame of this size.
@@ -116,7 +106,7 @@ pub(super) struct Input {
 
 impl Input {
     fn new() -> Self {
-        Self { buffer: vec![0; INPUT_BYTES].into(), unread: 0..0 }
+        Self { buffer: vec![0; fixed::INPUT_BYTES].into(), unread: 0..0 }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -196,7 +186,7 @@ pub(super) fn give_back(codec: Box<Codec>) {
             Size::Small if codec.capacity >= LARGE_MESSAGE_BYTES => return,
             Size::Medium if codec.capacity >= LARGE_BUFFER_BYTES => return,
             Size::Small => {
-                if pool.small.len() < SMALL_KEPT {
+                if pool.small.len() < fixed::SMALL_CODECS_KEPT {
                     pool.small.push(codec);
                 }
                 return;
@@ -204,7 +194,7 @@ pub(super) fn give_back(codec: Box<Codec>) {
             Size::Medium => &mut pool.medium,
             Size::Large => &mut pool.large,
         };
-        if pool.larger_bytes + codec.bytes() <= LARGER_KEPT_BYTES {
+        if pool.larger_bytes + codec.bytes() <= fixed::LARGER_CODECS_KEPT_BYTES {
             pool.larger_bytes += codec.bytes();
             larger.push(codec);
         }
@@ -231,7 +221,7 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded_in_number_and_bytes() {
         std::thread::spawn(|| {
-            for _ in 0..SMALL_KEPT + 10 {
+            for _ in 0..fixed::SMALL_CODECS_KEPT + 10 {
                 give_back(Box::new(Codec::new(Size::Small)));
             }
             for _ in 0..10 {
@@ -239,11 +229,11 @@ mod tests {
                 grown.has_held(1 << 20);
                 give_back(grown);
             }
-            assert_eq!(kept(), (SMALL_KEPT, 3), "with their inputs four are more than 4 MiB");
+            assert_eq!(kept(), (fixed::SMALL_CODECS_KEPT, 3), "with their inputs four are more than 4 MiB");
             for _ in 0..3 {
                 borrow(Size::Large, LIMITS);
             }
-            assert_eq!(kept(), (SMALL_KEPT, 0));
+            assert_eq!(kept(), (fixed::SMALL_CODECS_KEPT, 0));
             give_back(Box::new(Codec::new(Size::Large)));
             assert_eq!(kept().1, 1, "the bytes were given back, too");
         })
