@@ -10,6 +10,7 @@ mod client;
 mod close_codes;
 mod config;
 mod context;
+mod deadlines;
 mod drain;
 mod errors;
 mod faults;

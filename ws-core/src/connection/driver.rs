@@ -115,6 +115,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     /// The next event; `None` once the connection has ended and all that arrived before was handed out.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         poll_fn(|cx| {
+            if !self.inbox.is_empty() && !self.conn.outbox().is_open() {
+                // Whoever closed meanwhile wants nothing more handled.
+                self.collect();
+            }
             loop {
                 if let Some(event) = self.inbox.pop() {
                     return Poll::Ready(Some(event));
@@ -218,7 +222,12 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         self.conn.outbox().shut();
         self.conn.calls().close();
         self.reason.get_or_insert(reason);
+        self.done();
+    }
+
+    fn done(&mut self) {
         self.phase = Phase::Done;
+        self.timers.closed();
     }
 
     /// Makes all the progress that can be made now. Ready means that something changed, an event or the phase, and that
@@ -384,8 +393,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     /// Flush, half-close, read on for a bounded time and size, then drop: closing a socket with unread input resets it,
     /// and the reset eats the close frame.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.phase != Phase::Done && self.timers.poll(cx, None) == Some(Due::CloseDeadline) {
-            self.phase = Phase::Done;
+        if self.timers.poll(cx, None) == Some(Due::CloseDeadline) {
+            self.done();
             return Poll::Ready(());
         }
         let step = match self.phase {
@@ -398,7 +407,11 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         };
         if let Poll::Ready((is_ok, next)) = step {
             self.flushed |= is_ok && self.phase == Phase::Flushing;
-            self.phase = if is_ok { next } else { Phase::Done };
+            if is_ok && next != Phase::Done {
+                self.phase = next;
+            } else {
+                self.done();
+            }
             return Poll::Ready(());
         }
         // A cut must still be heard.

@@ -54,6 +54,10 @@ impl Inbox {
         *self = Self::default();
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.events().count()
     }
@@ -96,6 +100,6 @@ mod tests {
         assert!(matches!(inbox.pop(), Some(Event::Message(_))));
         assert!(matches!(inbox.pop(), Some(Event::Refused(_))));
         assert!(inbox.pop().is_none());
-        assert!(inbox.len() == 0 && inbox.rest.is_none());
+        assert!(inbox.is_empty() && inbox.rest.is_none());
     }
 }

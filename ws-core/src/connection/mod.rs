@@ -128,6 +128,7 @@ where
         tracing::debug!(?reason, code = reason.code(), "connection ended");
         on_close.controller = None;
         let closed = driver.run_boxed(calls.close(reason), Some(limits.close_timeout)).await;
+        let rescue = Rescue { deadline: Some(limits.close_timeout), ..rescue };
         rescue.settle(&mut driver, Phase::Close, closed).await;
         driver.finish().await;
         if let Some(entry) = &mut on_close.entry {
@@ -198,7 +199,8 @@ impl<C: Controller> Drop for OnClose<C> {
         }
         let deadline = self.deadline;
         entry.connection().outbox().shut();
-        entry.live().clone().spawn(async move {
+        let live = entry.live().clone();
+        let on_close = async move {
             let calls = Callbacks { controller: &*controller, conn: entry.connection() };
             let closed = caught(calls.close(CloseReason::Aborted));
             match tokio::time::timeout(deadline, closed).await {
@@ -207,7 +209,8 @@ impl<C: Controller> Drop for OnClose<C> {
                 Ok(Some(Err(error))) => tracing::error!(%error, "on_close failed"),
                 Err(_) => tracing::error!("on_close took longer than the close deadline"),
             }
-        });
+        };
+        live.spawn(on_close.instrument(Span::current()));
     }
 }
 

@@ -95,6 +95,13 @@ impl<'a> Timers<'a> {
         self.close_by = Some(Instant::now() + within);
     }
 
+    /// Nothing is left to close; only a callback may still run.
+    pub(crate) fn closed(&mut self) {
+        self.beat = Beat::Off;
+        self.silence = None;
+        self.close_by = None;
+    }
+
     /// A message came or is on its way, or there is another reason not to call the connection idle.
     pub(crate) fn not_idle(&mut self) {
         if let Some(silence) = &mut self.silence {
