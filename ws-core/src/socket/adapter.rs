@@ -49,7 +49,11 @@ impl<S: AsyncRead + Unpin> Read for Adapter<'_, '_, S> {
             or_would_block(self.input.poll_fill(self.io, self.cx))?;
             self.input.take(into)
         };
-        let walked = self.walker.walk(into.get(..read).unwrap_or_default());
+        let bytes = into.get(..read).unwrap_or_default();
+        let walked = self.walker.walk(bytes);
+        if self.walker.is_stopped() {
+            self.walker.skip(bytes.get(walked.bytes..).unwrap_or_default());
+        }
         self.budget.frames = self.budget.frames.saturating_sub(walked.frames);
         self.budget.bytes = self.budget.bytes.saturating_sub(read);
         *self.alive |= read > 0;

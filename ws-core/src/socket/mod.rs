@@ -206,6 +206,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 }
                 Err(WsError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     if self.walker.is_stopped() {
+                        self.codec = Some(codec);
                         let limit = self.limits.fragments;
                         return Poll::Ready(Err(Ended::Fault(MessageError::TooManyFragments { limit })));
                     }
@@ -223,8 +224,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                     self.budget = Budget::FULL;
                     return Poll::Pending;
                 }
-                // What it has inside belongs to this connection, so it goes with it.
-                Err(error) => return Poll::Ready(Err(ended(error))),
+                // What it has inside belongs to this connection, so it stays with it.
+                Err(error) => {
+                    self.codec = Some(codec);
+                    return Poll::Ready(Err(ended(error)));
+                }
             }
         }
     }
@@ -276,13 +280,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Reads on and throws away until the peer has sent its close frame or closes its side, or has sent too much. Behind
     /// its close frame nothing comes any more (RFC 6455 section 5.5.1), so the socket is closed then (section 7.1.1).
     pub(crate) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // What was read before and will reach no codec any more comes first.
+        if let Some(prefix) = self.prefix.take() {
+            self.walker.skip(&prefix);
+        }
+        if let Some(codec) = self.codec.take() {
+            self.walker.skip(codec.input.unread());
+        }
         let mut scratch = [std::mem::MaybeUninit::uninit(); 8 << 10];
         while self.drained < fixed::DRAINED_BYTES {
             let mut buffer = ReadBuf::uninit(&mut scratch);
             match Pin::new(&mut self.io).poll_read(cx, &mut buffer) {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
                     self.drained += buffer.filled().len();
-                    self.walker.walk(buffer.filled());
+                    self.walker.skip(buffer.filled());
                 }
                 Poll::Pending if !self.walker.has_seen_close() => return Poll::Pending,
                 _ => break,

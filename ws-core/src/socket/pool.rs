@@ -22,7 +22,8 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketC
 use super::SizeLimits;
 use crate::fixed;
 
-/// The same for connections whose last message was a larger part of that: several fit.
+/// What a codec takes of the input at once for connections whose last message was a larger part of a small one's: several
+/// fit.
 const MEDIUM_BUFFER_BYTES: usize = 16 << 10;
 /// What the codec for connections that last received a large message reads at once, past the input.
 const LARGE_BUFFER_BYTES: usize = 128 << 10;
@@ -131,9 +132,13 @@ impl Input {
         Poll::Ready(Ok(read))
     }
 
+    pub(super) fn unread(&self) -> &[u8] {
+        self.buffer.get(self.unread.clone()).unwrap_or_default()
+    }
+
     /// Copies as much as there is room for; how much that was.
     pub(super) fn take(&mut self, into: &mut [u8]) -> usize {
-        let unread = self.buffer.get(self.unread.clone()).unwrap_or_default();
+        let unread = self.unread();
         let length = unread.len().min(into.len());
         if let (Some(into), Some(from)) = (into.get_mut(..length), unread.get(..length)) {
             into.copy_from_slice(from);

@@ -254,6 +254,40 @@ fn what_came_before_a_fragment_too_many_is_handed_out_and_the_fragment_is_not() 
     }
 }
 
+/// Whether draining finds the peer's close frame behind these bytes, of which `messages` messages are read before.
+fn is_close_seen(bytes: Vec<u8>, messages: usize, prefix: usize) -> bool {
+    let (prefix, piece) = bytes.split_at(prefix);
+    let script = Script {
+        pieces: [piece.to_vec()].into_iter().filter(|piece| !piece.is_empty()).collect(),
+        is_dry: false,
+    };
+    let mut socket = Socket::new(script, Bytes::copy_from_slice(prefix), LIMITS);
+    let mut cx = Context::from_waker(Waker::noop());
+    for _ in 0..messages {
+        assert!(socket.poll_read(&mut cx).is_ready());
+    }
+    socket.poll_drain(&mut cx).is_ready() && socket.has_seen_close()
+}
+
+#[test]
+fn draining_finds_the_close_frame_behind_what_was_read_and_not_handled() {
+    let messages =
+        [frame(0x81, &[b'a'; 3000]), frame(0x81, &[b'b'; 3000]), frame(0x82, &[0x88; 5000])].concat();
+    let close = frame(0x88, &1000_u16.to_be_bytes());
+    let too_big = [&[0x82, 0xff][..], &(2_u64 << 20).to_be_bytes(), &[0; 4], &vec![0x88; 2 << 20]].concat();
+    let fragments =
+        [frame(0x01, b"1"), frame(0, b"2"), frame(0, b"3"), frame(0, b"one too many"), frame(0x80, b"")];
+    for behind in [vec![], too_big, fragments.concat()] {
+        let stream = [&*messages, &behind, &close].concat();
+        for prefix in [0, 7, 5000, stream.len()] {
+            // The fourth is a fault, where there is one.
+            for read in 0..=if behind.is_empty() { 2 } else { 4 } {
+                assert!(is_close_seen(stream.clone(), read, prefix), "{} {prefix} {read}", behind.len());
+            }
+        }
+    }
+}
+
 /// Takes everything and holds it back, as TLS does, until it is flushed for the second time.
 #[derive(Default)]
 struct Holding {

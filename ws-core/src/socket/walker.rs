@@ -74,6 +74,12 @@ impl FrameWalker {
         Walked { frames, bytes: whole.len() - bytes.len() }
     }
 
+    /// Walks over what no codec will see, whatever it is: the peer's close frame may be among it.
+    pub(crate) fn skip(&mut self, bytes: &[u8]) {
+        self.max_fragments = usize::MAX;
+        self.walk(bytes);
+    }
+
     /// Whether it stands in front of a frame that is one too many of its message; it goes no further.
     pub(crate) fn is_stopped(&self) -> bool {
         self.is_stopped
