@@ -11,9 +11,11 @@ pub(crate) const WAITING_PINGS: usize = 16;
 /// Pings and pongs that are kept for their callbacks while another callback runs; with as many the socket reads no
 /// more.
 pub(crate) const WAITING_EVENTS: usize = 16;
-/// With more queued the socket reads no more until its peer has read: what it answers to pings would pile up otherwise.
+/// With more on its way to the socket, nothing is taken of the outbox, and the socket reads no more until its peer has read:
+/// what it answers to pings would pile up otherwise.
 pub(crate) const BACKLOG_BYTES: usize = 64 << 10;
-/// After this many frames or bytes in one poll the other connections get their turn.
+/// After this many frames or bytes in one poll the other connections get their turn. A frame counts when it is read, and
+/// once more when the message that it ends is handed out.
 pub(crate) const FRAMES_A_POLL: u32 = 1024;
 pub(crate) const BYTES_A_POLL: usize = 1 << 20;
 /// What is read and thrown away after a close frame, so that the peer's unread input does not reset the connection
@@ -94,8 +96,16 @@ mod tests {
                 ),
             ),
             (
+                "messages on their way to the socket, not in the outbox any more",
+                format!("{} and the one that exceeds it; a ping passes all others", size(BACKLOG_BYTES)),
+            ),
+            (
                 "what one connection reads before the others get their turn",
-                format!("{FRAMES_A_POLL} frames or {}", size(BYTES_A_POLL)),
+                format!(
+                    "{} messages, {FRAMES_A_POLL} fragments or {}",
+                    FRAMES_A_POLL / 2,
+                    size(BYTES_A_POLL)
+                ),
             ),
             (
                 "what is read and thrown away behind the own close frame",

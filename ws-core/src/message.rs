@@ -11,7 +11,9 @@ use crate::socket::Utf8Bytes;
 
 /// A complete data message (RFC 6455 section 5.6), however many frames it came in.
 ///
-/// Cloning is cheap: the payload is shared.
+/// Cloning is cheap: the payload is shared. A payload that was received is a part of the buffer it was read into, 4 to
+/// 128 KiB, or as large as the largest frame: what is to be kept for long, a chat's history, is better copied
+/// (`text.to_string()`, `bytes.to_vec()`) than kept as it came.
 ///
 /// ```
 /// use ws_core::Message;

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use tokio::io::AsyncWriteExt as _;
+use tokio::{io::AsyncWriteExt as _, sync::Notify};
 use ws_core::config::Overflow;
 
 use super::*;
@@ -102,15 +102,19 @@ async fn whoever_goes_on_sending_after_our_close_frame_is_not_heard_and_not_for_
     assert!(written > 32 << 20, "cut after {written}: a little more than that is let go");
 }
 
-/// Fills its client's outbox and all that is behind it, then ends the connection. It counts what was taken.
-struct Babbler(Arc<AtomicUsize>);
+/// Fills its client's outbox and all that is behind it, tells so, then ends the connection. It counts what was taken.
+struct Babbler {
+    pushed: Arc<AtomicUsize>,
+    full: Arc<Notify>,
+}
 
 impl Controller for Babbler {
     async fn on_message(&self, conn: &Connection, message: Message) -> Result {
         while conn.push(vec![7; 10_000]).is_ok() {
-            self.0.fetch_add(1, Ordering::Relaxed);
+            self.pushed.fetch_add(1, Ordering::Relaxed);
             tokio::task::yield_now().await;
         }
+        self.full.notify_one();
         match message.as_text() {
             Some("disconnect") => Ok(conn.disconnect(4000, "")?),
             Some("fail") => Err("on purpose".into()),
@@ -124,11 +128,13 @@ async fn all_that_was_pushed_comes_before_the_close_frame_and_nothing_after_it()
     let mut config = config();
     config.servers[0].limits.overflow = Overflow::DropNewest;
     let pushed = Arc::new(AtomicUsize::new(0));
-    let babbler = Babbler(Arc::clone(&pushed));
+    let full = Arc::new(Notify::new());
+    let babbler = Babbler { pushed: Arc::clone(&pushed), full: Arc::clone(&full) };
     let server = start_with(App::without_registry().controller("/", babbler), config).await;
     for (text, code) in [("disconnect", 4000), ("fail", 1011), ("panic", 1011)] {
         let mut raw = server.raw("/").await;
         raw.frame(0x81, text.as_bytes()).await;
+        within("full", full.notified()).await;
         let mut read = 0;
         let close = loop {
             let frame = raw.read_frame().await;

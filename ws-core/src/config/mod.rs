@@ -208,7 +208,8 @@ pub struct Limits {
     pub query: usize,
     /// Messages that may wait in a connection's outbox. Default 256.
     pub outbox_messages: usize,
-    /// Bytes that may wait in a connection's outbox. An empty outbox takes one message of any size. Default 1 MiB.
+    /// Bytes that may wait in a connection's outbox, beside the 64 KiB and one message more that may be on their way to the
+    /// socket. An empty outbox takes one message of any size. Default 1 MiB.
     #[serde(with = "units::size")]
     pub outbox_bytes: usize,
     /// Rooms that a connection may be in at once. Default 64.
@@ -295,7 +296,9 @@ pub struct Heartbeat {
     /// networks forget an idle connection.
     #[serde(with = "units::optional_duration")]
     pub interval: Option<Duration>,
-    /// Dead when nothing at all came within this time after a ping was sent. Default 20 s.
+    /// Dead when nothing at all came within this time after a ping was sent. While the peer leaves more than 64 KiB unread, or a
+    /// callback keeps messages waiting, nothing is read: then the bytes that it takes are its sign of life, or silence is
+    /// forgiven. Default 20 s.
     #[serde(with = "units::duration")]
     pub timeout: Duration,
     /// A connection closes with 1001 when no text or binary message went either way for this long; pings and pongs do not

@@ -289,19 +289,20 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         self.inbox.len() < fixed::WAITING_EVENTS && !self.inbox.has_message()
     }
 
-    /// Takes what the outbox has. Messages wait there while the socket still writes a backlog: that is what bounds them.
+    /// Takes what the outbox has. Messages wait there while the socket still writes a backlog: that is what bounds them, and
+    /// what lets a ping pass.
     fn collect(&mut self) {
-        self.collect_with(!self.socket.is_backlogged());
+        self.collect_until(fixed::BACKLOG_BYTES);
     }
 
     /// Has the outbox take nothing more, and takes all that it has: left there, it would follow the close frame.
     fn shut(&mut self) {
         self.conn.outbox().shut();
-        self.collect_with(true);
+        self.collect_until(usize::MAX);
     }
 
-    fn collect_with(&mut self, with_messages: bool) {
-        let collected = self.conn.outbox().collect(self.socket.out(), with_messages);
+    fn collect_until(&mut self, full: usize) {
+        let collected = self.conn.outbox().collect(self.socket.out(), full);
         if collected.has_messages {
             self.is_sending = true;
             self.timers.not_idle();

@@ -6,7 +6,6 @@
 //! The task is woken only while it sleeps: a callback that pushes from inside it wakes nobody.
 
 use std::{
-    collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError},
     task::Waker,
 };
@@ -68,12 +67,6 @@ pub(crate) struct Outbox {
 struct Waiting {
     queue: OutQueue,
     messages: usize,
-    /// Their sizes as frames, under `drop_oldest` only.
-    #[expect(
-        clippy::box_collection,
-        reason = "a pointer takes a third of the room in every connection that idles"
-    )]
-    sizes: Option<Box<VecDeque<usize>>>,
     /// Messages that were dropped because there was no room.
     dropped: u64,
     /// What passes the queue.
@@ -82,10 +75,21 @@ struct Waiting {
     shut: bool,
     /// The task has something to look at that is not in here.
     nudged: bool,
-    /// Whether the task has to be woken to see what is here.
-    asleep: bool,
+    /// For what the task has to be woken.
+    wake_for: WakeFor,
     /// The task's, from its first sleep on.
     waker: Option<Waker>,
+}
+
+/// What the task does not see by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum WakeFor {
+    /// It is awake, and will look.
+    #[default]
+    Nothing,
+    /// It sleeps until its peer has read: no message helps it.
+    Urgent,
+    Anything,
 }
 
 /// What goes ahead of the messages: seldom, so it takes no room otherwise.
@@ -103,23 +107,35 @@ impl Waiting {
 
     /// Gives up the message that has waited longest. What the task has collected already is out of reach, so no frame is ever cut.
     fn drop_oldest(&mut self) {
-        let size = self.sizes.as_mut().and_then(|sizes| sizes.pop_front()).unwrap_or(self.queue.len());
-        self.queue.drop_front(size);
+        self.queue.drop_frame();
         self.messages = self.messages.saturating_sub(1);
         self.dropped += 1;
     }
 
-    /// The messages are gone to the task, or given up.
+    /// Moves messages, one at least, until there are more bytes than `full`.
+    fn move_messages(&mut self, out: &mut OutQueue, full: usize) {
+        if out.len().saturating_add(self.queue.len()) <= full {
+            out.append(&mut self.queue);
+            self.messages = 0;
+            return;
+        }
+        while self.messages > 0 && out.len() <= full {
+            out.append_frame(&mut self.queue);
+            self.messages -= 1;
+        }
+    }
+
+    /// The messages are given up.
     fn forget_messages(&mut self) {
         self.queue.clear();
         self.messages = 0;
-        self.sizes = None;
     }
 }
 
 /// Wakes the task if it sleeps, once the lock is free.
 fn unlock_and_wake(mut waiting: MutexGuard<'_, Waiting>) {
-    let waker = if std::mem::take(&mut waiting.asleep) { waiting.waker.take() } else { None };
+    let sleeps = std::mem::take(&mut waiting.wake_for) != WakeFor::Nothing;
+    let waker = if sleeps { waiting.waker.take() } else { None };
     drop(waiting);
     if let Some(waker) = waker {
         waker.wake();
@@ -270,11 +286,11 @@ impl Outbox {
         !self.lock().shut
     }
 
-    /// For the task: moves what waits behind what is being written already, pings first. `with_messages` is false while
-    /// the peer is too slow to be given more.
-    pub(crate) fn collect(&self, out: &mut OutQueue, with_messages: bool) -> Collected {
+    /// For the task: moves what waits behind what is being written already, pings first. Messages are taken until there are
+    /// more bytes than `full`, and all of them if the connection is to be closed behind them.
+    pub(crate) fn collect(&self, out: &mut OutQueue, full: usize) -> Collected {
         let mut waiting = self.lock();
-        waiting.asleep = false;
+        waiting.wake_for = WakeFor::Nothing;
         let stop = waiting.urgent.take().and_then(|mut urgent| {
             out.append(&mut urgent.pings);
             urgent.stop
@@ -282,19 +298,18 @@ impl Outbox {
         if matches!(stop, Some(Stop::CloseNow { .. } | Stop::Cut)) {
             waiting.forget_messages();
         }
-        let has_messages = waiting.messages > 0 && (with_messages || stop.is_some());
+        let full = if stop.is_some() { usize::MAX } else { full };
+        let has_messages = waiting.messages > 0 && out.len() <= full;
         if has_messages {
-            // Its buffer stays for the next message, until the task sleeps.
-            out.append(&mut waiting.queue);
-            waiting.messages = 0;
-            waiting.sizes = None;
+            waiting.move_messages(out, full);
             drop(waiting);
             self.room.notify_waiters();
         }
         Collected { stop, has_messages }
     }
 
-    /// For the task, before it sleeps: whom to wake. False if there is something to collect already.
+    /// For the task, before it sleeps: whom to wake. False if there is something to collect already; messages are not while
+    /// the peer has too much to read.
     pub(crate) fn register(&self, waker: &Waker, with_messages: bool) -> bool {
         let mut waiting = self.lock();
         if std::mem::take(&mut waiting.nudged) {
@@ -307,7 +322,7 @@ impl Outbox {
             Some(registered) => registered.clone_from(waker),
             None => waiting.waker = Some(waker.clone()),
         }
-        waiting.asleep = true;
+        waiting.wake_for = if with_messages { WakeFor::Anything } else { WakeFor::Urgent };
         if waiting.messages == 0 {
             waiting.queue.clear();
         }
@@ -322,14 +337,11 @@ impl Outbox {
     }
 
     fn enqueue(&self, mut waiting: MutexGuard<'_, Waiting>, append: impl FnOnce(&mut OutQueue)) {
-        let before = waiting.queue.len();
         append(&mut waiting.queue);
         waiting.messages += 1;
-        if self.limits.overflow == Overflow::DropOldest {
-            let size = waiting.queue.len() - before;
-            waiting.sizes.get_or_insert_default().push_back(size);
+        if waiting.wake_for == WakeFor::Anything {
+            unlock_and_wake(waiting);
         }
-        unlock_and_wake(waiting);
     }
 
     fn stop_locked(&self, mut waiting: MutexGuard<'_, Waiting>, stop: Stop) {
@@ -347,7 +359,19 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        task::Wake,
+    };
+
+    use bytes::BytesMut;
+
     use super::*;
+
+    const ALL: usize = usize::MAX;
 
     fn outbox(messages: usize, bytes: usize) -> Outbox {
         with(messages, bytes, Overflow::Disconnect)
@@ -365,7 +389,7 @@ mod tests {
         }
         assert_eq!((outbox.dropped(), outbox.is_open()), (2, true));
         let mut out = OutQueue::default();
-        assert!(outbox.collect(&mut out, true).stop.is_none());
+        assert!(outbox.collect(&mut out, ALL).stop.is_none());
         assert_eq!(out.len(), 6);
         outbox.push("e".into()).unwrap();
     }
@@ -382,7 +406,7 @@ mod tests {
             expected.message(text.into());
         }
         let mut out = OutQueue::default();
-        outbox.collect(&mut out, true);
+        outbox.collect(&mut out, ALL);
         assert_eq!(format!("{out:?}"), format!("{expected:?}"));
         outbox.push(vec![0; 1000].into()).unwrap();
         assert_eq!(outbox.dropped(), 1, "an empty outbox takes one message of any size");
@@ -395,7 +419,7 @@ mod tests {
         by_messages.push("b".into()).unwrap();
         assert!(matches!(by_messages.push("c".into()), Err(SendError::Full)));
         assert!(matches!(by_messages.push("d".into()), Err(SendError::Closed)));
-        let stop = by_messages.collect(&mut OutQueue::default(), true).stop;
+        let stop = by_messages.collect(&mut OutQueue::default(), ALL).stop;
         let Some(Stop::CloseNow { frame, reason: CloseReason::Overflow }) = stop else { panic!("{stop:?}") };
         assert_eq!(frame.code, 1013);
 
@@ -422,8 +446,62 @@ mod tests {
         let long = Bytes::from(vec![0; 126]);
         assert!(matches!(outbox.ping(long), Err(SendError::ControlTooLong { size: 126 })));
         let mut out = OutQueue::default();
-        assert!(outbox.collect(&mut out, true).stop.is_none());
+        assert!(outbox.collect(&mut out, ALL).stop.is_none());
         assert_eq!(out.len(), fixed::WAITING_PINGS * 2 + 3);
+    }
+
+    /// These messages as frames, one behind another.
+    fn wire(messages: &[Message]) -> BytesMut {
+        let mut queue = OutQueue::default();
+        for message in messages {
+            queue.message(message.clone());
+        }
+        queue.flatten()
+    }
+
+    #[test]
+    fn a_slow_peer_is_given_whole_messages_a_little_at_a_time_and_a_ping_passes_the_rest() {
+        let sizes = [10, 30_000, 4096, 5, 40_000, 0, 126, 70_000, 3];
+        let messages: Vec<Message> = (1..).zip(sizes).map(|(fill, size)| vec![fill; size].into()).collect();
+        let outbox = outbox(100, 1 << 20);
+        for message in &messages {
+            outbox.push(message.clone()).unwrap();
+        }
+        let mut out = OutQueue::default();
+        assert!(outbox.collect(&mut out, 50_000).has_messages);
+        assert_eq!(out.flatten(), wire(&messages[..5]), "the fifth is the first that exceeds it");
+        assert!(!outbox.collect(&mut out, 50_000).has_messages, "nothing has been written");
+        outbox.ping(Bytes::new()).unwrap();
+        let mut out = OutQueue::default();
+        assert!(outbox.collect(&mut out, 50_000).has_messages);
+        assert!(out.flatten().starts_with(&[0x89, 0]), "the ping is first");
+        assert_eq!(out.flatten()[2..], wire(&messages[5..8]));
+        let mut out = OutQueue::default();
+        outbox.collect(&mut out, 50_000);
+        assert_eq!(out.flatten(), wire(&messages[8..]));
+        assert!(outbox.push(vec![0; 2 << 20].into()).is_ok(), "it is empty");
+    }
+
+    #[test]
+    fn a_task_whose_peer_does_not_read_is_woken_for_what_is_urgent_only() {
+        struct Woken(AtomicUsize);
+        impl Wake for Woken {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        let woken = Arc::new(Woken(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&woken));
+        let outbox = outbox(100, 1000);
+        assert!(outbox.register(&waker, false));
+        outbox.push("a".into()).unwrap();
+        assert_eq!(woken.0.load(Ordering::SeqCst), 0);
+        outbox.ping(Bytes::new()).unwrap();
+        assert_eq!(woken.0.load(Ordering::SeqCst), 1);
+        outbox.collect(&mut OutQueue::default(), ALL);
+        assert!(outbox.register(&waker, true));
+        outbox.push("b".into()).unwrap();
+        assert_eq!(woken.0.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test]
@@ -433,7 +511,7 @@ mod tests {
         let mut second = Box::pin(outbox.send("b".into()));
         let waits = tokio::time::timeout(std::time::Duration::from_millis(1), &mut second).await;
         assert!(waits.is_err());
-        outbox.collect(&mut OutQueue::default(), true);
+        outbox.collect(&mut OutQueue::default(), ALL);
         second.await.unwrap();
 
         let third = outbox.send("c".into());
@@ -451,6 +529,6 @@ mod tests {
         outbox.stop(close(1000)).unwrap();
         assert!(matches!(outbox.stop(close(1001)), Err(SendError::Closed)));
         outbox.stop(Stop::Cut).unwrap();
-        assert!(matches!(outbox.collect(&mut OutQueue::default(), true).stop, Some(Stop::Cut)));
+        assert!(matches!(outbox.collect(&mut OutQueue::default(), ALL).stop, Some(Stop::Cut)));
     }
 }

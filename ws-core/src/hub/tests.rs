@@ -30,7 +30,7 @@ fn connection(live: &Arc<Live>, limits: &Limits) -> Connection {
 /// The texts that reached an outbox, in their order; all of them are short.
 fn received(connection: &Connection) -> Vec<String> {
     let mut out = OutQueue::default();
-    connection.outbox().collect(&mut out, true);
+    connection.outbox().collect(&mut out, usize::MAX);
     let mut bytes = Vec::new();
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     while !out.is_empty() && out.poll_write(&mut bytes, &mut cx).is_ready() {}

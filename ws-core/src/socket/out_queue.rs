@@ -88,9 +88,36 @@ impl OutQueue {
         self.len += frame.len();
     }
 
-    /// Drops the first bytes: whole frames, none of which was written to a transport yet.
-    pub(crate) fn drop_front(&mut self, bytes: usize) {
-        self.advance(bytes);
+    /// Drops the first frame, of which nothing may be written yet.
+    pub(crate) fn drop_frame(&mut self) {
+        self.advance(self.first_frame());
+    }
+
+    /// Takes over the first frame of `other`, of which nothing may be written yet.
+    pub(crate) fn append_frame(&mut self, other: &mut Self) {
+        let length = other.first_frame();
+        let mut rest = length;
+        for chunk in other.chunks.iter().flat_map(|chunks| chunks.iter()) {
+            let part = rest.min(chunk.len());
+            self.shared(&chunk.slice(..part));
+            rest -= part;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.encoded(other.tail.get(..rest).unwrap_or_default());
+        other.advance(length);
+    }
+
+    /// The bytes of the first frame. A header stands in one piece, whatever its payload does.
+    fn first_frame(&self) -> usize {
+        let chunk = self.chunks.as_ref().and_then(|chunks| chunks.front());
+        let mut header = io::Cursor::new(chunk.map_or(&*self.tail, |chunk| chunk));
+        match FrameHeader::parse(&mut header) {
+            Ok(Some((_, payload))) => (header.position() + payload) as usize,
+            // All that is queued was encoded here.
+            _ => self.len,
+        }
     }
 
     /// Takes over all that `other` has; its order is kept.
@@ -135,6 +162,16 @@ impl OutQueue {
             self.advance(written);
             written
         })
+    }
+
+    /// All that is queued, in one piece.
+    pub(crate) fn flatten(&self) -> BytesMut {
+        let mut bytes = BytesMut::with_capacity(self.len);
+        for chunk in self.chunks.iter().flat_map(|chunks| chunks.iter()) {
+            bytes.extend_from_slice(chunk);
+        }
+        bytes.extend_from_slice(&self.tail);
+        bytes
     }
 
     fn frame(&mut self, opcode: OpCode, payload: Bytes) {
@@ -205,12 +242,7 @@ impl io::Write for Append<'_> {
 pub(crate) fn encode(message: Message) -> Bytes {
     let mut queue = OutQueue::default();
     queue.message(message);
-    let Some(chunks) = queue.chunks else { return queue.tail.freeze() };
-    let mut frame = BytesMut::with_capacity(queue.len);
-    for chunk in *chunks {
-        frame.extend_from_slice(&chunk);
-    }
-    frame.freeze()
+    if queue.chunks.is_none() { queue.tail.freeze() } else { queue.flatten().freeze() }
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ impl TestConnection {
 
     fn collect(&mut self) {
         let mut queue = OutQueue::default();
-        match self.connection().outbox().collect(&mut queue, true).stop {
+        match self.connection().outbox().collect(&mut queue, usize::MAX).stop {
             Some(Stop::Close { frame, .. } | Stop::CloseNow { frame, .. }) => {
                 self.closed = Some((frame.code, frame.reason.to_string()));
             }
