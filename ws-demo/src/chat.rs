@@ -1,7 +1,7 @@
 //! What is said in the rooms, and `POST /rooms/{room}/say`: the HTTP side pushes into a room through the hub.
 //!
-//! Who is in which room knows the hub. Kept here are only the last lines of each room, for who comes later; a room that
-//! nobody spoke in for long makes place for another.
+//! The hub knows who is in which room. Kept here are only the last lines of each room, for those who come later; a room
+//! in which nobody has spoken for long makes place for another.
 
 use std::{
     collections::{BTreeMap, VecDeque},

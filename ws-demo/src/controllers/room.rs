@@ -1,4 +1,4 @@
-//! Typed handlers: `/wss/rooms/{room}`, a chat for who brings a token.
+//! Typed handlers: `/wss/rooms/{room}`, a chat for whoever brings a token.
 //!
 //! A method for each event, parameters by their types, and what is returned is the reply:
 //!
@@ -43,7 +43,7 @@ pub(crate) struct Room {
     chat: Chat,
 }
 
-/// Rooms are for who has a name, even where `JWT_OPEN=false` lets everybody pass.
+/// Rooms are for those who have a name, even where `JWT_OPEN=false` lets everybody pass.
 async fn logged_in(handshake: &Handshake) -> Result {
     handshake.context().get::<Claims>().map(|_| ()).or_status(401, "the rooms need a token")
 }
