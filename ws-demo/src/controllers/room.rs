@@ -20,6 +20,7 @@ use ws_core::prelude::*;
 
 use crate::{
     chat::{Chat, RoomName, Said, Say},
+    errors,
     login::Claims,
     middleware::websocket_auth,
     users::{Uid, Users},
@@ -82,7 +83,7 @@ impl Room {
         claims: Context<Claims>,
     ) -> Result<Event<Welcome<'a>>> {
         let uid = claims.data.uid;
-        let account = self.users.account(uid).await?.or_status(403, "this account is no more")?;
+        let account = self.users.account(uid).await?.or_status(403, errors::ACCOUNT_GONE.msg)?;
         conn.identify(&account)?;
         conn.join(room.as_str())?;
         conn.room(room.as_str()).except(conn.id()).event("joined", &Moved { account: &account })?;
