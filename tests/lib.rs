@@ -17,3 +17,10 @@ struct Envelope;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/from-axum.md")]
 struct FromAxum;
+
+#[test]
+fn the_readme_shows_the_chat_of_the_examples() {
+    let (_, chat) = include_str!("../ws-core/examples/chat.rs").split_once("testing::TestApp};\n\n").unwrap();
+    let (chat, _) = chat.split_once("#[tokio::main]").unwrap();
+    assert!(include_str!("../README.md").contains(chat), "the README should have\n{chat}");
+}

@@ -27,6 +27,7 @@ mod server;
 mod socket;
 mod state;
 #[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 
 pub use bytes::Bytes;

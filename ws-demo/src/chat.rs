@@ -1,7 +1,7 @@
 //! What is said in the rooms, and `POST /rooms/{room}/say`: the HTTP side pushes into a room through the hub.
 //!
-//! Who is in which room knows the hub. Kept here are only the last lines of each room, for who comes later; a room that
-//! nobody spoke in for long makes place for another.
+//! The hub knows who is in which room. Kept here are only the last lines of each room, for those who come later; a room
+//! in which nobody has spoken for long makes place for another.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -20,8 +20,9 @@ use ws_core::Hub;
 
 use crate::{
     controllers::Room,
-    errors::{self, ChatError},
+    errors::{self, ChatError, ErrorCode},
     login::{Verifier, fail, refuse},
+    token,
     users::Users,
 };
 
@@ -145,6 +146,16 @@ struct Speaker {
     verifier: Verifier,
 }
 
+impl Speaker {
+    /// Who asks, by the token of the request; else what to answer.
+    async fn account(&self, headers: &HeaderMap) -> Result<String, Response> {
+        let token = token::of_request(headers).map_err(unauthorized)?;
+        let claims = self.verifier.verify(token).map_err(|_| unauthorized(errors::DO_JWT_FAIL))?;
+        let account = self.users.account(claims.data.uid).await.map_err(|error| fail(&error))?;
+        account.ok_or_else(|| refuse(StatusCode::FORBIDDEN, errors::ACCOUNT_GONE))
+    }
+}
+
 /// The route of the server `http`.
 pub(crate) fn router(hub: Hub, chat: Chat, users: Users, verifier: Verifier) -> Router {
     Router::new()
@@ -159,20 +170,12 @@ async fn say(
     headers: HeaderMap,
     body: Result<Json<Say>, JsonRejection>,
 ) -> Response {
-    let token = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "));
-    let Some(token) = token else { return refuse(StatusCode::UNAUTHORIZED, errors::JWT_EMPTY_ERR) };
-    let Ok(claims) = speaker.verifier.verify(token) else {
-        return refuse(StatusCode::UNAUTHORIZED, errors::DO_JWT_FAIL);
+    let from = match speaker.account(&headers).await {
+        Ok(account) => account,
+        Err(refusal) => return refusal,
     };
     let (Ok(room), Ok(Json(say))) = (RoomName::try_from(room), body) else {
         return refuse(StatusCode::BAD_REQUEST, errors::SAY_MALFORMED);
-    };
-    let from = match speaker.users.account(claims.data.uid).await {
-        Ok(account) => account.unwrap_or_default(),
-        Err(error) => return fail(&error),
     };
     match speaker.chat.say(&room, from, say) {
         Ok(said) => {
@@ -185,6 +188,11 @@ async fn say(
             (StatusCode::UNPROCESSABLE_ENTITY, Json(body)).into_response()
         }
     }
+}
+
+/// A 401, which names the scheme that is wanted (RFC 6750 section 3).
+fn unauthorized(code: ErrorCode) -> Response {
+    ([(header::WWW_AUTHENTICATE, "Bearer")], refuse(StatusCode::UNAUTHORIZED, code)).into_response()
 }
 
 #[cfg(test)]

@@ -24,11 +24,16 @@ pub(crate) const JWT_EMPTY_ERR: ErrorCode = ErrorCode {
     code: 40101,
     msg: "no token: send `Authorization: Bearer <token>`, subprotocol `bearer.<base64url>` or `?token=<token>`",
 };
+/// The same over HTTP, where the header is the one way.
+pub(crate) const JWT_EMPTY_OVER_HTTP: ErrorCode =
+    ErrorCode { code: 40101, msg: "no token: send `Authorization: Bearer <token>`" };
 /// A token that is none of ours, or expired.
 pub(crate) const DO_JWT_FAIL: ErrorCode =
     ErrorCode { code: 40102, msg: "the token is invalid or has expired" };
 /// An unknown account, or a wrong password; which of the two is not said.
 pub(crate) const LOGIN_FAIL: ErrorCode = ErrorCode { code: 40103, msg: "unknown account or wrong password" };
+/// A good token of an account that was removed since.
+pub(crate) const ACCOUNT_GONE: ErrorCode = ErrorCode { code: 40301, msg: "this account is no more" };
 /// Ours to repair; the log knows more.
 pub(crate) const SERVER_ERROR: ErrorCode = ErrorCode { code: 50001, msg: "something went wrong here" };
 

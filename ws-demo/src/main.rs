@@ -152,7 +152,7 @@ Or with the WebSocket client that you have:
 
   TOKEN=$(curl -s http://{http}/login -H 'Content-Type: application/json' -d '{{"account":"jerry","password":"jerry-demo"}}' | cut -d '"' -f 4)
   npx wscat -H "Authorization: Bearer $TOKEN" -c ws://{ws}/wss/demo
-  websocat -H "Authorization: Bearer $TOKEN" ws://{ws}/wss/demo
+  websocat -H="Authorization: Bearer $TOKEN" ws://{ws}/wss/demo
   python3 -m websockets ws://{ws}/wss/echo     # pip install websockets
 
 Where no header can be set (proxies log addresses, and the token with them):
@@ -161,7 +161,7 @@ Where no header can be set (proxies log addresses, and the token with them):
 
 A chat with typed events, heard by everyone in the room:
 
-  websocat -H "Authorization: Bearer $TOKEN" ws://{ws}/wss/rooms/lobby
+  websocat -H="Authorization: Bearer $TOKEN" ws://{ws}/wss/rooms/lobby
   {{"event":"say","data":{{"text":"hi"}},"ref":1}}
   curl -s http://{http}/rooms/lobby/say -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{{"text":"over HTTP"}}'
 

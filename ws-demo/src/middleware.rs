@@ -50,7 +50,7 @@ impl Auth {
     }
 }
 
-/// Lets through who brings a good token: `WebSocketAuthMiddleware`.
+/// Lets those through who bring a good token: `WebSocketAuthMiddleware`.
 #[ws_middleware(scope = "route")]
 pub(crate) async fn websocket_auth(
     mut handshake: Handshake,

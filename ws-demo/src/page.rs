@@ -1,4 +1,4 @@
-//! `GET /`: a page that logs in and chats with the browser's own WebSocket, for who has no other client at hand.
+//! `GET /`: a page that logs in and chats with the browser's own WebSocket, for whoever has no other client at hand.
 //!
 //! A browser cannot set the `Authorization` header of a handshake, so for `/wss/demo` and `/wss/late` the page offers the
 //! token as a subprotocol, beside the one that is spoken there.

@@ -12,7 +12,7 @@
 
 use std::borrow::Cow;
 
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use ws_core::{HandshakeError, TokenSources, prelude::*};
 
 use crate::errors::{self, ErrorCode};
@@ -36,6 +36,17 @@ pub(crate) fn find_token(handshake: &Handshake) -> Result<Cow<'_, str>, ErrorCod
     })
 }
 
+/// The token of a request over HTTP: the header is its one place, written as in a handshake.
+///
+/// # Errors
+/// What to answer when there is none.
+pub(crate) fn of_request(headers: &HeaderMap) -> Result<&str, ErrorCode> {
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let with_scheme = || value.trim().get("Bearer".len()..);
+    let token = without_scheme(value).or_else(with_scheme).map(str::trim).unwrap_or_default();
+    if token.is_empty() { Err(errors::JWT_EMPTY_OVER_HTTP) } else { Ok(token) }
+}
+
 /// The token of an `Authorization` header that names no scheme `Bearer`: the how-to takes it as it is.
 fn without_scheme(authorization: &str) -> Option<&str> {
     let token = authorization.trim();
@@ -45,7 +56,26 @@ fn without_scheme(authorization: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
+
+    #[test]
+    fn over_http_the_header_is_read_as_in_a_handshake() {
+        for (authorization, token) in [
+            ("Bearer a.b.c", Ok("a.b.c")),
+            ("bearer   a.b.c ", Ok("a.b.c")),
+            ("a.b.c", Ok("a.b.c")),
+            ("BEARER", Err(errors::JWT_EMPTY_OVER_HTTP)),
+            ("Bearer ", Err(errors::JWT_EMPTY_OVER_HTTP)),
+            ("", Err(errors::JWT_EMPTY_OVER_HTTP)),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, HeaderValue::from_static(authorization));
+            assert_eq!(of_request(&headers), token, "{authorization:?}");
+        }
+        assert_eq!(of_request(&HeaderMap::new()), Err(errors::JWT_EMPTY_OVER_HTTP));
+    }
 
     #[test]
     fn a_header_without_a_scheme_is_a_token() {

@@ -24,7 +24,7 @@ use tokio_tungstenite::tungstenite::{
     },
 };
 
-use crate::support::{Demo, command, within};
+use crate::support::{Demo, Scratch, command, within};
 
 #[tokio::test]
 async fn a_login_gives_a_token_or_says_why_not() {
@@ -428,6 +428,7 @@ async fn p28_routes_prints_the_table_and_nothing_else() {
         let cells: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(cells[..4], ["ws", path, controller, middleware]);
     }
+    assert!(include_str!("../../README.md").contains(&table), "the README should have\n{table}");
 }
 
 #[tokio::test]
@@ -542,11 +543,42 @@ async fn an_empty_and_a_too_long_text_are_typed_errors() {
             .await;
         assert_eq!((answer.status, &answer.json()["code"]), (422, &json!(code)));
     }
-    for (headers, body, status) in [
-        (&[][..], r#"{"text":"hi"}"#, 401),
-        (&["Authorization: Bearer x.y.z"], r#"{"text":"hi"}"#, 401),
-        (&[&*format!("Authorization: Bearer {token}")], "{}", 400),
+    let authorization = format!("Authorization: Bearer {token}");
+    assert_eq!(demo.post_with("/rooms/lobby/say", &[&authorization], "{}").await.status, 400);
+}
+
+#[tokio::test]
+async fn over_http_a_token_is_written_as_in_a_handshake_and_a_refusal_offers_no_other_place() {
+    let demo = Demo::start(&[]).await;
+    let hi = r#"{"text":"hi"}"#;
+    for (headers, code) in [
+        (&[][..], 40101),
+        (&["Authorization: bearer"], 40101),
+        (&["Authorization: Bearer x.y.z"], 40102),
+        (&["Authorization: x.y.z"], 40102),
     ] {
-        assert_eq!(demo.post_with("/rooms/lobby/say", headers, body).await.status, status, "{body}");
+        let answer = demo.post_with("/rooms/lobby/say", headers, hi).await;
+        assert_eq!((answer.status, &answer.json()["code"]), (401, &json!(code)), "{headers:?}");
+        assert_eq!(answer.headers["www-authenticate"], "Bearer", "{headers:?}");
+        assert!(!answer.text().contains("?token="), "{}", answer.text());
     }
+    let token = demo.token("jerry").await;
+    for scheme in ["", "Bearer ", "bearer ", "BEARER "] {
+        let authorization = format!("Authorization: {scheme}{token}");
+        assert_eq!(demo.post_with("/rooms/lobby/say", &[&authorization], hi).await.status, 200, "{scheme:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_token_of_an_account_that_is_no_more_says_nothing() {
+    let scratch = Scratch::new("gone");
+    let demo = Demo::start(&[("WS_DEMO_DB", &scratch.file())]).await;
+    let token = demo.token("jerry").await;
+    let table = rusqlite::Connection::open(scratch.file()).unwrap();
+    table.execute("DELETE FROM users WHERE account = 'jerry'", []).unwrap();
+    let authorization = format!("Authorization: Bearer {token}");
+    let answer = demo.post_with("/rooms/lobby/say", &[&authorization], r#"{"text":"hi"}"#).await;
+    assert_eq!((answer.status, &answer.json()["code"]), (403, &json!(40301)));
+    let mut client = demo.connect("/wss/rooms/lobby", Some(&format!("Bearer {token}"))).await;
+    assert_eq!(client.close().await, (1011, "this account is no more".to_owned()));
 }

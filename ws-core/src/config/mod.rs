@@ -293,17 +293,20 @@ pub enum Overflow {
 #[non_exhaustive]
 pub struct Heartbeat {
     /// A ping every so often; `"off"` sends none. Default 25 s: under the 30 to 60 s after which proxies and mobile
-    /// networks forget an idle connection.
+    /// networks forget an idle connection. No ping goes out before the `timeout` of the last one is over, so they are as
+    /// far apart as the longer of the two.
     #[serde(with = "units::optional_duration")]
     pub interval: Option<Duration>,
-    /// Dead when nothing at all came within this time after a ping was sent. While the peer leaves more than 64 KiB unread, or a
-    /// callback keeps messages waiting, nothing is read: then the bytes that it takes are its sign of life, or silence is
-    /// forgiven. Default 20 s.
+    /// Dead when nothing at all came within this time after a ping was sent, which is looked at when it is over. Default
+    /// 20 s.
+    ///
+    /// While the peer leaves more than 64 KiB unread, or a callback keeps messages waiting, nothing is read. Then the bytes
+    /// that it takes are its sign of life, or silence is forgiven.
     #[serde(with = "units::duration")]
     pub timeout: Duration,
     /// A connection closes with 1001 when no text or binary message went either way for this long; pings and pongs do not
-    /// count. A message that was received whole counts, and one that is on its way out; as long as a callback runs, the connection is
-    /// not idle. Default: off (`"off"`), because many wait for hours to be told something.
+    /// count. A message that was received whole counts, and one that is on its way out; as long as a callback runs, the
+    /// connection is not idle. Default: off (`"off"`), because many wait for hours to be told something.
     #[serde(with = "units::optional_duration")]
     pub idle: Option<Duration>,
 }

@@ -12,8 +12,9 @@ use crate::message::{Message, Text};
 ///
 /// As a parameter it is decoded once, by serde, straight from the message; a `T` that borrows (`Data<Say<'_>>`) copies
 /// no text. Let it borrow as `#[serde(borrow)] Cow<'a, str>`: a field `&'a str` refuses every text that is escaped in
-/// JSON (`"\n"`, `"\u00e9"`), since there is nothing to borrow. What does not fit is answered with the code `invalid_data` and the place of the fault, and the handler is not
-/// called. As a reply it goes out under the same event, with the same `ref`.
+/// JSON (`"\n"`, `"\u00e9"`), since there is nothing to borrow. What does not fit is answered with the code
+/// `invalid_data` and the place of the fault, and the handler is not called. As a reply it goes out under the same event,
+/// with the same `ref`.
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};

@@ -44,7 +44,8 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no reply of a handler",
     label = "not a reply",
-    note = "a handler returns `()`, `Data<T>`, `Event<T>`, `Json<T>`, `Message`, `Text`, `String`, `&str`, `Stream<S>`, or `Option` and `Result` of these",
+    note = "a handler returns `()`, `Data<T>`, `Event<T>`, `Json<T>`, `Message`, `Text`, `String`, `&str`, `Stream<S>`, \
+            or `Option` and `Result` of these",
     note = "serialisable values are wrapped: `Data(value)` answers an event, `Json(value)` is a whole message"
 )]
 pub trait IntoReply: Send {

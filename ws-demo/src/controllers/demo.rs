@@ -1,4 +1,4 @@
-//! 控制器 / the controller: `/wss/demo`, open to who brings a token.
+//! 控制器 / the controller: `/wss/demo`, open to whoever brings a token.
 
 use ws_core::prelude::*;
 
@@ -18,7 +18,7 @@ struct Demo {
 
 impl Controller for Demo {
     async fn on_open(&self, conn: &Connection) -> Result {
-        // The middleware has put the claims here; with `JWT_OPEN=false` it lets through who has none.
+        // The middleware has put the claims here; with `JWT_OPEN=false` it lets those through who have none.
         if conn.context().has::<Claims>() {
             conn.push("Authorization Success")?;
         } else {

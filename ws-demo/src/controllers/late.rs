@@ -19,7 +19,7 @@ use crate::middleware::Auth;
 /// not tell "log in again" from a goodbye.
 const UNAUTHORIZED: u16 = 4401;
 
-/// Repeats what it hears from who brought a good token.
+/// Repeats what it hears from those who brought a good token.
 ///
 /// No middleware: `JWT_OPEN` is the switch of the one that this route does without, and changes nothing here.
 #[ws_controller(path = "/wss/late", subprotocols("demo.v1"))]

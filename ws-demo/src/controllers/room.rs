@@ -1,4 +1,4 @@
-//! Typed handlers: `/wss/rooms/{room}`, a chat for who brings a token.
+//! Typed handlers: `/wss/rooms/{room}`, a chat for whoever brings a token.
 //!
 //! A method for each event, parameters by their types, and what is returned is the reply:
 //!
@@ -20,6 +20,7 @@ use ws_core::prelude::*;
 
 use crate::{
     chat::{Chat, RoomName, Said, Say},
+    errors,
     login::Claims,
     middleware::websocket_auth,
     users::{Uid, Users},
@@ -43,7 +44,7 @@ pub(crate) struct Room {
     chat: Chat,
 }
 
-/// Rooms are for who has a name, even where `JWT_OPEN=false` lets everybody pass.
+/// Rooms are for those who have a name, even where `JWT_OPEN=false` lets everybody pass.
 async fn logged_in(handshake: &Handshake) -> Result {
     handshake.context().get::<Claims>().map(|_| ()).or_status(401, "the rooms need a token")
 }
@@ -82,7 +83,7 @@ impl Room {
         claims: Context<Claims>,
     ) -> Result<Event<Welcome<'a>>> {
         let uid = claims.data.uid;
-        let account = self.users.account(uid).await?.or_status(403, "this account is no more")?;
+        let account = self.users.account(uid).await?.or_status(403, errors::ACCOUNT_GONE.msg)?;
         conn.identify(&account)?;
         conn.join(room.as_str())?;
         conn.room(room.as_str()).except(conn.id()).event("joined", &Moved { account: &account })?;

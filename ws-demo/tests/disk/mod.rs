@@ -1,32 +1,9 @@
 //! The users' file when the disk, or the file itself, fails: at the start, and under a demo that runs.
 
-use std::path::PathBuf;
-
 use serde_json::json;
 use tokio::process::Command;
 
-use crate::support::{Demo, command, within};
-
-/// A directory of one test, gone with it.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("ws-demo-disk-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self) -> String {
-        self.0.join("users.sqlite3").to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
+use crate::support::{Demo, Scratch, command, within};
 
 /// The demo on a disk on which no file has more than 4 KiB of room.
 #[cfg(unix)]
@@ -50,7 +27,7 @@ async fn a_users_file_that_cannot_be_written_is_a_start_error_with_its_path_and_
     let scratch = Scratch::new("start");
     let full = scratch.file();
     let no_directory = format!("{full}/users.sqlite3");
-    let no_database = scratch.0.join("notes.txt").to_str().unwrap().to_owned();
+    let no_database = scratch.path().join("notes.txt").to_str().unwrap().to_owned();
     std::fs::write(&no_database, "no database, but long enough that it could be one".repeat(100)).unwrap();
     let cases = [
         (command_without_room(&[("WS_DEMO_DB", &full)]), &full, "the users table: "),

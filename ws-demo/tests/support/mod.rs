@@ -1,6 +1,12 @@
-//! What the tests of the process share: the process, an HTTP exchange, a WebSocket client. Every wait is bounded.
+//! What the tests of the process share: the process, its files, an HTTP exchange, a WebSocket client. Every wait is bounded.
 
-use std::{collections::HashMap, net::SocketAddr, process::Stdio, time::Duration};
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -37,6 +43,33 @@ pub(crate) fn command(settings: &[(&str, &str)]) -> Command {
         .stdin(Stdio::null())
         .kill_on_drop(true);
     command
+}
+
+/// A directory of one test, gone with it.
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(crate) fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("ws-demo-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// The directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// A users file in it, which is not there yet.
+    pub(crate) fn file(&self) -> String {
+        self.0.join("users.sqlite3").to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// The running demo; it is killed when it is dropped.
