@@ -32,7 +32,7 @@ pub(crate) use self::{
     outbox::{Outbox, Stop},
 };
 use self::{
-    driver::{Driver, Outcome},
+    driver::{Completion, Driver},
     inbox::Event,
     rescue::Rescue,
 };
@@ -113,12 +113,12 @@ where
             let deadline = limits.handler_timeout;
             let outcome = match event {
                 Event::Message(message) => driver.run(pin!(Some(calls.message(message))), deadline).await,
-                Event::Refused(message) => Outcome::Returned(Err(rate_limited(&conn, &message))),
+                Event::Refused(message) => Completion::Returned(Err(rate_limited(&conn, &message))),
                 Event::Ping(payload) => driver.run_boxed(calls.ping(payload), deadline).await,
                 Event::Pong(payload) => driver.run_boxed(calls.pong(payload), deadline).await,
             };
             // The way of every message: no more than this stands between one and the next.
-            if !matches!(outcome, Outcome::Returned(Ok(()))) {
+            if !matches!(outcome, Completion::Returned(Ok(()))) {
                 goes_on = rescue.settle(&mut driver, Phase::Message, outcome).await;
             }
         }

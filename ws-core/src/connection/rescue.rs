@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     CloseFrame, CloseReason, Connection,
-    driver::{Driver, Failure, Outcome},
+    driver::{Completion, Driver, Failure},
     may_be_sent,
 };
 use crate::{
@@ -30,7 +30,7 @@ impl Rescue<'_> {
         &self,
         driver: &mut Driver<'_, S>,
         phase: Phase,
-        outcome: Outcome,
+        outcome: Completion,
     ) -> bool {
         let Some(failure) = outcome.into_failure() else { return true };
         // Boxed, since few connections ever come here.

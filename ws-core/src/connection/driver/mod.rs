@@ -1,8 +1,10 @@
 //! Moves one connection along: reads, writes, keeps its timers, and closes it, while user code runs or not.
 //!
 //! [`Driver::next`] waits for the next event, [`Driver::run`] runs a callback and keeps the connection going meanwhile.
-//! Both go through [`Driver::poll_turn`], the one place where a turn's order is written down. It knows no controller:
-//! which callback an event belongs to is `connection`'s business.
+//! Both go through [`Driver::poll_turn`], the one place where a turn's order is written down; [`closing`] is what comes after
+//! the last message. It knows no controller: which callback an event belongs to is `connection`'s business.
+
+mod closing;
 
 use std::{
     future::poll_fn,
@@ -18,8 +20,9 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
+use self::closing::State;
 use super::{
-    CloseFrame, CloseReason, Connection, Ending, Stop,
+    CloseFrame, CloseReason, Connection, Stop,
     inbox::{Event, Inbox},
     rate::Bucket,
     timers::{Due, Timers},
@@ -35,28 +38,13 @@ use crate::{
 
 /// How a callback ended.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum Completion {
     Returned(Result),
     Panicked,
     /// It ran longer than its deadline.
     TimedOut,
     /// The connection was cut; the callback was dropped.
     Cut,
-}
-
-/// How far the connection is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Messages go both ways.
-    Open,
-    /// What is queued, the close frame last, is on its way out.
-    Flushing,
-    /// Everything is written; the write side is being closed.
-    ShuttingDown,
-    /// Reading on until the peer closes, so that it gets to read the close frame.
-    Draining,
-    /// The socket has no more use.
-    Done,
 }
 
 pub(crate) struct Driver<'a, S> {
@@ -73,7 +61,7 @@ pub(crate) struct Driver<'a, S> {
     in_callback: bool,
     /// Whether messages are among what is being written.
     is_sending: bool,
-    phase: Phase,
+    state: State,
     /// Why the connection ended, from the moment that is known.
     reason: Option<CloseReason>,
     /// The running callback has to be dropped.
@@ -104,7 +92,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             inbox: Inbox::default(),
             in_callback: false,
             is_sending: false,
-            phase: Phase::Open,
+            state: State::Open,
             reason: None,
             cut: false,
             flushed: false,
@@ -139,7 +127,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         &mut self,
         callback: Pin<&mut Option<F>>,
         deadline: Option<Duration>,
-    ) -> impl Future<Output = Outcome> {
+    ) -> impl Future<Output = Completion> {
         let callback = Fragile::new(callback);
         // A cut is for the callback that ran when it came.
         self.cut = false;
@@ -148,23 +136,26 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         self.finish_callback(callback)
     }
 
-    async fn finish_callback(&mut self, mut callback: Fragile<'_, impl Future<Output = Result>>) -> Outcome {
+    async fn finish_callback(
+        &mut self,
+        mut callback: Fragile<'_, impl Future<Output = Result>>,
+    ) -> Completion {
         let outcome = poll_fn(|cx| {
             match callback.poll(cx) {
-                Poll::Ready(Some(result)) => return Poll::Ready(Outcome::Returned(result)),
-                Poll::Ready(None) => return Poll::Ready(Outcome::Panicked),
+                Poll::Ready(Some(result)) => return Poll::Ready(Completion::Returned(result)),
+                Poll::Ready(None) => return Poll::Ready(Completion::Panicked),
                 Poll::Pending => {}
             }
             while self.poll_turn(cx).is_ready() {}
             if self.cut {
-                return Poll::Ready(Outcome::Cut);
+                return Poll::Ready(Completion::Cut);
             }
-            if self.timers.is_callback_overdue() { Poll::Ready(Outcome::TimedOut) } else { Poll::Pending }
+            if self.timers.is_callback_overdue() { Poll::Ready(Completion::TimedOut) } else { Poll::Pending }
         })
         .await;
         self.timers.callback_must_end(None);
         self.in_callback = false;
-        if callback.end() { outcome } else { Outcome::Panicked }
+        if callback.end() { outcome } else { Completion::Panicked }
     }
 
     /// The same for a callback that runs so seldom that it should take no room while it does not.
@@ -172,24 +163,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         &mut self,
         callback: F,
         deadline: Option<Duration>,
-    ) -> impl Future<Output = Outcome> {
+    ) -> impl Future<Output = Completion> {
         // Not in the future: an argument of an `async fn` is kept beside what becomes of it.
         let mut callback = Box::pin(Some(callback));
         async move { self.run(callback.as_mut(), deadline).await }
-    }
-
-    /// Waits until the closing, which began with the reason, is through.
-    pub(crate) async fn finish(&mut self) {
-        self.inbox.clear();
-        poll_fn(|cx| {
-            loop {
-                if self.phase == Phase::Done {
-                    return Poll::Ready(());
-                }
-                std::task::ready!(self.poll_turn(cx));
-            }
-        })
-        .await;
     }
 
     /// Why the connection ended.
@@ -197,52 +174,19 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         self.reason.as_ref()
     }
 
-    /// How the connection went, once it is finished.
-    pub(crate) fn ending(&self) -> Ending {
-        if self.was_cut {
-            Ending::Cut
-        } else if self.flushed && self.socket.has_seen_close() {
-            Ending::Clean
-        } else {
-            Ending::Lost
-        }
-    }
-
-    /// Closes with this frame because of this reason, unless the connection has ended already.
-    pub(crate) fn close(&mut self, frame: CloseFrame, reason: CloseReason) {
-        // A request of the callback itself, made before it failed, came first.
-        self.shut();
-        if self.phase == Phase::Open {
-            self.begin_close(Some(frame), reason);
-        }
-    }
-
-    /// Drops the socket without a word.
-    pub(crate) fn abandon(&mut self, reason: CloseReason) {
-        self.conn.outbox().shut();
-        self.conn.calls().close();
-        self.reason.get_or_insert(reason);
-        self.done();
-    }
-
-    fn done(&mut self) {
-        self.phase = Phase::Done;
-        self.timers.closed();
-    }
-
-    /// Makes all the progress that can be made now. Ready means that something changed, an event or the phase, and that
+    /// Makes all the progress that can be made now. Ready means that something changed, an event or the state, and that
     /// the caller should look; Pending means that the task will be woken.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // Once a read is pending the turn reads no more: the budget may be spent, and others have theirs.
         let mut may_read = true;
         loop {
             // 1. What others want to send goes behind what is being written. It may ask to close.
-            let phase = self.phase;
+            let state = self.state;
             self.collect();
-            if self.phase != phase {
+            if self.state != state {
                 return Poll::Ready(());
             }
-            if self.phase != Phase::Open {
+            if self.state != State::Open {
                 return self.poll_close(cx);
             }
             // 2. Read until there is something to handle, or nothing to read. Nothing is flushed in between: one flush
@@ -295,12 +239,6 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         self.collect_until(fixed::BACKLOG_BYTES);
     }
 
-    /// Has the outbox take nothing more, and takes all that it has: left there, it would follow the close frame.
-    fn shut(&mut self) {
-        self.conn.outbox().shut();
-        self.collect_until(usize::MAX);
-    }
-
     fn collect_until(&mut self, full: usize) {
         let collected = self.conn.outbox().collect(self.socket.out(), full);
         if collected.has_messages {
@@ -320,7 +258,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             Some(Stop::Close { frame, reason } | Stop::CloseNow { frame, reason }) => {
                 // What arrived and was not handled yet is not handled any more.
                 self.inbox.clear();
-                if self.phase == Phase::Open {
+                if self.state == State::Open {
                     self.begin_close(Some(frame), reason);
                 }
             }
@@ -353,70 +291,6 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         } else {
             self.close_for(MessageError::RateLimited);
         }
-    }
-
-    /// What arrived before the fault is still handled.
-    fn close_for(&mut self, fault: MessageError) {
-        let frame = CloseFrame::new(fault.close_code(), fault.close_reason());
-        self.close(frame, CloseReason::Fault(fault));
-    }
-
-    /// The peer has ended its side without a close frame, and may read on all the same: what was pushed before is sent,
-    /// and no close frame, for there is nobody to answer it.
-    fn end_of_stream(&mut self, kind: io::ErrorKind) {
-        self.shut();
-        if self.phase == Phase::Open {
-            self.begin_flush(CloseReason::Gone(kind));
-        }
-    }
-
-    /// The peer's close frame is answered with its own code (RFC 6455 section 5.5.1), behind what was pushed before.
-    fn answer_close(&mut self, code: Option<u16>, reason: crate::Text) {
-        self.shut();
-        if self.phase == Phase::Open {
-            let frame = code.map(|code| CloseFrame::new(code, ""));
-            self.begin_close(frame, CloseReason::Peer { code, reason });
-        }
-    }
-
-    fn begin_close(&mut self, frame: Option<CloseFrame>, reason: CloseReason) {
-        self.socket.out().close(frame.as_ref());
-        self.begin_flush(reason);
-    }
-
-    fn begin_flush(&mut self, reason: CloseReason) {
-        self.conn.calls().close();
-        self.reason.get_or_insert(reason);
-        self.phase = Phase::Flushing;
-        self.timers.close_must_end(self.limits.close_timeout);
-    }
-
-    /// Flush, half-close, read on for a bounded time and size, then drop: closing a socket with unread input resets it,
-    /// and the reset eats the close frame.
-    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.timers.poll(cx, None) == Some(Due::CloseDeadline) {
-            self.done();
-            return Poll::Ready(());
-        }
-        let step = match self.phase {
-            Phase::Flushing => self.socket.poll_flush(cx).map(|result| (result.is_ok(), Phase::ShuttingDown)),
-            Phase::ShuttingDown => {
-                self.socket.poll_shutdown(cx).map(|result| (result.is_ok(), Phase::Draining))
-            }
-            Phase::Draining => self.socket.poll_drain(cx).map(|()| (true, Phase::Done)),
-            Phase::Open | Phase::Done => Poll::Pending,
-        };
-        if let Poll::Ready((is_ok, next)) = step {
-            self.flushed |= is_ok && self.phase == Phase::Flushing;
-            if is_ok && next != Phase::Done {
-                self.phase = next;
-            } else {
-                self.done();
-            }
-            return Poll::Ready(());
-        }
-        // A cut must still be heard.
-        if self.conn.outbox().register(cx.waker(), false) { Poll::Pending } else { Poll::Ready(()) }
     }
 
     /// Sends pings, and ends the connection of a peer that shows no sign of life, whose token has expired or that is idle.
@@ -464,7 +338,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     }
 }
 
-impl Outcome {
+impl Completion {
     /// What went wrong, if anything did.
     pub(crate) fn into_failure(self) -> Option<Failure> {
         match self {

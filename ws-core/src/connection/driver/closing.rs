@@ -1,0 +1,150 @@
+//! How a connection is closed: the close frame behind what was pushed, half-close, the peer's close frame, the end.
+
+use std::{
+    future::poll_fn,
+    io,
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{Driver, Due};
+use crate::{
+    connection::{CloseFrame, CloseReason, Ending},
+    error::MessageError,
+    message::Text,
+};
+
+/// How far the connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Messages go both ways.
+    Open,
+    /// What is queued, the close frame last, is on its way out.
+    Flushing,
+    /// Everything is written; the write side is being closed.
+    ShuttingDown,
+    /// Reading on until the peer closes, so that it gets to read the close frame.
+    Draining,
+    /// The socket has no more use.
+    Done,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Driver<'_, S> {
+    /// Closes with this frame because of this reason, unless the connection has ended already.
+    pub(crate) fn close(&mut self, frame: CloseFrame, reason: CloseReason) {
+        // A request of the callback itself, made before it failed, came first.
+        self.shut();
+        if self.state == State::Open {
+            self.begin_close(Some(frame), reason);
+        }
+    }
+
+    /// Drops the socket without a word.
+    pub(crate) fn abandon(&mut self, reason: CloseReason) {
+        self.conn.outbox().shut();
+        self.conn.calls().close();
+        self.reason.get_or_insert(reason);
+        self.done();
+    }
+
+    fn done(&mut self) {
+        self.state = State::Done;
+        self.timers.closed();
+    }
+
+    /// What arrived before the fault is still handled.
+    pub(super) fn close_for(&mut self, fault: MessageError) {
+        let frame = CloseFrame::new(fault.close_code(), fault.close_reason());
+        self.close(frame, CloseReason::Fault(fault));
+    }
+
+    /// The peer has ended its side without a close frame, and may read on all the same: what was pushed before is sent,
+    /// and no close frame, for there is nobody to answer it.
+    pub(super) fn end_of_stream(&mut self, kind: io::ErrorKind) {
+        self.shut();
+        if self.state == State::Open {
+            self.begin_flush(CloseReason::Gone(kind));
+        }
+    }
+
+    /// The peer's close frame is answered with its own code (RFC 6455 section 5.5.1), behind what was pushed before.
+    pub(super) fn answer_close(&mut self, code: Option<u16>, reason: Text) {
+        self.shut();
+        if self.state == State::Open {
+            let frame = code.map(|code| CloseFrame::new(code, ""));
+            self.begin_close(frame, CloseReason::Peer { code, reason });
+        }
+    }
+
+    pub(super) fn begin_close(&mut self, frame: Option<CloseFrame>, reason: CloseReason) {
+        self.socket.out().close(frame.as_ref());
+        self.begin_flush(reason);
+    }
+
+    fn begin_flush(&mut self, reason: CloseReason) {
+        self.conn.calls().close();
+        self.reason.get_or_insert(reason);
+        self.state = State::Flushing;
+        self.timers.close_must_end(self.limits.close_timeout);
+    }
+
+    /// Has the outbox take nothing more, and takes all that it has: left there, it would follow the close frame.
+    fn shut(&mut self) {
+        self.conn.outbox().shut();
+        self.collect_until(usize::MAX);
+    }
+
+    /// Waits until the closing, which began with the reason, is through.
+    pub(crate) async fn finish(&mut self) {
+        self.inbox.clear();
+        poll_fn(|cx| {
+            loop {
+                if self.state == State::Done {
+                    return Poll::Ready(());
+                }
+                std::task::ready!(self.poll_turn(cx));
+            }
+        })
+        .await;
+    }
+
+    /// Flush, half-close, read on for a bounded time and size, then drop: closing a socket with unread input resets it,
+    /// and the reset eats the close frame.
+    pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.timers.poll(cx, None) == Some(Due::CloseDeadline) {
+            self.done();
+            return Poll::Ready(());
+        }
+        let step = match self.state {
+            State::Flushing => self.socket.poll_flush(cx).map(|result| (result.is_ok(), State::ShuttingDown)),
+            State::ShuttingDown => {
+                self.socket.poll_shutdown(cx).map(|result| (result.is_ok(), State::Draining))
+            }
+            State::Draining => self.socket.poll_drain(cx).map(|()| (true, State::Done)),
+            State::Open | State::Done => Poll::Pending,
+        };
+        if let Poll::Ready((is_ok, next)) = step {
+            self.flushed |= is_ok && self.state == State::Flushing;
+            if is_ok && next != State::Done {
+                self.state = next;
+            } else {
+                self.done();
+            }
+            return Poll::Ready(());
+        }
+        // A cut must still be heard.
+        if self.conn.outbox().register(cx.waker(), false) { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// How the connection went, once it is finished.
+    pub(crate) fn ending(&self) -> Ending {
+        if self.was_cut {
+            Ending::Cut
+        } else if self.flushed && self.socket.has_seen_close() {
+            Ending::Clean
+        } else {
+            Ending::Lost
+        }
+    }
+}
