@@ -24,3 +24,11 @@ fn the_readme_shows_the_chat_of_the_examples() {
     let (chat, _) = chat.split_once("#[tokio::main]").unwrap();
     assert!(include_str!("../README.md").contains(chat), "the README should have\n{chat}");
 }
+
+#[test]
+fn the_readme_shows_what_the_benchmarks_wrote() {
+    let (_, shown) = include_str!("../README.md").split_once("is written by the benchmarks -->\n").unwrap();
+    let (shown, _) = shown.split_once("<!-- what came before").unwrap();
+    assert!(shown.contains("### Echo") && shown.contains("### Idle memory"), "{shown}");
+    assert!(include_str!("benches/results.md").replace("\n## ", "\n### ").contains(shown.trim()));
+}

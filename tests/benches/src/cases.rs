@@ -83,11 +83,16 @@ fn echo(scale: usize) -> Vec<Case> {
         (64, 16, 50),
         (64, 16, 500 / scale),
         (64, 64, 50),
+        (64, 64, 500 / scale),
         (4 * KIB, 1, 50),
+        (4 * KIB, 1, 500 / scale),
         (4 * KIB, 16, 50),
+        (4 * KIB, 64, 50),
         (64 * KIB, 1, 50),
+        (64 * KIB, 1, 500 / scale),
         (64 * KIB, 16, 10),
         (MIB, 1, 8),
+        (MIB, 1, 50),
     ];
     cases.map(|(bytes, in_flight, connections)| echo_case(bytes, in_flight, connections)).into()
 }

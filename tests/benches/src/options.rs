@@ -17,7 +17,8 @@ FILTER      only cases whose name contains one of these, such as `echo`, `fan-ou
 --seconds   how long one measurement takes (0.7)
 --servers   only these: ours, plain, forward, coalesced, axum, actix, fastwebsockets,
             tokio-websockets, raw
---output    where the table goes besides stdout; by default results.md, and only if everything was measured";
+--output    where the table goes besides stdout; by default results.md and the README, and only if everything was
+            measured";
 
 /// What is to be done.
 pub(crate) enum Command {

@@ -1,4 +1,4 @@
-//! The report: medians and ratios as Markdown, then every figure with its spread.
+//! The report: medians with their ratios as Markdown, then every figure with its spread.
 
 use std::fmt::Write as _;
 
@@ -16,6 +16,10 @@ const BUSY_SHARE: f64 = 0.9;
 
 /// Marks the figures of such a run.
 const MARK: &str = " †";
+
+/// Between these the README shows the tables.
+const BEGIN: &str = "<!-- what follows is written by the benchmarks -->\n";
+const END: &str = "<!-- what came before is written by the benchmarks -->\n";
 
 const NOTES: &str = "\
 Medians over all rounds. Figures are the server's own CPU time, user and system, over the items that came back and were \
@@ -54,36 +58,37 @@ pub(crate) fn write(measured: &[Measured], options: &Options, load_average: &str
     text
 }
 
-/// One table of medians, one of ratios.
-fn write_section(text: &mut String, section: &Section, cases: &[Measured]) {
-    let columns = columns(cases);
-    let _ = write!(text, "\n## {}\n\nIn {}:\n\n", section.title, section.unit);
-    write_table(text, cases, &columns, |measured, column| {
-        let samples = samples_of(measured, column)?;
-        let mark = if is_held_up(samples) { MARK } else { "" };
-        Some(format!("{}{mark}", three_digits(median(samples)?)))
-    });
-    let _ = write!(text, "\nThe same as multiples of `{}`:\n\n", section.baseline);
-    write_table(text, cases, &columns, |measured, column| {
-        let baseline = median(samples_of(measured, section.baseline)?)?;
-        Some(three_digits(median(samples_of(measured, column)?)? / baseline))
-    });
+/// The README with the first tables of the report, those of the peers, between its two marks.
+pub(crate) fn shown_in(readme: &str, report: &str) -> Option<String> {
+    let (before, rest) = readme.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    let (_, tables) = report.split_once("# Results\n")?;
+    let (tables, _) = tables.split_once("\n## Worker model")?;
+    Some(format!("{before}{BEGIN}{}\n{END}{after}", tables.replace("\n## ", "\n### ")))
 }
 
-/// Cases downwards, contestants across.
-fn write_table(
-    text: &mut String,
-    cases: &[Measured],
-    columns: &[&str],
-    cell: impl Fn(&Measured, &str) -> Option<String>,
-) {
+/// One table of medians with their ratios: cases downwards, contestants across.
+fn write_section(text: &mut String, section: &Section, cases: &[Measured]) {
+    let columns = columns(cases);
+    let Section { title, unit, baseline } = section;
+    let _ = write!(text, "\n## {title}\n\nIn {unit}; in brackets as a multiple of `{baseline}`:\n\n");
     let _ = writeln!(text, "| case | {} |", columns.join(" | "));
     let _ = writeln!(text, "|---|{}", "---:|".repeat(columns.len()));
     for measured in cases {
-        let cells: Vec<String> =
-            columns.iter().map(|column| cell(measured, column).unwrap_or_else(|| "–".to_owned())).collect();
+        let cell = |column: &&str| cell(measured, column, baseline).unwrap_or_else(dash);
+        let cells: Vec<String> = columns.iter().map(cell).collect();
         let _ = writeln!(text, "| {} | {} |", measured.case.name, cells.join(" | "));
     }
+}
+
+/// The median, how it compares with the baseline's, and whether the generator held it up.
+fn cell(measured: &Measured, column: &str, baseline: &str) -> Option<String> {
+    let samples = samples_of(measured, column)?;
+    let value = median(samples)?;
+    let compared_with = samples_of(measured, baseline).and_then(median).filter(|_| column != baseline);
+    let ratio = compared_with.map(|baseline| format!(" ({})", three_digits(value / baseline)));
+    let mark = if is_held_up(samples) { MARK } else { "" };
+    Some(format!("{}{}{mark}", three_digits(value), ratio.unwrap_or_default()))
 }
 
 /// What went wrong, in words.

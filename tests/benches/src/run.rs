@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
 use crate::{
     cases::{self, Case, Contestant},
@@ -16,8 +16,9 @@ use crate::{
     stats::three_digits,
 };
 
-/// Where the table of a complete run goes.
+/// Where the report of a complete run goes, and what shows its first tables.
 const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results.md");
+const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
 
 /// A case with what was measured.
 pub(crate) struct Measured {
@@ -47,17 +48,26 @@ pub(crate) fn measure(options: &Options) -> anyhow::Result<()> {
     }
     let report = report::write(&measured, options, &load_average);
     print!("{report}");
-    let path = match &options.output {
-        None if options.is_complete() => Some(Path::new(RESULTS)),
-        output => output.as_deref(),
-    };
-    if let Some(path) = path {
-        fs::write(path, &report)?;
-        eprintln!("written to {}", path.display());
+    match &options.output {
+        Some(path) => write(path, &report)?,
+        None if options.is_complete() => {
+            write(Path::new(RESULTS), &report)?;
+            let readme = fs::read_to_string(README)?;
+            let readme =
+                report::shown_in(&readme, &report).context("the README has no place for the tables")?;
+            write(Path::new(README), &readme)?;
+        }
+        None => {}
     }
     if measured.iter().any(|measured| measured.results.iter().any(Result::is_err)) {
         bail!("something failed; the report says what");
     }
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    fs::write(path, text)?;
+    eprintln!("written to {}", path.display());
     Ok(())
 }
 
