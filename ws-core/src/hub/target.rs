@@ -276,21 +276,28 @@ impl Meant {
 /// A room of a controller: a [`Target`] whose members can be watched.
 #[derive(Clone, Debug)]
 #[must_use = "a room does nothing until something is pushed"]
-pub struct Room(Target);
+pub struct Room {
+    target: Target,
+    key: GroupKey,
+}
 
 /// A user's connections: a [`Target`] that can be watched coming and going.
 #[derive(Clone, Debug)]
 #[must_use = "a user does nothing until something is pushed"]
-pub struct User(Target);
+pub struct User {
+    target: Target,
+    key: GroupKey,
+}
 
 impl Room {
     pub(crate) fn new(live: &Arc<Live>, controller: TypeId, name: &str) -> Self {
-        Self(Target::new(live, Whom::Group(GroupKey::Room(controller, name.into()))))
+        let key = GroupKey::Room(controller, name.into());
+        Self { target: Target::new(live, Whom::Group(key.clone())), key }
     }
 
     /// Everyone in the room but this connection.
     pub fn except(self, id: ConnectionId) -> Target {
-        self.0.except(id)
+        self.target.except(id)
     }
 
     /// Who is in the room now, and a stream of who joins and leaves from now on.
@@ -307,25 +314,24 @@ impl Room {
     /// }
     /// ```
     pub fn members(&self) -> Members {
-        let Whom::Group(key) = &self.0.whom else { return Members::none() };
-        Members::new(&self.0.live, key.clone())
+        Members::new(&self.target.live, self.key.clone())
     }
 }
 
 impl User {
     pub(super) fn new(live: &Arc<Live>, name: &str) -> Self {
-        Self(Target::new(live, Whom::Group(GroupKey::User(name.into()))))
+        let key = GroupKey::User(name.into());
+        Self { target: Target::new(live, Whom::Group(key.clone())), key }
     }
 
     /// The user's connections but this one.
     pub fn except(self, id: ConnectionId) -> Target {
-        self.0.except(id)
+        self.target.except(id)
     }
 
     /// Whether the user is connected now, and a stream of the first connection's coming and the last one's going.
     pub fn presence(&self) -> Presence {
-        let Whom::Group(key) = &self.0.whom else { return Presence::none() };
-        Presence::new(&self.0.live, key.clone())
+        Presence::new(&self.target.live, self.key.clone())
     }
 }
 
@@ -333,7 +339,7 @@ impl std::ops::Deref for Room {
     type Target = Target;
 
     fn deref(&self) -> &Target {
-        &self.0
+        &self.target
     }
 }
 
@@ -341,6 +347,6 @@ impl std::ops::Deref for User {
     type Target = Target;
 
     fn deref(&self) -> &Target {
-        &self.0
+        &self.target
     }
 }
