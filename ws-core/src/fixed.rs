@@ -40,7 +40,7 @@ pub(crate) const MSGPACK_DEPTH: usize = 64;
 pub(crate) const NAME_BYTES: usize = 256;
 /// Changes that a watcher may be behind before it is told that it missed some.
 pub(crate) const WATCHED_CHANGES: usize = 256;
-/// After so many members `Target::broadcast` lets others run.
+/// So many members are copied under a lock at once; after them `Target::broadcast` lets others run.
 pub(crate) const MEMBERS_A_TURN: usize = 512;
 /// The longest token that is looked at, in bytes: as long as a whole request head may be by default.
 #[cfg(any(feature = "jwt", test))]

@@ -21,7 +21,8 @@ use crate::caught::drop_caught;
 /// | `release($fd)` | nothing to call: it goes with the connection |
 ///
 /// Middleware fills it in the handshake, callbacks read and change it until `on_close` has run. Values are cloned out,
-/// so no lock is held by the caller; wrap what is expensive to clone, or shared, in an `Arc`.
+/// so no lock is held by the caller; wrap what is expensive to clone, or shared, in an `Arc`. A value's `Clone` runs under
+/// the context's lock: it must not touch the same context.
 ///
 /// ```
 /// use ws_core::ContextMap;

@@ -32,9 +32,19 @@ pub struct ConnectionId {
 
 impl ConnectionId {
     pub(crate) fn next() -> Self {
-        static NODE: LazyLock<u32> = LazyLock::new(|| RandomState::new().build_hasher().finish() as u32);
         static SEQUENCE: AtomicU64 = AtomicU64::new(1);
-        Self { node: *NODE, sequence: SEQUENCE.fetch_add(1, Ordering::Relaxed) }
+        Self::of(SEQUENCE.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The one of this process with this number.
+    pub(crate) fn of(sequence: u64) -> Self {
+        static NODE: LazyLock<u32> = LazyLock::new(|| RandomState::new().build_hasher().finish() as u32);
+        Self { node: *NODE, sequence }
+    }
+
+    /// Its number, from 1 on; another node may use the same.
+    pub(crate) fn sequence(self) -> u64 {
+        self.sequence
     }
 }
 

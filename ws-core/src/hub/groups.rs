@@ -1,25 +1,23 @@
 //! Rooms and users: named groups of connections, and who watches them.
 //!
-//! An index from name to members, spread over locks that are held for a map operation or a copy of the members, never
-//! across an await and never while something is delivered. What a connection is in is known to the connection itself
-//! ([`Membership`](super::membership::Membership)); its lock comes before these.
+//! An index from name to members, spread over locks that are held for a map operation, a copy of one turn's members or of
+//! the ids that a watch begins with, never across an await and never while something is delivered. What a connection is in
+//! is known to the connection itself ([`Membership`](super::membership::Membership)); its lock comes before these.
 
 use std::{
     any::TypeId,
     collections::HashMap,
     hash::{BuildHasher as _, RandomState},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, MutexGuard},
 };
 
 use tokio::sync::broadcast;
 
+use super::{connections::Connections, shards::Shards};
 use crate::{
     connection::{Connection, ConnectionId},
     fixed,
 };
-
-/// Locks are spread over so many parts: joins of different rooms seldom meet.
-const SHARDS: usize = 64;
 
 /// What names a group.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -49,7 +47,7 @@ pub(crate) struct Change {
 
 #[derive(Debug, Default)]
 struct Group {
-    members: HashMap<ConnectionId, Connection>,
+    members: Connections,
     watchers: Option<broadcast::Sender<Change>>,
 }
 
@@ -66,19 +64,13 @@ impl Group {
     }
 }
 
-type Shard = Mutex<HashMap<GroupKey, Group>>;
+type Shard = HashMap<GroupKey, Group>;
 
 /// All groups that have a member or a watcher.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Groups {
-    shards: [Shard; SHARDS],
+    shards: Shards<Shard>,
     hasher: RandomState,
-}
-
-impl Default for Groups {
-    fn default() -> Self {
-        Self { shards: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new() }
-    }
 }
 
 impl Groups {
@@ -90,33 +82,35 @@ impl Groups {
             None => key,
         };
         let group = shard.entry(key.clone()).or_default();
-        if group.members.insert(connection.id(), connection.clone()).is_none() {
+        if group.members.insert(connection) {
             group.tell(connection.id(), true);
         }
         key
     }
 
     /// Takes a member out; the group goes with its last member.
-    pub(crate) fn leave(&self, key: &GroupKey, id: ConnectionId) {
+    pub(crate) fn leave(&self, key: &GroupKey, connection: &Connection) {
         let mut shard = self.lock(key);
         let Some(group) = shard.get_mut(key) else { return };
-        if group.members.remove(&id).is_some() {
-            group.tell(id, false);
+        if group.members.remove(connection) {
+            group.tell(connection.id(), false);
         }
         if group.is_of_no_use() {
             shard.remove(key);
         }
     }
 
-    /// The group's own name and a copy of its members.
-    pub(crate) fn members(&self, key: &GroupKey) -> Option<(Arc<str>, Vec<Connection>)> {
+    /// The next turn of its members ([`Connections::take`]), and the group's own name.
+    pub(crate) fn take(
+        &self,
+        key: &GroupKey,
+        after: &mut u64,
+        turn: &mut Vec<Connection>,
+    ) -> Option<Arc<str>> {
         let shard = self.lock(key);
         let (own, group) = shard.get_key_value(key)?;
-        Some((Arc::clone(own.name()), group.members.values().cloned().collect()))
-    }
-
-    pub(crate) fn ids(&self, key: &GroupKey) -> Vec<ConnectionId> {
-        self.lock(key).get(key).map(|group| group.members.keys().copied().collect()).unwrap_or_default()
+        group.members.take(after, turn);
+        Some(Arc::clone(own.name()))
     }
 
     pub(crate) fn count(&self, key: &GroupKey) -> usize {
@@ -129,7 +123,7 @@ impl Groups {
         let group = shard.entry(key).or_default();
         let watchers = group.watchers.get_or_insert_with(|| broadcast::Sender::new(fixed::WATCHED_CHANGES));
         let changes = watchers.subscribe();
-        (group.members.keys().copied().collect(), changes)
+        (group.members.ids(), changes)
     }
 
     /// A watcher is gone; a group without members goes with its last one.
@@ -147,13 +141,10 @@ impl Groups {
     /// How many groups there are.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().unwrap().len()).sum()
+        self.shards.sum(HashMap::len)
     }
 
-    fn lock(&self, key: &GroupKey) -> MutexGuard<'_, HashMap<GroupKey, Group>> {
-        let [first, ..] = &self.shards;
-        let shard = self.shards.get(self.hasher.hash_one(key) as usize % SHARDS).unwrap_or(first);
-        // A map is whole between two calls.
-        shard.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self, key: &GroupKey) -> MutexGuard<'_, Shard> {
+        self.shards.lock(self.hasher.hash_one(key) as usize)
     }
 }

@@ -1,34 +1,47 @@
 //! The living connections, and the tasks that serve them.
 
 use std::{
-    collections::HashMap,
-    hash::{BuildHasher as _, RandomState},
+    any::TypeId,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, MutexGuard,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
 use tokio_util::task::TaskTracker;
 
-use super::groups::Groups;
-use crate::connection::{Connection, ConnectionId, Ending};
+use super::{
+    connections::Connections,
+    groups::Groups,
+    shards::{SHARDS, Shards},
+};
+use crate::{
+    connection::{Connection, ConnectionId, Ending},
+    fixed,
+};
 
-/// Locks are spread over so many parts, so that connections come and go without waiting for one another.
-const SHARDS: usize = 16;
-
-type Shard = Mutex<HashMap<ConnectionId, Connection>>;
+/// The connections of each controller, of which there are few.
+type Shard = Vec<(TypeId, Connections)>;
 
 /// Every connection from before its `on_open` until after its `on_close`.
 #[derive(Debug, Default)]
 pub(crate) struct Live {
-    shards: [Shard; SHARDS],
-    hasher: RandomState,
+    shards: Shards<Shard>,
     groups: Groups,
     tasks: TaskTracker,
     clean: AtomicUsize,
     lost: AtomicUsize,
     cut: AtomicUsize,
+}
+
+/// How far a walk has come.
+#[derive(Debug, Default)]
+pub(crate) struct Place {
+    shard: usize,
+    /// Which of the shard's controllers. A controller keeps its place: it is not taken out with its last connection.
+    controller: usize,
+    /// The number of the last connection that was taken.
+    pub(crate) after: u64,
 }
 
 /// How many connections are gone, by how they went.
@@ -42,12 +55,20 @@ pub(crate) struct Gone {
 impl Live {
     /// Adds a connection for as long as the entry lives.
     pub(crate) fn enter(self: &Arc<Self>, connection: Connection) -> Entry {
-        lock(self.shard(connection.id())).insert(connection.id(), connection.clone());
+        let controller = connection.controller();
+        let mut shard = self.shard(connection.id());
+        if !shard.iter().any(|(of, _)| *of == controller) {
+            shard.push((controller, Connections::default()));
+        }
+        if let Some((_, connections)) = shard.iter_mut().find(|(of, _)| *of == controller) {
+            connections.insert(&connection);
+        }
+        drop(shard);
         Entry { live: Arc::clone(self), connection, ending: Ending::default() }
     }
 
     pub(crate) fn get(&self, id: ConnectionId) -> Option<Connection> {
-        lock(self.shard(id)).get(&id).cloned()
+        self.shard(id).iter().find_map(|(_, connections)| connections.get(id).cloned())
     }
 
     pub(crate) fn groups(&self) -> &Groups {
@@ -56,7 +77,14 @@ impl Live {
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| lock(shard).len()).sum()
+        self.shards.sum(|shard| shard.iter().map(|(_, connections)| connections.len()).sum())
+    }
+
+    /// How many of them are a controller's.
+    pub(crate) fn len_of(&self, controller: TypeId) -> usize {
+        let len =
+            |(of, connections): &(_, Connections)| if *of == controller { connections.len() } else { 0 };
+        self.shards.sum(|shard| shard.iter().map(len).sum())
     }
 
     /// Those that are gone, since the beginning.
@@ -67,7 +95,30 @@ impl Live {
 
     /// All that are there now.
     pub(crate) fn all(&self) -> Vec<Connection> {
-        self.shards.iter().flat_map(|shard| lock(shard).values().cloned().collect::<Vec<_>>()).collect()
+        let (mut place, mut all, mut turn) = (Place::default(), Vec::new(), Vec::new());
+        loop {
+            self.take(None, &mut place, &mut turn);
+            if turn.is_empty() {
+                return all;
+            }
+            all.append(&mut turn);
+        }
+    }
+
+    /// The next turn ([`Connections::take`]) of all, or of a controller's.
+    pub(crate) fn take(&self, controller: Option<TypeId>, place: &mut Place, turn: &mut Vec<Connection>) {
+        while place.shard < SHARDS {
+            for (of, connections) in self.shards.lock(place.shard).iter().skip(place.controller) {
+                if controller.is_none_or(|controller| controller == *of) {
+                    connections.take(&mut place.after, turn);
+                }
+                if turn.len() >= fixed::MEMBERS_A_TURN {
+                    return;
+                }
+                (place.controller, place.after) = (place.controller + 1, 0);
+            }
+            *place = Place { shard: place.shard + 1, ..Place::default() };
+        }
     }
 
     /// Spawns a task that stopping waits for.
@@ -81,9 +132,8 @@ impl Live {
         self.tasks.wait().await;
     }
 
-    fn shard(&self, id: ConnectionId) -> &Shard {
-        let [first, ..] = &self.shards;
-        self.shards.get(self.hasher.hash_one(id) as usize % SHARDS).unwrap_or(first)
+    fn shard(&self, id: ConnectionId) -> MutexGuard<'_, Shard> {
+        self.shards.lock(id.sequence() as usize)
     }
 }
 
@@ -113,7 +163,9 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         self.connection.membership().end(&self.live.groups, &self.connection);
-        lock(self.live.shard(self.connection.id())).remove(&self.connection.id());
+        for (_, connections) in &mut *self.live.shard(self.connection.id()) {
+            connections.remove(&self.connection);
+        }
         let gone = match self.ending {
             Ending::Clean => &self.live.clean,
             Ending::Lost => &self.live.lost,
@@ -121,9 +173,4 @@ impl Drop for Entry {
         };
         gone.fetch_add(1, Ordering::Relaxed);
     }
-}
-
-fn lock(shard: &Shard) -> MutexGuard<'_, HashMap<ConnectionId, Connection>> {
-    // A map is whole between two calls.
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

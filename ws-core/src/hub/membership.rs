@@ -78,7 +78,7 @@ impl Membership {
         let State::Somewhere(somewhere) = &mut *state else { return false };
         let Some(at) = somewhere.rooms.iter().position(|room| room == key) else { return false };
         let own = somewhere.rooms.swap_remove(at);
-        groups.leave(&own, connection.id());
+        groups.leave(&own, connection);
         true
     }
 
@@ -96,7 +96,7 @@ impl Membership {
             return Ok(());
         }
         if let Some(before) = somewhere.user.take() {
-            groups.leave(&before, connection.id());
+            groups.leave(&before, connection);
         }
         somewhere.user = Some(groups.join(key, connection));
         Ok(())
@@ -130,7 +130,7 @@ impl Membership {
         let mut state = self.lock();
         if let State::Somewhere(somewhere) = std::mem::replace(&mut *state, State::Ended) {
             for key in somewhere.rooms.iter().chain(&somewhere.user) {
-                groups.leave(key, connection.id());
+                groups.leave(key, connection);
             }
         }
     }

@@ -1,16 +1,20 @@
 //! Who is connected: every connection of this application from before its `on_open` until after its `on_close`, by its
 //! name, its controller, its rooms and its user.
 //!
-//! [`Hub`] is what users hold of it, [`Target`] is whom they address. [`live`] knows the connections and their tasks, [`groups`] the rooms and
-//! users, [`membership`] is a connection's own side of it. The accept side adds nothing here and the wire is not known here; draining goes
-//! through it, because nobody else knows all connections. All of it is this process: other nodes are not reached.
+//! [`Hub`] is what users hold of it, [`Target`] is whom they address, [`walk`] goes there in turns. [`live`] knows the
+//! connections and their tasks, [`groups`] the rooms and users, [`membership`] is a connection's own side of it. The accept
+//! side adds nothing here and the wire is not known here; draining goes through it, because nobody else knows all
+//! connections. All of it is this process: other nodes are not reached.
 
+mod connections;
 mod groups;
 mod live;
 mod membership;
+mod shards;
 mod target;
 #[cfg(test)]
 mod tests;
+mod walk;
 mod watch;
 
 use std::{any::TypeId, sync::Arc};

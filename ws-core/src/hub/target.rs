@@ -5,11 +5,15 @@ use std::{any::TypeId, sync::Arc};
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::{Live, groups::GroupKey, watch::Members, watch::Presence};
+use super::{
+    Live,
+    groups::GroupKey,
+    walk::Walk,
+    watch::{Members, Presence},
+};
 use crate::{
     connection::{CloseFrame, CloseReason, Connection, ConnectionId, Stop, may_be_sent},
     error::SendError,
-    fixed,
     handlers::Codec,
     message::Message,
     socket,
@@ -28,7 +32,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    fn count(&mut self, result: Result<(), SendError>) {
+    pub(super) fn count(&mut self, result: Result<(), SendError>) {
         match result {
             Ok(()) => self.sent += 1,
             Err(SendError::Full) => self.full += 1,
@@ -54,24 +58,17 @@ impl Delivery {
 #[derive(Clone, Debug)]
 #[must_use = "a target does nothing until something is pushed"]
 pub struct Target {
-    live: Arc<Live>,
-    whom: Whom,
-    except: Vec<ConnectionId>,
+    pub(super) live: Arc<Live>,
+    pub(super) whom: Whom,
+    pub(super) except: Vec<ConnectionId>,
 }
 
 #[derive(Clone, Debug)]
-enum Whom {
+pub(super) enum Whom {
     One(ConnectionId),
     All,
     Controller(TypeId),
     Group(GroupKey),
-}
-
-/// The connections that are meant, and the group that they have to be in when their turn comes.
-struct Meant {
-    connections: Vec<Connection>,
-    group: Option<Arc<str>>,
-    gone: usize,
 }
 
 impl Target {
@@ -99,16 +96,15 @@ impl Target {
 
     /// Queues a message with every connection that is meant, and never waits.
     ///
-    /// All of it happens in this call: about a quarter of a microsecond a member. From some ten thousand members on use
-    /// [`broadcast`](Self::broadcast) in async code.
+    /// All of it happens in this call, so in async code large targets are better served by
+    /// [`broadcast`](Self::broadcast).
     pub fn push(&self, message: impl Into<Message>) -> Delivery {
         let frame = socket::encode(message.into());
-        let meant = self.meant();
-        let mut delivery = Delivery { gone: meant.gone, ..Delivery::default() };
-        for connection in &meant.connections {
-            delivery.count(meant.deliver(connection, &frame));
+        let mut walk = Walk::new(self);
+        while walk.advance() {
+            walk.push(&frame);
         }
-        delivery
+        walk.delivery()
     }
 
     /// Serialises once and pushes the JSON as a text message.
@@ -125,31 +121,25 @@ impl Target {
     /// # Errors
     /// [`SendError::Serialize`]; nothing is pushed to those who would have got it.
     pub fn event<T: Serialize + ?Sized>(&self, name: &str, data: &T) -> Result<Delivery, SendError> {
-        let meant = self.meant();
-        let mut delivery = Delivery { gone: meant.gone, ..Delivery::default() };
-        let mut frames = Frames::default();
-        for connection in &meant.connections {
-            let frame = frames.of(connection.codec(), name, data)?;
-            delivery.count(meant.deliver(connection, &frame));
+        let (mut walk, mut frames) = (Walk::new(self), Frames::default());
+        while walk.advance() {
+            walk.event(&mut frames, name, data)?;
         }
-        Ok(delivery)
+        Ok(walk.delivery())
     }
 
     /// [`push`](Self::push) for large targets: lets other tasks run after every 512 members.
     ///
-    /// Two broadcasts that one task awaits one after the other arrive in this order. Members that join meanwhile are not
-    /// meant; those that leave meanwhile do not get it any more. Dropping the future stops half-way.
+    /// Two broadcasts that one task awaits one after the other arrive in this order. Those that leave meanwhile do not get
+    /// it any more, those that join meanwhile may get it. Dropping the future stops half-way.
     pub async fn broadcast(&self, message: impl Into<Message>) -> Delivery {
         let frame = socket::encode(message.into());
-        let meant = self.meant();
-        let mut delivery = Delivery { gone: meant.gone, ..Delivery::default() };
-        for turn in meant.connections.chunks(fixed::MEMBERS_A_TURN) {
-            for connection in turn {
-                delivery.count(meant.deliver(connection, &frame));
-            }
+        let mut walk = Walk::new(self);
+        while walk.advance() {
+            walk.push(&frame);
             tokio::task::yield_now().await;
         }
-        delivery
+        walk.delivery()
     }
 
     /// [`event`](Self::event) for large targets: lets other tasks run after every 512 members, as
@@ -162,17 +152,12 @@ impl Target {
         name: &str,
         data: &T,
     ) -> Result<Delivery, SendError> {
-        let meant = self.meant();
-        let mut delivery = Delivery { gone: meant.gone, ..Delivery::default() };
-        let mut frames = Frames::default();
-        for turn in meant.connections.chunks(fixed::MEMBERS_A_TURN) {
-            for connection in turn {
-                let frame = frames.of(connection.codec(), name, data)?;
-                delivery.count(meant.deliver(connection, &frame));
-            }
+        let (mut walk, mut frames) = (Walk::new(self), Frames::default());
+        while walk.advance() {
+            walk.event(&mut frames, name, data)?;
             tokio::task::yield_now().await;
         }
-        Ok(delivery)
+        Ok(walk.delivery())
     }
 
     /// Closes every connection that is meant with this code (RFC 6455 section 7.4) and reason, as
@@ -185,67 +170,53 @@ impl Target {
             return Err(SendError::CloseCode(code));
         }
         let frame = CloseFrame::new(code, reason.as_ref());
-        let meant = self.meant();
-        let mut delivery = Delivery { gone: meant.gone, ..Delivery::default() };
-        for connection in &meant.connections {
-            let reason = CloseReason::Local { code, reason: frame.reason.clone() };
-            let stop = Stop::Close { frame: frame.clone(), reason };
-            delivery.count(meant.still(connection, || connection.outbox().stop(stop)));
+        let mut walk = Walk::new(self);
+        while walk.advance() {
+            walk.each(|connection| {
+                let reason = CloseReason::Local { code, reason: frame.reason.clone() };
+                connection.outbox().stop(Stop::Close { frame: frame.clone(), reason })
+            });
         }
-        Ok(delivery)
+        Ok(walk.delivery())
     }
 
     /// How many connections are meant.
     pub fn count(&self) -> usize {
         match &self.whom {
-            Whom::Group(key) if self.except.is_empty() => self.live.groups().count(key),
             Whom::All if self.except.is_empty() => self.live.len(),
-            _ => self.ids().len(),
+            Whom::Controller(controller) if self.except.is_empty() => self.live.len_of(*controller),
+            Whom::Group(key) if self.except.is_empty() => self.live.groups().count(key),
+            _ => {
+                let (mut walk, mut count) = (Walk::new(self), 0);
+                while walk.advance() {
+                    count += walk.turn().len();
+                }
+                count
+            }
         }
     }
 
     /// The connections that are meant, in no particular order.
     pub fn ids(&self) -> Vec<ConnectionId> {
-        let mut ids = match &self.whom {
-            Whom::Group(key) => self.live.groups().ids(key),
-            _ => self.meant().connections.iter().map(Connection::id).collect(),
-        };
-        ids.retain(|id| !self.except.contains(id));
+        let (mut walk, mut ids) = (Walk::new(self), Vec::new());
+        while walk.advance() {
+            ids.extend(walk.turn().iter().map(Connection::id));
+        }
         ids
-    }
-
-    fn meant(&self) -> Meant {
-        let mut meant = Meant { connections: Vec::new(), group: None, gone: 0 };
-        match &self.whom {
-            Whom::One(id) => meant.connections.extend(self.live.get(*id)),
-            Whom::All => meant.connections = self.live.all(),
-            Whom::Controller(controller) => {
-                meant.connections = self.live.all();
-                meant.connections.retain(|connection| connection.controller() == *controller);
-            }
-            Whom::Group(key) => {
-                if let Some((name, members)) = self.live.groups().members(key) {
-                    meant.connections = members;
-                    meant.group = Some(name);
-                }
-            }
-        }
-        if matches!(self.whom, Whom::One(_)) && meant.connections.is_empty() {
-            meant.gone = 1;
-        }
-        if !self.except.is_empty() {
-            meant.connections.retain(|connection| !self.except.contains(&connection.id()));
-        }
-        meant
     }
 }
 
 /// An event as a frame, made once for each way in which envelopes are written.
 #[derive(Default)]
-struct Frames(Vec<(Codec, Bytes)>);
+pub(super) struct Frames(Vec<(Codec, Bytes)>);
 
 impl Frames {
-    fn of<T: Serialize + ?Sized>(&mut self, codec: Codec, name: &str, data: &T) -> Result<Bytes, SendError> {
+    pub(super) fn of<T: Serialize + ?Sized>(
+        &mut self,
+        codec: Codec,
+        name: &str,
+        data: &T,
+    ) -> Result<Bytes, SendError> {
         if let Some((_, frame)) = self.0.iter().find(|(made, _)| *made == codec) {
             return Ok(frame.clone());
         }
@@ -255,42 +226,31 @@ impl Frames {
     }
 }
 
-impl Meant {
-    fn deliver(&self, connection: &Connection, frame: &Bytes) -> Result<(), SendError> {
-        self.still(connection, || connection.outbox().push_frame(frame))
-    }
-
-    /// Does it unless the connection has left the group meanwhile.
-    fn still(
-        &self,
-        connection: &Connection,
-        deliver: impl FnOnce() -> Result<(), SendError>,
-    ) -> Result<(), SendError> {
-        match &self.group {
-            None => deliver(),
-            Some(group) => connection.membership().while_in(group, deliver).unwrap_or(Err(SendError::Closed)),
-        }
-    }
-}
-
 /// A room of a controller: a [`Target`] whose members can be watched.
 #[derive(Clone, Debug)]
 #[must_use = "a room does nothing until something is pushed"]
-pub struct Room(Target);
+pub struct Room {
+    target: Target,
+    key: GroupKey,
+}
 
 /// A user's connections: a [`Target`] that can be watched coming and going.
 #[derive(Clone, Debug)]
 #[must_use = "a user does nothing until something is pushed"]
-pub struct User(Target);
+pub struct User {
+    target: Target,
+    key: GroupKey,
+}
 
 impl Room {
     pub(crate) fn new(live: &Arc<Live>, controller: TypeId, name: &str) -> Self {
-        Self(Target::new(live, Whom::Group(GroupKey::Room(controller, name.into()))))
+        let key = GroupKey::Room(controller, name.into());
+        Self { target: Target::new(live, Whom::Group(key.clone())), key }
     }
 
     /// Everyone in the room but this connection.
     pub fn except(self, id: ConnectionId) -> Target {
-        self.0.except(id)
+        self.target.except(id)
     }
 
     /// Who is in the room now, and a stream of who joins and leaves from now on.
@@ -307,25 +267,24 @@ impl Room {
     /// }
     /// ```
     pub fn members(&self) -> Members {
-        let Whom::Group(key) = &self.0.whom else { return Members::none() };
-        Members::new(&self.0.live, key.clone())
+        Members::new(&self.target.live, self.key.clone())
     }
 }
 
 impl User {
     pub(super) fn new(live: &Arc<Live>, name: &str) -> Self {
-        Self(Target::new(live, Whom::Group(GroupKey::User(name.into()))))
+        let key = GroupKey::User(name.into());
+        Self { target: Target::new(live, Whom::Group(key.clone())), key }
     }
 
     /// The user's connections but this one.
     pub fn except(self, id: ConnectionId) -> Target {
-        self.0.except(id)
+        self.target.except(id)
     }
 
     /// Whether the user is connected now, and a stream of the first connection's coming and the last one's going.
     pub fn presence(&self) -> Presence {
-        let Whom::Group(key) = &self.0.whom else { return Presence::none() };
-        Presence::new(&self.0.live, key.clone())
+        Presence::new(&self.target.live, self.key.clone())
     }
 }
 
@@ -333,7 +292,7 @@ impl std::ops::Deref for Room {
     type Target = Target;
 
     fn deref(&self) -> &Target {
-        &self.0
+        &self.target
     }
 }
 
@@ -341,6 +300,6 @@ impl std::ops::Deref for User {
     type Target = Target;
 
     fn deref(&self) -> &Target {
-        &self.0
+        &self.target
     }
 }

@@ -1,8 +1,9 @@
 //! What the hub promises while many threads join, leave and push at once; `model` asks the same of one thread, step by
-//! step.
+//! step, `turns` asks it of those who come and go between two turns of one delivery.
 
 mod chance;
 mod model;
+mod turns;
 
 use std::{
     sync::{
@@ -13,7 +14,7 @@ use std::{
 };
 
 use super::*;
-use crate::{config::Limits, handshake::Handshake, socket::OutQueue};
+use crate::{config::Limits, fixed, handshake::Handshake, socket::OutQueue};
 
 fn enter(live: &Arc<Live>) -> Entry {
     // Enough that no push is ever refused.
@@ -22,9 +23,12 @@ fn enter(live: &Arc<Live>) -> Entry {
 }
 
 fn connection(live: &Arc<Live>, limits: &Limits) -> Connection {
+    Connection::new(handshake(), limits, Arc::clone(live))
+}
+
+fn handshake() -> Handshake {
     let (parts, ()) = http::Request::new(()).into_parts();
-    let handshake = Handshake::new(parts, "ws".into(), None);
-    Connection::new(handshake, limits, Arc::clone(live))
+    Handshake::new(parts, "ws".into(), None)
 }
 
 /// The texts that reached an outbox, in their order; all of them are short.
@@ -49,7 +53,21 @@ fn text(sender: u64, number: u64) -> String {
 
 #[test]
 fn nothing_reaches_a_member_after_its_leave_returned_and_nothing_is_missed_after_its_join_did() {
+    join_and_leave(0, 300);
+}
+
+#[test]
+fn nor_where_a_push_takes_more_than_one_turn() {
+    join_and_leave(fixed::MEMBERS_A_TURN, 30);
+}
+
+/// Three members join and leave so many times behind a crowd, while one publisher pushes.
+fn join_and_leave(crowd: usize, times: usize) {
     let live = Arc::new(Live::default());
+    let crowd: Vec<_> = (0..crowd).map(|_| live.enter(connection(&live, &chance::short_outbox()))).collect();
+    for one in &crowd {
+        one.connection().join("r").unwrap();
+    }
     // What has begun to be pushed, and what has been pushed.
     let (begun, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let stop = Arc::new(AtomicBool::new(false));
@@ -73,7 +91,7 @@ fn nothing_reaches_a_member_after_its_leave_returned_and_nothing_is_missed_after
             thread::spawn(move || {
                 let entry = enter(&live);
                 let conn = entry.connection();
-                for _ in 0..300 {
+                for _ in 0..times {
                     conn.join("r").unwrap();
                     let from = begun.load(Ordering::SeqCst);
                     while done.load(Ordering::SeqCst) < from + 3 {
@@ -103,7 +121,7 @@ fn nothing_reaches_a_member_after_its_leave_returned_and_nothing_is_missed_after
     }
     stop.store(true, Ordering::SeqCst);
     publisher.join().unwrap();
-    drop(watcher);
+    drop((watcher, crowd));
     assert_eq!((live.groups().len(), live.len()), (0, 0), "rooms vanish when they are empty");
 }
 
@@ -177,6 +195,17 @@ fn a_connection_is_one_users_at_a_time() {
     assert_eq!((hub.user("a").count(), hub.user("b").count()), (0, 1));
 }
 
+#[test]
+fn a_connection_of_another_node_is_not_the_one_of_the_same_number() {
+    let live = Arc::new(Live::default());
+    let (hub, entry) = (Hub::new(&live), enter(&live));
+    let own = entry.connection().id();
+    let node = u32::from_str_radix(own.to_string().split_once('-').unwrap().0, 16).unwrap();
+    let other = format!("{:08x}-{:x}", node ^ 1, own.sequence()).parse().unwrap();
+    assert!(hub.get(own).is_some() && hub.get(other).is_none());
+    assert_eq!(hub.connection(other).push("hi"), Delivery { gone: 1, ..Delivery::default() });
+}
+
 #[tokio::test]
 async fn a_watch_of_an_empty_room_goes_with_its_watcher() {
     let live = Arc::new(Live::default());
@@ -218,28 +247,4 @@ async fn presence_is_the_first_connection_and_the_last() {
     drop(second);
     assert_eq!(presence.next().await, Some(PresenceEvent::Online));
     assert_eq!(presence.next().await, Some(PresenceEvent::Offline));
-}
-
-#[tokio::test]
-async fn a_broadcast_lets_others_run_in_between() {
-    let live = Arc::new(Live::default());
-    let entries: Vec<_> = (0..2000).map(|_| enter(&live)).collect();
-    let turns = Arc::new(AtomicU64::new(0));
-    let others = {
-        let turns = Arc::clone(&turns);
-        tokio::spawn(async move {
-            loop {
-                turns.fetch_add(1, Ordering::SeqCst);
-                tokio::task::yield_now().await;
-            }
-        })
-    };
-    let delivery = Hub::new(&live).all().broadcast(text(0, 1)).await;
-    let turns_of_one = turns.load(Ordering::SeqCst);
-    assert!(entries.iter().all(|entry| received(entry.connection()) == [text(0, 1)]));
-    let of_event = Hub::new(&live).all().broadcast_event("said", "hi").await.unwrap();
-    others.abort();
-    assert_eq!((delivery.sent, of_event.sent), (2000, 2000));
-    assert!(turns_of_one >= 3, "every 512 members");
-    assert!(turns.load(Ordering::SeqCst) >= turns_of_one + 3, "an event, too");
 }

@@ -39,37 +39,37 @@ pub enum PresenceEvent {
     Lagged(u64),
 }
 
-/// A watch on a group; dropping it lets an empty group go.
+/// A watch on a group.
 #[derive(Debug)]
-struct Watch(Option<Watching>);
+struct Watch {
+    /// Before the watcher: it is forgotten once nothing is received any more.
+    changes: BroadcastStream<Change>,
+    _watcher: Watcher,
+}
 
+/// Dropping it lets an empty group go.
 #[derive(Debug)]
-struct Watching {
+struct Watcher {
     live: Arc<Live>,
     key: GroupKey,
-    changes: BroadcastStream<Change>,
 }
 
 impl Watch {
     fn new(live: &Arc<Live>, key: GroupKey) -> (Vec<ConnectionId>, Self) {
         let (now, changes) = live.groups().watch(key.clone());
-        let changes = BroadcastStream::new(changes);
-        (now, Self(Some(Watching { live: Arc::clone(live), key, changes })))
+        let watcher = Watcher { live: Arc::clone(live), key };
+        (now, Self { changes: BroadcastStream::new(changes), _watcher: watcher })
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Change, u64>>> {
-        let Some(watching) = &mut self.0 else { return Poll::Ready(None) };
-        let change = ready!(Pin::new(&mut watching.changes).poll_next(cx));
+        let change = ready!(Pin::new(&mut self.changes).poll_next(cx));
         Poll::Ready(change.map(|change| change.map_err(|Missed::Lagged(missed)| missed)))
     }
 }
 
-impl Drop for Watch {
+impl Drop for Watcher {
     fn drop(&mut self) {
-        if let Some(Watching { live, key, changes }) = self.0.take() {
-            drop(changes);
-            live.groups().forget_watcher(&key);
-        }
+        self.live.groups().forget_watcher(&self.key);
     }
 }
 
@@ -84,10 +84,6 @@ impl Members {
     pub(super) fn new(live: &Arc<Live>, key: GroupKey) -> Self {
         let (now, watch) = Watch::new(live, key);
         Self { now, watch }
-    }
-
-    pub(super) fn none() -> Self {
-        Self { now: Vec::new(), watch: Watch(None) }
     }
 
     /// Who was there when the watch began, in no particular order; the stream begins right behind it.
@@ -125,10 +121,6 @@ impl Presence {
     pub(super) fn new(live: &Arc<Live>, key: GroupKey) -> Self {
         let (now, watch) = Watch::new(live, key);
         Self { is_online: !now.is_empty(), watch }
-    }
-
-    pub(super) fn none() -> Self {
-        Self { is_online: false, watch: Watch(None) }
     }
 
     /// Whether the user was connected when the watch began; the stream begins right behind it.

@@ -17,8 +17,9 @@ const MEMBERS: u64 = 3;
 const LIVES: usize = 40;
 /// Others in each room, at whose turn a push is interrupted.
 const CROWD: usize = 10;
+
 /// Nobody reads what they get.
-fn short_outbox() -> Limits {
+pub(super) fn short_outbox() -> Limits {
     Limits {
         outbox_messages: 1,
         outbox_bytes: usize::MAX,

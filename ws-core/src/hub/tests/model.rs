@@ -37,6 +37,9 @@ enum Step {
 enum Whom {
     All,
     One(usize),
+    /// All of them belong to the same one.
+    Controller,
+    OtherController,
     Room(usize),
     /// A room of this name that belongs to another controller.
     OtherRoom(usize),
@@ -48,6 +51,8 @@ fn any_step() -> impl Strategy<Value = Step> {
     let whom = prop_oneof![
         1 => Just(Whom::All),
         1 => connection.clone().prop_map(Whom::One),
+        1 => Just(Whom::Controller),
+        1 => Just(Whom::OtherController),
         3 => room.clone().prop_map(Whom::Room),
         1 => room.clone().prop_map(Whom::OtherRoom),
         2 => user.clone().prop_map(Whom::User),
@@ -96,8 +101,8 @@ impl Peer {
     fn is_meant(&self, whom: Whom) -> bool {
         self.entry.is_some()
             && match whom {
-                Whom::All => true,
-                Whom::One(_) | Whom::OtherRoom(_) => false,
+                Whom::All | Whom::Controller => true,
+                Whom::One(_) | Whom::OtherController | Whom::OtherRoom(_) => false,
                 Whom::Room(room) => self.rooms.contains(&room),
                 Whom::User(user) => self.user == Some(user),
             }
@@ -256,6 +261,8 @@ impl World {
         match whom {
             Whom::All => hub.all(),
             Whom::One(who) => hub.connection(self.peers[who].connection.id()),
+            Whom::Controller => Target::controller(&self.live, self.peers[0].connection.controller()),
+            Whom::OtherController => hub.controller::<Other>(),
             Whom::Room(room) => Target::clone(&self.room(room)),
             Whom::OtherRoom(room) => Target::clone(&hub.room::<Other>(room.to_string())),
             Whom::User(user) => Target::clone(&hub.user(user.to_string())),
