@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use ws_core::{
-    Config, ConfigError,
+    App, Config, ConfigError, Connection, Controller, Message, Result,
     config::{OverRate, Overflow},
 };
+
+use crate::support::{config, next_text, send, start_with};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -202,6 +204,55 @@ fn values_that_do_not_go_together_are_refused() {
     for (name, toml, text) in cases {
         check(name, &toml, &[text]);
     }
+}
+
+#[tokio::test]
+async fn the_largest_values_break_nothing() {
+    struct Echo;
+    impl Controller for Echo {
+        async fn on_message(&self, conn: &Connection, message: Message) -> Result {
+            Ok(conn.push(message)?)
+        }
+    }
+    const AGES: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+    let mut config = config();
+    let server = &mut config.servers[0];
+    let limits = &mut server.limits;
+    for count in [
+        &mut limits.connections,
+        &mut limits.pending_handshakes,
+        &mut limits.fragments,
+        &mut limits.head,
+        &mut limits.path,
+        &mut limits.query,
+        &mut limits.rooms,
+        &mut limits.outbox_messages,
+        &mut limits.outbox_bytes,
+        &mut limits.inbox_messages,
+        &mut limits.inbox_bytes,
+        &mut config.drain.batch,
+    ] {
+        *count = usize::MAX;
+    }
+    limits.connections_per_ip = Some(usize::MAX);
+    limits.messages_per_second = Some(usize::MAX);
+    limits.message_burst = Some(usize::MAX);
+    limits.headers = 16_384;
+    limits.message = 1 << 30;
+    limits.frame = Some(1 << 30);
+    (limits.handshake_timeout, limits.close_timeout, limits.handler_timeout) = (AGES, AGES, Some(AGES));
+    let heartbeat = &mut server.heartbeat;
+    (heartbeat.interval, heartbeat.timeout, heartbeat.idle) = (Some(AGES), AGES, Some(AGES));
+    (config.drain.interval, config.drain.timeout) = (AGES, AGES);
+    let server = start_with(App::without_registry().controller("/", Echo), config).await;
+    let mut client = server.connect("/").await;
+    for text in ["one", "two"] {
+        send(&mut client, text).await;
+        assert_eq!(next_text(&mut client).await, text);
+    }
+    drop(client);
+    let report = crate::support::within("shutdown", server.running.shutdown()).await;
+    assert_eq!(report.cut, 0);
 }
 
 #[test]

@@ -5,8 +5,8 @@
 use serde_json::json;
 use tokio::sync::mpsc;
 use ws_core::{
-    App, Body, CloseReason, Connection, Controller, Error, Handshake, HandshakeError, Message, Next, Phase,
-    Recovery, Response, Result, Route, Scene, StatusCode, ws_error_handler,
+    App, Body, CloseReason, Config, Connection, Controller, Error, Handshake, HandshakeError, Message, Next,
+    Phase, Recovery, Response, Result, Route, Scene, StatusCode, config::Limits, ws_error_handler,
 };
 
 use crate::support::{
@@ -22,7 +22,7 @@ macro_rules! errors {
     )* };
 }
 
-errors!(Chat, Ranked, Passed, Caught, OnlyHere, Explosive, Misfit, Disguised, Unclaimed);
+errors!(Chat, Ranked, Passed, Caught, OnlyHere, Explosive, Endless, Misfit, Disguised, Unclaimed);
 
 /// An error as a request or a message names it.
 fn error(name: &str) -> Error {
@@ -33,6 +33,7 @@ fn error(name: &str) -> Error {
         "caught" => Caught.into(),
         "only-here" => OnlyHere.into(),
         "explosive" => Explosive.into(),
+        "endless" => Endless.into(),
         "misfit" => Misfit.into(),
         "disguised" => Disguised.into(),
         "unclaimed" => Unclaimed.into(),
@@ -115,6 +116,11 @@ async fn explosive(_: &Explosive, scene: &Scene) -> Recovery {
     panic!("on purpose")
 }
 
+#[ws_error_handler(server = "failing")]
+async fn endless(_: &Endless, _: &Scene) -> Recovery {
+    std::future::pending().await
+}
+
 #[ws_error_handler]
 async fn misfit(_: &Misfit, scene: &Scene) -> Recovery {
     match scene.phase() {
@@ -190,14 +196,14 @@ struct Stage {
 }
 
 impl Stage {
-    async fn start() -> Self {
+    async fn start(config: Config) -> Self {
         let ((closing, closed), (telling, told)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
         let route = |server: &str| {
             let controller = Failing(closing.clone(), Told(telling.clone()));
             Route::new("/{phase}", controller).server(server).middleware(failing)
         };
         let app = crate::registry::app().route(route("failing")).route(route("failing-elsewhere"));
-        Self { server: start_with(app, registry_config()).await, closed, told }
+        Self { server: start_with(app, config).await, closed, told }
     }
 
     /// The same stage, its other server in front.
@@ -208,7 +214,14 @@ impl Stage {
 
     /// The stage with the server `failing` in front.
     async fn failing() -> Self {
-        let mut stage = Self::start().await;
+        Self::failing_with(|_| {}).await
+    }
+
+    async fn failing_with(change: impl FnOnce(&mut Limits)) -> Self {
+        let mut config = registry_config();
+        let failing = config.servers.iter_mut().find(|server| server.name == "failing").unwrap();
+        change(&mut failing.limits);
+        let mut stage = Self::start(config).await;
         stage.server.addr = stage.server.running.local_addr("failing").unwrap();
         stage
     }
@@ -246,6 +259,16 @@ async fn p17_a_failed_handshake_is_answered_by_the_handler_of_its_type() {
         assert_eq!((answer.status, &*answer.body), (status, body), "{name}");
         assert_eq!(answer.header("content-type"), Some("application/json"), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_handler_that_never_ends_is_503_after_the_handshake_deadline() {
+    let deadline = std::time::Duration::from_millis(50);
+    let stage = Stage::failing_with(|limits| limits.handshake_timeout = deadline).await;
+    let logs = Logs::start();
+    let answer = within("an answer", stage.refused("endless")).await;
+    assert_eq!((answer.status, &*answer.body, answer.header("retry-after")), (503, "", Some("5")));
+    logs.line("an error handler took longer than the handshake deadline");
 }
 
 #[tokio::test]

@@ -280,6 +280,24 @@ async fn several_handshakes_on_one_connection_until_one_succeeds() {
     assert_eq!(raw.read_frame().await.payload, b"at last");
 }
 
+/// A socket that is closed with unread input resets.
+#[tokio::test]
+async fn a_refusal_arrives_though_more_was_sent_than_was_read() {
+    let server = echo().await;
+    let more = vec![b'x'; 4 << 20];
+    for (request, status) in [
+        (handshake_but("/nowhere", "Connection", &["Upgrade, close"]), "404"),
+        (get("/echo").replace("GET", "POST").replace("\r\n\r\n", "\r\nContent-Length: 4194304\r\n\r\n"), "4"),
+        ("no HTTP at all\r\n\r\n".to_owned(), "400"),
+    ] {
+        let mut raw = Raw::connect(server.addr).await;
+        raw.write(request.as_bytes()).await;
+        raw.write(&more).await;
+        let answer = String::from_utf8(raw.read_to_end().await).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
+}
+
 #[tokio::test]
 async fn a_full_server_is_503_until_a_place_is_free() {
     let mut config = config();

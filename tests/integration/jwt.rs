@@ -31,8 +31,11 @@ fn verifier() -> JwtVerifier<Role> {
 
 /// A token of this subject that expires so many seconds from now.
 fn token(subject: &str, seconds: u64) -> String {
-    let claims = json!({"sub": subject, "exp": now() + seconds, "role": "guest"});
-    jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET)).unwrap()
+    signed(&json!({"sub": subject, "exp": now() + seconds, "role": "guest"}))
+}
+
+fn signed(claims: &serde_json::Value) -> String {
+    jsonwebtoken::encode(&Header::default(), claims, &EncodingKey::from_secret(SECRET)).unwrap()
 }
 
 async fn require_jwt(
@@ -224,6 +227,36 @@ async fn another_subject_is_no_refresh() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refresh_is_of_the_same_subject_or_of_none_on_both_sides() {
+    let claims = |who: serde_json::Value| {
+        let mut claims = json!({"exp": now() + 1000, "role": "guest"});
+        claims.as_object_mut().unwrap().extend(who.as_object().unwrap().clone());
+        signed(&claims)
+    };
+    let jerry = json!({"sub": "jerry"});
+    let jerry_of = |issuer| json!({"sub": "jerry", "iss": issuer});
+    let cases = [
+        (jerry.clone(), jerry.clone(), true),
+        (jerry.clone(), json!({"sub": "lily"}), false),
+        (jerry.clone(), json!({}), false),
+        (json!({}), jerry.clone(), false),
+        (json!({}), json!({}), true),
+        (jerry_of("here"), jerry_of("here"), true),
+        (jerry_of("here"), jerry_of("elsewhere"), false),
+        (jerry_of("here"), jerry, false),
+        (json!({"iss": "here"}), json!({"iss": "elsewhere"}), true),
+    ];
+    for (old, new, is_accepted) in cases {
+        let (probe, mut reports) = Probe::new();
+        let app = app(probe).await;
+        let _client = app.connect("/guarded").bearer(claims(old.clone())).await.unwrap();
+        let conn = opened(&mut reports).await;
+        let refreshed = conn.refresh(verifier().verify(claims(new.clone())).unwrap());
+        assert_eq!(refreshed.is_ok(), is_accepted, "{old} by {new}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn claims_that_come_in_on_open_end_the_connection_too() {
     struct Late(Probe);
     impl Controller for Late {
@@ -249,18 +282,17 @@ async fn claims_that_come_in_on_open_end_the_connection_too() {
 #[tokio::test(start_paused = true)]
 async fn a_token_without_an_end_ends_nothing() {
     let (probe, mut reports) = Probe::new();
-    let endless =
+    let lenient =
         JwtVerifier::builder(Key::hs256(SECRET).unwrap()).allow_without_expiry().claims::<Role>().build();
-    let app = app_with(probe, endless).await;
-    let claims = json!({"role": "guest"});
-    let token = jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET)).unwrap();
-    let mut client = app.connect("/guarded").bearer(token).await.unwrap();
+    let app = app_with(probe, lenient).await;
+    let endless = signed(&json!({"sub": "jerry", "role": "guest"}));
+    let mut client = app.connect("/guarded").bearer(endless).await.unwrap();
     let conn = opened(&mut reports).await;
     tokio::time::advance(Duration::from_secs(365 * 24 * 60 * 60)).await;
     conn.push("still here").unwrap();
     assert_eq!(client.next_text().await.unwrap(), "still here");
     // And one with an end ends it.
-    conn.refresh(verifier().verify(self::token("jerry", 100)).unwrap()).unwrap();
+    conn.refresh(verifier().verify(token("jerry", 100)).unwrap()).unwrap();
     expires_after(&mut reports, Instant::now(), 100 + LEEWAY).await;
 }
 

@@ -94,6 +94,23 @@ async fn who_speaks_no_tls_gets_no_http() {
 }
 
 #[tokio::test]
+async fn a_refused_handshake_ends_with_the_last_word_of_tls() {
+    let made = Made::new();
+    let server = start(&Files::new(&made)).await;
+    for (request, status) in [
+        (handshake("/nowhere").replace("Connection: Upgrade", "Connection: Upgrade, close"), "404"),
+        ("no HTTP at all\r\n\r\n".to_owned(), "400"),
+    ] {
+        let mut stream = handshaken(server.addr, &made, b"http/1.1").await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        // An end without `close_notify` is an error: somebody might have cut the answer.
+        within("answer", stream.read_to_string(&mut answer)).await.unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_tls_handshake_and_the_head_behind_it_have_the_handshake_deadline() {
     let made = Made::new();
     let mut config = Files::new(&made).config();

@@ -18,8 +18,8 @@ pub(crate) const BACKLOG_BYTES: usize = 64 << 10;
 /// once more when the message that it ends is handed out.
 pub(crate) const FRAMES_A_POLL: u32 = 1024;
 pub(crate) const BYTES_A_POLL: usize = 1 << 20;
-/// What is read and thrown away after a close frame, so that the peer's unread input does not reset the connection
-/// before the frame is read.
+/// What is read and thrown away after a close frame, or after a refusal, so that the peer's unread input does not reset
+/// the connection before either is read.
 pub(crate) const DRAINED_BYTES: usize = 64 << 20;
 /// Codecs with small buffers that a thread keeps. More than one is in use at a time only for connections that wait in the
 /// middle of a message, or of a handler.
@@ -108,7 +108,7 @@ mod tests {
                 ),
             ),
             (
-                "what is read and thrown away behind the own close frame",
+                "what is read and thrown away behind the own close frame, or behind a refusal",
                 format!("{}, within `close_timeout`", size(DRAINED_BYTES)),
             ),
             (

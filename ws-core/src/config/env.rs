@@ -30,8 +30,8 @@ pub(super) fn apply(
 /// The configuration with one variable on top.
 fn set(config: &Config, variable: &str, text: &str) -> Result<Config, String> {
     let mut table = Table::try_from(config).map_err(|error| error.to_string())?;
-    let path: Vec<String> =
-        variable.trim_start_matches(PREFIX).split("__").map(|part| part.to_lowercase()).collect();
+    let path = variable.strip_prefix(PREFIX).unwrap_or(variable);
+    let path: Vec<String> = path.split("__").map(str::to_lowercase).collect();
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let (parent, keys) = match path.as_slice() {
         ["servers", name, keys @ ..] if !keys.is_empty() => (server(&mut table, name)?, keys),
@@ -135,6 +135,7 @@ mod tests {
             ("WS__SERVERS__WS__LIMITS__MESSAGE", "many", "expected a size of at least one byte"),
             ("WS__DRAIN__TIMEOUT", "soon", "expected a time with its unit"),
             ("WS__DRAINS", "1", "unknown field `drains`, expected `servers` or `drain`"),
+            ("WS__WS__DRAIN__BATCH", "1", "unknown field `ws`, expected `servers` or `drain`"),
         ];
         for (variable, value, expected) in cases {
             let error = with(&[(variable, value)]).unwrap_err();

@@ -1,11 +1,15 @@
 //! Reads `ws.toml`, and checks what types alone cannot.
 
-use std::{collections::HashSet, io, path::Path, time::Duration};
+use std::{collections::HashSet, ffi::OsString, io, path::Path, time::Duration};
 
-use super::{Config, Heartbeat, Limits, ServerConfig, env};
+use super::{Config, Drain, Heartbeat, Limits, ServerConfig, env};
 
 /// The least that hyper reads a head into.
 const LEAST_HEAD_BYTES: usize = 8 << 10;
+/// A map of headers panics beyond three quarters of 32 768, and some are added to those that came.
+const MOST_HEADERS: usize = 16 << 10;
+/// Room for a frame is made when its length is announced: a larger one might not be had, which ends the process.
+const MOST_MESSAGE_BYTES: usize = 1 << 30;
 
 /// What is wrong with the configuration, and where.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +85,14 @@ impl Config {
     /// # Errors
     /// When a variable that starts with `WS__` names nothing that there is, or has a value that is not accepted.
     pub fn with_env(self) -> Result<Self, ConfigError> {
-        let config = env::apply(self, std::env::vars_os())?;
+        self.with_variables(std::env::vars_os())
+    }
+
+    fn with_variables(
+        self,
+        variables: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, ConfigError> {
+        let config = env::apply(self, variables)?;
         config.check().map_err(ConfigError::Invalid)?;
         Ok(config)
     }
@@ -104,24 +115,40 @@ impl Config {
                 .and_then(|()| server.heartbeat.check())
                 .map_err(|message| format!("server `{}`: {message}", server.name))?;
         }
-        if self.drain.batch == 0 {
-            return Err("`drain.batch` must be at least 1".to_owned());
-        }
-        check_times(&[
-            ("drain.grace", Some(self.drain.grace)),
-            ("drain.interval", Some(self.drain.interval)),
-            ("drain.timeout", Some(self.drain.timeout)),
-        ])
+        self.drain.check()
     }
 }
 
 /// Deadlines are counted from now on: beyond this, a clock might not reach them.
 const LONGEST_TIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
+/// None is zero: what is due at once is cut before it begins.
 fn check_times(times: &[(&str, Option<Duration>)]) -> Result<(), String> {
-    match times.iter().find(|(_, time)| time.is_some_and(|time| time > LONGEST_TIME)) {
-        Some((key, _)) => Err(format!("`{key}` is longer than ten years")),
+    for (key, time) in times {
+        match time {
+            Some(Duration::ZERO) => return Err(format!("`{key}` must be longer than 0 s")),
+            Some(time) if *time > LONGEST_TIME => return Err(format!("`{key}` is longer than ten years")),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_counts(counts: &[(&str, Option<usize>)]) -> Result<(), String> {
+    match counts.iter().find(|(_, count)| *count == Some(0)) {
+        Some((key, _)) => Err(format!("`{key}` must be at least 1")),
         None => Ok(()),
+    }
+}
+
+impl Drain {
+    fn check(&self) -> Result<(), String> {
+        check_counts(&[("drain.batch", Some(self.batch))])?;
+        check_times(&[
+            ("drain.grace", Some(self.grace).filter(|grace| !grace.is_zero())),
+            ("drain.interval", Some(self.interval)),
+            ("drain.timeout", Some(self.timeout)),
+        ])
     }
 }
 
@@ -138,20 +165,36 @@ impl Heartbeat {
 impl Limits {
     /// What the types cannot say of values that were set in code.
     pub(crate) fn check(&self) -> Result<(), String> {
-        let at_least_one = [
-            ("connections", self.connections),
-            ("pending_handshakes", self.pending_handshakes),
-            ("headers", self.headers),
-            ("outbox_messages", self.outbox_messages),
-            ("fragments", self.fragments),
-            ("messages_per_second", self.messages_per_second.unwrap_or(1)),
-            ("message_burst", self.message_burst.unwrap_or(1)),
-        ];
-        if let Some((key, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
-            return Err(format!("`limits.{key}` must be at least 1"));
+        check_counts(&[
+            ("limits.connections", Some(self.connections)),
+            ("limits.connections_per_ip", self.connections_per_ip),
+            ("limits.pending_handshakes", Some(self.pending_handshakes)),
+            ("limits.message", Some(self.message)),
+            ("limits.frame", self.frame),
+            ("limits.fragments", Some(self.fragments)),
+            ("limits.messages_per_second", self.messages_per_second),
+            ("limits.message_burst", self.message_burst),
+            ("limits.headers", Some(self.headers)),
+            ("limits.path", Some(self.path)),
+            ("limits.query", Some(self.query)),
+            ("limits.outbox_messages", Some(self.outbox_messages)),
+            ("limits.outbox_bytes", Some(self.outbox_bytes)),
+            ("limits.inbox_messages", Some(self.inbox_messages)),
+            ("limits.inbox_bytes", Some(self.inbox_bytes)),
+        ])?;
+        if self.message > MOST_MESSAGE_BYTES {
+            return Err("`limits.message` must be at most \"1GiB\"".to_owned());
+        }
+        if self.frame.is_some_and(|frame| frame > self.message) {
+            return Err(
+                "`limits.frame` is larger than `limits.message`; lower it, or leave it out".to_owned()
+            );
         }
         if self.head < LEAST_HEAD_BYTES {
             return Err("`limits.head` must be at least \"8KiB\"".to_owned());
+        }
+        if self.headers > MOST_HEADERS {
+            return Err(format!("`limits.headers` must be at most {MOST_HEADERS}"));
         }
         check_times(&[
             ("limits.handshake_timeout", Some(self.handshake_timeout)),
@@ -181,5 +224,110 @@ fn check_edge(server: &ServerConfig) -> Result<(), String> {
                 .to_owned())
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A value that breaks: the key, how the file and the environment write it, and how code does.
+    type Case = (&'static str, &'static str, fn(&mut Config));
+
+    const BROKEN: &[Case] = &[
+        ("name", "", |it| it.servers[0].name.clear()),
+        ("limits.connections", "0", |it| it.servers[0].limits.connections = 0),
+        ("limits.connections_per_ip", "0", |it| it.servers[0].limits.connections_per_ip = Some(0)),
+        ("limits.pending_handshakes", "0", |it| it.servers[0].limits.pending_handshakes = 0),
+        ("limits.message", "0", |it| it.servers[0].limits.message = 0),
+        ("limits.message", "1025MiB", |it| it.servers[0].limits.message = 1025 << 20),
+        ("limits.frame", "0", |it| it.servers[0].limits.frame = Some(0)),
+        ("limits.frame", "2MiB", |it| it.servers[0].limits.frame = Some(2 << 20)),
+        ("limits.fragments", "0", |it| it.servers[0].limits.fragments = 0),
+        ("limits.messages_per_second", "0", |it| it.servers[0].limits.messages_per_second = Some(0)),
+        ("limits.message_burst", "0", |it| it.servers[0].limits.message_burst = Some(0)),
+        ("limits.handshake_timeout", "0s", |it| it.servers[0].limits.handshake_timeout = Duration::ZERO),
+        ("limits.handshake_timeout", "11y", |it| it.servers[0].limits.handshake_timeout = AGE),
+        ("limits.head", "8191", |it| it.servers[0].limits.head = 8191),
+        ("limits.headers", "0", |it| it.servers[0].limits.headers = 0),
+        ("limits.headers", "16385", |it| it.servers[0].limits.headers = 16_385),
+        ("limits.path", "0", |it| it.servers[0].limits.path = 0),
+        ("limits.query", "0", |it| it.servers[0].limits.query = 0),
+        ("limits.outbox_messages", "0", |it| it.servers[0].limits.outbox_messages = 0),
+        ("limits.outbox_bytes", "0", |it| it.servers[0].limits.outbox_bytes = 0),
+        ("limits.inbox_messages", "0", |it| it.servers[0].limits.inbox_messages = 0),
+        ("limits.inbox_bytes", "0", |it| it.servers[0].limits.inbox_bytes = 0),
+        ("limits.close_timeout", "0s", |it| it.servers[0].limits.close_timeout = Duration::ZERO),
+        ("limits.close_timeout", "11y", |it| it.servers[0].limits.close_timeout = AGE),
+        ("limits.handler_timeout", "0s", |it| it.servers[0].limits.handler_timeout = Some(Duration::ZERO)),
+        ("limits.handler_timeout", "11y", |it| it.servers[0].limits.handler_timeout = Some(AGE)),
+        ("heartbeat.interval", "0s", |it| it.servers[0].heartbeat.interval = Some(Duration::ZERO)),
+        ("heartbeat.interval", "11y", |it| it.servers[0].heartbeat.interval = Some(AGE)),
+        ("heartbeat.timeout", "0s", |it| it.servers[0].heartbeat.timeout = Duration::ZERO),
+        ("heartbeat.timeout", "11y", |it| it.servers[0].heartbeat.timeout = AGE),
+        ("heartbeat.idle", "0s", |it| it.servers[0].heartbeat.idle = Some(Duration::ZERO)),
+        ("heartbeat.idle", "11y", |it| it.servers[0].heartbeat.idle = Some(AGE)),
+        ("drain.grace", "11y", |it| it.drain.grace = AGE),
+        ("drain.batch", "0", |it| it.drain.batch = 0),
+        ("drain.interval", "0s", |it| it.drain.interval = Duration::ZERO),
+        ("drain.interval", "11y", |it| it.drain.interval = AGE),
+        ("drain.timeout", "0s", |it| it.drain.timeout = Duration::ZERO),
+        ("drain.timeout", "11y", |it| it.drain.timeout = AGE),
+    ];
+
+    const AGE: Duration = Duration::from_secs(11 * 366 * 24 * 60 * 60);
+
+    /// Settings of which no number breaks anything: a port, and rooms, of which a connection may have none.
+    const FREE: &[&str] = &["port", "limits.rooms"];
+
+    fn in_file(key: &str, text: &str) -> String {
+        let value = text.parse().map_or_else(|_| format!("{text:?}"), |number: u64| number.to_string());
+        match key.strip_prefix("drain.") {
+            Some(key) => format!("[drain]\n{key} = {value}"),
+            None => format!("[[servers]]\n{key} = {value}"),
+        }
+    }
+
+    fn in_environment(key: &str, text: &str) -> Result<Config, ConfigError> {
+        let server = if key.starts_with("drain.") { "" } else { "SERVERS__WS__" };
+        let variable = format!("WS__{server}{}", key.to_uppercase().replace('.', "__"));
+        Config::default().with_variables([(OsString::from(variable), OsString::from(text))].into_iter())
+    }
+
+    #[test]
+    fn a_value_that_breaks_is_refused_wherever_it_is_written() {
+        for (key, text, in_code) in BROKEN {
+            let of_file = Config::from_toml_str(&in_file(key, text), "ws.toml").unwrap_err();
+            let of_environment = in_environment(key, text).unwrap_err();
+            let mut config = Config::default();
+            in_code(&mut config);
+            let of_code = config.check().unwrap_err();
+            let last = key.rsplit('.').next().unwrap();
+            for told in [of_file.to_string(), of_environment.to_string().to_lowercase(), of_code] {
+                assert!(told.contains(last), "{key} = {text}: {told}");
+            }
+        }
+    }
+
+    /// The names of all counts, sizes and times.
+    fn numbers(within: &str, value: &serde_json::Value) -> Vec<String> {
+        let serde_json::Value::Object(map) = value else { return vec![within.to_owned()] };
+        let words = ["kind", "host", "tls", "origin", "proxy", "over_rate", "overflow"];
+        let numbers_in = |(key, value): (&String, &serde_json::Value)| {
+            let key = if within.is_empty() { key.clone() } else { format!("{within}.{key}") };
+            numbers(&key, value)
+        };
+        map.iter().filter(|(key, _)| !words.contains(&key.as_str())).flat_map(numbers_in).collect()
+    }
+
+    #[test]
+    fn no_setting_is_forgotten() {
+        let config = Config::default();
+        let of_servers = numbers("", &serde_json::to_value(&config.servers[0]).unwrap());
+        let of_drain = numbers("drain", &serde_json::to_value(&config.drain).unwrap());
+        for key in of_servers.iter().chain(&of_drain) {
+            let is_known = FREE.contains(&&**key) || BROKEN.iter().any(|(broken, ..)| broken == key);
+            assert!(is_known, "which value of `{key}` would break?");
+        }
     }
 }

@@ -153,7 +153,7 @@ impl Tls {
 
 /// What one peer, and all of them together, may ask of a server.
 ///
-/// Sizes are bytes, written `"64KiB"`; times are written `"30s"`.
+/// Sizes are bytes, written `"64KiB"`; times are written `"30s"`. None but `rooms` may be zero.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -168,11 +168,15 @@ pub struct Limits {
     /// Streams that may be before their 101, or before the first request for HTTP, at once: TLS handshakes, heads,
     /// middleware. Further ones wait in the kernel's queue, where they cost nothing, rather than being refused: after a restart
     /// all clients come at once. Default 4096, which is 64 MiB of heads at the most.
+    ///
+    /// Whoever is refused may try again on the same stream, until `handshake_timeout` has passed since it was accepted; then
+    /// it is closed once it is idle. What bounds one address is `connections_per_ip`.
     pub pending_handshakes: usize,
-    /// The largest message, in bytes; a larger one closes with 1009. Default 1 MiB.
+    /// The largest message, in bytes; a larger one closes with 1009. At most 1 GiB. Default 1 MiB.
     #[serde(with = "units::size")]
     pub message: usize,
-    /// The largest frame payload, in bytes. Default: as `message`.
+    /// The largest frame payload, in bytes, not more than `message`: room for it is made when its length is announced. Default:
+    /// as `message`.
     #[serde(with = "units::optional_size")]
     pub frame: Option<usize>,
     /// The most frames that a message may come in; more close with 1009. Each costs work however little is in it, and one may
@@ -191,14 +195,15 @@ pub struct Limits {
     pub message_burst: Option<usize>,
     /// What a message too many does. Default: close.
     pub over_rate: OverRate,
-    /// From accept to the end of the request head, a PROXY header and the TLS handshake included: slower is cut. As much again
-    /// for the middleware and the core step: slower is a 503. Default 10 s.
+    /// From accept to the end of the first request head, a PROXY header and the TLS handshake included: slower is cut. As
+    /// much again for the middleware and the core step, and for the error handlers: slower is a 503. On a stream that is kept
+    /// open, as much for each further head. Default 10 s.
     #[serde(with = "units::duration")]
     pub handshake_timeout: Duration,
     /// The largest request head, in bytes; a larger one is a 431. At least 8 KiB (hyper's least). Default 16 KiB.
     #[serde(with = "units::size")]
     pub head: usize,
-    /// The most headers of a request; more are a 431. Default 64.
+    /// The most headers of a request; more are a 431. At most 16 384. Default 64.
     pub headers: usize,
     /// The longest path of a handshake, in bytes as sent; a longer one is a 414. Default 2 KiB.
     #[serde(with = "units::size")]
@@ -212,7 +217,7 @@ pub struct Limits {
     /// socket. An empty outbox takes one message of any size. Default 1 MiB.
     #[serde(with = "units::size")]
     pub outbox_bytes: usize,
-    /// Rooms that a connection may be in at once. Default 64.
+    /// Rooms that a connection may be in at once; 0 for none. Default 64.
     pub rooms: usize,
     /// Messages that are read ahead while a call to the client ([`Connection::call`](crate::Connection::call)) is
     /// outstanding. Default 64.

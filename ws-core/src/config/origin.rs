@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    pattern::{self, OriginPattern},
+    pattern::OriginPattern,
     site::{self, Site},
+    units,
 };
 
 /// Which pages may open a connection.
@@ -36,7 +37,7 @@ pub struct Origin {
     pub policy: OriginPolicy,
     /// Pages that may come: `"https://app.example.com"`, with `*.` for any subdomain and `:*` for any port, or `"null"`.
     /// A port that is not written is the scheme's own. In the environment, separated by commas. Default: none.
-    #[serde(deserialize_with = "pattern::list")]
+    #[serde(deserialize_with = "units::list")]
     pub allow: Vec<OriginPattern>,
 }
 

@@ -2,12 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{SeqAccess, Visitor, value::SeqAccessDeserializer},
-};
+use serde::{Deserialize, Serialize};
 
-use super::site::Site;
+use super::{site::Site, units::Listed};
 
 /// One entry of [`Origin::allow`](super::Origin::allow).
 ///
@@ -116,28 +113,8 @@ impl From<OriginPattern> for String {
     }
 }
 
-/// A list, or what an environment variable can hold: a text with commas.
-pub(super) fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<OriginPattern>, D::Error> {
-    struct List;
-
-    impl<'de> Visitor<'de> for List {
-        type Value = Vec<OriginPattern>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("origins such as [\"https://app.example.com\"]")
-        }
-
-        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
-            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-            parts.map(|part| part.parse().map_err(E::custom)).collect()
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, parts: A) -> Result<Self::Value, A::Error> {
-            Vec::deserialize(SeqAccessDeserializer::new(parts))
-        }
-    }
-
-    from.deserialize_any(List)
+impl Listed for OriginPattern {
+    const LIST: &'static str = "origins such as [\"https://app.example.com\"]";
 }
 
 #[cfg(test)]

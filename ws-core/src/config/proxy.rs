@@ -3,10 +3,9 @@
 use std::{fmt, net::IpAddr, str::FromStr};
 
 use ipnet::IpNet;
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{self, SeqAccess, Visitor},
-};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use super::units::{self, Listed};
 
 /// The proxies in front of a server, and how they name their clients.
 ///
@@ -34,7 +33,7 @@ use serde::{
 pub struct Proxy {
     /// The proxies, as networks or single addresses; by environment separated by commas. Default: none. Name no network
     /// that clients can connect from.
-    #[serde(with = "networks")]
+    #[serde(deserialize_with = "units::list")]
     pub trusted: Vec<Network>,
     /// Whether they speak the PROXY protocol. Default: off.
     pub protocol: ProxyProtocol,
@@ -122,43 +121,21 @@ impl fmt::Display for Network {
     }
 }
 
-/// A list of networks, or one text with commas: the environment knows no lists.
-mod networks {
-    use super::*;
-
-    pub(super) fn serialize<S: Serializer>(networks: &[Network], to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(networks.iter().map(Network::to_string))
+impl Serialize for Network {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
     }
+}
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Network>, D::Error> {
-        from.deserialize_any(Networks)
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        text.trim().parse().map_err(|error| D::Error::custom(format_args!("`{text}`: {error}")))
     }
+}
 
-    struct Networks;
-
-    impl<'de> Visitor<'de> for Networks {
-        type Value = Vec<Network>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list of networks, such as [\"10.0.0.0/8\"]")
-        }
-
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<Network>, E> {
-            text.split(',').filter(|part| !part.trim().is_empty()).map(network).collect()
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<Network>, A::Error> {
-            let mut networks = Vec::new();
-            while let Some(text) = items.next_element::<String>()? {
-                networks.push(network(&text)?);
-            }
-            Ok(networks)
-        }
-    }
-
-    fn network<E: de::Error>(text: &str) -> Result<Network, E> {
-        text.trim().parse().map_err(|error| E::custom(format_args!("`{text}`: {error}")))
-    }
+impl Listed for Network {
+    const LIST: &'static str = "networks such as [\"10.0.0.0/8\"]";
 }
 
 #[cfg(test)]

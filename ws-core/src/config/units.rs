@@ -1,11 +1,11 @@
-//! How times, sizes and counts are written: `"30s"`, `"64KiB"`, `20`, `"off"`.
+//! How times, sizes, counts and lists are written: `"30s"`, `"64KiB"`, `20`, `"off"`, `["a", "b"]`.
 
-use std::{fmt, time::Duration};
+use std::{fmt, marker::PhantomData, time::Duration};
 
 use humantime::format_duration;
 use serde::{
-    Deserializer, Serializer,
-    de::{self, Visitor},
+    Deserialize as _, Deserializer, Serializer,
+    de::{self, DeserializeOwned, IntoDeserializer as _, SeqAccess, Visitor, value::SeqAccessDeserializer},
 };
 
 /// One way to write a type, for `#[serde(with = "..")]`.
@@ -165,5 +165,35 @@ impl<'de, V: Visitor<'de> + Copy> Visitor<'de> for OrOff<V> {
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
         let value = self.0.visit_u64::<E>(number).map(Some);
         value.map_err(|_| E::invalid_value(de::Unexpected::Unsigned(number), &self))
+    }
+}
+
+/// What lists are made of.
+pub(super) trait Listed: DeserializeOwned {
+    /// A list of them, and how it is written.
+    const LIST: &'static str;
+}
+
+/// A list, or what an environment variable can hold: a text with commas.
+pub(super) fn list<'de, D: Deserializer<'de>, T: Listed>(from: D) -> Result<Vec<T>, D::Error> {
+    from.deserialize_any(ListVisitor(PhantomData))
+}
+
+struct ListVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Listed> Visitor<'de> for ListVisitor<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(T::LIST)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<T>, E> {
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        parts.map(|part| T::deserialize(part.into_deserializer())).collect()
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, parts: A) -> Result<Vec<T>, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(parts))
     }
 }

@@ -49,7 +49,7 @@ pub(crate) struct Pipeline {
     pub(crate) core: Box<dyn DynUpgrade>,
     pub(crate) error_handlers: Arc<ErrorHandlers>,
     pub(crate) states: Arc<States>,
-    /// What the middleware and the core step have together.
+    /// What the middleware and the core step have together, and the error handlers as much again.
     pub(crate) timeout: Duration,
     /// The longest path and the longest query, in bytes.
     pub(crate) path_limit: usize,
@@ -135,9 +135,17 @@ impl Pipeline {
 
     /// What a failed handshake is answered with: an error handler's words, or the error's public face.
     async fn refuse(&self, error: &Error, scene: &Scene) -> Response {
-        let Some(answer) = caught(async { self.error_handlers.answer(error, scene).await }).await else {
-            tracing::error!(%error, "an error handler panicked");
-            return bare(StatusCode::INTERNAL_SERVER_ERROR);
+        let answered = caught(async { self.error_handlers.answer(error, scene).await });
+        let answer = match tokio::time::timeout(self.timeout, answered).await {
+            Ok(Some(answer)) => answer,
+            Ok(None) => {
+                tracing::error!(%error, "an error handler panicked");
+                return bare(StatusCode::INTERNAL_SERVER_ERROR);
+            }
+            Err(_) => {
+                tracing::error!(%error, "an error handler took longer than the handshake deadline");
+                return bare(StatusCode::SERVICE_UNAVAILABLE);
+            }
         };
         match answer {
             Answer::Respond { status, body } => {

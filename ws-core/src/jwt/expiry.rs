@@ -43,13 +43,12 @@ impl Connection {
     /// is closing already it changes nothing but the context.
     ///
     /// # Errors
-    /// [`JwtError::OtherSubject`], and nothing is replaced, when both the old and the new claims have a subject and it,
-    /// or its issuer, is not the same: what a connection has joined and seen belongs to who opened it.
+    /// [`JwtError::OtherSubject`], and nothing is replaced, unless the old and the new claims have the same subject of the
+    /// same issuer, or neither has a subject: what a connection has joined and seen belongs to who opened it.
     pub fn refresh<T: Send + Sync + 'static>(&self, claims: Claims<T>) -> Result<(), JwtError> {
         let context = self.context();
         if let Some(old) = context.get::<Claims<T>>()
-            && old.subject().is_some()
-            && claims.subject().is_some()
+            && (old.subject().is_some() || claims.subject().is_some())
             && (old.subject(), old.issuer()) != (claims.subject(), claims.issuer())
         {
             tracing::debug!(id = %self.id(), "a connection was to be refreshed with another subject's claims");

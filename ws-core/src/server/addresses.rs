@@ -35,11 +35,12 @@ impl Addresses {
     pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<AddressPermit> {
         let address = counted(address);
         let mut open = self.open();
-        let count = open.entry(address).or_default();
-        if *count >= self.limit {
+        // Looked up before there is an entry: who does not get in leaves none.
+        let count = open.get(&address).copied().unwrap_or_default();
+        if count >= self.limit {
             return None;
         }
-        *count += 1;
+        open.insert(address, count + 1);
         Some(AddressPermit { addresses: Arc::clone(self), address })
     }
 
@@ -99,5 +100,7 @@ mod tests {
         assert!(addresses.enter(one).is_some());
         drop(second);
         assert!(addresses.open().is_empty());
+        let full = Arc::new(Addresses::new(0));
+        assert!(full.enter(one).is_none() && full.open().is_empty(), "nor is one that never had any kept");
     }
 }

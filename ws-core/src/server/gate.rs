@@ -1,11 +1,17 @@
 //! From an accepted stream to one that HTTP is read from: the PROXY header, then the TLS handshake, under one deadline.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    future::pending,
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tokio::{
     net::TcpStream,
     sync::OwnedSemaphorePermit,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
 
 use super::{Certificates, Lifecycle, Stage, TlsError, Transport, proxy_protocol};
@@ -27,16 +33,40 @@ pub(crate) struct Arrival {
     pub(crate) peer: Option<SocketAddr>,
     /// Who connected.
     pub(crate) transport: Option<SocketAddr>,
-    /// When the first head has to be there.
-    pub(crate) deadline: Option<Instant>,
-    /// Its room among the pending handshakes.
-    pub(crate) pending: Option<OwnedSemaphorePermit>,
+    pub(crate) pending: Pending,
 }
 
-impl Arrival {
-    /// What is left for the head of a request.
-    pub(crate) fn head_timeout(&self, otherwise: Duration) -> Duration {
-        self.deadline.map_or(otherwise, |deadline| deadline.duration_since(Instant::now()))
+/// A stream's room among the pending handshakes, and how long it may have it.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    room: Mutex<Option<OwnedSemaphorePermit>>,
+    /// When the first head has to be there; counted from accept.
+    deadline: Option<Instant>,
+}
+
+impl Pending {
+    pub(crate) fn new(room: OwnedSemaphorePermit, deadline: Instant) -> Self {
+        Self { room: Mutex::new(Some(room)), deadline: Some(deadline) }
+    }
+
+    /// What is asked for is no handshake: others may have its room.
+    pub(crate) fn give_back(&self) {
+        self.room().take();
+    }
+
+    /// Waits until the deadline is over, for ever if the room is given back before.
+    pub(crate) async fn overdue(&self) {
+        match self.deadline {
+            Some(deadline) => sleep_until(deadline).await,
+            None => pending().await,
+        }
+        if self.room().is_none() {
+            pending().await
+        }
+    }
+
+    fn room(&self) -> MutexGuard<'_, Option<OwnedSemaphorePermit>> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -63,15 +93,11 @@ impl Gate {
         &self,
         stream: TcpStream,
         peer: SocketAddr,
-        pending: OwnedSemaphorePermit,
+        room: OwnedSemaphorePermit,
     ) -> Option<(Transport, Arrival)> {
         let deadline = Instant::now() + self.timeout;
-        let mut arrival = Arrival {
-            peer: Some(peer),
-            transport: Some(peer),
-            deadline: Some(deadline),
-            pending: Some(pending),
-        };
+        let mut arrival =
+            Arrival { peer: Some(peer), transport: Some(peer), pending: Pending::new(room, deadline) };
         let says_who = self.proxy.protocol != ProxyProtocol::Off && self.proxy.trusts(peer.ip());
         if !says_who && self.certificates.is_none() {
             return Some((Transport::Tcp(stream), arrival));

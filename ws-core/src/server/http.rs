@@ -5,7 +5,7 @@ use std::{
     future::{poll_fn, ready},
     net::SocketAddr,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -104,19 +104,16 @@ impl HttpServer {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let _witness = Witness("an HTTP connection");
-        let head_timeout = arrival.head_timeout(self.limits.handshake_timeout);
         let Arrival { peer, pending, .. } = arrival;
         let admitted = self.admission.admit(peer);
-        // Given back with the first request.
-        let pending = Mutex::new(pending);
         let service = service_fn(|request| {
-            pending.lock().unwrap_or_else(PoisonError::into_inner).take();
+            pending.give_back();
             let answer = self.answer(request, peer, admitted.as_ref().err());
             async move { Ok::<_, Infallible>(answer.await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(head_timeout)
+            .header_read_timeout(self.limits.handshake_timeout)
             .max_buf_size(self.limits.head)
             .max_headers(self.limits.headers)
             .keep_alive(admitted.is_ok())
@@ -125,6 +122,10 @@ impl HttpServer {
         let mut connection = std::pin::pin!(connection);
         let result = tokio::select! {
             result = connection.as_mut() => result,
+            () = pending.overdue() => {
+                tracing::debug!(server = &*self.name, ?peer, "no request in time");
+                return;
+            }
             () = self.lifecycle.reached(Stage::Closing) => {
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {

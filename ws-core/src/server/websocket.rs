@@ -3,9 +3,11 @@
 use std::{
     convert::Infallible,
     future::poll_fn,
-    net::SocketAddr,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -13,6 +15,10 @@ use http::{HeaderValue, Request, StatusCode, header};
 use http_body::Body as _;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    time::timeout,
+};
 
 use super::{
     Admission, Arrival, HttpHandler, Lifecycle, Permit, Stage, Transport, addresses::AddressPermit,
@@ -22,6 +28,7 @@ use crate::{
     config::{Heartbeat, Limits},
     connection::{Connection, Life, Served},
     error::HandshakeError,
+    fixed,
     handshake::{Handshake, Pipeline, Response, TransportAddr, asks_for_upgrade, bare},
     hub::Live,
 };
@@ -58,21 +65,30 @@ impl WsServer {
         arrival: Arrival,
         refusal: Option<HandshakeError>,
     ) -> Option<(Transport, Bytes, Accepted)> {
-        let head_timeout = arrival.head_timeout(self.limits.handshake_timeout);
-        let (is_refused, peer) = (refusal.is_some(), arrival.peer);
-        let stream = Stream { arrival: Mutex::new(arrival), refusal, accepted: Mutex::new(None) };
+        let is_refused = refusal.is_some();
+        let stream =
+            Stream { arrival, refusal, is_asked: AtomicBool::new(false), accepted: Mutex::new(None) };
+        let peer = stream.arrival.peer;
         let service = service_fn(|request| {
             Box::pin(async { Ok::<_, Infallible>(self.answer(request, &stream).await) })
         });
         let mut http = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(head_timeout)
+            .header_read_timeout(self.limits.handshake_timeout)
             .max_buf_size(self.limits.head)
             .max_headers(self.limits.headers)
             .keep_alive(!is_refused)
             .serve_connection(TokioIo::new(transport), service);
         let mut done = tokio::select! {
             done = poll_fn(|cx| http.poll_without_shutdown(cx)) => Some(done),
+            () = stream.arrival.pending.overdue() => {
+                if !stream.is_asked.load(Ordering::Relaxed) {
+                    tracing::debug!(server = &*self.pipeline.server, ?peer, "no request in time");
+                    return None;
+                }
+                // It had its answer; from now on it would only take others' room.
+                None
+            }
             () = self.lifecycle.reached(Stage::Closing) => None,
         };
         if done.is_none() {
@@ -85,21 +101,42 @@ impl WsServer {
         }
         if let Some(Err(error)) = done {
             tracing::debug!(server = &*self.pipeline.server, ?peer, %error, "no handshake");
-            return None;
+            if !error.is_parse() {
+                return None;
+            }
         }
         let parts = http.into_parts();
-        let accepted = lock(&stream.accepted).take()?;
-        Some((parts.io.into_inner(), parts.read_buf, accepted))
+        let transport = parts.io.into_inner();
+        let Some(accepted) = lock(&stream.accepted).take() else {
+            self.dismiss(transport).await;
+            return None;
+        };
+        Some((transport, parts.read_buf, accepted))
+    }
+
+    /// Ends a stream that became no connection. TLS wants a last word; and a socket that is closed with unread input
+    /// resets, which takes the answer along, so that is read first.
+    async fn dismiss(&self, mut transport: Transport) {
+        let farewell = async {
+            transport.shutdown().await?;
+            tokio::io::copy(&mut transport.take(fixed::DRAINED_BYTES as u64), &mut tokio::io::sink()).await
+        };
+        tokio::select! {
+            biased;
+            _ = timeout(self.limits.close_timeout, farewell) => {}
+            () = self.lifecycle.reached(Stage::Closing) => {}
+        }
     }
 
     async fn answer(&self, mut request: Request<Incoming>, stream: &Stream) -> Response {
-        let (peer, transport) = stream.ends();
+        let Arrival { peer, transport, .. } = stream.arrival;
+        stream.is_asked.store(true, Ordering::Relaxed);
         let client = self.admission.client(peer, request.headers());
         if let (Some(fallback), None, Ok(client)) = (&self.fallback, &stream.refusal, &client)
             && !asks_for_upgrade(&request)
         {
             // Pages are no handshake: they do not hold up those that are.
-            lock(&stream.arrival).pending = None;
+            stream.arrival.pending.give_back();
             return without_upgrade(super::http::call(fallback, request, *client).await);
         }
         let client = client.and_then(|addr| self.admission.admit_client(peer, addr));
@@ -168,9 +205,11 @@ impl WsServer {
 
 /// A stream before its 101.
 struct Stream {
-    arrival: Mutex<Arrival>,
+    arrival: Arrival,
     /// Why none of its requests is served.
     refusal: Option<HandshakeError>,
+    /// Whether a request has come.
+    is_asked: AtomicBool,
     accepted: Mutex<Option<Accepted>>,
 }
 
@@ -179,14 +218,6 @@ struct Accepted {
     handshake: Handshake,
     /// The connection's place among those of its client, if that is known by request only.
     address: Option<AddressPermit>,
-}
-
-impl Stream {
-    /// The peer, and who connected.
-    fn ends(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
-        let arrival = lock(&self.arrival);
-        (arrival.peer, arrival.transport)
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -203,4 +234,119 @@ fn without_upgrade(response: Response) -> Response {
         "the fallback service upgraded a connection by itself; serve it on a port of kind `http`"
     );
     bare(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+#[cfg(feature = "testing")]
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::{Router, routing::get};
+    use tokio::{
+        io::DuplexStream,
+        sync::Semaphore,
+        time::{Instant, advance},
+    };
+
+    use super::*;
+    use crate::{
+        App, Config, Controller,
+        config::{ServerConfig, ServerKind},
+        server::gate::Pending,
+        testing::TestApp,
+    };
+
+    struct Silent;
+
+    impl Controller for Silent {}
+
+    const TIMEOUT: Duration = Duration::from_secs(10);
+    const ASKS_FOR_NOTHING: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    const ASKS_FOR_A_PAGE: &[u8] = b"GET /page HTTP/1.1\r\nHost: x\r\n\r\n";
+
+    /// A stream that took the only room among the pending handshakes, and whose first head is due after this time.
+    struct Client {
+        stream: DuplexStream,
+        room: Arc<Semaphore>,
+        began: Instant,
+        _app: TestApp,
+    }
+
+    impl Client {
+        async fn of(app: App, server: &str, due: Duration) -> Self {
+            let (app, began) = (TestApp::start(app).await, Instant::now());
+            let room = Arc::new(Semaphore::new(1));
+            let taken = Arc::clone(&room).try_acquire_owned().unwrap();
+            let arrival = Arrival { pending: Pending::new(taken, began + due), ..Arrival::default() };
+            Self { stream: app.pipe_from(server, arrival), room, began, _app: app }
+        }
+
+        /// The status line of the answer; empty at the end of the stream.
+        async fn ask(&mut self, request: &[u8]) -> String {
+            let _ = self.stream.write_all(request).await;
+            let mut answer = vec![0; 4096];
+            let read = self.stream.read(&mut answer).await.unwrap();
+            let text = String::from_utf8_lossy(&answer[..read]).into_owned();
+            text.lines().next().unwrap_or_default().to_owned()
+        }
+
+        /// The stream has ended after this time, without another answer, and others have its room.
+        async fn ends_after(mut self, time: Duration) {
+            assert_eq!(self.ask(b"").await, "");
+            assert_eq!(self.began.elapsed().as_secs(), time.as_secs());
+            drop(self.stream);
+            let _room = self.room.acquire().await.unwrap();
+        }
+    }
+
+    fn app() -> App {
+        App::without_registry().controller("/", Silent)
+    }
+
+    fn pages() -> Router {
+        Router::new().route("/page", get(async || "page"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_asks_for_nothing_is_cut_at_its_deadline() {
+        for sent in [&b""[..], b"GET / HTTP/1.1\r\nHost:"] {
+            let mut client = Client::of(app(), "ws", TIMEOUT / 2).await;
+            client.stream.write_all(sent).await.unwrap();
+            client.ends_after(TIMEOUT / 2).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_do_not_prolong_the_room_among_the_pending_handshakes() {
+        let mut client = Client::of(app(), "ws", TIMEOUT).await;
+        for _ in 0..9 {
+            assert!(client.ask(ASKS_FOR_NOTHING).await.contains("426"), "it may try again");
+            advance(Duration::from_secs(1)).await;
+        }
+        client.ends_after(TIMEOUT).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_asks_for_pages_has_the_whole_time_for_each_and_takes_no_room() {
+        let mut config = Config::default();
+        config.servers.push(ServerConfig::new("http", ServerKind::Http, 0));
+        for server in ["ws", "http"] {
+            let app = app().config(config.clone()).fallback("ws", pages()).http("http", pages());
+            let mut client = Client::of(app, server, TIMEOUT / 20).await;
+            for _ in 0..3 {
+                assert!(client.ask(ASKS_FOR_A_PAGE).await.contains("200"), "{server}");
+                assert_eq!(client.room.available_permits(), 1, "{server}");
+                advance(TIMEOUT * 9 / 10).await;
+            }
+            client.ends_after(TIMEOUT * 28 / 10).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_http_server_cuts_whoever_asks_for_nothing_at_its_deadline() {
+        let mut config = Config::default();
+        config.servers.push(ServerConfig::new("http", ServerKind::Http, 0));
+        let app = app().config(config).http("http", pages());
+        Client::of(app, "http", TIMEOUT / 2).await.ends_after(TIMEOUT / 2).await;
+    }
 }
