@@ -12,20 +12,11 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, rustls};
 use tokio_tungstenite::accept_async;
 use ws_core::{
-    App, CloseReason, Connection, Controller, Handshake, Message, MessageError, Next, Response, Result,
-    Route,
+    App, CloseReason, Handshake, Message, MessageError, Next, Response, Result, Route,
     client::{Client, ClientError, ConnectError, Received},
 };
 
-use crate::support::{PATIENCE, Probe, Reports, Seen, Server, start, within};
-
-struct Echo;
-
-impl Controller for Echo {
-    async fn on_message(&self, conn: &Connection, message: Message) -> Result {
-        Ok(conn.push(message)?)
-    }
-}
+use crate::support::{Echo, PATIENCE, Probe, Reports, Seen, Server, start, within};
 
 async fn probe() -> (Server, String, Reports) {
     let (probe, reports) = Probe::new();

@@ -12,21 +12,13 @@ use tokio::{
     sync::mpsc,
 };
 use ws_core::{
-    App, CloseReason, Connection, Controller, Message, Result, Route, SubprotocolMismatch,
+    App, CloseReason, Connection, Controller, Result, Route, SubprotocolMismatch,
     config::{ServerConfig, ServerKind},
 };
 
 use crate::support::{
-    Answer, Probe, Raw, Server, config, frame, handshake, handshake_with, start, start_with, within,
+    Answer, Echo, Probe, Raw, Server, config, frame, handshake, handshake_with, start, start_with, within,
 };
-
-struct Echo;
-
-impl Controller for Echo {
-    async fn on_message(&self, conn: &Connection, message: Message) -> Result {
-        Ok(conn.push(message)?)
-    }
-}
 
 async fn echo() -> Server {
     start(App::without_registry().controller("/echo", Echo)).await

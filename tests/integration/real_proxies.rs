@@ -18,13 +18,13 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message, client::IntoClientRequest as _},
 };
 use ws_core::{
-    App, Config, Connection, Controller, Result, StatusCode,
+    App, Config, Connection, Controller, Result,
     config::{ServerConfig, ServerKind},
 };
 
 use crate::{
     certificates::{Files, Made, TlsStream, handshaken_from},
-    support::{Raw, Server, config, handshake, start_with, within},
+    support::{Raw, Server, config, handshake, probes, start_with, within},
 };
 
 const GUIDE: &str = include_str!("../../docs/behind-a-proxy.md");
@@ -238,11 +238,7 @@ async fn balanced() -> (Server, String) {
     config.servers.push(ServerConfig::new("http", ServerKind::Http, 0));
     let app = App::without_registry().controller("/", Guide);
     let readiness = app.readiness();
-    let readyz = async move || match readiness.is_ready() {
-        true => StatusCode::OK,
-        false => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    let app = app.http("http", axum::Router::new().route("/readyz", axum::routing::get(readyz)));
+    let app = app.http("http", probes(readiness));
     let server = start_with(app, config).await;
     let http = server.running.local_addr("http").unwrap().port();
     let line = format!("{} check port {http}", server.addr);

@@ -9,8 +9,8 @@ use ws_core::{
     client::{Client, ClientError, GaveUp, ReconnectPolicy, Update},
 };
 
-use super::{Echo, accept, answer, listen};
-use crate::support::{PATIENCE, config, start, start_with, within};
+use super::{accept, answer, listen};
+use crate::support::{Echo, Logs, PATIENCE, config, start, start_with, within};
 
 fn policy() -> ReconnectPolicy {
     ReconnectPolicy::new().backoff(Duration::from_millis(1), Duration::from_millis(20))
