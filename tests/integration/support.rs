@@ -199,6 +199,13 @@ impl Raw {
         within("end of stream", self.stream.read_to_end(&mut rest)).await.unwrap();
         rest
     }
+
+    /// Everything up to the end of the stream; whoever is hung up on with its input unread sees a reset there.
+    pub(crate) async fn read_until_cut(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        let _ = within("end of stream", self.stream.read_to_end(&mut rest)).await;
+        rest
+    }
 }
 
 /// One masked frame.
