@@ -16,7 +16,7 @@ use crate::{
     handlers::Interceptor,
     handshake::{DefaultUpgrade, Middleware, Pipeline},
     registry::{Erased, ErrorHandlerEntry, Location, erase},
-    router::{Route, Router},
+    router::{Route, Router, parameters},
     server::{Admission, HttpHandler, HttpServer, Lifecycle, WsServer},
     state::{StateKey, States},
 };
@@ -244,7 +244,7 @@ impl Check<'_> {
         let mut needs = controller.needs();
         needs.states.retain(|key| draft.state.iter().all(|field| field.id != key.id));
         self.state(name, location, &needs.states, states);
-        if needs.path && !draft.path.contains('{') {
+        if needs.path && parameters(&draft.path) == 0 {
             self.problems.push(Problem::NoParameters { path: draft.path.clone(), name, location });
         }
         if controller.is_typed() && draft.subprotocols.contains(&"msgpack") && !cfg!(feature = "msgpack") {
