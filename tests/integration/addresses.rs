@@ -4,19 +4,11 @@ use std::time::Duration;
 
 use axum::routing::get;
 use ws_core::{
-    App, Config, Connection, Controller, Message, Result,
+    App, Config,
     config::{ForwardedHeader, ServerConfig, ServerKind},
 };
 
-use crate::support::{Answer, Raw, Server, config, handshake, handshake_with, start_with, within};
-
-struct Echo;
-
-impl Controller for Echo {
-    async fn on_message(&self, conn: &Connection, message: Message) -> Result {
-        Ok(conn.push(message)?)
-    }
-}
+use crate::support::{Answer, Echo, Raw, Server, config, handshake, handshake_with, start_with, within};
 
 fn app() -> App {
     App::without_registry().controller("/", Echo)

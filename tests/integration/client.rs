@@ -12,20 +12,11 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, rustls};
 use tokio_tungstenite::accept_async;
 use ws_core::{
-    App, CloseReason, Connection, Controller, Handshake, Message, MessageError, Next, Response, Result,
-    Route,
+    App, CloseReason, Handshake, Message, MessageError, Next, Response, Result, Route,
     client::{Client, ClientError, ConnectError, Received},
 };
 
-use crate::support::{PATIENCE, Probe, Reports, Seen, Server, start, within};
-
-struct Echo;
-
-impl Controller for Echo {
-    async fn on_message(&self, conn: &Connection, message: Message) -> Result {
-        Ok(conn.push(message)?)
-    }
-}
+use crate::support::{Echo, PATIENCE, Probe, Reports, Seen, Server, start, within};
 
 async fn probe() -> (Server, String, Reports) {
     let (probe, reports) = Probe::new();
@@ -59,6 +50,11 @@ async fn answer(listener: &TcpListener, bytes: &[u8]) -> TcpStream {
 
 /// The error of a connection to a server that answers with these bytes and hangs up or, with `hold`, does not.
 async fn refused_by(bytes: &'static [u8], hold: bool) -> ConnectError {
+    refused_in(PATIENCE, bytes, hold).await
+}
+
+/// The same for an answer that does not end: it is waited for until the deadline.
+async fn refused_in(deadline: Duration, bytes: &'static [u8], hold: bool) -> ConnectError {
     let (listener, uri) = listen().await;
     let server = tokio::spawn(async move {
         let stream = answer(&listener, bytes).await;
@@ -67,7 +63,7 @@ async fn refused_by(bytes: &'static [u8], hold: bool) -> ConnectError {
         }
         drop(stream);
     });
-    let connect = Client::builder(uri).connect_deadline(Duration::from_millis(500)).connect();
+    let connect = Client::builder(uri).connect_deadline(deadline).connect();
     let error = within("refusal", connect).await.unwrap_err();
     server.abort();
     error
@@ -172,16 +168,16 @@ async fn p32_a_refusal_has_status_headers_and_body() {
 
 #[tokio::test]
 async fn the_body_of_a_refusal_is_read_as_it_is_sent_and_bounded() {
-    let check = async |bytes, hold, expected: &[u8]| {
-        let error = refused_by(bytes, hold).await;
+    let check = |error, expected: &[u8]| {
         let ConnectError::Refused { body, .. } = error else { panic!("{error:?}") };
         assert!(body == expected, "{} bytes", body.len());
     };
     let chunked = b"HTTP/1.1 403 F\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n";
-    check(chunked, true, b"abc").await;
-    check(b"HTTP/1.1 403 F\r\nContent-Length: 9\r\n\r\nabc", true, b"abc").await;
+    check(refused_by(chunked, true).await, b"abc");
     let large = [b"HTTP/1.1 403 F\r\n\r\n".as_slice(), &vec![b'x'; 100_000]].concat();
-    check(large.leak(), false, &vec![b'x'; 64 << 10]).await;
+    check(refused_by(large.leak(), false).await, &vec![b'x'; 64 << 10]);
+    let cut_short = b"HTTP/1.1 403 F\r\nContent-Length: 9\r\n\r\nabc";
+    check(refused_in(Duration::from_secs(1), cut_short, true).await, b"abc");
 }
 
 #[tokio::test]

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use ws_core::{App, CloseReason, MessageError};
+use tokio::time::advance;
+use ws_core::{
+    App, CloseReason, MessageError,
+    testing::{TestApp, TestError},
+};
 
-use crate::support::{Probe, Raw, RawFrame, Reports, Server, config, frame, start, start_with};
+use crate::support::{Probe, Raw, Reports, Seen, Server, config, frame, start, start_with};
 
 async fn probe() -> (Server, Raw, Reports) {
     let (probe, mut reports) = Probe::new();
@@ -66,7 +70,7 @@ async fn invalid_utf8_closes_with_1007() {
 async fn utf8_split_between_fragments_is_whole() {
     let (_server, mut raw, mut reports) = probe().await;
     raw.write(&[frame(0x01, &[0xe2, 0x82]), frame(0x80, &[0xac])].concat()).await;
-    let crate::support::Seen::Message(message) = reports.next().await else { panic!("no message") };
+    let Seen::Message(message) = reports.next().await else { panic!("no message") };
     assert_eq!(message.as_text(), Some("€"));
 }
 
@@ -95,9 +99,7 @@ async fn a_message_over_the_limit_closes_with_1009_even_while_it_is_still_being_
     let mut exact = server.raw("/").await;
     reports.open().await;
     exact.frame(0x82, &[0; 64 * 1024]).await;
-    assert!(
-        matches!(reports.next().await, crate::support::Seen::Message(message) if message.len() == 64 * 1024)
-    );
+    assert!(matches!(reports.next().await, Seen::Message(message) if message.len() == 64 * 1024));
 }
 
 #[tokio::test]
@@ -137,23 +139,19 @@ async fn a_peer_that_vanishes_is_1006() {
     assert_eq!(reports.close().await.code(), 1006);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_peer_without_a_sign_of_life_after_a_ping_is_dropped_as_heartbeat() {
-    let mut config = config();
-    config.servers[0].heartbeat.interval = Some(Duration::from_millis(50));
-    config.servers[0].heartbeat.timeout = Duration::from_millis(300);
     let (probe, mut reports) = Probe::new();
-    let server = start_with(App::without_registry().controller("/", probe), config).await;
-    let mut raw = server.raw("/").await;
+    let app = TestApp::start(App::without_registry().controller("/", probe)).await;
+    let mut client = app.connect("/").await.unwrap();
     reports.open().await;
-
-    // Answered pings keep it alive over several timeouts.
+    // Answered pings keep it alive over several timeouts. The client answers while it waits for something.
     for _ in 0..3 {
-        assert_eq!(raw.read_frame().await, RawFrame { first: 0x89, payload: vec![] });
-        raw.frame(0x8a, b"").await;
-        assert!(matches!(reports.next().await, crate::support::Seen::Pong(_)));
+        advance(Duration::from_secs(25)).await;
+        assert!(matches!(client.next().await, Err(TestError::TimedOut { .. })));
+        assert!(matches!(reports.next_unhurried().await, Seen::Pong(_)));
     }
     // Silence does not; there is no close frame, the socket is dropped.
-    let reason = reports.close().await;
+    let Seen::Close(reason) = reports.next_unhurried().await else { panic!("no close") };
     assert_eq!((reason.clone(), reason.code()), (CloseReason::Heartbeat, 1006));
 }

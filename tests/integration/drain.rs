@@ -2,21 +2,23 @@
 
 use std::time::Duration;
 
-use axum::{Router, http::StatusCode, routing::get};
+use axum::{Router, routing::get};
 use tokio::{
     net::TcpStream,
     task::JoinHandle,
     time::{Instant, advance, pause, resume},
 };
 use ws_core::{
-    App, CloseReason, Connection, Controller, Message, Readiness, Result, ShutdownReport,
+    App, CloseReason, Connection, Controller, Message, Result, ShutdownReport,
     config::{Drain, ServerConfig, ServerKind},
     testing::{TestApp, TestClient},
 };
 
 use crate::{
     process::{ON_ANY_PORT, Process},
-    support::{Probe, Raw, Seen, config, expect_close, handshake, next_text, send, start_with, within},
+    support::{
+        Echo, Probe, Raw, Seen, config, expect_close, handshake, next_text, probes, send, start_with, within,
+    },
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -210,22 +212,6 @@ async fn an_http_request_that_never_ends_is_cut_at_the_deadline() {
     assert_eq!(counts(within("shutdown", server.running.shutdown()).await), (0, 0, 0));
     assert!(began.elapsed() < 10 * SECOND, "not the ten seconds that `on_close` has: {:?}", began.elapsed());
     assert!(raw.read_to_end().await.is_empty());
-}
-
-struct Echo;
-
-impl Controller for Echo {
-    async fn on_message(&self, conn: &Connection, message: Message) -> Result {
-        Ok(conn.push(message)?)
-    }
-}
-
-fn probes(readiness: Readiness) -> Router {
-    let readyz = async move || match readiness.is_ready() {
-        true => StatusCode::OK,
-        false => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    Router::new().route("/readyz", get(readyz))
 }
 
 /// The status of `/readyz` there.

@@ -12,21 +12,13 @@ use tokio::{
     sync::mpsc,
 };
 use ws_core::{
-    App, CloseReason, Connection, Controller, Message, Result, Route, SubprotocolMismatch,
+    App, CloseReason, Connection, Controller, Result, Route, SubprotocolMismatch,
     config::{ServerConfig, ServerKind},
 };
 
 use crate::support::{
-    Answer, Probe, Raw, Server, config, frame, handshake, handshake_with, start, start_with, within,
+    Answer, Echo, Probe, Raw, Server, config, frame, handshake, handshake_with, start, start_with, within,
 };
-
-struct Echo;
-
-impl Controller for Echo {
-    async fn on_message(&self, conn: &Connection, message: Message) -> Result {
-        Ok(conn.push(message)?)
-    }
-}
 
 async fn echo() -> Server {
     start(App::without_registry().controller("/echo", Echo)).await
@@ -242,7 +234,7 @@ async fn a_slow_head_is_cut() {
 
     let mut half = Raw::connect(server.addr).await;
     half.write(b"GET /echo HTTP/1.1\r\nHost: loc").await;
-    assert!(half.read_to_end().await.is_empty(), "half a head");
+    assert!(half.read_until_cut().await.is_empty(), "half a head");
 
     // A byte now and then does not move the deadline.
     let mut trickle = Raw::connect(server.addr).await;

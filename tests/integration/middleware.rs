@@ -1,11 +1,13 @@
 //! Middleware: who runs when, what they may answer, and what the connection keeps of them.
 
+use std::time::Duration;
+
 use http::{HeaderValue, header};
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use ws_core::{
     App, Body, Connection, Controller, DefaultUpgrade, Error, Handshake, Message, Next, Response, Result,
-    Route, State, StatusCode, Upgrade, ws_controller, ws_middleware,
+    Route, State, StatusCode, Upgrade, testing::TestApp, ws_controller, ws_middleware,
 };
 
 use crate::support::{
@@ -497,15 +499,19 @@ async fn p12_the_core_step_is_replaceable_for_each_server() {
     assert_eq!(admin.request(&handshake("/")).await.header("server"), None);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_middleware_that_never_ends_is_503_after_the_handshake_deadline() {
     async fn hangs(_: Handshake, _: Next<'_>) -> Result<Response> {
         std::future::pending().await
     }
-    let mut config = crate::support::config();
-    config.servers[0].limits.handshake_timeout = std::time::Duration::from_millis(50);
-    let app = App::without_registry().middleware("ws", 0, hangs);
-    let server = crate::support::start_with(app, config).await;
-    let answer = server.answer(&crate::support::handshake("/anywhere")).await;
-    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")));
+    // Shorter than the patience of the client.
+    let deadline = Duration::from_secs(3);
+    let mut config = config();
+    config.servers[0].limits.handshake_timeout = deadline;
+    let app = App::without_registry().middleware("ws", 0, hangs).config(config);
+    let app = TestApp::start(app).await;
+    let began = Instant::now();
+    let refusal = app.connect("/anywhere").expect_status(503).await;
+    assert_eq!(refusal.header("retry-after"), Some("5"));
+    assert_eq!(began.elapsed().as_secs(), deadline.as_secs());
 }

@@ -10,17 +10,9 @@ use std::{
 
 use axum::{Router, routing::get};
 use tokio::sync::Notify;
-use ws_core::{App, Config, Connection, Controller, Message, Problem, Result};
+use ws_core::{App, Config, Problem, Result};
 
-use crate::support::{Raw, config, expect_close, handshake, next_text, send, start, within};
-
-struct Echo;
-
-impl Controller for Echo {
-    async fn on_message(&self, conn: &Connection, message: Message) -> Result {
-        Ok(conn.push(message)?)
-    }
-}
+use crate::support::{Echo, Raw, config, expect_close, handshake, next_text, send, start, within};
 
 fn echo() -> App {
     App::without_registry().controller("/echo", Echo)

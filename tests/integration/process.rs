@@ -10,7 +10,7 @@ use tokio::{
 };
 use ws_core::{App, CloseReason, Config, Connection, Controller, Message, Result};
 
-use crate::support::within;
+use crate::support::{Echo, within};
 
 /// The configuration of the server, as TOML.
 const CONFIG: &str = "WS_TESTS_CONFIG";
@@ -18,14 +18,6 @@ const CONFIG: &str = "WS_TESTS_CONFIG";
 pub(crate) const ON_ANY_PORT: &str = "[[servers]]\nname = \"ws\"\nport = 0\n";
 /// With it, a start hook never ends.
 const HANGING_START: &str = "WS_TESTS_HANGING_START";
-
-struct Echo;
-
-impl Controller for Echo {
-    async fn on_message(&self, conn: &Connection, message: Message) -> Result {
-        Ok(conn.push(message)?)
-    }
-}
 
 /// Never ends a message; with the query `forever` it never ends its `on_close` either.
 struct Stuck;

@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpSocket, TcpStream},
     process::{Child, Command},
 };
 use tokio_tungstenite::{
@@ -18,13 +18,13 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message, client::IntoClientRequest as _},
 };
 use ws_core::{
-    App, Config, Connection, Controller, Result, StatusCode,
+    App, Config, Connection, Controller, Result,
     config::{ServerConfig, ServerKind},
 };
 
 use crate::{
     certificates::{Files, Made, TlsStream, handshaken_from},
-    support::{Raw, Server, config, handshake, start_with, within},
+    support::{Raw, Server, config, handshake, probes, start_with, within},
 };
 
 const GUIDE: &str = include_str!("../../docs/behind-a-proxy.md");
@@ -33,7 +33,7 @@ const GUIDE: &str = include_str!("../../docs/behind-a-proxy.md");
 const CLIENT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3)), 0);
 
 /// The pings of a heartbeat that are waited for: together they last longer than the proxy's timeouts.
-const PINGS: usize = 6;
+const PINGS: usize = 3;
 
 /// Tells who is there, then repeats what it hears.
 struct Guide;
@@ -74,34 +74,44 @@ fn is_installed(proxy: &str) -> bool {
     found.is_ok()
 }
 
-/// A port that was free just now.
-async fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+/// A free port, which no other test is given as long as this one lives: it is bound without listening, so whoever names
+/// the port may listen there.
+struct Port(TcpSocket);
+
+impl Port {
+    fn new() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        Self(socket)
+    }
+
+    fn addr(&self) -> SocketAddr {
+        self.0.local_addr().unwrap()
+    }
 }
 
-/// A server by a `toml` block of the guide, with a heartbeat that is as much faster as the proxies' timeouts are
-/// shorter.
+/// A server by a `toml` block of the guide, with pings that are as much faster as the proxies' timeouts are shorter.
 async fn serve(toml: &str, files: &Files) -> Server {
     let toml = toml
         .replace("9502", "0")
         .replace("/etc/ssl/example.com/fullchain.pem", files.certificate.to_str().unwrap())
         .replace("/etc/ssl/example.com/key.pem", files.key.to_str().unwrap());
-    let heartbeat = "\n[servers.heartbeat]\ninterval = \"400ms\"\ntimeout = \"400ms\"\n";
+    let heartbeat = "\n[servers.heartbeat]\ninterval = \"1500ms\"\ntimeout = \"1500ms\"\n";
     let config = Config::from_toml_str(&(toml + heartbeat), "the guide").unwrap();
     start_with(App::without_registry().controller("/", Guide), config).await
 }
 
 /// Starts a proxy and waits until it listens.
-async fn run(mut command: Command, port: u16) -> (Child, SocketAddr) {
+async fn run(mut command: Command, proxy: SocketAddr) -> Child {
     let child = command.stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap();
-    let addr = SocketAddr::from(([127, 0, 0, 1], port));
     within("the proxy", async {
-        while TcpStream::connect(addr).await.is_err() {
+        while TcpStream::connect(proxy).await.is_err() {
             tokio::task::yield_now().await;
         }
     })
     .await;
-    (child, addr)
+    child
 }
 
 type Client = WebSocketStream<TlsStream>;
@@ -161,15 +171,16 @@ async fn nginx_as_documented() {
     let made = Made::new();
     let files = Files::new(&made);
     let server = serve(blocks("toml")[0], &files).await;
-    let port = free_port().await;
+    let port = Port::new();
+    let proxy = port.addr();
     let block = with(
         blocks("nginx")[0],
         &[
-            ("listen 443", &format!("listen 127.0.0.1:{port}")),
+            ("listen 443", &format!("listen {proxy}")),
             ("127.0.0.1:9502", &server.addr.to_string()),
             ("/etc/ssl/example.com/fullchain.pem", files.certificate.to_str().unwrap()),
             ("/etc/ssl/example.com/key.pem", files.key.to_str().unwrap()),
-            ("60s", "2s"),
+            ("60s", "4s"),
         ],
     );
     let folder: PathBuf = files.key.parent().unwrap().into();
@@ -184,7 +195,7 @@ async fn nginx_as_documented() {
     std::fs::write(&file, whole).unwrap();
     let mut command = Command::new("nginx");
     command.arg("-p").arg(&folder).arg("-c").arg(&file).args(["-e", "stderr"]);
-    let (_nginx, proxy) = run(command, port).await;
+    let _nginx = run(command, proxy).await;
     check(server, proxy, &made).await;
 }
 
@@ -196,15 +207,16 @@ async fn haproxy(toml: usize, haproxy: usize, more: &[(&str, &str)]) {
     let made = Made::new();
     let files = Files::new(&made);
     let server = serve(blocks("toml")[toml], &files).await;
-    let port = free_port().await;
+    let port = Port::new();
+    let proxy = port.addr();
     let both = files.key.with_file_name("both.pem");
     std::fs::write(&both, made.pem() + &made.key_pem()).unwrap();
     let block = with(
         blocks("haproxy")[haproxy],
         &[
-            ("bind :443", &format!("bind 127.0.0.1:{port}")),
+            ("bind :443", &format!("bind {proxy}")),
             ("127.0.0.1:9502", &server.addr.to_string()),
-            ("60s", "2s"),
+            ("60s", "4s"),
         ],
     );
     let block = with(&block, more).replace("/etc/haproxy/example.com.pem", both.to_str().unwrap());
@@ -212,7 +224,7 @@ async fn haproxy(toml: usize, haproxy: usize, more: &[(&str, &str)]) {
     std::fs::write(&file, block).unwrap();
     let mut command = Command::new("haproxy");
     command.arg("-db").arg("-f").arg(&file);
-    let (_haproxy, proxy) = run(command, port).await;
+    let _haproxy = run(command, proxy).await;
     check(server, proxy, &made).await;
 }
 
@@ -238,11 +250,7 @@ async fn balanced() -> (Server, String) {
     config.servers.push(ServerConfig::new("http", ServerKind::Http, 0));
     let app = App::without_registry().controller("/", Guide);
     let readiness = app.readiness();
-    let readyz = async move || match readiness.is_ready() {
-        true => StatusCode::OK,
-        false => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    let app = app.http("http", axum::Router::new().route("/readyz", axum::routing::get(readyz)));
+    let app = app.http("http", probes(readiness));
     let server = start_with(app, config).await;
     let http = server.running.local_addr("http").unwrap().port();
     let line = format!("{} check port {http}", server.addr);
@@ -255,11 +263,12 @@ async fn haproxy_sends_nobody_to_a_server_that_drains_as_documented() {
         return;
     }
     let ((stopping, first), (staying, second)) = (balanced().await, balanced().await);
-    let port = free_port().await;
+    let port = Port::new();
+    let proxy = port.addr();
     let block = with(
         blocks("haproxy")[2],
         &[
-            ("bind :80", &format!("bind 127.0.0.1:{port}")),
+            ("bind :80", &format!("bind {proxy}")),
             ("10.0.0.11:9502 check port 9501", &first),
             ("10.0.0.12:9502 check port 9501", &second),
             ("inter 5s", "inter 50ms"),
@@ -270,7 +279,7 @@ async fn haproxy_sends_nobody_to_a_server_that_drains_as_documented() {
     std::fs::write(&file, block).unwrap();
     let mut command = Command::new("haproxy");
     command.arg("-db").arg("-f").arg(&file);
-    let (_haproxy, proxy) = run(command, port).await;
+    let _haproxy = run(command, proxy).await;
 
     // One after the other: the first two are one on each.
     let mut open = [Raw::connect(proxy).await, Raw::connect(proxy).await];

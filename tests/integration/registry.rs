@@ -4,11 +4,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::HeaderValue;
 use ws_core::{
-    App, Connection, Controller, Handshake, Message, Next, Response, Result, Route, RouteInfo, State,
-    ws_controller, ws_middleware,
+    App, Connection, Controller, Handshake, Message, Next, Response, Result, Route, RouteInfo, State, Text,
+    ws_controller, ws_handlers, ws_middleware,
 };
 
-use crate::support::{Raw, Server, handshake, handshake_with, next_text, registry_config, send, start_with};
+use crate::support::{
+    Logs, Raw, Server, handshake, handshake_with, next_text, registry_config, send, start_with,
+};
 
 /// What `#[state]` fields and middleware of this file are given.
 #[derive(Clone)]
@@ -154,6 +156,29 @@ async fn routes_by_hand_stand_beside_annotated_ones() {
     let mut raw = Raw::connect(server.running.local_addr("annotated").unwrap()).await;
     assert_eq!(raw.request(&handshake("/extra")).await.header("x-counted"), Some("yes"));
     assert_eq!(raw.read_frame().await.payload, b"extra");
+}
+
+struct Unrouted;
+
+const UNROUTED: u32 = line!() + 1;
+#[ws_handlers]
+impl Unrouted {
+    #[on_text]
+    async fn text(&self, text: Text) -> Text {
+        text
+    }
+}
+
+#[tokio::test]
+async fn handlers_without_a_route_are_warned_of_at_start() {
+    let logs = Logs::start();
+    let _server = server().await;
+    let line = logs.line("`Unrouted` has `#[ws_handlers]` and no route");
+    assert!(line.contains(" WARN ") && line.contains(&format!("{}:{UNROUTED}", file!())), "{line}");
+
+    let logs = Logs::start();
+    let _server = start_with(app().controller("/unrouted", Unrouted), registry_config()).await;
+    assert!(!logs.text().contains("no route"), "a route by hand is one: {}", logs.text());
 }
 
 #[test]

@@ -1,21 +1,20 @@
 //! How an application stops: nobody new, 1001 to all who are there, and an end for those who would stay.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use axum::routing::get;
 use tokio::{
     net::TcpStream,
     sync::{Notify, mpsc},
+    time::Instant,
 };
 use ws_core::{
     App, CloseReason, Config, Connection, Controller, Message, Result, Running, ShutdownReport,
     config::{ServerConfig, ServerKind},
+    testing::TestApp,
 };
 
 use crate::support::{
@@ -105,32 +104,34 @@ impl Controller for Endless {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_handler_that_never_ends_is_cut_at_the_drain_deadline_and_still_gets_its_on_close() {
-    let mut config = config();
-    config.drain.timeout = Duration::from_millis(150);
     let (closed, mut reasons) = mpsc::unbounded_channel();
     let dropped = Arc::new(AtomicUsize::new(0));
     let endless = Endless { closed, dropped: Arc::clone(&dropped) };
-    let server = start_with(App::without_registry().controller("/", endless), config).await;
-    let mut idle = server.connect("/").await;
-    let mut busy = server.connect("/").await;
-    send(&mut busy, "began").await;
-    assert_eq!(next_text(&mut busy).await, "began");
+    let app = TestApp::start(App::without_registry().controller("/", endless)).await;
+    let mut idle = app.connect("/").await.unwrap();
+    let mut busy = app.connect("/").await.unwrap();
+    busy.send_text("began").await;
+    assert_eq!(busy.next_text().await.unwrap(), "began");
 
-    let task = stopping(server.running);
-    assert_eq!(expect_close(&mut idle).await.0, 1001);
+    let began = Instant::now();
+    let task = tokio::spawn(app.shutdown());
+    idle.expect_close(1001).await;
     drop(idle);
-    assert_eq!(within("on_close", reasons.recv()).await, Some(CloseReason::Shutdown));
-    assert_eq!(expect_close(&mut busy).await.0, 1001, "it is told, even if its handler does not end");
+    assert_eq!(reasons.recv().await, Some(CloseReason::Shutdown));
+    // It is told, even if its handler does not end.
+    busy.expect_close(1001).await;
     assert_eq!(dropped.load(Ordering::SeqCst), 0, "not before the deadline");
-    assert_eq!(report(task).await, (1, 1));
+    let report = task.await.unwrap();
+    assert_eq!((report.closed, report.cut), (1, 1));
+    assert_eq!(began.elapsed().as_secs(), 30);
     assert_eq!(dropped.load(Ordering::SeqCst), 1);
-    assert_eq!(within("on_close", reasons.recv()).await, Some(CloseReason::Aborted));
+    assert_eq!(reasons.recv().await, Some(CloseReason::Aborted));
     assert_eq!(reasons.recv().await, None, "once each");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_on_close_that_never_ends_is_cut_at_its_own_deadline() {
     struct Lingering(Arc<AtomicUsize>);
     impl Controller for Lingering {
@@ -139,15 +140,16 @@ async fn an_on_close_that_never_ends_is_cut_at_its_own_deadline() {
             std::future::pending().await
         }
     }
-    let mut config = config();
-    config.servers[0].limits.close_timeout = Duration::from_millis(100);
     let dropped = Arc::new(AtomicUsize::new(0));
     let lingering = Lingering(Arc::clone(&dropped));
-    let server = start_with(App::without_registry().controller("/", lingering), config).await;
-    let mut client = server.connect("/").await;
-    let task = stopping(server.running);
-    assert_eq!(expect_close(&mut client).await.0, 1001);
-    assert_eq!(report(task).await, (1, 0), "long before the drain deadline of 30 s");
+    let app = TestApp::start(App::without_registry().controller("/", lingering)).await;
+    let mut client = app.connect("/").await.unwrap();
+    let began = Instant::now();
+    let task = tokio::spawn(app.shutdown());
+    client.expect_close(1001).await;
+    let report = task.await.unwrap();
+    assert_eq!((report.closed, report.cut), (1, 0));
+    assert_eq!(began.elapsed().as_secs(), 5, "long before the drain deadline of 30 s");
     assert_eq!(dropped.load(Ordering::SeqCst), 1);
 }
 

@@ -2,6 +2,7 @@
 
 use std::{cell::RefCell, collections::HashMap, net::SocketAddr, sync::Once, time::Duration};
 
+use axum::{Router, routing::get};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -10,7 +11,7 @@ use tokio::{
 };
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, tungstenite};
 use ws_core::{
-    App, Bytes, CloseReason, Config, Connection, Controller, Message, Result, Running,
+    App, Bytes, CloseReason, Config, Connection, Controller, Message, Readiness, Result, Running, StatusCode,
     config::{ServerConfig, ServerKind},
 };
 
@@ -198,6 +199,13 @@ impl Raw {
         within("end of stream", self.stream.read_to_end(&mut rest)).await.unwrap();
         rest
     }
+
+    /// Everything up to the end of the stream; whoever is hung up on with its input unread sees a reset there.
+    pub(crate) async fn read_until_cut(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        let _ = within("end of stream", self.stream.read_to_end(&mut rest)).await;
+        rest
+    }
 }
 
 /// One masked frame.
@@ -242,6 +250,15 @@ pub(crate) async fn expect_close(client: &mut Client) -> (u16, String) {
     close
 }
 
+/// What a load balancer asks: `/readyz`.
+pub(crate) fn probes(readiness: Readiness) -> Router {
+    let readyz = async move || match readiness.is_ready() {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    Router::new().route("/readyz", get(readyz))
+}
+
 thread_local! {
     static LOGGED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
@@ -283,6 +300,15 @@ impl Logs {
         let lines: Vec<&str> = text.lines().filter(|line| line.contains(with)).collect();
         assert_eq!(lines.len(), 1, "{with:?} in one line of:\n{text}");
         lines[0].to_owned()
+    }
+}
+
+/// A controller that repeats what it hears.
+pub(crate) struct Echo;
+
+impl Controller for Echo {
+    async fn on_message(&self, conn: &Connection, message: Message) -> Result {
+        Ok(conn.push(message)?)
     }
 }
 

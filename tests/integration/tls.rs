@@ -6,7 +6,7 @@ use axum::routing::get;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use ws_core::{
-    App, Connection, Controller, Message, Problem, Result, TlsError,
+    App, Message, Problem, TlsError,
     client::{Client, Received},
     config::{ServerConfig, ServerKind},
 };
@@ -14,16 +14,8 @@ use ws_core::{
 use crate::{
     certificates::{Files, Made, TlsStream, handshaken},
     process::Process,
-    support::{PATIENCE, Probe, Raw, Server, handshake, start_with, within},
+    support::{Echo, PATIENCE, Probe, Raw, Server, handshake, start_with, within},
 };
-
-struct Echo;
-
-impl Controller for Echo {
-    async fn on_message(&self, conn: &Connection, message: Message) -> Result {
-        Ok(conn.push(message)?)
-    }
-}
 
 fn echo() -> App {
     App::without_registry().controller("/", Echo)

@@ -167,9 +167,12 @@ async fn a_missing_state_of_a_handler_is_a_start_error() {
 
 #[tokio::test]
 async fn a_path_without_the_parameters_that_handlers_take_is_a_start_error() {
-    let app = App::without_registry().state(Greeting("hello")).route(Route::new("/rooms", Params));
-    let error = ws_core::testing::TestApp::try_start(app).await.unwrap_err().to_string();
-    assert!(error.contains("takes `Path<T>`, and its path `/rooms` has no parameters"), "{error}");
+    for path in ["/rooms", "/{{rooms}}"] {
+        let app = App::without_registry().state(Greeting("hello")).route(Route::new(path, Params));
+        let error = ws_core::testing::TestApp::try_start(app).await.unwrap_err().to_string();
+        let expected = format!("takes `Path<T>`, and its path `{path}` has no parameters");
+        assert!(error.contains(&expected), "{error}");
+    }
 }
 
 /// Takes the reason of the end.

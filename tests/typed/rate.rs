@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::time::advance;
+use tokio::time::{advance, timeout};
 use ws_core::{
     Config, EventError, Route,
     config::OverRate,
@@ -147,10 +147,10 @@ async fn a_client_that_does_not_read_its_refusals_is_not_read_from() {
     let app = app().await;
     let mut client = app.connect("/").await.unwrap();
     // Each refusal is longer than what it refuses: the pipe is full of them before long, and then so is the one towards the server.
-    let flood = async {
-        loop {
-            client.send_text("x").await;
-        }
-    };
-    assert!(tokio::time::timeout(Duration::from_secs(10), flood).await.is_err(), "sending stops");
+    let mut written = 0;
+    while timeout(Duration::from_secs(1), client.send_text("x")).await.is_ok() {
+        written += 1;
+        assert!(written < 100_000, "the server reads without end");
+    }
+    assert!(written > 0);
 }

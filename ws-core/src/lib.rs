@@ -106,7 +106,7 @@ pub mod __private {
         registry::{
             ControllerEntry, Erased, ErrorHandlerEntry, GuardFuture, GuardRef, Handled, HandlerFuture,
             HandlerInfo, HandlersEntry, InterceptorEntry, InterceptorFuture, Location, MiddlewareEntry,
-            MiddlewareFuture, MiddlewareRef, Scope, SubprotocolMismatch, erase, type_id_of,
+            MiddlewareFuture, MiddlewareRef, Scope, SubprotocolMismatch, erase, exactly, type_id_of,
         },
         state::{FromState, StateKey, States},
     };

@@ -173,6 +173,24 @@ impl InterceptorAnswer for Outcome {
     }
 }
 
+/// A type for which there is only one that fits: itself. A bound for the same reason as [`MiddlewareAnswer`].
+#[diagnostic::on_unimplemented(message = "`{T}` is expected here, not `{Self}`", label = "write `{T}`")]
+pub trait Exactly<T> {
+    /// The value itself.
+    fn exactly(value: T) -> Self;
+}
+
+impl<T> Exactly<T> for T {
+    fn exactly(value: T) -> Self {
+        value
+    }
+}
+
+/// Hands a value to a parameter, asked for where the parameter's type stands.
+pub fn exactly<T, P: Exactly<T>>(value: T) -> P {
+    P::exactly(value)
+}
+
 /// The type of a function item.
 pub fn type_id_of<T: 'static>(_: &T) -> TypeId {
     TypeId::of::<T>()

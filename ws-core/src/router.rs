@@ -57,3 +57,39 @@ impl Router {
         Some((Arc::clone(found.value), params))
     }
 }
+
+/// How many parameters a path has. `{{` is a brace of the path itself.
+pub(crate) const fn parameters(path: &str) -> usize {
+    let (mut bytes, mut count) = (path.as_bytes(), 0);
+    loop {
+        bytes = match bytes {
+            [] => return count,
+            [b'{', b'{', rest @ ..] => rest,
+            [b'{', rest @ ..] => {
+                count += 1;
+                rest
+            }
+            [_, rest @ ..] => rest,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubled_braces_are_no_parameters() {
+        let cases = [
+            ("/", 0),
+            ("/{room}", 1),
+            ("/{room}/{*rest}", 2),
+            ("/{{room}}", 0),
+            ("/{{{room}}}", 1),
+            ("/{{/{room}", 1),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(parameters(path), expected, "{path}");
+        }
+    }
+}

@@ -86,6 +86,14 @@ pub(crate) fn answered(call: &TokenStream, output: &Type, check: &TokenStream) -
     }}
 }
 
+/// Hands a value to a parameter, at the place of its type.
+pub(crate) fn handed(value: &Ident, ty: &Type) -> TokenStream {
+    let (first, last) = ends(ty);
+    let mut call = quote_spanned!(first=> ::ws_core::__private::exactly);
+    call.extend(quote_spanned!(last=> (#value)));
+    call
+}
+
 /// An identifier of the user's in generated code: the same name at the same place, but ours.
 pub(crate) fn placed(ident: &Ident) -> Ident {
     let mut ident = ident.clone();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::time::{advance, pause, resume};
 use ws_core::CloseReason;
 
 use super::{Case, Stage, assert_logged_once};
@@ -24,11 +25,18 @@ async fn the_drop_of_a_callback_that_is_given_up_may_panic() {
 
 #[tokio::test]
 async fn the_drop_of_a_middleware_that_is_given_up_may_panic() {
-    let mut stage =
-        Stage::start_with(|server| server.limits.handshake_timeout = Duration::from_millis(300)).await;
+    let mut deadline = Duration::ZERO;
+    let mut stage = Stage::start_with(|server| deadline = server.limits.handshake_timeout).await;
     let target = "/raw?given-up";
     let logs = Logs::start();
-    assert_eq!(stage.server.answer(&handshake(target)).await.status, 503, "it took too long");
+    let mut raw = Raw::connect(stage.server.addr).await;
+    raw.write(handshake(target).as_bytes()).await;
+    until("it is in", || logs.text().contains("a middleware waits")).await;
+    pause();
+    advance(deadline).await;
+    resume();
+    assert_eq!(raw.request("").await.status, 503, "it took too long");
+    drop(raw);
     stage.is_as_before(target).await;
     assert_logged_once(&logs, target, "user code panicked in a drop");
 }

@@ -3,20 +3,12 @@
 use axum::{Router, body::Body, routing::get};
 use futures_util::stream;
 use ws_core::{
-    App, Connection, Controller, Message, Result,
+    App,
     config::{ServerConfig, ServerKind},
 };
 
 use super::{assert_logged_once, expect_panics};
-use crate::support::{Logs, Raw, config, next_text, send, start_with};
-
-struct Echo;
-
-impl Controller for Echo {
-    async fn on_message(&self, conn: &Connection, message: Message) -> Result {
-        Ok(conn.push(message)?)
-    }
-}
+use crate::support::{Echo, Logs, Raw, config, next_text, send, start_with};
 
 /// A body whose second chunk panics.
 async fn half() -> Body {

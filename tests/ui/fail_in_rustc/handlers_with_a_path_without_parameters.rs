@@ -9,4 +9,13 @@ impl Room {
     async fn open(&self, Path(_room): &Path<String>) {}
 }
 
+#[ws_controller(path = "/{{braces}}")]
+struct Braces;
+
+#[ws_handlers]
+impl Braces {
+    #[on_open]
+    async fn open(&self, Path(_braces): &Path<String>) {}
+}
+
 fn main() {}

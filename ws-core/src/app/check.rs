@@ -1,7 +1,11 @@
 //! Everything that can be known before a socket is bound: turns an [`App`] and its configuration into a plan, or says
 //! all that is wrong. Pure; nothing is opened here.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    any::TypeId,
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{
     App, Given, Problem, StartError,
@@ -16,7 +20,7 @@ use crate::{
     handlers::Interceptor,
     handshake::{DefaultUpgrade, Middleware, Pipeline},
     registry::{Erased, ErrorHandlerEntry, Location, erase},
-    router::{Route, Router},
+    router::{Route, Router, parameters},
     server::{Admission, HttpHandler, HttpServer, Lifecycle, WsServer},
     state::{StateKey, States},
 };
@@ -33,6 +37,7 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
     for (type_name, location) in &app.provided_twice {
         check.problems.push(Problem::StateTwice { type_name, location: *location });
     }
+    warn_of_unrouted(&app);
     let App {
         registry, routes, middleware, states, http, fallbacks, hooks, upgrades, live, lifecycle, ..
     } = app;
@@ -113,6 +118,20 @@ fn handlers_of(entries: &[&'static ErrorHandlerEntry], server: &str) -> ErrorHan
             })
             .collect(),
     )
+}
+
+/// Typed handlers that no route leads to.
+fn warn_of_unrouted(app: &App) {
+    let linked = app.registry.controllers.iter().map(|entry| (entry.controller)());
+    let by_hand = app.routes.iter().map(|route| route.controller.type_id);
+    let routed: HashSet<TypeId> = linked.chain(by_hand).collect();
+    for entry in app.registry.handlers.iter().filter(|entry| !routed.contains(&(entry.controller)())) {
+        tracing::warn!(
+            location = %entry.location,
+            "`{}` has `#[ws_handlers]` and no route: it never runs; write `#[ws_controller(path = \"..\")]`",
+            entry.name
+        );
+    }
 }
 
 /// Where the path of a server is registered, and by which controller.
@@ -244,7 +263,7 @@ impl Check<'_> {
         let mut needs = controller.needs();
         needs.states.retain(|key| draft.state.iter().all(|field| field.id != key.id));
         self.state(name, location, &needs.states, states);
-        if needs.path && !draft.path.contains('{') {
+        if needs.path && parameters(&draft.path) == 0 {
             self.problems.push(Problem::NoParameters { path: draft.path.clone(), name, location });
         }
         if controller.is_typed() && draft.subprotocols.contains(&"msgpack") && !cfg!(feature = "msgpack") {

@@ -6,6 +6,7 @@ use crate::{
     fixed,
     handshake::{Middleware, Relimit},
     registry::{ControllerEntry, Erased, GuardRef, Location, MiddlewareRef, SubprotocolMismatch},
+    router::parameters,
     state::{StateKey, States},
 };
 
@@ -77,6 +78,5 @@ pub(super) fn unreachable_path(path: &str) -> Option<&'static str> {
     if has_empty_segment {
         return Some("it has an empty segment");
     }
-    (path.replace("{{", "").matches('{').count() > fixed::PATH_PARAMETERS)
-        .then_some("it has more than 25 parameters")
+    (parameters(path) > fixed::PATH_PARAMETERS).then_some("it has more than 25 parameters")
 }

@@ -23,7 +23,7 @@ use crate::{error::Error, handshake::Handshake};
 /// | a struct, a map | the parameters by their names |
 ///
 /// What cannot be parsed refuses the handshake with 400 and the parameter's name. A `T` that wants other parameters than
-/// the route has is this side's fault: 500, and a line in the log.
+/// the route has is this side's fault, found at the first handshake and not at start: 500, and a line in the log.
 ///
 /// ```
 /// use serde::Deserialize;

@@ -16,6 +16,7 @@ use crate::{
     connection::{CloseReason, Connection},
     error::{Error, EventError},
     message::Message,
+    router::parameters,
 };
 pub use crate::{
     controller::{Kept, Needs},
@@ -314,12 +315,8 @@ const fn check_take(place: Place, take: Takes) {
 /// Checks that a route which is known while compiling has path parameters if one is taken.
 pub const fn check_path(route: Option<&'static str>, needs_path: bool) {
     let Some(path) = route else { return };
-    let mut bytes = path.as_bytes();
-    while let [first, rest @ ..] = bytes {
-        if *first == b'{' {
-            return;
-        }
-        bytes = rest;
+    if parameters(path) > 0 {
+        return;
     }
     assert!(!needs_path, "the path of this controller has no parameters, so there is nothing for `Path<T>`");
 }

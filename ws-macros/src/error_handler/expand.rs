@@ -7,7 +7,7 @@ use quote::{quote, quote_spanned};
 use syn::Ident;
 
 use super::model::ErrorHandler;
-use crate::source::{answered, at, placed, start};
+use crate::source::{answered, at, handed, placed, start};
 
 /// The entry, beside the function.
 pub(super) fn registration(handler: &ErrorHandler) -> TokenStream {
@@ -40,12 +40,12 @@ pub(super) fn registration(handler: &ErrorHandler) -> TokenStream {
 }
 
 fn call(handler: &ErrorHandler, handled: &TokenStream) -> TokenStream {
-    let ErrorHandler { ident, error, scene, output, .. } = handler;
+    let ErrorHandler { ident, error, output, .. } = handler;
     let function = placed(ident);
-    let any = Ident::new("__any", Span::mixed_site());
+    let [any, scene] = ["__any", "__scene"].map(|name| Ident::new(name, Span::mixed_site()));
     let error = Ident::new("__error", start(error));
-    let scene = Ident::new("__scene", start(scene));
-    let called = quote_spanned!(at(ident.span())=> #function(#error, #scene));
+    let second = handed(&scene, &handler.scene);
+    let called = quote_spanned!(at(ident.span())=> #function(#error, #second));
     let answered = answered(&called, output, &quote!(::ws_core::__private::ErrorHandlerEntry::answer));
     quote_spanned! {at(ident.span())=>
         |#any, #scene| match #handled::of(#any) {

@@ -11,7 +11,7 @@ use super::{
     model::{Layer, Parameter, Scope},
     parse::Kind,
 };
-use crate::source::{answered, at, placed, start};
+use crate::source::{answered, at, handed, placed, start};
 
 /// The entry, beside the function.
 pub(super) fn registration(kind: &Kind, layer: &Layer) -> TokenStream {
@@ -47,15 +47,15 @@ pub(super) fn registration(kind: &Kind, layer: &Layer) -> TokenStream {
 }
 
 fn call(entry: &Ident, layer: &Layer) -> TokenStream {
-    let Layer { ident, subject, next, extra, output, .. } = layer;
+    let Layer { ident, extra, output, .. } = layer;
     let function = placed(ident);
-    let subject = Ident::new("__subject", start(subject));
-    let next = Ident::new("__next", start(next));
-    let states = Ident::new("__states", Span::mixed_site());
+    let [subject, next, states] =
+        ["__subject", "__next", "__states"].map(|name| Ident::new(name, Span::mixed_site()));
+    let (first, second) = (handed(&subject, &layer.subject), handed(&next, &layer.next));
     let extra = extra.iter().map(|Parameter { ty, conditions }| {
         quote_spanned!(start(ty)=> #(#conditions)* <#ty as ::ws_core::__private::FromState>::from_states(#states)?)
     });
-    let called = quote_spanned!(at(ident.span())=> #function(#subject, #next, #(#extra),*));
+    let called = quote_spanned!(at(ident.span())=> #function(#first, #second, #(#extra),*));
     let answered = answered(&called, output, &quote!(::ws_core::__private::#entry::answer));
     quote_spanned! {at(ident.span())=>
         |#subject, #next, #states| ::std::boxed::Box::pin(async move #answered)
