@@ -107,7 +107,7 @@ impl Request<'_> {
                 let offered: Vec<_> =
                     offered.iter().filter(|it| !it.is_empty() && !it.starts_with("bearer.")).collect();
                 let is_ours = |it: &&String| SUBPROTOCOLS.contains(&it.as_str());
-                assert!(offered.is_empty() || offered.iter().any(|it| is_ours(it)), "no subprotocol of ours");
+                assert!(offered.is_empty() || offered.iter().any(is_ours), "no subprotocol of ours");
             }
             _ => panic!("there is no route at {path:?}"),
         }

@@ -86,7 +86,7 @@ async fn a_broadcast_to_50_000_lets_others_run_after_every_turn_and_holds_no_mor
     let waker = Waker::from(Arc::clone(&reached));
     for connection in entries.iter().map(Entry::connection) {
         connection.context().set(Arc::clone(&alive));
-        assert!(connection.outbox().register(&waker, false));
+        assert!(connection.outbox().register(&waker, true));
     }
     let room = entries[0].connection().room("r");
     let other = tokio::spawn(async move {
