@@ -185,11 +185,6 @@ impl Limits {
         if self.message > MOST_MESSAGE_BYTES {
             return Err("`limits.message` must be at most \"1GiB\"".to_owned());
         }
-        if self.frame.is_some_and(|frame| frame > self.message) {
-            return Err(
-                "`limits.frame` is larger than `limits.message`; lower it, or leave it out".to_owned()
-            );
-        }
         if self.head < LEAST_HEAD_BYTES {
             return Err("`limits.head` must be at least \"8KiB\"".to_owned());
         }
@@ -242,7 +237,6 @@ mod tests {
         ("limits.message", "0", |it| it.servers[0].limits.message = 0),
         ("limits.message", "1025MiB", |it| it.servers[0].limits.message = 1025 << 20),
         ("limits.frame", "0", |it| it.servers[0].limits.frame = Some(0)),
-        ("limits.frame", "2MiB", |it| it.servers[0].limits.frame = Some(2 << 20)),
         ("limits.fragments", "0", |it| it.servers[0].limits.fragments = 0),
         ("limits.messages_per_second", "0", |it| it.servers[0].limits.messages_per_second = Some(0)),
         ("limits.message_burst", "0", |it| it.servers[0].limits.message_burst = Some(0)),

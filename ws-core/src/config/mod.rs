@@ -175,8 +175,8 @@ pub struct Limits {
     /// The largest message, in bytes; a larger one closes with 1009. At most 1 GiB. Default 1 MiB.
     #[serde(with = "units::size")]
     pub message: usize,
-    /// The largest frame payload, in bytes, not more than `message`: room for it is made when its length is announced. Default:
-    /// as `message`.
+    /// The largest frame payload, in bytes; a larger one closes with 1009. Room for it is made when its length is announced.
+    /// Default, and what a larger value comes to: as `message`.
     #[serde(with = "units::optional_size")]
     pub frame: Option<usize>,
     /// The most frames that a message may come in; more close with 1009. Each costs work however little is in it, and one may

@@ -75,7 +75,8 @@ impl From<&Limits> for SizeLimits {
     fn from(limits: &Limits) -> Self {
         Self {
             message: limits.message,
-            frame: limits.frame.unwrap_or(limits.message),
+            // A route may have lowered one of them alone.
+            frame: limits.frame.map_or(limits.message, |frame| frame.min(limits.message)),
             fragments: limits.fragments,
         }
     }

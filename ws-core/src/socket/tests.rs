@@ -219,6 +219,13 @@ fn a_large_codec_stays_until_the_messages_that_share_its_buffer_are_written() {
 }
 
 #[test]
+fn a_frame_is_never_larger_than_a_message() {
+    for (message, frame, expected) in [(10, None, 10), (10, Some(4), 4), (10, Some(20), 10)] {
+        assert_eq!(SizeLimits::from(&Limits { message, frame, ..Limits::default() }).frame, expected);
+    }
+}
+
+#[test]
 fn limits_go_with_the_connection_not_with_the_codec() {
     std::thread::spawn(|| {
         run(vec![frame(0x82, &[0; 100])], |_| {});
