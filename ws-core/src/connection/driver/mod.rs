@@ -317,10 +317,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
                 self.poll_timers(cx)
             }
             Some(Due::Expired) => {
-                // The next turn collects it: what was pushed before goes out first.
-                let reason = CloseReason::Expired;
-                let frame = CloseFrame::new(reason.code(), "token expired");
-                let _ = self.conn.outbox().stop(Stop::Close { frame, reason });
+                self.stop(CloseReason::Expired, "token expired");
                 true
             }
             Some(Due::Idle) if self.in_callback || self.is_sending => {
@@ -328,13 +325,18 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
                 self.poll_timers(cx)
             }
             Some(Due::Idle) => {
-                let reason = CloseReason::Idle;
-                let frame = CloseFrame::new(reason.code(), "idle");
-                let _ = self.conn.outbox().stop(Stop::Close { frame, reason });
+                self.stop(CloseReason::Idle, "idle");
                 true
             }
             Some(Due::CloseDeadline) | None => false,
         }
+    }
+
+    /// Closes with the next turn, which collects it: what was pushed before goes out first.
+    fn stop(&self, reason: CloseReason, text: &str) {
+        let frame = CloseFrame::new(reason.code(), text);
+        // An earlier request to close counts.
+        let _ = self.conn.outbox().stop(Stop::Close { frame, reason });
     }
 }
 
