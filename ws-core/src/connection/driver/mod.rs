@@ -103,9 +103,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     /// The next event; `None` once the connection has ended and all that arrived before was handed out.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         poll_fn(|cx| {
-            if !self.inbox.is_empty() && !self.conn.outbox().is_open() {
-                // Whoever closed meanwhile wants nothing more handled.
-                self.collect();
+            if !self.inbox.is_empty() {
+                self.hear_of_the_end();
             }
             loop {
                 if let Some(event) = self.inbox.pop() {
@@ -118,6 +117,14 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             }
         })
         .await
+    }
+
+    /// Whoever has closed while a callback ran wants nothing handled that was read meanwhile.
+    #[cold]
+    fn hear_of_the_end(&mut self) {
+        if !self.conn.outbox().is_open() {
+            self.collect();
+        }
     }
 
     /// Runs a callback to its end, and keeps the connection going while it waits.
