@@ -25,6 +25,13 @@ fn assert_is_refused(answer: &Answer) {
     assert_eq!(answer.json()["msg"], "too many connections from this address");
 }
 
+/// A stream from another address of this host.
+async fn from_elsewhere(server: &Server) -> Raw {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    Raw { stream: socket.connect(server.addr).await.unwrap() }
+}
+
 /// Waits until a handshake with these header lines is answered with 101.
 async fn gets_in(server: &Server, lines: &str) -> Raw {
     within("a place", async {
@@ -44,11 +51,28 @@ async fn an_address_has_so_many_connections_and_one_more_is_503() {
     let first = server.raw("/").await;
     assert_is_refused(&server.answer(&handshake("/")).await);
     // Another address of this host is another matter.
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
-    let mut other = Raw { stream: socket.connect(server.addr).await.unwrap() };
+    let mut other = from_elsewhere(&server).await;
     assert_eq!(other.request(&handshake("/")).await.status, 101);
     drop(first);
+    gets_in(&server, "").await;
+}
+
+#[tokio::test]
+async fn an_address_that_asks_for_nothing_takes_no_room_of_others() {
+    let mut config = one_for_each();
+    config.servers[0].limits.pending_handshakes = 17;
+    let server = start_with(app(), config).await;
+    let mut silent = Vec::new();
+    for _ in 0..16 {
+        silent.push(Raw::connect(server.addr).await);
+    }
+    for _ in 0..3 {
+        let cut = Raw::connect(server.addr).await.read_until_cut().await;
+        assert!(cut.is_empty(), "one more is not answered: {cut:?}");
+    }
+    let mut other = from_elsewhere(&server).await;
+    assert_eq!(other.request(&handshake("/")).await.status, 101, "there is room for one more");
+    silent.clear();
     gets_in(&server, "").await;
 }
 

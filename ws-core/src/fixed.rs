@@ -45,6 +45,8 @@ pub(crate) const MEMBERS_A_TURN: usize = 512;
 /// The longest token that is looked at, in bytes: as long as a whole request head may be by default.
 #[cfg(any(feature = "jwt", test))]
 pub(crate) const TOKEN_BYTES: usize = 16 << 10;
+/// Handshakes of one address that may be pending, where addresses are counted and may have fewer connections.
+pub(crate) const PENDING_OF_AN_ADDRESS: usize = 16;
 /// Parameters of one path; matchit panics at one more.
 pub(crate) const PATH_PARAMETERS: usize = 25;
 /// The largest header of the PROXY protocol, in bytes: version 2 has its extensions beside 52 of addresses.
@@ -138,6 +140,12 @@ mod tests {
                 ),
             ),
             ("a token", size(TOKEN_BYTES)),
+            (
+                "pending handshakes of one address",
+                format!(
+                    "`connections_per_ip`, {PENDING_OF_AN_ADDRESS} at least; one more is closed without an answer"
+                ),
+            ),
             ("parameters of a path", format!("{PATH_PARAMETERS}")),
             ("`on_close`", "`close_timeout`, also without a `handler_timeout`".into()),
             (

@@ -162,7 +162,8 @@ pub struct Limits {
     pub connections: usize,
     /// Sockets of one peer address open at once; one more is answered with 503. IPv6 counts by its first 64 bits, which is
     /// what one host has. Behind a proxy that names its clients in a header, WebSocket connections are counted, by
-    /// client. Default: off (`"off"`), because whole offices and mobile networks share an address.
+    /// client. As many streams of one address may be before their 101, 16 at least; one more is closed without an answer.
+    /// Default: off (`"off"`), because whole offices and mobile networks share an address.
     #[serde(with = "units::optional_count")]
     pub connections_per_ip: Option<usize>,
     /// Streams that may be before their 101, or before the first request for HTTP, at once: TLS handshakes, heads,

@@ -14,7 +14,11 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
-use super::{Certificates, Lifecycle, Stage, TlsError, Transport, proxy_protocol};
+use super::{
+    Certificates, Lifecycle, Stage, TlsError, Transport,
+    addresses::{AddressPermit, Addresses},
+    proxy_protocol,
+};
 use crate::config::{Proxy, ProxyProtocol, ServerConfig};
 
 /// What stands in front of one listener.
@@ -23,6 +27,8 @@ pub(crate) struct Gate {
     proxy: Proxy,
     certificates: Option<Arc<Certificates>>,
     timeout: Duration,
+    /// Where addresses are counted: the streams of each that are no connection yet.
+    pending: Option<Arc<Addresses>>,
     lifecycle: Lifecycle,
 }
 
@@ -39,13 +45,25 @@ pub(crate) struct Arrival {
 /// A stream's room among the pending handshakes, and how long it may have it.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
-    room: Mutex<Option<OwnedSemaphorePermit>>,
+    room: Mutex<Option<Room>>,
     /// When the first head has to be there; counted from accept.
     deadline: Option<Instant>,
 }
 
+/// Room for one, among all and among those of its address.
+#[derive(Debug)]
+struct Room {
+    _of_all: OwnedSemaphorePermit,
+    _of_address: Option<AddressPermit>,
+}
+
 impl Pending {
-    pub(crate) fn new(room: OwnedSemaphorePermit, deadline: Instant) -> Self {
+    pub(crate) fn new(
+        of_all: OwnedSemaphorePermit,
+        of_address: Option<AddressPermit>,
+        deadline: Instant,
+    ) -> Self {
+        let room = Room { _of_all: of_all, _of_address: of_address };
         Self { room: Mutex::new(Some(room)), deadline: Some(deadline) }
     }
 
@@ -65,7 +83,7 @@ impl Pending {
         }
     }
 
-    fn room(&self) -> MutexGuard<'_, Option<OwnedSemaphorePermit>> {
+    fn room(&self) -> MutexGuard<'_, Option<Room>> {
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -79,6 +97,7 @@ impl Gate {
             proxy: server.proxy.clone(),
             certificates: server.tls.as_ref().map(load).transpose()?,
             timeout: server.limits.handshake_timeout,
+            pending: server.limits.connections_per_ip.map(|limit| Arc::new(Addresses::pending(limit))),
             lifecycle: lifecycle.clone(),
         })
     }
@@ -88,7 +107,8 @@ impl Gate {
         self.certificates.as_ref()
     }
 
-    /// Lets a stream through; `None` if it was cut.
+    /// Lets a stream through; `None` if it was cut. An address that has as many pending as it may have is not answered: each
+    /// answer would take as long, and as much room, as its silent peer likes.
     pub(crate) async fn pass(
         &self,
         stream: TcpStream,
@@ -96,8 +116,19 @@ impl Gate {
         room: OwnedSemaphorePermit,
     ) -> Option<(Transport, Arrival)> {
         let deadline = Instant::now() + self.timeout;
-        let mut arrival =
-            Arrival { peer: Some(peer), transport: Some(peer), pending: Pending::new(room, deadline) };
+        let of_address = match &self.pending {
+            // A proxy stands for many.
+            Some(addresses) if !self.proxy.trusts(peer.ip()) => {
+                let permit = addresses.enter(peer.ip());
+                if permit.is_none() {
+                    tracing::debug!(server = &*self.server, %peer, "too many pending handshakes of this address");
+                }
+                Some(permit?)
+            }
+            _ => None,
+        };
+        let pending = Pending::new(room, of_address, deadline);
+        let mut arrival = Arrival { peer: Some(peer), transport: Some(peer), pending };
         let says_who = self.proxy.protocol != ProxyProtocol::Off && self.proxy.trusts(peer.ip());
         if !says_who && self.certificates.is_none() {
             return Some((Transport::Tcp(stream), arrival));

@@ -277,7 +277,7 @@ mod tests {
             let (app, began) = (TestApp::start(app).await, Instant::now());
             let room = Arc::new(Semaphore::new(1));
             let taken = Arc::clone(&room).try_acquire_owned().unwrap();
-            let arrival = Arrival { pending: Pending::new(taken, began + due), ..Arrival::default() };
+            let arrival = Arrival { pending: Pending::new(taken, None, began + due), ..Arrival::default() };
             Self { stream: app.pipe_from(server, arrival), room, began, _app: app }
         }
 
