@@ -10,7 +10,7 @@ use ws_core::{
     testing::{TestApp, TestError},
 };
 
-use crate::support::{Probe, Seen};
+use crate::support::{Probe, Seen, config};
 
 struct Echo;
 
@@ -129,6 +129,34 @@ async fn heartbeats_pass_in_no_time_under_paused_time() {
     assert_eq!(reason, CloseReason::Heartbeat);
     assert_eq!(began.elapsed().as_secs(), 45, "a ping after 25 s, dead 20 s after it");
     client.expect_close(1006).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn pings_come_every_interval_though_their_timeout_is_longer() {
+    let (probe, mut reports) = Probe::new();
+    let mut config = config();
+    config.servers[0].heartbeat.interval = Some(Duration::from_secs(5));
+    config.servers[0].heartbeat.timeout = Duration::from_secs(18);
+    let app = TestApp::start(App::without_registry().controller("/", probe).config(config)).await;
+    let began = Instant::now();
+    let mut client = app.connect("/").await.unwrap();
+    reports.open().await;
+    for answered in 1..=12 {
+        assert!(matches!(client.next().await, Err(TestError::TimedOut { .. })), "it answers pings meanwhile");
+        if answered > 1 {
+            assert!(matches!(reports.next_unhurried().await, Seen::Pong(_)));
+            assert_eq!(began.elapsed().as_secs(), 5 * answered);
+        }
+    }
+    // From now on it does not answer: the ping after 60 s is the last.
+    let reason = loop {
+        match reports.next_unhurried().await {
+            Seen::Close(reason) => break reason,
+            Seen::Pong(_) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((reason, began.elapsed().as_secs()), (CloseReason::Heartbeat, 60 + 18));
 }
 
 #[tokio::test(start_paused = true)]

@@ -299,12 +299,10 @@ pub enum Overflow {
 #[non_exhaustive]
 pub struct Heartbeat {
     /// A ping every so often; `"off"` sends none. Default 25 s: under the 30 to 60 s after which proxies and mobile
-    /// networks forget an idle connection. No ping goes out before the `timeout` of the last one is over, so they are as
-    /// far apart as the longer of the two.
+    /// networks forget an idle connection. While the last ping is without a sign of life, no other one goes out.
     #[serde(with = "units::optional_duration")]
     pub interval: Option<Duration>,
-    /// Dead when nothing at all came within this time after a ping was sent, which is looked at when it is over. Default
-    /// 20 s.
+    /// Dead when nothing at all came within this time after a ping was sent. Default 20 s.
     ///
     /// While the peer leaves more than 64 KiB unread, or a callback keeps messages waiting, nothing is read. Then the bytes
     /// that it takes are its sign of life, or silence is forgiven.

@@ -19,7 +19,7 @@ use crate::config::Heartbeat;
 pub(crate) enum Due {
     /// Send a ping; the answer is due after the heartbeat's timeout.
     Ping,
-    /// The peer should have shown a sign of life since the ping.
+    /// The peer should have shown a sign of life since the ping, or the next ping waits for one.
     SignOfLife,
     /// The closing has taken long enough.
     CloseDeadline,
@@ -35,7 +35,7 @@ enum Beat {
     Off,
     /// To send a ping.
     Ping(Instant),
-    /// For anything from the peer; `next` is when the next ping would go out.
+    /// For anything from the peer; `next` is when the next ping goes out if something has come.
     Sign {
         by: Instant,
         next: Instant,
@@ -109,6 +109,17 @@ impl<'a> Timers<'a> {
         }
     }
 
+    /// Nothing came since the ping, and the peer has still time to show that it is alive: the next ping waits until then.
+    pub(crate) fn may_still_come(&mut self, now: Instant) -> bool {
+        match &mut self.beat {
+            Beat::Sign { by, next } if now < *by => {
+                *next = *by;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Something came since the ping.
     pub(crate) fn peer_is_alive(&mut self, now: Instant) {
         if let Beat::Sign { next, .. } = self.beat {
@@ -119,7 +130,8 @@ impl<'a> Timers<'a> {
     /// Gives the peer another timeout.
     pub(crate) fn wait_on(&mut self, now: Instant) {
         if let Beat::Sign { next, .. } = self.beat {
-            self.beat = Beat::Sign { by: now + self.heartbeat.timeout, next };
+            let by = now + self.heartbeat.timeout;
+            self.beat = Beat::Sign { by, next: next.max(by) };
         }
     }
 
@@ -130,7 +142,8 @@ impl<'a> Timers<'a> {
         loop {
             let beat = match self.beat {
                 Beat::Off => None,
-                Beat::Ping(at) | Beat::Sign { by: at, .. } => Some(at),
+                Beat::Ping(at) => Some(at),
+                Beat::Sign { by, next } => Some(by.min(next)),
             };
             let silence = self.silence.as_ref().map(|silence| silence.look_at);
             let next =
@@ -167,7 +180,7 @@ impl<'a> Timers<'a> {
                     self.beat = Beat::Sign { by: now + self.heartbeat.timeout, next: now + interval };
                     return Some(Due::Ping);
                 }
-                Beat::Sign { by, .. } if by <= now => return Some(Due::SignOfLife),
+                Beat::Sign { by, next } if by.min(next) <= now => return Some(Due::SignOfLife),
                 _ => {}
             }
             if self.is_callback_overdue() {

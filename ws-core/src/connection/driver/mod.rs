@@ -314,6 +314,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
                 let now = Instant::now();
                 if self.socket.is_alive() {
                     self.timers.peer_is_alive(now);
+                } else if self.timers.may_still_come(now) {
+                    // The next ping would only be one more that is not answered.
                 } else if self.wants_input() {
                     self.abandon(CloseReason::Heartbeat);
                     return true;
