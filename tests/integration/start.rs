@@ -95,12 +95,16 @@ async fn one_path_on_two_servers_is_fine() {
 #[tokio::test]
 async fn a_path_that_is_none() {
     let long = "/{a}".repeat(26);
+    // The router would take the brace of the path itself for its 26th parameter.
+    let braces =
+        format!("{}{{/b}}{{{{f}}", ('a'..='x').map(|name| format!("/{{{name}}}")).collect::<String>());
     let cases = [
         ("rooms", "it does not start with `/`"),
         ("", "it does not start with `/`"),
         ("/rooms//x", "it has an empty segment"),
         ("/rooms/", "it has an empty segment"),
-        (&long, "it has more than 25 parameters"),
+        (&long, "it has more than 25 parameters or braces"),
+        (&braces, "it has more than 25 parameters or braces"),
     ];
     for (path, message) in cases {
         let line = line!() + 1;
