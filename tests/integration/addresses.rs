@@ -8,7 +8,9 @@ use ws_core::{
     config::{ForwardedHeader, ServerConfig, ServerKind},
 };
 
-use crate::support::{Answer, Echo, Raw, Server, config, handshake, handshake_with, start_with, within};
+use crate::support::{
+    Answer, Echo, PATIENCE, Raw, Server, config, handshake, handshake_with, start_with, within,
+};
 
 fn app() -> App {
     App::without_registry().controller("/", Echo)
@@ -61,6 +63,8 @@ async fn an_address_has_so_many_connections_and_one_more_is_503() {
 async fn an_address_that_asks_for_nothing_takes_no_room_of_others() {
     let mut config = one_for_each();
     config.servers[0].limits.pending_handshakes = 17;
+    // Longer than anything is waited for here: the deadline is not what cuts.
+    config.servers[0].limits.handshake_timeout = 10 * PATIENCE;
     let server = start_with(app(), config).await;
     let mut silent = Vec::new();
     for _ in 0..16 {
