@@ -78,7 +78,7 @@ impl Obedient {
 
     #[on_event("ask")]
     async fn ask(&self, conn: &Connection) -> Data<bool> {
-        Data(conn.call::<u32>("asked", &()).timeout(DEADLINE).await.is_ok())
+        Data(conn.ask_event::<u32>("asked", &()).timeout(DEADLINE).await.is_ok())
     }
 
     #[on_event("hang")]

@@ -24,26 +24,26 @@ fn log(conn: &Connection) -> Log {
 }
 
 #[ws_interceptor(server = "intercepted", order = 2)]
-async fn inner(call: Invocation<'_>, next: NextCall<'_>) -> Outcome {
-    let log = log(call.connection());
-    log.add(format!("inner {:?}", call.kind()));
-    let outcome = next.run(call).await;
+async fn inner(callback: Callback<'_>, next: NextHandler<'_>) -> Result {
+    let log = log(callback.connection());
+    log.add(format!("inner {:?}", callback.kind()));
+    let outcome = next.run(callback).await;
     log.add(format!("inner {}", if outcome.is_ok() { "ok" } else { "failed" }));
     outcome
 }
 
 #[ws_interceptor(server = "intercepted", order = 1)]
-async fn outer(call: Invocation<'_>, next: NextCall<'_>) -> Outcome {
-    log(call.connection()).add("outer".to_owned());
-    next.run(call).await
+async fn outer(callback: Callback<'_>, next: NextHandler<'_>) -> Result {
+    log(callback.connection()).add("outer".to_owned());
+    next.run(callback).await
 }
 
 #[ws_interceptor(scope = "route")]
-async fn no_swearing(call: Invocation<'_>, next: NextCall<'_>, State(word): State<BadWord>) -> Outcome {
-    if call.kind() == CallKind::Event(word.0) {
+async fn no_swearing(callback: Callback<'_>, next: NextHandler<'_>, State(word): State<BadWord>) -> Result {
+    if callback.kind() == CallbackKind::Event(word.0) {
         return Err(Error::new("swearing").code("language").public("mind your language"));
     }
-    next.run(call).await
+    next.run(callback).await
 }
 
 #[derive(Clone)]

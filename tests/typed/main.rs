@@ -1,6 +1,6 @@
 //! Typed handlers, as clients see them: a binary of its own, since its interceptors and guards come from the registry.
 
-mod calls;
+mod asks;
 mod events;
 mod guards;
 mod interceptors;

@@ -29,7 +29,7 @@ impl Chat {
 
     #[on_event("ask")]
     async fn ask(&self, conn: &Connection) -> Result<Data<u32>> {
-        Ok(Data(conn.call::<u32>("number", &json!({"below": 10})).await?))
+        Ok(Data(conn.ask_event::<u32>("number", &json!({"below": 10})).await?))
     }
 
     #[on_event("push")]

@@ -24,7 +24,7 @@ impl Echo {
 
     #[on_event("ask")]
     async fn ask(&self, conn: &Connection) -> Data<String> {
-        let answer = conn.call::<u32>("number", &()).timeout(Duration::from_secs(3)).await;
+        let answer = conn.ask_event::<u32>("number", &()).timeout(Duration::from_secs(3)).await;
         Data(answer.map_or_else(|error| error.to_string(), |number| number.to_string()))
     }
 

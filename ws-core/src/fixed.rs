@@ -29,10 +29,10 @@ pub(crate) const INPUT_BYTES: usize = 16 << 10;
 pub(crate) const SMALL_CODEC_BYTES: usize = 4 << 10;
 /// Bytes in the buffers of the other codecs that a thread keeps. A buffer grows to its largest frame and never shrinks.
 pub(crate) const LARGER_CODECS_KEPT_BYTES: usize = 4 << 20;
-/// Calls that one connection may have outstanding.
-pub(crate) const OUTSTANDING_CALLS: usize = 64;
-/// How long an answer is waited for unless said otherwise.
-pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Asks that one connection may have outstanding.
+pub(crate) const OUTSTANDING_ASKS: usize = 64;
+/// The default time to wait for the answer to an ask.
+pub(crate) const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How deep the arrays and maps of a MessagePack envelope may stand inside each other.
 #[cfg(any(feature = "msgpack", test))]
 pub(crate) const MSGPACK_DEPTH: usize = 64;
@@ -115,13 +115,13 @@ mod tests {
             ),
             (
                 "messages read ahead while a callback runs",
-                "1; `inbox_messages` while it calls its client".into(),
+                "1; `inbox_messages` while it asks its client".into(),
             ),
             (
-                "calls to one client outstanding",
+                "asks of one client outstanding",
                 format!(
-                    "{OUTSTANDING_CALLS}, else `CallError::TooMany`; each waits {} unless it says otherwise",
-                    time(CALL_TIMEOUT)
+                    "{OUTSTANDING_ASKS}, else `AskError::TooMany`; each waits {} unless it says otherwise",
+                    time(ASK_TIMEOUT)
                 ),
             ),
             ("arrays and maps inside each other in MessagePack", format!("{MSGPACK_DEPTH}")),

@@ -47,9 +47,9 @@ pub use self::{
         Error, EventError, HandshakeError, MessageError, OrStatus, Phase, Recovery, Result, Scene, SendError,
     },
     handlers::{
-        CallError, CallKind, Context, Cookie, Data, Event, EventName, FromHandshake, Header, Input,
-        IntoReply, Invocation, Json, NextCall, Outcome, Param, ParamError, Path, PendingCall, Query, Replier,
-        Setup, Stream, Takes,
+        AskError, Callback, CallbackKind, Context, Cookie, Data, Event, EventName, FromHandshake, Header,
+        Input, IntoReply, Json, NextHandler, Param, ParamError, Path, PendingAsk, Query, Replier, Setup,
+        Stream, Takes,
     },
     handshake::{
         Body, DefaultUpgrade, Handshake, MiddlewareFn, Next, Response, Route, TokenSources, Upgrade,
@@ -68,10 +68,10 @@ pub use self::handlers::Valid;
 /// What a file with controllers and middleware needs: `use ws_core::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        App, Body, Bytes, CallKind, CloseReason, Config, Connection, ConnectionId, Context, Controller,
-        Cookie, Data, Error, Event, EventName, Handshake, Header, Hub, Invocation, Json, Message, Next,
-        NextCall, OrStatus, Outcome, Path, Phase, Query, Recovery, Response, Result, Scene, StartError,
-        State, StatusCode, Stream, Text, guard, on_binary, on_close, on_event, on_message, on_open, on_ping,
+        App, Body, Bytes, Callback, CallbackKind, CloseReason, Config, Connection, ConnectionId, Context,
+        Controller, Cookie, Data, Error, Event, EventName, Handshake, Header, Hub, Json, Message, Next,
+        NextHandler, OrStatus, Path, Phase, Query, Recovery, Response, Result, Scene, StartError, State,
+        StatusCode, Stream, Text, guard, on_binary, on_close, on_event, on_message, on_open, on_ping,
         on_pong, on_text, on_unknown, ws_controller, ws_error_handler, ws_handlers, ws_interceptor,
         ws_middleware,
     };

@@ -9,7 +9,7 @@ use crate::{
     config::Limits,
     controller::ErasedController,
     error::{Error, Recovery, Result, Scene},
-    handlers::{Invocation, NextCall, Outcome},
+    handlers::{Callback, NextHandler},
     handshake::{Handshake, Next, Response},
     state::{StateKey, States},
 };
@@ -135,7 +135,7 @@ pub struct HandlerInfo {
 }
 
 /// The future of one interceptor's call.
-pub type InterceptorFuture<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+pub type InterceptorFuture<'a> = Pin<Box<dyn Future<Output = Result> + Send + 'a>>;
 
 /// Left by `#[ws_interceptor]`.
 pub struct InterceptorEntry {
@@ -150,24 +150,24 @@ pub struct InterceptorEntry {
     /// The types of its `State<T>` parameters.
     pub state: &'static [fn() -> StateKey],
     /// Calls it.
-    pub call: for<'a> fn(Invocation<'a>, NextCall<'a>, &'a States) -> InterceptorFuture<'a>,
+    pub call: for<'a> fn(Callback<'a>, NextHandler<'a>, &'a States) -> InterceptorFuture<'a>,
 }
 
 impl InterceptorEntry {
     /// What an interceptor returned, asked for where its return type stands.
-    pub fn answer(answer: impl InterceptorAnswer) -> Outcome {
+    pub fn answer(answer: impl InterceptorAnswer) -> Result {
         answer.exactly()
     }
 }
 
-/// `Outcome` and nothing else; a bound for the same reason as [`MiddlewareAnswer`].
-#[diagnostic::on_unimplemented(message = "an interceptor returns `Outcome`", label = "write `Outcome`")]
+/// `Result` and nothing else; a bound for the same reason as [`MiddlewareAnswer`].
+#[diagnostic::on_unimplemented(message = "an interceptor returns `Result`", label = "write `Result`")]
 pub trait InterceptorAnswer {
     /// The value itself.
-    fn exactly(self) -> Outcome;
+    fn exactly(self) -> Result;
 }
 
-impl InterceptorAnswer for Outcome {
+impl InterceptorAnswer for Result {
     fn exactly(self) -> Self {
         self
     }

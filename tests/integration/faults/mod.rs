@@ -15,7 +15,7 @@ use std::sync::Once;
 
 use tokio::sync::mpsc;
 use ws_core::{
-    CallKind, CloseReason, Config, Connection, Handshake, Next, Response, Result, Route, State,
+    CallbackKind, CloseReason, Config, Connection, Handshake, Next, Response, Result, Route, State,
     ws_error_handler, ws_interceptor,
 };
 
@@ -85,17 +85,17 @@ impl Drop for Undroppable {
 }
 
 #[ws_interceptor(server = "faults")]
-async fn intercepting(call: ws_core::Invocation<'_>, next: ws_core::NextCall<'_>) -> ws_core::Outcome {
-    let handshake = call.connection().handshake();
-    let kind = match call.kind() {
-        CallKind::Open => "open",
-        CallKind::Message => "message",
-        CallKind::Event(_) => "event",
-        CallKind::Close => "close",
+async fn intercepting(callback: ws_core::Callback<'_>, next: ws_core::NextHandler<'_>) -> ws_core::Result {
+    let handshake = callback.connection().handshake();
+    let kind = match callback.kind() {
+        CallbackKind::Open => "open",
+        CallbackKind::Message => "message",
+        CallbackKind::Event(_) => "event",
+        CallbackKind::Close => "close",
         _ => "control",
     };
     panic_at(handshake, &format!("before-{kind}"));
-    let outcome = next.run(call).await;
+    let outcome = next.run(callback).await;
     panic_at(handshake, &format!("after-{kind}"));
     outcome
 }

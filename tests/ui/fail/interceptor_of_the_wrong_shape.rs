@@ -1,23 +1,23 @@
 use ws_core::prelude::*;
 
 #[ws_interceptor]
-fn not_async(call: Invocation<'_>, next: NextCall<'_>) -> Outcome {
+fn not_async(callback: Callback<'_>, next: NextHandler<'_>) -> Result {
     todo!()
 }
 
 #[ws_interceptor]
-async fn without_next(call: Invocation<'_>) -> Outcome {
+async fn without_next(callback: Callback<'_>) -> Result {
     Ok(())
 }
 
 #[ws_interceptor(scope = "route", order = 1)]
-async fn both(call: Invocation<'_>, next: NextCall<'_>) -> Outcome {
-    next.run(call).await
+async fn both(callback: Callback<'_>, next: NextHandler<'_>) -> Result {
+    next.run(callback).await
 }
 
 #[ws_interceptor(sever = "ws")]
-async fn misspelt(call: Invocation<'_>, next: NextCall<'_>) -> Outcome {
-    next.run(call).await
+async fn misspelt(callback: Callback<'_>, next: NextHandler<'_>) -> Result {
+    next.run(callback).await
 }
 
 fn main() {}

@@ -102,8 +102,8 @@ struct Room {
 }
 
 #[ws_interceptor(scope = "route")]
-async fn timing(call: Invocation<'_>, next: NextCall<'_>, _: State<Users>) -> Outcome {
-    next.run(call).await
+async fn timing(callback: Callback<'_>, next: NextHandler<'_>, _: State<Users>) -> Result {
+    next.run(callback).await
 }
 
 fn main() {}

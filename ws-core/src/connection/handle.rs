@@ -12,7 +12,7 @@ use super::{
 use crate::{
     config::Limits,
     error::SendError,
-    handlers::{Calls, Codec, PendingCall},
+    handlers::{Asks, Codec, PendingAsk},
     handshake::Handshake,
     hub::{GroupKey, Hub, JoinError, Live, Membership, Room},
     message::Message,
@@ -30,7 +30,7 @@ struct Shared {
     handshake: Handshake,
     outbox: Outbox,
     expiry: Expiry,
-    calls: Calls,
+    asks: Asks,
     membership: Membership,
     /// What its rooms belong to.
     controller: TypeId,
@@ -52,7 +52,7 @@ impl Connection {
             handshake,
             outbox: Outbox::new(OutboxLimits::from(limits)),
             expiry,
-            calls: Calls::default(),
+            asks: Asks::default(),
             membership: Membership::default(),
             controller,
             max_rooms: limits.rooms,
@@ -99,30 +99,33 @@ impl Connection {
         self.push(self.codec().encode(name, data, None)?)
     }
 
-    /// Calls the client: sends the event with a `ref` and waits for the message that brings this `ref` back.
+    /// Asks the client: sends the event with a `ref` and waits for the message that brings this `ref`
+    /// back.
     ///
-    /// The answer is `{"event": any, "data": R, "ref": the same}`, or `{"event": "error", "data": {"code", "message"}, "ref": the
-    /// same}` to refuse. It is recognised as it arrives and reaches no handler, so a handler may call its own connection: messages in
-    /// front of the answer are read into an inbox meanwhile (`limits.inbox_messages`, `limits.inbox_bytes`) and handled in their order afterwards. One connection may have 64 calls outstanding.
+    /// The answer is `{"event": any, "data": R, "ref": the same}`. The client refuses with
+    /// `{"event": "error", "data": {"code", "message"}, "ref": the same}`. An answer is recognised as it
+    /// arrives and reaches no handler, so a handler may ask its own connection: messages in front of
+    /// the answer are read into an inbox meanwhile (`limits.inbox_messages`, `limits.inbox_bytes`) and
+    /// handled in order afterwards. One connection may have 64 outstanding asks.
     ///
     /// ```no_run
     /// # use std::time::Duration;
-    /// # use ws_core::{CallError, Connection};
-    /// async fn is_ready(conn: &Connection) -> Result<bool, CallError> {
-    ///     conn.call::<bool>("ready?", "the game begins").timeout(Duration::from_secs(5)).await
+    /// # use ws_core::{AskError, Connection};
+    /// async fn is_ready(conn: &Connection) -> Result<bool, AskError> {
+    ///     conn.ask_event::<bool>("ready?", "the game begins").timeout(Duration::from_secs(5)).await
     /// }
     /// ```
     ///
     /// # Errors
-    /// [`CallError`](crate::CallError) says what went wrong: the connection ended, no answer came in time (10 s unless
-    /// [`timeout`](PendingCall::timeout) says otherwise), the client refused, or its answer does not fit `R`. Nothing is kept of the call then; an
-    /// answer that comes later is dropped.
-    pub fn call<R: DeserializeOwned>(
+    /// [`AskError`](crate::AskError): the connection ended, no answer came in time (10 s unless
+    /// [`timeout`](PendingAsk::timeout) sets another), the client refused, or its answer does not
+    /// decode as `R`. The ask is forgotten then; an answer that comes later is dropped.
+    pub fn ask_event<R: DeserializeOwned>(
         &self,
         event: &str,
         data: &(impl Serialize + ?Sized),
-    ) -> PendingCall<'_, R> {
-        PendingCall::new(self, event, data)
+    ) -> PendingAsk<'_, R> {
+        PendingAsk::new(self, event, data)
     }
 
     /// Sends a ping ahead of the queued messages; the answer reaches `on_pong`.
@@ -258,8 +261,8 @@ impl Connection {
         self.0.controller
     }
 
-    pub(crate) fn calls(&self) -> &Calls {
-        &self.0.calls
+    pub(crate) fn asks(&self) -> &Asks {
+        &self.0.asks
     }
 
     pub(crate) fn outbox(&self) -> &Outbox {

@@ -41,7 +41,7 @@ use crate::{
     config::{Heartbeat, Limits, OverRate},
     controller::Controller,
     error::{ErrorHandlers, Phase, Result},
-    handlers::{CallKind, Intercepted, Invocation, intercepted, rate_limited},
+    handlers::{Callback, CallbackKind, Intercepted, intercepted, rate_limited},
     hub::Entry,
     message::Message,
     server::Permit,
@@ -149,37 +149,37 @@ struct Callbacks<'a, C> {
 impl<'a, C: Controller> Callbacks<'a, C> {
     fn open(&self) -> impl Future<Output = Result> + Send + use<'a, C> {
         let Self { controller, conn } = *self;
-        self.call(CallKind::Open, async { controller.on_open(conn).await })
+        self.call(CallbackKind::Open, async { controller.on_open(conn).await })
     }
 
     fn message(&self, message: Message) -> impl Future<Output = Result> + Send + use<'a, C> {
         let Self { controller, conn } = *self;
         let callback = async { controller.on_message(conn, message).await };
-        if C::__TYPED { Intercepted::none(callback) } else { self.call(CallKind::Message, callback) }
+        if C::__TYPED { Intercepted::none(callback) } else { self.call(CallbackKind::Message, callback) }
     }
 
     fn ping(&self, payload: Bytes) -> impl Future<Output = Result> + Send + use<'a, C> {
         let Self { controller, conn } = *self;
-        self.call(CallKind::Control, async { controller.on_ping(conn, payload).await })
+        self.call(CallbackKind::Control, async { controller.on_ping(conn, payload).await })
     }
 
     fn pong(&self, payload: Bytes) -> impl Future<Output = Result> + Send + use<'a, C> {
         let Self { controller, conn } = *self;
-        self.call(CallKind::Control, async { controller.on_pong(conn, payload).await })
+        self.call(CallbackKind::Control, async { controller.on_pong(conn, payload).await })
     }
 
     fn close(&self, reason: CloseReason) -> impl Future<Output = Result> + Send + use<'a, C> {
         let Self { controller, conn } = *self;
-        self.call(CallKind::Close, async { controller.on_close(conn, reason).await })
+        self.call(CallbackKind::Close, async { controller.on_close(conn, reason).await })
     }
 
     /// `callback` has to be a block that calls the controller when it is polled: a panic counts as the callback's then.
     fn call<F: Future<Output = Result> + Send + 'a>(
         &self,
-        kind: CallKind<'a>,
+        kind: CallbackKind<'a>,
         callback: F,
     ) -> Intercepted<'a, F> {
-        intercepted(Invocation::new(self.conn, kind), callback)
+        intercepted(Callback::new(self.conn, kind), callback)
     }
 }
 

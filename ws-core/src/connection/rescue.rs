@@ -12,7 +12,7 @@ use super::{
 use crate::{
     caught::drop_caught,
     error::{Answer, Error, ErrorHandlers, Phase, Scene, SendError},
-    handlers::{CallError, ReplyTo},
+    handlers::{AskError, ReplyTo},
 };
 
 /// A close frame to send, and what `on_close` is told.
@@ -155,7 +155,7 @@ impl Rescue<'_> {
 /// What a callback is told whose connection ends meanwhile.
 fn is_of_the_end(error: &Error) -> bool {
     matches!(error.downcast_ref(), Some(SendError::Closed | SendError::Full))
-        || matches!(error.downcast_ref(), Some(CallError::Closed))
+        || matches!(error.downcast_ref(), Some(AskError::Closed))
 }
 
 /// What the client got wrong, or is told in public, is its own business; the rest is ours.

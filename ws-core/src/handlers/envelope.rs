@@ -61,7 +61,7 @@ impl Codec {
     }
 
     /// The envelope of a call to the client, with a `ref` of this side's.
-    pub(crate) fn encode_called<T: Serialize + ?Sized>(
+    pub(crate) fn encode_ask<T: Serialize + ?Sized>(
         self,
         event: &str,
         data: &T,

@@ -1,6 +1,7 @@
-//! Interceptors: functions around the calls of controllers, as middleware is around the handshake.
+//! Interceptors: functions around the callbacks of controllers, as middleware is around the handshake.
 //!
-//! [`intercepted`] is the one place that runs them. Without any it is the call itself: nothing is boxed.
+//! [`intercepted`] is the only place that runs them. A route without interceptors runs the handler
+//! itself, without a box.
 
 use std::{
     any::TypeId,
@@ -18,20 +19,17 @@ use crate::{
     state::{StateKey, States},
 };
 
-/// What became of a call: an `Err` is what its handler failed with, or what an interceptor refused it with.
-pub type Outcome = Result<()>;
-
-/// A call that is about to be made.
+/// A callback that is about to run: one invocation of a controller's method.
 #[derive(Clone, Copy, Debug)]
-pub struct Invocation<'a> {
+pub struct Callback<'a> {
     conn: &'a Connection,
-    kind: CallKind<'a>,
+    kind: CallbackKind<'a>,
 }
 
-/// Which of a controller's callbacks is called.
+/// The kind of a [`Callback`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum CallKind<'a> {
+pub enum CallbackKind<'a> {
     /// `on_open`.
     Open,
     /// `on_message`, or `on_text`, `on_binary` of typed handlers.
@@ -44,45 +42,45 @@ pub enum CallKind<'a> {
     Close,
 }
 
-impl<'a> Invocation<'a> {
-    pub(crate) fn new(conn: &'a Connection, kind: CallKind<'a>) -> Self {
+impl<'a> Callback<'a> {
+    pub(crate) fn new(conn: &'a Connection, kind: CallbackKind<'a>) -> Self {
         Self { conn, kind }
     }
 
-    /// The connection that is served.
+    /// The connection that it runs for.
     pub fn connection(&self) -> &'a Connection {
         self.conn
     }
 
-    /// Which callback it is.
-    pub fn kind(&self) -> CallKind<'a> {
+    /// The kind of the callback.
+    pub fn kind(&self) -> CallbackKind<'a> {
         self.kind
     }
 }
 
-/// The rest of a call: the interceptors that are still to run, then the handler.
-pub struct NextCall<'a> {
+/// The rest of a callback: the remaining interceptors, then the handler.
+pub struct NextHandler<'a> {
     chain: &'a [Arc<Interceptor>],
     states: &'a States,
     handler: InterceptorFuture<'a>,
 }
 
-impl<'a> NextCall<'a> {
-    /// Makes the call. Not calling it means that the handler is not run.
+impl<'a> NextHandler<'a> {
+    /// Runs the remaining interceptors and the handler. Without this call the handler does not run.
     ///
     /// # Errors
-    /// What the handler failed with. Passing it on leaves it to the error handlers.
-    pub async fn run(self, call: Invocation<'a>) -> Outcome {
+    /// The error of the handler or of an inner interceptor. Return it to leave it to the error handlers.
+    pub async fn run(self, callback: Callback<'a>) -> Result {
         match self.chain.split_first() {
             Some((interceptor, rest)) => {
-                (interceptor.call)(call, NextCall { chain: rest, ..self }, self.states).await
+                (interceptor.call)(callback, NextHandler { chain: rest, ..self }, self.states).await
             }
             None => self.handler.await,
         }
     }
 }
 
-impl std::fmt::Debug for NextCall<'_> {
+impl std::fmt::Debug for NextHandler<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.chain.iter().map(|interceptor| interceptor.name)).finish()
     }
@@ -95,11 +93,11 @@ pub(crate) struct Interceptor {
     pub(crate) id: TypeId,
     pub(crate) scope: Scope,
     pub(crate) state: Vec<StateKey>,
-    pub(crate) call: for<'a> fn(Invocation<'a>, NextCall<'a>, &'a States) -> InterceptorFuture<'a>,
+    pub(crate) call: for<'a> fn(Callback<'a>, NextHandler<'a>, &'a States) -> InterceptorFuture<'a>,
 }
 
 pin_project! {
-    /// A call, inside the interceptors of its route if there are any.
+    /// A handler's future, inside the interceptors of its route if there are any.
     #[project = Projected]
     pub enum Intercepted<'a, F> {
         /// There are none: the handler itself.
@@ -116,10 +114,10 @@ impl<F> Intercepted<'_, F> {
     }
 }
 
-impl<F: Future<Output = Outcome>> Future for Intercepted<'_, F> {
-    type Output = Outcome;
+impl<F: Future<Output = Result>> Future for Intercepted<'_, F> {
+    type Output = Result;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result> {
         match self.project() {
             Projected::None { handler } => handler.poll(cx),
             Projected::Some { call } => call.as_mut().poll(cx),
@@ -127,16 +125,16 @@ impl<F: Future<Output = Outcome>> Future for Intercepted<'_, F> {
     }
 }
 
-/// Makes a call inside the interceptors of its route.
-pub fn intercepted<'a, F>(call: Invocation<'a>, handler: F) -> Intercepted<'a, F>
+/// Runs a handler inside the interceptors of its route.
+pub fn intercepted<'a, F>(callback: Callback<'a>, handler: F) -> Intercepted<'a, F>
 where
-    F: Future<Output = Outcome> + Send + 'a,
+    F: Future<Output = Result> + Send + 'a,
 {
-    match call.conn.handshake().found_route() {
+    match callback.conn.handshake().found_route() {
         Some(route) if !route.interceptors.is_empty() => {
             let next =
-                NextCall { chain: &route.interceptors, states: &route.states, handler: Box::pin(handler) };
-            Intercepted::Some { call: Box::pin(next.run(call)) }
+                NextHandler { chain: &route.interceptors, states: &route.states, handler: Box::pin(handler) };
+            Intercepted::Some { call: Box::pin(next.run(callback)) }
         }
         _ => Intercepted::None { handler },
     }

@@ -5,7 +5,7 @@
 //! around each call. Below it everything is as for a controller written by hand: this module neither reads a socket nor
 //! keeps a queue. What only expansions call is in [`support`].
 
-mod call;
+mod ask;
 mod context;
 mod cookie;
 mod envelope;
@@ -32,18 +32,18 @@ pub(crate) use self::envelope::{Envelope, Raw};
 #[cfg_attr(docsrs, doc(cfg(feature = "validate")))]
 pub use self::valid::Valid;
 pub(crate) use self::{
-    call::Calls,
+    ask::Asks,
     envelope::{Codec, ErrorData, ReplyTo},
     interceptor::{Intercepted, Interceptor, intercepted},
     replier::rate_limited,
 };
 pub use self::{
-    call::{CallError, PendingCall},
+    ask::{AskError, PendingAsk},
     context::Context,
     cookie::Cookie,
     header::Header,
     input::{EventName, Input},
-    interceptor::{CallKind, Invocation, NextCall, Outcome},
+    interceptor::{Callback, CallbackKind, NextHandler},
     param::{FromHandshake, Param, ParamError, Setup, Takes},
     path::Path,
     payload::{Data, Json},

@@ -8,7 +8,7 @@ use std::{
 use super::{Input, IntoReply, ParamError, Replier, ReplyTo, Takes};
 pub use super::{
     envelope::Envelope,
-    interceptor::{CallKind, Invocation, intercepted},
+    interceptor::{Callback, CallbackKind, intercepted},
     param::{Param, Setup},
     reply::Says,
 };
@@ -159,8 +159,8 @@ pub fn end(conn: &Connection, reason: CloseReason) -> Input<'_> {
 }
 
 /// The call of a callback.
-pub fn invocation<'a>(conn: &'a Connection, kind: CallKind<'a>) -> Invocation<'a> {
-    Invocation::new(conn, kind)
+pub fn invocation<'a>(conn: &'a Connection, kind: CallbackKind<'a>) -> Callback<'a> {
+    Callback::new(conn, kind)
 }
 
 /// Where the replies of an event go.

@@ -35,8 +35,8 @@ pub(crate) const MIDDLEWARE: Kind = Kind {
 pub(crate) const INTERCEPTOR: Kind = Kind {
     card: Card {
         role: "an interceptor",
-        parameters: &["call: Invocation<'_>", "next: NextCall<'_>"],
-        output: "Outcome",
+        parameters: &["callback: Callback<'_>", "next: NextHandler<'_>"],
+        output: "Result",
         more: Some("with any number of `State(value): State<T>` behind `next`"),
     },
     entry: "InterceptorEntry",

@@ -43,7 +43,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<'_, S> {
     /// Drops the socket without a word.
     pub(crate) fn abandon(&mut self, reason: CloseReason) {
         self.conn.outbox().shut();
-        self.conn.calls().close();
+        self.conn.asks().close();
         self.reason.get_or_insert(reason);
         self.done();
     }
@@ -83,7 +83,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<'_, S> {
     }
 
     fn begin_flush(&mut self, reason: CloseReason) {
-        self.conn.calls().close();
+        self.conn.asks().close();
         self.reason.get_or_insert(reason);
         self.state = State::Flushing;
         self.timers.close_must_end(self.limits.close_timeout);

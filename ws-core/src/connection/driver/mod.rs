@@ -232,7 +232,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     }
 
     fn wants_input(&self) -> bool {
-        if self.conn.calls().any() {
+        if self.conn.asks().any() {
             // An answer may be behind messages that wait for the very handler that waits for the answer.
             return self.inbox.len() < self.limits.inbox_messages
                 && self.inbox.bytes() < self.limits.inbox_bytes;
@@ -290,7 +290,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     fn accept_message(&mut self, message: Message) {
         self.timers.not_idle();
         if self.bucket.as_mut().is_none_or(|bucket| bucket.take(Instant::now())) {
-            if let Some(message) = self.conn.calls().take_answer(self.conn.codec(), message) {
+            if let Some(message) = self.conn.asks().take_answer(self.conn.codec(), message) {
                 self.inbox.push(Event::Message(message));
             }
         } else if self.refuses {

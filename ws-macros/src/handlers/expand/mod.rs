@@ -232,12 +232,12 @@ fn events(handlers: &Handlers, is_there: Option<&TokenStream>) -> TokenStream {
 }
 
 fn event_arm(handler: &Handler, pattern: &TokenStream, name: &TokenStream) -> TokenStream {
-    let kind = quote!(__h::CallKind::Event(#name));
+    let kind = quote!(__h::CallbackKind::Event(#name));
     intercepted(handler, pattern, &kind, &call::body(handler, &Ways::event()))
 }
 
 fn arm(handler: &Handler, pattern: &TokenStream) -> TokenStream {
-    intercepted(handler, pattern, &quote!(__h::CallKind::Message), &call::body(handler, &Ways::message()))
+    intercepted(handler, pattern, &quote!(__h::CallbackKind::Message), &call::body(handler, &Ways::message()))
 }
 
 /// One arm of a dispatch: the call inside of the interceptors.

@@ -1,8 +1,9 @@
-//! Calls from the server to the client: an event with a `ref` goes out, a message with that `ref` comes back.
+//! Asks: a request from the server to its client. An event with a `ref` goes out, a message with the
+//! same `ref` comes back.
 //!
-//! [`Calls`] is what a connection keeps of the calls that are outstanding: nothing while there are none. The driver asks
-//! it about each message that arrives meanwhile, so that an answer is recognised before the messages in front of it are
-//! handled.
+//! [`Asks`] holds the outstanding asks of one connection. It owns nothing while there are none. The
+//! driver offers it each received message, so that an answer is recognised before the messages in
+//! front of it are handled.
 
 use std::{
     future::IntoFuture,
@@ -21,20 +22,20 @@ use tokio::sync::oneshot;
 use super::{Codec, envelope::Envelope, json};
 use crate::{connection::Connection, error::SendError, fixed, message::Message};
 
-/// What the `ref` of a call begins with. Clients that call the server choose other ones.
-const PREFIX: &str = "call:";
+/// The prefix of the `ref` of an ask. The `ref` of a client's own call must not begin with it.
+const PREFIX: &str = "ask:";
 
-/// Why a call has no answer.
+/// Why an ask has no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum CallError {
+pub enum AskError {
     /// The event was not sent, and not because the connection had ended.
     #[error("not sent: {0}")]
     Send(#[source] SendError),
-    /// The connection ended before the answer came, or before the call was made.
+    /// The connection ended before the answer came, or before the ask was sent.
     #[error("the connection ended before the answer came")]
     Closed,
-    /// No answer came in time.
+    /// No answer arrived within this time.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
     /// The client answered with an error.
@@ -48,12 +49,12 @@ pub enum CallError {
     /// The answer does not fit the type that is asked for.
     #[error("the answer does not fit: {0}")]
     Invalid(String),
-    /// 64 calls of this connection are outstanding already.
-    #[error("too many calls of this connection are outstanding")]
+    /// 64 asks of this connection are outstanding already.
+    #[error("too many asks of this connection are outstanding")]
     TooMany,
 }
 
-impl From<SendError> for CallError {
+impl From<SendError> for AskError {
     fn from(error: SendError) -> Self {
         match error {
             SendError::Closed => Self::Closed,
@@ -62,9 +63,9 @@ impl From<SendError> for CallError {
     }
 }
 
-/// A call that is going to be made: await it. Made by [`Connection::call`].
+/// An ask that is sent when it is awaited. Returned by [`Connection::ask_event`].
 #[must_use = "nothing is sent until this is awaited"]
-pub struct PendingCall<'a, R> {
+pub struct PendingAsk<'a, R> {
     conn: &'a Connection,
     id: u64,
     message: Result<Message, SendError>,
@@ -72,33 +73,33 @@ pub struct PendingCall<'a, R> {
     answer: PhantomData<fn() -> R>,
 }
 
-impl<'a, R: DeserializeOwned> PendingCall<'a, R> {
+impl<'a, R: DeserializeOwned> PendingAsk<'a, R> {
     pub(crate) fn new<T: Serialize + ?Sized>(conn: &'a Connection, event: &str, data: &T) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let message = conn.codec().encode_called(event, data, &format!("{PREFIX}{id}"));
-        Self { conn, id, message, timeout: fixed::CALL_TIMEOUT, answer: PhantomData }
+        let message = conn.codec().encode_ask(event, data, &format!("{PREFIX}{id}"));
+        Self { conn, id, message, timeout: fixed::ASK_TIMEOUT, answer: PhantomData }
     }
 
-    /// How long the answer is waited for, room in the outbox included. Default: 10 s.
+    /// Sets how long to wait for the answer, including the wait for room in the outbox. Default: 10 s.
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
-    async fn run(self) -> Result<R, CallError> {
+    async fn run(self) -> Result<R, AskError> {
         let message = self.message?;
-        let (_outstanding, answer) = self.conn.calls().begin(self.id)?;
-        let called = async {
+        let (_outstanding, answer) = self.conn.asks().begin(self.id)?;
+        let asked = async {
             self.conn.send(message).await?;
-            answer.await.map_err(|_| CallError::Closed)
+            answer.await.map_err(|_| AskError::Closed)
         };
-        let in_time = tokio::time::timeout(self.timeout, called).await;
-        decode(self.conn.codec(), &in_time.map_err(|_| CallError::TimedOut(self.timeout))??)
+        let in_time = tokio::time::timeout(self.timeout, asked).await;
+        decode(self.conn.codec(), &in_time.map_err(|_| AskError::TimedOut(self.timeout))??)
     }
 }
 
-impl<'a, R: DeserializeOwned + 'a> IntoFuture for PendingCall<'a, R> {
-    type Output = Result<R, CallError>;
+impl<'a, R: DeserializeOwned + 'a> IntoFuture for PendingAsk<'a, R> {
+    type Output = Result<R, AskError>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -106,14 +107,14 @@ impl<'a, R: DeserializeOwned + 'a> IntoFuture for PendingCall<'a, R> {
     }
 }
 
-impl<R> std::fmt::Debug for PendingCall<'_, R> {
+impl<R> std::fmt::Debug for PendingAsk<'_, R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PendingCall").field("id", &self.id).field("timeout", &self.timeout).finish()
+        f.debug_struct("PendingAsk").field("id", &self.id).field("timeout", &self.timeout).finish()
     }
 }
 
-/// The answer as the type that is asked for, or as the client's refusal.
-fn decode<R: DeserializeOwned>(codec: Codec, message: &Message) -> Result<R, CallError> {
+/// Decodes the answer, or the client's refusal.
+fn decode<R: DeserializeOwned>(codec: Codec, message: &Message) -> Result<R, AskError> {
     #[derive(Deserialize)]
     #[serde(default)]
     struct Refusal {
@@ -127,65 +128,65 @@ fn decode<R: DeserializeOwned>(codec: Codec, message: &Message) -> Result<R, Cal
         }
     }
 
-    let envelope = Envelope::read(codec, message).map_err(|error| CallError::Invalid(error.to_string()))?;
+    let envelope = Envelope::read(codec, message).map_err(|error| AskError::Invalid(error.to_string()))?;
     if envelope.event() == "error" {
         let refusal: Refusal = envelope.data.and_then(|data| data.decode().ok()).unwrap_or_default();
-        return Err(CallError::Refused { code: refusal.code, message: refusal.message });
+        return Err(AskError::Refused { code: refusal.code, message: refusal.message });
     }
     let decoded = match envelope.data {
         Some(data) => data.decode(),
         None => json::decode("null"),
     };
-    decoded.map_err(|error| CallError::Invalid(error.public_text()))
+    decoded.map_err(|error| AskError::Invalid(error.public_text()))
 }
 
-/// The outstanding calls of one connection.
+/// The outstanding asks of one connection.
 #[derive(Debug, Default)]
-pub(crate) struct Calls {
-    /// Whether there ever was one: the messages of a connection that never called are not looked at.
+pub(crate) struct Asks {
+    /// Whether there ever was one. Until then received messages are not looked at.
     ever: AtomicBool,
     /// Whether there is one now.
     any: AtomicBool,
     waiting: Mutex<Vec<(u64, oneshot::Sender<Message>)>>,
 }
 
-impl Calls {
-    /// Whether an answer is waited for.
+impl Asks {
+    /// Whether an ask is outstanding.
     pub(crate) fn any(&self) -> bool {
         self.any.load(Ordering::Relaxed)
     }
 
-    /// Takes the message if it is an answer; one that comes too late is dropped.
+    /// Takes the message if it is an answer. An answer that comes too late is dropped.
     pub(crate) fn take_answer(&self, codec: Codec, message: Message) -> Option<Message> {
         if !self.ever.load(Ordering::Relaxed) {
             return Some(message);
         }
         let Some(id) = answered(codec, &message) else { return Some(message) };
         match self.forget(id) {
-            // Nobody waits any more if the sending fails: the caller went away this very moment.
+            // Sending fails if the ask was dropped in this very moment.
             Some(sender) => drop(sender.send(message)),
-            None => tracing::debug!(call = id, "an answer came too late, or twice"),
+            None => tracing::debug!(ask = id, "an answer came too late, or twice"),
         }
         None
     }
 
-    /// No answer can come any more.
+    /// Fails all outstanding asks: no answer can come any more.
     pub(crate) fn close(&self) {
         let waiting = std::mem::take(&mut *self.lock());
         self.any.store(false, Ordering::Relaxed);
         drop(waiting);
     }
 
-    fn begin(&self, id: u64) -> Result<(Outstanding<'_>, oneshot::Receiver<Message>), CallError> {
+    fn begin(&self, id: u64) -> Result<(Outstanding<'_>, oneshot::Receiver<Message>), AskError> {
         let mut waiting = self.lock();
-        if waiting.len() == fixed::OUTSTANDING_CALLS {
-            return Err(CallError::TooMany);
+        if waiting.len() == fixed::OUTSTANDING_ASKS {
+            return Err(AskError::TooMany);
         }
         let (sender, receiver) = oneshot::channel();
         waiting.push((id, sender));
         self.ever.store(true, Ordering::Relaxed);
         self.any.store(true, Ordering::Relaxed);
-        Ok((Outstanding { calls: self, id }, receiver))
+        Ok((Outstanding { asks: self, id }, receiver))
     }
 
     fn forget(&self, id: u64) -> Option<oneshot::Sender<Message>> {
@@ -205,19 +206,19 @@ impl Calls {
     }
 }
 
-/// A call that is waited for; dropping it forgets the call.
+/// Removes its ask when it is dropped.
 struct Outstanding<'a> {
-    calls: &'a Calls,
+    asks: &'a Asks,
     id: u64,
 }
 
 impl Drop for Outstanding<'_> {
     fn drop(&mut self) {
-        self.calls.forget(self.id);
+        self.asks.forget(self.id);
     }
 }
 
-/// Which call a message answers. Whether the rest of it makes sense is for the caller to hear.
+/// Returns the number of the ask that a message answers. The rest of the message is checked later.
 fn answered(codec: Codec, message: &Message) -> Option<u64> {
     Envelope::reference_of(codec, message)?.as_str()?.strip_prefix(PREFIX)?.parse().ok()
 }

@@ -1,9 +1,9 @@
-//! Calls from the server to the client.
+//! Asks from the server to the client.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use ws_core::{CallError, prelude::*, testing::TestClient};
+use ws_core::{AskError, prelude::*, testing::TestClient};
 
 use super::{serve, serve_registered};
 
@@ -14,12 +14,13 @@ struct Asks;
 impl Asks {
     #[on_event("ask")]
     async fn ask(&self, conn: &Connection) -> Data<Value> {
-        let answer = conn.call::<u32>("number", &json!({"below": 10})).timeout(Duration::from_secs(3)).await;
+        let answer =
+            conn.ask_event::<u32>("number", &json!({"below": 10})).timeout(Duration::from_secs(3)).await;
         Data(match answer {
             Ok(number) => json!({"number": number}),
-            Err(CallError::Refused { code, message }) => json!({"refused": [code, message]}),
-            Err(CallError::TimedOut(after)) => json!({"timed out": after.as_secs()}),
-            Err(CallError::Invalid(_)) => json!("invalid"),
+            Err(AskError::Refused { code, message }) => json!({"refused": [code, message]}),
+            Err(AskError::TimedOut(after)) => json!({"timed out": after.as_secs()}),
+            Err(AskError::Invalid(_)) => json!("invalid"),
             Err(error) => json!(error.to_string()),
         })
     }
@@ -125,7 +126,7 @@ struct Reports(tokio::sync::mpsc::UnboundedSender<String>);
 impl Reports {
     #[on_event("ask")]
     async fn ask(&self, conn: &Connection) -> Result {
-        let answer = conn.call::<u32>("number", &()).await;
+        let answer = conn.ask_event::<u32>("number", &()).await;
         self.0.send(answer.unwrap_err().to_string())?;
         Ok(())
     }
@@ -144,8 +145,8 @@ async fn a_client_that_goes_away_is_a_typed_error() {
     client.send_text(r#"{"event":"ask"}"#).await;
     client.next().await.unwrap();
     drop(client);
-    assert_eq!(seen.recv().await.unwrap(), CallError::Closed.to_string());
-    assert_eq!(seen.recv().await.unwrap(), CallError::Closed.to_string(), "in on_close, too");
+    assert_eq!(seen.recv().await.unwrap(), AskError::Closed.to_string());
+    assert_eq!(seen.recv().await.unwrap(), AskError::Closed.to_string(), "in on_close, too");
 }
 
 /// Asks before anything else.
@@ -155,7 +156,7 @@ struct AsksFirst;
 impl AsksFirst {
     #[on_open]
     async fn open(&self, conn: &Connection) -> Result<Event<u32>> {
-        Ok(Event::new("opened", conn.call::<u32>("number", &()).await?))
+        Ok(Event::new("opened", conn.ask_event::<u32>("number", &()).await?))
     }
 
     #[on_event("echo")]
@@ -185,14 +186,14 @@ async fn any_task_may_call_and_at_most_64_calls_are_outstanding() {
     let calls: Vec<_> = (0..64)
         .map(|number| {
             let conn = conn.clone();
-            tokio::spawn(async move { conn.call::<u32>("number", &number).await })
+            tokio::spawn(async move { conn.ask_event::<u32>("number", &number).await })
         })
         .collect();
     let mut asked = Vec::new();
     for _ in 0..64 {
         asked.push(next(&mut client).await);
     }
-    assert!(matches!(conn.call::<u32>("number", &0).await, Err(CallError::TooMany)));
+    assert!(matches!(conn.ask_event::<u32>("number", &0).await, Err(AskError::TooMany)));
     for call in asked.iter().rev() {
         client.send_json(&json!({"event": "number", "data": call["data"], "ref": call["ref"]})).await;
     }
@@ -222,7 +223,7 @@ async fn a_client_that_fills_the_inbox_delays_only_itself() {
 struct Told;
 
 #[ws_error_handler(server = "guarded")]
-async fn call_failed(_: &CallError, scene: &Scene) -> Recovery {
+async fn call_failed(_: &AskError, scene: &Scene) -> Recovery {
     if let Some(conn) = scene.connection() {
         conn.context().set(Told);
     }
@@ -236,7 +237,7 @@ struct Passes;
 impl Passes {
     #[on_event("ask")]
     async fn ask(&self, conn: &Connection) -> Result<Data<u32>> {
-        Ok(Data(conn.call("number", &()).await?))
+        Ok(Data(conn.ask_event("number", &()).await?))
     }
 }
 
