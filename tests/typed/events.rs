@@ -54,8 +54,8 @@ impl Chat {
         Err(Error::new("row 17 is locked").code("busy").public("try again later"))
     }
 
-    #[on_event("end")]
-    async fn end(&self) -> Result {
+    #[on_event("ban")]
+    async fn ban(&self) -> Result {
         Err(Error::new("banned").close_code(4003).public("banned"))
     }
 
@@ -145,7 +145,7 @@ async fn an_option_of_data_is_none_without_data() {
 async fn an_error_with_a_close_code_closes() {
     let app = serve(Chat).await;
     let mut client = app.connect("/").await.unwrap();
-    client.send_text(r#"{"event":"end"}"#).await;
+    client.send_text(r#"{"event":"ban"}"#).await;
     assert_eq!(client.expect_close(4003).await, "banned");
 }
 

@@ -6,6 +6,7 @@ mod guards;
 mod interceptors;
 mod msgpack;
 mod params;
+mod pings;
 mod rate;
 mod replies;
 mod sockets;

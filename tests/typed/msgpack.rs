@@ -32,6 +32,9 @@ impl Chat {
         Ok(Data(conn.ask_event::<u32>("number", &json!({"below": 10})).await?))
     }
 
+    #[on_event("mute")]
+    async fn mute(&self) {}
+
     #[on_event("push")]
     async fn push(&self, conn: &Connection) -> Result {
         Ok(conn.event("pushed", &[1, 2])?)
@@ -65,7 +68,12 @@ async fn events_replies_and_errors_travel_as_messagepack() {
             json!({"event": "say", "data": {"text": "hi"}, "ref": 7}),
             json!({"event": "say", "data": {"len": 2}, "ref": 7}),
         ),
-        (json!({"ref": "a", "event": "push"}), json!({"event": "pushed", "data": [1, 2]})),
+        (json!({"event": "push"}), json!({"event": "pushed", "data": [1, 2]})),
+        (json!({"event": "ping", "ref": "p"}), json!({"event": "pong", "data": null, "ref": "p"})),
+        (
+            json!({"event": "mute", "ref": "m"}),
+            json!({"event": "end", "data": {"event": "mute"}, "ref": "m"}),
+        ),
         (
             json!({"event": "nobody", "ref": "x"}),
             json!({"event": "error", "data": {"code": "unknown_event", "message": "no event `nobody` here"}, "ref": "x"}),

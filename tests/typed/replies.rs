@@ -106,6 +106,71 @@ async fn every_kind_of_reply_is_sent_as_its_type_says() {
     assert_eq!(client.next_text().await.unwrap(), "as it is");
 }
 
+/// Leaves calls without a reply, in every way there is.
+struct Silent;
+
+#[ws_handlers]
+impl Silent {
+    #[on_event("unit")]
+    async fn unit(&self) {}
+
+    #[on_event("ok")]
+    async fn ok(&self) -> Result {
+        Ok(())
+    }
+
+    #[on_event("none")]
+    async fn none(&self) -> Option<Data<u8>> {
+        None
+    }
+
+    #[on_event("pushed")]
+    async fn pushed(&self, conn: &Connection) -> Result {
+        Ok(conn.event("news", &1)?)
+    }
+
+    #[on_event("raw")]
+    async fn raw(&self) -> Twice {
+        Twice("raw")
+    }
+
+    #[on_event("empty")]
+    async fn empty(&self) -> Stream<futures_util::stream::Empty<Data<u8>>> {
+        Stream::new(futures_util::stream::empty())
+    }
+
+    #[on_event("answered")]
+    async fn answered(&self) -> Data<u8> {
+        Data(1)
+    }
+
+    #[on_unknown]
+    async fn unknown(&self) {}
+}
+
+#[tokio::test]
+async fn a_call_with_a_ref_that_has_no_reply_is_closed_by_end() {
+    let app = serve(Silent).await;
+    let mut client = app.connect("/").await.unwrap();
+    for (event, before) in
+        [("unit", 0), ("ok", 0), ("none", 0), ("pushed", 1), ("raw", 2), ("empty", 0), ("nobody", 0)]
+    {
+        client.send_json(&json!({"event": event, "ref": event})).await;
+        for _ in 0..before {
+            client.next_text().await.unwrap();
+        }
+        let got: serde_json::Value = client.next_json().await.unwrap();
+        assert_eq!(got, json!({"event": "end", "data": {"event": event}, "ref": event}));
+    }
+    let got = ask(&mut client, r#"{"event":"answered","ref":1}"#).await;
+    assert_eq!(got, json!({"event": "answered", "data": 1, "ref": 1}));
+    for event in ["unit", "none", "empty", "nobody"] {
+        client.send_json(&json!({ "event": event })).await;
+    }
+    let got = ask(&mut client, r#"{"event":"answered"}"#).await;
+    assert_eq!(got["data"], 1, "nothing is sent after a reply, nor without a `ref`");
+}
+
 #[tokio::test]
 async fn a_stream_sends_its_items_in_order_and_says_its_end_to_a_ref() {
     let app = serve(replies().0).await;

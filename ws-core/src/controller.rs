@@ -80,6 +80,10 @@ pub trait Controller: Send + Sync + 'static {
     #[doc(hidden)]
     const __TYPED: bool = false;
 
+    /// For generated code: whether the event `ping` is answered without a handler.
+    #[doc(hidden)]
+    const __ANSWERS_PING: bool = false;
+
     /// For generated code: what its handlers need of the application and of the route.
     #[doc(hidden)]
     fn __needs() -> Needs {

@@ -16,6 +16,12 @@ impl Room {
     #[on_event("")]
     async fn empty(&self) {}
 
+    #[on_event("error")]
+    async fn reserved(&self) {}
+
+    #[on_event("sync")]
+    async fn also_reserved(&self) {}
+
     #[on_event(say)]
     async fn no_text(&self) {}
 

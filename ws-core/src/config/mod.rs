@@ -220,7 +220,7 @@ pub struct Limits {
     pub outbox_bytes: usize,
     /// Rooms that a connection may be in at once; 0 for none. Default 64.
     pub rooms: usize,
-    /// Messages that are read ahead while a call to the client ([`Connection::call`](crate::Connection::call)) is
+    /// Messages that are read ahead while an ask ([`Connection::ask_event`](crate::Connection::ask_event)) is
     /// outstanding. Default 64.
     pub inbox_messages: usize,
     /// Bytes that are read ahead meanwhile. Default 1 MiB.

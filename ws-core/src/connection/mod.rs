@@ -32,7 +32,7 @@ pub(crate) use self::{
     outbox::{Outbox, Stop},
 };
 use self::{
-    driver::{Completion, Driver},
+    driver::{Automatic, Completion, Driver},
     inbox::Event,
     rescue::Rescue,
 };
@@ -96,9 +96,11 @@ where
     };
     let life = async move {
         let sleep = pin!(tokio::time::sleep(Duration::ZERO));
-        // Only the typed layer has an answer that no handler gives.
-        let refuses = C::__TYPED && limits.over_rate == OverRate::Refuse;
-        let mut driver = Driver::new(&mut socket, &conn, sleep, &heartbeat, &limits, refuses);
+        let automatic = Automatic {
+            pings: C::__ANSWERS_PING,
+            refusals: C::__TYPED && limits.over_rate == OverRate::Refuse,
+        };
+        let mut driver = Driver::new(&mut socket, &conn, sleep, &heartbeat, &limits, automatic);
         let calls = Callbacks { controller: &*controller, conn: &conn };
         let rescue =
             Rescue { conn: &conn, error_handlers: &error_handlers, deadline: limits.handler_timeout };

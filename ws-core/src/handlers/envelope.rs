@@ -60,7 +60,7 @@ impl Codec {
         }
     }
 
-    /// The envelope of a call to the client, with a `ref` of this side's.
+    /// The envelope of an ask, with a `ref` of this side.
     pub(crate) fn encode_ask<T: Serialize + ?Sized>(
         self,
         event: &str,

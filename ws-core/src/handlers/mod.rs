@@ -18,6 +18,7 @@ mod msgpack;
 mod param;
 mod path;
 mod payload;
+mod ping;
 mod query;
 mod replier;
 mod reply;
@@ -35,6 +36,7 @@ pub(crate) use self::{
     ask::Asks,
     envelope::{Codec, ErrorData, ReplyTo},
     interceptor::{Intercepted, Interceptor, intercepted},
+    ping::pong,
     replier::rate_limited,
 };
 pub use self::{

@@ -1,5 +1,7 @@
 //! [`Replier`]: where a reply goes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde::Serialize;
 
 use super::{
@@ -20,16 +22,19 @@ pub struct Replier<'a> {
     conn: &'a Connection,
     event: Option<&'a str>,
     reference: Option<Raw<'a>>,
+    /// Whether the call has a reply or its `end` already.
+    is_answered: AtomicBool,
 }
 
 impl<'a> Replier<'a> {
     /// For calls that are no events.
     pub(super) fn plain(conn: &'a Connection) -> Self {
-        Self { conn, event: None, reference: None }
+        Self { conn, event: None, reference: None, is_answered: AtomicBool::new(false) }
     }
 
     pub(super) fn event(conn: &'a Connection, envelope: &'a Envelope<'a>) -> Self {
-        Self { conn, event: Some(envelope.event()), reference: envelope.reference }
+        let (event, reference) = (Some(envelope.event()), envelope.reference);
+        Self { conn, event, reference, is_answered: AtomicBool::new(false) }
     }
 
     /// The connection that is served.
@@ -50,7 +55,9 @@ impl<'a> Replier<'a> {
     /// # Errors
     /// [`SendError::Serialize`], [`SendError::Closed`].
     pub async fn send_event<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<(), SendError> {
-        self.conn.send(self.codec().encode(event, data, self.reference)?).await
+        let message = self.codec().encode(event, data, self.reference)?;
+        self.is_answered.store(true, Ordering::Relaxed);
+        self.conn.send(message).await
     }
 
     /// Sends data under the event and the `ref` of the call; outside of events the event is `message`.
@@ -61,7 +68,7 @@ impl<'a> Replier<'a> {
         self.send_event(self.event.unwrap_or("message"), data).await
     }
 
-    /// Says that the stream of replies to this call is complete, if the call had a `ref` to say it to.
+    /// Sends the event `end`, which closes a call with a `ref`.
     pub(super) async fn send_end(&self) -> Result<(), SendError> {
         #[derive(Serialize)]
         struct End<'a> {
@@ -74,7 +81,20 @@ impl<'a> Replier<'a> {
         }
     }
 
-    /// An error takes along which call it belongs to.
+    /// Closes a call that its handler left without a reply, and attaches the call to an error.
+    ///
+    /// # Errors
+    /// The handler's error, or [`SendError::Closed`].
+    pub(super) async fn finish(&self, result: Result) -> Result {
+        match result {
+            Ok(()) if self.reference.is_some() && !self.is_answered.load(Ordering::Relaxed) => {
+                Ok(self.send_end().await?)
+            }
+            result => self.settle(result),
+        }
+    }
+
+    /// Attaches the call to an error.
     pub(super) fn settle(&self, result: Result) -> Result {
         result.map_err(|error| self.blame(error))
     }

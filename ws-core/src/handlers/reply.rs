@@ -14,7 +14,7 @@ use crate::{
 ///
 /// | returned | sent |
 /// |---|---|
-/// | `()` | nothing |
+/// | `()`, `None` | nothing; a call with a `ref` is closed by the event `end` |
 /// | [`Data<T>`](crate::Data) | `{"event": the same, "data": T, "ref": the same}`; in `#[on_event]` and `#[on_unknown]` only |
 /// | [`Event<T>`](Event) | `{"event": its name, "data": T, "ref": the same}` |
 /// | [`Json<T>`](crate::Json) | `T` as a JSON text message |

@@ -173,6 +173,16 @@ pub fn reply_to(conn: &Connection) -> Replier<'_> {
     Replier::plain(conn)
 }
 
+/// Closes a call that its handler left without a reply, and attaches the call to an error.
+pub async fn finish(to: &Replier<'_>, result: Result) -> Result {
+    to.finish(result).await
+}
+
+/// Answers the event `ping`.
+pub async fn pong(to: &Replier<'_>) -> Result {
+    Ok(to.send_event("pong", &()).await?)
+}
+
 /// Attaches the call to its error.
 pub fn settle(to: &Replier<'_>, result: Result) -> Result {
     to.settle(result)

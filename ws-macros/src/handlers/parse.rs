@@ -9,6 +9,9 @@ use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, Path, Signatu
 use super::callback::Callback;
 use crate::{errors::Errors, functions};
 
+/// The events that the server sends by itself: a client that received one could not tell whose it is.
+const RESERVED: [&str; 4] = ["error", "end", "pong", "sync"];
+
 /// The block, and those of its methods that carry something of ours.
 pub(super) struct Block {
     /// As written, less our attributes.
@@ -118,6 +121,14 @@ impl Mark {
         };
         if name.value().is_empty() {
             errors.add(&name, r#"the name of the event is empty; write one, such as `"say"`"#);
+            return None;
+        }
+        if RESERVED.contains(&name.value().as_str()) {
+            let fault = format!(
+                "`{}` is reserved: the server sends this event by itself; choose another name",
+                name.value()
+            );
+            errors.add(&name, fault);
             return None;
         }
         Some(name)

@@ -31,7 +31,7 @@ use crate::{
     caught::Fragile,
     config::{Heartbeat, Limits},
     error::{Error, MessageError, Result},
-    fixed,
+    fixed, handlers,
     message::Message,
     socket::{Ended, Incoming, Socket},
 };
@@ -47,6 +47,15 @@ pub(crate) enum Completion {
     Cut,
 }
 
+/// What the typed layer answers without a handler.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Automatic {
+    /// The event `ping`.
+    pub(crate) pings: bool,
+    /// A message over the rate. Without an answer the connection closes.
+    pub(crate) refusals: bool,
+}
+
 pub(crate) struct Driver<'a, S> {
     socket: &'a mut Socket<S>,
     conn: &'a Connection,
@@ -54,8 +63,7 @@ pub(crate) struct Driver<'a, S> {
     limits: &'a Limits,
     /// Where messages are counted; boxed, because mostly they are not.
     bucket: Option<Box<Bucket>>,
-    /// Whether one too many is refused; else the connection closes.
-    refuses: bool,
+    automatic: Automatic,
     inbox: Inbox,
     /// Whether a callback runs.
     in_callback: bool,
@@ -73,14 +81,13 @@ pub(crate) struct Driver<'a, S> {
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
-    /// `refuses`: whether there is an answer for a message that is one too many.
     pub(crate) fn new(
         socket: &'a mut Socket<S>,
         conn: &'a Connection,
         sleep: Pin<&'a mut Sleep>,
         heartbeat: &'a Heartbeat,
         limits: &'a Limits,
-        refuses: bool,
+        automatic: Automatic,
     ) -> Self {
         Self {
             socket,
@@ -88,7 +95,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             timers: Timers::new(sleep, heartbeat),
             limits,
             bucket: Bucket::new(limits, Instant::now()).map(Box::new),
-            refuses,
+            automatic,
             inbox: Inbox::default(),
             in_callback: false,
             is_sending: false,
@@ -286,14 +293,21 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         }
     }
 
-    /// Every message counts, answers too: what it is shows only once it was looked at.
+    /// Counts every message but the event `ping`; answers count, too.
     fn accept_message(&mut self, message: Message) {
+        if self.automatic.pings
+            && let Some(pong) = handlers::pong(self.conn.codec(), &message)
+        {
+            // Not through the outbox: a pong is no activity of the connection.
+            self.socket.out().message(pong);
+            return;
+        }
         self.timers.not_idle();
         if self.bucket.as_mut().is_none_or(|bucket| bucket.take(Instant::now())) {
             if let Some(message) = self.conn.asks().take_answer(self.conn.codec(), message) {
                 self.inbox.push(Event::Message(message));
             }
-        } else if self.refuses {
+        } else if self.automatic.refusals {
             self.inbox.push(Event::Refused(message));
         } else {
             self.close_for(MessageError::RateLimited);

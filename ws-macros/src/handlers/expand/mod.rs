@@ -83,6 +83,7 @@ fn controller(handlers: &Handlers) -> TokenStream {
     let setup = (!handlers.slots.is_empty()).then(|| setup(handlers));
     let kept = find_kept(handlers);
     let message = message(handlers, kept.as_ref());
+    let answers_ping = answers_ping(handlers);
     let open = handlers.of(Callback::Open).map(|handler| {
         let body = call::body(handler, &Ways::open());
         callback(handler, &quote!(), kept.as_ref(), &body)
@@ -98,6 +99,7 @@ fn controller(handlers: &Handlers) -> TokenStream {
         #[automatically_derived]
         impl ::ws_core::Controller for #ty {
             const __TYPED: bool = true;
+            #answers_ping
             #setup
             #(#open)*
             #message
@@ -203,6 +205,22 @@ fn message(handlers: &Handlers, kept: Option<&TokenStream>) -> TokenStream {
     }
 }
 
+/// Whether the event `ping` is answered without a handler: where there are events, and no handler takes it.
+fn answers_ping(handlers: &Handlers) -> Option<TokenStream> {
+    let is_on = |handlers: &[&Handler]| {
+        let any = slots::any_of(handlers.iter().map(|handler| handler.conditions.as_slice()));
+        any.map_or_else(|| quote!(true), |any| quote!(::core::cfg!(#any)))
+    };
+    let mut events: Vec<_> = handlers.of(Callback::Event).chain(handlers.of(Callback::Unknown)).collect();
+    if events.is_empty() {
+        return None;
+    }
+    let has_events = is_on(&events);
+    events.retain(|handler| handler.event.as_ref().is_some_and(|event| event.value() == "ping"));
+    let is_taken = is_on(&events);
+    Some(quote!(const __ANSWERS_PING: bool = #has_events && !#is_taken;))
+}
+
 /// Reads the envelope; goes on with the reason if there is none.
 fn events(handlers: &Handlers, is_there: Option<&TokenStream>) -> TokenStream {
     let arms = handlers.of(Callback::Event).map(|handler| {
@@ -220,11 +238,13 @@ fn events(handlers: &Handlers, is_there: Option<&TokenStream>) -> TokenStream {
                 let __to = __h::reply_to_event(__conn, &__envelope);
                 let __result = match __envelope.event() {
                     #(#arms)*
+                    #[allow(unreachable_patterns)]
+                    "ping" => __h::pong(&__to).await,
                     #(#unknown)*
                     #[allow(unreachable_patterns)]
                     __event => __h::unknown_event(__event),
                 };
-                return __h::settle(&__to, __result);
+                return __h::finish(&__to, __result).await;
             }
             __h::Read::Raw(__fault) => __fault,
         };

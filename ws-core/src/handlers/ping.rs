@@ -1,0 +1,57 @@
+//! The keep-alive of clients that cannot send WebSocket pings, such as browsers: the event `ping`.
+//!
+//! It is answered as it is read, while a handler works, too. So it counts neither as a message nor
+//! as activity, as a WebSocket ping does not.
+
+use super::{Codec, envelope::Envelope};
+use crate::{fixed, message::Message};
+
+/// Returns the answer to the event `ping`, or `None` for any other message.
+pub(crate) fn pong(codec: Codec, message: &Message) -> Option<Message> {
+    if message.len() > fixed::PING_BYTES || !may_be_ping(message.as_bytes()) {
+        return None;
+    }
+    let envelope = Envelope::read(codec, message).ok()?;
+    if envelope.event() != "ping" {
+        return None;
+    }
+    codec.encode("pong", &(), envelope.reference).ok()
+}
+
+/// Sorts out nearly all messages without parsing them.
+fn may_be_ping(bytes: &[u8]) -> bool {
+    match bytes.strip_prefix(br#"{"event":"#) {
+        Some(rest) => rest.trim_ascii_start().starts_with(br#""ping""#),
+        None => bytes.windows(4).any(|four| four == b"ping"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ping_is_found_however_it_is_written() {
+        for (text, answer) in [
+            (r#"{"event":"ping"}"#, Some(r#"{"event":"pong","data":null}"#)),
+            (r#"{"event": "ping"}"#, Some(r#"{"event":"pong","data":null}"#)),
+            (r#" { "ref" : 7 , "event" : "ping" } "#, Some(r#"{"event":"pong","data":null,"ref":7}"#)),
+            (r#"{"event":"ping","data":[],"ref":"a"}"#, Some(r#"{"event":"pong","data":null,"ref":"a"}"#)),
+            (r#"{"event":"pings"}"#, None),
+            (r#"{"event":"say","data":"ping"}"#, None),
+            (r#"{"data":"ping","event":"say"}"#, None),
+            (r#"["ping"]"#, None),
+            ("ping", None),
+            ("", None),
+        ] {
+            let answer_seen = pong(Codec::Json, &Message::text(text));
+            assert_eq!(answer_seen.as_ref().and_then(Message::as_text), answer, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_long_message_is_not_a_ping() {
+        let text = format!(r#"{{"event":"ping","data":"{}"}}"#, "x".repeat(fixed::PING_BYTES));
+        assert!(pong(Codec::Json, &Message::text(text)).is_none());
+    }
+}
