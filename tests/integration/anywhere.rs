@@ -50,21 +50,21 @@ async fn p26_the_hub_knows_who_is_connected_and_with_which_route() {
     let hub = app.running().hub();
     let mut client = app.connect("/rooms/7").await.unwrap();
     let id = reports.open().await.id();
-    let found = hub.get(id).unwrap();
+    let found = hub.get_local(id).unwrap();
     assert_eq!(
         (found.id(), found.route(), found.handshake().path_param("room")),
         (id, "/rooms/{room}", Some("7"))
     );
-    assert_eq!(hub.count(), 1);
+    assert_eq!(hub.count_local(), 1);
 
     client.close(1000, "").await;
     client.expect_close(1000).await;
     reports.close().await;
     within("the connection to leave", async {
-        while hub.get(id).is_some() {
+        while hub.get_local(id).is_some() {
             tokio::task::yield_now().await;
         }
     })
     .await;
-    assert_eq!(hub.count(), 0);
+    assert_eq!(hub.count_local(), 0);
 }

@@ -29,7 +29,7 @@ impl Controller for Shop {
                 context.update(|cart: &mut Cart| cart.0.push(item.to_owned()));
             }
             ("take", id) => {
-                let other = conn.hub().get(id.parse::<ConnectionId>()?).or_status(404, "gone");
+                let other = conn.hub().get_local(id.parse::<ConnectionId>()?).or_status(404, "gone");
                 let copied = other.is_ok_and(|other| context.copy_from::<Cart>(other.context()));
                 conn.push(format!("copied {copied}"))?;
             }
@@ -86,7 +86,7 @@ async fn p25_context_verbs_work_on_this_and_on_another_connection() {
     first.close(1000, "").await;
     assert_eq!(closed.recv().await.unwrap(), Some(Cart(vec!["tea".into(), "cups".into()])));
     first.expect_close(1000).await;
-    while app.running().hub().count() > 1 {
+    while app.running().hub().count_local() > 1 {
         tokio::task::yield_now().await;
     }
     second.send_text(format!("take {id}")).await;

@@ -61,7 +61,7 @@ async fn next(ends: &mut mpsc::UnboundedReceiver<&'static str>) -> &'static str 
 
 /// How long it takes until nothing is left of the only connection.
 async fn gone(app: &TestApp, since: Instant) -> Duration {
-    while app.running().hub().count() > 0 {
+    while app.running().hub().count_local() > 0 {
         assert!(since.elapsed() < Duration::from_secs(600), "it is still there");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use ws_core::{
-    App, Bytes, CloseReason, Config, Connection, ConnectionId, Controller, Delivery, MemberEvent, Message,
-    PresenceEvent, Result, Route, SendError,
+    App, Bytes, CloseReason, Config, Connection, ConnectionId, Controller, Delivery, JoinError, MemberEvent,
+    Message, PresenceEvent, Reach, Remote, Result, Route, SendError,
     config::Overflow,
     testing::{TestApp, TestClient},
 };
 
-use crate::support::within;
+use crate::support::{Logs, within};
 
 /// Does as it is told: `join x`, `leave x`, `am x`, `panic`.
 async fn obey(conn: &Connection, message: &Message) -> Result {
@@ -44,7 +44,11 @@ impl Controller for Game {
 
     async fn on_close(&self, conn: &Connection, _: CloseReason) -> Result {
         let pushed = conn.push("too late");
-        Ok(self.0.send((conn.rooms(), conn.room("1").count(), matches!(pushed, Err(SendError::Closed))))?)
+        Ok(self.0.send((
+            conn.rooms(),
+            conn.room("1").count_local(),
+            matches!(pushed, Err(SendError::Closed)),
+        ))?)
     }
 }
 
@@ -74,22 +78,108 @@ async fn p26_everyone_is_found_by_name_controller_room_and_user() {
     let mut game = app.connect("/game").await.unwrap();
     let ids = [tell(&mut chat[0], "join 1").await, tell(&mut chat[1], "am 42").await];
     let in_game = tell(&mut game, "join 1").await;
-    let mut all = hub.all().ids();
+    let mut all = hub.all().ids_local();
     all.sort();
     assert_eq!(all, [ids[0], ids[1], in_game]);
-    assert_eq!(hub.controller::<Chat>().count(), 2);
-    assert_eq!(hub.room::<Chat>("1").ids(), [ids[0]]);
-    assert_eq!(hub.room::<Game>("1").ids(), [in_game], "rooms of two controllers are two rooms");
-    assert_eq!(hub.user("42").ids(), [ids[1]]);
-    assert_eq!(hub.connection(ids[0]).count(), 1);
+    assert_eq!(hub.controller::<Chat>().count_local(), 2);
+    assert_eq!(hub.room::<Chat>("1").ids_local(), [ids[0]]);
+    assert_eq!(hub.room::<Game>("1").ids_local(), [in_game], "rooms of two controllers are two rooms");
+    assert_eq!(hub.user("42").ids_local(), [ids[1]]);
+    assert_eq!(hub.connection(ids[0]).count_local(), 1);
 
     assert_eq!(counts(hub.room::<Chat>("1").push("to the room")), (1, 0, 0));
-    assert_eq!(counts(hub.user("42").push_json(&json!({"a": 1})).unwrap()), (1, 0, 0));
-    assert_eq!(counts(hub.controller::<Game>().event("said", &json!([1])).unwrap()), (1, 0, 0));
+    assert_eq!(counts(hub.user("42").push_json(&json!({"a": 1}))), (1, 0, 0));
+    assert_eq!(counts(hub.controller::<Game>().event("said", &json!([1]))), (1, 0, 0));
     assert_eq!(chat[0].next_text().await.unwrap(), "to the room");
     assert_eq!(chat[1].next_json::<Value>().await.unwrap(), json!({"a": 1}));
     assert_eq!(game.next_json::<Value>().await.unwrap(), json!({"event": "said", "data": [1]}));
     assert_eq!(counts(hub.room::<Chat>("nobody is here").push("x")), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn without_a_cluster_what_the_cluster_knows_is_what_this_process_knows() {
+    let (app, _closed) = app().await;
+    let hub = app.running().hub();
+    let mut client = app.connect("/chat").await.unwrap();
+    let id = tell(&mut client, "join 1").await;
+    let room = hub.room::<Chat>("1");
+    assert_eq!((hub.count().await, room.count().await, room.ids().await), (Ok(1), Ok(1), Ok(vec![id])));
+    assert_eq!(room.push("hi").remote, Remote::None);
+    let conn = hub.get_local(id).unwrap();
+    assert_eq!(conn.join_confirmed("2").await, Ok(Reach::Cluster));
+    assert_eq!(hub.room::<Chat>("2").ids_local(), [id]);
+    assert_eq!(conn.join_confirmed("x".repeat(257)).await, Err(JoinError::NameTooLong { size: 257 }));
+}
+
+/// Fails to serialise.
+struct Broken;
+
+impl serde::Serialize for Broken {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("broken on purpose"))
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_is_not_serialised_is_counted_and_logged_with_its_type_and_place() {
+    let (app, _closed) = app().await;
+    let hub = app.running().hub();
+    let mut clients = [app.connect("/chat").await.unwrap(), app.connect("/chat").await.unwrap()];
+    for client in &mut clients {
+        tell(client, "join r").await;
+    }
+    let room = hub.room::<Chat>("r");
+    let first = line!() + 4;
+    for delivery in [0, 1, 2, 3] {
+        let logs = Logs::start();
+        let delivered = match delivery {
+            0 => room.push_json(&Broken),
+            1 => room.event("said", &Broken),
+            2 => room.in_turns().push_json(&Broken).await,
+            _ => room.in_turns().event("said", &Broken).await,
+        };
+        assert_eq!((counts(delivered), delivered.failed), ((0, 0, 0), 2));
+        let logged = logs.text();
+        for part in ["ERROR", "broken on purpose", "hub::Broken", &format!("hub.rs:{}", first + delivery)] {
+            assert!(logged.contains(part), "{part}: {logged}");
+        }
+        assert_eq!(logged.matches("ERROR").count(), 1, "once: {logged}");
+    }
+    room.push("still there");
+    for client in &mut clients {
+        assert_eq!(client.next_text().await.unwrap(), "still there");
+    }
+}
+
+#[tokio::test]
+async fn rooms_are_kept_by_the_name_of_their_controller() {
+    let app = App::without_registry();
+    let hub = app.hub();
+    let before = hub.room::<Chat>("1");
+    let mut watch = {
+        let app = app.route(Route::new("/chat", Chat).name("talk"));
+        assert_eq!(app.routes()[0].controller, "talk");
+        let watch = before.members();
+        let app = TestApp::start(app).await;
+        let mut client = app.connect("/chat").await.unwrap();
+        let id = tell(&mut client, "join 1").await;
+        assert_eq!(before.ids_local(), [id], "a room that was made before the route has its members, too");
+        assert_eq!(hub.room::<Game>("1").count_local(), 0, "a controller without a route has no members");
+        assert_eq!((hub.controller::<Chat>().count_local(), hub.controller::<Game>().count_local()), (1, 0));
+        watch
+    };
+    assert!(matches!(watch.next().await, Some(MemberEvent::Joined(_))));
+}
+
+#[tokio::test]
+async fn two_apps_of_one_process_are_two_nodes() {
+    let apps = [app().await.0, app().await.0];
+    let mut ids = Vec::new();
+    for app in &apps {
+        ids.push(tell(&mut app.connect("/chat").await.unwrap(), "").await.to_string());
+    }
+    let node = |id: &String| id.split_once('-').map(|(node, _)| node.to_owned());
+    assert_ne!(node(&ids[0]), node(&ids[1]), "{ids:?}");
 }
 
 #[tokio::test]
@@ -101,7 +191,7 @@ async fn p24_an_unknown_connection_is_gone_and_not_a_success() {
     let mut client = app.connect("/chat").await.unwrap();
     let id = tell(&mut client, "").await;
     assert_eq!(counts(hub.connection(id).push("x")), (1, 0, 0));
-    hub.get(id).unwrap().disconnect(1000, "").unwrap();
+    hub.get_local(id).unwrap().disconnect(1000, "").unwrap();
     assert_eq!(counts(hub.connection(id).push("x")), (0, 0, 1));
 }
 
@@ -116,7 +206,7 @@ async fn those_who_are_left_out_get_nothing() {
         clients.push(client);
     }
     let room = app.running().hub().room::<Chat>("r").except(ids[0]).except(ids[2]);
-    assert_eq!((room.count(), counts(room.push("hi"))), (2, (2, 0, 0)));
+    assert_eq!((room.count_local(), counts(room.push("hi"))), (2, (2, 0, 0)));
     for (number, client) in clients.iter_mut().enumerate() {
         if number % 2 == 1 {
             assert_eq!(client.next_text().await.unwrap(), "hi");
@@ -161,7 +251,11 @@ async fn whatever_ends_a_connection_it_leaves_its_rooms_after_on_close() {
             "{end}: in on_close"
         );
         assert_eq!(members.next().await, Some(MemberEvent::Left(id)), "{end}");
-        assert_eq!((hub.room::<Game>("1").count(), hub.room::<Game>("2").count()), (0, 0), "{end}");
+        assert_eq!(
+            (hub.room::<Game>("1").count_local(), hub.room::<Game>("2").count_local()),
+            (0, 0),
+            "{end}"
+        );
     }
 }
 
@@ -211,7 +305,7 @@ async fn with_a_slow_member(overflow: Overflow) -> (TestApp, TestClient, Connect
     let app = TestApp::start(app).await;
     let hub = app.running().hub();
     let (mut slow, mut fast) = (app.connect("/chat").await.unwrap(), app.connect("/chat").await.unwrap());
-    let conn = hub.get(tell(&mut slow, "join r").await).unwrap();
+    let conn = hub.get_local(tell(&mut slow, "join r").await).unwrap();
     tell(&mut fast, "join r").await;
     let large = Bytes::from(vec![7; 100_000]);
     for number in 0.. {
@@ -269,7 +363,7 @@ async fn a_controllers_own_overflow_goes_before_the_servers() {
         .route(Route::new("/chat", Chat).overflow(Overflow::DropNewest));
     let app = TestApp::start(app).await;
     let mut client = app.connect("/chat").await.unwrap();
-    let conn = app.running().hub().get(tell(&mut client, "").await).unwrap();
+    let conn = app.running().hub().get_local(tell(&mut client, "").await).unwrap();
     while conn.push(vec![0; 100_000]).is_ok() {}
     assert!(conn.is_open());
 }
@@ -278,13 +372,13 @@ async fn a_controllers_own_overflow_goes_before_the_servers() {
 async fn the_hub_is_there_before_the_start() {
     let app = App::without_registry().route(Route::new("/chat", Chat));
     let hub = app.hub();
-    assert_eq!(hub.count(), 0);
+    assert_eq!(hub.count_local(), 0);
     let app = TestApp::start(app).await;
     let mut client = app.connect("/chat").await.unwrap();
     tell(&mut client, "").await;
-    assert_eq!(hub.count(), 1);
-    assert_eq!(hub.all().broadcast("hello").await.sent, 1);
+    assert_eq!(hub.count_local(), 1);
+    assert_eq!(hub.all().in_turns().push("hello").await.sent, 1);
     assert_eq!(client.next_text().await.unwrap(), "hello");
-    assert_eq!(hub.all().broadcast_event("said", &[1]).await.unwrap().sent, 1);
+    assert_eq!(hub.all().in_turns().event("said", &[1]).await.sent, 1);
     assert_eq!(client.next_event::<[u8; 1]>("said").await.unwrap(), [1]);
 }

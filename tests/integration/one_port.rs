@@ -88,7 +88,7 @@ async fn into_service_runs_inside_an_axum_program() {
     let (mut client, _) = tokio_tungstenite::connect_async(format!("ws://{addr}/ws/echo")).await.unwrap();
     send(&mut client, "hi").await;
     assert_eq!(next_text(&mut client).await, "hi");
-    assert_eq!(running.hub().count(), 2);
+    assert_eq!(running.hub().count_local(), 2);
     let (report, closed, raw_closed) = tokio::join!(running.shutdown(), expect_close(&mut client), async {
         let close = raw.read_frame().await.close();
         raw.frame(0x88, &close.0.to_be_bytes()).await;

@@ -287,7 +287,7 @@ async fn haproxy_sends_nobody_to_a_server_that_drains_as_documented() {
         assert_eq!(raw.request(&handshake("/")).await.status, 101);
         assert_eq!(raw.read_frame().await.payload, b"127.0.0.1 by 127.0.0.1");
     }
-    assert_eq!((stopping.running.hub().count(), staying.running.hub().count()), (1, 1));
+    assert_eq!((stopping.running.hub().count_local(), staying.running.hub().count_local()), (1, 1));
 
     let hub = stopping.running.hub();
     let _stopping = tokio::spawn(stopping.running.shutdown());
@@ -299,7 +299,7 @@ async fn haproxy_sends_nobody_to_a_server_that_drains_as_documented() {
         }
     })
     .await;
-    assert_eq!(hub.count(), 1, "who is there is not disturbed");
+    assert_eq!(hub.count_local(), 1, "who is there is not disturbed");
     for raw in &mut open {
         raw.frame(0x81, b"still here").await;
         assert_eq!(raw.read_frame().await.payload, b"still here");

@@ -47,7 +47,7 @@ async fn everyone_is_closed_with_1001_and_every_on_close_runs() {
     reports.close().await;
     drop(gone);
     within("three left", async {
-        while server.running.hub().count() > 3 {
+        while server.running.hub().count_local() > 3 {
             tokio::task::yield_now().await;
         }
     })

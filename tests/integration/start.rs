@@ -70,6 +70,33 @@ async fn two_controllers_on_one_path() {
 }
 
 #[tokio::test]
+async fn two_controllers_of_one_name() {
+    let first = line!() + 1;
+    let app = App::without_registry().controller("/a", Nothing);
+    let app = app.route(Route::new("/b", Other).name("Nothing"));
+    let text = format!(
+        "two controllers are named `Nothing`, at {} and at {}; give one another name, by `name = \"..\"` of \
+         `#[ws_controller]` or by `Route::name`",
+        at(first + 1),
+        at(first)
+    );
+    check(app, config(), |it| matches!(it, Problem::NameTwice { .. }), &text).await;
+}
+
+#[tokio::test]
+async fn one_controller_of_two_names() {
+    let first = line!() + 1;
+    let app = App::without_registry().controller("/a", Nothing);
+    let app = app.route(Route::new("/b", Nothing).name("Renamed"));
+    let text = format!(
+        "one controller is named `Renamed` at {} and `Nothing` at {}; give all its routes the same name",
+        at(first + 1),
+        at(first)
+    );
+    check(app, config(), |it| matches!(it, Problem::TwoNames { .. }), &text).await;
+}
+
+#[tokio::test]
 async fn two_paths_that_cannot_be_told_apart() {
     let first = line!() + 1;
     let app = App::without_registry().controller("/rooms/{name}", Nothing);

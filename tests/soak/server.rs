@@ -48,7 +48,7 @@ impl Obedient {
 
     #[on_event("say")]
     async fn say(&self, conn: &Connection, Data((room, text)): Data<(String, String)>) -> Result {
-        conn.room(room).event("said", &text)?;
+        conn.room(room).event("said", &text);
         Ok(())
     }
 
@@ -160,10 +160,12 @@ async fn serves() {
     while let Ok(Some(_)) = lines.next_line().await {
         let (heap, buffers) = heap::bytes();
         let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
-        let connections = running.hub().count();
+        let connections = running.hub().count_local();
         let grouped: usize = (0..crate::clients::ROOMS)
             .map(|room| room.to_string())
-            .map(|room| running.hub().room::<Obedient>(&room).count() + running.hub().user(&room).count())
+            .map(|room| {
+                running.hub().room::<Obedient>(&room).count_local() + running.hub().user(&room).count_local()
+            })
             .sum();
         let fds = std::fs::read_dir(File::new("/proc/self/fd")).unwrap().count();
         let line = format!("held {heap} {buffers} {} {fds} {tasks} {connections} {grouped}\n", resident());

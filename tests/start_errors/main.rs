@@ -37,6 +37,16 @@ struct ThirdRoom;
 
 impl Controller for ThirdRoom {}
 
+mod alike {
+    use ws_core::prelude::*;
+
+    pub(crate) const NAMED_ALIKE: u32 = line!() + 1;
+    #[ws_controller(path = "/alike", name = "ThirdRoom")]
+    struct Alike;
+
+    impl Controller for Alike {}
+}
+
 const LOST: u32 = line!() + 1;
 #[ws_controller(path = "/lost", server = "admn")]
 struct Lost;
@@ -125,6 +135,12 @@ fn expected() -> String {
             "`needs_clock` at {} needs a state of type `start_errors::Clock`; add `.state(..)` with a value of that \
              type",
             at(NEEDS_CLOCK)
+        ),
+        format!(
+            "two controllers are named `ThirdRoom`, at {} and at {}; give one another name, by `name = \"..\"` of \
+             `#[ws_controller]` or by `Route::name`",
+            at(THIRD_ROOM),
+            at(alike::NAMED_ALIKE)
         ),
         format!(
             "controller `Lost` at {} names server `admn`, which is not configured; there are `ws`, `http`",

@@ -182,7 +182,7 @@ async fn any_task_may_call_and_at_most_64_calls_are_outstanding() {
     let mut client = app.connect("/").await.unwrap();
     client.send_event("id", &()).await;
     let id: ConnectionId = client.next_event("id").await.unwrap();
-    let conn = app.running().hub().get(id).unwrap();
+    let conn = app.running().hub().get_local(id).unwrap();
     let calls: Vec<_> = (0..64)
         .map(|number| {
             let conn = conn.clone();
@@ -249,7 +249,7 @@ async fn a_call_that_ends_with_its_connection_is_nobodys_error() {
         client.send_text(r#"{"event":"ask"}"#).await;
         let call = next(&mut client).await;
         let hub = app.running().hub();
-        let conn = hub.get(hub.all().ids()[0]).unwrap();
+        let conn = hub.get_local(hub.all().ids_local()[0]).unwrap();
         if let Some(mut answer) = answer {
             answer["ref"] = call["ref"].clone();
             client.send_json(&answer).await;

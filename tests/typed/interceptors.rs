@@ -144,7 +144,7 @@ async fn pings_and_the_end_are_intercepted_as_well() {
         let mut client = app.connect_to("intercepted", path).await.unwrap();
         let hub = app.running().hub();
         ask(&mut client, r#"{"event":"log"}"#).await;
-        let conn = hub.get(hub.all().ids()[0]).unwrap();
+        let conn = hub.get_local(hub.all().ids_local()[0]).unwrap();
         client.ping("p").await;
         client.close(1000, "").await;
         client.expect_close(1000).await;

@@ -128,8 +128,8 @@ async fn an_event_for_many_reaches_each_in_the_form_that_it_speaks() {
     assert_eq!(next(&mut packed).await, text.next_json::<Value>().await.unwrap());
     let said = json!({"event": "said", "data": {"len": 2}});
     let hub = app.running().hub();
-    assert_eq!(hub.all().event("said", &Said { len: 2 }).unwrap().sent, 2);
-    assert_eq!(hub.all().broadcast_event("said", &Said { len: 2 }).await.unwrap().sent, 2);
+    assert_eq!(hub.all().event("said", &Said { len: 2 }).sent, 2);
+    assert_eq!(hub.all().in_turns().event("said", &Said { len: 2 }).await.sent, 2);
     for _ in 0..2 {
         assert_eq!(next(&mut packed).await, said);
         assert_eq!(text.next_json::<Value>().await.unwrap(), said);

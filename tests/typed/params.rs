@@ -97,7 +97,7 @@ impl Params {
 
     #[on_event("self")]
     async fn this(&self, conn: Connection, id: ConnectionId, hub: Hub, handshake: &Handshake) -> Data<Value> {
-        Data(json!([conn.id() == id, hub.count(), handshake.path()]))
+        Data(json!([conn.id() == id, hub.count_local(), handshake.path()]))
     }
 
     #[on_event("own")]

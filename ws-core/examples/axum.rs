@@ -40,7 +40,7 @@ async fn main() -> std::result::Result<(), Box<dyn StdError>> {
     // `ws` listens nowhere; the axum router below hands its requests over. `running` ends its connections.
     let (ws, running) = App::new().config(Config::default()).into_service("ws").await?;
     let router = Router::new()
-        .route("/online", get(async |State(hub): State<Hub>| hub.count().to_string()))
+        .route("/online", get(async |State(hub): State<Hub>| hub.count_local().to_string()))
         .with_state(running.hub())
         .route_service("/ws/{*path}", ws)
         .layer(middleware::from_fn(peer));

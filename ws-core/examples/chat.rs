@@ -41,7 +41,7 @@ impl Room {
             return Err(Error::new("nothing said").code("empty").public("write something"));
         }
         let said = Said { from: conn.id(), text: say.text };
-        conn.room(room).except(conn.id()).event("said", &said)?;
+        conn.room(room).except(conn.id()).event("said", &said);
         Ok(Event::new("said", said)) // the reply, with the `ref` of the call
     }
 }

@@ -41,7 +41,7 @@ struct AdminFeed;
 
 impl Controller for AdminFeed {
     async fn on_open(&self, conn: &Connection) -> Result {
-        Ok(conn.push(format!("{} connections", conn.hub().count()))?)
+        Ok(conn.push(format!("{} connections", conn.hub().count_local()))?)
     }
 }
 

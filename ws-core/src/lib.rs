@@ -41,7 +41,7 @@ pub use ws_macros::{
 pub use self::{
     app::{App, HookOutcome, Problem, RouteInfo, RouteTable, Running, ShutdownReport, StartError, Starting},
     config::{Config, ConfigError},
-    connection::{CloseReason, Connection, ConnectionId, ContextMap},
+    connection::{CloseReason, Connection, ConnectionId, ContextMap, ParseConnectionIdError},
     controller::Controller,
     error::{
         Error, EventError, HandshakeError, MessageError, OrStatus, Phase, Recovery, Result, Scene, SendError,
@@ -54,7 +54,10 @@ pub use self::{
     handshake::{
         Body, DefaultUpgrade, Handshake, MiddlewareFn, Next, Response, Route, TokenSources, Upgrade,
     },
-    hub::{Delivery, Hub, JoinError, MemberEvent, Members, Presence, PresenceEvent, Room, Target, User},
+    hub::{
+        Delivery, Hub, InTurns, Incomplete, JoinError, MemberEvent, Members, NotSent, Presence,
+        PresenceEvent, Reach, Remote, Room, Target, User,
+    },
     message::{Message, Text},
     registry::{Location, SubprotocolMismatch},
     server::{HttpService, Readiness, TlsError, WsService},

@@ -1,6 +1,6 @@
 //! From a path to a route. Not found is a value.
 
-use std::{any::TypeId, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
     config::Limits,
@@ -16,7 +16,6 @@ pub(crate) struct Route {
     pub(crate) path: Arc<str>,
     pub(crate) controller_name: &'static str,
     pub(crate) controller: Arc<dyn ErasedController>,
-    pub(crate) controller_type: TypeId,
     /// Server-wide ones by order, then the route's own.
     pub(crate) chain: Vec<Arc<Middleware>>,
     /// Asked in the handshake, behind the middleware.

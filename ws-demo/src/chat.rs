@@ -180,7 +180,7 @@ async fn say(
     match speaker.chat.say(&room, from, say) {
         Ok(said) => {
             let delivery = speaker.hub.room::<Room>(room.as_str()).event("said", &said);
-            let heard_by = delivery.map(|delivery| delivery.sent).unwrap_or_default();
+            let heard_by = delivery.sent;
             Json(serde_json::json!({ "id": said.id, "heard_by": heard_by })).into_response()
         }
         Err(error) => {

@@ -45,8 +45,9 @@ async fn a_peer_that_is_gone_without_a_word_is_dropped_idle_or_in_the_middle_of_
         // Its end of the socket stays open, and nothing is read from it.
         let reason = within("on_close", closed.recv()).await;
         assert_eq!(reason, Some(CloseReason::Heartbeat), "asks: {asks}");
-        until("it is given back", || hub.all().count() == 0 && hub.user("guest").count() == 0).await;
-        assert_eq!(hub.room::<Pouring>("lounge").count(), 0);
+        until("it is given back", || hub.all().count_local() == 0 && hub.user("guest").count_local() == 0)
+            .await;
+        assert_eq!(hub.room::<Pouring>("lounge").count_local(), 0);
         drop(silent);
     }
     assert!(closed.try_recv().is_err(), "on_close once each");

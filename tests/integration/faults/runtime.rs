@@ -49,7 +49,7 @@ async fn a_runtime_that_is_shut_down_takes_its_connections_with_it() {
         raws[2].write(b"GET / HTTP/1.1\r\n").await;
         let connections: Vec<Connection> = (0..2).map(|_| connections.recv().unwrap()).collect();
         let hub = running.hub();
-        assert_eq!((hub.all().count(), hub.user("guest").count()), (2, 2), "{name}");
+        assert_eq!((hub.all().count_local(), hub.user("guest").count_local()), (2, 2), "{name}");
 
         // On a thread of its own: a runtime that hangs must fail the test, not hang it.
         let ended = tokio::task::spawn_blocking(move || thread::spawn(move || end(runtime)).join().is_ok());
@@ -59,8 +59,12 @@ async fn a_runtime_that_is_shut_down_takes_its_connections_with_it() {
             let mut rest = Vec::new();
             let _ = within(name, tokio::io::AsyncReadExt::read_to_end(&mut raw.stream, &mut rest)).await;
         }
-        crate::support::until("all have left", || hub.all().count() == 0).await;
-        assert_eq!((hub.user("guest").count(), hub.room::<Settled>("lounge").count()), (0, 0), "{name}");
+        crate::support::until("all have left", || hub.all().count_local() == 0).await;
+        assert_eq!(
+            (hub.user("guest").count_local(), hub.room::<Settled>("lounge").count_local()),
+            (0, 0),
+            "{name}"
+        );
         for conn in connections {
             assert!(matches!(conn.push("too late"), Err(SendError::Closed)), "{name}");
         }

@@ -49,6 +49,7 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
     let mut drafts: Vec<Draft> = registry.controllers.iter().map(|entry| Draft::linked(entry)).collect();
     drafts.extend(routes.into_iter().map(Draft::by_hand));
     drafts.sort_by(|a, b| (&a.server, &a.path, a.location).cmp(&(&b.server, &b.path, b.location)));
+    check.names(&drafts);
     let mut tables = check.routes(drafts, &layers, &states);
     let mut upgrades = check.given("the core step", upgrades, ServerKind::WebSocket);
     let mut fallbacks = check.given("the fallback service", fallbacks, ServerKind::WebSocket);
@@ -157,6 +158,32 @@ impl Check<'_> {
         }
     }
 
+    /// Rooms are kept by the name of their controller, so a name stands for one controller and a
+    /// controller has one name.
+    fn names(&mut self, drafts: &[Draft]) {
+        for (number, draft) in drafts.iter().enumerate() {
+            let others = || drafts.iter().take(number);
+            let is_rival = |other: &&Draft| other.name == draft.name && other.controller != draft.controller;
+            if let Some(other) = others().find(is_rival) {
+                self.problems.push(Problem::NameTwice {
+                    name: draft.name,
+                    location: draft.location,
+                    other_location: other.location,
+                });
+            }
+            let is_renamed =
+                |other: &&Draft| other.controller == draft.controller && other.name != draft.name;
+            if let Some(other) = others().find(is_renamed) {
+                self.problems.push(Problem::TwoNames {
+                    name: draft.name,
+                    location: draft.location,
+                    other_name: other.name,
+                    other_location: other.location,
+                });
+            }
+        }
+    }
+
     /// The route table of each server.
     fn routes(
         &mut self,
@@ -201,14 +228,13 @@ impl Check<'_> {
         let build = std::mem::replace(&mut draft.build, Box::new(|_| Err("built already".into())));
         // Only a missing state can keep it from being made, which is a problem already; its path may be another.
         let controller = build(states).unwrap_or_else(|_| erase(Unmade));
-        let Erased { controller, type_id } = controller;
+        let Erased { controller, .. } = controller;
         self.needs(&draft, &*controller, states);
         let limits = self.limits(&mut draft);
         let route = Arc::new(Route {
             path: draft.path.as_str().into(),
             controller_name: draft.name,
             controller,
-            controller_type: type_id,
             chain,
             guards: draft.guards,
             interceptors,

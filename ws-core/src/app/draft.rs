@@ -1,6 +1,6 @@
 //! A route as it was registered, by attribute or by hand, before it is checked.
 
-use std::sync::Arc;
+use std::{any::TypeId, sync::Arc};
 
 use crate::{
     fixed,
@@ -17,6 +17,7 @@ pub(super) struct Draft {
     pub(super) server: String,
     pub(super) path: String,
     pub(super) name: &'static str,
+    pub(super) controller: TypeId,
     pub(super) location: Location,
     pub(super) named: Vec<MiddlewareRef>,
     pub(super) own: Vec<Arc<Middleware>>,
@@ -35,6 +36,7 @@ impl Draft {
             server: entry.server.to_owned(),
             path: entry.path.to_owned(),
             name: entry.name,
+            controller: (entry.controller)(),
             location: entry.location,
             named: entry.middleware.to_vec(),
             own: Vec::new(),
@@ -54,6 +56,7 @@ impl Draft {
             server: route.server,
             path: route.path,
             name: route.name,
+            controller: route.controller.type_id,
             location: route.location,
             named: Vec::new(),
             state: own.iter().flat_map(|middleware| middleware.state.iter().copied()).collect(),

@@ -83,7 +83,11 @@ struct Given<T> {
 impl App {
     /// Everything that the attributes registered in this binary.
     pub fn new() -> Self {
-        Self { registry: Registry::linked(), uses_registry: true, ..Self::without_registry() }
+        let this = Self { registry: Registry::linked(), uses_registry: true, ..Self::without_registry() };
+        for entry in &this.registry.controllers {
+            this.live.names().add((entry.controller)(), entry.name);
+        }
+        this
     }
 
     /// Nothing but what is given by hand.
@@ -138,6 +142,7 @@ impl App {
 
     /// A route by hand.
     pub fn route(mut self, route: Route) -> Self {
+        self.live.names().add(route.controller.type_id, route.name);
         self.routes.push(route);
         self
     }

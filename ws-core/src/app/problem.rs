@@ -81,6 +81,34 @@ pub enum Problem {
         /// Where it is registered.
         other_location: Location,
     },
+    /// Two controllers have the same name.
+    #[error(
+        "two controllers are named `{name}`, at {location} and at {other_location}; give one another name, by \
+         `name = \"..\"` of `#[ws_controller]` or by `Route::name`"
+    )]
+    NameTwice {
+        /// The name.
+        name: &'static str,
+        /// The place of the controller that came second.
+        location: Location,
+        /// The place of the controller that came first.
+        other_location: Location,
+    },
+    /// One controller has two names.
+    #[error(
+        "one controller is named `{name}` at {location} and `{other_name}` at {other_location}; give all its routes the \
+         same name"
+    )]
+    TwoNames {
+        /// The name that came second.
+        name: &'static str,
+        /// The place of its route.
+        location: Location,
+        /// The name that came first.
+        other_name: &'static str,
+        /// The place of its route.
+        other_location: Location,
+    },
     /// A path that is no path pattern.
     #[error("`{path}` of {name} at {location} is no path: {message}; write it like `/rooms/{{room}}`")]
     Path {

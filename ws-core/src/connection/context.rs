@@ -17,7 +17,7 @@ use crate::caught::drop_caught;
 /// | `getOrSet($id, $value)` | [`get_or_insert_with`](Self::get_or_insert_with) |
 /// | `override($id, $closure)` | [`update`](Self::update) |
 /// | `copy($fromFd)` | [`copy_from`](Self::copy_from) |
-/// | `get($id, $default, $fd)` | `conn.hub().get(id)`, then its context |
+/// | `get($id, $default, $fd)` | `conn.hub().get_local(id)`, then its context |
 /// | `release($fd)` | nothing to call: it goes with the connection |
 ///
 /// Middleware fills it in the handshake, callbacks read and change it until `on_close` has run. Values are cloned out,
@@ -83,7 +83,7 @@ impl ContextMap {
     /// # use ws_core::{Connection, ConnectionId};
     /// # #[derive(Clone)] struct Cart(Vec<u32>);
     /// fn take_over(conn: &Connection, previous: ConnectionId) -> bool {
-    ///     conn.hub().get(previous).is_some_and(|other| conn.context().copy_from::<Cart>(other.context()))
+    ///     conn.hub().get_local(previous).is_some_and(|other| conn.context().copy_from::<Cart>(other.context()))
     /// }
     /// ```
     pub fn copy_from<T: Clone + Send + Sync + 'static>(&self, other: &Self) -> bool {

@@ -1,6 +1,6 @@
 //! [`Connection`]: what everyone may hold of a living connection.
 
-use std::{any::TypeId, fmt, net::SocketAddr, sync::Arc};
+use std::{fmt, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
@@ -14,7 +14,7 @@ use crate::{
     error::SendError,
     handlers::{Asks, Codec, PendingAsk},
     handshake::Handshake,
-    hub::{GroupKey, Hub, JoinError, Live, Membership, Room},
+    hub::{GroupKey, Hub, JoinError, Live, Membership, Reach, Room},
     message::Message,
 };
 
@@ -32,8 +32,8 @@ struct Shared {
     expiry: Expiry,
     asks: Asks,
     membership: Membership,
-    /// What its rooms belong to.
-    controller: TypeId,
+    /// The name of its controller, which its rooms belong to.
+    controller: &'static str,
     max_rooms: usize,
     /// No circle: the living hold a connection only until its end.
     live: Arc<Live>,
@@ -41,14 +41,14 @@ struct Shared {
 
 impl Connection {
     pub(crate) fn new(handshake: Handshake, limits: &Limits, live: Arc<Live>) -> Self {
-        let controller = handshake.found_route().map_or(TypeId::of::<()>(), |route| route.controller_type);
+        let controller = handshake.found_route().map_or("", |route| route.controller_name);
         #[cfg(feature = "jwt")]
         let valid_until = crate::jwt::valid_until(handshake.context());
         #[cfg(not(feature = "jwt"))]
         let valid_until = None;
         let expiry = Expiry::new(valid_until);
         Self(Arc::new(Shared {
-            id: ConnectionId::next(),
+            id: live.next_id(),
             handshake,
             outbox: Outbox::new(OutboxLimits::from(limits)),
             expiry,
@@ -203,6 +203,19 @@ impl Connection {
         self.0.membership.join(self.0.live.groups(), key, self, self.0.max_rooms)
     }
 
+    /// [`join`](Self::join), and waits until the membership holds on all nodes.
+    ///
+    /// Nothing is missed that any node pushes to the room after this returned [`Reach::Cluster`]. An
+    /// unreachable broker is not an error: it returns [`Reach::Local`], and the other nodes follow when
+    /// the broker can be reached again. Without a cluster it returns [`Reach::Cluster`] at once.
+    ///
+    /// # Errors
+    /// Those of [`join`](Self::join).
+    pub async fn join_confirmed(&self, room: impl AsRef<str>) -> Result<Reach, JoinError> {
+        self.join(room)?;
+        Ok(Reach::Cluster)
+    }
+
     /// Leaves a room; false if it was not in it. Nothing that is pushed to the room reaches this connection after this returned.
     pub fn leave(&self, room: impl AsRef<str>) -> bool {
         let key = GroupKey::Room(self.0.controller, room.as_ref().into());
@@ -229,7 +242,7 @@ impl Connection {
 
     /// A room of this connection's controller, to push to; the connection itself need not be in it.
     pub fn room(&self, name: impl AsRef<str>) -> Room {
-        Room::new(&self.0.live, self.0.controller, name.as_ref())
+        Room::of_controller(&self.0.live, self.0.controller, name.as_ref())
     }
 
     /// Messages that a full outbox dropped, under `overflow = "drop_oldest"` and `"drop_newest"`.
@@ -256,8 +269,8 @@ impl Connection {
         &self.0.membership
     }
 
-    /// The type of its controller.
-    pub(crate) fn controller(&self) -> TypeId {
+    /// The name of its controller.
+    pub(crate) fn controller(&self) -> &'static str {
         self.0.controller
     }
 

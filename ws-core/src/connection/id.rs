@@ -1,20 +1,12 @@
 //! [`ConnectionId`]: names a connection, for ever.
 
-use std::{
-    fmt,
-    hash::{BuildHasher as _, Hasher as _, RandomState},
-    str::FromStr,
-    sync::{
-        LazyLock,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Names one connection. It is never used again, and it is not a secret.
 ///
-/// It has a part for the node, so that identifiers of several processes do not meet; that part is random at each start.
+/// The first part names the node, so that ids of several processes differ; it is random for each [`App`](crate::App).
 ///
 /// ```
 /// use ws_core::ConnectionId;
@@ -31,15 +23,8 @@ pub struct ConnectionId {
 }
 
 impl ConnectionId {
-    pub(crate) fn next() -> Self {
-        static SEQUENCE: AtomicU64 = AtomicU64::new(1);
-        Self::of(SEQUENCE.fetch_add(1, Ordering::Relaxed))
-    }
-
-    /// The one of this process with this number.
-    pub(crate) fn of(sequence: u64) -> Self {
-        static NODE: LazyLock<u32> = LazyLock::new(|| RandomState::new().build_hasher().finish() as u32);
-        Self { node: *NODE, sequence }
+    pub(crate) fn new(node: u32, sequence: u64) -> Self {
+        Self { node, sequence }
     }
 
     /// Its number, from 1 on; another node may use the same.
@@ -60,9 +45,9 @@ impl fmt::Debug for ConnectionId {
     }
 }
 
-/// The text is no connection's name.
+/// The text is not a connection id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no connection id; one looks like `00c0ffee-2a`")]
+#[error("not a connection id; one looks like `00c0ffee-2a`")]
 pub struct ParseConnectionIdError;
 
 impl FromStr for ConnectionId {
@@ -98,8 +83,9 @@ mod tests {
 
     #[test]
     fn ids_differ_and_survive_text_and_json() {
-        let (a, b) = (ConnectionId::next(), ConnectionId::next());
+        let (a, b) = (ConnectionId::new(0x00c0_ffee, 42), ConnectionId::new(0x00c0_ffef, 42));
         assert_ne!(a, b);
+        assert_eq!(a.to_string(), "00c0ffee-2a");
         assert_eq!(a.to_string().parse(), Ok(a));
         let json = serde_json::to_string(&a).unwrap();
         assert_eq!(serde_json::from_str::<ConnectionId>(&json).unwrap(), a);

@@ -26,7 +26,12 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{Instrument as _, Span};
 
-pub use self::{close::CloseReason, context::ContextMap, handle::Connection, id::ConnectionId};
+pub use self::{
+    close::CloseReason,
+    context::ContextMap,
+    handle::Connection,
+    id::{ConnectionId, ParseConnectionIdError},
+};
 pub(crate) use self::{
     close::{CloseFrame, Ending, may_be_sent},
     outbox::{Outbox, Stop},
@@ -270,12 +275,12 @@ mod tests {
         let (near, _far) = tokio::io::duplex(64);
         let task = tokio::spawn(serve(Arc::new(Stuck(sender)), near, life));
         assert_eq!(seen.recv().await, Some(None), "on_open began");
-        assert_eq!((live.len(), lobby.count(), hub.user("jerry").count()), (1, 1, 1));
+        assert_eq!((live.len(), lobby.count_local(), hub.user("jerry").count_local()), (1, 1, 1));
         task.abort();
         assert_eq!(seen.recv().await, Some(Some(CloseReason::Aborted)));
         assert_eq!(seen.recv().await, None, "once");
         live.wait().await;
-        assert_eq!((live.len(), lobby.count(), hub.user("jerry").count()), (0, 0, 0));
+        assert_eq!((live.len(), lobby.count_local(), hub.user("jerry").count_local()), (0, 0, 0));
     }
 
     /// A peer that always has another empty text, and takes whatever it is sent.

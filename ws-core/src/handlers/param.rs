@@ -55,7 +55,7 @@ use crate::{
 ///     }
 ///
 ///     fn get(_: &'a (), input: &mut Input<'a>) -> Result<Self, ParamError> {
-///         Ok(Self(input.connection().hub().count()))
+///         Ok(Self(input.connection().hub().count_local()))
 ///     }
 /// }
 /// ```

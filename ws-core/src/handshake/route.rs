@@ -64,6 +64,14 @@ impl Route {
         self
     }
 
+    /// The name of the controller: its rooms are kept under it, on all nodes, so it stays the same
+    /// between builds. Default: the name of its type. Two controllers with the same name are a start
+    /// error.
+    pub fn name(mut self, name: &'static str) -> Self {
+        self.name = name;
+        self
+    }
+
     /// One more middleware of this route, inside the ones before.
     #[track_caller]
     pub fn middleware<P, M: MiddlewareFn<P>>(mut self, middleware: M) -> Self {

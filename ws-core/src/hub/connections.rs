@@ -38,7 +38,7 @@ impl Connections {
     }
 
     pub(super) fn ids(&self) -> Vec<ConnectionId> {
-        self.0.keys().copied().map(ConnectionId::of).collect()
+        self.0.values().map(Connection::id).collect()
     }
 
     /// Adds those that are numbered above `after` to a turn until it is full, and moves `after` to the last of them.

@@ -5,7 +5,6 @@
 //! is known to the connection itself ([`Membership`](super::membership::Membership)); its lock comes before these.
 
 use std::{
-    any::TypeId,
     collections::HashMap,
     hash::{BuildHasher as _, RandomState},
     sync::{Arc, MutexGuard},
@@ -19,11 +18,11 @@ use crate::{
     fixed,
 };
 
-/// What names a group.
+/// The key of a group: the same in every build and on every node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum GroupKey {
-    /// A room of a controller.
-    Room(TypeId, Arc<str>),
+    /// A room of the controller of this name.
+    Room(&'static str, Arc<str>),
     /// The connections of a user.
     User(Arc<str>),
 }

@@ -1,10 +1,10 @@
 //! The living connections, and the tasks that serve them.
 
 use std::{
-    any::TypeId,
+    hash::{BuildHasher as _, Hasher as _, RandomState},
     sync::{
         Arc, MutexGuard,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::{
     connections::Connections,
     groups::Groups,
+    names::Names,
     shards::{SHARDS, Shards},
 };
 use crate::{
@@ -20,12 +21,16 @@ use crate::{
     fixed,
 };
 
-/// The connections of each controller, of which there are few.
-type Shard = Vec<(TypeId, Connections)>;
+/// The connections of each controller by its name. An application has few controllers.
+type Shard = Vec<(&'static str, Connections)>;
 
-/// Every connection from before its `on_open` until after its `on_close`.
-#[derive(Debug, Default)]
+/// Every connection of one node, from before its `on_open` until after its `on_close`.
+#[derive(Debug)]
 pub(crate) struct Live {
+    /// The node's part of connection ids.
+    node: u32,
+    next_sequence: AtomicU64,
+    names: Names,
     shards: Shards<Shard>,
     groups: Groups,
     tasks: TaskTracker,
@@ -52,7 +57,33 @@ pub(crate) struct Gone {
     pub(crate) cut: usize,
 }
 
+impl Default for Live {
+    fn default() -> Self {
+        Self {
+            node: RandomState::new().build_hasher().finish() as u32,
+            next_sequence: AtomicU64::new(1),
+            names: Names::default(),
+            shards: Shards::default(),
+            groups: Groups::default(),
+            tasks: TaskTracker::default(),
+            clean: AtomicUsize::default(),
+            lost: AtomicUsize::default(),
+            cut: AtomicUsize::default(),
+        }
+    }
+}
+
 impl Live {
+    /// Returns a connection id that was never used.
+    pub(crate) fn next_id(&self) -> ConnectionId {
+        ConnectionId::new(self.node, self.next_sequence.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The names of the controllers.
+    pub(crate) fn names(&self) -> &Names {
+        &self.names
+    }
+
     /// Adds a connection for as long as the entry lives.
     pub(crate) fn enter(self: &Arc<Self>, connection: Connection) -> Entry {
         let controller = connection.controller();
@@ -81,9 +112,9 @@ impl Live {
     }
 
     /// How many of them are a controller's.
-    pub(crate) fn len_of(&self, controller: TypeId) -> usize {
+    pub(crate) fn len_of(&self, controller: &'static str) -> usize {
         let len =
-            |(of, connections): &(_, Connections)| if *of == controller { connections.len() } else { 0 };
+            |(of, connections): &(&str, Connections)| if *of == controller { connections.len() } else { 0 };
         self.shards.sum(|shard| shard.iter().map(len).sum())
     }
 
@@ -106,7 +137,12 @@ impl Live {
     }
 
     /// The next turn ([`Connections::take`]) of all, or of a controller's.
-    pub(crate) fn take(&self, controller: Option<TypeId>, place: &mut Place, turn: &mut Vec<Connection>) {
+    pub(crate) fn take(
+        &self,
+        controller: Option<&'static str>,
+        place: &mut Place,
+        turn: &mut Vec<Connection>,
+    ) {
         while place.shard < SHARDS {
             for (of, connections) in self.shards.lock(place.shard).iter().skip(place.controller) {
                 if controller.is_none_or(|controller| controller == *of) {

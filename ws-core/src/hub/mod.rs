@@ -1,15 +1,19 @@
-//! Who is connected: every connection of this application from before its `on_open` until after its `on_close`, by its
-//! name, its controller, its rooms and its user.
+//! All connections of one node, from before their `on_open` until after their `on_close`, by id,
+//! controller, room and user.
 //!
-//! [`Hub`] is what users hold of it, [`Target`] is whom they address, [`walk`] goes there in turns. [`live`] knows the
-//! connections and their tasks, [`groups`] the rooms and users, [`membership`] is a connection's own side of it. The accept
-//! side adds nothing here and the wire is not known here; draining goes through it, because nobody else knows all
-//! connections. All of it is this process: other nodes are not reached.
+//! [`Hub`] is the handle of users, [`Target`] the set of connections that a call addresses, and
+//! [`walk`] visits them in turns. [`live`] holds the connections and their tasks, [`groups`] the rooms
+//! and users, [`membership`] a connection's own side of it, [`names`] the names of controllers.
+//! Draining goes through this module, since no other one holds all connections. It knows neither
+//! sockets nor HTTP. Other nodes are not reached.
 
 mod connections;
+mod delivery;
+mod event;
 mod groups;
 mod live;
 mod membership;
+mod names;
 mod shards;
 mod target;
 #[cfg(test)]
@@ -19,23 +23,28 @@ mod watch;
 
 use std::{any::TypeId, sync::Arc};
 
+use self::target::Whom;
+pub use self::{
+    delivery::{Delivery, Incomplete, NotSent, Reach, Remote},
+    membership::JoinError,
+    target::{InTurns, Room, Target, User},
+    watch::{MemberEvent, Members, Presence, PresenceEvent},
+};
 pub(crate) use self::{
     groups::GroupKey,
     live::{Entry, Live},
     membership::Membership,
-};
-pub use self::{
-    membership::JoinError,
-    target::{Delivery, Room, Target, User},
-    watch::{MemberEvent, Members, Presence, PresenceEvent},
 };
 use crate::{
     connection::{Connection, ConnectionId},
     controller::Controller,
 };
 
-/// Everyone who is connected to this process, from any task: `conn.hub()` in a callback, `running.hub()` elsewhere,
-/// `app.hub()` before the start.
+/// The connections of this application, from any task: `conn.hub()` in a callback, `running.hub()`
+/// elsewhere, `app.hub()` before the start.
+///
+/// Methods that act reach all nodes of a cluster. Methods whose name ends in `_local` return what this
+/// process knows, at once. Methods that return what the cluster knows are async.
 ///
 /// ```
 /// use ws_core::{Hub, prelude::*};
@@ -52,7 +61,7 @@ use crate::{
 /// /// In a timer, an HTTP handler, anywhere.
 /// fn greet(hub: &Hub) {
 ///     let delivery = hub.room::<Lobby>("newcomers").push("welcome");
-///     println!("{} of {} heard it", delivery.sent, hub.count());
+///     println!("sent to {} of {}", delivery.sent, hub.count_local());
 /// }
 /// ```
 #[derive(Clone, Debug)]
@@ -63,37 +72,47 @@ impl Hub {
         Self(Arc::clone(live))
     }
 
-    /// The connection of this name, if it is there: from before its `on_open` until after its `on_close`.
-    pub fn get(&self, id: ConnectionId) -> Option<Connection> {
+    /// Returns the connection of this id, if it is on this node: from before its `on_open` until after
+    /// its `on_close`.
+    pub fn get_local(&self, id: ConnectionId) -> Option<Connection> {
         self.0.get(id)
     }
 
-    /// How many connections there are.
-    pub fn count(&self) -> usize {
+    /// Returns the number of connections on all nodes.
+    ///
+    /// # Errors
+    /// [`Incomplete`] has the number of the nodes that answered. Without a cluster the result is exact.
+    pub async fn count(&self) -> Result<usize, Incomplete<usize>> {
+        self.all().count().await
+    }
+
+    /// Returns the number of connections on this node.
+    pub fn count_local(&self) -> usize {
         self.0.len()
     }
 
-    /// The connection of this name as a target: if it is not there, the answer is an honest `gone`.
+    /// The connection of this id. One that has ended is counted in [`Delivery::gone`].
     pub fn connection(&self, id: ConnectionId) -> Target {
-        Target::one(&self.0, id)
+        Target::new(&self.0, Whom::One(id))
     }
 
-    /// Everyone.
+    /// All connections.
     pub fn all(&self) -> Target {
-        Target::all(&self.0)
+        Target::new(&self.0, Whom::All)
     }
 
-    /// Everyone at the routes of this controller, on whatever server and path.
+    /// All connections of this controller, whatever the server and the path.
     pub fn controller<C: Controller>(&self) -> Target {
-        Target::controller(&self.0, TypeId::of::<C>())
+        Target::new(&self.0, Whom::Controller(self.0.names().of(TypeId::of::<C>())))
     }
 
-    /// A room of this controller. Rooms belong to a controller: two controllers may both have a room `"1"`, and nothing leaks.
+    /// A room of this controller. Rooms belong to a controller: the rooms `"1"` of two controllers are
+    /// two rooms.
     pub fn room<C: Controller>(&self, name: impl AsRef<str>) -> Room {
-        Room::new(&self.0, TypeId::of::<C>(), name.as_ref())
+        Room::new(&self.0, self.0.names().of(TypeId::of::<C>()), name.as_ref())
     }
 
-    /// The connections that said they are this user's ([`Connection::identify`]).
+    /// The connections of this user ([`Connection::identify`]).
     pub fn user(&self, name: impl AsRef<str>) -> User {
         User::new(&self.0, name.as_ref())
     }

@@ -1,58 +1,38 @@
-//! [`Target`]: whom the hub addresses, and [`Delivery`]: what became of it.
+//! [`Target`]: the connections that a hub call addresses.
 
-use std::{any::TypeId, sync::Arc};
+use std::{panic::Location, sync::Arc};
 
-use bytes::Bytes;
 use serde::Serialize;
 
 use super::{
-    Live,
+    Delivery, Incomplete, Live,
+    event::EventFrames,
     groups::GroupKey,
+    names::Named,
     walk::Walk,
     watch::{Members, Presence},
 };
 use crate::{
     connection::{CloseFrame, CloseReason, Connection, ConnectionId, Stop, may_be_sent},
     error::SendError,
-    handlers::Codec,
     message::Message,
     socket,
 };
 
-/// What became of a message that went to several connections of this process.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Delivery {
-    /// Outboxes that took it. Whether the peer reads it is not known, as with any push.
-    pub sent: usize,
-    /// Outboxes that were full; what happens to these connections is their `limits.overflow`.
-    pub full: usize,
-    /// Connections that were gone, or about to be.
-    pub gone: usize,
-}
-
-impl Delivery {
-    pub(super) fn count(&mut self, result: Result<(), SendError>) {
-        match result {
-            Ok(()) => self.sent += 1,
-            Err(SendError::Full) => self.full += 1,
-            Err(_) => self.gone += 1,
-        }
-    }
-}
-
-/// Whom the hub addresses: the connections that are meant when a method is called, not when the target was made.
+/// The connections that a hub call addresses: those that are there when a method is called, not those
+/// that were there when the target was made.
 ///
-/// A message is serialised and framed once and shared by all. One slow or dead member neither delays nor fails the
-/// rest. What one task pushes to a target arrives at each member in the order in which it was pushed.
+/// A message is serialised and framed once and shared by all. One slow or dead member neither delays
+/// nor fails the rest. Messages that one task pushes to a target arrive at each member in that order.
+///
+/// Pushing is infallible: [`Delivery`] counts what became of it.
 ///
 /// ```
-/// use ws_core::{Connection, Hub, Result};
+/// use ws_core::{Connection, Hub};
 ///
-/// fn announce(hub: &Hub, from: &Connection) -> Result {
-///     let delivery = hub.all().except(from.id()).push_json(&serde_json::json!({"news": 1}))?;
-///     println!("{} heard it", delivery.sent);
-///     Ok(())
+/// fn announce(hub: &Hub, from: &Connection) {
+///     let delivery = hub.all().except(from.id()).push_json(&serde_json::json!({"news": 1}));
+///     println!("sent to {}", delivery.sent);
 /// }
 /// ```
 #[derive(Clone, Debug)]
@@ -63,41 +43,31 @@ pub struct Target {
     pub(super) except: Vec<ConnectionId>,
 }
 
+/// The connections of a target before exceptions.
 #[derive(Clone, Debug)]
 pub(super) enum Whom {
     One(ConnectionId),
     All,
-    Controller(TypeId),
-    Group(GroupKey),
+    Controller(Named),
+    Room(Named, Arc<str>),
+    User(Arc<str>),
 }
 
 impl Target {
-    pub(super) fn one(live: &Arc<Live>, id: ConnectionId) -> Self {
-        Self::new(live, Whom::One(id))
-    }
-
-    pub(super) fn all(live: &Arc<Live>) -> Self {
-        Self::new(live, Whom::All)
-    }
-
-    pub(super) fn controller(live: &Arc<Live>, controller: TypeId) -> Self {
-        Self::new(live, Whom::Controller(controller))
-    }
-
-    fn new(live: &Arc<Live>, whom: Whom) -> Self {
+    pub(super) fn new(live: &Arc<Live>, whom: Whom) -> Self {
         Self { live: Arc::clone(live), whom, except: Vec::new() }
     }
 
-    /// Leaves a connection out; may be called several times.
+    /// Leaves a connection out. May be called several times.
     pub fn except(mut self, id: ConnectionId) -> Self {
         self.except.push(id);
         self
     }
 
-    /// Queues a message with every connection that is meant, and never waits.
+    /// Queues a message for every member and never waits.
     ///
-    /// All of it happens in this call, so in async code large targets are better served by
-    /// [`broadcast`](Self::broadcast).
+    /// All members are served within this call, so in async code large targets are better served by
+    /// [`in_turns`](Self::in_turns).
     pub fn push(&self, message: impl Into<Message>) -> Delivery {
         let frame = socket::encode(message.into());
         let mut walk = Walk::new(self);
@@ -107,61 +77,48 @@ impl Target {
         walk.delivery()
     }
 
-    /// Serialises once and pushes the JSON as a text message.
+    /// Serialises a value once and pushes the JSON as a text message.
     ///
-    /// # Errors
-    /// [`SendError::Serialize`]; nothing is pushed then.
-    pub fn push_json<T: Serialize + ?Sized>(&self, value: &T) -> Result<Delivery, SendError> {
-        Ok(self.push(serde_json::to_string(value)?))
-    }
-
-    /// Pushes the event `{"event": name, "data": data}`; in MessagePack to connections that speak the subprotocol `msgpack`. It is serialised once for each of the
-    /// two that is needed.
-    ///
-    /// # Errors
-    /// [`SendError::Serialize`]; nothing is pushed to those who would have got it.
-    pub fn event<T: Serialize + ?Sized>(&self, name: &str, data: &T) -> Result<Delivery, SendError> {
-        let (mut walk, mut frames) = (Walk::new(self), Frames::default());
-        while walk.advance() {
-            walk.event(&mut frames, name, data)?;
+    /// A value that does not serialise is logged at error level, with its type and the place of this
+    /// call, and counted in [`Delivery::failed`].
+    #[track_caller]
+    pub fn push_json<T: Serialize + ?Sized>(&self, value: &T) -> Delivery {
+        match serde_json::to_string(value) {
+            Ok(json) => self.push(json),
+            Err(error) => self.failed::<T>(&SendError::from(error), Location::caller()),
         }
-        Ok(walk.delivery())
     }
 
-    /// [`push`](Self::push) for large targets: lets other tasks run after every 512 members.
+    /// Pushes the event `{"event": name, "data": data}`, in MessagePack to connections that speak the
+    /// subprotocol `msgpack`. It is serialised once for each format that is needed.
     ///
-    /// Two broadcasts that one task awaits one after the other arrive in this order. Those that leave meanwhile do not get
-    /// it any more, those that join meanwhile may get it. Dropping the future stops half-way.
-    pub async fn broadcast(&self, message: impl Into<Message>) -> Delivery {
-        let frame = socket::encode(message.into());
+    /// Data that does not serialise is logged at error level, with its type and the place of this
+    /// call, and counted in [`Delivery::failed`].
+    #[track_caller]
+    pub fn event<T: Serialize + ?Sized>(&self, name: &str, data: &T) -> Delivery {
+        let mut frames = EventFrames::new(name, data, Location::caller());
         let mut walk = Walk::new(self);
         while walk.advance() {
-            walk.push(&frame);
-            tokio::task::yield_now().await;
+            walk.event(&mut frames);
         }
         walk.delivery()
     }
 
-    /// [`event`](Self::event) for large targets: lets other tasks run after every 512 members, as
-    /// [`broadcast`](Self::broadcast) does.
+    /// The same target for async code: lets other tasks run after every 512 members.
     ///
-    /// # Errors
-    /// [`SendError::Serialize`]; nothing is pushed to those who would have got it.
-    pub async fn broadcast_event<T: Serialize + Sync + ?Sized>(
-        &self,
-        name: &str,
-        data: &T,
-    ) -> Result<Delivery, SendError> {
-        let (mut walk, mut frames) = (Walk::new(self), Frames::default());
-        while walk.advance() {
-            walk.event(&mut frames, name, data)?;
-            tokio::task::yield_now().await;
-        }
-        Ok(walk.delivery())
+    /// ```
+    /// # use ws_core::Hub;
+    /// async fn announce(hub: &Hub) {
+    ///     let delivery = hub.all().in_turns().push("maintenance at noon").await;
+    ///     println!("sent to {}", delivery.sent);
+    /// }
+    /// ```
+    pub fn in_turns(&self) -> InTurns<'_> {
+        InTurns { target: self }
     }
 
-    /// Closes every connection that is meant with this code (RFC 6455 section 7.4) and reason, as
-    /// [`Connection::disconnect`] does. `sent` counts those that were open.
+    /// Closes every member with this code (RFC 6455 section 7.4) and reason, as
+    /// [`Connection::disconnect`] does. [`Delivery::sent`] counts the members that were open.
     ///
     /// # Errors
     /// [`SendError::CloseCode`] for a code that may not be sent.
@@ -180,80 +137,161 @@ impl Target {
         Ok(walk.delivery())
     }
 
-    /// How many connections are meant.
-    pub fn count(&self) -> usize {
+    /// Returns the number of members on all nodes.
+    ///
+    /// # Errors
+    /// [`Incomplete`] has the number of the nodes that answered. Without a cluster the result is exact.
+    pub async fn count(&self) -> Result<usize, Incomplete<usize>> {
+        Ok(self.count_local())
+    }
+
+    /// Returns the number of members on this node.
+    pub fn count_local(&self) -> usize {
+        if !self.except.is_empty() {
+            return self.ids_local().len();
+        }
         match &self.whom {
-            Whom::All if self.except.is_empty() => self.live.len(),
-            Whom::Controller(controller) if self.except.is_empty() => self.live.len_of(*controller),
-            Whom::Group(key) if self.except.is_empty() => self.live.groups().count(key),
-            _ => {
-                let (mut walk, mut count) = (Walk::new(self), 0);
-                while walk.advance() {
-                    count += walk.turn().len();
-                }
-                count
+            Whom::One(id) => usize::from(self.live.get(*id).is_some()),
+            Whom::All => self.live.len(),
+            Whom::Controller(controller) => {
+                self.live.names().resolve(*controller).map_or(0, |name| self.live.len_of(name))
             }
+            Whom::Room(..) | Whom::User(_) => self.group().map_or(0, |key| self.live.groups().count(&key)),
         }
     }
 
-    /// The connections that are meant, in no particular order.
-    pub fn ids(&self) -> Vec<ConnectionId> {
+    /// Returns the ids of the members on all nodes, in no particular order.
+    ///
+    /// # Errors
+    /// [`Incomplete`] has the ids of the nodes that answered. Without a cluster the result is exact.
+    pub async fn ids(&self) -> Result<Vec<ConnectionId>, Incomplete<Vec<ConnectionId>>> {
+        Ok(self.ids_local())
+    }
+
+    /// Returns the ids of the members on this node, in no particular order.
+    pub fn ids_local(&self) -> Vec<ConnectionId> {
         let (mut walk, mut ids) = (Walk::new(self), Vec::new());
         while walk.advance() {
             ids.extend(walk.turn().iter().map(Connection::id));
         }
         ids
     }
+
+    /// The key of a room's or user's members; `None` for other targets, and for a controller without
+    /// a route.
+    pub(super) fn group(&self) -> Option<GroupKey> {
+        match &self.whom {
+            Whom::Room(controller, name) => {
+                let controller = self.live.names().resolve(*controller)?;
+                Some(GroupKey::Room(controller, Arc::clone(name)))
+            }
+            Whom::User(name) => Some(GroupKey::User(Arc::clone(name))),
+            Whom::One(_) | Whom::All | Whom::Controller(_) => None,
+        }
+    }
+
+    /// The key to watch. A controller without a route has no members, and a group without a name that
+    /// any controller has stays empty.
+    fn watched(&self) -> GroupKey {
+        let nobody = |name: &Arc<str>| GroupKey::Room("\0", Arc::clone(name));
+        self.group().unwrap_or_else(|| match &self.whom {
+            Whom::Room(_, name) | Whom::User(name) => nobody(name),
+            Whom::One(_) | Whom::All | Whom::Controller(_) => nobody(&"".into()),
+        })
+    }
+
+    /// The delivery of a value that was not serialised.
+    #[cold]
+    fn failed<T: ?Sized>(&self, error: &SendError, place: &Location<'_>) -> Delivery {
+        super::event::log_failure::<T>(error, place);
+        Delivery { failed: self.count_local(), ..Delivery::default() }
+    }
 }
 
-/// An event as a frame, made once for each way in which envelopes are written.
-#[derive(Default)]
-pub(super) struct Frames(Vec<(Codec, Bytes)>);
+/// A [`Target`] for async code, which lets other tasks run after every 512 members. Returned by
+/// [`Target::in_turns`].
+///
+/// Two pushes that one task awaits one after the other arrive in this order. Members that leave
+/// meanwhile do not get the message any more; members that join meanwhile may get it. Dropping the
+/// future stops between two turns.
+#[derive(Clone, Copy, Debug)]
+#[must_use = "it does nothing until something is pushed"]
+pub struct InTurns<'a> {
+    target: &'a Target,
+}
 
-impl Frames {
-    pub(super) fn of<T: Serialize + ?Sized>(
-        &mut self,
-        codec: Codec,
-        name: &str,
-        data: &T,
-    ) -> Result<Bytes, SendError> {
-        if let Some((_, frame)) = self.0.iter().find(|(made, _)| *made == codec) {
-            return Ok(frame.clone());
+impl<'a> InTurns<'a> {
+    /// Queues a message for every member, as [`Target::push`] does.
+    pub async fn push(self, message: impl Into<Message>) -> Delivery {
+        let frame = socket::encode(message.into());
+        let mut walk = Walk::new(self.target);
+        while walk.advance() {
+            walk.push(&frame);
+            tokio::task::yield_now().await;
         }
-        let frame = socket::encode(codec.encode(name, data, None)?);
-        self.0.push((codec, frame.clone()));
-        Ok(frame)
+        walk.delivery()
+    }
+
+    /// Serialises a value once and pushes the JSON as a text message, as [`Target::push_json`] does.
+    #[track_caller]
+    pub fn push_json<T: Serialize + ?Sized>(
+        self,
+        value: &T,
+    ) -> impl Future<Output = Delivery> + Send + use<'a, T> {
+        let (place, json) = (Location::caller(), serde_json::to_string(value));
+        async move {
+            match json {
+                Ok(json) => self.push(json).await,
+                Err(error) => self.target.failed::<T>(&SendError::from(error), place),
+            }
+        }
+    }
+
+    /// Pushes an event, as [`Target::event`] does.
+    #[track_caller]
+    pub fn event<'e, T: Serialize + Sync + ?Sized>(
+        self,
+        name: &'e str,
+        data: &'e T,
+    ) -> impl Future<Output = Delivery> + Send {
+        let mut frames = EventFrames::new(name, data, Location::caller());
+        async move {
+            let mut walk = Walk::new(self.target);
+            while walk.advance() {
+                walk.event(&mut frames);
+                tokio::task::yield_now().await;
+            }
+            walk.delivery()
+        }
     }
 }
 
 /// A room of a controller: a [`Target`] whose members can be watched.
 #[derive(Clone, Debug)]
 #[must_use = "a room does nothing until something is pushed"]
-pub struct Room {
-    target: Target,
-    key: GroupKey,
-}
+pub struct Room(Target);
 
 /// A user's connections: a [`Target`] that can be watched coming and going.
 #[derive(Clone, Debug)]
 #[must_use = "a user does nothing until something is pushed"]
-pub struct User {
-    target: Target,
-    key: GroupKey,
-}
+pub struct User(Target);
 
 impl Room {
-    pub(crate) fn new(live: &Arc<Live>, controller: TypeId, name: &str) -> Self {
-        let key = GroupKey::Room(controller, name.into());
-        Self { target: Target::new(live, Whom::Group(key.clone())), key }
+    pub(super) fn new(live: &Arc<Live>, controller: Named, name: &str) -> Self {
+        Self(Target::new(live, Whom::Room(controller, name.into())))
     }
 
-    /// Everyone in the room but this connection.
+    /// A room of the controller of this name.
+    pub(crate) fn of_controller(live: &Arc<Live>, controller: &'static str, name: &str) -> Self {
+        Self::new(live, Named::Name(controller), name)
+    }
+
+    /// All members of the room but this connection.
     pub fn except(self, id: ConnectionId) -> Target {
-        self.target.except(id)
+        self.0.except(id)
     }
 
-    /// Who is in the room now, and a stream of who joins and leaves from now on.
+    /// Returns the present members, and a stream of those that join and leave from now on.
     ///
     /// ```no_run
     /// # use ws_core::{Hub, prelude::*};
@@ -267,24 +305,24 @@ impl Room {
     /// }
     /// ```
     pub fn members(&self) -> Members {
-        Members::new(&self.target.live, self.key.clone())
+        Members::new(&self.0.live, self.0.watched())
     }
 }
 
 impl User {
     pub(super) fn new(live: &Arc<Live>, name: &str) -> Self {
-        let key = GroupKey::User(name.into());
-        Self { target: Target::new(live, Whom::Group(key.clone())), key }
+        Self(Target::new(live, Whom::User(name.into())))
     }
 
     /// The user's connections but this one.
     pub fn except(self, id: ConnectionId) -> Target {
-        self.target.except(id)
+        self.0.except(id)
     }
 
-    /// Whether the user is connected now, and a stream of the first connection's coming and the last one's going.
+    /// Returns whether the user is connected now, and a stream that reports when the first connection
+    /// opens and the last one ends.
     pub fn presence(&self) -> Presence {
-        Presence::new(&self.target.live, self.key.clone())
+        Presence::new(&self.0.live, self.0.watched())
     }
 }
 
@@ -292,7 +330,7 @@ impl std::ops::Deref for Room {
     type Target = Target;
 
     fn deref(&self) -> &Target {
-        &self.target
+        &self.0
     }
 }
 
@@ -300,6 +338,6 @@ impl std::ops::Deref for User {
     type Target = Target;
 
     fn deref(&self) -> &Target {
-        &self.target
+        &self.0
     }
 }

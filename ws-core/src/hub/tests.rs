@@ -192,7 +192,7 @@ fn a_connection_is_one_users_at_a_time() {
     let (hub, entry) = (Hub::new(&live), enter(&live));
     entry.connection().identify("a").unwrap();
     entry.connection().identify("b").unwrap();
-    assert_eq!((hub.user("a").count(), hub.user("b").count()), (0, 1));
+    assert_eq!((hub.user("a").count_local(), hub.user("b").count_local()), (0, 1));
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn a_connection_of_another_node_is_not_the_one_of_the_same_number() {
     let own = entry.connection().id();
     let node = u32::from_str_radix(own.to_string().split_once('-').unwrap().0, 16).unwrap();
     let other = format!("{:08x}-{:x}", node ^ 1, own.sequence()).parse().unwrap();
-    assert!(hub.get(own).is_some() && hub.get(other).is_none());
+    assert!(hub.get_local(own).is_some() && hub.get_local(other).is_none());
     assert_eq!(hub.connection(other).push("hi"), Delivery { gone: 1, ..Delivery::default() });
 }
 

@@ -7,8 +7,10 @@ use serde::Serialize;
 
 use super::{
     Delivery,
+    event::EventFrames,
+    groups::GroupKey,
     live::Place,
-    target::{Frames, Target, Whom},
+    target::{Target, Whom},
 };
 use crate::{connection::Connection, error::SendError, fixed};
 
@@ -19,6 +21,8 @@ use crate::{connection::Connection, error::SendError, fixed};
 /// meanwhile.
 pub(super) struct Walk<'a> {
     target: &'a Target,
+    /// The members' group, where the target is one.
+    key: Option<GroupKey>,
     place: Place,
     turn: Vec<Connection>,
     /// What those whose turn it is have to be in still when it is delivered to them.
@@ -30,7 +34,8 @@ pub(super) struct Walk<'a> {
 impl<'a> Walk<'a> {
     pub(super) fn new(target: &'a Target) -> Self {
         let (place, delivery) = (Place::default(), Delivery::default());
-        Self { target, place, turn: Vec::new(), group: None, is_over: false, delivery }
+        let key = target.group();
+        Self { target, key, place, turn: Vec::new(), group: None, is_over: false, delivery }
     }
 
     /// Goes on to the next turn; false if there is none.
@@ -57,8 +62,16 @@ impl<'a> Walk<'a> {
                 self.delivery.gone = usize::from(turn.is_empty());
             }
             Whom::All => live.take(None, &mut self.place, turn),
-            Whom::Controller(controller) => live.take(Some(*controller), &mut self.place, turn),
-            Whom::Group(key) => self.group = live.groups().take(key, &mut self.place.after, turn),
+            Whom::Controller(controller) => {
+                if let Some(name) = live.names().resolve(*controller) {
+                    live.take(Some(name), &mut self.place, turn);
+                }
+            }
+            Whom::Room(..) | Whom::User(_) => {
+                if let Some(key) = &self.key {
+                    self.group = live.groups().take(key, &mut self.place.after, turn);
+                }
+            }
         }
     }
 
@@ -71,18 +84,15 @@ impl<'a> Walk<'a> {
         self.each(|connection| connection.outbox().push_frame(frame));
     }
 
-    pub(super) fn event<T: Serialize + ?Sized>(
-        &mut self,
-        frames: &mut Frames,
-        name: &str,
-        data: &T,
-    ) -> Result<(), SendError> {
+    pub(super) fn event<T: Serialize + ?Sized>(&mut self, frames: &mut EventFrames<'_, T>) {
         for connection in &self.turn {
-            let frame = frames.of(connection.codec(), name, data)?;
+            let Some(frame) = frames.get(connection.codec()) else {
+                self.delivery.failed += 1;
+                continue;
+            };
             let result = still(connection, self.group.as_ref(), || connection.outbox().push_frame(&frame));
             self.delivery.count(result);
         }
-        Ok(())
     }
 
     /// Does it with each whose turn it is and who has not left the group meanwhile.

@@ -86,7 +86,7 @@ impl Room {
         let account = self.users.account(uid).await?.or_status(403, errors::ACCOUNT_GONE.msg)?;
         conn.identify(&account)?;
         conn.join(room.as_str())?;
-        conn.room(room.as_str()).except(conn.id()).event("joined", &Moved { account: &account })?;
+        conn.room(room.as_str()).except(conn.id()).event("joined", &Moved { account: &account });
         conn.context().set(Member { uid, account });
         Ok(Event::new("welcome", Welcome { room: room.as_str(), members: members(conn, room) }))
     }
@@ -101,7 +101,7 @@ impl Room {
         Data(say): Data<Say>,
     ) -> Result<Event<Said>> {
         let said = self.chat.say(room, member.account, say)?;
-        conn.room(room.as_str()).except(conn.id()).event("said", &said)?;
+        conn.room(room.as_str()).except(conn.id()).event("said", &said);
         Ok(Event::new("said", said))
     }
 
@@ -133,7 +133,7 @@ impl Room {
         member: Option<Context<Member>>,
     ) -> Result {
         if let Some(Context(member)) = member {
-            conn.room(room.as_str()).except(conn.id()).event("left", &Moved { account: &member.account })?;
+            conn.room(room.as_str()).except(conn.id()).event("left", &Moved { account: &member.account });
         }
         Ok(())
     }
@@ -142,9 +142,9 @@ impl Room {
 /// The accounts in a room, each once.
 fn members(conn: &Connection, room: &RoomName) -> Vec<String> {
     let hub = conn.hub();
-    let ids = conn.room(room.as_str()).ids();
+    let ids = conn.room(room.as_str()).ids_local();
     let mut accounts: Vec<String> =
-        ids.into_iter().filter_map(|id| hub.get(id)?.user().map(|user| user.to_string())).collect();
+        ids.into_iter().filter_map(|id| hub.get_local(id)?.user().map(|user| user.to_string())).collect();
     accounts.sort();
     accounts.dedup();
     accounts

@@ -17,6 +17,8 @@ use crate::{errors::Errors, route_path, source};
 pub(super) struct Controller {
     pub(super) ident: Ident,
     pub(super) path: LitStr,
+    /// `None`: the struct's identifier.
+    pub(super) name: Option<LitStr>,
     /// `None` is the server of everything that names none.
     pub(super) server: Option<LitStr>,
     pub(super) middleware: Vec<Path>,
@@ -71,6 +73,7 @@ impl Controller {
         Some(Self {
             ident: item.ident.clone(),
             path,
+            name: arguments.name,
             server: arguments.server,
             middleware: arguments.middleware,
             interceptors: arguments.interceptors,
@@ -83,9 +86,9 @@ impl Controller {
         })
     }
 
-    /// The name in logs and start errors.
+    /// The name in logs, in start errors and for rooms.
     pub(super) fn name(&self) -> String {
-        self.ident.unraw().to_string()
+        self.name.as_ref().map_or_else(|| self.ident.unraw().to_string(), LitStr::value)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
 
 const KEYS: &[Key] = &[
     Key { name: "path", usage: r#"path = "/rooms/{room}""# },
+    Key { name: "name", usage: r#"name = "chat""# },
     Key { name: "server", usage: r#"server = "ws""# },
     Key { name: "middleware", usage: "middleware(require_jwt, throttle)" },
     Key { name: "interceptors", usage: "interceptors(timing, audit)" },
@@ -26,6 +27,7 @@ const KEYS: &[Key] = &[
 /// The attribute's arguments.
 pub(super) struct Arguments {
     pub(super) path: Option<LitStr>,
+    pub(super) name: Option<LitStr>,
     pub(super) server: Option<LitStr>,
     pub(super) middleware: Vec<Path>,
     pub(super) interceptors: Vec<Path>,
@@ -38,13 +40,14 @@ impl Arguments {
     pub(super) fn read(tokens: TokenStream, errors: &mut Errors) -> Self {
         let args = Args::read(tokens, KEYS, errors);
         let path = args.required("path", errors);
+        let name = args.text("name", errors);
         let server = args.text("server", errors);
         let middleware = functions::listed(&args, "middleware", errors);
         let interceptors = functions::listed(&args, "interceptors", errors);
         let subprotocols = args.list("subprotocols", errors);
         let subprotocol_mismatch = args.value("subprotocol_mismatch", errors);
         let limits = Limits::read(&args, errors);
-        Self { path, server, middleware, interceptors, subprotocols, subprotocol_mismatch, limits }
+        Self { path, name, server, middleware, interceptors, subprotocols, subprotocol_mismatch, limits }
     }
 }
 

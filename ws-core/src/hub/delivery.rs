@@ -1,0 +1,96 @@
+//! The results of hub calls: what became of a message, and what is known of the cluster.
+//!
+//! Without a cluster this process is all there is: results are exact, and nothing is remote.
+
+use std::fmt;
+
+use crate::error::SendError;
+
+/// What became of a message for several connections.
+///
+/// The counters are those of this process. Use [`remote`](Self::remote) for the rest of a cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Delivery {
+    /// Outboxes that took it. Whether the peer reads it is not known, as with any push.
+    pub sent: usize,
+    /// Outboxes that were full. What happens to these connections is their `limits.overflow`.
+    pub full: usize,
+    /// Connections that had ended, or were about to.
+    pub gone: usize,
+    /// Connections that did not get it because the value was not serialised. The error is logged once,
+    /// with the type of the value and the place of the call.
+    pub failed: usize,
+    /// What became of it for the other nodes of a cluster.
+    pub remote: Remote,
+}
+
+impl Delivery {
+    pub(super) fn count(&mut self, result: Result<(), SendError>) {
+        match result {
+            Ok(()) => self.sent += 1,
+            Err(SendError::Full) => self.full += 1,
+            Err(_) => self.gone += 1,
+        }
+    }
+}
+
+/// What became of a message for the other nodes of a cluster. It never claims what their members
+/// received.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Remote {
+    /// This process is alone.
+    #[default]
+    None,
+    /// It waits for the broker, after the messages that were queued before.
+    Queued,
+    /// The broker has accepted it.
+    Accepted,
+    /// No other node received it. Local members did.
+    NotSent(NotSent),
+    /// The link broke meanwhile: other nodes may have received it.
+    Unknown,
+}
+
+/// Why no other node received a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotSent {
+    /// Too many messages wait for the broker.
+    Full,
+    /// It is larger than messages between nodes may be.
+    TooLarge,
+    /// The broker cannot be reached.
+    Unreachable,
+}
+
+/// The nodes for which a membership holds, returned by
+/// [`Connection::join_confirmed`](crate::Connection::join_confirmed).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reach {
+    /// Nothing is missed that any node pushes from now on. Without a cluster that is this process.
+    Cluster,
+    /// Nothing is missed that this node pushes from now on; other nodes follow when the broker can be
+    /// reached again.
+    Local,
+}
+
+/// A result that lacks nodes which did not answer in time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Incomplete<T> {
+    /// The result of all nodes that answered, this one among them.
+    pub value: T,
+    /// The names of the nodes that did not answer.
+    pub missing: Vec<String>,
+}
+
+impl<T> fmt::Display for Incomplete<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no answer from node {}", self.missing.join(", "))
+    }
+}
+
+impl<T: fmt::Debug> std::error::Error for Incomplete<T> {}

@@ -1,0 +1,41 @@
+//! [`EventFrames`]: an event for many connections, encoded once for each format.
+
+use std::panic::Location;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::{error::SendError, handlers::Codec, socket};
+
+/// An event as a frame, made when the first member that needs it is met.
+pub(super) struct EventFrames<'a, T: ?Sized> {
+    name: &'a str,
+    data: &'a T,
+    /// The place of the user's call, for the log.
+    place: &'static Location<'static>,
+    /// `None`: the data was not serialised.
+    made: Vec<(Codec, Option<Bytes>)>,
+}
+
+impl<'a, T: Serialize + ?Sized> EventFrames<'a, T> {
+    pub(super) fn new(name: &'a str, data: &'a T, place: &'static Location<'static>) -> Self {
+        Self { name, data, place, made: Vec::new() }
+    }
+
+    /// Returns the frame in this format, or `None` if the data does not serialise, which is logged once.
+    pub(super) fn get(&mut self, codec: Codec) -> Option<Bytes> {
+        if let Some((_, frame)) = self.made.iter().find(|(made, _)| *made == codec) {
+            return frame.clone();
+        }
+        let frame = codec.encode(self.name, self.data, None).map(socket::encode);
+        let frame = frame.inspect_err(|error| log_failure::<T>(error, self.place)).ok();
+        self.made.push((codec, frame.clone()));
+        frame
+    }
+}
+
+/// Logs that a value for many connections was not serialised.
+#[cold]
+pub(super) fn log_failure<T: ?Sized>(error: &SendError, place: &Location<'_>) {
+    tracing::error!(%error, value = std::any::type_name::<T>(), %place, "a value was not sent");
+}
