@@ -41,7 +41,7 @@ impl fmt::Display for Location {
 
 /// Left by `#[ws_controller]`.
 pub struct ControllerEntry {
-    /// The struct's name.
+    /// `name = ".."`, or the struct's name.
     pub name: &'static str,
     /// Its type.
     pub controller: fn() -> TypeId,
@@ -160,8 +160,9 @@ impl InterceptorEntry {
     }
 }
 
-/// `Result` and nothing else; a bound for the same reason as [`MiddlewareAnswer`].
+/// `Result` without arguments, and nothing else; a bound for the same reason as [`MiddlewareAnswer`].
 #[diagnostic::on_unimplemented(message = "an interceptor returns `Result`", label = "write `Result`")]
+#[expect(unnameable_types, reason = "a bound of generated code; users never write it")]
 pub trait InterceptorAnswer {
     /// The value itself.
     fn exactly(self) -> Result;
@@ -175,6 +176,7 @@ impl InterceptorAnswer for Result {
 
 /// A type for which there is only one that fits: itself. A bound for the same reason as [`MiddlewareAnswer`].
 #[diagnostic::on_unimplemented(message = "`{T}` is expected here, not `{Self}`", label = "write `{T}`")]
+#[expect(unnameable_types, reason = "a bound of generated code; users never write it")]
 pub trait Exactly<T> {
     /// The value itself.
     fn exactly(value: T) -> Self;
@@ -238,6 +240,7 @@ impl MiddlewareEntry {
     message = "a middleware returns `Result<Response>`",
     label = "write `Result<Response>`"
 )]
+#[expect(unnameable_types, reason = "a bound of generated code; users never write it")]
 pub trait MiddlewareAnswer {
     /// The value itself.
     fn exactly(self) -> Result<Response>;
@@ -293,6 +296,7 @@ impl ErrorHandlerEntry {
 
 /// `Recovery` and nothing else; a bound for the same reason as [`MiddlewareAnswer`].
 #[diagnostic::on_unimplemented(message = "an error handler returns `Recovery`", label = "write `Recovery`")]
+#[expect(unnameable_types, reason = "a bound of generated code; users never write it")]
 pub trait HandlerAnswer {
     /// The value itself.
     fn exactly(self) -> Recovery;
@@ -316,7 +320,7 @@ pub trait Handled: Sized + 'static {
     fn of(error: &Error) -> Option<&Self>;
 }
 
-impl<E: std::error::Error + 'static> Handled for E {
+impl<E: std::error::Error + Send + Sync + 'static> Handled for E {
     fn error_type() -> Option<TypeId> {
         Some(TypeId::of::<E>())
     }

@@ -10,12 +10,14 @@ mod handshake;
 mod message;
 mod recovery;
 mod send;
+mod source;
 
 use std::{borrow::Cow, error::Error as StdError, fmt};
 
 use http::StatusCode;
 
 pub(crate) use self::recovery::{Answer, ErrorHandlers, Handler};
+use self::source::Source;
 pub use self::{
     event::EventError,
     handshake::HandshakeError,
@@ -37,9 +39,13 @@ pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
 /// Anything that can go wrong in user code, with an optional public face.
 ///
-/// It takes whatever converts into a boxed [`std::error::Error`], so `?` works on errors of the standard library, of
-/// `thiserror`, of `anyhow`, and on `&str` and `String`. It does not implement [`std::error::Error`] itself, which is
-/// what makes that possible.
+/// `?` converts every error into it: those of the standard library, of `thiserror` and of `anyhow`, boxed
+/// errors, `&'static str` and `String`. That is possible because it does not implement
+/// [`std::error::Error`] itself; [`into_boxed`](Self::into_boxed) is the way to code that needs that trait.
+///
+/// What is found by the type of the wrapped error (error handlers, the status of a
+/// [`HandshakeError`], the quiet end of a connection that has closed) is found behind `anyhow` as well,
+/// with the feature `anyhow`: `anyhow` hides the type otherwise.
 ///
 /// Without a public face a client sees status 500 in the handshake and close code 1011 on an open connection, and
 /// none of the text.
@@ -61,26 +67,31 @@ pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 pub struct Error(Box<Inner>);
 
 struct Inner {
-    source: BoxError,
+    source: Source,
+    face: Face,
+    /// The call of a typed handler that it belongs to.
+    reply_to: Option<ReplyTo>,
+}
+
+/// What the outside sees of an error, where it was set by hand.
+#[derive(Clone, Default)]
+struct Face {
     status: Option<StatusCode>,
     close_code: Option<u16>,
     public: Option<Cow<'static, str>>,
     code: Option<Cow<'static, str>>,
-    /// Which call of a typed handler it belongs to.
-    reply_to: Option<ReplyTo>,
+}
+
+impl Inner {
+    fn of(source: Source) -> Error {
+        Error(Box::new(Self { source, face: Face::default(), reply_to: None }))
+    }
 }
 
 impl Error {
     /// Wraps an error, or a text.
-    pub fn new(source: impl Into<BoxError>) -> Self {
-        Self(Box::new(Inner {
-            source: source.into(),
-            status: None,
-            close_code: None,
-            public: None,
-            code: None,
-            reply_to: None,
-        }))
+    pub fn new(source: impl Into<BoxError> + 'static) -> Self {
+        source::wrap(source)
     }
 
     /// The status that a refused handshake answers with.
@@ -89,21 +100,21 @@ impl Error {
     #[must_use]
     pub fn status(mut self, status: impl TryInto<StatusCode>) -> Self {
         let status = status.try_into().ok().filter(|status| status.as_u16() >= 400);
-        self.0.status = Some(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+        self.0.face.status = Some(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
         self
     }
 
     /// The close code (RFC 6455 section 7.4) that an open connection ends with; 1011 if it may not be sent.
     #[must_use]
     pub fn close_code(mut self, code: u16) -> Self {
-        self.0.close_code = Some(if crate::connection::may_be_sent(code) { code } else { 1011 });
+        self.0.face.close_code = Some(if crate::connection::may_be_sent(code) { code } else { 1011 });
         self
     }
 
     /// The text that the client may see: `msg` of the JSON body, or the close reason.
     #[must_use]
     pub fn public(mut self, text: impl Into<Cow<'static, str>>) -> Self {
-        self.0.public = Some(text.into());
+        self.0.face.public = Some(text.into());
         self
     }
 
@@ -113,13 +124,14 @@ impl Error {
     /// `internal`.
     #[must_use]
     pub fn code(mut self, code: impl Into<Cow<'static, str>>) -> Self {
-        self.0.code = Some(code.into());
+        self.0.face.code = Some(code.into());
         self
     }
 
     /// The status that a handshake is refused with because of this error.
     pub fn http_status(&self) -> StatusCode {
         self.0
+            .face
             .status
             .or_else(|| self.downcast_ref::<HandshakeError>().map(HandshakeError::status))
             .or_else(|| self.is_refused_token().then_some(StatusCode::UNAUTHORIZED))
@@ -129,12 +141,12 @@ impl Error {
     /// The close code that an open connection ends with because of this error.
     pub fn ws_close_code(&self) -> u16 {
         let by_kind = if self.is_refused_token() { 4401 } else { 1011 };
-        self.0.close_code.unwrap_or(by_kind)
+        self.0.face.close_code.unwrap_or(by_kind)
     }
 
     /// What the client may read of it.
     pub fn public_text(&self) -> Option<Cow<'_, str>> {
-        match &self.0.public {
+        match &self.0.face.public {
             Some(text) => Some(Cow::Borrowed(text)),
             None => self
                 .downcast_ref::<HandshakeError>()
@@ -156,12 +168,12 @@ impl Error {
     /// The machine code that an event is answered with because of this error.
     pub fn event_code(&self) -> &str {
         let refused = |status: StatusCode| matches!(status.as_u16(), 401 | 403).then_some("forbidden");
-        match &self.0.code {
+        match &self.0.face.code {
             Some(code) => code,
             None => self
                 .downcast_ref()
                 .map(EventError::code)
-                .or_else(|| self.0.status.and_then(refused))
+                .or_else(|| self.0.face.status.and_then(refused))
                 .or_else(|| self.is_refused_token().then_some("forbidden"))
                 .unwrap_or("internal"),
         }
@@ -169,15 +181,15 @@ impl Error {
 
     /// The error of a guard: `forbidden`, and a 403, unless it says something else.
     pub(crate) fn or_forbidden(mut self) -> Self {
-        if self.0.status.is_none()
+        if self.0.face.status.is_none()
             && self.downcast_ref::<HandshakeError>().is_none()
             && !self.is_refused_token()
         {
-            self.0.status = Some(StatusCode::FORBIDDEN);
+            self.0.face.status = Some(StatusCode::FORBIDDEN);
         }
-        self.0.code.get_or_insert(Cow::Borrowed("forbidden"));
+        self.0.face.code.get_or_insert(Cow::Borrowed("forbidden"));
         if self.public_text().is_none() {
-            self.0.public = Some(Cow::Borrowed("forbidden"));
+            self.0.face.public = Some(Cow::Borrowed("forbidden"));
         }
         self
     }
@@ -189,7 +201,7 @@ impl Error {
 
     /// The call that it is answered to; none if it shall close the connection.
     pub(crate) fn reply_to(&self) -> Option<&ReplyTo> {
-        self.0.reply_to.as_ref().filter(|_| self.0.close_code.is_none())
+        self.0.reply_to.as_ref().filter(|_| self.0.face.close_code.is_none())
     }
 
     /// The call that it is answered to, even if it closes the connection by default.
@@ -208,30 +220,32 @@ impl Error {
         call.error(&ErrorData { code: self.event_code(), message, path, fields })
     }
 
-    /// The wrapped error, if it is exactly of this type.
-    pub fn downcast_ref<E: StdError + 'static>(&self) -> Option<&E> {
+    /// Returns the wrapped error if it is exactly of this type. Of an `anyhow::Error` (with the feature
+    /// `anyhow`) that is what its own `downcast_ref` finds: the error or a context.
+    pub fn downcast_ref<E: StdError + Send + Sync + 'static>(&self) -> Option<&E> {
         self.0.source.downcast_ref()
     }
 
     /// The wrapped error.
     pub fn get_ref(&self) -> &(dyn StdError + Send + Sync + 'static) {
-        &*self.0.source
+        self.0.source.get_ref()
     }
 }
 
-impl<E: Into<BoxError>> From<E> for Error {
+impl<E: Into<BoxError> + 'static> From<E> for Error {
     fn from(source: E) -> Self {
-        Self::new(source)
+        source::wrap(source)
     }
 }
 
 /// The inner text and its causes, for the log.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Whoever logs it is not to blame for what the text does.
+        // The text of a user's error may panic; the panic is caught here.
         caught_call(|| {
-            write!(f, "{}", self.0.source)?;
-            let mut cause = self.0.source.source();
+            let error = self.get_ref();
+            write!(f, "{error}")?;
+            let mut cause = error.source();
             while let Some(error) = cause {
                 write!(f, ": {error}")?;
                 cause = error.source();
@@ -242,14 +256,10 @@ impl fmt::Display for Error {
     }
 }
 
+/// The same text as `Display`, so that a `main` that returns it prints a readable error.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Error")
-            .field("source", &self.0.source)
-            .field("status", &self.0.status)
-            .field("close_code", &self.0.close_code)
-            .field("public", &self.0.public)
-            .finish()
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -68,6 +68,7 @@ pub trait MiddlewareFn<Params>: Send + Sync + 'static {
 macro_rules! middleware_fn {
     ($helper:ident; $($param:ident),*) => {
         #[doc(hidden)]
+        #[expect(unnameable_types, reason = "a bound that gives the function's future its name")]
         pub trait $helper<'a, $($param),*>: Send + Sync {
             type Future: Future<Output = Result<Response>> + Send + 'a;
             #[allow(non_snake_case)]
