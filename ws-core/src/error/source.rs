@@ -154,7 +154,10 @@ mod tests {
 
     #[test]
     fn an_error_keeps_its_face_and_its_type_through_a_box() {
-        let there = || -> Result<(), BoxError> { Err(refused()).map_err(Error::into_boxed)? };
+        let there = || -> Result<(), BoxError> {
+            let refused: Result = Err(refused());
+            refused.map_err(Error::into_boxed)
+        };
         let and_back = || -> Result { Ok(there()?) };
         check(&and_back().unwrap_err());
     }
