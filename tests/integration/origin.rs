@@ -85,6 +85,29 @@ async fn listed_pages_may_connect_besides_or_alone() {
 }
 
 #[tokio::test]
+async fn an_origin_that_is_not_a_site_is_allowed_byte_for_byte_and_a_scheme_as_a_whole() {
+    let refused = server(OriginPolicy::default(), &[]).await;
+    let allow = ["file://", "https://github.com/some/path", "http://127.0.0.1/", "host", "moz-extension://*"];
+    let allowed = server(OriginPolicy::default(), &allow).await;
+    for (origin, expected) in [
+        ("file://", 101),
+        ("https://github.com/some/path", 101),
+        ("http://127.0.0.1/", 101),
+        ("host", 101),
+        ("moz-extension://5c8f9d1e-3b1a-4d0f", 101),
+        ("file:///", 403),
+        ("https://github.com", 403),
+        ("http://127.0.0.1", 403),
+        ("HOST", 403),
+        ("chrome-extension://abcdefgh", 403),
+    ] {
+        let line = format!("Origin: {origin}\r\n");
+        assert_eq!(status(&refused, "/x", &line).await, 403, "{origin}, by default");
+        assert_eq!(status(&allowed, "/x", &line).await, expected, "{origin}");
+    }
+}
+
+#[tokio::test]
 async fn any_page_may_connect_where_the_policy_says_so() {
     let server = server(OriginPolicy::Any, &[]).await;
     for origin in ["https://evil.com", "null", "nonsense"] {
@@ -112,8 +135,8 @@ fn the_policy_is_said_in_the_file() {
 
     for (lines, parts) in [
         ("policy = \"some\"", &["line 4", "`same_host`, `listed`", "`any`"][..]),
-        ("allow = [\"a.b\"]", &["line 4", "`a.b` is no origin", "https://app.example.com"]),
-        ("allow = \"https://a.b/\"", &["line 4", "`https://a.b/` is no origin"]),
+        ("allow = [\"*\"]", &["line 4", "`*` is not an origin pattern", "https://app.example.com"]),
+        ("allow = \"https://*a.b\"", &["line 4", "`https://*a.b` is not an origin pattern"]),
         ("allow = 1", &["line 4", "origins such as"]),
         ("allowed = []", &["line 4", "unknown field `allowed`", "`policy` or `allow`"]),
         ("policy = \"listed\"", &["server `ws`", "`origin.allow`"]),

@@ -10,9 +10,12 @@ use super::{
 
 /// Which pages may open a connection.
 ///
-/// A browser lets any page open a WebSocket to any server, sends the user's cookies along, and says in `Origin` whose
-/// page it is. A handshake from a page that may not is refused with 403, before routing. One without `Origin` passes: it
-/// is no browser's, and whatever else could be in its place needs no permission of ours.
+/// A browser lets any page open a WebSocket to any server, sends the user's cookies along, and names the page's origin in
+/// `Origin`. A handshake whose `Origin` is not allowed is refused with 403, before routing. One without `Origin` passes:
+/// no browser sent it, and another program could send any value.
+///
+/// Some programs that are not browsers send an `Origin`, too: `file://`, or the URL of the library that they use. They are
+/// checked like a page; list the value as it is sent.
 ///
 /// ```
 /// use ws_core::Config;
@@ -35,8 +38,10 @@ use super::{
 pub struct Origin {
     /// Who may come besides those in `allow`. Default: pages of the same host.
     pub policy: OriginPolicy,
-    /// Pages that may come: `"https://app.example.com"`, with `*.` for any subdomain and `:*` for any port, or `"null"`.
-    /// A port that is not written is the scheme's own. In the environment, separated by commas. Default: none.
+    /// Further origins that may connect, each written as an [`OriginPattern`] says: `"https://app.example.com"`,
+    /// `"https://*.example.com"`, `"http://localhost:*"`, `"moz-extension://*"`; anything else, such as `"file://"` or
+    /// `"null"`, is compared with the header byte for byte. A browser's origin has no `/` at its end. In the environment,
+    /// separated by commas. Default: none.
     #[serde(deserialize_with = "units::list")]
     pub allow: Vec<OriginPattern>,
 }
@@ -71,10 +76,7 @@ impl Origin {
             return true;
         }
         let site = Site::parse(origin);
-        let is_listed = self.allow.iter().any(|pattern| match &site {
-            Some(site) => pattern.matches(site),
-            None => origin == "null" && pattern.is_null(),
-        });
+        let is_listed = self.allow.iter().any(|pattern| pattern.matches(origin, site.as_ref()));
         let is_same_host = self.policy == OriginPolicy::SameHost
             && site.is_some_and(|site| authority.and_then(site::host) == Some(site.host));
         is_listed || is_same_host
@@ -161,6 +163,20 @@ mod tests {
             ("http://[::1]:3000", &["http://[0::1]:3000"], &["http://[::1]", "http://[::2]:3000"]),
             ("capacitor://localhost", &["capacitor://localhost"], &["http://localhost"]),
             ("null", &["null"], &["https://null", "Null", ""]),
+            ("file://", &["file://"], &["file:///", "FILE://", "file://x", "null"]),
+            ("http://127.0.0.1/", &["http://127.0.0.1/"], &["http://127.0.0.1", "http://127.0.0.1/x"]),
+            (
+                "https://github.com/some/path",
+                &["https://github.com/some/path"],
+                &["https://github.com", "https://github.com/some", "https://GitHub.com/some/path"],
+            ),
+            ("device-7", &["device-7"], &["device-70", "Device-7", "https://device-7"]),
+            (
+                "moz-extension://*",
+                &["moz-extension://6a1b2c3d-0000", "MOZ-extension://x", "moz-extension://"],
+                &["chrome-extension://6a1b2c3d-0000", "x-moz-extension://a", "moz-extension:a", "null"],
+            ),
+            ("https://*", &["https://a.b", "https://a.b:1", "https://a.b/c"], &["http://a.b", "https:a.b"]),
             ("https://x.com", &["https://x.com"], &["null", "https://here.com"]),
         ] {
             for origin in yes {
