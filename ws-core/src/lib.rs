@@ -29,6 +29,7 @@ mod state;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+mod throttle;
 
 pub use bytes::Bytes;
 pub use headers;

@@ -52,7 +52,8 @@ pub struct Origin {
 #[non_exhaustive]
 pub enum OriginPolicy {
     /// Pages of the host that the handshake is addressed to (`Host`, or an absolute request target). Scheme and port do
-    /// not count: a page on port 9501 talks to a socket on 9502. A proxy in front must pass `Host` on as it came.
+    /// not count: a page on port 9501 talks to a socket on 9502. A proxy in front must pass `Host` on as it came, or name
+    /// the host in `X-Forwarded-Host` or in `host=` of `Forwarded` and be [trusted](super::Proxy) with that header.
     ///
     /// A name that its owner lets point at this machine counts as its host (DNS rebinding). A server that is only meant
     /// for this machine, or answers whoever reaches it, names its pages: [`Listed`](Self::Listed).
@@ -70,15 +71,17 @@ impl Origin {
         self.policy != OriginPolicy::Any
     }
 
-    /// Whether a page of this origin may connect to this authority.
-    pub(crate) fn permits(&self, origin: &str, authority: Option<&str>) -> bool {
+    /// Whether a page of this origin may connect to a server that was asked for by these authorities.
+    pub(crate) fn permits(&self, origin: &str, authorities: &[&str]) -> bool {
         if !self.is_on() {
             return true;
         }
         let site = Site::parse(origin);
         let is_listed = self.allow.iter().any(|pattern| pattern.matches(origin, site.as_ref()));
         let is_same_host = self.policy == OriginPolicy::SameHost
-            && site.is_some_and(|site| authority.and_then(site::host) == Some(site.host));
+            && site.is_some_and(|site| {
+                authorities.iter().any(|authority| site::host(authority).as_ref() == Some(&site.host))
+            });
         is_listed || is_same_host
     }
 
@@ -129,15 +132,15 @@ mod tests {
             ("https://example.com", "user@example.com", false),
             ("https://example.com", "", false),
         ] {
-            assert_eq!(policy.permits(origin, Some(host)), expected, "{origin:?} to {host:?}");
+            assert_eq!(policy.permits(origin, &[host]), expected, "{origin:?} to {host:?}");
         }
-        assert!(!policy.permits("https://example.com", None), "without a host nothing is the same");
+        assert!(!policy.permits("https://example.com", &[]), "without a host nothing is the same");
     }
 
     #[test]
     fn patterns_name_scheme_host_and_port() {
         let listed =
-            |pattern, origin| policy(OriginPolicy::Listed, &[pattern]).permits(origin, Some("here.com"));
+            |pattern, origin| policy(OriginPolicy::Listed, &[pattern]).permits(origin, &["here.com"]);
         for (pattern, yes, no) in [
             (
                 "https://app.example.com",
@@ -191,11 +194,11 @@ mod tests {
     #[test]
     fn a_list_comes_on_top_of_the_same_host_and_any_is_anybody() {
         let both = policy(OriginPolicy::SameHost, &["https://app.com"]);
-        assert!(both.permits("https://app.com", Some("here.com")));
-        assert!(both.permits("https://here.com", Some("here.com")));
+        assert!(both.permits("https://app.com", &["here.com"]));
+        assert!(both.permits("https://here.com", &["there.com", "here.com"]));
         let any = policy(OriginPolicy::Any, &[]);
         for origin in ["null", "https://evil.com", "nonsense"] {
-            assert!(any.permits(origin, None), "{origin}");
+            assert!(any.permits(origin, &[]), "{origin}");
         }
     }
 }

@@ -24,9 +24,6 @@ const KEY: GeneralPurpose =
 
 /// Checks a request that asks for an upgrade, before its path is looked at: a bad key on an unknown path is a 400.
 pub(super) fn check(parts: &Parts, has_body: bool) -> Result<(), HandshakeError> {
-    if !asks_for_upgrade(&parts.method, &parts.headers) {
-        return Ok(());
-    }
     if parts.version < Version::HTTP_11 {
         return Err(HandshakeError::HttpVersion);
     }

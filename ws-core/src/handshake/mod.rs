@@ -12,6 +12,7 @@ mod response;
 mod route;
 mod tokens;
 mod upgrade;
+mod warnings;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -21,7 +22,9 @@ use serde_json::json;
 #[cfg(feature = "client")]
 pub(crate) use self::checks::{accept_value, tokens};
 use self::upgrade::Accepted;
-pub(crate) use self::{middleware::Middleware, request::TransportAddr, route::Relimit, upgrade::DynUpgrade};
+pub(crate) use self::{
+    middleware::Middleware, request::TransportAddr, route::Relimit, upgrade::DynUpgrade, warnings::Warnings,
+};
 pub use self::{
     middleware::{MiddlewareFn, Next},
     request::Handshake,
@@ -38,12 +41,21 @@ use crate::{
     state::States,
 };
 
+/// The client of a request, as the transport and trusted proxies name it.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) addr: Option<SocketAddr>,
+    /// The host that it asked a trusted proxy for; for the Origin check alone.
+    pub(crate) host: Option<String>,
+}
+
 /// What one server does with a request.
 pub(crate) struct Pipeline {
     pub(crate) server: Arc<str>,
     pub(crate) router: Router,
     /// Which pages may connect.
     pub(crate) origin: Origin,
+    pub(crate) warnings: Warnings,
     /// The server-wide middleware, for paths without a route.
     pub(crate) server_wide: Vec<Arc<Middleware>>,
     pub(crate) core: Box<dyn DynUpgrade>,
@@ -62,7 +74,7 @@ impl Pipeline {
         &self,
         parts: Parts,
         has_body: bool,
-        peer_addr: Option<SocketAddr>,
+        caller: Caller,
         refusal: Option<HandshakeError>,
     ) -> (Response, Option<Handshake>) {
         let mut scene = Scene {
@@ -70,12 +82,12 @@ impl Pipeline {
             server: Arc::clone(&self.server),
             route: None,
             path: parts.uri.path().into(),
-            peer_addr,
+            peer_addr: caller.addr,
             connection: None,
         };
         let result = match refusal {
             Some(refusal) => Err(refusal.into()),
-            None => self.respond(parts, has_body, &mut scene).await,
+            None => self.respond(parts, has_body, caller, &mut scene).await,
         };
         let mut response = match result {
             Ok(response) => response,
@@ -103,15 +115,18 @@ impl Pipeline {
     }
 
     /// The way to the 101.
-    async fn respond(&self, mut parts: Parts, has_body: bool, scene: &mut Scene) -> Result<Response> {
+    async fn respond(
+        &self,
+        mut parts: Parts,
+        has_body: bool,
+        caller: Caller,
+        scene: &mut Scene,
+    ) -> Result<Response> {
         // 1. Checks: the target's length, RFC 6455 section 4.2.1 and whose page it is, before anything is looked up.
         checks::target(&parts.uri, self.path_limit, self.query_limit)?;
-        checks::check(&parts, has_body)?;
-        if checks::asks_for_upgrade(&parts.method, &parts.headers) {
-            origin::check(&self.origin, &parts)?;
-        }
+        self.check(&parts, has_body, &caller)?;
         tokens::hide(&mut parts.headers);
-        let mut handshake = Handshake::new(parts, Arc::clone(&self.server), scene.peer_addr);
+        let mut handshake = Handshake::new(parts, Arc::clone(&self.server), caller.addr);
         handshake.set_origin_is_checked(self.origin.is_on());
         // 2. Route: a path that has none is kept as such, so that server-wide middleware sees it too.
         let found = self.router.find(handshake.path());
@@ -131,6 +146,21 @@ impl Pipeline {
             Ok(None) => Err(Error::new("a middleware, a guard, a parameter or the core step panicked")),
             Err(_) => Err(Error::new("the middleware took longer than the handshake deadline").status(503)),
         }
+    }
+
+    /// What a request that asks for an upgrade must fulfil, wherever it leads.
+    fn check(&self, parts: &Parts, has_body: bool, caller: &Caller) -> Result<(), HandshakeError> {
+        if !checks::asks_for_upgrade(&parts.method, &parts.headers) {
+            return Ok(());
+        }
+        checks::check(parts, has_body).inspect_err(|fault| {
+            if *fault == HandshakeError::Host {
+                self.warnings.host(&self.server, caller.addr, parts);
+            }
+        })?;
+        let host = caller.host.as_deref();
+        origin::check(&self.origin, parts, host)
+            .inspect_err(|_| self.warnings.origin(&self.server, caller.addr, &self.origin, parts, host))
     }
 
     /// What a failed handshake is answered with: an error handler's words, or the error's public face.

@@ -19,7 +19,7 @@ use super::{Permit, Stage, Transport, WsServer};
 use crate::{
     connection::{Served, served},
     error::HandshakeError,
-    handshake::{Handshake, Response, TransportAddr},
+    handshake::{Caller, Handshake, Response, TransportAddr},
 };
 
 /// The WebSocket routes of one server as a tower service, made by [`App::into_service`](crate::App::into_service).
@@ -39,23 +39,23 @@ impl WsService {
         let server = self.0;
         let on_upgrade = hyper::upgrade::on(&mut request);
         let peer = request.extensions().get::<SocketAddr>().copied();
-        let client = server.admission.client(peer, request.headers());
+        let caller = server.admission.client(peer, request.headers());
         let admitted = server.admission.admit(peer).and_then(|permit| {
-            let client = server.admission.admit_client(peer, client.clone()?)?;
-            Ok(permit.with(client.permit))
+            let addr = caller.as_ref().map_err(HandshakeError::clone)?.addr;
+            Ok(permit.with(server.admission.admit_client(peer, addr)?))
         });
         let is_draining = server.lifecycle.has_reached(Stage::Draining);
         let refusal =
             if is_draining { Some(HandshakeError::Draining) } else { admitted.as_ref().err().cloned() };
-        let client = client.unwrap_or(peer);
-        if client != peer
+        let caller = caller.unwrap_or(Caller { addr: peer, host: None });
+        if caller.addr != peer
             && let Some(peer) = peer
         {
             request.extensions_mut().insert(TransportAddr(peer));
         }
         let (parts, body) = request.into_parts();
         let (mut response, handshake) =
-            server.pipeline.run(parts, !body.is_end_stream(), client, refusal).await;
+            server.pipeline.run(parts, !body.is_end_stream(), caller, refusal).await;
         if let (Some(handshake), Ok(permit)) = (handshake, admitted) {
             let live = Arc::clone(&server.live);
             let opened = Box::pin(open(server, on_upgrade, handshake, permit));

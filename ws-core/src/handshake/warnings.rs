@@ -1,0 +1,77 @@
+//! [`Warnings`]: refusals that an operator has to see, since a setting or a proxy may be wrong.
+//!
+//! Any peer can cause them, so each kind is logged at most once a minute, and the values are escaped and cut.
+
+use std::net::SocketAddr;
+
+use http::{HeaderName, header, request::Parts};
+
+use crate::{
+    config::{Origin, OriginPattern, OriginPolicy},
+    throttle::{Throttle, shown, shown_lines},
+};
+
+/// The warnings of one server.
+#[derive(Debug, Default)]
+pub(crate) struct Warnings {
+    origin: Throttle,
+    host: Throttle,
+}
+
+impl Warnings {
+    /// About a page that may not connect.
+    pub(super) fn origin(
+        &self,
+        server: &str,
+        peer: Option<SocketAddr>,
+        policy: &Origin,
+        parts: &Parts,
+        forwarded: Option<&str>,
+    ) {
+        let Some(skipped) = self.origin.due() else { return };
+        tracing::warn!(
+            server,
+            peer = peer.map(tracing::field::display),
+            origin = lines(parts, &header::ORIGIN),
+            host = lines(parts, &header::HOST),
+            forwarded_host = forwarded.map(|host| shown(host.as_bytes())),
+            skipped,
+            "refused a handshake with 403 because of its `Origin`; {}",
+            advice(policy, parts),
+        );
+    }
+
+    /// About a handshake without exactly one valid `Host`.
+    pub(super) fn host(&self, server: &str, peer: Option<SocketAddr>, parts: &Parts) {
+        let Some(skipped) = self.host.due() else { return };
+        tracing::warn!(
+            server,
+            peer = peer.map(tracing::field::display),
+            host = lines(parts, &header::HOST),
+            skipped,
+            "refused a handshake with 400, because it needs exactly one valid `Host`; no setting allows it: correct the \
+             client, or the proxy in front (nginx: `proxy_set_header Host $http_host`)",
+        );
+    }
+}
+
+fn lines(parts: &Parts, name: &HeaderName) -> String {
+    shown_lines(&parts.headers, name)
+}
+
+/// What would allow this origin.
+fn advice(policy: &Origin, parts: &Parts) -> &'static str {
+    let mut lines = parts.headers.get_all(header::ORIGIN).iter();
+    let is_pattern = match (lines.next(), lines.next()) {
+        (Some(line), None) => line.to_str().is_ok_and(|line| line.parse::<OriginPattern>().is_ok()),
+        _ => false,
+    };
+    match (is_pattern, policy.policy) {
+        (false, _) => "only `policy = \"any\"` in [servers.origin] allows several, or such a value",
+        (true, OriginPolicy::SameHost) => {
+            "to allow it, add the value to `allow` in [servers.origin]; if the page is of this host, make the proxy in \
+             front pass `Host` on as it came"
+        }
+        (true, _) => "to allow it, add the value to `allow` in [servers.origin]",
+    }
+}
