@@ -102,7 +102,7 @@ async fn a_path_that_is_none() {
         ("rooms", "it does not start with `/`"),
         ("", "it does not start with `/`"),
         ("/rooms//x", "it has an empty segment"),
-        ("/rooms/", "it has an empty segment"),
+        ("/rooms//", "it has an empty segment"),
         (&long, "it has more than 25 parameters or braces"),
         (&braces, "it has more than 25 parameters or braces"),
     ];

@@ -101,7 +101,7 @@ pub mod __private {
     pub use inventory::submit;
 
     pub use crate::{
-        config::{OverRate, Overflow},
+        config::{OverRate, Overflow, TrailingSlash},
         controller::Kept,
         handlers::support as handlers,
         registry::{

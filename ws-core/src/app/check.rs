@@ -14,13 +14,13 @@ use super::{
     plan::{Plan, PlannedKind, PlannedServer},
 };
 use crate::{
-    config::{Config, Limits, ServerConfig, ServerKind},
+    config::{Config, Limits, ServerConfig, ServerKind, TrailingSlash},
     controller::ErasedController,
     error::{ErrorHandlers, Handler},
     handlers::Interceptor,
     handshake::{DefaultUpgrade, Middleware, Pipeline, Warnings},
     registry::{Erased, ErrorHandlerEntry, Location, erase},
-    router::{Route, Router, parameters},
+    router::{Route, Router, other_spelling, parameters},
     server::{Admission, HttpHandler, HttpServer, Lifecycle, WsServer},
     state::{StateKey, States},
 };
@@ -135,8 +135,17 @@ fn warn_of_unrouted(app: &App) {
     }
 }
 
-/// Where the path of a server is registered, and by which controller.
-type Places = HashMap<(String, String), (&'static str, Location)>;
+/// Who has a path of a server, by both.
+type Places = HashMap<(String, String), Place>;
+
+/// The route that has a path.
+#[derive(Clone)]
+struct Place {
+    name: &'static str,
+    location: Location,
+    /// As it was written; the path that it has may be the other spelling.
+    path: String,
+}
 
 /// The middleware and the interceptors of a route.
 type Around = (Vec<Arc<Middleware>>, Vec<Arc<Interceptor>>);
@@ -218,33 +227,55 @@ impl Check<'_> {
             subprotocol_mismatch: draft.mismatch,
             limits: Arc::new(limits),
         });
-        let (name, location) = (draft.name, draft.location);
-        match table.insert(route) {
-            Ok(()) => {
-                places.insert((draft.server, draft.path), (name, location));
+        let place = Place { name: draft.name, location: draft.location, path: draft.path.clone() };
+        for path in self.spellings(&draft) {
+            match table.insert(&path, Arc::clone(&route)) {
+                Ok(()) => {
+                    places.insert((draft.server.clone(), path), place.clone());
+                }
+                Err(matchit::InsertError::Conflict { with }) => {
+                    let other = places.get(&(draft.server.clone(), with.clone())).unwrap_or(&place);
+                    let by_slash = path != draft.path || with != other.path;
+                    return self.conflict(draft.server, place.clone(), other.clone(), by_slash);
+                }
+                Err(error) => return self.bad_path(&draft, error.to_string().to_lowercase()),
             }
-            Err(matchit::InsertError::Conflict { with }) => {
-                let key = (draft.server, with);
-                let (other_name, other_location) = places.get(&key).copied().unwrap_or((name, location));
-                self.problems.push(Problem::Conflict {
-                    server: key.0,
-                    path: draft.path,
-                    name,
-                    location,
-                    other_path: key.1,
-                    other_name,
-                    other_location,
-                });
-            }
-            Err(error) => self.bad_path(&draft, error.to_string().to_lowercase()),
         }
+    }
+
+    /// The paths that a route has.
+    fn spellings(&self, draft: &Draft) -> Vec<String> {
+        let of_server = || self.server_config(&draft.server).map(|server| server.trailing_slash);
+        let rule = draft.trailing_slash.or_else(of_server).unwrap_or_default();
+        let mut paths = vec![draft.path.clone()];
+        if rule == TrailingSlash::Either {
+            paths.extend(other_spelling(&draft.path));
+        }
+        paths
+    }
+
+    fn conflict(&mut self, server: String, place: Place, other: Place, by_slash: bool) {
+        self.problems.push(Problem::Conflict {
+            server,
+            path: place.path,
+            name: place.name,
+            location: place.location,
+            other_path: other.path,
+            other_name: other.name,
+            other_location: other.location,
+            by_slash,
+        });
+    }
+
+    /// `None` for a server that is not configured, which is a problem by itself.
+    fn server_config(&self, name: &str) -> Option<&ServerConfig> {
+        self.config.servers.iter().find(|server| server.name == name)
     }
 
     /// The limits of a route: its server's, with what it changes of them.
     fn limits(&mut self, draft: &mut Draft) -> Limits {
-        // A server that is not configured is a problem already.
-        let server = self.config.servers.iter().find(|server| server.name == draft.server);
-        let mut limits = server.map(|server| server.limits.clone()).unwrap_or_default();
+        let mut limits =
+            self.server_config(&draft.server).map(|server| server.limits.clone()).unwrap_or_default();
         let of_server = limits.clone();
         for change in std::mem::take(&mut draft.limits) {
             change(&mut limits);
@@ -335,7 +366,7 @@ impl Check<'_> {
     /// The server is configured, and of this kind.
     pub(super) fn server(&mut self, what: &str, location: Location, name: &str, kind: ServerKind) {
         let (what, server) = (what.to_owned(), name.to_owned());
-        match self.config.servers.iter().find(|server| server.name == name) {
+        match self.server_config(name) {
             None => {
                 let known: Vec<String> =
                     self.config.servers.iter().map(|server| format!("`{}`", server.name)).collect();

@@ -306,7 +306,7 @@ mod tests {
     /// The names of all counts, sizes and times.
     fn numbers(within: &str, value: &serde_json::Value) -> Vec<String> {
         let serde_json::Value::Object(map) = value else { return vec![within.to_owned()] };
-        let words = ["kind", "host", "tls", "origin", "proxy", "over_rate", "overflow"];
+        let words = ["kind", "host", "tls", "origin", "proxy", "over_rate", "overflow", "trailing_slash"];
         let numbers_in = |(key, value): (&String, &serde_json::Value)| {
             let key = if within.is_empty() { key.clone() } else { format!("{within}.{key}") };
             numbers(&key, value)

@@ -11,6 +11,7 @@ mod origin;
 mod pattern;
 mod proxy;
 mod site;
+mod slash;
 mod units;
 
 use std::{path::PathBuf, time::Duration};
@@ -23,6 +24,7 @@ pub use self::{
     origin::{Origin, OriginPolicy},
     pattern::{OriginPattern, OriginPatternError},
     proxy::{ForwardedHeader, Network, NotANetwork, Proxy, ProxyProtocol},
+    slash::TrailingSlash,
 };
 
 /// The servers of this process and how it stops.
@@ -73,6 +75,9 @@ pub struct ServerConfig {
     pub host: String,
     /// The port to listen on; 0 lets the system choose. Default 9502.
     pub port: u16,
+    /// Whether `/chat` and `/chat/` are one route. Routes may say otherwise. For servers of kind `websocket`. Default:
+    /// `exact`, they are two.
+    pub trailing_slash: TrailingSlash,
     /// What a peer may ask for.
     pub limits: Limits,
     /// How a silent peer is noticed.
@@ -92,6 +97,7 @@ impl Default for ServerConfig {
             kind: ServerKind::WebSocket,
             host: "127.0.0.1".into(),
             port: 9502,
+            trailing_slash: TrailingSlash::default(),
             limits: Limits::default(),
             heartbeat: Heartbeat::default(),
             tls: None,
