@@ -1,6 +1,9 @@
 //! From a path to a route. Not found is a value.
 
-use std::{any::TypeId, sync::Arc};
+use std::{
+    any::TypeId,
+    sync::{Arc, Once},
+};
 
 use crate::{
     config::Limits,
@@ -29,6 +32,8 @@ pub(crate) struct Route {
     pub(crate) subprotocol_mismatch: SubprotocolMismatch,
     /// Those of its server, with what the route changes of them.
     pub(crate) limits: Arc<Limits>,
+    /// Whether it was said that browsers fail connections of this route.
+    pub(crate) token_warning: Once,
 }
 
 impl std::fmt::Debug for Route {

@@ -4,7 +4,7 @@
 use std::{
     any::TypeId,
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, Once},
 };
 
 use super::{
@@ -226,6 +226,7 @@ impl Check<'_> {
             subprotocols: draft.subprotocols,
             subprotocol_mismatch: draft.mismatch,
             limits: Arc::new(limits),
+            token_warning: Once::new(),
         });
         let place = Place { name: draft.name, location: draft.location, path: draft.path.clone() };
         for path in self.spellings(&draft) {

@@ -14,13 +14,22 @@ mod tokens;
 mod upgrade;
 mod warnings;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use http::{HeaderValue, Request, StatusCode, header, request::Parts};
 use serde_json::json;
 
 #[cfg(feature = "client")]
 pub(crate) use self::checks::{accept_value, tokens};
+#[cfg(feature = "testing")]
+pub(crate) use self::tokens::BEARER;
 use self::upgrade::Accepted;
 pub(crate) use self::{
     middleware::Middleware, request::TransportAddr, route::Relimit, upgrade::DynUpgrade, warnings::Warnings,
@@ -85,14 +94,15 @@ impl Pipeline {
             peer_addr: caller.addr,
             connection: None,
         };
+        let bearer_asked = Arc::new(AtomicBool::new(false));
         let result = match refusal {
             Some(refusal) => Err(refusal.into()),
-            None => self.respond(parts, has_body, caller, &mut scene).await,
+            None => self.respond(parts, has_body, caller, &mut scene, &bearer_asked).await,
         };
         let mut response = match result {
             Ok(response) => response,
             Err(error) => {
-                let refusal = self.refuse(&error, &scene).await;
+                let refusal = self.refuse(&error, &scene, bearer_asked.load(Ordering::Relaxed)).await;
                 drop_caught("an error", error);
                 refusal
             }
@@ -101,6 +111,7 @@ impl Pipeline {
         let accepted = response.extensions_mut().remove::<Accepted>();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             if let Some(handshake) = accepted.and_then(|accepted| accepted.take()) {
+                self.warnings.token(&handshake, &response);
                 return (response, Some(handshake));
             }
             tracing::error!(
@@ -109,7 +120,7 @@ impl Pipeline {
             );
             response = bare(StatusCode::INTERNAL_SERVER_ERROR);
         }
-        finish_refusal(&mut response);
+        finish_refusal(&mut response, bearer_asked.load(Ordering::Relaxed));
         log_refusal(&scene, &response);
         (response, None)
     }
@@ -121,6 +132,7 @@ impl Pipeline {
         has_body: bool,
         caller: Caller,
         scene: &mut Scene,
+        bearer_asked: &Arc<AtomicBool>,
     ) -> Result<Response> {
         // 1. Checks: the target's length, RFC 6455 section 4.2.1 and whose page it is, before anything is looked up.
         checks::target(&parts.uri, self.path_limit, self.query_limit)?;
@@ -128,6 +140,7 @@ impl Pipeline {
         tokens::hide(&mut parts.headers);
         let mut handshake = Handshake::new(parts, Arc::clone(&self.server), caller.addr);
         handshake.set_origin_is_checked(self.origin.is_on());
+        handshake.watch_bearer(Arc::clone(bearer_asked));
         // 2. Route: a path that has none is kept as such, so that server-wide middleware sees it too.
         let found = self.router.find(handshake.path());
         let chain = match found {
@@ -164,7 +177,7 @@ impl Pipeline {
     }
 
     /// What a failed handshake is answered with: an error handler's words, or the error's public face.
-    async fn refuse(&self, error: &Error, scene: &Scene) -> Response {
+    async fn refuse(&self, error: &Error, scene: &Scene, bearer_asked: bool) -> Response {
         let answered = caught(async { self.error_handlers.answer(error, scene).await });
         let answer = match tokio::time::timeout(self.timeout, answered).await {
             Ok(Some(answer)) => answer,
@@ -206,7 +219,7 @@ impl Pipeline {
         let msg = public.as_deref().unwrap_or(reason);
         let mut response = Body::json(status, &json!({"code": status.as_u16(), "msg": msg}));
         explain(error, &mut response);
-        if status == StatusCode::UNAUTHORIZED && error.is_refused_token() {
+        if bearer_asked && status == StatusCode::UNAUTHORIZED && error.is_refused_token() {
             // RFC 6750 section 3.1: not the lack of a token, which names the scheme alone.
             let refused = HeaderValue::from_static("Bearer error=\"invalid_token\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, refused);
@@ -239,11 +252,11 @@ fn explain(error: &Error, response: &mut Response) {
 }
 
 /// What every refusal of a kind has, whoever made it.
-fn finish_refusal(response: &mut Response) {
+fn finish_refusal(response: &mut Response, bearer_asked: bool) {
     let status = response.status();
     let headers = response.headers_mut();
-    // RFC 9110 section 15.5.2: a 401 names the scheme.
-    if status == StatusCode::UNAUTHORIZED && !headers.contains_key(header::WWW_AUTHENTICATE) {
+    // RFC 9110 section 15.5.2: a 401 names the scheme. Another one than this is for those to name who ask for it.
+    if bearer_asked && status == StatusCode::UNAUTHORIZED && !headers.contains_key(header::WWW_AUTHENTICATE) {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if status == StatusCode::SERVICE_UNAVAILABLE && !headers.contains_key(header::RETRY_AFTER) {
@@ -272,7 +285,7 @@ fn log_refusal(scene: &Scene, response: &Response) {
 pub(crate) fn refused(fault: &HandshakeError) -> Response {
     let status = fault.status();
     let mut response = Body::json(status, &json!({"code": status.as_u16(), "msg": fault.to_string()}));
-    finish_refusal(&mut response);
+    finish_refusal(&mut response, false);
     response
 }
 

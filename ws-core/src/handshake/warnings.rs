@@ -1,11 +1,13 @@
-//! [`Warnings`]: refusals that an operator has to see, since a setting or a proxy may be wrong.
+//! [`Warnings`]: refusals that an operator has to see, since a setting, a proxy or a controller may be wrong.
 //!
-//! Any peer can cause them, so each kind is logged at most once a minute, and the values are escaped and cut.
+//! Any peer can cause them, so each kind is logged at most once a minute, or once for each route, and the values are
+//! escaped and cut.
 
 use std::net::SocketAddr;
 
 use http::{HeaderName, header, request::Parts};
 
+use super::{Handshake, Response};
 use crate::{
     config::{Origin, OriginPattern, OriginPolicy},
     throttle::{Throttle, shown, shown_lines},
@@ -39,6 +41,23 @@ impl Warnings {
             "refused a handshake with 403 because of its `Origin`; {}",
             advice(policy, parts),
         );
+    }
+
+    /// About an opened connection that a browser fails: it brought a token as a subprotocol, and none was chosen.
+    pub(super) fn token(&self, handshake: &Handshake, response: &Response) {
+        if response.headers().contains_key(header::SEC_WEBSOCKET_PROTOCOL) || !handshake.offers_token() {
+            return;
+        }
+        let Some(route) = handshake.found_route() else { return };
+        route.token_warning.call_once(|| {
+            tracing::warn!(
+                server = handshake.server(),
+                route = &*route.path,
+                "a token came as a subprotocol and no subprotocol was chosen: every browser fails such a connection; let \
+                 the page offer a second one, `new WebSocket(url, [\"chat\", \"bearer..\"])`, and list that one in \
+                 `subprotocols(..)` of the controller. This is logged once for each route",
+            );
+        });
     }
 
     /// About a handshake without exactly one valid `Host`.
