@@ -279,6 +279,23 @@ async fn ports_in_use_are_named_all_at_once() {
 }
 
 #[tokio::test]
+async fn an_ipv6_address_is_a_host_with_brackets_and_without() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        return eprintln!("this machine has no IPv6");
+    }
+    for host in ["[::1]", "::1"] {
+        let mut config = config();
+        config.servers[0].host = host.into();
+        let running = App::without_registry().config(config.clone()).start().await.unwrap();
+        let addr = running.local_addr("ws").unwrap();
+        assert_eq!(addr.ip().to_string(), "::1", "{host}");
+        config.servers[0].port = addr.port();
+        let error = refused(App::without_registry(), config).await;
+        assert!(error.to_string().contains(&format!("cannot listen on {addr}: ")), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn everything_is_reported_at_once_and_nothing_is_bound() {
     // Its port is taken: binding it would be one problem more.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -112,6 +112,12 @@ impl ServerConfig {
     pub fn new(name: impl Into<String>, kind: ServerKind, port: u16) -> Self {
         Self { name: name.into(), kind, port, ..Self::default() }
     }
+
+    /// `host` as the system takes it: `[::1]`, which is how an address with a port is written, is `::1`.
+    pub(crate) fn bind_host(&self) -> &str {
+        let bare = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        bare.filter(|bare| bare.contains(':')).unwrap_or(&self.host)
+    }
 }
 
 /// What a server speaks.
@@ -324,5 +330,26 @@ pub struct Heartbeat {
 impl Default for Heartbeat {
     fn default() -> Self {
         Self { interval: Some(Duration::from_secs(25)), timeout: Duration::from_secs(20), idle: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brackets_around_an_ipv6_address_are_no_part_of_it() {
+        for (host, expected) in [
+            ("[::1]", "::1"),
+            ("::1", "::1"),
+            ("[fe80::1%2]", "fe80::1%2"),
+            ("127.0.0.1", "127.0.0.1"),
+            ("localhost", "localhost"),
+            ("[localhost]", "[localhost]"),
+            ("[::1", "[::1"),
+        ] {
+            let server = ServerConfig { host: host.into(), ..ServerConfig::default() };
+            assert_eq!(server.bind_host(), expected, "{host}");
+        }
     }
 }
