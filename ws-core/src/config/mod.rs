@@ -53,11 +53,27 @@ pub struct Config {
     pub servers: Vec<ServerConfig>,
     /// How the process stops.
     pub drain: Drain,
+    #[serde(skip)]
+    pub(crate) sources: Sources,
+}
+
+/// What a configuration was read from, so that what was left out can be said. It does not count in comparisons.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sources {
+    /// A file, or text in its place.
+    pub(crate) file: bool,
+    pub(crate) environment: bool,
+}
+
+impl PartialEq for Sources {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { servers: vec![ServerConfig::default()], drain: Drain::default() }
+        Self { servers: vec![ServerConfig::default()], drain: Drain::default(), sources: Sources::default() }
     }
 }
 
@@ -70,7 +86,7 @@ pub struct ServerConfig {
     pub name: String,
     /// What is spoken on it. Default `websocket`.
     pub kind: ServerKind,
-    /// The address to listen on: an IP address or a host name. Default 127.0.0.1, so that nothing is open to the
+    /// The address to listen on: an IP address, an IPv6 one with brackets or without, or a host name. Default 127.0.0.1, so that nothing is open to the
     /// world that nobody meant to open.
     pub host: String,
     /// The port to listen on; 0 lets the system choose. Default 9502.
