@@ -7,6 +7,7 @@ mod layers;
 mod plan;
 mod problem;
 mod reload;
+mod routes;
 mod running;
 mod signals;
 mod start;
