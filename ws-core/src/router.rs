@@ -32,7 +32,7 @@ pub(crate) struct Route {
     pub(crate) subprotocol_mismatch: SubprotocolMismatch,
     /// Those of its server, with what the route changes of them.
     pub(crate) limits: Arc<Limits>,
-    /// Whether it was said that browsers fail connections of this route.
+    /// For the one warning that browsers fail connections of this route.
     pub(crate) token_warning: Once,
 }
 
@@ -64,8 +64,8 @@ impl Router {
     }
 }
 
-/// The path with a `/` at the end, or without the one that it has. There is none for the root, nor for a path that ends
-/// with `{*rest}`, which takes the `/` itself.
+/// The path with a `/` at the end, or without the one that it has. There is none for the root, nor
+/// for a path that ends with `{*rest}`, which takes the `/` itself.
 pub(crate) fn other_spelling(path: &str) -> Option<String> {
     match path.strip_suffix('/') {
         Some("") => None,

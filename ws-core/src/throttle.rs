@@ -1,7 +1,8 @@
-//! Warnings about what a peer can repeat at will: [`Throttle`] bounds how many there are, [`shown`] and [`shown_lines`]
-//! what a value from the network can do to a log.
+//! Limits for log lines that a peer can cause: [`Throttle`] bounds their number, [`shown`] and
+//! [`shown_lines`] bound and escape the values in them.
 //!
-//! Each kind of warning of each server has its own throttle, so nothing here grows with the number of peers.
+//! Each kind of warning of each server has its own throttle, so the memory does not depend on the
+//! number of peers.
 
 use std::{
     fmt::Write as _,
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::fixed;
 
-/// Lets one warning through in [`fixed::WARNING_PAUSE`], and counts those in between.
+/// Allows one warning in each [`fixed::WARNING_PAUSE`], and counts those in between.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle(Mutex<State>);
 
@@ -24,7 +25,7 @@ struct State {
 }
 
 impl Throttle {
-    /// Whether a warning is due: the number of those that were skipped since the last one.
+    /// Returns the number of warnings that were skipped since the last one, if one is due.
     pub(crate) fn due(&self) -> Option<u64> {
         let now = Instant::now();
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -37,7 +38,7 @@ impl Throttle {
     }
 }
 
-/// A value from the network, quoted and escaped, and not more of it than [`fixed::SHOWN_BYTES`].
+/// Quotes and escapes a value from the network, at most [`fixed::SHOWN_BYTES`] of it.
 pub(crate) fn shown(value: &[u8]) -> String {
     let (start, end) = match value.get(..fixed::SHOWN_BYTES) {
         Some(start) if start.len() < value.len() => (start, ".."),

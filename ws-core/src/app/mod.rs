@@ -118,8 +118,9 @@ impl App {
 
     /// The configuration. Without one, starting reads `ws.toml` and the environment ([`Config::load`]).
     ///
-    /// With one, neither is read: write `Config::default().with_env()?` for what the environment says on top. Variables
-    /// that are set and were not read, and a `ws.toml` beside a configuration that was made in code, are warned of at start.
+    /// With one, neither is read: write `Config::default().with_env()?` for what the environment
+    /// says on top. Variables that are set and were not read, and a `ws.toml` beside a
+    /// configuration that was made in code, are warned of at start.
     pub fn config(mut self, config: Config) -> Self {
         self.config = Some(config);
         self

@@ -1,4 +1,5 @@
-//! The routes of each server: that their paths do not clash, and what their controllers need. A part of [`Check`].
+//! The routes of each server: that their paths do not clash, and what their controllers need. A
+//! part of [`Check`].
 
 use std::{
     collections::HashMap,
@@ -21,7 +22,7 @@ use crate::{
     state::States,
 };
 
-/// Who has a path of a server, by both.
+/// The routes by server and path.
 type Places = HashMap<(String, String), Place>;
 
 /// The route that has a path.
@@ -84,7 +85,8 @@ impl Check<'_> {
         places: &mut Places,
     ) {
         let build = std::mem::replace(&mut draft.build, Box::new(|_| Err("built already".into())));
-        // Only a missing state can keep it from being made, which is a problem already; its path may be another.
+        // Only a missing state can keep it from being made, which is a problem already; its path
+        // may be another.
         let controller = build(states).unwrap_or_else(|_| erase(Unmade));
         let Erased { controller, type_id } = controller;
         self.needs(&draft, &*controller, states);

@@ -4,7 +4,7 @@ use std::{collections::HashSet, ffi::OsString, io, path::Path, time::Duration};
 
 use super::{Config, Drain, Heartbeat, Limits, ServerConfig, env};
 
-/// What is read without a word, in the working directory.
+/// The file that is read by default, in the working directory.
 const FILE: &str = "ws.toml";
 /// The least that hyper reads a head into.
 const LEAST_HEAD_BYTES: usize = 8 << 10;
@@ -102,7 +102,8 @@ impl Config {
         Ok(config)
     }
 
-    /// Warns of what the application would have read without `App::config`, and this configuration was not made from.
+    /// Logs the variables and the file that are there and that this configuration was not read
+    /// from. Without `App::config` they would have been read.
     pub(crate) fn warn_of_unread(&self) {
         let unread = self.unread(std::env::vars_os(), Path::new(FILE).exists());
         if !unread.variables.is_empty() {
@@ -147,7 +148,7 @@ impl Config {
     }
 }
 
-/// What was left out of a configuration.
+/// The sources that are there and that a configuration was not read from.
 #[derive(Debug, PartialEq, Eq)]
 struct Unread {
     /// The names of the variables.

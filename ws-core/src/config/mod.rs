@@ -57,7 +57,8 @@ pub struct Config {
     pub(crate) sources: Sources,
 }
 
-/// What a configuration was read from, so that what was left out can be said. It does not count in comparisons.
+/// The sources that a configuration was read from; those that were left out are logged at start.
+/// Two configurations with different sources may be equal.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sources {
     /// A file, or text in its place.
@@ -86,13 +87,13 @@ pub struct ServerConfig {
     pub name: String,
     /// What is spoken on it. Default `websocket`.
     pub kind: ServerKind,
-    /// The address to listen on: an IP address, an IPv6 one with brackets or without, or a host name. Default 127.0.0.1, so that nothing is open to the
-    /// world that nobody meant to open.
+    /// The address to listen on: an IP address, an IPv6 one with brackets or without, or a host
+    /// name. Default 127.0.0.1, so that nothing is open to the world that nobody meant to open.
     pub host: String,
     /// The port to listen on; 0 lets the system choose. Default 9502.
     pub port: u16,
-    /// Whether `/chat` and `/chat/` are one route. Routes may say otherwise. For servers of kind `websocket`. Default:
-    /// `exact`, they are two.
+    /// Whether `/chat` and `/chat/` are one route. Routes may say otherwise. For servers of kind
+    /// `websocket`. Default: `exact`, they are two.
     pub trailing_slash: TrailingSlash,
     /// What a peer may ask for.
     pub limits: Limits,
@@ -129,7 +130,7 @@ impl ServerConfig {
         Self { name: name.into(), kind, port, ..Self::default() }
     }
 
-    /// `host` as the system takes it: `[::1]`, which is how an address with a port is written, is `::1`.
+    /// Returns `host` without the brackets of an IPv6 address.
     pub(crate) fn bind_host(&self) -> &str {
         let bare = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         bare.filter(|bare| bare.contains(':')).unwrap_or(&self.host)

@@ -10,12 +10,13 @@ use super::{
 
 /// Which pages may open a connection.
 ///
-/// A browser lets any page open a WebSocket to any server, sends the user's cookies along, and names the page's origin in
-/// `Origin`. A handshake whose `Origin` is not allowed is refused with 403, before routing. One without `Origin` passes:
-/// no browser sent it, and another program could send any value.
+/// A browser lets any page open a WebSocket to any server, sends the user's cookies along, and
+/// names the page's origin in `Origin`. A handshake whose `Origin` is not allowed is refused with
+/// 403, before routing. One without `Origin` passes: no browser sent it, and another program could
+/// send any value.
 ///
-/// Some programs that are not browsers send an `Origin`, too: `file://`, or the URL of the library that they use. They are
-/// checked like a page; list the value as it is sent.
+/// Some programs that are not browsers send an `Origin`, too: `file://`, or the URL of the library
+/// that they use. They are checked like a page; list the value as it is sent.
 ///
 /// ```
 /// use ws_core::Config;
@@ -38,9 +39,10 @@ use super::{
 pub struct Origin {
     /// Who may come besides those in `allow`. Default: pages of the same host.
     pub policy: OriginPolicy,
-    /// Further origins that may connect, each written as an [`OriginPattern`] says: `"https://app.example.com"`,
-    /// `"https://*.example.com"`, `"http://localhost:*"`, `"moz-extension://*"`; anything else, such as `"file://"` or
-    /// `"null"`, is compared with the header byte for byte. A browser's origin has no `/` at its end. In the environment,
+    /// Further origins that may connect, each written as an [`OriginPattern`] says:
+    /// `"https://app.example.com"`, `"https://*.example.com"`, `"http://localhost:*"`,
+    /// `"moz-extension://*"`; anything else, such as `"file://"` or `"null"`, is compared with the
+    /// header byte for byte. A browser's origin has no `/` at its end. In the environment,
     /// separated by commas. Default: none.
     #[serde(deserialize_with = "units::list")]
     pub allow: Vec<OriginPattern>,
@@ -51,9 +53,10 @@ pub struct Origin {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OriginPolicy {
-    /// Pages of the host that the handshake is addressed to (`Host`, or an absolute request target). Scheme and port do
-    /// not count: a page on port 9501 talks to a socket on 9502. A proxy in front must pass `Host` on as it came, or name
-    /// the host in `X-Forwarded-Host` or in `host=` of `Forwarded` and be [trusted](super::Proxy) with that header.
+    /// Pages of the host that the handshake is addressed to (`Host`, or an absolute request
+    /// target). Scheme and port do not count: a page on port 9501 talks to a socket on 9502. A
+    /// proxy in front must pass `Host` on as it came, or name the host in `X-Forwarded-Host` or in
+    /// `host=` of `Forwarded` and be [trusted](super::Proxy) with that header.
     ///
     /// A name that its owner lets point at this machine counts as its host (DNS rebinding). A server that is only meant
     /// for this machine, or answers whoever reaches it, names its pages: [`Listed`](Self::Listed).
@@ -71,7 +74,8 @@ impl Origin {
         self.policy != OriginPolicy::Any
     }
 
-    /// Whether a page of this origin may connect to a server that was asked for by these authorities.
+    /// Whether a page of this origin may connect to a server that was asked for by these
+    /// authorities.
     pub(crate) fn permits(&self, origin: &str, authorities: &[&str]) -> bool {
         if !self.is_on() {
             return true;

@@ -110,7 +110,8 @@ impl FromStr for OriginPattern {
     }
 }
 
-/// Whether a header can have this value. A name beyond ASCII is refused, because browsers send its ASCII form.
+/// Whether a header can have this value. A name beyond ASCII is refused, because browsers send its
+/// ASCII form.
 fn is_header_value(text: &str) -> bool {
     !text.is_empty() && text.trim() == text && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }

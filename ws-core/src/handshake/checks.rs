@@ -17,8 +17,9 @@ use crate::error::HandshakeError;
 /// Appended to the key before hashing (RFC 6455 section 1.3).
 const ACCEPT_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Reads a key. The last character before the padding carries four bits that belong to no byte; they may have any value:
-/// those of the key that RFC 6455 section 4.1 prints, `AQIDBAUGBwgJCgsMDQ4PEC==`, are not zero.
+/// Reads a key. The last character before the padding carries four bits that belong to no byte;
+/// they may have any value: those of the key that RFC 6455 section 4.1 prints,
+/// `AQIDBAUGBwgJCgsMDQ4PEC==`, are not zero.
 const KEY: GeneralPurpose =
     GeneralPurpose::new(&alphabet::STANDARD, PAD.with_decode_allow_trailing_bits(true));
 

@@ -24,7 +24,8 @@ pub(super) struct Whole {
     pub(super) method: Method,
     pub(super) uri: Uri,
     pub(super) headers: HeaderMap,
-    /// Set once a bearer token is asked for; a 401 names the scheme then. It ends with the handshake.
+    /// Set once a bearer token is asked for; a 401 names the scheme then. It ends with the
+    /// handshake.
     bearer_asked: Option<Arc<AtomicBool>>,
 }
 
@@ -54,7 +55,7 @@ impl Head {
         }
     }
 
-    /// Says whether a bearer token is asked for, from now on.
+    /// Keeps the flag that is set when a bearer token is asked for.
     pub(super) fn watch_bearer(&mut self, asked: Arc<AtomicBool>) {
         if let Self::Whole(whole) = self {
             whole.bearer_asked = Some(asked);

@@ -161,7 +161,7 @@ impl Pipeline {
         }
     }
 
-    /// What a request that asks for an upgrade must fulfil, wherever it leads.
+    /// Checks a request that asks for an upgrade, before its path is looked up.
     fn check(&self, parts: &Parts, has_body: bool, caller: &Caller) -> Result<(), HandshakeError> {
         if !checks::asks_for_upgrade(&parts.method, &parts.headers) {
             return Ok(());
@@ -255,7 +255,8 @@ fn explain(error: &Error, response: &mut Response) {
 fn finish_refusal(response: &mut Response, bearer_asked: bool) {
     let status = response.status();
     let headers = response.headers_mut();
-    // RFC 9110 section 15.5.2: a 401 names the scheme. Another one than this is for those to name who ask for it.
+    // RFC 9110 section 15.5.2: a 401 names the scheme. A middleware that asks for other
+    // credentials names its own.
     if bearer_asked && status == StatusCode::UNAUTHORIZED && !headers.contains_key(header::WWW_AUTHENTICATE) {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }

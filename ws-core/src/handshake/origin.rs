@@ -6,8 +6,8 @@ use http::{header, request::Parts};
 
 use crate::{config::Origin, error::HandshakeError};
 
-/// Refuses a page that may not connect. Without `Origin` no browser asks. `forwarded` is the host that a trusted proxy
-/// was asked for.
+/// Refuses a page that may not connect. A request without `Origin` does not come from a page.
+/// `forwarded` is the host that a trusted proxy was asked for.
 pub(super) fn check(policy: &Origin, parts: &Parts, forwarded: Option<&str>) -> Result<(), HandshakeError> {
     let origin = match only(parts, &header::ORIGIN) {
         Header::Missing => return Ok(()),

@@ -120,8 +120,8 @@ impl Handshake {
 
     /// The token of `Authorization: Bearer <token>` (RFC 6750 section 2.1); the scheme's case does not matter.
     ///
-    /// Where the handshake is refused with 401 after this was called, the response names the scheme:
-    /// `WWW-Authenticate: Bearer`, unless it has that header already.
+    /// Where the handshake is refused with 401 after this was called, the response names the
+    /// scheme: `WWW-Authenticate: Bearer`, unless it has that header already.
     ///
     /// # Errors
     /// [`HandshakeError::TokenMissing`], a 401, without such a header.
@@ -192,7 +192,7 @@ impl Handshake {
         self.origin_is_checked = is_checked;
     }
 
-    /// `asked` is set once a bearer token is asked for.
+    /// Keeps the flag that is set when a bearer token is asked for.
     pub(super) fn watch_bearer(&mut self, asked: Arc<AtomicBool>) {
         self.head.watch_bearer(asked);
     }

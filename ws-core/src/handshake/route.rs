@@ -85,7 +85,8 @@ impl Route {
         self
     }
 
-    /// Whether its path is also found with, or without, a `/` at the end. Default: as the server says.
+    /// Whether its path is also found with, or without, a `/` at the end. Default: as the server
+    /// says.
     pub fn trailing_slash(mut self, rule: TrailingSlash) -> Self {
         self.trailing_slash = Some(rule);
         self

@@ -1,7 +1,8 @@
-//! [`Warnings`]: refusals that an operator has to see, since a setting, a proxy or a controller may be wrong.
+//! [`Warnings`]: refusals that an operator has to see, since a setting, a proxy or a controller may
+//! be wrong.
 //!
-//! Any peer can cause them, so each kind is logged at most once a minute, or once for each route, and the values are
-//! escaped and cut.
+//! Any peer can cause them, so each kind is logged at most once a minute, or once for each route,
+//! and the values are escaped and cut.
 
 use std::net::SocketAddr;
 
@@ -21,7 +22,7 @@ pub(crate) struct Warnings {
 }
 
 impl Warnings {
-    /// About a page that may not connect.
+    /// Warns about a page that may not connect.
     pub(super) fn origin(
         &self,
         server: &str,
@@ -30,7 +31,10 @@ impl Warnings {
         parts: &Parts,
         forwarded: Option<&str>,
     ) {
-        let Some(skipped) = self.origin.due() else { return };
+        let Some(skipped) = self.origin.due() else {
+            let origin = lines(parts, &header::ORIGIN);
+            return tracing::debug!(server, origin, "one more `Origin` that may not connect");
+        };
         tracing::warn!(
             server,
             peer = peer.map(tracing::field::display),
@@ -43,7 +47,8 @@ impl Warnings {
         );
     }
 
-    /// About an opened connection that a browser fails: it brought a token as a subprotocol, and none was chosen.
+    /// Warns about a connection that a browser fails: a token was offered as a subprotocol, and none
+    /// was chosen.
     pub(super) fn token(&self, handshake: &Handshake, response: &Response) {
         if response.headers().contains_key(header::SEC_WEBSOCKET_PROTOCOL) || !handshake.offers_token() {
             return;
@@ -60,7 +65,7 @@ impl Warnings {
         });
     }
 
-    /// About a handshake without exactly one valid `Host`.
+    /// Warns about a handshake without exactly one valid `Host`.
     pub(super) fn host(&self, server: &str, peer: Option<SocketAddr>, parts: &Parts) {
         let Some(skipped) = self.host.due() else { return };
         tracing::warn!(
@@ -78,7 +83,7 @@ fn lines(parts: &Parts, name: &HeaderName) -> String {
     shown_lines(&parts.headers, name)
 }
 
-/// What would allow this origin.
+/// Returns the setting that would allow this origin.
 fn advice(policy: &Origin, parts: &Parts) -> &'static str {
     let mut lines = parts.headers.get_all(header::ORIGIN).iter();
     let is_pattern = match (lines.next(), lines.next()) {

@@ -25,7 +25,8 @@ use crate::{
 pub(crate) struct Admission {
     server: Arc<str>,
     proxy: Proxy,
-    /// Warnings about headers of proxies that cannot be read, and the one about what is dropped from them.
+    /// Warnings about headers of proxies that cannot be read, and the one about what is dropped
+    /// from them.
     malformed: Throttle,
     odd: Once,
     /// One for every socket that may be open.

@@ -1,11 +1,14 @@
-//! The client of a request, by the headers of trusted proxies: `X-Forwarded-For` and `Forwarded` (RFC 7239).
+//! The client of a request, by the headers of trusted proxies: `X-Forwarded-For` and `Forwarded`
+//! (RFC 7239).
 //!
-//! Each proxy adds at the end the address that it was called from, so the list is read from its end, and only as far as
-//! those who wrote it are trusted: the first address that is not a trusted proxy's is the client, whatever stands before
-//! it. A value that is needed and cannot be read is an error; a guess would let a client choose its own address.
+//! Each proxy adds at the end the address that it was called from, so the list is read from its
+//! end, and only as far as those who wrote it are trusted: the first address that is not a trusted
+//! proxy's is the client, whatever stands before it. A value that is needed and cannot be read is
+//! an error; a guess would let a client choose its own address.
 //!
-//! The host that the client asked for is only used by the Origin check. A browser's script cannot set these headers, and
-//! any other client can send any `Origin`, so a value that a client wrote itself gains it nothing.
+//! The host that the client asked for is only used by the Origin check. A browser's script cannot
+//! set these headers, and any other client can send any `Origin`, so a value that a client wrote
+//! itself gains it nothing.
 
 use std::{
     borrow::Cow,
@@ -125,8 +128,8 @@ fn address(text: &str) -> Option<SocketAddr> {
     text.parse().ok().or_else(|| bare().map(|ip| SocketAddr::new(ip, 0)))
 }
 
-/// The same without the zone of an IPv6 address (RFC 4007 section 11), which names an interface of the proxy:
-/// `fe80::1%eth0`, `[fe80::1%25eth0]:80`.
+/// The same without the zone of an IPv6 address (RFC 4007 section 11), which names an interface of
+/// the proxy: `fe80::1%eth0`, `[fe80::1%25eth0]:80`.
 fn without_zone(text: &str) -> Cow<'_, str> {
     let Some((address, rest)) = text.split_once('%') else { return text.into() };
     let (bare, zone, after) = match address.strip_prefix('[') {

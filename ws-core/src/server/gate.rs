@@ -32,7 +32,8 @@ pub(crate) struct Gate {
     timeout: Duration,
     /// Where addresses are counted: the streams of each that are no connection yet.
     pending: Option<Arc<Addresses>>,
-    /// Warnings about streams of trusted proxies without a PROXY header, and the one about zones in it.
+    /// Warnings about streams of trusted proxies without a PROXY header, and the one about zones in
+    /// it.
     malformed: Throttle,
     zoned: Once,
     lifecycle: Lifecycle,

@@ -47,8 +47,8 @@ pub(crate) async fn read(stream: &mut TcpStream) -> io::Result<Header> {
 /// A whole header.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Header {
-    /// From where the proxy was called; `None` if it speaks for itself, as in a health check, or was called over a Unix
-    /// socket.
+    /// From where the proxy was called; `None` if it speaks for itself, as in a health check, or
+    /// was called over a Unix socket.
     pub(crate) source: Option<SocketAddr>,
     /// The header, if a zone was dropped from one of its addresses.
     pub(crate) zoned: Option<Box<[u8]>>,
@@ -83,8 +83,9 @@ fn parse_plain(seen: &[u8]) -> io::Result<Option<Header>> {
     }
 }
 
-/// Whether these bytes begin with a header of version 1 that has a zone in an IPv6 address (`fe80::1%eth0`, RFC 4007
-/// section 11). A zone names an interface of the proxy, and the parser does not read it.
+/// Whether these bytes begin with a header of version 1 that has a zone in an IPv6 address
+/// (`fe80::1%eth0`, RFC 4007 section 11). A zone names an interface of the proxy, and the parser
+/// does not read it.
 fn has_zone(seen: &[u8]) -> bool {
     let line = seen.split(|byte| *byte == b'\r').next().unwrap_or_default();
     line.starts_with(b"PROXY TCP6 ") && line.contains(&b'%')

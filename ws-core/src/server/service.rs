@@ -24,11 +24,12 @@ use crate::{
 
 /// The WebSocket routes of one server as a tower service, made by [`App::into_service`](crate::App::into_service).
 ///
-/// It answers every request: 101 to handshakes on its routes, and what the server would answer to all others. The
-/// outer server must speak HTTP/1.1 and allow upgrades (axum and `hyper::server::conn::http1` with `with_upgrades` do).
-/// The peer's address is taken from the request's extensions: by [`peer_addr_from`](Self::peer_addr_from), or else one of
-/// type [`SocketAddr`]. Without it, `peer_addr()` is `None`, and neither `limits.connections_per_ip` nor a trusted proxy
-/// has any effect.
+/// It answers every request: 101 to handshakes on its routes, and what the server would answer to
+/// all others. The outer server must speak HTTP/1.1 and allow upgrades (axum and
+/// `hyper::server::conn::http1` with `with_upgrades` do). The peer's address is taken from the
+/// request's extensions: by [`peer_addr_from`](Self::peer_addr_from), or else one of type
+/// [`SocketAddr`]. Without it, `peer_addr()` is `None`, and neither `limits.connections_per_ip` nor
+/// a trusted proxy has any effect.
 #[derive(Clone)]
 pub struct WsService {
     server: Arc<WsServer>,
@@ -41,10 +42,11 @@ impl WsService {
         Self { server, peer_addr: None }
     }
 
-    /// Says where the outer server left the peer's address. It is asked for each request; after `None` an extension of
-    /// type [`SocketAddr`] counts.
+    /// Sets how the peer's address is found in the request's extensions. `find` is called for each
+    /// request; if it returns `None`, an extension of type [`SocketAddr`] is used.
     ///
-    /// In an axum program that is `ConnectInfo`, which is a type of axum and so not known here:
+    /// In an axum program the address is in `ConnectInfo`. ws-core does not depend on axum, so the
+    /// program names that type:
     ///
     /// ```
     /// # use std::net::SocketAddr;

@@ -61,12 +61,12 @@ impl<'a> Connect<'a> {
         self.header("authorization", &format!("Bearer {}", token.as_ref()))
     }
 
-    /// Offers the token as the subprotocol `bearer.<base64url of the token>`, as a page in a browser does, which cannot
-    /// set headers.
+    /// Offers the token as the subprotocol `bearer.<base64url of the token>`, as a page in a
+    /// browser does, which cannot set headers.
     ///
-    /// A browser fails the connection unless the server chooses one of the offered subprotocols, and a token is never
-    /// chosen. So does this: [`TestError::NoSubprotocol`]. Offer a second one by [`subprotocols`](Self::subprotocols) and
-    /// list it in the controller.
+    /// A browser fails the connection unless the server chooses one of the offered subprotocols,
+    /// and a token is never chosen. So does this: [`TestError::NoSubprotocol`]. Offer a second one
+    /// by [`subprotocols`](Self::subprotocols) and list it in the controller.
     pub fn bearer_subprotocol(mut self, token: impl AsRef<str>) -> Self {
         self.needs_subprotocol = true;
         let token = URL_SAFE_NO_PAD.encode(token.as_ref());
