@@ -34,8 +34,10 @@ use crate::{
 pub struct WsService {
     server: Arc<WsServer>,
     /// Where the outer server left the peer's address; given by the user.
-    peer_addr: Option<Arc<dyn Fn(&Extensions) -> Option<SocketAddr> + Send + Sync>>,
+    peer_addr: Option<Arc<FindAddr>>,
 }
+
+type FindAddr = dyn Fn(&Extensions) -> Option<SocketAddr> + Send + Sync;
 
 impl WsService {
     pub(crate) fn new(server: Arc<WsServer>) -> Self {
