@@ -7,7 +7,10 @@ use ws_core::{
     config::{OverRate, Overflow},
 };
 
-use crate::support::{config, next_text, send, start_with};
+use crate::{
+    process::{ON_ANY_PORT, Process},
+    support::{config, next_text, send, start_with},
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -379,4 +382,18 @@ fn the_readme_lists_every_setting_with_its_default() {
         let is_listed = [format!("{key} = "), format!("{key}]")].iter().any(|form| listed.contains(form));
         assert!(is_listed, "`{key}` is not in the README's list");
     }
+}
+
+#[tokio::test]
+async fn variables_that_are_set_and_not_read_are_named_at_start() {
+    let shell = "export WS__DRAIN__TIMEOUT=hush WS__SERVERS__WS__PORT=hush;";
+    let process = Process::start(ON_ANY_PORT, shell).await;
+    let said = process.said.join("\n");
+    for part in ["WARN", "WS__DRAIN__TIMEOUT, WS__SERVERS__WS__PORT", "`.with_env()?`"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(!said.contains("hush"), "{said}");
+
+    let process = Process::start(ON_ANY_PORT, "").await;
+    assert!(!process.said.join("\n").contains("not read"), "{:?}", process.said);
 }

@@ -106,6 +106,15 @@ async fn p8_a_bad_key_is_400_before_anything_else_is_looked_at() {
 }
 
 #[tokio::test]
+async fn the_key_that_the_rfc_prints_is_a_key() {
+    // RFC 6455 section 4.1; its last character carries bits that belong to no byte.
+    let request = handshake_but("/echo", "Sec-WebSocket-Key", &["AQIDBAUGBwgJCgsMDQ4PEC=="]);
+    let answer = echo().await.answer(&request).await;
+    assert_eq!(answer.status, 101);
+    assert_eq!(answer.header("sec-websocket-accept"), Some("OfS0wDaT5NoxF2gqm7Zj2YtetzM="));
+}
+
+#[tokio::test]
 async fn p9_a_version_other_than_13_is_426_and_names_13() {
     let server = echo().await;
     let cases: [(&str, &[&str]); 5] = [

@@ -27,6 +27,7 @@ mod proxy;
 mod real_proxies;
 mod registry;
 mod shutdown;
+mod slash;
 mod start;
 mod support;
 mod test_app;

@@ -1,6 +1,7 @@
 //! The joints to everything around it: HTTP on the same port, inside another server, and what runs before the start.
 
 use std::{
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -8,9 +9,9 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, routing::get};
+use axum::{Router, extract::ConnectInfo, routing::get};
 use tokio::sync::Notify;
-use ws_core::{App, Config, Problem, Result};
+use ws_core::{App, Config, Connection, Controller, Problem, Result};
 
 use crate::support::{Echo, Raw, config, expect_close, handshake, next_text, send, start, within};
 
@@ -98,6 +99,43 @@ async fn into_service_runs_inside_an_axum_program() {
     assert_eq!((closed.0, raw_closed.0), (1001, 1001));
     // The outer server still runs; here there is nobody any more.
     assert_eq!(Raw::connect(addr).await.request(&handshake("/ws/echo")).await.status, 503);
+}
+
+/// Tells the client its own address.
+struct WhoAmI;
+
+impl Controller for WhoAmI {
+    async fn on_open(&self, conn: &Connection) -> Result {
+        let addr = conn.peer_addr().map(|addr| addr.to_string());
+        Ok(conn.push(addr.unwrap_or_else(|| "none".to_owned()))?)
+    }
+}
+
+#[tokio::test]
+async fn the_peer_of_a_mounted_service_is_the_one_that_the_outer_server_names() {
+    let app = App::without_registry().controller("/who", WhoAmI);
+    let (service, running) = app.config(config()).into_service("ws").await.unwrap();
+    let told = service.clone().peer_addr_from(|extensions| extensions.get().map(|ConnectInfo(addr)| *addr));
+    let marked: SocketAddr = "203.0.113.7:80".parse().unwrap();
+    let app = Router::new()
+        .nest_service("/told", told.clone())
+        .nest_service("/untold", service.clone())
+        .nest_service("/marked", Router::new().fallback_service(service).layer(axum::Extension(marked)))
+        .nest_service("/both", Router::new().fallback_service(told).layer(axum::Extension(marked)));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    for (path, expected) in
+        [("told", None), ("untold", Some("none")), ("marked", Some("203.0.113.7:80")), ("both", None)]
+    {
+        let url = format!("ws://{addr}/{path}/who");
+        let (mut client, _) = within("connect", tokio_tungstenite::connect_async(url)).await.unwrap();
+        let tokio_tungstenite::MaybeTlsStream::Plain(stream) = client.get_ref() else { panic!("no TCP") };
+        let own = stream.local_addr().unwrap().to_string();
+        assert_eq!(next_text(&mut client).await, expected.unwrap_or(&own), "{path}");
+    }
+    running.shutdown().await;
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use ws_core::{
     config::{OriginPattern, OriginPolicy},
 };
 
-use crate::support::{Probe, Server, config, handshake_with, start_with};
+use crate::support::{Logs, Probe, Server, config, handshake, handshake_with, start_with};
 
 async fn server(policy: OriginPolicy, allow: &[&str]) -> Server {
     let mut config = config();
@@ -85,6 +85,29 @@ async fn listed_pages_may_connect_besides_or_alone() {
 }
 
 #[tokio::test]
+async fn an_origin_that_is_not_a_site_is_allowed_byte_for_byte_and_a_scheme_as_a_whole() {
+    let refused = server(OriginPolicy::default(), &[]).await;
+    let allow = ["file://", "https://github.com/some/path", "http://127.0.0.1/", "host", "moz-extension://*"];
+    let allowed = server(OriginPolicy::default(), &allow).await;
+    for (origin, expected) in [
+        ("file://", 101),
+        ("https://github.com/some/path", 101),
+        ("http://127.0.0.1/", 101),
+        ("host", 101),
+        ("moz-extension://5c8f9d1e-3b1a-4d0f", 101),
+        ("file:///", 403),
+        ("https://github.com", 403),
+        ("http://127.0.0.1", 403),
+        ("HOST", 403),
+        ("chrome-extension://abcdefgh", 403),
+    ] {
+        let line = format!("Origin: {origin}\r\n");
+        assert_eq!(status(&refused, "/x", &line).await, 403, "{origin}, by default");
+        assert_eq!(status(&allowed, "/x", &line).await, expected, "{origin}");
+    }
+}
+
+#[tokio::test]
 async fn any_page_may_connect_where_the_policy_says_so() {
     let server = server(OriginPolicy::Any, &[]).await;
     for origin in ["https://evil.com", "null", "nonsense"] {
@@ -112,8 +135,8 @@ fn the_policy_is_said_in_the_file() {
 
     for (lines, parts) in [
         ("policy = \"some\"", &["line 4", "`same_host`, `listed`", "`any`"][..]),
-        ("allow = [\"a.b\"]", &["line 4", "`a.b` is no origin", "https://app.example.com"]),
-        ("allow = \"https://a.b/\"", &["line 4", "`https://a.b/` is no origin"]),
+        ("allow = [\"*\"]", &["line 4", "`*` is not an origin pattern", "https://app.example.com"]),
+        ("allow = \"https://*a.b\"", &["line 4", "`https://*a.b` is not an origin pattern"]),
         ("allow = 1", &["line 4", "origins such as"]),
         ("allowed = []", &["line 4", "unknown field `allowed`", "`policy` or `allow`"]),
         ("policy = \"listed\"", &["server `ws`", "`origin.allow`"]),
@@ -134,4 +157,51 @@ async fn a_policy_that_contradicts_itself_is_found_at_start() {
     let error: StartError =
         App::without_registry().controller("/x", probe).config(config).start().await.err().unwrap();
     assert!(error.to_string().contains("lets no page in"), "{error}");
+}
+
+#[tokio::test]
+async fn a_refused_origin_is_one_warning_with_the_values_and_the_setting() {
+    let logs = Logs::start();
+    let server = server(OriginPolicy::default(), &[]).await;
+    let forged = format!("Origin: https://evil.com/\tWARN \"x\" {}\r\n", "y".repeat(1000));
+    assert_eq!(status(&server, "/x", "Origin: https://app.example.com\r\n").await, 403);
+    for lines in [&*forged, "Origin: https://other.example\r\n", "Origin: a\r\nOrigin: b\r\n"] {
+        assert_eq!(status(&server, "/x", lines).await, 403);
+    }
+    let line = logs.line("because of its `Origin`");
+    for part in [
+        "WARN",
+        "server=\"ws\"",
+        "https://app.example.com",
+        "localhost",
+        "peer=127.0.0.1",
+        "`allow` in [servers.origin]",
+    ] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_peer_sends_is_escaped_and_cut_in_the_warning() {
+    let logs = Logs::start();
+    let server = server(OriginPolicy::default(), &[]).await;
+    let forged = format!("Origin: https://evil.com/\t\"x\"{}\r\n", "y".repeat(1000));
+    assert_eq!(status(&server, "/x", &forged).await, 403);
+    let line = logs.line("because of its `Origin`");
+    assert!(!line.contains('\t') && line.len() < 1000, "{line}");
+    assert!(line.contains("only `policy = \"any\"`"), "a value that cannot be listed: {line}");
+}
+
+#[tokio::test]
+async fn a_refused_host_is_one_warning_of_its_own() {
+    let logs = Logs::start();
+    let server = server(OriginPolicy::default(), &[]).await;
+    for lines in ["Host: localhost\r\nHost: evil.com\r\n", "", "Host: a b\r\n"] {
+        let request = handshake("/x").replace("Host: localhost\r\n", lines);
+        assert_eq!(server.answer(&request).await.status, 400, "{lines:?}");
+    }
+    assert_eq!(status(&server, "/x", "Origin: https://evil.com\r\n").await, 403);
+    let line = logs.line("exactly one valid `Host`");
+    assert!(line.contains("WARN") && line.contains("localhost") && line.contains("evil.com"), "{line}");
+    logs.line("because of its `Origin`");
 }

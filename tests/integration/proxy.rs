@@ -105,6 +105,62 @@ async fn a_trusted_proxy_whose_header_cannot_be_read_gets_400() {
 }
 
 #[tokio::test]
+async fn a_header_that_cannot_be_read_is_one_warning_with_its_value() {
+    let logs = Logs::start();
+    let header = ForwardedHeader::XForwardedFor;
+    let server = start_with(app(), with(proxy(LOOPBACK, ProxyProtocol::Off, header))).await;
+    for line in ["X-Forwarded-For: nobody\r\n", "X-Forwarded-For: somebody\r\n"] {
+        assert_eq!(server.answer(&handshake_with("/", line)).await.status, 400);
+    }
+    let line = logs.line("does not name a client");
+    for part in ["WARN", "server=\"ws\"", "proxy=127.0.0.1", "x-forwarded-for", "nobody", "[servers.proxy]"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    assert!(!line.contains("somebody"), "{line}");
+}
+
+#[tokio::test]
+async fn a_zone_is_dropped_and_a_unix_socket_has_no_address_and_both_are_said_once() {
+    let logs = Logs::start();
+    let header = ForwardedHeader::XForwardedFor;
+    let server = start_with(app(), with(proxy(LOOPBACK, ProxyProtocol::Off, header))).await;
+    for (value, expected) in [
+        ("fe80::7%eth0", "fe80::7 by 127.0.0.1"),
+        ("[fe80::7%eth0]:80", "fe80::7 by 127.0.0.1"),
+        ("6.6.6.6, unix:", "127.0.0.1 by 127.0.0.1"),
+    ] {
+        assert_eq!(told(server.addr, b"", &format!("X-Forwarded-For: {value}\r\n")).await, expected);
+    }
+    let line = logs.line("an address with a zone");
+    assert!(line.contains("WARN") && line.contains("fe80::7%eth0"), "{line}");
+    server.running.shutdown().await;
+
+    let server = start_with(app(), with(proxy(LOOPBACK, ProxyProtocol::V1OrV2, ForwardedHeader::Off))).await;
+    let header = b"PROXY TCP6 fe80::7%eth0 fe80::1%eth0 4711 443\r\n";
+    for _ in 0..2 {
+        assert_eq!(told(server.addr, header, "").await, "fe80::7 by 127.0.0.1");
+    }
+    let line = logs.line("in its PROXY header");
+    assert!(line.contains("WARN") && line.contains("fe80::7%eth0"), "{line}");
+}
+
+#[tokio::test]
+async fn the_host_that_a_trusted_proxy_was_asked_for_is_the_pages_host() {
+    let page = "Origin: https://app.example.com\r\n";
+    for (header, line) in [
+        (ForwardedHeader::XForwardedFor, "X-Forwarded-Host: app.example.com\r\n"),
+        (ForwardedHeader::Forwarded, "Forwarded: for=203.0.113.7;host=app.example.com\r\n"),
+    ] {
+        for (trusted, expected) in [(LOOPBACK, 101), (ELSEWHERE, 403)] {
+            let server = start_with(app(), with(proxy(trusted, ProxyProtocol::Off, header))).await;
+            let status = async |lines: &str| server.answer(&handshake_with("/", lines)).await.status;
+            assert_eq!(status(&format!("{page}{line}")).await, expected, "{trusted} {line}");
+            assert_eq!(status(page).await, 403, "{trusted}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn logs_have_the_true_address() {
     let logs = Logs::start();
     let header = ForwardedHeader::XForwardedFor;
@@ -138,16 +194,19 @@ async fn a_proxy_header_of_a_trusted_proxy_names_the_peer() {
 }
 
 #[tokio::test]
-async fn a_trusted_proxy_without_a_proxy_header_is_hung_up_on() {
+async fn a_trusted_proxy_without_a_proxy_header_is_hung_up_on_with_one_warning() {
+    let logs = Logs::start();
     let mut config = with(proxy(LOOPBACK, ProxyProtocol::V1OrV2, ForwardedHeader::Off));
     config.servers[0].limits.handshake_timeout = Duration::from_millis(200);
     let server = start_with(app(), config).await;
     // None, too slow, not even begun.
-    for bytes in [handshake("/").as_bytes(), b"PROXY TCP4 203.0", b""] {
+    for bytes in [handshake("/").as_bytes(), handshake("/").as_bytes(), b"PROXY TCP4 203.0", b""] {
         let mut raw = Raw::connect(server.addr).await;
         raw.write(bytes).await;
         assert_eq!(raw.read_until_cut().await, b"", "{bytes:?}");
     }
+    let line = logs.line("make the proxy send a PROXY header");
+    assert!(line.contains("WARN") && line.contains("[servers.proxy]"), "{line}");
 }
 
 #[tokio::test]

@@ -129,7 +129,7 @@ async fn a_path_that_is_none() {
         ("rooms", "it does not start with `/`"),
         ("", "it does not start with `/`"),
         ("/rooms//x", "it has an empty segment"),
-        ("/rooms/", "it has an empty segment"),
+        ("/rooms//", "it has an empty segment"),
         (&long, "it has more than 25 parameters or braces"),
         (&braces, "it has more than 25 parameters or braces"),
     ];
@@ -302,6 +302,23 @@ async fn ports_in_use_are_named_all_at_once() {
     for problem in error.problems() {
         let Problem::Bind { error, .. } = problem else { panic!("{problem}") };
         assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    }
+}
+
+#[tokio::test]
+async fn an_ipv6_address_is_a_host_with_brackets_and_without() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        return eprintln!("this machine has no IPv6");
+    }
+    for host in ["[::1]", "::1"] {
+        let mut config = config();
+        config.servers[0].host = host.into();
+        let running = App::without_registry().config(config.clone()).start().await.unwrap();
+        let addr = running.local_addr("ws").unwrap();
+        assert_eq!(addr.ip().to_string(), "::1", "{host}");
+        config.servers[0].port = addr.port();
+        let error = refused(App::without_registry(), config).await;
+        assert!(error.to_string().contains(&format!("cannot listen on {addr}: ")), "{error}");
     }
 }
 

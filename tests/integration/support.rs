@@ -41,8 +41,8 @@ pub(crate) fn config() -> Config {
 }
 
 /// The servers that attributes in this binary name: whoever uses its registry has to have them all.
-const ANNOTATED_SERVERS: [&str; 6] =
-    ["annotated", "failing", "failing-elsewhere", "faults", "limited", "onion"];
+const ANNOTATED_SERVERS: [&str; 7] =
+    ["annotated", "failing", "failing-elsewhere", "faults", "limited", "onion", "slash"];
 
 /// A configuration that fits the registry of this binary: the default and all servers that attributes name.
 pub(crate) fn registry_config() -> Config {

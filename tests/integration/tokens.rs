@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 use ws_core::{
-    App, Config, Connection, Controller, Handshake, Next, Response, Result, Route, SubprotocolMismatch,
-    TokenSources, config::OriginPolicy, testing::TestApp,
+    App, Body, Config, Connection, Controller, Error, Handshake, Next, Response, Result, Route, StatusCode,
+    SubprotocolMismatch, TokenSources,
+    config::OriginPolicy,
+    testing::{TestApp, TestError},
 };
 
 use crate::support::Logs;
@@ -62,6 +64,91 @@ async fn p31_a_token_comes_as_a_subprotocol_and_is_never_chosen() {
     }
     let app = app(SubprotocolMismatch::Refuse, OriginPolicy::default()).await;
     app.connect("/x").subprotocols(&[BEARER, "chat.v9"]).expect_status(400).await;
+}
+
+#[tokio::test]
+async fn a_test_client_with_a_token_as_subprotocol_fails_as_a_browser_does() {
+    let app = app(SubprotocolMismatch::default(), OriginPolicy::default()).await;
+    let page = || app.connect("/x").bearer_subprotocol("open sesame");
+    for alone in [page(), page().subprotocols(&["chat.v9"])] {
+        let error = alone.await.unwrap_err();
+        assert!(matches!(error, TestError::NoSubprotocol), "{error}");
+    }
+    let mut client = page().subprotocols(&["chat.v1"]).await.unwrap();
+    assert_eq!(client.subprotocol(), Some("chat.v1"));
+    assert_eq!(client.next_text().await.unwrap(), r#"["open sesame",["chat.v1"]]"#);
+}
+
+#[tokio::test]
+async fn a_connection_that_every_browser_fails_is_warned_of_once_for_each_route() {
+    let logs = Logs::start();
+    let bare = Route::new("/bare", Tell).middleware(find_token);
+    let app = App::without_registry().route(route(SubprotocolMismatch::default())).route(bare);
+    let app = TestApp::start(app).await;
+    // One is chosen, or there is no token, or the token came elsewhere.
+    app.connect("/x").subprotocols(&["chat.v1", BEARER]).await.unwrap();
+    app.connect("/x").subprotocols(&["chat.v9"]).bearer("t").await.unwrap();
+    app.connect("/bare").bearer("t").await.unwrap();
+    assert!(!logs.text().contains("every browser"), "{}", logs.text());
+    for path in ["/x", "/x", "/bare", "/bare"] {
+        app.connect(path).subprotocols(&[BEARER]).await.unwrap();
+    }
+    let text = logs.text();
+    let lines: Vec<_> = text.lines().filter(|line| line.contains("every browser")).collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    for (line, route) in lines.iter().zip(["/x", "/bare"]) {
+        assert!(line.contains("WARN") && line.contains(&format!("route=\"{route}\"")), "{line}");
+        assert!(!line.contains("b3BlbiBzZXNhbWU"), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_401_names_the_scheme_bearer_where_a_bearer_token_was_asked_for() {
+    async fn no_scheme(_: Handshake, _: Next<'_>) -> Result<Response> {
+        Err(Error::new("log in first").status(401))
+    }
+    async fn own_answer(_: Handshake, _: Next<'_>) -> Result<Response> {
+        Ok(Body::json(StatusCode::UNAUTHORIZED, "log in first"))
+    }
+    async fn cookie(handshake: Handshake, _: Next<'_>) -> Result<Response> {
+        Err(handshake.cookie_token("session").map_or_else(|error| error, |_| Error::new("there is one")))
+    }
+    async fn bearer(handshake: Handshake, _: Next<'_>) -> Result<Response> {
+        handshake.bearer_token()?;
+        Err(Error::new("an unknown token").status(401))
+    }
+    async fn subprotocol(handshake: Handshake, _: Next<'_>) -> Result<Response> {
+        handshake.subprotocol_token()?;
+        own_answer_of()
+    }
+    async fn anywhere(handshake: Handshake, _: Next<'_>) -> Result<Response> {
+        handshake.token(&EVERYWHERE)?;
+        own_answer_of()
+    }
+    fn own_answer_of() -> Result<Response> {
+        Ok(Body::json(StatusCode::UNAUTHORIZED, "an unknown token"))
+    }
+    let app = App::without_registry()
+        .route(Route::new("/no_scheme", Tell).middleware(no_scheme))
+        .route(Route::new("/own_answer", Tell).middleware(own_answer))
+        .route(Route::new("/cookie", Tell).middleware(cookie))
+        .route(Route::new("/bearer", Tell).middleware(bearer))
+        .route(Route::new("/subprotocol", Tell).middleware(subprotocol))
+        .route(Route::new("/anywhere", Tell).middleware(anywhere));
+    let app = TestApp::start(app).await;
+    for (path, expected) in [
+        ("/no_scheme", None),
+        ("/own_answer", None),
+        ("/cookie", None),
+        ("/bearer", Some("Bearer")),
+        ("/subprotocol", Some("Bearer")),
+        ("/anywhere", Some("Bearer")),
+    ] {
+        let missing = app.connect(path).expect_status(401).await;
+        assert_eq!(missing.header("www-authenticate"), expected, "{path}, without a token");
+        let refused = app.connect(path).bearer("t").subprotocols(&[BEARER]).expect_status(401).await;
+        assert_eq!(refused.header("www-authenticate"), expected, "{path}, with a token");
+    }
 }
 
 #[tokio::test]

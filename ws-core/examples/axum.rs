@@ -5,7 +5,11 @@
 
 use std::{error::Error as StdError, net::SocketAddr};
 
-use axum::{Router, extract::ConnectInfo, extract::Request, extract::State, middleware, routing::get};
+use axum::{
+    Router,
+    extract::{ConnectInfo, State},
+    routing::get,
+};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpListener;
 use tokio_tungstenite::{connect_async, tungstenite::Message as WsMessage};
@@ -23,27 +27,18 @@ impl Controller for Echo {
     }
 }
 
-/// Tells the service who the peer is: it looks for an extension of type `SocketAddr`.
-async fn peer(
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    mut request: Request,
-    next: middleware::Next,
-) -> axum::response::Response {
-    request.extensions_mut().insert(peer);
-    next.run(request).await
-}
-
 #[tokio::main]
 async fn main() -> std::result::Result<(), Box<dyn StdError>> {
     let is_serving = std::env::args().nth(1).as_deref() == Some("serve");
 
     // `ws` listens nowhere; the axum router below hands its requests over. `running` ends its connections.
     let (ws, running) = App::new().config(Config::default()).into_service("ws").await?;
+    // `conn.peer_addr()` is what axum calls `ConnectInfo`.
+    let ws = ws.peer_addr_from(|extensions| extensions.get().map(|ConnectInfo(addr)| *addr));
     let router = Router::new()
         .route("/online", get(async |State(hub): State<Hub>| hub.count_local().to_string()))
         .with_state(running.hub())
-        .route_service("/ws/{*path}", ws)
-        .layer(middleware::from_fn(peer));
+        .route_service("/ws/{*path}", ws);
 
     let listener = TcpListener::bind(if is_serving { "127.0.0.1:3000" } else { "127.0.0.1:0" }).await?;
     let address = listener.local_addr()?;

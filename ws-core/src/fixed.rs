@@ -53,6 +53,10 @@ pub(crate) const PENDING_OF_AN_ADDRESS: usize = 16;
 pub(crate) const PATH_PARAMETERS: usize = 25;
 /// The largest header of the PROXY protocol, in bytes: version 2 has its extensions beside 52 of addresses.
 pub(crate) const PROXY_HEADER_BYTES: usize = 4 << 10;
+/// Between two warnings of one kind and one server about what peers send.
+pub(crate) const WARNING_PAUSE: Duration = Duration::from_secs(60);
+/// The bytes of a value from the network that such a warning shows.
+pub(crate) const SHOWN_BYTES: usize = 200;
 /// How long accepting pauses after a failure such as "too many open files"; it doubles up to the second value.
 pub(crate) const LEAST_ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 pub(crate) const MOST_ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -147,6 +151,10 @@ mod tests {
                 format!(
                     "`connections_per_ip`, {PENDING_OF_AN_ADDRESS} at least; one more is closed without an answer"
                 ),
+            ),
+            (
+                "warnings about what peers send, of one kind and server",
+                format!("one every {}; a value is cut at {}", time(WARNING_PAUSE), size(SHOWN_BYTES)),
             ),
             ("parameters of a path", format!("{PATH_PARAMETERS}")),
             ("`on_close`", "`close_timeout`, also without a `handler_timeout`".into()),

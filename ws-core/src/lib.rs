@@ -29,6 +29,7 @@ mod state;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+mod throttle;
 
 pub use bytes::Bytes;
 pub use headers;
@@ -103,7 +104,7 @@ pub mod __private {
     pub use inventory::submit;
 
     pub use crate::{
-        config::{OverRate, Overflow},
+        config::{OverRate, Overflow, TrailingSlash},
         controller::Kept,
         handlers::support as handlers,
         registry::{

@@ -6,7 +6,7 @@
 use std::{any::TypeId, cmp::Ordering, fmt, pin::Pin, sync::Arc};
 
 use crate::{
-    config::Limits,
+    config::{Limits, TrailingSlash},
     controller::ErasedController,
     error::{Error, Recovery, Result, Scene},
     handlers::{Callback, NextHandler},
@@ -57,6 +57,8 @@ pub struct ControllerEntry {
     pub subprotocols: &'static [&'static str],
     /// `subprotocol_mismatch = ".."`.
     pub subprotocol_mismatch: SubprotocolMismatch,
+    /// `trailing_slash = ".."`; `None` is the server's.
+    pub trailing_slash: Option<TrailingSlash>,
     /// `limits(..)`: what it changes of the server's.
     pub limits: fn(&mut Limits),
     /// `interceptors(..)`.

@@ -1,6 +1,6 @@
 //! From a path to a route. Not found is a value.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use crate::{
     config::Limits,
@@ -28,6 +28,8 @@ pub(crate) struct Route {
     pub(crate) subprotocol_mismatch: SubprotocolMismatch,
     /// Those of its server, with what the route changes of them.
     pub(crate) limits: Arc<Limits>,
+    /// For the one warning that browsers fail connections of this route.
+    pub(crate) token_warning: Once,
 }
 
 impl std::fmt::Debug for Route {
@@ -46,14 +48,30 @@ pub(crate) struct Router {
 pub(crate) type Found = (Arc<Route>, Vec<(Box<str>, Box<str>)>);
 
 impl Router {
-    pub(crate) fn insert(&mut self, route: Arc<Route>) -> Result<(), matchit::InsertError> {
-        self.tree.insert(route.path.to_string(), route)
+    /// Adds a route at its own path, or at the other spelling of it.
+    pub(crate) fn insert(&mut self, path: &str, route: Arc<Route>) -> Result<(), matchit::InsertError> {
+        self.tree.insert(path, route)
     }
 
     pub(crate) fn find(&self, path: &str) -> Option<Found> {
         let found = self.tree.at(path).ok()?;
         let params = found.params.iter().map(|(name, value)| (name.into(), value.into())).collect();
         Some((Arc::clone(found.value), params))
+    }
+}
+
+/// The path with a `/` at the end, or without the one that it has. There is none for the root, nor
+/// for a path that ends with `{*rest}`, which takes the `/` itself.
+pub(crate) fn other_spelling(path: &str) -> Option<String> {
+    match path.strip_suffix('/') {
+        Some("") => None,
+        Some(shorter) => Some(shorter.to_owned()),
+        None => {
+            let last = path.rsplit('/').next().unwrap_or_default();
+            // `{{` is a brace of the path itself.
+            let takes_rest = last.replace("{{", "").contains("{*");
+            (!takes_rest).then(|| format!("{path}/"))
+        }
     }
 }
 
@@ -76,6 +94,23 @@ pub(crate) const fn parameters(path: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_other_spelling_differs_by_the_last_slash() {
+        let cases = [
+            ("/", None),
+            ("/a", Some("/a/")),
+            ("/a/", Some("/a")),
+            ("/a/{b}", Some("/a/{b}/")),
+            ("/a/{b}/", Some("/a/{b}")),
+            ("/a/{*rest}", None),
+            ("/{*rest}", None),
+            ("/a/{{*rest}}", Some("/a/{{*rest}}/")),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(other_spelling(path).as_deref(), expected, "{path}");
+        }
+    }
 
     #[test]
     fn doubled_braces_are_no_parameters() {

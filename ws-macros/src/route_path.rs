@@ -1,9 +1,10 @@
 //! The path of a route, checked while the user's program compiles.
 //!
-//! The syntax is matchit's: `{name}` takes one segment or a part of it, `{*rest}` takes all that is left, `{{` and `}}`
-//! stand for the braces themselves. What passes here the router takes; that two paths do not clash can only be seen when
-//! the application starts. Stable Rust cannot point into a literal, so each message counts characters instead, the
-//! first being character 1.
+//! The syntax is matchit's: `{name}` takes one segment or a part of it, `{*rest}` takes all that is
+//! left, `{{` and `}}` stand for the braces themselves. A path may end with `/`. What passes here
+//! the router takes; that two paths do not clash can only be seen when the application starts.
+//! Stable Rust cannot point into a literal, so each message counts characters instead, the first
+//! being character 1.
 
 use std::collections::BTreeSet;
 
@@ -151,11 +152,8 @@ impl<'p> Segment<'p> {
     fn plausible(&self) -> Result<(), String> {
         let place = self.first;
         match self.text {
-            "" if self.is_last => {
-                let shorter = self.path.trim_end_matches('/');
-                let shorter = if shorter.is_empty() { "/" } else { shorter };
-                Err(self.says(format!("nothing behind its last `/`; write `{shorter}`")))
-            }
+            // A path may end with `/`.
+            "" if self.is_last => Ok(()),
             "" => Err(self.says(format!("an empty segment at character {place}; write one `/`"))),
             text if text.starts_with(':') && is_identifier(text.trim_start_matches(':')) => {
                 let name = text.trim_start_matches(':');
@@ -195,6 +193,8 @@ mod tests {
         for path in [
             "/",
             "/echo",
+            "/echo/",
+            "/rooms/{room}/",
             "/rooms/{room}",
             "/rooms/{room}/users/{user_2}",
             "/files/{*rest}",
@@ -219,7 +219,8 @@ mod tests {
         for (path, fault) in [
             ("", "write `/` for the root"),
             ("echo", "does not begin with `/`; write `/echo`"),
-            ("/echo/", "has nothing behind its last `/`; write `/echo`"),
+            ("/echo//", "has an empty segment at character 7; write one `/`"),
+            ("/{*rest}/", "has something behind `{*rest}`"),
             ("//", "has an empty segment at character 2"),
             ("/a//b", "has an empty segment at character 4; write one `/`"),
             ("/a?b=1", "has a `?` at character 3; the query is no part of a path"),

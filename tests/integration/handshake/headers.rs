@@ -45,14 +45,13 @@ async fn upgrade_and_connection_are_tokens_and_nothing_near() {
 }
 
 #[tokio::test]
-async fn a_key_is_canonical_base64_and_stands_alone() {
+async fn a_key_is_padded_base64_and_stands_alone() {
     let server = echo().await;
     let key = "dGhlIHNhbXBsZSBub25jZQ==";
     let twice = format!("{key}, {key}");
     let quoted = format!("\"{key}\"");
     let cases = [
         ("the alphabet of URLs", "dGhlIHNhbXBsZSBub25j-_=="),
-        ("bits behind the last octet", "dGhlIHNhbXBsZSBub25jZR=="),
         ("whitespace inside", "dGhlIHNhbXBs ZSBub25jZQ=="),
         ("one sign of padding", "dGhlIHNhbXBsZSBub25jZQ="),
         ("three signs of padding", "dGhlIHNhbXBsZSBub25jZQ==="),

@@ -6,7 +6,7 @@ struct Empty;
 #[ws_controller(path = "echo")]
 struct Relative;
 
-#[ws_controller(path = "/echo/")]
+#[ws_controller(path = "/echo//")]
 struct TrailingSlash;
 
 #[ws_controller(path = "/rooms//users")]

@@ -6,6 +6,7 @@ use ws_core::prelude::*;
     middleware(require_jwt, auth::throttle, crate::auth::trace,),
     subprotocols("chat.v2", "chat.v1"),
     subprotocol_mismatch = "accept",
+    trailing_slash = "either",
     limits(
         message = "64KiB",
         frame = 16_384,
@@ -26,11 +27,17 @@ impl Controller for Room {}
 #[ws_controller(
     path = "/",
     subprotocol_mismatch = "refuse",
+    trailing_slash = "exact",
     limits(frame = "1MB", messages_per_second = "off", over_rate = "close", handler_timeout = "off")
 )]
 struct Root;
 
 impl Controller for Root {}
+
+#[ws_controller(path = "/ws/chat/")]
+struct EndsWithSlash;
+
+impl Controller for EndsWithSlash {}
 
 #[ws_middleware(scope = "route")]
 async fn require_jwt(handshake: Handshake, next: Next<'_>) -> Result<Response> {

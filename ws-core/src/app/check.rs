@@ -9,18 +9,15 @@ use std::{
 
 use super::{
     App, Given, Problem, StartError,
-    draft::{Draft, unreachable_path},
-    layers::{Layers, server_wide, warn_of_unnamed},
+    draft::Draft,
+    layers::{Layers, server_wide},
     plan::{Plan, PlannedKind, PlannedServer},
 };
 use crate::{
-    config::{Config, Limits, ServerConfig, ServerKind},
-    controller::ErasedController,
+    config::{Config, ServerConfig, ServerKind},
     error::{ErrorHandlers, Handler},
-    handlers::Interceptor,
-    handshake::{DefaultUpgrade, Middleware, Pipeline},
-    registry::{Erased, ErrorHandlerEntry, Location, erase},
-    router::{Route, Router, parameters},
+    handshake::{DefaultUpgrade, Pipeline, Warnings},
+    registry::{ErrorHandlerEntry, Location},
     server::{Admission, HttpHandler, HttpServer, Lifecycle, WsServer},
     state::{StateKey, States},
 };
@@ -65,6 +62,7 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
                     server: server.name.as_str().into(),
                     router: tables.remove(&*server.name).unwrap_or_default(),
                     origin: server.origin.clone(),
+                    warnings: Warnings::default(),
                     server_wide: server_wide(&layers.middleware, &server.name),
                     core: upgrades.remove(&*server.name).unwrap_or_else(|| Box::new(DefaultUpgrade)),
                     error_handlers: Arc::new(handlers_of(&registry.error_handlers, &server.name)),
@@ -135,19 +133,8 @@ fn warn_of_unrouted(app: &App) {
     }
 }
 
-/// Where the path of a server is registered, and by which controller.
-type Places = HashMap<(String, String), (&'static str, Location)>;
-
-/// The middleware and the interceptors of a route.
-type Around = (Vec<Arc<Middleware>>, Vec<Arc<Interceptor>>);
-
-/// Stands in for a controller whose state is missing: nothing is started then.
-struct Unmade;
-
-impl crate::Controller for Unmade {}
-
 pub(super) struct Check<'a> {
-    config: &'a Config,
+    pub(super) config: &'a Config,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -156,150 +143,6 @@ impl Check<'_> {
         if cfg!(panic = "abort") {
             self.problems.push(Problem::PanicAborts);
         }
-    }
-
-    /// Rooms are kept by the name of their controller, so a name stands for one controller and a
-    /// controller has one name.
-    fn names(&mut self, drafts: &[Draft]) {
-        for (number, draft) in drafts.iter().enumerate() {
-            let others = || drafts.iter().take(number);
-            let is_rival = |other: &&Draft| other.name == draft.name && other.controller != draft.controller;
-            if let Some(other) = others().find(is_rival) {
-                self.problems.push(Problem::NameTwice {
-                    name: draft.name,
-                    location: draft.location,
-                    other_location: other.location,
-                });
-            }
-            let is_renamed =
-                |other: &&Draft| other.controller == draft.controller && other.name != draft.name;
-            if let Some(other) = others().find(is_renamed) {
-                self.problems.push(Problem::TwoNames {
-                    name: draft.name,
-                    location: draft.location,
-                    other_name: other.name,
-                    other_location: other.location,
-                });
-            }
-        }
-    }
-
-    /// The route table of each server.
-    fn routes(
-        &mut self,
-        drafts: Vec<Draft>,
-        layers: &Layers,
-        states: &Arc<States>,
-    ) -> HashMap<String, Router> {
-        warn_of_unnamed(&layers.middleware, drafts.iter().flat_map(|draft| &draft.named));
-        warn_of_unnamed(&layers.interceptors, drafts.iter().flat_map(|draft| &draft.interceptors));
-        let mut tables: HashMap<String, Router> = HashMap::new();
-        let mut places = Places::default();
-        for draft in drafts {
-            self.server(
-                &format!("controller `{}`", draft.name),
-                draft.location,
-                &draft.server,
-                ServerKind::WebSocket,
-            );
-            self.state(draft.name, draft.location, &draft.state, states);
-            let mut chain = self.chain(&draft, &draft.named, &layers.middleware);
-            chain.extend(draft.own.iter().cloned());
-            let around = (chain, self.chain(&draft, &draft.interceptors, &layers.interceptors));
-            if let Some(message) = unreachable_path(&draft.path) {
-                self.bad_path(&draft, message.to_owned());
-            } else {
-                let table = tables.entry(draft.server.clone()).or_default();
-                self.insert(draft, around, states, table, &mut places);
-            }
-        }
-        tables
-    }
-
-    /// Makes the controller and puts its route into the table.
-    fn insert(
-        &mut self,
-        mut draft: Draft,
-        (chain, interceptors): Around,
-        states: &Arc<States>,
-        table: &mut Router,
-        places: &mut Places,
-    ) {
-        let build = std::mem::replace(&mut draft.build, Box::new(|_| Err("built already".into())));
-        // Only a missing state can keep it from being made, which is a problem already; its path may be another.
-        let controller = build(states).unwrap_or_else(|_| erase(Unmade));
-        let Erased { controller, .. } = controller;
-        self.needs(&draft, &*controller, states);
-        let limits = self.limits(&mut draft);
-        let route = Arc::new(Route {
-            path: draft.path.as_str().into(),
-            controller_name: draft.name,
-            controller,
-            chain,
-            guards: draft.guards,
-            interceptors,
-            states: Arc::clone(states),
-            subprotocols: draft.subprotocols,
-            subprotocol_mismatch: draft.mismatch,
-            limits: Arc::new(limits),
-        });
-        let (name, location) = (draft.name, draft.location);
-        match table.insert(route) {
-            Ok(()) => {
-                places.insert((draft.server, draft.path), (name, location));
-            }
-            Err(matchit::InsertError::Conflict { with }) => {
-                let key = (draft.server, with);
-                let (other_name, other_location) = places.get(&key).copied().unwrap_or((name, location));
-                self.problems.push(Problem::Conflict {
-                    server: key.0,
-                    path: draft.path,
-                    name,
-                    location,
-                    other_path: key.1,
-                    other_name,
-                    other_location,
-                });
-            }
-            Err(error) => self.bad_path(&draft, error.to_string().to_lowercase()),
-        }
-    }
-
-    /// The limits of a route: its server's, with what it changes of them.
-    fn limits(&mut self, draft: &mut Draft) -> Limits {
-        // A server that is not configured is a problem already.
-        let server = self.config.servers.iter().find(|server| server.name == draft.server);
-        let mut limits = server.map(|server| server.limits.clone()).unwrap_or_default();
-        let of_server = limits.clone();
-        for change in std::mem::take(&mut draft.limits) {
-            change(&mut limits);
-        }
-        if limits != of_server
-            && let Err(message) = limits.check()
-        {
-            let (name, location) = (draft.name, draft.location);
-            self.problems.push(Problem::Limits { name, location, message });
-        }
-        limits
-    }
-
-    /// What typed handlers need of the application and of their route.
-    fn needs(&mut self, draft: &Draft, controller: &dyn ErasedController, states: &States) {
-        let (name, location) = (draft.name, draft.location);
-        let mut needs = controller.needs();
-        needs.states.retain(|key| draft.state.iter().all(|field| field.id != key.id));
-        self.state(name, location, &needs.states, states);
-        if needs.path && parameters(&draft.path) == 0 {
-            self.problems.push(Problem::NoParameters { path: draft.path.clone(), name, location });
-        }
-        if controller.is_typed() && draft.subprotocols.contains(&"msgpack") && !cfg!(feature = "msgpack") {
-            self.problems.push(Problem::NoMsgPack { name, location });
-        }
-    }
-
-    fn bad_path(&mut self, draft: &Draft, message: String) {
-        let (name, location) = (draft.name, draft.location);
-        self.problems.push(Problem::Path { path: draft.path.clone(), name, location, message });
     }
 
     /// What was given for servers by name: once for each, and of their kind.
@@ -360,7 +203,7 @@ impl Check<'_> {
     /// The server is configured, and of this kind.
     pub(super) fn server(&mut self, what: &str, location: Location, name: &str, kind: ServerKind) {
         let (what, server) = (what.to_owned(), name.to_owned());
-        match self.config.servers.iter().find(|server| server.name == name) {
+        match self.server_config(name) {
             None => {
                 let known: Vec<String> =
                     self.config.servers.iter().map(|server| format!("`{}`", server.name)).collect();
@@ -372,26 +215,5 @@ impl Check<'_> {
             }
             Some(_) => {}
         }
-    }
-}
-
-#[cfg(all(test, not(feature = "msgpack")))]
-mod tests {
-    use super::*;
-
-    struct Typed;
-
-    impl crate::Controller for Typed {
-        const __TYPED: bool = true;
-    }
-
-    #[tokio::test]
-    async fn a_subprotocol_that_this_build_does_not_speak_is_a_start_error() {
-        let route = crate::Route::new("/", Typed).subprotocols(&["msgpack"]);
-        let error = App::without_registry().route(route).start().await.unwrap_err();
-        assert!(
-            matches!(error.problems(), [Problem::NoMsgPack { name, .. }] if name.contains("Typed")),
-            "{error}"
-        );
     }
 }

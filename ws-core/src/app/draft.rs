@@ -3,6 +3,7 @@
 use std::{any::TypeId, sync::Arc};
 
 use crate::{
+    config::TrailingSlash,
     fixed,
     handshake::{Middleware, Relimit},
     registry::{ControllerEntry, Erased, GuardRef, Location, MiddlewareRef, SubprotocolMismatch},
@@ -25,6 +26,7 @@ pub(super) struct Draft {
     pub(super) interceptors: Vec<MiddlewareRef>,
     pub(super) subprotocols: &'static [&'static str],
     pub(super) mismatch: SubprotocolMismatch,
+    pub(super) trailing_slash: Option<TrailingSlash>,
     pub(super) limits: Vec<Relimit>,
     pub(super) state: Vec<StateKey>,
     pub(super) build: Build,
@@ -44,6 +46,7 @@ impl Draft {
             interceptors: entry.interceptors.to_vec(),
             subprotocols: entry.subprotocols,
             mismatch: entry.subprotocol_mismatch,
+            trailing_slash: entry.trailing_slash,
             limits: vec![Box::new(entry.limits)],
             state: entry.state.iter().map(|key| key()).collect(),
             build: Box::new(entry.build),
@@ -65,6 +68,7 @@ impl Draft {
             interceptors: Vec::new(),
             subprotocols: route.subprotocols,
             mismatch: route.mismatch,
+            trailing_slash: route.trailing_slash,
             limits: route.limits,
             build: Box::new(|_| Ok(route.controller)),
         }
@@ -77,8 +81,7 @@ pub(super) fn unreachable_path(path: &str) -> Option<&'static str> {
     if !path.starts_with('/') {
         return Some("it does not start with `/`");
     }
-    let has_empty_segment = path.len() > 1 && path.split('/').skip(1).any(str::is_empty);
-    if has_empty_segment {
+    if path.contains("//") {
         return Some("it has an empty segment");
     }
     (path.matches('{').count() > fixed::PATH_PARAMETERS).then_some("it has more than 25 parameters or braces")

@@ -7,6 +7,7 @@ mod layers;
 mod plan;
 mod problem;
 mod reload;
+mod routes;
 mod running;
 mod signals;
 mod start;
@@ -120,6 +121,10 @@ impl App {
     }
 
     /// The configuration. Without one, starting reads `ws.toml` and the environment ([`Config::load`]).
+    ///
+    /// With one, neither is read: write `Config::default().with_env()?` for what the environment
+    /// says on top. Variables that are set and were not read, and a `ws.toml` beside a
+    /// configuration that was made in code, are warned of at start.
     pub fn config(mut self, config: Config) -> Self {
         self.config = Some(config);
         self
@@ -280,7 +285,10 @@ impl App {
 
     fn plan(self) -> Result<Plan, StartError> {
         let config = match &self.config {
-            Some(config) => config.clone(),
+            Some(config) => {
+                config.warn_of_unread();
+                config.clone()
+            }
             None => Config::load().map_err(|error| StartError::one(Problem::Config(error)))?,
         };
         check::plan(self, &config)

@@ -63,7 +63,8 @@ pub enum Problem {
     /// Two routes of a server have the same path, or paths that cannot be told apart.
     #[error(
         "`{path}` of {name} at {location} conflicts with `{other_path}` of {other_name} at {other_location} on server \
-         `{server}`; change one of the paths, or the server"
+         `{server}`{}; change one of the paths, or the server",
+        if *by_slash { ", because of `trailing_slash = \"either\"`" } else { "" }
     )]
     Conflict {
         /// The server.
@@ -80,6 +81,8 @@ pub enum Problem {
         other_name: &'static str,
         /// Where it is registered.
         other_location: Location,
+        /// Whether they differ by the `/` at the end alone, and one of them has both spellings.
+        by_slash: bool,
     },
     /// Two controllers have the same name.
     #[error(

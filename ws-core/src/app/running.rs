@@ -45,13 +45,15 @@ impl Running {
         let Plan { servers, hooks, states, live, lifecycle, drain } = plan;
         let (mut bound, mut problems) = (Vec::new(), Vec::new());
         for server in servers {
-            let ServerConfig { name, host, port, .. } = &server.config;
+            let ServerConfig { name, port, .. } = &server.config;
+            let host = server.config.bind_host();
             let gate = Gate::new(&server.config, &lifecycle);
-            let listener = TcpListener::bind((host.as_str(), *port)).await;
+            let listener = TcpListener::bind((host, *port)).await;
             match (gate, listener.and_then(|it| it.local_addr().map(|local| (it, local)))) {
                 (Ok(gate), Ok((listener, local))) => bound.push((server, gate, listener, local)),
                 (gate, listener) => {
-                    let (server, address) = (name.clone(), format!("{host}:{port}"));
+                    let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+                    let (server, address) = (name.clone(), format!("{open}{host}{close}:{port}"));
                     problems.extend(gate.err().map(Problem::Tls));
                     problems.extend(listener.err().map(|error| Problem::Bind { server, address, error }));
                 }

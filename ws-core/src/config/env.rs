@@ -27,6 +27,14 @@ pub(super) fn apply(
     Ok(config)
 }
 
+/// The names of the variables that are meant for a configuration.
+pub(super) fn names(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<String> {
+    let names = variables.filter_map(|(name, _)| name.into_string().ok());
+    let mut ours: Vec<String> = names.filter(|name| name.starts_with(PREFIX)).collect();
+    ours.sort();
+    ours
+}
+
 /// The configuration with one variable on top.
 fn set(config: &Config, variable: &str, text: &str) -> Result<Config, String> {
     let mut table = Table::try_from(config).map_err(|error| error.to_string())?;

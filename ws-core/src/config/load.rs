@@ -4,6 +4,8 @@ use std::{collections::HashSet, ffi::OsString, io, path::Path, time::Duration};
 
 use super::{Config, Drain, Heartbeat, Limits, ServerConfig, env};
 
+/// The file that is read by default, in the working directory.
+const FILE: &str = "ws.toml";
 /// The least that hyper reads a head into.
 const LEAST_HEAD_BYTES: usize = 8 << 10;
 /// A map of headers panics beyond three quarters of 32 768, and some are added to those that came.
@@ -51,7 +53,7 @@ impl Config {
     /// # Errors
     /// When the file cannot be read, or something in it or in the environment is wrong.
     pub fn load() -> Result<Self, ConfigError> {
-        let file = Path::new("ws.toml");
+        let file = Path::new(FILE);
         if file.exists() { Self::from_file(file)?.with_env() } else { Self::default().with_env() }
     }
 
@@ -73,9 +75,10 @@ impl Config {
     /// # Errors
     /// When something in it is wrong.
     pub fn from_toml_str(text: &str, file: &str) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text)
+        let mut config: Self = toml::from_str(text)
             .map_err(|error| ConfigError::Toml { file: file.to_owned(), message: error.to_string() })?;
         config.check().map_err(|message| ConfigError::Toml { file: file.to_owned(), message })?;
+        config.sources.file = true;
         Ok(config)
     }
 
@@ -92,9 +95,35 @@ impl Config {
         self,
         variables: impl Iterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
-        let config = env::apply(self, variables)?;
+        let mut sources = self.sources;
+        sources.environment = true;
+        let config = Self { sources, ..env::apply(self, variables)? };
         config.check().map_err(ConfigError::Invalid)?;
         Ok(config)
+    }
+
+    /// Logs the variables and the file that are there and that this configuration was not read
+    /// from. Without `App::config` they would have been read.
+    pub(crate) fn warn_of_unread(&self) {
+        let unread = self.unread(std::env::vars_os(), Path::new(FILE).exists());
+        if !unread.variables.is_empty() {
+            tracing::warn!(
+                variables = unread.variables.join(", "),
+                "these variables are set and not read, because `App::config` was given a configuration without the \
+                 environment; write `.with_env()?` behind it, or unset them",
+            );
+        }
+        if unread.file {
+            tracing::warn!(
+                "`{FILE}` is there and not read, because `App::config` was given a configuration that was made \
+                 without a file; write `Config::load()?`, or rename it",
+            );
+        }
+    }
+
+    fn unread(&self, variables: impl Iterator<Item = (OsString, OsString)>, has_file: bool) -> Unread {
+        let variables = if self.sources.environment { Vec::new() } else { env::names(variables) };
+        Unread { variables, file: has_file && !self.sources.file }
     }
 
     /// What the types cannot say.
@@ -117,6 +146,14 @@ impl Config {
         }
         self.drain.check()
     }
+}
+
+/// The sources that are there and that a configuration was not read from.
+#[derive(Debug, PartialEq, Eq)]
+struct Unread {
+    /// The names of the variables.
+    variables: Vec<String>,
+    file: bool,
 }
 
 /// Deadlines are counted from now on: beyond this, a clock might not reach them.
@@ -303,10 +340,34 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_was_not_read_is_named_and_what_was_read_is_not() {
+        let variables = || {
+            let names = ["WS__DRAIN__TIMEOUT", "HOME", "WS__SERVERS__WS__PORT", "WS_OTHER"];
+            names.into_iter().map(|name| (OsString::from(name), OsString::from("1s")))
+        };
+        let read =
+            || [("WS__DRAIN__TIMEOUT", "1s")].into_iter().map(|(name, text)| (name.into(), text.into()));
+        let of_text = || Config::from_toml_str("", "ws.toml").unwrap();
+        let names = || vec!["WS__DRAIN__TIMEOUT".to_owned(), "WS__SERVERS__WS__PORT".to_owned()];
+        let cases = [
+            ("by code", Config::default(), names(), true),
+            ("from a file", of_text(), names(), false),
+            ("with the environment", Config::default().with_variables(read()).unwrap(), vec![], true),
+            ("from both", of_text().with_variables(read()).unwrap(), vec![], false),
+        ];
+        for (name, config, variables_left, file) in cases {
+            let unread = config.unread(variables(), true);
+            assert_eq!(unread, Unread { variables: variables_left, file }, "{name}");
+            assert!(!config.unread(variables(), false).file, "{name}: there is no file");
+        }
+        assert_eq!(Config::default().with_variables([].into_iter()).unwrap(), Config::default());
+    }
+
     /// The names of all counts, sizes and times.
     fn numbers(within: &str, value: &serde_json::Value) -> Vec<String> {
         let serde_json::Value::Object(map) = value else { return vec![within.to_owned()] };
-        let words = ["kind", "host", "tls", "origin", "proxy", "over_rate", "overflow"];
+        let words = ["kind", "host", "tls", "origin", "proxy", "over_rate", "overflow", "trailing_slash"];
         let numbers_in = |(key, value): (&String, &serde_json::Value)| {
             let key = if within.is_empty() { key.clone() } else { format!("{within}.{key}") };
             numbers(&key, value)

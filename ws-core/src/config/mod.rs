@@ -11,6 +11,7 @@ mod origin;
 mod pattern;
 mod proxy;
 mod site;
+mod slash;
 mod units;
 
 use std::{path::PathBuf, time::Duration};
@@ -23,6 +24,7 @@ pub use self::{
     origin::{Origin, OriginPolicy},
     pattern::{OriginPattern, OriginPatternError},
     proxy::{ForwardedHeader, Network, NotANetwork, Proxy, ProxyProtocol},
+    slash::TrailingSlash,
 };
 
 /// The servers of this process and how it stops.
@@ -51,11 +53,28 @@ pub struct Config {
     pub servers: Vec<ServerConfig>,
     /// How the process stops.
     pub drain: Drain,
+    #[serde(skip)]
+    pub(crate) sources: Sources,
+}
+
+/// The sources that a configuration was read from; those that were left out are logged at start.
+/// Two configurations with different sources may be equal.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sources {
+    /// A file, or text in its place.
+    pub(crate) file: bool,
+    pub(crate) environment: bool,
+}
+
+impl PartialEq for Sources {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { servers: vec![ServerConfig::default()], drain: Drain::default() }
+        Self { servers: vec![ServerConfig::default()], drain: Drain::default(), sources: Sources::default() }
     }
 }
 
@@ -68,11 +87,14 @@ pub struct ServerConfig {
     pub name: String,
     /// What is spoken on it. Default `websocket`.
     pub kind: ServerKind,
-    /// The address to listen on: an IP address or a host name. Default 127.0.0.1, so that nothing is open to the
-    /// world that nobody meant to open.
+    /// The address to listen on: an IP address, an IPv6 one with brackets or without, or a host
+    /// name. Default 127.0.0.1, so that nothing is open to the world that nobody meant to open.
     pub host: String,
     /// The port to listen on; 0 lets the system choose. Default 9502.
     pub port: u16,
+    /// Whether `/chat` and `/chat/` are one route. Routes may say otherwise. For servers of kind
+    /// `websocket`. Default: `exact`, they are two.
+    pub trailing_slash: TrailingSlash,
     /// What a peer may ask for.
     pub limits: Limits,
     /// How a silent peer is noticed.
@@ -92,6 +114,7 @@ impl Default for ServerConfig {
             kind: ServerKind::WebSocket,
             host: "127.0.0.1".into(),
             port: 9502,
+            trailing_slash: TrailingSlash::default(),
             limits: Limits::default(),
             heartbeat: Heartbeat::default(),
             tls: None,
@@ -105,6 +128,12 @@ impl ServerConfig {
     /// A server of this name and kind on this port, everything else by default.
     pub fn new(name: impl Into<String>, kind: ServerKind, port: u16) -> Self {
         Self { name: name.into(), kind, port, ..Self::default() }
+    }
+
+    /// Returns `host` without the brackets of an IPv6 address.
+    pub(crate) fn bind_host(&self) -> &str {
+        let bare = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        bare.filter(|bare| bare.contains(':')).unwrap_or(&self.host)
     }
 }
 
@@ -318,5 +347,26 @@ pub struct Heartbeat {
 impl Default for Heartbeat {
     fn default() -> Self {
         Self { interval: Some(Duration::from_secs(25)), timeout: Duration::from_secs(20), idle: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brackets_around_an_ipv6_address_are_no_part_of_it() {
+        for (host, expected) in [
+            ("[::1]", "::1"),
+            ("::1", "::1"),
+            ("[fe80::1%2]", "fe80::1%2"),
+            ("127.0.0.1", "127.0.0.1"),
+            ("localhost", "localhost"),
+            ("[localhost]", "[localhost]"),
+            ("[::1", "[::1"),
+        ] {
+            let server = ServerConfig { host: host.into(), ..ServerConfig::default() };
+            assert_eq!(server.bind_host(), expected, "{host}");
+        }
     }
 }

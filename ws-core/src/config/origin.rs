@@ -10,9 +10,13 @@ use super::{
 
 /// Which pages may open a connection.
 ///
-/// A browser lets any page open a WebSocket to any server, sends the user's cookies along, and says in `Origin` whose
-/// page it is. A handshake from a page that may not is refused with 403, before routing. One without `Origin` passes: it
-/// is no browser's, and whatever else could be in its place needs no permission of ours.
+/// A browser lets any page open a WebSocket to any server, sends the user's cookies along, and
+/// names the page's origin in `Origin`. A handshake whose `Origin` is not allowed is refused with
+/// 403, before routing. One without `Origin` passes: no browser sent it, and another program could
+/// send any value.
+///
+/// Some programs that are not browsers send an `Origin`, too: `file://`, or the URL of the library
+/// that they use. They are checked like a page; list the value as it is sent.
 ///
 /// ```
 /// use ws_core::Config;
@@ -35,8 +39,11 @@ use super::{
 pub struct Origin {
     /// Who may come besides those in `allow`. Default: pages of the same host.
     pub policy: OriginPolicy,
-    /// Pages that may come: `"https://app.example.com"`, with `*.` for any subdomain and `:*` for any port, or `"null"`.
-    /// A port that is not written is the scheme's own. In the environment, separated by commas. Default: none.
+    /// Further origins that may connect, each written as an [`OriginPattern`] says:
+    /// `"https://app.example.com"`, `"https://*.example.com"`, `"http://localhost:*"`,
+    /// `"moz-extension://*"`; anything else, such as `"file://"` or `"null"`, is compared with the
+    /// header byte for byte. A browser's origin has no `/` at its end. In the environment,
+    /// separated by commas. Default: none.
     #[serde(deserialize_with = "units::list")]
     pub allow: Vec<OriginPattern>,
 }
@@ -46,8 +53,10 @@ pub struct Origin {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OriginPolicy {
-    /// Pages of the host that the handshake is addressed to (`Host`, or an absolute request target). Scheme and port do
-    /// not count: a page on port 9501 talks to a socket on 9502. A proxy in front must pass `Host` on as it came.
+    /// Pages of the host that the handshake is addressed to (`Host`, or an absolute request
+    /// target). Scheme and port do not count: a page on port 9501 talks to a socket on 9502. A
+    /// proxy in front must pass `Host` on as it came, or name the host in `X-Forwarded-Host` or in
+    /// `host=` of `Forwarded` and be [trusted](super::Proxy) with that header.
     ///
     /// A name that its owner lets point at this machine counts as its host (DNS rebinding). A server that is only meant
     /// for this machine, or answers whoever reaches it, names its pages: [`Listed`](Self::Listed).
@@ -65,18 +74,18 @@ impl Origin {
         self.policy != OriginPolicy::Any
     }
 
-    /// Whether a page of this origin may connect to this authority.
-    pub(crate) fn permits(&self, origin: &str, authority: Option<&str>) -> bool {
+    /// Whether a page of this origin may connect to a server that was asked for by these
+    /// authorities.
+    pub(crate) fn permits(&self, origin: &str, authorities: &[&str]) -> bool {
         if !self.is_on() {
             return true;
         }
         let site = Site::parse(origin);
-        let is_listed = self.allow.iter().any(|pattern| match &site {
-            Some(site) => pattern.matches(site),
-            None => origin == "null" && pattern.is_null(),
-        });
+        let is_listed = self.allow.iter().any(|pattern| pattern.matches(origin, site.as_ref()));
         let is_same_host = self.policy == OriginPolicy::SameHost
-            && site.is_some_and(|site| authority.and_then(site::host) == Some(site.host));
+            && site.is_some_and(|site| {
+                authorities.iter().any(|authority| site::host(authority).as_ref() == Some(&site.host))
+            });
         is_listed || is_same_host
     }
 
@@ -127,15 +136,15 @@ mod tests {
             ("https://example.com", "user@example.com", false),
             ("https://example.com", "", false),
         ] {
-            assert_eq!(policy.permits(origin, Some(host)), expected, "{origin:?} to {host:?}");
+            assert_eq!(policy.permits(origin, &[host]), expected, "{origin:?} to {host:?}");
         }
-        assert!(!policy.permits("https://example.com", None), "without a host nothing is the same");
+        assert!(!policy.permits("https://example.com", &[]), "without a host nothing is the same");
     }
 
     #[test]
     fn patterns_name_scheme_host_and_port() {
         let listed =
-            |pattern, origin| policy(OriginPolicy::Listed, &[pattern]).permits(origin, Some("here.com"));
+            |pattern, origin| policy(OriginPolicy::Listed, &[pattern]).permits(origin, &["here.com"]);
         for (pattern, yes, no) in [
             (
                 "https://app.example.com",
@@ -161,6 +170,20 @@ mod tests {
             ("http://[::1]:3000", &["http://[0::1]:3000"], &["http://[::1]", "http://[::2]:3000"]),
             ("capacitor://localhost", &["capacitor://localhost"], &["http://localhost"]),
             ("null", &["null"], &["https://null", "Null", ""]),
+            ("file://", &["file://"], &["file:///", "FILE://", "file://x", "null"]),
+            ("http://127.0.0.1/", &["http://127.0.0.1/"], &["http://127.0.0.1", "http://127.0.0.1/x"]),
+            (
+                "https://github.com/some/path",
+                &["https://github.com/some/path"],
+                &["https://github.com", "https://github.com/some", "https://GitHub.com/some/path"],
+            ),
+            ("device-7", &["device-7"], &["device-70", "Device-7", "https://device-7"]),
+            (
+                "moz-extension://*",
+                &["moz-extension://6a1b2c3d-0000", "MOZ-extension://x", "moz-extension://"],
+                &["chrome-extension://6a1b2c3d-0000", "x-moz-extension://a", "moz-extension:a", "null"],
+            ),
+            ("https://*", &["https://a.b", "https://a.b:1", "https://a.b/c"], &["http://a.b", "https:a.b"]),
             ("https://x.com", &["https://x.com"], &["null", "https://here.com"]),
         ] {
             for origin in yes {
@@ -175,11 +198,11 @@ mod tests {
     #[test]
     fn a_list_comes_on_top_of_the_same_host_and_any_is_anybody() {
         let both = policy(OriginPolicy::SameHost, &["https://app.com"]);
-        assert!(both.permits("https://app.com", Some("here.com")));
-        assert!(both.permits("https://here.com", Some("here.com")));
+        assert!(both.permits("https://app.com", &["here.com"]));
+        assert!(both.permits("https://here.com", &["there.com", "here.com"]));
         let any = policy(OriginPolicy::Any, &[]);
         for origin in ["null", "https://evil.com", "nonsense"] {
-            assert!(any.permits(origin, None), "{origin}");
+            assert!(any.permits(origin, &[]), "{origin}");
         }
     }
 }

@@ -4,35 +4,48 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{site::Site, units::Listed};
+use super::{
+    site::{self, Site},
+    units::Listed,
+};
 
 /// One entry of [`Origin::allow`](super::Origin::allow).
+///
+/// | entry | allows |
+/// |---|---|
+/// | `https://app.example.com`, `http://localhost:8080` | this site; without a port, the scheme's own |
+/// | `https://*.example.com` | every subdomain, at any depth, and not the host itself |
+/// | `http://localhost:*` | every port |
+/// | `moz-extension://*` | every origin of this scheme |
+/// | anything else: `null`, `file://`, `https://example.com/a/path`, `device-7` | this value, compared byte for byte with the header |
 ///
 /// ```
 /// use ws_core::config::OriginPattern;
 ///
 /// let pattern: OriginPattern = "https://*.example.com".parse()?;
 /// assert_eq!(pattern.to_string(), "https://*.example.com");
-/// assert!("example.com".parse::<OriginPattern>().is_err());
+/// assert!("https://a.*.example.com".parse::<OriginPattern>().is_err());
 /// # Ok::<(), ws_core::config::OriginPatternError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct OriginPattern(Pattern);
 
-/// No pattern of origins.
+/// A text that no `Origin` header can match.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no origin; expected such as \"https://app.example.com\", \"https://*.example.com\", \
-     \"http://localhost:*\" or \"null\", names in their ASCII form"
+    "`{0}` is not an origin pattern; write one such as \"https://app.example.com\", \"https://*.example.com\", \
+     \"http://localhost:*\" or \"moz-extension://*\", or the header's value without `*`, in visible ASCII"
 )]
 pub struct OriginPatternError(String);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Pattern {
-    /// Pages without an origin of their own: sandboxed frames, files. They are anybody's.
-    Null,
     Site(SitePattern),
+    /// Every origin of this scheme, in lower case.
+    Scheme(String),
+    /// The header's value, byte for byte.
+    Exact(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +57,18 @@ struct SitePattern {
 }
 
 impl SitePattern {
+    fn parse(text: &str) -> Option<Self> {
+        let (rest, is_of_any_port) = text.strip_suffix(":*").map_or((text, false), |rest| (rest, true));
+        let subdomains = rest.split_once("://*.").map(|(scheme, host)| format!("{scheme}://{host}"));
+        let is_of_subdomains = subdomains.is_some();
+        let site = Site::parse(subdomains.as_deref().unwrap_or(rest))?;
+        (!is_of_subdomains || !site.host.starts_with('[')).then_some(Self {
+            site,
+            is_of_subdomains,
+            is_of_any_port,
+        })
+    }
+
     fn matches(&self, theirs: &Site) -> bool {
         let ours = &self.site;
         let is_host = if self.is_of_subdomains {
@@ -56,12 +81,15 @@ impl SitePattern {
 }
 
 impl OriginPattern {
-    pub(super) fn is_null(&self) -> bool {
-        self.0 == Pattern::Null
-    }
-
-    pub(super) fn matches(&self, theirs: &Site) -> bool {
-        matches!(&self.0, Pattern::Site(pattern) if pattern.matches(theirs))
+    /// Whether it allows this value of the header, which is `site` if it names one.
+    pub(super) fn matches(&self, origin: &str, site: Option<&Site>) -> bool {
+        match &self.0 {
+            Pattern::Site(pattern) => site.is_some_and(|site| pattern.matches(site)),
+            Pattern::Scheme(scheme) => {
+                origin.split_once("://").is_some_and(|(theirs, _)| theirs.eq_ignore_ascii_case(scheme))
+            }
+            Pattern::Exact(text) => origin == text,
+        }
     }
 }
 
@@ -69,17 +97,23 @@ impl FromStr for OriginPattern {
     type Err = OriginPatternError;
 
     fn from_str(text: &str) -> Result<Self, OriginPatternError> {
-        if text == "null" {
-            return Ok(Self(Pattern::Null));
-        }
-        let (rest, is_of_any_port) = text.strip_suffix(":*").map_or((text, false), |rest| (rest, true));
-        let subdomains = rest.split_once("://*.").map(|(scheme, host)| format!("{scheme}://{host}"));
-        let is_of_subdomains = subdomains.is_some();
-        Site::parse(subdomains.as_deref().unwrap_or(rest))
-            .filter(|site| !(is_of_subdomains && site.host.starts_with('[')))
-            .map(|site| Self(Pattern::Site(SitePattern { site, is_of_subdomains, is_of_any_port })))
-            .ok_or_else(|| OriginPatternError(text.to_owned()))
+        let pattern = if let Some(pattern) = SitePattern::parse(text) {
+            Pattern::Site(pattern)
+        } else if let Some(scheme) = text.strip_suffix("://*").filter(|scheme| site::is_scheme(scheme)) {
+            Pattern::Scheme(scheme.to_ascii_lowercase())
+        } else if is_header_value(text) && !text.contains('*') {
+            Pattern::Exact(text.to_owned())
+        } else {
+            return Err(OriginPatternError(text.to_owned()));
+        };
+        Ok(Self(pattern))
     }
+}
+
+/// Whether a header can have this value. A name beyond ASCII is refused, because browsers send its
+/// ASCII form.
+fn is_header_value(text: &str) -> bool {
+    !text.is_empty() && text.trim() == text && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 impl TryFrom<String> for OriginPattern {
@@ -92,8 +126,10 @@ impl TryFrom<String> for OriginPattern {
 
 impl fmt::Display for OriginPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Pattern::Site(SitePattern { site, is_of_subdomains, is_of_any_port }) = &self.0 else {
-            return f.write_str("null");
+        let SitePattern { site, is_of_subdomains, is_of_any_port } = match &self.0 {
+            Pattern::Site(pattern) => pattern,
+            Pattern::Scheme(scheme) => return write!(f, "{scheme}://*"),
+            Pattern::Exact(text) => return f.write_str(text),
         };
         let below = if *is_of_subdomains { "*." } else { "" };
         write!(f, "{}://{below}{}", site.scheme, site.host)?;
@@ -123,21 +159,34 @@ mod tests {
 
     #[test]
     fn a_pattern_is_written_as_it_is_read_and_a_wrong_one_is_refused() {
-        for text in
-            ["null", "https://a.b", "https://*.a.b", "http://a.b:8080", "http://*.a.b:*", "https://[::1]:1"]
-        {
+        for text in [
+            "null",
+            "https://a.b",
+            "https://*.a.b",
+            "http://a.b:8080",
+            "http://*.a.b:*",
+            "https://[::1]:1",
+            "https://*",
+            "chrome-extension://*",
+            "a.b",
+            "file://",
+            "https://a.b/x",
+            "http://127.0.0.1/",
+        ] {
             assert_eq!(text.parse::<OriginPattern>().unwrap().to_string(), text);
         }
         for text in [
             "",
+            " a",
             "*",
-            "a.b",
-            "https://",
-            "https://*",
+            "*://a.b",
+            "1http://*",
             "https://*.",
+            "https://*:*",
             "https://a.*.b",
             "https://*a.b",
-            "https://a.b/x",
+            "https://a.b/*",
+            "a\nb",
         ] {
             assert_eq!(text.parse::<OriginPattern>(), Err(OriginPatternError(text.to_owned())));
         }

@@ -16,9 +16,7 @@ impl Site {
     /// `scheme://host[:port]`, and nothing before or behind it.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (scheme, authority) = text.split_once("://")?;
-        let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-            && scheme.chars().all(|sign| sign.is_ascii_alphanumeric() || "+-.".contains(sign));
-        let (host, port) = authority_parts(authority).filter(|_| is_scheme)?;
+        let (host, port) = authority_parts(authority).filter(|_| is_scheme(scheme))?;
         let scheme = scheme.to_ascii_lowercase();
         let port = port.or(match scheme.as_str() {
             "http" => Some(80),
@@ -27,6 +25,12 @@ impl Site {
         });
         Some(Self { scheme, host, port })
     }
+}
+
+/// RFC 3986 section 3.1.
+pub(super) fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.chars().all(|sign| sign.is_ascii_alphanumeric() || "+-.".contains(sign))
 }
 
 /// The host of an authority (RFC 3986 section 3.2), in the form that hosts are compared in: lower case, without the dot

@@ -3,7 +3,10 @@
 //! A request that does not ask for an upgrade at all is not judged here: on a WebSocket route the core step answers
 //! it with 426 or 405.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _, alphabet,
+    engine::general_purpose::{GeneralPurpose, PAD, STANDARD},
+};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header, request::Parts, uri::Authority,
 };
@@ -14,11 +17,14 @@ use crate::error::HandshakeError;
 /// Appended to the key before hashing (RFC 6455 section 1.3).
 const ACCEPT_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
+/// Reads a key. The last character before the padding carries four bits that belong to no byte;
+/// they may have any value: those of the key that RFC 6455 section 4.1 prints,
+/// `AQIDBAUGBwgJCgsMDQ4PEC==`, are not zero.
+const KEY: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, PAD.with_decode_allow_trailing_bits(true));
+
 /// Checks a request that asks for an upgrade, before its path is looked at: a bad key on an unknown path is a 400.
 pub(super) fn check(parts: &Parts, has_body: bool) -> Result<(), HandshakeError> {
-    if !asks_for_upgrade(&parts.method, &parts.headers) {
-        return Ok(());
-    }
     if parts.version < Version::HTTP_11 {
         return Err(HandshakeError::HttpVersion);
     }
@@ -65,7 +71,7 @@ pub(super) fn key(headers: &HeaderMap) -> Result<&HeaderValue, HandshakeError> {
     if keys.next().is_some() {
         return Err(HandshakeError::KeyRepeated);
     }
-    match STANDARD.decode(key) {
+    match KEY.decode(key) {
         Ok(bytes) if bytes.len() == 16 => Ok(key),
         _ => Err(HandshakeError::KeyInvalid),
     }
@@ -159,9 +165,18 @@ mod tests {
             }
             key(&headers).map(|_| ())
         };
-        assert_eq!(check(&["dGhlIHNhbXBsZSBub25jZQ=="]), Ok(()));
+        for good in ["dGhlIHNhbXBsZSBub25jZQ==", "AQIDBAUGBwgJCgsMDQ4PEC==", "AQIDBAUGBwgJCgsMDQ4PEP=="] {
+            assert_eq!(check(&[good]), Ok(()), "{good:?}");
+        }
         assert_eq!(check(&[]), Err(HandshakeError::KeyMissing));
-        for bad in ["", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25j", "dGhlIHNhbXBsZSBub25jZ*==", "!"] {
+        for bad in [
+            "",
+            "dGhlIHNhbXBsZSBub25jZQ",
+            "dGhlIHNhbXBsZSBub25j",
+            "dGhlIHNhbXBsZSBub25jZ*==",
+            "AQIDBAUGBwgJCgsMDQ4PEC=",
+            "!",
+        ] {
             assert_eq!(check(&[bad]), Err(HandshakeError::KeyInvalid), "{bad:?}");
         }
         let twice = ["dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ=="];

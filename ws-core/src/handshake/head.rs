@@ -4,7 +4,10 @@
 //! asked for a header or two, or none: what is kept of them is the text of the head. Whoever wants the map all the same gets one,
 //! made once.
 
-use std::sync::OnceLock;
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
@@ -21,6 +24,9 @@ pub(super) struct Whole {
     pub(super) method: Method,
     pub(super) uri: Uri,
     pub(super) headers: HeaderMap,
+    /// Set once a bearer token is asked for; a 401 names the scheme then. It ends with the
+    /// handshake.
+    bearer_asked: Option<Arc<AtomicBool>>,
 }
 
 /// As text: the target, then a line `name:value` for each header. Neither part can hold a line feed.
@@ -35,7 +41,7 @@ pub(super) struct Kept {
 
 impl Head {
     pub(super) fn new(method: Method, uri: Uri, headers: HeaderMap) -> Self {
-        Self::Whole(Box::new(Whole { method, uri, headers }))
+        Self::Whole(Box::new(Whole { method, uri, headers, bearer_asked: None }))
     }
 
     /// Becomes the same in as little memory as possible.
@@ -46,6 +52,21 @@ impl Head {
             && let Some(kept) = Kept::new(whole)
         {
             *self = Self::Kept(kept);
+        }
+    }
+
+    /// Keeps the flag that is set when a bearer token is asked for.
+    pub(super) fn watch_bearer(&mut self, asked: Arc<AtomicBool>) {
+        if let Self::Whole(whole) = self {
+            whole.bearer_asked = Some(asked);
+        }
+    }
+
+    pub(super) fn bearer_is_asked_for(&self) {
+        if let Self::Whole(whole) = self
+            && let Some(asked) = &whole.bearer_asked
+        {
+            asked.store(true, Ordering::Relaxed);
         }
     }
 
@@ -147,7 +168,7 @@ impl Kept {
         }
         tokens::hide(&mut headers);
         let uri = self.text(0, self.headers).parse().unwrap_or_default();
-        Whole { method: Method::GET, uri, headers }
+        Whole { method: Method::GET, uri, headers, bearer_asked: None }
     }
 }
 

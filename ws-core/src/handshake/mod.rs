@@ -12,16 +12,28 @@ mod response;
 mod route;
 mod tokens;
 mod upgrade;
+mod warnings;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use http::{HeaderValue, Request, StatusCode, header, request::Parts};
 use serde_json::json;
 
 #[cfg(feature = "client")]
 pub(crate) use self::checks::{accept_value, tokens};
+#[cfg(feature = "testing")]
+pub(crate) use self::tokens::BEARER;
 use self::upgrade::Accepted;
-pub(crate) use self::{middleware::Middleware, request::TransportAddr, route::Relimit, upgrade::DynUpgrade};
+pub(crate) use self::{
+    middleware::Middleware, request::TransportAddr, route::Relimit, upgrade::DynUpgrade, warnings::Warnings,
+};
 pub use self::{
     middleware::{MiddlewareFn, Next},
     request::Handshake,
@@ -38,12 +50,21 @@ use crate::{
     state::States,
 };
 
+/// The client of a request, as the transport and trusted proxies name it.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) addr: Option<SocketAddr>,
+    /// The host that it asked a trusted proxy for; for the Origin check alone.
+    pub(crate) host: Option<String>,
+}
+
 /// What one server does with a request.
 pub(crate) struct Pipeline {
     pub(crate) server: Arc<str>,
     pub(crate) router: Router,
     /// Which pages may connect.
     pub(crate) origin: Origin,
+    pub(crate) warnings: Warnings,
     /// The server-wide middleware, for paths without a route.
     pub(crate) server_wide: Vec<Arc<Middleware>>,
     pub(crate) core: Box<dyn DynUpgrade>,
@@ -62,7 +83,7 @@ impl Pipeline {
         &self,
         parts: Parts,
         has_body: bool,
-        peer_addr: Option<SocketAddr>,
+        caller: Caller,
         refusal: Option<HandshakeError>,
     ) -> (Response, Option<Handshake>) {
         let mut scene = Scene {
@@ -70,17 +91,18 @@ impl Pipeline {
             server: Arc::clone(&self.server),
             route: None,
             path: parts.uri.path().into(),
-            peer_addr,
+            peer_addr: caller.addr,
             connection: None,
         };
+        let bearer_asked = Arc::new(AtomicBool::new(false));
         let result = match refusal {
             Some(refusal) => Err(refusal.into()),
-            None => self.respond(parts, has_body, &mut scene).await,
+            None => self.respond(parts, has_body, caller, &mut scene, &bearer_asked).await,
         };
         let mut response = match result {
             Ok(response) => response,
             Err(error) => {
-                let refusal = self.refuse(&error, &scene).await;
+                let refusal = self.refuse(&error, &scene, bearer_asked.load(Ordering::Relaxed)).await;
                 drop_caught("an error", error);
                 refusal
             }
@@ -89,6 +111,7 @@ impl Pipeline {
         let accepted = response.extensions_mut().remove::<Accepted>();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             if let Some(handshake) = accepted.and_then(|accepted| accepted.take()) {
+                self.warnings.token(&handshake, &response);
                 return (response, Some(handshake));
             }
             tracing::error!(
@@ -97,22 +120,27 @@ impl Pipeline {
             );
             response = bare(StatusCode::INTERNAL_SERVER_ERROR);
         }
-        finish_refusal(&mut response);
+        finish_refusal(&mut response, bearer_asked.load(Ordering::Relaxed));
         log_refusal(&scene, &response);
         (response, None)
     }
 
     /// The way to the 101.
-    async fn respond(&self, mut parts: Parts, has_body: bool, scene: &mut Scene) -> Result<Response> {
+    async fn respond(
+        &self,
+        mut parts: Parts,
+        has_body: bool,
+        caller: Caller,
+        scene: &mut Scene,
+        bearer_asked: &Arc<AtomicBool>,
+    ) -> Result<Response> {
         // 1. Checks: the target's length, RFC 6455 section 4.2.1 and whose page it is, before anything is looked up.
         checks::target(&parts.uri, self.path_limit, self.query_limit)?;
-        checks::check(&parts, has_body)?;
-        if checks::asks_for_upgrade(&parts.method, &parts.headers) {
-            origin::check(&self.origin, &parts)?;
-        }
+        self.check(&parts, has_body, &caller)?;
         tokens::hide(&mut parts.headers);
-        let mut handshake = Handshake::new(parts, Arc::clone(&self.server), scene.peer_addr);
+        let mut handshake = Handshake::new(parts, Arc::clone(&self.server), caller.addr);
         handshake.set_origin_is_checked(self.origin.is_on());
+        handshake.watch_bearer(Arc::clone(bearer_asked));
         // 2. Route: a path that has none is kept as such, so that server-wide middleware sees it too.
         let found = self.router.find(handshake.path());
         let chain = match found {
@@ -133,8 +161,23 @@ impl Pipeline {
         }
     }
 
+    /// Checks a request that asks for an upgrade, before its path is looked up.
+    fn check(&self, parts: &Parts, has_body: bool, caller: &Caller) -> Result<(), HandshakeError> {
+        if !checks::asks_for_upgrade(&parts.method, &parts.headers) {
+            return Ok(());
+        }
+        checks::check(parts, has_body).inspect_err(|fault| {
+            if *fault == HandshakeError::Host {
+                self.warnings.host(&self.server, caller.addr, parts);
+            }
+        })?;
+        let host = caller.host.as_deref();
+        origin::check(&self.origin, parts, host)
+            .inspect_err(|_| self.warnings.origin(&self.server, caller.addr, &self.origin, parts, host))
+    }
+
     /// What a failed handshake is answered with: an error handler's words, or the error's public face.
-    async fn refuse(&self, error: &Error, scene: &Scene) -> Response {
+    async fn refuse(&self, error: &Error, scene: &Scene, bearer_asked: bool) -> Response {
         let answered = caught(async { self.error_handlers.answer(error, scene).await });
         let answer = match tokio::time::timeout(self.timeout, answered).await {
             Ok(Some(answer)) => answer,
@@ -176,7 +219,7 @@ impl Pipeline {
         let msg = public.as_deref().unwrap_or(reason);
         let mut response = Body::json(status, &json!({"code": status.as_u16(), "msg": msg}));
         explain(error, &mut response);
-        if status == StatusCode::UNAUTHORIZED && error.is_refused_token() {
+        if bearer_asked && status == StatusCode::UNAUTHORIZED && error.is_refused_token() {
             // RFC 6750 section 3.1: not the lack of a token, which names the scheme alone.
             let refused = HeaderValue::from_static("Bearer error=\"invalid_token\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, refused);
@@ -209,11 +252,12 @@ fn explain(error: &Error, response: &mut Response) {
 }
 
 /// What every refusal of a kind has, whoever made it.
-fn finish_refusal(response: &mut Response) {
+fn finish_refusal(response: &mut Response, bearer_asked: bool) {
     let status = response.status();
     let headers = response.headers_mut();
-    // RFC 9110 section 15.5.2: a 401 names the scheme.
-    if status == StatusCode::UNAUTHORIZED && !headers.contains_key(header::WWW_AUTHENTICATE) {
+    // RFC 9110 section 15.5.2: a 401 names the scheme. A middleware that asks for other
+    // credentials names its own.
+    if bearer_asked && status == StatusCode::UNAUTHORIZED && !headers.contains_key(header::WWW_AUTHENTICATE) {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if status == StatusCode::SERVICE_UNAVAILABLE && !headers.contains_key(header::RETRY_AFTER) {
@@ -242,7 +286,7 @@ fn log_refusal(scene: &Scene, response: &Response) {
 pub(crate) fn refused(fault: &HandshakeError) -> Response {
     let status = fault.status();
     let mut response = Body::json(status, &json!({"code": status.as_u16(), "msg": fault.to_string()}));
-    finish_refusal(&mut response);
+    finish_refusal(&mut response, false);
     response
 }
 

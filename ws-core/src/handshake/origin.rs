@@ -1,17 +1,18 @@
 //! Whose page asks for the connection: the Origin policy (RFC 6455 sections 4.2.2 and 10.2) applied to a request.
 //!
-//! What the policy says is `config::Origin`'s; here it meets the headers.
+//! The policy itself is in `config::Origin`; here it is applied to the headers.
 
 use http::{header, request::Parts};
 
 use crate::{config::Origin, error::HandshakeError};
 
-/// Refuses a page that may not connect. Without `Origin` it is no browser that asks.
-pub(super) fn check(policy: &Origin, parts: &Parts) -> Result<(), HandshakeError> {
+/// Refuses a page that may not connect. A request without `Origin` does not come from a page.
+/// `forwarded` is the host that a trusted proxy was asked for.
+pub(super) fn check(policy: &Origin, parts: &Parts, forwarded: Option<&str>) -> Result<(), HandshakeError> {
     let origin = match only(parts, &header::ORIGIN) {
         Header::Missing => return Ok(()),
         Header::One(origin) => Some(origin),
-        // More than one, or one that cannot be read: nobody's.
+        // More than one, or one that cannot be read: it names nobody.
         Header::Unclear => None,
     };
     // An absolute request target goes before the header (RFC 9112 section 3.2.2).
@@ -21,10 +22,10 @@ pub(super) fn check(policy: &Origin, parts: &Parts) -> Result<(), HandshakeError
             Header::Missing | Header::Unclear => None,
         }
     });
-    if !policy.is_on() || origin.is_some_and(|origin| policy.permits(origin, authority)) {
+    let authorities: Vec<&str> = authority.into_iter().chain(forwarded).collect();
+    if !policy.is_on() || origin.is_some_and(|origin| policy.permits(origin, &authorities)) {
         return Ok(());
     }
-    tracing::debug!(?origin, host = ?authority, "a page of this origin may not connect");
     Err(HandshakeError::Origin)
 }
 
@@ -48,13 +49,13 @@ fn only<'h>(parts: &'h Parts, name: &header::HeaderName) -> Header<'h> {
 mod tests {
     use super::*;
 
-    fn permits(target: &str, headers: &[(&'static str, &str)]) -> bool {
+    fn permits(target: &str, headers: &[(&'static str, &str)], forwarded: Option<&str>) -> bool {
         let mut request = http::Request::get(target);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        check(&Origin::default(), &parts).is_ok()
+        check(&Origin::default(), &parts, forwarded).is_ok()
     }
 
     #[test]
@@ -73,7 +74,19 @@ mod tests {
             ("the target goes first", "http://here.com/", &[there, page], true),
             ("against the header as well", "http://there.com/", &[here, page], false),
         ] {
-            assert_eq!(permits(target, headers), expected, "{name}");
+            assert_eq!(permits(target, headers, None), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn the_host_that_a_trusted_proxy_was_asked_for_counts_as_well() {
+        let page = ("origin", "https://here.com");
+        let inner = ("host", "10.0.0.7:9502");
+        for (forwarded, expected) in
+            [(None, false), (Some("here.com:443"), true), (Some("there.com"), false), (Some("a b"), false)]
+        {
+            assert_eq!(permits("/", &[inner, page], forwarded), expected, "{forwarded:?}");
+        }
+        assert!(permits("/", &[("host", "here.com"), page], Some("there.com")), "besides the header itself");
     }
 }

@@ -1,6 +1,11 @@
 //! The request for a connection: what middleware reads and adds to, and what the connection keeps of it.
 
-use std::{borrow::Cow, fmt, net::SocketAddr, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use http::{HeaderMap, Method, Uri, header, request::Parts};
 use percent_encoding::percent_decode_str;
@@ -115,9 +120,13 @@ impl Handshake {
 
     /// The token of `Authorization: Bearer <token>` (RFC 6750 section 2.1); the scheme's case does not matter.
     ///
+    /// Where the handshake is refused with 401 after this was called, the response names the
+    /// scheme: `WWW-Authenticate: Bearer`, unless it has that header already.
+    ///
     /// # Errors
     /// [`HandshakeError::TokenMissing`], a 401, without such a header.
     pub fn bearer_token(&self) -> std::result::Result<&str, HandshakeError> {
+        self.bearer_is_asked_for();
         self.header(header::AUTHORIZATION)
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
@@ -181,6 +190,20 @@ impl Handshake {
 
     pub(super) fn set_origin_is_checked(&mut self, is_checked: bool) {
         self.origin_is_checked = is_checked;
+    }
+
+    /// Keeps the flag that is set when a bearer token is asked for.
+    pub(super) fn watch_bearer(&mut self, asked: Arc<AtomicBool>) {
+        self.head.watch_bearer(asked);
+    }
+
+    pub(super) fn bearer_is_asked_for(&self) {
+        self.head.bearer_is_asked_for();
+    }
+
+    /// Whether a token is among the offered subprotocols.
+    pub(super) fn offers_token(&self) -> bool {
+        checks::tokens(self.headers(), &header::SEC_WEBSOCKET_PROTOCOL).any(tokens::is_token)
     }
 
     pub(crate) fn found_route(&self) -> Option<&Arc<Route>> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     Controller,
-    config::{Limits, Overflow},
+    config::{Limits, Overflow, TrailingSlash},
     handshake::{Middleware, MiddlewareFn},
     registry::{Erased, Location, Scope, SubprotocolMismatch, erase, type_id_of},
 };
@@ -38,6 +38,7 @@ pub struct Route {
     pub(crate) middleware: Vec<Middleware>,
     pub(crate) subprotocols: &'static [&'static str],
     pub(crate) mismatch: SubprotocolMismatch,
+    pub(crate) trailing_slash: Option<TrailingSlash>,
     pub(crate) limits: Vec<Relimit>,
 }
 
@@ -54,6 +55,7 @@ impl Route {
             middleware: Vec::new(),
             subprotocols: &[],
             mismatch: SubprotocolMismatch::default(),
+            trailing_slash: None,
             limits: Vec::new(),
         }
     }
@@ -88,6 +90,13 @@ impl Route {
     /// What happens when none of the offered subprotocols is spoken.
     pub fn subprotocol_mismatch(mut self, mismatch: SubprotocolMismatch) -> Self {
         self.mismatch = mismatch;
+        self
+    }
+
+    /// Whether its path is also found with, or without, a `/` at the end. Default: as the server
+    /// says.
+    pub fn trailing_slash(mut self, rule: TrailingSlash) -> Self {
+        self.trailing_slash = Some(rule);
         self
     }
 

@@ -11,15 +11,15 @@ use http::{HeaderMap, header};
 use super::Handshake;
 use crate::error::{Error, HandshakeError, Result};
 
-/// What a subprotocol that is none begins with.
-const BEARER: &str = "bearer.";
+/// The beginning of a subprotocol that is a token.
+pub(crate) const BEARER: &str = "bearer.";
 
 /// Where tokens are looked for, in this order; the first place that has one counts.
 ///
 /// | place | for | price |
 /// |---|---|---|
 /// | `Authorization: Bearer <token>` | every client that can set headers | none; always looked at |
-/// | `Sec-WebSocket-Protocol: chat.v1, bearer.<base64url of the token>` | browsers | none; always looked at. A browser wants one of the other subprotocols to be chosen, so the controller must list one that the page offers |
+/// | `Sec-WebSocket-Protocol: chat.v1, bearer.<base64url of the token>` | browsers | none; always looked at. A browser fails the connection unless one of the offered subprotocols is chosen, and a token never is, so the page offers a second one and the controller lists it |
 /// | [a cookie](Self::cookie) | browsers that logged in on a page of the same site | needs the [Origin policy](crate::config::Origin): a browser sends cookies for every page that asks |
 /// | [the query](Self::query) | clients that can do nothing else | the token is part of an address, and stands in the logs of every proxy on the way |
 ///
@@ -98,6 +98,7 @@ impl Handshake {
     /// [`HandshakeError::TokenMissing`] without one, [`HandshakeError::TokenEncoding`] when it is no base64url of UTF-8.
     /// Both are a 401.
     pub fn subprotocol_token(&self) -> Result<String, HandshakeError> {
+        self.bearer_is_asked_for();
         let encoded = super::checks::tokens(self.headers(), &header::SEC_WEBSOCKET_PROTOCOL)
             .find_map(|offered| offered.strip_prefix(BEARER))
             .filter(|encoded| !encoded.is_empty())

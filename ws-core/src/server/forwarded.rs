@@ -1,73 +1,122 @@
-//! Whom a request is from, by the headers of trusted proxies: `X-Forwarded-For` and `Forwarded` (RFC 7239).
+//! The client of a request, by the headers of trusted proxies: `X-Forwarded-For` and `Forwarded`
+//! (RFC 7239).
 //!
-//! Each proxy adds at the end the address that it was called from, so the list is read from its end, and only as far as
-//! those who wrote it are trusted: the first address that is no trusted proxy's is the client, whatever stands before it. What
-//! is needed and cannot be read is an error; a guess would let a client choose its own address.
+//! Each proxy adds at the end the address that it was called from, so the list is read from its
+//! end, and only as far as those who wrote it are trusted: the first address that is not a trusted
+//! proxy's is the client, whatever stands before it. A value that is needed and cannot be read is
+//! an error; a guess would let a client choose its own address.
+//!
+//! The host that the client asked for is only used by the Origin check. A browser's script cannot
+//! set these headers, and any other client can send any `Origin`, so a value that a client wrote
+//! itself gains it nothing.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+};
 
 use http::{HeaderMap, HeaderName, header};
 
 use crate::config::{ForwardedHeader, Proxy};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// A header of a trusted proxy that cannot be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
-/// What a proxy says about whom it was called by.
+/// The client of a request.
 #[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) addr: SocketAddr,
+    /// The host that it asked the outermost trusted proxy for, if that says so.
+    pub(crate) host: Option<String>,
+    /// Whether a part of an address that was read has no meaning here: a zone, or `unix:`.
+    pub(crate) is_odd: bool,
+}
+
+/// One entry of the header: what a proxy says about the connection that it was called over.
+#[derive(Debug, Default)]
+struct Hop {
+    node: Node,
+    host: Option<String>,
+    is_odd: bool,
+}
+
+/// Who called the proxy.
+#[derive(Debug, Default, PartialEq, Eq)]
 enum Node {
     /// An address; the port is 0 if the proxy does not name it.
     Address(SocketAddr),
-    /// The proxy does not say.
+    /// The proxy does not say, or it was called over a Unix socket, which has no address.
+    #[default]
     Hidden,
     /// Neither. It may stand before what is needed: clients can send anything.
     Malformed,
 }
 
+/// The header in which proxies name their clients.
+pub(crate) fn header_name(header: ForwardedHeader) -> Option<HeaderName> {
+    match header {
+        ForwardedHeader::Off => None,
+        ForwardedHeader::XForwardedFor => Some(X_FORWARDED_FOR),
+        ForwardedHeader::Forwarded => Some(header::FORWARDED),
+    }
+}
+
 /// The client of a request that came from `peer`. Where a proxy hides its client, or says nothing, it is the proxy.
-pub(crate) fn client(proxy: &Proxy, peer: SocketAddr, headers: &HeaderMap) -> Result<SocketAddr, Malformed> {
-    let name = match proxy.header {
-        ForwardedHeader::Off => return Ok(peer),
-        ForwardedHeader::XForwardedFor => X_FORWARDED_FOR,
-        ForwardedHeader::Forwarded => header::FORWARDED,
-    };
-    let mut client = peer;
+pub(crate) fn client(proxy: &Proxy, peer: SocketAddr, headers: &HeaderMap) -> Result<Found, Malformed> {
+    let mut found = Found { addr: peer, host: None, is_odd: false };
+    let Some(name) = header_name(proxy.header) else { return Ok(found) };
+    if proxy.header == ForwardedHeader::XForwardedFor && proxy.trusts(peer.ip()) {
+        found.host = first_host(headers);
+    }
     let lines: Vec<_> = headers.get_all(name).iter().collect();
     for line in lines.into_iter().rev() {
-        if !proxy.trusts(client.ip()) {
+        if !proxy.trusts(found.addr.ip()) {
             break;
         }
         let line = line.to_str().map_err(|_| Malformed)?;
-        let nodes = match proxy.header {
+        let hops = match proxy.header {
             ForwardedHeader::Forwarded => forwarded(line)?,
             _ => x_forwarded_for(line),
         };
-        for node in nodes.into_iter().rev() {
-            if !proxy.trusts(client.ip()) {
+        for hop in hops.into_iter().rev() {
+            if !proxy.trusts(found.addr.ip()) {
                 break;
             }
-            match node {
-                Node::Address(address) => client = address,
-                Node::Hidden => return Ok(client),
+            found.host = hop.host.or(found.host);
+            found.is_odd |= hop.is_odd;
+            match hop.node {
+                Node::Address(address) => found.addr = address,
+                Node::Hidden => return Ok(found),
                 Node::Malformed => return Err(Malformed),
             }
         }
     }
-    Ok(client)
+    Ok(found)
+}
+
+/// The first value of `X-Forwarded-Host`: a proxy that does not replace it appends its own.
+fn first_host(headers: &HeaderMap) -> Option<String> {
+    let line = headers.get(X_FORWARDED_HOST)?.to_str().ok()?;
+    line.split(',').map(|item| item.trim_matches(WHITESPACE)).find(|item| !item.is_empty()).map(str::to_owned)
 }
 
 /// `203.0.113.7, 10.0.0.1`: addresses, with a port or without. An empty item is none (RFC 9110 section 5.6.1).
-fn x_forwarded_for(line: &str) -> Vec<Node> {
+fn x_forwarded_for(line: &str) -> Vec<Hop> {
     let items = line.split(',').map(|item| item.trim_matches(WHITESPACE)).filter(|item| !item.is_empty());
-    let node = |item: &str| match address(item) {
-        Some(address) => Node::Address(address),
-        None if item.eq_ignore_ascii_case("unknown") => Node::Hidden,
-        None => Node::Malformed,
+    let hop = |item: &str| {
+        let zoneless = without_zone(item);
+        let node = match address(&zoneless) {
+            Some(address) => Node::Address(address),
+            None if item.eq_ignore_ascii_case("unknown") || is_unix(item) => Node::Hidden,
+            None => Node::Malformed,
+        };
+        Hop { node, host: None, is_odd: zoneless != item || is_unix(item) }
     };
-    items.map(node).collect()
+    items.map(hop).collect()
 }
 
 /// `192.0.2.43`, `192.0.2.43:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`.
@@ -79,40 +128,79 @@ fn address(text: &str) -> Option<SocketAddr> {
     text.parse().ok().or_else(|| bare().map(|ip| SocketAddr::new(ip, 0)))
 }
 
+/// The same without the zone of an IPv6 address (RFC 4007 section 11), which names an interface of
+/// the proxy: `fe80::1%eth0`, `[fe80::1%25eth0]:80`.
+fn without_zone(text: &str) -> Cow<'_, str> {
+    let Some((address, rest)) = text.split_once('%') else { return text.into() };
+    let (bare, zone, after) = match address.strip_prefix('[') {
+        Some(bare) => match rest.split_once(']') {
+            Some((zone, port)) => (bare, zone, format!("]{port}")),
+            None => return text.into(),
+        },
+        None => (address, rest, String::new()),
+    };
+    if zone.is_empty() || bare.parse::<Ipv6Addr>().is_err() {
+        text.into()
+    } else {
+        (address.to_owned() + &after).into()
+    }
+}
+
+/// Whether this stands for a Unix socket: `unix:` in nginx, also with a path behind it.
+fn is_unix(text: &str) -> bool {
+    text.eq_ignore_ascii_case("unix")
+        || text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("unix:"))
+}
+
 /// `for=192.0.2.43;proto=https, for="[2001:db8::1]:80"` (RFC 7239 section 4): elements separated by commas, each of
 /// pairs separated by semicolons.
-fn forwarded(line: &str) -> Result<Vec<Node>, Malformed> {
+fn forwarded(line: &str) -> Result<Vec<Hop>, Malformed> {
     let mut rest = Cursor(line);
-    let mut nodes = Vec::new();
+    let mut hops = Vec::new();
     loop {
-        let (mut node, mut is_empty) = (None, true);
-        loop {
-            rest.skip_whitespace();
-            if let Some(name) = rest.token() {
-                is_empty = false;
-                let value = rest.value()?;
-                // Section 4: a parameter occurs once.
-                if name.eq_ignore_ascii_case("for") && node.replace(self::node(&value)).is_some() {
-                    return Err(Malformed);
-                }
-                rest.skip_whitespace();
-            }
-            if !rest.eat(';') {
-                break;
-            }
-        }
-        if !is_empty {
-            nodes.push(node.unwrap_or(Node::Hidden));
-        }
+        hops.extend(element(&mut rest)?);
         if !rest.eat(',') {
             break;
         }
     }
-    if rest.0.is_empty() { Ok(nodes) } else { Err(Malformed) }
+    if rest.0.is_empty() { Ok(hops) } else { Err(Malformed) }
+}
+
+/// One element; `None` if it is empty.
+fn element(rest: &mut Cursor<'_>) -> Result<Option<Hop>, Malformed> {
+    let (mut node, mut host, mut is_empty, mut is_odd) = (None, None, true, false);
+    loop {
+        rest.skip_whitespace();
+        if let Some(name) = rest.token() {
+            is_empty = false;
+            let value = rest.value()?;
+            // Section 4: a parameter occurs once.
+            let is_repeated = if name.eq_ignore_ascii_case("for") {
+                let zoneless = without_zone(&value);
+                is_odd = zoneless != value || is_unix(&value);
+                node.replace(self::node(&zoneless)).is_some()
+            } else if name.eq_ignore_ascii_case("host") {
+                host.replace(value).is_some()
+            } else {
+                false
+            };
+            if is_repeated {
+                return Err(Malformed);
+            }
+            rest.skip_whitespace();
+        }
+        if !rest.eat(';') {
+            break;
+        }
+    }
+    Ok((!is_empty).then(|| Hop { node: node.unwrap_or_default(), host, is_odd }))
 }
 
 /// The value of `for` (section 6): an address, IPv6 in brackets, or a word in its place. A port may be a word, too.
 fn node(value: &str) -> Node {
+    if is_unix(value) {
+        return Node::Hidden;
+    }
     let name = match value.rsplit_once(':') {
         Some((name, port)) if !port.ends_with(']') => {
             if !is_obfuscated(port) {
@@ -172,7 +260,12 @@ impl<'l> Cursor<'l> {
             return Err(Malformed);
         }
         if !self.eat('"') {
-            return self.token().map(str::to_owned).ok_or(Malformed);
+            let token = self.token().ok_or(Malformed)?;
+            // nginx writes its name of a Unix socket without the quotes that the colon needs.
+            if token.eq_ignore_ascii_case("unix") {
+                self.eat(':');
+            }
+            return Ok(token.to_owned());
         }
         let mut value = String::new();
         let mut signs = self.0.chars();
@@ -204,7 +297,7 @@ mod tests {
             headers.append(X_FORWARDED_FOR, HeaderValue::from_str(line).unwrap());
             headers.append(header::FORWARDED, HeaderValue::from_str(line).unwrap());
         }
-        let client = client(&proxy, peer.parse().unwrap(), &headers);
+        let client = client(&proxy, peer.parse().unwrap(), &headers).map(|found| found.addr);
         let expected = expected.map(|address| address.parse().unwrap());
         assert_eq!(client, expected, "{header:?} from {peer}: {lines:?}");
     }
@@ -262,6 +355,66 @@ mod tests {
     }
 
     #[test]
+    fn a_zone_is_dropped_and_unix_stands_for_no_address() {
+        use ForwardedHeader::{Forwarded, XForwardedFor};
+        for (header, line, expected) in [
+            (XForwardedFor, "fe80::1%eth0", Some("[fe80::1]:0")),
+            (XForwardedFor, "[fe80::1%eth0]", Some("[fe80::1]:0")),
+            (XForwardedFor, "[fe80::1%25eth0]:4711", Some("[fe80::1]:4711")),
+            (XForwardedFor, "[fe80::1%3]:4711", Some("[fe80::1]:4711")),
+            (XForwardedFor, "203.0.113.7, fd00::1%eth0", Some("203.0.113.7:0")),
+            (XForwardedFor, "unix:", Some(PROXY)),
+            (XForwardedFor, "6.6.6.6, UNIX:/run/nginx.sock", Some(PROXY)),
+            (Forwarded, "for=\"[fe80::1%eth0]\"", Some("[fe80::1]:0")),
+            (Forwarded, "for=\"[fe80::1%eth0]:4711\";proto=https", Some("[fe80::1]:4711")),
+            (Forwarded, "for=unix:;proto=https", Some(PROXY)),
+            (Forwarded, "for=6.6.6.6, for=\"unix:/run/nginx.sock\"", Some(PROXY)),
+            (XForwardedFor, "fe80::1%", None),
+            (XForwardedFor, "[fe80::1%]", None),
+            (XForwardedFor, "[fe80::1%eth0", None),
+            (XForwardedFor, "203.0.113.7%eth0", None),
+            (XForwardedFor, "unixx", None),
+            (Forwarded, "for=\"fe80::1%eth0\"", None),
+        ] {
+            check(header, PROXY, &[line], expected.ok_or(Malformed));
+        }
+    }
+
+    #[test]
+    fn the_host_is_the_one_that_the_outermost_trusted_proxy_was_asked_for() {
+        use ForwardedHeader::{Forwarded, Off, XForwardedFor};
+        let proxied = |header, peer: &str, name: HeaderName, lines: &[&str]| {
+            let trusted = vec!["10.0.0.0/8".parse().unwrap()];
+            let proxy = Proxy { trusted, header, ..Proxy::default() };
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(&name, HeaderValue::from_str(line).unwrap());
+            }
+            client(&proxy, peer.parse().unwrap(), &headers).unwrap().host
+        };
+        let (host, forwarded) = (X_FORWARDED_HOST, header::FORWARDED);
+        let inner = "for=203.0.113.7;host=outer.com, for=10.0.0.2;host=inner.com";
+        let forged = "for=6.6.6.6;host=forged.com, for=203.0.113.7;host=outer.com";
+        for (header, peer, name, lines, expected) in [
+            (XForwardedFor, PROXY, &host, &["a.com:8080"][..], Some("a.com:8080")),
+            (XForwardedFor, PROXY, &host, &[" , a.com, b.com"], Some("a.com")),
+            (XForwardedFor, "192.0.2.1:80", &host, &["a.com"], None),
+            (XForwardedFor, PROXY, &forwarded, &["host=a.com"], None),
+            (Forwarded, PROXY, &host, &["a.com"], None),
+            (Forwarded, PROXY, &forwarded, &["for=203.0.113.7;Host=\"a.com:80\""], Some("a.com:80")),
+            (Forwarded, PROXY, &forwarded, &[inner], Some("outer.com")),
+            (Forwarded, PROXY, &forwarded, &[forged], Some("outer.com")),
+            (Forwarded, PROXY, &forwarded, &["for=203.0.113.7, for=10.0.0.2;host=in.com"], Some("in.com")),
+            (Forwarded, PROXY, &forwarded, &["for=unknown;host=a.com"], Some("a.com")),
+            (Forwarded, "192.0.2.1:80", &forwarded, &["for=203.0.113.7;host=a.com"], None),
+            (Off, PROXY, &host, &["a.com"], None),
+        ] {
+            let found = proxied(header, peer, name.clone(), lines);
+            assert_eq!(found.as_deref(), expected, "{header:?} from {peer}: {lines:?}");
+        }
+    }
+
+    #[test]
     fn forwarded_is_read_by_its_grammar() {
         let cases: [(&[&str], &str); 13] = [
             (&["for=203.0.113.7"], "203.0.113.7:0"),
@@ -297,6 +450,7 @@ mod tests {
             "for=\"203.0.113.7\\",
             "for=\"203.0.113.7\"x",
             "for=203.0.113.7;for=6.6.6.6",
+            "for=203.0.113.7;host=a;host=b",
             "for=203.0.113.7 proto=https",
             "for=nobody",
             "for=_",

@@ -4,7 +4,7 @@ use std::{
     future::pending,
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, Once, PoisonError},
     time::Duration,
 };
 
@@ -19,7 +19,10 @@ use super::{
     addresses::{AddressPermit, Addresses},
     proxy_protocol,
 };
-use crate::config::{Proxy, ProxyProtocol, ServerConfig};
+use crate::{
+    config::{Proxy, ProxyProtocol, ServerConfig},
+    throttle::{Throttle, shown},
+};
 
 /// What stands in front of one listener.
 pub(crate) struct Gate {
@@ -29,6 +32,10 @@ pub(crate) struct Gate {
     timeout: Duration,
     /// Where addresses are counted: the streams of each that are no connection yet.
     pending: Option<Arc<Addresses>>,
+    /// Warnings about streams of trusted proxies without a PROXY header, and the one about zones in
+    /// it.
+    malformed: Throttle,
+    zoned: Once,
     lifecycle: Lifecycle,
 }
 
@@ -98,6 +105,8 @@ impl Gate {
             certificates: server.tls.as_ref().map(load).transpose()?,
             timeout: server.limits.handshake_timeout,
             pending: server.limits.connections_per_ip.map(|limit| Arc::new(Addresses::pending(limit))),
+            malformed: Throttle::default(),
+            zoned: Once::new(),
             lifecycle: lifecycle.clone(),
         })
     }
@@ -155,12 +164,42 @@ impl Gate {
         says_who: bool,
         arrival: &mut Arrival,
     ) -> io::Result<Transport> {
-        if says_who && let Some(client) = proxy_protocol::read(&mut stream).await? {
-            arrival.peer = Some(client);
+        if says_who {
+            let read = proxy_protocol::read(&mut stream).await;
+            let header = read.inspect_err(|error| self.warn_of_malformed(arrival.peer, error))?;
+            if let Some(zoned) = header.zoned {
+                self.zoned.call_once(|| self.warn_of_zone(arrival.peer, &zoned));
+            }
+            arrival.peer = header.source.or(arrival.peer);
         }
         match &self.certificates {
             Some(certificates) => certificates.accept(stream).await,
             None => Ok(Transport::Tcp(stream)),
         }
+    }
+
+    fn warn_of_malformed(&self, proxy: Option<SocketAddr>, error: &io::Error) {
+        // A stream that ends without a whole header may be a health check.
+        if error.kind() == io::ErrorKind::InvalidData
+            && let Some(skipped) = self.malformed.due()
+        {
+            tracing::warn!(
+                server = &*self.server,
+                proxy = proxy.map(tracing::field::display),
+                %error,
+                skipped,
+                "closed a stream: make the proxy send a PROXY header, or change `protocol` or `trusted` in \
+                 [servers.proxy]",
+            );
+        }
+    }
+
+    fn warn_of_zone(&self, proxy: Option<SocketAddr>, header: &[u8]) {
+        tracing::warn!(
+            server = &*self.server,
+            proxy = proxy.map(tracing::field::display),
+            value = shown(header),
+            "a trusted proxy names an address with a zone in its PROXY header, which is dropped. This is logged once",
+        );
     }
 }

@@ -148,12 +148,12 @@ impl HttpServer {
         peer: Option<SocketAddr>,
         refusal: Option<&HandshakeError>,
     ) -> HttpFuture {
-        let client = match refusal {
+        let caller = match refusal {
             Some(refusal) => Err(refusal.clone()),
             None => self.admission.client(peer, request.headers()),
         };
-        match client {
-            Ok(client) => call(&self.handler, request, client),
+        match caller {
+            Ok(caller) => call(&self.handler, request, caller.addr),
             Err(refusal) => Box::pin(ready(refused(&refusal))),
         }
     }

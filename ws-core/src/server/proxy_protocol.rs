@@ -3,7 +3,10 @@
 //! Nothing is read beyond it: what follows belongs to TLS or HTTP. How long it may take is the caller's business; who is
 //! believed, too.
 
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{Ipv6Addr, SocketAddr},
+};
 
 use proxy_header::{ParseConfig, Protocol, ProxyHeader};
 use tokio::{io::AsyncReadExt as _, net::TcpStream};
@@ -15,12 +18,11 @@ const MAX_V1_BYTES: usize = 107;
 
 const CONFIG: ParseConfig = ParseConfig { include_tlvs: false, allow_v1: true, allow_v2: true };
 
-/// Reads the header and says from where the proxy was called; `None` if it says that it speaks for itself, as in a
-/// health check.
+/// Reads the header.
 ///
 /// # Errors
 /// When there is no such header, it is too large, or the stream ends in it.
-pub(crate) async fn read(stream: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
+pub(crate) async fn read(stream: &mut TcpStream) -> io::Result<Header> {
     let mut buffer = [0; fixed::PROXY_HEADER_BYTES];
     let mut consumed = 0;
     loop {
@@ -37,7 +39,7 @@ pub(crate) async fn read(stream: &mut TcpStream) -> io::Result<Option<SocketAddr
         stream.read_exact(buffer.get_mut(consumed..length).unwrap_or_default()).await?;
         consumed = length;
         if let Some(header) = header {
-            return Ok(header.source);
+            return Ok(header);
         }
     }
 }
@@ -45,8 +47,11 @@ pub(crate) async fn read(stream: &mut TcpStream) -> io::Result<Option<SocketAddr
 /// A whole header.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Header {
-    /// From where the proxy was called; `None` if it speaks for itself.
+    /// From where the proxy was called; `None` if it speaks for itself, as in a health check, or
+    /// was called over a Unix socket.
     pub(crate) source: Option<SocketAddr>,
+    /// The header, if a zone was dropped from one of its addresses.
+    pub(crate) zoned: Option<Box<[u8]>>,
     /// How many bytes are the header's own.
     pub(crate) length: usize,
 }
@@ -57,11 +62,42 @@ pub(crate) fn parse(seen: &[u8]) -> io::Result<Option<Header>> {
     // bytes happen to arrive.
     let longest = if seen.starts_with(b"P") { MAX_V1_BYTES } else { fixed::PROXY_HEADER_BYTES };
     let seen = seen.get(..longest).unwrap_or(seen);
+    if !has_zone(seen) {
+        return parse_plain(seen);
+    }
+    let Some(end) = seen.windows(2).position(|two| two == b"\r\n") else {
+        return if seen.len() < longest { Ok(None) } else { Err(invalid("the PROXY header is too large")) };
+    };
+    let line = seen.get(..end + 2).unwrap_or(seen);
+    match parse_plain(&without_zones(line))? {
+        Some(header) => Ok(Some(Header { length: line.len(), zoned: Some(line.into()), ..header })),
+        None => Err(invalid("a trusted proxy sent no PROXY header")),
+    }
+}
+
+fn parse_plain(seen: &[u8]) -> io::Result<Option<Header>> {
     match ProxyHeader::parse(seen, CONFIG) {
-        Ok((header, length)) => Ok(Some(Header { source: source(&header, seen)?, length })),
+        Ok((header, length)) => Ok(Some(Header { source: source(&header, seen)?, zoned: None, length })),
         Err(proxy_header::Error::BufferTooShort) => Ok(None),
         Err(_) => Err(invalid("a trusted proxy sent no PROXY header")),
     }
+}
+
+/// Whether these bytes begin with a header of version 1 that has a zone in an IPv6 address
+/// (`fe80::1%eth0`, RFC 4007 section 11). A zone names an interface of the proxy, and the parser
+/// does not read it.
+fn has_zone(seen: &[u8]) -> bool {
+    let line = seen.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    line.starts_with(b"PROXY TCP6 ") && line.contains(&b'%')
+}
+
+fn without_zones(line: &[u8]) -> Vec<u8> {
+    let zoneless = |word| {
+        let (address, _) = std::str::from_utf8(word).ok()?.split_once('%')?;
+        address.parse::<Ipv6Addr>().ok().map(|_| address.as_bytes())
+    };
+    let words = line.split(|byte| *byte == b' ').map(|word| zoneless(word).unwrap_or(word));
+    words.collect::<Vec<_>>().join(&b' ')
 }
 
 fn source(header: &ProxyHeader<'_>, seen: &[u8]) -> io::Result<Option<SocketAddr>> {
@@ -100,6 +136,7 @@ mod tests {
             }
         };
         let (read, ()) = tokio::join!(read(&mut stream), write);
+        let read = read.map(|header| header.source);
         let mut rest = Vec::new();
         let _ = stream.read_to_end(&mut rest).await;
         (read, rest)
@@ -121,7 +158,9 @@ mod tests {
         v6[15] = 7;
         v6[32..34].copy_from_slice(&4711_u16.to_be_bytes());
         let extended = [&v4[..], &[4; 3000]].concat();
-        let cases: [(Vec<u8>, Option<&str>); 9] = [
+        let cases: [(Vec<u8>, Option<&str>); 11] = [
+            (b"PROXY TCP6 fe80::7%eth0 fe80::1%2 4711 443\r\n".to_vec(), Some("[fe80::7]:4711")),
+            (b"PROXY TCP6 2001::7 fe80::1%eth0 4711 443\r\n".to_vec(), Some("[2001::7]:4711")),
             (b"PROXY TCP4 203.0.113.7 10.0.0.1 4711 443\r\n".to_vec(), Some("203.0.113.7:4711")),
             (b"PROXY TCP6 2001::7 2001::1 4711 443\r\n".to_vec(), Some("[2001::7]:4711")),
             (b"PROXY UNKNOWN\r\n".to_vec(), None),
@@ -149,8 +188,14 @@ mod tests {
     async fn anything_else_is_an_error() {
         use io::ErrorKind::{InvalidData, UnexpectedEof};
         let long = [b"PROXY UNKNOWN ".to_vec(), vec![b'x'; 200]].concat();
+        let zone = [b"PROXY TCP6 fe80::7%".to_vec(), vec![b'x'; 200]].concat();
         let long_and_whole = [&long[..], b"\r\n"].concat();
-        let cases: [(Vec<u8>, io::ErrorKind); 14] = [
+        let cases: [(Vec<u8>, io::ErrorKind); 19] = [
+            (b"PROXY TCP6 2001::7 2001::1 4711 443%eth0\r\nGET / HTTP/1.1\r\n".to_vec(), InvalidData),
+            (b"PROXY TCP6 2001::7 2001::1 4711 ::1%443\r\nGET / HTTP/1.1\r\n".to_vec(), InvalidData),
+            (zone, InvalidData),
+            (b"PROXY TCP4 203.0.113.7%eth0 10.0.0.1 4711 443\r\n".to_vec(), InvalidData),
+            (b"PROXY TCP6 %eth0 2001::1 4711 443\r\n".to_vec(), InvalidData),
             (b"GET / HTTP/1.1\r\n\r\n".to_vec(), InvalidData),
             (b"POST / HTTP/1.1\r\n\r\n".to_vec(), InvalidData),
             (vec![0x16, 3, 1, 0, 200], InvalidData),

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, header};
+use http::{Extensions, HeaderValue, Request, header};
 use http_body::Body as HttpBody;
 use hyper_util::rt::TokioIo;
 
@@ -19,43 +19,80 @@ use super::{Permit, Stage, Transport, WsServer};
 use crate::{
     connection::{Served, served},
     error::HandshakeError,
-    handshake::{Handshake, Response, TransportAddr},
+    handshake::{Caller, Handshake, Response, TransportAddr},
 };
 
 /// The WebSocket routes of one server as a tower service, made by [`App::into_service`](crate::App::into_service).
 ///
-/// It answers every request: 101 to handshakes on its routes, and what the server would answer to all others. The
-/// outer server must speak HTTP/1.1 and allow upgrades (axum and `hyper::server::conn::http1` with `with_upgrades` do).
-/// The peer's address is taken from a request extension of type [`SocketAddr`], if there is one.
+/// It answers every request: 101 to handshakes on its routes, and what the server would answer to
+/// all others. The outer server must speak HTTP/1.1 and allow upgrades (axum and
+/// `hyper::server::conn::http1` with `with_upgrades` do). The peer's address is taken from the
+/// request's extensions: by [`peer_addr_from`](Self::peer_addr_from), or else one of type
+/// [`SocketAddr`]. Without it, `peer_addr()` is `None`, and neither `limits.connections_per_ip` nor
+/// a trusted proxy has any effect.
 #[derive(Clone)]
-pub struct WsService(Arc<WsServer>);
+pub struct WsService {
+    server: Arc<WsServer>,
+    /// Where the outer server left the peer's address; given by the user.
+    peer_addr: Option<Arc<FindAddr>>,
+}
+
+type FindAddr = dyn Fn(&Extensions) -> Option<SocketAddr> + Send + Sync;
 
 impl WsService {
     pub(crate) fn new(server: Arc<WsServer>) -> Self {
-        Self(server)
+        Self { server, peer_addr: None }
+    }
+
+    /// Sets how the peer's address is found in the request's extensions. `find` is called for each
+    /// request; if it returns `None`, an extension of type [`SocketAddr`] is used.
+    ///
+    /// In an axum program the address is in `ConnectInfo`. ws-core does not depend on axum, so the
+    /// program names that type:
+    ///
+    /// ```
+    /// # use std::net::SocketAddr;
+    /// # use axum::extract::ConnectInfo;
+    /// # use ws_core::{App, StartError};
+    /// # async fn mount() -> Result<(), StartError> {
+    /// let (ws, running) = App::new().into_service("ws").await?;
+    /// let ws = ws.peer_addr_from(|extensions| extensions.get().map(|ConnectInfo(addr)| *addr));
+    /// let router = axum::Router::new().route_service("/ws/{*path}", ws);
+    /// let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn peer_addr_from(
+        mut self,
+        find: impl Fn(&Extensions) -> Option<SocketAddr> + Send + Sync + 'static,
+    ) -> Self {
+        self.peer_addr = Some(Arc::new(find));
+        self
     }
 
     async fn respond<B: HttpBody>(self, mut request: Request<B>) -> Response {
-        let server = self.0;
+        let Self { server, peer_addr } = self;
         let on_upgrade = hyper::upgrade::on(&mut request);
-        let peer = request.extensions().get::<SocketAddr>().copied();
-        let client = server.admission.client(peer, request.headers());
+        let found = peer_addr.and_then(|find| find(request.extensions()));
+        let peer = found.or_else(|| request.extensions().get().copied());
+        let caller = server.admission.client(peer, request.headers());
         let admitted = server.admission.admit(peer).and_then(|permit| {
-            let client = server.admission.admit_client(peer, client.clone()?)?;
-            Ok(permit.with(client.permit))
+            let addr = caller.as_ref().map_err(HandshakeError::clone)?.addr;
+            Ok(permit.with(server.admission.admit_client(peer, addr)?))
         });
         let is_draining = server.lifecycle.has_reached(Stage::Draining);
         let refusal =
             if is_draining { Some(HandshakeError::Draining) } else { admitted.as_ref().err().cloned() };
-        let client = client.unwrap_or(peer);
-        if client != peer
+        let caller = caller.unwrap_or(Caller { addr: peer, host: None });
+        if caller.addr != peer
             && let Some(peer) = peer
         {
             request.extensions_mut().insert(TransportAddr(peer));
         }
         let (parts, body) = request.into_parts();
         let (mut response, handshake) =
-            server.pipeline.run(parts, !body.is_end_stream(), client, refusal).await;
+            server.pipeline.run(parts, !body.is_end_stream(), caller, refusal).await;
         if let (Some(handshake), Ok(permit)) = (handshake, admitted) {
             let live = Arc::clone(&server.live);
             let opened = Box::pin(open(server, on_upgrade, handshake, permit));
@@ -106,6 +143,6 @@ where
 
 impl fmt::Debug for WsService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("WsService").field(&self.0.pipeline.server).finish()
+        f.debug_tuple("WsService").field(&self.server.pipeline.server).finish()
     }
 }

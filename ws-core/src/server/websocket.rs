@@ -20,16 +20,13 @@ use tokio::{
     time::timeout,
 };
 
-use super::{
-    Admission, Arrival, HttpHandler, Lifecycle, Permit, Stage, Transport, addresses::AddressPermit,
-    admission::Client,
-};
+use super::{Admission, Arrival, HttpHandler, Lifecycle, Permit, Stage, Transport, addresses::AddressPermit};
 use crate::{
     config::{Heartbeat, Limits},
     connection::{Connection, Life, Served},
     error::HandshakeError,
     fixed,
-    handshake::{Handshake, Pipeline, Response, TransportAddr, asks_for_upgrade, bare},
+    handshake::{Caller, Handshake, Pipeline, Response, TransportAddr, asks_for_upgrade, bare},
     hub::Live,
 };
 
@@ -131,26 +128,29 @@ impl WsServer {
     async fn answer(&self, mut request: Request<Incoming>, stream: &Stream) -> Response {
         let Arrival { peer, transport, .. } = stream.arrival;
         stream.is_asked.store(true, Ordering::Relaxed);
-        let client = self.admission.client(peer, request.headers());
-        if let (Some(fallback), None, Ok(client)) = (&self.fallback, &stream.refusal, &client)
+        let caller = self.admission.client(peer, request.headers());
+        if let (Some(fallback), None, Ok(caller)) = (&self.fallback, &stream.refusal, &caller)
             && !asks_for_upgrade(&request)
         {
             // Pages are no handshake: they do not hold up those that are.
             stream.arrival.pending.give_back();
-            return without_upgrade(super::http::call(fallback, request, *client).await);
+            return without_upgrade(super::http::call(fallback, request, caller.addr).await);
         }
-        let client = client.and_then(|addr| self.admission.admit_client(peer, addr));
+        let admitted = caller.and_then(|caller| {
+            let permit = self.admission.admit_client(peer, caller.addr)?;
+            Ok((caller, permit))
+        });
         let refusal = if self.lifecycle.has_reached(Stage::Draining) {
             Some(HandshakeError::Draining)
         } else {
             stream.refusal.clone()
         };
         let refused = refusal.is_some();
-        let (client, refusal) = match (client, refusal) {
-            (Ok(client), refusal) => (client, refusal),
-            (Err(fault), refusal) => (Client { addr: peer, permit: None }, refusal.or(Some(fault))),
+        let (caller, permit, refusal) = match admitted {
+            Ok((caller, permit)) => (caller, permit, refusal),
+            Err(fault) => (Caller { addr: peer, host: None }, None, refusal.or(Some(fault))),
         };
-        if client.addr != transport
+        if caller.addr != transport
             && let Some(transport) = transport
         {
             request.extensions_mut().insert(TransportAddr(transport));
@@ -159,11 +159,11 @@ impl WsServer {
         request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
         let (parts, body) = request.into_parts();
         let (mut response, handshake) =
-            self.pipeline.run(parts, !body.is_end_stream(), client.addr, refusal).await;
+            self.pipeline.run(parts, !body.is_end_stream(), caller, refusal).await;
         if refused {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        *lock(&stream.accepted) = handshake.map(|handshake| Accepted { handshake, address: client.permit });
+        *lock(&stream.accepted) = handshake.map(|handshake| Accepted { handshake, address: permit });
         response
     }
 

@@ -3,6 +3,7 @@
 use std::{future::IntoFuture, pin::Pin, time::Duration};
 
 use ::http::{HeaderMap, Method, StatusCode};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::{SinkExt as _, StreamExt as _};
 use hyper::upgrade::Upgraded;
@@ -15,7 +16,10 @@ use tokio_tungstenite::{
 };
 
 use super::{TestApp, TestError, TestResponse, fail, header, http};
-use crate::message::{Message, Text};
+use crate::{
+    handshake::BEARER,
+    message::{Message, Text},
+};
 
 /// How long a client waits for what a test expects.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -28,11 +32,14 @@ pub struct Connect<'a> {
     server: String,
     path: String,
     headers: HeaderMap,
+    /// Whether it ends as a browser's does, without a subprotocol that was chosen.
+    needs_subprotocol: bool,
 }
 
 impl<'a> Connect<'a> {
     pub(super) fn new(app: &'a TestApp, server: &str, path: String) -> Self {
-        let this = Self { app, server: server.to_owned(), path, headers: HeaderMap::new() };
+        let headers = HeaderMap::new();
+        let this = Self { app, server: server.to_owned(), path, headers, needs_subprotocol: false };
         this.header("connection", "Upgrade")
             .header("upgrade", "websocket")
             .header("sec-websocket-version", "13")
@@ -52,6 +59,18 @@ impl<'a> Connect<'a> {
     /// `Authorization: Bearer <token>`.
     pub fn bearer(self, token: impl AsRef<str>) -> Self {
         self.header("authorization", &format!("Bearer {}", token.as_ref()))
+    }
+
+    /// Offers the token as the subprotocol `bearer.<base64url of the token>`, as a page in a
+    /// browser does, which cannot set headers.
+    ///
+    /// A browser fails the connection unless the server chooses one of the offered subprotocols,
+    /// and a token is never chosen. So does this: [`TestError::NoSubprotocol`]. Offer a second one
+    /// by [`subprotocols`](Self::subprotocols) and list it in the controller.
+    pub fn bearer_subprotocol(mut self, token: impl AsRef<str>) -> Self {
+        self.needs_subprotocol = true;
+        let token = URL_SAFE_NO_PAD.encode(token.as_ref());
+        self.header("sec-websocket-protocol", &format!("{BEARER}{token}"))
     }
 
     /// The subprotocols to offer, most preferred first.
@@ -79,6 +98,9 @@ impl<'a> Connect<'a> {
             return Err(TestError::Refused(Box::new(http::read(response).await?)));
         }
         let headers = response.headers().clone();
+        if self.needs_subprotocol && !headers.contains_key("sec-websocket-protocol") {
+            return Err(TestError::NoSubprotocol);
+        }
         let upgraded = hyper::upgrade::on(response).await.map_err(http::transport)?;
         let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Client, None).await;
         Ok(TestClient { socket, headers })

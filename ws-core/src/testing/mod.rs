@@ -191,6 +191,12 @@ pub enum TestError {
     /// The handshake was refused.
     #[error("refused with {}: {}", .0.status, .0.text())]
     Refused(Box<TestResponse>),
+    /// A token was offered as a subprotocol and none was chosen: a browser fails such a connection.
+    #[error(
+        "the server chose none of the offered subprotocols, so that a browser fails the connection; offer a second one, \
+         `.subprotocols(&[\"chat\"])`, and list it in `subprotocols(..)` of the controller"
+    )]
+    NoSubprotocol,
     /// Nothing came in time.
     #[error("nothing came within {seconds} s")]
     TimedOut {

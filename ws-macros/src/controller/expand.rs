@@ -8,7 +8,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::{Ident, Path};
 
 use super::{
-    model::{Controller, Field, Mismatch, Shape},
+    model::{Controller, Field, Mismatch, Shape, TrailingSlash},
     parse::Source,
 };
 use crate::source::{at, placed, start, written_path};
@@ -28,6 +28,16 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
         Mismatch::Accept => quote!(Accept),
         Mismatch::Refuse => quote!(Refuse),
     };
+    let trailing_slash = match controller.trailing_slash {
+        None => quote!(::core::option::Option::None),
+        Some(rule) => {
+            let rule = match rule {
+                TrailingSlash::Exact => quote!(Exact),
+                TrailingSlash::Either => quote!(Either),
+            };
+            quote!(::core::option::Option::Some(::ws_core::__private::TrailingSlash::#rule))
+        }
+    };
     let limits = controller.limits.change();
     let state = controller.fields.iter().filter(|field| field.source == Source::State).map(state_key);
     let build = build(controller);
@@ -44,6 +54,7 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
                     middleware: &[#(#middleware),*],
                     subprotocols: &[#(#subprotocols),*],
                     subprotocol_mismatch: ::ws_core::__private::SubprotocolMismatch::#subprotocol_mismatch,
+                    trailing_slash: #trailing_slash,
                     limits: #limits,
                     interceptors: &[#(#interceptors),*],
                     guards: &[#(#guards),*],

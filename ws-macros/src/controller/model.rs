@@ -27,6 +27,8 @@ pub(super) struct Controller {
     pub(super) guards: Vec<Path>,
     pub(super) subprotocols: Vec<LitStr>,
     pub(super) subprotocol_mismatch: Mismatch,
+    /// `None` is the server's setting.
+    pub(super) trailing_slash: Option<TrailingSlash>,
     pub(super) limits: Limits,
     pub(super) shape: Shape,
     pub(super) fields: Vec<Field>,
@@ -37,6 +39,13 @@ pub(super) struct Controller {
 pub(super) enum Mismatch {
     Accept,
     Refuse,
+}
+
+/// Whether a `/` at the end of a path makes another path.
+#[derive(Clone, Copy)]
+pub(super) enum TrailingSlash {
+    Exact,
+    Either,
 }
 
 /// How the struct is constructed.
@@ -66,6 +75,7 @@ impl Controller {
         }
         check_subprotocols(&arguments.subprotocols, errors);
         let subprotocol_mismatch = Mismatch::of(arguments.subprotocol_mismatch.as_ref(), errors);
+        let trailing_slash = TrailingSlash::of(arguments.trailing_slash.as_ref(), errors);
         let path = arguments.path?;
         for fault in route_path::faults(&path.value()) {
             errors.add(&path, fault);
@@ -80,6 +90,7 @@ impl Controller {
             guards: written.guards.clone(),
             subprotocols: arguments.subprotocols,
             subprotocol_mismatch,
+            trailing_slash,
             limits: arguments.limits,
             shape: Shape::of(&item.fields),
             fields: fields(written),
@@ -104,6 +115,21 @@ impl Mismatch {
                     format_args!("unknown answer `{other}`; write `\"accept\"` or `\"refuse\"`"),
                 );
                 Self::Accept
+            }
+        }
+    }
+}
+
+impl TrailingSlash {
+    fn of(written: Option<&LitStr>, errors: &mut Errors) -> Option<Self> {
+        let written = written?;
+        match written.value().as_str() {
+            "exact" => Some(Self::Exact),
+            "either" => Some(Self::Either),
+            other => {
+                let fault = format_args!("unknown rule `{other}`; write `\"exact\"` or `\"either\"`");
+                errors.add(written, fault);
+                None
             }
         }
     }

@@ -21,6 +21,7 @@ const KEYS: &[Key] = &[
     Key { name: "interceptors", usage: "interceptors(timing, audit)" },
     Key { name: "subprotocols", usage: r#"subprotocols("chat.v2", "chat.v1")"# },
     Key { name: "subprotocol_mismatch", usage: r#"subprotocol_mismatch = "refuse""# },
+    Key { name: "trailing_slash", usage: r#"trailing_slash = "either""# },
     Key { name: "limits", usage: r#"limits(message = "64KiB", frame = "16KiB")"# },
 ];
 
@@ -33,6 +34,7 @@ pub(super) struct Arguments {
     pub(super) interceptors: Vec<Path>,
     pub(super) subprotocols: Vec<LitStr>,
     pub(super) subprotocol_mismatch: Option<LitStr>,
+    pub(super) trailing_slash: Option<LitStr>,
     pub(super) limits: Limits,
 }
 
@@ -46,8 +48,19 @@ impl Arguments {
         let interceptors = functions::listed(&args, "interceptors", errors);
         let subprotocols = args.list("subprotocols", errors);
         let subprotocol_mismatch = args.value("subprotocol_mismatch", errors);
+        let trailing_slash = args.value("trailing_slash", errors);
         let limits = Limits::read(&args, errors);
-        Self { path, name, server, middleware, interceptors, subprotocols, subprotocol_mismatch, limits }
+        Self {
+            path,
+            name,
+            server,
+            middleware,
+            interceptors,
+            subprotocols,
+            subprotocol_mismatch,
+            trailing_slash,
+            limits,
+        }
     }
 }
 

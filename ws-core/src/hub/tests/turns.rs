@@ -34,6 +34,7 @@ fn enter_at<C: Controller>(live: &Arc<Live>, controller: C) -> Entry {
         subprotocols: &[],
         subprotocol_mismatch: SubprotocolMismatch::default(),
         limits: Arc::default(),
+        token_warning: std::sync::Once::new(),
     };
     let mut handshake = handshake();
     handshake.set_route(Arc::new(route), Vec::new()).unwrap();
