@@ -1,4 +1,5 @@
-//! Integration tests over real sockets live in `integration/`, the compile-time ones in `ui/`.
+//! Integration tests over real sockets live in `integration/`, what the attributes accept in
+//! `attributes/`.
 //!
 //! The Rust blocks of the README and of the guides are compiled here, as documentation tests.
 
@@ -17,6 +18,9 @@ struct Envelope;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/from-axum.md")]
 struct FromAxum;
+
+#[cfg(test)]
+mod empty_registry;
 
 #[test]
 fn the_readme_shows_the_chat_of_the_examples() {

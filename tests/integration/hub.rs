@@ -229,7 +229,7 @@ async fn a_room_can_be_closed() {
     tell(&mut outside, "still here").await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn whatever_ends_a_connection_it_leaves_its_rooms_after_on_close() {
     for end in ["close", "vanish", "panic"] {
         let (app, mut closed) = app().await;

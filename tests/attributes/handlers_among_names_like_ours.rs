@@ -32,5 +32,3 @@ macro_rules! room {
 }
 
 room!("say", say, u8);
-
-fn main() {}

@@ -16,5 +16,3 @@ async fn trace(handshake: Handshake, next: Next<'_>) -> Result<Response> {
 async fn any(_error: &Error, _scene: &Scene) -> Recovery {
     Recovery::pass()
 }
-
-fn main() {}

@@ -3,7 +3,7 @@ use ws_core::prelude::*;
 #[ws_controller(
     path = r"/rooms/{room}/files/{*rest}",
     server = "admin",
-    middleware(require_jwt, auth::throttle, crate::auth::trace,),
+    middleware(require_jwt, auth::throttle, crate::every_argument::auth::trace,),
     subprotocols("chat.v2", "chat.v1"),
     subprotocol_mismatch = "accept",
     trailing_slash = "either",
@@ -63,5 +63,3 @@ mod auth {
 async fn io(_error: &std::io::Error, _scene: &Scene) -> Recovery {
     Recovery::pass()
 }
-
-fn main() {}

@@ -24,5 +24,3 @@ async fn r#async(r#fn: Handshake, r#in: Next<'_>) -> Result<Response> {
 async fn r#try(_error: &Error, _scene: &Scene) -> Recovery {
     Recovery::pass()
 }
-
-fn main() {}

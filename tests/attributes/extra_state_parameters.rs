@@ -27,7 +27,11 @@ async fn six(
 }
 
 #[ws_middleware(server = "admin", order = -5)]
-async fn named_lifetime<'a>(handshake: Handshake, next: Next<'a>, State(users): State<Users>) -> Result<Response> {
+async fn named_lifetime<'a>(
+    handshake: Handshake,
+    next: Next<'a>,
+    State(users): State<Users>,
+) -> Result<Response> {
     drop(users.0);
     next.run(handshake).await
 }
@@ -38,5 +42,3 @@ type Answer = Result<Response>;
 async fn alias_of_the_result(handshake: Handshake, next: Next<'_>) -> Answer {
     next.run(handshake).await
 }
-
-fn main() {}

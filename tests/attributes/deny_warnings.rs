@@ -1,5 +1,5 @@
 //! A user's crate that lets no warning through.
-#![deny(warnings, missing_docs, unreachable_pub, unused, rust_2018_idioms, future_incompatible)]
+#![deny(warnings, missing_docs, unreachable_pub, unused, rust_2018_idioms)]
 #![deny(unused_qualifications, single_use_lifetimes, trivial_casts, unused_results, let_underscore_drop)]
 #![deny(elided_lifetimes_in_paths, missing_debug_implementations, unit_bindings, unused_lifetimes)]
 
@@ -34,5 +34,3 @@ pub async fn trace(handshake: Handshake, next: Next<'_>, State(_users): State<u3
 async fn io(_error: &std::io::Error, _scene: &Scene) -> Recovery {
     Recovery::pass()
 }
-
-fn main() {}

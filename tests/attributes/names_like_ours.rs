@@ -41,7 +41,12 @@ macro_rules! module_path {
     () => {};
 }
 
-#[::ws_core::ws_controller(path = "/echo", middleware(trace, throttle), subprotocols("a"), limits(message = "1B"))]
+#[::ws_core::ws_controller(
+    path = "/echo",
+    middleware(trace, throttle),
+    subprotocols("a"),
+    limits(message = "1B")
+)]
 struct Controller {
     #[state]
     users: u32,
@@ -78,5 +83,3 @@ async fn call(h: ::ws_core::Handshake, n: ::ws_core::Next<'_>) -> ::ws_core::Res
 async fn recovery(_: &::ws_core::Error, _: &::ws_core::Scene) -> ::ws_core::Recovery {
     ::ws_core::Recovery::pass()
 }
-
-fn main() {}

@@ -1,36 +1,36 @@
 use ws_core::prelude::*;
 
 /// Documented.
-#[cfg(all())]
+#[cfg(true)]
 #[ws_controller(path = "/on")]
 #[derive(Debug, Default)]
 #[allow(dead_code)]
 struct On {
     /// A state that is there.
-    #[cfg(all())]
+    #[cfg(true)]
     #[state]
     there: u8,
     #[state]
-    #[cfg(any())]
+    #[cfg(false)]
     gone: Missing,
-    #[cfg(any())]
+    #[cfg(false)]
     also_gone: Missing,
 }
 
 impl Controller for On {}
 
 #[ws_controller(path = "/off")]
-#[cfg(any())]
+#[cfg(false)]
 struct Off(Missing);
 
 #[derive(Debug)]
 #[ws_controller(path = "/tuple")]
 struct Tuple(
-    #[cfg(any())]
+    #[cfg(false)]
     #[state]
     Missing,
     #[state] u8,
-    #[cfg(all())] u16,
+    #[cfg(true)] u16,
 );
 
 impl Controller for Tuple {
@@ -47,10 +47,8 @@ impl Controller for Tuple {
 async fn conditional(
     handshake: Handshake,
     next: Next<'_>,
-    #[cfg(any())] gone: State<Missing>,
-    #[cfg(all())] there: State<u8>,
+    #[cfg(false)] gone: State<Missing>,
+    #[cfg(true)] there: State<u8>,
 ) -> Result<Response> {
     next.run(handshake).await
 }
-
-fn main() {}

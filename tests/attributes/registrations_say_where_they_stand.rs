@@ -7,7 +7,7 @@ mod rooms {
     #[ws_controller(
         path = "/rooms/{room}",
         server = "chat",
-        middleware(crate::trace, super::trace)
+        middleware(crate::registrations_say_where_they_stand::trace, super::trace)
     )]
     #[derive(Debug)]
     pub struct Rooms;
@@ -20,13 +20,14 @@ async fn trace(handshake: Handshake, next: Next<'_>) -> Result<Response> {
     next.run(handshake).await
 }
 
-fn main() {
+#[test]
+fn a_route_says_where_it_stands() {
     let routes = App::new().routes();
-    let [route] = &routes[..] else { panic!("one route, not {}", routes.len()) };
-    assert_eq!(route.server, "chat");
+    let here = routes.iter().filter(|route| route.server == "chat");
+    let [route] = here.collect::<Vec<_>>()[..] else { panic!("one route of `chat`") };
     assert_eq!(route.path, "/rooms/{room}");
     assert_eq!(route.controller, "Rooms");
-    assert_eq!(route.middleware, ["crate::trace", "super::trace"]);
+    assert_eq!(route.middleware, ["crate::registrations_say_where_they_stand::trace", "super::trace"]);
     assert!(route.location.module.ends_with("::rooms"), "{}", route.location.module);
     assert!(route.location.file.ends_with("registrations_say_where_they_stand.rs"), "{}", route.location);
     assert_eq!(route.location.line, 7);

@@ -34,7 +34,8 @@ fn register() {
     }
 }
 
-fn main() {
+#[test]
+fn a_controller_inside_a_function_is_registered() {
     register();
     let routes = App::new().routes();
     assert!(routes.iter().any(|route| route.path == "/local" && route.controller == "Inside"));

@@ -10,31 +10,31 @@ struct Conditional;
 #[ws_handlers]
 impl Conditional {
     #[on_open]
-    #[cfg(any())]
+    #[cfg(false)]
     async fn gone(&self, _: NoSuchType) -> NoSuchType {}
 
-    #[cfg(all())]
+    #[cfg(true)]
     #[on_open]
-    async fn open(&self, #[cfg(any())] gone: NoSuchType, #[cfg(all())] there: ConnectionId) {
+    async fn open(&self, #[cfg(false)] gone: NoSuchType, #[cfg(true)] there: ConnectionId) {
         let _ = there;
     }
 
     #[on_event("say")]
-    #[cfg(any())]
+    #[cfg(false)]
     async fn gone_as_well(&self, _: &Path<NoSuchType>) {}
 
-    #[cfg(any())]
+    #[cfg(false)]
     #[on_text]
     async fn gone_text(&self) {}
 
-    #[cfg(all())]
+    #[cfg(true)]
     #[on_text]
     async fn text(&self, text: &str) -> String {
         text.to_owned()
     }
 
     #[on_binary]
-    #[cfg(any())]
+    #[cfg(false)]
     async fn gone_binary(&self) {}
 
     #[on_message]
@@ -44,19 +44,22 @@ impl Conditional {
 }
 
 #[ws_controller(path = "/gone")]
-#[cfg(any())]
+#[cfg(false)]
 struct Gone;
 
 #[ws_handlers]
-#[cfg(any())]
+#[cfg(false)]
 impl Gone {
     #[on_open]
     async fn open(&self) {}
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
-    let app = TestApp::start(App::new()).await;
+#[tokio::test]
+async fn what_is_conditioned_away_is_not_there() {
+    let app = TestApp::start(App::without_registry().controller("/conditional", Conditional)).await;
+    let routes = App::new().routes();
+    assert!(routes.iter().any(|route| route.path == "/conditional"), "{routes}");
+    assert!(!routes.iter().any(|route| route.path == "/gone"), "{routes}");
     let mut client = app.connect("/conditional").await.unwrap();
     // Without its events the block reads no envelopes.
     let envelope = r#"{"event":"say"}"#;

@@ -51,5 +51,3 @@ impl Controller for Empty {}
 struct EmptyTuple();
 
 impl Controller for EmptyTuple {}
-
-fn main() {}

@@ -31,5 +31,3 @@ macro_rules! functions {
 controller!(Echo, "/echo", u8);
 controller!(Rooms, "/rooms/{room}", u16);
 functions!(trace, State<u8>, io, &std::io::Error, 7);
-
-fn main() {}

@@ -32,5 +32,3 @@ async fn parenthesised(_error: &(ChatError), _scene: &Scene) -> Recovery {
 async fn everything(_error: &ws_core::Error, _scene: &Scene) -> Recovery {
     Recovery::pass()
 }
-
-fn main() {}

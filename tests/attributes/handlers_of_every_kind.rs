@@ -46,7 +46,12 @@ impl Room {
     }
 
     #[on_event("say")]
-    async fn say(&self, Data(say): Data<Say<'_>>, _: Context<Claims>, _: State<Users>) -> Option<Data<usize>> {
+    async fn say(
+        &self,
+        Data(say): Data<Say<'_>>,
+        _: Context<Claims>,
+        _: State<Users>,
+    ) -> Option<Data<usize>> {
         Some(Data(say.text.len()))
     }
 
@@ -67,7 +72,14 @@ impl Room {
     }
 
     #[on_message]
-    async fn rest(&self, message: Message, _: Hub, _: ConnectionId, _: Connection, _: &Handshake) -> Result<Text, &'static str> {
+    async fn rest(
+        &self,
+        message: Message,
+        _: Hub,
+        _: ConnectionId,
+        _: Connection,
+        _: &Handshake,
+    ) -> Result<Text, &'static str> {
         let _ = message;
         Err("never mind")
     }
@@ -81,12 +93,12 @@ impl Room {
     async fn pong(&self) {}
 
     #[on_close]
-    async fn close(&self, reason: CloseReason, #[cfg(any())] _: NoSuchType) -> Result {
+    async fn close(&self, reason: CloseReason, #[cfg(false)] _: NoSuchType) -> Result {
         drop(reason);
         Ok(self.helper())
     }
 
-    #[cfg(any())]
+    #[cfg(false)]
     #[on_event("never")]
     async fn never(&self, _: NoSuchType) -> NoSuchType {}
 
@@ -105,5 +117,3 @@ struct Room {
 async fn timing(callback: Callback<'_>, next: NextHandler<'_>, _: State<Users>) -> Result {
     next.run(callback).await
 }
-
-fn main() {}

@@ -22,5 +22,3 @@ async fn any(error: &Error, scene: &Scene) -> Recovery {
         None => Recovery::pass(),
     }
 }
-
-fn main() {}

@@ -1,6 +1,6 @@
 //! A user's crate that lets no warning through.
 #![forbid(unsafe_code)]
-#![deny(warnings, missing_docs, unreachable_pub, unused, rust_2018_idioms, future_incompatible)]
+#![deny(warnings, missing_docs, unreachable_pub, unused, rust_2018_idioms)]
 #![deny(unused_qualifications, single_use_lifetimes, trivial_casts, unused_results, let_underscore_drop)]
 #![deny(elided_lifetimes_in_paths, missing_debug_implementations, unit_bindings, unused_lifetimes)]
 
@@ -61,5 +61,3 @@ impl Rooms {
         message
     }
 }
-
-fn main() {}

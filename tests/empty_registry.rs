@@ -1,4 +1,5 @@
-//! A binary in which nothing is registered: each has a registry of its own, so this one is empty.
+//! An empty registry. Each binary has a registry of its own, and the one of this crate's unit tests
+//! stays empty: keep annotated items out of `lib.rs`.
 
 use ws_core::{App, Config, Problem};
 

@@ -1,0 +1,28 @@
+//! The code that the attributes accept: each module is named after the rule that it shows by
+//! compiling. Some of them also start what they register.
+//!
+//! The modules are public, so that the lints of public items (`missing_docs`, `unreachable_pub`)
+//! look at them as at the root of a crate.
+
+#![allow(dead_code, unreachable_pub, reason = "most of what is registered here never runs")]
+#![allow(clippy::too_many_arguments, clippy::unit_arg, reason = "such code must compile, too")]
+#![deny(future_incompatible)] // a lint that the strict modules cannot set: it is for a whole crate
+
+pub mod conditions_and_other_attributes;
+pub mod deny_warnings;
+pub mod error_handlers;
+#[rustfmt::skip] // which removes the trailing commas that must be accepted
+pub mod every_argument;
+pub mod extra_state_parameters;
+pub mod forbid_unsafe_code;
+pub mod functions_stay_callable;
+pub mod handlers_among_names_like_ours;
+pub mod handlers_in_a_strict_crate;
+pub mod handlers_of_every_kind;
+pub mod handlers_under_conditions;
+pub mod inside_function_bodies;
+pub mod made_by_a_macro;
+pub mod names_like_ours;
+pub mod raw_identifiers;
+pub mod registrations_say_where_they_stand;
+pub mod state_fields;
