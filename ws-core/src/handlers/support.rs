@@ -201,6 +201,14 @@ pub fn read<'a>(conn: &Connection, message: &'a Message) -> Read<'a> {
 #[derive(Debug)]
 pub struct Returned<R>(pub R);
 
+impl<R, E: Into<Error>> Returned<Result<R, E>> {
+    /// Converts the error before anything is awaited: a future that holds an `E` is not `Send` for
+    /// every lifetime that `E` may have.
+    pub fn converted(self) -> Result<R> {
+        self.0.map_err(Into::into)
+    }
+}
+
 impl<R: IntoReply> Returned<R> {
     /// Sends it.
     pub async fn answer<const IS_EVENT: bool, const IS_CLOSE: bool>(self, to: &Replier<'_>) -> Result {
@@ -211,12 +219,24 @@ impl<R: IntoReply> Returned<R> {
 /// What stands in for a type that is no [`IntoReply`]: it compiles, and never runs.
 pub trait NoReply: Sized {
     #[doc(hidden)]
+    type Value;
+
+    #[doc(hidden)]
+    fn converted(self) -> Result<Self::Value>;
+
+    #[doc(hidden)]
     fn answer<const IS_EVENT: bool, const IS_CLOSE: bool>(self, _: &Replier<'_>) -> Ready<Result> {
         ready(Ok(()))
     }
 }
 
-impl<R> NoReply for Returned<R> {}
+impl<R> NoReply for Returned<R> {
+    type Value = R;
+
+    fn converted(self) -> Result<R> {
+        Ok(self.0)
+    }
+}
 
 /// Sends what a handler returned.
 pub async fn answer<R: IntoReply, const IS_EVENT: bool, const IS_CLOSE: bool>(

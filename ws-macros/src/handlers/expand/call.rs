@@ -64,7 +64,7 @@ pub(super) fn body(handler: &Handler, ways: &Ways) -> TokenStream {
     let called = called(handler, ways);
     let place = at(handler.ident.span());
     let (first, last) = handler.output.as_ref().map_or((place, place), |output| ends(&output.written));
-    let awaited = quote_spanned!(last=> __future.await);
+    let awaited = quote_spanned!(last=> __h::Returned(__future.await).converted());
     // Only a type that has a name can be checked beside, where rustc reports it once.
     let answer = if handler.output.is_some() && handler.nameable_output().is_none() {
         quote_spanned!(first=> __h::answer::<_, #is_event, #is_close>(#awaited, &__to))
