@@ -44,6 +44,7 @@ async fn check_all() {
     let server = start(App::without_registry().controller("/", Echo)).await;
     // What is allocated once: the pool's codecs, the runtime's and the client's own things.
     others_are_served(&server, 1).await;
+    a_half_sent_head_costs_little_more_than_its_bytes(&server).await;
     an_announced_length_allocates_nothing(&server).await;
     a_message_in_fragments_costs_a_few_times_its_limit(&server).await;
     a_frame_that_does_not_come_costs_a_buffer(&server).await;
@@ -70,6 +71,22 @@ async fn others_are_served(server: &Server, rounds: usize) {
         send(&mut bystander, "still here").await;
         assert_eq!(next_text(&mut bystander).await, "still here");
     }
+}
+
+async fn a_half_sent_head_costs_little_more_than_its_bytes(server: &Server) {
+    const PEERS: usize = 400;
+    let mut peers = Vec::with_capacity(PEERS);
+    let half = &support::handshake("/")[..100];
+    let most = most_during(server, async {
+        for _ in 0..PEERS {
+            let mut peer = Raw::connect(server.addr).await;
+            peer.write(half.as_bytes()).await;
+            peers.push(peer);
+        }
+        others_are_served(server, 2).await;
+    })
+    .await;
+    assert!(most < PEERS * 8 * KIB, "{most} bytes for {PEERS} peers");
 }
 
 async fn an_announced_length_allocates_nothing(server: &Server) {

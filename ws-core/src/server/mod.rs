@@ -7,10 +7,13 @@
 mod accept;
 mod addresses;
 mod admission;
+mod first_head;
 mod forwarded;
 mod gate;
 mod http;
+mod http_io;
 mod lifecycle;
+mod pending;
 pub(crate) mod proxy_protocol;
 mod service;
 mod tls;
@@ -23,6 +26,7 @@ pub(crate) use self::{
     gate::{Arrival, Gate},
     http::{HttpHandler, HttpServer},
     lifecycle::{Lifecycle, Stage},
+    pending::{Pending, PendingStreams},
     tls::Certificates,
     transport::Transport,
     websocket::WsServer,
