@@ -6,6 +6,7 @@
 mod checks;
 mod head;
 mod middleware;
+mod names;
 mod origin;
 mod request;
 mod response;
@@ -21,7 +22,9 @@ use serde_json::json;
 #[cfg(feature = "client")]
 pub(crate) use self::checks::{accept_value, tokens};
 use self::upgrade::Accepted;
-pub(crate) use self::{middleware::Middleware, request::TransportAddr, route::Relimit, upgrade::DynUpgrade};
+pub(crate) use self::{
+    middleware::Middleware, names::NamesWriter, request::TransportAddr, route::Relimit, upgrade::DynUpgrade,
+};
 pub use self::{
     middleware::{MiddlewareFn, Next},
     request::Handshake,

@@ -163,3 +163,26 @@ impl Future for HeadWait {
         self.sleep.as_mut().poll(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_read_and_not_used_is_the_prefix_wherever_it_is() {
+        for taken in 0..=4 {
+            let (near, mut far) = tokio::io::duplex(64);
+            far.write_all(b"ef").await.unwrap();
+            let mut http = HttpStream::new(near, Bytes::from_static(b"abcd"));
+            let mut read = [0; 4];
+            http.read_exact(&mut read[..taken]).await.unwrap();
+            let used = taken.min(2);
+            let mut rest = http.into_rest(Bytes::copy_from_slice(&read[used..taken]));
+            let mut behind = [0; 2];
+            rest.stream.read_exact(&mut behind).await.unwrap();
+            assert_eq!([&rest.prefix[..], &behind].concat(), &b"abcdef"[used..], "{taken}");
+        }
+    }
+}

@@ -26,7 +26,9 @@ use crate::{
 ///
 /// It answers every request: 101 to handshakes on its routes, and what the server would answer to all others. The
 /// outer server must speak HTTP/1.1 and allow upgrades (axum and `hyper::server::conn::http1` with `with_upgrades` do).
-/// The peer's address is taken from a request extension of type [`SocketAddr`], if there is one.
+/// The peer's address is taken from a request extension of type [`SocketAddr`], if there is one. The outer
+/// server chooses the case of the header names in its 101; hyper and axum write them in lower case, which
+/// some devices do not accept.
 #[derive(Clone)]
 pub struct WsService(Arc<WsServer>);
 

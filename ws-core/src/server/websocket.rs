@@ -32,7 +32,7 @@ use crate::{
     connection::{Connection, Life, Served},
     error::HandshakeError,
     fixed,
-    handshake::{Handshake, Pipeline, Response, TransportAddr, asks_for_upgrade, bare},
+    handshake::{Handshake, NamesWriter, Pipeline, Response, TransportAddr, asks_for_upgrade, bare},
     hub::Live,
 };
 
@@ -62,8 +62,13 @@ impl WsServer {
             return None;
         };
         let http = HttpStream::new(transport, head);
-        let stream =
-            Stream { arrival, refusal, is_asked: AtomicBool::new(false), accepted: Mutex::new(None) };
+        let stream = Stream {
+            arrival,
+            refusal,
+            is_asked: AtomicBool::new(false),
+            accepted: Mutex::new(None),
+            is_accepted: Arc::default(),
+        };
         // handshake, route, middleware, upgrade. Boxed, so that an unfinished head does not pay for it.
         let Rest { stream: transport, prefix } = Box::pin(self.upgrade(http, &stream)).await?;
         let Some(accepted) = lock(&stream.accepted).take() else {
@@ -76,10 +81,12 @@ impl WsServer {
     /// Answers requests until one of them is answered with 101, or the stream ends.
     async fn upgrade(&self, http: HttpStream<Transport>, stream: &Stream) -> Option<Rest<Transport>> {
         let peer = stream.arrival.peer;
+        let timer = http.timer(&self.limits);
+        let http = NamesWriter::of_switch(http, Arc::clone(&stream.is_accepted));
         let service =
             service_fn(|request| Box::pin(async { Ok::<_, Infallible>(self.answer(request, stream).await) }));
         let mut http = http1::Builder::new()
-            .timer(http.timer(&self.limits))
+            .timer(timer)
             .header_read_timeout(self.limits.handshake_timeout)
             .max_buf_size(self.limits.head)
             .max_headers(self.limits.headers)
@@ -114,7 +121,15 @@ impl WsServer {
             }
         }
         let parts = http.into_parts();
-        Some(parts.io.into_inner().into_rest(parts.read_buf))
+        let mut http = parts.io.into_inner();
+        if stream.is_accepted.load(Ordering::Relaxed) {
+            // hyper is done once it has written the 101; a slow peer may not have taken all of it.
+            tokio::select! {
+                flushed = timeout(self.limits.handshake_timeout, http.flush()) => flushed.ok()?.ok()?,
+                () = self.lifecycle.reached(Stage::Cutting) => return None,
+            }
+        }
+        Some(http.into_inner().into_rest(parts.read_buf))
     }
 
     /// Ends a stream that became no connection. TLS wants a last word; and a socket that is closed with unread input
@@ -167,8 +182,9 @@ impl WsServer {
         if refused {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if handshake.is_none() {
-            stream.arrival.pending.awaits_another_head();
+        match handshake {
+            Some(_) => stream.is_accepted.store(true, Ordering::Relaxed),
+            None => stream.arrival.pending.awaits_another_head(),
         }
         *lock(&stream.accepted) = handshake.map(|handshake| Accepted { handshake, address: client.permit });
         response
@@ -218,6 +234,8 @@ struct Stream {
     /// Whether a request has come.
     is_asked: AtomicBool,
     accepted: Mutex<Option<Accepted>>,
+    /// What is written from now on ends with the 101.
+    is_accepted: Arc<AtomicBool>,
 }
 
 /// A handshake that was answered with 101.
