@@ -1,5 +1,5 @@
-//! Listeners and what is served on them: the accept loop, the gate (PROXY header, TLS), who is let in, the handshake over
-//! HTTP, the HTTP services.
+//! Listeners and what is served on them: the accept loop and the room for pending streams, the gate
+//! (PROXY header, TLS), the first head, who is let in, the handshake over HTTP, the HTTP services.
 //!
 //! One task a connection, from accept to the dropped socket, known to [`Live`]. A listener is opened by `app` and stops
 //! at a stage of the [`Lifecycle`]; what happens then to open connections is `app::drain`'s business.

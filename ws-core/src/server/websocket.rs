@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use super::{
-    Admission, Arrival, HttpHandler, Lifecycle, Permit, Stage, Transport,
+    Admission, Arrival, HttpHandler, Lifecycle, Pending, Permit, Stage, Transport,
     addresses::AddressPermit,
     admission::Client,
     first_head::first_head,
@@ -72,7 +72,7 @@ impl WsServer {
         // handshake, route, middleware, upgrade. Boxed, so that an unfinished head does not pay for it.
         let Rest { stream: transport, prefix } = Box::pin(self.upgrade(http, &stream)).await?;
         let Some(accepted) = lock(&stream.accepted).take() else {
-            self.dismiss(transport).await;
+            self.dismiss(transport, &stream.arrival.pending).await;
             return None;
         };
         self.open(transport, prefix, accepted.handshake, permit?.with(accepted.address))
@@ -133,8 +133,8 @@ impl WsServer {
     }
 
     /// Ends a stream that became no connection. TLS wants a last word; and a socket that is closed with unread input
-    /// resets, which takes the answer along, so that is read first.
-    async fn dismiss(&self, mut transport: Transport) {
+    /// resets, which takes the answer along, so that is read first, as long as nobody needs the room.
+    async fn dismiss(&self, mut transport: Transport, pending: &Pending) {
         let farewell = async {
             transport.shutdown().await?;
             tokio::io::copy(&mut transport.take(fixed::DRAINED_BYTES as u64), &mut tokio::io::sink()).await
@@ -142,6 +142,7 @@ impl WsServer {
         tokio::select! {
             biased;
             _ = timeout(self.limits.close_timeout, farewell) => {}
+            () = pending.given_up() => {}
             () = self.lifecycle.reached(Stage::Closing) => {}
         }
     }
