@@ -244,6 +244,7 @@ async fn the_largest_values_break_nothing() {
     limits.message = 1 << 30;
     limits.frame = Some(1 << 30);
     (limits.handshake_timeout, limits.close_timeout, limits.handler_timeout) = (AGES, AGES, Some(AGES));
+    limits.keep_alive = AGES;
     let heartbeat = &mut server.heartbeat;
     (heartbeat.interval, heartbeat.timeout, heartbeat.idle) = (Some(AGES), AGES, Some(AGES));
     (config.drain.interval, config.drain.timeout) = (AGES, AGES);

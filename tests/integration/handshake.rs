@@ -1,6 +1,7 @@
 //! What a client gets before the 101: each row of the table of statuses, and the checks of RFC 6455 section 4.2.1.
 
 mod headers;
+mod names;
 mod syntax;
 mod targets;
 

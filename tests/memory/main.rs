@@ -11,11 +11,14 @@ mod support;
 use std::time::Duration;
 
 use tokio::{io::AsyncWriteExt as _, time::timeout};
-use ws_core::{App, Connection, Controller, Message, Result};
+use ws_core::{
+    App, Connection, Controller, Message, Result,
+    config::{ServerConfig, ServerKind},
+};
 
 use self::{
     allocator::Counting,
-    support::{Raw, Server, frame, next_text, send, start},
+    support::{Raw, Server, frame, next_text, send, start_with},
 };
 
 #[global_allocator]
@@ -41,9 +44,14 @@ fn what_a_peer_can_make_the_server_allocate_is_bounded() {
 }
 
 async fn check_all() {
-    let server = start(App::without_registry().controller("/", Echo)).await;
+    let mut config = support::config();
+    config.servers.push(ServerConfig::new("http", ServerKind::Http, 0));
+    let app = App::without_registry().controller("/", Echo).http("http", axum::Router::new());
+    let server = start_with(app, config).await;
     // What is allocated once: the pool's codecs, the runtime's and the client's own things.
     others_are_served(&server, 1).await;
+    a_half_sent_head_costs_little_more_than_its_bytes(&server, "ws").await;
+    a_half_sent_head_costs_little_more_than_its_bytes(&server, "http").await;
     an_announced_length_allocates_nothing(&server).await;
     a_message_in_fragments_costs_a_few_times_its_limit(&server).await;
     a_frame_that_does_not_come_costs_a_buffer(&server).await;
@@ -70,6 +78,23 @@ async fn others_are_served(server: &Server, rounds: usize) {
         send(&mut bystander, "still here").await;
         assert_eq!(next_text(&mut bystander).await, "still here");
     }
+}
+
+async fn a_half_sent_head_costs_little_more_than_its_bytes(server: &Server, name: &str) {
+    const PEERS: usize = 400;
+    let mut peers = Vec::with_capacity(PEERS);
+    let half = &support::handshake("/")[..100];
+    let addr = server.running.local_addr(name).unwrap();
+    let most = most_during(server, async {
+        for _ in 0..PEERS {
+            let mut peer = Raw::connect(addr).await;
+            peer.write(half.as_bytes()).await;
+            peers.push(peer);
+        }
+        others_are_served(server, 2).await;
+    })
+    .await;
+    assert!(most < PEERS * 8 * KIB, "{name}: {most} bytes for {PEERS} peers");
 }
 
 async fn an_announced_length_allocates_nothing(server: &Server) {

@@ -47,8 +47,12 @@ pub(crate) const MEMBERS_A_TURN: usize = 512;
 /// The longest token that is looked at, in bytes: as long as a whole request head may be by default.
 #[cfg(any(feature = "jwt", test))]
 pub(crate) const TOKEN_BYTES: usize = 16 << 10;
-/// Handshakes of one address that may be pending, where addresses are counted and may have fewer connections.
+/// One address may have this part of `pending_handshakes` as unfinished request heads.
+pub(crate) const PENDING_SHARES: usize = 8;
+/// The unfinished heads that one address may have in any case.
 pub(crate) const PENDING_OF_AN_ADDRESS: usize = 16;
+/// An unfinished head that is younger is not closed to make room for another stream.
+pub(crate) const LEAST_HEAD_AGE: Duration = Duration::from_secs(1);
 /// Parameters of one path; matchit panics at one more.
 pub(crate) const PATH_PARAMETERS: usize = 25;
 /// The largest header of the PROXY protocol, in bytes: version 2 has its extensions beside 52 of addresses.
@@ -147,10 +151,14 @@ mod tests {
             ),
             ("a token", size(TOKEN_BYTES)),
             (
-                "pending handshakes of one address",
+                "unfinished request heads of one address",
                 format!(
-                    "`connections_per_ip`, {PENDING_OF_AN_ADDRESS} at least; one more is closed without an answer"
+                    "1/{PENDING_SHARES} of `pending_handshakes`, or `connections_per_ip` where set, but {PENDING_OF_AN_ADDRESS} at least; {PENDING_OF_AN_ADDRESS} while all room is taken"
                 ),
+            ),
+            (
+                "one unfinished head too many",
+                format!("the oldest is closed if it is {} old, else the new stream", time(LEAST_HEAD_AGE)),
             ),
             (
                 "warnings about what peers send, of one kind and server",

@@ -4,6 +4,7 @@
 
 mod endings;
 mod floods;
+mod sieges;
 mod slowness;
 
 use tokio::sync::mpsc;

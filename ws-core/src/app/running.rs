@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, future::pending, net::SocketAddr, sync::Arc};
 
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::net::TcpListener;
 
 use super::{
     Problem, ShutdownReport, StartError,
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     config::{Drain, ServerConfig},
     hub::{Hub, Live},
-    server::{Gate, Lifecycle, Readiness, Stage, accept},
+    server::{Gate, Lifecycle, PendingStreams, Readiness, Stage, accept},
 };
 
 /// A running application. Dropping it without [`shutdown`](Self::shutdown) stops accepting and closes the open
@@ -71,14 +71,14 @@ impl Running {
         for (PlannedServer { config, kind }, gate, listener, local) in bound {
             tracing::info!(server = config.name, address = %local, "listening");
             let (lifecycle, tasks, gate) = (lifecycle.clone(), Arc::clone(&live), Arc::new(gate));
-            let pending = config.limits.pending_handshakes.min(Semaphore::MAX_PERMITS);
+            let pending = PendingStreams::new(&config);
             live.spawn(async move {
                 let serve = |stream, peer, pending| {
                     let gate = Arc::clone(&gate);
                     let arriving = async move { gate.pass(stream, peer, pending).await };
                     tasks.spawn(kind.clone().serve(arriving));
                 };
-                accept(&config.name, listener, Arc::new(Semaphore::new(pending)), lifecycle, serve).await;
+                accept(&config.name, listener, pending, lifecycle, serve).await;
             });
         }
         lifecycle.advance(Stage::Ready);

@@ -1,6 +1,6 @@
 //! From settings to an open connection: TCP, TLS, the request, the answer. All of it under one deadline.
 //!
-//! hyper speaks the HTTP: the body of a refusal is read in whatever way the server sends it, and a 101 gives the
+//! hyper speaks the HTTP, but for the case of header names: the body of a refusal is read in whatever way the server sends it, and a 101 gives the
 //! stream back together with what was read behind it.
 
 use std::{
@@ -23,6 +23,7 @@ use super::{
     transport::{self, Transport},
     wire::Wire,
 };
+use crate::handshake::NamesWriter;
 
 /// The most of a refusal's body that is kept.
 const REFUSAL_BODY_BYTES: usize = 64 << 10;
@@ -43,7 +44,7 @@ pub(super) async fn connect(settings: &Settings) -> Result<Client, ConnectError>
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEADERS)
-        .handshake(TokioIo::new(transport))
+        .handshake(TokioIo::new(NamesWriter::of_request(transport)))
         .await
         .map_err(ConnectError::from_hyper)?;
     let mut line = Line { connection, ended: false };
@@ -106,7 +107,7 @@ async fn read_body(mut body: Incoming, kept: &mut BytesMut) {
 
 /// The HTTP connection, driven in this task beside what waits for it.
 struct Line {
-    connection: http1::Connection<TokioIo<Transport>, Empty<Bytes>>,
+    connection: http1::Connection<TokioIo<NamesWriter<Transport>>, Empty<Bytes>>,
     ended: bool,
 }
 
@@ -133,7 +134,7 @@ impl Line {
             .await?;
         }
         let parts = self.connection.into_parts();
-        Ok((parts.io.into_inner(), parts.read_buf))
+        Ok((parts.io.into_inner().into_inner(), parts.read_buf))
     }
 }
 

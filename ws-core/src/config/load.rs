@@ -230,6 +230,7 @@ impl Limits {
         }
         check_times(&[
             ("limits.handshake_timeout", Some(self.handshake_timeout)),
+            ("limits.keep_alive", Some(self.keep_alive)),
             ("limits.close_timeout", Some(self.close_timeout)),
             ("limits.handler_timeout", self.handler_timeout),
         ])
@@ -279,6 +280,8 @@ mod tests {
         ("limits.message_burst", "0", |it| it.servers[0].limits.message_burst = Some(0)),
         ("limits.handshake_timeout", "0s", |it| it.servers[0].limits.handshake_timeout = Duration::ZERO),
         ("limits.handshake_timeout", "11y", |it| it.servers[0].limits.handshake_timeout = AGE),
+        ("limits.keep_alive", "0s", |it| it.servers[0].limits.keep_alive = Duration::ZERO),
+        ("limits.keep_alive", "11y", |it| it.servers[0].limits.keep_alive = AGE),
         ("limits.head", "8191", |it| it.servers[0].limits.head = 8191),
         ("limits.headers", "0", |it| it.servers[0].limits.headers = 0),
         ("limits.headers", "16385", |it| it.servers[0].limits.headers = 16_385),

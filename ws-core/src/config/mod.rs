@@ -191,16 +191,22 @@ pub struct Limits {
     pub connections: usize,
     /// Sockets of one peer address open at once; one more is answered with 503. IPv6 counts by its first 64 bits, which is
     /// what one host has. Behind a proxy that names its clients in a header, WebSocket connections are counted, by
-    /// client. As many streams of one address may be before their 101, 16 at least; one more is closed without an answer.
+    /// client. It is also the share of one address in `pending_handshakes`, 16 at least.
     /// Default: off (`"off"`), because whole offices and mobile networks share an address.
     #[serde(with = "units::optional_count")]
     pub connections_per_ip: Option<usize>,
-    /// Streams that may be before their 101, or before the first request for HTTP, at once: TLS handshakes, heads,
-    /// middleware. Further ones wait in the kernel's queue, where they cost nothing, rather than being refused: after a restart
-    /// all clients come at once. Default 4096, which is 64 MiB of heads at the most.
+    /// Streams without a 101, or without a first request for HTTP, at once: TLS handshakes, heads,
+    /// middleware. Further ones wait in the kernel's queue, where they cost nothing, and are not refused:
+    /// after a restart all clients come at once. Default 4096, which is 64 MiB of heads at the most.
     ///
-    /// Whoever is refused may try again on the same stream, until `handshake_timeout` has passed since it was accepted; then
-    /// it is closed once it is idle. What bounds one address is `connections_per_ip`.
+    /// One address may have an eighth of them as unfinished heads (`connections_per_ip` where that is
+    /// set), 16 in any case. At its share an address gives up its oldest unfinished head if that is older
+    /// than a second, else the new stream. While there is no room left, the share of every address is 16,
+    /// and the oldest unfinished head of all gives way under the same condition. Trusted proxies have no
+    /// share; the client that a PROXY header names has one. A head is unfinished until its last byte.
+    ///
+    /// A refused client may try again on the same stream until `handshake_timeout` has passed since
+    /// accept. Then the stream is closed as soon as it is idle.
     pub pending_handshakes: usize,
     /// The largest message, in bytes; a larger one closes with 1009. At most 1 GiB. Default 1 MiB.
     #[serde(with = "units::size")]
@@ -227,9 +233,14 @@ pub struct Limits {
     pub over_rate: OverRate,
     /// From accept to the end of the first request head, a PROXY header and the TLS handshake included: slower is cut. As
     /// much again for the middleware and the core step, and for the error handlers: slower is a 503. On a stream that is kept
-    /// open, as much for each further head. Default 10 s.
+    /// open, as much for each further head, from its first byte. Default 10 s.
     #[serde(with = "units::duration")]
     pub handshake_timeout: Duration,
+    /// How long a stream may be idle between two HTTP requests, on servers of kind `http` and with a
+    /// fallback. Once the next head has begun, `handshake_timeout` applies. Default 75 s: load
+    /// balancers keep idle streams for 60 s, and a request that meets a closing stream fails.
+    #[serde(with = "units::duration")]
+    pub keep_alive: Duration,
     /// The largest request head, in bytes; a larger one is a 431. At least 8 KiB (hyper's least). Default 16 KiB.
     #[serde(with = "units::size")]
     pub head: usize,
@@ -279,6 +290,7 @@ impl Default for Limits {
             message_burst: None,
             over_rate: OverRate::default(),
             handshake_timeout: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(75),
             head: 16 << 10,
             headers: 64,
             path: 2 << 10,

@@ -6,6 +6,7 @@
 mod checks;
 mod head;
 mod middleware;
+mod names;
 mod origin;
 mod request;
 mod response;
@@ -32,7 +33,8 @@ pub(crate) use self::checks::{accept_value, tokens};
 pub(crate) use self::tokens::BEARER;
 use self::upgrade::Accepted;
 pub(crate) use self::{
-    middleware::Middleware, request::TransportAddr, route::Relimit, upgrade::DynUpgrade, warnings::Warnings,
+    middleware::Middleware, names::NamesWriter, request::TransportAddr, route::Relimit, upgrade::DynUpgrade,
+    warnings::Warnings,
 };
 pub use self::{
     middleware::{MiddlewareFn, Next},

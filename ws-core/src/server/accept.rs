@@ -1,41 +1,35 @@
 //! The accept loop: one for every listener.
 //!
-//! It takes a stream only while there is room for one more handshake; until then streams wait in the kernel's queue. A
-//! failure that is the process's own, such as "too many open files", pauses it and is told once. Whom a stream is from
-//! and what is spoken on it is not looked at here.
+//! It holds one stream at a time until [`PendingStreams`] has room for it; further ones wait in the
+//! kernel's queue. A failure of the process itself, such as "too many open files", pauses the loop and
+//! is logged once. What is spoken on a stream does not matter here.
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
 
-use super::{Lifecycle, Stage};
+use super::{Lifecycle, Pending, PendingStreams, Stage};
 use crate::fixed;
 
 /// A trouble is over when accepting has not failed for this long. What comes and goes within is one trouble, told once.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Accepts until the application closes; each stream is handed to `serve`, which must not wait, with its room among the
-/// `pending` handshakes.
+/// Accepts until the application closes. Each stream is passed to `serve`, which must not wait, with
+/// its place among the `pending` ones. A stream without a place is closed without an answer: an answer
+/// would take as much time and room as its silent peer likes.
 pub(crate) async fn accept(
     name: &str,
     listener: TcpListener,
-    pending: Arc<Semaphore>,
+    pending: Arc<PendingStreams>,
     lifecycle: Lifecycle,
-    serve: impl Fn(TcpStream, SocketAddr, OwnedSemaphorePermit),
+    serve: impl Fn(TcpStream, SocketAddr, Pending),
 ) {
     let mut trouble: Option<Trouble> = None;
     let mut stop = pin!(lifecycle.reached(Stage::Closing));
     loop {
-        let room = tokio::select! {
-            () = &mut stop => return,
-            room = Arc::clone(&pending).acquire_owned() => room,
-        };
-        // Never closed; without it nobody could be served.
-        let Ok(room) = room else { return };
         let accepted = tokio::select! {
             () = &mut stop => return,
             accepted = listener.accept() => accepted,
@@ -52,7 +46,16 @@ pub(crate) async fn accept(
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, %peer, "TCP_NODELAY could not be set");
                 }
-                serve(stream, peer, room);
+                let place = tokio::select! {
+                    () = &mut stop => return,
+                    place = pending.admit(peer.ip()) => place,
+                };
+                match place {
+                    Some(place) => serve(stream, peer, place),
+                    None => {
+                        tracing::debug!(server = name, %peer, "too many unfinished requests of this address")
+                    }
+                }
             }
             // The peer was gone before it was accepted; the next one may be fine.
             Err(error) if is_of_one_peer(&error) => tracing::debug!(server = name, %error, "accept failed"),

@@ -8,8 +8,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::fixed;
-
 /// The first 64 bits of an IPv6 address: a host is given all that follow (RFC 4291 section 2.5.1), so a limit on the whole address
 /// would limit nobody.
 const IPV6_NETWORK: u128 = u128::MAX << 64;
@@ -31,11 +29,6 @@ pub(crate) struct AddressPermit {
 impl Addresses {
     pub(crate) fn new(limit: usize) -> Self {
         Self { limit, open: Mutex::default() }
-    }
-
-    /// The same for handshakes that are pending, where each address may have so many connections.
-    pub(crate) fn pending(connections: usize) -> Self {
-        Self::new(connections.max(fixed::PENDING_OF_AN_ADDRESS))
     }
 
     /// A place for one more socket of this address; `None` if it has as many as it may have.
@@ -70,7 +63,7 @@ impl Drop for AddressPermit {
 }
 
 /// What an address is counted by.
-fn counted(address: IpAddr) -> IpAddr {
+pub(super) fn counted(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & IPV6_NETWORK).into(),

@@ -1,24 +1,15 @@
-//! From an accepted stream to one that HTTP is read from: the PROXY header, then the TLS handshake, under one deadline.
+//! From an accepted stream to one that HTTP is read from: the PROXY header, then the TLS handshake. Both
+//! are part of the head that the stream owes: one deadline covers them all.
 
 use std::{
-    future::pending,
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, Once, PoisonError},
-    time::Duration,
+    sync::{Arc, Once},
 };
 
-use tokio::{
-    net::TcpStream,
-    sync::OwnedSemaphorePermit,
-    time::{Instant, sleep_until, timeout_at},
-};
+use tokio::net::TcpStream;
 
-use super::{
-    Certificates, Lifecycle, Stage, TlsError, Transport,
-    addresses::{AddressPermit, Addresses},
-    proxy_protocol,
-};
+use super::{Certificates, Lifecycle, Pending, Stage, TlsError, Transport, proxy_protocol};
 use crate::{
     config::{Proxy, ProxyProtocol, ServerConfig},
     throttle::{Throttle, shown},
@@ -29,9 +20,6 @@ pub(crate) struct Gate {
     server: Arc<str>,
     proxy: Proxy,
     certificates: Option<Arc<Certificates>>,
-    timeout: Duration,
-    /// Where addresses are counted: the streams of each that are no connection yet.
-    pending: Option<Arc<Addresses>>,
     /// Warnings about streams of trusted proxies without a PROXY header, and the one about zones in
     /// it.
     malformed: Throttle,
@@ -49,52 +37,6 @@ pub(crate) struct Arrival {
     pub(crate) pending: Pending,
 }
 
-/// A stream's room among the pending handshakes, and how long it may have it.
-#[derive(Debug, Default)]
-pub(crate) struct Pending {
-    room: Mutex<Option<Room>>,
-    /// When the first head has to be there; counted from accept.
-    deadline: Option<Instant>,
-}
-
-/// Room for one, among all and among those of its address.
-#[derive(Debug)]
-struct Room {
-    _of_all: OwnedSemaphorePermit,
-    _of_address: Option<AddressPermit>,
-}
-
-impl Pending {
-    pub(crate) fn new(
-        of_all: OwnedSemaphorePermit,
-        of_address: Option<AddressPermit>,
-        deadline: Instant,
-    ) -> Self {
-        let room = Room { _of_all: of_all, _of_address: of_address };
-        Self { room: Mutex::new(Some(room)), deadline: Some(deadline) }
-    }
-
-    /// What is asked for is no handshake: others may have its room.
-    pub(crate) fn give_back(&self) {
-        self.room().take();
-    }
-
-    /// Waits until the deadline is over, for ever if the room is given back before.
-    pub(crate) async fn overdue(&self) {
-        match self.deadline {
-            Some(deadline) => sleep_until(deadline).await,
-            None => pending().await,
-        }
-        if self.room().is_none() {
-            pending().await
-        }
-    }
-
-    fn room(&self) -> MutexGuard<'_, Option<Room>> {
-        self.room.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Gate {
     /// Reads the certificate, if there is to be one.
     pub(crate) fn new(server: &ServerConfig, lifecycle: &Lifecycle) -> Result<Self, TlsError> {
@@ -103,8 +45,6 @@ impl Gate {
             server: server.name.as_str().into(),
             proxy: server.proxy.clone(),
             certificates: server.tls.as_ref().map(load).transpose()?,
-            timeout: server.limits.handshake_timeout,
-            pending: server.limits.connections_per_ip.map(|limit| Arc::new(Addresses::pending(limit))),
             malformed: Throttle::default(),
             zoned: Once::new(),
             lifecycle: lifecycle.clone(),
@@ -116,41 +56,31 @@ impl Gate {
         self.certificates.as_ref()
     }
 
-    /// Lets a stream through; `None` if it was cut. An address that has as many pending as it may have is not answered: each
-    /// answer would take as long, and as much room, as its silent peer likes.
+    /// Lets a stream through. `None` if it was closed: too late, given up for another stream, or faulty.
     pub(crate) async fn pass(
         &self,
         stream: TcpStream,
         peer: SocketAddr,
-        room: OwnedSemaphorePermit,
+        pending: Pending,
     ) -> Option<(Transport, Arrival)> {
-        let deadline = Instant::now() + self.timeout;
-        let of_address = match &self.pending {
-            // A proxy stands for many.
-            Some(addresses) if !self.proxy.trusts(peer.ip()) => {
-                let permit = addresses.enter(peer.ip());
-                if permit.is_none() {
-                    tracing::debug!(server = &*self.server, %peer, "too many pending handshakes of this address");
-                }
-                Some(permit?)
-            }
-            _ => None,
-        };
-        let pending = Pending::new(room, of_address, deadline);
         let mut arrival = Arrival { peer: Some(peer), transport: Some(peer), pending };
-        let says_who = self.proxy.protocol != ProxyProtocol::Off && self.proxy.trusts(peer.ip());
-        if !says_who && self.certificates.is_none() {
+        let expects_proxy_header = self.proxy.protocol != ProxyProtocol::Off && self.proxy.trusts(peer.ip());
+        if !expects_proxy_header && self.certificates.is_none() {
             return Some((Transport::Tcp(stream), arrival));
         }
-        // Boxed, so that the plain way does not carry it.
-        let steps = timeout_at(deadline, Box::pin(self.steps(stream, says_who, &mut arrival)));
+        // Boxed, so that a plain stream does not pay for it.
+        let steps = Box::pin(self.steps(stream, expects_proxy_header, &arrival));
         let passed = tokio::select! {
-            passed = steps => passed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
-            // Nothing was asked yet, so there is nobody to be told that the server stops.
+            passed = steps => passed,
+            () = arrival.pending.overdue() => Err(io::ErrorKind::TimedOut.into()),
+            // No request has come yet, so there is none to answer.
             () = self.lifecycle.reached(Stage::Closing) => Err(io::ErrorKind::ConnectionAborted.into()),
         };
         match passed {
-            Ok(transport) => Some((transport, arrival)),
+            Ok(Passed { transport, client }) => {
+                arrival.peer = client.or(arrival.peer);
+                Some((transport, arrival))
+            }
             Err(error) => {
                 tracing::debug!(server = &*self.server, %peer, %error, "no handshake");
                 None
@@ -161,21 +91,37 @@ impl Gate {
     async fn steps(
         &self,
         mut stream: TcpStream,
-        says_who: bool,
-        arrival: &mut Arrival,
-    ) -> io::Result<Transport> {
-        if says_who {
-            let read = proxy_protocol::read(&mut stream).await;
-            let header = read.inspect_err(|error| self.warn_of_malformed(arrival.peer, error))?;
-            if let Some(zoned) = header.zoned {
-                self.zoned.call_once(|| self.warn_of_zone(arrival.peer, &zoned));
-            }
-            arrival.peer = header.source.or(arrival.peer);
+        expects_proxy_header: bool,
+        arrival: &Arrival,
+    ) -> io::Result<Passed> {
+        let client = match expects_proxy_header {
+            true => self.client(&mut stream, arrival.peer).await?,
+            false => None,
+        };
+        if let Some(client) = client
+            && !arrival.pending.belongs_to(client.ip())
+        {
+            return Err(io::Error::other("too many unfinished requests of this client"));
         }
-        match &self.certificates {
-            Some(certificates) => certificates.accept(stream).await,
-            None => Ok(Transport::Tcp(stream)),
+        let transport = match &self.certificates {
+            Some(certificates) => certificates.accept(stream).await?,
+            None => Transport::Tcp(stream),
+        };
+        Ok(Passed { transport, client })
+    }
+
+    /// Reads the PROXY header of a trusted proxy.
+    async fn client(
+        &self,
+        stream: &mut TcpStream,
+        proxy: Option<SocketAddr>,
+    ) -> io::Result<Option<SocketAddr>> {
+        let read = proxy_protocol::read(stream).await;
+        let header = read.inspect_err(|error| self.warn_of_malformed(proxy, error))?;
+        if let Some(zoned) = header.zoned {
+            self.zoned.call_once(|| self.warn_of_zone(proxy, &zoned));
         }
+        Ok(header.source)
     }
 
     fn warn_of_malformed(&self, proxy: Option<SocketAddr>, error: &io::Error) {
@@ -202,4 +148,11 @@ impl Gate {
             "a trusted proxy names an address with a zone in its PROXY header, which is dropped. This is logged once",
         );
     }
+}
+
+/// A stream that HTTP can be read from.
+struct Passed {
+    transport: Transport,
+    /// The client that a PROXY header names.
+    client: Option<SocketAddr>,
 }

@@ -12,11 +12,12 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body::Body as HttpBody;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use hyper_util::rt::TokioIo;
 use tower_service::Service;
 
-use super::{Admission, Arrival, Lifecycle, Stage};
+use super::{
+    Admission, Arrival, Lifecycle, Permit, Stage, Transport, first_head::first_head, http_io::HttpStream,
+};
 use crate::{
     caught::{Witness, caught, drop_caught},
     config::Limits,
@@ -99,20 +100,30 @@ pub(crate) struct HttpServer {
 
 impl HttpServer {
     /// Serves one stream to its end; a stop lets the request that is under way finish, within the drain deadline.
-    pub(crate) async fn serve<S>(self: Arc<Self>, stream: S, arrival: Arrival)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    pub(crate) async fn serve(self: Arc<Self>, mut stream: Transport, arrival: Arrival) {
         let _witness = Witness("an HTTP connection");
+        let admitted = self.admission.admit(arrival.peer);
+        match first_head(&mut stream, &arrival, &self.limits, &self.lifecycle).await {
+            // Boxed, so that an unfinished head does not pay for it.
+            Some(head) => Box::pin(self.requests(HttpStream::new(stream, head), arrival, admitted)).await,
+            None => tracing::debug!(server = &*self.name, peer = ?arrival.peer, "no request in time"),
+        }
+    }
+
+    async fn requests(
+        &self,
+        stream: HttpStream<Transport>,
+        arrival: Arrival,
+        admitted: Result<Permit, HandshakeError>,
+    ) {
         let Arrival { peer, pending, .. } = arrival;
-        let admitted = self.admission.admit(peer);
         let service = service_fn(|request| {
             pending.give_back();
             let answer = self.answer(request, peer, admitted.as_ref().err());
             async move { Ok::<_, Infallible>(answer.await) }
         });
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
+            .timer(stream.timer(&self.limits))
             .header_read_timeout(self.limits.handshake_timeout)
             .max_buf_size(self.limits.head)
             .max_headers(self.limits.headers)
@@ -121,6 +132,8 @@ impl HttpServer {
             .with_upgrades();
         let mut connection = std::pin::pin!(connection);
         let result = tokio::select! {
+            // First, so that the head that is there is read before a stop closes an idle stream.
+            biased;
             result = connection.as_mut() => result,
             () = pending.overdue() => {
                 tracing::debug!(server = &*self.name, ?peer, "no request in time");

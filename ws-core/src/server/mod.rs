@@ -1,5 +1,5 @@
-//! Listeners and what is served on them: the accept loop, the gate (PROXY header, TLS), who is let in, the handshake over
-//! HTTP, the HTTP services.
+//! Listeners and what is served on them: the accept loop and the room for pending streams, the gate
+//! (PROXY header, TLS), the first head, who is let in, the handshake over HTTP, the HTTP services.
 //!
 //! One task a connection, from accept to the dropped socket, known to [`Live`]. A listener is opened by `app` and stops
 //! at a stage of the [`Lifecycle`]; what happens then to open connections is `app::drain`'s business.
@@ -7,10 +7,13 @@
 mod accept;
 mod addresses;
 mod admission;
+mod first_head;
 mod forwarded;
 mod gate;
 mod http;
+mod http_io;
 mod lifecycle;
+mod pending;
 pub(crate) mod proxy_protocol;
 mod service;
 mod tls;
@@ -23,6 +26,7 @@ pub(crate) use self::{
     gate::{Arrival, Gate},
     http::{HttpHandler, HttpServer},
     lifecycle::{Lifecycle, Stage},
+    pending::{Pending, PendingStreams},
     tls::Certificates,
     transport::Transport,
     websocket::WsServer,

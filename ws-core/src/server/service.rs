@@ -30,6 +30,9 @@ use crate::{
 /// request's extensions: by [`peer_addr_from`](Self::peer_addr_from), or else one of type
 /// [`SocketAddr`]. Without it, `peer_addr()` is `None`, and neither `limits.connections_per_ip` nor
 /// a trusted proxy has any effect.
+///
+/// The outer server chooses the case of the header names in its 101; hyper and axum write them in
+/// lower case, which some devices do not accept.
 #[derive(Clone)]
 pub struct WsService {
     server: Arc<WsServer>,

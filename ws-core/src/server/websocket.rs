@@ -14,19 +14,24 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, header};
 use http_body::Body as _;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     time::timeout,
 };
 
-use super::{Admission, Arrival, HttpHandler, Lifecycle, Permit, Stage, Transport, addresses::AddressPermit};
+use super::{
+    Admission, Arrival, HttpHandler, Lifecycle, Pending, Permit, Stage, Transport,
+    addresses::AddressPermit,
+    first_head::first_head,
+    http_io::{HttpStream, Rest},
+};
 use crate::{
     config::{Heartbeat, Limits},
     connection::{Connection, Life, Served},
     error::HandshakeError,
     fixed,
-    handshake::{Caller, Handshake, Pipeline, Response, TransportAddr, asks_for_upgrade, bare},
+    handshake::{Caller, Handshake, NamesWriter, Pipeline, Response, TransportAddr, asks_for_upgrade, bare},
     hub::Live,
 };
 
@@ -44,39 +49,51 @@ pub(crate) struct WsServer {
 
 impl WsServer {
     /// Takes one stream as far as to the 101. What comes back is the rest: open, messages, close.
-    pub(crate) async fn receive(&self, transport: Transport, arrival: Arrival) -> Option<Served> {
+    pub(crate) async fn receive(&self, mut transport: Transport, arrival: Arrival) -> Option<Served> {
         // accept: a full server says so, it does not fall silent.
         let (permit, refusal) = match self.admission.admit(arrival.peer) {
             Ok(permit) => (Some(permit), None),
             Err(refusal) => (None, Some(refusal)),
         };
-        // handshake, route, middleware, upgrade.
-        let (transport, prefix, accepted) = self.upgrade(transport, arrival, refusal).await?;
+        let Some(head) = first_head(&mut transport, &arrival, &self.limits, &self.lifecycle).await else {
+            let peer = arrival.peer;
+            tracing::debug!(server = &*self.pipeline.server, ?peer, "no request in time");
+            return None;
+        };
+        let http = HttpStream::new(transport, head);
+        let stream = Stream {
+            arrival,
+            refusal,
+            is_asked: AtomicBool::new(false),
+            accepted: Mutex::new(None),
+            is_accepted: Arc::default(),
+        };
+        // handshake, route, middleware, upgrade. Boxed, so that an unfinished head does not pay for it.
+        let Rest { stream: transport, prefix } = Box::pin(self.upgrade(http, &stream)).await?;
+        let Some(accepted) = lock(&stream.accepted).take() else {
+            self.dismiss(transport, &stream.arrival.pending).await;
+            return None;
+        };
         self.open(transport, prefix, accepted.handshake, permit?.with(accepted.address))
     }
 
-    /// Answers requests until one of them becomes a connection, or the stream ends.
-    async fn upgrade(
-        &self,
-        transport: Transport,
-        arrival: Arrival,
-        refusal: Option<HandshakeError>,
-    ) -> Option<(Transport, Bytes, Accepted)> {
-        let is_refused = refusal.is_some();
-        let stream =
-            Stream { arrival, refusal, is_asked: AtomicBool::new(false), accepted: Mutex::new(None) };
+    /// Answers requests until one of them is answered with 101, or the stream ends.
+    async fn upgrade(&self, http: HttpStream<Transport>, stream: &Stream) -> Option<Rest<Transport>> {
         let peer = stream.arrival.peer;
-        let service = service_fn(|request| {
-            Box::pin(async { Ok::<_, Infallible>(self.answer(request, &stream).await) })
-        });
+        let timer = http.timer(&self.limits);
+        let http = NamesWriter::of_switch(http, Arc::clone(&stream.is_accepted));
+        let service =
+            service_fn(|request| Box::pin(async { Ok::<_, Infallible>(self.answer(request, stream).await) }));
         let mut http = http1::Builder::new()
-            .timer(TokioTimer::new())
+            .timer(timer)
             .header_read_timeout(self.limits.handshake_timeout)
             .max_buf_size(self.limits.head)
             .max_headers(self.limits.headers)
-            .keep_alive(!is_refused)
-            .serve_connection(TokioIo::new(transport), service);
+            .keep_alive(stream.refusal.is_none())
+            .serve_connection(TokioIo::new(http), service);
         let mut done = tokio::select! {
+            // First, so that the head that is there is read before a stop closes an idle stream.
+            biased;
             done = poll_fn(|cx| http.poll_without_shutdown(cx)) => Some(done),
             () = stream.arrival.pending.overdue() => {
                 if !stream.is_asked.load(Ordering::Relaxed) {
@@ -103,17 +120,20 @@ impl WsServer {
             }
         }
         let parts = http.into_parts();
-        let transport = parts.io.into_inner();
-        let Some(accepted) = lock(&stream.accepted).take() else {
-            self.dismiss(transport).await;
-            return None;
-        };
-        Some((transport, parts.read_buf, accepted))
+        let mut http = parts.io.into_inner();
+        if stream.is_accepted.load(Ordering::Relaxed) {
+            // hyper is done once it has written the 101; a slow peer may not have taken all of it.
+            tokio::select! {
+                flushed = timeout(self.limits.handshake_timeout, http.flush()) => flushed.ok()?.ok()?,
+                () = self.lifecycle.reached(Stage::Cutting) => return None,
+            }
+        }
+        Some(http.into_inner().into_rest(parts.read_buf))
     }
 
     /// Ends a stream that became no connection. TLS wants a last word; and a socket that is closed with unread input
-    /// resets, which takes the answer along, so that is read first.
-    async fn dismiss(&self, mut transport: Transport) {
+    /// resets, which takes the answer along, so that is read first, as long as nobody needs the room.
+    async fn dismiss(&self, mut transport: Transport, pending: &Pending) {
         let farewell = async {
             transport.shutdown().await?;
             tokio::io::copy(&mut transport.take(fixed::DRAINED_BYTES as u64), &mut tokio::io::sink()).await
@@ -121,6 +141,7 @@ impl WsServer {
         tokio::select! {
             biased;
             _ = timeout(self.limits.close_timeout, farewell) => {}
+            () = pending.given_up() => {}
             () = self.lifecycle.reached(Stage::Closing) => {}
         }
     }
@@ -128,6 +149,7 @@ impl WsServer {
     async fn answer(&self, mut request: Request<Incoming>, stream: &Stream) -> Response {
         let Arrival { peer, transport, .. } = stream.arrival;
         stream.is_asked.store(true, Ordering::Relaxed);
+        stream.arrival.pending.head_is_whole();
         let caller = self.admission.client(peer, request.headers());
         if let (Some(fallback), None, Ok(caller)) = (&self.fallback, &stream.refusal, &caller)
             && !asks_for_upgrade(&request)
@@ -162,6 +184,10 @@ impl WsServer {
             self.pipeline.run(parts, !body.is_end_stream(), caller, refusal).await;
         if refused {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        match handshake {
+            Some(_) => stream.is_accepted.store(true, Ordering::Relaxed),
+            None => stream.arrival.pending.awaits_another_head(),
         }
         *lock(&stream.accepted) = handshake.map(|handshake| Accepted { handshake, address: permit });
         response
@@ -211,6 +237,8 @@ struct Stream {
     /// Whether a request has come.
     is_asked: AtomicBool,
     accepted: Mutex<Option<Accepted>>,
+    /// What is written from now on ends with the 101.
+    is_accepted: Arc<AtomicBool>,
 }
 
 /// A handshake that was answered with 101.
@@ -239,12 +267,15 @@ fn without_upgrade(response: Response) -> Response {
 #[cfg(feature = "testing")]
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{
+        net::{IpAddr, Ipv4Addr},
+        time::Duration,
+    };
 
     use axum::{Router, routing::get};
+    use futures_util::FutureExt as _;
     use tokio::{
         io::DuplexStream,
-        sync::Semaphore,
         time::{Instant, advance},
     };
 
@@ -252,7 +283,7 @@ mod tests {
     use crate::{
         App, Config, Controller,
         config::{ServerConfig, ServerKind},
-        server::gate::Pending,
+        server::PendingStreams,
         testing::TestApp,
     };
 
@@ -261,13 +292,16 @@ mod tests {
     impl Controller for Silent {}
 
     const TIMEOUT: Duration = Duration::from_secs(10);
+    const KEEP_ALIVE: Duration = Duration::from_secs(75);
     const ASKS_FOR_NOTHING: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
     const ASKS_FOR_A_PAGE: &[u8] = b"GET /page HTTP/1.1\r\nHost: x\r\n\r\n";
+
+    const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     /// A stream that took the only room among the pending handshakes, and whose first head is due after this time.
     struct Client {
         stream: DuplexStream,
-        room: Arc<Semaphore>,
+        pending: Arc<PendingStreams>,
         began: Instant,
         _app: TestApp,
     }
@@ -275,10 +309,17 @@ mod tests {
     impl Client {
         async fn of(app: App, server: &str, due: Duration) -> Self {
             let (app, began) = (TestApp::start(app).await, Instant::now());
-            let room = Arc::new(Semaphore::new(1));
-            let taken = Arc::clone(&room).try_acquire_owned().unwrap();
-            let arrival = Arrival { pending: Pending::new(taken, None, began + due), ..Arrival::default() };
-            Self { stream: app.pipe_from(server, arrival), room, began, _app: app }
+            let mut config = ServerConfig::default();
+            (config.limits.pending_handshakes, config.limits.handshake_timeout) = (1, due);
+            let pending = PendingStreams::new(&config);
+            let taken = pending.admit(PEER).await.unwrap();
+            let arrival = Arrival { pending: taken, ..Arrival::default() };
+            Self { stream: app.pipe_from(server, arrival), pending, began, _app: app }
+        }
+
+        /// Whether another stream may have the only room, without waiting.
+        fn leaves_room(&self) -> bool {
+            self.pending.admit(PEER).now_or_never().is_some()
         }
 
         /// The status line of the answer; empty at the end of the stream.
@@ -295,7 +336,7 @@ mod tests {
             assert_eq!(self.ask(b"").await, "");
             assert_eq!(self.began.elapsed().as_secs(), time.as_secs());
             drop(self.stream);
-            let _room = self.room.acquire().await.unwrap();
+            self.pending.admit(PEER).await.unwrap();
         }
     }
 
@@ -327,7 +368,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_asks_for_pages_has_the_whole_time_for_each_and_takes_no_room() {
+    async fn whoever_asks_for_pages_may_be_idle_for_keep_alive_and_takes_no_room() {
         let mut config = Config::default();
         config.servers.push(ServerConfig::new("http", ServerKind::Http, 0));
         for server in ["ws", "http"] {
@@ -335,10 +376,31 @@ mod tests {
             let mut client = Client::of(app, server, TIMEOUT / 20).await;
             for _ in 0..3 {
                 assert!(client.ask(ASKS_FOR_A_PAGE).await.contains("200"), "{server}");
-                assert_eq!(client.room.available_permits(), 1, "{server}");
-                advance(TIMEOUT * 9 / 10).await;
+                assert!(client.leaves_room(), "{server}");
+                advance(KEEP_ALIVE * 9 / 10).await;
             }
-            client.ends_after(TIMEOUT * 28 / 10).await;
+            client.ends_after(KEEP_ALIVE * 28 / 10).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_later_head_has_its_own_time_from_its_first_byte() {
+        let mut config = Config::default();
+        config.servers.push(ServerConfig::new("http", ServerKind::Http, 0));
+        for server in ["ws", "http"] {
+            let app = app().config(config.clone()).fallback("ws", pages()).http("http", pages());
+            let mut client = Client::of(app, server, TIMEOUT / 20).await;
+            for _ in 0..2 {
+                assert!(client.ask(ASKS_FOR_A_PAGE).await.contains("200"), "{server}");
+                advance(KEEP_ALIVE - TIMEOUT / 2).await;
+            }
+            // What comes late in the idle time has the whole time of a head, and not more.
+            for byte in ASKS_FOR_A_PAGE.iter().take(3) {
+                client.stream.write_all(&[*byte]).await.unwrap();
+                tokio::task::yield_now().await;
+                advance(TIMEOUT / 4).await;
+            }
+            client.ends_after((KEEP_ALIVE - TIMEOUT / 2) * 2 + TIMEOUT).await;
         }
     }
 
