@@ -24,6 +24,7 @@ mod one_port;
 mod origin;
 mod process;
 mod proxy;
+mod read_ahead;
 mod real_proxies;
 mod registry;
 mod shutdown;

@@ -23,7 +23,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{Instrument as _, Span};
 
 pub use self::{close::CloseReason, context::ContextMap, handle::Connection, id::ConnectionId};
@@ -45,7 +44,7 @@ use crate::{
     hub::Entry,
     message::Message,
     server::Permit,
-    socket::{SizeLimits, Socket},
+    socket::{SizeLimits, Socket, Wire},
 };
 
 /// Everything that a connection needs besides its transport and its controller.
@@ -84,7 +83,7 @@ pub(crate) async fn served(received: Pin<Box<dyn Future<Output = Option<Served>>
 pub(crate) fn serve<C, S>(controller: Arc<C>, transport: S, life: Life) -> impl Future<Output = ()> + Send
 where
     C: Controller,
-    S: AsyncRead + AsyncWrite + Unpin + Send,
+    S: Wire + Send,
 {
     let Life { span, entry, permit, prefix, limits, heartbeat, error_handlers } = life;
     let mut socket = Socket::new(transport, prefix, SizeLimits::from(&*limits));
@@ -223,7 +222,7 @@ mod tests {
         task::{Context, Poll},
     };
 
-    use tokio::io::ReadBuf;
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
     use super::*;
     use crate::{handshake::Handshake, hub::Live};
@@ -306,6 +305,10 @@ mod tests {
             Poll::Ready(Ok(()))
         }
     }
+
+    impl Wire for Endless {}
+
+    impl Wire for tokio::io::DuplexStream {}
 
     /// Counts messages, and answers each if it is told to.
     struct Counting {

@@ -73,6 +73,8 @@ struct Waiting {
     urgent: Option<Box<Urgent>>,
     /// Nothing more is taken.
     shut: bool,
+    /// The peer has ended its side; answers to what it sent before are still taken.
+    peer_has_ended: bool,
     /// The task has something to look at that is not in here.
     nudged: bool,
     /// For what the task has to be woken.
@@ -271,15 +273,26 @@ impl Outbox {
         self.room.notify_waiters();
     }
 
-    /// Waits until nothing is taken any more.
+    /// Tells whoever waits in [`Self::closed`] that the peer has ended its side.
+    pub(crate) fn announce_end(&self) {
+        self.lock().peer_has_ended = true;
+        self.room.notify_waiters();
+    }
+
+    /// Waits until the peer has ended its side, or nothing is taken any more.
     pub(crate) async fn closed(&self) {
         loop {
             let changed = self.room.notified();
-            if !self.is_open() {
+            if self.is_ending() {
                 return;
             }
             changed.await;
         }
+    }
+
+    fn is_ending(&self) -> bool {
+        let waiting = self.lock();
+        waiting.shut || waiting.peer_has_ended
     }
 
     pub(crate) fn is_open(&self) -> bool {

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-
 use super::{
     CloseFrame, CloseReason, Connection,
     driver::{Completion, Driver, Failure},
@@ -13,6 +11,7 @@ use crate::{
     caught::drop_caught,
     error::{Answer, Error, ErrorHandlers, Phase, Scene, SendError},
     handlers::{CallError, ReplyTo},
+    socket::Wire,
 };
 
 /// A close frame to send, and what `on_close` is told.
@@ -26,7 +25,7 @@ pub(super) struct Rescue<'a> {
 
 impl Rescue<'_> {
     /// False if that is the end: the connection is closing then, unless it had ended already.
-    pub(super) async fn settle<S: AsyncRead + AsyncWrite + Unpin>(
+    pub(super) async fn settle<S: Wire>(
         &self,
         driver: &mut Driver<'_, S>,
         phase: Phase,
@@ -44,7 +43,7 @@ impl Rescue<'_> {
     }
 
     /// `None` if the connection goes on (or has ended already), else how it ends.
-    async fn end_of<S: AsyncRead + AsyncWrite + Unpin>(
+    async fn end_of<S: Wire>(
         &self,
         driver: &mut Driver<'_, S>,
         phase: Phase,
@@ -71,7 +70,7 @@ impl Rescue<'_> {
         }
     }
 
-    async fn settle_error<S: AsyncRead + AsyncWrite + Unpin>(
+    async fn settle_error<S: Wire>(
         &self,
         driver: &mut Driver<'_, S>,
         phase: Phase,

@@ -1,5 +1,5 @@
 //! All times of one connection in one timer: the heartbeat, its idleness, the close deadline, the deadline of a running
-//! callback and the end of what let it in.
+//! callback, the looks at the peer while nothing is read, and the end of what let it in.
 //!
 //! No task and no allocation, and no look at the clock while messages come in unless idleness is limited: the timer is
 //! looked at when it fires. Messages do not move it either; whether there was one is looked at then.
@@ -12,7 +12,7 @@ use std::{
 
 use tokio::time::{Instant, Sleep};
 
-use crate::config::Heartbeat;
+use crate::{config::Heartbeat, fixed};
 
 /// What is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,10 +21,12 @@ pub(crate) enum Due {
     Ping,
     /// The peer should have shown a sign of life since the ping, or the next ping waits for one.
     SignOfLife,
-    /// The closing has taken long enough.
+    /// The closing has to go on, or to end.
     CloseDeadline,
     /// What let the connection in has expired.
     Expired,
+    /// Reading has stopped: look whether the peer is still there.
+    Look,
     /// No message went either way for as long as may be.
     Idle,
 }
@@ -62,6 +64,8 @@ pub(crate) struct Timers<'a> {
     silence: Option<Box<Silence>>,
     callback_by: Option<Instant>,
     close_by: Option<Instant>,
+    /// When to look whether the peer is still there, as long as reading has stopped.
+    look_at: Option<Instant>,
 }
 
 impl<'a> Timers<'a> {
@@ -76,6 +80,16 @@ impl<'a> Timers<'a> {
             silence: heartbeat.idle.map(silence),
             callback_by: None,
             close_by: None,
+            look_at: None,
+        }
+    }
+
+    /// Asks for a look at the peer every second, as long as reading has stopped.
+    pub(crate) fn look_while(&mut self, has_stopped: bool) {
+        match self.look_at {
+            None if has_stopped => self.look_at = Some(Instant::now() + fixed::LOOK_INTERVAL),
+            Some(_) if !has_stopped => self.look_at = None,
+            _ => {}
         }
     }
 
@@ -88,10 +102,11 @@ impl<'a> Timers<'a> {
         self.callback_by.is_some_and(|by| by <= Instant::now())
     }
 
-    /// The closing has to end within this time; the heartbeat stops.
-    pub(crate) fn close_must_end(&mut self, within: Duration) {
+    /// The next step of the closing has to come within this time; the heartbeat stops.
+    pub(crate) fn close_must_go_on(&mut self, within: Duration) {
         self.beat = Beat::Off;
         self.silence = None;
+        self.look_at = None;
         self.close_by = Some(Instant::now() + within);
     }
 
@@ -100,6 +115,7 @@ impl<'a> Timers<'a> {
         self.beat = Beat::Off;
         self.silence = None;
         self.close_by = None;
+        self.look_at = None;
     }
 
     /// A message came or is on its way, or there is another reason not to call the connection idle.
@@ -120,18 +136,17 @@ impl<'a> Timers<'a> {
         }
     }
 
-    /// Something came since the ping.
-    pub(crate) fn peer_is_alive(&mut self, now: Instant) {
-        if let Beat::Sign { next, .. } = self.beat {
-            self.beat = Beat::Ping(next.max(now));
+    /// Gives the peer more time than the heartbeat's timeout: the last ping stands behind bytes that it has to read first.
+    pub(crate) fn allow(&mut self, more: Duration) {
+        if let Beat::Sign { by, .. } = &mut self.beat {
+            *by += more;
         }
     }
 
-    /// Gives the peer another timeout.
-    pub(crate) fn wait_on(&mut self, now: Instant) {
+    /// The peer is alive, or its silence says nothing: the next ping goes out in its turn.
+    pub(crate) fn peer_is_alive(&mut self, now: Instant) {
         if let Beat::Sign { next, .. } = self.beat {
-            let by = now + self.heartbeat.timeout;
-            self.beat = Beat::Sign { by, next: next.max(by) };
+            self.beat = Beat::Ping(next.max(now));
         }
     }
 
@@ -146,8 +161,8 @@ impl<'a> Timers<'a> {
                 Beat::Sign { by, next } => Some(by.min(next)),
             };
             let silence = self.silence.as_ref().map(|silence| silence.look_at);
-            let next =
-                [beat, silence, self.callback_by, self.close_by, expires].into_iter().flatten().min()?;
+            let times = [beat, silence, self.callback_by, self.close_by, self.look_at, expires];
+            let next = times.into_iter().flatten().min()?;
             if self.set_to == Some(next) {
                 // The task has one waker all its life, so there is nothing to register anew.
                 if !self.sleep.is_elapsed() {
@@ -167,6 +182,10 @@ impl<'a> Timers<'a> {
             }
             if expires.is_some_and(|at| at <= now) {
                 return Some(Due::Expired);
+            }
+            if let Some(look_at) = self.look_at.as_mut().filter(|at| **at <= now) {
+                *look_at = now + fixed::LOOK_INTERVAL;
+                return Some(Due::Look);
             }
             if let Some(silence) = &mut self.silence {
                 silence.look_at = silence.since + silence.longest;

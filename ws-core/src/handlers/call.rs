@@ -144,17 +144,12 @@ fn decode<R: DeserializeOwned>(codec: Codec, message: &Message) -> Result<R, Cal
 pub(crate) struct Calls {
     /// Whether there ever was one: the messages of a connection that never called are not looked at.
     ever: AtomicBool,
-    /// Whether there is one now.
-    any: AtomicBool,
+    /// Whether no answer can come any more; changed and read under the lock.
+    has_ended: AtomicBool,
     waiting: Mutex<Vec<(u64, oneshot::Sender<Message>)>>,
 }
 
 impl Calls {
-    /// Whether an answer is waited for.
-    pub(crate) fn any(&self) -> bool {
-        self.any.load(Ordering::Relaxed)
-    }
-
     /// Takes the message if it is an answer; one that comes too late is dropped.
     pub(crate) fn take_answer(&self, codec: Codec, message: Message) -> Option<Message> {
         if !self.ever.load(Ordering::Relaxed) {
@@ -171,20 +166,24 @@ impl Calls {
 
     /// No answer can come any more.
     pub(crate) fn close(&self) {
-        let waiting = std::mem::take(&mut *self.lock());
-        self.any.store(false, Ordering::Relaxed);
+        let mut waiting = self.lock();
+        self.has_ended.store(true, Ordering::Relaxed);
+        let outstanding = std::mem::take(&mut *waiting);
         drop(waiting);
+        drop(outstanding);
     }
 
     fn begin(&self, id: u64) -> Result<(Outstanding<'_>, oneshot::Receiver<Message>), CallError> {
         let mut waiting = self.lock();
+        if self.has_ended.load(Ordering::Relaxed) {
+            return Err(CallError::Closed);
+        }
         if waiting.len() == fixed::OUTSTANDING_CALLS {
             return Err(CallError::TooMany);
         }
         let (sender, receiver) = oneshot::channel();
         waiting.push((id, sender));
         self.ever.store(true, Ordering::Relaxed);
-        self.any.store(true, Ordering::Relaxed);
         Ok((Outstanding { calls: self, id }, receiver))
     }
 
@@ -194,7 +193,6 @@ impl Calls {
         let (_, sender) = waiting.swap_remove(at);
         if waiting.is_empty() {
             *waiting = Vec::new();
-            self.any.store(false, Ordering::Relaxed);
         }
         Some(sender)
     }

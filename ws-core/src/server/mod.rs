@@ -11,12 +11,16 @@ mod forwarded;
 mod gate;
 mod http;
 mod lifecycle;
+#[cfg(feature = "testing")]
+mod pipe;
 pub(crate) mod proxy_protocol;
 mod service;
 mod tls;
 mod transport;
 mod websocket;
 
+#[cfg(feature = "testing")]
+pub(crate) use self::pipe::Pipe;
 pub(crate) use self::{
     accept::accept,
     admission::{Admission, Permit},

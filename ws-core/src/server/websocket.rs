@@ -243,7 +243,6 @@ mod tests {
 
     use axum::{Router, routing::get};
     use tokio::{
-        io::DuplexStream,
         sync::Semaphore,
         time::{Instant, advance},
     };
@@ -252,7 +251,7 @@ mod tests {
     use crate::{
         App, Config, Controller,
         config::{ServerConfig, ServerKind},
-        server::gate::Pending,
+        server::{Pipe, gate::Pending},
         testing::TestApp,
     };
 
@@ -266,7 +265,7 @@ mod tests {
 
     /// A stream that took the only room among the pending handshakes, and whose first head is due after this time.
     struct Client {
-        stream: DuplexStream,
+        stream: Pipe,
         room: Arc<Semaphore>,
         began: Instant,
         _app: TestApp,

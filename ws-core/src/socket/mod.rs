@@ -82,6 +82,14 @@ impl From<&Limits> for SizeLimits {
     }
 }
 
+/// A stream that a connection runs over.
+pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin {
+    /// Whether the peer has closed its side or is gone, as far as that shows without reading.
+    fn peer_has_ended(&self) -> bool {
+        false
+    }
+}
+
 /// The transport of one open connection.
 pub(crate) struct Socket<S> {
     io: S,
@@ -97,9 +105,23 @@ pub(crate) struct Socket<S> {
     /// Whether the transport may hold back what it took, as TLS does.
     unflushed: bool,
     budget: Budget,
-    /// Whether anything was read since [`Self::take_alive`].
+    /// Whether the peer showed a sign of life since [`Self::take_alive`].
     alive: bool,
+    pace: Pace,
     drained: usize,
+}
+
+/// How far the peer has read what was sent, as its pongs tell.
+#[derive(Default)]
+struct Pace {
+    /// Bytes that the transport took.
+    written: u64,
+    /// Where the last ping ends that [`Socket::ping`] queued, counted like `written`.
+    pinged: u64,
+    /// The largest count that a pong brought back.
+    confirmed: u64,
+    /// Whether the transport has refused bytes since it last took some.
+    is_blocked: bool,
 }
 
 /// What may still be read in this poll.
@@ -132,6 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             unflushed: false,
             budget: Budget::FULL,
             alive: false,
+            pace: Pace::default(),
             drained: 0,
         }
     }
@@ -146,14 +169,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.out.len() > fixed::BACKLOG_BYTES
     }
 
-    /// Whether anything was read since the last call.
-    pub(crate) fn take_alive(&mut self) -> bool {
-        std::mem::take(&mut self.alive)
-    }
-
-    /// Whether anything was read since [`Self::take_alive`].
+    /// Whether the peer sent anything, or made room in a transport that was full, since the last [`Self::ping`].
     pub(crate) fn is_alive(&self) -> bool {
         self.alive
+    }
+
+    /// Queues a ping with the count of the bytes up to it, and returns how many bytes the transport took that the peer may not have
+    /// read yet. While the ping before is still queued it is enough.
+    pub(crate) fn ping(&mut self) -> u64 {
+        self.alive = false;
+        if self.pace.pinged <= self.pace.written {
+            let count = self.pace.written.saturating_add(self.out.len() as u64);
+            self.out.ping(Bytes::copy_from_slice(&count.to_be_bytes()));
+            self.pace.pinged = self.pace.written.saturating_add(self.out.len() as u64);
+        }
+        self.pace.written.saturating_sub(self.pace.confirmed)
+    }
+
+    /// A pong came: the peer has read up to the count that it brings back. One that was not sent yet is not believed; any other
+    /// shortens only the time that the peer is given.
+    pub(crate) fn ponged(&mut self, payload: &[u8]) {
+        let Ok(count) = payload.try_into().map(u64::from_be_bytes) else { return };
+        if count <= self.pace.written {
+            self.pace.confirmed = self.pace.confirmed.max(count);
+        }
     }
 
     /// The next message, ping, pong or close frame.
@@ -249,14 +288,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         if self.out.is_empty() && !self.unflushed {
             return Poll::Ready(Ok(()));
         }
-        // While nothing is read for a backlog's sake, that the peer takes bytes is its sign of life.
-        let backlogged = self.is_backlogged();
         while !self.out.is_empty() {
-            let written = ready!(self.out.poll_write(&mut self.io, cx))?;
+            let Poll::Ready(written) = self.out.poll_write(&mut self.io, cx) else {
+                self.pace.is_blocked = true;
+                return Poll::Pending;
+            };
+            let written = written?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.alive |= backlogged;
+            // Room in a transport that was full: the peer has read.
+            self.alive |= std::mem::take(&mut self.pace.is_blocked);
+            self.pace.written = self.pace.written.saturating_add(written as u64);
             self.unflushed = true;
         }
         ready!(Pin::new(&mut self.io).poll_flush(cx))?;
@@ -301,6 +344,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             }
         }
         Poll::Ready(())
+    }
+}
+
+impl<S: Wire> Socket<S> {
+    /// Whether the peer has closed its side or is gone, as far as that shows without reading.
+    pub(crate) fn peer_has_ended(&self) -> bool {
+        self.io.peer_has_ended()
     }
 }
 

@@ -2,17 +2,14 @@
 
 use std::{
     future::poll_fn,
-    io,
     task::{Context, Poll},
 };
-
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Driver, Due};
 use crate::{
     connection::{CloseFrame, CloseReason, Ending},
     error::MessageError,
-    message::Text,
+    socket::Wire,
 };
 
 /// How far the connection is.
@@ -30,13 +27,13 @@ pub(super) enum State {
     Done,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Driver<'_, S> {
+impl<S: Wire> Driver<'_, S> {
     /// Closes with this frame because of this reason, unless the connection has ended already.
     pub(crate) fn close(&mut self, frame: CloseFrame, reason: CloseReason) {
         // A request of the callback itself, made before it failed, came first.
         self.shut();
         if self.state == State::Open {
-            self.begin_close(Some(frame), reason);
+            self.begin_close(&frame, reason);
         }
     }
 
@@ -59,34 +56,44 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<'_, S> {
         self.close(frame, CloseReason::Fault(fault));
     }
 
-    /// The peer has ended its side without a close frame, and may read on all the same: what was pushed before is sent,
-    /// and no close frame, for there is nobody to answer it.
-    pub(super) fn end_of_stream(&mut self, kind: io::ErrorKind) {
-        self.shut();
-        if self.state == State::Open {
-            self.begin_flush(CloseReason::Gone(kind));
-        }
-    }
-
-    /// The peer's close frame is answered with its own code (RFC 6455 section 5.5.1), behind what was pushed before.
-    pub(super) fn answer_close(&mut self, code: Option<u16>, reason: Text) {
-        self.shut();
-        if self.state == State::Open {
-            let frame = code.map(|code| CloseFrame::new(code, ""));
-            self.begin_close(frame, CloseReason::Peer { code, reason });
-        }
-    }
-
-    pub(super) fn begin_close(&mut self, frame: Option<CloseFrame>, reason: CloseReason) {
-        self.socket.out().close(frame.as_ref());
-        self.begin_flush(reason);
-    }
-
-    fn begin_flush(&mut self, reason: CloseReason) {
-        self.conn.calls().close();
+    /// A close frame or the end of the stream was read. It is known from now on, and answered by [`Self::answer_end`] once all
+    /// that came before is handled, or at the close deadline.
+    pub(super) fn peer_ends(&mut self, reason: CloseReason) {
         self.reason.get_or_insert(reason);
+        self.timers.close_must_go_on(self.limits.close_timeout);
+        self.announce_end();
+    }
+
+    /// Tells those who wait for the end of the peer. Answers to what it sent before can still be pushed.
+    pub(super) fn announce_end(&self) {
+        self.conn.outbox().announce_end();
+        self.conn.calls().close();
+    }
+
+    /// Answers the peer's close frame with its own code (RFC 6455 section 5.5.1), behind what was pushed before. To the end of
+    /// the stream no close frame is the answer.
+    pub(super) fn answer_end(&mut self) {
+        self.shut();
+        if self.state != State::Open {
+            return;
+        }
+        if let Some(CloseReason::Peer { code, .. }) = &self.reason {
+            let frame = code.map(|code| CloseFrame::new(code, ""));
+            self.socket.out().close(frame.as_ref());
+        }
+        self.begin_flush();
+    }
+
+    pub(super) fn begin_close(&mut self, frame: &CloseFrame, reason: CloseReason) {
+        self.reason.get_or_insert(reason);
+        self.socket.out().close(Some(frame));
+        self.begin_flush();
+    }
+
+    fn begin_flush(&mut self) {
+        self.conn.calls().close();
         self.state = State::Flushing;
-        self.timers.close_must_end(self.limits.close_timeout);
+        self.timers.close_must_go_on(self.limits.close_timeout);
     }
 
     /// Has the outbox take nothing more, and takes all that it has: left there, it would follow the close frame.
