@@ -255,6 +255,44 @@ async fn what_was_pushed_before_disconnect_arrives_before_the_close_frame() {
 }
 
 #[tokio::test]
+async fn behind_the_own_close_frame_the_stream_stays_open_for_the_answer_of_the_peer() {
+    let mut config = config();
+    config.servers[0].limits.close_timeout = Duration::from_millis(600);
+    let (probe, mut reports) = Probe::new();
+    let server = start_with(App::without_registry().controller("/", probe), config).await;
+    for answers in [true, false] {
+        let mut raw = server.raw("/").await;
+        reports.open().await.disconnect(4000, "").unwrap();
+        assert_eq!(raw.read_frame().await.close().0, 4000);
+        reports.close().await;
+        let began = std::time::Instant::now();
+        let next = tokio::io::AsyncReadExt::read_u8(&mut raw.stream);
+        assert!(timeout(Duration::from_millis(200), next).await.is_err(), "neither a FIN nor a reset");
+        if answers {
+            raw.frame(0x88, &4000_u16.to_be_bytes()).await;
+        }
+        assert!(raw.read_to_end().await.is_empty());
+        assert_eq!(began.elapsed() >= Duration::from_millis(500), !answers, "FIN follows the answer at once");
+    }
+}
+
+#[tokio::test]
+async fn the_close_frame_that_answers_the_peer_or_its_fault_is_followed_by_a_fin_at_once() {
+    let (probe, mut reports) = Probe::new();
+    let server = start(App::without_registry().controller("/", probe)).await;
+    for (frame, code) in [(frame(0x88, &4000_u16.to_be_bytes()), 4000), (frame(0xff, b""), 1002)] {
+        let mut raw = server.raw("/").await;
+        reports.open().await;
+        let began = std::time::Instant::now();
+        raw.write(&frame).await;
+        assert_eq!(raw.read_frame().await.close().0, code);
+        assert!(raw.read_to_end().await.is_empty());
+        assert!(began.elapsed() < Duration::from_secs(4), "{code}: the close timeout is 5 s");
+        reports.close().await;
+    }
+}
+
+#[tokio::test]
 async fn every_send_error_has_its_cause() {
     let (probe, mut reports) = Probe::new();
     let server = start(App::without_registry().controller("/", probe)).await;

@@ -1,4 +1,4 @@
-//! How a connection is closed: the close frame behind what was pushed, half-close, the peer's close frame, the end.
+//! How a connection is closed: the close frame behind what was pushed, the peer's close frame, half-close, the end.
 
 use std::{
     future::poll_fn,
@@ -19,9 +19,9 @@ pub(super) enum State {
     Open,
     /// What is queued, the close frame last, is on its way out.
     Flushing,
-    /// Everything is written; the write side is being closed.
+    /// The write side is being closed.
     ShuttingDown,
-    /// Reading on until the peer closes, so that it gets to read the close frame.
+    /// Everything is written. Reading on until the peer's close frame or its end, so that it gets to read the close frame.
     Draining,
     /// The socket has no more use.
     Done,
@@ -116,19 +116,27 @@ impl<S: Wire> Driver<'_, S> {
         .await;
     }
 
-    /// Flush, half-close, read on for a bounded time and size, then drop: closing a socket with unread input resets it,
-    /// and the reset eats the close frame.
+    /// Flush, read on for a bounded time and size, half-close, then drop: closing a socket with unread input resets it, and
+    /// the reset eats the close frame. If the peer began to close, or broke the protocol (RFC 6455 section 7.1.7), the
+    /// half-close comes in front of the reading.
     pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.timers.poll(cx, None) == Some(Due::CloseDeadline) {
+            // With TLS the peer is owed a last word; there is no time to wait for it to be taken.
+            let _ = self.socket.poll_shutdown(cx);
             self.done();
             return Poll::Ready(());
         }
+        let [after_flush, after_shutdown, after_drain] = if self.half_closes_first() {
+            [State::ShuttingDown, State::Draining, State::Done]
+        } else {
+            [State::Draining, State::Done, State::ShuttingDown]
+        };
         let step = match self.state {
-            State::Flushing => self.socket.poll_flush(cx).map(|result| (result.is_ok(), State::ShuttingDown)),
+            State::Flushing => self.socket.poll_flush(cx).map(|result| (result.is_ok(), after_flush)),
             State::ShuttingDown => {
-                self.socket.poll_shutdown(cx).map(|result| (result.is_ok(), State::Draining))
+                self.socket.poll_shutdown(cx).map(|result| (result.is_ok(), after_shutdown))
             }
-            State::Draining => self.socket.poll_drain(cx).map(|()| (true, State::Done)),
+            State::Draining => self.socket.poll_drain(cx).map(|()| (true, after_drain)),
             State::Open | State::Done => Poll::Pending,
         };
         if let Poll::Ready((is_ok, next)) = step {
@@ -142,6 +150,12 @@ impl<S: Wire> Driver<'_, S> {
         }
         // A cut must still be heard.
         if self.conn.outbox().register(cx.waker(), false) { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// Whether the write side is closed directly behind the close frame. Behind this side's own close frame it is not: proxies
+    /// take the FIN for the end of the tunnel, and cut off the peer's answer.
+    fn half_closes_first(&self) -> bool {
+        matches!(self.reason, Some(CloseReason::Peer { .. } | CloseReason::Gone(_) | CloseReason::Fault(_)))
     }
 
     /// How the connection went, once it is finished.
