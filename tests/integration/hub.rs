@@ -151,7 +151,10 @@ async fn whatever_ends_a_connection_it_leaves_its_rooms_after_on_close() {
         let id = members.now()[0];
         match end {
             "close" => client.close(1000, "").await,
-            "panic" => client.send_text("panic").await,
+            "panic" => {
+                client.send_text("panic").await;
+                client.expect_close(1011).await;
+            }
             _ => drop(client),
         }
         let (rooms, in_room, is_closed) = within(end, closed.recv()).await.unwrap();
