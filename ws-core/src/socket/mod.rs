@@ -25,17 +25,19 @@ pub(crate) use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::{
     self, Error as WsError,
     error::{CapacityError, ProtocolError},
-    protocol::frame::coding::CloseCode,
 };
 
-pub(crate) use self::out_queue::{OutQueue, encode};
 use self::{
     adapter::Adapter,
     pool::{Codec, Size},
-    walker::FrameWalker,
+};
+pub(crate) use self::{
+    out_queue::{OutQueue, encode},
+    walker::{FrameWalker, Sender},
 };
 use crate::{
     config::Limits,
+    connection::may_be_sent,
     error::MessageError,
     fixed,
     message::{Message, Text},
@@ -149,7 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             codec: None,
             size: Size::default(),
             limits,
-            walker: FrameWalker::new(limits.fragments),
+            walker: FrameWalker::new(Sender::Client, limits.fragments),
             out: OutQueue::default(),
             unflushed: false,
             budget: Budget::FULL,
@@ -240,7 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                         self.walker.handed_out();
                     }
                     self.codec = Some(codec);
-                    if let Some(incoming) = incoming(message) {
+                    if let Some(incoming) = incoming(message, &self.walker) {
                         return Poll::Ready(incoming);
                     }
                 }
@@ -354,7 +356,7 @@ impl<S: Wire> Socket<S> {
     }
 }
 
-fn incoming(message: tungstenite::Message) -> Option<Result<Incoming, Ended>> {
+fn incoming(message: tungstenite::Message, walker: &FrameWalker) -> Option<Result<Incoming, Ended>> {
     use tungstenite::Message as Ws;
     Some(Ok(match message {
         Ws::Text(text) => Incoming::Message(Message::Text(Text::from_utf8_bytes(text))),
@@ -362,16 +364,12 @@ fn incoming(message: tungstenite::Message) -> Option<Result<Incoming, Ended>> {
         Ws::Ping(payload) => Incoming::Ping(payload),
         Ws::Pong(payload) => Incoming::Pong(payload),
         Ws::Close(None) => Incoming::Close(None),
-        // This is what tungstenite hands out in place of a code that may not be sent.
-        Ws::Close(Some(frame))
-            if frame.code == CloseCode::Protocol && frame.reason.as_str() == "Protocol violation" =>
-        {
-            let fault = MessageError::Protocol("a close code that may not be sent".to_owned());
-            return Some(Err(Ended::Fault(fault)));
-        }
-        Ws::Close(Some(frame)) => {
-            Incoming::Close(Some((frame.code.into(), Text::from_utf8_bytes(frame.reason))))
-        }
+        // The codec has a list of its own of the codes that may be sent, and hands out another one in place of any that is not on
+        // it. What came counts.
+        Ws::Close(Some(_)) => match walker.received_close() {
+            Some(close) if may_be_sent(close.0) => Incoming::Close(Some(close)),
+            _ => return Some(Err(Ended::Fault(MessageError::bad_close_code()))),
+        },
         // Only written, never read.
         Ws::Frame(_) => return None,
     }))

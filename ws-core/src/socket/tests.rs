@@ -334,3 +334,13 @@ fn what_a_transport_holds_back_is_flushed_until_it_lets_go() {
     assert!(matches!(socket.poll_flush(&mut cx), Poll::Ready(Ok(()))));
     assert_eq!(socket.io.flushes, 2, "nothing is left to flush");
 }
+
+#[test]
+fn a_close_code_is_accepted_if_and_only_if_it_may_be_sent() {
+    for code in (0..=5001).chain([u16::MAX]) {
+        let seen = run(vec![frame(0x88, &[&code.to_be_bytes()[..], b"why"].concat())], |_| {});
+        let accepted = format!("{:?}", Incoming::Close(Some((code, "why".into()))));
+        let refused = format!("{:?}", Ended::Fault(MessageError::bad_close_code()));
+        assert_eq!(seen[0], if may_be_sent(code) { accepted } else { refused }, "{code}");
+    }
+}
