@@ -14,6 +14,8 @@ mod inbox;
 mod outbox;
 mod rate;
 mod rescue;
+#[cfg(test)]
+mod slow_readers;
 mod timers;
 
 use std::{
@@ -227,7 +229,7 @@ mod tests {
     use super::*;
     use crate::{handshake::Handshake, hub::Live};
 
-    fn life(live: &Arc<Live>) -> Life {
+    pub(super) fn life(live: &Arc<Live>) -> Life {
         let (parts, ()) = http::Request::new(()).into_parts();
         let handshake = Handshake::new(parts, "ws".into(), None);
         let conn = Connection::new(handshake, &Limits::default(), Arc::clone(live));

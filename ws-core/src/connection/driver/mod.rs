@@ -187,7 +187,9 @@ impl<'a, S: Wire> Driver<'a, S> {
         // Once a read is pending the turn reads no more: the budget may be spent, and others have theirs.
         let mut may_read = true;
         loop {
-            // 1. What others want to send goes behind what is being written. It may ask to close.
+            // 1. What others want to send goes behind what is being written. It may ask to close. Whether to read is decided before,
+            //    so that a peer that is sent more than it takes is read from in between.
+            let reads = self.has_room() && !self.socket.is_backlogged();
             let state = self.state;
             self.collect();
             if self.state != state {
@@ -198,7 +200,6 @@ impl<'a, S: Wire> Driver<'a, S> {
             }
             // 2. Read until there is something to handle, or nothing to read. Nothing is flushed in between: one flush
             //    serves all the answers.
-            let reads = self.has_room() && !self.socket.is_backlogged();
             if may_read && reads {
                 if let Poll::Ready(read) = self.socket.poll_read(cx) {
                     self.accept(read);
@@ -226,7 +227,11 @@ impl<'a, S: Wire> Driver<'a, S> {
                     return Poll::Ready(());
                 }
             }
-            // 5. Sleep, unless something came in meanwhile.
+            // 5. There was no room for the answers to what waits, and now there is.
+            if !self.in_callback && !self.inbox.is_empty() && !self.socket.is_backlogged() {
+                return Poll::Ready(());
+            }
+            // 6. Sleep, unless something came in meanwhile.
             if self.conn.outbox().register(cx.waker(), !self.socket.is_backlogged()) {
                 return Poll::Pending;
             }
