@@ -346,6 +346,69 @@ async fn send_waits_for_a_slow_peer_and_loses_nothing() {
     assert_eq!(sent.load(Ordering::SeqCst), 200);
 }
 
+#[tokio::test]
+async fn a_slow_download_outlasts_many_heartbeats() {
+    const SIZE: usize = 8 << 20;
+    let mut config = config();
+    config.servers[0].limits.outbox_bytes = SIZE;
+    config.servers[0].heartbeat.interval = Some(Duration::from_millis(50));
+    config.servers[0].heartbeat.timeout = Duration::from_millis(50);
+    let (probe, mut reports) = Probe::new();
+    let server = start_with(App::without_registry().controller("/", probe), config).await;
+    let mut raw = server.raw("/").await;
+    reports.open().await.push(vec![7; SIZE]).unwrap();
+    // Nobody answers a ping before the download has ended, since all of them stand behind it.
+    let mut read = 0;
+    let mut piece = vec![0; 256 << 10];
+    while read < SIZE {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let more = within("more", tokio::io::AsyncReadExt::read(&mut raw.stream, &mut piece)).await.unwrap();
+        assert!(more > 0, "cut after {read} bytes");
+        read += more;
+    }
+    reports.assert_nothing_more();
+}
+
+/// Sends without an end once it is asked to, and tells of everything else that comes.
+struct Pours(mpsc::UnboundedSender<&'static str>);
+
+impl Controller for Pours {
+    async fn on_message(&self, conn: &Connection, message: Message) -> Result {
+        if message.as_text() != Some("pour") {
+            return Ok(self.0.send("message")?);
+        }
+        let conn = conn.clone();
+        tokio::spawn(async move { while conn.send(vec![7; 20_000]).await.is_ok() {} });
+        Ok(())
+    }
+
+    async fn on_ping(&self, _: &Connection, _: Bytes) -> Result {
+        Ok(self.0.send("ping")?)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_sent_more_than_it_takes_is_read_from_all_the_same() {
+    let (sender, mut seen) = mpsc::unbounded_channel();
+    let app = TestApp::start(App::without_registry().controller("/", Pours(sender))).await;
+    let mut client = app.connect("/").await.unwrap();
+    client.send_text("pour").await;
+    for _ in 0..10 {
+        client.next().await.unwrap();
+    }
+    client.ping("are you there").await;
+    client.send_text("hello").await;
+    for expected in ["ping", "message"] {
+        let mut taken = 0;
+        while seen.try_recv() != Ok(expected) {
+            client.next().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            taken += 1;
+            assert!(taken < 20, "{expected}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_client_that_never_reads_is_paused_and_not_disconnected() {
     let (app, _release, mut reasons) = moody_app();
