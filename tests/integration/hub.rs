@@ -44,7 +44,11 @@ impl Controller for Game {
 
     async fn on_close(&self, conn: &Connection, _: CloseReason) -> Result {
         let pushed = conn.push("too late");
-        Ok(self.0.send((conn.rooms(), conn.room("1").count(), matches!(pushed, Err(SendError::Closed))))?)
+        Ok(self.0.send((
+            conn.rooms(),
+            conn.room("1").count(),
+            matches!(pushed, Err(SendError::Closed { .. })),
+        ))?)
     }
 }
 
@@ -240,7 +244,7 @@ async fn overflow_drop_newest_keeps_what_waits_and_the_connection() {
     let (_app, mut slow, conn) = with_a_slow_member(Overflow::DropNewest).await;
     assert!(conn.is_open());
     assert_eq!(conn.dropped(), 1);
-    assert!(matches!(conn.push("refused"), Err(SendError::Full)));
+    assert!(matches!(conn.push("refused"), Err(SendError::Full { .. })));
     conn.ping("passes the queue").unwrap();
     while slow.next().await.unwrap().len() == 100_000 && conn.push("last").is_err() {}
     while slow.next().await.unwrap() != Message::text("last") {}

@@ -246,8 +246,8 @@ async fn what_was_pushed_before_disconnect_arrives_before_the_close_frame() {
     conn.push("last words").unwrap();
     conn.disconnect(4000, "断".repeat(60)).unwrap();
     assert!(!conn.is_open());
-    assert!(matches!(conn.push("too late"), Err(SendError::Closed)));
-    assert!(matches!(conn.disconnect(1000, ""), Err(SendError::Closed)), "the first one counts");
+    assert!(matches!(conn.push("too late"), Err(SendError::Closed { .. })));
+    assert!(matches!(conn.disconnect(1000, ""), Err(SendError::Closed { .. })), "the first one counts");
     assert_eq!(next_text(&mut client).await, "last words");
     assert_eq!(expect_close(&mut client).await, (4000, "断".repeat(41)));
     assert_eq!(reports.close().await.code(), 4000);
@@ -305,8 +305,8 @@ async fn every_send_error_has_its_cause() {
     assert!(conn.is_open(), "none of these ends the connection");
     drop(client);
     reports.close().await;
-    assert!(matches!(conn.push("x"), Err(SendError::Closed)));
-    assert!(matches!(conn.send("x").await, Err(SendError::Closed)));
+    assert!(matches!(conn.push("x"), Err(SendError::Closed { .. })));
+    assert!(matches!(conn.send("x").await, Err(SendError::Closed { .. })));
 }
 
 #[tokio::test]
@@ -316,8 +316,10 @@ async fn a_full_outbox_disconnects_with_1013_and_the_frame_reaches_the_peer() {
     let mut raw = server.raw("/").await;
     let conn = reports.open().await;
     // Nothing runs between these pushes, so the outbox only fills.
-    let full =
-        (0..257).map(|_| conn.push("x")).filter(|pushed| matches!(pushed, Err(SendError::Full))).count();
+    let full = (0..257)
+        .map(|_| conn.push("x"))
+        .filter(|pushed| matches!(pushed, Err(SendError::Full { .. })))
+        .count();
     assert_eq!(full, 1, "256 fit, the 257th does not");
     assert_eq!(raw.read_frame().await.close().0, 1013);
     let reason = reports.close().await;

@@ -22,6 +22,7 @@ mod limits;
 mod middleware;
 mod one_port;
 mod origin;
+mod others;
 mod process;
 mod proxy;
 mod read_ahead;

@@ -62,7 +62,7 @@ async fn a_runtime_that_is_shut_down_takes_its_connections_with_it() {
         crate::support::until("all have left", || hub.all().count() == 0).await;
         assert_eq!((hub.user("guest").count(), hub.room::<Settled>("lounge").count()), (0, 0), "{name}");
         for conn in connections {
-            assert!(matches!(conn.push("too late"), Err(SendError::Closed)), "{name}");
+            assert!(matches!(conn.push("too late"), Err(SendError::Closed { .. })), "{name}");
         }
         // What is still held is no danger either.
         drop(running);

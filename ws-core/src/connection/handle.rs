@@ -26,7 +26,6 @@ use crate::{
 pub struct Connection(Arc<Shared>);
 
 struct Shared {
-    id: ConnectionId,
     handshake: Handshake,
     outbox: Outbox,
     expiry: Expiry,
@@ -48,9 +47,8 @@ impl Connection {
         let valid_until = None;
         let expiry = Expiry::new(valid_until);
         Self(Arc::new(Shared {
-            id: ConnectionId::next(),
             handshake,
-            outbox: Outbox::new(OutboxLimits::from(limits)),
+            outbox: Outbox::new(ConnectionId::next(), OutboxLimits::from(limits)),
             expiry,
             calls: Calls::default(),
             membership: Membership::default(),
@@ -62,7 +60,7 @@ impl Connection {
 
     /// Its name, never used again.
     pub fn id(&self) -> ConnectionId {
-        self.0.id
+        self.0.outbox.id()
     }
 
     /// Queues a message and never waits.

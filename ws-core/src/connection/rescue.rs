@@ -76,8 +76,8 @@ impl Rescue<'_> {
         phase: Phase,
         error: &Error,
     ) -> Option<End> {
-        if is_of_the_end(error) && !self.conn.is_open() {
-            // The callback noticed that its connection had ended; that is nobody's fault.
+        if self.is_of_the_end(error) {
+            // The callback noticed that its connection had ended, which is not a fault.
             tracing::debug!(?phase, %error, "a callback ended with its connection");
             return None;
         }
@@ -128,6 +128,18 @@ impl Rescue<'_> {
         (phase != Phase::Close).then(|| (frame.clone(), CloseReason::Error { code: frame.code }))
     }
 
+    /// Whether a callback has this error because its own connection ends. That of another connection says nothing about this one.
+    fn is_of_the_end(&self, error: &Error) -> bool {
+        let own = self.conn.id();
+        match error.downcast_ref() {
+            Some(SendError::Closed { connection }) => return *connection == own,
+            // A full outbox ends the connection, unless messages are dropped instead.
+            Some(SendError::Full { connection }) => return *connection == own && !self.conn.is_open(),
+            _ => {}
+        }
+        matches!(error.downcast_ref(), Some(CallError::Closed { connection }) if *connection == own)
+    }
+
     /// The connection goes on with an error event.
     fn answer(&self, error: &Error, call: &ReplyTo) -> Option<End> {
         match error.as_event(call) {
@@ -149,12 +161,6 @@ impl Rescue<'_> {
             connection: Some(self.conn.clone()),
         }
     }
-}
-
-/// What a callback is told whose connection ends meanwhile.
-fn is_of_the_end(error: &Error) -> bool {
-    matches!(error.downcast_ref(), Some(SendError::Closed | SendError::Full))
-        || matches!(error.downcast_ref(), Some(CallError::Closed))
 }
 
 /// What the client got wrong, or is told in public, is its own business; the rest is ours.

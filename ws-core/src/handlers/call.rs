@@ -19,7 +19,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
 use super::{Codec, envelope::Envelope, json};
-use crate::{connection::Connection, error::SendError, fixed, message::Message};
+use crate::{
+    connection::{Connection, ConnectionId},
+    error::SendError,
+    fixed,
+    message::Message,
+};
 
 /// What the `ref` of a call begins with. Clients that call the server choose other ones.
 const PREFIX: &str = "call:";
@@ -32,8 +37,11 @@ pub enum CallError {
     #[error("not sent: {0}")]
     Send(#[source] SendError),
     /// The connection ended before the answer came, or before the call was made.
-    #[error("the connection ended before the answer came")]
-    Closed,
+    #[error("connection {connection} ended before the answer came")]
+    Closed {
+        /// The connection that ended.
+        connection: ConnectionId,
+    },
     /// No answer came in time.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
@@ -56,8 +64,22 @@ pub enum CallError {
 impl From<SendError> for CallError {
     fn from(error: SendError) -> Self {
         match error {
-            SendError::Closed => Self::Closed,
+            SendError::Closed { connection } => Self::Closed { connection },
             other => Self::Send(other),
+        }
+    }
+}
+
+impl CallError {
+    /// The connection that ended, or whose outbox is full; `None` for every other reason.
+    ///
+    /// A callback that fails because its own connection has ended ends quietly; the error of another connection is an error like
+    /// any other.
+    pub fn connection(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Closed { connection } => Some(*connection),
+            Self::Send(error) => error.connection(),
+            Self::TimedOut(_) | Self::Refused { .. } | Self::Invalid(_) | Self::TooMany => None,
         }
     }
 }
@@ -87,10 +109,11 @@ impl<'a, R: DeserializeOwned> PendingCall<'a, R> {
 
     async fn run(self) -> Result<R, CallError> {
         let message = self.message?;
-        let (_outstanding, answer) = self.conn.calls().begin(self.id)?;
+        let closed = || CallError::Closed { connection: self.conn.id() };
+        let (_outstanding, answer) = self.conn.calls().begin(self.id, closed)?;
         let called = async {
             self.conn.send(message).await?;
-            answer.await.map_err(|_| CallError::Closed)
+            answer.await.map_err(|_| closed())
         };
         let in_time = tokio::time::timeout(self.timeout, called).await;
         decode(self.conn.codec(), &in_time.map_err(|_| CallError::TimedOut(self.timeout))??)
@@ -173,10 +196,14 @@ impl Calls {
         drop(outstanding);
     }
 
-    fn begin(&self, id: u64) -> Result<(Outstanding<'_>, oneshot::Receiver<Message>), CallError> {
+    fn begin(
+        &self,
+        id: u64,
+        closed: impl FnOnce() -> CallError,
+    ) -> Result<(Outstanding<'_>, oneshot::Receiver<Message>), CallError> {
         let mut waiting = self.lock();
         if self.has_ended.load(Ordering::Relaxed) {
-            return Err(CallError::Closed);
+            return Err(closed());
         }
         if waiting.len() == fixed::OUTSTANDING_CALLS {
             return Err(CallError::TooMany);
