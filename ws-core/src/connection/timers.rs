@@ -21,12 +21,10 @@ pub(crate) enum Due {
     Ping,
     /// The peer should have shown a sign of life since the ping, or the next ping waits for one.
     SignOfLife,
-    /// The closing has to go on, or to end.
-    CloseDeadline,
+    /// A look at the peer; once the connection ends, the closing has to go on, or to end.
+    Step,
     /// What let the connection in has expired.
     Expired,
-    /// Reading has stopped: look whether the peer is still there.
-    Look,
     /// No message went either way for as long as may be.
     Idle,
 }
@@ -63,9 +61,8 @@ pub(crate) struct Timers<'a> {
     /// Boxed, because mostly it may last.
     silence: Option<Box<Silence>>,
     callback_by: Option<Instant>,
-    close_by: Option<Instant>,
-    /// When to look whether the peer is still there, as long as reading has stopped.
-    look_at: Option<Instant>,
+    /// The next look at the peer, as long as nothing is read; once the connection ends, the deadline of the closing.
+    step_by: Option<Instant>,
 }
 
 impl<'a> Timers<'a> {
@@ -79,18 +76,22 @@ impl<'a> Timers<'a> {
             beat: heartbeat.interval.map_or(Beat::Off, |interval| Beat::Ping(now + interval)),
             silence: heartbeat.idle.map(silence),
             callback_by: None,
-            close_by: None,
-            look_at: None,
+            step_by: None,
         }
     }
 
-    /// Asks for a look at the peer every second, as long as reading has stopped.
-    pub(crate) fn look_while(&mut self, has_stopped: bool) {
-        match self.look_at {
-            None if has_stopped => self.look_at = Some(Instant::now() + fixed::LOOK_INTERVAL),
-            Some(_) if !has_stopped => self.look_at = None,
+    /// Asks for looks at the peer, as long as nothing is read. Only for a connection that does not end yet.
+    pub(crate) fn look_while(&mut self, is_blind: bool) {
+        match self.step_by {
+            None if is_blind => self.look_again(),
+            Some(_) if !is_blind => self.step_by = None,
             _ => {}
         }
+    }
+
+    /// Asks for the next look.
+    pub(crate) fn look_again(&mut self) {
+        self.step_by = Some(Instant::now() + fixed::LOOK_INTERVAL);
     }
 
     /// The callback that runs now has to end within this time.
@@ -106,16 +107,14 @@ impl<'a> Timers<'a> {
     pub(crate) fn close_must_go_on(&mut self, within: Duration) {
         self.beat = Beat::Off;
         self.silence = None;
-        self.look_at = None;
-        self.close_by = Some(Instant::now() + within);
+        self.step_by = Some(Instant::now() + within);
     }
 
     /// Nothing is left to close; only a callback may still run.
     pub(crate) fn closed(&mut self) {
         self.beat = Beat::Off;
         self.silence = None;
-        self.close_by = None;
-        self.look_at = None;
+        self.step_by = None;
     }
 
     /// A message came or is on its way, or there is another reason not to call the connection idle.
@@ -151,9 +150,8 @@ impl<'a> Timers<'a> {
     }
 
     /// What is due; `None` also registers the task for the next time that something will be. `expires` is when the
-    /// connection ends by itself, which is over once it is closing.
+    /// connection ends by itself, if it does not end yet.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, expires: Option<Instant>) -> Option<Due> {
-        let expires = expires.filter(|_| self.close_by.is_none());
         loop {
             let beat = match self.beat {
                 Beat::Off => None,
@@ -161,7 +159,7 @@ impl<'a> Timers<'a> {
                 Beat::Sign { by, next } => Some(by.min(next)),
             };
             let silence = self.silence.as_ref().map(|silence| silence.look_at);
-            let times = [beat, silence, self.callback_by, self.close_by, self.look_at, expires];
+            let times = [beat, silence, self.callback_by, self.step_by, expires];
             let next = times.into_iter().flatten().min()?;
             if self.set_to == Some(next) {
                 // The task has one waker all its life, so there is nothing to register anew.
@@ -177,15 +175,11 @@ impl<'a> Timers<'a> {
             }
             self.set_to = None;
             let now = Instant::now();
-            if self.close_by.is_some_and(|by| by <= now) {
-                return Some(Due::CloseDeadline);
+            if self.step_by.is_some_and(|by| by <= now) {
+                return Some(Due::Step);
             }
             if expires.is_some_and(|at| at <= now) {
                 return Some(Due::Expired);
-            }
-            if let Some(look_at) = self.look_at.as_mut().filter(|at| **at <= now) {
-                *look_at = now + fixed::LOOK_INTERVAL;
-                return Some(Due::Look);
             }
             if let Some(silence) = &mut self.silence {
                 silence.look_at = silence.since + silence.longest;

@@ -109,21 +109,15 @@ pub(crate) struct Socket<S> {
     budget: Budget,
     /// Whether the peer showed a sign of life since [`Self::take_alive`].
     alive: bool,
-    pace: Pace,
-    drained: usize,
-}
-
-/// How far the peer has read what was sent, as its pongs tell.
-#[derive(Default)]
-struct Pace {
-    /// Bytes that the transport took.
-    written: u64,
-    /// Where the last ping ends that [`Socket::ping`] queued, counted like `written`.
-    pinged: u64,
-    /// The largest count that a pong brought back.
-    confirmed: u64,
     /// Whether the transport has refused bytes since it last took some.
     is_blocked: bool,
+    /// Bytes that are queued up to the end of the last ping of [`Self::ping`].
+    ping_behind: u32,
+    /// Bytes that the transport took.
+    written: u64,
+    /// The largest count of them that a pong brought back.
+    confirmed: u64,
+    drained: usize,
 }
 
 /// What may still be read in this poll.
@@ -156,7 +150,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             unflushed: false,
             budget: Budget::FULL,
             alive: false,
-            pace: Pace::default(),
+            is_blocked: false,
+            ping_behind: 0,
+            written: 0,
+            confirmed: 0,
             drained: 0,
         }
     }
@@ -180,20 +177,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// read yet. While the ping before is still queued it is enough.
     pub(crate) fn ping(&mut self) -> u64 {
         self.alive = false;
-        if self.pace.pinged <= self.pace.written {
-            let count = self.pace.written.saturating_add(self.out.len() as u64);
+        if self.ping_behind == 0 {
+            let count = self.written.saturating_add(self.out.len() as u64);
             self.out.ping(Bytes::copy_from_slice(&count.to_be_bytes()));
-            self.pace.pinged = self.pace.written.saturating_add(self.out.len() as u64);
+            self.ping_behind = clamped(self.out.len());
         }
-        self.pace.written.saturating_sub(self.pace.confirmed)
+        self.written.saturating_sub(self.confirmed)
     }
 
     /// A pong came: the peer has read up to the count that it brings back. One that was not sent yet is not believed; any other
     /// shortens only the time that the peer is given.
     pub(crate) fn ponged(&mut self, payload: &[u8]) {
         let Ok(count) = payload.try_into().map(u64::from_be_bytes) else { return };
-        if count <= self.pace.written {
-            self.pace.confirmed = self.pace.confirmed.max(count);
+        if count <= self.written {
+            self.confirmed = self.confirmed.max(count);
         }
     }
 
@@ -292,7 +289,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
         while !self.out.is_empty() {
             let Poll::Ready(written) = self.out.poll_write(&mut self.io, cx) else {
-                self.pace.is_blocked = true;
+                self.is_blocked = true;
                 return Poll::Pending;
             };
             let written = written?;
@@ -300,8 +297,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             // Room in a transport that was full: the peer has read.
-            self.alive |= std::mem::take(&mut self.pace.is_blocked);
-            self.pace.written = self.pace.written.saturating_add(written as u64);
+            self.alive |= std::mem::take(&mut self.is_blocked);
+            self.written = self.written.saturating_add(written as u64);
+            self.ping_behind = self.ping_behind.saturating_sub(clamped(written));
             self.unflushed = true;
         }
         ready!(Pin::new(&mut self.io).poll_flush(cx))?;
@@ -354,6 +352,11 @@ impl<S: Wire> Socket<S> {
     pub(crate) fn peer_has_ended(&self) -> bool {
         self.io.peer_has_ended()
     }
+}
+
+/// More than 32 bits of them are never queued in front of a ping.
+fn clamped(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 fn incoming(message: tungstenite::Message, walker: &FrameWalker) -> Option<Result<Incoming, Ended>> {

@@ -120,7 +120,7 @@ impl<S: Wire> Driver<'_, S> {
     /// the reset eats the close frame. If the peer began to close, or broke the protocol (RFC 6455 section 7.1.7), the
     /// half-close comes in front of the reading.
     pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.timers.poll(cx, None) == Some(Due::CloseDeadline) {
+        if self.timers.poll(cx, None) == Some(Due::Step) {
             // With TLS the peer is owed a last word; there is no time to wait for it to be taken.
             let _ = self.socket.poll_shutdown(cx);
             self.done();

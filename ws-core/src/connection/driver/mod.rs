@@ -245,7 +245,10 @@ impl<'a, S: Wire> Driver<'a, S> {
 
     /// While nothing is read, the end of the peer shows only by looking: now, and every second.
     fn look_unless(&mut self, reads: bool) {
-        let is_blind = !reads && self.reason.is_none() && !self.has_seen_end;
+        if self.reason.is_some() {
+            return;
+        }
+        let is_blind = !reads && !self.has_seen_end;
         self.timers.look_while(is_blind);
         if is_blind {
             self.look();
@@ -328,7 +331,8 @@ impl<'a, S: Wire> Driver<'a, S> {
     /// Sends pings, and ends the connection of a peer that shows no sign of life, whose token has expired or that is idle.
     /// True if that happened.
     fn poll_timers(&mut self, cx: &mut Context<'_>) -> bool {
-        match self.timers.poll(cx, self.conn.expiry().at()) {
+        let expires = if self.reason.is_none() { self.conn.expiry().at() } else { None };
+        match self.timers.poll(cx, expires) {
             Some(Due::Ping) => {
                 let unread = self.socket.ping().min(fixed::MOST_UNREAD_BYTES);
                 self.timers.allow(Duration::from_millis(unread * 1000 / fixed::SLOWEST_READER));
@@ -360,12 +364,13 @@ impl<'a, S: Wire> Driver<'a, S> {
                 self.stop(CloseReason::Idle, "idle");
                 true
             }
-            Some(Due::Look) => {
+            Some(Due::Step) if self.reason.is_none() => {
+                self.timers.look_again();
                 self.look();
                 self.poll_timers(cx)
             }
             // The callbacks had their time: the end of the peer is answered now.
-            Some(Due::CloseDeadline) => {
+            Some(Due::Step) => {
                 self.answer_end();
                 true
             }
