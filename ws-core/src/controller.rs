@@ -60,7 +60,7 @@ pub trait Controller: Send + Sync + 'static {
         std::future::ready(Ok(()))
     }
 
-    /// Once a pong, in order with the messages.
+    /// Once a pong, in order with the messages. The pongs of the heartbeat are among them: they bring 8 bytes.
     ///
     /// An error counts as one of `on_message`.
     fn on_pong(&self, conn: &Connection, payload: Bytes) -> impl Future<Output = Result> + Send {
