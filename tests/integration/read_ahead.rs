@@ -1,4 +1,5 @@
-//! While a callback waits the connection reads ahead: pings, close frames and the end of the peer are noticed.
+//! While a callback waits the connection reads ahead: pings, close frames and the end of the peer
+//! are noticed.
 
 use std::{
     sync::{
@@ -36,8 +37,8 @@ enum Step {
     Closed(CloseReason),
 }
 
-/// Its callbacks wait until the end of the client is known: that of the opening for the path `/open`, that of the first
-/// message for any other.
+/// Its callbacks wait until the end of the client is known: that of the opening for the path
+/// `/open`, that of the first message for any other.
 struct Waiting(mpsc::UnboundedSender<Step>);
 
 impl Waiting {
@@ -176,7 +177,8 @@ async fn the_end_of_a_peer_is_noticed_behind_whatever_it_sent_before() {
                 checks.spawn(check_end(tls, "/", sent, ends));
             }
             checks.spawn(check_end(tls, "/open", Sent::Messages(80), ends));
-            // A FIN behind a closed window has not arrived; the next ping draws a reset once the socket is closed.
+            // A FIN behind a closed window has not arrived; the next ping draws a reset once the
+            // socket is closed.
             if ends != Ends::ByFin {
                 checks.spawn(check_end(tls, "/", Sent::FullWindow, ends));
             }
@@ -386,7 +388,8 @@ async fn a_flood_that_waits_for_a_callback_for_an_hour_is_never_cut() {
 
 #[tokio::test(start_paused = true)]
 async fn answers_to_messages_that_were_read_ahead_do_not_fill_the_outbox() {
-    // Each event is answered ten times, 60 events wait, and 256 messages fill an outbox; and by bytes.
+    // Each event is answered ten times, 60 events wait, and 256 messages fill an outbox; and by
+    // bytes.
     for (size, answers) in [(10, 10), (4000, 20)] {
         let held = Held { answers, ..Held::default() };
         let (_app, mut client) = held.start().await;

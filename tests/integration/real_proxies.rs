@@ -154,7 +154,8 @@ async fn check(server: Server, proxy: SocketAddr, made: &Made) {
         other => panic!("a refusal makes its way: {other:?}"),
     }
 
-    // Behind the server's close frame the tunnel stays open for the clients' answers, in both directions.
+    // Behind the server's close frame the tunnel stays open for the clients' answers, in both
+    // directions.
     let mut clients = vec![client];
     for _ in 1..CLIENTS {
         clients.push(connect(proxy, made, "/").await.unwrap());

@@ -8,14 +8,17 @@ pub(crate) const CLOSE_REASON_BYTES: usize = 123;
 pub(crate) const CONTROL_PAYLOAD_BYTES: usize = 125;
 /// Pings of `Connection::ping` that may wait.
 pub(crate) const WAITING_PINGS: usize = 16;
-/// Pings and pongs that wait for their callbacks while another callback runs; of more the oldest is dropped.
+/// Pings and pongs that wait for their callbacks while another callback runs; of more the oldest is
+/// dropped.
 pub(crate) const WAITING_EVENTS: usize = 16;
 /// With more on its way to the socket, nothing is taken of the outbox, and the socket reads no more until its peer has read:
 /// what it answers to pings would pile up otherwise.
 pub(crate) const BACKLOG_BYTES: usize = 64 << 10;
-/// How often the transport is asked whether the peer is still there, as long as reading has stopped.
+/// How often the transport is asked whether the peer is still there, as long as reading has
+/// stopped.
 pub(crate) const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// The slowest peer that keeps its connection reads so many bytes a second: a ping behind unread bytes is given the time.
+/// The slowest peer that keeps its connection reads so many bytes a second: a ping behind unread
+/// bytes is given the time.
 pub(crate) const SLOWEST_READER: u64 = 32 << 10;
 /// Unread bytes beyond these give a ping no more time.
 pub(crate) const MOST_UNREAD_BYTES: u64 = 4 << 20;

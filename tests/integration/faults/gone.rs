@@ -41,7 +41,8 @@ async fn a_peer_that_is_gone_without_a_word_is_dropped() {
     assert!(!logs.text().contains(" ERROR "), "nobody's fault: {}", logs.text());
 }
 
-/// Over memory, since a ping is given the more time the more the system's buffers hold in front of it.
+/// Over memory, since a ping is given the more time the more the system's buffers hold in front of
+/// it.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_is_gone_without_a_word_is_dropped_in_the_middle_of_a_callback() {
     let (app, mut closed) = pouring();

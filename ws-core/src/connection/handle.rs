@@ -99,9 +99,11 @@ impl Connection {
 
     /// Calls the client: sends the event with a `ref` and waits for the message that brings this `ref` back.
     ///
-    /// The answer is `{"event": any, "data": R, "ref": the same}`, or `{"event": "error", "data": {"code", "message"}, "ref": the
-    /// same}` to refuse. It is recognised as it arrives and reaches no handler, so a handler may call its own connection: messages in
-    /// front of the answer are read ahead (`limits.inbox_messages`, `limits.inbox_bytes`) and handled in their order afterwards. One connection may have 64 calls outstanding.
+    /// The answer is `{"event": any, "data": R, "ref": the same}`, or `{"event": "error", "data":
+    /// {"code", "message"}, "ref": the same}` to refuse. It is recognised as it arrives and reaches
+    /// no handler, so a handler may call its own connection: messages in front of the answer are
+    /// read ahead (`limits.inbox_messages`, `limits.inbox_bytes`) and handled in their order
+    /// afterwards. One connection may have 64 calls outstanding.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -150,11 +152,12 @@ impl Connection {
         self.0.outbox.stop(Stop::Close { frame, reason })
     }
 
-    /// Waits until the connection ends: the client sent a close frame or has gone, or this side closes it.
+    /// Waits until the connection ends: the client sent a close frame or has gone, or this side
+    /// closes it.
     ///
-    /// What the client sent before its end is handled all the same, so [`is_open`](Self::is_open) may be true for a while:
-    /// answers can still be pushed. A client that leaves while a callback keeps `limits.inbox_messages` waiting is noticed within
-    /// a second.
+    /// What the client sent before its end is handled all the same, so [`is_open`](Self::is_open)
+    /// may be true for a while: answers can still be pushed. A client that leaves while a callback
+    /// keeps `limits.inbox_messages` waiting is noticed within a second.
     pub async fn closed(&self) {
         self.0.outbox.closed().await;
     }

@@ -1,8 +1,9 @@
 //! Events that were read and are not handled yet.
 //!
-//! Mostly that is one message, or none: the first one stands in the inbox itself, and an empty inbox owns nothing. Messages are
-//! counted, in number and in bytes, so that the driver can stop reading at `limits.inbox_messages` and `limits.inbox_bytes`.
-//! Pings and pongs never fill it: beyond a fixed number the oldest of them is dropped.
+//! Mostly that is one message, or none: the first one stands in the inbox itself, and an empty
+//! inbox owns nothing. Messages are counted, in number and in bytes, so that the driver can stop
+//! reading at `limits.inbox_messages` and `limits.inbox_bytes`. Pings and pongs never fill it:
+//! beyond a fixed number the oldest of them is dropped.
 
 use std::collections::VecDeque;
 
@@ -13,7 +14,8 @@ use crate::{
     message::{Message, Text},
 };
 
-/// From this size on a waiting message keeps the buffer that it was read into: it is a large part of it.
+/// From this size on a waiting message keeps the buffer that it was read into: it is a large part
+/// of it.
 const MAX_COPIED_BYTES: usize = 64 << 10;
 
 /// An event that a callback is due for.

@@ -128,7 +128,8 @@ impl Rescue<'_> {
         (phase != Phase::Close).then(|| (frame.clone(), CloseReason::Error { code: frame.code }))
     }
 
-    /// Whether a callback has this error because its own connection ends. That of another connection says nothing about this one.
+    /// Whether a callback has this error because its own connection ends. That of another
+    /// connection says nothing about this one.
     fn is_of_the_end(&self, error: &Error) -> bool {
         let own = self.conn.id();
         match error.downcast_ref() {

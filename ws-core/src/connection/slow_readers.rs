@@ -1,4 +1,5 @@
-//! Tests of the heartbeat: a slow download is not taken for a dead peer, and a peer that stops is found in time.
+//! Tests of the heartbeat: a slow download is not taken for a dead peer, and a peer that stops is
+//! found in time.
 //!
 //! In paused time, over pipes that hold as much as the buffers of a system may.
 
@@ -72,8 +73,8 @@ impl Case {
         Reader { stream: far, unparsed: Vec::new(), received: 0, closed }
     }
 
-    /// The longest that a peer may take from its last read on to the end of its connection. `read` bytes may not have been
-    /// confirmed when it stops, beside those that the pipe holds.
+    /// The longest that a peer may take from its last read on to the end of its connection. `read`
+    /// bytes may not have been confirmed when it stops, beside those that the pipe holds.
     fn bound(self, read: usize) -> Duration {
         let unread = (read + self.buffer).min(4 * MIB) as u64;
         let ping =

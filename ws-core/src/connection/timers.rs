@@ -61,7 +61,8 @@ pub(crate) struct Timers<'a> {
     /// Boxed, because mostly it may last.
     silence: Option<Box<Silence>>,
     callback_by: Option<Instant>,
-    /// The next look at the peer, as long as nothing is read; once the connection ends, the deadline of the closing.
+    /// The next look at the peer, as long as nothing is read; once the connection ends, the
+    /// deadline of the closing.
     step_by: Option<Instant>,
 }
 
@@ -80,7 +81,8 @@ impl<'a> Timers<'a> {
         }
     }
 
-    /// Asks for looks at the peer, as long as nothing is read. Only for a connection that does not end yet.
+    /// Asks for looks at the peer, as long as nothing is read. Only for a connection that does not
+    /// end yet.
     pub(crate) fn look_while(&mut self, is_blind: bool) {
         match self.step_by {
             None if is_blind => self.look_again(),
@@ -135,7 +137,8 @@ impl<'a> Timers<'a> {
         }
     }
 
-    /// Gives the peer more time than the heartbeat's timeout: the last ping stands behind bytes that it has to read first.
+    /// Gives the peer more time than the heartbeat's timeout: the last ping stands behind bytes
+    /// that it has to read first.
     pub(crate) fn allow(&mut self, more: Duration) {
         if let Beat::Sign { by, .. } = &mut self.beat {
             *by += more;

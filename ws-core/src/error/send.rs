@@ -4,9 +4,10 @@ use crate::connection::ConnectionId;
 
 /// Why a message, a ping or a close frame was not taken for sending.
 ///
-/// A callback that fails with the error of its own connection's end ends quietly. The error of another connection is an error
-/// like any other: unclaimed, it closes the connection of the callback with 1011. So errors of others are better counted, or
-/// ignored, than returned; [`connection`](Self::connection) tells whose they are.
+/// A callback that fails with the error of its own connection's end ends quietly. The error of
+/// another connection is an error like any other: unclaimed, it closes the connection of the
+/// callback with 1011. So errors of others are better counted, or ignored, than returned;
+/// [`connection`](Self::connection) tells whose they are.
 ///
 /// ```
 /// use ws_core::prelude::*;
@@ -50,7 +51,8 @@ pub enum SendError {
 }
 
 impl SendError {
-    /// The connection that is closed, or whose outbox is full; `None` if the message itself cannot be sent.
+    /// The connection that is closed, or whose outbox is full; `None` if the message itself cannot
+    /// be sent.
     pub fn connection(&self) -> Option<ConnectionId> {
         match self {
             Self::Closed { connection } | Self::Full { connection } => Some(*connection),

@@ -34,8 +34,8 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    /// The stream that another HTTP server handed over, and the bytes that were read of it already. The TCP stream itself, where
-    /// it is one: it shows more.
+    /// The stream that another HTTP server handed over, and the bytes that were read of it already.
+    /// The TCP stream itself, where it is one: it shows more.
     pub(super) fn upgraded(upgraded: Upgraded) -> (Self, Bytes) {
         let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
             Ok(parts) => return (Self::Tcp(parts.io.into_inner()), parts.read_buf),
@@ -62,10 +62,11 @@ impl Wire for Transport {
     }
 }
 
-/// Whether the peer has closed its side or reset the stream, as far as the socket knows, whatever is unread.
+/// Whether the peer has closed its side or reset the stream, as far as the socket knows, whatever
+/// is unread.
 ///
-/// A look, never a wait: the future is ready as long as bytes are unread. `ERROR` alone would miss FIN, and clearing the
-/// readiness would lose the bytes that are there.
+/// A look, never a wait: the future is ready as long as bytes are unread. `ERROR` alone would miss
+/// FIN, and clearing the readiness would lose the bytes that are there.
 fn has_ended(stream: &TcpStream) -> bool {
     let ready = pin!(stream.ready(Interest::READABLE | Interest::ERROR));
     match ready.poll(&mut Context::from_waker(Waker::noop())) {

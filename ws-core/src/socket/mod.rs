@@ -168,13 +168,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.out.len() > fixed::BACKLOG_BYTES
     }
 
-    /// Whether the peer sent anything, or made room in a transport that was full, since the last [`Self::ping`].
+    /// Whether the peer sent anything, or made room in a transport that was full, since the last
+    /// [`Self::ping`].
     pub(crate) fn is_alive(&self) -> bool {
         self.alive
     }
 
-    /// Queues a ping with the count of the bytes up to it, and returns how many bytes the transport took that the peer may not have
-    /// read yet. While the ping before is still queued it is enough.
+    /// Queues a ping with the count of the bytes up to it, and returns how many bytes the transport
+    /// took that the peer may not have read yet. While the ping before is still queued it is
+    /// enough.
     pub(crate) fn ping(&mut self) -> u64 {
         self.alive = false;
         if self.ping_behind == 0 {
@@ -185,8 +187,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.written.saturating_sub(self.confirmed)
     }
 
-    /// A pong came: the peer has read up to the count that it brings back. One that was not sent yet is not believed; any other
-    /// shortens only the time that the peer is given.
+    /// A pong came: the peer has read up to the count that it brings back. One that was not sent
+    /// yet is not believed; any other shortens only the time that the peer is given.
     pub(crate) fn ponged(&mut self, payload: &[u8]) {
         let Ok(count) = payload.try_into().map(u64::from_be_bytes) else { return };
         if count <= self.written {
@@ -367,8 +369,8 @@ fn incoming(message: tungstenite::Message, walker: &FrameWalker) -> Option<Resul
         Ws::Ping(payload) => Incoming::Ping(payload),
         Ws::Pong(payload) => Incoming::Pong(payload),
         Ws::Close(None) => Incoming::Close(None),
-        // The codec has a list of its own of the codes that may be sent, and hands out another one in place of any that is not on
-        // it. What came counts.
+        // The codec has a list of its own of the codes that may be sent, and hands out another one
+        // in place of any that is not on it. What came counts.
         Ws::Close(Some(_)) => match walker.received_close() {
             Some(close) if may_be_sent(close.0) => Incoming::Close(Some(close)),
             _ => return Some(Err(Ended::Fault(MessageError::bad_close_code()))),

@@ -1,9 +1,10 @@
 //! Follows frame boundaries through the bytes that the codec is given, without decoding anything.
 //!
-//! It counts the frames that begin (for the budget of a poll) and those of a message, and it knows whether the stream stands
-//! between two messages. The one thing that it judges is how many frames a message comes in, since the codec has no limit of
-//! them: it stops in front of the one too many. All other faults are the codec's to find. It keeps the peer's close frame, since
-//! the codec takes a code for a fault that may be sent (1014).
+//! It counts the frames that begin (for the budget of a poll) and those of a message, and it knows
+//! whether the stream stands between two messages. The one thing that it judges is how many frames
+//! a message comes in, since the codec has no limit of them: it stops in front of the one too many.
+//! All other faults are the codec's to find. It keeps the peer's close frame, since the codec takes
+//! a code for a fault that may be sent (1014).
 
 use crate::message::Text;
 
@@ -183,7 +184,8 @@ impl FrameWalker {
         };
         self.remaining = payload_len.saturating_add(mask_len);
         self.header_len = 0;
-        // FIN, no reserved bit, masked as it has to be, short: else it is not a close frame that the peer may send.
+        // FIN, no reserved bit, masked as it has to be, short: else it is not a close frame that
+        // the peer may send.
         let is_masked = self.sender == Sender::Client;
         if first == 0x88 && payload_len <= 125 && (mask_len == 4) == is_masked && self.close.is_none() {
             let missing = self.remaining as usize;

@@ -1,4 +1,5 @@
-//! How a connection is closed: the close frame behind what was pushed, the peer's close frame, half-close, the end.
+//! How a connection is closed: the close frame behind what was pushed, the peer's close frame,
+//! half-close, the end.
 
 use std::{
     future::poll_fn,
@@ -21,7 +22,8 @@ pub(super) enum State {
     Flushing,
     /// The write side is being closed.
     ShuttingDown,
-    /// Everything is written. Reading on until the peer's close frame or its end, so that it gets to read the close frame.
+    /// Everything is written. Reading on until the peer's close frame or its end, so that it gets
+    /// to read the close frame.
     Draining,
     /// The socket has no more use.
     Done,
@@ -56,22 +58,23 @@ impl<S: Wire> Driver<'_, S> {
         self.close(frame, CloseReason::Fault(fault));
     }
 
-    /// A close frame or the end of the stream was read. It is known from now on, and answered by [`Self::answer_end`] once all
-    /// that came before is handled, or at the close deadline.
+    /// A close frame or the end of the stream was read. It is known from now on, and answered by
+    /// [`Self::answer_end`] once all that came before is handled, or at the close deadline.
     pub(super) fn peer_ends(&mut self, reason: CloseReason) {
         self.reason.get_or_insert(reason);
         self.timers.close_must_go_on(self.limits.close_timeout);
         self.announce_end();
     }
 
-    /// Tells those who wait for the end of the peer. Answers to what it sent before can still be pushed.
+    /// Tells those who wait for the end of the peer. Answers to what it sent before can still be
+    /// pushed.
     pub(super) fn announce_end(&self) {
         self.conn.outbox().announce_end();
         self.conn.calls().close();
     }
 
-    /// Answers the peer's close frame with its own code (RFC 6455 section 5.5.1), behind what was pushed before. To the end of
-    /// the stream no close frame is the answer.
+    /// Answers the peer's close frame with its own code (RFC 6455 section 5.5.1), behind what was
+    /// pushed before. To the end of the stream no close frame is the answer.
     pub(super) fn answer_end(&mut self) {
         self.shut();
         if self.state != State::Open {
@@ -116,12 +119,12 @@ impl<S: Wire> Driver<'_, S> {
         .await;
     }
 
-    /// Flush, read on for a bounded time and size, half-close, then drop: closing a socket with unread input resets it, and
-    /// the reset eats the close frame. If the peer began to close, or broke the protocol (RFC 6455 section 7.1.7), the
-    /// half-close comes in front of the reading.
+    /// Flush, read on for a bounded time and size, half-close, then drop: closing a socket with
+    /// unread input resets it, and the reset eats the close frame. If the peer began to close, or
+    /// broke the protocol (RFC 6455 section 7.1.7), the half-close comes in front of the reading.
     pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.timers.poll(cx, None) == Some(Due::Step) {
-            // With TLS the peer is owed a last word; there is no time to wait for it to be taken.
+            // Over TLS this sends `close_notify`, if the socket takes it at once.
             let _ = self.socket.poll_shutdown(cx);
             self.done();
             return Poll::Ready(());
@@ -152,8 +155,9 @@ impl<S: Wire> Driver<'_, S> {
         if self.conn.outbox().register(cx.waker(), false) { Poll::Pending } else { Poll::Ready(()) }
     }
 
-    /// Whether the write side is closed directly behind the close frame. Behind this side's own close frame it is not: proxies
-    /// take the FIN for the end of the tunnel, and cut off the peer's answer.
+    /// Whether the write side is closed directly behind the close frame. Behind this side's own
+    /// close frame it is not: proxies take the FIN for the end of the tunnel, and cut off the
+    /// peer's answer.
     fn half_closes_first(&self) -> bool {
         matches!(self.reason, Some(CloseReason::Peer { .. } | CloseReason::Gone(_) | CloseReason::Fault(_)))
     }

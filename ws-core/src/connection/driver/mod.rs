@@ -58,8 +58,8 @@ pub(crate) struct Driver<'a, S> {
     /// Whether messages are among what is being written.
     is_sending: bool,
     state: State,
-    /// Why the connection ends, from the moment that is known. While the state is still open, the peer has ended its side, and
-    /// what came before is handled first.
+    /// Why the connection ends, from the moment that is known. While the state is still open, the
+    /// peer has ended its side, and what came before is handled first.
     reason: Option<CloseReason>,
     /// Whether the transport has shown the end of the peer, behind bytes that are not read yet.
     has_seen_end: bool,
@@ -104,8 +104,8 @@ impl<'a, S: Wire> Driver<'a, S> {
     pub(crate) async fn next(&mut self) -> Option<Event> {
         poll_fn(|cx| {
             if !self.inbox.is_empty() {
-                // The answers to what was read ahead must not fill the outbox. And after a request to close nothing of it is
-                // handled.
+                // The answers to what was read ahead must not fill the outbox. And after a request
+                // to close nothing of it is handled.
                 self.collect();
             }
             loop {
@@ -187,8 +187,9 @@ impl<'a, S: Wire> Driver<'a, S> {
         // Once a read is pending the turn reads no more: the budget may be spent, and others have theirs.
         let mut may_read = true;
         loop {
-            // 1. What others want to send goes behind what is being written. It may ask to close. Whether to read is decided before,
-            //    so that a peer that is sent more than it takes is read from in between.
+            // 1. What others want to send goes behind what is being written. It may ask to close.
+            //    Whether to read is decided before, so that a peer that is sent more than it takes
+            //    is read from in between.
             let reads = self.has_room() && !self.socket.is_backlogged();
             let state = self.state;
             self.collect();
@@ -341,8 +342,8 @@ impl<'a, S: Wire> Driver<'a, S> {
             }
             Some(Due::SignOfLife) => {
                 let now = Instant::now();
-                // While the inbox is full it is this side that does not read, and silence says nothing. Pings go on: they draw a
-                // reset from a host whose socket is closed.
+                // While the inbox is full it is this side that does not read, and silence says
+                // nothing. Pings go on: they draw a reset from a host whose socket is closed.
                 if self.socket.is_alive() || !self.has_room() {
                     self.timers.peer_is_alive(now);
                 } else if !self.timers.may_still_come(now) {
