@@ -185,3 +185,33 @@ async fn a_pong_with_a_forged_count_shortens_only_the_time_of_its_sender() {
         assert!(began.elapsed() <= within, "{count}: {:?}", began.elapsed());
     }
 }
+
+/// Hands out its connection in the first message, and waits there until the end of the peer is known.
+struct Waits(mpsc::UnboundedSender<Connection>);
+
+impl Controller for Waits {
+    async fn on_message(&self, conn: &Connection, _: Message) -> Result {
+        self.0.send(conn.clone())?;
+        conn.closed().await;
+        Ok(self.0.send(conn.clone())?)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_goes_on_as_soon_as_no_more_than_64_kib_wait_for_the_peer() {
+    let (sender, mut seen) = mpsc::unbounded_channel();
+    let (near, mut far) = tokio::io::duplex(64 * KIB);
+    let life = tests::life(&Arc::new(Live::default()));
+    tokio::spawn(serve(Arc::new(Waits(sender)), near, life));
+    let (text, close) = ([0x81, 0x80, 0, 0, 0, 0], [0x88, 0x80, 0, 0, 0, 0]);
+    far.write_all(&text).await.unwrap();
+    seen.recv().await.unwrap().push(vec![7; 200_000]).unwrap();
+    far.write_all(&[text, text, close].concat()).await.unwrap();
+    sleep(Duration::from_millis(1)).await;
+    // 134 KiB wait behind what the pipe holds, then 74, then 54.
+    for (read, is_read_from) in [(0, false), (60_000, false), (20_000, true)] {
+        far.read_exact(&mut vec![0; read]).await.unwrap();
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(seen.try_recv().is_ok(), is_read_from, "{read}");
+    }
+}

@@ -228,9 +228,15 @@ impl<'a, S: Wire> Driver<'a, S> {
                     return Poll::Ready(());
                 }
             }
-            // 5. There was no room for the answers to what waits, and now there is.
-            if !self.in_callback && !self.inbox.is_empty() && !self.socket.is_backlogged() {
-                return Poll::Ready(());
+            // 5. Where the backlog was in the way, things go on as soon as it is gone: reading, and the
+            //    handling of what was read ahead.
+            if !self.socket.is_backlogged() {
+                if !self.in_callback && !self.inbox.is_empty() {
+                    return Poll::Ready(());
+                }
+                if !reads && self.has_room() {
+                    continue;
+                }
             }
             // 6. Sleep, unless something came in meanwhile.
             if self.conn.outbox().register(cx.waker(), !self.socket.is_backlogged()) {
@@ -342,9 +348,9 @@ impl<'a, S: Wire> Driver<'a, S> {
             }
             Some(Due::SignOfLife) => {
                 let now = Instant::now();
-                // While the inbox is full it is this side that does not read, and silence says
+                // While a callback keeps the inbox full this side does not read, and silence says
                 // nothing. Pings go on: they draw a reset from a host whose socket is closed.
-                if self.socket.is_alive() || !self.has_room() {
+                if self.socket.is_alive() || (self.in_callback && !self.has_room()) {
                     self.timers.peer_is_alive(now);
                 } else if !self.timers.may_still_come(now) {
                     self.abandon(CloseReason::Heartbeat);
