@@ -40,7 +40,7 @@ async fn p24_anyone_anywhere_can_push_check_and_disconnect_with_honest_results()
 
     assert_eq!(reports.close().await.code(), 4001, "code and reason are kept");
     assert!(!conn.is_open());
-    assert!(matches!(conn.push("too late"), Err(SendError::Closed)), "no true that means nothing");
+    assert!(matches!(conn.push("too late"), Err(SendError::Closed { .. })), "no true that means nothing");
 }
 
 #[tokio::test]

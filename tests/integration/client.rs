@@ -134,6 +134,55 @@ async fn close_brings_code_and_reason_to_the_server_and_its_answer_back() {
 }
 
 #[tokio::test]
+async fn any_close_code_that_a_server_may_send_is_received_and_answered_with_itself() {
+    let (listener, uri) = listen().await;
+    for (code, answer) in [
+        (1000, 1000),
+        (1002, 1002),
+        (1013, 1013),
+        (1014, 1014),
+        (3000, 3000),
+        (4999, 4999),
+        (1005, 1002),
+        (1016, 1002),
+        (2999, 1002),
+    ] {
+        let (client, socket) = tokio::join!(Client::connect(&uri), async {
+            accept_async(accept(&listener).await).await.unwrap()
+        });
+        let (mut client, mut stream) = (client.unwrap(), socket.into_inner());
+        let payload = [&u16::to_be_bytes(code)[..], b"why"].concat();
+        stream.write_all(&[&[0x88, payload.len() as u8], &payload[..]].concat()).await.unwrap();
+        let Received::Closed(reason) = recv(&mut client).await else { panic!("{code}: not closed") };
+        if code == answer {
+            assert_eq!(reason, CloseReason::Peer { code: Some(code), reason: "why".into() });
+        } else {
+            assert!(matches!(reason, CloseReason::Fault(MessageError::Protocol(_))), "{code}: {reason:?}");
+        }
+        let mut head = [0; 8];
+        within("the answer", stream.read_exact(&mut head)).await.unwrap();
+        let [first, length, mask @ .., high, low] = head;
+        assert_eq!((first, length & 0x80), (0x88, 0x80), "{code}: a masked close frame");
+        assert_eq!(u16::from_be_bytes([high ^ mask[0], low ^ mask[1]]), answer, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_and_its_client_take_1014_for_what_it_is() {
+    let (_server, uri, mut reports) = probe().await;
+    let mut client = Client::connect(&uri).await.unwrap();
+    reports.open().await.disconnect(1014, "bad gateway").unwrap();
+    let reason = CloseReason::Peer { code: Some(1014), reason: "bad gateway".into() };
+    assert_eq!(recv(&mut client).await, Received::Closed(reason.clone()));
+    assert_eq!(reports.close().await.code(), 1014);
+
+    let client = Client::connect(&uri).await.unwrap();
+    reports.open().await;
+    assert_eq!(client.close(1014, "bad gateway").await.unwrap().code(), 1014);
+    assert_eq!(reports.close().await, reason);
+}
+
+#[tokio::test]
 async fn dropping_closes_with_1000_with_and_without_a_runtime() {
     let (_server, uri, mut reports) = probe().await;
     let closed = CloseReason::Peer { code: Some(1000), reason: "".into() };

@@ -47,7 +47,7 @@ impl Controller for Game {
         Ok(self.0.send((
             conn.rooms(),
             conn.room("1").count_local(),
-            matches!(pushed, Err(SendError::Closed)),
+            matches!(pushed, Err(SendError::Closed { .. })),
         ))?)
     }
 }
@@ -241,7 +241,10 @@ async fn whatever_ends_a_connection_it_leaves_its_rooms_after_on_close() {
         let id = members.now()[0];
         match end {
             "close" => client.close(1000, "").await,
-            "panic" => client.send_text("panic").await,
+            "panic" => {
+                client.send_text("panic").await;
+                client.expect_close(1011).await;
+            }
             _ => drop(client),
         }
         let (rooms, in_room, is_closed) = within(end, closed.recv()).await.unwrap();
@@ -331,7 +334,7 @@ async fn overflow_drop_newest_keeps_what_waits_and_the_connection() {
     let (_app, mut slow, conn) = with_a_slow_member(Overflow::DropNewest).await;
     assert!(conn.is_open());
     assert_eq!(conn.dropped(), 1);
-    assert!(matches!(conn.push("refused"), Err(SendError::Full)));
+    assert!(matches!(conn.push("refused"), Err(SendError::Full { .. })));
     conn.ping("passes the queue").unwrap();
     while slow.next().await.unwrap().len() == 100_000 && conn.push("last").is_err() {}
     while slow.next().await.unwrap() != Message::text("last") {}

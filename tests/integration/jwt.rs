@@ -134,7 +134,7 @@ async fn a_connection_ends_with_4401_when_its_token_does() {
     let since = Instant::now();
     conn.push("before").unwrap();
     expires_after(&mut reports, since, 100 + LEEWAY).await;
-    assert!(matches!(conn.push("after"), Err(SendError::Closed)));
+    assert!(matches!(conn.push("after"), Err(SendError::Closed { .. })));
     assert_eq!(client.next_text().await.unwrap(), "before");
     assert_eq!(client.expect_close(4401).await, "token expired");
 }

@@ -246,12 +246,50 @@ async fn what_was_pushed_before_disconnect_arrives_before_the_close_frame() {
     conn.push("last words").unwrap();
     conn.disconnect(4000, "断".repeat(60)).unwrap();
     assert!(!conn.is_open());
-    assert!(matches!(conn.push("too late"), Err(SendError::Closed)));
-    assert!(matches!(conn.disconnect(1000, ""), Err(SendError::Closed)), "the first one counts");
+    assert!(matches!(conn.push("too late"), Err(SendError::Closed { .. })));
+    assert!(matches!(conn.disconnect(1000, ""), Err(SendError::Closed { .. })), "the first one counts");
     assert_eq!(next_text(&mut client).await, "last words");
     assert_eq!(expect_close(&mut client).await, (4000, "断".repeat(41)));
     assert_eq!(reports.close().await.code(), 4000);
     reports.assert_nothing_more();
+}
+
+#[tokio::test]
+async fn behind_the_own_close_frame_the_stream_stays_open_for_the_answer_of_the_peer() {
+    let mut config = config();
+    config.servers[0].limits.close_timeout = Duration::from_millis(600);
+    let (probe, mut reports) = Probe::new();
+    let server = start_with(App::without_registry().controller("/", probe), config).await;
+    for answers in [true, false] {
+        let mut raw = server.raw("/").await;
+        reports.open().await.disconnect(4000, "").unwrap();
+        assert_eq!(raw.read_frame().await.close().0, 4000);
+        reports.close().await;
+        let began = std::time::Instant::now();
+        let next = tokio::io::AsyncReadExt::read_u8(&mut raw.stream);
+        assert!(timeout(Duration::from_millis(200), next).await.is_err(), "neither a FIN nor a reset");
+        if answers {
+            raw.frame(0x88, &4000_u16.to_be_bytes()).await;
+        }
+        assert!(raw.read_to_end().await.is_empty());
+        assert_eq!(began.elapsed() >= Duration::from_millis(500), !answers, "FIN follows the answer at once");
+    }
+}
+
+#[tokio::test]
+async fn the_close_frame_that_answers_the_peer_or_its_fault_is_followed_by_a_fin_at_once() {
+    let (probe, mut reports) = Probe::new();
+    let server = start(App::without_registry().controller("/", probe)).await;
+    for (frame, code) in [(frame(0x88, &4000_u16.to_be_bytes()), 4000), (frame(0xff, b""), 1002)] {
+        let mut raw = server.raw("/").await;
+        reports.open().await;
+        let began = std::time::Instant::now();
+        raw.write(&frame).await;
+        assert_eq!(raw.read_frame().await.close().0, code);
+        assert!(raw.read_to_end().await.is_empty());
+        assert!(began.elapsed() < Duration::from_secs(4), "{code}: the close timeout is 5 s");
+        reports.close().await;
+    }
 }
 
 #[tokio::test]
@@ -267,8 +305,8 @@ async fn every_send_error_has_its_cause() {
     assert!(conn.is_open(), "none of these ends the connection");
     drop(client);
     reports.close().await;
-    assert!(matches!(conn.push("x"), Err(SendError::Closed)));
-    assert!(matches!(conn.send("x").await, Err(SendError::Closed)));
+    assert!(matches!(conn.push("x"), Err(SendError::Closed { .. })));
+    assert!(matches!(conn.send("x").await, Err(SendError::Closed { .. })));
 }
 
 #[tokio::test]
@@ -278,8 +316,10 @@ async fn a_full_outbox_disconnects_with_1013_and_the_frame_reaches_the_peer() {
     let mut raw = server.raw("/").await;
     let conn = reports.open().await;
     // Nothing runs between these pushes, so the outbox only fills.
-    let full =
-        (0..257).map(|_| conn.push("x")).filter(|pushed| matches!(pushed, Err(SendError::Full))).count();
+    let full = (0..257)
+        .map(|_| conn.push("x"))
+        .filter(|pushed| matches!(pushed, Err(SendError::Full { .. })))
+        .count();
     assert_eq!(full, 1, "256 fit, the 257th does not");
     assert_eq!(raw.read_frame().await.close().0, 1013);
     let reason = reports.close().await;
@@ -306,6 +346,69 @@ async fn send_waits_for_a_slow_peer_and_loses_nothing() {
     }
     within("the sender", sender).await.unwrap();
     assert_eq!(sent.load(Ordering::SeqCst), 200);
+}
+
+#[tokio::test]
+async fn a_slow_download_outlasts_many_heartbeats() {
+    const SIZE: usize = 8 << 20;
+    let mut config = config();
+    config.servers[0].limits.outbox_bytes = SIZE;
+    config.servers[0].heartbeat.interval = Some(Duration::from_millis(50));
+    config.servers[0].heartbeat.timeout = Duration::from_millis(50);
+    let (probe, mut reports) = Probe::new();
+    let server = start_with(App::without_registry().controller("/", probe), config).await;
+    let mut raw = server.raw("/").await;
+    reports.open().await.push(vec![7; SIZE]).unwrap();
+    // Nobody answers a ping before the download has ended, since all of them stand behind it.
+    let mut read = 0;
+    let mut piece = vec![0; 256 << 10];
+    while read < SIZE {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let more = within("more", tokio::io::AsyncReadExt::read(&mut raw.stream, &mut piece)).await.unwrap();
+        assert!(more > 0, "cut after {read} bytes");
+        read += more;
+    }
+    reports.assert_nothing_more();
+}
+
+/// Sends without an end once it is asked to, and tells of everything else that comes.
+struct Pours(mpsc::UnboundedSender<&'static str>);
+
+impl Controller for Pours {
+    async fn on_message(&self, conn: &Connection, message: Message) -> Result {
+        if message.as_text() != Some("pour") {
+            return Ok(self.0.send("message")?);
+        }
+        let conn = conn.clone();
+        tokio::spawn(async move { while conn.send(vec![7; 20_000]).await.is_ok() {} });
+        Ok(())
+    }
+
+    async fn on_ping(&self, _: &Connection, _: Bytes) -> Result {
+        Ok(self.0.send("ping")?)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_sent_more_than_it_takes_is_read_from_all_the_same() {
+    let (sender, mut seen) = mpsc::unbounded_channel();
+    let app = TestApp::start(App::without_registry().controller("/", Pours(sender))).await;
+    let mut client = app.connect("/").await.unwrap();
+    client.send_text("pour").await;
+    for _ in 0..10 {
+        client.next().await.unwrap();
+    }
+    client.ping("are you there").await;
+    client.send_text("hello").await;
+    for expected in ["ping", "message"] {
+        let mut taken = 0;
+        while seen.try_recv() != Ok(expected) {
+            client.next().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            taken += 1;
+            assert!(taken < 20, "{expected}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,6 +12,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::{
     net::{TcpSocket, TcpStream},
     process::{Child, Command},
+    task::JoinSet,
 };
 use tokio_tungstenite::{
     WebSocketStream, client_async,
@@ -34,6 +35,9 @@ const CLIENT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(12
 
 /// The pings of a heartbeat that are waited for: together they last longer than the proxy's timeouts.
 const PINGS: usize = 3;
+
+/// Clients that are connected when the server stops.
+const CLIENTS: usize = 10;
 
 /// Tells who is there, then repeats what it hears.
 struct Guide;
@@ -150,17 +154,32 @@ async fn check(server: Server, proxy: SocketAddr, made: &Made) {
         other => panic!("a refusal makes its way: {other:?}"),
     }
 
+    // Behind the server's close frame the tunnel stays open for the clients' answers, in both
+    // directions.
+    let mut clients = vec![client];
+    for _ in 1..CLIENTS {
+        clients.push(connect(proxy, made, "/").await.unwrap());
+    }
     let stopping = tokio::spawn(server.running.shutdown());
-    let frame = loop {
-        match next(&mut client).await {
-            Message::Close(frame) => break frame.unwrap(),
-            Message::Ping(_) => {}
-            other => panic!("{other:?}"),
-        }
-    };
-    assert_eq!(u16::from(frame.code), 1001);
-    while let Some(Ok(_)) = client.next().await {}
-    assert_eq!(within("shutdown", stopping).await.unwrap().cut, 0);
+    let mut closing = JoinSet::new();
+    for mut client in clients {
+        closing.spawn(async move {
+            let frame = loop {
+                match next(&mut client).await {
+                    Message::Close(frame) => break frame.unwrap(),
+                    Message::Ping(_) | Message::Text(_) => {}
+                    other => panic!("{other:?}"),
+                }
+            };
+            assert_eq!(u16::from(frame.code), 1001);
+            // A client that needs a while for its answer.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            while let Some(Ok(_)) = client.next().await {}
+        });
+    }
+    closing.join_all().await;
+    let report = within("shutdown", stopping).await.unwrap();
+    assert_eq!((report.closed, report.lost, report.cut), (CLIENTS, 0, 0));
 }
 
 #[tokio::test]

@@ -36,6 +36,15 @@ impl Controller for Echo {
     }
 }
 
+/// Its callback never ends.
+struct Busy;
+
+impl Controller for Busy {
+    async fn on_message(&self, _: &Connection, _: Message) -> Result {
+        std::future::pending().await
+    }
+}
+
 #[test]
 fn what_a_peer_can_make_the_server_allocate_is_bounded() {
     // It looks for news of sockets every few polls instead of every 61: less of a flood between two answers.
@@ -46,7 +55,10 @@ fn what_a_peer_can_make_the_server_allocate_is_bounded() {
 async fn check_all() {
     let mut config = support::config();
     config.servers.push(ServerConfig::new("http", ServerKind::Http, 0));
-    let app = App::without_registry().controller("/", Echo).http("http", axum::Router::new());
+    let app = App::without_registry()
+        .controller("/", Echo)
+        .controller("/busy", Busy)
+        .http("http", axum::Router::new());
     let server = start_with(app, config).await;
     // What is allocated once: the pool's codecs, the runtime's and the client's own things.
     others_are_served(&server, 1).await;
@@ -56,6 +68,7 @@ async fn check_all() {
     a_message_in_fragments_costs_a_few_times_its_limit(&server).await;
     a_frame_that_does_not_come_costs_a_buffer(&server).await;
     a_flood_that_is_never_read_from_costs_a_backlog(&server).await;
+    a_flood_that_waits_for_a_callback_costs_an_inbox(&server).await;
 }
 
 /// A connection whose handshake is over and forgotten.
@@ -177,6 +190,37 @@ async fn a_flood_that_is_never_read_from_costs_a_backlog(server: &Server) {
                 open = matches!(write, Ok(Ok(())));
                 written += flood.len();
             }
+            others_are_served(server, 2).await;
+        })
+        .await;
+        assert!(most < MESSAGE, "{case}: {most} bytes");
+    }
+}
+
+async fn a_flood_that_waits_for_a_callback_costs_an_inbox(server: &Server) {
+    // How much of it is tried: more than the inbox and the buffers of both sides hold.
+    const MUCH: usize = 32 << 20;
+    let [small, medium, large] = [10, 5000, 60_000].map(|size| frame(0x82, &vec![7; size]));
+    // In the last one each small message is cut from the buffer that a large one was read into.
+    let cases = [
+        ("small", small.repeat(1000)),
+        ("medium", medium.repeat(100)),
+        ("large", large.repeat(10)),
+        ("pings", frame(0x89, &[7; 125]).repeat(1000)),
+        ("large and small", [large, small.repeat(10)].concat().repeat(10)),
+    ];
+    for (case, flood) in cases {
+        let mut raw = server.raw("/busy").await;
+        raw.stream.set_zero_linger().unwrap();
+        let most = most_during(server, async {
+            raw.write(&frame(0x81, b"wait")).await;
+            let (mut open, mut written) = (true, 0);
+            while open && written < MUCH {
+                let write = timeout(Duration::from_millis(200), raw.stream.write_all(&flood)).await;
+                open = matches!(write, Ok(Ok(())));
+                written += flood.len();
+            }
+            assert!(!open, "{case}: it reads without end");
             others_are_served(server, 2).await;
         })
         .await;

@@ -144,9 +144,11 @@ async fn a_client_that_goes_away_is_a_typed_error() {
     let mut client = app.connect("/").await.unwrap();
     client.send_text(r#"{"event":"ask"}"#).await;
     client.next().await.unwrap();
+    let id = app.running().hub().all().ids_local()[0];
     drop(client);
-    assert_eq!(seen.recv().await.unwrap(), AskError::Closed.to_string());
-    assert_eq!(seen.recv().await.unwrap(), AskError::Closed.to_string(), "in on_close, too");
+    let expected = AskError::Closed { connection: id }.to_string();
+    assert_eq!(seen.recv().await.unwrap(), expected);
+    assert_eq!(seen.recv().await.unwrap(), expected, "in on_close, too");
 }
 
 /// Asks before anything else.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::stream;
 use serde_json::json;
 use tokio::sync::mpsc;
-use ws_core::{IntoReply, Replier, prelude::*};
+use ws_core::{IntoReply, Replier, prelude::*, testing::TestError};
 
 use super::{ask, serve};
 
@@ -212,6 +212,49 @@ async fn a_stream_is_dropped_when_its_connection_closes() {
     }
     assert_eq!(seen.recv().await, Some("begun"));
     drop(client);
+    assert_eq!(seen.recv().await, Some("dropped"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_dropped_when_its_client_leaves_whatever_waits_behind_it() {
+    for events in [1, 2, 64, 100] {
+        for sends_close in [false, true] {
+            let (controller, mut seen) = replies();
+            let app = serve(controller).await;
+            let mut client = app.connect("/").await.unwrap();
+            client.next().await.unwrap();
+            for _ in 0..events {
+                client.send_text(r#"{"event":"endless"}"#).await;
+            }
+            for _ in 0..3 {
+                client.next().await.unwrap();
+            }
+            assert_eq!(seen.recv().await, Some("begun"));
+            if sends_close {
+                client.close(1000, "").await;
+            }
+            drop(client);
+            assert_eq!(seen.recv().await, Some("dropped"), "{events} events, {sends_close}");
+            while app.running().hub().count_local() > 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_dropped_does_not_say_that_it_was_complete() {
+    let (controller, mut seen) = replies();
+    let app = serve(controller).await;
+    let mut client = app.connect("/").await.unwrap();
+    client.next().await.unwrap();
+    client.send_text(r#"{"event":"endless","ref":1}"#).await;
+    for number in 0..3 {
+        assert_eq!(client.next_json::<serde_json::Value>().await.unwrap()["data"], number);
+    }
+    client.close(1000, "").await;
+    assert!(matches!(client.next().await, Err(TestError::Closed { code: 1000, .. })));
+    assert_eq!(seen.recv().await, Some("begun"));
     assert_eq!(seen.recv().await, Some("dropped"));
 }
 

@@ -8,12 +8,20 @@ pub(crate) const CLOSE_REASON_BYTES: usize = 123;
 pub(crate) const CONTROL_PAYLOAD_BYTES: usize = 125;
 /// Pings of `Connection::ping` that may wait.
 pub(crate) const WAITING_PINGS: usize = 16;
-/// Pings and pongs that are kept for their callbacks while another callback runs; with as many the socket reads no
-/// more.
+/// Pings and pongs that wait for their callbacks while another callback runs; of more the oldest is
+/// dropped.
 pub(crate) const WAITING_EVENTS: usize = 16;
 /// With more on its way to the socket, nothing is taken of the outbox, and the socket reads no more until its peer has read:
 /// what it answers to pings would pile up otherwise.
 pub(crate) const BACKLOG_BYTES: usize = 64 << 10;
+/// How often the transport is asked whether the peer is still there, as long as reading has
+/// stopped.
+pub(crate) const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// The slowest peer that keeps its connection reads so many bytes a second: a ping behind unread
+/// bytes is given the time.
+pub(crate) const SLOWEST_READER: u64 = 32 << 10;
+/// Unread bytes beyond these give a ping no more time.
+pub(crate) const MOST_UNREAD_BYTES: u64 = 4 << 20;
 /// After this many frames or bytes in one poll the other connections get their turn. A frame counts when it is read, and
 /// once more when the message that it ends is handed out.
 pub(crate) const FRAMES_A_POLL: u32 = 1024;
@@ -102,9 +110,22 @@ mod tests {
             ("own pings waiting", format!("{WAITING_PINGS}, else `SendError::Full`")),
             (
                 "pings and pongs that wait for their callbacks",
+                format!("{WAITING_EVENTS}, then the oldest is dropped; all pings are answered"),
+            ),
+            (
+                "bytes that wait for a peer that does not read",
+                format!("{}, then the socket is not read", size(BACKLOG_BYTES)),
+            ),
+            (
+                "looks at whether the peer is still there while the socket is not read",
+                format!("one every {}", time(LOOK_INTERVAL)),
+            ),
+            (
+                "time that a ping is given beside `heartbeat.timeout`",
                 format!(
-                    "{WAITING_EVENTS}, then the socket is not read; nor is it while {} wait for a peer that does not read",
-                    size(BACKLOG_BYTES)
+                    "1 s for each {} that the client may not have read, up to {}",
+                    size(SLOWEST_READER as usize),
+                    size(MOST_UNREAD_BYTES as usize)
                 ),
             ),
             (
@@ -122,10 +143,6 @@ mod tests {
             (
                 "what is read and thrown away behind the own close frame, or behind a refusal",
                 format!("{}, within `close_timeout`", size(DRAINED_BYTES)),
-            ),
-            (
-                "messages read ahead while a callback runs",
-                "1; `inbox_messages` while it asks its client".into(),
             ),
             (
                 "asks of one client outstanding",

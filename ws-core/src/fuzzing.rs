@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
     error::{EventError, SendError},
@@ -24,7 +24,11 @@ use crate::{
 };
 
 /// A pipe to a server of this application, as a stream from this peer would be.
-pub fn connect(app: &TestApp, server: &str, peer: Option<SocketAddr>) -> DuplexStream {
+pub fn connect(
+    app: &TestApp,
+    server: &str,
+    peer: Option<SocketAddr>,
+) -> impl AsyncRead + AsyncWrite + Send + Unpin + use<> {
     app.pipe_from(server, Arrival { peer, transport: peer, ..Arrival::default() })
 }
 

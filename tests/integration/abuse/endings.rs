@@ -144,6 +144,7 @@ async fn all_that_was_pushed_comes_before_the_close_frame_and_nothing_after_it()
             read += 1;
         };
         assert_eq!((close.0, read), (code, pushed.swap(0, Ordering::Relaxed)), "{text}");
+        raw.frame(0x88, &code.to_be_bytes()).await;
         let more = raw.read_to_end().await;
         assert!(more.is_empty(), "{text}: {} octets behind the close frame", more.len());
     }

@@ -9,13 +9,13 @@ use tokio_tungstenite::tungstenite::{
         CloseFrame as WsClose,
         frame::{
             Frame,
-            coding::{CloseCode, Data, OpCode},
+            coding::{Data, OpCode},
         },
     },
 };
 
 use crate::{
-    connection::{CloseFrame, CloseReason},
+    connection::{CloseFrame, CloseReason, may_be_sent},
     error::MessageError,
     message::{Message, Text},
 };
@@ -30,15 +30,12 @@ pub(super) fn close_message(frame: CloseFrame) -> Ws {
     Ws::Close(Some(WsClose { code: frame.code.into(), reason: frame.reason.as_str().into() }))
 }
 
-pub(super) fn closed_by(frame: Option<WsClose>) -> CloseReason {
-    match frame {
-        // This is what the codec hands out in place of a code that may not be sent, and what it answers.
-        Some(frame) if frame.code == CloseCode::Protocol && frame.reason.as_str() == "Protocol violation" => {
-            CloseReason::Fault(MessageError::Protocol("a close code that may not be sent".to_owned()))
-        }
-        Some(frame) => {
-            CloseReason::Peer { code: Some(frame.code.into()), reason: Text::from_utf8_bytes(frame.reason) }
-        }
+/// Why the server's close frame ends the connection: `received` is what came, whatever the codec
+/// made of it.
+pub(super) fn closed_by(received: Option<(u16, Text)>) -> CloseReason {
+    match received {
+        Some((code, _)) if !may_be_sent(code) => CloseReason::Fault(MessageError::bad_close_code()),
+        Some((code, reason)) => CloseReason::Peer { code: Some(code), reason },
         None => CloseReason::Peer { code: None, reason: Text::default() },
     }
 }

@@ -1,10 +1,20 @@
 //! The byte stream below a connection, with or without TLS, and how it is left.
 
-use std::{io, time::Duration};
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
     net::TcpStream,
+};
+
+use crate::{
+    message::Text,
+    socket::{FrameWalker, Sender},
 };
 
 /// What is read and thrown away after the last frame, in bytes.
@@ -18,6 +28,63 @@ impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Io for T {}
 
 pub(super) type Transport = Box<dyn Io>;
 
+/// A transport that keeps the server's close frame: the codec above takes a code for a fault that
+/// may be sent (1014).
+pub(super) struct Watched {
+    io: Transport,
+    walker: FrameWalker,
+}
+
+impl Watched {
+    /// `prefix` is what was read of the server's frames already.
+    pub(super) fn new(io: Transport, prefix: &[u8]) -> Self {
+        let mut walker = FrameWalker::new(Sender::Server, usize::MAX);
+        walker.walk(prefix);
+        Self { io, walker }
+    }
+
+    /// Code and reason of the server's close frame, if it has passed and has them.
+    pub(super) fn received_close(&self) -> Option<(u16, Text)> {
+        self.walker.received_close()
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = into.filled().len();
+        ready!(Pin::new(&mut this.io).poll_read(cx, into))?;
+        this.walker.walk(into.filled().get(before..).unwrap_or_default());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    }
+}
+
 /// Connects to the first address of the host that answers, TCP_NODELAY on: messages are small and somebody waits.
 pub(super) async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     let stream = TcpStream::connect((host, port)).await?;
@@ -27,7 +94,7 @@ pub(super) async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
 
 /// Reads on until the server hangs up: it is the server that closes TCP first (RFC 6455 section 7.1.1), and a socket
 /// closed with unread input resets, which eats the close frame on its way.
-pub(super) async fn drain(transport: &mut Transport, within: Duration) {
+pub(super) async fn drain(transport: &mut Watched, within: Duration) {
     let _ = tokio::time::timeout(within, async {
         let mut buffer = [0; DRAIN_BUFFER_BYTES];
         let mut rest = MAX_DRAINED_BYTES;

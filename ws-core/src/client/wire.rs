@@ -28,7 +28,7 @@ use super::{
     builder::Settings,
     codec::{close_message, closed_by, data_message, reason_of},
     ledger::Ledger,
-    transport::{Transport, drain},
+    transport::{Transport, Watched, drain},
 };
 use crate::{
     connection::{CloseFrame, CloseReason},
@@ -42,7 +42,7 @@ const WRITE_BUFFER_BYTES: usize = 16 << 10;
 /// Answers to pings that may wait for a server that does not read; then nothing more is read from it, either.
 const MAX_OWED_PONGS: u32 = 64;
 
-type Stream = WebSocketStream<Transport>;
+type Stream = WebSocketStream<Watched>;
 
 /// The wire of one connection.
 pub(super) struct Wire {
@@ -76,6 +76,7 @@ impl Wire {
             .write_buffer_size(WRITE_BUFFER_BYTES)
             .max_message_size(Some(settings.message_limit))
             .max_frame_size(Some(settings.frame_limit.unwrap_or(settings.message_limit)));
+        let transport = Watched::new(transport, prefix);
         let stream =
             Stream::from_partially_read(transport, prefix.to_vec(), Role::Client, Some(config)).await;
         Self {
@@ -196,8 +197,18 @@ impl Wire {
                     }
                 }
                 Some(Ok(Ws::Close(frame))) => {
-                    let reason = closed_by(frame);
-                    return Poll::Ready(Err(self.end(reason, None)));
+                    let reason = closed_by(stream.get_ref().received_close());
+                    let is_misjudged = match &reason {
+                        CloseReason::Peer { code: Some(code), .. } => {
+                            frame.is_some_and(|frame| u16::from(frame.code) != *code)
+                        }
+                        _ => false,
+                    };
+                    return Poll::Ready(Err(if is_misjudged {
+                        self.end_misjudged(reason)
+                    } else {
+                        self.end(reason, None)
+                    }));
                 }
                 // Only written, never read.
                 Some(Ok(Ws::Frame(_))) => {}
@@ -219,7 +230,25 @@ impl Wire {
         }
     }
 
-    /// The one place where a connection ends.
+    /// Ends a connection whose server closed it with a code that the codec takes for a fault, and
+    /// would answer as one.
+    fn end_misjudged(&mut self, reason: CloseReason) -> CloseReason {
+        if let Line::Open(stream) = mem::replace(&mut self.line, Line::Ended(reason.clone()))
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let (code, within) = (reason.code(), self.close_deadline);
+            runtime.spawn(async move {
+                // Another codec, which has seen nothing yet.
+                let mut stream = Stream::from_raw_socket(stream.into_inner(), Role::Client, None).await;
+                let answer = stream.send(close_message(CloseFrame::new(code, "")));
+                let _ = tokio::time::timeout(within, answer).await;
+                drain(stream.get_mut(), within).await;
+            });
+        }
+        reason
+    }
+
+    /// The one place where a connection ends, but for [`Self::end_misjudged`].
     fn end(&mut self, reason: CloseReason, farewell: Option<CloseFrame>) -> CloseReason {
         let line = mem::replace(&mut self.line, Line::Ended(reason.clone()));
         match (line, &reason) {

@@ -222,8 +222,9 @@ pub struct Limits {
     /// Text and binary messages that one connection may send in a second, on average; answers to calls of the server count,
     /// too. What is too much is `over_rate`'s to say. Default: off (`"off"`), because only the application knows.
     ///
-    /// Pings and pongs do not count: no handler stands between them and their answer, 16 at the most wait for a callback, and a
-    /// peer that does not read what answers it is not read from.
+    /// Pings and pongs do not count: no handler stands between them and their answer, 16 at the
+    /// most wait for a callback, of more the oldest is dropped, and a peer that does not read what
+    /// answers it is not read from.
     #[serde(with = "units::optional_count")]
     pub messages_per_second: Option<usize>,
     /// How many of them may come at once after a silence. Default: as `messages_per_second`.
@@ -260,10 +261,12 @@ pub struct Limits {
     pub outbox_bytes: usize,
     /// Rooms that a connection may be in at once; 0 for none. Default 64.
     pub rooms: usize,
-    /// Messages that are read ahead while an ask ([`Connection::ask_event`](crate::Connection::ask_event)) is
-    /// outstanding. Default 64.
+    /// Messages that one connection reads ahead while a callback runs; then it reads no more until
+    /// the callback returns. Pings, pongs and the end of the client are noticed among them, and the
+    /// answer to a call of the server ([`Connection::ask_event`](crate::Connection::ask_event)). Default 64.
     pub inbox_messages: usize,
-    /// Bytes that are read ahead meanwhile. Default 1 MiB.
+    /// Bytes that are read ahead meanwhile; a message that has begun is read to its end. Default
+    /// 256 KiB.
     #[serde(with = "units::size")]
     pub inbox_bytes: usize,
     /// What a full outbox does to its connection. Default: disconnect.
@@ -299,7 +302,7 @@ impl Default for Limits {
             outbox_bytes: 1 << 20,
             rooms: 64,
             inbox_messages: 64,
-            inbox_bytes: 1 << 20,
+            inbox_bytes: 256 << 10,
             overflow: Overflow::default(),
             close_timeout: Duration::from_secs(5),
             handler_timeout: None,
@@ -339,14 +342,18 @@ pub enum Overflow {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Heartbeat {
-    /// A ping every so often; `"off"` sends none. Default 25 s: under the 30 to 60 s after which proxies and mobile
-    /// networks forget an idle connection. While the last ping is without a sign of life, no other one goes out.
+    /// A ping every so often; `"off"` sends none. Default 25 s: under the 30 to 60 s after which
+    /// proxies and mobile networks forget an idle connection. While the last ping is without a sign
+    /// of life, no other one goes out, unless this side does not read because its inbox is full
+    /// (`limits.inbox_messages`).
     #[serde(with = "units::optional_duration")]
     pub interval: Option<Duration>,
-    /// Dead when nothing at all came within this time after a ping was sent. Default 20 s.
+    /// Dead when there was no sign of life within this time after a ping was sent. Default 20 s.
     ///
-    /// While the peer leaves more than 64 KiB unread, or a callback keeps messages waiting, nothing is read. Then the bytes
-    /// that it takes are its sign of life, or silence is forgiven.
+    /// Anything that comes is a sign of life, and so is room in a socket that was full. A ping
+    /// behind bytes that the client has to read first is given more time: a second for each 32 KiB,
+    /// 128 s at the most. While the inbox is full (`limits.inbox_messages`) this side does not
+    /// read, and silence says nothing; the end of the client is noticed all the same.
     #[serde(with = "units::duration")]
     pub timeout: Duration,
     /// A connection closes with 1001 when no text or binary message went either way for this long; pings and pongs do not

@@ -26,7 +26,6 @@ use crate::{
 pub struct Connection(Arc<Shared>);
 
 struct Shared {
-    id: ConnectionId,
     handshake: Handshake,
     outbox: Outbox,
     expiry: Expiry,
@@ -48,9 +47,8 @@ impl Connection {
         let valid_until = None;
         let expiry = Expiry::new(valid_until);
         Self(Arc::new(Shared {
-            id: live.next_id(),
             handshake,
-            outbox: Outbox::new(OutboxLimits::from(limits)),
+            outbox: Outbox::new(live.next_id(), OutboxLimits::from(limits)),
             expiry,
             asks: Asks::default(),
             membership: Membership::default(),
@@ -62,7 +60,7 @@ impl Connection {
 
     /// Its name, never used again.
     pub fn id(&self) -> ConnectionId {
-        self.0.id
+        self.0.outbox.id()
     }
 
     /// Queues a message and never waits.
@@ -105,8 +103,8 @@ impl Connection {
     /// The answer is `{"event": any, "data": R, "ref": the same}`. The client refuses with
     /// `{"event": "error", "data": {"code", "message"}, "ref": the same}`. An answer is recognised as it
     /// arrives and reaches no handler, so a handler may ask its own connection: messages in front of
-    /// the answer are read into an inbox meanwhile (`limits.inbox_messages`, `limits.inbox_bytes`) and
-    /// handled in order afterwards. One connection may have 64 outstanding asks.
+    /// the answer are read ahead (`limits.inbox_messages`, `limits.inbox_bytes`) and handled in order
+    /// afterwards. One connection may have 64 outstanding asks.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -155,7 +153,12 @@ impl Connection {
         self.0.outbox.stop(Stop::Close { frame, reason })
     }
 
-    /// Waits until nothing can be pushed any more: the connection is closing or closed.
+    /// Waits until the connection ends: the client sent a close frame or has gone, or this side
+    /// closes it.
+    ///
+    /// What the client sent before its end is handled all the same, so [`is_open`](Self::is_open)
+    /// may be true for a while: answers can still be pushed. A client that leaves while a callback
+    /// keeps `limits.inbox_messages` waiting is noticed within a second.
     pub async fn closed(&self) {
         self.0.outbox.closed().await;
     }

@@ -1,15 +1,24 @@
-//! What was read and is not handled yet.
+//! Events that were read and are not handled yet.
 //!
-//! Mostly that is one message, or none: the first one stands in the inbox itself, so that an idle connection keeps no
-//! buffer for those that seldom come behind it. How much may wait is the driver's business.
+//! Mostly that is one message, or none: the first one stands in the inbox itself, and an empty
+//! inbox owns nothing. Messages are counted, in number and in bytes, so that the driver can stop
+//! reading at `limits.inbox_messages` and `limits.inbox_bytes`. Pings and pongs never fill it:
+//! beyond a fixed number the oldest of them is dropped.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::message::Message;
+use crate::{
+    fixed,
+    message::{Message, Text},
+};
 
-/// What a callback is due for.
+/// From this size on a waiting message keeps the buffer that it was read into: it is a large part
+/// of it.
+const MAX_COPIED_BYTES: usize = 64 << 10;
+
+/// An event that a callback is due for.
 #[derive(Debug)]
 pub(crate) enum Event {
     Message(Message),
@@ -19,31 +28,91 @@ pub(crate) enum Event {
     Pong(Bytes),
 }
 
+impl Event {
+    fn as_message(&self) -> Option<&Message> {
+        match self {
+            Self::Message(message) | Self::Refused(message) => Some(message),
+            Self::Ping(_) | Self::Pong(_) => None,
+        }
+    }
+
+    /// The same with a payload of its own: a small one would keep a whole input buffer alive.
+    fn compact(self) -> Self {
+        match self {
+            Self::Message(message) => Self::Message(compact(message)),
+            Self::Refused(message) => Self::Refused(compact(message)),
+            Self::Ping(payload) => Self::Ping(Bytes::copy_from_slice(&payload)),
+            Self::Pong(payload) => Self::Pong(Bytes::copy_from_slice(&payload)),
+        }
+    }
+}
+
+fn compact(message: Message) -> Message {
+    match message {
+        message if message.len() >= MAX_COPIED_BYTES => message,
+        Message::Text(text) => Message::Text(Text::from(&*text)),
+        Message::Binary(bytes) => Message::Binary(Bytes::copy_from_slice(&bytes)),
+    }
+}
+
 /// Events in the order in which they came.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     first: Option<Event>,
     /// None without a first, and boxed, because there seldom are any.
-    #[expect(
-        clippy::box_collection,
-        reason = "a pointer takes a third of the room in every connection that idles"
-    )]
-    rest: Option<Box<VecDeque<Event>>>,
+    rest: Option<Box<Rest>>,
+}
+
+/// The events behind the first.
+#[derive(Debug, Default)]
+struct Rest {
+    events: VecDeque<Event>,
+    /// Messages among them.
+    messages: usize,
+    /// Bytes in the payloads of these messages.
+    bytes: usize,
+}
+
+impl Rest {
+    fn push(&mut self, event: Event) {
+        if let Some(message) = event.as_message() {
+            self.messages += 1;
+            self.bytes += message.len();
+        }
+        self.events.push_back(event.compact());
+    }
+
+    fn pop(&mut self) -> Option<Event> {
+        let event = self.events.pop_front()?;
+        if let Some(message) = event.as_message() {
+            self.messages -= 1;
+            self.bytes -= message.len();
+        }
+        Some(event)
+    }
+
+    /// Pings and pongs among them.
+    fn controls(&self) -> usize {
+        self.events.len() - self.messages
+    }
 }
 
 impl Inbox {
     pub(super) fn push(&mut self, event: Event) {
+        if event.as_message().is_none() && self.controls() == fixed::WAITING_EVENTS {
+            self.drop_oldest_control();
+        }
         match self.first {
             None => self.first = Some(event),
-            Some(_) => self.rest.get_or_insert_default().push_back(event),
+            Some(_) => self.rest.get_or_insert_default().push(event),
         }
     }
 
     pub(super) fn pop(&mut self) -> Option<Event> {
         let event = self.first.take()?;
         if let Some(rest) = &mut self.rest {
-            self.first = rest.pop_front();
-            if rest.is_empty() {
+            self.first = rest.pop();
+            if rest.events.is_empty() {
                 self.rest = None;
             }
         }
@@ -58,26 +127,30 @@ impl Inbox {
         self.first.is_none()
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.events().count()
+    fn controls(&self) -> usize {
+        let first = self.first.as_ref().is_some_and(|event| event.as_message().is_none());
+        usize::from(first) + self.rest.as_ref().map_or(0, |rest| rest.controls())
     }
 
-    /// Whether a message waits, and not only pings and pongs.
-    pub(super) fn has_message(&self) -> bool {
-        self.events().any(|event| matches!(event, Event::Message(_) | Event::Refused(_)))
+    fn drop_oldest_control(&mut self) {
+        if self.first.as_ref().is_some_and(|event| event.as_message().is_none()) {
+            self.pop();
+        } else if let Some(rest) = &mut self.rest
+            && let Some(oldest) = rest.events.iter().position(|event| event.as_message().is_none())
+        {
+            rest.events.remove(oldest);
+        }
     }
 
-    /// The size of all payloads.
-    pub(super) fn bytes(&self) -> usize {
-        let len = |event: &Event| match event {
-            Event::Message(message) | Event::Refused(message) => message.len(),
-            Event::Ping(payload) | Event::Pong(payload) => payload.len(),
-        };
-        self.events().map(len).sum()
-    }
-
-    fn events(&self) -> impl Iterator<Item = &Event> {
-        self.first.iter().chain(self.rest.iter().flat_map(|rest| rest.iter()))
+    /// Whether fewer messages wait than this, and fewer bytes of them.
+    pub(super) fn has_room(&self, messages: usize, bytes: usize) -> bool {
+        let first = self.first.as_ref().and_then(Event::as_message);
+        let (mut waiting, mut size) = (usize::from(first.is_some()), first.map_or(0, Message::len));
+        if let Some(rest) = &self.rest {
+            waiting += rest.messages;
+            size += rest.bytes;
+        }
+        waiting < messages && size < bytes
     }
 }
 
@@ -91,9 +164,7 @@ mod tests {
         assert!(inbox.pop().is_none());
         inbox.push(Event::Ping(Bytes::from_static(b"1")));
         inbox.push(Event::Pong(Bytes::from_static(b"22")));
-        assert_eq!((inbox.len(), inbox.bytes(), inbox.has_message()), (2, 3, false));
         inbox.push(Event::Message("333".into()));
-        assert_eq!((inbox.len(), inbox.bytes(), inbox.has_message()), (3, 6, true));
         assert!(matches!(inbox.pop(), Some(Event::Ping(_))));
         inbox.push(Event::Refused("4444".into()));
         assert!(matches!(inbox.pop(), Some(Event::Pong(_))));
@@ -101,5 +172,54 @@ mod tests {
         assert!(matches!(inbox.pop(), Some(Event::Refused(_))));
         assert!(inbox.pop().is_none());
         assert!(inbox.is_empty() && inbox.rest.is_none());
+    }
+
+    #[test]
+    fn messages_fill_it_by_number_and_by_bytes_and_pings_and_pongs_do_not() {
+        let mut inbox = Inbox::default();
+        for _ in 0..100 {
+            inbox.push(Event::Ping(Bytes::from_static(&[0; 125])));
+            inbox.push(Event::Pong(Bytes::from_static(&[0; 125])));
+        }
+        assert!(inbox.has_room(1, 1));
+        inbox.push(Event::Message("333".into()));
+        inbox.push(Event::Refused("4444".into()));
+        assert!(inbox.has_room(3, 8));
+        assert!(!inbox.has_room(2, 8) && !inbox.has_room(3, 7));
+        while inbox.pop().is_some_and(|event| event.as_message().is_none()) {}
+        assert!(inbox.has_room(2, 5) && !inbox.has_room(2, 4), "the one that is left");
+    }
+
+    #[test]
+    fn of_more_pings_and_pongs_than_may_wait_the_oldest_are_dropped() {
+        for is_behind_a_message in [false, true] {
+            let mut inbox = Inbox::default();
+            if is_behind_a_message {
+                inbox.push(Event::Message("first".into()));
+            }
+            for number in 0..100_u8 {
+                inbox.push(Event::Pong(vec![number].into()));
+            }
+            inbox.push(Event::Message("last".into()));
+            assert_eq!(matches!(inbox.first, Some(Event::Message(_))), is_behind_a_message);
+            let waiting: Vec<Event> = std::iter::from_fn(|| inbox.pop()).collect();
+            let pongs: Vec<u8> = waiting
+                .iter()
+                .filter_map(|event| if let Event::Pong(payload) = event { Some(payload[0]) } else { None })
+                .collect();
+            assert_eq!(pongs, (84..100).collect::<Vec<u8>>());
+            assert_eq!(waiting.len(), 17 + usize::from(is_behind_a_message), "no message is dropped");
+        }
+    }
+
+    #[test]
+    fn a_waiting_message_keeps_no_more_than_its_own_bytes() {
+        let buffer = Bytes::from(vec![b'x'; 16 << 10]);
+        let mut inbox = Inbox::default();
+        for at in 0..3 {
+            inbox.push(Event::Message(Message::Binary(buffer.slice(at..at + 10))));
+        }
+        drop(inbox.pop());
+        assert!(buffer.is_unique());
     }
 }

@@ -14,6 +14,8 @@ mod inbox;
 mod outbox;
 mod rate;
 mod rescue;
+#[cfg(test)]
+mod slow_readers;
 mod timers;
 
 use std::{
@@ -23,7 +25,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{Instrument as _, Span};
 
 pub use self::{
@@ -50,7 +51,7 @@ use crate::{
     hub::Entry,
     message::Message,
     server::Permit,
-    socket::{SizeLimits, Socket},
+    socket::{SizeLimits, Socket, Wire},
 };
 
 /// Everything that a connection needs besides its transport and its controller.
@@ -89,7 +90,7 @@ pub(crate) async fn served(received: Pin<Box<dyn Future<Output = Option<Served>>
 pub(crate) fn serve<C, S>(controller: Arc<C>, transport: S, life: Life) -> impl Future<Output = ()> + Send
 where
     C: Controller,
-    S: AsyncRead + AsyncWrite + Unpin + Send,
+    S: Wire + Send,
 {
     let Life { span, entry, permit, prefix, limits, heartbeat, error_handlers } = life;
     let mut socket = Socket::new(transport, prefix, SizeLimits::from(&*limits));
@@ -230,12 +231,12 @@ mod tests {
         task::{Context, Poll},
     };
 
-    use tokio::io::ReadBuf;
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
     use super::*;
     use crate::{handshake::Handshake, hub::Live};
 
-    fn life(live: &Arc<Live>) -> Life {
+    pub(super) fn life(live: &Arc<Live>) -> Life {
         let (parts, ()) = http::Request::new(()).into_parts();
         let handshake = Handshake::new(parts, "ws".into(), None);
         let conn = Connection::new(handshake, &Limits::default(), Arc::clone(live));
@@ -313,6 +314,10 @@ mod tests {
             Poll::Ready(Ok(()))
         }
     }
+
+    impl Wire for Endless {}
+
+    impl Wire for tokio::io::DuplexStream {}
 
     /// Counts messages, and answers each if it is told to.
     struct Counting {

@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::{CloseFrame, CloseReason};
+use super::{CloseFrame, CloseReason, ConnectionId};
 use crate::{
     config::{Limits, Overflow},
     error::SendError,
@@ -57,6 +57,8 @@ pub(crate) struct Collected {
 
 #[derive(Debug)]
 pub(crate) struct Outbox {
+    /// The connection whose it is.
+    id: ConnectionId,
     limits: OutboxLimits,
     waiting: Mutex<Waiting>,
     /// Told whenever there is room again, or never will be.
@@ -73,6 +75,8 @@ struct Waiting {
     urgent: Option<Box<Urgent>>,
     /// Nothing more is taken.
     shut: bool,
+    /// The peer has ended its side; answers to what it sent before are still taken.
+    peer_has_ended: bool,
     /// The task has something to look at that is not in here.
     nudged: bool,
     /// For what the task has to be woken.
@@ -143,8 +147,21 @@ fn unlock_and_wake(mut waiting: MutexGuard<'_, Waiting>) {
 }
 
 impl Outbox {
-    pub(crate) fn new(limits: OutboxLimits) -> Self {
-        Self { limits, waiting: Mutex::default(), room: Notify::new() }
+    pub(crate) fn new(id: ConnectionId, limits: OutboxLimits) -> Self {
+        Self { id, limits, waiting: Mutex::default(), room: Notify::new() }
+    }
+
+    /// The connection whose it is.
+    pub(crate) fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    fn closed_error(&self) -> SendError {
+        SendError::Closed { connection: self.id }
+    }
+
+    fn full_error(&self) -> SendError {
+        SendError::Full { connection: self.id }
     }
 
     /// Queues a message; what a full outbox does about it is its overflow policy.
@@ -165,18 +182,18 @@ impl Outbox {
     fn make_room(&self, len: usize) -> Result<MutexGuard<'_, Waiting>, SendError> {
         let mut waiting = self.lock();
         if waiting.shut {
-            return Err(SendError::Closed);
+            return Err(self.closed_error());
         }
         while !self.has_room(&waiting, len) {
             match self.limits.overflow {
                 Overflow::Disconnect => {
                     let frame = CloseFrame::new(1013, "too slow");
                     self.stop_locked(waiting, Stop::CloseNow { frame, reason: CloseReason::Overflow });
-                    return Err(SendError::Full);
+                    return Err(self.full_error());
                 }
                 Overflow::DropNewest => {
                     waiting.dropped += 1;
-                    return Err(SendError::Full);
+                    return Err(self.full_error());
                 }
                 Overflow::DropOldest => waiting.drop_oldest(),
             }
@@ -206,7 +223,7 @@ impl Outbox {
     fn try_send(&self, message: Message) -> Result<Option<Message>, SendError> {
         let waiting = self.lock();
         if waiting.shut {
-            return Err(SendError::Closed);
+            return Err(self.closed_error());
         }
         if !self.has_room(&waiting, message.len()) {
             return Ok(Some(message));
@@ -222,11 +239,11 @@ impl Outbox {
         }
         let mut waiting = self.lock();
         if waiting.shut {
-            return Err(SendError::Closed);
+            return Err(self.closed_error());
         }
         let urgent = waiting.urgent();
         if urgent.pings_waiting == fixed::WAITING_PINGS {
-            return Err(SendError::Full);
+            return Err(self.full_error());
         }
         urgent.pings.ping(payload);
         urgent.pings_waiting += 1;
@@ -245,7 +262,7 @@ impl Outbox {
             return Ok(());
         }
         if waiting.shut {
-            return Err(SendError::Closed);
+            return Err(self.closed_error());
         }
         self.stop_locked(waiting, stop);
         Ok(())
@@ -271,15 +288,26 @@ impl Outbox {
         self.room.notify_waiters();
     }
 
-    /// Waits until nothing is taken any more.
+    /// Tells whoever waits in [`Self::closed`] that the peer has ended its side.
+    pub(crate) fn announce_end(&self) {
+        self.lock().peer_has_ended = true;
+        self.room.notify_waiters();
+    }
+
+    /// Waits until the peer has ended its side, or nothing is taken any more.
     pub(crate) async fn closed(&self) {
         loop {
             let changed = self.room.notified();
-            if !self.is_open() {
+            if self.is_ending() {
                 return;
             }
             changed.await;
         }
+    }
+
+    fn is_ending(&self) -> bool {
+        let waiting = self.lock();
+        waiting.shut || waiting.peer_has_ended
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -378,7 +406,7 @@ mod tests {
     }
 
     fn with(messages: usize, bytes: usize, overflow: Overflow) -> Outbox {
-        Outbox::new(OutboxLimits { messages, bytes, overflow })
+        Outbox::new(ConnectionId::new(1, 1), OutboxLimits { messages, bytes, overflow })
     }
 
     #[test]
@@ -417,22 +445,22 @@ mod tests {
         let by_messages = outbox(2, 1000);
         by_messages.push("a".into()).unwrap();
         by_messages.push("b".into()).unwrap();
-        assert!(matches!(by_messages.push("c".into()), Err(SendError::Full)));
-        assert!(matches!(by_messages.push("d".into()), Err(SendError::Closed)));
+        assert!(matches!(by_messages.push("c".into()), Err(SendError::Full { .. })));
+        assert!(matches!(by_messages.push("d".into()), Err(SendError::Closed { .. })));
         let stop = by_messages.collect(&mut OutQueue::default(), ALL).stop;
         let Some(Stop::CloseNow { frame, reason: CloseReason::Overflow }) = stop else { panic!("{stop:?}") };
         assert_eq!(frame.code, 1013);
 
         let by_bytes = outbox(100, 10);
         by_bytes.push("12345".into()).unwrap();
-        assert!(matches!(by_bytes.push("67890".into()), Err(SendError::Full)), "headers count");
+        assert!(matches!(by_bytes.push("67890".into()), Err(SendError::Full { .. })), "headers count");
     }
 
     #[test]
     fn an_empty_outbox_takes_one_message_of_any_size() {
         let outbox = outbox(2, 10);
         outbox.push(vec![0; 1000].into()).unwrap();
-        assert!(matches!(outbox.push("x".into()), Err(SendError::Full)));
+        assert!(matches!(outbox.push("x".into()), Err(SendError::Full { .. })));
     }
 
     #[test]
@@ -442,7 +470,7 @@ mod tests {
         for _ in 0..fixed::WAITING_PINGS {
             outbox.ping(Bytes::new()).unwrap();
         }
-        assert!(matches!(outbox.ping(Bytes::new()), Err(SendError::Full)));
+        assert!(matches!(outbox.ping(Bytes::new()), Err(SendError::Full { .. })));
         let long = Bytes::from(vec![0; 126]);
         assert!(matches!(outbox.ping(long), Err(SendError::ControlTooLong { size: 126 })));
         let mut out = OutQueue::default();
@@ -516,7 +544,7 @@ mod tests {
 
         let third = outbox.send("c".into());
         let (sent, ()) = tokio::join!(third, async { outbox.shut() });
-        assert!(matches!(sent, Err(SendError::Closed)));
+        assert!(matches!(sent, Err(SendError::Closed { .. })));
     }
 
     #[test]
@@ -527,7 +555,7 @@ mod tests {
             reason: CloseReason::Local { code, reason: "".into() },
         };
         outbox.stop(close(1000)).unwrap();
-        assert!(matches!(outbox.stop(close(1001)), Err(SendError::Closed)));
+        assert!(matches!(outbox.stop(close(1001)), Err(SendError::Closed { .. })));
         outbox.stop(Stop::Cut).unwrap();
         assert!(matches!(outbox.collect(&mut OutQueue::default(), ALL).stop, Some(Stop::Cut)));
     }

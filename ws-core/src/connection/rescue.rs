@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-
 use super::{
     CloseFrame, CloseReason, Connection,
     driver::{Completion, Driver, Failure},
@@ -13,6 +11,7 @@ use crate::{
     caught::drop_caught,
     error::{Answer, Error, ErrorHandlers, Phase, Scene, SendError},
     handlers::{AskError, ReplyTo},
+    socket::Wire,
 };
 
 /// A close frame to send, and what `on_close` is told.
@@ -26,7 +25,7 @@ pub(super) struct Rescue<'a> {
 
 impl Rescue<'_> {
     /// False if that is the end: the connection is closing then, unless it had ended already.
-    pub(super) async fn settle<S: AsyncRead + AsyncWrite + Unpin>(
+    pub(super) async fn settle<S: Wire>(
         &self,
         driver: &mut Driver<'_, S>,
         phase: Phase,
@@ -44,7 +43,7 @@ impl Rescue<'_> {
     }
 
     /// `None` if the connection goes on (or has ended already), else how it ends.
-    async fn end_of<S: AsyncRead + AsyncWrite + Unpin>(
+    async fn end_of<S: Wire>(
         &self,
         driver: &mut Driver<'_, S>,
         phase: Phase,
@@ -71,14 +70,14 @@ impl Rescue<'_> {
         }
     }
 
-    async fn settle_error<S: AsyncRead + AsyncWrite + Unpin>(
+    async fn settle_error<S: Wire>(
         &self,
         driver: &mut Driver<'_, S>,
         phase: Phase,
         error: &Error,
     ) -> Option<End> {
-        if is_of_the_end(error) && !self.conn.is_open() {
-            // The callback noticed that its connection had ended; that is nobody's fault.
+        if self.is_of_the_end(error) {
+            // The callback noticed that its connection had ended, which is not a fault.
             tracing::debug!(?phase, %error, "a callback ended with its connection");
             return None;
         }
@@ -129,6 +128,19 @@ impl Rescue<'_> {
         (phase != Phase::Close).then(|| (frame.clone(), CloseReason::Error { code: frame.code }))
     }
 
+    /// Whether a callback has this error because its own connection ends. That of another
+    /// connection says nothing about this one.
+    fn is_of_the_end(&self, error: &Error) -> bool {
+        let own = self.conn.id();
+        match error.downcast_ref() {
+            Some(SendError::Closed { connection }) => return *connection == own,
+            // A full outbox ends the connection, unless messages are dropped instead.
+            Some(SendError::Full { connection }) => return *connection == own && !self.conn.is_open(),
+            _ => {}
+        }
+        matches!(error.downcast_ref(), Some(AskError::Closed { connection }) if *connection == own)
+    }
+
     /// The connection goes on with an error event.
     fn answer(&self, error: &Error, call: &ReplyTo) -> Option<End> {
         match error.as_event(call) {
@@ -150,12 +162,6 @@ impl Rescue<'_> {
             connection: Some(self.conn.clone()),
         }
     }
-}
-
-/// What a callback is told whose connection ends meanwhile.
-fn is_of_the_end(error: &Error) -> bool {
-    matches!(error.downcast_ref(), Some(SendError::Closed | SendError::Full))
-        || matches!(error.downcast_ref(), Some(AskError::Closed))
 }
 
 /// What the client got wrong, or is told in public, is its own business; the rest is ours.

@@ -1,5 +1,5 @@
 //! All times of one connection in one timer: the heartbeat, its idleness, the close deadline, the deadline of a running
-//! callback and the end of what let it in.
+//! callback, the looks at the peer while nothing is read, and the end of what let it in.
 //!
 //! No task and no allocation, and no look at the clock while messages come in unless idleness is limited: the timer is
 //! looked at when it fires. Messages do not move it either; whether there was one is looked at then.
@@ -12,7 +12,7 @@ use std::{
 
 use tokio::time::{Instant, Sleep};
 
-use crate::config::Heartbeat;
+use crate::{config::Heartbeat, fixed};
 
 /// What is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +21,8 @@ pub(crate) enum Due {
     Ping,
     /// The peer should have shown a sign of life since the ping, or the next ping waits for one.
     SignOfLife,
-    /// The closing has taken long enough.
-    CloseDeadline,
+    /// A look at the peer; once the connection ends, the closing has to go on, or to end.
+    Step,
     /// What let the connection in has expired.
     Expired,
     /// No message went either way for as long as may be.
@@ -61,7 +61,9 @@ pub(crate) struct Timers<'a> {
     /// Boxed, because mostly it may last.
     silence: Option<Box<Silence>>,
     callback_by: Option<Instant>,
-    close_by: Option<Instant>,
+    /// The next look at the peer, as long as nothing is read; once the connection ends, the
+    /// deadline of the closing.
+    step_by: Option<Instant>,
 }
 
 impl<'a> Timers<'a> {
@@ -75,8 +77,23 @@ impl<'a> Timers<'a> {
             beat: heartbeat.interval.map_or(Beat::Off, |interval| Beat::Ping(now + interval)),
             silence: heartbeat.idle.map(silence),
             callback_by: None,
-            close_by: None,
+            step_by: None,
         }
+    }
+
+    /// Asks for looks at the peer, as long as nothing is read. Only for a connection that does not
+    /// end yet.
+    pub(crate) fn look_while(&mut self, is_blind: bool) {
+        match self.step_by {
+            None if is_blind => self.look_again(),
+            Some(_) if !is_blind => self.step_by = None,
+            _ => {}
+        }
+    }
+
+    /// Asks for the next look.
+    pub(crate) fn look_again(&mut self) {
+        self.step_by = Some(Instant::now() + fixed::LOOK_INTERVAL);
     }
 
     /// The callback that runs now has to end within this time.
@@ -88,18 +105,18 @@ impl<'a> Timers<'a> {
         self.callback_by.is_some_and(|by| by <= Instant::now())
     }
 
-    /// The closing has to end within this time; the heartbeat stops.
-    pub(crate) fn close_must_end(&mut self, within: Duration) {
+    /// The next step of the closing has to come within this time; the heartbeat stops.
+    pub(crate) fn close_must_go_on(&mut self, within: Duration) {
         self.beat = Beat::Off;
         self.silence = None;
-        self.close_by = Some(Instant::now() + within);
+        self.step_by = Some(Instant::now() + within);
     }
 
     /// Nothing is left to close; only a callback may still run.
     pub(crate) fn closed(&mut self) {
         self.beat = Beat::Off;
         self.silence = None;
-        self.close_by = None;
+        self.step_by = None;
     }
 
     /// A message came or is on its way, or there is another reason not to call the connection idle.
@@ -120,25 +137,24 @@ impl<'a> Timers<'a> {
         }
     }
 
-    /// Something came since the ping.
+    /// Gives the peer more time than the heartbeat's timeout: the last ping stands behind bytes
+    /// that it has to read first.
+    pub(crate) fn allow(&mut self, more: Duration) {
+        if let Beat::Sign { by, .. } = &mut self.beat {
+            *by += more;
+        }
+    }
+
+    /// The peer is alive, or its silence says nothing: the next ping goes out in its turn.
     pub(crate) fn peer_is_alive(&mut self, now: Instant) {
         if let Beat::Sign { next, .. } = self.beat {
             self.beat = Beat::Ping(next.max(now));
         }
     }
 
-    /// Gives the peer another timeout.
-    pub(crate) fn wait_on(&mut self, now: Instant) {
-        if let Beat::Sign { next, .. } = self.beat {
-            let by = now + self.heartbeat.timeout;
-            self.beat = Beat::Sign { by, next: next.max(by) };
-        }
-    }
-
     /// What is due; `None` also registers the task for the next time that something will be. `expires` is when the
-    /// connection ends by itself, which is over once it is closing.
+    /// connection ends by itself, if it does not end yet.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, expires: Option<Instant>) -> Option<Due> {
-        let expires = expires.filter(|_| self.close_by.is_none());
         loop {
             let beat = match self.beat {
                 Beat::Off => None,
@@ -146,8 +162,8 @@ impl<'a> Timers<'a> {
                 Beat::Sign { by, next } => Some(by.min(next)),
             };
             let silence = self.silence.as_ref().map(|silence| silence.look_at);
-            let next =
-                [beat, silence, self.callback_by, self.close_by, expires].into_iter().flatten().min()?;
+            let times = [beat, silence, self.callback_by, self.step_by, expires];
+            let next = times.into_iter().flatten().min()?;
             if self.set_to == Some(next) {
                 // The task has one waker all its life, so there is nothing to register anew.
                 if !self.sleep.is_elapsed() {
@@ -162,8 +178,8 @@ impl<'a> Timers<'a> {
             }
             self.set_to = None;
             let now = Instant::now();
-            if self.close_by.is_some_and(|by| by <= now) {
-                return Some(Due::CloseDeadline);
+            if self.step_by.is_some_and(|by| by <= now) {
+                return Some(Due::Step);
             }
             if expires.is_some_and(|at| at <= now) {
                 return Some(Due::Expired);

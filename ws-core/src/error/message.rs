@@ -43,6 +43,11 @@ impl MessageError {
         }
     }
 
+    /// A close frame with a code that may not be sent.
+    pub(crate) fn bad_close_code() -> Self {
+        Self::Protocol("a close code that may not be sent".to_owned())
+    }
+
     /// The close reason that answers it: the rule, without detail of this process.
     pub(crate) fn close_reason(&self) -> &'static str {
         match self {

@@ -1,15 +1,41 @@
 //! Why something was not sent.
 
+use crate::connection::ConnectionId;
+
 /// Why a message, a ping or a close frame was not taken for sending.
+///
+/// A callback that fails with the error of its own connection's end ends quietly. The error of
+/// another connection is an error like any other: unclaimed, it closes the connection of the
+/// callback with 1011. So errors of others are better counted, or ignored, than returned;
+/// [`connection`](Self::connection) tells whose they are.
+///
+/// ```
+/// use ws_core::prelude::*;
+///
+/// fn tell_both(own: &Connection, other: &Connection) -> Result {
+///     if let Err(error) = other.push("news") {
+///         println!("{error}"); // the other one has left, or does not read
+///     }
+///     own.push("sent")?; // quietly the end of the callback, if its own connection has ended
+///     Ok(())
+/// }
+/// # fn main() {}
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
     /// The connection is closing or closed; nothing more can be sent.
-    #[error("the connection is closed")]
-    Closed,
+    #[error("connection {connection} is closed")]
+    Closed {
+        /// The connection that is closed.
+        connection: ConnectionId,
+    },
     /// The outbox has no room; what happens to the connection is its overflow policy.
-    #[error("the outbox is full")]
-    Full,
+    #[error("the outbox of connection {connection} is full")]
+    Full {
+        /// The connection whose outbox is full.
+        connection: ConnectionId,
+    },
     /// A control frame carries at most 125 bytes (RFC 6455 section 5.5).
     #[error("a control frame carries at most 125 bytes, not {size}")]
     ControlTooLong {
@@ -22,4 +48,15 @@ pub enum SendError {
     /// The value could not be serialised.
     #[error("not serialised: {0}")]
     Serialize(#[from] serde_json::Error),
+}
+
+impl SendError {
+    /// The connection that is closed, or whose outbox is full; `None` if the message itself cannot
+    /// be sent.
+    pub fn connection(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Closed { connection } | Self::Full { connection } => Some(*connection),
+            Self::ControlTooLong { .. } | Self::CloseCode(_) | Self::Serialize(_) => None,
+        }
+    }
 }

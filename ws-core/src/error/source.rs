@@ -196,8 +196,8 @@ mod tests {
             assert_eq!(error.http_status(), 401);
             assert_eq!(error.downcast_ref(), Some(&Locked(8)), "a context that is an error");
             assert_eq!(error.to_string(), "account 8 is locked: while logging in: no bearer token");
-            let error = through(with_context(SendError::Closed.into()));
-            assert!(matches!(error.downcast_ref(), Some(SendError::Closed)));
+            let error = through(with_context(SendError::CloseCode(7).into()));
+            assert!(matches!(error.downcast_ref(), Some(SendError::CloseCode(7))));
             assert_eq!(through(anyhow::anyhow!("text")).downcast_ref::<Locked>(), None);
         }
 

@@ -20,7 +20,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
 use super::{Codec, envelope::Envelope, json};
-use crate::{connection::Connection, error::SendError, fixed, message::Message};
+use crate::{
+    connection::{Connection, ConnectionId},
+    error::SendError,
+    fixed,
+    message::Message,
+};
 
 /// The prefix of the `ref` of an ask. The `ref` of a client's own call must not begin with it.
 const PREFIX: &str = "ask:";
@@ -33,8 +38,11 @@ pub enum AskError {
     #[error("not sent: {0}")]
     Send(#[source] SendError),
     /// The connection ended before the answer came, or before the ask was sent.
-    #[error("the connection ended before the answer came")]
-    Closed,
+    #[error("connection {connection} ended before the answer came")]
+    Closed {
+        /// The connection that ended.
+        connection: ConnectionId,
+    },
     /// No answer arrived within this time.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
@@ -57,8 +65,22 @@ pub enum AskError {
 impl From<SendError> for AskError {
     fn from(error: SendError) -> Self {
         match error {
-            SendError::Closed => Self::Closed,
+            SendError::Closed { connection } => Self::Closed { connection },
             other => Self::Send(other),
+        }
+    }
+}
+
+impl AskError {
+    /// The connection that ended, or whose outbox is full; `None` for every other reason.
+    ///
+    /// A callback that fails because its own connection has ended ends quietly; the error of
+    /// another connection is an error like any other.
+    pub fn connection(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Closed { connection } => Some(*connection),
+            Self::Send(error) => error.connection(),
+            Self::TimedOut(_) | Self::Refused { .. } | Self::Invalid(_) | Self::TooMany => None,
         }
     }
 }
@@ -88,10 +110,11 @@ impl<'a, R: DeserializeOwned> PendingAsk<'a, R> {
 
     async fn run(self) -> Result<R, AskError> {
         let message = self.message?;
-        let (_outstanding, answer) = self.conn.asks().begin(self.id)?;
+        let closed = || AskError::Closed { connection: self.conn.id() };
+        let (_outstanding, answer) = self.conn.asks().begin(self.id, closed)?;
         let asked = async {
             self.conn.send(message).await?;
-            answer.await.map_err(|_| AskError::Closed)
+            answer.await.map_err(|_| closed())
         };
         let in_time = tokio::time::timeout(self.timeout, asked).await;
         decode(self.conn.codec(), &in_time.map_err(|_| AskError::TimedOut(self.timeout))??)
@@ -145,17 +168,12 @@ fn decode<R: DeserializeOwned>(codec: Codec, message: &Message) -> Result<R, Ask
 pub(crate) struct Asks {
     /// Whether there ever was one. Until then received messages are not looked at.
     ever: AtomicBool,
-    /// Whether there is one now.
-    any: AtomicBool,
+    /// Whether no answer can come any more; changed and read under the lock.
+    has_ended: AtomicBool,
     waiting: Mutex<Vec<(u64, oneshot::Sender<Message>)>>,
 }
 
 impl Asks {
-    /// Whether an ask is outstanding.
-    pub(crate) fn any(&self) -> bool {
-        self.any.load(Ordering::Relaxed)
-    }
-
     /// Takes the message if it is an answer. An answer that comes too late is dropped.
     pub(crate) fn take_answer(&self, codec: Codec, message: Message) -> Option<Message> {
         if !self.ever.load(Ordering::Relaxed) {
@@ -172,20 +190,28 @@ impl Asks {
 
     /// Fails all outstanding asks: no answer can come any more.
     pub(crate) fn close(&self) {
-        let waiting = std::mem::take(&mut *self.lock());
-        self.any.store(false, Ordering::Relaxed);
+        let mut waiting = self.lock();
+        self.has_ended.store(true, Ordering::Relaxed);
+        let outstanding = std::mem::take(&mut *waiting);
         drop(waiting);
+        drop(outstanding);
     }
 
-    fn begin(&self, id: u64) -> Result<(Outstanding<'_>, oneshot::Receiver<Message>), AskError> {
+    fn begin(
+        &self,
+        id: u64,
+        closed: impl FnOnce() -> AskError,
+    ) -> Result<(Outstanding<'_>, oneshot::Receiver<Message>), AskError> {
         let mut waiting = self.lock();
+        if self.has_ended.load(Ordering::Relaxed) {
+            return Err(closed());
+        }
         if waiting.len() == fixed::OUTSTANDING_ASKS {
             return Err(AskError::TooMany);
         }
         let (sender, receiver) = oneshot::channel();
         waiting.push((id, sender));
         self.ever.store(true, Ordering::Relaxed);
-        self.any.store(true, Ordering::Relaxed);
         Ok((Outstanding { asks: self, id }, receiver))
     }
 
@@ -195,7 +221,6 @@ impl Asks {
         let (_, sender) = waiting.swap_remove(at);
         if waiting.is_empty() {
             *waiting = Vec::new();
-            self.any.store(false, Ordering::Relaxed);
         }
         Some(sender)
     }

@@ -210,6 +210,9 @@ impl<S: futures_core::Stream> Stream<S> {
     }
 }
 
+/// No item is waited for any more.
+struct ConnectionEnds;
+
 impl<S> IntoReply for Stream<S>
 where
     S: futures_core::Stream + Send,
@@ -222,17 +225,14 @@ where
         let mut closed = pin!(to.connection().closed());
         loop {
             let item = poll_fn(|cx| match closed.as_mut().poll(cx) {
-                Poll::Ready(()) => Poll::Ready(None),
-                Poll::Pending => items.as_mut().poll_next(cx),
+                Poll::Ready(()) => Poll::Ready(Err(ConnectionEnds)),
+                Poll::Pending => items.as_mut().poll_next(cx).map(Ok),
             });
             match item.await {
-                Some(item) => item.reply(to).await?,
-                None => break,
+                Ok(Some(item)) => item.reply(to).await?,
+                Ok(None) => return Ok(to.send_end().await?),
+                Err(ConnectionEnds) => return Ok(()),
             }
         }
-        if to.connection().is_open() {
-            to.send_end().await?;
-        }
-        Ok(())
     }
 }

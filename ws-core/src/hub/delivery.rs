@@ -29,7 +29,7 @@ impl Delivery {
     pub(super) fn count(&mut self, result: Result<(), SendError>) {
         match result {
             Ok(()) => self.sent += 1,
-            Err(SendError::Full) => self.full += 1,
+            Err(SendError::Full { .. }) => self.full += 1,
             Err(_) => self.gone += 1,
         }
     }

@@ -116,6 +116,9 @@ fn still(
 ) -> Result<(), SendError> {
     match group {
         None => deliver(),
-        Some(group) => connection.membership().while_in(group, deliver).unwrap_or(Err(SendError::Closed)),
+        Some(group) => {
+            let left = SendError::Closed { connection: connection.id() };
+            connection.membership().while_in(group, deliver).unwrap_or(Err(left))
+        }
     }
 }

@@ -14,12 +14,16 @@ mod http;
 mod http_io;
 mod lifecycle;
 mod pending;
+#[cfg(feature = "testing")]
+mod pipe;
 pub(crate) mod proxy_protocol;
 mod service;
 mod tls;
 mod transport;
 mod websocket;
 
+#[cfg(feature = "testing")]
+pub(crate) use self::pipe::Pipe;
 pub(crate) use self::{
     accept::accept,
     admission::{Admission, Permit},

@@ -10,10 +10,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::Bytes;
 use http::{Extensions, HeaderValue, Request, header};
 use http_body::Body as HttpBody;
-use hyper_util::rt::TokioIo;
 
 use super::{Permit, Stage, Transport, WsServer};
 use crate::{
@@ -116,9 +114,8 @@ async fn open(
 ) -> Option<Served> {
     match tokio::time::timeout(server.limits.handshake_timeout, on_upgrade).await {
         Ok(Ok(upgraded)) => {
-            // What was read behind the handshake is handed out by the stream itself.
-            let transport = Transport::Upgraded(Box::new(TokioIo::new(upgraded)));
-            return server.open(transport, Bytes::new(), handshake, permit);
+            let (transport, prefix) = Transport::upgraded(upgraded);
+            return server.open(transport, prefix, handshake, permit);
         }
         Ok(Err(error)) => tracing::warn!(%error, "the outer server did not upgrade the connection"),
         Err(_) => tracing::warn!("the outer server did not upgrade the connection in time"),

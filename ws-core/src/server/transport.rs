@@ -2,18 +2,21 @@
 
 use std::{
     io::{self, IoSlice},
-    pin::Pin,
-    task::{Context, Poll},
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
 };
 
+use bytes::Bytes;
 use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
-#[cfg(feature = "testing")]
-use tokio::io::DuplexStream;
+use hyper_util::{rt::TokioIo, server::conn::auto};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
 };
+
+#[cfg(feature = "testing")]
+use super::Pipe;
+use crate::socket::Wire;
 
 /// What a WebSocket server speaks over.
 pub(crate) enum Transport {
@@ -27,7 +30,50 @@ pub(crate) enum Transport {
     Upgraded(Box<TokioIo<Upgraded>>),
     /// A pipe inside the process.
     #[cfg(feature = "testing")]
-    Memory(DuplexStream),
+    Memory(Pipe),
+}
+
+impl Transport {
+    /// The stream that another HTTP server handed over, and the bytes that were read of it already.
+    /// The TCP stream itself, where it is one: it shows more.
+    pub(super) fn upgraded(upgraded: Upgraded) -> (Self, Bytes) {
+        let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
+            Ok(parts) => return (Self::Tcp(parts.io.into_inner()), parts.read_buf),
+            Err(upgraded) => upgraded,
+        };
+        // axum serves by hyper-util, which has a wrapper of its own.
+        match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
+            Ok(parts) => (Self::Tcp(parts.io.into_inner()), parts.read_buf),
+            Err(upgraded) => (Self::Upgraded(Box::new(TokioIo::new(upgraded))), Bytes::new()),
+        }
+    }
+}
+
+impl Wire for Transport {
+    fn peer_has_ended(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => has_ended(stream),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => has_ended(stream.get_ref().0),
+            Self::Upgraded(_) => false,
+            #[cfg(feature = "testing")]
+            Self::Memory(pipe) => pipe.peer_has_ended(),
+        }
+    }
+}
+
+/// Whether the peer has closed its side or reset the stream, as far as the socket knows, whatever
+/// is unread.
+///
+/// A look, never a wait: the future is ready as long as bytes are unread. `ERROR` alone would miss
+/// FIN, and clearing the readiness would lose the bytes that are there.
+fn has_ended(stream: &TcpStream) -> bool {
+    let ready = pin!(stream.ready(Interest::READABLE | Interest::ERROR));
+    match ready.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(ready)) => ready.is_read_closed() || ready.is_error(),
+        Poll::Ready(Err(_)) => true,
+        Poll::Pending => false,
+    }
 }
 
 /// The same call on whichever stream it is.

@@ -274,16 +274,13 @@ mod tests {
 
     use axum::{Router, routing::get};
     use futures_util::FutureExt as _;
-    use tokio::{
-        io::DuplexStream,
-        time::{Instant, advance},
-    };
+    use tokio::time::{Instant, advance};
 
     use super::*;
     use crate::{
         App, Config, Controller,
         config::{ServerConfig, ServerKind},
-        server::PendingStreams,
+        server::{PendingStreams, Pipe},
         testing::TestApp,
     };
 
@@ -300,7 +297,7 @@ mod tests {
 
     /// A stream that took the only room among the pending handshakes, and whose first head is due after this time.
     struct Client {
-        stream: DuplexStream,
+        stream: Pipe,
         pending: Arc<PendingStreams>,
         began: Instant,
         _app: TestApp,

@@ -25,17 +25,19 @@ pub(crate) use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::{
     self, Error as WsError,
     error::{CapacityError, ProtocolError},
-    protocol::frame::coding::CloseCode,
 };
 
-pub(crate) use self::out_queue::{OutQueue, encode};
 use self::{
     adapter::Adapter,
     pool::{Codec, Size},
-    walker::FrameWalker,
+};
+pub(crate) use self::{
+    out_queue::{OutQueue, encode},
+    walker::{FrameWalker, Sender},
 };
 use crate::{
     config::Limits,
+    connection::may_be_sent,
     error::MessageError,
     fixed,
     message::{Message, Text},
@@ -82,6 +84,14 @@ impl From<&Limits> for SizeLimits {
     }
 }
 
+/// A stream that a connection runs over.
+pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin {
+    /// Whether the peer has closed its side or is gone, as far as that shows without reading.
+    fn peer_has_ended(&self) -> bool {
+        false
+    }
+}
+
 /// The transport of one open connection.
 pub(crate) struct Socket<S> {
     io: S,
@@ -97,8 +107,16 @@ pub(crate) struct Socket<S> {
     /// Whether the transport may hold back what it took, as TLS does.
     unflushed: bool,
     budget: Budget,
-    /// Whether anything was read since [`Self::take_alive`].
+    /// Whether the peer showed a sign of life since [`Self::take_alive`].
     alive: bool,
+    /// Whether the transport has refused bytes since it last took some.
+    is_blocked: bool,
+    /// Bytes that are queued up to the end of the last ping of [`Self::ping`].
+    ping_behind: u32,
+    /// Bytes that the transport took.
+    written: u64,
+    /// The largest count of them that a pong brought back.
+    confirmed: u64,
     drained: usize,
 }
 
@@ -127,11 +145,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             codec: None,
             size: Size::default(),
             limits,
-            walker: FrameWalker::new(limits.fragments),
+            walker: FrameWalker::new(Sender::Client, limits.fragments),
             out: OutQueue::default(),
             unflushed: false,
             budget: Budget::FULL,
             alive: false,
+            is_blocked: false,
+            ping_behind: 0,
+            written: 0,
+            confirmed: 0,
             drained: 0,
         }
     }
@@ -146,14 +168,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.out.len() > fixed::BACKLOG_BYTES
     }
 
-    /// Whether anything was read since the last call.
-    pub(crate) fn take_alive(&mut self) -> bool {
-        std::mem::take(&mut self.alive)
-    }
-
-    /// Whether anything was read since [`Self::take_alive`].
+    /// Whether the peer sent anything, or made room in a transport that was full, since the last
+    /// [`Self::ping`].
     pub(crate) fn is_alive(&self) -> bool {
         self.alive
+    }
+
+    /// Queues a ping with the count of the bytes up to it, and returns how many bytes the transport
+    /// took that the peer may not have read yet. While the ping before is still queued it is
+    /// enough.
+    pub(crate) fn ping(&mut self) -> u64 {
+        self.alive = false;
+        if self.ping_behind == 0 {
+            let count = self.written.saturating_add(self.out.len() as u64);
+            self.out.ping(Bytes::copy_from_slice(&count.to_be_bytes()));
+            self.ping_behind = clamped(self.out.len());
+        }
+        self.written.saturating_sub(self.confirmed)
+    }
+
+    /// A pong came: the peer has read up to the count that it brings back. One that was not sent
+    /// yet is not believed; any other shortens only the time that the peer is given.
+    pub(crate) fn ponged(&mut self, payload: &[u8]) {
+        let Ok(count) = payload.try_into().map(u64::from_be_bytes) else { return };
+        if count <= self.written {
+            self.confirmed = self.confirmed.max(count);
+        }
     }
 
     /// The next message, ping, pong or close frame.
@@ -201,7 +241,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                         self.walker.handed_out();
                     }
                     self.codec = Some(codec);
-                    if let Some(incoming) = incoming(message) {
+                    if let Some(incoming) = incoming(message, &self.walker) {
                         return Poll::Ready(incoming);
                     }
                 }
@@ -249,14 +289,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         if self.out.is_empty() && !self.unflushed {
             return Poll::Ready(Ok(()));
         }
-        // While nothing is read for a backlog's sake, that the peer takes bytes is its sign of life.
-        let backlogged = self.is_backlogged();
         while !self.out.is_empty() {
-            let written = ready!(self.out.poll_write(&mut self.io, cx))?;
+            let Poll::Ready(written) = self.out.poll_write(&mut self.io, cx) else {
+                self.is_blocked = true;
+                return Poll::Pending;
+            };
+            let written = written?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.alive |= backlogged;
+            // Room in a transport that was full: the peer has read.
+            self.alive |= std::mem::take(&mut self.is_blocked);
+            self.written = self.written.saturating_add(written as u64);
+            self.ping_behind = self.ping_behind.saturating_sub(clamped(written));
             self.unflushed = true;
         }
         ready!(Pin::new(&mut self.io).poll_flush(cx))?;
@@ -304,7 +349,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 }
 
-fn incoming(message: tungstenite::Message) -> Option<Result<Incoming, Ended>> {
+impl<S: Wire> Socket<S> {
+    /// Whether the peer has closed its side or is gone, as far as that shows without reading.
+    pub(crate) fn peer_has_ended(&self) -> bool {
+        self.io.peer_has_ended()
+    }
+}
+
+/// More than 32 bits of them are never queued in front of a ping.
+fn clamped(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+fn incoming(message: tungstenite::Message, walker: &FrameWalker) -> Option<Result<Incoming, Ended>> {
     use tungstenite::Message as Ws;
     Some(Ok(match message {
         Ws::Text(text) => Incoming::Message(Message::Text(Text::from_utf8_bytes(text))),
@@ -312,16 +369,12 @@ fn incoming(message: tungstenite::Message) -> Option<Result<Incoming, Ended>> {
         Ws::Ping(payload) => Incoming::Ping(payload),
         Ws::Pong(payload) => Incoming::Pong(payload),
         Ws::Close(None) => Incoming::Close(None),
-        // This is what tungstenite hands out in place of a code that may not be sent.
-        Ws::Close(Some(frame))
-            if frame.code == CloseCode::Protocol && frame.reason.as_str() == "Protocol violation" =>
-        {
-            let fault = MessageError::Protocol("a close code that may not be sent".to_owned());
-            return Some(Err(Ended::Fault(fault)));
-        }
-        Ws::Close(Some(frame)) => {
-            Incoming::Close(Some((frame.code.into(), Text::from_utf8_bytes(frame.reason))))
-        }
+        // The codec has a list of its own of the codes that may be sent, and hands out another one
+        // in place of any that is not on it. What came counts.
+        Ws::Close(Some(_)) => match walker.received_close() {
+            Some(close) if may_be_sent(close.0) => Incoming::Close(Some(close)),
+            _ => return Some(Err(Ended::Fault(MessageError::bad_close_code()))),
+        },
         // Only written, never read.
         Ws::Frame(_) => return None,
     }))

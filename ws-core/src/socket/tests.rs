@@ -334,3 +334,40 @@ fn what_a_transport_holds_back_is_flushed_until_it_lets_go() {
     assert!(matches!(socket.poll_flush(&mut cx), Poll::Ready(Ok(()))));
     assert_eq!(socket.io.flushes, 2, "nothing is left to flush");
 }
+
+#[test]
+fn a_close_code_is_accepted_if_and_only_if_it_may_be_sent() {
+    for code in (0..=5001).chain([u16::MAX]) {
+        let seen = run(vec![frame(0x88, &[&code.to_be_bytes()[..], b"why"].concat())], |_| {});
+        let accepted = format!("{:?}", Incoming::Close(Some((code, "why".into()))));
+        let refused = format!("{:?}", Ended::Fault(MessageError::bad_close_code()));
+        assert_eq!(seen[0], if may_be_sent(code) { accepted } else { refused }, "{code}");
+    }
+}
+
+#[test]
+fn a_ping_carries_the_count_of_bytes_in_front_of_it_and_one_waits_at_most() {
+    let mut socket = Socket::new(Holding::default(), Bytes::new(), LIMITS);
+    let mut cx = Context::from_waker(Waker::noop());
+    socket.out().message(Message::text("hello"));
+    assert_eq!(socket.ping(), 0, "nothing is written yet");
+    let queued = socket.out().len();
+    assert_eq!(queued, 7 + 10);
+    assert_eq!(socket.out().flatten()[7..], [&[0x89, 8][..], &7_u64.to_be_bytes()].concat());
+    socket.ping();
+    assert_eq!(socket.out().len(), queued, "the one that waits is enough");
+
+    while socket.poll_flush(&mut cx).is_pending() {}
+    assert_eq!(socket.ping(), 17, "written, and not confirmed");
+    for (pong, unread) in [
+        (&7_u64.to_be_bytes()[..], 10),
+        (&5_u64.to_be_bytes(), 10),
+        (b"of another ping", 10),
+        (&u64::MAX.to_be_bytes(), 10),
+        (&18_u64.to_be_bytes(), 10),
+        (&17_u64.to_be_bytes(), 0),
+    ] {
+        socket.ponged(pong);
+        assert_eq!(socket.ping(), unread, "{pong:?}");
+    }
+}

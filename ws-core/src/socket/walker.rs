@@ -1,8 +1,20 @@
 //! Follows frame boundaries through the bytes that the codec is given, without decoding anything.
 //!
-//! It counts the frames that begin (for the budget of a poll) and those of a message, and it knows whether the stream stands
-//! between two messages. The one thing that it judges is how many frames a message comes in, since the codec has no limit of
-//! them: it stops in front of the one too many. All other faults are the codec's to find.
+//! It counts the frames that begin (for the budget of a poll) and those of a message, and it knows
+//! whether the stream stands between two messages. The one thing that it judges is how many frames
+//! a message comes in, since the codec has no limit of them: it stops in front of the one too many.
+//! All other faults are the codec's to find. It keeps the peer's close frame, since the codec takes
+//! a code for a fault that may be sent (1014).
+
+use crate::message::Text;
+
+/// Who sends the frames. A client masks all of them, a server none (RFC 6455 section 5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sender {
+    Client,
+    #[cfg(feature = "client")]
+    Server,
+}
 
 /// Where in the stream of frames the codec stands.
 #[derive(Clone, Debug)]
@@ -17,10 +29,43 @@ pub(crate) struct FrameWalker {
     max_fragments: usize,
     /// Whether it stands in front of a frame too many.
     is_stopped: bool,
-    /// Whether a close frame has begun.
-    closing: bool,
+    sender: Sender,
+    /// The first close frame, once its header has passed.
+    close: Option<Box<Close>>,
     /// Messages and control frames that have ended, less the messages that the codec has handed out.
     ended: u32,
+}
+
+/// A close frame behind its header.
+#[derive(Clone, Debug)]
+struct Close {
+    /// Bytes that are still to come.
+    missing: usize,
+    /// The mask, if there is one, and the payload.
+    bytes: Vec<u8>,
+}
+
+impl Close {
+    /// Takes the next bytes of the stream, as far as they are its own.
+    fn take(&mut self, bytes: &[u8]) {
+        let own = bytes.get(..self.missing).unwrap_or(bytes);
+        self.bytes.extend_from_slice(own);
+        self.missing -= own.len();
+    }
+
+    /// Code and reason; `None` if there is no code, or the reason is not UTF-8.
+    fn read(&self, sender: Sender) -> Option<(u16, Text)> {
+        let payload: Vec<u8> = match sender {
+            Sender::Client => {
+                let (mask, payload) = self.bytes.split_first_chunk::<4>()?;
+                payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect()
+            }
+            #[cfg(feature = "client")]
+            Sender::Server => self.bytes.clone(),
+        };
+        let (code, reason) = payload.split_first_chunk::<2>()?;
+        Some((u16::from_be_bytes(*code), std::str::from_utf8(reason).ok()?.into()))
+    }
 }
 
 /// What was walked over.
@@ -33,7 +78,7 @@ pub(crate) struct Walked {
 }
 
 impl FrameWalker {
-    pub(crate) fn new(max_fragments: usize) -> Self {
+    pub(crate) fn new(sender: Sender, max_fragments: usize) -> Self {
         Self {
             header: [0; 10],
             header_len: 0,
@@ -41,7 +86,8 @@ impl FrameWalker {
             fragments: 0,
             max_fragments,
             is_stopped: false,
-            closing: false,
+            sender,
+            close: None,
             ended: 0,
         }
     }
@@ -53,6 +99,9 @@ impl FrameWalker {
             if self.remaining > 0 {
                 let skipped = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(bytes.len());
                 self.remaining -= skipped as u64;
+                if let Some(close) = &mut self.close {
+                    close.take(bytes);
+                }
                 bytes = bytes.get(skipped..).unwrap_or_default();
                 continue;
             }
@@ -108,7 +157,12 @@ impl FrameWalker {
 
     /// Whether the peer's close frame has passed, to its last byte.
     pub(crate) fn has_seen_close(&self) -> bool {
-        self.closing && self.header_len == 0 && self.remaining == 0
+        self.close.as_ref().is_some_and(|close| close.missing == 0)
+    }
+
+    /// Code and reason of the peer's close frame, if it has passed and has them.
+    pub(crate) fn received_close(&self) -> Option<(u16, Text)> {
+        self.close.as_ref().filter(|close| close.missing == 0)?.read(self.sender)
     }
 
     /// Once the header is whole: how much of the frame is still to come, and whether it ends a message.
@@ -130,8 +184,13 @@ impl FrameWalker {
         };
         self.remaining = payload_len.saturating_add(mask_len);
         self.header_len = 0;
-        // FIN, no reserved bit, masked, short: what is none of that is no frame that a client may send.
-        self.closing |= first == 0x88 && mask_len == 4 && extended_len == 0;
+        // FIN, no reserved bit, masked as it has to be, short: else it is not a close frame that
+        // the peer may send.
+        let is_masked = self.sender == Sender::Client;
+        if first == 0x88 && payload_len <= 125 && (mask_len == 4) == is_masked && self.close.is_none() {
+            let missing = self.remaining as usize;
+            self.close = Some(Box::new(Close { missing, bytes: Vec::with_capacity(missing) }));
+        }
         let is_final = first & 0x80 != 0;
         if is_final && !is_control(first) {
             self.fragments = 0;
@@ -180,7 +239,7 @@ mod tests {
         ]
         .concat();
         for piece in [1, 2, 3, 7, 64, 1000, stream.len()] {
-            let mut walker = FrameWalker::new(3);
+            let mut walker = FrameWalker::new(Sender::Client, 3);
             let frames: u32 = stream.chunks(piece).map(|bytes| walker.walk(bytes).frames).sum();
             assert_eq!(frames, 6, "pieces of {piece}");
             assert!(walker.is_between_messages(), "pieces of {piece}");
@@ -189,7 +248,7 @@ mod tests {
 
     #[test]
     fn it_is_between_messages_only_after_the_last_byte_of_the_last_frame() {
-        let mut walker = FrameWalker::new(3);
+        let mut walker = FrameWalker::new(Sender::Client, 3);
         let message = [frame(0x01, 2, 0), frame(0x89, 1, 0), frame(0x80, 2, 0)].concat();
         for (at, byte) in message.iter().enumerate() {
             assert_eq!(walker.is_between_messages(), at == 0, "before byte {at}");
@@ -200,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_close_frame_is_seen_with_its_last_byte_and_in_no_payload() {
-        let mut walker = FrameWalker::new(3);
+        let mut walker = FrameWalker::new(Sender::Client, 3);
         let payload_like_a_close = [frame(0x82, 200, 2), vec![0x82, 0x88, 1, 2, 3, 4]].concat();
         walker.walk(&[payload_like_a_close, [0x88; 8].to_vec()].concat());
         assert!(walker.is_between_messages() && !walker.has_seen_close());
@@ -210,6 +269,29 @@ mod tests {
         assert!(!walker.has_seen_close());
         walker.walk(&[last]);
         assert!(walker.has_seen_close());
+    }
+
+    #[test]
+    fn the_peers_first_close_frame_is_kept_however_the_bytes_are_cut() {
+        let unmasked = [0x88, 5, 0x03, 0xf6, b'b', b'y', b'e'];
+        let mask = [1, 2, 3, 4];
+        let payload = unmasked[2..].iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask);
+        let masked: Vec<u8> = [0x88, 0x85].into_iter().chain(mask).chain(payload).collect();
+        let cases = [
+            (Sender::Client, [frame(0x81, 300, 2), masked, frame(0x88, 2, 0)].concat()),
+            #[cfg(feature = "client")]
+            (Sender::Server, [vec![0x81, 1, b'x'], unmasked.to_vec(), vec![0x88, 0, 0xff]].concat()),
+        ];
+        for (sender, stream) in cases {
+            for piece in [1, 2, 3, 7, 64, stream.len()] {
+                let mut walker = FrameWalker::new(sender, 3);
+                stream.chunks(piece).for_each(|bytes| {
+                    walker.walk(bytes);
+                });
+                let received = walker.received_close();
+                assert_eq!(received, Some((1014, "bye".into())), "{sender:?}, pieces of {piece}");
+            }
+        }
     }
 
     #[test]
@@ -231,7 +313,7 @@ mod tests {
         for too_many in [frame(0x00, 0, 0), frame(0x80, 9, 0)] {
             let stream = [&*fine, &too_many, &frame(0x81, 1, 0)].concat();
             for piece in [1, 2, 3, 7, 64, 1000, stream.len()] {
-                let mut walker = FrameWalker::new(3);
+                let mut walker = FrameWalker::new(Sender::Client, 3);
                 let mut walked = 0;
                 for bytes in stream.chunks(piece) {
                     walked += walker.walk(bytes).bytes;
@@ -247,7 +329,7 @@ mod tests {
 
     #[test]
     fn an_announced_length_of_any_size_is_only_a_number() {
-        let mut walker = FrameWalker::new(1);
+        let mut walker = FrameWalker::new(Sender::Client, 1);
         walker.walk(&[0x82, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0]);
         assert!(!walker.is_between_messages());
     }

@@ -6,9 +6,9 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
-use tokio::io::DuplexStream;
 
 use super::{TestApp, TestError, TestResponse, header};
+use crate::server::Pipe;
 
 /// The HTTP side of a [`TestApp`].
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl TestRequest<'_> {
 
 /// Sends one request over a new stream.
 pub(super) async fn request(
-    stream: DuplexStream,
+    stream: Pipe,
     method: Method,
     path: &str,
     headers: HeaderMap,

@@ -64,7 +64,6 @@ mod http;
 use std::{collections::HashMap, fmt, future::ready};
 
 use ::http::{HeaderName, HeaderValue, StatusCode};
-use tokio::io::DuplexStream;
 
 pub use self::{
     client::{Connect, TestClient},
@@ -73,7 +72,7 @@ pub use self::{
 };
 use crate::{
     app::{App, PlannedKind, Running, ShutdownReport, StartError},
-    server::{Arrival, Transport},
+    server::{Arrival, Pipe, Transport},
 };
 
 /// Bytes that a pipe between client and server holds, as a socket's buffers would.
@@ -136,16 +135,16 @@ impl TestApp {
     }
 
     /// The client's end of a new pipe to a server.
-    fn pipe(&self, server: &str) -> DuplexStream {
+    fn pipe(&self, server: &str) -> Pipe {
         self.pipe_from(server, Arrival::default())
     }
 
     /// The same for a stream of which more is known.
-    pub(crate) fn pipe_from(&self, server: &str, arrival: Arrival) -> DuplexStream {
+    pub(crate) fn pipe_from(&self, server: &str, arrival: Arrival) -> Pipe {
         let Some(kind) = self.servers.get(server) else {
             fail(format_args!("there is no server `{server}`"))
         };
-        let (near, far) = tokio::io::duplex(PIPE_BYTES);
+        let (near, far) = Pipe::pair(PIPE_BYTES);
         let arriving = ready(Some((Transport::Memory(far), arrival)));
         self.running.spawn(kind.clone().serve(arriving));
         near

@@ -231,12 +231,11 @@ impl End {
             Self::Nothing | Self::Cut => Heard::Gone(io::ErrorKind::UnexpectedEof),
             Self::Close(None) => Heard::Close(None),
             Self::Close(Some((code, reason))) => {
-                // The codec knows of all that the registry has but 1014, and says this itself.
-                let is_fault = !matches!(code, 1000..=1003 | 1007..=1013 | 3000..=4999);
-                let says_so = *code == PROTOCOL && reason_of(reason) == "Protocol violation";
-                match is_fault || says_so {
-                    true => Heard::Fault(PROTOCOL),
-                    false => Heard::Close(Some((*code, Text::from(reason_of(reason))))),
+                match code {
+                    1000..=1003 | 1007..=1014 | 3000..=4999 => {
+                        Heard::Close(Some((*code, Text::from(reason_of(reason)))))
+                    }
+                    _ => Heard::Fault(PROTOCOL),
                 }
             }
             Self::Fault(Fault::BadText | Fault::TextCutShort | Fault::BadReason) => Heard::Fault(UTF8),

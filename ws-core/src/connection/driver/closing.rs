@@ -1,18 +1,16 @@
-//! How a connection is closed: the close frame behind what was pushed, half-close, the peer's close frame, the end.
+//! How a connection is closed: the close frame behind what was pushed, the peer's close frame,
+//! half-close, the end.
 
 use std::{
     future::poll_fn,
-    io,
     task::{Context, Poll},
 };
-
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Driver, Due};
 use crate::{
     connection::{CloseFrame, CloseReason, Ending},
     error::MessageError,
-    message::Text,
+    socket::Wire,
 };
 
 /// How far the connection is.
@@ -22,21 +20,22 @@ pub(super) enum State {
     Open,
     /// What is queued, the close frame last, is on its way out.
     Flushing,
-    /// Everything is written; the write side is being closed.
+    /// The write side is being closed.
     ShuttingDown,
-    /// Reading on until the peer closes, so that it gets to read the close frame.
+    /// Everything is written. Reading on until the peer's close frame or its end, so that it gets
+    /// to read the close frame.
     Draining,
     /// The socket has no more use.
     Done,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Driver<'_, S> {
+impl<S: Wire> Driver<'_, S> {
     /// Closes with this frame because of this reason, unless the connection has ended already.
     pub(crate) fn close(&mut self, frame: CloseFrame, reason: CloseReason) {
         // A request of the callback itself, made before it failed, came first.
         self.shut();
         if self.state == State::Open {
-            self.begin_close(Some(frame), reason);
+            self.begin_close(&frame, reason);
         }
     }
 
@@ -59,34 +58,45 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<'_, S> {
         self.close(frame, CloseReason::Fault(fault));
     }
 
-    /// The peer has ended its side without a close frame, and may read on all the same: what was pushed before is sent,
-    /// and no close frame, for there is nobody to answer it.
-    pub(super) fn end_of_stream(&mut self, kind: io::ErrorKind) {
-        self.shut();
-        if self.state == State::Open {
-            self.begin_flush(CloseReason::Gone(kind));
-        }
-    }
-
-    /// The peer's close frame is answered with its own code (RFC 6455 section 5.5.1), behind what was pushed before.
-    pub(super) fn answer_close(&mut self, code: Option<u16>, reason: Text) {
-        self.shut();
-        if self.state == State::Open {
-            let frame = code.map(|code| CloseFrame::new(code, ""));
-            self.begin_close(frame, CloseReason::Peer { code, reason });
-        }
-    }
-
-    pub(super) fn begin_close(&mut self, frame: Option<CloseFrame>, reason: CloseReason) {
-        self.socket.out().close(frame.as_ref());
-        self.begin_flush(reason);
-    }
-
-    fn begin_flush(&mut self, reason: CloseReason) {
-        self.conn.asks().close();
+    /// A close frame or the end of the stream was read. It is known from now on, and answered by
+    /// [`Self::answer_end`] once all that came before is handled, or at the close deadline.
+    pub(super) fn peer_ends(&mut self, reason: CloseReason) {
         self.reason.get_or_insert(reason);
+        self.timers.close_must_go_on(self.limits.close_timeout);
+        self.announce_end();
+    }
+
+    /// Tells those who wait for the end of the peer. Answers to what it sent before can still be
+    /// pushed.
+    pub(super) fn announce_end(&self) {
+        self.conn.outbox().announce_end();
+        self.conn.asks().close();
+    }
+
+    /// Answers the peer's close frame with its own code (RFC 6455 section 5.5.1), behind what was
+    /// pushed before. To the end of the stream no close frame is the answer.
+    pub(super) fn answer_end(&mut self) {
+        self.shut();
+        if self.state != State::Open {
+            return;
+        }
+        if let Some(CloseReason::Peer { code, .. }) = &self.reason {
+            let frame = code.map(|code| CloseFrame::new(code, ""));
+            self.socket.out().close(frame.as_ref());
+        }
+        self.begin_flush();
+    }
+
+    pub(super) fn begin_close(&mut self, frame: &CloseFrame, reason: CloseReason) {
+        self.reason.get_or_insert(reason);
+        self.socket.out().close(Some(frame));
+        self.begin_flush();
+    }
+
+    fn begin_flush(&mut self) {
+        self.conn.asks().close();
         self.state = State::Flushing;
-        self.timers.close_must_end(self.limits.close_timeout);
+        self.timers.close_must_go_on(self.limits.close_timeout);
     }
 
     /// Has the outbox take nothing more, and takes all that it has: left there, it would follow the close frame.
@@ -109,19 +119,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<'_, S> {
         .await;
     }
 
-    /// Flush, half-close, read on for a bounded time and size, then drop: closing a socket with unread input resets it,
-    /// and the reset eats the close frame.
+    /// Flush, read on for a bounded time and size, half-close, then drop: closing a socket with
+    /// unread input resets it, and the reset eats the close frame. If the peer began to close, or
+    /// broke the protocol (RFC 6455 section 7.1.7), the half-close comes in front of the reading.
     pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.timers.poll(cx, None) == Some(Due::CloseDeadline) {
+        if self.timers.poll(cx, None) == Some(Due::Step) {
+            // Over TLS this sends `close_notify`, if the socket takes it at once.
+            let _ = self.socket.poll_shutdown(cx);
             self.done();
             return Poll::Ready(());
         }
+        let [after_flush, after_shutdown, after_drain] = if self.half_closes_first() {
+            [State::ShuttingDown, State::Draining, State::Done]
+        } else {
+            [State::Draining, State::Done, State::ShuttingDown]
+        };
         let step = match self.state {
-            State::Flushing => self.socket.poll_flush(cx).map(|result| (result.is_ok(), State::ShuttingDown)),
+            State::Flushing => self.socket.poll_flush(cx).map(|result| (result.is_ok(), after_flush)),
             State::ShuttingDown => {
-                self.socket.poll_shutdown(cx).map(|result| (result.is_ok(), State::Draining))
+                self.socket.poll_shutdown(cx).map(|result| (result.is_ok(), after_shutdown))
             }
-            State::Draining => self.socket.poll_drain(cx).map(|()| (true, State::Done)),
+            State::Draining => self.socket.poll_drain(cx).map(|()| (true, after_drain)),
             State::Open | State::Done => Poll::Pending,
         };
         if let Poll::Ready((is_ok, next)) = step {
@@ -135,6 +153,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<'_, S> {
         }
         // A cut must still be heard.
         if self.conn.outbox().register(cx.waker(), false) { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// Whether the write side is closed directly behind the close frame. Behind this side's own
+    /// close frame it is not: proxies take the FIN for the end of the tunnel, and cut off the
+    /// peer's answer.
+    fn half_closes_first(&self) -> bool {
+        matches!(self.reason, Some(CloseReason::Peer { .. } | CloseReason::Gone(_) | CloseReason::Fault(_)))
     }
 
     /// How the connection went, once it is finished.

@@ -14,11 +14,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::{Instant, Sleep},
-};
+use tokio::time::{Instant, Sleep};
 
 use self::closing::State;
 use super::{
@@ -33,7 +29,7 @@ use crate::{
     error::{Error, MessageError, Result},
     fixed, handlers,
     message::Message,
-    socket::{Ended, Incoming, Socket},
+    socket::{Ended, Incoming, Socket, Wire},
 };
 
 /// How a callback ended.
@@ -70,8 +66,11 @@ pub(crate) struct Driver<'a, S> {
     /// Whether messages are among what is being written.
     is_sending: bool,
     state: State,
-    /// Why the connection ended, from the moment that is known.
+    /// Why the connection ends, from the moment that is known. While the state is still open, the
+    /// peer has ended its side, and what came before is handled first.
     reason: Option<CloseReason>,
+    /// Whether the transport has shown the end of the peer, behind bytes that are not read yet.
+    has_seen_end: bool,
     /// The running callback has to be dropped.
     cut: bool,
     /// Whether the close frame, and all before it, was written.
@@ -80,7 +79,7 @@ pub(crate) struct Driver<'a, S> {
     was_cut: bool,
 }
 
-impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
+impl<'a, S: Wire> Driver<'a, S> {
     pub(crate) fn new(
         socket: &'a mut Socket<S>,
         conn: &'a Connection,
@@ -101,6 +100,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             is_sending: false,
             state: State::Open,
             reason: None,
+            has_seen_end: false,
             cut: false,
             flushed: false,
             was_cut: false,
@@ -111,27 +111,27 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     pub(crate) async fn next(&mut self) -> Option<Event> {
         poll_fn(|cx| {
             if !self.inbox.is_empty() {
-                self.hear_of_the_end();
+                // The answers to what was read ahead must not fill the outbox. And after a request
+                // to close nothing of it is handled.
+                self.collect();
             }
             loop {
-                if let Some(event) = self.inbox.pop() {
+                // A peer that does not read its answers gets no more of them.
+                let may_handle = self.state != State::Open || !self.socket.is_backlogged();
+                if may_handle && let Some(event) = self.inbox.pop() {
                     return Poll::Ready(Some(event));
                 }
-                if self.reason.is_some() {
-                    return Poll::Ready(None);
+                if self.reason.is_some() && self.inbox.is_empty() {
+                    if self.state != State::Open {
+                        return Poll::Ready(None);
+                    }
+                    self.answer_end();
+                    continue;
                 }
                 std::task::ready!(self.poll_turn(cx));
             }
         })
         .await
-    }
-
-    /// Whoever has closed while a callback ran wants nothing handled that was read meanwhile.
-    #[cold]
-    fn hear_of_the_end(&mut self) {
-        if !self.conn.outbox().is_open() {
-            self.collect();
-        }
     }
 
     /// Runs a callback to its end, and keeps the connection going while it waits.
@@ -183,7 +183,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         async move { self.run(callback.as_mut(), deadline).await }
     }
 
-    /// Why the connection ended.
+    /// Why the connection ends, once that is known.
     pub(crate) fn reason(&self) -> Option<&CloseReason> {
         self.reason.as_ref()
     }
@@ -195,6 +195,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         let mut may_read = true;
         loop {
             // 1. What others want to send goes behind what is being written. It may ask to close.
+            //    Whether to read is decided before, so that a peer that is sent more than it takes
+            //    is read from in between.
+            let reads = self.has_room() && !self.socket.is_backlogged();
             let state = self.state;
             self.collect();
             if self.state != state {
@@ -205,13 +208,14 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             }
             // 2. Read until there is something to handle, or nothing to read. Nothing is flushed in between: one flush
             //    serves all the answers.
-            if may_read && self.wants_input() && !self.socket.is_backlogged() {
+            if may_read && reads {
                 if let Poll::Ready(read) = self.socket.poll_read(cx) {
                     self.accept(read);
                     return Poll::Ready(());
                 }
                 may_read = false;
             }
+            self.look_unless(reads);
             // 3. Timers come after reading: a late task must not blame its own delay on the peer.
             if self.poll_timers(cx) {
                 return Poll::Ready(());
@@ -231,20 +235,46 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
                     return Poll::Ready(());
                 }
             }
-            // 5. Sleep, unless something came in meanwhile.
+            // 5. Where the backlog was in the way, things go on as soon as it is gone: reading, and the
+            //    handling of what was read ahead.
+            if !self.socket.is_backlogged() {
+                if !self.in_callback && !self.inbox.is_empty() {
+                    return Poll::Ready(());
+                }
+                if !reads && self.has_room() {
+                    continue;
+                }
+            }
+            // 6. Sleep, unless something came in meanwhile.
             if self.conn.outbox().register(cx.waker(), !self.socket.is_backlogged()) {
                 return Poll::Pending;
             }
         }
     }
 
-    fn wants_input(&self) -> bool {
-        if self.conn.asks().any() {
-            // An answer may be behind messages that wait for the very handler that waits for the answer.
-            return self.inbox.len() < self.limits.inbox_messages
-                && self.inbox.bytes() < self.limits.inbox_bytes;
+    /// Whether another message may be read ahead. Nothing follows the end of the peer.
+    fn has_room(&self) -> bool {
+        self.reason.is_none() && self.inbox.has_room(self.limits.inbox_messages, self.limits.inbox_bytes)
+    }
+
+    /// While nothing is read, the end of the peer shows only by looking: now, and every second.
+    fn look_unless(&mut self, reads: bool) {
+        if self.reason.is_some() {
+            return;
         }
-        self.inbox.len() < fixed::WAITING_EVENTS && !self.inbox.has_message()
+        let is_blind = !reads && !self.has_seen_end;
+        self.timers.look_while(is_blind);
+        if is_blind {
+            self.look();
+        }
+    }
+
+    fn look(&mut self) {
+        if self.socket.peer_has_ended() {
+            self.has_seen_end = true;
+            self.timers.look_while(false);
+            self.announce_end();
+        }
     }
 
     /// Takes what the outbox has. Messages wait there while the socket still writes a backlog: that is what bounds them, and
@@ -273,7 +303,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
                 // What arrived and was not handled yet is not handled any more.
                 self.inbox.clear();
                 if self.state == State::Open {
-                    self.begin_close(Some(frame), reason);
+                    self.begin_close(&frame, reason);
                 }
             }
         }
@@ -284,10 +314,15 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         match read {
             Ok(Incoming::Message(message)) => self.accept_message(message),
             Ok(Incoming::Ping(payload)) => self.inbox.push(Event::Ping(payload)),
-            Ok(Incoming::Pong(payload)) => self.inbox.push(Event::Pong(payload)),
-            Ok(Incoming::Close(None)) => self.answer_close(None, "".into()),
-            Ok(Incoming::Close(Some((code, reason)))) => self.answer_close(Some(code), reason),
-            Err(Ended::Gone(kind @ io::ErrorKind::UnexpectedEof)) => self.end_of_stream(kind),
+            Ok(Incoming::Pong(payload)) => {
+                self.socket.ponged(&payload);
+                self.inbox.push(Event::Pong(payload));
+            }
+            Ok(Incoming::Close(None)) => self.peer_ends(CloseReason::Peer { code: None, reason: "".into() }),
+            Ok(Incoming::Close(Some((code, reason)))) => {
+                self.peer_ends(CloseReason::Peer { code: Some(code), reason });
+            }
+            Err(Ended::Gone(kind @ io::ErrorKind::UnexpectedEof)) => self.peer_ends(CloseReason::Gone(kind)),
             Err(Ended::Gone(kind)) => self.abandon(CloseReason::Gone(kind)),
             Err(Ended::Fault(fault)) => self.close_for(fault),
         }
@@ -317,26 +352,25 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     /// Sends pings, and ends the connection of a peer that shows no sign of life, whose token has expired or that is idle.
     /// True if that happened.
     fn poll_timers(&mut self, cx: &mut Context<'_>) -> bool {
-        match self.timers.poll(cx, self.conn.expiry().at()) {
+        let expires = if self.reason.is_none() { self.conn.expiry().at() } else { None };
+        match self.timers.poll(cx, expires) {
             Some(Due::Ping) => {
-                self.socket.take_alive();
-                self.socket.out().ping(Bytes::new());
+                let unread = self.socket.ping().min(fixed::MOST_UNREAD_BYTES);
+                self.timers.allow(Duration::from_millis(unread * 1000 / fixed::SLOWEST_READER));
                 // The next timer is registered with this very poll.
                 self.poll_timers(cx)
             }
             Some(Due::SignOfLife) => {
                 let now = Instant::now();
-                if self.socket.is_alive() {
+                // While a callback keeps the inbox full this side does not read, and silence says
+                // nothing. Pings go on: they draw a reset from a host whose socket is closed.
+                if self.socket.is_alive() || (self.in_callback && !self.has_room()) {
                     self.timers.peer_is_alive(now);
-                } else if self.timers.may_still_come(now) {
-                    // The next ping would only be one more that is not answered.
-                } else if self.wants_input() {
+                } else if !self.timers.may_still_come(now) {
                     self.abandon(CloseReason::Heartbeat);
                     return true;
-                } else {
-                    // It was this side that stopped reading, so silence says nothing.
-                    self.timers.wait_on(now);
                 }
+                // Else the next ping would only be one more that is not answered.
                 self.poll_timers(cx)
             }
             Some(Due::Expired) => {
@@ -351,7 +385,17 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
                 self.stop(CloseReason::Idle, "idle");
                 true
             }
-            Some(Due::CloseDeadline) | None => false,
+            Some(Due::Step) if self.reason.is_none() => {
+                self.timers.look_again();
+                self.look();
+                self.poll_timers(cx)
+            }
+            // The callbacks had their time: the end of the peer is answered now.
+            Some(Due::Step) => {
+                self.answer_end();
+                true
+            }
+            None => false,
         }
     }
 

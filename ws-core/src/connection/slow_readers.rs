@@ -1,0 +1,217 @@
+//! Tests of the heartbeat: a slow download is not taken for a dead peer, and a peer that stops is
+//! found in time.
+//!
+//! In paused time, over pipes that hold as much as the buffers of a system may.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},
+    sync::mpsc,
+    time::{Instant, sleep, timeout},
+};
+
+use super::*;
+use crate::hub::Live;
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+/// The size of the messages that are downloaded.
+const MESSAGE: usize = 64 * KIB;
+/// How often the reader reads.
+const STEP: Duration = Duration::from_millis(50);
+
+/// Sends so many messages as soon as it is open.
+struct Sends(usize, mpsc::UnboundedSender<CloseReason>);
+
+impl Controller for Sends {
+    async fn on_open(&self, conn: &Connection) -> Result {
+        for _ in 0..self.0 {
+            conn.send(vec![7; MESSAGE]).await?;
+        }
+        Ok(())
+    }
+
+    async fn on_close(&self, _: &Connection, reason: CloseReason) -> Result {
+        Ok(self.1.send(reason)?)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    /// Of the heartbeat, in seconds.
+    interval: u64,
+    timeout: u64,
+    /// Bytes a second.
+    rate: usize,
+    /// Bytes that the pipe holds.
+    buffer: usize,
+    /// Bytes in all messages.
+    size: usize,
+}
+
+/// The far end of a connection that sends.
+struct Reader {
+    stream: DuplexStream,
+    unparsed: Vec<u8>,
+    /// Bytes of messages that have arrived whole.
+    received: usize,
+    closed: mpsc::UnboundedReceiver<CloseReason>,
+}
+
+impl Case {
+    fn start(self) -> Reader {
+        let (sender, closed) = mpsc::unbounded_channel();
+        let (near, far) = tokio::io::duplex(self.buffer);
+        let heartbeat = Heartbeat {
+            interval: Some(Duration::from_secs(self.interval)),
+            timeout: Duration::from_secs(self.timeout),
+            ..Heartbeat::default()
+        };
+        let life = Life { heartbeat: Arc::new(heartbeat), ..tests::life(&Arc::new(Live::default())) };
+        tokio::spawn(serve(Arc::new(Sends(self.size / MESSAGE, sender)), near, life));
+        Reader { stream: far, unparsed: Vec::new(), received: 0, closed }
+    }
+
+    /// The longest that a peer may take from its last read on to the end of its connection. `read`
+    /// bytes may not have been confirmed when it stops, beside those that the pipe holds.
+    fn bound(self, read: usize) -> Duration {
+        let unread = (read + self.buffer).min(4 * MIB) as u64;
+        let ping =
+            Duration::from_secs(self.timeout) + Duration::from_millis(unread * 1000 / (32 * KIB as u64));
+        Duration::from_secs(self.interval) + 2 * ping
+    }
+}
+
+impl Reader {
+    /// Reads at this rate until so many bytes of messages have arrived; answers pings meanwhile.
+    async fn read(&mut self, case: Case, bytes: usize) {
+        let mut buffer = vec![0; (case.rate as u128 * STEP.as_millis() / 1000) as usize];
+        let mut next = Instant::now();
+        while self.received < bytes {
+            let read = self.stream.read(&mut buffer).await.unwrap();
+            assert!(read > 0, "{case:?}: cut after {} KiB", self.received / KIB);
+            self.unparsed.extend(&buffer[..read]);
+            self.parse().await;
+            next += STEP;
+            tokio::time::sleep_until(next).await;
+        }
+    }
+
+    async fn parse(&mut self) {
+        while let Some((first, header, length)) = self.header()
+            && self.unparsed.len() >= header + length
+        {
+            let payload: Vec<u8> = self.unparsed.drain(..header + length).skip(header).collect();
+            match first {
+                0x89 => self.pong(&payload).await,
+                _ => self.received += length,
+            }
+        }
+    }
+
+    /// First byte, length of the header, length of the payload.
+    fn header(&self) -> Option<(u8, usize, usize)> {
+        let (first, second) = (*self.unparsed.first()?, *self.unparsed.get(1)?);
+        Some(match second {
+            126 => (first, 4, u16::from_be_bytes(self.unparsed.get(2..4)?.try_into().ok()?).into()),
+            127 => (first, 10, u64::from_be_bytes(self.unparsed.get(2..10)?.try_into().ok()?) as usize),
+            short => (first, 2, short.into()),
+        })
+    }
+
+    /// A pong with a mask of zeros.
+    async fn pong(&mut self, payload: &[u8]) {
+        let pong = [&[0x8a, 0x80 | payload.len() as u8, 0, 0, 0, 0][..], payload].concat();
+        self.stream.write_all(&pong).await.unwrap();
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (interval, timeout) in [(1, 1), (2, 2), (25, 20)] {
+        for rate in [40, 400, 4000] {
+            for (buffer, size) in [(64 * KIB, 4 * MIB), (4 * MIB, 4 * MIB), (4 * MIB, 12 * MIB)] {
+                cases.push(Case { interval, timeout, rate: rate * KIB, buffer, size });
+            }
+        }
+    }
+    cases
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_download_is_not_taken_for_a_dead_peer() {
+    for case in cases() {
+        let mut reader = case.start();
+        reader.read(case, case.size).await;
+        // A close frame, and its answer behind everything else.
+        reader.stream.write_all(&[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]).await.unwrap();
+        assert_eq!(reader.closed.recv().await.unwrap().code(), 1000, "{case:?}");
+        assert_eq!(reader.received, case.size, "{case:?}: nothing is lost");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_stops_reading_is_found_within_the_time_for_what_it_may_not_have_read() {
+    for case in cases() {
+        let mut reader = case.start();
+        reader.read(case, case.size / 4).await;
+        let stopped = Instant::now();
+        assert_eq!(reader.closed.recv().await, Some(CloseReason::Heartbeat), "{case:?}");
+        assert!(stopped.elapsed() <= case.bound(case.size / 4) + STEP, "{case:?}: {:?}", stopped.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_was_sent_little_is_found_as_soon_as_ever() {
+    let case = Case { interval: 25, timeout: 20, rate: 4000 * KIB, buffer: 4 * MIB, size: 0 };
+    let mut reader = case.start();
+    let began = Instant::now();
+    assert_eq!(reader.closed.recv().await, Some(CloseReason::Heartbeat));
+    assert_eq!(began.elapsed().as_secs(), 45);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pong_with_a_forged_count_shortens_only_the_time_of_its_sender() {
+    let case = Case { interval: 1, timeout: 1, rate: 40 * KIB, buffer: 4 * MIB, size: 4 * MIB };
+    for (count, within) in [(u64::MAX, case.bound(0)), (4 << 20, Duration::from_secs(4))] {
+        let mut reader = case.start();
+        let began = Instant::now();
+        // It says that it has read what it has not, and shows no other sign of life.
+        sleep(Duration::from_millis(500)).await;
+        reader.pong(&count.to_be_bytes()).await;
+        let reason = timeout(case.bound(0) * 2, reader.closed.recv()).await.unwrap();
+        assert_eq!(reason, Some(CloseReason::Heartbeat), "{count}");
+        assert!(began.elapsed() <= within, "{count}: {:?}", began.elapsed());
+    }
+}
+
+/// Hands out its connection in the first message, and waits there until the end of the peer is known.
+struct Waits(mpsc::UnboundedSender<Connection>);
+
+impl Controller for Waits {
+    async fn on_message(&self, conn: &Connection, _: Message) -> Result {
+        self.0.send(conn.clone())?;
+        conn.closed().await;
+        Ok(self.0.send(conn.clone())?)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_goes_on_as_soon_as_no_more_than_64_kib_wait_for_the_peer() {
+    let (sender, mut seen) = mpsc::unbounded_channel();
+    let (near, mut far) = tokio::io::duplex(64 * KIB);
+    let life = tests::life(&Arc::new(Live::default()));
+    tokio::spawn(serve(Arc::new(Waits(sender)), near, life));
+    let (text, close) = ([0x81, 0x80, 0, 0, 0, 0], [0x88, 0x80, 0, 0, 0, 0]);
+    far.write_all(&text).await.unwrap();
+    seen.recv().await.unwrap().push(vec![7; 200_000]).unwrap();
+    far.write_all(&[text, text, close].concat()).await.unwrap();
+    sleep(Duration::from_millis(1)).await;
+    // 134 KiB wait behind what the pipe holds, then 74, then 54.
+    for (read, is_read_from) in [(0, false), (60_000, false), (20_000, true)] {
+        far.read_exact(&mut vec![0; read]).await.unwrap();
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(seen.try_recv().is_ok(), is_read_from, "{read}");
+    }
+}
