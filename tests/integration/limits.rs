@@ -195,6 +195,24 @@ async fn a_connection_without_messages_closes_with_1001_when_its_time_is_over() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_closes_with_1001_at_the_end_of_its_lifetime_whatever_it_does() {
+    let (probe, mut reports) = Probe::new();
+    let app = serve(probe, |server| server.limits.lifetime = Some(IDLE)).await;
+    let began = Instant::now();
+    let mut client = app.connect("/").await.unwrap();
+    reports.open().await;
+    for _ in 0..5 {
+        advance(IDLE / 6).await;
+        client.send_text("busy").await;
+        assert!(matches!(reports.next_unhurried().await, Seen::Message(_)));
+    }
+    let closed = reports.close().await;
+    assert_eq!((closed.code(), closed), (1001, CloseReason::Lifetime));
+    assert!(began.elapsed() >= IDLE * 9 / 10 && began.elapsed() <= IDLE, "{:?}", began.elapsed());
+    assert_eq!(client.expect_close(1001).await, "lifetime is over");
+}
+
+#[tokio::test(start_paused = true)]
 async fn messages_of_either_side_keep_a_connection_open() {
     let (probe, mut reports) = Probe::new();
     let app = serve(probe, |server| server.heartbeat.idle = Some(IDLE)).await;

@@ -74,7 +74,6 @@ async fn room() -> (TestApp, mpsc::UnboundedReceiver<CloseReason>) {
 #[tokio::test]
 async fn only_the_end_of_the_own_connection_ends_a_callback_quietly() {
     for (text, code, is_logged) in [
-        ("push to the other", 1011, true),
         ("close and push to the other", 4000, true),
         ("close and call the other", 4000, true),
         ("close and push", 4000, false),
@@ -86,8 +85,21 @@ async fn only_the_end_of_the_own_connection_ends_a_callback_quietly() {
         client.send_text(text).await;
         client.expect_close(code).await;
         assert_eq!(reasons.recv().await.unwrap().code(), code, "{text}");
-        assert_eq!(logs.text().contains(" ERROR "), is_logged, "{text}: {}", logs.text());
+        assert_eq!(logs.text().contains(" WARN "), is_logged, "{text}: {}", logs.text());
+        assert!(!logs.text().contains(" ERROR "), "{text}: {}", logs.text());
     }
+}
+
+#[tokio::test]
+async fn the_error_of_another_connection_does_not_close_the_own() {
+    let (app, _reasons) = room().await;
+    let logs = Logs::start();
+    let mut client = app.connect("/").await.unwrap();
+    client.send_text("push to the other").await;
+    client.send_text("count").await;
+    assert_eq!(client.next_text().await.unwrap(), "[true, true]");
+    logs.line("a callback failed because of another connection");
+    assert!(!logs.text().contains(" ERROR "), "{}", logs.text());
 }
 
 #[tokio::test]

@@ -233,6 +233,7 @@ impl Limits {
             ("limits.keep_alive", Some(self.keep_alive)),
             ("limits.close_timeout", Some(self.close_timeout)),
             ("limits.handler_timeout", self.handler_timeout),
+            ("limits.lifetime", self.lifetime),
         ])
     }
 }
@@ -295,6 +296,8 @@ mod tests {
         ("limits.close_timeout", "11y", |it| it.servers[0].limits.close_timeout = AGE),
         ("limits.handler_timeout", "0s", |it| it.servers[0].limits.handler_timeout = Some(Duration::ZERO)),
         ("limits.handler_timeout", "11y", |it| it.servers[0].limits.handler_timeout = Some(AGE)),
+        ("limits.lifetime", "0s", |it| it.servers[0].limits.lifetime = Some(Duration::ZERO)),
+        ("limits.lifetime", "11y", |it| it.servers[0].limits.lifetime = Some(AGE)),
         ("heartbeat.interval", "0s", |it| it.servers[0].heartbeat.interval = Some(Duration::ZERO)),
         ("heartbeat.interval", "11y", |it| it.servers[0].heartbeat.interval = Some(AGE)),
         ("heartbeat.timeout", "0s", |it| it.servers[0].heartbeat.timeout = Duration::ZERO),

@@ -278,6 +278,11 @@ pub struct Limits {
     /// only the application knows.
     #[serde(with = "units::optional_duration")]
     pub handler_timeout: Option<Duration>,
+    /// The longest time that a connection stays open; then it is closed with 1001. Each connection
+    /// gets up to a tenth less, so that clients that came together do not return together: a way to
+    /// spread them over new nodes. Default: off.
+    #[serde(with = "units::optional_duration")]
+    pub lifetime: Option<Duration>,
 }
 
 impl Default for Limits {
@@ -306,6 +311,7 @@ impl Default for Limits {
             overflow: Overflow::default(),
             close_timeout: Duration::from_secs(5),
             handler_timeout: None,
+            lifetime: None,
         }
     }
 }

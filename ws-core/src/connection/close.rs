@@ -41,6 +41,8 @@ pub enum CloseReason {
     Heartbeat,
     /// No text or binary message went either way for `heartbeat.idle`; 1001 was sent.
     Idle,
+    /// It was open for `limits.lifetime`; 1001 was sent.
+    Lifetime,
     /// The token that it was opened or refreshed with has expired; 4401 was sent. With feature `jwt`.
     Expired,
     /// The server is stopping; 1001 was sent.
@@ -58,7 +60,7 @@ impl CloseReason {
             Self::Fault(fault) => fault.close_code(),
             Self::Panic | Self::HandlerTimeout => 1011,
             Self::Overflow => 1013,
-            Self::Shutdown | Self::Idle => 1001,
+            Self::Shutdown | Self::Idle | Self::Lifetime => 1001,
             Self::Expired => 4401,
             Self::Gone(_) | Self::Heartbeat | Self::Aborted => 1006,
         }

@@ -9,6 +9,8 @@ use std::{
 
 use tokio::time::Instant;
 
+use super::ConnectionId;
+
 /// The connection does not end by itself.
 const NEVER: u64 = u64::MAX;
 
@@ -34,6 +36,15 @@ impl Expiry {
             u64::try_from((self.since.elapsed() + left).as_millis()).ok()
         });
         self.after.store(after.unwrap_or(NEVER), Ordering::Release);
+    }
+
+    /// When the connection is as old as `lifetime`, less up to a tenth of it: ids that follow each
+    /// other are spread evenly over that tenth.
+    pub(crate) fn end_of(&self, lifetime: Duration, id: ConnectionId) -> Option<Instant> {
+        // Multiplication by 2^64 divided by the golden ratio spreads a sequence evenly.
+        let parts = (id.sequence().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as u32;
+        let less = (lifetime / 10 / (1 << 16)).checked_mul(parts)?;
+        self.since.checked_add(lifetime.checked_sub(less)?)
     }
 
     /// When the connection ends; `None` also for a time beyond the clock.
@@ -64,6 +75,19 @@ mod tests {
         assert!(expiry.at().unwrap() > Instant::now(), "counts from now, not from the start");
         expiry.set(None);
         assert_eq!(expiry.at(), None);
+    }
+
+    #[test]
+    fn lifetimes_are_spread_over_their_last_tenth() {
+        let expiry = Expiry::new(None);
+        let lifetime = Duration::from_secs(1000);
+        let mut ages: Vec<_> = (1..=100)
+            .map(|sequence| expiry.end_of(lifetime, ConnectionId::new(7, sequence)).unwrap() - expiry.since)
+            .collect();
+        ages.sort();
+        assert!(ages[0] >= lifetime * 9 / 10 && ages[99] <= lifetime, "{ages:?}");
+        let largest_gap = ages.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+        assert!(largest_gap < Duration::from_secs(3), "{largest_gap:?} of 100 s for 100 connections");
     }
 
     #[tokio::test]

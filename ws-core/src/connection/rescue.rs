@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    CloseFrame, CloseReason, Connection,
+    CloseFrame, CloseReason, Connection, ConnectionId,
     driver::{Completion, Driver, Failure},
     may_be_sent,
 };
@@ -122,23 +122,22 @@ impl Rescue<'_> {
             log_answered(error);
             return self.answer(error, call);
         }
+        if whose(error).is_some_and(|connection| connection != self.conn.id()) {
+            tracing::warn!(?phase, %error, "a callback failed because of another connection; its own goes on");
+            return None;
+        }
         tracing::error!(?phase, %error, "a callback failed");
         let frame =
             CloseFrame::new(error.ws_close_code(), error.public_text().as_deref().unwrap_or_default());
         (phase != Phase::Close).then(|| (frame.clone(), CloseReason::Error { code: frame.code }))
     }
 
-    /// Whether a callback has this error because its own connection ends. That of another
-    /// connection says nothing about this one.
+    /// Whether a callback has this error because its own connection ends. A full outbox ends the
+    /// connection, too, unless messages are dropped instead.
     fn is_of_the_end(&self, error: &Error) -> bool {
-        let own = self.conn.id();
-        match error.downcast_ref() {
-            Some(SendError::Closed { connection }) => return *connection == own,
-            // A full outbox ends the connection, unless messages are dropped instead.
-            Some(SendError::Full { connection }) => return *connection == own && !self.conn.is_open(),
-            _ => {}
-        }
-        matches!(error.downcast_ref(), Some(AskError::Closed { connection }) if *connection == own)
+        let is_full = matches!(error.downcast_ref(), Some(SendError::Full { .. }))
+            || matches!(error.downcast_ref(), Some(AskError::Send(SendError::Full { .. })));
+        whose(error) == Some(self.conn.id()) && !(is_full && self.conn.is_open())
     }
 
     /// The connection goes on with an error event.
@@ -162,6 +161,12 @@ impl Rescue<'_> {
             connection: Some(self.conn.clone()),
         }
     }
+}
+
+/// Returns the connection that ended, or whose outbox was full, where an error is about one.
+fn whose(error: &Error) -> Option<ConnectionId> {
+    let of_send = error.downcast_ref().and_then(SendError::connection);
+    of_send.or_else(|| error.downcast_ref().and_then(AskError::connection))
 }
 
 /// What the client got wrong, or is told in public, is its own business; the rest is ours.

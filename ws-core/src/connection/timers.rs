@@ -23,7 +23,7 @@ pub(crate) enum Due {
     SignOfLife,
     /// A look at the peer; once the connection ends, the closing has to go on, or to end.
     Step,
-    /// What let the connection in has expired.
+    /// What let the connection in has expired, or its lifetime is over.
     Expired,
     /// No message went either way for as long as may be.
     Idle,

@@ -4,10 +4,10 @@ use crate::connection::ConnectionId;
 
 /// Why a message, a ping or a close frame was not taken for sending.
 ///
-/// A callback that fails with the error of its own connection's end ends quietly. The error of
-/// another connection is an error like any other: unclaimed, it closes the connection of the
-/// callback with 1011. So errors of others are better counted, or ignored, than returned;
-/// [`connection`](Self::connection) tells whose they are.
+/// A callback that fails because its own connection has ended ends quietly. The error of another
+/// connection ends the callback, too, but not its connection: it is logged as a warning, and an event
+/// is answered with `internal`. To go on with the callback, count such an error or ignore it;
+/// [`connection`](Self::connection) returns the connection that it is about.
 ///
 /// ```
 /// use ws_core::prelude::*;

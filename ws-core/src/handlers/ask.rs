@@ -74,8 +74,8 @@ impl From<SendError> for AskError {
 impl AskError {
     /// The connection that ended, or whose outbox is full; `None` for every other reason.
     ///
-    /// A callback that fails because its own connection has ended ends quietly; the error of
-    /// another connection is an error like any other.
+    /// A callback that fails because its own connection has ended ends quietly. The error of another
+    /// connection is logged as a warning.
     pub fn connection(&self) -> Option<ConnectionId> {
         match self {
             Self::Closed { connection } => Some(*connection),

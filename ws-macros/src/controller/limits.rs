@@ -26,6 +26,7 @@ const KEYS: &[Key] = &[
     Key { name: "outbox_bytes", usage: r#"outbox_bytes = "256KiB""# },
     Key { name: "overflow", usage: r#"overflow = "drop_oldest""# },
     Key { name: "handler_timeout", usage: r#"handler_timeout = "5s""# },
+    Key { name: "lifetime", usage: r#"lifetime = "12h""# },
 ];
 
 /// What stands in `limits(..)`, in the order of [`KEYS`].
@@ -46,6 +47,7 @@ impl Limits {
         limits.set("outbox_bytes", size(&written, "outbox_bytes", errors));
         limits.set("overflow", overflow(&written, errors));
         limits.set("handler_timeout", time_or_off(&written, "handler_timeout", errors));
+        limits.set("lifetime", time_or_off(&written, "lifetime", errors));
         limits
     }
 

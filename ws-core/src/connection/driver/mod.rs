@@ -352,7 +352,7 @@ impl<'a, S: Wire> Driver<'a, S> {
     /// Sends pings, and ends the connection of a peer that shows no sign of life, whose token has expired or that is idle.
     /// True if that happened.
     fn poll_timers(&mut self, cx: &mut Context<'_>) -> bool {
-        let expires = if self.reason.is_none() { self.conn.expiry().at() } else { None };
+        let expires = if self.reason.is_none() { self.expires() } else { None };
         match self.timers.poll(cx, expires) {
             Some(Due::Ping) => {
                 let unread = self.socket.ping().min(fixed::MOST_UNREAD_BYTES);
@@ -374,7 +374,11 @@ impl<'a, S: Wire> Driver<'a, S> {
                 self.poll_timers(cx)
             }
             Some(Due::Expired) => {
-                self.stop(CloseReason::Expired, "token expired");
+                if self.conn.expiry().at().is_some_and(|at| at <= Instant::now()) {
+                    self.stop(CloseReason::Expired, "token expired");
+                } else {
+                    self.stop(CloseReason::Lifetime, "lifetime is over");
+                }
                 true
             }
             Some(Due::Idle) if self.in_callback || self.is_sending => {
@@ -397,6 +401,13 @@ impl<'a, S: Wire> Driver<'a, S> {
             }
             None => false,
         }
+    }
+
+    /// When the connection ends by itself: with its token, or with its lifetime.
+    fn expires(&self) -> Option<Instant> {
+        let (expiry, id) = (self.conn.expiry(), self.conn.id());
+        let lifetime = self.limits.lifetime.and_then(|lifetime| expiry.end_of(lifetime, id));
+        [expiry.at(), lifetime].into_iter().flatten().min()
     }
 
     /// Closes with the next turn, which collects it: what was pushed before goes out first.
