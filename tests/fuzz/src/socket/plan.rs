@@ -230,14 +230,12 @@ impl End {
         match self {
             Self::Nothing | Self::Cut => Heard::Gone(io::ErrorKind::UnexpectedEof),
             Self::Close(None) => Heard::Close(None),
-            Self::Close(Some((code, reason))) => {
-                match code {
-                    1000..=1003 | 1007..=1014 | 3000..=4999 => {
-                        Heard::Close(Some((*code, Text::from(reason_of(reason)))))
-                    }
-                    _ => Heard::Fault(PROTOCOL),
+            Self::Close(Some((code, reason))) => match code {
+                1000..=1003 | 1007..=1014 | 3000..=4999 => {
+                    Heard::Close(Some((*code, Text::from(reason_of(reason)))))
                 }
-            }
+                _ => Heard::Fault(PROTOCOL),
+            },
             Self::Fault(Fault::BadText | Fault::TextCutShort | Fault::BadReason) => Heard::Fault(UTF8),
             Self::Fault(_) => Heard::Fault(PROTOCOL),
         }
