@@ -26,6 +26,7 @@ mod router;
 mod server;
 mod socket;
 mod state;
+mod sync;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;

@@ -4,15 +4,12 @@
 //! Each kind of warning of each server has its own throttle, so the memory does not depend on the
 //! number of peers.
 
-use std::{
-    fmt::Write as _,
-    sync::{Mutex, PoisonError},
-};
+use std::fmt::Write as _;
 
 use http::{HeaderMap, HeaderName};
 use tokio::time::Instant;
 
-use crate::fixed;
+use crate::{fixed, sync::Mutex};
 
 /// Allows one warning in each [`fixed::WARNING_PAUSE`], and counts those in between.
 #[derive(Debug, Default)]
@@ -28,7 +25,7 @@ impl Throttle {
     /// Returns the number of warnings that were skipped since the last one, if one is due.
     pub(crate) fn due(&self) -> Option<u64> {
         let now = Instant::now();
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock();
         if state.next.is_some_and(|next| now < next) {
             state.skipped = state.skipped.saturating_add(1);
             return None;

@@ -1,10 +1,11 @@
 //! [`ContextMap`]: typed values that belong to one connection and go with it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use http::Extensions;
 
-use crate::caught::drop_caught;
+use crate::{
+    caught::drop_caught,
+    sync::{Mutex, MutexGuard},
+};
 
 /// A map from type to value that belongs to one connection.
 ///
@@ -92,7 +93,7 @@ impl ContextMap {
 
     fn lock(&self) -> MutexGuard<'_, Extensions> {
         // A panic of `make` or `change` leaves the map whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
@@ -100,7 +101,7 @@ impl ContextMap {
 /// of this context is leaked.
 impl Drop for ContextMap {
     fn drop(&mut self) {
-        let values = std::mem::take(self.0.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let values = std::mem::take(self.0.get_mut());
         drop_caught("the values of a context", values);
     }
 }

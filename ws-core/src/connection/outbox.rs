@@ -5,10 +5,7 @@
 //!
 //! The task is woken only while it sleeps: a callback that pushes from inside it wakes nobody.
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    task::Waker,
-};
+use std::task::Waker;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -20,6 +17,7 @@ use crate::{
     fixed,
     message::Message,
     socket::OutQueue,
+    sync::{Mutex, MutexGuard},
 };
 
 /// How much may wait.
@@ -380,8 +378,7 @@ impl Outbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        // Nothing below panics half-way.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 }
 

@@ -9,10 +9,7 @@ use std::{
     future::IntoFuture,
     marker::PhantomData,
     pin::Pin,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -25,6 +22,7 @@ use crate::{
     error::SendError,
     fixed,
     message::Message,
+    sync::{Mutex, MutexGuard},
 };
 
 /// The prefix of the `ref` of an ask. The `ref` of a client's own call must not begin with it.
@@ -226,8 +224,7 @@ impl Asks {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(u64, oneshot::Sender<Message>)>> {
-        // Nothing below panics half-way.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 }
 

@@ -1,9 +1,6 @@
 //! The core step, innermost of the pipeline: it makes the 101, or says why there is none.
 
-use std::{
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{pin::Pin, sync::Arc};
 
 use http::{HeaderValue, Method, StatusCode, header};
 
@@ -12,6 +9,7 @@ use crate::{
     error::{HandshakeError, Result},
     handlers::Setup,
     registry::SubprotocolMismatch,
+    sync::Mutex,
 };
 
 /// Replaces the core step of a server, given to [`App::upgrade`](crate::App::upgrade).
@@ -84,7 +82,7 @@ pub(crate) struct Accepted(Arc<Mutex<Option<Handshake>>>);
 impl Accepted {
     /// The handshake, once.
     pub(crate) fn take(&self) -> Option<Handshake> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.0.lock().take()
     }
 }
 

@@ -4,10 +4,14 @@
 //! returned. The group's own name tells one life of a room from the next: a room that became empty and was entered
 //! again has another.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::groups::{GroupKey, Groups};
-use crate::{connection::Connection, fixed};
+use crate::{
+    connection::Connection,
+    fixed,
+    sync::{Mutex, MutexGuard},
+};
 
 /// Why a connection did not join a room, or did not become a user's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -136,8 +140,7 @@ impl Membership {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing below panics half-way.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

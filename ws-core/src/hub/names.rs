@@ -3,11 +3,9 @@
 //! Rooms and connections are kept by the name of their controller, since a type has no name that
 //! other builds and other nodes know. Users name the type; this is the one place that translates.
 
-use std::{
-    any::TypeId,
-    collections::HashMap,
-    sync::{PoisonError, RwLock},
-};
+use std::{any::TypeId, collections::HashMap};
+
+use crate::sync::RwLock;
 
 /// A controller as a target addresses it.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +22,7 @@ pub(crate) struct Names(RwLock<HashMap<TypeId, &'static str>>);
 impl Names {
     /// Registers a controller. A second name for one type is a start error, so the first one stays.
     pub(crate) fn add(&self, controller: TypeId, name: &'static str) {
-        let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut names = self.0.write();
         names.entry(controller).or_insert(name);
     }
 
@@ -42,6 +40,6 @@ impl Names {
     }
 
     fn get(&self, controller: TypeId) -> Option<&'static str> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&controller).copied()
+        self.0.read().get(&controller).copied()
     }
 }

@@ -1,6 +1,6 @@
 //! [`Shards`]: one thing in many parts, each behind a lock of its own.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Joins of different rooms, and connections that come and go, seldom meet.
 pub(super) const SHARDS: usize = 64;
@@ -28,6 +28,5 @@ impl<T> Shards<T> {
 }
 
 fn lock<T>(shard: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics between two changes that belong together.
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
+    shard.lock()
 }

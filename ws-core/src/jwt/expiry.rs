@@ -4,14 +4,13 @@
 //! made by verifiers alone, so each verifier leaves its type here, and whoever opens a connection asks for all of them:
 //! a middleware that puts claims into the context has done everything there is to do.
 
-use std::{
-    any::TypeId,
-    sync::{PoisonError, RwLock},
-    time::SystemTime,
-};
+use std::{any::TypeId, time::SystemTime};
 
 use super::{Claims, JwtError};
-use crate::connection::{Connection, ContextMap};
+use crate::{
+    connection::{Connection, ContextMap},
+    sync::RwLock,
+};
 
 /// Until when the claims of one type are good, if there are any in a context.
 type ValidUntil = fn(&ContextMap) -> Option<SystemTime>;
@@ -22,7 +21,7 @@ static TYPES: RwLock<Vec<(TypeId, ValidUntil)>> = RwLock::new(Vec::new());
 /// From now on claims of this type end the connections that they are in the context of.
 pub(super) fn ends_connections<T: Send + Sync + 'static>() {
     let id = TypeId::of::<T>();
-    let mut types = TYPES.write().unwrap_or_else(PoisonError::into_inner);
+    let mut types = TYPES.write();
     if types.iter().all(|(known, _)| *known != id) {
         types.push((id, |context| context.get::<Claims<T>>()?.valid_until()));
     }
@@ -30,7 +29,7 @@ pub(super) fn ends_connections<T: Send + Sync + 'static>() {
 
 /// When the first of the claims in a context ends.
 pub(crate) fn valid_until(context: &ContextMap) -> Option<SystemTime> {
-    let types = TYPES.read().unwrap_or_else(PoisonError::into_inner);
+    let types = TYPES.read();
     types.iter().filter_map(|(_, valid_until)| valid_until(context)).min()
 }
 

@@ -1,11 +1,6 @@
 //! [`JwtVerifier`]: from a token to its claims, or to the reason why not.
 
-use std::{
-    fmt,
-    marker::PhantomData,
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Validation, crypto::aws_lc};
@@ -13,7 +8,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{Claims, JwtError, Keys, expiry};
-use crate::fixed;
+use crate::{fixed, sync::RwLock};
 
 /// How far the clocks of two machines may differ.
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(5);
@@ -121,12 +116,12 @@ impl<T> JwtVerifier<T> {
     /// ```
     pub fn replace_keys(&self, keys: impl Into<Keys>) {
         let keys = Arc::new(keys.into());
-        *self.shared.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        *self.shared.keys.write() = keys;
     }
 
     fn keys(&self) -> Arc<Keys> {
         // Nothing panics while it is locked.
-        Arc::clone(&self.shared.keys.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.shared.keys.read())
     }
 }
 

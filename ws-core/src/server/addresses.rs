@@ -5,8 +5,10 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
+
+use crate::sync::{Mutex, MutexGuard};
 
 /// The first 64 bits of an IPv6 address: a host is given all that follow (RFC 4291 section 2.5.1), so a limit on the whole address
 /// would limit nobody.
@@ -46,7 +48,7 @@ impl Addresses {
 
     fn open(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
         // A map is whole between two calls.
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock()
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
     future::pending,
     net::IpAddr,
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -24,6 +24,7 @@ use super::addresses::counted;
 use crate::{
     config::{Proxy, ServerConfig},
     fixed,
+    sync::{Mutex, MutexGuard},
 };
 
 /// The pending streams of one listener.
@@ -151,7 +152,7 @@ impl PendingStreams {
 
     fn heads(&self) -> MutexGuard<'_, Heads> {
         // The maps are consistent between two calls.
-        self.heads.lock().unwrap_or_else(PoisonError::into_inner)
+        self.heads.lock()
     }
 }
 
@@ -273,7 +274,7 @@ impl Pending {
 
 impl Place {
     fn holds(&self) -> MutexGuard<'_, Holds> {
-        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
+        self.holds.lock()
     }
 }
 

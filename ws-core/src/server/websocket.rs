@@ -5,7 +5,7 @@ use std::{
     future::poll_fn,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -33,6 +33,7 @@ use crate::{
     fixed,
     handshake::{Caller, Handshake, NamesWriter, Pipeline, Response, TransportAddr, asks_for_upgrade, bare},
     hub::Live,
+    sync::{Mutex, MutexGuard},
 };
 
 pub(crate) struct WsServer {
@@ -250,7 +251,7 @@ struct Accepted {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What they hold is whole between two statements.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 /// The fallback shares the port, not the sockets: what it would upgrade by itself is refused.

@@ -1,10 +1,6 @@
 //! TLS by rustls. The crypto provider is named here, so that nothing has to be installed for the process.
 
-use std::{
-    fmt, io,
-    path::Path,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{fmt, io, path::Path, sync::Arc};
 
 use tokio::net::TcpStream;
 use tokio_rustls::{
@@ -17,7 +13,7 @@ use tokio_rustls::{
 };
 
 use super::TlsError;
-use crate::{config::Tls, server::Transport};
+use crate::{config::Tls, server::Transport, sync::RwLock};
 
 /// A server's certificate and key, as they were in their files when these were last read in good order.
 pub(crate) struct Certificates {
@@ -37,7 +33,7 @@ impl Certificates {
     pub(crate) fn reload(&self) -> Result<(), TlsError> {
         match config(&self.server, &self.files) {
             Ok(config) => {
-                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+                *self.current.write() = Arc::new(config);
                 tracing::info!(server = self.server, "certificate reloaded");
                 Ok(())
             }
@@ -50,7 +46,7 @@ impl Certificates {
 
     /// The TLS handshake.
     pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<Transport> {
-        let current = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
+        let current = Arc::clone(&self.current.read());
         let stream = TlsAcceptor::from(current).accept(stream).await?;
         Ok(Transport::Tls(Box::new(stream)))
     }
