@@ -21,6 +21,7 @@ mod hub;
 #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
 pub mod jwt;
 mod message;
+mod place;
 mod registry;
 mod router;
 mod server;
@@ -61,7 +62,7 @@ pub use self::{
         PresenceEvent, Reach, Remote, Room, Target, User,
     },
     message::{Message, Text},
-    registry::{Location, SubprotocolMismatch},
+    place::{Location, SubprotocolMismatch},
     server::{HttpService, Readiness, TlsError, WsService},
     state::{FromState, State, StateKey, States},
 };
@@ -108,10 +109,11 @@ pub mod __private {
         config::{OverRate, Overflow, TrailingSlash},
         controller::Kept,
         handlers::support as handlers,
+        place::{Location, Scope, SubprotocolMismatch, type_id_of},
         registry::{
             ControllerEntry, Erased, ErrorHandlerEntry, GuardFuture, GuardRef, Handled, HandlerFuture,
-            HandlerInfo, HandlersEntry, InterceptorEntry, InterceptorFuture, Location, MiddlewareEntry,
-            MiddlewareFuture, MiddlewareRef, Scope, SubprotocolMismatch, erase, exactly, type_id_of,
+            HandlerInfo, HandlersEntry, InterceptorEntry, InterceptorFuture, MiddlewareEntry,
+            MiddlewareFuture, MiddlewareRef, erase, exactly,
         },
         state::{FromState, StateKey, States},
     };

@@ -3,7 +3,7 @@
 //! Entries are constants. Their order means nothing (it differs between builds), so they are sorted before use. This
 //! module is pure: it lists, it neither checks nor starts anything; `app::check` does.
 
-use std::{any::TypeId, cmp::Ordering, fmt, pin::Pin, sync::Arc};
+use std::{any::TypeId, cmp::Ordering, pin::Pin, sync::Arc};
 
 use crate::{
     config::{Limits, TrailingSlash},
@@ -11,33 +11,9 @@ use crate::{
     error::{Error, Recovery, Result, Scene},
     handlers::{Callback, NextHandler},
     handshake::{Handshake, Next, Response},
+    place::{Location, Scope, SubprotocolMismatch},
     state::{StateKey, States},
 };
-
-/// Where something was registered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Location {
-    /// The module path; empty for registrations by hand.
-    pub module: &'static str,
-    /// The source file.
-    pub file: &'static str,
-    /// The line of the attribute, or of the call.
-    pub line: u32,
-}
-
-impl Location {
-    #[track_caller]
-    pub(crate) fn caller() -> Self {
-        let caller = std::panic::Location::caller();
-        Self { module: "", file: caller.file(), line: caller.line() }
-    }
-}
-
-impl fmt::Display for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
-    }
-}
 
 /// Left by `#[ws_controller]`.
 pub struct ControllerEntry {
@@ -195,21 +171,6 @@ pub fn exactly<T, P: Exactly<T>>(value: T) -> P {
     P::exactly(value)
 }
 
-/// The type of a function item.
-pub fn type_id_of<T: 'static>(_: &T) -> TypeId {
-    TypeId::of::<T>()
-}
-
-/// What happens when a client offers subprotocols and the route speaks none of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SubprotocolMismatch {
-    /// The connection opens without a subprotocol (RFC 6455 section 4.2.2 leaves the decision to the client).
-    #[default]
-    Accept,
-    /// The handshake is refused with 400.
-    Refuse,
-}
-
 /// The future of one middleware call.
 pub type MiddlewareFuture<'a> = Pin<Box<dyn Future<Output = Result<Response>> + Send + 'a>>;
 
@@ -252,20 +213,6 @@ impl MiddlewareAnswer for Result<Response> {
     fn exactly(self) -> Self {
         self
     }
-}
-
-/// Where a middleware runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// On every route of a server and on its unknown paths.
-    Server {
-        /// The server's name.
-        server: &'static str,
-        /// Lowest first.
-        order: i32,
-    },
-    /// Only where a controller names it.
-    Route,
 }
 
 /// The future of one error handler's call.

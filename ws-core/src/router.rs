@@ -3,12 +3,8 @@
 use std::sync::{Arc, Once};
 
 use crate::{
-    config::Limits,
-    controller::ErasedController,
-    handlers::Interceptor,
-    handshake::Middleware,
-    registry::{GuardRef, SubprotocolMismatch},
-    state::States,
+    config::Limits, controller::ErasedController, handlers::Interceptor, handshake::Middleware,
+    place::SubprotocolMismatch, registry::GuardRef, state::States,
 };
 
 /// A path and everything that belongs to it: the controller, the middleware around it, its own limits.
@@ -57,73 +53,5 @@ impl Router {
         let found = self.tree.at(path).ok()?;
         let params = found.params.iter().map(|(name, value)| (name.into(), value.into())).collect();
         Some((Arc::clone(found.value), params))
-    }
-}
-
-/// The path with a `/` at the end, or without the one that it has. There is none for the root, nor
-/// for a path that ends with `{*rest}`, which takes the `/` itself.
-pub(crate) fn other_spelling(path: &str) -> Option<String> {
-    match path.strip_suffix('/') {
-        Some("") => None,
-        Some(shorter) => Some(shorter.to_owned()),
-        None => {
-            let last = path.rsplit('/').next().unwrap_or_default();
-            // `{{` is a brace of the path itself.
-            let takes_rest = last.replace("{{", "").contains("{*");
-            (!takes_rest).then(|| format!("{path}/"))
-        }
-    }
-}
-
-/// How many parameters a path has. `{{` is a brace of the path itself.
-pub(crate) const fn parameters(path: &str) -> usize {
-    let (mut bytes, mut count) = (path.as_bytes(), 0);
-    loop {
-        bytes = match bytes {
-            [] => return count,
-            [b'{', b'{', rest @ ..] => rest,
-            [b'{', rest @ ..] => {
-                count += 1;
-                rest
-            }
-            [_, rest @ ..] => rest,
-        };
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_other_spelling_differs_by_the_last_slash() {
-        let cases = [
-            ("/", None),
-            ("/a", Some("/a/")),
-            ("/a/", Some("/a")),
-            ("/a/{b}", Some("/a/{b}/")),
-            ("/a/{b}/", Some("/a/{b}")),
-            ("/a/{*rest}", None),
-            ("/{*rest}", None),
-            ("/a/{{*rest}}", Some("/a/{{*rest}}/")),
-        ];
-        for (path, expected) in cases {
-            assert_eq!(other_spelling(path).as_deref(), expected, "{path}");
-        }
-    }
-
-    #[test]
-    fn doubled_braces_are_no_parameters() {
-        let cases = [
-            ("/", 0),
-            ("/{room}", 1),
-            ("/{room}/{*rest}", 2),
-            ("/{{room}}", 0),
-            ("/{{{room}}}", 1),
-            ("/{{/{room}", 1),
-        ];
-        for (path, expected) in cases {
-            assert_eq!(parameters(path), expected, "{path}");
-        }
     }
 }

@@ -17,7 +17,8 @@ use crate::{
     config::{Config, ServerConfig, ServerKind},
     error::{ErrorHandlers, Handler},
     handshake::{DefaultUpgrade, Pipeline, Warnings},
-    registry::{ErrorHandlerEntry, Location},
+    place::Location,
+    registry::ErrorHandlerEntry,
     server::{Admission, HttpHandler, HttpServer, Lifecycle, WsServer},
     state::{StateKey, States},
 };

@@ -6,7 +6,8 @@ use crate::{
     config::TrailingSlash,
     fixed,
     handshake::{Middleware, Relimit},
-    registry::{ControllerEntry, Erased, GuardRef, Location, MiddlewareRef, SubprotocolMismatch},
+    place::{Location, SubprotocolMismatch},
+    registry::{ControllerEntry, Erased, GuardRef, MiddlewareRef},
     state::{StateKey, States},
 };
 

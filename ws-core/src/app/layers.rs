@@ -9,7 +9,8 @@ use crate::{
     config::{Config, ServerKind},
     handlers::Interceptor,
     handshake::Middleware,
-    registry::{InterceptorEntry, Location, MiddlewareEntry, MiddlewareRef, Scope},
+    place::{Location, Scope},
+    registry::{InterceptorEntry, MiddlewareEntry, MiddlewareRef},
     state::{StateKey, States},
 };
 

@@ -30,7 +30,8 @@ use crate::{
     config::Config,
     handshake::{DynUpgrade, Middleware, MiddlewareFn, Route},
     hub::{Hub, Live},
-    registry::{Location, Registry, Scope},
+    place::{Location, Scope},
+    registry::Registry,
     server::{HttpHandler, HttpService, Lifecycle, Readiness, WsService},
     state::States,
 };

@@ -7,7 +7,7 @@ use crate::{
     config::{Drain, ServerConfig, ServerKind},
     connection::served,
     hub::Live,
-    registry::Location,
+    place::Location,
     server::{Arrival, HttpServer, Lifecycle, Transport, WsServer},
     state::States,
 };

@@ -4,7 +4,7 @@ use std::{fmt, io};
 
 use crate::{
     config::{ConfigError, ServerKind},
-    registry::Location,
+    place::Location,
     server::TlsError,
 };
 

@@ -17,8 +17,9 @@ use crate::{
     controller::ErasedController,
     handlers::Interceptor,
     handshake::Middleware,
-    registry::{Erased, Location, erase},
-    router::{Route, Router, other_spelling, parameters},
+    place::{Location, other_spelling, parameters},
+    registry::{Erased, erase},
+    router::{Route, Router},
     state::States,
 };
 

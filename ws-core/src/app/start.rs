@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt, net::SocketAddr, pin::Pin, sync::Arc};
 use crate::{
     caught::caught,
     error::{Error, Result},
-    registry::Location,
+    place::Location,
     state::States,
 };
 

@@ -3,7 +3,7 @@
 use std::{any::TypeId, fmt, ops::Deref};
 
 use super::App;
-use crate::registry::Location;
+use crate::place::Location;
 
 /// One route as it is registered.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,7 +15,8 @@ use pin_project_lite::pin_project;
 use crate::{
     connection::Connection,
     error::Result,
-    registry::{InterceptorFuture, Location, Scope},
+    place::{Location, Scope},
+    registry::InterceptorFuture,
     state::{StateKey, States},
 };
 

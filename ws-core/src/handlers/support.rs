@@ -16,7 +16,7 @@ use crate::{
     connection::{CloseReason, Connection},
     error::{Error, EventError},
     message::Message,
-    router::parameters,
+    place::parameters,
 };
 pub use crate::{
     controller::{Kept, Needs},

@@ -5,7 +5,8 @@ use std::{any::TypeId, sync::Arc};
 use super::{Handshake, Response, upgrade::DynUpgrade};
 use crate::{
     error::Result,
-    registry::{Location, MiddlewareFuture, Scope},
+    place::{Location, Scope},
+    registry::MiddlewareFuture,
     state::{FromState, StateKey, States},
 };
 

@@ -6,7 +6,8 @@ use crate::{
     Controller,
     config::{Limits, Overflow, TrailingSlash},
     handshake::{Middleware, MiddlewareFn},
-    registry::{Erased, Location, Scope, SubprotocolMismatch, erase, type_id_of},
+    place::{Location, Scope, SubprotocolMismatch, short_name, type_id_of},
+    registry::{Erased, erase},
 };
 
 /// Changes a route's limits, which begin as its server's.
@@ -146,23 +147,5 @@ impl Middleware {
             state: M::state(),
             call: Box::new(move |handshake, next, states| middleware.call(handshake, next, states)),
         }
-    }
-}
-
-/// The last segment of a type's path, without its parameters: their paths have segments, too.
-pub(crate) fn short_name<T>() -> &'static str {
-    let name = std::any::type_name::<T>();
-    let path = name.split('<').next().unwrap_or(name);
-    path.rsplit("::").next().unwrap_or(path)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_type_is_called_by_its_own_name() {
-        assert_eq!(short_name::<Option<std::string::String>>(), "Option");
-        assert_eq!(short_name::<Route>(), "Route");
     }
 }

@@ -8,7 +8,7 @@ use super::{Body, Handshake, Response, checks};
 use crate::{
     error::{HandshakeError, Result},
     handlers::Setup,
-    registry::SubprotocolMismatch,
+    place::SubprotocolMismatch,
     sync::Mutex,
 };
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::*;
-use crate::{fixed::MEMBERS_A_TURN as TURN, registry, registry::SubprotocolMismatch, router::Route};
+use crate::{fixed::MEMBERS_A_TURN as TURN, place::SubprotocolMismatch, registry, router::Route};
 
 struct Chat;
 impl Controller for Chat {}

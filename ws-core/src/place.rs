@@ -1,0 +1,139 @@
+//! Words about where things are registered and where they apply: [`Location`], [`Scope`], names of
+//! types, and the syntax of route paths.
+
+use std::{any::TypeId, fmt};
+
+/// Where something was registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Location {
+    /// The module path; empty for registrations by hand.
+    pub module: &'static str,
+    /// The source file.
+    pub file: &'static str,
+    /// The line of the attribute, or of the call.
+    pub line: u32,
+}
+
+impl Location {
+    #[track_caller]
+    pub(crate) fn caller() -> Self {
+        let caller = std::panic::Location::caller();
+        Self { module: "", file: caller.file(), line: caller.line() }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// Where a middleware or an interceptor runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// On every route of a server; middleware runs on its unknown paths, too.
+    Server {
+        /// The server's name.
+        server: &'static str,
+        /// The place among the others of the server, lowest outermost.
+        order: i32,
+    },
+    /// Only where a controller names it.
+    Route,
+}
+
+/// What happens when a client offers subprotocols and the route speaks none of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SubprotocolMismatch {
+    /// The connection opens without a subprotocol (RFC 6455 section 4.2.2 leaves the decision to the client).
+    #[default]
+    Accept,
+    /// The handshake is refused with 400.
+    Refuse,
+}
+
+/// Returns the type of a function item.
+pub fn type_id_of<T: 'static>(_: &T) -> TypeId {
+    TypeId::of::<T>()
+}
+
+/// The last segment of a type's path, without its parameters: their paths have segments, too.
+pub(crate) fn short_name<T>() -> &'static str {
+    let name = std::any::type_name::<T>();
+    let path = name.split('<').next().unwrap_or(name);
+    path.rsplit("::").next().unwrap_or(path)
+}
+
+/// The path with a `/` at the end, or without the one that it has. There is none for the root, nor
+/// for a path that ends with `{*rest}`, which takes the `/` itself.
+pub(crate) fn other_spelling(path: &str) -> Option<String> {
+    match path.strip_suffix('/') {
+        Some("") => None,
+        Some(shorter) => Some(shorter.to_owned()),
+        None => {
+            let last = path.rsplit('/').next().unwrap_or_default();
+            // `{{` is a brace of the path itself.
+            let takes_rest = last.replace("{{", "").contains("{*");
+            (!takes_rest).then(|| format!("{path}/"))
+        }
+    }
+}
+
+/// How many parameters a path has. `{{` is a brace of the path itself.
+pub(crate) const fn parameters(path: &str) -> usize {
+    let (mut bytes, mut count) = (path.as_bytes(), 0);
+    loop {
+        bytes = match bytes {
+            [] => return count,
+            [b'{', b'{', rest @ ..] => rest,
+            [b'{', rest @ ..] => {
+                count += 1;
+                rest
+            }
+            [_, rest @ ..] => rest,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_other_spelling_differs_by_the_last_slash() {
+        let cases = [
+            ("/", None),
+            ("/a", Some("/a/")),
+            ("/a/", Some("/a")),
+            ("/a/{b}", Some("/a/{b}/")),
+            ("/a/{b}/", Some("/a/{b}")),
+            ("/a/{*rest}", None),
+            ("/{*rest}", None),
+            ("/a/{{*rest}}", Some("/a/{{*rest}}/")),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(other_spelling(path).as_deref(), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn doubled_braces_are_no_parameters() {
+        let cases = [
+            ("/", 0),
+            ("/{room}", 1),
+            ("/{room}/{*rest}", 2),
+            ("/{{room}}", 0),
+            ("/{{{room}}}", 1),
+            ("/{{/{room}", 1),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(parameters(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_type_is_called_by_its_own_name() {
+        assert_eq!(short_name::<Option<std::string::String>>(), "Option");
+        assert_eq!(short_name::<Location>(), "Location");
+    }
+}
