@@ -8,12 +8,12 @@ use std::{any::Any, sync::Arc};
 use bytes::Bytes;
 
 use crate::{
-    connection::{self, CloseReason, Connection, Life, Served},
+    connection::{self, Connection, Life, Served},
     error::Result,
     handlers::Setup,
-    message::Message,
     server::Transport,
     state::StateKey,
+    wire::{CloseReason, Message},
 };
 
 /// What happens on the connections of one route.

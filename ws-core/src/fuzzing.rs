@@ -15,12 +15,12 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
-    error::{EventError, SendError},
+    error::EventError,
     handlers::{self, Codec, ErrorData, ParamError, Raw, ReplyTo},
-    message::{Message, Text},
     server::{Arrival, proxy_protocol},
     socket::{self, Ended, Incoming, SizeLimits},
     testing::TestApp,
+    wire::{Message, SendError, Text},
 };
 
 /// A pipe to a server of this application, as a stream from this peer would be.

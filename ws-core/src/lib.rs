@@ -20,7 +20,6 @@ mod hub;
 #[cfg(feature = "jwt")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
 pub mod jwt;
-mod message;
 mod place;
 mod registry;
 mod router;
@@ -32,6 +31,7 @@ mod sync;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 mod throttle;
+mod wire;
 
 pub use bytes::Bytes;
 pub use headers;
@@ -44,11 +44,9 @@ pub use ws_macros::{
 pub use self::{
     app::{App, HookOutcome, Problem, RouteInfo, RouteTable, Running, ShutdownReport, StartError, Starting},
     config::{Config, ConfigError},
-    connection::{CloseReason, Connection, ConnectionId, ContextMap, ParseConnectionIdError},
+    connection::{Connection, ContextMap},
     controller::Controller,
-    error::{
-        Error, EventError, HandshakeError, MessageError, OrStatus, Phase, Recovery, Result, Scene, SendError,
-    },
+    error::{Error, EventError, HandshakeError, OrStatus, Phase, Recovery, Result, Scene},
     handlers::{
         AskError, Callback, CallbackKind, Context, Cookie, Data, Event, EventName, FromHandshake, Header,
         Input, IntoReply, Json, NextHandler, Param, ParamError, Path, PendingAsk, Query, Replier, Setup,
@@ -61,10 +59,10 @@ pub use self::{
         Delivery, Hub, InTurns, Incomplete, JoinError, MemberEvent, Members, NotSent, Presence,
         PresenceEvent, Reach, Remote, Room, Target, User,
     },
-    message::{Message, Text},
     place::{Location, SubprotocolMismatch},
     server::{HttpService, Readiness, TlsError, WsService},
     state::{FromState, State, StateKey, States},
+    wire::{CloseReason, ConnectionId, Message, MessageError, ParseConnectionIdError, SendError, Text},
 };
 
 #[cfg(feature = "validate")]

@@ -14,11 +14,7 @@ use tokio_tungstenite::tungstenite::{
     },
 };
 
-use crate::{
-    connection::{CloseFrame, CloseReason, may_be_sent},
-    error::MessageError,
-    message::{Message, Text},
-};
+use crate::wire::{CloseFrame, CloseReason, Message, MessageError, Text, may_be_sent};
 
 /// One frame with the whole message, its payload shared.
 pub(super) fn data_message(message: Message) -> Ws {

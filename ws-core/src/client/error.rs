@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use super::reconnect::{GaveUp, Reconnected};
-use crate::connection::CloseReason;
+use crate::wire::CloseReason;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]

@@ -54,10 +54,7 @@ pub use self::{
     error::{ClientError, ConnectError},
     reconnect::{GaveUp, ReconnectPolicy, Reconnected, ReconnectingClient, Update},
 };
-use crate::{
-    connection::{CloseFrame, CloseReason, may_be_sent},
-    message::Message,
-};
+use crate::wire::{CloseFrame, CloseReason, Message, may_be_sent};
 
 /// An open connection to a server.
 ///

@@ -13,8 +13,8 @@ use tokio::{
 };
 
 use crate::{
-    message::Text,
     socket::{FrameWalker, Sender},
+    wire::Text,
 };
 
 /// What is read and thrown away after the last frame, in bytes.

@@ -30,10 +30,7 @@ use super::{
     ledger::Ledger,
     transport::{Transport, Watched, drain},
 };
-use crate::{
-    connection::{CloseFrame, CloseReason},
-    message::{Message, Text},
-};
+use crate::wire::{CloseFrame, CloseReason, Message, Text};
 
 /// What is read at once, allocated with the connection.
 const READ_BUFFER_BYTES: usize = 16 << 10;

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::ConnectionId;
+use crate::wire::ConnectionId;
 
 /// The connection does not end by itself.
 const NEVER: u64 = u64::MAX;

@@ -5,17 +5,13 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{
-    CloseFrame, CloseReason, ConnectionId, ContextMap, Outbox, Stop, expiry::Expiry, may_be_sent,
-    outbox::OutboxLimits,
-};
+use super::{ContextMap, Outbox, Stop, expiry::Expiry, outbox::OutboxLimits};
 use crate::{
     config::Limits,
-    error::SendError,
     handlers::{Asks, Codec, PendingAsk},
     handshake::Handshake,
     hub::{GroupKey, Hub, JoinError, Live, Membership, Reach, Room},
-    message::Message,
+    wire::{CloseFrame, CloseReason, ConnectionId, Message, SendError, may_be_sent},
 };
 
 /// A living connection. Cheap to clone, `Send` and `Sync`, valid anywhere: in other tasks, HTTP handlers, timers.

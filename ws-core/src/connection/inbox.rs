@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::{
     fixed,
-    message::{Message, Text},
+    wire::{Message, Text},
 };
 
 /// From this size on a waiting message keeps the buffer that it was read into: it is a large part

@@ -4,12 +4,10 @@
 //! going meanwhile, [`outbox`] is where others put what is to be sent, [`handle`] is what they hold. No HTTP reaches
 //! this module beyond the finished [`Handshake`](crate::Handshake).
 
-mod close;
 mod context;
 mod driver;
 mod expiry;
 mod handle;
-mod id;
 mod inbox;
 mod outbox;
 mod rate;
@@ -27,16 +25,8 @@ use std::{
 use bytes::Bytes;
 use tracing::{Instrument as _, Span};
 
-pub use self::{
-    close::CloseReason,
-    context::ContextMap,
-    handle::Connection,
-    id::{ConnectionId, ParseConnectionIdError},
-};
-pub(crate) use self::{
-    close::{CloseFrame, Ending, may_be_sent},
-    outbox::{Outbox, Stop},
-};
+pub(crate) use self::outbox::{Outbox, Stop};
+pub use self::{context::ContextMap, handle::Connection};
 use self::{
     driver::{Automatic, Completion, Driver},
     inbox::Event,
@@ -49,9 +39,9 @@ use crate::{
     error::{ErrorHandlers, Phase, Result},
     handlers::{Callback, CallbackKind, Intercepted, intercepted, rate_limited},
     hub::Entry,
-    message::Message,
     server::Permit,
     socket::{SizeLimits, Socket, Wire},
+    wire::{CloseReason, Message},
 };
 
 /// Everything that a connection needs besides its transport and its controller.

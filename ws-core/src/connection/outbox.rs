@@ -10,14 +10,12 @@ use std::task::Waker;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::{CloseFrame, CloseReason, ConnectionId};
 use crate::{
     config::{Limits, Overflow},
-    error::SendError,
     fixed,
-    message::Message,
     socket::OutQueue,
     sync::{Mutex, MutexGuard},
+    wire::{CloseFrame, CloseReason, ConnectionId, Message, SendError},
 };
 
 /// How much may wait.

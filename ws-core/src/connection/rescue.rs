@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use super::{
-    CloseFrame, CloseReason, Connection, ConnectionId,
+    Connection,
     driver::{Completion, Driver, Failure},
-    may_be_sent,
 };
 use crate::{
     caught::drop_caught,
-    error::{Answer, Error, ErrorHandlers, Phase, Scene, SendError},
+    error::{Answer, Error, ErrorHandlers, Phase, Scene},
     handlers::{AskError, ReplyTo},
     socket::Wire,
+    wire::{CloseFrame, CloseReason, ConnectionId, SendError, may_be_sent},
 };
 
 /// A close frame to send, and what `on_close` is told.

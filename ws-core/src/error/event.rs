@@ -1,6 +1,6 @@
 //! What a client can get wrong in an event.
 
-use crate::message::Message;
+use crate::wire::Message;
 
 /// A fault of one event on a connection with typed handlers; it is answered and the connection goes on.
 ///

@@ -7,9 +7,7 @@
 
 mod event;
 mod handshake;
-mod message;
 mod recovery;
-mod send;
 mod source;
 
 use std::{borrow::Cow, error::Error as StdError, fmt};
@@ -21,15 +19,13 @@ use self::source::Source;
 pub use self::{
     event::EventError,
     handshake::HandshakeError,
-    message::MessageError,
     recovery::{Phase, Recovery, Scene},
-    send::SendError,
 };
 
 use crate::{
     caught::caught_call,
     handlers::{ErrorData, ReplyTo},
-    message::Message,
+    wire::{Message, SendError},
 };
 
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
@@ -107,7 +103,7 @@ impl Error {
     /// The close code (RFC 6455 section 7.4) that an open connection ends with; 1011 if it may not be sent.
     #[must_use]
     pub fn close_code(mut self, code: u16) -> Self {
-        self.0.face.close_code = Some(if crate::connection::may_be_sent(code) { code } else { 1011 });
+        self.0.face.close_code = Some(if crate::wire::may_be_sent(code) { code } else { 1011 });
         self
     }
 

@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::Error;
-use crate::{connection::Connection, message::Text, registry::HandlerFuture};
+use crate::{connection::Connection, registry::HandlerFuture, wire::Text};
 
 /// Where in a connection's life an error happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -180,7 +180,7 @@ mod tests {
         use anyhow::Context as _;
 
         use super::*;
-        use crate::error::{HandshakeError, SendError};
+        use crate::{error::HandshakeError, wire::SendError};
 
         fn through(error: anyhow::Error) -> Error {
             let service = || -> anyhow::Result<()> { Err(error)? };

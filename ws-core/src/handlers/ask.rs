@@ -18,11 +18,10 @@ use tokio::sync::oneshot;
 
 use super::{Codec, envelope::Envelope, json};
 use crate::{
-    connection::{Connection, ConnectionId},
-    error::SendError,
+    connection::Connection,
     fixed,
-    message::Message,
     sync::{Mutex, MutexGuard},
+    wire::{ConnectionId, Message, SendError},
 };
 
 /// The prefix of the `ref` of an ask. The `ref` of a client's own call must not begin with it.

@@ -13,8 +13,8 @@ use serde_json::value::RawValue;
 use super::msgpack;
 use super::{ParamError, json};
 use crate::{
-    error::{EventError, SendError},
-    message::Message,
+    error::EventError,
+    wire::{Message, SendError},
 };
 
 /// How a connection's envelopes are written.

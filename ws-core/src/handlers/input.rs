@@ -8,8 +8,8 @@ use super::{
     param::read_at_each_call,
 };
 use crate::{
-    connection::{CloseReason, Connection},
-    message::Message,
+    connection::Connection,
+    wire::{CloseReason, Message},
 };
 
 /// One call of a handler, as [`Param::get`](super::Param::get) reads it.

@@ -7,11 +7,12 @@ use std::{borrow::Cow, sync::Arc};
 
 use super::Input;
 use crate::{
-    connection::{CloseReason, Connection, ConnectionId},
+    connection::Connection,
     error::{Error, HandshakeError, Result},
     handshake::Handshake,
     hub::Hub,
     state::{State, StateKey, States},
+    wire::{CloseReason, ConnectionId},
 };
 
 /// A parameter of a method under `#[ws_handlers]`.

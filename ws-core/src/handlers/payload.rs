@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::{Input, Param, ParamError, Setup, Takes, json, param::read_at_each_call};
-use crate::message::{Message, Text};
+use crate::wire::{Message, Text};
 
 /// The `data` of an event: decoded as a parameter, encoded as a reply.
 ///

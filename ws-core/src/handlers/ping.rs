@@ -4,7 +4,7 @@
 //! as activity, as a WebSocket ping does not.
 
 use super::{Codec, envelope::Envelope};
-use crate::{fixed, message::Message};
+use crate::{fixed, wire::Message};
 
 /// Returns the answer to the event `ping`, or `None` for any other message.
 pub(crate) fn pong(codec: Codec, message: &Message) -> Option<Message> {

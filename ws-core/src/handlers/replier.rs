@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     connection::Connection,
-    error::{Error, EventError, Result, SendError},
-    message::Message,
+    error::{Error, EventError, Result},
+    wire::{Message, SendError},
 };
 
 /// Sends what a handler returned to where the call came from.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Data, Json, Replier};
 use crate::{
     error::{Error, Result},
-    message::{Message, Text},
+    wire::{Message, Text},
 };
 
 /// What a method under `#[ws_handlers]` can return: its reply.

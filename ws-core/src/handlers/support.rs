@@ -13,10 +13,10 @@ pub use super::{
     reply::Says,
 };
 use crate::{
-    connection::{CloseReason, Connection},
+    connection::Connection,
     error::{Error, EventError},
-    message::Message,
     place::parameters,
+    wire::{CloseReason, Message},
 };
 pub use crate::{
     controller::{Kept, Needs},

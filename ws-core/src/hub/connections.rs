@@ -5,10 +5,7 @@ use std::{
     ops::Bound::{Excluded, Unbounded},
 };
 
-use crate::{
-    connection::{Connection, ConnectionId},
-    fixed,
-};
+use crate::{connection::Connection, fixed, wire::ConnectionId};
 
 /// Connections in the order of their numbers. The number alone is the key, as it takes half the room of a whole name.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::error::SendError;
+use crate::wire::SendError;
 
 /// What became of a message for several connections.
 ///

@@ -5,7 +5,7 @@ use std::panic::Location;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::{error::SendError, handlers::Codec, socket};
+use crate::{handlers::Codec, socket, wire::SendError};
 
 /// An event as a frame, made when the first member that needs it is met.
 pub(super) struct EventFrames<'a, T: ?Sized> {

@@ -13,10 +13,7 @@ use std::{
 use tokio::sync::broadcast;
 
 use super::{connections::Connections, shards::Shards};
-use crate::{
-    connection::{Connection, ConnectionId},
-    fixed,
-};
+use crate::{connection::Connection, fixed, wire::ConnectionId};
 
 /// The key of a group: the same in every build and on every node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -17,8 +17,9 @@ use super::{
     shards::{SHARDS, Shards},
 };
 use crate::{
-    connection::{Connection, ConnectionId, Ending},
+    connection::Connection,
     fixed,
+    wire::{ConnectionId, Ending},
 };
 
 /// The connections of each controller by its name. An application has few controllers.

@@ -35,10 +35,7 @@ pub(crate) use self::{
     live::{Entry, Live},
     membership::Membership,
 };
-use crate::{
-    connection::{Connection, ConnectionId},
-    controller::Controller,
-};
+use crate::{connection::Connection, controller::Controller, wire::ConnectionId};
 
 /// The connections of this application, from any task: `conn.hub()` in a callback, `running.hub()`
 /// elsewhere, `app.hub()` before the start.

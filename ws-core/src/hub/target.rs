@@ -13,10 +13,9 @@ use super::{
     watch::{Members, Presence},
 };
 use crate::{
-    connection::{CloseFrame, CloseReason, Connection, ConnectionId, Stop, may_be_sent},
-    error::SendError,
-    message::Message,
+    connection::{Connection, Stop},
     socket,
+    wire::{CloseFrame, CloseReason, ConnectionId, Message, SendError, may_be_sent},
 };
 
 /// The connections that a hub call addresses: those that are there when a method is called, not those

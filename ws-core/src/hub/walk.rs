@@ -12,7 +12,7 @@ use super::{
     live::Place,
     target::{Target, Whom},
 };
-use crate::{connection::Connection, error::SendError, fixed};
+use crate::{connection::Connection, fixed, wire::SendError};
 
 /// A delivery on its way.
 ///

@@ -13,7 +13,7 @@ use super::{
     Live,
     groups::{Change, GroupKey},
 };
-use crate::connection::ConnectionId;
+use crate::wire::ConnectionId;
 
 /// A change in a room, told by [`Members`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -37,10 +37,8 @@ pub(crate) use self::{
 };
 use crate::{
     config::Limits,
-    connection::may_be_sent,
-    error::MessageError,
     fixed,
-    message::{Message, Text},
+    wire::{Message, MessageError, Text, may_be_sent},
 };
 
 /// What arrives on an open connection.

@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::{
     coding::{Control, Data, OpCode},
 };
 
-use crate::{connection::CloseFrame, message::Message};
+use crate::wire::{CloseFrame, Message};
 
 /// Up to this size a payload is copied: cheaper than another slice in the write, and a small slice no longer pins the
 /// large buffer that it was cut from.

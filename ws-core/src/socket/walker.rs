@@ -6,7 +6,7 @@
 //! All other faults are the codec's to find. It keeps the peer's close frame, since the codec takes
 //! a code for a fault that may be sent (1014).
 
-use crate::message::Text;
+use crate::wire::Text;
 
 /// Who sends the frames. A client masks all of them, a server none (RFC 6455 section 5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

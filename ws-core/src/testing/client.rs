@@ -18,7 +18,7 @@ use tokio_tungstenite::{
 use super::{TestApp, TestError, TestResponse, fail, header, http};
 use crate::{
     handshake::BEARER,
-    message::{Message, Text},
+    wire::{Message, Text},
 };
 
 /// How long a client waits for what a test expects.

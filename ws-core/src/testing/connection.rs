@@ -15,8 +15,8 @@ use crate::{
     connection::{Connection, Stop},
     handshake::Handshake,
     hub::{Entry, Live},
-    message::{Message, Text},
     socket::OutQueue,
+    wire::{Message, Text},
 };
 
 /// A [`Connection`] that no server serves: what is pushed into it is kept until the test asks.

@@ -20,7 +20,7 @@ use tokio::time::{Instant, Sleep};
 use self::policy::Backoff;
 pub use self::policy::ReconnectPolicy;
 use super::{Client, ClientError, ConnectError, builder::Settings, connect, in_time};
-use crate::{connection::CloseReason, message::Message};
+use crate::wire::{CloseReason, Message};
 
 /// A connection that is made anew when it is lost; made by [`ClientBuilder::reconnect`](super::ClientBuilder::reconnect).
 ///

@@ -8,9 +8,8 @@ use std::{
 
 use super::{Driver, Due};
 use crate::{
-    connection::{CloseFrame, CloseReason, Ending},
-    error::MessageError,
     socket::Wire,
+    wire::{CloseFrame, CloseReason, Ending, MessageError},
 };
 
 /// How far the connection is.

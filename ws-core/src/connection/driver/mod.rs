@@ -18,7 +18,7 @@ use tokio::time::{Instant, Sleep};
 
 use self::closing::State;
 use super::{
-    CloseFrame, CloseReason, Connection, Stop,
+    Connection, Stop,
     inbox::{Event, Inbox},
     rate::Bucket,
     timers::{Due, Timers},
@@ -26,10 +26,10 @@ use super::{
 use crate::{
     caught::Fragile,
     config::{Heartbeat, Limits},
-    error::{Error, MessageError, Result},
+    error::{Error, Result},
     fixed, handlers,
-    message::Message,
     socket::{Ended, Incoming, Socket, Wire},
+    wire::{CloseFrame, CloseReason, Message, MessageError},
 };
 
 /// How a callback ended.

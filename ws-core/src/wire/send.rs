@@ -1,6 +1,6 @@
 //! Why something was not sent.
 
-use crate::connection::ConnectionId;
+use crate::wire::ConnectionId;
 
 /// Why a message, a ping or a close frame was not taken for sending.
 ///

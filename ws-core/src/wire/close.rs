@@ -2,7 +2,10 @@
 
 use std::io;
 
-use crate::{error::MessageError, fixed, message::Text};
+use crate::{
+    fixed,
+    wire::{MessageError, Text},
+};
 
 /// Why a connection ended, as `on_close` is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
