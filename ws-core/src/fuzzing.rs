@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
-    error::EventError,
-    handlers::{self, Codec, ErrorData, ParamError, Raw, ReplyTo},
+    envelope::{ErrorData, EventError, Format, Raw, ReplyTo},
+    handlers::{self, ParamError},
     server::{Arrival, proxy_protocol},
     socket::{self, Ended, Incoming, SizeLimits},
     testing::TestApp,
@@ -43,7 +43,7 @@ pub fn proxy_header(seen: &[u8]) -> io::Result<Option<(Option<SocketAddr>, usize
 /// A received envelope.
 #[derive(Debug)]
 pub struct Envelope<'a> {
-    codec: Codec,
+    format: Format,
     inner: handlers::Envelope<'a>,
 }
 
@@ -53,7 +53,7 @@ impl<'a> Envelope<'a> {
     /// # Errors
     /// When it is none.
     pub fn read(subprotocol: Option<&str>, message: &'a Message) -> Result<Self, EventError> {
-        let codec = Codec::of(subprotocol);
+        let codec = Format::of(subprotocol);
         Ok(Self { codec, inner: handlers::Envelope::read(codec, message)? })
     }
 
@@ -82,7 +82,7 @@ impl<'a> Envelope<'a> {
     /// # Errors
     /// When the data cannot be serialised.
     pub fn answer<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<Message, SendError> {
-        self.codec.encode(event, data, self.inner.reference)
+        self.format.encode(event, data, self.inner.reference)
     }
 
     /// The answer that refuses it.

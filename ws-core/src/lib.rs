@@ -9,6 +9,7 @@ pub mod client;
 pub mod config;
 mod connection;
 mod controller;
+mod envelope;
 mod error;
 mod fixed;
 #[cfg(all(fuzzing, feature = "testing"))]
@@ -46,7 +47,8 @@ pub use self::{
     config::{Config, ConfigError},
     connection::{Connection, ContextMap},
     controller::Controller,
-    error::{Error, EventError, HandshakeError, OrStatus, Phase, Recovery, Result, Scene},
+    envelope::EventError,
+    error::{Error, HandshakeError, OrStatus, Phase, Recovery, Result, Scene},
     handlers::{
         AskError, Callback, CallbackKind, Context, Cookie, Data, Event, EventName, FromHandshake, Header,
         Input, IntoReply, Json, NextHandler, Param, ParamError, Path, PendingAsk, Query, Replier, Setup,

@@ -8,7 +8,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{ContextMap, Outbox, Stop, expiry::Expiry, outbox::OutboxLimits};
 use crate::{
     config::Limits,
-    handlers::{Asks, Codec, PendingAsk},
+    envelope::Format,
+    handlers::{Asks, PendingAsk},
     handshake::Handshake,
     hub::{GroupKey, Hub, JoinError, Live, Membership, Reach, Room},
     wire::{CloseFrame, CloseReason, ConnectionId, Message, SendError, may_be_sent},
@@ -90,7 +91,7 @@ impl Connection {
     /// # Errors
     /// [`SendError::Serialize`], and those of [`push`](Self::push).
     pub fn event<T: Serialize + ?Sized>(&self, name: &str, data: &T) -> Result<(), SendError> {
-        self.push(self.codec().encode(name, data, None)?)
+        self.push(self.format().encode(name, data, None)?)
     }
 
     /// Asks the client: sends the event with a `ref` and waits for the message that brings this `ref`
@@ -260,8 +261,8 @@ impl Connection {
     }
 
     /// How its envelopes are written.
-    pub(crate) fn codec(&self) -> Codec {
-        Codec::of(self.0.handshake.subprotocol())
+    pub(crate) fn format(&self) -> Format {
+        Format::of(self.0.handshake.subprotocol())
     }
 
     pub(crate) fn membership(&self) -> &Membership {

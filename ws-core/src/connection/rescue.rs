@@ -8,8 +8,9 @@ use super::{
 };
 use crate::{
     caught::drop_caught,
+    envelope::ReplyTo,
     error::{Answer, Error, ErrorHandlers, Phase, Scene},
-    handlers::{AskError, ReplyTo},
+    handlers::AskError,
     socket::Wire,
     wire::{CloseFrame, CloseReason, ConnectionId, SendError, may_be_sent},
 };
@@ -105,7 +106,7 @@ impl Rescue<'_> {
                 return None;
             }
             (Answer::Event { code, message }, _) => {
-                let plain = ReplyTo::new(self.conn.codec(), None);
+                let plain = ReplyTo::new(self.conn.format(), None);
                 let told = Error::new(message.clone()).code(code).public(message);
                 return self.answer(&told, error.any_reply_to().unwrap_or(&plain));
             }

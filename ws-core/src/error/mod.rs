@@ -5,7 +5,6 @@
 //! (the *public face*) to the client, and what has no public face shows none of its text. Error handlers
 //! (`#[ws_error_handler]`) may answer in between; see [`Recovery`].
 
-mod event;
 mod handshake;
 mod recovery;
 mod source;
@@ -17,14 +16,13 @@ use http::StatusCode;
 pub(crate) use self::recovery::{Answer, ErrorHandlers, Handler};
 use self::source::Source;
 pub use self::{
-    event::EventError,
     handshake::HandshakeError,
     recovery::{Phase, Recovery, Scene},
 };
 
 use crate::{
     caught::caught_call,
-    handlers::{ErrorData, ReplyTo},
+    envelope::{ErrorData, EventError, ReplyTo},
     wire::{Message, SendError},
 };
 

@@ -16,9 +16,9 @@ use std::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
-use super::{Codec, envelope::Envelope, json};
 use crate::{
     connection::Connection,
+    envelope::{Envelope, Format, decode_json},
     fixed,
     sync::{Mutex, MutexGuard},
     wire::{ConnectionId, Message, SendError},
@@ -96,7 +96,7 @@ impl<'a, R: DeserializeOwned> PendingAsk<'a, R> {
     pub(crate) fn new<T: Serialize + ?Sized>(conn: &'a Connection, event: &str, data: &T) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let message = conn.codec().encode_ask(event, data, &format!("{PREFIX}{id}"));
+        let message = conn.format().encode_ask(event, data, &format!("{PREFIX}{id}"));
         Self { conn, id, message, timeout: fixed::ASK_TIMEOUT, answer: PhantomData }
     }
 
@@ -114,7 +114,7 @@ impl<'a, R: DeserializeOwned> PendingAsk<'a, R> {
             answer.await.map_err(|_| closed())
         };
         let in_time = tokio::time::timeout(self.timeout, asked).await;
-        decode(self.conn.codec(), &in_time.map_err(|_| AskError::TimedOut(self.timeout))??)
+        decode(self.conn.format(), &in_time.map_err(|_| AskError::TimedOut(self.timeout))??)
     }
 }
 
@@ -134,7 +134,7 @@ impl<R> std::fmt::Debug for PendingAsk<'_, R> {
 }
 
 /// Decodes the answer, or the client's refusal.
-fn decode<R: DeserializeOwned>(codec: Codec, message: &Message) -> Result<R, AskError> {
+fn decode<R: DeserializeOwned>(format: Format, message: &Message) -> Result<R, AskError> {
     #[derive(Deserialize)]
     #[serde(default)]
     struct Refusal {
@@ -148,16 +148,16 @@ fn decode<R: DeserializeOwned>(codec: Codec, message: &Message) -> Result<R, Ask
         }
     }
 
-    let envelope = Envelope::read(codec, message).map_err(|error| AskError::Invalid(error.to_string()))?;
+    let envelope = Envelope::read(format, message).map_err(|error| AskError::Invalid(error.to_string()))?;
     if envelope.event() == "error" {
         let refusal: Refusal = envelope.data.and_then(|data| data.decode().ok()).unwrap_or_default();
         return Err(AskError::Refused { code: refusal.code, message: refusal.message });
     }
     let decoded = match envelope.data {
         Some(data) => data.decode(),
-        None => json::decode("null"),
+        None => decode_json("null"),
     };
-    decoded.map_err(|error| AskError::Invalid(error.public_text()))
+    decoded.map_err(|error| AskError::Invalid(error.to_string()))
 }
 
 /// The outstanding asks of one connection.
@@ -172,11 +172,11 @@ pub(crate) struct Asks {
 
 impl Asks {
     /// Takes the message if it is an answer. An answer that comes too late is dropped.
-    pub(crate) fn take_answer(&self, codec: Codec, message: Message) -> Option<Message> {
+    pub(crate) fn take_answer(&self, format: Format, message: Message) -> Option<Message> {
         if !self.ever.load(Ordering::Relaxed) {
             return Some(message);
         }
-        let Some(id) = answered(codec, &message) else { return Some(message) };
+        let Some(id) = answered(format, &message) else { return Some(message) };
         match self.forget(id) {
             // Sending fails if the ask was dropped in this very moment.
             Some(sender) => drop(sender.send(message)),
@@ -240,6 +240,6 @@ impl Drop for Outstanding<'_> {
 }
 
 /// Returns the number of the ask that a message answers. The rest of the message is checked later.
-fn answered(codec: Codec, message: &Message) -> Option<u64> {
-    Envelope::reference_of(codec, message)?.as_str()?.strip_prefix(PREFIX)?.parse().ok()
+fn answered(format: Format, message: &Message) -> Option<u64> {
+    Envelope::reference_of(format, message)?.as_str()?.strip_prefix(PREFIX)?.parse().ok()
 }

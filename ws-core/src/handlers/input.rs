@@ -2,13 +2,10 @@
 
 use std::{fmt, ops::Deref};
 
-use super::{
-    Param, ParamError, Setup, Takes,
-    envelope::{Envelope, Raw},
-    param::read_at_each_call,
-};
+use super::{Param, ParamError, Setup, Takes, param::read_at_each_call};
 use crate::{
     connection::Connection,
+    envelope::{Envelope, Raw},
     wire::{CloseReason, Message},
 };
 

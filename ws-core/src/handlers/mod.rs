@@ -8,13 +8,9 @@
 mod ask;
 mod context;
 mod cookie;
-mod envelope;
 mod header;
 mod input;
 mod interceptor;
-mod json;
-#[cfg(feature = "msgpack")]
-mod msgpack;
 mod param;
 mod path;
 mod payload;
@@ -27,14 +23,11 @@ pub mod support;
 #[cfg(feature = "validate")]
 mod valid;
 
-#[cfg(all(fuzzing, feature = "testing"))]
-pub(crate) use self::envelope::{Envelope, Raw};
 #[cfg(feature = "validate")]
 #[cfg_attr(docsrs, doc(cfg(feature = "validate")))]
 pub use self::valid::Valid;
 pub(crate) use self::{
     ask::Asks,
-    envelope::{Codec, ErrorData, ReplyTo},
     interceptor::{Intercepted, Interceptor, intercepted},
     ping::pong,
     replier::rate_limited,

@@ -8,6 +8,7 @@ use std::{borrow::Cow, sync::Arc};
 use super::Input;
 use crate::{
     connection::Connection,
+    envelope::DecodeError,
     error::{Error, HandshakeError, Result},
     handshake::Handshake,
     hub::Hub,
@@ -184,6 +185,12 @@ pub enum ParamError {
     },
     /// Anything else: not the client's fault, and nothing of it is shown unless it has a public face.
     Other(Error),
+}
+
+impl From<DecodeError> for ParamError {
+    fn from(DecodeError { path, message }: DecodeError) -> Self {
+        Self::Invalid { what: "".into(), path, message, fields: serde_json::Value::Null }
+    }
 }
 
 impl ParamError {

@@ -5,8 +5,11 @@ use std::ops::Deref;
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::{Input, Param, ParamError, Setup, Takes, json, param::read_at_each_call};
-use crate::wire::{Message, Text};
+use super::{Input, Param, ParamError, Setup, Takes, param::read_at_each_call};
+use crate::{
+    envelope::decode_json,
+    wire::{Message, Text},
+};
 
 /// The `data` of an event: decoded as a parameter, encoded as a reply.
 ///
@@ -76,7 +79,7 @@ impl<'a, T: Deserialize<'a>> Param<'a> for Data<T> {
     }
 
     fn get(_: &'a (), input: &mut Input<'a>) -> Result<Self, ParamError> {
-        input.data()?.decode().map(Self)
+        Ok(Self(input.data()?.decode()?))
     }
 }
 
@@ -96,7 +99,7 @@ impl<'a, T: Deserialize<'a>> Param<'a> for Json<T> {
                 std::str::from_utf8(bytes).map_err(|error| ParamError::invalid("", error))?
             }
         };
-        json::decode(text).map(Self)
+        Ok(Self(decode_json(text)?))
     }
 }
 

@@ -3,19 +3,22 @@
 //! It is answered as it is read, while a handler works, too. So it counts neither as a message nor
 //! as activity, as a WebSocket ping does not.
 
-use super::{Codec, envelope::Envelope};
-use crate::{fixed, wire::Message};
+use crate::{
+    envelope::{Envelope, Format},
+    fixed,
+    wire::Message,
+};
 
 /// Returns the answer to the event `ping`, or `None` for any other message.
-pub(crate) fn pong(codec: Codec, message: &Message) -> Option<Message> {
+pub(crate) fn pong(format: Format, message: &Message) -> Option<Message> {
     if message.len() > fixed::PING_BYTES || !may_be_ping(message.as_bytes()) {
         return None;
     }
-    let envelope = Envelope::read(codec, message).ok()?;
+    let envelope = Envelope::read(format, message).ok()?;
     if envelope.event() != "ping" {
         return None;
     }
-    codec.encode("pong", &(), envelope.reference).ok()
+    format.encode("pong", &(), envelope.reference).ok()
 }
 
 /// Sorts out nearly all messages without parsing them.
@@ -44,7 +47,7 @@ mod tests {
             ("ping", None),
             ("", None),
         ] {
-            let answer_seen = pong(Codec::Json, &Message::text(text));
+            let answer_seen = pong(Format::Json, &Message::text(text));
             assert_eq!(answer_seen.as_ref().and_then(Message::as_text), answer, "{text}");
         }
     }
@@ -52,6 +55,6 @@ mod tests {
     #[test]
     fn a_long_message_is_not_a_ping() {
         let text = format!(r#"{{"event":"ping","data":"{}"}}"#, "x".repeat(fixed::PING_BYTES));
-        assert!(pong(Codec::Json, &Message::text(text)).is_none());
+        assert!(pong(Format::Json, &Message::text(text)).is_none());
     }
 }

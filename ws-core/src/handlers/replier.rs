@@ -4,13 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
-use super::{
-    Codec,
-    envelope::{Envelope, Raw, ReplyTo},
-};
 use crate::{
     connection::Connection,
-    error::{Error, EventError, Result},
+    envelope::{Envelope, EventError, Format, Raw, ReplyTo},
+    error::{Error, Result},
     wire::{Message, SendError},
 };
 
@@ -55,7 +52,7 @@ impl<'a> Replier<'a> {
     /// # Errors
     /// [`SendError::Serialize`], [`SendError::Closed`].
     pub async fn send_event<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<(), SendError> {
-        let message = self.codec().encode(event, data, self.reference)?;
+        let message = self.format().encode(event, data, self.reference)?;
         self.is_answered.store(true, Ordering::Relaxed);
         self.conn.send(message).await
     }
@@ -104,17 +101,17 @@ impl<'a> Replier<'a> {
         if error.any_reply_to().is_some() {
             return error;
         }
-        error.in_reply_to(ReplyTo::new(self.codec(), self.reference))
+        error.in_reply_to(ReplyTo::new(self.format(), self.reference))
     }
 
-    fn codec(&self) -> Codec {
-        self.conn.codec()
+    fn format(&self) -> Format {
+        self.conn.format()
     }
 }
 
 /// The error of a message that its connection sent too many of, with the call that it belongs to.
 #[cold]
 pub(crate) fn rate_limited(conn: &Connection, message: &Message) -> Error {
-    let reference = Envelope::reference_of(conn.codec(), message);
-    Error::new(EventError::RateLimited).in_reply_to(ReplyTo::new(conn.codec(), reference))
+    let reference = Envelope::reference_of(conn.format(), message);
+    Error::new(EventError::RateLimited).in_reply_to(ReplyTo::new(conn.format(), reference))
 }

@@ -5,16 +5,17 @@ use std::{
     marker::PhantomData,
 };
 
-use super::{Input, IntoReply, ParamError, Replier, ReplyTo, Takes};
+use super::{Input, IntoReply, ParamError, Replier, Takes};
 pub use super::{
-    envelope::Envelope,
     interceptor::{Callback, CallbackKind, intercepted},
     param::{Param, Setup},
     reply::Says,
 };
+pub use crate::envelope::Envelope;
 use crate::{
     connection::Connection,
-    error::{Error, EventError},
+    envelope::{EventError, ReplyTo},
+    error::Error,
     place::parameters,
     wire::{CloseReason, Message},
 };
@@ -190,7 +191,7 @@ pub fn settle(to: &Replier<'_>, result: Result) -> Result {
 
 /// An event, or why it is none.
 pub fn read<'a>(conn: &Connection, message: &'a Message) -> Read<'a> {
-    match Envelope::read(conn.codec(), message) {
+    match Envelope::read(conn.format(), message) {
         Ok(envelope) => Read::Event(envelope),
         Err(fault) => Read::Raw(fault),
     }
@@ -278,8 +279,8 @@ pub fn unknown_event(event: &str) -> Result {
 /// This message is no event, and nobody takes it as it is. If there is a `ref` in it, the answer has it too.
 #[cold]
 pub fn no_event(conn: &Connection, message: &Message, fault: EventError) -> Result {
-    let reference = Envelope::reference_of(conn.codec(), message);
-    Err(Error::from(fault).in_reply_to(ReplyTo::new(conn.codec(), reference)))
+    let reference = Envelope::reference_of(conn.format(), message);
+    Err(Error::from(fault).in_reply_to(ReplyTo::new(conn.format(), reference)))
 }
 
 /// Nobody handles this message.

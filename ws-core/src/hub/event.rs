@@ -5,7 +5,7 @@ use std::panic::Location;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::{handlers::Codec, socket, wire::SendError};
+use crate::{envelope::Format, socket, wire::SendError};
 
 /// An event as a frame, made when the first member that needs it is met.
 pub(super) struct EventFrames<'a, T: ?Sized> {
@@ -14,7 +14,7 @@ pub(super) struct EventFrames<'a, T: ?Sized> {
     /// The place of the user's call, for the log.
     place: &'static Location<'static>,
     /// `None`: the data was not serialised.
-    made: Vec<(Codec, Option<Bytes>)>,
+    made: Vec<(Format, Option<Bytes>)>,
 }
 
 impl<'a, T: Serialize + ?Sized> EventFrames<'a, T> {
@@ -23,13 +23,13 @@ impl<'a, T: Serialize + ?Sized> EventFrames<'a, T> {
     }
 
     /// Returns the frame in this format, or `None` if the data does not serialise, which is logged once.
-    pub(super) fn get(&mut self, codec: Codec) -> Option<Bytes> {
-        if let Some((_, frame)) = self.made.iter().find(|(made, _)| *made == codec) {
+    pub(super) fn get(&mut self, format: Format) -> Option<Bytes> {
+        if let Some((_, frame)) = self.made.iter().find(|(made, _)| *made == format) {
             return frame.clone();
         }
-        let frame = codec.encode(self.name, self.data, None).map(socket::encode);
+        let frame = format.encode(self.name, self.data, None).map(socket::encode);
         let frame = frame.inspect_err(|error| log_failure::<T>(error, self.place)).ok();
-        self.made.push((codec, frame.clone()));
+        self.made.push((format, frame.clone()));
         frame
     }
 }

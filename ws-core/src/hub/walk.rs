@@ -86,7 +86,7 @@ impl<'a> Walk<'a> {
 
     pub(super) fn event<T: Serialize + ?Sized>(&mut self, frames: &mut EventFrames<'_, T>) {
         for connection in &self.turn {
-            let Some(frame) = frames.get(connection.codec()) else {
+            let Some(frame) = frames.get(connection.format()) else {
                 self.delivery.failed += 1;
                 continue;
             };

@@ -331,7 +331,7 @@ impl<'a, S: Wire> Driver<'a, S> {
     /// Counts every message but the event `ping`; answers count, too.
     fn accept_message(&mut self, message: Message) {
         if self.automatic.pings
-            && let Some(pong) = handlers::pong(self.conn.codec(), &message)
+            && let Some(pong) = handlers::pong(self.conn.format(), &message)
         {
             // Not through the outbox: a pong is no activity of the connection.
             self.socket.out().message(pong);
@@ -339,7 +339,7 @@ impl<'a, S: Wire> Driver<'a, S> {
         }
         self.timers.not_idle();
         if self.bucket.as_mut().is_none_or(|bucket| bucket.take(Instant::now())) {
-            if let Some(message) = self.conn.asks().take_answer(self.conn.codec(), message) {
+            if let Some(message) = self.conn.asks().take_answer(self.conn.format(), message) {
                 self.inbox.push(Event::Message(message));
             }
         } else if self.automatic.refusals {

@@ -1,25 +1,27 @@
 //! The envelope in which events travel: `{"event": "say", "data": .., "ref": "7"}`.
 //!
-//! `data` and `ref` stay as they were received until somebody wants them: `data` is decoded once, by the type that
-//! the handler names, and `ref` is sent back as it is. On a connection that speaks the subprotocol `msgpack` the same
-//! envelope travels as MessagePack in binary messages. What an event means is not known here.
+//! A received envelope borrows from its message: `data` is decoded once, by the type that a handler
+//! asks for, and `ref` is sent back byte for byte. A connection that speaks the subprotocol `msgpack`
+//! has the same envelope as MessagePack in binary messages. This module knows neither connections nor
+//! handlers.
+
+mod fault;
+mod json;
+#[cfg(feature = "msgpack")]
+mod msgpack;
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-#[cfg(feature = "msgpack")]
-use super::msgpack;
-use super::{ParamError, json};
-use crate::{
-    error::EventError,
-    wire::{Message, SendError},
-};
+pub use self::fault::EventError;
+pub(crate) use self::{fault::DecodeError, json::decode as decode_json};
+use crate::wire::{Message, SendError};
 
-/// How a connection's envelopes are written.
+/// The format of a connection's envelopes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Codec {
+pub(crate) enum Format {
     /// JSON in text messages.
     #[default]
     Json,
@@ -28,7 +30,7 @@ pub(crate) enum Codec {
     MsgPack,
 }
 
-impl Codec {
+impl Format {
     /// That of a connection which speaks this subprotocol.
     pub(crate) fn of(subprotocol: Option<&str>) -> Self {
         match subprotocol {
@@ -99,30 +101,30 @@ pub struct Envelope<'a> {
 
 impl<'a> Envelope<'a> {
     /// Reads a message of a connection that writes its envelopes so.
-    pub(crate) fn read(codec: Codec, message: &'a Message) -> Result<Self, EventError> {
-        match (codec, message) {
-            (Codec::Json, Message::Text(text)) => Self::from_json(text),
+    pub(crate) fn read(format: Format, message: &'a Message) -> Result<Self, EventError> {
+        match (format, message) {
+            (Format::Json, Message::Text(text)) => Self::from_json(text),
             #[cfg(feature = "msgpack")]
-            (Codec::MsgPack, Message::Binary(bytes)) => Self::from_msgpack(bytes),
+            (Format::MsgPack, Message::Binary(bytes)) => Self::from_msgpack(bytes),
             (_, message) => Err(EventError::unsupported(message)),
         }
     }
 
     /// The `ref` of a message that need not be an envelope otherwise; `None` if it has no good one.
-    pub(crate) fn reference_of(codec: Codec, message: &'a Message) -> Option<Raw<'a>> {
+    pub(crate) fn reference_of(format: Format, message: &'a Message) -> Option<Raw<'a>> {
         #[derive(Deserialize)]
         struct Referring<'a> {
             #[serde(borrow, rename = "ref")]
             reference: Option<&'a RawValue>,
         }
 
-        match (codec, message) {
-            (Codec::Json, Message::Text(text)) if !json::is_array(text) => {
+        match (format, message) {
+            (Format::Json, Message::Text(text)) if !json::is_array(text) => {
                 let Referring { reference } = serde_json::from_str(text).ok()?;
                 reference.filter(|raw| json::is_reference(raw.get())).map(Raw::Json)
             }
             #[cfg(feature = "msgpack")]
-            (Codec::MsgPack, Message::Binary(bytes)) => msgpack::reference(bytes).map(Raw::MsgPack),
+            (Format::MsgPack, Message::Binary(bytes)) => msgpack::reference(bytes).map(Raw::MsgPack),
             _ => None,
         }
     }
@@ -182,7 +184,7 @@ pub(crate) enum Raw<'a> {
 
 impl<'a> Raw<'a> {
     /// Decodes it; the fault says where.
-    pub(crate) fn decode<T: Deserialize<'a>>(self) -> Result<T, ParamError> {
+    pub(crate) fn decode<T: Deserialize<'a>>(self) -> Result<T, DecodeError> {
         match self {
             Self::Json(raw) => json::decode(raw.get()),
             #[cfg(feature = "msgpack")]
@@ -235,13 +237,13 @@ enum OwnedRaw {
 /// Which call an error belongs to: travels with the error to where it is answered.
 #[derive(Debug)]
 pub(crate) struct ReplyTo {
-    codec: Codec,
+    format: Format,
     reference: Option<OwnedRaw>,
 }
 
 impl ReplyTo {
-    pub(crate) fn new(codec: Codec, reference: Option<Raw<'_>>) -> Self {
-        Self { codec, reference: reference.map(Raw::to_owned) }
+    pub(crate) fn new(format: Format, reference: Option<Raw<'_>>) -> Self {
+        Self { format, reference: reference.map(Raw::to_owned) }
     }
 
     /// `{"event": "error", "data": .., "ref": ..}`.
@@ -251,7 +253,7 @@ impl ReplyTo {
             #[cfg(feature = "msgpack")]
             OwnedRaw::MsgPack(raw) => Raw::MsgPack(raw),
         });
-        self.codec.encode("error", data, reference)
+        self.format.encode("error", data, reference)
     }
 }
 
@@ -287,7 +289,7 @@ mod tests {
             (r#"{"event":"say","data":null,"ref":null,"more":{}}"#, "say", None, None),
         ] {
             let message = json(text);
-            let envelope = Envelope::read(Codec::Json, &message).unwrap();
+            let envelope = Envelope::read(Format::Json, &message).unwrap();
             let raw = |raw: Option<Raw<'_>>| raw.and_then(Raw::as_json).map(|raw| raw.get().to_owned());
             assert_eq!(envelope.event(), event, "{text}");
             assert_eq!(raw(envelope.data).as_deref(), data, "{text}");
@@ -308,7 +310,7 @@ mod tests {
             r#"{"event":"a","ref":{}}"#,
         ] {
             let message = json(text);
-            let error = Envelope::read(Codec::Json, &message).unwrap_err();
+            let error = Envelope::read(Format::Json, &message).unwrap_err();
             assert_eq!(error.code(), "bad_json", "{text}");
         }
     }
@@ -316,7 +318,7 @@ mod tests {
     #[test]
     fn what_is_said_of_bad_json_neither_grows_with_it_nor_names_our_types() {
         let message = json(&format!("\"{}\"", "x".repeat(100_000)));
-        let EventError::BadJson { message } = Envelope::read(Codec::Json, &message).unwrap_err() else {
+        let EventError::BadJson { message } = Envelope::read(Format::Json, &message).unwrap_err() else {
             panic!("another fault")
         };
         assert!(message.len() < 300 && message.contains("expected an envelope"), "{message}");
@@ -335,7 +337,7 @@ mod tests {
             ("7", None),
         ] {
             let message = json(text);
-            let raw = Envelope::reference_of(Codec::Json, &message).and_then(Raw::as_json);
+            let raw = Envelope::reference_of(Format::Json, &message).and_then(Raw::as_json);
             assert_eq!(raw.map(RawValue::get), reference, "{text}");
         }
     }
@@ -343,14 +345,14 @@ mod tests {
     #[test]
     fn a_binary_message_is_no_json_envelope() {
         let message = Message::binary(&b"{}"[..]);
-        assert_eq!(Envelope::read(Codec::Json, &message).unwrap_err().code(), "unsupported");
+        assert_eq!(Envelope::read(Format::Json, &message).unwrap_err().code(), "unsupported");
     }
 
     #[test]
     fn a_reply_takes_the_reference_along_as_it_was() {
         let message = json(r#"{"event":"say","ref":1e2}"#);
-        let envelope = Envelope::read(Codec::Json, &message).unwrap();
-        let reply = Codec::Json.encode("said", &1, envelope.reference).unwrap();
+        let envelope = Envelope::read(Format::Json, &message).unwrap();
+        let reply = Format::Json.encode("said", &1, envelope.reference).unwrap();
         assert_eq!(reply.as_text(), Some(r#"{"event":"said","data":1,"ref":1e2}"#));
     }
 }

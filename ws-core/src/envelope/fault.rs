@@ -1,4 +1,4 @@
-//! What a client can get wrong in an event.
+//! The faults of received events: [`DecodeError`] of a part of an envelope, [`EventError`] of an event.
 
 use crate::wire::Message;
 
@@ -70,4 +70,26 @@ impl EventError {
 
 fn place(path: &str, message: &str) -> String {
     if path.is_empty() { message.to_owned() } else { format!("{path}: {message}") }
+}
+
+/// A part of an envelope that does not decode as the type that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DecodeError {
+    /// The place inside the part, such as `items[2].name`; empty for all of it.
+    pub(crate) path: String,
+    /// What is wrong there, for the client.
+    pub(crate) message: String,
+}
+
+impl DecodeError {
+    /// A fault of the whole part.
+    pub(crate) fn whole(message: impl ToString) -> Self {
+        Self { path: String::new(), message: message.to_string() }
+    }
+}
+
+impl std::fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&place(&self.path, &self.message))
+    }
 }

@@ -6,7 +6,7 @@
 use rmp::Marker;
 use serde::{Deserialize, Serialize};
 
-use super::{ParamError, json::fault};
+use super::{DecodeError, json::fault};
 use crate::fixed;
 
 /// The parts of an envelope as they were received.
@@ -87,12 +87,12 @@ fn values(bytes: &[u8]) -> Result<[Option<&[u8]>; 3], Malformed> {
 /// Decodes data. Only if that fails it is decoded again, to find out where.
 ///
 /// Types with two forms, such as addresses and times, have the one for people, as in JSON: one client, one schema.
-pub(super) fn decode_data<'a, T: Deserialize<'a>>(raw: &'a [u8]) -> Result<T, ParamError> {
+pub(super) fn decode_data<'a, T: Deserialize<'a>>(raw: &'a [u8]) -> Result<T, DecodeError> {
     let deserializer = || rmp_serde::Deserializer::from_read_ref(raw).with_human_readable();
     T::deserialize(&mut deserializer()).map_err(|error| {
         match serde_path_to_error::deserialize::<_, T>(&mut deserializer()) {
             Err(placed) => fault(placed.path(), &placed.inner().to_string()),
-            Ok(_) => ParamError::invalid("", error),
+            Ok(_) => DecodeError::whole(error),
         }
     })
 }
@@ -352,7 +352,7 @@ mod tests {
         }
 
         let raw = packed(&json!({"items": [1, "x"]}));
-        let Err(ParamError::Invalid { path, .. }) = decode_data::<Order>(&raw) else { panic!("accepted") };
+        let Err(DecodeError { path, .. }) = decode_data::<Order>(&raw) else { panic!("accepted") };
         assert_eq!(path, "items[1]");
     }
 

@@ -2,32 +2,29 @@
 
 use serde::Deserialize;
 
-use super::ParamError;
+use super::DecodeError;
 
 /// How much of a fault's text, and of its place, is told: serde quotes what it was given, and that may be a whole message.
 const MAX_FAULT_BYTES: usize = 256;
 
 /// Decodes a value. Only if that fails it is decoded again, to find out where.
-pub(super) fn decode<'a, T: Deserialize<'a>>(raw: &'a str) -> Result<T, ParamError> {
-    serde_json::from_str(raw)
-        .map_err(|error| place::<T>(raw).unwrap_or_else(|| ParamError::invalid("", error)))
+pub(crate) fn decode<'a, T: Deserialize<'a>>(raw: &'a str) -> Result<T, DecodeError> {
+    serde_json::from_str(raw).map_err(|error| place::<T>(raw).unwrap_or_else(|| DecodeError::whole(error)))
 }
 
 #[cold]
-fn place<'a, T: Deserialize<'a>>(raw: &'a str) -> Option<ParamError> {
+fn place<'a, T: Deserialize<'a>>(raw: &'a str) -> Option<DecodeError> {
     let mut deserializer = serde_json::Deserializer::from_str(raw);
     let error = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err()?;
     Some(fault(error.path(), without_position(&error.inner().to_string())))
 }
 
 /// What is wrong, and where.
-pub(super) fn fault(path: &serde_path_to_error::Path, message: &str) -> ParamError {
+pub(super) fn fault(path: &serde_path_to_error::Path, message: &str) -> DecodeError {
     let is_known = path.iter().len() > 0;
-    ParamError::Invalid {
-        what: "".into(),
+    DecodeError {
         path: if is_known { told(&path.to_string()) } else { String::new() },
         message: told(message),
-        fields: serde_json::Value::Null,
     }
 }
 
@@ -87,9 +84,7 @@ mod tests {
             (r#"{"items":{}}"#, "items", "invalid type: map, expected a sequence"),
             ("7", "", "invalid type: integer `7`, expected struct Order"),
         ] {
-            let Err(ParamError::Invalid { path, message, .. }) = decode::<Order>(raw) else {
-                panic!("{raw}")
-            };
+            let Err(DecodeError { path, message }) = decode::<Order>(raw) else { panic!("{raw}") };
             assert_eq!((path.as_str(), message.as_str()), (place, wrong), "{raw}");
         }
         assert!(decode::<Order>(r#"{"items":[]}"#).is_ok());
@@ -98,10 +93,7 @@ mod tests {
     #[test]
     fn what_is_said_of_a_fault_does_not_grow_with_the_message() {
         let (long, cut) = ("é".repeat(100_000), MAX_FAULT_BYTES + 3);
-        let said = |fault: ParamError| match fault {
-            ParamError::Invalid { path, message, .. } => (path, message),
-            other => panic!("{other:?}"),
-        };
+        let said = |DecodeError { path, message }: DecodeError| (path, message);
         let (_, message) = said(decode::<u8>(&format!("\"{long}\"")).unwrap_err());
         assert!(
             message.starts_with("invalid type: string \"é") && message.ends_with("é\", expected u8"),
