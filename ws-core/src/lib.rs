@@ -22,6 +22,7 @@ mod hub;
 #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
 pub mod jwt;
 mod place;
+mod recovery;
 mod registry;
 mod router;
 mod server;
@@ -48,7 +49,7 @@ pub use self::{
     connection::{Connection, ContextMap},
     controller::Controller,
     envelope::EventError,
-    error::{Error, HandshakeError, OrStatus, Phase, Recovery, Result, Scene},
+    error::{Error, HandshakeError, OrStatus, Result},
     handlers::{
         AskError, Callback, CallbackKind, Context, Cookie, Data, Event, EventName, FromHandshake, Header,
         Input, IntoReply, Json, NextHandler, Param, ParamError, Path, PendingAsk, Query, Replier, Setup,
@@ -62,6 +63,7 @@ pub use self::{
         PresenceEvent, Reach, Remote, Room, Target, User,
     },
     place::{Location, SubprotocolMismatch},
+    recovery::{Phase, Recovery, Scene},
     server::{HttpService, Readiness, TlsError, WsService},
     state::{FromState, State, StateKey, States},
     wire::{CloseReason, ConnectionId, Message, MessageError, ParseConnectionIdError, SendError, Text},
@@ -110,10 +112,11 @@ pub mod __private {
         controller::Kept,
         handlers::support as handlers,
         place::{Location, Scope, SubprotocolMismatch, type_id_of},
+        recovery::HandlerFuture,
         registry::{
-            ControllerEntry, Erased, ErrorHandlerEntry, GuardFuture, GuardRef, Handled, HandlerFuture,
-            HandlerInfo, HandlersEntry, InterceptorEntry, InterceptorFuture, MiddlewareEntry,
-            MiddlewareFuture, MiddlewareRef, erase, exactly,
+            ControllerEntry, Erased, ErrorHandlerEntry, GuardFuture, GuardRef, Handled, HandlerInfo,
+            HandlersEntry, InterceptorEntry, InterceptorFuture, MiddlewareEntry, MiddlewareFuture,
+            MiddlewareRef, erase, exactly,
         },
         state::{FromState, StateKey, States},
     };

@@ -8,10 +8,11 @@ use std::{any::TypeId, cmp::Ordering, pin::Pin, sync::Arc};
 use crate::{
     config::{Limits, TrailingSlash},
     controller::ErasedController,
-    error::{Error, Recovery, Result, Scene},
+    error::{Error, Result},
     handlers::{Callback, NextHandler},
     handshake::{Handshake, Next, Response},
     place::{Location, Scope, SubprotocolMismatch},
+    recovery::{HandlerFuture, Recovery, Scene},
     state::{StateKey, States},
 };
 
@@ -214,9 +215,6 @@ impl MiddlewareAnswer for Result<Response> {
         self
     }
 }
-
-/// The future of one error handler's call.
-pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Recovery> + Send + 'a>>;
 
 /// Left by `#[ws_error_handler]`.
 pub struct ErrorHandlerEntry {

@@ -15,9 +15,9 @@ use super::{
 };
 use crate::{
     config::{Config, ServerConfig, ServerKind},
-    error::{ErrorHandlers, Handler},
     handshake::{DefaultUpgrade, Pipeline, Warnings},
     place::Location,
+    recovery::{ErrorHandlers, Handler},
     registry::ErrorHandlerEntry,
     server::{Admission, HttpHandler, HttpServer, Lifecycle, WsServer},
     state::{StateKey, States},

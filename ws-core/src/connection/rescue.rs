@@ -9,8 +9,9 @@ use super::{
 use crate::{
     caught::drop_caught,
     envelope::ReplyTo,
-    error::{Answer, Error, ErrorHandlers, Phase, Scene},
+    error::Error,
     handlers::AskError,
+    recovery::{Answer, ErrorHandlers, Phase, Scene},
     socket::Wire,
     wire::{CloseFrame, CloseReason, ConnectionId, SendError, may_be_sent},
 };

@@ -6,19 +6,18 @@
 //! (`#[ws_error_handler]`) may answer in between; see [`Recovery`].
 
 mod handshake;
-mod recovery;
+#[cfg(feature = "jwt")]
+mod jwt;
 mod source;
 
 use std::{borrow::Cow, error::Error as StdError, fmt};
 
 use http::StatusCode;
 
-pub(crate) use self::recovery::{Answer, ErrorHandlers, Handler};
+pub use self::handshake::HandshakeError;
+#[cfg(feature = "jwt")]
+pub use self::jwt::{Algorithm, JwtError, KeyError};
 use self::source::Source;
-pub use self::{
-    handshake::HandshakeError,
-    recovery::{Phase, Recovery, Scene},
-};
 
 use crate::{
     caught::caught_call,
@@ -154,7 +153,7 @@ impl Error {
     /// A refused token has one face, whatever is wrong with it.
     pub(crate) fn is_refused_token(&self) -> bool {
         #[cfg(feature = "jwt")]
-        return self.downcast_ref::<crate::jwt::JwtError>().is_some();
+        return self.downcast_ref::<crate::error::JwtError>().is_some();
         #[cfg(not(feature = "jwt"))]
         false
     }

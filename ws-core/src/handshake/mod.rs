@@ -47,7 +47,8 @@ pub use self::{
 use crate::{
     caught::{caught, drop_caught},
     config::Origin,
-    error::{Answer, Error, ErrorHandlers, HandshakeError, Phase, Result, Scene},
+    error::{Error, HandshakeError, Result},
+    recovery::{Answer, ErrorHandlers, Phase, Scene},
     router::Router,
     state::States,
 };

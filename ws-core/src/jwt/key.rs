@@ -12,6 +12,7 @@ use jsonwebtoken::{
 };
 
 use super::KeyError;
+use crate::error::Algorithm;
 
 /// HS256 wants a secret as long as its hash (RFC 7518 section 3.2), in bytes.
 const LEAST_SECRET_BYTES: usize = 32;
@@ -24,47 +25,6 @@ const P256_POINT_BYTES: usize = 65;
 
 /// A public key of Ed25519 (RFC 8032 section 5.1.5), in bytes.
 const ED25519_BYTES: usize = 32;
-
-/// A signature algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Algorithm {
-    /// HMAC with SHA-256: one secret, for whoever signs and whoever verifies.
-    Hs256,
-    /// RSA PKCS #1 v1.5 with SHA-256.
-    Rs256,
-    /// ECDSA over P-256 with SHA-256.
-    Es256,
-    /// Ed25519.
-    EdDsa,
-}
-
-impl Algorithm {
-    /// As a token's header writes it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Hs256 => "HS256",
-            Self::Rs256 => "RS256",
-            Self::Es256 => "ES256",
-            Self::EdDsa => "EdDSA",
-        }
-    }
-
-    pub(super) fn engine(self) -> jsonwebtoken::Algorithm {
-        match self {
-            Self::Hs256 => jsonwebtoken::Algorithm::HS256,
-            Self::Rs256 => jsonwebtoken::Algorithm::RS256,
-            Self::Es256 => jsonwebtoken::Algorithm::ES256,
-            Self::EdDsa => jsonwebtoken::Algorithm::EdDSA,
-        }
-    }
-}
-
-impl fmt::Display for Algorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// A key that tokens are verified with: a secret or a public key, with its algorithm and, where there are several,
 /// its name.

@@ -74,7 +74,6 @@
 //! handler the event is answered with the error `forbidden`, and the connection lives on until its own token ends.
 
 mod claims;
-mod error;
 mod expiry;
 mod key;
 mod keys;
@@ -85,8 +84,8 @@ mod verifier;
 pub(crate) use self::expiry::valid_until;
 pub use self::{
     claims::Claims,
-    error::{JwtError, KeyError},
-    key::{Algorithm, Key},
+    key::Key,
     keys::Keys,
     verifier::{JwtVerifier, JwtVerifierBuilder},
 };
+pub use crate::error::{Algorithm, JwtError, KeyError};

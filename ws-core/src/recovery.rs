@@ -1,12 +1,11 @@
 //! Error handlers: [`Scene`] tells one where an error happened, [`Recovery`] is what it answers.
 
-use std::{any::TypeId, borrow::Cow, net::SocketAddr, sync::Arc};
+use std::{any::TypeId, borrow::Cow, net::SocketAddr, pin::Pin, sync::Arc};
 
 use http::StatusCode;
 use serde::Serialize;
 
-use super::Error;
-use crate::{connection::Connection, registry::HandlerFuture, wire::Text};
+use crate::{connection::Connection, error::Error, wire::Text};
 
 /// Where in a connection's life an error happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -115,6 +114,9 @@ impl Recovery {
         Self(Answer::Pass)
     }
 }
+
+/// The future of one error handler's call.
+pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Recovery> + Send + 'a>>;
 
 /// One error handler, erased: `call` answers `None` for an error that is not of its type.
 pub(crate) struct Handler {

@@ -1,8 +1,9 @@
-//! Why a token is refused, and why a key is none.
+//! Errors of tokens and keys, and the algorithm that they name. They stand here because an
+//! [`Error`](super::Error) has a public face for a refused token.
+
+use std::fmt;
 
 use jsonwebtoken::errors::ErrorKind;
-
-use super::Algorithm;
 
 /// Why a token was refused. As an [`Error`](crate::Error) it answers a handshake with 401, closes an open connection with
 /// 4401, and tells neither of them which of these it was.
@@ -60,7 +61,7 @@ pub enum JwtError {
 
 impl JwtError {
     /// What the engine says about a token whose key and algorithm are settled.
-    pub(super) fn of_engine(error: jsonwebtoken::errors::Error, expected: Algorithm) -> Self {
+    pub(crate) fn of_engine(error: jsonwebtoken::errors::Error, expected: Algorithm) -> Self {
         match error.into_kind() {
             ErrorKind::InvalidSignature => Self::Signature,
             ErrorKind::ExpiredSignature => Self::Expired,
@@ -119,4 +120,45 @@ pub enum KeyError {
         /// The name.
         kid: String,
     },
+}
+
+/// A signature algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// HMAC with SHA-256: one secret, for whoever signs and whoever verifies.
+    Hs256,
+    /// RSA PKCS #1 v1.5 with SHA-256.
+    Rs256,
+    /// ECDSA over P-256 with SHA-256.
+    Es256,
+    /// Ed25519.
+    EdDsa,
+}
+
+impl Algorithm {
+    /// As a token's header writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+
+    pub(crate) fn engine(self) -> jsonwebtoken::Algorithm {
+        match self {
+            Self::Hs256 => jsonwebtoken::Algorithm::HS256,
+            Self::Rs256 => jsonwebtoken::Algorithm::RS256,
+            Self::Es256 => jsonwebtoken::Algorithm::ES256,
+            Self::EdDsa => jsonwebtoken::Algorithm::EdDSA,
+        }
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
