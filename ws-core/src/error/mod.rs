@@ -75,6 +75,14 @@ struct Face {
     code: Option<Cow<'static, str>>,
 }
 
+/// The public face that an error of this crate has by itself.
+struct BuiltIn {
+    status: Option<StatusCode>,
+    close_code: Option<u16>,
+    public: Cow<'static, str>,
+    code: Option<&'static str>,
+}
+
 impl Inner {
     fn of(source: Source) -> Error {
         Error(Box::new(Self { source, face: Face::default(), reply_to: None }))
@@ -123,61 +131,67 @@ impl Error {
 
     /// The status that a handshake is refused with because of this error.
     pub fn http_status(&self) -> StatusCode {
-        self.0
-            .face
-            .status
-            .or_else(|| self.downcast_ref::<HandshakeError>().map(HandshakeError::status))
-            .or_else(|| self.is_refused_token().then_some(StatusCode::UNAUTHORIZED))
-            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        let built_in = || self.built_in().and_then(|face| face.status);
+        self.0.face.status.or_else(built_in).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// The close code that an open connection ends with because of this error.
     pub fn ws_close_code(&self) -> u16 {
-        let by_kind = if self.is_refused_token() { 4401 } else { 1011 };
-        self.0.face.close_code.unwrap_or(by_kind)
+        let built_in = || self.built_in().and_then(|face| face.close_code);
+        self.0.face.close_code.or_else(built_in).unwrap_or(1011)
     }
 
-    /// What the client may read of it.
+    /// The text that the client may read.
     pub fn public_text(&self) -> Option<Cow<'_, str>> {
         match &self.0.face.public {
             Some(text) => Some(Cow::Borrowed(text)),
-            None => self
-                .downcast_ref::<HandshakeError>()
-                .map(ToString::to_string)
-                .or_else(|| self.downcast_ref::<EventError>().map(ToString::to_string))
-                .map(Cow::Owned)
-                .or_else(|| self.is_refused_token().then_some(Cow::Borrowed("the token is not accepted"))),
+            None => self.built_in().map(|face| face.public),
         }
-    }
-
-    /// A refused token has one face, whatever is wrong with it.
-    pub(crate) fn is_refused_token(&self) -> bool {
-        #[cfg(feature = "jwt")]
-        return self.downcast_ref::<crate::error::JwtError>().is_some();
-        #[cfg(not(feature = "jwt"))]
-        false
     }
 
     /// The machine code that an event is answered with because of this error.
     pub fn event_code(&self) -> &str {
-        let refused = |status: StatusCode| matches!(status.as_u16(), 401 | 403).then_some("forbidden");
-        match &self.0.face.code {
-            Some(code) => code,
-            None => self
-                .downcast_ref()
-                .map(EventError::code)
-                .or_else(|| self.0.face.status.and_then(refused))
-                .or_else(|| self.is_refused_token().then_some("forbidden"))
-                .unwrap_or("internal"),
+        if let Some(code) = &self.0.face.code {
+            return code;
         }
+        let forbidden = || {
+            let status = self.0.face.status?;
+            matches!(status.as_u16(), 401 | 403).then_some("forbidden")
+        };
+        let built_in = self.built_in().and_then(|face| face.code);
+        built_in.or_else(forbidden).unwrap_or("internal")
+    }
+
+    /// The public face of an error of this crate, for what was not set by hand.
+    fn built_in(&self) -> Option<BuiltIn> {
+        if let Some(error) = self.downcast_ref::<HandshakeError>() {
+            let public = Cow::Owned(error.to_string());
+            return Some(BuiltIn { status: Some(error.status()), close_code: None, public, code: None });
+        }
+        if let Some(error) = self.downcast_ref::<EventError>() {
+            let public = Cow::Owned(error.to_string());
+            return Some(BuiltIn { status: None, close_code: None, public, code: Some(error.code()) });
+        }
+        // A refused token has one face, whatever is wrong with it.
+        self.is_refused_token().then_some(BuiltIn {
+            status: Some(StatusCode::UNAUTHORIZED),
+            close_code: Some(4401),
+            public: Cow::Borrowed("the token is not accepted"),
+            code: Some("forbidden"),
+        })
+    }
+
+    pub(crate) fn is_refused_token(&self) -> bool {
+        #[cfg(feature = "jwt")]
+        return self.downcast_ref::<JwtError>().is_some();
+        #[cfg(not(feature = "jwt"))]
+        false
     }
 
     /// The error of a guard: `forbidden`, and a 403, unless it says something else.
     pub(crate) fn or_forbidden(mut self) -> Self {
-        if self.0.face.status.is_none()
-            && self.downcast_ref::<HandshakeError>().is_none()
-            && !self.is_refused_token()
-        {
+        let has_own_status = self.built_in().is_some_and(|face| face.status.is_some());
+        if self.0.face.status.is_none() && !has_own_status {
             self.0.face.status = Some(StatusCode::FORBIDDEN);
         }
         self.0.face.code.get_or_insert(Cow::Borrowed("forbidden"));
