@@ -3,16 +3,15 @@
 //! [`Controller`] is what users implement. It is monomorphic: the loop that calls it is compiled for each controller,
 //! so that a message costs neither a boxed future nor a virtual call. [`ErasedController`] is called once a connection.
 
-use std::{any::Any, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::{
     connection::{self, Connection, Life, Served},
     error::Result,
-    handlers::Setup,
+    request::{Kept, Needs, Setup},
     server::Transport,
-    state::StateKey,
     wire::{CloseReason, Message},
 };
 
@@ -101,20 +100,6 @@ pub trait Controller: Send + Sync + 'static {
         Ok(None)
     }
 }
-
-/// What the handlers of a controller need, for the checks at start.
-#[doc(hidden)]
-#[derive(Debug, Default)]
-pub struct Needs {
-    /// Values given to `App::state`.
-    pub states: Vec<StateKey>,
-    /// Parameters in the path.
-    pub path: bool,
-}
-
-/// What generated code keeps with a connection.
-#[doc(hidden)]
-pub type Kept = Box<dyn Any + Send + Sync>;
 
 /// A controller as the pipeline and the server see it.
 pub(crate) trait ErasedController: Send + Sync {

@@ -16,7 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
     envelope::{ErrorData, EventError, Format, Raw, ReplyTo},
-    handlers::{self, ParamError},
+    handlers,
+    request::ParamError,
     server::{Arrival, proxy_protocol},
     socket::{self, Ended, Incoming, SizeLimits},
     testing::TestApp,

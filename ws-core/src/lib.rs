@@ -24,7 +24,7 @@ pub mod jwt;
 mod place;
 mod recovery;
 mod registry;
-mod router;
+mod request;
 mod server;
 mod socket;
 mod state;
@@ -46,24 +46,22 @@ pub use ws_macros::{
 pub use self::{
     app::{App, HookOutcome, Problem, RouteInfo, RouteTable, Running, ShutdownReport, StartError, Starting},
     config::{Config, ConfigError},
-    connection::{Connection, ContextMap},
+    connection::Connection,
     controller::Controller,
     envelope::EventError,
     error::{Error, HandshakeError, OrStatus, Result},
     handlers::{
         AskError, Callback, CallbackKind, Context, Cookie, Data, Event, EventName, FromHandshake, Header,
-        Input, IntoReply, Json, NextHandler, Param, ParamError, Path, PendingAsk, Query, Replier, Setup,
-        Stream, Takes,
+        Input, IntoReply, Json, NextHandler, Param, Path, PendingAsk, Query, Replier, Stream, Takes,
     },
-    handshake::{
-        Body, DefaultUpgrade, Handshake, MiddlewareFn, Next, Response, Route, TokenSources, Upgrade,
-    },
+    handshake::{DefaultUpgrade, MiddlewareFn, Next, Route, Upgrade},
     hub::{
         Delivery, Hub, InTurns, Incomplete, JoinError, MemberEvent, Members, NotSent, Presence,
         PresenceEvent, Reach, Remote, Room, Target, User,
     },
     place::{Location, SubprotocolMismatch},
     recovery::{Phase, Recovery, Scene},
+    request::{Body, ContextMap, Handshake, ParamError, Response, Setup, TokenSources},
     server::{HttpService, Readiness, TlsError, WsService},
     state::{FromState, State, StateKey, States},
     wire::{CloseReason, ConnectionId, Message, MessageError, ParseConnectionIdError, SendError, Text},
@@ -109,15 +107,15 @@ pub mod __private {
 
     pub use crate::{
         config::{OverRate, Overflow, TrailingSlash},
-        controller::Kept,
-        handlers::support as handlers,
+        handlers::{InterceptorFuture, support as handlers},
+        handshake::{GuardFuture, GuardRef, MiddlewareFuture},
         place::{Location, Scope, SubprotocolMismatch, type_id_of},
         recovery::HandlerFuture,
         registry::{
-            ControllerEntry, Erased, ErrorHandlerEntry, GuardFuture, GuardRef, Handled, HandlerInfo,
-            HandlersEntry, InterceptorEntry, InterceptorFuture, MiddlewareEntry, MiddlewareFuture,
-            MiddlewareRef, erase, exactly,
+            ControllerEntry, Erased, ErrorHandlerEntry, Handled, HandlerInfo, HandlersEntry,
+            InterceptorEntry, MiddlewareEntry, MiddlewareRef, erase, exactly,
         },
+        request::Kept,
         state::{FromState, StateKey, States},
     };
 

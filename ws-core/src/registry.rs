@@ -3,16 +3,17 @@
 //! Entries are constants. Their order means nothing (it differs between builds), so they are sorted before use. This
 //! module is pure: it lists, it neither checks nor starts anything; `app::check` does.
 
-use std::{any::TypeId, cmp::Ordering, pin::Pin, sync::Arc};
+use std::{any::TypeId, cmp::Ordering, sync::Arc};
 
 use crate::{
     config::{Limits, TrailingSlash},
     controller::ErasedController,
     error::{Error, Result},
-    handlers::{Callback, NextHandler},
-    handshake::{Handshake, Next, Response},
+    handlers::{Callback, InterceptorFuture, NextHandler},
+    handshake::{GuardRef, MiddlewareFuture, Next},
     place::{Location, Scope, SubprotocolMismatch},
     recovery::{HandlerFuture, Recovery, Scene},
+    request::{Handshake, Response},
     state::{StateKey, States},
 };
 
@@ -68,18 +69,6 @@ pub struct MiddlewareRef {
     pub id: fn() -> TypeId,
 }
 
-/// The future of one guard's call.
-pub type GuardFuture<'a> = Pin<Box<dyn Future<Output = Result> + Send + 'a>>;
-
-/// A function named by `#[guard(..)]` on a controller.
-#[derive(Clone, Copy)]
-pub struct GuardRef {
-    /// As it was written.
-    pub name: &'static str,
-    /// Calls it.
-    pub call: for<'a> fn(&'a Handshake) -> GuardFuture<'a>,
-}
-
 /// Left by `#[ws_handlers]`: what documents and clients are made from.
 pub struct HandlersEntry {
     /// The controller's type.
@@ -112,9 +101,6 @@ pub struct HandlerInfo {
     /// The attribute's line.
     pub line: u32,
 }
-
-/// The future of one interceptor's call.
-pub type InterceptorFuture<'a> = Pin<Box<dyn Future<Output = Result> + Send + 'a>>;
 
 /// Left by `#[ws_interceptor]`.
 pub struct InterceptorEntry {
@@ -171,9 +157,6 @@ impl<T> Exactly<T> for T {
 pub fn exactly<T, P: Exactly<T>>(value: T) -> P {
     P::exactly(value)
 }
-
-/// The future of one middleware call.
-pub type MiddlewareFuture<'a> = Pin<Box<dyn Future<Output = Result<Response>> + Send + 'a>>;
 
 /// Left by `#[ws_middleware]`.
 pub struct MiddlewareEntry {

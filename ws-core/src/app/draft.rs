@@ -5,9 +5,9 @@ use std::{any::TypeId, sync::Arc};
 use crate::{
     config::TrailingSlash,
     fixed,
-    handshake::{Middleware, Relimit},
+    handshake::{GuardRef, Middleware, Relimit},
     place::{Location, SubprotocolMismatch},
-    registry::{ControllerEntry, Erased, GuardRef, MiddlewareRef},
+    registry::{ControllerEntry, Erased, MiddlewareRef},
     state::{StateKey, States},
 };
 

@@ -15,11 +15,10 @@ use super::{
 use crate::{
     config::{Limits, ServerConfig, ServerKind, TrailingSlash},
     controller::ErasedController,
-    handlers::Interceptor,
-    handshake::Middleware,
+    handlers::Around,
+    handshake::{MatchedRoute, Middleware, Router},
     place::{Location, other_spelling, parameters},
     registry::{Erased, erase},
-    router::{Route, Router},
     state::States,
 };
 
@@ -34,9 +33,6 @@ struct Place {
     /// As it was written; the path that it has may be the other spelling.
     path: String,
 }
-
-/// The middleware and the interceptors of a route.
-type Around = (Vec<Arc<Middleware>>, Vec<Arc<Interceptor>>);
 
 /// Stands in for a controller whose state is missing: nothing is started then.
 struct Unmade;
@@ -91,12 +87,13 @@ impl Check<'_> {
             self.state(draft.name, draft.location, &draft.state, states);
             let mut chain = self.chain(&draft, &draft.named, &layers.middleware);
             chain.extend(draft.own.iter().cloned());
-            let around = (chain, self.chain(&draft, &draft.interceptors, &layers.interceptors));
+            let interceptors = self.chain(&draft, &draft.interceptors, &layers.interceptors);
+            let around = Around { interceptors, states: Arc::clone(states) };
             if let Some(message) = unreachable_path(&draft.path) {
                 self.bad_path(&draft, message.to_owned());
             } else {
                 let table = tables.entry(draft.server.clone()).or_default();
-                self.insert(draft, around, states, table, &mut places);
+                self.insert(draft, chain, around, states, table, &mut places);
             }
         }
         tables
@@ -106,7 +103,8 @@ impl Check<'_> {
     fn insert(
         &mut self,
         mut draft: Draft,
-        (chain, interceptors): Around,
+        chain: Vec<Arc<Middleware>>,
+        around: Around,
         states: &Arc<States>,
         table: &mut Router,
         places: &mut Places,
@@ -118,14 +116,13 @@ impl Check<'_> {
         let Erased { controller, .. } = controller;
         self.needs(&draft, &*controller, states);
         let limits = self.limits(&mut draft);
-        let route = Arc::new(Route {
+        let route = Arc::new(MatchedRoute {
             path: draft.path.as_str().into(),
             controller_name: draft.name,
             controller,
             chain,
             guards: draft.guards,
-            interceptors,
-            states: Arc::clone(states),
+            around,
             subprotocols: draft.subprotocols,
             subprotocol_mismatch: draft.mismatch,
             limits: Arc::new(limits),

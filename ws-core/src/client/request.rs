@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header,
 use http_body_util::Empty;
 
 use super::{ConnectError, builder::Settings};
-use crate::handshake::{accept_value, tokens};
+use crate::{handshake::accept_value, request::list_tokens};
 
 /// What a handshake sets by itself, or must not have.
 const OWN_HEADERS: [HeaderName; 9] = [
@@ -164,11 +164,11 @@ pub(super) fn verify(
 }
 
 fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token))
+    list_tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token))
 }
 
 fn has_token_exactly(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    tokens(headers, name).any(|found| found == token)
+    list_tokens(headers, name).any(|found| found == token)
 }
 
 #[cfg(test)]

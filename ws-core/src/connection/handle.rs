@@ -5,13 +5,13 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{ContextMap, Outbox, Stop, expiry::Expiry, outbox::OutboxLimits};
+use super::{Outbox, Stop, expiry::Expiry, outbox::OutboxLimits};
 use crate::{
     config::Limits,
     envelope::Format,
     handlers::{Asks, PendingAsk},
-    handshake::Handshake,
     hub::{GroupKey, Hub, JoinError, Live, Membership, Reach, Room},
+    request::{ContextMap, Handshake},
     wire::{CloseFrame, CloseReason, ConnectionId, Message, SendError, may_be_sent},
 };
 
@@ -37,7 +37,7 @@ struct Shared {
 
 impl Connection {
     pub(crate) fn new(handshake: Handshake, limits: &Limits, live: Arc<Live>) -> Self {
-        let controller = handshake.found_route().map_or("", |route| route.controller_name);
+        let controller = handshake.matched().map_or("", |route| route.controller());
         #[cfg(feature = "jwt")]
         let valid_until = crate::jwt::valid_until(handshake.context());
         #[cfg(not(feature = "jwt"))]

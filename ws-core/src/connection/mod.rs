@@ -4,7 +4,6 @@
 //! going meanwhile, [`outbox`] is where others put what is to be sent, [`handle`] is what they hold. No HTTP reaches
 //! this module beyond the finished [`Handshake`](crate::Handshake).
 
-mod context;
 mod driver;
 mod expiry;
 mod handle;
@@ -25,8 +24,8 @@ use std::{
 use bytes::Bytes;
 use tracing::{Instrument as _, Span};
 
+pub use self::handle::Connection;
 pub(crate) use self::outbox::{Outbox, Stop};
-pub use self::{context::ContextMap, handle::Connection};
 use self::{
     driver::{Automatic, Completion, Driver},
     inbox::Event,
@@ -225,7 +224,7 @@ mod tests {
     use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
     use super::*;
-    use crate::{handshake::Handshake, hub::Live};
+    use crate::{hub::Live, request::Handshake};
 
     pub(super) fn life(live: &Arc<Live>) -> Life {
         let (parts, ()) = http::Request::new(()).into_parts();

@@ -2,7 +2,8 @@
 
 use std::ops::Deref;
 
-use super::{Input, Param, ParamError, Setup};
+use super::{Input, Param};
+use crate::request::{ParamError, Setup};
 
 /// An entry of the connection's [context](crate::Connection::context), cloned at each call.
 ///

@@ -1,7 +1,7 @@
 //! [`Cookie`]: the cookies of the handshake.
 
-use super::{FromHandshake, ParamError};
-use crate::handshake::Handshake;
+use super::FromHandshake;
+use crate::request::{Handshake, ParamError};
 
 /// The cookies of the handshake (RFC 6265 section 4.2), read once, before the 101.
 ///

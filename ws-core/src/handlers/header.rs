@@ -2,8 +2,8 @@
 
 use std::ops::Deref;
 
-use super::{FromHandshake, ParamError};
-use crate::handshake::Handshake;
+use super::FromHandshake;
+use crate::request::{Handshake, ParamError};
 
 /// A header of the handshake by its type in [`headers`](crate::headers), parsed once, before the 101.
 ///

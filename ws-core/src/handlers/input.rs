@@ -2,10 +2,11 @@
 
 use std::{fmt, ops::Deref};
 
-use super::{Param, ParamError, Setup, Takes, param::read_at_each_call};
+use super::{Param, Takes, param::read_at_each_call};
 use crate::{
     connection::Connection,
     envelope::{Envelope, Raw},
+    request::{ParamError, Setup},
     wire::{CloseReason, Message},
 };
 

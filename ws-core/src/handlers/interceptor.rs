@@ -16,9 +16,11 @@ use crate::{
     connection::Connection,
     error::Result,
     place::{Location, Scope},
-    registry::InterceptorFuture,
     state::{StateKey, States},
 };
+
+/// The future of one interceptor's call.
+pub type InterceptorFuture<'a> = Pin<Box<dyn Future<Output = Result> + Send + 'a>>;
 
 /// A callback that is about to run: one invocation of a controller's method.
 #[derive(Clone, Copy, Debug)]
@@ -126,15 +128,23 @@ impl<F: Future<Output = Result>> Future for Intercepted<'_, F> {
     }
 }
 
+/// The interceptors of a route, and what they and its handlers take from the state.
+#[derive(Default)]
+pub(crate) struct Around {
+    /// Server-wide ones by order, then the route's own.
+    pub(crate) interceptors: Vec<Arc<Interceptor>>,
+    pub(crate) states: Arc<States>,
+}
+
 /// Runs a handler inside the interceptors of its route.
 pub fn intercepted<'a, F>(callback: Callback<'a>, handler: F) -> Intercepted<'a, F>
 where
     F: Future<Output = Result> + Send + 'a,
 {
-    match callback.conn.handshake().found_route() {
-        Some(route) if !route.interceptors.is_empty() => {
-            let next =
-                NextHandler { chain: &route.interceptors, states: &route.states, handler: Box::pin(handler) };
+    let around = callback.conn.handshake().matched().and_then(|matched| matched.around().downcast_ref());
+    match around {
+        Some(Around { interceptors, states }) if !interceptors.is_empty() => {
+            let next = NextHandler { chain: interceptors, states, handler: Box::pin(handler) };
             Intercepted::Some { call: Box::pin(next.run(callback)) }
         }
         _ => Intercepted::None { handler },

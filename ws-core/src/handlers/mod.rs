@@ -28,7 +28,7 @@ mod valid;
 pub use self::valid::Valid;
 pub(crate) use self::{
     ask::Asks,
-    interceptor::{Intercepted, Interceptor, intercepted},
+    interceptor::{Around, Intercepted, Interceptor, intercepted},
     ping::pong,
     replier::rate_limited,
 };
@@ -38,8 +38,8 @@ pub use self::{
     cookie::Cookie,
     header::Header,
     input::{EventName, Input},
-    interceptor::{Callback, CallbackKind, NextHandler},
-    param::{FromHandshake, Param, ParamError, Setup, Takes},
+    interceptor::{Callback, CallbackKind, InterceptorFuture, NextHandler},
+    param::{FromHandshake, Param, Takes},
     path::Path,
     payload::{Data, Json},
     query::Query,

@@ -11,8 +11,11 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-use super::{FromHandshake, ParamError};
-use crate::{error::Error, handshake::Handshake};
+use super::FromHandshake;
+use crate::{
+    error::Error,
+    request::{Handshake, ParamError},
+};
 
 /// The parameters of the route's path, decoded and parsed: once, before the 101.
 ///

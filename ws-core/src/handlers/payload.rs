@@ -5,9 +5,10 @@ use std::ops::Deref;
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::{Input, Param, ParamError, Setup, Takes, param::read_at_each_call};
+use super::{Input, Param, Takes, param::read_at_each_call};
 use crate::{
     envelope::decode_json,
+    request::{ParamError, Setup},
     wire::{Message, Text},
 };
 

@@ -4,8 +4,8 @@ use std::ops::Deref;
 
 use serde::de::DeserializeOwned;
 
-use super::{FromHandshake, ParamError};
-use crate::handshake::Handshake;
+use super::FromHandshake;
+use crate::request::{Handshake, ParamError};
 
 /// The query string of the handshake, parsed once, before the 101: `?size=3&tag=a&tag=b`.
 ///

@@ -5,10 +5,10 @@ use std::{
     marker::PhantomData,
 };
 
-use super::{Input, IntoReply, ParamError, Replier, Takes};
+use super::{Input, IntoReply, Replier, Takes};
 pub use super::{
     interceptor::{Callback, CallbackKind, intercepted},
-    param::{Param, Setup},
+    param::Param,
     reply::Says,
 };
 pub use crate::envelope::Envelope;
@@ -17,11 +17,12 @@ use crate::{
     envelope::{EventError, ReplyTo},
     error::Error,
     place::parameters,
+    request::ParamError,
     wire::{CloseReason, Message},
 };
 pub use crate::{
-    controller::{Kept, Needs},
     error::Result,
+    request::{Kept, Needs, Setup},
 };
 
 /// The places that a handler can have.

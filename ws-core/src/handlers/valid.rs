@@ -5,8 +5,8 @@ use std::ops::Deref;
 use serde::{Deserialize, de::DeserializeOwned};
 use validator::{Validate, ValidationErrors};
 
-use super::{Data, FromHandshake, Input, Json, Param, ParamError, Query, Setup, Takes};
-use crate::handshake::Handshake;
+use super::{Data, FromHandshake, Input, Json, Param, Query, Takes};
+use crate::request::{Handshake, ParamError, Setup};
 
 /// A parameter that is checked by its own rules: [`Data<T>`], [`Json<T>`] or [`Query<T>`] with a `T` that implements
 /// [`validator::Validate`](https://docs.rs/validator).

@@ -7,9 +7,7 @@ use base64::{
     Engine as _, alphabet,
     engine::general_purpose::{GeneralPurpose, PAD, STANDARD},
 };
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header, request::Parts, uri::Authority,
-};
+use http::{HeaderMap, HeaderValue, Uri, Version, header, request::Parts, uri::Authority};
 use sha1::{Digest as _, Sha1};
 
 use crate::error::HandshakeError;
@@ -46,12 +44,6 @@ pub(super) fn target(uri: &Uri, path_limit: usize, query_limit: usize) -> Result
         return Err(HandshakeError::QueryTooLong { limit: query_limit });
     }
     Ok(())
-}
-
-/// `Upgrade` names websocket and `Connection` names upgrade, each as a token of a list, in any case (points 3 and 4).
-pub(super) fn asks_for_upgrade(method: &Method, headers: &HeaderMap) -> bool {
-    let names = |name, token: &str| tokens(headers, name).any(|value| value.eq_ignore_ascii_case(token));
-    method == Method::GET && names(&header::UPGRADE, "websocket") && names(&header::CONNECTION, "upgrade")
 }
 
 /// One `Host`, and it is one (point 2), also beside an absolute target (RFC 9112 section 3.2). Several that say different
@@ -93,17 +85,6 @@ pub(crate) fn accept_value(key: &HeaderValue) -> HeaderValue {
     HeaderValue::try_from(STANDARD.encode(digest)).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// The tokens of a comma-separated header, over all its lines.
-pub(crate) fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
-    headers
-        .get_all(name)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','))
-        .map(str::trim)
-        .filter(|token| !token.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,28 +93,6 @@ mod tests {
     fn accept_value_of_the_rfc() {
         let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
         assert_eq!(accept_value(&key), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-    }
-
-    fn upgrade(name: &'static str, lines: &[&'static str]) -> bool {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.remove(name);
-        for line in lines {
-            headers.append(name, HeaderValue::from_static(line));
-        }
-        asks_for_upgrade(&Method::GET, &headers)
-    }
-
-    #[test]
-    fn upgrade_and_connection_are_lists_of_tokens() {
-        assert!(upgrade("connection", &["keep-alive", "UPGRADE"]), "over two lines");
-        assert!(upgrade("connection", &["keep-alive, Upgrade"]));
-        assert!(!upgrade("connection", &["upgraded"]), "a substring is no token");
-        assert!(!upgrade("connection", &[]));
-        assert!(upgrade("upgrade", &["h2c, WebSocket"]));
-        assert!(!upgrade("upgrade", &["websockets"]));
-        assert!(!upgrade("upgrade", &["not-websocket"]));
     }
 
     #[test]

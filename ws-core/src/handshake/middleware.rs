@@ -1,14 +1,17 @@
 //! Middleware: functions around the core step, and [`Next`], the way inwards.
 
-use std::{any::TypeId, sync::Arc};
+use std::{any::TypeId, pin::Pin, sync::Arc};
 
-use super::{Handshake, Response, upgrade::DynUpgrade};
+use super::upgrade::DynUpgrade;
 use crate::{
     error::Result,
     place::{Location, Scope},
-    registry::MiddlewareFuture,
+    request::{Handshake, Response},
     state::{FromState, StateKey, States},
 };
+
+/// The future of one middleware call.
+pub type MiddlewareFuture<'a> = Pin<Box<dyn Future<Output = Result<Response>> + Send + 'a>>;
 
 /// The rest of the pipeline: the middleware that are still to run, then the core step.
 #[derive(Clone, Copy)]

@@ -4,14 +4,12 @@
 //! WebSocket: what comes out is a [`Response`], and beside a 101 the [`Handshake`] that a connection is opened with.
 
 mod checks;
-mod head;
+mod guard;
 mod middleware;
 mod names;
 mod origin;
-mod request;
-mod response;
 mod route;
-mod tokens;
+mod router;
 mod upgrade;
 mod warnings;
 
@@ -28,28 +26,28 @@ use http::{HeaderValue, Request, StatusCode, header, request::Parts};
 use serde_json::json;
 
 #[cfg(feature = "client")]
-pub(crate) use self::checks::{accept_value, tokens};
-#[cfg(feature = "testing")]
-pub(crate) use self::tokens::BEARER;
+pub(crate) use self::checks::accept_value;
 use self::upgrade::Accepted;
-pub(crate) use self::{
-    middleware::Middleware, names::NamesWriter, request::TransportAddr, route::Relimit, upgrade::DynUpgrade,
-    warnings::Warnings,
-};
 pub use self::{
-    middleware::{MiddlewareFn, Next},
-    request::Handshake,
-    response::{Body, Response},
+    guard::{GuardFuture, GuardRef},
+    middleware::{MiddlewareFn, MiddlewareFuture, Next},
     route::Route,
-    tokens::TokenSources,
     upgrade::{DefaultUpgrade, Upgrade},
+};
+pub(crate) use self::{
+    middleware::Middleware,
+    names::NamesWriter,
+    route::Relimit,
+    router::{MatchedRoute, Router, route_of},
+    upgrade::DynUpgrade,
+    warnings::Warnings,
 };
 use crate::{
     caught::{caught, drop_caught},
     config::Origin,
     error::{Error, HandshakeError, Result},
     recovery::{Answer, ErrorHandlers, Phase, Scene},
-    router::Router,
+    request::{self, Body, Handshake, Response},
     state::States,
 };
 
@@ -140,7 +138,7 @@ impl Pipeline {
         // 1. Checks: the target's length, RFC 6455 section 4.2.1 and whose page it is, before anything is looked up.
         checks::target(&parts.uri, self.path_limit, self.query_limit)?;
         self.check(&parts, has_body, &caller)?;
-        tokens::hide(&mut parts.headers);
+        request::hide_tokens(&mut parts.headers);
         let mut handshake = Handshake::new(parts, Arc::clone(&self.server), caller.addr);
         handshake.set_origin_is_checked(self.origin.is_on());
         handshake.watch_bearer(Arc::clone(bearer_asked));
@@ -149,7 +147,7 @@ impl Pipeline {
         let chain = match found {
             Some((route, params)) => {
                 scene.route = Some(Arc::clone(&route.path));
-                handshake.set_route(Arc::clone(&route), params)?;
+                handshake.set_route(route.clone(), params)?;
                 route.chain.clone()
             }
             None => self.server_wide.clone(),
@@ -166,7 +164,7 @@ impl Pipeline {
 
     /// Checks a request that asks for an upgrade, before its path is looked up.
     fn check(&self, parts: &Parts, has_body: bool, caller: &Caller) -> Result<(), HandshakeError> {
-        if !checks::asks_for_upgrade(&parts.method, &parts.headers) {
+        if !request::asks_for_upgrade(&parts.method, &parts.headers) {
             return Ok(());
         }
         checks::check(parts, has_body).inspect_err(|fault| {
@@ -302,5 +300,5 @@ pub(crate) fn bare(status: StatusCode) -> Response {
 
 /// Whether a request asks for an upgrade to WebSocket at all.
 pub(crate) fn asks_for_upgrade<B>(request: &Request<B>) -> bool {
-    checks::asks_for_upgrade(request.method(), request.headers())
+    request::asks_for_upgrade(request.method(), request.headers())
 }

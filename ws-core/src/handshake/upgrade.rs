@@ -4,11 +4,12 @@ use std::{pin::Pin, sync::Arc};
 
 use http::{HeaderValue, Method, StatusCode, header};
 
-use super::{Body, Handshake, Response, checks};
+use super::checks;
 use crate::{
     error::{HandshakeError, Result},
-    handlers::Setup,
+    handshake::route_of,
     place::SubprotocolMismatch,
+    request::{Body, Handshake, Response, Setup},
     sync::Mutex,
 };
 
@@ -62,7 +63,7 @@ pub(crate) trait DynUpgrade: Send + Sync {
 impl<U: Upgrade> DynUpgrade for U {
     fn run(&self, handshake: Handshake) -> Pin<Box<dyn Future<Output = Result<Response>> + Send + '_>> {
         Box::pin(async move {
-            if handshake.found_route().is_none() {
+            if handshake.matched().is_none() {
                 self.not_found(handshake).await
             } else if handshake.method() != Method::GET {
                 self.method_not_allowed(handshake).await
@@ -88,7 +89,7 @@ impl Accepted {
 
 /// The 101 (RFC 6455 section 4.2.2), unless a guard refuses or a parameter of the handlers cannot be parsed.
 async fn accept(mut handshake: Handshake) -> Result<Response> {
-    let Some(route) = handshake.found_route().cloned() else {
+    let Some(route) = route_of(&handshake) else {
         return Err(HandshakeError::NoRoute { path: handshake.path().to_owned() }.into());
     };
     let key = checks::key(handshake.headers())?;
@@ -107,7 +108,7 @@ async fn accept(mut handshake: Handshake) -> Result<Response> {
     for guard in route.guards {
         (guard.call)(&handshake).await?;
     }
-    handshake.kept = route.controller.keep(&Setup { handshake: &handshake, states: &route.states })?;
+    handshake.kept = route.controller.keep(&Setup { handshake: &handshake, states: &route.around.states })?;
 
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

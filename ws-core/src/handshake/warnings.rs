@@ -8,9 +8,10 @@ use std::net::SocketAddr;
 
 use http::{HeaderName, header, request::Parts};
 
-use super::{Handshake, Response};
 use crate::{
     config::{Origin, OriginPattern, OriginPolicy},
+    handshake::route_of,
+    request::{Handshake, Response},
     throttle::{Throttle, shown, shown_lines},
 };
 
@@ -53,7 +54,7 @@ impl Warnings {
         if response.headers().contains_key(header::SEC_WEBSOCKET_PROTOCOL) || !handshake.offers_token() {
             return;
         }
-        let Some(route) = handshake.found_route() else { return };
+        let Some(route) = route_of(handshake) else { return };
         route.token_warning.call_once(|| {
             tracing::warn!(
                 server = handshake.server(),

@@ -14,7 +14,7 @@ use std::{
 };
 
 use super::*;
-use crate::{config::Limits, fixed, handshake::Handshake, socket::OutQueue};
+use crate::{config::Limits, fixed, request::Handshake, socket::OutQueue};
 
 fn enter(live: &Arc<Live>) -> Entry {
     // Enough that no push is ever refused.

@@ -7,10 +7,7 @@
 use std::{any::TypeId, time::SystemTime};
 
 use super::{Claims, JwtError};
-use crate::{
-    connection::{Connection, ContextMap},
-    sync::RwLock,
-};
+use crate::{connection::Connection, request::ContextMap, sync::RwLock};
 
 /// Until when the claims of one type are good, if there are any in a context.
 type ValidUntil = fn(&ContextMap) -> Option<SystemTime>;

@@ -22,7 +22,8 @@ use crate::{
     caught::{Witness, caught, drop_caught},
     config::Limits,
     error::{BoxError, Error, HandshakeError},
-    handshake::{Body, Response, bare, refused},
+    handshake::{bare, refused},
+    request::{Body, Response},
 };
 
 type HttpFuture = Pin<Box<dyn Future<Output = Response> + Send>>;

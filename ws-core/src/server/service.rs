@@ -17,7 +17,8 @@ use super::{Permit, Stage, Transport, WsServer};
 use crate::{
     connection::{Served, served},
     error::HandshakeError,
-    handshake::{Caller, Handshake, Response, TransportAddr},
+    handshake::Caller,
+    request::{Handshake, Response, TransportAddr},
 };
 
 /// The WebSocket routes of one server as a tower service, made by [`App::into_service`](crate::App::into_service).

@@ -31,8 +31,9 @@ use crate::{
     connection::{Connection, Life, Served},
     error::HandshakeError,
     fixed,
-    handshake::{Caller, Handshake, NamesWriter, Pipeline, Response, TransportAddr, asks_for_upgrade, bare},
+    handshake::{Caller, NamesWriter, Pipeline, asks_for_upgrade, bare, route_of},
     hub::Live,
+    request::{Handshake, Response, TransportAddr},
     sync::{Mutex, MutexGuard},
 };
 
@@ -202,7 +203,7 @@ impl WsServer {
         handshake: Handshake,
         permit: Permit,
     ) -> Option<Served> {
-        let route = Arc::clone(handshake.found_route()?);
+        let route = route_of(&handshake)?;
         let limits = Arc::clone(&route.limits);
         let conn = Connection::new(handshake.compact(), &limits, Arc::clone(&self.live));
         let span = tracing::info_span!(

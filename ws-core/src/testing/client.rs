@@ -17,7 +17,7 @@ use tokio_tungstenite::{
 
 use super::{TestApp, TestError, TestResponse, fail, header, http};
 use crate::{
-    handshake::BEARER,
+    request::BEARER,
     wire::{Message, Text},
 };
 

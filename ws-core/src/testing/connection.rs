@@ -13,8 +13,8 @@ use tokio_tungstenite::tungstenite::{Message as Ws, WebSocket, protocol::Role};
 use crate::{
     config::Limits,
     connection::{Connection, Stop},
-    handshake::Handshake,
     hub::{Entry, Live},
+    request::Handshake,
     socket::OutQueue,
     wire::{Message, Text},
 };

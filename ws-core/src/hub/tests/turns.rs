@@ -2,13 +2,14 @@
 //! between two turns breaks nothing.
 
 use std::{
+    any::Any,
     cell::Cell,
     sync::atomic::AtomicUsize,
     task::{Wake, Waker},
 };
 
 use super::*;
-use crate::{fixed::MEMBERS_A_TURN as TURN, place::SubprotocolMismatch, registry, router::Route};
+use crate::{fixed::MEMBERS_A_TURN as TURN, request::Matched};
 
 struct Chat;
 impl Controller for Chat {}
@@ -19,25 +20,28 @@ impl Controller for Game {}
 struct Late;
 impl Controller for Late {}
 
-fn enter_at<C: Controller>(live: &Arc<Live>, controller: C) -> Entry {
-    let registry::Erased { controller, type_id } = registry::erase(controller);
+/// A route of which only the controller's name counts.
+struct At(Arc<str>, &'static str);
+
+impl Matched for At {
+    fn pattern(&self) -> &Arc<str> {
+        &self.0
+    }
+
+    fn controller(&self) -> &'static str {
+        self.1
+    }
+
+    fn around(&self) -> &(dyn Any + Send + Sync) {
+        &()
+    }
+}
+
+fn enter_at<C: Controller>(live: &Arc<Live>, _: C) -> Entry {
     let name = std::any::type_name::<C>();
-    live.names().add(type_id, name);
-    let route = Route {
-        path: "/".into(),
-        controller_name: name,
-        controller,
-        chain: Vec::new(),
-        guards: &[],
-        interceptors: Vec::new(),
-        states: Arc::default(),
-        subprotocols: &[],
-        subprotocol_mismatch: SubprotocolMismatch::default(),
-        limits: Arc::default(),
-        token_warning: std::sync::Once::new(),
-    };
+    live.names().add(TypeId::of::<C>(), name);
     let mut handshake = handshake();
-    handshake.set_route(Arc::new(route), Vec::new()).unwrap();
+    handshake.set_route(Arc::new(At("/".into(), name)), Vec::new()).unwrap();
     live.enter(Connection::new(handshake, &Limits::default(), Arc::clone(live)))
 }
 

@@ -99,7 +99,7 @@ impl Handshake {
     /// Both are a 401.
     pub fn subprotocol_token(&self) -> Result<String, HandshakeError> {
         self.bearer_is_asked_for();
-        let encoded = super::checks::tokens(self.headers(), &header::SEC_WEBSOCKET_PROTOCOL)
+        let encoded = super::lists::tokens(self.headers(), &header::SEC_WEBSOCKET_PROTOCOL)
             .find_map(|offered| offered.strip_prefix(BEARER))
             .filter(|encoded| !encoded.is_empty())
             .ok_or(HandshakeError::TokenMissing)?;
@@ -132,12 +132,12 @@ fn found<T>(token: Result<T>) -> Result<Option<T>> {
 }
 
 /// Whether what was offered as a subprotocol is a token.
-pub(super) fn is_token(offered: &str) -> bool {
+pub(crate) fn is_token(offered: &str) -> bool {
     offered.starts_with(BEARER)
 }
 
 /// Keeps what may hold a token out of everything that prints headers.
-pub(super) fn hide(headers: &mut HeaderMap) {
+pub(crate) fn hide(headers: &mut HeaderMap) {
     for name in [header::AUTHORIZATION, header::COOKIE, header::SEC_WEBSOCKET_PROTOCOL] {
         if let header::Entry::Occupied(mut lines) = headers.entry(name) {
             lines.iter_mut().for_each(|line| line.set_sensitive(true));

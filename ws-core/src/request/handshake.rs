@@ -10,13 +10,10 @@ use std::{
 use http::{HeaderMap, Method, Uri, header, request::Parts};
 use percent_encoding::percent_decode_str;
 
-use super::{checks, head::Head, tokens};
+use super::{Kept, Matched, context::ContextMap, head::Head, lists, tokens};
 use crate::{
     caught::drop_caught,
-    connection::ContextMap,
-    controller::Kept,
     error::{HandshakeError, Result},
-    router::Route,
 };
 
 /// Who opened the socket, where that is not the peer itself; goes along in the request's extensions.
@@ -33,7 +30,7 @@ pub struct Handshake {
     server: Arc<str>,
     is_upgrade: bool,
     origin_is_checked: bool,
-    route: Option<Arc<Route>>,
+    matched: Option<Arc<dyn Matched>>,
     path_params: Vec<(Box<str>, Box<str>)>,
     subprotocol: Option<&'static str>,
     context: ContextMap,
@@ -43,12 +40,12 @@ pub struct Handshake {
 impl Handshake {
     pub(crate) fn new(parts: Parts, server: Arc<str>, peer_addr: Option<SocketAddr>) -> Self {
         Self {
-            is_upgrade: checks::asks_for_upgrade(&parts.method, &parts.headers),
+            is_upgrade: lists::asks_for_upgrade(&parts.method, &parts.headers),
             head: Head::new(parts.method, parts.uri, parts.headers),
             peer_addr,
             server,
             origin_is_checked: false,
-            route: None,
+            matched: None,
             path_params: Vec::new(),
             subprotocol: None,
             context: ContextMap::from(parts.extensions),
@@ -143,7 +140,7 @@ impl Handshake {
     /// The subprotocols that the client offers, most preferred first; without those that are
     /// [tokens](Self::subprotocol_token).
     pub fn offered_subprotocols(&self) -> impl Iterator<Item = &str> {
-        checks::tokens(self.headers(), &header::SEC_WEBSOCKET_PROTOCOL)
+        lists::tokens(self.headers(), &header::SEC_WEBSOCKET_PROTOCOL)
             .filter(|offered| !tokens::is_token(offered))
     }
 
@@ -165,7 +162,7 @@ impl Handshake {
 
     /// The route's path pattern; `None` for an unknown path.
     pub fn route(&self) -> Option<&str> {
-        self.route.as_ref().map(|route| &*route.path)
+        self.matched.as_ref().map(|matched| &**matched.pattern())
     }
 
     /// Whether the request asks for an upgrade to WebSocket at all (RFC 6455 section 4.2.1, points 1 to 4).
@@ -184,30 +181,31 @@ impl Handshake {
     }
 
     /// Whether the server tells pages apart (`[servers.origin]`).
-    pub(super) fn origin_is_checked(&self) -> bool {
+    pub(crate) fn origin_is_checked(&self) -> bool {
         self.origin_is_checked
     }
 
-    pub(super) fn set_origin_is_checked(&mut self, is_checked: bool) {
+    pub(crate) fn set_origin_is_checked(&mut self, is_checked: bool) {
         self.origin_is_checked = is_checked;
     }
 
     /// Keeps the flag that is set when a bearer token is asked for.
-    pub(super) fn watch_bearer(&mut self, asked: Arc<AtomicBool>) {
+    pub(crate) fn watch_bearer(&mut self, asked: Arc<AtomicBool>) {
         self.head.watch_bearer(asked);
     }
 
-    pub(super) fn bearer_is_asked_for(&self) {
+    pub(crate) fn bearer_is_asked_for(&self) {
         self.head.bearer_is_asked_for();
     }
 
     /// Whether a token is among the offered subprotocols.
-    pub(super) fn offers_token(&self) -> bool {
-        checks::tokens(self.headers(), &header::SEC_WEBSOCKET_PROTOCOL).any(tokens::is_token)
+    pub(crate) fn offers_token(&self) -> bool {
+        lists::tokens(self.headers(), &header::SEC_WEBSOCKET_PROTOCOL).any(tokens::is_token)
     }
 
-    pub(crate) fn found_route(&self) -> Option<&Arc<Route>> {
-        self.route.as_ref()
+    /// The route, if there is one.
+    pub(crate) fn matched(&self) -> Option<&Arc<dyn Matched>> {
+        self.matched.as_ref()
     }
 
     pub(crate) fn set_subprotocol(&mut self, subprotocol: Option<&'static str>) {
@@ -215,12 +213,16 @@ impl Handshake {
     }
 
     /// Keeps the route and its decoded parameters.
-    pub(crate) fn set_route(&mut self, route: Arc<Route>, raw: Vec<(Box<str>, Box<str>)>) -> Result<()> {
+    pub(crate) fn set_route(
+        &mut self,
+        route: Arc<dyn Matched>,
+        raw: Vec<(Box<str>, Box<str>)>,
+    ) -> Result<()> {
         for (name, value) in raw {
             let value = percent_decode_str(&value).decode_utf8().map_err(|_| HandshakeError::PathEncoding)?;
             self.path_params.push((name, value.into()));
         }
-        self.route = Some(route);
+        self.matched = Some(route);
         Ok(())
     }
 

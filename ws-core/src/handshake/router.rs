@@ -1,14 +1,21 @@
 //! From a path to a route. Not found is a value.
 
-use std::sync::{Arc, Once};
+use std::{
+    any::Any,
+    sync::{Arc, Once},
+};
 
 use crate::{
-    config::Limits, controller::ErasedController, handlers::Interceptor, handshake::Middleware,
-    place::SubprotocolMismatch, registry::GuardRef, state::States,
+    config::Limits,
+    controller::ErasedController,
+    handlers::Around,
+    handshake::{GuardRef, Middleware},
+    place::SubprotocolMismatch,
+    request::{Handshake, Matched},
 };
 
 /// A path and everything that belongs to it: the controller, the middleware around it, its own limits.
-pub(crate) struct Route {
+pub(crate) struct MatchedRoute {
     pub(crate) path: Arc<str>,
     pub(crate) controller_name: &'static str,
     pub(crate) controller: Arc<dyn ErasedController>,
@@ -16,10 +23,7 @@ pub(crate) struct Route {
     pub(crate) chain: Vec<Arc<Middleware>>,
     /// Asked in the handshake, behind the middleware.
     pub(crate) guards: &'static [GuardRef],
-    /// Server-wide ones by order, then the route's own.
-    pub(crate) interceptors: Vec<Arc<Interceptor>>,
-    /// What handlers and interceptors take.
-    pub(crate) states: Arc<States>,
+    pub(crate) around: Around,
     pub(crate) subprotocols: &'static [&'static str],
     pub(crate) subprotocol_mismatch: SubprotocolMismatch,
     /// Those of its server, with what the route changes of them.
@@ -28,24 +32,51 @@ pub(crate) struct Route {
     pub(crate) token_warning: Once,
 }
 
-impl std::fmt::Debug for Route {
+impl std::fmt::Debug for MatchedRoute {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Route").field("path", &self.path).field("controller", &self.controller_name).finish()
+        f.debug_struct("MatchedRoute")
+            .field("path", &self.path)
+            .field("controller", &self.controller_name)
+            .finish()
     }
+}
+
+impl Matched for MatchedRoute {
+    fn pattern(&self) -> &Arc<str> {
+        &self.path
+    }
+
+    fn controller(&self) -> &'static str {
+        self.controller_name
+    }
+
+    fn around(&self) -> &(dyn Any + Send + Sync) {
+        &self.around
+    }
+}
+
+/// The route of a handshake.
+pub(crate) fn route_of(handshake: &Handshake) -> Option<Arc<MatchedRoute>> {
+    let matched: Arc<dyn Any + Send + Sync> = handshake.matched()?.clone();
+    matched.downcast().ok()
 }
 
 /// The routes of one server.
 #[derive(Default)]
 pub(crate) struct Router {
-    tree: matchit::Router<Arc<Route>>,
+    tree: matchit::Router<Arc<MatchedRoute>>,
 }
 
 /// A route and the raw values of its path parameters.
-pub(crate) type Found = (Arc<Route>, Vec<(Box<str>, Box<str>)>);
+pub(crate) type Found = (Arc<MatchedRoute>, Vec<(Box<str>, Box<str>)>);
 
 impl Router {
     /// Adds a route at its own path, or at the other spelling of it.
-    pub(crate) fn insert(&mut self, path: &str, route: Arc<Route>) -> Result<(), matchit::InsertError> {
+    pub(crate) fn insert(
+        &mut self,
+        path: &str,
+        route: Arc<MatchedRoute>,
+    ) -> Result<(), matchit::InsertError> {
         self.tree.insert(path, route)
     }
 
