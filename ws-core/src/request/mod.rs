@@ -20,9 +20,13 @@ pub use self::{
     setup::{Kept, Needs, ParamError, Setup},
     tokens::TokenSources,
 };
+#[cfg(feature = "client")]
+pub(crate) use self::lists::tokens as list_tokens;
+#[cfg(feature = "testing")]
+pub(crate) use self::tokens::BEARER;
 pub(crate) use self::{
     handshake::TransportAddr,
-    lists::{asks_for_upgrade, tokens as list_tokens},
+    lists::asks_for_upgrade,
     matched::Matched,
-    tokens::{BEARER, hide as hide_tokens},
+    tokens::hide as hide_tokens,
 };
