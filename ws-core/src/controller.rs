@@ -1,17 +1,17 @@
-//! The contract between a user's controller and a connection, and its one erasure.
+//! [`Controller`]: the contract between a user's code and a connection.
 //!
-//! [`Controller`] is what users implement. It is monomorphic: the loop that calls it is compiled for each controller,
-//! so that a message costs neither a boxed future nor a virtual call. [`ErasedController`] is called once a connection.
+//! It is not erased here: the session is compiled for each controller, so that a message costs neither
+//! a boxed future nor a virtual call.
 
-use std::sync::Arc;
+use std::any::TypeId;
 
 use bytes::Bytes;
 
 use crate::{
-    connection::{self, Connection, Life, Served},
+    connection::Connection,
     error::Result,
-    request::{Kept, Needs, Setup},
-    server::Transport,
+    hub::{Hub, Room, Target},
+    request::Typed,
     wire::{CloseReason, Message},
 };
 
@@ -79,54 +79,23 @@ pub trait Controller: Send + Sync + 'static {
         std::future::ready(Ok(()))
     }
 
-    /// For generated code: whether it runs the interceptors of messages by itself, around each event.
+    /// For generated code: the typed layer of the controller, if it has one.
     #[doc(hidden)]
-    const __TYPED: bool = false;
-
-    /// For generated code: whether the event `ping` is answered without a handler.
-    #[doc(hidden)]
-    const __ANSWERS_PING: bool = false;
-
-    /// For generated code: what its handlers need of the application and of the route.
-    #[doc(hidden)]
-    fn __needs() -> Needs {
-        Needs::default()
-    }
-
-    /// For generated code: what is parsed from the handshake once, before the 101, and kept with the connection.
-    #[doc(hidden)]
-    fn __keep(&self, setup: &Setup<'_>) -> Result<Option<Kept>> {
-        let _ = setup;
-        Ok(None)
+    fn __typed() -> Option<&'static Typed> {
+        None
     }
 }
 
-/// A controller as the pipeline and the server see it.
-pub(crate) trait ErasedController: Send + Sync {
-    fn needs(&self) -> Needs;
-
-    fn is_typed(&self) -> bool;
-
-    fn keep(&self, setup: &Setup<'_>) -> Result<Option<Kept>>;
-
-    /// The connection to its end.
-    fn serve(self: Arc<Self>, transport: Transport, life: Life) -> Served;
-}
-
-impl<C: Controller> ErasedController for C {
-    fn needs(&self) -> Needs {
-        C::__needs()
+/// The targets that are named by the type of a controller.
+impl Hub {
+    /// All connections of this controller, whatever the server and the path.
+    pub fn controller<C: Controller>(&self) -> Target {
+        self.of_controller(TypeId::of::<C>())
     }
 
-    fn is_typed(&self) -> bool {
-        C::__TYPED
-    }
-
-    fn keep(&self, setup: &Setup<'_>) -> Result<Option<Kept>> {
-        self.__keep(setup)
-    }
-
-    fn serve(self: Arc<Self>, transport: Transport, life: Life) -> Served {
-        Box::pin(connection::serve(self, transport, life))
+    /// A room of this controller. Rooms belong to a controller: the rooms `"1"` of two controllers are
+    /// two rooms.
+    pub fn room<C: Controller>(&self, name: impl AsRef<str>) -> Room {
+        self.room_of(TypeId::of::<C>(), name.as_ref())
     }
 }

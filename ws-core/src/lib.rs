@@ -26,6 +26,7 @@ mod recovery;
 mod registry;
 mod request;
 mod server;
+mod session;
 mod socket;
 mod state;
 mod sync;
@@ -46,13 +47,13 @@ pub use ws_macros::{
 pub use self::{
     app::{App, HookOutcome, Problem, RouteInfo, RouteTable, Running, ShutdownReport, StartError, Starting},
     config::{Config, ConfigError},
-    connection::Connection,
+    connection::{AskError, Connection, PendingAsk},
     controller::Controller,
     envelope::EventError,
     error::{Error, HandshakeError, OrStatus, Result},
     handlers::{
-        AskError, Callback, CallbackKind, Context, Cookie, Data, Event, EventName, FromHandshake, Header,
-        Input, IntoReply, Json, NextHandler, Param, Path, PendingAsk, Query, Replier, Stream, Takes,
+        Callback, CallbackKind, Context, Cookie, Data, Event, EventName, FromHandshake, Header, Input,
+        IntoReply, Json, NextHandler, Param, Path, Query, Replier, Stream, Takes,
     },
     handshake::{DefaultUpgrade, MiddlewareFn, Next, Route, Upgrade},
     hub::{
@@ -112,10 +113,11 @@ pub mod __private {
         place::{Location, Scope, SubprotocolMismatch, type_id_of},
         recovery::HandlerFuture,
         registry::{
-            ControllerEntry, Erased, ErrorHandlerEntry, Handled, HandlerInfo, HandlersEntry,
-            InterceptorEntry, MiddlewareEntry, MiddlewareRef, erase, exactly,
+            ControllerEntry, ErrorHandlerEntry, Handled, HandlerInfo, HandlersEntry, InterceptorEntry,
+            MiddlewareEntry, MiddlewareRef, exactly,
         },
         request::Kept,
+        session::{Erased, erase},
         state::{FromState, StateKey, States},
     };
 

@@ -3,17 +3,17 @@
 //! Entries are constants. Their order means nothing (it differs between builds), so they are sorted before use. This
 //! module is pure: it lists, it neither checks nor starts anything; `app::check` does.
 
-use std::{any::TypeId, cmp::Ordering, sync::Arc};
+use std::{any::TypeId, cmp::Ordering};
 
 use crate::{
     config::{Limits, TrailingSlash},
-    controller::ErasedController,
     error::{Error, Result},
     handlers::{Callback, InterceptorFuture, NextHandler},
     handshake::{GuardRef, MiddlewareFuture, Next},
     place::{Location, Scope, SubprotocolMismatch},
     recovery::{HandlerFuture, Recovery, Scene},
     request::{Handshake, Response},
+    session::Erased,
     state::{StateKey, States},
 };
 
@@ -47,17 +47,6 @@ pub struct ControllerEntry {
     pub state: &'static [fn() -> StateKey],
     /// Makes the one instance that a server has.
     pub build: fn(&States) -> Result<Erased>,
-}
-
-/// A controller behind one virtual call a connection.
-pub struct Erased {
-    pub(crate) controller: Arc<dyn ErasedController>,
-    pub(crate) type_id: TypeId,
-}
-
-/// Erases a controller.
-pub fn erase<C: crate::Controller>(controller: C) -> Erased {
-    Erased { controller: Arc::new(controller), type_id: TypeId::of::<C>() }
 }
 
 /// A function named by `middleware(..)`.

@@ -30,7 +30,6 @@ impl<T> Mutex<T> {
 pub(crate) struct RwLock<T>(StdRwLock<T>);
 
 impl<T> RwLock<T> {
-    #[cfg_attr(not(any(feature = "jwt", feature = "tls")), expect(dead_code))]
     pub(crate) const fn new(value: T) -> Self {
         Self(StdRwLock::new(value))
     }

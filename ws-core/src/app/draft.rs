@@ -7,7 +7,8 @@ use crate::{
     fixed,
     handshake::{GuardRef, Middleware, Relimit},
     place::{Location, SubprotocolMismatch},
-    registry::{ControllerEntry, Erased, MiddlewareRef},
+    registry::{ControllerEntry, MiddlewareRef},
+    session::Erased,
     state::{StateKey, States},
 };
 

@@ -5,10 +5,10 @@ use std::{fmt, sync::Arc};
 use super::{Problem, StartError, start::Hook};
 use crate::{
     config::{Drain, ServerConfig, ServerKind},
-    connection::served,
     hub::Live,
     place::Location,
-    server::{Arrival, HttpServer, Lifecycle, Transport, WsServer},
+    server::{Arrival, HttpServer, Lifecycle, WsServer, served},
+    socket::Transport,
     state::States,
 };
 

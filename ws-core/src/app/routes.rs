@@ -14,11 +14,10 @@ use super::{
 };
 use crate::{
     config::{Limits, ServerConfig, ServerKind, TrailingSlash},
-    controller::ErasedController,
     handlers::Around,
     handshake::{MatchedRoute, Middleware, Router},
     place::{Location, other_spelling, parameters},
-    registry::{Erased, erase},
+    session::{Erased, ErasedController, erase},
     state::States,
 };
 
@@ -218,7 +217,14 @@ mod tests {
     struct Typed;
 
     impl crate::Controller for Typed {
-        const __TYPED: bool = true;
+        fn __typed() -> Option<&'static crate::request::Typed> {
+            const TYPED: crate::request::Typed = crate::request::Typed {
+                answers_ping: false,
+                needs: crate::request::Needs::default,
+                keep: |_| Ok(None),
+            };
+            Some(&TYPED)
+        }
     }
 
     #[tokio::test]

@@ -21,7 +21,7 @@ use super::{
     builder::Settings,
     request::{self, Prepared},
     transport::{self, Transport},
-    wire::Wire,
+    wire::ByteStream,
 };
 use crate::handshake::NamesWriter;
 
@@ -64,7 +64,7 @@ pub(super) async fn connect(settings: &Settings) -> Result<Client, ConnectError>
     let subprotocol = request::verify(&sent, status, response.headers())?;
     let headers = take_headers(response);
     let (transport, prefix) = timeout_at(deadline, line.upgraded()).await.map_err(timeout)??;
-    let wire = Wire::new(transport, &prefix, settings).await;
+    let wire = ByteStream::new(transport, &prefix, settings).await;
     Ok(Client { wire, headers, subprotocol, send_deadline: settings.send_deadline })
 }
 

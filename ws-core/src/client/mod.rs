@@ -48,7 +48,7 @@ use std::{
 use http::HeaderMap;
 use serde::Serialize;
 
-use self::wire::Wire;
+use self::wire::ByteStream;
 pub use self::{
     builder::ClientBuilder,
     error::{ClientError, ConnectError},
@@ -66,7 +66,7 @@ use crate::wire::{CloseFrame, CloseReason, Message, may_be_sent};
 /// current runtime sees to the rest for at most the close deadline, twice. Outside of a runtime there is no such task,
 /// and the server may see a reset. [`close`](Self::close) is the way to be sure.
 pub struct Client {
-    wire: Wire,
+    wire: ByteStream,
     headers: HeaderMap,
     subprotocol: Option<String>,
     send_deadline: Duration,

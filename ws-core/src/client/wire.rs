@@ -1,6 +1,6 @@
 //! One open connection: messages in, messages out, and a close frame whichever way it ends.
 //!
-//! [`Wire`] owns the stream until it has ended. All of it is polling: a future that is dropped half-way has lost
+//! [`ByteStream`] owns the stream until it has ended. All of it is polling: a future that is dropped half-way has lost
 //! nothing. It knows no deadlines but its own two, and nothing of connecting.
 
 use std::{
@@ -42,7 +42,7 @@ const MAX_OWED_PONGS: u32 = 64;
 type Stream = WebSocketStream<Watched>;
 
 /// The wire of one connection.
-pub(super) struct Wire {
+pub(super) struct ByteStream {
     line: Line,
     /// What came while something was being sent; at most one, then nothing is read until it was taken.
     early: Option<Message>,
@@ -65,7 +65,7 @@ struct Silence {
     timer: Pin<Box<Sleep>>,
 }
 
-impl Wire {
+impl ByteStream {
     /// Takes over the transport behind a 101; `prefix` is what was read of it already.
     pub(super) async fn new(transport: Transport, prefix: &[u8], settings: &Settings) -> Self {
         let config = WebSocketConfig::default()
@@ -257,7 +257,7 @@ impl Wire {
     }
 }
 
-impl Drop for Wire {
+impl Drop for ByteStream {
     fn drop(&mut self) {
         if self.ended().is_none() {
             let frame = CloseFrame::new(1000, "");

@@ -3,13 +3,37 @@
 //! One atomic: the connection's task looks at it with every turn, anybody may move it. Who moves it wakes the task.
 
 use std::{
+    any::TypeId,
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, SystemTime},
 };
 
 use tokio::time::Instant;
 
-use crate::wire::ConnectionId;
+use crate::{request::ContextMap, sync::RwLock, wire::ConnectionId};
+
+/// Returns until when the value of one type is good, if there is one in a context.
+type ValidUntil = fn(&ContextMap) -> Option<SystemTime>;
+
+/// The types of values that end connections, such as the claims of a token. A context keeps values by
+/// their types and does not know which of them expire, so they are registered here; there are never
+/// more than a program has types.
+static TYPES: RwLock<Vec<(TypeId, ValidUntil)>> = RwLock::new(Vec::new());
+
+/// Registers a type: from now on its values end the connections that have one in their context.
+#[cfg(feature = "jwt")]
+pub(crate) fn ends_connections<T: 'static>(valid_until: ValidUntil) {
+    let id = TypeId::of::<T>();
+    let mut types = TYPES.write();
+    if types.iter().all(|(known, _)| *known != id) {
+        types.push((id, valid_until));
+    }
+}
+
+/// Returns when the first of the registered values in a context ends.
+pub(crate) fn valid_until(context: &ContextMap) -> Option<SystemTime> {
+    TYPES.read().iter().filter_map(|(_, valid_until)| valid_until(context)).min()
+}
 
 /// The connection does not end by itself.
 const NEVER: u64 = u64::MAX;

@@ -3,14 +3,18 @@
 use std::{fmt, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 
-use super::{Outbox, Stop, expiry::Expiry, outbox::OutboxLimits};
+use super::{
+    Outbox, Stop,
+    asks::Asks,
+    expiry::{Expiry, valid_until},
+    outbox::OutboxLimits,
+};
 use crate::{
     config::Limits,
     envelope::Format,
-    handlers::{Asks, PendingAsk},
-    hub::{GroupKey, Hub, JoinError, Live, Membership, Reach, Room},
+    hub::{Live, Membership},
     request::{ContextMap, Handshake},
     wire::{CloseFrame, CloseReason, ConnectionId, Message, SendError, may_be_sent},
 };
@@ -38,11 +42,7 @@ struct Shared {
 impl Connection {
     pub(crate) fn new(handshake: Handshake, limits: &Limits, live: Arc<Live>) -> Self {
         let controller = handshake.matched().map_or("", |route| route.controller());
-        #[cfg(feature = "jwt")]
-        let valid_until = crate::jwt::valid_until(handshake.context());
-        #[cfg(not(feature = "jwt"))]
-        let valid_until = None;
-        let expiry = Expiry::new(valid_until);
+        let expiry = Expiry::new(valid_until(handshake.context()));
         Self(Arc::new(Shared {
             handshake,
             outbox: Outbox::new(live.next_id(), OutboxLimits::from(limits)),
@@ -92,35 +92,6 @@ impl Connection {
     /// [`SendError::Serialize`], and those of [`push`](Self::push).
     pub fn event<T: Serialize + ?Sized>(&self, name: &str, data: &T) -> Result<(), SendError> {
         self.push(self.format().encode(name, data, None)?)
-    }
-
-    /// Asks the client: sends the event with a `ref` and waits for the message that brings this `ref`
-    /// back.
-    ///
-    /// The answer is `{"event": any, "data": R, "ref": the same}`. The client refuses with
-    /// `{"event": "error", "data": {"code", "message"}, "ref": the same}`. An answer is recognised as it
-    /// arrives and reaches no handler, so a handler may ask its own connection: messages in front of
-    /// the answer are read ahead (`limits.inbox_messages`, `limits.inbox_bytes`) and handled in order
-    /// afterwards. One connection may have 64 outstanding asks.
-    ///
-    /// ```no_run
-    /// # use std::time::Duration;
-    /// # use ws_core::{AskError, Connection};
-    /// async fn is_ready(conn: &Connection) -> Result<bool, AskError> {
-    ///     conn.ask_event::<bool>("ready?", "the game begins").timeout(Duration::from_secs(5)).await
-    /// }
-    /// ```
-    ///
-    /// # Errors
-    /// [`AskError`](crate::AskError): the connection ended, no answer came in time (10 s unless
-    /// [`timeout`](PendingAsk::timeout) sets another), the client refused, or its answer does not
-    /// decode as `R`. The ask is forgotten then; an answer that comes later is dropped.
-    pub fn ask_event<R: DeserializeOwned>(
-        &self,
-        event: &str,
-        data: &(impl Serialize + ?Sized),
-    ) -> PendingAsk<'_, R> {
-        PendingAsk::new(self, event, data)
     }
 
     /// Sends a ping ahead of the queued messages; the answer reaches `on_pong`.
@@ -190,69 +161,9 @@ impl Connection {
         self.0.handshake.context()
     }
 
-    /// Joins a room of this connection's controller; false if it was in it. What is pushed to the room after this returned
-    /// reaches this connection, too.
-    ///
-    /// It leaves all rooms once `on_close` has run, whatever ended it.
-    ///
-    /// # Errors
-    /// [`JoinError::TooManyRooms`] beyond `limits.rooms`, [`JoinError::NameTooLong`] over 256 bytes,
-    /// [`JoinError::Closed`] once it has ended.
-    pub fn join(&self, room: impl AsRef<str>) -> Result<bool, JoinError> {
-        let key = GroupKey::Room(self.0.controller, room.as_ref().into());
-        self.0.membership.join(self.0.live.groups(), key, self, self.0.max_rooms)
-    }
-
-    /// [`join`](Self::join), and waits until the membership holds on all nodes.
-    ///
-    /// Nothing is missed that any node pushes to the room after this returned [`Reach::Cluster`]. An
-    /// unreachable broker is not an error: it returns [`Reach::Local`], and the other nodes follow when
-    /// the broker can be reached again. Without a cluster it returns [`Reach::Cluster`] at once.
-    ///
-    /// # Errors
-    /// Those of [`join`](Self::join).
-    pub async fn join_confirmed(&self, room: impl AsRef<str>) -> Result<Reach, JoinError> {
-        self.join(room)?;
-        Ok(Reach::Cluster)
-    }
-
-    /// Leaves a room; false if it was not in it. Nothing that is pushed to the room reaches this connection after this returned.
-    pub fn leave(&self, room: impl AsRef<str>) -> bool {
-        let key = GroupKey::Room(self.0.controller, room.as_ref().into());
-        self.0.membership.leave(self.0.live.groups(), &key, self)
-    }
-
-    /// The rooms that it is in; still readable in `on_close`.
-    pub fn rooms(&self) -> Vec<Arc<str>> {
-        self.0.membership.rooms()
-    }
-
-    /// Says whose connection this is, for [`Hub::user`]. It is one user's at a time: the last call counts.
-    ///
-    /// # Errors
-    /// [`JoinError::NameTooLong`] over 256 bytes, [`JoinError::Closed`] once it has ended.
-    pub fn identify(&self, user: impl AsRef<str>) -> Result<(), JoinError> {
-        self.0.membership.identify(self.0.live.groups(), GroupKey::User(user.as_ref().into()), self)
-    }
-
-    /// Whose connection this is, if it was said.
-    pub fn user(&self) -> Option<Arc<str>> {
-        self.0.membership.user()
-    }
-
-    /// A room of this connection's controller, to push to; the connection itself need not be in it.
-    pub fn room(&self, name: impl AsRef<str>) -> Room {
-        Room::of_controller(&self.0.live, self.0.controller, name.as_ref())
-    }
-
     /// Messages that a full outbox dropped, under `overflow = "drop_oldest"` and `"drop_newest"`.
     pub fn dropped(&self) -> u64 {
         self.0.outbox.dropped()
-    }
-
-    /// Everyone else.
-    pub fn hub(&self) -> Hub {
-        Hub::new(&self.0.live)
     }
 
     /// What the controller kept of the handshake.
@@ -267,6 +178,16 @@ impl Connection {
 
     pub(crate) fn membership(&self) -> &Membership {
         &self.0.membership
+    }
+
+    /// The connections of its node.
+    pub(crate) fn live(&self) -> &Arc<Live> {
+        &self.0.live
+    }
+
+    /// The most rooms that it may be in at once.
+    pub(crate) fn max_rooms(&self) -> usize {
+        self.0.max_rooms
     }
 
     /// The name of its controller.

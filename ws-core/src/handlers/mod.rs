@@ -5,7 +5,6 @@
 //! around each call. Below it everything is as for a controller written by hand: this module neither reads a socket nor
 //! keeps a queue. What only expansions call is in [`support`].
 
-mod ask;
 mod context;
 mod cookie;
 mod header;
@@ -26,14 +25,7 @@ mod valid;
 #[cfg(feature = "validate")]
 #[cfg_attr(docsrs, doc(cfg(feature = "validate")))]
 pub use self::valid::Valid;
-pub(crate) use self::{
-    ask::Asks,
-    interceptor::{Around, Intercepted, Interceptor, intercepted},
-    ping::pong,
-    replier::rate_limited,
-};
 pub use self::{
-    ask::{AskError, PendingAsk},
     context::Context,
     cookie::Cookie,
     header::Header,
@@ -45,4 +37,9 @@ pub use self::{
     query::Query,
     replier::Replier,
     reply::{Event, IntoReply, Stream},
+};
+pub(crate) use self::{
+    interceptor::{Around, Intercepted, Interceptor, intercepted},
+    ping::pong,
+    replier::rate_limited,
 };

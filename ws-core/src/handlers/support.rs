@@ -22,7 +22,7 @@ use crate::{
 };
 pub use crate::{
     error::Result,
-    request::{Kept, Needs, Setup},
+    request::{Kept, Needs, Setup, Typed},
 };
 
 /// The places that a handler can have.

@@ -7,7 +7,7 @@ use crate::{
     config::{Limits, Overflow, TrailingSlash},
     handshake::{Middleware, MiddlewareFn},
     place::{Location, Scope, SubprotocolMismatch, short_name, type_id_of},
-    registry::{Erased, erase},
+    session::{Erased, erase},
 };
 
 /// Changes a route's limits, which begin as its server's.

@@ -7,11 +7,11 @@ use std::{
 
 use crate::{
     config::Limits,
-    controller::ErasedController,
     handlers::Around,
     handshake::{GuardRef, Middleware},
     place::SubprotocolMismatch,
     request::{Handshake, Matched},
+    session::ErasedController,
 };
 
 /// A path and everything that belongs to it: the controller, the middleware around it, its own limits.

@@ -7,6 +7,7 @@
 //! Draining goes through this module, since no other one holds all connections. It knows neither
 //! sockets nor HTTP. Other nodes are not reached.
 
+mod connection;
 mod connections;
 mod delivery;
 mod event;
@@ -35,7 +36,7 @@ pub(crate) use self::{
     live::{Entry, Live},
     membership::Membership,
 };
-use crate::{connection::Connection, controller::Controller, wire::ConnectionId};
+use crate::{connection::Connection, wire::ConnectionId};
 
 /// The connections of this application, from any task: `conn.hub()` in a callback, `running.hub()`
 /// elsewhere, `app.hub()` before the start.
@@ -98,15 +99,14 @@ impl Hub {
         Target::new(&self.0, Whom::All)
     }
 
-    /// All connections of this controller, whatever the server and the path.
-    pub fn controller<C: Controller>(&self) -> Target {
-        Target::new(&self.0, Whom::Controller(self.0.names().of(TypeId::of::<C>())))
+    /// All connections of the controller of this type.
+    pub(crate) fn of_controller(&self, controller: TypeId) -> Target {
+        Target::new(&self.0, Whom::Controller(self.0.names().of(controller)))
     }
 
-    /// A room of this controller. Rooms belong to a controller: the rooms `"1"` of two controllers are
-    /// two rooms.
-    pub fn room<C: Controller>(&self, name: impl AsRef<str>) -> Room {
-        Room::new(&self.0, self.0.names().of(TypeId::of::<C>()), name.as_ref())
+    /// A room of the controller of this type.
+    pub(crate) fn room_of(&self, controller: TypeId, name: &str) -> Room {
+        Room::new(&self.0, self.0.names().of(controller), name)
     }
 
     /// The connections of this user ([`Connection::identify`]).

@@ -1,33 +1,12 @@
-//! Claims end connections: which types of claims there are, and [`Connection::refresh`].
-//!
-//! A context keeps values by their types and cannot know that one of them is somebody's `Claims<T>`. But claims are
-//! made by verifiers alone, so each verifier leaves its type here, and whoever opens a connection asks for all of them:
-//! a middleware that puts claims into the context has done everything there is to do.
-
-use std::{any::TypeId, time::SystemTime};
+//! Claims end connections: verifiers register their type of claims, and [`Connection::refresh`]
+//! replaces them.
 
 use super::{Claims, JwtError};
-use crate::{connection::Connection, request::ContextMap, sync::RwLock};
+use crate::connection::{Connection, ends_connections, valid_until};
 
-/// Until when the claims of one type are good, if there are any in a context.
-type ValidUntil = fn(&ContextMap) -> Option<SystemTime>;
-
-/// The types of claims that verifiers were built for; never more than a program has.
-static TYPES: RwLock<Vec<(TypeId, ValidUntil)>> = RwLock::new(Vec::new());
-
-/// From now on claims of this type end the connections that they are in the context of.
-pub(super) fn ends_connections<T: Send + Sync + 'static>() {
-    let id = TypeId::of::<T>();
-    let mut types = TYPES.write();
-    if types.iter().all(|(known, _)| *known != id) {
-        types.push((id, |context| context.get::<Claims<T>>()?.valid_until()));
-    }
-}
-
-/// When the first of the claims in a context ends.
-pub(crate) fn valid_until(context: &ContextMap) -> Option<SystemTime> {
-    let types = TYPES.read();
-    types.iter().filter_map(|(_, valid_until)| valid_until(context)).min()
+/// From now on claims of this type end the connections that have them in their context.
+pub(super) fn register<T: Send + Sync + 'static>() {
+    ends_connections::<Claims<T>>(|context| context.get::<Claims<T>>()?.valid_until());
 }
 
 /// With feature `jwt`.

@@ -81,7 +81,6 @@ mod keys;
 mod tests;
 mod verifier;
 
-pub(crate) use self::expiry::valid_until;
 pub use self::{
     claims::Claims,
     key::Key,

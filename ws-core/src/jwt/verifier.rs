@@ -233,7 +233,7 @@ impl<T> JwtVerifierBuilder<T> {
         // The engine takes its cryptography from the features of all that is linked, and panics at the first token if
         // they contradict; once it is named here they no longer count. It may be named already.
         let _ = aws_lc::DEFAULT_PROVIDER.install_default();
-        expiry::ends_connections::<T>();
+        expiry::register::<T>();
         let keys = RwLock::new(Arc::new(self.keys));
         JwtVerifier { shared: Arc::new(Shared { rules: self.rules, keys }), claims: PhantomData }
     }

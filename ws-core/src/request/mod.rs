@@ -13,20 +13,17 @@ mod response;
 mod setup;
 mod tokens;
 
-pub use self::{
-    context::ContextMap,
-    handshake::Handshake,
-    response::{Body, Response},
-    setup::{Kept, Needs, ParamError, Setup},
-    tokens::TokenSources,
-};
 #[cfg(feature = "client")]
 pub(crate) use self::lists::tokens as list_tokens;
 #[cfg(feature = "testing")]
 pub(crate) use self::tokens::BEARER;
+pub use self::{
+    context::ContextMap,
+    handshake::Handshake,
+    response::{Body, Response},
+    setup::{Kept, Needs, ParamError, Setup, Typed},
+    tokens::TokenSources,
+};
 pub(crate) use self::{
-    handshake::TransportAddr,
-    lists::asks_for_upgrade,
-    matched::Matched,
-    tokens::hide as hide_tokens,
+    handshake::TransportAddr, lists::asks_for_upgrade, matched::Matched, tokens::hide as hide_tokens,
 };

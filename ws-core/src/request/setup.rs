@@ -5,7 +5,7 @@ use std::{any::Any, borrow::Cow};
 use super::Handshake;
 use crate::{
     envelope::DecodeError,
-    error::{Error, HandshakeError},
+    error::{Error, HandshakeError, Result},
     state::{StateKey, States},
 };
 
@@ -117,3 +117,15 @@ pub struct Needs {
 /// What generated code keeps with a connection.
 #[doc(hidden)]
 pub type Kept = Box<dyn Any + Send + Sync>;
+
+/// What generated code tells of a controller's typed layer.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Typed {
+    /// Whether the event `ping` is answered without a handler.
+    pub answers_ping: bool,
+    /// What the handlers need of the application and of the route.
+    pub needs: fn() -> Needs,
+    /// Parses what is kept with the connection; called once, before the 101.
+    pub keep: fn(&Setup<'_>) -> Result<Option<Kept>>,
+}

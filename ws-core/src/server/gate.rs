@@ -9,9 +9,10 @@ use std::{
 
 use tokio::net::TcpStream;
 
-use super::{Certificates, Lifecycle, Pending, Stage, TlsError, Transport, proxy_protocol};
+use super::{Certificates, Lifecycle, Pending, Stage, TlsError, proxy_protocol};
 use crate::{
     config::{Proxy, ProxyProtocol, ServerConfig},
+    socket::Transport,
     throttle::{Throttle, shown},
 };
 

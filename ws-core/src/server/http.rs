@@ -15,15 +15,14 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tower_service::Service;
 
-use super::{
-    Admission, Arrival, Lifecycle, Permit, Stage, Transport, first_head::first_head, http_io::HttpStream,
-};
+use super::{Admission, Arrival, Lifecycle, Permit, Stage, first_head::first_head, http_io::HttpStream};
 use crate::{
     caught::{Witness, caught, drop_caught},
     config::Limits,
     error::{BoxError, Error, HandshakeError},
     handshake::{bare, refused},
     request::{Body, Response},
+    socket::Transport,
 };
 
 type HttpFuture = Pin<Box<dyn Future<Output = Response> + Send>>;

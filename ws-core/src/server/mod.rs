@@ -14,16 +14,12 @@ mod http;
 mod http_io;
 mod lifecycle;
 mod pending;
-#[cfg(feature = "testing")]
-mod pipe;
 pub(crate) mod proxy_protocol;
+mod served;
 mod service;
 mod tls;
-mod transport;
 mod websocket;
 
-#[cfg(feature = "testing")]
-pub(crate) use self::pipe::Pipe;
 pub(crate) use self::{
     accept::accept,
     admission::{Admission, Permit},
@@ -31,8 +27,8 @@ pub(crate) use self::{
     http::{HttpHandler, HttpServer},
     lifecycle::{Lifecycle, Stage},
     pending::{Pending, PendingStreams},
+    served::{Opened, served},
     tls::Certificates,
-    transport::Transport,
     websocket::WsServer,
 };
 pub use self::{http::HttpService, lifecycle::Readiness, service::WsService, tls::TlsError};

@@ -13,12 +13,13 @@ use std::{
 use http::{Extensions, HeaderValue, Request, header};
 use http_body::Body as HttpBody;
 
-use super::{Permit, Stage, Transport, WsServer};
+use super::{Permit, Stage, WsServer};
 use crate::{
-    connection::{Served, served},
     error::HandshakeError,
     handshake::Caller,
     request::{Handshake, Response, TransportAddr},
+    server::{Opened, served},
+    socket::Transport,
 };
 
 /// The WebSocket routes of one server as a tower service, made by [`App::into_service`](crate::App::into_service).
@@ -112,7 +113,7 @@ async fn open(
     on_upgrade: hyper::upgrade::OnUpgrade,
     handshake: Handshake,
     permit: Permit,
-) -> Option<Served> {
+) -> Option<Opened> {
     match tokio::time::timeout(server.limits.handshake_timeout, on_upgrade).await {
         Ok(Ok(upgraded)) => {
             let (transport, prefix) = Transport::upgraded(upgraded);

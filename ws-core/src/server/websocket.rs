@@ -21,19 +21,22 @@ use tokio::{
 };
 
 use super::{
-    Admission, Arrival, HttpHandler, Lifecycle, Pending, Permit, Stage, Transport,
+    Admission, Arrival, HttpHandler, Lifecycle, Pending, Permit, Stage,
     addresses::AddressPermit,
     first_head::first_head,
     http_io::{HttpStream, Rest},
 };
 use crate::{
     config::{Heartbeat, Limits},
-    connection::{Connection, Life, Served},
+    connection::Connection,
     error::HandshakeError,
     fixed,
     handshake::{Caller, NamesWriter, Pipeline, asks_for_upgrade, bare, route_of},
     hub::Live,
     request::{Handshake, Response, TransportAddr},
+    server::Opened,
+    session::Life,
+    socket::Transport,
     sync::{Mutex, MutexGuard},
 };
 
@@ -51,7 +54,7 @@ pub(crate) struct WsServer {
 
 impl WsServer {
     /// Takes one stream as far as to the 101. What comes back is the rest: open, messages, close.
-    pub(crate) async fn receive(&self, mut transport: Transport, arrival: Arrival) -> Option<Served> {
+    pub(crate) async fn receive(&self, mut transport: Transport, arrival: Arrival) -> Option<Opened> {
         // accept: a full server says so, it does not fall silent.
         let (permit, refusal) = match self.admission.admit(arrival.peer) {
             Ok(permit) => (Some(permit), None),
@@ -202,7 +205,7 @@ impl WsServer {
         prefix: Bytes,
         handshake: Handshake,
         permit: Permit,
-    ) -> Option<Served> {
+    ) -> Option<Opened> {
         let route = route_of(&handshake)?;
         let limits = Arc::clone(&route.limits);
         let conn = Connection::new(handshake.compact(), &limits, Arc::clone(&self.live));
@@ -221,13 +224,12 @@ impl WsServer {
         let life = Life {
             span,
             entry,
-            permit: Some(permit),
             prefix,
             limits,
             heartbeat: Arc::clone(&self.heartbeat),
             error_handlers: Arc::clone(&self.pipeline.error_handlers),
         };
-        Some(Arc::clone(&route.controller).serve(transport, life))
+        Some(Opened { connection: Arc::clone(&route.controller).serve(transport, life), permit })
     }
 }
 
@@ -282,7 +284,8 @@ mod tests {
     use crate::{
         App, Config, Controller,
         config::{ServerConfig, ServerKind},
-        server::{PendingStreams, Pipe},
+        server::PendingStreams,
+        socket::Pipe,
         testing::TestApp,
     };
 

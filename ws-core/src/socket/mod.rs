@@ -10,7 +10,10 @@
 
 mod adapter;
 mod out_queue;
+#[cfg(feature = "testing")]
+mod pipe;
 mod pool;
+mod transport;
 mod walker;
 
 use std::{
@@ -21,12 +24,14 @@ use std::{
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-pub(crate) use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::{
     self, Error as WsError,
     error::{CapacityError, ProtocolError},
 };
 
+#[cfg(feature = "testing")]
+pub(crate) use self::pipe::Pipe;
+pub(crate) use self::transport::Transport;
 use self::{
     adapter::Adapter,
     pool::{Codec, Size},
@@ -83,7 +88,7 @@ impl From<&Limits> for SizeLimits {
 }
 
 /// A stream that a connection runs over.
-pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin {
+pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Unpin {
     /// Whether the peer has closed its side or is gone, as far as that shows without reading.
     fn peer_has_ended(&self) -> bool {
         false
@@ -347,7 +352,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 }
 
-impl<S: Wire> Socket<S> {
+impl<S: ByteStream> Socket<S> {
     /// Whether the peer has closed its side or is gone, as far as that shows without reading.
     pub(crate) fn peer_has_ended(&self) -> bool {
         self.io.peer_has_ended()

@@ -8,7 +8,7 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 
 use super::{TestApp, TestError, TestResponse, header};
-use crate::server::Pipe;
+use crate::socket::Pipe;
 
 /// The HTTP side of a [`TestApp`].
 #[derive(Debug)]

@@ -72,7 +72,8 @@ pub use self::{
 };
 use crate::{
     app::{App, PlannedKind, Running, ShutdownReport, StartError},
-    server::{Arrival, Pipe, Transport},
+    server::Arrival,
+    socket::{Pipe, Transport},
 };
 
 /// Bytes that a pipe between client and server holds, as a socket's buffers would.

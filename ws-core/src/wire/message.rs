@@ -7,7 +7,7 @@ use std::{borrow::Borrow, fmt, ops::Deref};
 
 use bytes::Bytes;
 
-use crate::socket::Utf8Bytes;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 /// A complete data message (RFC 6455 section 5.6), however many frames it came in.
 ///

@@ -9,7 +9,7 @@ use std::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::Overflow;
+use crate::{config::Overflow, controller::Controller};
 
 const CONNECTIONS: usize = 5;
 const ROOMS: usize = 4;

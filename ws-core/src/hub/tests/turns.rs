@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::*;
-use crate::{fixed::MEMBERS_A_TURN as TURN, request::Matched};
+use crate::{controller::Controller, fixed::MEMBERS_A_TURN as TURN, request::Matched};
 
 struct Chat;
 impl Controller for Chat {}

@@ -5,7 +5,7 @@ use std::io;
 use tokio::net::TcpStream;
 
 use super::TlsError;
-use crate::{config::Tls, server::Transport};
+use crate::{config::Tls, socket::Transport};
 
 /// There are none.
 #[derive(Debug)]

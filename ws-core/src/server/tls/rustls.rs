@@ -13,7 +13,7 @@ use tokio_rustls::{
 };
 
 use super::TlsError;
-use crate::{config::Tls, server::Transport, sync::RwLock};
+use crate::{config::Tls, socket::Transport, sync::RwLock};
 
 /// A server's certificate and key, as they were in their files when these were last read in good order.
 pub(crate) struct Certificates {

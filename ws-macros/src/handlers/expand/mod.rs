@@ -80,10 +80,9 @@ fn find_kept(handlers: &Handlers) -> Option<TokenStream> {
 
 fn controller(handlers: &Handlers) -> TokenStream {
     let ty = &handlers.controller;
-    let setup = (!handlers.slots.is_empty()).then(|| setup(handlers));
+    let typed = typed(handlers);
     let kept = find_kept(handlers);
     let message = message(handlers, kept.as_ref());
-    let answers_ping = answers_ping(handlers);
     let open = handlers.of(Callback::Open).map(|handler| {
         let body = call::body(handler, &Ways::open());
         callback(handler, &quote!(), kept.as_ref(), &body)
@@ -98,9 +97,7 @@ fn controller(handlers: &Handlers) -> TokenStream {
     quote! {
         #[automatically_derived]
         impl ::ws_core::Controller for #ty {
-            const __TYPED: bool = true;
-            #answers_ping
-            #setup
+            #typed
             #(#open)*
             #message
             #(#frames)*
@@ -109,23 +106,36 @@ fn controller(handlers: &Handlers) -> TokenStream {
     }
 }
 
-/// What the handlers need, and what is made before the 101.
-fn setup(handlers: &Handlers) -> TokenStream {
+/// What the controller's typed layer needs, and what is made before the 101.
+fn typed(handlers: &Handlers) -> TokenStream {
+    let answers_ping = answers_ping(handlers);
     let needs = handlers.slots.iter().map(|slot| {
         let (condition, ty) = (slot.condition(), &slot.ty.inferred);
         quote_spanned!(start(ty)=> #condition __h::Of::<#ty>::need(&mut __needs);)
     });
-    let make = make(handlers);
-    quote_spanned! {Span::mixed_site()=>
-        fn __needs() -> __h::Needs {
-            let mut __needs = <__h::Needs as ::core::default::Default>::default();
-            #(#needs)*
-            __needs
+    let keep = if handlers.slots.is_empty() {
+        quote!(|_| ::core::result::Result::Ok(::core::option::Option::None))
+    } else {
+        let make = make(handlers);
+        quote_spanned! {Span::mixed_site()=>
+            |__setup| {
+                let __make = #make;
+                __h::erase(__make(__setup)?)
+            }
         }
-
-        fn __keep(&self, __setup: &__h::Setup<'_>) -> __h::Result<::core::option::Option<__h::Kept>> {
-            let __make = #make;
-            __h::erase(__make(__setup)?)
+    };
+    quote_spanned! {Span::mixed_site()=>
+        fn __typed() -> ::core::option::Option<&'static __h::Typed> {
+            const __TYPED: __h::Typed = __h::Typed {
+                answers_ping: #answers_ping,
+                needs: || {
+                    let mut __needs = <__h::Needs as ::core::default::Default>::default();
+                    #(#needs)*
+                    __needs
+                },
+                keep: #keep,
+            };
+            ::core::option::Option::Some(&__TYPED)
         }
     }
 }
@@ -206,19 +216,19 @@ fn message(handlers: &Handlers, kept: Option<&TokenStream>) -> TokenStream {
 }
 
 /// Whether the event `ping` is answered without a handler: where there are events, and no handler takes it.
-fn answers_ping(handlers: &Handlers) -> Option<TokenStream> {
+fn answers_ping(handlers: &Handlers) -> TokenStream {
     let is_on = |handlers: &[&Handler]| {
         let any = slots::any_of(handlers.iter().map(|handler| handler.conditions.as_slice()));
         any.map_or_else(|| quote!(true), |any| quote!(::core::cfg!(#any)))
     };
     let mut events: Vec<_> = handlers.of(Callback::Event).chain(handlers.of(Callback::Unknown)).collect();
     if events.is_empty() {
-        return None;
+        return quote!(false);
     }
     let has_events = is_on(&events);
     events.retain(|handler| handler.event.as_ref().is_some_and(|event| event.value() == "ping"));
     let is_taken = is_on(&events);
-    Some(quote!(const __ANSWERS_PING: bool = #has_events && !#is_taken;))
+    quote!(#has_events && !#is_taken)
 }
 
 /// Reads the envelope; goes on with the reason if there is none.

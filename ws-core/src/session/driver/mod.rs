@@ -18,7 +18,6 @@ use tokio::time::{Instant, Sleep};
 
 use self::closing::State;
 use super::{
-    Connection, Stop,
     inbox::{Event, Inbox},
     rate::Bucket,
     timers::{Due, Timers},
@@ -26,9 +25,10 @@ use super::{
 use crate::{
     caught::Fragile,
     config::{Heartbeat, Limits},
+    connection::{Connection, Stop},
     error::{Error, Result},
     fixed, handlers,
-    socket::{Ended, Incoming, Socket, Wire},
+    socket::{ByteStream, Ended, Incoming, Socket},
     wire::{CloseFrame, CloseReason, Message, MessageError},
 };
 
@@ -79,7 +79,7 @@ pub(crate) struct Driver<'a, S> {
     was_cut: bool,
 }
 
-impl<'a, S: Wire> Driver<'a, S> {
+impl<'a, S: ByteStream> Driver<'a, S> {
     pub(crate) fn new(
         socket: &'a mut Socket<S>,
         conn: &'a Connection,

@@ -27,6 +27,37 @@ use crate::{
 /// The prefix of the `ref` of an ask. The `ref` of a client's own call must not begin with it.
 const PREFIX: &str = "ask:";
 
+impl Connection {
+    /// Asks the client: sends the event with a `ref` and waits for the message that brings this `ref`
+    /// back.
+    ///
+    /// The answer is `{"event": any, "data": R, "ref": the same}`. The client refuses with
+    /// `{"event": "error", "data": {"code", "message"}, "ref": the same}`. An answer is recognised as it
+    /// arrives and reaches no handler, so a handler may ask its own connection: messages in front of
+    /// the answer are read ahead (`limits.inbox_messages`, `limits.inbox_bytes`) and handled in order
+    /// afterwards. One connection may have 64 outstanding asks.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use ws_core::{AskError, Connection};
+    /// async fn is_ready(conn: &Connection) -> Result<bool, AskError> {
+    ///     conn.ask_event::<bool>("ready?", "the game begins").timeout(Duration::from_secs(5)).await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`AskError`](crate::AskError): the connection ended, no answer came in time (10 s unless
+    /// [`timeout`](PendingAsk::timeout) sets another), the client refused, or its answer does not
+    /// decode as `R`. The ask is forgotten then; an answer that comes later is dropped.
+    pub fn ask_event<R: DeserializeOwned>(
+        &self,
+        event: &str,
+        data: &(impl Serialize + ?Sized),
+    ) -> PendingAsk<'_, R> {
+        PendingAsk::new(self, event, data)
+    }
+}
+
 /// Why an ask has no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

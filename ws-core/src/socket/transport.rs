@@ -14,9 +14,9 @@ use tokio::{
     net::TcpStream,
 };
 
+use super::ByteStream;
 #[cfg(feature = "testing")]
 use super::Pipe;
-use crate::socket::Wire;
 
 /// What a WebSocket server speaks over.
 pub(crate) enum Transport {
@@ -36,7 +36,7 @@ pub(crate) enum Transport {
 impl Transport {
     /// The stream that another HTTP server handed over, and the bytes that were read of it already.
     /// The TCP stream itself, where it is one: it shows more.
-    pub(super) fn upgraded(upgraded: Upgraded) -> (Self, Bytes) {
+    pub(crate) fn upgraded(upgraded: Upgraded) -> (Self, Bytes) {
         let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
             Ok(parts) => return (Self::Tcp(parts.io.into_inner()), parts.read_buf),
             Err(upgraded) => upgraded,
@@ -49,7 +49,7 @@ impl Transport {
     }
 }
 
-impl Wire for Transport {
+impl ByteStream for Transport {
     fn peer_has_ended(&self) -> bool {
         match self {
             Self::Tcp(stream) => has_ended(stream),

@@ -2,17 +2,14 @@
 
 use std::time::Duration;
 
-use super::{
-    Connection,
-    driver::{Completion, Driver, Failure},
-};
+use super::driver::{Completion, Driver, Failure};
 use crate::{
     caught::drop_caught,
+    connection::{AskError, Connection},
     envelope::ReplyTo,
     error::Error,
-    handlers::AskError,
     recovery::{Answer, ErrorHandlers, Phase, Scene},
-    socket::Wire,
+    socket::ByteStream,
     wire::{CloseFrame, CloseReason, ConnectionId, SendError, may_be_sent},
 };
 
@@ -27,7 +24,7 @@ pub(super) struct Rescue<'a> {
 
 impl Rescue<'_> {
     /// False if that is the end: the connection is closing then, unless it had ended already.
-    pub(super) async fn settle<S: Wire>(
+    pub(super) async fn settle<S: ByteStream>(
         &self,
         driver: &mut Driver<'_, S>,
         phase: Phase,
@@ -45,7 +42,7 @@ impl Rescue<'_> {
     }
 
     /// `None` if the connection goes on (or has ended already), else how it ends.
-    async fn end_of<S: Wire>(
+    async fn end_of<S: ByteStream>(
         &self,
         driver: &mut Driver<'_, S>,
         phase: Phase,
@@ -72,7 +69,7 @@ impl Rescue<'_> {
         }
     }
 
-    async fn settle_error<S: Wire>(
+    async fn settle_error<S: ByteStream>(
         &self,
         driver: &mut Driver<'_, S>,
         phase: Phase,

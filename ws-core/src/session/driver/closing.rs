@@ -8,7 +8,7 @@ use std::{
 
 use super::{Driver, Due};
 use crate::{
-    socket::Wire,
+    socket::ByteStream,
     wire::{CloseFrame, CloseReason, Ending, MessageError},
 };
 
@@ -28,7 +28,7 @@ pub(super) enum State {
     Done,
 }
 
-impl<S: Wire> Driver<'_, S> {
+impl<S: ByteStream> Driver<'_, S> {
     /// Closes with this frame because of this reason, unless the connection has ended already.
     pub(crate) fn close(&mut self, frame: CloseFrame, reason: CloseReason) {
         // A request of the callback itself, made before it failed, came first.

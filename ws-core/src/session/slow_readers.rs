@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::{hub::Live, wire::CloseReason};
+use crate::{connection::Connection, hub::Live, wire::CloseReason};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;

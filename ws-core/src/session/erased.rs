@@ -1,0 +1,52 @@
+//! [`ErasedController`]: a controller behind one virtual call a connection.
+
+use std::{any::TypeId, sync::Arc};
+
+use super::{Life, Served};
+use crate::{
+    controller::Controller,
+    error::Result,
+    request::{Kept, Needs, Setup},
+    socket::Transport,
+};
+
+/// A controller as the pipeline and the server see it.
+pub(crate) trait ErasedController: Send + Sync {
+    fn needs(&self) -> Needs;
+
+    fn is_typed(&self) -> bool;
+
+    fn keep(&self, setup: &Setup<'_>) -> Result<Option<Kept>>;
+
+    /// The connection to its end.
+    fn serve(self: Arc<Self>, transport: Transport, life: Life) -> Served;
+}
+
+impl<C: Controller> ErasedController for C {
+    fn needs(&self) -> Needs {
+        C::__typed().map(|typed| (typed.needs)()).unwrap_or_default()
+    }
+
+    fn is_typed(&self) -> bool {
+        C::__typed().is_some()
+    }
+
+    fn keep(&self, setup: &Setup<'_>) -> Result<Option<Kept>> {
+        C::__typed().map_or(Ok(None), |typed| (typed.keep)(setup))
+    }
+
+    fn serve(self: Arc<Self>, transport: Transport, life: Life) -> Served {
+        Box::pin(super::serve(self, transport, life))
+    }
+}
+
+/// A controller behind one virtual call a connection.
+pub struct Erased {
+    pub(crate) controller: Arc<dyn ErasedController>,
+    pub(crate) type_id: TypeId,
+}
+
+/// Erases a controller.
+pub fn erase<C: Controller>(controller: C) -> Erased {
+    Erased { controller: Arc::new(controller), type_id: TypeId::of::<C>() }
+}

@@ -1,0 +1,330 @@
+//! The one task that serves a connection, from the flushed 101 to the dropped socket.
+//!
+//! [`serve`] is the life cycle: `on_open`, events one after another, `on_close` exactly once. [`driver`]
+//! reads and writes meanwhile and keeps the timers. [`rescue`] decides what becomes of a connection
+//! whose callback failed. No HTTP reaches this module beyond the finished
+//! [`Handshake`](crate::Handshake).
+
+mod driver;
+mod erased;
+mod inbox;
+mod rate;
+mod rescue;
+#[cfg(test)]
+mod slow_readers;
+mod timers;
+
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tracing::{Instrument as _, Span};
+
+pub(crate) use self::erased::ErasedController;
+pub use self::erased::{Erased, erase};
+use self::{
+    driver::{Automatic, Completion, Driver},
+    inbox::Event,
+    rescue::Rescue,
+};
+use crate::{
+    caught::caught,
+    config::{Heartbeat, Limits, OverRate},
+    connection::Connection,
+    controller::Controller,
+    error::Result,
+    handlers::{Callback, CallbackKind, Intercepted, intercepted, rate_limited},
+    hub::Entry,
+    recovery::{ErrorHandlers, Phase},
+    socket::{ByteStream, SizeLimits, Socket},
+    wire::{CloseReason, Message},
+};
+
+/// Everything that a connection needs besides its transport and its controller.
+pub(crate) struct Life {
+    /// What its log lines are in.
+    pub(crate) span: Span,
+    /// Its place among the living.
+    pub(crate) entry: Entry,
+    /// What was read behind the handshake.
+    pub(crate) prefix: Bytes,
+    /// Its route's.
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) heartbeat: Arc<Heartbeat>,
+    pub(crate) error_handlers: Arc<ErrorHandlers>,
+}
+
+/// A connection, from `on_open` to the dropped socket.
+pub(crate) type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The life of one connection.
+///
+/// What is kept while it idles is counted in bytes: what is seldom needed is boxed, and what came as an argument is
+/// used where it stands. A message boxes nothing.
+pub(crate) fn serve<C, S>(controller: Arc<C>, transport: S, life: Life) -> impl Future<Output = ()> + Send
+where
+    C: Controller,
+    S: ByteStream + Send,
+{
+    let Life { span, entry, prefix, limits, heartbeat, error_handlers } = life;
+    let mut socket = Socket::new(transport, prefix, SizeLimits::from(&*limits));
+    let conn = entry.connection().clone();
+    let mut on_close = OnClose {
+        entry: Some(entry),
+        controller: Some(Arc::clone(&controller)),
+        deadline: limits.close_timeout,
+    };
+    let life = async move {
+        let sleep = pin!(tokio::time::sleep(Duration::ZERO));
+        let automatic = Automatic {
+            pings: C::__typed().is_some_and(|typed| typed.answers_ping),
+            refusals: C::__typed().is_some() && limits.over_rate == OverRate::Refuse,
+        };
+        let mut driver = Driver::new(&mut socket, &conn, sleep, &heartbeat, &limits, automatic);
+        let calls = Callbacks { controller: &*controller, conn: &conn };
+        let rescue =
+            Rescue { conn: &conn, error_handlers: &error_handlers, deadline: limits.handler_timeout };
+
+        // open: messages wait until it has finished.
+        let opened = driver.run_boxed(calls.open(), limits.handler_timeout).await;
+        let mut goes_on = rescue.settle(&mut driver, Phase::Open, opened).await;
+
+        // messages: one after another, until the connection has ended and all that arrived before is handled.
+        while goes_on {
+            let Some(event) = driver.next().await else { break };
+            let deadline = limits.handler_timeout;
+            let outcome = match event {
+                Event::Message(message) => driver.run(pin!(Some(calls.message(message))), deadline).await,
+                Event::Refused(message) => Completion::Returned(Err(rate_limited(&conn, &message))),
+                Event::Ping(payload) => driver.run_boxed(calls.ping(payload), deadline).await,
+                Event::Pong(payload) => driver.run_boxed(calls.pong(payload), deadline).await,
+            };
+            // The way of every message: no more than this stands between one and the next.
+            if !matches!(outcome, Completion::Returned(Ok(()))) {
+                goes_on = rescue.settle(&mut driver, Phase::Message, outcome).await;
+            }
+        }
+
+        // close: on_close runs while the close frame makes its way.
+        let reason = driver.reason().cloned().unwrap_or(CloseReason::Aborted);
+        tracing::debug!(?reason, code = reason.code(), "connection ended");
+        on_close.controller = None;
+        let closed = driver.run_boxed(calls.close(reason), Some(limits.close_timeout)).await;
+        let rescue = Rescue { deadline: Some(limits.close_timeout), ..rescue };
+        rescue.settle(&mut driver, Phase::Close, closed).await;
+        driver.finish().await;
+        if let Some(entry) = &mut on_close.entry {
+            entry.ended(driver.ending());
+        }
+        drop(on_close);
+    };
+    life.instrument(span)
+}
+
+/// The controller's callbacks, each inside the interceptors of the route. What the typed layer wrote runs them by itself,
+/// since only it knows the event.
+struct Callbacks<'a, C> {
+    controller: &'a C,
+    conn: &'a Connection,
+}
+
+impl<'a, C: Controller> Callbacks<'a, C> {
+    fn open(&self) -> impl Future<Output = Result> + Send + use<'a, C> {
+        let Self { controller, conn } = *self;
+        self.call(CallbackKind::Open, async { controller.on_open(conn).await })
+    }
+
+    fn message(&self, message: Message) -> impl Future<Output = Result> + Send + use<'a, C> {
+        let Self { controller, conn } = *self;
+        let callback = async { controller.on_message(conn, message).await };
+        if C::__typed().is_some() {
+            Intercepted::none(callback)
+        } else {
+            self.call(CallbackKind::Message, callback)
+        }
+    }
+
+    fn ping(&self, payload: Bytes) -> impl Future<Output = Result> + Send + use<'a, C> {
+        let Self { controller, conn } = *self;
+        self.call(CallbackKind::Control, async { controller.on_ping(conn, payload).await })
+    }
+
+    fn pong(&self, payload: Bytes) -> impl Future<Output = Result> + Send + use<'a, C> {
+        let Self { controller, conn } = *self;
+        self.call(CallbackKind::Control, async { controller.on_pong(conn, payload).await })
+    }
+
+    fn close(&self, reason: CloseReason) -> impl Future<Output = Result> + Send + use<'a, C> {
+        let Self { controller, conn } = *self;
+        self.call(CallbackKind::Close, async { controller.on_close(conn, reason).await })
+    }
+
+    /// `callback` has to be a block that calls the controller when it is polled: a panic counts as the callback's then.
+    fn call<F: Future<Output = Result> + Send + 'a>(
+        &self,
+        kind: CallbackKind<'a>,
+        callback: F,
+    ) -> Intercepted<'a, F> {
+        intercepted(Callback::new(self.conn, kind), callback)
+    }
+}
+
+/// Sees to it that `on_close` runs even if the connection's task is aborted: it is spawned then.
+struct OnClose<C: Controller> {
+    entry: Option<Entry>,
+    /// `None` once `on_close` has begun in the task itself.
+    controller: Option<Arc<C>>,
+    deadline: Duration,
+}
+
+impl<C: Controller> Drop for OnClose<C> {
+    fn drop(&mut self) {
+        let (Some(entry), Some(controller)) = (self.entry.take(), self.controller.take()) else { return };
+        if tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
+        let deadline = self.deadline;
+        entry.connection().outbox().shut();
+        let live = entry.live().clone();
+        let on_close = async move {
+            let calls = Callbacks { controller: &*controller, conn: entry.connection() };
+            let closed = caught(calls.close(CloseReason::Aborted));
+            match tokio::time::timeout(deadline, closed).await {
+                Ok(Some(Ok(()))) => {}
+                Ok(None) => tracing::error!("on_close panicked"),
+                Ok(Some(Err(error))) => tracing::error!(%error, "on_close failed"),
+                Err(_) => tracing::error!("on_close took longer than the close deadline"),
+            }
+        };
+        live.spawn(on_close.instrument(Span::current()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        pin::Pin,
+        sync::atomic::{AtomicUsize, Ordering},
+        task::{Context, Poll},
+    };
+
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+    use super::*;
+    use crate::{hub::Live, request::Handshake};
+
+    pub(super) fn life(live: &Arc<Live>) -> Life {
+        let (parts, ()) = http::Request::new(()).into_parts();
+        let handshake = Handshake::new(parts, "ws".into(), None);
+        let conn = Connection::new(handshake, &Limits::default(), Arc::clone(live));
+        Life {
+            span: Span::none(),
+            entry: live.enter(conn),
+            prefix: bytes::Bytes::new(),
+            limits: Arc::default(),
+            heartbeat: Arc::default(),
+            error_handlers: Arc::default(),
+        }
+    }
+
+    struct Stuck(tokio::sync::mpsc::UnboundedSender<Option<CloseReason>>);
+
+    impl Controller for Stuck {
+        async fn on_open(&self, conn: &Connection) -> crate::Result {
+            conn.join("lobby")?;
+            conn.identify("jerry")?;
+            self.0.send(None)?;
+            std::future::pending().await
+        }
+
+        async fn on_close(&self, _: &Connection, reason: CloseReason) -> crate::Result {
+            Ok(self.0.send(Some(reason))?)
+        }
+    }
+
+    #[tokio::test]
+    async fn on_close_runs_once_and_the_hub_is_left_even_if_the_task_is_aborted() {
+        let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
+        let live = Arc::new(Live::default());
+        let life = life(&live);
+        let conn = life.entry.connection();
+        let (lobby, hub) = (conn.room("lobby"), conn.hub());
+        let (near, _far) = tokio::io::duplex(64);
+        let task = tokio::spawn(serve(Arc::new(Stuck(sender)), near, life));
+        assert_eq!(seen.recv().await, Some(None), "on_open began");
+        assert_eq!((live.len(), lobby.count_local(), hub.user("jerry").count_local()), (1, 1, 1));
+        task.abort();
+        assert_eq!(seen.recv().await, Some(Some(CloseReason::Aborted)));
+        assert_eq!(seen.recv().await, None, "once");
+        live.wait().await;
+        assert_eq!((live.len(), lobby.count_local(), hub.user("jerry").count_local()), (0, 0, 0));
+    }
+
+    /// A peer that always has another empty text, and takes whatever it is sent.
+    struct Endless;
+
+    impl AsyncRead for Endless {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            into: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let frame = [0x81, 0x80, 0, 0, 0, 0];
+            while into.remaining() >= frame.len() {
+                into.put_slice(&frame);
+            }
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Endless {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl ByteStream for Endless {}
+
+    impl ByteStream for tokio::io::DuplexStream {}
+
+    /// Counts messages, and answers each if it is told to.
+    struct Counting {
+        messages: Arc<AtomicUsize>,
+        answers: bool,
+    }
+
+    impl Controller for Counting {
+        async fn on_message(&self, conn: &Connection, message: Message) -> crate::Result {
+            assert!(self.messages.fetch_add(1, Ordering::Relaxed) < 1 << 20, "one poll has no end");
+            if self.answers { Ok(conn.send(message).await?) } else { Ok(()) }
+        }
+    }
+
+    #[tokio::test]
+    async fn one_poll_handles_a_bounded_number_of_messages_whether_they_are_answered_or_not() {
+        for answers in [false, true] {
+            let live = Arc::new(Live::default());
+            let messages = Arc::new(AtomicUsize::new(0));
+            let controller = Counting { messages: Arc::clone(&messages), answers };
+            let mut serving = pin!(serve(Arc::new(controller), Endless, life(&live)));
+            for poll in 1..=3 {
+                let polled = std::future::poll_fn(|cx| Poll::Ready(serving.as_mut().poll(cx))).await;
+                assert!(polled.is_pending());
+                let messages = messages.load(Ordering::Relaxed);
+                assert!((1..=poll * 1024).contains(&messages), "{messages} after {poll} polls");
+            }
+        }
+    }
+}
