@@ -117,11 +117,11 @@ mod tests {
                 format!("{}, then the socket is not read", size(BACKLOG_BYTES)),
             ),
             (
-                "looks at whether the peer is still there while the socket is not read",
+                "checks whether the peer is still there while the socket is not read",
                 format!("one every {}", time(LOOK_INTERVAL)),
             ),
             (
-                "time that a ping is given beside `heartbeat.timeout`",
+                "time added to `heartbeat.timeout` of a ping",
                 format!(
                     "1 s for each {} that the client may not have read, up to {}",
                     size(SLOWEST_READER as usize),
@@ -174,7 +174,7 @@ mod tests {
                 ),
             ),
             (
-                "one unfinished head too many",
+                "one more unfinished head than that",
                 format!("the oldest is closed if it is {} old, else the new stream", time(LEAST_HEAD_AGE)),
             ),
             (
