@@ -19,9 +19,10 @@ use crate::{
 /// What happens on the connections of one route.
 ///
 /// One instance serves all connections of its server; what belongs to one connection lives in its
-/// [`context`](Connection::context). All callbacks of a connection run in its own task, one after another: `on_open`,
-/// then the messages in their order, then `on_close`. While one of them waits, what others push goes out, pings are
-/// answered, and messages are read ahead up to `limits.inbox_messages` and `limits.inbox_bytes`.
+/// [`context`](Connection::context). All callbacks of a connection run in its own task, one after
+/// another: `on_open`, then the messages in their order, then `on_close`. While one of them waits,
+/// what others push goes out, pings are answered, and messages are read ahead up to
+/// `limits.inbox_messages` and `limits.inbox_bytes`.
 ///
 /// A callback that began is not cancelled because the peer went: [`Connection::closed`] resolves,
 /// it finishes, the messages that came before the end are handled, then `on_close` runs. Answers to

@@ -41,7 +41,8 @@ pub(crate) const LARGER_CODECS_KEPT_BYTES: usize = 4 << 20;
 pub(crate) const OUTSTANDING_ASKS: usize = 64;
 /// The default time to wait for the answer to an ask.
 pub(crate) const ASK_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest event `ping` that is answered as it is read, in bytes: as long as a WebSocket ping's payload.
+/// The longest event `ping` that is answered as it is read, in bytes: as long as a WebSocket ping's
+/// payload.
 pub(crate) const PING_BYTES: usize = 125;
 /// How deep the arrays and maps of a MessagePack envelope may stand inside each other.
 #[cfg(any(feature = "msgpack", test))]

@@ -238,8 +238,8 @@ impl App {
     /// The WebSocket server of this name as a tower service, to mount in an existing axum or hyper program. It is not
     /// bound; all other servers are. The [`Running`] is what stops its connections.
     ///
-    /// The outer server writes the 101, so the case of its header names is the outer server's: hyper and
-    /// axum write them in lower case.
+    /// The outer server writes the 101, so the case of its header names is the outer server's:
+    /// hyper and axum write them in lower case.
     ///
     /// # Errors
     /// Everything that is wrong, at once; also a name that is no server of kind `websocket`.

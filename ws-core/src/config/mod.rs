@@ -189,21 +189,24 @@ impl Tls {
 pub struct Limits {
     /// Sockets open at once; one more is answered with 503. Default 100 000.
     pub connections: usize,
-    /// Sockets of one peer address open at once; one more is answered with 503. IPv6 counts by its first 64 bits, which is
-    /// what one host has. Behind a proxy that names its clients in a header, WebSocket connections are counted, by
-    /// client. It is also the share of one address in `pending_handshakes`, 16 at least.
-    /// Default: off (`"off"`), because whole offices and mobile networks share an address.
+    /// Sockets of one peer address open at once; one more is answered with 503. IPv6 counts by its
+    /// first 64 bits, which is what one host has. Behind a proxy that names its clients in a
+    /// header, WebSocket connections are counted, by client. It is also the share of one address in
+    /// `pending_handshakes`, 16 at least. Default: off (`"off"`), because whole offices and mobile
+    /// networks share an address.
     #[serde(with = "units::optional_count")]
     pub connections_per_ip: Option<usize>,
     /// Streams without a 101, or without a first request for HTTP, at once: TLS handshakes, heads,
-    /// middleware. Further ones wait in the kernel's queue, where they cost nothing, and are not refused:
-    /// after a restart all clients come at once. Default 4096, which is 64 MiB of heads at the most.
+    /// middleware. Further ones wait in the kernel's queue, where they cost nothing, and are not
+    /// refused: after a restart all clients come at once. Default 4096, which is 64 MiB of heads at
+    /// the most.
     ///
-    /// One address may have an eighth of them as unfinished heads (`connections_per_ip` where that is
-    /// set), 16 in any case. At its share an address gives up its oldest unfinished head if that is older
-    /// than a second, else the new stream. While there is no room left, the share of every address is 16,
-    /// and the oldest unfinished head of all gives way under the same condition. Trusted proxies have no
-    /// share; the client that a PROXY header names has one. A head is unfinished until its last byte.
+    /// One address may have an eighth of them as unfinished heads (`connections_per_ip` where that
+    /// is set), 16 in any case. At its share an address gives up its oldest unfinished head if that
+    /// is older than a second, else the new stream. While there is no room left, the share of every
+    /// address is 16, and the oldest unfinished head of all gives way under the same condition.
+    /// Trusted proxies have no share; the client that a PROXY header names has one. A head is
+    /// unfinished until its last byte.
     ///
     /// A refused client may try again on the same stream until `handshake_timeout` has passed since
     /// accept. Then the stream is closed as soon as it is idle.
@@ -232,13 +235,14 @@ pub struct Limits {
     pub message_burst: Option<usize>,
     /// What a message too many does. Default: close.
     pub over_rate: OverRate,
-    /// From accept to the end of the first request head, a PROXY header and the TLS handshake included: slower is cut. As
-    /// much again for the middleware and the core step, and for the error handlers: slower is a 503. On a stream that is kept
-    /// open, as much for each further head, from its first byte. Default 10 s.
+    /// From accept to the end of the first request head, a PROXY header and the TLS handshake
+    /// included: slower is cut. As much again for the middleware and the core step, and for the
+    /// error handlers: slower is a 503. On a stream that is kept open, as much for each further
+    /// head, from its first byte. Default 10 s.
     #[serde(with = "units::duration")]
     pub handshake_timeout: Duration,
-    /// How long a stream may be idle between two HTTP requests, on servers of kind `http` and with a
-    /// fallback. Once the next head has begun, `handshake_timeout` applies. Default 75 s: load
+    /// How long a stream may be idle between two HTTP requests, on servers of kind `http` and with
+    /// a fallback. Once the next head has begun, `handshake_timeout` applies. Default 75 s: load
     /// balancers keep idle streams for 60 s, and a request that meets a closing stream fails.
     #[serde(with = "units::duration")]
     pub keep_alive: Duration,
@@ -263,7 +267,8 @@ pub struct Limits {
     pub rooms: usize,
     /// Messages that one connection reads ahead while a callback runs; then it reads no more until
     /// the callback returns. Pings, pongs and the end of the client are noticed among them, and the
-    /// answer to a call of the server ([`Connection::ask_event`](crate::Connection::ask_event)). Default 64.
+    /// answer to a call of the server ([`Connection::ask_event`](crate::Connection::ask_event)).
+    /// Default 64.
     pub inbox_messages: usize,
     /// Bytes that are read ahead meanwhile; a message that has begun is read to its end. Default
     /// 256 KiB.

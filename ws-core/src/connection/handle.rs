@@ -97,14 +97,14 @@ impl Connection {
         self.push(self.codec().encode(name, data, None)?)
     }
 
-    /// Asks the client: sends the event with a `ref` and waits for the message that brings this `ref`
-    /// back.
+    /// Asks the client: sends the event with a `ref` and waits for the message that brings this
+    /// `ref` back.
     ///
     /// The answer is `{"event": any, "data": R, "ref": the same}`. The client refuses with
-    /// `{"event": "error", "data": {"code", "message"}, "ref": the same}`. An answer is recognised as it
-    /// arrives and reaches no handler, so a handler may ask its own connection: messages in front of
-    /// the answer are read ahead (`limits.inbox_messages`, `limits.inbox_bytes`) and handled in order
-    /// afterwards. One connection may have 64 outstanding asks.
+    /// `{"event": "error", "data": {"code", "message"}, "ref": the same}`. An answer is recognised
+    /// as it arrives and reaches no handler, so a handler may ask its own connection: messages in
+    /// front of the answer are read ahead (`limits.inbox_messages`, `limits.inbox_bytes`) and
+    /// handled in order afterwards. One connection may have 64 outstanding asks.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -208,9 +208,10 @@ impl Connection {
 
     /// [`join`](Self::join), and waits until the membership holds on all nodes.
     ///
-    /// Nothing is missed that any node pushes to the room after this returned [`Reach::Cluster`]. An
-    /// unreachable broker is not an error: it returns [`Reach::Local`], and the other nodes follow when
-    /// the broker can be reached again. Without a cluster it returns [`Reach::Cluster`] at once.
+    /// Nothing is missed that any node pushes to the room after this returned [`Reach::Cluster`].
+    /// An unreachable broker is not an error: it returns [`Reach::Local`], and the other nodes
+    /// follow when the broker can be reached again. Without a cluster it returns [`Reach::Cluster`]
+    /// at once.
     ///
     /// # Errors
     /// Those of [`join`](Self::join).

@@ -186,7 +186,8 @@ async fn a_pong_with_a_forged_count_shortens_only_the_time_of_its_sender() {
     }
 }
 
-/// Hands out its connection in the first message, and waits there until the end of the peer is known.
+/// Hands out its connection in the first message, and waits there until the end of the peer is
+/// known.
 struct Waits(mpsc::UnboundedSender<Connection>);
 
 impl Controller for Waits {

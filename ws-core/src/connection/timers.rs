@@ -1,5 +1,6 @@
-//! All times of one connection in one timer: the heartbeat, its idleness, the close deadline, the deadline of a running
-//! callback, the looks at the peer while nothing is read, and the end of what let it in.
+//! All times of one connection in one timer: the heartbeat, its idleness, the close deadline, the
+//! deadline of a running callback, the looks at the peer while nothing is read, and the end of what
+//! let it in.
 //!
 //! No task and no allocation, and no look at the clock while messages come in unless idleness is limited: the timer is
 //! looked at when it fires. Messages do not move it either; whether there was one is looked at then.
@@ -152,8 +153,8 @@ impl<'a> Timers<'a> {
         }
     }
 
-    /// What is due; `None` also registers the task for the next time that something will be. `expires` is when the
-    /// connection ends by itself, if it does not end yet.
+    /// What is due; `None` also registers the task for the next time that something will be.
+    /// `expires` is when the connection ends by itself, if it does not end yet.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, expires: Option<Instant>) -> Option<Due> {
         loop {
             let beat = match self.beat {

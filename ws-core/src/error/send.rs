@@ -5,8 +5,8 @@ use crate::connection::ConnectionId;
 /// Why a message, a ping or a close frame was not taken for sending.
 ///
 /// A callback that fails because its own connection has ended ends quietly. The error of another
-/// connection ends the callback, too, but not its connection: it is logged as a warning, and an event
-/// is answered with `internal`. To go on with the callback, count such an error or ignore it;
+/// connection ends the callback, too, but not its connection: it is logged as a warning, and an
+/// event is answered with `internal`. To go on with the callback, count such an error or ignore it;
 /// [`connection`](Self::connection) returns the connection that it is about.
 ///
 /// ```

@@ -67,8 +67,8 @@ fn wrap_anyhow(error: anyhow::Error) -> Error {
     error
 }
 
-/// An [`Error`] inside a `Box<dyn std::error::Error>` or an `anyhow::Error`. [`Error`] itself does not
-/// implement the trait, so that `?` can convert every error into it.
+/// An [`Error`] inside a `Box<dyn std::error::Error>` or an `anyhow::Error`. [`Error`] itself does
+/// not implement the trait, so that `?` can convert every error into it.
 struct Carried(Error);
 
 impl StdError for Carried {

@@ -1,5 +1,5 @@
-//! Asks: a request from the server to its client. An event with a `ref` goes out, a message with the
-//! same `ref` comes back.
+//! Asks: a request from the server to its client. An event with a `ref` goes out, a message with
+//! the same `ref` comes back.
 //!
 //! [`Asks`] holds the outstanding asks of one connection. It owns nothing while there are none. The
 //! driver offers it each received message, so that an answer is recognised before the messages in
@@ -74,8 +74,8 @@ impl From<SendError> for AskError {
 impl AskError {
     /// The connection that ended, or whose outbox is full; `None` for every other reason.
     ///
-    /// A callback that fails because its own connection has ended ends quietly. The error of another
-    /// connection is logged as a warning.
+    /// A callback that fails because its own connection has ended ends quietly. The error of
+    /// another connection is logged as a warning.
     pub fn connection(&self) -> Option<ConnectionId> {
         match self {
             Self::Closed { connection } => Some(*connection),
@@ -103,7 +103,8 @@ impl<'a, R: DeserializeOwned> PendingAsk<'a, R> {
         Self { conn, id, message, timeout: fixed::ASK_TIMEOUT, answer: PhantomData }
     }
 
-    /// Sets how long to wait for the answer, including the wait for room in the outbox. Default: 10 s.
+    /// Sets how long to wait for the answer, including the wait for room in the outbox. Default: 10
+    /// s.
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }

@@ -67,8 +67,8 @@ impl Route {
     }
 
     /// The name of the controller: its rooms are kept under it, on all nodes, so it stays the same
-    /// between builds. Default: the name of its type. Two controllers with the same name are a start
-    /// error.
+    /// between builds. Default: the name of its type. Two controllers with the same name are a
+    /// start error.
     pub fn name(mut self, name: &'static str) -> Self {
         self.name = name;
         self

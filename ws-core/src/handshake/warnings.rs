@@ -47,8 +47,8 @@ impl Warnings {
         );
     }
 
-    /// Warns about a connection that a browser fails: a token was offered as a subprotocol, and none
-    /// was chosen.
+    /// Warns about a connection that a browser fails: a token was offered as a subprotocol, and
+    /// none was chosen.
     pub(super) fn token(&self, handshake: &Handshake, response: &Response) {
         if response.headers().contains_key(header::SEC_WEBSOCKET_PROTOCOL) || !handshake.offers_token() {
             return;

@@ -18,8 +18,8 @@ pub struct Delivery {
     pub full: usize,
     /// Connections that had ended, or were about to.
     pub gone: usize,
-    /// Connections that did not get it because the value was not serialised. The error is logged once,
-    /// with the type of the value and the place of the call.
+    /// Connections that did not get it because the value was not serialised. The error is logged
+    /// once, with the type of the value and the place of the call.
     pub failed: usize,
     /// What became of it for the other nodes of a cluster.
     pub remote: Remote,
@@ -72,8 +72,8 @@ pub enum NotSent {
 pub enum Reach {
     /// Nothing is missed that any node pushes from now on. Without a cluster that is this process.
     Cluster,
-    /// Nothing is missed that this node pushes from now on; other nodes follow when the broker can be
-    /// reached again.
+    /// Nothing is missed that this node pushes from now on; other nodes follow when the broker can
+    /// be reached again.
     Local,
 }
 

@@ -1,10 +1,10 @@
 //! The streams of one listener that have no 101 yet: how many there may be, and which one is closed
 //! to make room for another.
 //!
-//! A peer pays nothing for a request head that it never finishes. So unfinished heads, with the PROXY
-//! header and the TLS handshake in front of them, have a share per address, and the oldest is closed
-//! when there is no room left. A stream whose head is whole keeps its room until it has its answer.
-//! [`Pending`] is the place of one stream; dropping it gives the room back.
+//! A peer pays nothing for a request head that it never finishes. So unfinished heads, with the
+//! PROXY header and the TLS handshake in front of them, have a share per address, and the oldest is
+//! closed when there is no room left. A stream whose head is whole keeps its room until it has its
+//! answer. [`Pending`] is the place of one stream; dropping it gives the room back.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -59,8 +59,8 @@ struct Head {
     cut: Arc<Notify>,
 }
 
-/// The place of one stream among those without a 101. The default is a stream inside the process: it
-/// takes no room and has no deadline.
+/// The place of one stream among those without a 101. The default is a stream inside the process:
+/// it takes no room and has no deadline.
 #[derive(Debug, Default)]
 pub(crate) struct Pending(Option<Place>);
 
@@ -97,8 +97,8 @@ impl PendingStreams {
         })
     }
 
-    /// Waits for room for a stream of this peer. `None` if its address has as many unfinished heads as
-    /// it may have and none of them can be closed yet.
+    /// Waits for room for a stream of this peer. `None` if its address has as many unfinished heads
+    /// as it may have and none of them can be closed yet.
     ///
     /// One caller at a time: the accept loop.
     pub(crate) async fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Pending> {
@@ -122,7 +122,8 @@ impl PendingStreams {
 
     /// Whether this address may have one more unfinished head. At its share it gives up its oldest.
     fn has_place(&self, address: IpAddr) -> bool {
-        // While there is no room left, an address that has many must not queue in front of the others.
+        // While there is no room left, an address that has many must not queue in front of the
+        // others.
         let share = match self.room.available_permits() {
             0 => fixed::PENDING_OF_AN_ADDRESS,
             _ => self.share,
@@ -197,8 +198,8 @@ impl Pending {
         self.0.as_ref().map(|place| place.since + place.streams.timeout)
     }
 
-    /// Counts the stream to this client, whom a trusted proxy has named. False if that client has as
-    /// many unfinished heads as it may have.
+    /// Counts the stream to this client, whom a trusted proxy has named. False if that client has
+    /// as many unfinished heads as it may have.
     pub(crate) fn belongs_to(&self, client: IpAddr) -> bool {
         let Some(Place { streams, id, .. }) = &self.0 else { return true };
         let address = counted(client);
@@ -216,7 +217,8 @@ impl Pending {
         true
     }
 
-    /// The head is whole: the stream leaves the share of its address and cannot be closed for another.
+    /// The head is whole: the stream leaves the share of its address and cannot be closed for
+    /// another.
     pub(crate) fn head_is_whole(&self) {
         let Some(place) = &self.0 else { return };
         let mut holds = place.holds();
@@ -227,8 +229,8 @@ impl Pending {
         }
     }
 
-    /// The request was refused and the stream waits for another head. It keeps its age, and belongs to
-    /// the share of no address.
+    /// The request was refused and the stream waits for another head. It keeps its age, and belongs
+    /// to the share of no address.
     pub(crate) fn awaits_another_head(&self) {
         let Some(place) = &self.0 else { return };
         let mut holds = place.holds();
@@ -257,8 +259,8 @@ impl Pending {
         place.cut.notify_one();
     }
 
-    /// Waits until the deadline is over or the stream's room was given to another. Never returns once
-    /// the room has been given back.
+    /// Waits until the deadline is over or the stream's room was given to another. Never returns
+    /// once the room has been given back.
     pub(crate) async fn overdue(&self) {
         let Some(place) = &self.0 else { return pending().await };
         tokio::select! {

@@ -68,7 +68,8 @@ impl WsServer {
             accepted: Mutex::new(None),
             is_accepted: Arc::default(),
         };
-        // handshake, route, middleware, upgrade. Boxed, so that an unfinished head does not pay for it.
+        // handshake, route, middleware, upgrade. Boxed, so that an unfinished head does not pay for
+        // it.
         let Rest { stream: transport, prefix } = Box::pin(self.upgrade(http, &stream)).await?;
         let Some(accepted) = lock(&stream.accepted).take() else {
             self.dismiss(transport, &stream.arrival.pending).await;
@@ -131,8 +132,9 @@ impl WsServer {
         Some(http.into_inner().into_rest(parts.read_buf))
     }
 
-    /// Ends a stream that became no connection. TLS wants a last word; and a socket that is closed with unread input
-    /// resets, which takes the answer along, so that is read first, as long as nobody needs the room.
+    /// Ends a stream that became no connection. TLS wants a last word; and a socket that is closed
+    /// with unread input resets, which takes the answer along, so that is read first, as long as
+    /// nobody needs the room.
     async fn dismiss(&self, mut transport: Transport, pending: &Pending) {
         let farewell = async {
             transport.shutdown().await?;

@@ -235,8 +235,8 @@ impl<'a, S: Wire> Driver<'a, S> {
                     return Poll::Ready(());
                 }
             }
-            // 5. Where the backlog was in the way, things go on as soon as it is gone: reading, and the
-            //    handling of what was read ahead.
+            // 5. Where the backlog was in the way, things go on as soon as it is gone: reading, and
+            //    the handling of what was read ahead.
             if !self.socket.is_backlogged() {
                 if !self.in_callback && !self.inbox.is_empty() {
                     return Poll::Ready(());
