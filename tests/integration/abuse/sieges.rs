@@ -1,5 +1,5 @@
-//! Peers that keep request heads half-sent, and open a new stream for each one that is closed:
-//! whoever else comes is served at once.
+//! Peers that keep request heads half-sent, and open a new stream for each one that is closed.
+//! Other peers are served at once.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},

@@ -153,12 +153,13 @@ impl Connection {
         self.0.outbox.stop(Stop::Close { frame, reason })
     }
 
-    /// Waits until the connection ends: the client sent a close frame or has gone, or this side
+    /// Waits until the connection ends: the client sends a close frame or leaves, or this side
     /// closes it.
     ///
-    /// What the client sent before its end is handled all the same, so [`is_open`](Self::is_open)
-    /// may be true for a while: answers can still be pushed. A client that leaves while a callback
-    /// keeps `limits.inbox_messages` waiting is noticed within a second.
+    /// Messages that the client sent before its end are still handled, so
+    /// [`is_open`](Self::is_open) may be true for a while: answers can still be pushed. A client
+    /// that leaves while a callback keeps `limits.inbox_messages` waiting is noticed within a
+    /// second.
     pub async fn closed(&self) {
         self.0.outbox.closed().await;
     }
@@ -208,10 +209,10 @@ impl Connection {
 
     /// [`join`](Self::join), and waits until the membership holds on all nodes.
     ///
-    /// Nothing is missed that any node pushes to the room after this returned [`Reach::Cluster`].
-    /// An unreachable broker is not an error: it returns [`Reach::Local`], and the other nodes
-    /// follow when the broker can be reached again. Without a cluster it returns [`Reach::Cluster`]
-    /// at once.
+    /// After [`Reach::Cluster`], every message that any node pushes to the room arrives. An
+    /// unreachable broker is not an error: the result is [`Reach::Local`], and the other nodes
+    /// follow when the broker can be reached again. Today an application is one process, and the
+    /// result is [`Reach::Cluster`] at once.
     ///
     /// # Errors
     /// Those of [`join`](Self::join).

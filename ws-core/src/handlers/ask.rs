@@ -34,7 +34,7 @@ const PREFIX: &str = "ask:";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AskError {
-    /// The event was not sent, and not because the connection had ended.
+    /// The event was not sent, for another reason than the end of the connection.
     #[error("not sent: {0}")]
     Send(#[source] SendError),
     /// The connection ended before the answer came, or before the ask was sent.
@@ -75,7 +75,7 @@ impl AskError {
     /// The connection that ended, or whose outbox is full; `None` for every other reason.
     ///
     /// A callback that fails because its own connection has ended ends quietly. The error of
-    /// another connection is logged as a warning.
+    /// another connection is logged, and the callback's own connection stays open.
     pub fn connection(&self) -> Option<ConnectionId> {
         match self {
             Self::Closed { connection } => Some(*connection),
@@ -167,7 +167,8 @@ fn decode<R: DeserializeOwned>(codec: Codec, message: &Message) -> Result<R, Ask
 /// The outstanding asks of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Asks {
-    /// Whether there ever was one. Until then received messages are not looked at.
+    /// Whether there ever was one. Before the first one, received messages are not checked for
+    /// answers.
     ever: AtomicBool,
     /// Whether no answer can come any more; changed and read under the lock.
     has_ended: AtomicBool,

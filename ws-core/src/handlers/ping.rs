@@ -18,7 +18,7 @@ pub(crate) fn pong(codec: Codec, message: &Message) -> Option<Message> {
     codec.encode("pong", &(), envelope.reference).ok()
 }
 
-/// Sorts out nearly all messages without parsing them.
+/// Rejects nearly all other messages without parsing them.
 fn may_be_ping(bytes: &[u8]) -> bool {
     match bytes.strip_prefix(br#"{"event":"#) {
         Some(rest) => rest.trim_ascii_start().starts_with(br#""ping""#),

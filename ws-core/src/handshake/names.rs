@@ -39,8 +39,7 @@ fn capitalise(head: &mut [u8]) {
 /// A stream that changes the names in one head that is written to it: the last one.
 pub(crate) struct NamesWriter<S> {
     stream: S,
-    /// From then on everything is held back until it is flushed. The head is all that comes, or its
-    /// end.
+    /// Once it is set, all bytes are held back until the flush; the head is at their end.
     is_on: Arc<AtomicBool>,
     /// How the head begins.
     start: &'static [u8],
@@ -70,7 +69,7 @@ impl<S> NamesWriter<S> {
         self.stream
     }
 
-    /// In front of the head may be the end of an earlier response.
+    /// The end of an earlier response may be in front of the head.
     fn change(&mut self) {
         let is_start = |window: &[u8]| window == self.start;
         let at = match self.held.starts_with(self.start) {

@@ -43,8 +43,9 @@ use crate::{
 /// The connections of this application, from any task: `conn.hub()` in a callback, `running.hub()`
 /// elsewhere, `app.hub()` before the start.
 ///
-/// Methods that act reach all nodes of a cluster. Methods whose name ends in `_local` return what
-/// this process knows, at once. Methods that return what the cluster knows are async.
+/// Methods whose name ends in `_local` return what this process holds, at once. The async methods
+/// of the same name are written for several nodes. Today an application is one process, and both
+/// return the same.
 ///
 /// ```
 /// use ws_core::{Hub, prelude::*};

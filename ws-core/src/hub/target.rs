@@ -26,7 +26,7 @@ use crate::{
 /// delays nor fails the rest. Messages that one task pushes to a target arrive at each member in
 /// that order.
 ///
-/// Pushing is infallible: [`Delivery`] counts what became of it.
+/// A push returns no error: [`Delivery`] counts its outcomes.
 ///
 /// ```
 /// use ws_core::{Connection, Hub};
@@ -193,8 +193,8 @@ impl Target {
         }
     }
 
-    /// The key to watch. A controller without a route has no members, and a group without a name
-    /// that any controller has stays empty.
+    /// Returns the key to watch. A controller without a route has no members, so it gets the key of
+    /// a group that no controller can have.
     fn watched(&self) -> GroupKey {
         let nobody = |name: &Arc<str>| GroupKey::Room("\0", Arc::clone(name));
         self.group().unwrap_or_else(|| match &self.whom {

@@ -2,7 +2,7 @@
 //!
 //! It holds one stream at a time until [`PendingStreams`] has room for it; further ones wait in the
 //! kernel's queue. A failure of the process itself, such as "too many open files", pauses the loop
-//! and is logged once. What is spoken on a stream does not matter here.
+//! and is logged once. The protocol of a stream does not matter here.
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ const QUIET: Duration = Duration::from_secs(1);
 
 /// Accepts until the application closes. Each stream is passed to `serve`, which must not wait,
 /// with its place among the `pending` ones. A stream without a place is closed without an answer:
-/// an answer would take as much time and room as its silent peer likes.
+/// writing one would take time and memory as long as the peer does not read.
 pub(crate) async fn accept(
     name: &str,
     listener: TcpListener,

@@ -1,8 +1,7 @@
 //! The first request head of a stream, collected before there is any HTTP.
 //!
 //! A half-sent head costs its own bytes and no more: hyper, with its buffers, is set up only once
-//! the head is whole. Whether it is a correct head is for hyper to say; this module looks only for
-//! its end.
+//! the head is whole. hyper checks whether the head is correct; this module only looks for its end.
 
 use std::{
     future::poll_fn,
@@ -84,7 +83,7 @@ fn poll_read<S: AsyncRead + Unpin>(
     Poll::Ready(Ok(read.filled().len()))
 }
 
-/// Whether hyper can answer, of a head whose last `new` bytes have just come. It is whole at its
+/// Whether hyper can answer this head, whose last `new` bytes have just come. It is whole at its
 /// first empty line, and faulty with any control character but those of lines. At the limit it is
 /// too large.
 fn is_decided(head: &[u8], new: usize, limit: usize) -> bool {

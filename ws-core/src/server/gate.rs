@@ -1,5 +1,5 @@
 //! From an accepted stream to one that HTTP is read from: the PROXY header, then the TLS handshake.
-//! Both are part of the head that the stream owes: one deadline covers them all.
+//! Both are part of the first head: one deadline covers all of them.
 
 use std::{
     io,

@@ -33,7 +33,7 @@ pub(super) struct HttpStream<S> {
     has_read: Arc<AtomicBool>,
 }
 
-/// What is left of a stream when HTTP is over.
+/// The rest of a stream after HTTP.
 pub(super) struct Rest<S> {
     pub(super) stream: S,
     /// Read from the stream, but not part of a request.

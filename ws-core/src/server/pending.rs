@@ -1,10 +1,10 @@
 //! The streams of one listener that have no 101 yet: how many there may be, and which one is closed
 //! to make room for another.
 //!
-//! A peer pays nothing for a request head that it never finishes. So unfinished heads, with the
-//! PROXY header and the TLS handshake in front of them, have a share per address, and the oldest is
-//! closed when there is no room left. A stream whose head is whole keeps its room until it has its
-//! answer. [`Pending`] is the place of one stream; dropping it gives the room back.
+//! An unfinished request head costs its peer nothing. So unfinished heads, with the PROXY header
+//! and the TLS handshake in front of them, have a share per address, and the oldest is closed when
+//! there is no room left. A stream whose head is whole keeps its room until it has its answer.
+//! [`Pending`] is the place of one stream; dropping it gives the room back.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -55,7 +55,7 @@ struct Head {
     /// The address whose share it belongs to.
     address: Option<IpAddr>,
     room: OwnedSemaphorePermit,
-    /// Tells the stream's task that the stream has lost its room.
+    /// Wakes the stream's task when another stream gets its room.
     cut: Arc<Notify>,
 }
 
@@ -73,7 +73,7 @@ struct Place {
     holds: Mutex<Holds>,
 }
 
-/// What a stream holds.
+/// The part of the limits that a stream holds.
 #[derive(Debug)]
 enum Holds {
     /// A place among the unfinished heads, unless another stream has been given its room.
@@ -177,7 +177,7 @@ impl Heads {
         Some(head)
     }
 
-    /// Takes the room of a stream and tells its task. False if it is too young for that.
+    /// Takes the room of a stream and wakes its task. False if it is too young for that.
     fn cut(&mut self, id: u64) -> bool {
         let is_old = self.by_age.get(&id).is_some_and(|it| it.since.elapsed() >= fixed::LEAST_HEAD_AGE);
         if is_old && let Some(head) = self.remove(id) {
