@@ -33,7 +33,7 @@ impl Warnings {
     ) {
         let Some(skipped) = self.origin.due() else {
             let origin = lines(parts, &header::ORIGIN);
-            return tracing::debug!(server, origin, "refused one more handshake because of its `Origin`");
+            return tracing::debug!(server, origin, "refused one more `Origin`");
         };
         tracing::warn!(
             server,
