@@ -33,7 +33,7 @@ async fn main() -> std::result::Result<(), Box<dyn StdError>> {
 
     // `ws` listens nowhere; the axum router below hands its requests over. `running` ends its connections.
     let (ws, running) = App::new().config(Config::default()).into_service("ws").await?;
-    // `conn.peer_addr()` is what axum calls `ConnectInfo`.
+    // `conn.peer_addr()` returns the address in `ConnectInfo`.
     let ws = ws.peer_addr_from(|extensions| extensions.get().map(|ConnectInfo(addr)| *addr));
     let router = Router::new()
         .route("/online", get(async |State(hub): State<Hub>| hub.count_local().to_string()))

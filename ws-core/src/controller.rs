@@ -18,14 +18,15 @@ use crate::{
 /// What happens on the connections of one route.
 ///
 /// One instance serves all connections of its server; what belongs to one connection lives in its
-/// [`context`](Connection::context). All callbacks of a connection run in its own task, one after another: `on_open`,
-/// then the messages in their order, then `on_close`. While one of them waits, what others push goes out, pings are
-/// answered, and messages are read ahead up to `limits.inbox_messages` and `limits.inbox_bytes`.
+/// [`context`](Connection::context). All callbacks of a connection run in its own task, one after
+/// another: `on_open`, then the messages in their order, then `on_close`. While one of them waits,
+/// what others push goes out, pings are answered, and messages are read ahead up to
+/// `limits.inbox_messages` and `limits.inbox_bytes`.
 ///
-/// A callback that began is not cancelled because the peer went: [`Connection::closed`] resolves,
-/// it finishes, the messages that came before the end are handled, then `on_close` runs. Answers to
-/// them can be pushed; once the close frame is answered, `limits.close_timeout` after it was read
-/// at the latest, pushes fail with [`SendError::Closed`](crate::SendError::Closed). Only the
+/// The end of the peer does not cancel a running callback. [`Connection::closed`] resolves, the
+/// callback finishes, the messages from before the end are handled, then `on_close` runs. Answers
+/// can be pushed until the close frame is answered, `limits.close_timeout` after it was read at the
+/// latest. From then on pushes fail with [`SendError::Closed`](crate::SendError::Closed). Only the
 /// handler deadline and the drain deadline cut a callback. A panic ends its own connection (close
 /// code 1011) and nothing else.
 ///
@@ -61,8 +62,8 @@ pub trait Controller: Send + Sync + 'static {
         std::future::ready(Ok(()))
     }
 
-    /// Once a pong, in order with the messages. The pongs of the heartbeat are among them: they
-    /// bring 8 bytes.
+    /// Called for each pong, in order with the messages. Pongs that answer the heartbeat are among
+    /// them; their payload has 8 bytes.
     ///
     /// An error counts as one of `on_message`.
     fn on_pong(&self, conn: &Connection, payload: Bytes) -> impl Future<Output = Result> + Send {

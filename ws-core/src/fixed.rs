@@ -8,19 +8,18 @@ pub(crate) const CLOSE_REASON_BYTES: usize = 123;
 pub(crate) const CONTROL_PAYLOAD_BYTES: usize = 125;
 /// Pings of `Connection::ping` that may wait.
 pub(crate) const WAITING_PINGS: usize = 16;
-/// Pings and pongs that wait for their callbacks while another callback runs; of more the oldest is
-/// dropped.
+/// Pings and pongs that wait for their callbacks while another callback runs; beyond this the
+/// oldest is dropped.
 pub(crate) const WAITING_EVENTS: usize = 16;
 /// With more on its way to the socket, nothing is taken of the outbox, and the socket reads no more until its peer has read:
 /// what it answers to pings would pile up otherwise.
 pub(crate) const BACKLOG_BYTES: usize = 64 << 10;
-/// How often the transport is asked whether the peer is still there, as long as reading has
-/// stopped.
+/// The time between two checks whether the peer is still there, while reading is paused.
 pub(crate) const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// The slowest peer that keeps its connection reads so many bytes a second: a ping behind unread
-/// bytes is given the time.
+/// The slowest reader that keeps its connection, in bytes a second. A ping behind unread bytes has
+/// the time to read them at this rate.
 pub(crate) const SLOWEST_READER: u64 = 32 << 10;
-/// Unread bytes beyond these give a ping no more time.
+/// Unread bytes beyond these add no time to a ping.
 pub(crate) const MOST_UNREAD_BYTES: u64 = 4 << 20;
 /// After this many frames or bytes in one poll the other connections get their turn. A frame counts when it is read, and
 /// once more when the message that it ends is handed out.
@@ -41,7 +40,8 @@ pub(crate) const LARGER_CODECS_KEPT_BYTES: usize = 4 << 20;
 pub(crate) const OUTSTANDING_ASKS: usize = 64;
 /// The default time to wait for the answer to an ask.
 pub(crate) const ASK_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest event `ping` that is answered as it is read, in bytes: as long as a WebSocket ping's payload.
+/// The longest event `ping` that is answered as it is read, in bytes: as long as a WebSocket ping's
+/// payload.
 pub(crate) const PING_BYTES: usize = 125;
 /// How deep the arrays and maps of a MessagePack envelope may stand inside each other.
 #[cfg(any(feature = "msgpack", test))]
@@ -65,7 +65,7 @@ pub(crate) const LEAST_HEAD_AGE: Duration = Duration::from_secs(1);
 pub(crate) const PATH_PARAMETERS: usize = 25;
 /// The largest header of the PROXY protocol, in bytes: version 2 has its extensions beside 52 of addresses.
 pub(crate) const PROXY_HEADER_BYTES: usize = 4 << 10;
-/// Between two warnings of one kind and one server about what peers send.
+/// The least time between two warnings of one kind and one server that peers can cause.
 pub(crate) const WARNING_PAUSE: Duration = Duration::from_secs(60);
 /// The bytes of a value from the network that such a warning shows.
 pub(crate) const SHOWN_BYTES: usize = 200;
@@ -117,11 +117,11 @@ mod tests {
                 format!("{}, then the socket is not read", size(BACKLOG_BYTES)),
             ),
             (
-                "looks at whether the peer is still there while the socket is not read",
+                "checks whether the peer is still there while the socket is not read",
                 format!("one every {}", time(LOOK_INTERVAL)),
             ),
             (
-                "time that a ping is given beside `heartbeat.timeout`",
+                "time added to `heartbeat.timeout` of a ping",
                 format!(
                     "1 s for each {} that the client may not have read, up to {}",
                     size(SLOWEST_READER as usize),
@@ -147,7 +147,7 @@ mod tests {
             (
                 "asks of one client outstanding",
                 format!(
-                    "{OUTSTANDING_ASKS}, else `AskError::TooMany`; each waits {} unless it says otherwise",
+                    "{OUTSTANDING_ASKS}, else `AskError::TooMany`; each waits {}, or its `timeout`",
                     time(ASK_TIMEOUT)
                 ),
             ),
@@ -174,7 +174,7 @@ mod tests {
                 ),
             ),
             (
-                "one unfinished head too many",
+                "one more unfinished head than that",
                 format!("the oldest is closed if it is {} old, else the new stream", time(LEAST_HEAD_AGE)),
             ),
             (

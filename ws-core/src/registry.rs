@@ -114,7 +114,8 @@ impl InterceptorEntry {
     }
 }
 
-/// `Result` without arguments, and nothing else; a bound for the same reason as [`MiddlewareAnswer`].
+/// `Result` without arguments, and nothing else; a bound for the same reason as
+/// [`MiddlewareAnswer`].
 #[diagnostic::on_unimplemented(message = "an interceptor returns `Result`", label = "write `Result`")]
 #[expect(unnameable_types, reason = "a bound of generated code; users never write it")]
 pub trait InterceptorAnswer {

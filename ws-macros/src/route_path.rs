@@ -1,10 +1,10 @@
 //! The path of a route, checked while the user's program compiles.
 //!
 //! The syntax is matchit's: `{name}` takes one segment or a part of it, `{*rest}` takes all that is
-//! left, `{{` and `}}` stand for the braces themselves. A path may end with `/`. What passes here
-//! the router takes; that two paths do not clash can only be seen when the application starts.
-//! Stable Rust cannot point into a literal, so each message counts characters instead, the first
-//! being character 1.
+//! left, `{{` and `}}` stand for the braces themselves. A path may end with `/`. The router takes
+//! every path that passes here; a clash of two paths is found when the application starts. Stable
+//! Rust cannot point into a literal, so each message counts characters instead, the first being
+//! character 1.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! Peers that keep request heads half-sent, and open a new stream for each one that is closed: whoever
-//! else comes is served at once.
+//! Peers that keep request heads half-sent, and open a new stream for each one that is closed.
+//! Other peers are served at once.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -32,7 +32,8 @@ const PENDING: usize = 256;
 const SHARE: usize = 32;
 const HALF: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Half: ";
 const PAGE: &str = "GET /page HTTP/1.1\r\nHost: x\r\n\r\n";
-/// How long an honest client may wait: an unfinished head may not be closed before it is a second old.
+/// How long an honest client may wait: an unfinished head may not be closed before it is a second
+/// old.
 const AT_ONCE: Duration = Duration::from_secs(3);
 const ONE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 200));
 

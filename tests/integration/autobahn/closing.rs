@@ -63,8 +63,8 @@ async fn autobahn_7_7_a_code_that_may_be_sent_is_echoed() {
     }
 }
 
-/// Cases 7.9.1 to 7.9.9 and 7.13, of which the latter may end in any way, and the codes that no endpoint sends
-/// (section 7.4.1).
+/// Cases 7.9.1 to 7.9.9 and 7.13, of which the latter may end in any way, and the codes that no
+/// endpoint sends (section 7.4.1).
 #[tokio::test]
 async fn autobahn_7_9_and_7_13_any_other_code_fails_the_connection() {
     let server = echo().await;

@@ -123,9 +123,9 @@ impl App {
 
     /// The configuration. Without one, starting reads `ws.toml` and the environment ([`Config::load`]).
     ///
-    /// With one, neither is read: write `Config::default().with_env()?` for what the environment
-    /// says on top. Variables that are set and were not read, and a `ws.toml` beside a
-    /// configuration that was made in code, are warned of at start.
+    /// With one, neither is read; `Config::default().with_env()?` reads the environment. At start,
+    /// a warning names variables that are set and were not read, and a `ws.toml` beside a
+    /// configuration that was made in code.
     pub fn config(mut self, config: Config) -> Self {
         self.config = Some(config);
         self
@@ -239,8 +239,8 @@ impl App {
     /// The WebSocket server of this name as a tower service, to mount in an existing axum or hyper program. It is not
     /// bound; all other servers are. The [`Running`] is what stops its connections.
     ///
-    /// The outer server writes the 101, so the case of its header names is the outer server's: hyper and
-    /// axum write them in lower case.
+    /// The outer server writes the 101 and chooses the case of its header names; hyper and axum
+    /// write them in lower case.
     ///
     /// # Errors
     /// Everything that is wrong, at once; also a name that is no server of kind `websocket`.

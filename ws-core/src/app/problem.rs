@@ -81,7 +81,7 @@ pub enum Problem {
         other_name: &'static str,
         /// Where it is registered.
         other_location: Location,
-        /// Whether they differ by the `/` at the end alone, and one of them has both spellings.
+        /// Whether they differ only by the `/` at the end, and one of them has both spellings.
         by_slash: bool,
     },
     /// Two controllers have the same name.

@@ -1,5 +1,5 @@
-//! The routes of each server: that their paths do not clash, and what their controllers need. A
-//! part of [`Check`].
+//! Checks the routes of each server: clashes of paths, names of controllers, missing state. A part
+//! of [`Check`].
 
 use std::{
     collections::HashMap,
@@ -29,7 +29,7 @@ type Places = HashMap<(String, String), Place>;
 struct Place {
     name: &'static str,
     location: Location,
-    /// As it was written; the path that it has may be the other spelling.
+    /// The path as written in the program; the key in [`Places`] may be the other spelling.
     path: String,
 }
 
@@ -109,8 +109,8 @@ impl Check<'_> {
         places: &mut Places,
     ) {
         let build = std::mem::replace(&mut draft.build, Box::new(|_| Err("built already".into())));
-        // Only a missing state can keep it from being made, which is a problem already; its path
-        // may be another.
+        // Only a missing state keeps it from being made, which is reported already; its path may be
+        // another.
         let controller = build(states).unwrap_or_else(|_| erase(Unmade));
         let Erased { controller, .. } = controller;
         self.needs(&draft, &*controller, states);
@@ -189,7 +189,7 @@ impl Check<'_> {
         limits
     }
 
-    /// What typed handlers need of the application and of their route.
+    /// Checks that the application and the route have everything that typed handlers need.
     fn needs(&mut self, draft: &Draft, controller: &dyn ErasedController, states: &States) {
         let (name, location) = (draft.name, draft.location);
         let mut needs = controller.needs();

@@ -79,8 +79,9 @@ impl ClientBuilder {
     /// The value is visible ASCII and spaces. The headers that make the handshake (`upgrade`, `connection`,
     /// `sec-websocket-*`) and those of a body cannot be set: [`ConnectError::InvalidHeader`].
     ///
-    /// Names have no case. Whatever it is here, they are sent with a capital letter at the beginning of
-    /// each word, and standard names as the RFCs write them: `Authorization`, `Sec-WebSocket-Key`.
+    /// The case of a name does not matter here. Names are sent with a capital letter at the
+    /// beginning of each word, standard names as the RFCs write them: `Authorization`,
+    /// `Sec-WebSocket-Key`.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.headers.push((name.into(), value.into()));
         self

@@ -26,8 +26,8 @@ pub(super) fn close_message(frame: CloseFrame) -> Ws {
     Ws::Close(Some(WsClose { code: frame.code.into(), reason: frame.reason.as_str().into() }))
 }
 
-/// Why the server's close frame ends the connection: `received` is what came, whatever the codec
-/// made of it.
+/// Returns the reason of an end by the server's close frame. `received` is the frame as it came,
+/// since the codec may have changed its code.
 pub(super) fn closed_by(received: Option<(u16, Text)>) -> CloseReason {
     match received {
         Some((code, _)) if !may_be_sent(code) => CloseReason::Fault(MessageError::bad_close_code()),

@@ -1,7 +1,8 @@
 //! From settings to an open connection: TCP, TLS, the request, the answer. All of it under one deadline.
 //!
-//! hyper speaks the HTTP, but for the case of header names: the body of a refusal is read in whatever way the server sends it, and a 101 gives the
-//! stream back together with what was read behind it.
+//! hyper speaks the HTTP, except for the case of header names: the body of a refusal is read in
+//! whatever way the server sends it, and a 101 gives the stream back together with what was read
+//! behind it.
 
 use std::{
     future::{Future, poll_fn},

@@ -28,8 +28,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Io for T {}
 
 pub(super) type Transport = Box<dyn Io>;
 
-/// A transport that keeps the server's close frame: the codec above takes a code for a fault that
-/// may be sent (1014).
+/// A transport that keeps the server's close frame: the codec above rejects a code that may be sent
+/// (1014).
 pub(super) struct Watched {
     io: Transport,
     walker: FrameWalker,

@@ -227,8 +227,7 @@ impl ByteStream {
         }
     }
 
-    /// Ends a connection whose server closed it with a code that the codec takes for a fault, and
-    /// would answer as one.
+    /// Ends a connection that the server closed with a valid code that the codec rejects.
     fn end_misjudged(&mut self, reason: CloseReason) -> CloseReason {
         if let Line::Open(stream) = mem::replace(&mut self.line, Line::Ended(reason.clone()))
             && let Ok(runtime) = Handle::try_current()

@@ -27,7 +27,7 @@ pub(super) fn apply(
     Ok(config)
 }
 
-/// The names of the variables that are meant for a configuration.
+/// Returns the names of the variables that begin with `WS__`, sorted.
 pub(super) fn names(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<String> {
     let names = variables.filter_map(|(name, _)| name.into_string().ok());
     let mut ours: Vec<String> = names.filter(|name| name.starts_with(PREFIX)).collect();

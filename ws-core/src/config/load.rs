@@ -102,8 +102,8 @@ impl Config {
         Ok(config)
     }
 
-    /// Logs the variables and the file that are there and that this configuration was not read
-    /// from. Without `App::config` they would have been read.
+    /// Logs the variables and the file that exist and that this configuration was not read from.
+    /// Without `App::config` they are read.
     pub(crate) fn warn_of_unread(&self) {
         let unread = self.unread(std::env::vars_os(), Path::new(FILE).exists());
         if !unread.variables.is_empty() {
@@ -115,7 +115,7 @@ impl Config {
         }
         if unread.file {
             tracing::warn!(
-                "`{FILE}` is there and not read, because `App::config` was given a configuration that was made \
+                "`{FILE}` exists and is not read, because `App::config` was given a configuration that was made \
                  without a file; write `Config::load()?`, or rename it",
             );
         }
@@ -148,7 +148,7 @@ impl Config {
     }
 }
 
-/// The sources that are there and that a configuration was not read from.
+/// The sources that exist and that a configuration was not read from.
 #[derive(Debug, PartialEq, Eq)]
 struct Unread {
     /// The names of the variables.

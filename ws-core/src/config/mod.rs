@@ -87,13 +87,14 @@ pub struct ServerConfig {
     pub name: String,
     /// What is spoken on it. Default `websocket`.
     pub kind: ServerKind,
-    /// The address to listen on: an IP address, an IPv6 one with brackets or without, or a host
-    /// name. Default 127.0.0.1, so that nothing is open to the world that nobody meant to open.
+    /// The address to listen on: a host name or an IP address, IPv6 with or without brackets.
+    /// Default 127.0.0.1, so that other machines reach the server only after it was configured for
+    /// them.
     pub host: String,
     /// The port to listen on; 0 lets the system choose. Default 9502.
     pub port: u16,
-    /// Whether `/chat` and `/chat/` are one route. Routes may say otherwise. For servers of kind
-    /// `websocket`. Default: `exact`, they are two.
+    /// Whether `/chat` and `/chat/` are one route. A route may set its own rule. For servers of
+    /// kind `websocket`. Default: `exact`, they are two.
     pub trailing_slash: TrailingSlash,
     /// What a peer may ask for.
     pub limits: Limits,
@@ -189,21 +190,24 @@ impl Tls {
 pub struct Limits {
     /// Sockets open at once; one more is answered with 503. Default 100 000.
     pub connections: usize,
-    /// Sockets of one peer address open at once; one more is answered with 503. IPv6 counts by its first 64 bits, which is
-    /// what one host has. Behind a proxy that names its clients in a header, WebSocket connections are counted, by
-    /// client. It is also the share of one address in `pending_handshakes`, 16 at least.
-    /// Default: off (`"off"`), because whole offices and mobile networks share an address.
+    /// Sockets of one peer address open at once; one more is answered with 503. IPv6 counts by its
+    /// first 64 bits, which is what one host has. Behind a proxy that names its clients in a
+    /// header, WebSocket connections are counted, by client. It is also the share of one address in
+    /// `pending_handshakes`, 16 at least. Default: off (`"off"`), because whole offices and mobile
+    /// networks share an address.
     #[serde(with = "units::optional_count")]
     pub connections_per_ip: Option<usize>,
     /// Streams without a 101, or without a first request for HTTP, at once: TLS handshakes, heads,
-    /// middleware. Further ones wait in the kernel's queue, where they cost nothing, and are not refused:
-    /// after a restart all clients come at once. Default 4096, which is 64 MiB of heads at the most.
+    /// middleware. Further ones wait in the kernel's queue, where they cost nothing, and are not
+    /// refused: after a restart all clients come at once. Default 4096, which is 64 MiB of heads at
+    /// the most.
     ///
-    /// One address may have an eighth of them as unfinished heads (`connections_per_ip` where that is
-    /// set), 16 in any case. At its share an address gives up its oldest unfinished head if that is older
-    /// than a second, else the new stream. While there is no room left, the share of every address is 16,
-    /// and the oldest unfinished head of all gives way under the same condition. Trusted proxies have no
-    /// share; the client that a PROXY header names has one. A head is unfinished until its last byte.
+    /// One address may have an eighth of them as unfinished heads (`connections_per_ip` where that
+    /// is set), 16 in any case. At that number, a new stream of the address closes its oldest
+    /// unfinished head if that is older than a second; else the new stream is closed. While there
+    /// is no room left, the share of every address is 16, and the oldest unfinished head of all is
+    /// closed under the same condition. Trusted proxies have no share; the client that a PROXY
+    /// header names has one. A head is unfinished until its last byte.
     ///
     /// A refused client may try again on the same stream until `handshake_timeout` has passed since
     /// accept. Then the stream is closed as soon as it is idle.
@@ -222,9 +226,8 @@ pub struct Limits {
     /// Text and binary messages that one connection may send in a second, on average; answers to calls of the server count,
     /// too. What is too much is `over_rate`'s to say. Default: off (`"off"`), because only the application knows.
     ///
-    /// Pings and pongs do not count: no handler stands between them and their answer, 16 at the
-    /// most wait for a callback, of more the oldest is dropped, and a peer that does not read what
-    /// answers it is not read from.
+    /// Pings and pongs do not count. At most 16 of them wait for a callback; of more, the oldest is
+    /// dropped. A peer that does not read the pongs is not read from.
     #[serde(with = "units::optional_count")]
     pub messages_per_second: Option<usize>,
     /// How many of them may come at once after a silence. Default: as `messages_per_second`.
@@ -232,13 +235,14 @@ pub struct Limits {
     pub message_burst: Option<usize>,
     /// What a message too many does. Default: close.
     pub over_rate: OverRate,
-    /// From accept to the end of the first request head, a PROXY header and the TLS handshake included: slower is cut. As
-    /// much again for the middleware and the core step, and for the error handlers: slower is a 503. On a stream that is kept
-    /// open, as much for each further head, from its first byte. Default 10 s.
+    /// From accept to the end of the first request head, a PROXY header and the TLS handshake
+    /// included: slower is cut. As much again for the middleware and the core step, and for the
+    /// error handlers: slower is a 503. On a stream that is kept open, as much for each further
+    /// head, from its first byte. Default 10 s.
     #[serde(with = "units::duration")]
     pub handshake_timeout: Duration,
-    /// How long a stream may be idle between two HTTP requests, on servers of kind `http` and with a
-    /// fallback. Once the next head has begun, `handshake_timeout` applies. Default 75 s: load
+    /// How long a stream may be idle between two HTTP requests, on servers of kind `http` and with
+    /// a fallback. Once the next head has begun, `handshake_timeout` applies. Default 75 s: load
     /// balancers keep idle streams for 60 s, and a request that meets a closing stream fails.
     #[serde(with = "units::duration")]
     pub keep_alive: Duration,
@@ -261,9 +265,10 @@ pub struct Limits {
     pub outbox_bytes: usize,
     /// Rooms that a connection may be in at once; 0 for none. Default 64.
     pub rooms: usize,
-    /// Messages that one connection reads ahead while a callback runs; then it reads no more until
-    /// the callback returns. Pings, pongs and the end of the client are noticed among them, and the
-    /// answer to a call of the server ([`Connection::ask_event`](crate::Connection::ask_event)). Default 64.
+    /// Messages that one connection reads ahead while a callback runs. At this many, reading pauses
+    /// until the callback returns. Pings, answers to asks
+    /// ([`Connection::ask_event`](crate::Connection::ask_event)) and the end of the client are
+    /// noticed as they are read. Default 64.
     pub inbox_messages: usize,
     /// Bytes that are read ahead meanwhile; a message that has begun is read to its end. Default
     /// 256 KiB.
@@ -279,8 +284,8 @@ pub struct Limits {
     #[serde(with = "units::optional_duration")]
     pub handler_timeout: Option<Duration>,
     /// The longest time that a connection stays open; then it is closed with 1001. Each connection
-    /// gets up to a tenth less, so that clients that came together do not return together: a way to
-    /// spread them over new nodes. Default: off.
+    /// gets up to a tenth less, so that clients that connected together do not reconnect together.
+    /// Clients that reconnect spread over new nodes. Default: off.
     #[serde(with = "units::optional_duration")]
     pub lifetime: Option<Duration>,
 }
@@ -349,17 +354,18 @@ pub enum Overflow {
 #[non_exhaustive]
 pub struct Heartbeat {
     /// A ping every so often; `"off"` sends none. Default 25 s: under the 30 to 60 s after which
-    /// proxies and mobile networks forget an idle connection. While the last ping is without a sign
-    /// of life, no other one goes out, unless this side does not read because its inbox is full
+    /// proxies and mobile networks forget an idle connection. No other ping is sent before a sign
+    /// of life has followed the last one, unless this side does not read because its inbox is full
     /// (`limits.inbox_messages`).
     #[serde(with = "units::optional_duration")]
     pub interval: Option<Duration>,
-    /// Dead when there was no sign of life within this time after a ping was sent. Default 20 s.
+    /// The connection ends when there is no sign of life within this time after a ping. Default
+    /// 20 s.
     ///
-    /// Anything that comes is a sign of life, and so is room in a socket that was full. A ping
-    /// behind bytes that the client has to read first is given more time: a second for each 32 KiB,
-    /// 128 s at the most. While the inbox is full (`limits.inbox_messages`) this side does not
-    /// read, and silence says nothing; the end of the client is noticed all the same.
+    /// Received bytes are a sign of life, and so is new room in a socket that was full. A ping
+    /// behind bytes that the client has to read first has more time: a second for each 32 KiB,
+    /// 128 s at the most. While the inbox is full (`limits.inbox_messages`), this side does not
+    /// read, so silence does not end the connection. The end of the client is still noticed.
     #[serde(with = "units::duration")]
     pub timeout: Duration,
     /// A connection closes with 1001 when no text or binary message went either way for this long; pings and pongs do not

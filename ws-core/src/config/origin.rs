@@ -39,11 +39,10 @@ use super::{
 pub struct Origin {
     /// Who may come besides those in `allow`. Default: pages of the same host.
     pub policy: OriginPolicy,
-    /// Further origins that may connect, each written as an [`OriginPattern`] says:
-    /// `"https://app.example.com"`, `"https://*.example.com"`, `"http://localhost:*"`,
-    /// `"moz-extension://*"`; anything else, such as `"file://"` or `"null"`, is compared with the
-    /// header byte for byte. A browser's origin has no `/` at its end. In the environment,
-    /// separated by commas. Default: none.
+    /// Further origins that may connect, each an [`OriginPattern`]: `"https://app.example.com"`,
+    /// `"https://*.example.com"`, `"http://localhost:*"`, `"moz-extension://*"`; anything else,
+    /// such as `"file://"` or `"null"`, is compared with the header byte for byte. A browser's
+    /// origin has no `/` at its end. In the environment, separated by commas. Default: none.
     #[serde(deserialize_with = "units::list")]
     pub allow: Vec<OriginPattern>,
 }

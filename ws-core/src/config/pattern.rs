@@ -81,7 +81,7 @@ impl SitePattern {
 }
 
 impl OriginPattern {
-    /// Whether it allows this value of the header, which is `site` if it names one.
+    /// Whether it allows this value of the header. `site` is the parsed value, if it is a site.
     pub(super) fn matches(&self, origin: &str, site: Option<&Site>) -> bool {
         match &self.0 {
             Pattern::Site(pattern) => site.is_some_and(|site| pattern.matches(site)),

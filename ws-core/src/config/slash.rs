@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TrailingSlash {
-    /// They are two, and a route has only the path that it says.
+    /// They are two routes: each has only the path as it is written.
     #[default]
     Exact,
-    /// They are one: a route has its path with and without `/` at the end. Another route with the
-    /// other spelling is a start error.
+    /// They are one route, found with and without `/` at the end. A second route with the other
+    /// spelling is a start error.
     Either,
 }

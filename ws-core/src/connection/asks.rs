@@ -1,5 +1,5 @@
-//! Asks: a request from the server to its client. An event with a `ref` goes out, a message with the
-//! same `ref` comes back.
+//! Asks: a request from the server to its client. An event with a `ref` goes out, a message with
+//! the same `ref` comes back.
 //!
 //! [`Asks`] holds the outstanding asks of one connection. It owns nothing while there are none. The
 //! driver offers it each received message, so that an answer is recognised before the messages in
@@ -62,7 +62,7 @@ impl Connection {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AskError {
-    /// The event was not sent, and not because the connection had ended.
+    /// The event was not sent, for another reason than the end of the connection.
     #[error("not sent: {0}")]
     Send(#[source] SendError),
     /// The connection ended before the answer came, or before the ask was sent.
@@ -102,8 +102,8 @@ impl From<SendError> for AskError {
 impl AskError {
     /// The connection that ended, or whose outbox is full; `None` for every other reason.
     ///
-    /// A callback that fails because its own connection has ended ends quietly. The error of another
-    /// connection is logged as a warning.
+    /// A callback that fails because its own connection has ended ends quietly. The error of
+    /// another connection is logged, and the callback's own connection stays open.
     pub fn connection(&self) -> Option<ConnectionId> {
         match self {
             Self::Closed { connection } => Some(*connection),
@@ -131,7 +131,8 @@ impl<'a, R: DeserializeOwned> PendingAsk<'a, R> {
         Self { conn, id, message, timeout: fixed::ASK_TIMEOUT, answer: PhantomData }
     }
 
-    /// Sets how long to wait for the answer, including the wait for room in the outbox. Default: 10 s.
+    /// Sets how long to wait for the answer, including the wait for room in the outbox. Default: 10
+    /// s.
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
@@ -194,7 +195,8 @@ fn decode<R: DeserializeOwned>(format: Format, message: &Message) -> Result<R, A
 /// The outstanding asks of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Asks {
-    /// Whether there ever was one. Until then received messages are not looked at.
+    /// Whether there ever was one. Before the first one, received messages are not checked for
+    /// answers.
     ever: AtomicBool,
     /// Whether no answer can come any more; changed and read under the lock.
     has_ended: AtomicBool,

@@ -121,12 +121,13 @@ impl Connection {
         self.0.outbox.stop(Stop::Close { frame, reason })
     }
 
-    /// Waits until the connection ends: the client sent a close frame or has gone, or this side
+    /// Waits until the connection ends: the client sends a close frame or leaves, or this side
     /// closes it.
     ///
-    /// What the client sent before its end is handled all the same, so [`is_open`](Self::is_open)
-    /// may be true for a while: answers can still be pushed. A client that leaves while a callback
-    /// keeps `limits.inbox_messages` waiting is noticed within a second.
+    /// Messages that the client sent before its end are still handled, so
+    /// [`is_open`](Self::is_open) may be true for a while: answers can still be pushed. A client
+    /// that leaves while a callback keeps `limits.inbox_messages` waiting is noticed within a
+    /// second.
     pub async fn closed(&self) {
         self.0.outbox.closed().await;
     }

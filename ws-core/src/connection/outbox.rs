@@ -53,7 +53,7 @@ pub(crate) struct Collected {
 
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    /// The connection whose it is.
+    /// The id of its connection.
     id: ConnectionId,
     limits: OutboxLimits,
     waiting: Mutex<Waiting>,
@@ -147,7 +147,7 @@ impl Outbox {
         Self { id, limits, waiting: Mutex::default(), room: Notify::new() }
     }
 
-    /// The connection whose it is.
+    /// The id of its connection.
     pub(crate) fn id(&self) -> ConnectionId {
         self.id
     }
@@ -284,7 +284,7 @@ impl Outbox {
         self.room.notify_waiters();
     }
 
-    /// Tells whoever waits in [`Self::closed`] that the peer has ended its side.
+    /// Wakes the tasks that wait in [`Self::closed`]: the peer has ended its side.
     pub(crate) fn announce_end(&self) {
         self.lock().peer_has_ended = true;
         self.room.notify_waiters();

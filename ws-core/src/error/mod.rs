@@ -32,13 +32,14 @@ pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
 /// Anything that can go wrong in user code, with an optional public face.
 ///
-/// `?` converts every error into it: those of the standard library, of `thiserror` and of `anyhow`, boxed
-/// errors, `&'static str` and `String`. That is possible because it does not implement
-/// [`std::error::Error`] itself; [`into_boxed`](Self::into_boxed) is the way to code that needs that trait.
+/// `?` converts every error into it: those of the standard library, of `thiserror` and of `anyhow`,
+/// boxed errors, `&'static str` and `String`. That is possible because it does not implement
+/// [`std::error::Error`] itself. [`into_boxed`](Self::into_boxed) converts it for code that needs
+/// that trait.
 ///
-/// What is found by the type of the wrapped error (error handlers, the status of a
-/// [`HandshakeError`], the quiet end of a connection that has closed) is found behind `anyhow` as well,
-/// with the feature `anyhow`: `anyhow` hides the type otherwise.
+/// Error handlers, the status of a [`HandshakeError`] and the quiet end of a closed connection
+/// depend on the type of the wrapped error. `anyhow` hides that type; with the feature `anyhow` it
+/// is found nevertheless.
 ///
 /// Without a public face a client sees status 500 in the handshake and close code 1011 on an open connection, and
 /// none of the text.
@@ -66,7 +67,7 @@ struct Inner {
     reply_to: Option<ReplyTo>,
 }
 
-/// What the outside sees of an error, where it was set by hand.
+/// The public parts of an error that were set by hand.
 #[derive(Clone, Default)]
 struct Face {
     status: Option<StatusCode>,
@@ -227,8 +228,8 @@ impl Error {
         call.error(&ErrorData { code: self.event_code(), message, path, fields })
     }
 
-    /// Returns the wrapped error if it is exactly of this type. Of an `anyhow::Error` (with the feature
-    /// `anyhow`) that is what its own `downcast_ref` finds: the error or a context.
+    /// Returns the wrapped error if it is exactly of this type. An `anyhow::Error` (with the
+    /// feature `anyhow`) is searched by its own `downcast_ref`: the error and its contexts.
     pub fn downcast_ref<E: StdError + Send + Sync + 'static>(&self) -> Option<&E> {
         self.0.source.downcast_ref()
     }

@@ -32,7 +32,7 @@ impl Source {
     }
 }
 
-/// Wraps any error. One that was an [`Error`] before becomes the same [`Error`] again.
+/// Wraps any error. A boxed [`Error`] becomes the same [`Error`] again.
 pub(super) fn wrap<E: Into<BoxError> + 'static>(source: E) -> Error {
     #[cfg(feature = "anyhow")]
     let boxed = {
@@ -41,7 +41,7 @@ pub(super) fn wrap<E: Into<BoxError> + 'static>(source: E) -> Error {
         if let Some(error) = any.downcast_mut().and_then(Option::take) {
             return wrap_anyhow(error);
         }
-        // It is still there, since it is not an `anyhow::Error`.
+        // It was not taken, since it is not an `anyhow::Error`.
         source.map_or_else(|| BoxError::from("no error"), E::into)
     };
     #[cfg(not(feature = "anyhow"))]
@@ -67,8 +67,8 @@ fn wrap_anyhow(error: anyhow::Error) -> Error {
     error
 }
 
-/// An [`Error`] inside a `Box<dyn std::error::Error>` or an `anyhow::Error`. [`Error`] itself does not
-/// implement the trait, so that `?` can convert every error into it.
+/// An [`Error`] inside a `Box<dyn std::error::Error>` or an `anyhow::Error`. [`Error`] itself does
+/// not implement the trait, so that `?` can convert every error into it.
 struct Carried(Error);
 
 impl StdError for Carried {
@@ -94,7 +94,7 @@ impl Error {
     /// `.map_err(Error::into_boxed)?`. (`?` alone converts into `Box<dyn Error>`, and into
     /// `anyhow::Error` with the feature `anyhow`.)
     ///
-    /// It is the same `Error` again, with its public face, when `?` converts the box back.
+    /// `?` converts the box back into the same `Error`, with its public face.
     ///
     /// ```
     /// use ws_core::Error;
@@ -124,7 +124,7 @@ impl From<Error> for Box<dyn StdError> {
     }
 }
 
-/// The same `Error` again, with its public face, when `?` converts it back.
+/// `?` converts it back into the same `Error`, with its public face.
 #[cfg(feature = "anyhow")]
 #[cfg_attr(docsrs, doc(cfg(feature = "anyhow")))]
 impl From<Error> for anyhow::Error {

@@ -1,4 +1,5 @@
-//! Interceptors: functions around the callbacks of controllers, as middleware is around the handshake.
+//! Interceptors: functions around the callbacks of controllers, as middleware is around the
+//! handshake.
 //!
 //! [`intercepted`] is the only place that runs them. A route without interceptors runs the handler
 //! itself, without a box.
@@ -72,7 +73,8 @@ impl<'a> NextHandler<'a> {
     /// Runs the remaining interceptors and the handler. Without this call the handler does not run.
     ///
     /// # Errors
-    /// The error of the handler or of an inner interceptor. Return it to leave it to the error handlers.
+    /// The error of the handler or of an inner interceptor. Return it to leave it to the error
+    /// handlers.
     pub async fn run(self, callback: Callback<'a>) -> Result {
         match self.chain.split_first() {
             Some((interceptor, rest)) => {

@@ -21,7 +21,7 @@ pub(crate) fn pong(format: Format, message: &Message) -> Option<Message> {
     format.encode("pong", &(), envelope.reference).ok()
 }
 
-/// Sorts out nearly all messages without parsing them.
+/// Rejects nearly all other messages without parsing them.
 fn may_be_ping(bytes: &[u8]) -> bool {
     match bytes.strip_prefix(br#"{"event":"#) {
         Some(rest) => rest.trim_ascii_start().starts_with(br#""ping""#),

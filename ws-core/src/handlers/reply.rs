@@ -210,7 +210,7 @@ impl<S: futures_core::Stream> Stream<S> {
     }
 }
 
-/// No item is waited for any more.
+/// The connection ended before the next item.
 struct ConnectionEnds;
 
 impl<S> IntoReply for Stream<S>

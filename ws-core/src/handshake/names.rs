@@ -1,8 +1,8 @@
 //! The names of headers as the RFCs write them: `Sec-WebSocket-Accept`, not `sec-websocket-accept`.
 //!
-//! Names have no case (RFC 9110 section 5.1), but some devices compare them byte by byte. hyper writes
-//! them in lower case. [`NamesWriter`] stands between hyper and the stream and changes them in the head
-//! of a handshake, in place: a name keeps its length.
+//! Names have no case (RFC 9110 section 5.1), but some devices compare them byte by byte. hyper
+//! writes them in lower case. [`NamesWriter`] stands between hyper and the stream and changes them
+//! in the head of a handshake, in place: a name keeps its length.
 
 use std::{
     io::{self, IoSlice},
@@ -20,8 +20,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const WORDS: [&str; 13] =
     ["WebSocket", "WWW", "ETag", "TE", "DNT", "NEL", "MD5", "XSS", "DNS", "UA", "CH", "CT", "GPC"];
 
-/// Changes the names in a head. Every word of a name begins with a capital letter, and the words of the
-/// standard names are written as there.
+/// Changes the names in a head. Every word of a name begins with a capital letter, and the words of
+/// the standard names are written as there.
 fn capitalise(head: &mut [u8]) {
     // The first line is the request line, or that of the status.
     for line in head.split_mut(|byte| *byte == b'\n').skip(1) {
@@ -39,7 +39,7 @@ fn capitalise(head: &mut [u8]) {
 /// A stream that changes the names in one head that is written to it: the last one.
 pub(crate) struct NamesWriter<S> {
     stream: S,
-    /// From then on everything is held back until it is flushed. The head is all that comes, or its end.
+    /// Once it is set, all bytes are held back until the flush; the head is at their end.
     is_on: Arc<AtomicBool>,
     /// How the head begins.
     start: &'static [u8],
@@ -69,7 +69,7 @@ impl<S> NamesWriter<S> {
         self.stream
     }
 
-    /// In front of the head may be the end of an earlier response.
+    /// The end of an earlier response may be in front of the head.
     fn change(&mut self) {
         let is_start = |window: &[u8]| window == self.start;
         let at = match self.held.starts_with(self.start) {

@@ -12,7 +12,7 @@ pub(super) fn check(policy: &Origin, parts: &Parts, forwarded: Option<&str>) -> 
     let origin = match only(parts, &header::ORIGIN) {
         Header::Missing => return Ok(()),
         Header::One(origin) => Some(origin),
-        // More than one, or one that cannot be read: it names nobody.
+        // Several values, or one that cannot be read, name no origin.
         Header::Unclear => None,
     };
     // An absolute request target goes before the header (RFC 9112 section 3.2.2).

@@ -67,9 +67,8 @@ impl Route {
         self
     }
 
-    /// The name of the controller: its rooms are kept under it, on all nodes, so it stays the same
-    /// between builds. Default: the name of its type. Two controllers with the same name are a start
-    /// error.
+    /// Sets the name of the controller. Its rooms belong to this name, so keep it the same between
+    /// builds. Default: the name of its type. Two controllers with the same name are a start error.
     pub fn name(mut self, name: &'static str) -> Self {
         self.name = name;
         self
@@ -94,8 +93,8 @@ impl Route {
         self
     }
 
-    /// Whether its path is also found with, or without, a `/` at the end. Default: as the server
-    /// says.
+    /// Whether its path is also found with, or without, a `/` at the end. Default: the server's
+    /// setting.
     pub fn trailing_slash(mut self, rule: TrailingSlash) -> Self {
         self.trailing_slash = Some(rule);
         self

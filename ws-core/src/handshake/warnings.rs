@@ -34,7 +34,7 @@ impl Warnings {
     ) {
         let Some(skipped) = self.origin.due() else {
             let origin = lines(parts, &header::ORIGIN);
-            return tracing::debug!(server, origin, "one more `Origin` that may not connect");
+            return tracing::debug!(server, origin, "refused one more `Origin`");
         };
         tracing::warn!(
             server,
@@ -48,8 +48,8 @@ impl Warnings {
         );
     }
 
-    /// Warns about a connection that a browser fails: a token was offered as a subprotocol, and none
-    /// was chosen.
+    /// Warns about a connection that a browser fails: a token was offered as a subprotocol, and
+    /// none was chosen.
     pub(super) fn token(&self, handshake: &Handshake, response: &Response) {
         if response.headers().contains_key(header::SEC_WEBSOCKET_PROTOCOL) || !handshake.offers_token() {
             return;

@@ -21,9 +21,10 @@ impl Connection {
 
     /// [`join`](Self::join), and waits until the membership holds on all nodes.
     ///
-    /// Nothing is missed that any node pushes to the room after this returned [`Reach::Cluster`]. An
-    /// unreachable broker is not an error: it returns [`Reach::Local`], and the other nodes follow when
-    /// the broker can be reached again. Without a cluster it returns [`Reach::Cluster`] at once.
+    /// After [`Reach::Cluster`], every message that any node pushes to the room arrives. An
+    /// unreachable broker is not an error: the result is [`Reach::Local`], and the other nodes
+    /// follow when the broker can be reached again. Today an application is one process, and the
+    /// result is [`Reach::Cluster`] at once.
     ///
     /// # Errors
     /// Those of [`join`](Self::join).

@@ -1,12 +1,12 @@
-//! The results of hub calls: what became of a message, and what is known of the cluster.
+//! The results of hub calls: the outcome of a push, and counts over all nodes of a cluster.
 //!
-//! Without a cluster this process is all there is: results are exact, and nothing is remote.
+//! Today an application is one process: results are exact, and nothing is remote.
 
 use std::fmt;
 
 use crate::wire::SendError;
 
-/// What became of a message for several connections.
+/// The outcome of a message for several connections.
 ///
 /// The counters are those of this process. Use [`remote`](Self::remote) for the rest of a cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,14 +14,14 @@ use crate::wire::SendError;
 pub struct Delivery {
     /// Outboxes that took it. Whether the peer reads it is not known, as with any push.
     pub sent: usize,
-    /// Outboxes that were full. What happens to these connections is their `limits.overflow`.
+    /// Outboxes that were full. `limits.overflow` decides what happens to these connections.
     pub full: usize,
     /// Connections that had ended, or were about to.
     pub gone: usize,
-    /// Connections that did not get it because the value was not serialised. The error is logged once,
-    /// with the type of the value and the place of the call.
+    /// Connections that did not get it because the value was not serialised. The error is logged
+    /// once, with the type of the value and the place of the call.
     pub failed: usize,
-    /// What became of it for the other nodes of a cluster.
+    /// The outcome for the other nodes of a cluster.
     pub remote: Remote,
 }
 
@@ -35,12 +35,12 @@ impl Delivery {
     }
 }
 
-/// What became of a message for the other nodes of a cluster. It never claims what their members
-/// received.
+/// The outcome of a message for the other nodes of a cluster. It does not say what their members
+/// received. Today an application is one process, and it is always [`None`](Self::None).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Remote {
-    /// This process is alone.
+    /// There are no other nodes.
     #[default]
     None,
     /// It waits for the broker, after the messages that were queued before.
@@ -70,10 +70,11 @@ pub enum NotSent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reach {
-    /// Nothing is missed that any node pushes from now on. Without a cluster that is this process.
+    /// Messages that any node pushes from now on arrive. Without a cluster, that node is this
+    /// process.
     Cluster,
-    /// Nothing is missed that this node pushes from now on; other nodes follow when the broker can be
-    /// reached again.
+    /// Messages that this node pushes from now on arrive. Those of other nodes arrive once the
+    /// broker can be reached again.
     Local,
 }
 

@@ -22,7 +22,8 @@ impl<'a, T: Serialize + ?Sized> EventFrames<'a, T> {
         Self { name, data, place, made: Vec::new() }
     }
 
-    /// Returns the frame in this format, or `None` if the data does not serialise, which is logged once.
+    /// Returns the frame in this format, or `None` if the data does not serialise, which is logged
+    /// once.
     pub(super) fn get(&mut self, format: Format) -> Option<Bytes> {
         if let Some((_, frame)) = self.made.iter().find(|(made, _)| *made == format) {
             return frame.clone();

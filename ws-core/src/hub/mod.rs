@@ -2,10 +2,10 @@
 //! controller, room and user.
 //!
 //! [`Hub`] is the handle of users, [`Target`] the set of connections that a call addresses, and
-//! [`walk`] visits them in turns. [`live`] holds the connections and their tasks, [`groups`] the rooms
-//! and users, [`membership`] a connection's own side of it, [`names`] the names of controllers.
-//! Draining goes through this module, since no other one holds all connections. It knows neither
-//! sockets nor HTTP. Other nodes are not reached.
+//! [`walk`] visits them in turns. [`live`] holds the connections and their tasks, [`groups`] the
+//! rooms and users, [`membership`] a connection's own side of it, [`names`] the names of
+//! controllers. Draining goes through this module, since no other one holds all connections. It
+//! knows neither sockets nor HTTP. Other nodes are not reached.
 
 mod connection;
 mod connections;
@@ -41,8 +41,9 @@ use crate::{connection::Connection, wire::ConnectionId};
 /// The connections of this application, from any task: `conn.hub()` in a callback, `running.hub()`
 /// elsewhere, `app.hub()` before the start.
 ///
-/// Methods that act reach all nodes of a cluster. Methods whose name ends in `_local` return what this
-/// process knows, at once. Methods that return what the cluster knows are async.
+/// Methods whose name ends in `_local` return what this process holds, at once. The async methods
+/// of the same name are written for several nodes. Today an application is one process, and both
+/// return the same.
 ///
 /// ```
 /// use ws_core::{Hub, prelude::*};
@@ -70,8 +71,8 @@ impl Hub {
         Self(Arc::clone(live))
     }
 
-    /// Returns the connection of this id, if it is on this node: from before its `on_open` until after
-    /// its `on_close`.
+    /// Returns the connection of this id, if it is on this node: from before its `on_open` until
+    /// after its `on_close`.
     pub fn get_local(&self, id: ConnectionId) -> Option<Connection> {
         self.0.get(id)
     }
@@ -79,7 +80,8 @@ impl Hub {
     /// Returns the number of connections on all nodes.
     ///
     /// # Errors
-    /// [`Incomplete`] has the number of the nodes that answered. Without a cluster the result is exact.
+    /// [`Incomplete`] has the number of the nodes that answered. Without a cluster the result is
+    /// exact.
     pub async fn count(&self) -> Result<usize, Incomplete<usize>> {
         self.all().count().await
     }

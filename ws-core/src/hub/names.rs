@@ -1,7 +1,8 @@
 //! [`Names`]: the stable names of controllers, found by their types.
 //!
-//! Rooms and connections are kept by the name of their controller, since a type has no name that
-//! other builds and other nodes know. Users name the type; this is the one place that translates.
+//! Rooms and connections are kept by the name of their controller, since a type has no name that is
+//! the same in other builds and on other nodes. Users name the type; only this module translates
+//! it.
 
 use std::{any::TypeId, collections::HashMap};
 

@@ -18,13 +18,14 @@ use crate::{
     wire::{CloseFrame, CloseReason, ConnectionId, Message, SendError, may_be_sent},
 };
 
-/// The connections that a hub call addresses: those that are there when a method is called, not those
-/// that were there when the target was made.
+/// The connections that a hub call addresses: those that are there when a method is called, not
+/// those that were there when the target was made.
 ///
-/// A message is serialised and framed once and shared by all. One slow or dead member neither delays
-/// nor fails the rest. Messages that one task pushes to a target arrive at each member in that order.
+/// A message is serialised and framed once and shared by all. One slow or dead member neither
+/// delays nor fails the rest. Messages that one task pushes to a target arrive at each member in
+/// that order.
 ///
-/// Pushing is infallible: [`Delivery`] counts what became of it.
+/// A push returns no error: [`Delivery`] counts its outcomes.
 ///
 /// ```
 /// use ws_core::{Connection, Hub};
@@ -78,8 +79,8 @@ impl Target {
 
     /// Serialises a value once and pushes the JSON as a text message.
     ///
-    /// A value that does not serialise is logged at error level, with its type and the place of this
-    /// call, and counted in [`Delivery::failed`].
+    /// A value that does not serialise is logged at error level, with its type and the place of
+    /// this call, and counted in [`Delivery::failed`].
     #[track_caller]
     pub fn push_json<T: Serialize + ?Sized>(&self, value: &T) -> Delivery {
         match serde_json::to_string(value) {
@@ -88,8 +89,8 @@ impl Target {
         }
     }
 
-    /// Pushes the event `{"event": name, "data": data}`, in MessagePack to connections that speak the
-    /// subprotocol `msgpack`. It is serialised once for each format that is needed.
+    /// Pushes the event `{"event": name, "data": data}`, in MessagePack to connections that speak
+    /// the subprotocol `msgpack`. It is serialised once for each format that is needed.
     ///
     /// Data that does not serialise is logged at error level, with its type and the place of this
     /// call, and counted in [`Delivery::failed`].
@@ -139,7 +140,8 @@ impl Target {
     /// Returns the number of members on all nodes.
     ///
     /// # Errors
-    /// [`Incomplete`] has the number of the nodes that answered. Without a cluster the result is exact.
+    /// [`Incomplete`] has the number of the nodes that answered. Without a cluster the result is
+    /// exact.
     pub async fn count(&self) -> Result<usize, Incomplete<usize>> {
         Ok(self.count_local())
     }
@@ -162,7 +164,8 @@ impl Target {
     /// Returns the ids of the members on all nodes, in no particular order.
     ///
     /// # Errors
-    /// [`Incomplete`] has the ids of the nodes that answered. Without a cluster the result is exact.
+    /// [`Incomplete`] has the ids of the nodes that answered. Without a cluster the result is
+    /// exact.
     pub async fn ids(&self) -> Result<Vec<ConnectionId>, Incomplete<Vec<ConnectionId>>> {
         Ok(self.ids_local())
     }
@@ -176,8 +179,8 @@ impl Target {
         ids
     }
 
-    /// The key of a room's or user's members; `None` for other targets, and for a controller without
-    /// a route.
+    /// The key of a room's or user's members; `None` for other targets, and for a controller
+    /// without a route.
     pub(super) fn group(&self) -> Option<GroupKey> {
         match &self.whom {
             Whom::Room(controller, name) => {
@@ -189,8 +192,8 @@ impl Target {
         }
     }
 
-    /// The key to watch. A controller without a route has no members, and a group without a name that
-    /// any controller has stays empty.
+    /// Returns the key to watch. A controller without a route has no members, so it gets the key of
+    /// a group that no controller can have.
     fn watched(&self) -> GroupKey {
         let nobody = |name: &Arc<str>| GroupKey::Room("\0", Arc::clone(name));
         self.group().unwrap_or_else(|| match &self.whom {
@@ -231,7 +234,8 @@ impl<'a> InTurns<'a> {
         walk.delivery()
     }
 
-    /// Serialises a value once and pushes the JSON as a text message, as [`Target::push_json`] does.
+    /// Serialises a value once and pushes the JSON as a text message, as [`Target::push_json`]
+    /// does.
     #[track_caller]
     pub fn push_json<T: Serialize + ?Sized>(
         self,
@@ -318,8 +322,8 @@ impl User {
         self.0.except(id)
     }
 
-    /// Returns whether the user is connected now, and a stream that reports when the first connection
-    /// opens and the last one ends.
+    /// Returns whether the user is connected now, and a stream that reports when the first
+    /// connection opens and the last one ends.
     pub fn presence(&self) -> Presence {
         Presence::new(&self.0.live, self.0.watched())
     }

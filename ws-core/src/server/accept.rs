@@ -1,8 +1,8 @@
 //! The accept loop: one for every listener.
 //!
 //! It holds one stream at a time until [`PendingStreams`] has room for it; further ones wait in the
-//! kernel's queue. A failure of the process itself, such as "too many open files", pauses the loop and
-//! is logged once. What is spoken on a stream does not matter here.
+//! kernel's queue. A failure of the process itself, such as "too many open files", pauses the loop
+//! and is logged once. The protocol of a stream does not matter here.
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -17,9 +17,9 @@ use crate::fixed;
 /// A trouble is over when accepting has not failed for this long. What comes and goes within is one trouble, told once.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Accepts until the application closes. Each stream is passed to `serve`, which must not wait, with
-/// its place among the `pending` ones. A stream without a place is closed without an answer: an answer
-/// would take as much time and room as its silent peer likes.
+/// Accepts until the application closes. Each stream is passed to `serve`, which must not wait,
+/// with its place among the `pending` ones. A stream without a place is closed without an answer:
+/// writing one would take time and memory as long as the peer does not read.
 pub(crate) async fn accept(
     name: &str,
     listener: TcpListener,

@@ -1,7 +1,7 @@
 //! The first request head of a stream, collected before there is any HTTP.
 //!
-//! A half-sent head costs its own bytes and no more: hyper, with its buffers, is set up only once the
-//! head is whole. Whether it is a correct head is for hyper to say; this module looks only for its end.
+//! A half-sent head costs its own bytes and no more: hyper, with its buffers, is set up only once
+//! the head is whole. hyper checks whether the head is correct; this module only looks for its end.
 
 use std::{
     future::poll_fn,
@@ -23,8 +23,8 @@ use crate::config::Limits;
 /// Bytes that are read at once, on the stack.
 const READ_BYTES: usize = 4 << 10;
 
-/// Reads until the head is whole, is refused whatever follows, or cannot come any more. `None` if the
-/// stream is to be dropped: no head came in time, or another stream was given its room.
+/// Reads until the head is whole, is refused whatever follows, or cannot come any more. `None` if
+/// the stream is to be dropped: no head came in time, or another stream was given its room.
 ///
 /// The bytes are empty if the peer ended the stream, or the server stops, before anything came.
 pub(super) async fn first_head<S: AsyncRead + Unpin>(
@@ -83,8 +83,9 @@ fn poll_read<S: AsyncRead + Unpin>(
     Poll::Ready(Ok(read.filled().len()))
 }
 
-/// Whether hyper can answer, of a head whose last `new` bytes have just come. It is whole at its first
-/// empty line, and faulty with any control character but those of lines. At the limit it is too large.
+/// Whether hyper can answer this head, whose last `new` bytes have just come. It is whole at its
+/// first empty line, and faulty with any control character but those of lines. At the limit it is
+/// too large.
 fn is_decided(head: &[u8], new: usize, limit: usize) -> bool {
     if head.len() >= limit {
         return true;

@@ -30,13 +30,13 @@ pub(crate) struct Malformed;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) addr: SocketAddr,
-    /// The host that it asked the outermost trusted proxy for, if that says so.
+    /// The host that it asked the outermost trusted proxy for, if that names one.
     pub(crate) host: Option<String>,
     /// Whether a part of an address that was read has no meaning here: a zone, or `unix:`.
     pub(crate) is_odd: bool,
 }
 
-/// One entry of the header: what a proxy says about the connection that it was called over.
+/// One entry of the header: the proxy's data about the connection that it was called over.
 #[derive(Debug, Default)]
 struct Hop {
     node: Node,
@@ -44,12 +44,13 @@ struct Hop {
     is_odd: bool,
 }
 
-/// Who called the proxy.
+/// The caller of the proxy.
 #[derive(Debug, Default, PartialEq, Eq)]
 enum Node {
     /// An address; the port is 0 if the proxy does not name it.
     Address(SocketAddr),
-    /// The proxy does not say, or it was called over a Unix socket, which has no address.
+    /// The proxy does not name its caller, or it was called over a Unix socket, which has no
+    /// address.
     #[default]
     Hidden,
     /// Neither. It may stand before what is needed: clients can send anything.

@@ -1,5 +1,5 @@
-//! From an accepted stream to one that HTTP is read from: the PROXY header, then the TLS handshake. Both
-//! are part of the head that the stream owes: one deadline covers them all.
+//! From an accepted stream to one that HTTP is read from: the PROXY header, then the TLS handshake.
+//! Both are part of the first head: one deadline covers all of them.
 
 use std::{
     io,
@@ -57,7 +57,8 @@ impl Gate {
         self.certificates.as_ref()
     }
 
-    /// Lets a stream through. `None` if it was closed: too late, given up for another stream, or faulty.
+    /// Lets a stream through. `None` if it was closed: too late, given up for another stream, or
+    /// faulty.
     pub(crate) async fn pass(
         &self,
         stream: TcpStream,

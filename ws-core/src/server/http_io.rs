@@ -1,9 +1,9 @@
-//! A stream as hyper sees it: first the head that was collected before there was any HTTP, then what
-//! comes. And the two deadlines of a stream that waits for its next request.
+//! A stream as hyper sees it: first the head that was collected before there was any HTTP, then
+//! what comes. And the two deadlines of a stream that waits for its next request.
 //!
-//! hyper has one deadline from the end of a response to the end of the next head. An idle stream may
-//! wait much longer than a head may take, so [`HeadTimer`] replaces that deadline by two: `keep_alive`
-//! until something comes, then `handshake_timeout`.
+//! hyper has one deadline from the end of a response to the end of the next head. An idle stream
+//! may wait much longer than a head may take, so [`HeadTimer`] replaces that deadline by two:
+//! `keep_alive` until something comes, then `handshake_timeout`.
 
 use std::{
     io::{self, IoSlice},
@@ -33,7 +33,7 @@ pub(super) struct HttpStream<S> {
     has_read: Arc<AtomicBool>,
 }
 
-/// What is left of a stream when HTTP is over.
+/// The rest of a stream after HTTP.
 pub(super) struct Rest<S> {
     pub(super) stream: S,
     /// Read from the stream, but not part of a request.
@@ -106,7 +106,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for HttpStream<S> {
     }
 }
 
-/// Makes a [`HeadWait`] each time hyper begins to wait for a head; hyper has no other use for a timer.
+/// Makes a [`HeadWait`] each time hyper begins to wait for a head; hyper has no other use for a
+/// timer.
 pub(super) struct HeadTimer {
     keep_alive: Duration,
     handshake_timeout: Duration,
@@ -116,8 +117,8 @@ pub(super) struct HeadTimer {
 /// The wait for one head. hyper polls it after every read.
 struct HeadWait {
     handshake_timeout: Duration,
-    /// `None` once the head has begun. The part of a head that came before the wait, behind the last
-    /// request, does not count as its beginning.
+    /// `None` once the head has begun. The part of a head that came before the wait, behind the
+    /// last request, does not count as its beginning.
     has_read: Option<Arc<AtomicBool>>,
     sleep: Pin<Box<tokio::time::Sleep>>,
 }

@@ -1,9 +1,9 @@
 //! The streams of one listener that have no 101 yet: how many there may be, and which one is closed
 //! to make room for another.
 //!
-//! A peer pays nothing for a request head that it never finishes. So unfinished heads, with the PROXY
-//! header and the TLS handshake in front of them, have a share per address, and the oldest is closed
-//! when there is no room left. A stream whose head is whole keeps its room until it has its answer.
+//! An unfinished request head costs its peer nothing. So unfinished heads, with the PROXY header
+//! and the TLS handshake in front of them, have a share per address, and the oldest is closed when
+//! there is no room left. A stream whose head is whole keeps its room until it has its answer.
 //! [`Pending`] is the place of one stream; dropping it gives the room back.
 
 use std::{
@@ -56,12 +56,12 @@ struct Head {
     /// The address whose share it belongs to.
     address: Option<IpAddr>,
     room: OwnedSemaphorePermit,
-    /// Tells the stream's task that the stream has lost its room.
+    /// Wakes the stream's task when another stream gets its room.
     cut: Arc<Notify>,
 }
 
-/// The place of one stream among those without a 101. The default is a stream inside the process: it
-/// takes no room and has no deadline.
+/// The place of one stream among those without a 101. The default is a stream inside the process:
+/// it takes no room and has no deadline.
 #[derive(Debug, Default)]
 pub(crate) struct Pending(Option<Place>);
 
@@ -74,7 +74,7 @@ struct Place {
     holds: Mutex<Holds>,
 }
 
-/// What a stream holds.
+/// The part of the limits that a stream holds.
 #[derive(Debug)]
 enum Holds {
     /// A place among the unfinished heads, unless another stream has been given its room.
@@ -98,8 +98,8 @@ impl PendingStreams {
         })
     }
 
-    /// Waits for room for a stream of this peer. `None` if its address has as many unfinished heads as
-    /// it may have and none of them can be closed yet.
+    /// Waits for room for a stream of this peer. `None` if its address has as many unfinished heads
+    /// as it may have and none of them can be closed yet.
     ///
     /// One caller at a time: the accept loop.
     pub(crate) async fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Pending> {
@@ -123,7 +123,8 @@ impl PendingStreams {
 
     /// Whether this address may have one more unfinished head. At its share it gives up its oldest.
     fn has_place(&self, address: IpAddr) -> bool {
-        // While there is no room left, an address that has many must not queue in front of the others.
+        // While there is no room left, an address that has many must not queue in front of the
+        // others.
         let share = match self.room.available_permits() {
             0 => fixed::PENDING_OF_AN_ADDRESS,
             _ => self.share,
@@ -177,7 +178,7 @@ impl Heads {
         Some(head)
     }
 
-    /// Takes the room of a stream and tells its task. False if it is too young for that.
+    /// Takes the room of a stream and wakes its task. False if it is too young for that.
     fn cut(&mut self, id: u64) -> bool {
         let is_old = self.by_age.get(&id).is_some_and(|it| it.since.elapsed() >= fixed::LEAST_HEAD_AGE);
         if is_old && let Some(head) = self.remove(id) {
@@ -198,8 +199,8 @@ impl Pending {
         self.0.as_ref().map(|place| place.since + place.streams.timeout)
     }
 
-    /// Counts the stream to this client, whom a trusted proxy has named. False if that client has as
-    /// many unfinished heads as it may have.
+    /// Counts the stream to this client, whom a trusted proxy has named. False if that client has
+    /// as many unfinished heads as it may have.
     pub(crate) fn belongs_to(&self, client: IpAddr) -> bool {
         let Some(Place { streams, id, .. }) = &self.0 else { return true };
         let address = counted(client);
@@ -217,7 +218,8 @@ impl Pending {
         true
     }
 
-    /// The head is whole: the stream leaves the share of its address and cannot be closed for another.
+    /// The head is whole: the stream leaves the share of its address and cannot be closed for
+    /// another.
     pub(crate) fn head_is_whole(&self) {
         let Some(place) = &self.0 else { return };
         let mut holds = place.holds();
@@ -228,8 +230,8 @@ impl Pending {
         }
     }
 
-    /// The request was refused and the stream waits for another head. It keeps its age, and belongs to
-    /// the share of no address.
+    /// The request was refused and the stream waits for another head. It keeps its age, and belongs
+    /// to the share of no address.
     pub(crate) fn awaits_another_head(&self) {
         let Some(place) = &self.0 else { return };
         let mut holds = place.holds();
@@ -258,8 +260,8 @@ impl Pending {
         place.cut.notify_one();
     }
 
-    /// Waits until the deadline is over or the stream's room was given to another. Never returns once
-    /// the room has been given back.
+    /// Waits until the deadline is over or the stream's room was given to another. Never returns
+    /// once the room has been given back.
     pub(crate) async fn overdue(&self) {
         let Some(place) = &self.0 else { return pending().await };
         tokio::select! {

@@ -47,8 +47,8 @@ pub(crate) async fn read(stream: &mut TcpStream) -> io::Result<Header> {
 /// A whole header.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Header {
-    /// From where the proxy was called; `None` if it speaks for itself, as in a health check, or
-    /// was called over a Unix socket.
+    /// The address that the proxy was called from; `None` for its own health checks and for a Unix
+    /// socket.
     pub(crate) source: Option<SocketAddr>,
     /// The header, if a zone was dropped from one of its addresses.
     pub(crate) zoned: Option<Box<[u8]>>,

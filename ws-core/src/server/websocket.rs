@@ -73,7 +73,8 @@ impl WsServer {
             accepted: Mutex::new(None),
             is_accepted: Arc::default(),
         };
-        // handshake, route, middleware, upgrade. Boxed, so that an unfinished head does not pay for it.
+        // handshake, route, middleware, upgrade. Boxed, so that an unfinished head does not pay for
+        // it.
         let Rest { stream: transport, prefix } = Box::pin(self.upgrade(http, &stream)).await?;
         let Some(accepted) = lock(&stream.accepted).take() else {
             self.dismiss(transport, &stream.arrival.pending).await;
@@ -136,8 +137,9 @@ impl WsServer {
         Some(http.into_inner().into_rest(parts.read_buf))
     }
 
-    /// Ends a stream that became no connection. TLS wants a last word; and a socket that is closed with unread input
-    /// resets, which takes the answer along, so that is read first, as long as nobody needs the room.
+    /// Ends a stream that became no connection. TLS wants a last word; and a socket that is closed
+    /// with unread input resets, which takes the answer along, so that is read first, as long as no
+    /// other stream needs the room.
     async fn dismiss(&self, mut transport: Transport, pending: &Pending) {
         let farewell = async {
             transport.shutdown().await?;
@@ -241,7 +243,7 @@ struct Stream {
     /// Whether a request has come.
     is_asked: AtomicBool,
     accepted: Mutex<Option<Accepted>>,
-    /// What is written from now on ends with the 101.
+    /// Set once the request is accepted: the 101 is the last response on the stream.
     is_accepted: Arc<AtomicBool>,
 }
 
@@ -396,7 +398,7 @@ mod tests {
                 assert!(client.ask(ASKS_FOR_A_PAGE).await.contains("200"), "{server}");
                 advance(KEEP_ALIVE - TIMEOUT / 2).await;
             }
-            // What comes late in the idle time has the whole time of a head, and not more.
+            // A head that begins late in the idle time has the whole time of a head, and not more.
             for byte in ASKS_FOR_A_PAGE.iter().take(3) {
                 client.stream.write_all(&[*byte]).await.unwrap();
                 tokio::task::yield_now().await;

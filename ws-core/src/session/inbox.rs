@@ -1,7 +1,7 @@
 //! Events that were read and are not handled yet.
 //!
-//! Mostly that is one message, or none: the first one stands in the inbox itself, and an empty
-//! inbox owns nothing. Messages are counted, in number and in bytes, so that the driver can stop
+//! Mostly that is one message, or none: the inbox itself holds the first one, and an empty inbox
+//! owns no memory. Messages are counted, in number and in bytes, so that the driver can stop
 //! reading at `limits.inbox_messages` and `limits.inbox_bytes`. Pings and pongs never fill it:
 //! beyond a fixed number the oldest of them is dropped.
 
@@ -18,7 +18,7 @@ use crate::{
 /// of it.
 const MAX_COPIED_BYTES: usize = 64 << 10;
 
-/// An event that a callback is due for.
+/// An event that waits for its callback.
 #[derive(Debug)]
 pub(crate) enum Event {
     Message(Message),

@@ -122,7 +122,7 @@ impl Rescue<'_> {
             return self.answer(error, call);
         }
         if whose(error).is_some_and(|connection| connection != self.conn.id()) {
-            tracing::warn!(?phase, %error, "a callback failed because of another connection; its own goes on");
+            tracing::warn!(?phase, %error, "a callback failed because of another connection; its own stays open");
             return None;
         }
         tracing::error!(?phase, %error, "a callback failed");

@@ -39,7 +39,7 @@ impl Controller for Sends {
 
 #[derive(Clone, Copy, Debug)]
 struct Case {
-    /// Of the heartbeat, in seconds.
+    /// The interval and the timeout of the heartbeat, in seconds.
     interval: u64,
     timeout: u64,
     /// Bytes a second.
@@ -177,7 +177,7 @@ async fn a_pong_with_a_forged_count_shortens_only_the_time_of_its_sender() {
     for (count, within) in [(u64::MAX, case.bound(0)), (4 << 20, Duration::from_secs(4))] {
         let mut reader = case.start();
         let began = Instant::now();
-        // It says that it has read what it has not, and shows no other sign of life.
+        // Its pong claims bytes that it has not read, and it shows no other sign of life.
         sleep(Duration::from_millis(500)).await;
         reader.pong(&count.to_be_bytes()).await;
         let reason = timeout(case.bound(0) * 2, reader.closed.recv()).await.unwrap();
@@ -186,7 +186,8 @@ async fn a_pong_with_a_forged_count_shortens_only_the_time_of_its_sender() {
     }
 }
 
-/// Hands out its connection in the first message, and waits there until the end of the peer is known.
+/// Hands out its connection in the first message, and waits there until the end of the peer is
+/// known.
 struct Waits(mpsc::UnboundedSender<Connection>);
 
 impl Controller for Waits {

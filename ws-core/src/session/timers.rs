@@ -1,5 +1,6 @@
-//! All times of one connection in one timer: the heartbeat, its idleness, the close deadline, the deadline of a running
-//! callback, the looks at the peer while nothing is read, and the end of what let it in.
+//! All times of one connection in one timer: the heartbeat, its idleness, the close deadline, the
+//! deadline of a running callback, the looks at the peer while nothing is read, and the end of its
+//! token or lifetime.
 //!
 //! No task and no allocation, and no look at the clock while messages come in unless idleness is limited: the timer is
 //! looked at when it fires. Messages do not move it either; whether there was one is looked at then.
@@ -23,7 +24,7 @@ pub(crate) enum Due {
     SignOfLife,
     /// A look at the peer; once the connection ends, the closing has to go on, or to end.
     Step,
-    /// What let the connection in has expired, or its lifetime is over.
+    /// The token of the connection has expired, or its lifetime is over.
     Expired,
     /// No message went either way for as long as may be.
     Idle,
@@ -145,15 +146,15 @@ impl<'a> Timers<'a> {
         }
     }
 
-    /// The peer is alive, or its silence says nothing: the next ping goes out in its turn.
+    /// The peer is alive, or its silence proves nothing: the next ping goes out in its turn.
     pub(crate) fn peer_is_alive(&mut self, now: Instant) {
         if let Beat::Sign { next, .. } = self.beat {
             self.beat = Beat::Ping(next.max(now));
         }
     }
 
-    /// What is due; `None` also registers the task for the next time that something will be. `expires` is when the
-    /// connection ends by itself, if it does not end yet.
+    /// Returns the timer that is due. `None` also registers the task for the next one. `expires` is
+    /// when the connection ends by itself, if it does not end yet.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, expires: Option<Instant>) -> Option<Due> {
         loop {
             let beat = match self.beat {

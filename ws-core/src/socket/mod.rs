@@ -190,8 +190,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.written.saturating_sub(self.confirmed)
     }
 
-    /// A pong came: the peer has read up to the count that it brings back. One that was not sent
-    /// yet is not believed; any other shortens only the time that the peer is given.
+    /// A pong came: the peer has read up to the count that it brings back. A count that was not
+    /// sent yet is ignored; any other only shortens the time that the peer is given.
     pub(crate) fn ponged(&mut self, payload: &[u8]) {
         let Ok(count) = payload.try_into().map(u64::from_be_bytes) else { return };
         if count <= self.written {
@@ -372,8 +372,8 @@ fn incoming(message: tungstenite::Message, walker: &FrameWalker) -> Option<Resul
         Ws::Ping(payload) => Incoming::Ping(payload),
         Ws::Pong(payload) => Incoming::Pong(payload),
         Ws::Close(None) => Incoming::Close(None),
-        // The codec has a list of its own of the codes that may be sent, and hands out another one
-        // in place of any that is not on it. What came counts.
+        // The codec has its own list of the codes that may be sent, and replaces any other code.
+        // The received code counts.
         Ws::Close(Some(_)) => match walker.received_close() {
             Some(close) if may_be_sent(close.0) => Incoming::Close(Some(close)),
             _ => return Some(Err(Ended::Fault(MessageError::bad_close_code()))),

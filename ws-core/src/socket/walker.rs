@@ -3,12 +3,12 @@
 //! It counts the frames that begin (for the budget of a poll) and those of a message, and it knows
 //! whether the stream stands between two messages. The one thing that it judges is how many frames
 //! a message comes in, since the codec has no limit of them: it stops in front of the one too many.
-//! All other faults are the codec's to find. It keeps the peer's close frame, since the codec takes
-//! a code for a fault that may be sent (1014).
+//! All other faults are the codec's to find. It keeps the peer's close frame, since the codec
+//! rejects a code that may be sent (1014).
 
 use crate::wire::Text;
 
-/// Who sends the frames. A client masks all of them, a server none (RFC 6455 section 5.1).
+/// The sender of the frames. A client masks all of them, a server none (RFC 6455 section 5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sender {
     Client,

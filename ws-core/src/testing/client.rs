@@ -32,7 +32,7 @@ pub struct Connect<'a> {
     server: String,
     path: String,
     headers: HeaderMap,
-    /// Whether it ends as a browser's does, without a subprotocol that was chosen.
+    /// Whether it fails without a chosen subprotocol, as a browser does.
     needs_subprotocol: bool,
 }
 
@@ -62,11 +62,11 @@ impl<'a> Connect<'a> {
     }
 
     /// Offers the token as the subprotocol `bearer.<base64url of the token>`, as a page in a
-    /// browser does, which cannot set headers.
+    /// browser does, since it cannot set headers.
     ///
     /// A browser fails the connection unless the server chooses one of the offered subprotocols,
-    /// and a token is never chosen. So does this: [`TestError::NoSubprotocol`]. Offer a second one
-    /// by [`subprotocols`](Self::subprotocols) and list it in the controller.
+    /// and a token is never chosen. This client fails likewise, with [`TestError::NoSubprotocol`].
+    /// Offer a second one by [`subprotocols`](Self::subprotocols) and list it in the controller.
     pub fn bearer_subprotocol(mut self, token: impl AsRef<str>) -> Self {
         self.needs_subprotocol = true;
         let token = URL_SAFE_NO_PAD.encode(token.as_ref());

@@ -6,7 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Names one connection. It is never used again, and it is not a secret.
 ///
-/// The first part names the node, so that ids of several processes differ; it is random for each [`App`](crate::App).
+/// The first part names the node, so that ids of several processes differ; it is random for each
+/// [`App`](crate::App).
 ///
 /// ```
 /// use ws_core::ConnectionId;

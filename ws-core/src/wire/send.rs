@@ -5,18 +5,18 @@ use crate::wire::ConnectionId;
 /// Why a message, a ping or a close frame was not taken for sending.
 ///
 /// A callback that fails because its own connection has ended ends quietly. The error of another
-/// connection ends the callback, too, but not its connection: it is logged as a warning, and an event
-/// is answered with `internal`. To go on with the callback, count such an error or ignore it;
-/// [`connection`](Self::connection) returns the connection that it is about.
+/// connection ends the callback, too, but not its connection: the error is logged, and an event is
+/// answered with `internal`. To go on with the callback, count such an error or ignore it.
+/// [`connection`](Self::connection) returns the connection that the error is about.
 ///
 /// ```
 /// use ws_core::prelude::*;
 ///
 /// fn tell_both(own: &Connection, other: &Connection) -> Result {
 ///     if let Err(error) = other.push("news") {
-///         println!("{error}"); // the other one has left, or does not read
+///         println!("{error}"); // the other one has ended, or its outbox is full
 ///     }
-///     own.push("sent")?; // quietly the end of the callback, if its own connection has ended
+///     own.push("sent")?; // ends the callback quietly if its own connection has ended
 ///     Ok(())
 /// }
 /// # fn main() {}

@@ -9,7 +9,7 @@ use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, Path, Signatu
 use super::callback::Callback;
 use crate::{errors::Errors, functions};
 
-/// The events that the server sends by itself: a client that received one could not tell whose it is.
+/// The events of the server itself. A client could not tell them from those of a handler.
 const RESERVED: [&str; 4] = ["error", "end", "pong", "sync"];
 
 /// The block, and those of its methods that carry something of ours.

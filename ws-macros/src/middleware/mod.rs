@@ -1,5 +1,5 @@
-//! `#[ws_middleware]` and `#[ws_interceptor]`: register an async function around the core step of the handshake, or around
-//! the callbacks of controllers. The two differ in a [`Kind`] only.
+//! `#[ws_middleware]` and `#[ws_interceptor]`: register an async function around the core step of
+//! the handshake, or around the callbacks of controllers. The two differ in a [`Kind`] only.
 //!
 //! The way is [`parse`] (what stands there), [`model`] (what it means), [`expand`] (the registration). The function is
 //! emitted as written and stays callable; the registration only if nothing was wrong. The function item's type is its

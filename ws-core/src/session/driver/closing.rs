@@ -21,8 +21,8 @@ pub(super) enum State {
     Flushing,
     /// The write side is being closed.
     ShuttingDown,
-    /// Everything is written. Reading on until the peer's close frame or its end, so that it gets
-    /// to read the close frame.
+    /// Everything is written. Reading on until the peer's close frame or its end, so that the peer
+    /// can read the close frame.
     Draining,
     /// The socket has no more use.
     Done,
@@ -57,15 +57,15 @@ impl<S: ByteStream> Driver<'_, S> {
         self.close(frame, CloseReason::Fault(fault));
     }
 
-    /// A close frame or the end of the stream was read. It is known from now on, and answered by
-    /// [`Self::answer_end`] once all that came before is handled, or at the close deadline.
+    /// A close frame or the end of the stream was read. [`Self::answer_end`] answers it once
+    /// everything before it is handled, or at the close deadline.
     pub(super) fn peer_ends(&mut self, reason: CloseReason) {
         self.reason.get_or_insert(reason);
         self.timers.close_must_go_on(self.limits.close_timeout);
         self.announce_end();
     }
 
-    /// Tells those who wait for the end of the peer. Answers to what it sent before can still be
+    /// Wakes the tasks that wait for the end of the peer. Answers to its messages can still be
     /// pushed.
     pub(super) fn announce_end(&self) {
         self.conn.outbox().announce_end();
@@ -73,7 +73,7 @@ impl<S: ByteStream> Driver<'_, S> {
     }
 
     /// Answers the peer's close frame with its own code (RFC 6455 section 5.5.1), behind what was
-    /// pushed before. To the end of the stream no close frame is the answer.
+    /// pushed before. The end of the stream is not answered with a close frame.
     pub(super) fn answer_end(&mut self) {
         self.shut();
         if self.state != State::Open {

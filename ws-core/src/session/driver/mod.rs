@@ -43,7 +43,7 @@ pub(crate) enum Completion {
     Cut,
 }
 
-/// What the typed layer answers without a handler.
+/// The messages that are answered without a handler.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Automatic {
     /// The event `ping`.
@@ -66,8 +66,8 @@ pub(crate) struct Driver<'a, S> {
     /// Whether messages are among what is being written.
     is_sending: bool,
     state: State,
-    /// Why the connection ends, from the moment that is known. While the state is still open, the
-    /// peer has ended its side, and what came before is handled first.
+    /// The reason of the end, once it is known. If the state is still open then, the peer has ended
+    /// its side, and messages from before are handled first.
     reason: Option<CloseReason>,
     /// Whether the transport has shown the end of the peer, behind bytes that are not read yet.
     has_seen_end: bool,
@@ -183,7 +183,7 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         async move { self.run(callback.as_mut(), deadline).await }
     }
 
-    /// Why the connection ends, once that is known.
+    /// The reason of the end, once it is known.
     pub(crate) fn reason(&self) -> Option<&CloseReason> {
         self.reason.as_ref()
     }
@@ -195,8 +195,8 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         let mut may_read = true;
         loop {
             // 1. What others want to send goes behind what is being written. It may ask to close.
-            //    Whether to read is decided before, so that a peer that is sent more than it takes
-            //    is read from in between.
+            //    Whether to read is decided before, so that reading goes on while more is sent than
+            //    the peer takes.
             let reads = self.has_room() && !self.socket.is_backlogged();
             let state = self.state;
             self.collect();
@@ -235,8 +235,7 @@ impl<'a, S: ByteStream> Driver<'a, S> {
                     return Poll::Ready(());
                 }
             }
-            // 5. Where the backlog was in the way, things go on as soon as it is gone: reading, and the
-            //    handling of what was read ahead.
+            // 5. If the backlog stopped reading or handling, both go on as soon as it is gone.
             if !self.socket.is_backlogged() {
                 if !self.in_callback && !self.inbox.is_empty() {
                     return Poll::Ready(());
@@ -257,7 +256,8 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         self.reason.is_none() && self.inbox.has_room(self.limits.inbox_messages, self.limits.inbox_bytes)
     }
 
-    /// While nothing is read, the end of the peer shows only by looking: now, and every second.
+    /// While nothing is read, only a look at the transport shows the end of the peer: now, and
+    /// every second.
     fn look_unless(&mut self, reads: bool) {
         if self.reason.is_some() {
             return;
@@ -333,7 +333,7 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         if self.automatic.pings
             && let Some(pong) = handlers::pong(self.conn.format(), &message)
         {
-            // Not through the outbox: a pong is no activity of the connection.
+            // Not through the outbox: a pong does not count as activity of the connection.
             self.socket.out().message(pong);
             return;
         }
@@ -362,8 +362,9 @@ impl<'a, S: ByteStream> Driver<'a, S> {
             }
             Some(Due::SignOfLife) => {
                 let now = Instant::now();
-                // While a callback keeps the inbox full this side does not read, and silence says
-                // nothing. Pings go on: they draw a reset from a host whose socket is closed.
+                // While a callback keeps the inbox full, this side does not read, and silence
+                // proves nothing. Pings go on: they draw a reset from a host whose socket is
+                // closed.
                 if self.socket.is_alive() || (self.in_callback && !self.has_room()) {
                     self.timers.peer_is_alive(now);
                 } else if !self.timers.may_still_come(now) {

@@ -215,7 +215,8 @@ fn message(handlers: &Handlers, kept: Option<&TokenStream>) -> TokenStream {
     }
 }
 
-/// Whether the event `ping` is answered without a handler: where there are events, and no handler takes it.
+/// Whether the event `ping` is answered without a handler: if there are handlers of events, and
+/// none for `ping`.
 fn answers_ping(handlers: &Handlers) -> TokenStream {
     let is_on = |handlers: &[&Handler]| {
         let any = slots::any_of(handlers.iter().map(|handler| handler.conditions.as_slice()));
