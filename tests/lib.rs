@@ -21,6 +21,8 @@ struct FromAxum;
 
 #[cfg(test)]
 mod empty_registry;
+#[cfg(test)]
+mod layers;
 
 #[test]
 fn the_readme_shows_the_chat_of_the_examples() {

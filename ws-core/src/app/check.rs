@@ -27,7 +27,7 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
     let mut check = Check { config, problems: Vec::new() };
     check.this_build();
     if let Err(message) = config.check() {
-        check.problems.push(Problem::Config(crate::ConfigError::Invalid(message)));
+        check.problems.push(Problem::Config(crate::config::ConfigError::Invalid(message)));
     }
     if app.uses_registry && app.registry.controllers.is_empty() && app.routes.is_empty() {
         check.problems.push(Problem::EmptyRegistry);

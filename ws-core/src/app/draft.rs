@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Makes a route's one controller.
-pub(super) type Build = Box<dyn FnOnce(&States) -> crate::Result<Erased>>;
+pub(super) type Build = Box<dyn FnOnce(&States) -> crate::error::Result<Erased>>;
 
 /// A route, registered in either way, before it is checked.
 pub(super) struct Draft {
@@ -55,7 +55,7 @@ impl Draft {
         }
     }
 
-    pub(super) fn by_hand(route: crate::Route) -> Self {
+    pub(super) fn by_hand(route: crate::handshake::Route) -> Self {
         let own: Vec<_> = route.middleware.into_iter().map(Arc::new).collect();
         Self {
             server: route.server,

@@ -26,9 +26,9 @@ pub use self::{
 };
 use self::{plan::Plan, signals::Signals, start::Hook};
 use crate::{
-    Controller, Upgrade,
     config::Config,
-    handshake::{DynUpgrade, Middleware, MiddlewareFn, Route},
+    controller::Controller,
+    handshake::{DynUpgrade, Middleware, MiddlewareFn, Route, Upgrade},
     hub::{Hub, Live},
     place::{Location, Scope},
     registry::Registry,

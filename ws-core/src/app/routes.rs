@@ -36,7 +36,7 @@ struct Place {
 /// Stands in for a controller whose state is missing: nothing is started then.
 struct Unmade;
 
-impl crate::Controller for Unmade {}
+impl crate::controller::Controller for Unmade {}
 
 impl Check<'_> {
     /// Rooms are kept by the name of their controller, so a name stands for one controller and a
@@ -212,11 +212,11 @@ impl Check<'_> {
 #[cfg(all(test, not(feature = "msgpack")))]
 mod tests {
     use super::*;
-    use crate::App;
+    use crate::app::App;
 
     struct Typed;
 
-    impl crate::Controller for Typed {
+    impl crate::controller::Controller for Typed {
         fn __typed() -> Option<&'static crate::request::Typed> {
             const TYPED: crate::request::Typed = crate::request::Typed {
                 answers_ping: false,
@@ -229,7 +229,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_subprotocol_that_this_build_does_not_speak_is_a_start_error() {
-        let route = crate::Route::new("/", Typed).subprotocols(&["msgpack"]);
+        let route = crate::handshake::Route::new("/", Typed).subprotocols(&["msgpack"]);
         let error = App::without_registry().route(route).start().await.unwrap_err();
         assert!(
             matches!(error.problems(), [Problem::NoMsgPack { name, .. }] if name.contains("Typed")),

@@ -108,10 +108,10 @@ impl Running {
     /// # Errors
     /// The first file that cannot be used. Its server keeps what it has, and all others are reloaded.
     ///
-    /// [`App::run`]: crate::App::run
+    /// [`App::run`]: crate::app::App::run
     #[cfg(feature = "tls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
-    pub fn reload_tls(&self) -> Result<(), crate::TlsError> {
+    pub fn reload_tls(&self) -> Result<(), crate::server::TlsError> {
         self.reload.now()
     }
 
@@ -124,7 +124,7 @@ impl Running {
     /// A callback that blocks its thread, in a loop or in a blocking call without an await, cannot be cut, and the runtime
     /// waits for it when it is dropped. `Runtime::shutdown_timeout` of tokio does not.
     ///
-    /// [`App::run`]: crate::App::run
+    /// [`App::run`]: crate::app::App::run
     pub async fn run_until_signal(self) -> ShutdownReport {
         self.run_until(Signals::catch()).await
     }

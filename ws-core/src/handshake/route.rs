@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::{
-    Controller,
     config::{Limits, Overflow, TrailingSlash},
+    controller::Controller,
     handshake::{Middleware, MiddlewareFn},
     place::{Location, Scope, SubprotocolMismatch, short_name, type_id_of},
     session::{Erased, erase},

@@ -284,8 +284,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        App, Config, Controller,
+        Config,
+        app::App,
         config::{ServerConfig, ServerKind},
+        controller::Controller,
         server::PendingStreams,
         socket::Pipe,
         testing::TestApp,

@@ -234,14 +234,14 @@ mod tests {
     struct Stuck(tokio::sync::mpsc::UnboundedSender<Option<CloseReason>>);
 
     impl Controller for Stuck {
-        async fn on_open(&self, conn: &Connection) -> crate::Result {
+        async fn on_open(&self, conn: &Connection) -> crate::error::Result {
             conn.join("lobby")?;
             conn.identify("jerry")?;
             self.0.send(None)?;
             std::future::pending().await
         }
 
-        async fn on_close(&self, _: &Connection, reason: CloseReason) -> crate::Result {
+        async fn on_close(&self, _: &Connection, reason: CloseReason) -> crate::error::Result {
             Ok(self.0.send(Some(reason))?)
         }
     }
@@ -306,7 +306,7 @@ mod tests {
     }
 
     impl Controller for Counting {
-        async fn on_message(&self, conn: &Connection, message: Message) -> crate::Result {
+        async fn on_message(&self, conn: &Connection, message: Message) -> crate::error::Result {
             assert!(self.messages.fetch_add(1, Ordering::Relaxed) < 1 << 20, "one poll has no end");
             if self.answers { Ok(conn.send(message).await?) } else { Ok(()) }
         }

@@ -1,0 +1,162 @@
+//! The layers of ws-core: a module imports only modules below it.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The modules of ws-core, bottom up. `docs/architecture.md` says what each of them owns.
+const LAYERS: &[&str] = &[
+    "fixed",
+    "caught",
+    "sync",
+    "place",
+    "throttle",
+    "config",
+    "wire",
+    "envelope",
+    "error",
+    "state",
+    "request",
+    "socket",
+    "connection",
+    "hub",
+    "controller",
+    "handlers",
+    "recovery",
+    "session",
+    "handshake",
+    "registry",
+    "server",
+    "app",
+    "jwt",
+    "client",
+    "testing",
+    "fuzzing",
+];
+
+/// The only pair of modules that import each other: the lower one may import the upper one.
+const PAIR: (&str, &str) = ("connection", "hub");
+
+#[test]
+fn a_module_imports_only_modules_below_it() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ws-core/src");
+    let mut faults = Vec::new();
+    let mut imports = 0;
+    for file in files(&source) {
+        let relative = file.strip_prefix(&source).unwrap().to_str().unwrap().replace('\\', "/");
+        let module = relative.split('/').next().unwrap().trim_end_matches(".rs");
+        let is_test = relative.split('/').any(|part| part == "tests" || part == "tests.rs");
+        if module == "lib" || is_test {
+            continue;
+        }
+        let Some(floor) = LAYERS.iter().position(|layer| *layer == module) else {
+            faults.push(format!("{relative}: `{module}` has no place in the order; add it to LAYERS"));
+            continue;
+        };
+        for import in imported(&fs::read_to_string(&file).unwrap()) {
+            imports += 1;
+            match LAYERS.iter().position(|layer| *layer == import) {
+                None => faults.push(format!("{relative}: imports `crate::{import}`; name the module it is in")),
+                Some(other) if other > floor && (module, &*import) != PAIR => faults.push(format!(
+                    "{relative}: imports `crate::{import}`, but `{module}` stands below `{import}`; move what is \
+                     needed down, or turn the import around"
+                )),
+                Some(_) => {}
+            }
+        }
+    }
+    assert!(imports > 300, "only {imports} imports were found: this test looks at the wrong place");
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The first segments of all paths that begin with `crate::`, outside of comments and of tests.
+fn imported(text: &str) -> BTreeSet<String> {
+    let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+    let text = without_tests(lines.collect::<Vec<_>>().join("\n"));
+    let mut found = BTreeSet::new();
+    for (at, start) in text.match_indices("crate::") {
+        if text[..at].ends_with(|before: char| before == '$' || before == '_' || before.is_alphanumeric()) {
+            continue;
+        }
+        let rest = &text[at + start.len()..];
+        match rest.strip_prefix('{') {
+            Some(list) => found.extend(heads(list)),
+            None => found.extend(head(rest)),
+        }
+    }
+    found
+}
+
+/// The first segments of the elements of `{a::b, c::{d, e}, f}`, from behind the opening brace on.
+fn heads(list: &str) -> Vec<String> {
+    let mut found = Vec::from_iter(head(list));
+    let mut depth = 1;
+    for (at, character) in list.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 1 => found.extend(head(&list[at + 1..])),
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    found
+}
+
+fn head(path: &str) -> Option<String> {
+    let word: String =
+        path.trim_start().chars().take_while(|it| *it == '_' || it.is_alphanumeric()).collect();
+    (!word.is_empty()).then_some(word)
+}
+
+/// Takes `#[cfg(..test..)] mod name { .. }` out.
+fn without_tests(mut text: String) -> String {
+    while let Some(start) = text.find("#[cfg(test)]\nmod tests {") {
+        let body = start + text[start..].find('{').unwrap();
+        let mut depth = 0;
+        let end = text[body..].char_indices().find_map(|(at, character)| {
+            depth += match character {
+                '{' => 1,
+                '}' => -1,
+                _ => 0,
+            };
+            (depth == 0).then_some(body + at + 1)
+        });
+        text.replace_range(start..end.unwrap_or(text.len()), "");
+    }
+    text
+}
+
+#[test]
+fn imports_are_found_however_they_are_written() {
+    let text = "
+        use crate::{
+            config::{Config, Limits},
+            fixed, // crate::comment
+            wire::Message as Word,
+        };
+        pub(crate) use crate::error::Result;
+        fn f() -> crate::hub::Hub { $crate::not_this::X }
+        #[cfg(test)]
+mod tests { use crate::app::App; mod deep { } }
+        fn g() { crate::state::g() }";
+    let expected = ["config", "error", "fixed", "hub", "state", "wire"];
+    assert_eq!(imported(text), expected.map(str::to_owned).into());
+}
