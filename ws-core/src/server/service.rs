@@ -10,14 +10,15 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Extensions, HeaderValue, Request, header};
+use http::{Extensions, Request};
 use http_body::Body as HttpBody;
 
-use super::{Permit, Stage, WsServer};
+use super::{
+    Permit, WsServer,
+    websocket::{Accepted, Source},
+};
 use crate::{
-    error::HandshakeError,
-    handshake::Caller,
-    request::{Handshake, Response, TransportAddr},
+    request::{Handshake, Response},
     server::{Opened, served},
     socket::Transport,
 };
@@ -80,28 +81,15 @@ impl WsService {
         let found = peer_addr.and_then(|find| find(request.extensions()));
         let peer = found.or_else(|| request.extensions().get().copied());
         let caller = server.admission.client(peer, request.headers());
-        let admitted = server.admission.admit(peer).and_then(|permit| {
-            let addr = caller.as_ref().map_err(HandshakeError::clone)?.addr;
-            Ok(permit.with(server.admission.admit_client(peer, addr)?))
-        });
-        let is_draining = server.lifecycle.has_reached(Stage::Draining);
-        let refusal =
-            if is_draining { Some(HandshakeError::Draining) } else { admitted.as_ref().err().cloned() };
-        let caller = caller.unwrap_or(Caller { addr: peer, host: None });
-        if caller.addr != peer
-            && let Some(peer) = peer
-        {
-            request.extensions_mut().insert(TransportAddr(peer));
-        }
+        let permit = server.admission.admit(peer);
+        let refusal = permit.as_ref().err().cloned();
         let (parts, body) = request.into_parts();
-        let (mut response, handshake) =
-            server.pipeline.run(parts, !body.is_end_stream(), caller, refusal).await;
-        if let (Some(handshake), Ok(permit)) = (handshake, admitted) {
+        let source = Source { peer, transport: peer, caller };
+        let (response, accepted) = server.shake(parts, !body.is_end_stream(), source, refusal).await;
+        if let (Some(Accepted { handshake, address }), Ok(permit)) = (accepted, permit) {
             let live = Arc::clone(&server.live);
-            let opened = Box::pin(open(server, on_upgrade, handshake, permit));
+            let opened = Box::pin(open(server, on_upgrade, handshake, permit.with(address)));
             live.spawn(served(opened));
-        } else if is_draining {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }

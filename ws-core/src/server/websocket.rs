@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     future::poll_fn,
+    net::SocketAddr,
     pin::Pin,
     sync::{
         Arc,
@@ -11,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, StatusCode, header};
+use http::{HeaderValue, Request, StatusCode, header, request::Parts};
 use http_body::Body as _;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -37,7 +38,7 @@ use crate::{
     server::Opened,
     session::Life,
     socket::Transport,
-    sync::{Mutex, MutexGuard},
+    sync::Mutex,
 };
 
 pub(crate) struct WsServer {
@@ -76,7 +77,7 @@ impl WsServer {
         // handshake, route, middleware, upgrade. Boxed, so that an unfinished head does not pay for
         // it.
         let Rest { stream: transport, prefix } = Box::pin(self.upgrade(http, &stream)).await?;
-        let Some(accepted) = lock(&stream.accepted).take() else {
+        let Some(accepted) = stream.accepted.lock().take() else {
             self.dismiss(transport, &stream.arrival.pending).await;
             return None;
         };
@@ -165,39 +166,57 @@ impl WsServer {
             stream.arrival.pending.give_back();
             return without_upgrade(super::http::call(fallback, request, caller.addr).await);
         }
-        let admitted = caller.and_then(|caller| {
-            let permit = self.admission.admit_client(peer, caller.addr)?;
-            Ok((caller, permit))
-        });
-        let refusal = if self.lifecycle.has_reached(Stage::Draining) {
-            Some(HandshakeError::Draining)
-        } else {
-            stream.refusal.clone()
-        };
-        let refused = refusal.is_some();
-        let (caller, permit, refusal) = match admitted {
-            Ok((caller, permit)) => (caller, permit, refusal),
-            Err(fault) => (Caller { addr: peer, host: None }, None, refusal.or(Some(fault))),
-        };
-        if caller.addr != transport
-            && let Some(transport) = transport
-        {
-            request.extensions_mut().insert(TransportAddr(transport));
-        }
         // The stream is taken back from hyper itself, and what is left of this would stay with the connection.
         request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
         let (parts, body) = request.into_parts();
-        let (mut response, handshake) =
-            self.pipeline.run(parts, !body.is_end_stream(), caller, refusal).await;
-        if refused {
+        let source = Source { peer, transport, caller };
+        let (mut response, accepted) =
+            self.shake(parts, !body.is_end_stream(), source, stream.refusal.clone()).await;
+        if stream.refusal.is_some() {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        match handshake {
+        match accepted {
             Some(_) => stream.is_accepted.store(true, Ordering::Relaxed),
             None => stream.arrival.pending.awaits_another_head(),
         }
-        *lock(&stream.accepted) = handshake.map(|handshake| Accepted { handshake, address: permit });
+        *stream.accepted.lock() = accepted;
         response
+    }
+
+    /// Answers a request for a connection: admits its client and runs the pipeline, for the server's own
+    /// listener and for a mounted service alike. A draining server refuses; `refusal` is the reason why
+    /// the stream was refused before.
+    pub(super) async fn shake(
+        &self,
+        mut parts: Parts,
+        has_body: bool,
+        source: Source,
+        refusal: Option<HandshakeError>,
+    ) -> (Response, Option<Accepted>) {
+        let Source { peer, transport, caller } = source;
+        let is_draining = self.lifecycle.has_reached(Stage::Draining);
+        let mut refusal = if is_draining { Some(HandshakeError::Draining) } else { refusal };
+        let caller = caller.unwrap_or_else(|fault| {
+            refusal.get_or_insert(fault);
+            Caller { addr: peer, host: None }
+        });
+        let mut address = None;
+        if refusal.is_none() {
+            match self.admission.admit_client(peer, caller.addr) {
+                Ok(permit) => address = permit,
+                Err(fault) => refusal = Some(fault),
+            }
+        }
+        if caller.addr != transport
+            && let Some(transport) = transport
+        {
+            parts.extensions.insert(TransportAddr(transport));
+        }
+        let (mut response, handshake) = self.pipeline.run(parts, has_body, caller, refusal).await;
+        if is_draining {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        (response, handshake.map(|handshake| Accepted { handshake, address }))
     }
 
     /// Makes the connection. Nothing of it runs before it is awaited.
@@ -247,16 +266,21 @@ struct Stream {
     is_accepted: Arc<AtomicBool>,
 }
 
-/// A handshake that was answered with 101.
-struct Accepted {
-    handshake: Handshake,
-    /// The connection's place among those of its client, if that is known by request only.
-    address: Option<AddressPermit>,
+/// The sender of a request.
+pub(super) struct Source {
+    /// The peer of the stream, or the client that a PROXY header names.
+    pub(super) peer: Option<SocketAddr>,
+    /// The peer of the stream.
+    pub(super) transport: Option<SocketAddr>,
+    /// The client, as trusted proxies name it.
+    pub(super) caller: Result<Caller, HandshakeError>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What they hold is whole between two statements.
-    mutex.lock()
+/// A handshake that was answered with 101.
+pub(super) struct Accepted {
+    pub(super) handshake: Handshake,
+    /// The connection's place among those of its client, if that is known by request only.
+    pub(super) address: Option<AddressPermit>,
 }
 
 /// The fallback shares the port, not the sockets: what it would upgrade by itself is refused.
