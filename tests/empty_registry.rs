@@ -1,7 +1,7 @@
 //! An empty registry. Each binary has a registry of its own, and the one of this crate's unit tests
 //! stays empty: keep annotated items out of `lib.rs`.
 
-use ws_core::{App, Config, Problem};
+use ws_core::{App, Config, app::Problem};
 
 fn config() -> Config {
     let mut config = Config::default();

@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use ws_core::{SendError, prelude::*};
+use ws_core::handlers::EventName;
+use ws_core::{error::SendError, prelude::*};
 
 /// A type of its own with the names of parameters' lifetimes in it.
 #[derive(Clone)]

@@ -6,6 +6,9 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
+use ws_core::handlers::Cookie;
+use ws_core::handlers::EventName;
+use ws_core::handlers::Header;
 use ws_core::{headers::UserAgent, prelude::*};
 
 /// A payload that borrows.

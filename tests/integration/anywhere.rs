@@ -1,6 +1,6 @@
 //! What can be done with a connection from outside its callbacks.
 
-use ws_core::{App, Controller, Message, SendError, testing::TestApp};
+use ws_core::{App, Controller, Message, error::SendError, testing::TestApp};
 
 use crate::support::{Probe, within};
 

@@ -12,8 +12,9 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, rustls};
 use tokio_tungstenite::accept_async;
 use ws_core::{
-    App, CloseReason, Handshake, Message, MessageError, Next, Response, Result, Route,
+    App, CloseReason, Handshake, Message, Next, Response, Result, Route,
     client::{Client, ClientError, ConnectError, Received},
+    error::MessageError,
 };
 
 use crate::support::{Echo, PATIENCE, Probe, Reports, Seen, Server, start, within};
@@ -201,7 +202,7 @@ async fn dropping_closes_with_1000_with_and_without_a_runtime() {
 #[tokio::test]
 async fn p32_a_refusal_has_status_headers_and_body() {
     async fn deny(_: Handshake, _: Next<'_>) -> Result<Response> {
-        let mut response = ws_core::Body::json(StatusCode::UNAUTHORIZED, &"who are you");
+        let mut response = ws_core::handshake::Body::json(StatusCode::UNAUTHORIZED, &"who are you");
         response.headers_mut().insert("www-authenticate", "Bearer".parse().unwrap());
         Ok(response)
     }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::advance;
 use ws_core::{
-    App, CloseReason, MessageError,
+    App, CloseReason,
+    error::MessageError,
     testing::{TestApp, TestError},
 };
 

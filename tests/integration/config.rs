@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ws_core::{
-    App, Config, ConfigError, Connection, Controller, Message, Result,
-    config::{OverRate, Overflow},
+    App, Config, Connection, Controller, Message, Result,
+    config::{ConfigError, OverRate, Overflow},
 };
 
 use crate::{

@@ -2,8 +2,8 @@
 
 use tokio::sync::mpsc;
 use ws_core::{
-    App, Connection, ConnectionId, Controller, Handshake, Message, Next, OrStatus as _, Response, Result,
-    Route, testing::TestApp,
+    App, Connection, ConnectionId, Controller, Handshake, Message, Next, Response, Result, Route,
+    error::OrStatus as _, testing::TestApp,
 };
 
 #[derive(Clone, Debug, PartialEq)]

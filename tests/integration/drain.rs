@@ -9,7 +9,8 @@ use tokio::{
     time::{Instant, advance, pause, resume},
 };
 use ws_core::{
-    App, CloseReason, Connection, Controller, Message, Result, ShutdownReport,
+    App, CloseReason, Connection, Controller, Message, Result,
+    app::ShutdownReport,
     config::{Drain, ServerConfig, ServerKind},
     testing::{TestApp, TestClient},
 };

@@ -5,8 +5,9 @@
 use serde_json::json;
 use tokio::sync::mpsc;
 use ws_core::{
-    App, Body, CloseReason, Config, Connection, Controller, Error, Handshake, HandshakeError, Message, Next,
-    Phase, Recovery, Response, Result, Route, Scene, StatusCode, config::Limits, ws_error_handler,
+    App, CloseReason, Config, Connection, Controller, Error, Handshake, Message, Next, Recovery, Response,
+    Result, Route, Scene, StatusCode, config::Limits, error::HandshakeError, handshake::Body,
+    recovery::Phase, ws_error_handler,
 };
 
 use crate::support::{

@@ -13,8 +13,9 @@ use tokio::{
     sync::mpsc,
 };
 use ws_core::{
-    App, CloseReason, Connection, Controller, Result, Route, SubprotocolMismatch,
+    App, CloseReason, Connection, Controller, Result, Route,
     config::{ServerConfig, ServerKind},
+    handshake::SubprotocolMismatch,
 };
 
 use crate::support::{

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use ws_core::{
-    App, Bytes, CloseReason, Config, Connection, ConnectionId, Controller, Delivery, JoinError, MemberEvent,
-    Message, PresenceEvent, Reach, Remote, Result, Route, SendError,
+    App, Bytes, CloseReason, Config, Connection, ConnectionId, Controller, Message, Result, Route,
     config::Overflow,
+    error::SendError,
+    hub::{Delivery, JoinError, MemberEvent, PresenceEvent, Reach, Remote},
     testing::{TestApp, TestClient},
 };
 

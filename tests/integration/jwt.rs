@@ -8,7 +8,8 @@ use serde_json::json;
 use tokio::{sync::mpsc, time::Instant};
 use ws_core::{
     App, CloseReason, Config, Connection, Controller, Error, Handshake, Message, Next, Response, Result,
-    Route, SendError, State,
+    Route, State,
+    error::SendError,
     jwt::{Claims, JwtError, JwtVerifier, Key},
     testing::TestApp,
 };

@@ -13,7 +13,7 @@ use tokio::{
     time::timeout,
 };
 use ws_core::{
-    App, Bytes, CloseReason, Connection, Controller, Message, Result, SendError, testing::TestApp,
+    App, Bytes, CloseReason, Connection, Controller, Message, Result, error::SendError, testing::TestApp,
 };
 
 use crate::support::{

@@ -8,8 +8,9 @@ use tokio::{
     time::{Instant, advance, timeout},
 };
 use ws_core::{
-    App, Bytes, CloseReason, Config, Connection, Controller, Message, MessageError, Result, Route,
+    App, Bytes, CloseReason, Config, Connection, Controller, Message, Result, Route,
     config::{OverRate, ServerConfig},
+    error::MessageError,
     testing::{TestApp, TestClient},
     ws_controller,
 };

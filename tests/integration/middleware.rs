@@ -6,8 +6,10 @@ use http::{HeaderValue, header};
 use serde_json::json;
 use tokio::{sync::mpsc, time::Instant};
 use ws_core::{
-    App, Body, Connection, Controller, DefaultUpgrade, Error, Handshake, Message, Next, Response, Result,
-    Route, State, StatusCode, Upgrade, testing::TestApp, ws_controller, ws_middleware,
+    App, Connection, Controller, Error, Handshake, Message, Next, Response, Result, Route, State, StatusCode,
+    handshake::{Body, DefaultUpgrade, Upgrade},
+    testing::TestApp,
+    ws_controller, ws_middleware,
 };
 
 use crate::support::{

@@ -11,7 +11,7 @@ use std::{
 
 use axum::{Router, extract::ConnectInfo, routing::get};
 use tokio::sync::Notify;
-use ws_core::{App, Config, Connection, Controller, Problem, Result};
+use ws_core::{App, Config, Connection, Controller, Result, app::Problem};
 
 use crate::support::{Echo, Raw, config, expect_close, handshake, next_text, send, start, within};
 

@@ -4,7 +4,8 @@ use std::sync::Mutex;
 
 use tokio::sync::mpsc;
 use ws_core::{
-    App, AskError, CloseReason, Connection, Controller, Message, Result, SendError, testing::TestApp,
+    App, CloseReason, Connection, Controller, Message, Result, connection::AskError, error::SendError,
+    testing::TestApp,
 };
 
 use crate::support::Logs;

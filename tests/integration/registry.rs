@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::HeaderValue;
 use ws_core::{
-    App, Connection, Controller, Handshake, Message, Next, Response, Result, Route, RouteInfo, State, Text,
-    ws_controller, ws_handlers, ws_middleware,
+    App, Connection, Controller, Handshake, Message, Next, Response, Result, Route, State, Text,
+    app::RouteInfo, ws_controller, ws_handlers, ws_middleware,
 };
 
 use crate::support::{

@@ -12,7 +12,8 @@ use tokio::{
     time::Instant,
 };
 use ws_core::{
-    App, CloseReason, Config, Connection, Controller, Message, Result, Running, ShutdownReport,
+    App, CloseReason, Config, Connection, Controller, Message, Result, Running,
+    app::ShutdownReport,
     config::{ServerConfig, ServerKind},
     testing::TestApp,
 };

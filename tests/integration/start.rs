@@ -1,9 +1,10 @@
 //! What keeps an application from starting: found before anything is bound, all of it at once, with both places.
 
 use ws_core::{
-    App, Config, Controller, DefaultUpgrade, Handshake, Next, Problem, Response, Result, Route, StartError,
-    State,
+    App, Config, Controller, Handshake, Next, Response, Result, Route, StartError, State,
+    app::Problem,
     config::{ServerConfig, ServerKind},
+    handshake::DefaultUpgrade,
 };
 
 use crate::support::{config, handshake, start, start_with};

@@ -11,7 +11,8 @@ use tokio::{
 };
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, tungstenite};
 use ws_core::{
-    App, Bytes, CloseReason, Config, Connection, Controller, Message, Readiness, Result, Running, StatusCode,
+    App, Bytes, CloseReason, Config, Connection, Controller, Message, Result, Running, StatusCode,
+    app::Readiness,
     config::{ServerConfig, ServerKind},
 };
 

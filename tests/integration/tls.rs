@@ -6,7 +6,8 @@ use axum::routing::get;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use ws_core::{
-    App, Message, Problem, TlsError,
+    App, Message,
+    app::{Problem, TlsError},
     client::{Client, Received},
     config::{ServerConfig, ServerKind},
 };

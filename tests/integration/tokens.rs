@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 use ws_core::{
-    App, Body, Config, Connection, Controller, Error, Handshake, Next, Response, Result, Route, StatusCode,
-    SubprotocolMismatch, TokenSources,
+    App, Config, Connection, Controller, Error, Handshake, Next, Response, Result, Route, StatusCode,
     config::OriginPolicy,
+    handshake::{Body, SubprotocolMismatch, TokenSources},
     testing::{TestApp, TestError},
 };
 

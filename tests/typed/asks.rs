@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use ws_core::{AskError, prelude::*, testing::TestClient};
+use ws_core::{connection::AskError, prelude::*, testing::TestClient};
 
 use super::{serve, serve_registered};
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use ws_core::handlers::EventName;
 use ws_core::prelude::*;
 
 use super::{ask, serve};

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use ws_core::handlers::CallbackKind;
 use ws_core::prelude::*;
 
 use super::{ask, serve_registered};

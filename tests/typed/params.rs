@@ -7,7 +7,15 @@ use std::sync::{
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use ws_core::{FromHandshake, Input, Param, ParamError, Route, Setup, headers::UserAgent, prelude::*};
+use ws_core::handlers::Cookie;
+use ws_core::handlers::EventName;
+use ws_core::handlers::Header;
+use ws_core::{
+    Route,
+    handlers::{FromHandshake, Input, Param, ParamError, Setup},
+    headers::UserAgent,
+    prelude::*,
+};
 
 use super::{ask, serve_at};
 

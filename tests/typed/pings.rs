@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::{sync::Notify, time::advance};
+use ws_core::handlers::EventName;
 use ws_core::{
     Config, Route,
     config::OverRate,

@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::{advance, timeout};
 use ws_core::{
-    Config, EventError, Route,
+    Config, Route,
     config::OverRate,
+    error::EventError,
     prelude::*,
     testing::{TestApp, TestClient},
 };

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use futures_util::stream;
 use serde_json::json;
 use tokio::sync::mpsc;
-use ws_core::{IntoReply, Replier, prelude::*, testing::TestError};
+use ws_core::{
+    handlers::{IntoReply, Replier},
+    prelude::*,
+    testing::TestError,
+};
 
 use super::{ask, serve};
 

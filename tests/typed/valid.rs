@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::json;
 use validator::Validate;
-use ws_core::{Valid, prelude::*};
+use ws_core::{handlers::Valid, prelude::*};
 
 use super::{ask, serve};
 

@@ -26,7 +26,7 @@ use crate::{
 /// The end of the peer does not cancel a running callback. [`Connection::closed`] resolves, the
 /// callback finishes, the messages from before the end are handled, then `on_close` runs. Answers
 /// can be pushed until the close frame is answered, `limits.close_timeout` after it was read at the
-/// latest. From then on pushes fail with [`SendError::Closed`](crate::SendError::Closed). Only the
+/// latest. From then on pushes fail with [`SendError::Closed`](crate::error::SendError::Closed). Only the
 /// handler deadline and the drain deadline cut a callback. A panic ends its own connection (close
 /// code 1011) and nothing else.
 ///
@@ -37,6 +37,7 @@ use crate::{
     label = "`Controller` is not implemented for this",
     note = "write `impl Controller for {Self} {{ async fn on_message(&self, conn: &Connection, message: Message) -> Result {{ .. }} }}`"
 )]
+#[doc(alias("gateway", "namespace"))]
 pub trait Controller: Send + Sync + 'static {
     /// Once, after the 101 is on the wire and before the first message is handled.
     ///

@@ -1,34 +1,34 @@
 #![doc = include_str!("lib.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod app;
+pub mod app;
 mod caught;
 #[cfg(feature = "client")]
 #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
 pub mod client;
 pub mod config;
-mod connection;
+pub mod connection;
 mod controller;
 mod envelope;
-mod error;
+pub mod error;
 mod fixed;
 #[cfg(all(fuzzing, feature = "testing"))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod handlers;
-mod handshake;
-mod hub;
+pub mod handlers;
+pub mod handshake;
+pub mod hub;
 #[cfg(feature = "jwt")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
 pub mod jwt;
 mod place;
-mod recovery;
+pub mod recovery;
 mod registry;
 mod request;
 mod server;
 mod session;
 mod socket;
-mod state;
+pub mod state;
 mod sync;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
@@ -45,42 +45,32 @@ pub use ws_macros::{
 };
 
 pub use self::{
-    app::{App, HookOutcome, Problem, RouteInfo, RouteTable, Running, ShutdownReport, StartError, Starting},
-    config::{Config, ConfigError},
-    connection::{AskError, Connection, PendingAsk},
+    app::{App, Running, StartError},
+    config::Config,
+    connection::{CloseReason, Connection, ConnectionId},
     controller::Controller,
-    envelope::EventError,
-    error::{Error, HandshakeError, OrStatus, Result},
-    handlers::{
-        Callback, CallbackKind, Context, Cookie, Data, Event, EventName, FromHandshake, Header, Input,
-        IntoReply, Json, NextHandler, Param, Path, Query, Replier, Stream, Takes,
-    },
-    handshake::{DefaultUpgrade, MiddlewareFn, Next, Route, Upgrade},
-    hub::{
-        Delivery, Hub, InTurns, Incomplete, JoinError, MemberEvent, Members, NotSent, Presence,
-        PresenceEvent, Reach, Remote, Room, Target, User,
-    },
-    place::{Location, SubprotocolMismatch},
-    recovery::{Phase, Recovery, Scene},
-    request::{Body, ContextMap, Handshake, ParamError, Response, Setup, TokenSources},
-    server::{HttpService, Readiness, TlsError, WsService},
-    state::{FromState, State, StateKey, States},
-    wire::{CloseReason, ConnectionId, Message, MessageError, ParseConnectionIdError, SendError, Text},
+    error::{Error, Result},
+    handlers::{Data, Event, Path, Stream},
+    handshake::{Handshake, Next, Response, Route},
+    hub::Hub,
+    recovery::{Recovery, Scene},
+    state::State,
+    wire::{Message, Text},
 };
 
-#[cfg(feature = "validate")]
-#[cfg_attr(docsrs, doc(cfg(feature = "validate")))]
-pub use self::handlers::Valid;
-
-/// What a file with controllers and middleware needs: `use ws_core::prelude::*;`.
+/// The names that a file with controllers and middleware needs: `use ws_core::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        App, Body, Bytes, Callback, CallbackKind, CloseReason, Config, Connection, ConnectionId, Context,
-        Controller, Cookie, Data, Error, Event, EventName, Handshake, Header, Hub, Json, Message, Next,
-        NextHandler, OrStatus, Path, Phase, Query, Recovery, Response, Result, Scene, StartError, State,
-        StatusCode, Stream, Text, guard, on_binary, on_close, on_event, on_message, on_open, on_ping,
-        on_pong, on_text, on_unknown, ws_controller, ws_error_handler, ws_handlers, ws_interceptor,
-        ws_middleware,
+        App, Bytes, CloseReason, Config, Connection, ConnectionId, Controller, Data, Error, Event, Handshake,
+        Hub, Message, Next, Path, Recovery, Response, Result, Scene, StartError, State, StatusCode, Stream,
+        Text,
+        error::OrStatus,
+        guard,
+        handlers::{Callback, Context, Json, NextHandler, Query},
+        handshake::Body,
+        on_binary, on_close, on_event, on_message, on_open, on_ping, on_pong, on_text, on_unknown,
+        recovery::Phase,
+        ws_controller, ws_error_handler, ws_handlers, ws_interceptor, ws_middleware,
     };
 }
 

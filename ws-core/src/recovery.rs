@@ -1,4 +1,4 @@
-//! Error handlers: [`Scene`] tells one where an error happened, [`Recovery`] is what it answers.
+//! Error handlers: [`Scene`] says where an error happened, [`Recovery`] is the answer to it.
 
 use std::{any::TypeId, borrow::Cow, net::SocketAddr, pin::Pin, sync::Arc};
 

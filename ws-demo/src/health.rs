@@ -5,7 +5,7 @@
 
 use axum::{Json, Router, http::StatusCode, response::IntoResponse, routing::get};
 use serde_json::json;
-use ws_core::Readiness;
+use ws_core::app::Readiness;
 
 pub(crate) fn router(readiness: Readiness) -> Router {
     Router::new()

@@ -13,7 +13,7 @@
 use std::borrow::Cow;
 
 use axum::http::{HeaderMap, header};
-use ws_core::{HandshakeError, TokenSources, prelude::*};
+use ws_core::{error::HandshakeError, handshake::TokenSources, prelude::*};
 
 use crate::errors::{self, ErrorCode};
 

@@ -5,7 +5,7 @@
 //! the JSON body that there would be otherwise.
 
 use axum::http::{HeaderName, HeaderValue, header};
-use ws_core::Upgrade;
+use ws_core::handshake::Upgrade;
 use ws_core::prelude::*;
 
 /// `WebSocketCoreMiddleware` of the how-to.

@@ -7,7 +7,7 @@ use std::{collections::HashMap, fmt::Debug, net::IpAddr};
 
 use serde::{Deserialize, de::DeserializeOwned, de::IgnoredAny};
 use serde_json::{Value, value::RawValue};
-use ws_core::{Message, ParamError, Text, fuzzing::Envelope};
+use ws_core::{Message, Text, fuzzing::Envelope, handlers::ParamError};
 
 /// The most that a client may be told about what it sent, in bytes.
 const MAX_TOLD_BYTES: usize = 1 << 10;

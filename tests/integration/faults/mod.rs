@@ -15,7 +15,7 @@ use std::sync::Once;
 
 use tokio::sync::mpsc;
 use ws_core::{
-    CallbackKind, CloseReason, Config, Connection, Handshake, Next, Response, Result, Route, State,
+    CloseReason, Config, Connection, Handshake, Next, Response, Result, Route, State, handlers::CallbackKind,
     ws_error_handler, ws_interceptor,
 };
 
@@ -85,7 +85,10 @@ impl Drop for Undroppable {
 }
 
 #[ws_interceptor(server = "faults")]
-async fn intercepting(callback: ws_core::Callback<'_>, next: ws_core::NextHandler<'_>) -> ws_core::Result {
+async fn intercepting(
+    callback: ws_core::handlers::Callback<'_>,
+    next: ws_core::handlers::NextHandler<'_>,
+) -> ws_core::Result {
     let handshake = callback.connection().handshake();
     let kind = match callback.kind() {
         CallbackKind::Open => "open",

@@ -1,6 +1,9 @@
 //! Panics before the 101: in middleware, in the core step, in what they call, and in what they leave behind.
 
-use ws_core::{Body, DefaultUpgrade, Handshake, Next, Response, Result, StatusCode, Upgrade};
+use ws_core::{
+    Handshake, Next, Response, Result, StatusCode,
+    handshake::{Body, DefaultUpgrade, Upgrade},
+};
 
 use super::{Bomb, Stage, Unanswerable, Undroppable, Unspeakable, assert_logged_once, panic_at};
 use crate::support::{Logs, Raw, handshake};

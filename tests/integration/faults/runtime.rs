@@ -2,7 +2,7 @@
 
 use std::{sync::mpsc, thread, time::Duration};
 
-use ws_core::{App, Connection, Controller, Message, Result, Running, SendError};
+use ws_core::{App, Connection, Controller, Message, Result, Running, error::SendError};
 
 use super::settle_in;
 use crate::support::{Raw, config, handshake, within};

@@ -2,7 +2,11 @@
 
 use futures_util::stream;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use ws_core::{FromHandshake, Input, Param, ParamError, Setup, prelude::*};
+use ws_core::handlers::EventName;
+use ws_core::{
+    handlers::{FromHandshake, Input, Param, ParamError, Setup},
+    prelude::*,
+};
 
 use super::{Case, Closed, Stage, panic_at, settle_in};
 

@@ -1,4 +1,8 @@
-//! [`App`]: what is registered, what is provided, checked before anything is bound.
+//! [`App`]: what is registered and provided, checked before anything is bound, then started, drained
+//! and stopped.
+//!
+//! Every problem is found before a socket is opened, and all of them are reported at once
+//! ([`StartError`]). Nothing here serves a request: that is the servers' part.
 
 mod check;
 mod draft;
@@ -30,10 +34,14 @@ use crate::{
     controller::Controller,
     handshake::{DynUpgrade, Middleware, MiddlewareFn, Route, Upgrade},
     hub::{Hub, Live},
-    place::{Location, Scope},
+    place::Scope,
     registry::Registry,
-    server::{HttpHandler, HttpService, Lifecycle, Readiness, WsService},
+    server::{HttpHandler, Lifecycle},
     state::States,
+};
+pub use crate::{
+    place::Location,
+    server::{HttpService, Readiness, TlsError, WsService},
 };
 
 /// An application: controllers, middleware and error handlers, with the servers they run on.

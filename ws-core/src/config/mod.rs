@@ -43,7 +43,7 @@ pub use self::{
 ///     "ws.toml",
 /// )?;
 /// assert_eq!(config.servers[0].limits.message, 64 * 1024);
-/// # Ok::<(), ws_core::ConfigError>(())
+/// # Ok::<(), ws_core::config::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]

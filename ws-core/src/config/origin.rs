@@ -31,7 +31,7 @@ use super::{
 ///     "ws.toml",
 /// )?;
 /// assert_eq!(config.servers[0].origin.allow.len(), 3);
-/// # Ok::<(), ws_core::ConfigError>(())
+/// # Ok::<(), ws_core::config::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]

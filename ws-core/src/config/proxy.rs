@@ -25,7 +25,7 @@ use super::units::{self, Listed};
 ///     "ws.toml",
 /// )?;
 /// assert_eq!(config.servers[0].proxy.header, ForwardedHeader::XForwardedFor);
-/// # Ok::<(), ws_core::ConfigError>(())
+/// # Ok::<(), ws_core::config::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]

@@ -39,16 +39,17 @@ impl Connection {
     ///
     /// ```no_run
     /// # use std::time::Duration;
-    /// # use ws_core::{AskError, Connection};
+    /// # use ws_core::{Connection, connection::AskError};
     /// async fn is_ready(conn: &Connection) -> Result<bool, AskError> {
     ///     conn.ask_event::<bool>("ready?", "the game begins").timeout(Duration::from_secs(5)).await
     /// }
     /// ```
     ///
     /// # Errors
-    /// [`AskError`](crate::AskError): the connection ended, no answer came in time (10 s unless
+    /// [`AskError`](crate::connection::AskError): the connection ended, no answer came in time (10 s unless
     /// [`timeout`](PendingAsk::timeout) sets another), the client refused, or its answer does not
     /// decode as `R`. The ask is forgotten then; an answer that comes later is dropped.
+    #[doc(alias("ack"))]
     pub fn ask_event<R: DeserializeOwned>(
         &self,
         event: &str,

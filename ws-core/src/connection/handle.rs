@@ -90,6 +90,7 @@ impl Connection {
     ///
     /// # Errors
     /// [`SendError::Serialize`], and those of [`push`](Self::push).
+    #[doc(alias("emit"))]
     pub fn event<T: Serialize + ?Sized>(&self, name: &str, data: &T) -> Result<(), SendError> {
         self.push(self.format().encode(name, data, None)?)
     }
@@ -112,6 +113,7 @@ impl Connection {
     /// # Errors
     /// [`SendError::CloseCode`] for a code that may not be sent, [`SendError::Closed`] when it is closing already; the
     /// first one counts.
+    #[doc(alias("kick"))]
     pub fn disconnect(&self, code: u16, reason: impl AsRef<str>) -> Result<(), SendError> {
         if !may_be_sent(code) {
             return Err(SendError::CloseCode(code));

@@ -1,7 +1,8 @@
-//! The handle of an open connection, and what it keeps: the outbox, the outstanding asks, its expiry.
+//! [`Connection`], the handle of an open connection, and what it keeps: its outbox, its outstanding
+//! asks, its expiry.
 //!
-//! Any task may hold a [`Connection`]. It never touches the socket: that belongs to the session's task,
-//! which takes from the [`Outbox`] what is to be sent.
+//! Any task may hold a handle. It never touches the socket: that belongs to the connection's own task,
+//! which takes from the outbox what is to be sent.
 
 mod asks;
 mod expiry;
@@ -14,4 +15,8 @@ pub(crate) use self::outbox::{Outbox, Stop};
 pub use self::{
     asks::{AskError, PendingAsk},
     handle::Connection,
+};
+pub use crate::{
+    request::ContextMap,
+    wire::{CloseReason, ConnectionId, Message, ParseConnectionIdError, SendError, Text},
 };

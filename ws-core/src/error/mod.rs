@@ -1,9 +1,9 @@
-//! Errors: what a user's code may fail with, and what the outside sees of it.
+//! Errors: what user code may fail with, and what the outside sees of it.
 //!
-//! One enum a phase ([`HandshakeError`], [`MessageError`], [`SendError`], [`StartError`](crate::StartError)) and one
-//! carrier, [`Error`], that user code returns. The rule everywhere: the inner text goes to the log, the outer text
-//! (the *public face*) to the client, and what has no public face shows none of its text. Error handlers
-//! (`#[ws_error_handler]`) may answer in between; see [`Recovery`].
+//! Each phase has an enum ([`HandshakeError`], [`MessageError`], [`SendError`], [`EventError`]). User
+//! code returns one carrier, [`Error`]. The rule everywhere: the inner text goes to the log, the public
+//! text to the client, and an error without a public text shows nothing. Error handlers
+//! (`#[ws_error_handler]`) may answer in between ([`recovery`](crate::recovery)).
 
 mod handshake;
 #[cfg(feature = "jwt")]
@@ -18,11 +18,15 @@ pub use self::handshake::HandshakeError;
 #[cfg(feature = "jwt")]
 pub use self::jwt::{Algorithm, JwtError, KeyError};
 use self::source::Source;
+pub use crate::{
+    envelope::EventError,
+    wire::{MessageError, SendError},
+};
 
 use crate::{
     caught::caught_call,
-    envelope::{ErrorData, EventError, ReplyTo},
-    wire::{Message, SendError},
+    envelope::{ErrorData, ReplyTo},
+    wire::Message,
 };
 
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
@@ -274,7 +278,7 @@ impl fmt::Debug for Error {
 /// Gives an error its public face where it is passed on.
 ///
 /// ```
-/// use ws_core::{OrStatus as _, Result};
+/// use ws_core::{Result, error::OrStatus as _};
 ///
 /// fn uid(token: &str) -> Result<u64> {
 ///     token.parse::<u64>().or_status(401, "log in first")

@@ -9,7 +9,7 @@ use crate::request::{Handshake, ParamError};
 /// they were sent.
 ///
 /// ```
-/// use ws_core::prelude::*;
+/// use ws_core::{handlers::Cookie, prelude::*};
 ///
 /// #[ws_controller(path = "/shop")]
 /// struct Shop;

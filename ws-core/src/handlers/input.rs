@@ -97,7 +97,7 @@ impl<'a> Input<'a> {
 /// The name of the event that is handled: in `on_unknown` the only way to know it.
 ///
 /// ```
-/// use ws_core::prelude::*;
+/// use ws_core::{handlers::EventName, prelude::*};
 ///
 /// #[ws_controller(path = "/lobby")]
 /// struct Lobby;

@@ -25,6 +25,7 @@ pub type InterceptorFuture<'a> = Pin<Box<dyn Future<Output = Result> + Send + 'a
 
 /// A callback that is about to run: one invocation of a controller's method.
 #[derive(Clone, Copy, Debug)]
+#[doc(alias("metrics"))]
 pub struct Callback<'a> {
     conn: &'a Connection,
     kind: CallbackKind<'a>,

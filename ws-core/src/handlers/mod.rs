@@ -1,9 +1,9 @@
-//! The typed layer: parameters by type, replies by type, and the envelope between them.
+//! The typed layer: parameters by type, replies by type, and interceptors around callbacks.
 //!
-//! `#[ws_handlers]` writes an `impl Controller` that is made of the pieces here: [`Param`] gets each parameter,
-//! [`IntoReply`] sends what a handler returned, [`envelope`] is the form in which events travel, [`Interceptor`]s run
-//! around each call. Below it everything is as for a controller written by hand: this module neither reads a socket nor
-//! keeps a queue. What only expansions call is in [`support`].
+//! `#[ws_handlers]` writes an `impl Controller` from the pieces here: [`Param`] makes each parameter,
+//! [`IntoReply`] sends what a handler returned, and interceptors (`#[ws_interceptor]`) run around each
+//! callback. A controller written by hand has the same connection below it: this module neither reads a
+//! socket nor keeps a queue.
 
 mod context;
 mod cookie;
@@ -43,3 +43,4 @@ pub(crate) use self::{
     ping::pong,
     replier::rate_limited,
 };
+pub use crate::request::{ParamError, Setup};

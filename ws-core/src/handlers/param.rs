@@ -19,13 +19,13 @@ use crate::{
 ///
 /// | parameter | what it is | where from |
 /// |---|---|---|
-/// | [`&Path<T>`](crate::Path), [`&Query<T>`](crate::Query), [`&Header<T>`](crate::Header), [`&Cookie`](crate::Cookie) | parts of the handshake; by value if `Clone` | parsed once before the 101, kept with the connection |
+/// | [`&Path<T>`](crate::Path), [`&Query<T>`](crate::handlers::Query), [`&Header<T>`](crate::handlers::Header), [`&Cookie`](crate::handlers::Cookie) | parts of the handshake; by value if `Clone` | parsed once before the 101, kept with the connection |
 /// | [`State<T>`] | what `App::state` was given | checked at start, shared by all connections, cloned for each call |
-/// | [`Context<T>`](crate::Context) | an entry of the connection's context | read at each call |
+/// | [`Context<T>`](crate::handlers::Context) | an entry of the connection's context | read at each call |
 /// | `&Connection`, [`Connection`], [`ConnectionId`], [`Hub`], [`&Handshake`](Handshake) | | read at each call |
 /// | [`Data<T>`](crate::Data) | the event's `data`, decoded | the message |
-/// | [`Json<T>`](crate::Json), [`Text`](crate::Text), `&str`, [`Bytes`](crate::Bytes), [`Message`](crate::Message) | the whole message | the message |
-/// | [`EventName`](crate::EventName) | the event's name | the message |
+/// | [`Json<T>`](crate::handlers::Json), [`Text`](crate::Text), `&str`, [`Bytes`](crate::Bytes), [`Message`](crate::Message) | the whole message | the message |
+/// | [`EventName`](crate::handlers::EventName) | the event's name | the message |
 /// | [`CloseReason`] | why it ended | `on_close` |
 ///
 /// `Option<P>` of any of them is `None` where there is nothing to parse. At most one parameter takes the message.
@@ -33,7 +33,7 @@ use crate::{
 /// # One of your own
 ///
 /// ```
-/// use ws_core::{FromHandshake, Handshake, Input, Param, ParamError, Setup};
+/// use ws_core::{Handshake, handlers::{FromHandshake, Input, Param, ParamError, Setup}};
 ///
 /// /// The client's language, parsed once: `&Language` is a parameter now.
 /// struct Language(String);
@@ -66,7 +66,7 @@ use crate::{
     note = "from the handshake: `&Path<T>`, `&Query<T>`, `&Header<T>`, `&Cookie`, each by value if `Clone`, and `State<T>`",
     note = "from the connection: `Context<T>`, `&Connection`, `Connection`, `ConnectionId`, `Hub`, `&Handshake`",
     note = "from the message, at most one: `Data<T>`, `Json<T>`, `Text`, `&str`, `Bytes`, `Message`; and `EventName`, and `CloseReason` in `on_close`",
-    note = "`Option<..>` of any of them, and what implements `ws_core::Param` or, by reference, `ws_core::FromHandshake`"
+    note = "`Option<..>` of any of them, and what implements `ws_core::handlers::Param` or, by reference, `ws_core::handlers::FromHandshake`"
 )]
 pub trait Param<'a>: Sized {
     /// What is kept with the connection, made once before the 101; `()` keeps nothing.
@@ -103,7 +103,7 @@ pub trait Param<'a>: Sized {
 #[diagnostic::on_unimplemented(
     message = "`&{Self}` is no parameter of a handler",
     label = "not a parameter",
-    note = "by reference: `&Path<T>`, `&Query<T>`, `&Header<T>`, `&Cookie`, `&Connection`, `&Handshake`, `&str`, and what implements `ws_core::FromHandshake`"
+    note = "by reference: `&Path<T>`, `&Query<T>`, `&Header<T>`, `&Cookie`, `&Connection`, `&Handshake`, `&str`, and what implements `ws_core::handlers::FromHandshake`"
 )]
 pub trait FromHandshake: Sized + Send + Sync + 'static {
     #[doc(hidden)]

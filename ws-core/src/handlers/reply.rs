@@ -17,7 +17,7 @@ use crate::{
 /// | `()`, `None` | nothing; a call with a `ref` is closed by the event `end` |
 /// | [`Data<T>`](crate::Data) | `{"event": the same, "data": T, "ref": the same}`; in `#[on_event]` and `#[on_unknown]` only |
 /// | [`Event<T>`](Event) | `{"event": its name, "data": T, "ref": the same}` |
-/// | [`Json<T>`](crate::Json) | `T` as a JSON text message |
+/// | [`Json<T>`](crate::handlers::Json) | `T` as a JSON text message |
 /// | [`Message`], [`Text`], `String`, `&str` | the message as it is |
 /// | [`Stream<S>`](Stream) | each item as it comes |
 /// | `Option<R>` | `R`, or nothing |
@@ -28,7 +28,7 @@ use crate::{
 /// connection goes on. In `on_open` an unclaimed error closes the connection, and in `on_close` nothing can be replied.
 ///
 /// ```
-/// use ws_core::{IntoReply, Replier, Result};
+/// use ws_core::{Result, handlers::{IntoReply, Replier}};
 ///
 /// /// The same answer twice.
 /// struct Twice(&'static str);

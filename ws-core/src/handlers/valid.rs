@@ -18,7 +18,7 @@ use crate::request::{Handshake, ParamError, Setup};
 /// ```
 /// use serde::Deserialize;
 /// use validator::Validate;
-/// use ws_core::{Valid, prelude::*};
+/// use ws_core::{handlers::Valid, prelude::*};
 ///
 /// #[derive(Deserialize, Validate)]
 /// struct Say {

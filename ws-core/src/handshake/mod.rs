@@ -1,7 +1,7 @@
-//! The pipeline before the 101, as a numbered list in [`Pipeline::run`].
+//! The pipeline before the 101: checks, route, middleware, guards, core step.
 //!
-//! A [`Pipeline`] is what one server does with a request: checks, route, middleware, core step. It never sees a
-//! WebSocket: what comes out is a [`Response`], and beside a 101 the [`Handshake`] that a connection is opened with.
+//! A request comes in; a [`Response`] comes out, and beside a 101 the [`Handshake`] that a connection is
+//! opened with. This module never sees a WebSocket. Its order is written down in `Pipeline::run`.
 
 mod checks;
 mod guard;
@@ -47,8 +47,12 @@ use crate::{
     config::Origin,
     error::{Error, HandshakeError, Result},
     recovery::{Answer, ErrorHandlers, Phase, Scene},
-    request::{self, Body, Handshake, Response},
+    request,
     state::States,
+};
+pub use crate::{
+    place::SubprotocolMismatch,
+    request::{Body, Handshake, Response, TokenSources},
 };
 
 /// The client of a request, as the transport and trusted proxies name it.

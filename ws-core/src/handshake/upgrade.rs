@@ -19,7 +19,7 @@ use crate::{
 /// defaults to call.
 ///
 /// ```
-/// use ws_core::{DefaultUpgrade, Handshake, Response, Result, Upgrade};
+/// use ws_core::{Handshake, Response, Result, handshake::{DefaultUpgrade, Upgrade}};
 ///
 /// struct Branded;
 ///

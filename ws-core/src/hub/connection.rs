@@ -14,6 +14,7 @@ impl Connection {
     /// # Errors
     /// [`JoinError::TooManyRooms`] beyond `limits.rooms`, [`JoinError::NameTooLong`] over 256 bytes,
     /// [`JoinError::Closed`] once it has ended.
+    #[doc(alias("subscribe"))]
     pub fn join(&self, room: impl AsRef<str>) -> Result<bool, JoinError> {
         let key = GroupKey::Room(self.controller(), room.as_ref().into());
         self.membership().join(self.live().groups(), key, self, self.max_rooms())
@@ -34,6 +35,7 @@ impl Connection {
     }
 
     /// Leaves a room; false if it was not in it. Nothing that is pushed to the room reaches this connection after this returned.
+    #[doc(alias("unsubscribe"))]
     pub fn leave(&self, room: impl AsRef<str>) -> bool {
         let key = GroupKey::Room(self.controller(), room.as_ref().into());
         self.membership().leave(self.live().groups(), &key, self)

@@ -1,11 +1,10 @@
-//! All connections of one node, from before their `on_open` until after their `on_close`, by id,
-//! controller, room and user.
+//! [`Hub`]: all connections of one node, from before their `on_open` until after their `on_close`, by
+//! id, controller, room and user.
 //!
-//! [`Hub`] is the handle of users, [`Target`] the set of connections that a call addresses, and
-//! [`walk`] visits them in turns. [`live`] holds the connections and their tasks, [`groups`] the
-//! rooms and users, [`membership`] a connection's own side of it, [`names`] the names of
-//! controllers. Draining goes through this module, since no other one holds all connections. It
-//! knows neither sockets nor HTTP. Other nodes are not reached.
+//! A [`Target`] is the set of connections that a call addresses. Members are copied in turns under a
+//! lock and served without it, so that no lock is held while something is delivered. Draining goes
+//! through this module, since no other one holds all connections. It knows neither sockets nor HTTP.
+//! Other nodes are not reached.
 
 mod connection;
 mod connections;

@@ -68,6 +68,7 @@ impl Target {
     ///
     /// All members are served within this call, so in async code large targets are better served by
     /// [`in_turns`](Self::in_turns).
+    #[doc(alias("publish", "broadcast"))]
     pub fn push(&self, message: impl Into<Message>) -> Delivery {
         let frame = socket::encode(message.into());
         let mut walk = Walk::new(self);
@@ -95,6 +96,7 @@ impl Target {
     /// Data that does not serialise is logged at error level, with its type and the place of this
     /// call, and counted in [`Delivery::failed`].
     #[track_caller]
+    #[doc(alias("emit", "publish"))]
     pub fn event<T: Serialize + ?Sized>(&self, name: &str, data: &T) -> Delivery {
         let mut frames = EventFrames::new(name, data, Location::caller());
         let mut walk = Walk::new(self);
@@ -122,6 +124,7 @@ impl Target {
     ///
     /// # Errors
     /// [`SendError::CloseCode`] for a code that may not be sent.
+    #[doc(alias("kick"))]
     pub fn disconnect(&self, code: u16, reason: impl AsRef<str>) -> Result<Delivery, SendError> {
         if !may_be_sent(code) {
             return Err(SendError::CloseCode(code));
@@ -272,6 +275,7 @@ impl<'a> InTurns<'a> {
 /// A room of a controller: a [`Target`] whose members can be watched.
 #[derive(Clone, Debug)]
 #[must_use = "a room does nothing until something is pushed"]
+#[doc(alias("topic", "channel"))]
 pub struct Room(Target);
 
 /// A user's connections: a [`Target`] that can be watched coming and going.

@@ -75,6 +75,7 @@ impl Drop for Watcher {
 
 /// Who is in a room, and a stream of the changes. Made by [`Room::members`](super::Room::members).
 #[derive(Debug)]
+#[doc(alias("presence"))]
 pub struct Members {
     now: Vec<ConnectionId>,
     watch: Watch,

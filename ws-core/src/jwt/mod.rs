@@ -1,7 +1,7 @@
 //! JSON Web Tokens (RFC 7519): who may connect, as what, and until when. Feature `jwt`.
 //!
 //! [`Key`] and [`Keys`] say whom a [`JwtVerifier`] trusts, [`Claims`] are what a token said, [`JwtError`] is why one was
-//! refused. Where in the handshake a token is looked for is [`TokenSources`](crate::TokenSources)' business. Nothing is
+//! refused. Where in the handshake a token is looked for is [`TokenSources`](crate::handshake::TokenSources)' business. Nothing is
 //! signed here and nothing is fetched: keys come from the application, which may replace them at any time.
 //!
 //! # The middleware

@@ -26,7 +26,7 @@ use crate::{
 /// the context's lock: it must not touch the same context.
 ///
 /// ```
-/// use ws_core::ContextMap;
+/// use ws_core::connection::ContextMap;
 ///
 /// #[derive(Clone, Debug, PartialEq)]
 /// struct Uid(u64);

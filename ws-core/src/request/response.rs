@@ -45,7 +45,7 @@ impl Body {
     /// A JSON response; a value that cannot be serialised is logged and becomes a bare 500.
     ///
     /// ```
-    /// use ws_core::{Body, StatusCode};
+    /// use ws_core::{StatusCode, handshake::Body};
     ///
     /// let response = Body::json(StatusCode::FORBIDDEN, &serde_json::json!({"code": 40301, "msg": "not a member"}));
     /// assert_eq!(response.headers()["content-type"], "application/json");

@@ -9,7 +9,7 @@ use crate::{
     state::{StateKey, States},
 };
 
-/// What [`Param::keep`] may read.
+/// What [`Param::keep`](crate::handlers::Param::keep) may read: the handshake and the state.
 #[derive(Clone, Copy)]
 pub struct Setup<'a> {
     pub(crate) handshake: &'a Handshake,

@@ -27,7 +27,7 @@ pub(crate) const BEARER: &str = "bearer.";
 /// `new WebSocket(url, ["chat.v1", "bearer." + btoa(token).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")])`.
 ///
 /// ```
-/// use ws_core::TokenSources;
+/// use ws_core::handshake::TokenSources;
 /// use ws_core::prelude::*;
 ///
 /// const SOURCES: TokenSources = TokenSources::new().cookie("session");

@@ -15,7 +15,7 @@ use hyper_util::{
 };
 use socket2::{Domain, Socket, Type};
 use tokio::{net::TcpListener, runtime::Builder};
-use ws_core::{App, WsService};
+use ws_core::{App, app::WsService};
 
 use super::{SERVER, announce, config};
 use crate::machine;
