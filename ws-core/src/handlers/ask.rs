@@ -19,7 +19,11 @@ use std::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
-use super::{Codec, envelope::Envelope, json};
+use super::{
+    Codec,
+    envelope::{Envelope, Raw},
+    json,
+};
 use crate::{
     connection::{Connection, ConnectionId},
     error::SendError,
@@ -241,6 +245,11 @@ impl Drop for Outstanding<'_> {
     fn drop(&mut self) {
         self.asks.forget(self.id);
     }
+}
+
+/// Whether a message with this `ref` is the answer to an ask, not a call of the client.
+pub(super) fn is_of_ask(reference: Raw<'_>) -> bool {
+    reference.as_str().is_some_and(|text| text.starts_with(PREFIX))
 }
 
 /// Returns the number of the ask that a message answers. The rest of the message is checked later.

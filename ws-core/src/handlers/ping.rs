@@ -3,16 +3,18 @@
 //! It is answered as it is read, while a handler works, too. So it counts neither as a message nor
 //! as activity, as a WebSocket ping does not.
 
-use super::{Codec, envelope::Envelope};
+use super::{Codec, ask, envelope::Envelope};
 use crate::{fixed, message::Message};
 
-/// Returns the answer to the event `ping`, or `None` for any other message.
+/// Returns the answer to the event `ping`, or `None` for any other message and for the answer to an
+/// ask.
 pub(crate) fn pong(codec: Codec, message: &Message) -> Option<Message> {
     if message.len() > fixed::PING_BYTES || !may_be_ping(message.as_bytes()) {
         return None;
     }
     let envelope = Envelope::read(codec, message).ok()?;
-    if envelope.event() != "ping" {
+    // The answer to an ask may have any name, that of the ask too.
+    if envelope.event() != "ping" || envelope.reference.is_some_and(ask::is_of_ask) {
         return None;
     }
     codec.encode("pong", &(), envelope.reference).ok()
@@ -37,6 +39,7 @@ mod tests {
             (r#"{"event": "ping"}"#, Some(r#"{"event":"pong","data":null}"#)),
             (r#" { "ref" : 7 , "event" : "ping" } "#, Some(r#"{"event":"pong","data":null,"ref":7}"#)),
             (r#"{"event":"ping","data":[],"ref":"a"}"#, Some(r#"{"event":"pong","data":null,"ref":"a"}"#)),
+            (r#"{"event":"ping","data":1,"ref":"ask:7"}"#, None),
             (r#"{"event":"pings"}"#, None),
             (r#"{"event":"say","data":"ping"}"#, None),
             (r#"{"data":"ping","event":"say"}"#, None),
