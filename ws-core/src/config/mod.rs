@@ -359,7 +359,8 @@ pub struct Heartbeat {
     /// Anything that comes is a sign of life, and so is room in a socket that was full. A ping
     /// behind bytes that the client has to read first is given more time: a second for each 32 KiB,
     /// 128 s at the most. While the inbox is full (`limits.inbox_messages`) this side does not
-    /// read, and silence says nothing; the end of the client is noticed all the same.
+    /// read, and silence says nothing, unless more than 64 KiB wait for the client and it takes none
+    /// of them. The end of the client is noticed all the same.
     #[serde(with = "units::duration")]
     pub timeout: Duration,
     /// A connection closes with 1001 when no text or binary message went either way for this long; pings and pongs do not

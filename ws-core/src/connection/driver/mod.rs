@@ -363,8 +363,11 @@ impl<'a, S: Wire> Driver<'a, S> {
             Some(Due::SignOfLife) => {
                 let now = Instant::now();
                 // While a callback keeps the inbox full this side does not read, and silence says
-                // nothing. Pings go on: they draw a reset from a host whose socket is closed.
-                if self.socket.is_alive() || (self.in_callback && !self.has_room()) {
+                // nothing. Pings go on: they draw a reset from a host whose socket is closed. But
+                // where a backlog waits, it may be what the callback waits for, and a peer that
+                // takes nothing of it is not alive.
+                let is_deaf = self.in_callback && !self.has_room() && !self.socket.is_backlogged();
+                if self.socket.is_alive() || is_deaf {
                     self.timers.peer_is_alive(now);
                 } else if !self.timers.may_still_come(now) {
                     self.abandon(CloseReason::Heartbeat);
