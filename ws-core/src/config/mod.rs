@@ -225,6 +225,9 @@ pub struct Limits {
     /// Pings and pongs do not count: no handler stands between them and their answer, 16 at the
     /// most wait for a callback, of more the oldest is dropped, and a peer that does not read what
     /// answers it is not read from.
+    ///
+    /// Messages count when they are read. While the inbox is full (`limits.inbox_messages`) none are,
+    /// and what comes meanwhile counts as if it had been read as it came.
     #[serde(with = "units::optional_count")]
     pub messages_per_second: Option<usize>,
     /// How many of them may come at once after a silence. Default: as `messages_per_second`.

@@ -14,7 +14,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, Sleep};
+use tokio::{
+    task::coop::has_budget_remaining,
+    time::{Instant, Sleep},
+};
 
 use self::closing::State;
 use super::{
@@ -214,6 +217,7 @@ impl<'a, S: Wire> Driver<'a, S> {
                     return Poll::Ready(());
                 }
                 may_read = false;
+                self.has_read_all();
             }
             self.look_unless(reads);
             // 3. Timers come after reading: a late task must not blame its own delay on the peer.
@@ -257,10 +261,26 @@ impl<'a, S: Wire> Driver<'a, S> {
         self.reason.is_none() && self.inbox.has_room(self.limits.inbox_messages, self.limits.inbox_bytes)
     }
 
+    /// A read is pending; the limits of a poll may be the reason, too.
+    fn has_read_all(&mut self) {
+        if let Some(bucket) = &mut self.bucket
+            && self.socket.is_dry()
+            && has_budget_remaining()
+        {
+            bucket.has_caught_up();
+        }
+    }
+
     /// While nothing is read, the end of the peer shows only by looking: now, and every second.
     fn look_unless(&mut self, reads: bool) {
         if self.reason.is_some() {
             return;
+        }
+        if !reads
+            && !self.has_room()
+            && let Some(bucket) = &mut self.bucket
+        {
+            bucket.falls_behind();
         }
         let is_blind = !reads && !self.has_seen_end;
         self.timers.look_while(is_blind);
