@@ -237,7 +237,8 @@ pub struct Limits {
     pub over_rate: OverRate,
     /// From accept to the end of the first request head, a PROXY header and the TLS handshake included: slower is cut. As
     /// much again for the middleware and the core step, and for the error handlers: slower is a 503. On a stream that is kept
-    /// open, as much for each further head, from its first byte. Default 10 s.
+    /// open, as much for each further head, from its first byte. A client that does not take its
+    /// answer is cut `close_timeout` after all of these. Default 10 s.
     #[serde(with = "units::duration")]
     pub handshake_timeout: Duration,
     /// How long a stream may be idle between two HTTP requests, on servers of kind `http` and with a
