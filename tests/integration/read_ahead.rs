@@ -483,3 +483,39 @@ async fn a_disconnect_behind_a_known_close_frame_ends_the_reading_of_what_waits(
     app.shutdown().await;
     assert_eq!(messages.load(Ordering::SeqCst), 1);
 }
+
+/// Takes a minute for its first message and no time for all others; reports each.
+struct SlowAtFirst(mpsc::UnboundedSender<()>);
+
+impl Controller for SlowAtFirst {
+    async fn on_message(&self, _: &Connection, message: Message) -> Result {
+        if message.as_text() == Some("first") {
+            sleep(Duration::from_secs(60)).await;
+        }
+        Ok(self.0.send(())?)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waited_to_be_read_counts_as_if_it_had_been_read_as_it_came() {
+    let (sender, mut handled) = mpsc::unbounded_channel();
+    let mut config = Config::default();
+    config.servers[0].limits.messages_per_second = Some(10);
+    let app = App::without_registry().config(config).controller("/", SlowAtFirst(sender));
+    let app = TestApp::start(app).await;
+    let mut client = app.connect("/").await.unwrap();
+    client.send_text("first").await;
+    for _ in 1..300 {
+        sleep(Duration::from_millis(100)).await;
+        client.send_text("next").await;
+    }
+    for number in 0..300 {
+        let is_handled = timeout(Duration::from_secs(60), handled.recv()).await;
+        assert!(matches!(is_handled, Ok(Some(()))), "{number} are handled");
+    }
+    // But it may not send more at once than ever.
+    for _ in 0..12 {
+        client.send_text("at once").await;
+    }
+    client.expect_close(1008).await;
+}

@@ -57,6 +57,27 @@ async fn an_answer_reaches_the_caller_and_no_handler() {
     assert_eq!(next(&mut client).await, json!({"event": "ask", "data": {"number": 7}, "ref": "a"}));
 }
 
+/// Asks whether its client is there, by a name that is an event of the server, too.
+struct Pings;
+
+#[ws_handlers]
+impl Pings {
+    #[on_event("ask")]
+    async fn ask(&self, conn: &Connection) -> Data<Option<u32>> {
+        Data(conn.ask_event::<u32>("ping", &()).timeout(Duration::from_secs(3)).await.ok())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_the_name_ping_is_an_answer() {
+    let app = serve(Pings).await;
+    let mut client = app.connect("/").await.unwrap();
+    client.send_text(r#"{"event":"ask","ref":"a"}"#).await;
+    let reference = next(&mut client).await["ref"].clone();
+    client.send_json(&json!({"event": "ping", "data": 7, "ref": reference})).await;
+    assert_eq!(next(&mut client).await, json!({"event": "ask", "data": 7, "ref": "a"}));
+}
+
 #[tokio::test]
 async fn messages_in_front_of_the_answer_are_read_past_and_handled_in_their_order() {
     let app = serve(Asks).await;

@@ -135,6 +135,13 @@ async fn next(raw: &mut Raw) -> RawFrame {
     }
 }
 
+/// Stays as long as it may, and says nothing but pongs.
+pub(crate) async fn answer_pings(mut raw: Raw) -> ! {
+    loop {
+        next(&mut raw).await;
+    }
+}
+
 /// The next message that is not about others.
 async fn next_own(raw: &mut Raw) -> Vec<u8> {
     loop {

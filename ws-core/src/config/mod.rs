@@ -228,6 +228,9 @@ pub struct Limits {
     ///
     /// Pings and pongs do not count. At most 16 of them wait for a callback; of more, the oldest is
     /// dropped. A peer that does not read the pongs is not read from.
+    ///
+    /// Messages count when they are read. While the inbox is full (`limits.inbox_messages`) none are,
+    /// and what comes meanwhile counts as if it had been read as it came.
     #[serde(with = "units::optional_count")]
     pub messages_per_second: Option<usize>,
     /// How many of them may come at once after a silence. Default: as `messages_per_second`.
@@ -235,10 +238,10 @@ pub struct Limits {
     pub message_burst: Option<usize>,
     /// What a message too many does. Default: close.
     pub over_rate: OverRate,
-    /// From accept to the end of the first request head, a PROXY header and the TLS handshake
-    /// included: slower is cut. As much again for the middleware and the core step, and for the
-    /// error handlers: slower is a 503. On a stream that is kept open, as much for each further
-    /// head, from its first byte. Default 10 s.
+    /// From accept to the end of the first request head, a PROXY header and the TLS handshake included: slower is cut. As
+    /// much again for the middleware and the core step, and for the error handlers: slower is a 503. On a stream that is kept
+    /// open, as much for each further head, from its first byte. A client that does not take its
+    /// answer is cut `close_timeout` after all of these. Default 10 s.
     #[serde(with = "units::duration")]
     pub handshake_timeout: Duration,
     /// How long a stream may be idle between two HTTP requests, on servers of kind `http` and with
@@ -364,8 +367,9 @@ pub struct Heartbeat {
     ///
     /// Received bytes are a sign of life, and so is new room in a socket that was full. A ping
     /// behind bytes that the client has to read first has more time: a second for each 32 KiB,
-    /// 128 s at the most. While the inbox is full (`limits.inbox_messages`), this side does not
-    /// read, so silence does not end the connection. The end of the client is still noticed.
+    /// 128 s at the most. While the inbox is full (`limits.inbox_messages`) this side does not
+    /// read, and silence does not end the connection, unless more than 64 KiB wait for the client and it takes none
+    /// of them. The end of the client is still noticed.
     #[serde(with = "units::duration")]
     pub timeout: Duration,
     /// A connection closes with 1001 when no text or binary message went either way for this long; pings and pongs do not

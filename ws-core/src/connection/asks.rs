@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     connection::Connection,
-    envelope::{Envelope, Format, decode_json},
+    envelope::{Envelope, Format, Raw, decode_json},
     fixed,
     sync::{Mutex, MutexGuard},
     wire::{ConnectionId, Message, SendError},
@@ -271,6 +271,11 @@ impl Drop for Outstanding<'_> {
     fn drop(&mut self) {
         self.asks.forget(self.id);
     }
+}
+
+/// Whether a message with this `ref` is the answer to an ask, not a call of the client.
+pub(crate) fn is_of_ask(reference: Raw<'_>) -> bool {
+    reference.as_str().is_some_and(|text| text.starts_with(PREFIX))
 }
 
 /// Returns the number of the ask that a message answers. The rest of the message is checked later.

@@ -11,7 +11,10 @@ mod outbox;
 
 #[cfg(feature = "jwt")]
 pub(crate) use self::expiry::{ends_connections, valid_until};
-pub(crate) use self::outbox::{Outbox, Stop};
+pub(crate) use self::{
+    asks::is_of_ask,
+    outbox::{Outbox, Stop},
+};
 pub use self::{
     asks::{AskError, PendingAsk},
     handle::Connection,

@@ -11,7 +11,7 @@ use crate::request::{Handshake, ParamError};
 /// missing one.
 ///
 /// ```
-/// use ws_core::{headers::UserAgent, prelude::*};
+/// use ws_core::{handlers::Header, headers::UserAgent, prelude::*};
 ///
 /// #[ws_controller(path = "/hello")]
 /// struct Hello;

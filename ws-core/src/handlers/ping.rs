@@ -4,18 +4,21 @@
 //! as activity, as a WebSocket ping does not.
 
 use crate::{
+    connection::is_of_ask,
     envelope::{Envelope, Format},
     fixed,
     wire::Message,
 };
 
-/// Returns the answer to the event `ping`, or `None` for any other message.
+/// Returns the answer to the event `ping`, or `None` for any other message and for the answer to an
+/// ask.
 pub(crate) fn pong(format: Format, message: &Message) -> Option<Message> {
     if message.len() > fixed::PING_BYTES || !may_be_ping(message.as_bytes()) {
         return None;
     }
     let envelope = Envelope::read(format, message).ok()?;
-    if envelope.event() != "ping" {
+    // The answer to an ask may have any name, that of the ask too.
+    if envelope.event() != "ping" || envelope.reference.is_some_and(is_of_ask) {
         return None;
     }
     format.encode("pong", &(), envelope.reference).ok()
@@ -40,6 +43,7 @@ mod tests {
             (r#"{"event": "ping"}"#, Some(r#"{"event":"pong","data":null}"#)),
             (r#" { "ref" : 7 , "event" : "ping" } "#, Some(r#"{"event":"pong","data":null,"ref":7}"#)),
             (r#"{"event":"ping","data":[],"ref":"a"}"#, Some(r#"{"event":"pong","data":null,"ref":"a"}"#)),
+            (r#"{"event":"ping","data":1,"ref":"ask:7"}"#, None),
             (r#"{"event":"pings"}"#, None),
             (r#"{"event":"say","data":"ping"}"#, None),
             (r#"{"data":"ping","event":"say"}"#, None),

@@ -17,7 +17,7 @@ use std::{
 
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::addresses::counted;
@@ -268,13 +268,26 @@ impl Pending {
             () = sleep_until(place.since + place.streams.timeout) => {}
             () = self.given_up() => {}
         }
-        if matches!(*place.holds(), Holds::Nothing) {
-            pending().await
-        }
+        place.unless_given_back().await;
+    }
+
+    /// Waits for this time, in which a request that is under way has to be answered. Never returns
+    /// once the room has been given back.
+    pub(crate) async fn overdue_by(&self, longest: Duration) {
+        let Some(place) = &self.0 else { return pending().await };
+        sleep(longest).await;
+        place.unless_given_back().await;
     }
 }
 
 impl Place {
+    /// Never returns once the room has been given back.
+    async fn unless_given_back(&self) {
+        if matches!(*self.holds(), Holds::Nothing) {
+            pending().await
+        }
+    }
+
     fn holds(&self) -> MutexGuard<'_, Holds> {
         self.holds.lock()
     }

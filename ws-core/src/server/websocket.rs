@@ -113,10 +113,16 @@ impl WsServer {
             () = self.lifecycle.reached(Stage::Closing) => None,
         };
         if done.is_none() {
-            // A handshake that is under way is answered; an idle stream is closed.
+            // A handshake that is under way is answered; an idle stream is closed. The answer may
+            // be that of an error handler that was asked at the deadline.
             Pin::new(&mut http).graceful_shutdown();
+            let longest = self.limits.handshake_timeout * 2 + self.limits.close_timeout;
             done = tokio::select! {
                 done = poll_fn(|cx| http.poll_without_shutdown(cx)) => Some(done),
+                () = stream.arrival.pending.overdue_by(longest) => {
+                    tracing::debug!(server = &*self.pipeline.server, ?peer, "the answer was not read in time");
+                    return None;
+                }
                 () = self.lifecycle.reached(Stage::Cutting) => return None,
             };
         }
@@ -304,7 +310,7 @@ mod tests {
 
     use axum::{Router, routing::get};
     use futures_util::FutureExt as _;
-    use tokio::time::{Instant, advance};
+    use tokio::time::{Instant, advance, sleep};
 
     use super::*;
     use crate::{
@@ -395,6 +401,17 @@ mod tests {
             advance(Duration::from_secs(1)).await;
         }
         client.ends_after(TIMEOUT).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_reads_no_answer_is_cut() {
+        let mut client = Client::of(app(), "ws", TIMEOUT).await;
+        let requests = ASKS_FOR_NOTHING.repeat(10_000);
+        let written = timeout(TIMEOUT / 2, client.stream.write_all(&requests)).await;
+        assert!(written.is_err(), "the pipe is full, both ways");
+        sleep(TIMEOUT * 4).await;
+        assert!(client.stream.peer_has_ended());
+        assert!(client.leaves_room());
     }
 
     #[tokio::test(start_paused = true)]

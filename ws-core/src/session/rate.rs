@@ -18,6 +18,8 @@ pub(super) struct Bucket {
     /// What all of them take.
     whole: Duration,
     full_at: Instant,
+    /// Since when there may be messages that wait to be read, because this side did not read.
+    behind_since: Option<Instant>,
 }
 
 impl Bucket {
@@ -26,12 +28,24 @@ impl Bucket {
         let per_second = at_least_one(limits.messages_per_second?);
         let burst = limits.message_burst.map_or(per_second, at_least_one);
         let interval = Duration::from_secs(1) / per_second;
-        Some(Self { interval, whole: interval.saturating_mul(burst), full_at: now })
+        Some(Self { interval, whole: interval.saturating_mul(burst), full_at: now, behind_since: None })
+    }
+
+    /// This side does not read for now.
+    pub(super) fn falls_behind(&mut self) {
+        self.behind_since.get_or_insert_with(Instant::now);
+    }
+
+    /// All that came was read.
+    pub(super) fn has_caught_up(&mut self) {
+        self.behind_since = None;
     }
 
     /// Takes a token; false if there is none.
     pub(super) fn take(&mut self, now: Instant) -> bool {
-        let full_at = self.full_at.max(now) + self.interval;
+        // What was not read as it came counts as it may have come: the tokens of that time are there,
+        // beyond a whole burst of them.
+        let full_at = self.full_at.max(self.behind_since.unwrap_or(now)) + self.interval;
         let is_there = full_at.duration_since(now) <= self.whole;
         if is_there {
             self.full_at = full_at;
@@ -85,6 +99,19 @@ mod tests {
             assert!(!bucket.take(now + Duration::from_millis(99)));
         }
         assert!(bucket.take(now + Duration::from_millis(100)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_not_read_for_a_while_has_the_tokens_of_that_while() {
+        let (mut bucket, now) = bucket(10, Some(5));
+        assert_eq!(tokens(&mut bucket, now), 5);
+        bucket.falls_behind();
+        let later = now + Duration::from_secs(7);
+        bucket.falls_behind();
+        assert_eq!(tokens(&mut bucket, later), 70);
+        assert_eq!(tokens(&mut bucket, later + Duration::from_secs(1)), 10, "still behind");
+        bucket.has_caught_up();
+        assert_eq!(tokens(&mut bucket, later + Duration::from_secs(60)), 5);
     }
 
     #[test]

@@ -186,6 +186,53 @@ async fn a_pong_with_a_forged_count_shortens_only_the_time_of_its_sender() {
     }
 }
 
+/// Takes a second for each message, and answers with more than may wait for its peer.
+struct Answers(mpsc::UnboundedSender<CloseReason>);
+
+impl Controller for Answers {
+    async fn on_message(&self, conn: &Connection, _: Message) -> Result {
+        sleep(Duration::from_secs(1)).await;
+        for _ in 0..8 {
+            conn.send(vec![7; 512 * KIB]).await?;
+        }
+        Ok(())
+    }
+
+    async fn on_close(&self, _: &Connection, reason: CloseReason) -> Result {
+        Ok(self.0.send(reason)?)
+    }
+}
+
+/// The far end of a connection to [`Answers`], which has filled the inbox.
+async fn flooded(buffer: usize) -> (DuplexStream, mpsc::UnboundedReceiver<CloseReason>) {
+    let (sender, closed) = mpsc::unbounded_channel();
+    let (near, mut far) = tokio::io::duplex(buffer);
+    let life = tests::life(&Arc::new(Live::default()));
+    tokio::spawn(serve(Arc::new(Answers(sender)), near, life));
+    far.write_all(&[0x81, 0x80, 0, 0, 0, 0].repeat(100)).await.unwrap();
+    (far, closed)
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_callback_waits_for_it_and_the_inbox_is_full_a_peer_that_reads_nothing_is_found() {
+    let (_far, mut closed) = flooded(64 * KIB).await;
+    let reason = timeout(Duration::from_secs(400), closed.recv()).await.expect("it is found");
+    assert_eq!(reason, Some(CloseReason::Heartbeat));
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_callback_waits_for_it_and_the_inbox_is_full_a_peer_that_reads_slowly_is_not_cut() {
+    for buffer in [64 * KIB, 4 * MIB] {
+        let (mut far, mut closed) = flooded(buffer).await;
+        let mut received = 0;
+        while received < 12 * MIB {
+            sleep(Duration::from_millis(500)).await;
+            received += far.read(&mut [0; 20 * KIB]).await.unwrap();
+            assert!(closed.try_recv().is_err(), "after {received} bytes");
+        }
+    }
+}
+
 /// Hands out its connection in the first message, and waits there until the end of the peer is
 /// known.
 struct Waits(mpsc::UnboundedSender<Connection>);

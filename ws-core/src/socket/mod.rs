@@ -110,6 +110,8 @@ pub(crate) struct Socket<S> {
     /// Whether the transport may hold back what it took, as TLS does.
     unflushed: bool,
     budget: Budget,
+    /// Whether the last read was pending because nothing had come.
+    is_dry: bool,
     /// Whether the peer showed a sign of life since [`Self::take_alive`].
     alive: bool,
     /// Whether the transport has refused bytes since it last took some.
@@ -152,6 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             out: OutQueue::default(),
             unflushed: false,
             budget: Budget::FULL,
+            is_dry: false,
             alive: false,
             is_blocked: false,
             ping_behind: 0,
@@ -199,6 +202,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
+    /// Whether [`Self::poll_read`] was pending because nothing had come, not because its budget was
+    /// spent.
+    pub(crate) fn is_dry(&self) -> bool {
+        self.is_dry
+    }
+
     /// The next message, ping, pong or close frame.
     ///
     /// Pending also when this poll's budget is spent; the task is woken then. After an error it must not be called
@@ -207,6 +216,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         loop {
             if self.budget.is_spent() {
                 self.budget = Budget::FULL;
+                self.is_dry = false;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -216,7 +226,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 match codec.input.poll_fill(&mut self.io, cx) {
                     Poll::Pending => {
                         self.rest(codec);
-                        self.budget = Budget::FULL;
+                        (self.budget, self.is_dry) = (Budget::FULL, true);
                         return Poll::Pending;
                     }
                     Poll::Ready(Ok(0)) => return Poll::Ready(Err(Ended::Gone(io::ErrorKind::UnexpectedEof))),
@@ -265,7 +275,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                     } else {
                         self.codec = Some(codec);
                     }
-                    self.budget = Budget::FULL;
+                    (self.budget, self.is_dry) = (Budget::FULL, true);
                     return Poll::Pending;
                 }
                 // What it has inside belongs to this connection, so it stays with it.

@@ -14,7 +14,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, Sleep};
+use tokio::{
+    task::coop::has_budget_remaining,
+    time::{Instant, Sleep},
+};
 
 use self::closing::State;
 use super::{
@@ -214,6 +217,7 @@ impl<'a, S: ByteStream> Driver<'a, S> {
                     return Poll::Ready(());
                 }
                 may_read = false;
+                self.has_read_all();
             }
             self.look_unless(reads);
             // 3. Timers come after reading: a late task must not blame its own delay on the peer.
@@ -256,11 +260,27 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         self.reason.is_none() && self.inbox.has_room(self.limits.inbox_messages, self.limits.inbox_bytes)
     }
 
+    /// A read is pending; the limits of a poll may be the reason, too.
+    fn has_read_all(&mut self) {
+        if let Some(bucket) = &mut self.bucket
+            && self.socket.is_dry()
+            && has_budget_remaining()
+        {
+            bucket.has_caught_up();
+        }
+    }
+
     /// While nothing is read, only a look at the transport shows the end of the peer: now, and
     /// every second.
     fn look_unless(&mut self, reads: bool) {
         if self.reason.is_some() {
             return;
+        }
+        if !reads
+            && !self.has_room()
+            && let Some(bucket) = &mut self.bucket
+        {
+            bucket.falls_behind();
         }
         let is_blind = !reads && !self.has_seen_end;
         self.timers.look_while(is_blind);
@@ -362,10 +382,12 @@ impl<'a, S: ByteStream> Driver<'a, S> {
             }
             Some(Due::SignOfLife) => {
                 let now = Instant::now();
-                // While a callback keeps the inbox full, this side does not read, and silence
-                // proves nothing. Pings go on: they draw a reset from a host whose socket is
-                // closed.
-                if self.socket.is_alive() || (self.in_callback && !self.has_room()) {
+                // While a callback keeps the inbox full this side does not read, and silence proves
+                // nothing. Pings go on: they draw a reset from a host whose socket is closed. But
+                // where a backlog waits, it may be what the callback waits for, and a peer that
+                // takes nothing of it is not alive.
+                let is_deaf = self.in_callback && !self.has_room() && !self.socket.is_backlogged();
+                if self.socket.is_alive() || is_deaf {
                     self.timers.peer_is_alive(now);
                 } else if !self.timers.may_still_come(now) {
                     self.abandon(CloseReason::Heartbeat);
