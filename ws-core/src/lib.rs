@@ -21,6 +21,7 @@ mod hub;
 #[cfg(feature = "jwt")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
 pub mod jwt;
+mod layer;
 mod place;
 mod recovery;
 mod registry;
@@ -109,12 +110,13 @@ pub mod __private {
     pub use crate::{
         config::{OverRate, Overflow, TrailingSlash},
         handlers::{InterceptorFuture, support as handlers},
-        handshake::{GuardFuture, GuardRef, MiddlewareFuture},
+        handshake::{GuardFuture, GuardRef, MiddlewareFuture, RouteSpec},
+        layer::{Layer, LayerRef},
         place::{Location, Scope, SubprotocolMismatch, type_id_of},
         recovery::HandlerFuture,
         registry::{
             ControllerEntry, ErrorHandlerEntry, Handled, HandlerInfo, HandlersEntry, InterceptorEntry,
-            MiddlewareEntry, MiddlewareRef, exactly,
+            MiddlewareEntry, exactly,
         },
         request::Kept,
         session::{Erased, erase},

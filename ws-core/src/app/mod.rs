@@ -1,11 +1,11 @@
 //! [`App`]: what is registered, what is provided, checked before anything is bound.
 
 mod check;
-mod draft;
 mod drain;
 mod layers;
 mod plan;
 mod problem;
+mod problems;
 mod reload;
 mod routes;
 mod running;
@@ -85,11 +85,10 @@ struct Given<T> {
 impl App {
     /// Everything that the attributes registered in this binary.
     pub fn new() -> Self {
-        let this = Self { registry: Registry::linked(), uses_registry: true, ..Self::without_registry() };
-        for entry in &this.registry.controllers {
-            this.live.names().add((entry.controller)(), entry.name);
-        }
-        this
+        let registry = Registry::linked();
+        let linked: Vec<Route> = registry.controllers.iter().map(|entry| entry.route()).collect();
+        let this = Self { registry, uses_registry: true, ..Self::without_registry() };
+        linked.into_iter().fold(this, Self::route)
     }
 
     /// Nothing but what is given by hand.
@@ -148,7 +147,7 @@ impl App {
 
     /// A route by hand.
     pub fn route(mut self, route: Route) -> Self {
-        self.live.names().add(route.controller.type_id, route.name);
+        self.live.names().add((route.spec.controller)(), route.spec.name);
         self.routes.push(route);
         self
     }

@@ -31,13 +31,13 @@ use self::upgrade::Accepted;
 pub use self::{
     guard::{GuardFuture, GuardRef},
     middleware::{MiddlewareFn, MiddlewareFuture, Next},
-    route::Route,
+    route::{Route, RouteSpec},
     upgrade::{DefaultUpgrade, Upgrade},
 };
 pub(crate) use self::{
     middleware::Middleware,
     names::NamesWriter,
-    route::Relimit,
+    route::ChangeLimits,
     router::{MatchedRoute, Router, route_of},
     upgrade::DynUpgrade,
     warnings::Warnings,

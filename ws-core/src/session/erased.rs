@@ -1,6 +1,6 @@
 //! [`ErasedController`]: a controller behind one virtual call a connection.
 
-use std::{any::TypeId, sync::Arc};
+use std::sync::Arc;
 
 use super::{Life, Served};
 use crate::{
@@ -18,7 +18,7 @@ pub(crate) trait ErasedController: Send + Sync {
 
     fn keep(&self, setup: &Setup<'_>) -> Result<Option<Kept>>;
 
-    /// The connection to its end.
+    /// Serves a connection until its socket is dropped.
     fn serve(self: Arc<Self>, transport: Transport, life: Life) -> Served;
 }
 
@@ -43,10 +43,9 @@ impl<C: Controller> ErasedController for C {
 /// A controller behind one virtual call a connection.
 pub struct Erased {
     pub(crate) controller: Arc<dyn ErasedController>,
-    pub(crate) type_id: TypeId,
 }
 
 /// Erases a controller.
 pub fn erase<C: Controller>(controller: C) -> Erased {
-    Erased { controller: Arc::new(controller), type_id: TypeId::of::<C>() }
+    Erased { controller: Arc::new(controller) }
 }
