@@ -73,7 +73,7 @@ pub use self::{
 #[cfg_attr(docsrs, doc(cfg(feature = "validate")))]
 pub use self::handlers::Valid;
 
-/// What a file with controllers and middleware needs: `use ws_core::prelude::*;`.
+/// The names that a file with controllers and middleware needs: `use ws_core::prelude::*;`.
 pub mod prelude {
     pub use crate::{
         App, Body, Bytes, Callback, CallbackKind, CloseReason, Config, Connection, ConnectionId, Context,
@@ -87,8 +87,8 @@ pub mod prelude {
 
 /// Names a crate so that its controllers, middleware and error handlers are linked in.
 ///
-/// Registration happens at link time, and a crate that nothing names is not linked: its registrations would be missing
-/// without a word. That holds for the library beside a `main.rs` of the same package, too.
+/// Registration happens at link time. A crate that nothing names is not linked, so its registrations
+/// are missing without an error. This is also true of the library beside a `main.rs` of one package.
 ///
 /// ```
 /// # extern crate self as my_controllers;
@@ -102,7 +102,7 @@ macro_rules! link {
     };
 }
 
-/// All that the attributes' expansions may name. Not part of the public API.
+/// The names that generated code uses. Not part of the public API.
 #[doc(hidden)]
 pub mod __private {
     pub use inventory::submit;
@@ -123,7 +123,7 @@ pub mod __private {
         state::{FromState, StateKey, States},
     };
 
-    /// Where the attribute stands.
+    /// The place of the attribute.
     #[macro_export]
     #[doc(hidden)]
     macro_rules! __location {

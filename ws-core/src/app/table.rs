@@ -15,9 +15,9 @@ pub struct RouteInfo {
     pub path: String,
     /// The controller's name.
     pub controller: &'static str,
-    /// The route's own middleware in their order; server-wide ones come before them.
+    /// The route's own middleware, outermost first; server-wide middleware runs outside them.
     pub middleware: Vec<&'static str>,
-    /// The events of its `#[ws_handlers]`, in their order.
+    /// The events of its `#[ws_handlers]`, in the order of the source.
     pub events: Vec<&'static str>,
     /// Where it is registered.
     pub location: Location,

@@ -10,7 +10,7 @@ use crate::{
     socket::Transport,
 };
 
-/// A controller as the pipeline and the server see it.
+/// A controller without its type, as the pipeline and the server use it.
 pub(crate) trait ErasedController: Send + Sync {
     fn needs(&self) -> Needs;
 
@@ -40,7 +40,7 @@ impl<C: Controller> ErasedController for C {
     }
 }
 
-/// A controller behind one virtual call a connection.
+/// An erased controller; generated code makes one with [`erase`].
 pub struct Erased {
     pub(crate) controller: Arc<dyn ErasedController>,
 }
