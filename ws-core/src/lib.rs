@@ -87,8 +87,9 @@ pub mod prelude {
 
 /// Names a crate so that its controllers, middleware and error handlers are linked in.
 ///
-/// Registration happens at link time. A crate that nothing names is not linked, so its registrations
-/// are missing without an error. This is also true of the library beside a `main.rs` of one package.
+/// Registration happens at link time. A crate that nothing names is not linked, so its
+/// registrations are missing without an error. This is also true of the library beside a `main.rs`
+/// of one package.
 ///
 /// ```
 /// # extern crate self as my_controllers;

@@ -1,7 +1,7 @@
 //! The entries that the attributes write, collected at link time. Only this module uses inventory.
 //!
-//! Entries are constants. Their order has no meaning (it differs between builds), so they are sorted
-//! before use. This module only lists them: `app::check` checks them, and `app` starts them.
+//! Entries are constants. Their order has no meaning (it differs between builds), so they are
+//! sorted before use. This module only lists them: `app::check` checks them, and `app` starts them.
 
 use std::{any::TypeId, cmp::Ordering};
 

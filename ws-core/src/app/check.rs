@@ -165,7 +165,8 @@ fn given<T>(
     by_server.into_iter().map(|(server, (_, value))| (server, value)).collect()
 }
 
-/// Checks that error handlers name known servers, and that no two claim the same errors at one order.
+/// Checks that error handlers name known servers, and that no two claim the same errors at one
+/// order.
 fn check_error_handlers(entries: &[&'static ErrorHandlerEntry], problems: &mut Problems<'_>) {
     for (number, entry) in entries.iter().enumerate() {
         if let Some(server) = entry.server {

@@ -1,7 +1,8 @@
 //! [`App`]: collects what is registered and provided, checks it, and starts it.
 //!
-//! `check` turns an application and its configuration into a `plan`, or reports all problems at once.
-//! `running` binds and serves the plan, `drain` ends it. Nothing is bound before the check passed.
+//! `check` turns an application and its configuration into a `plan`, or reports all problems at
+//! once. `running` binds and serves the plan, `drain` ends it. Nothing is bound before the check
+//! passed.
 
 mod check;
 mod drain;
@@ -176,8 +177,8 @@ impl App {
         self
     }
 
-    /// Sets the service for requests to a server of kind `websocket` that do not ask for an upgrade:
-    /// WebSocket and HTTP on one port.
+    /// Sets the service for requests to a server of kind `websocket` that do not ask for an
+    /// upgrade: WebSocket and HTTP on one port.
     ///
     /// Middleware and routes of the server apply to handshakes only. The service gets all other
     /// requests, whatever their path. A service that upgrades connections itself is not supported
@@ -194,8 +195,8 @@ impl App {
 
     /// Adds a hook that runs after the listeners are bound and before the first handshake.
     ///
-    /// Hooks run one after another, in the order in which they were given; handshakes wait until all
-    /// have finished. A hook that fails or panics is a start error.
+    /// Hooks run one after another, in the order in which they were given; handshakes wait until
+    /// all have finished. A hook that fails or panics is a start error.
     ///
     /// ```
     /// use ws_core::{App, Result};
@@ -246,7 +247,8 @@ impl App {
     /// Starts, and returns the WebSocket server of this name as a tower service, to mount in an
     /// existing axum or hyper program.
     ///
-    /// This server is not bound; all others are. Shut down the [`Running`] to close its connections.
+    /// This server is not bound; all others are. Shut down the [`Running`] to close its
+    /// connections.
     ///
     /// The outer server writes the 101 and chooses the case of its header names; hyper and axum
     /// write them in lower case.
@@ -310,8 +312,8 @@ impl App {
     /// Starts, runs until SIGINT or SIGTERM, then drains as [`Running::shutdown`] does. A second
     /// signal ends it at once, as in [`Running::run_until_signal`].
     ///
-    /// A signal during the start ends the start: there is no connection yet, so nothing is drained. A
-    /// start hook that is running is dropped at the await where it is suspended.
+    /// A signal during the start ends the start: there is no connection yet, so nothing is drained.
+    /// A start hook that is running is dropped at the await where it is suspended.
     ///
     /// # Errors
     /// All problems that kept it from starting, at once.

@@ -1,7 +1,7 @@
 //! [`Problems`]: collects everything that keeps an application from starting, in the order found.
 //!
-//! It also holds the two checks that every kind of registration needs: its server is configured, and
-//! its state is provided. It never stops at the first problem.
+//! It also holds the two checks that every kind of registration needs: its server is configured,
+//! and its state is provided. It never stops at the first problem.
 
 use super::{Problem, StartError};
 use crate::{

@@ -1,7 +1,7 @@
 //! Checks the routes of all servers and builds a router for each server.
 //!
-//! A route that cannot work is reported to [`Problems`] and left out. The reasons are a path clash, a
-//! faulty path, missing state, limits that do not work, and a name used twice.
+//! It reports to [`Problems`]: path clashes, faulty paths, missing state, limits that do not work,
+//! and names used twice. After a problem it goes on, so that those of other routes are reported, too.
 
 use std::{
     collections::HashMap,

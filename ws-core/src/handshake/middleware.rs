@@ -26,7 +26,8 @@ pub struct Next<'a> {
 }
 
 impl Next<'_> {
-    /// Runs the rest and returns its response. On success that is a 101; headers may be added to it.
+    /// Runs the rest and returns its response. On success that is a 101; headers may be added to
+    /// it.
     ///
     /// # Errors
     /// The error of an inner middleware or of the core step. Return it with `?` to leave it to the

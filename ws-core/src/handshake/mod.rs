@@ -1,8 +1,8 @@
 //! The pipeline before the 101; `Pipeline::respond` has its steps as a numbered list.
 //!
 //! A [`Pipeline`] handles the requests of one server: checks, route, middleware, core step. It
-//! returns a [`Response`], and with a 101 the [`Handshake`] from which the server opens a connection.
-//! It never sees a WebSocket.
+//! returns a [`Response`], and with a 101 the [`Handshake`] from which the server opens a
+//! connection. It never sees a WebSocket.
 
 mod checks;
 mod guard;
@@ -225,7 +225,8 @@ impl Pipeline {
         let mut response = Body::json(status, &json!({"code": status.as_u16(), "msg": msg}));
         explain(error, &mut response);
         if bearer_asked && status == StatusCode::UNAUTHORIZED && error.is_refused_token() {
-            // RFC 6750 section 3.1: only for a refused token; for a missing one the scheme is enough.
+            // RFC 6750 section 3.1: only for a refused token; for a missing one the scheme is
+            // enough.
             let refused = HeaderValue::from_static("Bearer error=\"invalid_token\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, refused);
         }

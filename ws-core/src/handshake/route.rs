@@ -25,8 +25,8 @@ type Build = Box<dyn FnOnce(&States) -> Result<Erased> + Send>;
 
 /// A path, the controller there, and their settings.
 ///
-/// `#[ws_controller]` writes it as a constant. Closures are therefore not part of it: [`Route`] adds
-/// them.
+/// `#[ws_controller]` writes it as a constant. Closures are therefore not part of it: [`Route`]
+/// adds them.
 #[derive(Clone)]
 pub struct RouteSpec {
     /// The path pattern.
@@ -145,8 +145,8 @@ impl Route {
         self
     }
 
-    /// Sets whether its path is also found with, or without, a `/` at the end. Default: the server's
-    /// setting.
+    /// Sets whether its path is also found with, or without, a `/` at the end. Default: the
+    /// server's setting.
     pub fn trailing_slash(mut self, rule: TrailingSlash) -> Self {
         self.spec.trailing_slash = Some(rule);
         self

@@ -1,7 +1,7 @@
 //! Writes the registration of a controller. It cannot fail.
 //!
-//! Code that rustc may reject has the span of its source: the struct's name for the trait, a field's
-//! type for its default or its state, a path for the middleware that it names.
+//! Code that rustc may reject has the span of its source: the struct's name for the trait, a
+//! field's type for its default or its state, a path for the middleware that it names.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};

@@ -1,7 +1,7 @@
 //! Writes the registration of a middleware or an interceptor. It cannot fail.
 //!
-//! The call passes each parameter at the place of its type, and takes the result at the place of the
-//! return type. rustc reports a wrong type there.
+//! The call passes each parameter at the place of its type, and takes the result at the place of
+//! the return type. rustc reports a wrong type there.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
