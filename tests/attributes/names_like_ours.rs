@@ -14,6 +14,10 @@ struct Pin;
 struct Vec;
 struct Default;
 struct Location;
+struct Layer;
+struct LayerRef;
+struct RouteSpec;
+struct Cow;
 struct StateKey;
 struct States;
 trait Into {}

@@ -21,6 +21,7 @@ pub mod hub;
 #[cfg(feature = "jwt")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
 pub mod jwt;
+mod layer;
 mod place;
 pub mod recovery;
 mod registry;
@@ -76,8 +77,9 @@ pub mod prelude {
 
 /// Names a crate so that its controllers, middleware and error handlers are linked in.
 ///
-/// Registration happens at link time, and a crate that nothing names is not linked: its registrations would be missing
-/// without a word. That holds for the library beside a `main.rs` of the same package, too.
+/// Registration happens at link time. A crate that nothing names is not linked, so its
+/// registrations are missing without an error. This is also true of the library beside a `main.rs`
+/// of one package.
 ///
 /// ```
 /// # extern crate self as my_controllers;
@@ -91,7 +93,7 @@ macro_rules! link {
     };
 }
 
-/// All that the attributes' expansions may name. Not part of the public API.
+/// The names that generated code uses. Not part of the public API.
 #[doc(hidden)]
 pub mod __private {
     pub use inventory::submit;
@@ -99,19 +101,20 @@ pub mod __private {
     pub use crate::{
         config::{OverRate, Overflow, TrailingSlash},
         handlers::{InterceptorFuture, support as handlers},
-        handshake::{GuardFuture, GuardRef, MiddlewareFuture},
+        handshake::{GuardFuture, GuardRef, MiddlewareFuture, RouteSpec},
+        layer::{Layer, LayerRef},
         place::{Location, Scope, SubprotocolMismatch, type_id_of},
         recovery::HandlerFuture,
         registry::{
             ControllerEntry, ErrorHandlerEntry, Handled, HandlerInfo, HandlersEntry, InterceptorEntry,
-            MiddlewareEntry, MiddlewareRef, exactly,
+            MiddlewareEntry, exactly,
         },
         request::Kept,
         session::{Erased, erase},
         state::{FromState, StateKey, States},
     };
 
-    /// Where the attribute stands.
+    /// The place of the attribute.
     #[macro_export]
     #[doc(hidden)]
     macro_rules! __location {

@@ -1,72 +1,54 @@
-//! What the attributes leave behind, collected at link time. inventory lives here and nowhere else.
+//! The entries that the attributes write, collected at link time. Only this module uses inventory.
 //!
-//! Entries are constants. Their order means nothing (it differs between builds), so they are sorted before use. This
-//! module is pure: it lists, it neither checks nor starts anything; `app::check` does.
+//! Entries are constants. Their order has no meaning (it differs between builds), so they are
+//! sorted before use. This module only lists them: `app::check` checks them, and `app` starts them.
 
 use std::{any::TypeId, cmp::Ordering};
 
 use crate::{
-    config::{Limits, TrailingSlash},
+    config::Limits,
     error::{Error, Result},
     handlers::{Callback, InterceptorFuture, NextHandler},
-    handshake::{GuardRef, MiddlewareFuture, Next},
-    place::{Location, Scope, SubprotocolMismatch},
+    handshake::{MiddlewareFuture, Next, Route, RouteSpec},
+    layer::Layer,
+    place::Location,
     recovery::{HandlerFuture, Recovery, Scene},
     request::{Handshake, Response},
     session::Erased,
-    state::{StateKey, States},
+    state::States,
 };
 
-/// Left by `#[ws_controller]`.
+/// The entry of `#[ws_controller]`.
 pub struct ControllerEntry {
-    /// `name = ".."`, or the struct's name.
-    pub name: &'static str,
-    /// Its type.
-    pub controller: fn() -> TypeId,
-    /// Where the attribute stands.
-    pub location: Location,
-    /// `server = ".."`.
-    pub server: &'static str,
-    /// `path = ".."`.
-    pub path: &'static str,
-    /// `middleware(..)`.
-    pub middleware: &'static [MiddlewareRef],
-    /// `subprotocols(..)`, most preferred first.
-    pub subprotocols: &'static [&'static str],
-    /// `subprotocol_mismatch = ".."`.
-    pub subprotocol_mismatch: SubprotocolMismatch,
-    /// `trailing_slash = ".."`; `None` is the server's.
-    pub trailing_slash: Option<TrailingSlash>,
-    /// `limits(..)`: what it changes of the server's.
+    /// The route, without its limits.
+    pub spec: RouteSpec,
+    /// Changes the server's limits as `limits(..)` says.
     pub limits: fn(&mut Limits),
-    /// `interceptors(..)`.
-    pub interceptors: &'static [MiddlewareRef],
-    /// `#[guard(..)]`, in their order.
-    pub guards: &'static [GuardRef],
-    /// The types of the `#[state]` fields.
-    pub state: &'static [fn() -> StateKey],
     /// Makes the one instance that a server has.
     pub build: fn(&States) -> Result<Erased>,
 }
 
-/// A function named by `middleware(..)`.
-#[derive(Clone, Copy)]
-pub struct MiddlewareRef {
-    /// As it was written.
-    pub name: &'static str,
-    /// The function item's type.
-    pub id: fn() -> TypeId,
+impl ControllerEntry {
+    /// Returns the route that it registers.
+    pub(crate) fn route(&self) -> Route {
+        Route {
+            spec: self.spec.clone(),
+            middleware: Vec::new(),
+            limits: vec![Box::new(self.limits)],
+            build: Box::new(self.build),
+        }
+    }
 }
 
-/// Left by `#[ws_handlers]`: what documents and clients are made from.
+/// The entry of `#[ws_handlers]`: the source of documents and clients.
 pub struct HandlersEntry {
     /// The controller's type.
     pub controller: fn() -> TypeId,
     /// Its name.
     pub name: &'static str,
-    /// Where the attribute stands.
+    /// The place of the attribute.
     pub location: Location,
-    /// Its handlers in their order.
+    /// Its handlers, in the order of the source.
     pub handlers: &'static [HandlerInfo],
 }
 
@@ -83,7 +65,7 @@ pub struct HandlerInfo {
     pub params: &'static [&'static str],
     /// Its guards as written.
     pub guards: &'static [&'static str],
-    /// The return type as written, empty for none.
+    /// The return type as written; empty if there is none.
     pub returns: &'static str,
     /// The method's documentation.
     pub docs: &'static str,
@@ -91,35 +73,28 @@ pub struct HandlerInfo {
     pub line: u32,
 }
 
-/// Left by `#[ws_interceptor]`.
+/// The entry of `#[ws_interceptor]`.
 pub struct InterceptorEntry {
-    /// The function's name.
-    pub name: &'static str,
-    /// Where the attribute stands.
-    pub location: Location,
-    /// The function item's type.
-    pub id: fn() -> TypeId,
-    /// Where it runs.
-    pub scope: Scope,
-    /// The types of its `State<T>` parameters.
-    pub state: &'static [fn() -> StateKey],
+    /// The function, where it runs, and the state it needs.
+    pub layer: Layer,
     /// Calls it.
     pub call: for<'a> fn(Callback<'a>, NextHandler<'a>, &'a States) -> InterceptorFuture<'a>,
 }
 
 impl InterceptorEntry {
-    /// What an interceptor returned, asked for where its return type stands.
+    /// Passes on the result of an interceptor; generated code calls it at the place of the return
+    /// type.
     pub fn answer(answer: impl InterceptorAnswer) -> Result {
         answer.exactly()
     }
 }
 
-/// `Result` without arguments, and nothing else; a bound for the same reason as
+/// `Result` without arguments, the only implementor. It is a bound for the same reason as
 /// [`MiddlewareAnswer`].
 #[diagnostic::on_unimplemented(message = "an interceptor returns `Result`", label = "write `Result`")]
 #[expect(unnameable_types, reason = "a bound of generated code; users never write it")]
 pub trait InterceptorAnswer {
-    /// The value itself.
+    /// Returns the value itself.
     fn exactly(self) -> Result;
 }
 
@@ -129,11 +104,11 @@ impl InterceptorAnswer for Result {
     }
 }
 
-/// A type for which there is only one that fits: itself. A bound for the same reason as [`MiddlewareAnswer`].
+/// The type `T`, the only implementor. It is a bound for the same reason as [`MiddlewareAnswer`].
 #[diagnostic::on_unimplemented(message = "`{T}` is expected here, not `{Self}`", label = "write `{T}`")]
 #[expect(unnameable_types, reason = "a bound of generated code; users never write it")]
 pub trait Exactly<T> {
-    /// The value itself.
+    /// Returns the value itself.
     fn exactly(value: T) -> Self;
 }
 
@@ -143,43 +118,36 @@ impl<T> Exactly<T> for T {
     }
 }
 
-/// Hands a value to a parameter, asked for where the parameter's type stands.
+/// Passes a value to a parameter; generated code calls it at the place of the parameter's type.
 pub fn exactly<T, P: Exactly<T>>(value: T) -> P {
     P::exactly(value)
 }
 
-/// Left by `#[ws_middleware]`.
+/// The entry of `#[ws_middleware]`.
 pub struct MiddlewareEntry {
-    /// The function's name.
-    pub name: &'static str,
-    /// Where the attribute stands.
-    pub location: Location,
-    /// The function item's type.
-    pub id: fn() -> TypeId,
-    /// Where it runs.
-    pub scope: Scope,
-    /// The types of its `State<T>` parameters.
-    pub state: &'static [fn() -> StateKey],
+    /// The function, where it runs, and the state it needs.
+    pub layer: Layer,
     /// Calls it.
     pub call: for<'a> fn(Handshake, Next<'a>, &'a States) -> MiddlewareFuture<'a>,
 }
 
 impl MiddlewareEntry {
-    /// What a middleware returned, asked for where its return type stands.
+    /// Passes on the result of a middleware; generated code calls it at the place of the return
+    /// type.
     pub fn answer(answer: impl MiddlewareAnswer) -> Result<Response> {
         answer.exactly()
     }
 }
 
-/// `Result<Response>` and nothing else. A bound instead of the type, since what rustc proposes for a value of the wrong
-/// type makes no sense at a return type.
+/// `Result<Response>`, the only implementor. It is a bound instead of the type: for a wrong type,
+/// rustc would propose changes that make no sense at a return type.
 #[diagnostic::on_unimplemented(
     message = "a middleware returns `Result<Response>`",
     label = "write `Result<Response>`"
 )]
 #[expect(unnameable_types, reason = "a bound of generated code; users never write it")]
 pub trait MiddlewareAnswer {
-    /// The value itself.
+    /// Returns the value itself.
     fn exactly(self) -> Result<Response>;
 }
 
@@ -189,36 +157,37 @@ impl MiddlewareAnswer for Result<Response> {
     }
 }
 
-/// Left by `#[ws_error_handler]`.
+/// The entry of `#[ws_error_handler]`.
 pub struct ErrorHandlerEntry {
     /// The function's name.
     pub name: &'static str,
-    /// Where the attribute stands.
+    /// The place of the attribute.
     pub location: Location,
-    /// `server = ".."`; `None` serves all.
+    /// The server of `server = ".."`; `None` for all servers.
     pub server: Option<&'static str>,
-    /// Lowest first.
+    /// Its place among the error handlers, lowest first.
     pub order: i32,
     /// The handled type; `None` for the catch-all.
     pub error_type: fn() -> Option<TypeId>,
     /// The handled type as written.
     pub error_name: &'static str,
-    /// Calls it, if the error is of its type.
+    /// Calls it if the error has its type.
     pub call: for<'a> fn(&'a Error, &'a Scene) -> Option<HandlerFuture<'a>>,
 }
 
 impl ErrorHandlerEntry {
-    /// What an error handler returned, asked for where its return type stands.
+    /// Passes on the result of an error handler; generated code calls it at the place of the return
+    /// type.
     pub fn answer(answer: impl HandlerAnswer) -> Recovery {
         answer.exactly()
     }
 }
 
-/// `Recovery` and nothing else; a bound for the same reason as [`MiddlewareAnswer`].
+/// `Recovery`, the only implementor. It is a bound for the same reason as [`MiddlewareAnswer`].
 #[diagnostic::on_unimplemented(message = "an error handler returns `Recovery`", label = "write `Recovery`")]
 #[expect(unnameable_types, reason = "a bound of generated code; users never write it")]
 pub trait HandlerAnswer {
-    /// The value itself.
+    /// Returns the value itself.
     fn exactly(self) -> Recovery;
 }
 
@@ -228,15 +197,15 @@ impl HandlerAnswer for Recovery {
     }
 }
 
-/// What an error handler can be written for: any [`std::error::Error`], or [`Error`] itself as the catch-all.
+/// A type that an error handler can handle: any [`std::error::Error`], or [`Error`] itself for all.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is nothing that an error handler can be written for",
     note = "take a reference to a type that implements `std::error::Error`, or `&ws_core::Error` to catch all"
 )]
 pub trait Handled: Sized + 'static {
-    /// The type that is looked for; `None` for the catch-all.
+    /// Returns the handled type; `None` for the catch-all.
     fn error_type() -> Option<TypeId>;
-    /// The error as this type.
+    /// Returns the error as this type, if it is one.
     fn of(error: &Error) -> Option<&Self>;
 }
 
@@ -279,11 +248,11 @@ pub(crate) struct Registry {
 impl Registry {
     pub(crate) fn linked() -> Self {
         Self {
-            controllers: sorted(|entry: &ControllerEntry| (0, entry.path, entry.location)),
-            middleware: sorted(|entry: &MiddlewareEntry| (0, entry.name, entry.location)),
+            controllers: sorted(|entry: &ControllerEntry| (0, &*entry.spec.path, entry.spec.location)),
+            middleware: sorted(|entry: &MiddlewareEntry| (0, entry.layer.name, entry.layer.location)),
             error_handlers: sorted(|entry: &ErrorHandlerEntry| (entry.order, entry.name, entry.location)),
             handlers: sorted(|entry: &HandlersEntry| (0, entry.name, entry.location)),
-            interceptors: sorted(|entry: &InterceptorEntry| (0, entry.name, entry.location)),
+            interceptors: sorted(|entry: &InterceptorEntry| (0, entry.layer.name, entry.layer.location)),
         }
     }
 }

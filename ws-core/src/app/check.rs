@@ -1,5 +1,7 @@
-//! Everything that can be known before a socket is bound: turns an [`App`] and its configuration into a plan, or says
-//! all that is wrong. Pure; nothing is opened here.
+//! Checks everything that can be known before a socket is bound: turns an [`App`] and its
+//! configuration into a [`Plan`], or reports all problems at once.
+//!
+//! The order of the checks is the order of the problems. Nothing is opened here.
 
 use std::{
     any::TypeId,
@@ -9,62 +11,75 @@ use std::{
 
 use super::{
     App, Given, Problem, StartError,
-    draft::Draft,
-    layers::{Layers, server_wide},
+    layers::Layers,
     plan::{Plan, PlannedKind, PlannedServer},
+    problems::Problems,
+    routes::{Tables, check_names},
 };
 use crate::{
-    config::{Config, ServerConfig, ServerKind},
-    handshake::{DefaultUpgrade, Pipeline, Warnings},
+    config::{Config, ConfigError, ServerConfig, ServerKind},
+    handshake::{DefaultUpgrade, Pipeline, Route, Warnings},
     place::Location,
     recovery::{ErrorHandlers, Handler},
-    registry::ErrorHandlerEntry,
+    registry::{ErrorHandlerEntry, HandlersEntry},
     server::{Admission, HttpHandler, HttpServer, Lifecycle, WsServer},
-    state::{StateKey, States},
 };
 
 pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
-    let mut check = Check { config, problems: Vec::new() };
-    check.this_build();
-    if let Err(message) = config.check() {
-        check.problems.push(Problem::Config(crate::config::ConfigError::Invalid(message)));
-    }
-    if app.uses_registry && app.registry.controllers.is_empty() && app.routes.is_empty() {
-        check.problems.push(Problem::EmptyRegistry);
-    }
-    for (type_name, location) in &app.provided_twice {
-        check.problems.push(Problem::StateTwice { type_name, location: *location });
-    }
-    warn_of_unrouted(&app);
     let App {
-        registry, routes, middleware, states, http, fallbacks, hooks, upgrades, live, lifecycle, ..
+        registry,
+        uses_registry,
+        mut routes,
+        middleware,
+        states,
+        provided_twice,
+        http,
+        fallbacks,
+        hooks,
+        upgrades,
+        config: _,
+        live,
+        lifecycle,
     } = app;
     let states = Arc::new(states);
+    let mut problems = Problems::new(config, &states);
+    if cfg!(panic = "abort") {
+        problems.push(Problem::PanicAborts);
+    }
+    if let Err(message) = config.check() {
+        problems.push(Problem::Config(ConfigError::Invalid(message)));
+    }
+    if uses_registry && routes.is_empty() {
+        problems.push(Problem::EmptyRegistry);
+    }
+    for (type_name, location) in provided_twice {
+        problems.push(Problem::StateTwice { type_name, location });
+    }
+    warn_of_unrouted(&registry.handlers, &routes);
 
-    let layers = Layers::new(&registry.middleware, middleware, &registry.interceptors);
-    check.layers(&layers.middleware, &states);
-    check.layers(&layers.interceptors, &states);
-    let mut drafts: Vec<Draft> = registry.controllers.iter().map(|entry| Draft::linked(entry)).collect();
-    drafts.extend(routes.into_iter().map(Draft::by_hand));
-    drafts.sort_by(|a, b| (&a.server, &a.path, a.location).cmp(&(&b.server, &b.path, b.location)));
-    check.names(&drafts);
-    let mut tables = check.routes(drafts, &layers, &states);
-    let mut upgrades = check.given("the core step", upgrades, ServerKind::WebSocket);
-    let mut fallbacks = check.given("the fallback service", fallbacks, ServerKind::WebSocket);
-    let mut services = check.given("the HTTP service", http, ServerKind::Http);
-    check.error_handlers(&registry.error_handlers);
+    let middleware = Layers::middleware(&registry.middleware, middleware);
+    let interceptors = Layers::interceptors(&registry.interceptors);
+    middleware.check(&mut problems);
+    interceptors.check(&mut problems);
+    routes.sort_by(|a, b| a.spec.sort_key().cmp(&b.spec.sort_key()));
+    check_names(&routes, &mut problems);
+    let mut routers = Tables::new(&middleware, &interceptors, &states, &mut problems).fill(routes);
+    let mut upgrades = given("the core step", upgrades, ServerKind::WebSocket, &mut problems);
+    let mut fallbacks = given("the fallback service", fallbacks, ServerKind::WebSocket, &mut problems);
+    let mut services = given("the HTTP service", http, ServerKind::Http, &mut problems);
+    check_error_handlers(&registry.error_handlers, &mut problems);
 
-    layers.log_order(config);
+    middleware.log_order(config);
     let mut servers = Vec::new();
     for server in &config.servers {
         let kind = match server.kind {
             ServerKind::WebSocket => PlannedKind::WebSocket(Arc::new(WsServer {
                 pipeline: Pipeline {
                     server: server.name.as_str().into(),
-                    router: tables.remove(&*server.name).unwrap_or_default(),
+                    router: routers.remove(&*server.name).unwrap_or_default(),
                     origin: server.origin.clone(),
                     warnings: Warnings::default(),
-                    server_wide: server_wide(&layers.middleware, &server.name),
+                    server_wide: middleware.server_wide(&server.name),
                     core: upgrades.remove(&*server.name).unwrap_or_else(|| Box::new(DefaultUpgrade)),
                     error_handlers: Arc::new(handlers_of(&registry.error_handlers, &server.name)),
                     states: Arc::clone(&states),
@@ -82,18 +97,15 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
             ServerKind::Http => match services.remove(&*server.name) {
                 Some(handler) => PlannedKind::Http(Arc::new(http_server(server, handler, &lifecycle))),
                 None => {
-                    check.problems.push(Problem::NoService { server: server.name.clone() });
+                    problems.push(Problem::NoService { server: server.name.clone() });
                     continue;
                 }
             },
         };
         servers.push(PlannedServer { config: server.clone(), kind });
     }
-    if check.problems.is_empty() {
-        Ok(Plan { servers, hooks, states, live, lifecycle, drain: config.drain.clone() })
-    } else {
-        Err(StartError::all(check.problems))
-    }
+    problems.into_result()?;
+    Ok(Plan { servers, hooks, states, live, lifecycle, drain: config.drain.clone() })
 }
 
 fn http_server(server: &ServerConfig, handler: HttpHandler, lifecycle: &Lifecycle) -> HttpServer {
@@ -120,12 +132,10 @@ fn handlers_of(entries: &[&'static ErrorHandlerEntry], server: &str) -> ErrorHan
     )
 }
 
-/// Typed handlers that no route leads to.
-fn warn_of_unrouted(app: &App) {
-    let linked = app.registry.controllers.iter().map(|entry| (entry.controller)());
-    let by_hand = app.routes.iter().map(|route| route.controller.type_id);
-    let routed: HashSet<TypeId> = linked.chain(by_hand).collect();
-    for entry in app.registry.handlers.iter().filter(|entry| !routed.contains(&(entry.controller)())) {
+/// Warns of typed handlers whose controller has no route.
+fn warn_of_unrouted(handlers: &[&'static HandlersEntry], routes: &[Route]) {
+    let routed: HashSet<TypeId> = routes.iter().map(|route| (route.spec.controller)()).collect();
+    for entry in handlers.iter().filter(|entry| !routed.contains(&(entry.controller)())) {
         tracing::warn!(
             location = %entry.location,
             "`{}` has `#[ws_handlers]` and no route: it never runs; write `#[ws_controller(path = \"..\")]`",
@@ -134,87 +144,49 @@ fn warn_of_unrouted(app: &App) {
     }
 }
 
-pub(super) struct Check<'a> {
-    pub(super) config: &'a Config,
-    pub(super) problems: Vec<Problem>,
+/// Checks the values given for servers by name: at most one each, for a server of this kind.
+/// Returns them by server.
+fn given<T>(
+    what: &'static str,
+    given: Vec<Given<T>>,
+    kind: ServerKind,
+    problems: &mut Problems<'_>,
+) -> HashMap<String, T> {
+    let mut by_server: HashMap<String, (Location, T)> = HashMap::new();
+    for Given { server, location, value } in given {
+        problems.check_server(what, location, &server, kind);
+        if let Some((other_location, _)) = by_server.get(&server) {
+            let other_location = *other_location;
+            problems.push(Problem::GivenTwice { what, server, location, other_location });
+        } else {
+            by_server.insert(server, (location, value));
+        }
+    }
+    by_server.into_iter().map(|(server, (_, value))| (server, value)).collect()
 }
 
-impl Check<'_> {
-    fn this_build(&mut self) {
-        if cfg!(panic = "abort") {
-            self.problems.push(Problem::PanicAborts);
+/// Checks that error handlers name known servers, and that no two claim the same errors at one
+/// order.
+fn check_error_handlers(entries: &[&'static ErrorHandlerEntry], problems: &mut Problems<'_>) {
+    for (number, entry) in entries.iter().enumerate() {
+        if let Some(server) = entry.server {
+            let what = format!("error handler `{}`", entry.name);
+            problems.check_server(&what, entry.location, server, ServerKind::WebSocket);
         }
-    }
-
-    /// What was given for servers by name: once for each, and of their kind.
-    fn given<T>(&mut self, what: &'static str, given: Vec<Given<T>>, kind: ServerKind) -> HashMap<String, T> {
-        let mut by_server: HashMap<String, (Location, T)> = HashMap::new();
-        for Given { server, location, value } in given {
-            self.server(what, location, &server, kind);
-            if let Some((other_location, _)) = by_server.get(&server) {
-                let other_location = *other_location;
-                self.problems.push(Problem::GivenTwice { what, server, location, other_location });
-            } else {
-                by_server.insert(server, (location, value));
-            }
-        }
-        by_server.into_iter().map(|(server, (_, value))| (server, value)).collect()
-    }
-
-    fn error_handlers(&mut self, entries: &[&'static ErrorHandlerEntry]) {
-        for (number, entry) in entries.iter().enumerate() {
-            if let Some(server) = entry.server {
-                self.server(
-                    &format!("error handler `{}`", entry.name),
-                    entry.location,
-                    server,
-                    ServerKind::WebSocket,
-                );
-            }
-            let same = |other: &&&'static ErrorHandlerEntry| {
-                (other.error_type)() == (entry.error_type)()
-                    && other.order == entry.order
-                    && (other.server.is_none() || entry.server.is_none() || other.server == entry.server)
-            };
-            if let Some(other) = entries.iter().take(number).find(same) {
-                self.problems.push(Problem::ErrorHandlerTwice {
-                    error: entry.error_name,
-                    order: entry.order,
-                    name: entry.name,
-                    location: entry.location,
-                    other_name: other.name,
-                    other_location: other.location,
-                });
-            }
-        }
-    }
-
-    pub(super) fn state(
-        &mut self,
-        name: &'static str,
-        location: Location,
-        keys: &[StateKey],
-        states: &States,
-    ) {
-        for key in keys.iter().filter(|key| !states.contains(**key)) {
-            self.problems.push(Problem::MissingState { name, location, type_name: key.name });
-        }
-    }
-
-    /// The server is configured, and of this kind.
-    pub(super) fn server(&mut self, what: &str, location: Location, name: &str, kind: ServerKind) {
-        let (what, server) = (what.to_owned(), name.to_owned());
-        match self.server_config(name) {
-            None => {
-                let known: Vec<String> =
-                    self.config.servers.iter().map(|server| format!("`{}`", server.name)).collect();
-                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                self.problems.push(Problem::UnknownServer { what, location, server, known });
-            }
-            Some(configured) if configured.kind != kind => {
-                self.problems.push(Problem::WrongKind { what, location, server, kind: configured.kind });
-            }
-            Some(_) => {}
+        let is_same = |other: &&&'static ErrorHandlerEntry| {
+            (other.error_type)() == (entry.error_type)()
+                && other.order == entry.order
+                && (other.server.is_none() || entry.server.is_none() || other.server == entry.server)
+        };
+        if let Some(other) = entries.iter().take(number).find(is_same) {
+            problems.push(Problem::ErrorHandlerTwice {
+                error: entry.error_name,
+                order: entry.order,
+                name: entry.name,
+                location: entry.location,
+                other_name: other.name,
+                other_location: other.location,
+            });
         }
     }
 }

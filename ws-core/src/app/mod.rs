@@ -1,15 +1,15 @@
-//! [`App`]: what is registered and provided, checked before anything is bound, then started, drained
-//! and stopped.
+//! [`App`]: collects what is registered and provided, checks it, and starts it.
 //!
-//! Every problem is found before a socket is opened, and all of them are reported at once
-//! ([`StartError`]). Nothing here serves a request: that is the servers' part.
+//! `check` turns an application and its configuration into a `plan`, or reports all problems at
+//! once. `running` binds and serves the plan, `drain` ends it. Nothing is bound before the check
+//! passed. All problems are reported together ([`StartError`]).
 
 mod check;
-mod draft;
 mod drain;
 mod layers;
 mod plan;
 mod problem;
+mod problems;
 mod reload;
 mod routes;
 mod running;
@@ -46,8 +46,8 @@ pub use crate::{
 
 /// An application: controllers, middleware and error handlers, with the servers they run on.
 ///
-/// [`App::new`] takes what the attributes registered at link time. Everything that can be known is checked when it
-/// starts, before any socket is bound, and reported at once.
+/// [`App::new`] takes the entries that the attributes registered at link time. The start checks
+/// everything that can be known before it binds a socket, and reports all problems at once.
 ///
 /// ```no_run
 /// use ws_core::prelude::*;
@@ -83,7 +83,7 @@ pub struct App {
     lifecycle: Lifecycle,
 }
 
-/// Something given for a server.
+/// A value given for a server, and the place of the call.
 struct Given<T> {
     server: String,
     location: Location,
@@ -91,16 +91,15 @@ struct Given<T> {
 }
 
 impl App {
-    /// Everything that the attributes registered in this binary.
+    /// Creates an application of everything that the attributes registered in this binary.
     pub fn new() -> Self {
-        let this = Self { registry: Registry::linked(), uses_registry: true, ..Self::without_registry() };
-        for entry in &this.registry.controllers {
-            this.live.names().add((entry.controller)(), entry.name);
-        }
-        this
+        let registry = Registry::linked();
+        let linked: Vec<Route> = registry.controllers.iter().map(|entry| entry.route()).collect();
+        let this = Self { registry, uses_registry: true, ..Self::without_registry() };
+        linked.into_iter().fold(this, Self::route)
     }
 
-    /// Nothing but what is given by hand.
+    /// Creates an application without the registered entries: it has only what is given by hand.
     pub fn without_registry() -> Self {
         Self {
             registry: Registry::default(),
@@ -119,17 +118,19 @@ impl App {
         }
     }
 
-    /// Everyone who will be connected: to hand to HTTP handlers and timers before the start.
+    /// Returns the hub of all connections, to pass to HTTP handlers and timers before the start.
     pub fn hub(&self) -> Hub {
         Hub::new(&self.live)
     }
 
-    /// Whether the application should be sent new clients: to hand to HTTP handlers before the start.
+    /// Returns a handle that says whether the application should get new clients, to pass to HTTP
+    /// handlers before the start.
     pub fn readiness(&self) -> Readiness {
         self.lifecycle.readiness()
     }
 
-    /// The configuration. Without one, starting reads `ws.toml` and the environment ([`Config::load`]).
+    /// Sets the configuration. Without one, the start reads `ws.toml` and the environment
+    /// ([`Config::load`]).
     ///
     /// With one, neither is read; `Config::default().with_env()?` reads the environment. At start,
     /// a warning names variables that are set and were not read, and a `ws.toml` beside a
@@ -139,7 +140,7 @@ impl App {
         self
     }
 
-    /// Provides a value, found again by its type: for `#[state]` fields and `State<T>` parameters.
+    /// Provides a value for `#[state]` fields and `State<T>` parameters of its type.
     #[track_caller]
     pub fn state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
         if self.states.insert(value) {
@@ -148,20 +149,20 @@ impl App {
         self
     }
 
-    /// A controller at a path of server `ws`, by hand. [`App::route`] takes more.
+    /// Adds a controller at a path of server `ws`. [`App::route`] takes more settings.
     #[track_caller]
     pub fn controller<C: Controller>(self, path: impl Into<String>, controller: C) -> Self {
         self.route(Route::new(path, controller))
     }
 
-    /// A route by hand.
+    /// Adds a route.
     pub fn route(mut self, route: Route) -> Self {
-        self.live.names().add(route.controller.type_id, route.name);
+        self.live.names().add((route.spec.controller)(), route.spec.name);
         self.routes.push(route);
         self
     }
 
-    /// A middleware for every route of a server, by hand; lowest `order` outermost.
+    /// Adds a middleware for every route of a server. The lowest `order` is outermost.
     #[track_caller]
     pub fn middleware<P, M: MiddlewareFn<P>>(
         mut self,
@@ -173,18 +174,19 @@ impl App {
         self
     }
 
-    /// What a server of kind `http` serves: an axum router, or any other tower service.
+    /// Sets the service of a server of kind `http`: an axum router, or any other tower service.
     #[track_caller]
     pub fn http(mut self, server: impl Into<String>, service: impl HttpService) -> Self {
         self.http.push(Given { server: server.into(), location: Location::caller(), value: service.erase() });
         self
     }
 
-    /// What a server of kind `websocket` does with requests that ask for no upgrade: WebSocket and HTTP on one port.
+    /// Sets the service for requests to a server of kind `websocket` that do not ask for an
+    /// upgrade: WebSocket and HTTP on one port.
     ///
-    /// Middleware and routes of the server are for handshakes; the service has everything else, so its own routing
-    /// decides. A service that upgrades connections by itself is not supported here (logged, 500); give it a server of
-    /// kind `http`.
+    /// Middleware and routes of the server apply to handshakes only. The service gets all other
+    /// requests, whatever their path. A service that upgrades connections itself is not supported
+    /// here (logged, 500); give it a server of kind `http`.
     #[track_caller]
     pub fn fallback(mut self, server: impl Into<String>, service: impl HttpService) -> Self {
         self.fallbacks.push(Given {
@@ -195,8 +197,10 @@ impl App {
         self
     }
 
-    /// Runs before anybody is served: listeners are bound, and handshakes wait until all hooks have finished, in the
-    /// order in which they were given. One that fails or panics is a start error.
+    /// Adds a hook that runs after the listeners are bound and before the first handshake.
+    ///
+    /// Hooks run one after another, in the order in which they were given; handshakes wait until
+    /// all have finished. A hook that fails or panics is a start error.
     ///
     /// ```
     /// use ws_core::{App, Result};
@@ -230,7 +234,7 @@ impl App {
         self
     }
 
-    /// The routes, checked or not, sorted by server and path; it prints as a table.
+    /// Returns the routes, not yet checked, sorted by server and path. The list prints as a table.
     pub fn routes(&self) -> RouteTable {
         RouteTable::of(self)
     }
@@ -238,20 +242,23 @@ impl App {
     /// Checks, binds and starts; returns when connections are accepted.
     ///
     /// # Errors
-    /// Everything that is wrong, at once.
+    /// All problems, at once.
     pub async fn start(self) -> Result<Running, StartError> {
         let plan = self.plan()?;
         Running::start(plan).await
     }
 
-    /// The WebSocket server of this name as a tower service, to mount in an existing axum or hyper program. It is not
-    /// bound; all other servers are. The [`Running`] is what stops its connections.
+    /// Starts, and returns the WebSocket server of this name as a tower service, to mount in an
+    /// existing axum or hyper program.
+    ///
+    /// This server is not bound; all others are. Shut down the [`Running`] to close its
+    /// connections.
     ///
     /// The outer server writes the 101 and chooses the case of its header names; hyper and axum
     /// write them in lower case.
     ///
     /// # Errors
-    /// Everything that is wrong, at once; also a name that is no server of kind `websocket`.
+    /// All problems, at once; also a name that is not that of a server of kind `websocket`.
     #[track_caller]
     pub fn into_service(
         self,
@@ -266,7 +273,7 @@ impl App {
         }
     }
 
-    /// Starts without a listener; what would be bound is handed out.
+    /// Starts without a listener, and returns the servers that would be bound.
     #[cfg(feature = "testing")]
     pub(crate) async fn start_in_memory(
         self,
@@ -277,7 +284,7 @@ impl App {
         Ok((Running::start(plan).await?, servers))
     }
 
-    /// The defaults, with a server for every name that is used.
+    /// Returns the default configuration, with a server for every name that is used.
     #[cfg(feature = "testing")]
     fn config_by_use(&self) -> Config {
         use crate::config::{ServerConfig, ServerKind};
@@ -306,14 +313,14 @@ impl App {
         check::plan(self, &config)
     }
 
-    /// Starts, runs until SIGINT or SIGTERM, then drains as [`Running::shutdown`] does; a second signal ends it at once,
-    /// as in [`Running::run_until_signal`].
+    /// Starts, runs until SIGINT or SIGTERM, then drains as [`Running::shutdown`] does. A second
+    /// signal ends it at once, as in [`Running::run_until_signal`].
     ///
-    /// A signal that comes while it starts ends the start: nobody is served yet, so there is nothing to drain. The start
-    /// hook that runs is dropped where it waits.
+    /// A signal during the start ends the start: there is no connection yet, so nothing is drained.
+    /// A start hook that is running is dropped at the await where it is suspended.
     ///
     /// # Errors
-    /// Everything that kept it from starting, at once.
+    /// All problems that kept it from starting, at once.
     pub async fn run(self) -> Result<(), StartError> {
         let mut signals = Signals::catch();
         let running = match &mut signals {

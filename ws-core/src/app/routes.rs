@@ -1,212 +1,214 @@
-//! Checks the routes of each server: clashes of paths, names of controllers, missing state. A part
-//! of [`Check`].
+//! Checks the routes of all servers and builds a router for each server.
+//!
+//! It reports to [`Problems`]: path clashes, faulty paths, missing state, limits that do not work,
+//! and names used twice. After a problem it goes on, so that those of other routes are reported, too.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Once},
 };
 
-use super::{
-    Problem,
-    check::Check,
-    draft::{Draft, unreachable_path},
-    layers::{Layers, warn_of_unnamed},
-};
+use super::{Problem, layers::Layers, problems::Problems};
 use crate::{
-    config::{Limits, ServerConfig, ServerKind, TrailingSlash},
-    handlers::Around,
-    handshake::{MatchedRoute, Middleware, Router},
+    config::{Limits, ServerKind, TrailingSlash},
+    fixed,
+    handlers::{Around, Interceptor},
+    handshake::{ChangeLimits, MatchedRoute, Middleware, Route, RouteSpec, Router},
     place::{Location, other_spelling, parameters},
     session::{Erased, ErasedController, erase},
-    state::States,
+    state::{StateKey, States},
 };
-
-/// The routes by server and path.
-type Places = HashMap<(String, String), Place>;
 
 /// The route that has a path.
 #[derive(Clone)]
 struct Place {
     name: &'static str,
     location: Location,
-    /// The path as written in the program; the key in [`Places`] may be the other spelling.
+    /// The path as written in the program; the key in [`Tables::places`] may be the other spelling.
     path: String,
 }
 
-/// Stands in for a controller whose state is missing: nothing is started then.
+/// Stands in for a controller whose state is missing; the application does not start then.
 struct Unmade;
 
 impl crate::controller::Controller for Unmade {}
 
-impl Check<'_> {
-    /// Rooms are kept by the name of their controller, so a name stands for one controller and a
-    /// controller has one name.
-    pub(super) fn names(&mut self, drafts: &[Draft]) {
-        for (number, draft) in drafts.iter().enumerate() {
-            let others = || drafts.iter().take(number);
-            let is_rival = |other: &&Draft| other.name == draft.name && other.controller != draft.controller;
-            if let Some(other) = others().find(is_rival) {
-                self.problems.push(Problem::NameTwice {
-                    name: draft.name,
-                    location: draft.location,
-                    other_location: other.location,
-                });
-            }
-            let is_renamed =
-                |other: &&Draft| other.controller == draft.controller && other.name != draft.name;
-            if let Some(other) = others().find(is_renamed) {
-                self.problems.push(Problem::TwoNames {
-                    name: draft.name,
-                    location: draft.location,
-                    other_name: other.name,
-                    other_location: other.location,
-                });
-            }
+/// Checks that each name stands for one controller, and that each controller has one name: rooms
+/// are kept by the name of their controller.
+pub(super) fn check_names(routes: &[Route], problems: &mut Problems<'_>) {
+    for (number, Route { spec, .. }) in routes.iter().enumerate() {
+        let controller = (spec.controller)();
+        let (name, location) = (spec.name, spec.location);
+        let others = || routes.iter().take(number).map(|route| &route.spec);
+        let is_rival = |other: &&RouteSpec| other.name == name && (other.controller)() != controller;
+        if let Some(other) = others().find(is_rival) {
+            problems.push(Problem::NameTwice { name, location, other_location: other.location });
+        }
+        let is_renamed = |other: &&RouteSpec| (other.controller)() == controller && other.name != name;
+        if let Some(other) = others().find(is_renamed) {
+            let (other_name, other_location) = (other.name, other.location);
+            problems.push(Problem::TwoNames { name, location, other_name, other_location });
         }
     }
+}
 
-    /// The route table of each server.
-    pub(super) fn routes(
-        &mut self,
-        drafts: Vec<Draft>,
-        layers: &Layers,
-        states: &Arc<States>,
-    ) -> HashMap<String, Router> {
-        warn_of_unnamed(&layers.middleware, drafts.iter().flat_map(|draft| &draft.named));
-        warn_of_unnamed(&layers.interceptors, drafts.iter().flat_map(|draft| &draft.interceptors));
-        let mut tables: HashMap<String, Router> = HashMap::new();
-        let mut places = Places::default();
-        for draft in drafts {
-            self.server(
-                &format!("controller `{}`", draft.name),
-                draft.location,
-                &draft.server,
-                ServerKind::WebSocket,
-            );
-            self.state(draft.name, draft.location, &draft.state, states);
-            let mut chain = self.chain(&draft, &draft.named, &layers.middleware);
-            chain.extend(draft.own.iter().cloned());
-            let interceptors = self.chain(&draft, &draft.interceptors, &layers.interceptors);
-            let around = Around { interceptors, states: Arc::clone(states) };
-            if let Some(message) = unreachable_path(&draft.path) {
-                self.bad_path(&draft, message.to_owned());
-            } else {
-                let table = tables.entry(draft.server.clone()).or_default();
-                self.insert(draft, chain, around, states, table, &mut places);
-            }
-        }
-        tables
+/// The routers of all servers while they are filled.
+pub(super) struct Tables<'a, 'p> {
+    middleware: &'a Layers<Middleware>,
+    interceptors: &'a Layers<Interceptor>,
+    states: &'a Arc<States>,
+    problems: &'a mut Problems<'p>,
+    routers: HashMap<String, Router>,
+    /// The routes by server and path.
+    places: HashMap<(String, String), Place>,
+}
+
+impl<'a, 'p> Tables<'a, 'p> {
+    pub(super) fn new(
+        middleware: &'a Layers<Middleware>,
+        interceptors: &'a Layers<Interceptor>,
+        states: &'a Arc<States>,
+        problems: &'a mut Problems<'p>,
+    ) -> Self {
+        let (routers, places) = (HashMap::new(), HashMap::new());
+        Self { middleware, interceptors, states, problems, routers, places }
     }
 
-    /// Makes the controller and puts its route into the table.
-    fn insert(
-        &mut self,
-        mut draft: Draft,
-        chain: Vec<Arc<Middleware>>,
-        around: Around,
-        states: &Arc<States>,
-        table: &mut Router,
-        places: &mut Places,
-    ) {
-        let build = std::mem::replace(&mut draft.build, Box::new(|_| Err("built already".into())));
-        // Only a missing state keeps it from being made, which is reported already; its path may be
-        // another.
-        let controller = build(states).unwrap_or_else(|_| erase(Unmade));
-        let Erased { controller, .. } = controller;
-        self.needs(&draft, &*controller, states);
-        let limits = self.limits(&mut draft);
-        let route = Arc::new(MatchedRoute {
-            path: draft.path.as_str().into(),
-            controller_name: draft.name,
-            controller,
-            chain,
-            guards: draft.guards,
-            around,
-            subprotocols: draft.subprotocols,
-            subprotocol_mismatch: draft.mismatch,
-            limits: Arc::new(limits),
-            token_warning: Once::new(),
-        });
-        let place = Place { name: draft.name, location: draft.location, path: draft.path.clone() };
-        for path in self.spellings(&draft) {
-            match table.insert(&path, Arc::clone(&route)) {
+    /// Returns the routers by server.
+    pub(super) fn fill(mut self, routes: Vec<Route>) -> HashMap<String, Router> {
+        self.middleware.warn_of_unnamed(routes.iter().flat_map(|route| route.spec.middleware));
+        self.interceptors.warn_of_unnamed(routes.iter().flat_map(|route| route.spec.interceptors));
+        for route in routes {
+            self.add(route);
+        }
+        self.routers
+    }
+
+    /// Checks a route, makes its controller and puts both into the router of its server.
+    fn add(&mut self, route: Route) {
+        let state: Vec<StateKey> = route.state().collect();
+        let Route { spec, middleware, limits, build } = route;
+        let what = format!("controller `{}`", spec.name);
+        self.problems.check_server(&what, spec.location, &spec.server, ServerKind::WebSocket);
+        self.problems.check_state(spec.name, spec.location, state.iter().copied());
+        let mut chain = self.middleware.around(&spec, spec.middleware, self.problems);
+        chain.extend(middleware);
+        let interceptors = self.interceptors.around(&spec, spec.interceptors, self.problems);
+        if let Some(message) = unreachable_path(&spec.path) {
+            return self.bad_path(&spec, message.to_owned());
+        }
+        // This fails only if a state is missing, which is reported already. The route is inserted
+        // all the same, so that faults of its path are reported, too.
+        let Erased { controller } = build(self.states).unwrap_or_else(|_| erase(Unmade));
+        self.check_needs(&spec, &state, &*controller);
+        let limits = self.limits(&spec, limits);
+        self.insert(
+            &spec,
+            MatchedRoute {
+                path: (*spec.path).into(),
+                controller_name: spec.name,
+                controller,
+                chain,
+                guards: spec.guards,
+                around: Around { interceptors, states: Arc::clone(self.states) },
+                subprotocols: spec.subprotocols,
+                subprotocol_mismatch: spec.subprotocol_mismatch,
+                limits: Arc::new(limits),
+                token_warning: Once::new(),
+            },
+        );
+    }
+
+    /// Puts a route into the router of its server, at each of its paths.
+    fn insert(&mut self, spec: &RouteSpec, route: MatchedRoute) {
+        let route = Arc::new(route);
+        let place = Place { name: spec.name, location: spec.location, path: spec.path.to_string() };
+        for path in self.spellings(spec) {
+            let router = self.routers.entry(spec.server.to_string()).or_default();
+            match router.insert(&path, Arc::clone(&route)) {
                 Ok(()) => {
-                    places.insert((draft.server.clone(), path), place.clone());
+                    self.places.insert((spec.server.to_string(), path), place.clone());
                 }
                 Err(matchit::InsertError::Conflict { with }) => {
-                    let other = places.get(&(draft.server.clone(), with.clone())).unwrap_or(&place);
-                    let by_slash = path != draft.path || with != other.path;
-                    return self.conflict(draft.server, place.clone(), other.clone(), by_slash);
+                    let other = self.places.get(&(spec.server.to_string(), with.clone())).unwrap_or(&place);
+                    let by_slash = path != spec.path || with != other.path;
+                    let other = other.clone();
+                    return self.problems.push(Problem::Conflict {
+                        server: spec.server.to_string(),
+                        path: place.path,
+                        name: place.name,
+                        location: place.location,
+                        other_path: other.path,
+                        other_name: other.name,
+                        other_location: other.location,
+                        by_slash,
+                    });
                 }
-                Err(error) => return self.bad_path(&draft, error.to_string().to_lowercase()),
+                Err(error) => return self.bad_path(spec, error.to_string().to_lowercase()),
             }
         }
     }
 
-    /// The paths that a route has.
-    fn spellings(&self, draft: &Draft) -> Vec<String> {
-        let of_server = || self.server_config(&draft.server).map(|server| server.trailing_slash);
-        let rule = draft.trailing_slash.or_else(of_server).unwrap_or_default();
-        let mut paths = vec![draft.path.clone()];
+    /// Returns the paths at which a route is found.
+    fn spellings(&self, spec: &RouteSpec) -> Vec<String> {
+        let of_server = || self.problems.server_config(&spec.server).map(|server| server.trailing_slash);
+        let rule = spec.trailing_slash.or_else(of_server).unwrap_or_default();
+        let mut paths = vec![spec.path.to_string()];
         if rule == TrailingSlash::Either {
-            paths.extend(other_spelling(&draft.path));
+            paths.extend(other_spelling(&spec.path));
         }
         paths
     }
 
-    fn conflict(&mut self, server: String, place: Place, other: Place, by_slash: bool) {
-        self.problems.push(Problem::Conflict {
-            server,
-            path: place.path,
-            name: place.name,
-            location: place.location,
-            other_path: other.path,
-            other_name: other.name,
-            other_location: other.location,
-            by_slash,
-        });
-    }
-
-    /// `None` for a server that is not configured, which is a problem by itself.
-    pub(super) fn server_config(&self, name: &str) -> Option<&ServerConfig> {
-        self.config.servers.iter().find(|server| server.name == name)
-    }
-
-    /// The limits of a route: its server's, with what it changes of them.
-    fn limits(&mut self, draft: &mut Draft) -> Limits {
-        let mut limits =
-            self.server_config(&draft.server).map(|server| server.limits.clone()).unwrap_or_default();
-        let of_server = limits.clone();
-        for change in std::mem::take(&mut draft.limits) {
+    /// Returns the limits of a route: those of its server, with the route's changes.
+    fn limits(&mut self, spec: &RouteSpec, changes: Vec<ChangeLimits>) -> Limits {
+        let of_server = self.problems.server_config(&spec.server).map(|server| server.limits.clone());
+        let of_server = of_server.unwrap_or_default();
+        let mut limits = of_server.clone();
+        for change in changes {
             change(&mut limits);
         }
         if limits != of_server
             && let Err(message) = limits.check()
         {
-            let (name, location) = (draft.name, draft.location);
+            let (name, location) = (spec.name, spec.location);
             self.problems.push(Problem::Limits { name, location, message });
         }
         limits
     }
 
     /// Checks that the application and the route have everything that typed handlers need.
-    fn needs(&mut self, draft: &Draft, controller: &dyn ErasedController, states: &States) {
-        let (name, location) = (draft.name, draft.location);
+    fn check_needs(&mut self, spec: &RouteSpec, state: &[StateKey], controller: &dyn ErasedController) {
+        let (name, location) = (spec.name, spec.location);
         let mut needs = controller.needs();
-        needs.states.retain(|key| draft.state.iter().all(|field| field.id != key.id));
-        self.state(name, location, &needs.states, states);
-        if needs.path && parameters(&draft.path) == 0 {
-            self.problems.push(Problem::NoParameters { path: draft.path.clone(), name, location });
+        needs.states.retain(|key| state.iter().all(|checked| checked.id != key.id));
+        self.problems.check_state(name, location, needs.states);
+        if needs.path && parameters(&spec.path) == 0 {
+            self.problems.push(Problem::NoParameters { path: spec.path.to_string(), name, location });
         }
-        if controller.is_typed() && draft.subprotocols.contains(&"msgpack") && !cfg!(feature = "msgpack") {
+        if controller.is_typed() && spec.subprotocols.contains(&"msgpack") && !cfg!(feature = "msgpack") {
             self.problems.push(Problem::NoMsgPack { name, location });
         }
     }
 
-    fn bad_path(&mut self, draft: &Draft, message: String) {
-        let (name, location) = (draft.name, draft.location);
-        self.problems.push(Problem::Path { path: draft.path.clone(), name, location, message });
+    fn bad_path(&mut self, spec: &RouteSpec, message: String) {
+        let (name, location) = (spec.name, spec.location);
+        self.problems.push(Problem::Path { path: spec.path.to_string(), name, location, message });
     }
+}
+
+/// Returns why no request can have this path, or why matchit would panic.
+///
+/// matchit accepts paths that no request has, and panics at the 26th parameter. Behind a parameter
+/// it may take a brace of the path itself for one of a parameter, so every brace counts.
+fn unreachable_path(path: &str) -> Option<&'static str> {
+    if !path.starts_with('/') {
+        return Some("it does not start with `/`");
+    }
+    if path.contains("//") {
+        return Some("it has an empty segment");
+    }
+    (path.matches('{').count() > fixed::PATH_PARAMETERS).then_some("it has more than 25 parameters or braces")
 }
 
 #[cfg(all(test, not(feature = "msgpack")))]

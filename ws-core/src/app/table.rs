@@ -1,9 +1,9 @@
-//! [`RouteTable`]: what is registered, for people.
+//! [`RouteTable`]: a printable list of the registered routes.
 
 use std::{any::TypeId, fmt, ops::Deref};
 
 use super::App;
-use crate::place::Location;
+use crate::{handshake::Route, place::Location};
 
 /// One route as it is registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,9 +15,9 @@ pub struct RouteInfo {
     pub path: String,
     /// The controller's name.
     pub controller: &'static str,
-    /// The route's own middleware in their order; server-wide ones come before them.
+    /// The route's own middleware, outermost first; server-wide middleware runs outside them.
     pub middleware: Vec<&'static str>,
-    /// The events of its `#[ws_handlers]`, in their order.
+    /// The events of its `#[ws_handlers]`, in the order of the source.
     pub events: Vec<&'static str>,
     /// Where it is registered.
     pub location: Location,
@@ -29,29 +29,25 @@ pub struct RouteTable(Vec<RouteInfo>);
 
 impl RouteTable {
     pub(super) fn of(app: &App) -> Self {
-        let linked = app.registry.controllers.iter().map(|entry| RouteInfo {
-            server: entry.server.to_owned(),
-            path: entry.path.to_owned(),
-            controller: entry.name,
-            middleware: entry.middleware.iter().map(|middleware| middleware.name).collect(),
-            events: events(app, (entry.controller)()),
-            location: entry.location,
-        });
-        let by_hand = app.routes.iter().map(|route| RouteInfo {
-            server: route.server.clone(),
-            path: route.path.clone(),
-            controller: route.name,
-            middleware: route.middleware.iter().map(|middleware| middleware.name).collect(),
-            events: events(app, route.controller.type_id),
-            location: route.location,
-        });
-        let mut routes: Vec<_> = linked.chain(by_hand).collect();
+        let mut routes: Vec<_> = app.routes.iter().map(|route| info(app, route)).collect();
         routes.sort_by(|a, b| (&a.server, &a.path, a.location).cmp(&(&b.server, &b.path, b.location)));
         Self(routes)
     }
 }
 
-/// What the typed handlers of a controller listen to.
+fn info(app: &App, Route { spec, middleware, .. }: &Route) -> RouteInfo {
+    let named = spec.middleware.iter().map(|reference| reference.name);
+    RouteInfo {
+        server: spec.server.to_string(),
+        path: spec.path.to_string(),
+        controller: spec.name,
+        middleware: named.chain(middleware.iter().map(|middleware| middleware.layer.name)).collect(),
+        events: events(app, (spec.controller)()),
+        location: spec.location,
+    }
+}
+
+/// Returns the events of a controller's typed handlers.
 fn events(app: &App, controller: TypeId) -> Vec<&'static str> {
     let entry = app.registry.handlers.iter().find(|entry| (entry.controller)() == controller);
     entry.into_iter().flat_map(|entry| entry.handlers).filter_map(|handler| handler.event).collect()

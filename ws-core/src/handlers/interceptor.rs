@@ -5,7 +5,6 @@
 //! itself, without a box.
 
 use std::{
-    any::TypeId,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -13,12 +12,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use crate::{
-    connection::Connection,
-    error::Result,
-    place::{Location, Scope},
-    state::{StateKey, States},
-};
+use crate::{connection::Connection, error::Result, layer::Layer, state::States};
 
 /// The future of one interceptor's call.
 pub type InterceptorFuture<'a> = Pin<Box<dyn Future<Output = Result> + Send + 'a>>;
@@ -88,17 +82,13 @@ impl<'a> NextHandler<'a> {
 
 impl std::fmt::Debug for NextHandler<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.chain.iter().map(|interceptor| interceptor.name)).finish()
+        f.debug_list().entries(self.chain.iter().map(|interceptor| interceptor.layer.name)).finish()
     }
 }
 
 /// One interceptor, from the registry.
 pub(crate) struct Interceptor {
-    pub(crate) name: &'static str,
-    pub(crate) location: Location,
-    pub(crate) id: TypeId,
-    pub(crate) scope: Scope,
-    pub(crate) state: Vec<StateKey>,
+    pub(crate) layer: Layer,
     pub(crate) call: for<'a> fn(Callback<'a>, NextHandler<'a>, &'a States) -> InterceptorFuture<'a>,
 }
 
@@ -131,7 +121,7 @@ impl<F: Future<Output = Result>> Future for Intercepted<'_, F> {
     }
 }
 
-/// The interceptors of a route, and what they and its handlers take from the state.
+/// The interceptors of a route, and the state that they and its handlers use.
 #[derive(Default)]
 pub(crate) struct Around {
     /// Server-wide ones by order, then the route's own.

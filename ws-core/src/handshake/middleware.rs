@@ -1,11 +1,15 @@
-//! Middleware: functions around the core step, and [`Next`], the way inwards.
+//! Middleware: functions around the core step of the handshake.
+//!
+//! [`Next`] runs the rest of the chain: the inner middleware, then the core step. A middleware runs
+//! once a request, on the server's handshake deadline; it never sees the open connection.
 
 use std::{any::TypeId, pin::Pin, sync::Arc};
 
 use super::upgrade::DynUpgrade;
 use crate::{
     error::Result,
-    place::{Location, Scope},
+    layer::Layer,
+    place::{Location, Scope, short_name},
     request::{Handshake, Response},
     state::{FromState, StateKey, States},
 };
@@ -22,10 +26,12 @@ pub struct Next<'a> {
 }
 
 impl Next<'_> {
-    /// Runs the rest and returns its response; on success that is a 101, whose headers may be added to.
+    /// Runs the rest and returns its response. On success that is a 101; headers may be added to
+    /// it.
     ///
     /// # Errors
-    /// Whatever went wrong further in. Passing it on with `?` leaves it to the error handlers.
+    /// The error of an inner middleware or of the core step. Return it with `?` to leave it to the
+    /// error handlers.
     pub async fn run(self, handshake: Handshake) -> Result<Response> {
         match self.chain.split_first() {
             Some((middleware, rest)) => {
@@ -38,7 +44,7 @@ impl Next<'_> {
 
 impl std::fmt::Debug for Next<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.chain.iter().map(|middleware| middleware.name)).finish()
+        f.debug_list().entries(self.chain.iter().map(|middleware| middleware.layer.name)).finish()
     }
 }
 
@@ -46,29 +52,41 @@ type Call = dyn for<'a> Fn(Handshake, Next<'a>, &'a States) -> MiddlewareFuture<
 
 /// One middleware, from the registry or by hand.
 pub(crate) struct Middleware {
-    pub(crate) name: &'static str,
-    pub(crate) location: Location,
-    pub(crate) id: TypeId,
-    pub(crate) scope: Scope,
-    pub(crate) state: Vec<StateKey>,
+    pub(crate) layer: Layer,
     pub(crate) call: Box<Call>,
 }
 
+impl Middleware {
+    #[track_caller]
+    pub(crate) fn by_hand<P, M: MiddlewareFn<P>>(middleware: M, scope: Scope) -> Self {
+        Self {
+            layer: Layer {
+                name: short_name::<M>(),
+                location: Location::caller(),
+                id: TypeId::of::<M>,
+                scope,
+                state: M::STATE,
+            },
+            call: Box::new(move |handshake, next, states| middleware.call(handshake, next, states)),
+        }
+    }
+}
+
 /// An async function that can be given to [`App::middleware`](crate::App::middleware):
-/// `async fn(Handshake, Next<'_>) -> Result<Response>`, with up to four `State<T>` behind these two.
+/// `async fn(Handshake, Next<'_>) -> Result<Response>`, followed by up to four `State<T>`.
 #[diagnostic::on_unimplemented(
     message = "this is no middleware",
     note = "a middleware is `async fn(Handshake, Next<'_>) -> Result<Response>`, with up to four `State<T>` behind these two"
 )]
 pub trait MiddlewareFn<Params>: Send + Sync + 'static {
     #[doc(hidden)]
-    fn state() -> Vec<StateKey>;
+    const STATE: &'static [fn() -> StateKey];
     #[doc(hidden)]
     fn call<'a>(&self, handshake: Handshake, next: Next<'a>, states: &'a States) -> MiddlewareFuture<'a>;
 }
 
-/// Implements [`MiddlewareFn`] for one number of parameters. The helper trait carries the lifetime of `Next`: with it
-/// the bound `for<'a>` can speak of a future type that depends on `'a`.
+/// Implements [`MiddlewareFn`] for one number of parameters. The helper trait carries the lifetime
+/// of `Next`: with it, the bound `for<'a>` can name a future type that depends on `'a`.
 macro_rules! middleware_fn {
     ($helper:ident; $($param:ident),*) => {
         #[doc(hidden)]
@@ -96,9 +114,7 @@ macro_rules! middleware_fn {
         where
             F: for<'a> $helper<'a, $($param),*> + 'static,
         {
-            fn state() -> Vec<StateKey> {
-                vec![$($param::key()),*]
-            }
+            const STATE: &'static [fn() -> StateKey] = &[$($param::key),*];
 
             #[allow(unused_variables, non_snake_case)]
             fn call<'a>(&self, handshake: Handshake, next: Next<'a>, states: &'a States) -> MiddlewareFuture<'a> {

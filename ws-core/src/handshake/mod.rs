@@ -1,7 +1,8 @@
 //! The pipeline before the 101: checks, route, middleware, guards, core step.
 //!
 //! A request comes in; a [`Response`] comes out, and beside a 101 the [`Handshake`] that a connection is
-//! opened with. This module never sees a WebSocket. Its order is written down in `Pipeline::run`.
+//! opened with. This module never sees a WebSocket. Its steps are a numbered list in
+//! `Pipeline::respond`.
 
 mod checks;
 mod guard;
@@ -31,13 +32,13 @@ use self::upgrade::Accepted;
 pub use self::{
     guard::{GuardFuture, GuardRef},
     middleware::{MiddlewareFn, MiddlewareFuture, Next},
-    route::Route,
+    route::{Route, RouteSpec},
     upgrade::{DefaultUpgrade, Upgrade},
 };
 pub(crate) use self::{
     middleware::Middleware,
     names::NamesWriter,
-    route::Relimit,
+    route::ChangeLimits,
     router::{MatchedRoute, Router, route_of},
     upgrade::DynUpgrade,
     warnings::Warnings,
@@ -55,19 +56,19 @@ pub use crate::{
     request::{Body, Handshake, Response, TokenSources},
 };
 
-/// The client of a request, as the transport and trusted proxies name it.
+/// The client of a request, as reported by the transport and by trusted proxies.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) addr: Option<SocketAddr>,
-    /// The host that it asked a trusted proxy for; for the Origin check alone.
+    /// The host that the client requested from a trusted proxy; used only by the Origin check.
     pub(crate) host: Option<String>,
 }
 
-/// What one server does with a request.
+/// Handles the requests of one server.
 pub(crate) struct Pipeline {
     pub(crate) server: Arc<str>,
     pub(crate) router: Router,
-    /// Which pages may connect.
+    /// The pages that may connect.
     pub(crate) origin: Origin,
     pub(crate) warnings: Warnings,
     /// The server-wide middleware, for paths without a route.
@@ -75,7 +76,8 @@ pub(crate) struct Pipeline {
     pub(crate) core: Box<dyn DynUpgrade>,
     pub(crate) error_handlers: Arc<ErrorHandlers>,
     pub(crate) states: Arc<States>,
-    /// What the middleware and the core step have together, and the error handlers as much again.
+    /// The deadline of the middleware and the core step together; the error handlers get the same
+    /// time again.
     pub(crate) timeout: Duration,
     /// The longest path and the longest query, in bytes.
     pub(crate) path_limit: usize,
@@ -83,7 +85,7 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Answers a request; beside a 101 comes the handshake to open a connection with.
+    /// Returns the response to a request, and with a 101 the handshake of the connection to open.
     pub(crate) async fn run(
         &self,
         parts: Parts,
@@ -130,7 +132,7 @@ impl Pipeline {
         (response, None)
     }
 
-    /// The way to the 101.
+    /// Runs the steps that lead to the 101.
     async fn respond(
         &self,
         mut parts: Parts,
@@ -139,14 +141,15 @@ impl Pipeline {
         scene: &mut Scene,
         bearer_asked: &Arc<AtomicBool>,
     ) -> Result<Response> {
-        // 1. Checks: the target's length, RFC 6455 section 4.2.1 and whose page it is, before anything is looked up.
+        // 1. Checks, before the path is looked up: the target's length, RFC 6455 section 4.2.1, and
+        // the Origin.
         checks::target(&parts.uri, self.path_limit, self.query_limit)?;
         self.check(&parts, has_body, &caller)?;
         request::hide_tokens(&mut parts.headers);
         let mut handshake = Handshake::new(parts, Arc::clone(&self.server), caller.addr);
         handshake.set_origin_is_checked(self.origin.is_on());
         handshake.watch_bearer(Arc::clone(bearer_asked));
-        // 2. Route: a path that has none is kept as such, so that server-wide middleware sees it too.
+        // 2. Route. A path without one goes on, so that server-wide middleware sees it, too.
         let found = self.router.find(handshake.path());
         let chain = match found {
             Some((route, params)) => {
@@ -181,7 +184,8 @@ impl Pipeline {
             .inspect_err(|_| self.warnings.origin(&self.server, caller.addr, &self.origin, parts, host))
     }
 
-    /// What a failed handshake is answered with: an error handler's words, or the error's public face.
+    /// Returns the response to a failed handshake: that of an error handler, or the error's public
+    /// text.
     async fn refuse(&self, error: &Error, scene: &Scene, bearer_asked: bool) -> Response {
         let answered = caught(async { self.error_handlers.answer(error, scene).await });
         let answer = match tokio::time::timeout(self.timeout, answered).await {
@@ -225,7 +229,8 @@ impl Pipeline {
         let mut response = Body::json(status, &json!({"code": status.as_u16(), "msg": msg}));
         explain(error, &mut response);
         if bearer_asked && status == StatusCode::UNAUTHORIZED && error.is_refused_token() {
-            // RFC 6750 section 3.1: not the lack of a token, which names the scheme alone.
+            // RFC 6750 section 3.1: only for a refused token; for a missing one the scheme is
+            // enough.
             let refused = HeaderValue::from_static("Bearer error=\"invalid_token\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, refused);
         }
@@ -233,13 +238,14 @@ impl Pipeline {
     }
 }
 
-/// The headers that tell a client what would have been accepted, in whatever words the status is given.
+/// Adds the headers that say what would have been accepted, whatever the body says.
 fn explain(error: &Error, response: &mut Response) {
     let fault = error.downcast_ref::<HandshakeError>();
     let Some(fault) = fault.filter(|fault| fault.status() == response.status()) else { return };
     let headers = response.headers_mut();
     match fault {
-        // RFC 9110 sections 15.5.22 and 7.8: a 426 says to what, and that this is for the next hop.
+        // RFC 9110 sections 15.5.22 and 7.8: a 426 names the protocol, and marks the header as one
+        // for the next hop.
         HandshakeError::Version | HandshakeError::NotAnUpgrade => {
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
             headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -256,7 +262,7 @@ fn explain(error: &Error, response: &mut Response) {
     }
 }
 
-/// What every refusal of a kind has, whoever made it.
+/// Adds the headers that every refusal with its status has, whichever code made it.
 fn finish_refusal(response: &mut Response, bearer_asked: bool) {
     let status = response.status();
     let headers = response.headers_mut();
@@ -287,7 +293,8 @@ fn log_refusal(scene: &Scene, response: &Response) {
     );
 }
 
-/// What a server of kind `http` answers before its service is asked: the same words as to a handshake.
+/// The response of a server of kind `http` that refuses a request before its service runs. It has
+/// the form of a refused handshake.
 pub(crate) fn refused(fault: &HandshakeError) -> Response {
     let status = fault.status();
     let mut response = Body::json(status, &json!({"code": status.as_u16(), "msg": fault.to_string()}));
@@ -295,14 +302,14 @@ pub(crate) fn refused(fault: &HandshakeError) -> Response {
     response
 }
 
-/// A status without a word.
+/// A response with a status and an empty body.
 pub(crate) fn bare(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
 }
 
-/// Whether a request asks for an upgrade to WebSocket at all.
+/// Returns whether a request asks for an upgrade to WebSocket.
 pub(crate) fn asks_for_upgrade<B>(request: &Request<B>) -> bool {
     request::asks_for_upgrade(request.method(), request.headers())
 }

@@ -1,19 +1,68 @@
-//! [`Route`]: a route by hand.
+//! [`RouteSpec`]: a route as registered, before it is checked; and its builder [`Route`].
+//!
+//! Both ways of registering produce these two. An entry of the registry holds a `RouteSpec` and
+//! becomes a `Route` when the application is made. What serves requests is
+//! [`MatchedRoute`](super::MatchedRoute).
 
-use std::fmt;
+use std::{any::TypeId, borrow::Cow, fmt, sync::Arc};
 
 use crate::{
     config::{Limits, Overflow, TrailingSlash},
     controller::Controller,
-    handshake::{Middleware, MiddlewareFn},
-    place::{Location, Scope, SubprotocolMismatch, short_name, type_id_of},
+    error::Result,
+    handshake::{GuardRef, Middleware, MiddlewareFn},
+    layer::LayerRef,
+    place::{Location, Scope, SubprotocolMismatch, short_name},
     session::{Erased, erase},
+    state::{StateKey, States},
 };
 
-/// Changes a route's limits, which begin as its server's.
-pub(crate) type Relimit = Box<dyn FnOnce(&mut Limits) + Send>;
+/// Changes the limits of a route, which begin as its server's.
+pub(crate) type ChangeLimits = Box<dyn FnOnce(&mut Limits) + Send>;
 
-/// A controller at a path, registered by hand: what `#[ws_controller]` says, as methods.
+/// Makes the one controller of a route.
+type Build = Box<dyn FnOnce(&States) -> Result<Erased> + Send>;
+
+/// A path, the controller there, and their settings.
+///
+/// `#[ws_controller]` writes it as a constant. Closures are therefore not part of it: [`Route`]
+/// adds them.
+#[derive(Clone)]
+pub struct RouteSpec {
+    /// The path pattern.
+    pub path: Cow<'static, str>,
+    /// The server's name.
+    pub server: Cow<'static, str>,
+    /// The controller's name.
+    pub name: &'static str,
+    /// The place of the attribute, or of the call that registers the route.
+    pub location: Location,
+    /// Returns the controller's type.
+    pub controller: fn() -> TypeId,
+    /// The registered middleware that it names, outermost first.
+    pub middleware: &'static [LayerRef],
+    /// The registered interceptors that it names, outermost first.
+    pub interceptors: &'static [LayerRef],
+    /// Its guards, in the order in which they run.
+    pub guards: &'static [GuardRef],
+    /// The subprotocols that it speaks, most preferred first.
+    pub subprotocols: &'static [&'static str],
+    /// What happens when it speaks none of the offered subprotocols.
+    pub subprotocol_mismatch: SubprotocolMismatch,
+    /// Whether the `/` at the end of its path matters; `None` leaves it to the server.
+    pub trailing_slash: Option<TrailingSlash>,
+    /// The types of the controller's `#[state]` fields.
+    pub state: &'static [fn() -> StateKey],
+}
+
+impl RouteSpec {
+    /// Returns the key by which routes are sorted.
+    pub(crate) fn sort_key(&self) -> (&str, &str, Location) {
+        (&self.server, &self.path, self.location)
+    }
+}
+
+/// A controller at a path, registered by hand; the arguments of `#[ws_controller]` as methods.
 ///
 /// ```
 /// use ws_core::{App, Connection, Controller, Message, Result, Route};
@@ -26,92 +75,96 @@ pub(crate) type Relimit = Box<dyn FnOnce(&mut Limits) + Send>;
 ///     }
 /// }
 ///
-/// let app = App::without_registry().route(Route::new("/echo", Echo).subprotocols(&["echo.v1"]).message_limit(64 * 1024));
+/// let echo = Route::new("/echo", Echo).subprotocols(&["echo.v1"]).message_limit(64 * 1024);
+/// let app = App::without_registry().route(echo);
 /// assert_eq!(app.routes()[0].path, "/echo");
 /// ```
 #[must_use]
 pub struct Route {
-    pub(crate) path: String,
-    pub(crate) server: String,
-    pub(crate) name: &'static str,
-    pub(crate) location: Location,
-    pub(crate) controller: Erased,
-    pub(crate) middleware: Vec<Middleware>,
-    pub(crate) subprotocols: &'static [&'static str],
-    pub(crate) mismatch: SubprotocolMismatch,
-    pub(crate) trailing_slash: Option<TrailingSlash>,
-    pub(crate) limits: Vec<Relimit>,
+    pub(crate) spec: RouteSpec,
+    /// The middleware given by hand; it runs inside the named ones.
+    pub(crate) middleware: Vec<Arc<Middleware>>,
+    pub(crate) limits: Vec<ChangeLimits>,
+    pub(crate) build: Build,
 }
 
 impl Route {
-    /// This controller at this path of server `ws`.
+    /// Registers this controller at this path of server `ws`.
     #[track_caller]
     pub fn new<C: Controller>(path: impl Into<String>, controller: C) -> Self {
         Self {
-            path: path.into(),
-            server: "ws".into(),
-            name: short_name::<C>(),
-            location: Location::caller(),
-            controller: erase(controller),
+            spec: RouteSpec {
+                path: Cow::Owned(path.into()),
+                server: Cow::Borrowed("ws"),
+                name: short_name::<C>(),
+                location: Location::caller(),
+                controller: TypeId::of::<C>,
+                middleware: &[],
+                interceptors: &[],
+                guards: &[],
+                subprotocols: &[],
+                subprotocol_mismatch: SubprotocolMismatch::default(),
+                trailing_slash: None,
+                state: &[],
+            },
             middleware: Vec::new(),
-            subprotocols: &[],
-            mismatch: SubprotocolMismatch::default(),
-            trailing_slash: None,
             limits: Vec::new(),
+            build: Box::new(move |_| Ok(erase(controller))),
         }
     }
 
-    /// Another server than `ws`.
+    /// Sets the server. Default: `ws`.
     pub fn server(mut self, name: impl Into<String>) -> Self {
-        self.server = name.into();
+        self.spec.server = Cow::Owned(name.into());
         self
     }
 
     /// Sets the name of the controller. Its rooms belong to this name, so keep it the same between
     /// builds. Default: the name of its type. Two controllers with the same name are a start error.
     pub fn name(mut self, name: &'static str) -> Self {
-        self.name = name;
+        self.spec.name = name;
         self
     }
 
-    /// One more middleware of this route, inside the ones before.
+    /// Adds a middleware, which runs inside those added before.
     #[track_caller]
     pub fn middleware<P, M: MiddlewareFn<P>>(mut self, middleware: M) -> Self {
-        self.middleware.push(Middleware::by_hand(middleware, Scope::Route));
+        self.middleware.push(Arc::new(Middleware::by_hand(middleware, Scope::Route)));
         self
     }
 
-    /// The subprotocols it speaks, most preferred first.
+    /// Sets the subprotocols that it speaks, most preferred first.
     pub fn subprotocols(mut self, subprotocols: &'static [&'static str]) -> Self {
-        self.subprotocols = subprotocols;
+        self.spec.subprotocols = subprotocols;
         self
     }
 
-    /// What happens when none of the offered subprotocols is spoken.
+    /// Sets what happens when it speaks none of the offered subprotocols.
     pub fn subprotocol_mismatch(mut self, mismatch: SubprotocolMismatch) -> Self {
-        self.mismatch = mismatch;
+        self.spec.subprotocol_mismatch = mismatch;
         self
     }
 
-    /// Whether its path is also found with, or without, a `/` at the end. Default: the server's
-    /// setting.
+    /// Sets whether its path is also found with, or without, a `/` at the end. Default: the
+    /// server's setting.
     pub fn trailing_slash(mut self, rule: TrailingSlash) -> Self {
-        self.trailing_slash = Some(rule);
+        self.spec.trailing_slash = Some(rule);
         self
     }
 
-    /// The largest accepted message, in bytes.
+    /// Sets the largest accepted message, in bytes.
     pub fn message_limit(self, bytes: usize) -> Self {
         self.limits(move |limits| limits.message = bytes)
     }
 
-    /// What a full outbox does to a connection of this route.
+    /// Sets what happens to a connection of this route when its outbox is full.
     pub fn overflow(self, overflow: Overflow) -> Self {
         self.limits(move |limits| limits.overflow = overflow)
     }
 
-    /// Changes limits of this route, which begin as its server's. Those of an open connection count; what comes before its 101
-    /// (`connections`, `head`, `handshake_timeout` and the like) is the server's alone.
+    /// Changes limits of this route, which begin as its server's. Only limits of open connections
+    /// have an effect; those of the time before the 101 (`connections`, `head`, `handshake_timeout`
+    /// and the like) are the server's.
     ///
     /// ```
     /// # use ws_core::{Controller, Route};
@@ -123,28 +176,20 @@ impl Route {
         self.limits.push(Box::new(change));
         self
     }
+
+    /// Returns the types that the controller's fields and the middleware given by hand need.
+    pub(crate) fn state(&self) -> impl Iterator<Item = StateKey> {
+        let of_middleware = self.middleware.iter().flat_map(|middleware| middleware.layer.state);
+        self.spec.state.iter().chain(of_middleware).map(|key| key())
+    }
 }
 
 impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Route")
-            .field("server", &self.server)
-            .field("path", &self.path)
-            .field("controller", &self.name)
+            .field("server", &self.spec.server)
+            .field("path", &self.spec.path)
+            .field("controller", &self.spec.name)
             .finish_non_exhaustive()
-    }
-}
-
-impl Middleware {
-    #[track_caller]
-    pub(crate) fn by_hand<P, M: MiddlewareFn<P>>(middleware: M, scope: Scope) -> Self {
-        Self {
-            name: short_name::<M>(),
-            location: Location::caller(),
-            id: type_id_of(&middleware),
-            scope,
-            state: M::state(),
-            call: Box::new(move |handshake, next, states| middleware.call(handshake, next, states)),
-        }
     }
 }

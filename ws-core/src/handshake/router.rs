@@ -1,4 +1,6 @@
-//! From a path to a route. Not found is a value.
+//! [`Router`]: finds the route of a path; and [`MatchedRoute`], the part of a route that serves.
+//!
+//! A router is filled once at start and never changes. An unknown path is a value, not an error.
 
 use std::{
     any::Any,
@@ -14,21 +16,21 @@ use crate::{
     session::ErasedController,
 };
 
-/// A path and everything that belongs to it: the controller, the middleware around it, its own limits.
+/// A checked route: what a handshake and a connection need of it.
 pub(crate) struct MatchedRoute {
     pub(crate) path: Arc<str>,
     pub(crate) controller_name: &'static str,
     pub(crate) controller: Arc<dyn ErasedController>,
-    /// Server-wide ones by order, then the route's own.
+    /// Server-wide middleware by order, then the route's own.
     pub(crate) chain: Vec<Arc<Middleware>>,
-    /// Asked in the handshake, behind the middleware.
+    /// Run in the handshake, after the middleware.
     pub(crate) guards: &'static [GuardRef],
     pub(crate) around: Around,
     pub(crate) subprotocols: &'static [&'static str],
     pub(crate) subprotocol_mismatch: SubprotocolMismatch,
-    /// Those of its server, with what the route changes of them.
+    /// Those of its server, with the route's changes.
     pub(crate) limits: Arc<Limits>,
-    /// For the one warning that browsers fail connections of this route.
+    /// Limits the warning that browsers fail connections of this route to one.
     pub(crate) token_warning: Once,
 }
 
@@ -55,7 +57,7 @@ impl Matched for MatchedRoute {
     }
 }
 
-/// The route of a handshake.
+/// Returns the route of a handshake.
 pub(crate) fn route_of(handshake: &Handshake) -> Option<Arc<MatchedRoute>> {
     let matched: Arc<dyn Any + Send + Sync> = handshake.matched()?.clone();
     matched.downcast().ok()

@@ -1,6 +1,6 @@
 //! [`ErasedController`]: a controller behind one virtual call a connection.
 
-use std::{any::TypeId, sync::Arc};
+use std::sync::Arc;
 
 use super::{Life, Served};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     socket::Transport,
 };
 
-/// A controller as the pipeline and the server see it.
+/// A controller without its type, as the pipeline and the server use it.
 pub(crate) trait ErasedController: Send + Sync {
     fn needs(&self) -> Needs;
 
@@ -18,7 +18,7 @@ pub(crate) trait ErasedController: Send + Sync {
 
     fn keep(&self, setup: &Setup<'_>) -> Result<Option<Kept>>;
 
-    /// The connection to its end.
+    /// Serves a connection until its socket is dropped.
     fn serve(self: Arc<Self>, transport: Transport, life: Life) -> Served;
 }
 
@@ -40,13 +40,12 @@ impl<C: Controller> ErasedController for C {
     }
 }
 
-/// A controller behind one virtual call a connection.
+/// An erased controller; generated code makes one with [`erase`].
 pub struct Erased {
     pub(crate) controller: Arc<dyn ErasedController>,
-    pub(crate) type_id: TypeId,
 }
 
 /// Erases a controller.
 pub fn erase<C: Controller>(controller: C) -> Erased {
-    Erased { controller: Arc::new(controller), type_id: TypeId::of::<C>() }
+    Erased { controller: Arc::new(controller) }
 }

@@ -1,6 +1,6 @@
 //! Writes the registration of a controller. It cannot fail.
 //!
-//! What rustc may find fault with stands at the place of what it was made from: the struct's name for the trait, a
+//! Code that rustc may reject has the span of its source: the struct's name for the trait, a
 //! field's type for its default or its state, a path for the middleware that it names.
 
 use proc_macro2::{Span, TokenStream};
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::source::{at, placed, start, written_path};
 
-/// The entry, beside the struct.
+/// Writes the entry, beside the struct.
 pub(super) fn registration(controller: &Controller) -> TokenStream {
     let name = controller.name();
     let ident = placed(&controller.ident);
@@ -22,7 +22,7 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
     let middleware = controller.middleware.iter().map(function_ref);
     let interceptors = controller.interceptors.iter().map(function_ref);
     let guards = controller.guards.iter().map(guard_ref);
-    let told_path = told_path(controller);
+    let path_constant = path_constant(controller);
     let subprotocols = &controller.subprotocols;
     let subprotocol_mismatch = match controller.subprotocol_mismatch {
         Mismatch::Accept => quote!(Accept),
@@ -43,22 +43,24 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
     let build = build(controller);
     quote! {
         const _: () = {
-            #told_path
+            #path_constant
             ::ws_core::__private::submit! {
                 ::ws_core::__private::ControllerEntry {
-                    name: #name,
-                    controller: || ::core::any::TypeId::of::<#ident>(),
-                    location: ::ws_core::__private::location!(),
-                    server: #server,
-                    path: #path,
-                    middleware: &[#(#middleware),*],
-                    subprotocols: &[#(#subprotocols),*],
-                    subprotocol_mismatch: ::ws_core::__private::SubprotocolMismatch::#subprotocol_mismatch,
-                    trailing_slash: #trailing_slash,
+                    spec: ::ws_core::__private::RouteSpec {
+                        path: ::std::borrow::Cow::Borrowed(#path),
+                        server: ::std::borrow::Cow::Borrowed(#server),
+                        name: #name,
+                        location: ::ws_core::__private::location!(),
+                        controller: || ::core::any::TypeId::of::<#ident>(),
+                        middleware: &[#(#middleware),*],
+                        interceptors: &[#(#interceptors),*],
+                        guards: &[#(#guards),*],
+                        subprotocols: &[#(#subprotocols),*],
+                        subprotocol_mismatch: ::ws_core::__private::SubprotocolMismatch::#subprotocol_mismatch,
+                        trailing_slash: #trailing_slash,
+                        state: &[#(#state),*],
+                    },
                     limits: #limits,
-                    interceptors: &[#(#interceptors),*],
-                    guards: &[#(#guards),*],
-                    state: &[#(#state),*],
                     build: #build,
                 }
             }
@@ -66,15 +68,15 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
     }
 }
 
-/// A function by its path: rustc says at the path if there is none.
+/// Names a function by its path, so that rustc reports a missing one there.
 fn function_ref(path: &Path) -> TokenStream {
     let name = written_path(path);
     quote_spanned! {start(path)=>
-        ::ws_core::__private::MiddlewareRef { name: #name, id: || ::ws_core::__private::type_id_of(&#path) }
+        ::ws_core::__private::LayerRef { name: #name, id: || ::ws_core::__private::type_id_of(&#path) }
     }
 }
 
-/// A guard is called where it is named, so that rustc says there if it is none.
+/// Calls a guard at the place of its path, so that rustc reports a wrong type there.
 fn guard_ref(path: &Path) -> TokenStream {
     let name = written_path(path);
     let handshake = Ident::new("__handshake", Span::mixed_site());
@@ -88,8 +90,8 @@ fn guard_ref(path: &Path) -> TokenStream {
     }
 }
 
-/// What `#[ws_handlers]` asks for where it checks a `Path<T>`.
-fn told_path(controller: &Controller) -> TokenStream {
+/// Writes the path as a constant, which `#[ws_handlers]` uses to check `Path<T>`.
+fn path_constant(controller: &Controller) -> TokenStream {
     let Controller { ident, path, .. } = controller;
     quote! {
         impl #ident {
@@ -105,7 +107,7 @@ fn state_key(field: &Field) -> TokenStream {
     quote_spanned!(start(ty)=> #(#conditions)* ::ws_core::__private::StateKey::of::<#ty>)
 }
 
-/// Makes the instance. That the struct implements the trait is asked for at its name.
+/// Makes the instance. The trait bound is checked at the struct's name.
 fn build(controller: &Controller) -> TokenStream {
     let ident = placed(&controller.ident);
     let states = Ident::new("__states", Span::mixed_site());

@@ -1,7 +1,7 @@
 //! Writes the registration of a middleware or an interceptor. It cannot fail.
 //!
-//! The call hands each parameter over at the place of its type, and takes the result at the place of the return type: a
-//! wrong type is rustc's own error, there.
+//! The call passes each parameter at the place of its type, and takes the result at the place of
+//! the return type. rustc reports a wrong type there.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::source::{answered, at, handed, placed, start};
 
-/// The entry, beside the function.
+/// Writes the entry, beside the function.
 pub(super) fn registration(kind: &Kind, layer: &Layer) -> TokenStream {
     let name = layer.name();
     let ident = &layer.ident;
@@ -34,11 +34,13 @@ pub(super) fn registration(kind: &Kind, layer: &Layer) -> TokenStream {
         const _: () = {
             ::ws_core::__private::submit! {
                 ::ws_core::__private::#entry {
-                    name: #name,
-                    location: ::ws_core::__private::location!(),
-                    id: || ::ws_core::__private::type_id_of(&#ident),
-                    scope: ::ws_core::__private::Scope::#scope,
-                    state: &[#(#state),*],
+                    layer: ::ws_core::__private::Layer {
+                        name: #name,
+                        location: ::ws_core::__private::location!(),
+                        id: || ::ws_core::__private::type_id_of(&#ident),
+                        scope: ::ws_core::__private::Scope::#scope,
+                        state: &[#(#state),*],
+                    },
                     call: #call,
                 }
             }

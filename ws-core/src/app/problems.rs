@@ -1,0 +1,71 @@
+//! [`Problems`]: collects everything that keeps an application from starting, in the order found.
+//!
+//! It also holds the two checks that every kind of registration needs: its server is configured,
+//! and its state is provided. It never stops at the first problem.
+
+use super::{Problem, StartError};
+use crate::{
+    config::{Config, ServerConfig, ServerKind},
+    place::Location,
+    state::{StateKey, States},
+};
+
+/// The problems of one start.
+pub(super) struct Problems<'a> {
+    config: &'a Config,
+    states: &'a States,
+    found: Vec<Problem>,
+}
+
+impl<'a> Problems<'a> {
+    pub(super) fn new(config: &'a Config, states: &'a States) -> Self {
+        Self { config, states, found: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, problem: Problem) {
+        self.found.push(problem);
+    }
+
+    /// Checks that each of these types was given to `App::state`.
+    pub(super) fn check_state(
+        &mut self,
+        name: &'static str,
+        location: Location,
+        keys: impl IntoIterator<Item = StateKey>,
+    ) {
+        for key in keys {
+            if !self.states.contains(key) {
+                self.push(Problem::MissingState { name, location, type_name: key.name });
+            }
+        }
+    }
+
+    /// Checks that the server is configured, and that it is of this kind.
+    pub(super) fn check_server(&mut self, what: &str, location: Location, name: &str, kind: ServerKind) {
+        let (what, server) = (what.to_owned(), name.to_owned());
+        match self.server_config(name) {
+            None => {
+                let known: Vec<String> =
+                    self.config.servers.iter().map(|server| format!("`{}`", server.name)).collect();
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                self.push(Problem::UnknownServer { what, location, server, known });
+            }
+            Some(configured) if configured.kind != kind => {
+                self.push(Problem::WrongKind { what, location, server, kind: configured.kind });
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Returns the settings of a server; `None` if it is not configured, which
+    /// [`Self::check_server`] reports.
+    pub(super) fn server_config(&self, name: &str) -> Option<&'a ServerConfig> {
+        self.config.servers.iter().find(|server| server.name == name)
+    }
+
+    /// # Errors
+    /// All collected problems, if there are any.
+    pub(super) fn into_result(self) -> Result<(), StartError> {
+        if self.found.is_empty() { Ok(()) } else { Err(StartError::all(self.found)) }
+    }
+}

@@ -1,0 +1,36 @@
+//! [`Layer`]: the registration of a function that runs around something else.
+//!
+//! There are two kinds: middleware run around the handshake, interceptors around callbacks. A layer
+//! says where the function runs and what it needs; the modules `handshake` and `handlers` add the
+//! call. A layer is a constant, so that an entry of the registry can hold it.
+
+use std::any::TypeId;
+
+use crate::{
+    place::{Location, Scope},
+    state::StateKey,
+};
+
+/// The registration of a middleware or an interceptor, without its call.
+#[derive(Clone, Copy, Debug)]
+pub struct Layer {
+    /// The function's name.
+    pub name: &'static str,
+    /// The place of the attribute, or of the call that registers the function.
+    pub location: Location,
+    /// Returns the type of the function item.
+    pub id: fn() -> TypeId,
+    /// Where it runs.
+    pub scope: Scope,
+    /// The types of its `State<T>` parameters.
+    pub state: &'static [fn() -> StateKey],
+}
+
+/// A function named by `middleware(..)` or `interceptors(..)` of a controller.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerRef {
+    /// The name as written.
+    pub name: &'static str,
+    /// Returns the type of the function item.
+    pub id: fn() -> TypeId,
+}
