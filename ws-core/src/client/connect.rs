@@ -19,8 +19,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     Client, ConnectError,
-    builder::Settings,
     request::{self, Prepared},
+    settings::Settings,
     transport::{self, Transport},
     wire::ByteStream,
 };

@@ -34,6 +34,7 @@ mod error;
 mod ledger;
 mod reconnect;
 mod request;
+mod settings;
 #[cfg(feature = "client-tls")]
 mod tls;
 mod transport;

@@ -25,9 +25,9 @@ use tokio_tungstenite::{
 };
 
 use super::{
-    builder::Settings,
     codec::{close_message, closed_by, data_message, reason_of},
     ledger::Ledger,
+    settings::Settings,
     transport::{Transport, Watched, drain},
 };
 use crate::wire::{CloseFrame, CloseReason, Message, Text};

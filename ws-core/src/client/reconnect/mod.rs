@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep};
 
 use self::policy::Backoff;
 pub use self::policy::ReconnectPolicy;
-use super::{Client, ClientError, ConnectError, builder::Settings, connect, in_time};
+use super::{Client, ClientError, ConnectError, connect, in_time, settings::Settings};
 use crate::wire::{CloseReason, Message};
 
 /// A connection that is made anew when it is lost; made by [`ClientBuilder::reconnect`](super::ClientBuilder::reconnect).
