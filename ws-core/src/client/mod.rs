@@ -52,8 +52,8 @@ use serde::Serialize;
 use self::wire::ByteStream;
 pub use self::{
     builder::ClientBuilder,
-    error::{ClientError, ConnectError},
-    reconnect::{GaveUp, ReconnectPolicy, Reconnected, ReconnectingClient, Update},
+    error::{ClientError, ConnectError, GaveUp, Reconnected},
+    reconnect::{ReconnectPolicy, ReconnectingClient, Update},
 };
 use crate::wire::{CloseFrame, CloseReason, Message, may_be_sent};
 

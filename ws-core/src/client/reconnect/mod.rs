@@ -19,7 +19,12 @@ use tokio::time::{Instant, Sleep};
 
 use self::policy::Backoff;
 pub use self::policy::ReconnectPolicy;
-use super::{Client, ClientError, ConnectError, connect, in_time, settings::Settings};
+use super::{
+    Client, ClientError, ConnectError, connect,
+    error::{GaveUp, Reconnected},
+    in_time,
+    settings::Settings,
+};
 use crate::wire::{CloseReason, Message};
 
 /// A connection that is made anew when it is lost; made by [`ClientBuilder::reconnect`](super::ClientBuilder::reconnect).
@@ -70,49 +75,6 @@ pub enum Update {
     Reconnected(Reconnected),
     /// Nothing came within the deadline; there may be a connection or not.
     TimedOut,
-}
-
-/// What is known of a loss that was overcome.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Reconnected {
-    /// Why the connection ended.
-    pub lost: CloseReason,
-    /// Messages that were handed to the lost connection and that no pong confirmed: the server may have got all, some
-    /// or none of them. A confirmed one was read by it; whether it was acted on, only an answer can say. A message
-    /// whose `send` failed may be among them. What the server sent meanwhile is not known here.
-    pub unconfirmed: u64,
-    /// The attempts that it took, at least 1.
-    pub attempts: u32,
-    /// From the loss to the new connection.
-    pub down_for: Duration,
-}
-
-impl fmt::Display for Reconnected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { lost, unconfirmed, attempts, down_for } = self;
-        let code = lost.code();
-        write!(
-            f,
-            "the connection is a new one after {attempts} attempts in {down_for:?}; the last one ended with "
-        )?;
-        write!(f, "code {code} and {unconfirmed} messages unconfirmed")
-    }
-}
-
-/// There is no connection and none will be tried for: the last refusal is final, or the attempts are used up.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("given up after {attempts} attempts: {}", .error.as_deref().map_or_else(|| "none is allowed".to_owned(), ToString::to_string))]
-#[non_exhaustive]
-pub struct GaveUp {
-    /// Why the last connection ended.
-    pub lost: CloseReason,
-    /// As [`Reconnected::unconfirmed`].
-    pub unconfirmed: u64,
-    /// The attempts that were made.
-    pub attempts: u32,
-    /// Why the last attempt failed; `None` if the policy allowed none.
-    pub error: Option<Arc<ConnectError>>,
 }
 
 enum State {
