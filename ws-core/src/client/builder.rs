@@ -3,7 +3,11 @@
 use std::{fmt, time::Duration};
 
 use super::{
-    Client, ConnectError, ReconnectPolicy, ReconnectingClient, connect, reconnect, settings::Settings,
+    connect,
+    connection::Client,
+    error::ConnectError,
+    reconnect::{ReconnectPolicy, ReconnectingClient},
+    settings::Settings,
 };
 
 /// What a connection is to be like; made by [`Client::builder`].
@@ -31,6 +35,35 @@ use super::{
 #[must_use = "nothing is connected before `connect` is called and awaited"]
 pub struct ClientBuilder {
     settings: Settings,
+}
+
+impl Client {
+    /// Connects to a `ws://` or `wss://` URI, within 10 s.
+    ///
+    /// # Errors
+    /// See [`ConnectError`]; [`ConnectError::Refused`] has the status, the headers and the body of a refusal.
+    ///
+    /// ```no_run
+    /// use ws_core::client::{Client, ConnectError};
+    ///
+    /// # async fn example() {
+    /// match Client::connect("ws://localhost:9502/private").await {
+    ///     Ok(_client) => println!("come in"),
+    ///     Err(ConnectError::Refused { status, body, .. }) => {
+    ///         println!("{status}: {}", String::from_utf8_lossy(&body));
+    ///     }
+    ///     Err(error) => println!("{error}"),
+    /// }
+    /// # }
+    /// ```
+    pub async fn connect(uri: impl Into<String>) -> Result<Self, ConnectError> {
+        Self::builder(uri).connect().await
+    }
+
+    /// Starts a connection that needs more than a URI.
+    pub fn builder(uri: impl Into<String>) -> ClientBuilder {
+        ClientBuilder::new(uri.into())
+    }
 }
 
 impl ClientBuilder {
@@ -140,7 +173,7 @@ impl ClientBuilder {
     pub async fn reconnect(mut self, policy: ReconnectPolicy) -> Result<ReconnectingClient, ConnectError> {
         self.settings.confirms = true;
         let first = connect::connect(&self.settings).await?;
-        Ok(reconnect::ReconnectingClient::new(self.settings, policy, first))
+        Ok(ReconnectingClient::new(self.settings, policy, first))
     }
 }
 

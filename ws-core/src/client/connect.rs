@@ -18,7 +18,8 @@ use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Client, ConnectError,
+    connection::Client,
+    error::ConnectError,
     request::{self, Prepared},
     settings::Settings,
     transport::{self, Transport},

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header, uri::PathAndQuery};
 use http_body_util::Empty;
 
-use super::{ConnectError, settings::Settings};
+use super::{error::ConnectError, settings::Settings};
 use crate::{handshake::accept_value, request::list_tokens};
 
 /// What a handshake sets by itself, or must not have.

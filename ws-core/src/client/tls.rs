@@ -13,7 +13,7 @@ use tokio_rustls::{
     },
 };
 
-use super::{ConnectError, transport::Transport};
+use super::{error::ConnectError, transport::Transport};
 
 /// The TLS handshake over a connected stream. `roots` are certificates in PEM that are trusted besides the built-in
 /// ones.

@@ -20,9 +20,9 @@ use tokio::time::{Instant, Sleep};
 use self::policy::Backoff;
 pub use self::policy::ReconnectPolicy;
 use super::{
-    Client, ClientError, ConnectError, connect,
-    error::{GaveUp, Reconnected},
-    in_time,
+    connect,
+    connection::{Client, in_time},
+    error::{ClientError, ConnectError, GaveUp, Reconnected},
     settings::Settings,
 };
 use crate::wire::{CloseReason, Message};

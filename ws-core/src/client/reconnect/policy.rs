@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode, header};
 
-use super::super::ConnectError;
+use crate::client::error::ConnectError;
 
 /// A back-off of nothing would be a busy loop.
 const LEAST_BACKOFF: Duration = Duration::from_millis(1);
