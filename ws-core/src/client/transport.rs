@@ -12,10 +12,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::{
-    socket::{FrameWalker, Sender},
-    wire::Text,
-};
+use crate::socket::{FrameWalker, Sender};
 
 /// What is read and thrown away after the last frame, in bytes.
 const MAX_DRAINED_BYTES: u64 = 64 << 20;
@@ -43,9 +40,9 @@ impl Watched {
         Self { io, walker }
     }
 
-    /// Code and reason of the server's close frame, if it has passed and has them.
-    pub(super) fn received_close(&self) -> Option<(u16, Text)> {
-        self.walker.received_close()
+    /// The walker over all bytes that were read.
+    pub(super) fn walker(&self) -> &FrameWalker {
+        &self.walker
     }
 }
 

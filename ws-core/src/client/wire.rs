@@ -25,12 +25,15 @@ use tokio_tungstenite::{
 };
 
 use super::{
-    codec::{close_message, closed_by, data_message, reason_of},
+    codec::{close_message, data_message},
     ledger::Ledger,
     settings::Settings,
     transport::{Transport, Watched, drain},
 };
-use crate::wire::{CloseFrame, CloseReason, Message, Text};
+use crate::{
+    socket::{Ended, Incoming},
+    wire::{CloseFrame, CloseReason, Message, Text},
+};
 
 /// What is read at once, allocated with the connection.
 const READ_BUFFER_BYTES: usize = 16 << 10;
@@ -138,7 +141,7 @@ impl ByteStream {
         let sent = poll_hand_over(stream, cx, message, self.ledger.as_mut());
         match ready!(sent) {
             Ok(()) => Poll::Ready(Ok(())),
-            Err(error) => Poll::Ready(Err(self.end(reason_of(error), None))),
+            Err(error) => Poll::Ready(Err(self.end(reason_of(error.into()), None))),
         }
     }
 
@@ -148,7 +151,7 @@ impl ByteStream {
         if let Line::Open(stream) = &mut self.line
             && let Err(error) = stream.send(close_message(frame)).await
         {
-            return self.end(reason_of(error), None);
+            return self.end(reason_of(error.into()), None);
         }
         loop {
             if let Err(reason) = poll_fn(|cx| self.poll_read(cx)).await {
@@ -179,52 +182,51 @@ impl ByteStream {
             if let Some(silence) = &mut self.silence {
                 silence.heard = Instant::now();
             }
-            match next {
-                Some(Ok(Ws::Text(text))) => {
-                    return Poll::Ready(Ok(Message::Text(Text::from_utf8_bytes(text))));
-                }
-                Some(Ok(Ws::Binary(bytes))) => return Poll::Ready(Ok(Message::Binary(bytes))),
+            // The code in a close frame as the codec sees it.
+            let judged = match &next {
+                Some(Ok(Ws::Close(Some(frame)))) => Some(u16::from(frame.code)),
+                _ => None,
+            };
+            let arrived = match next {
+                Some(Ok(message)) => Incoming::from_codec(message, stream.get_ref().walker()),
+                Some(Err(error)) => Some(Err(error.into())),
+                None => Some(Err(Ended::Gone(io::ErrorKind::UnexpectedEof))),
+            };
+            match arrived {
+                Some(Ok(Incoming::Message(message))) => return Poll::Ready(Ok(message)),
                 // The codec has queued the pong; the flush above sends it.
-                Some(Ok(Ws::Ping(_))) => self.owed += 1,
-                Some(Ok(Ws::Pong(payload))) => {
+                Some(Ok(Incoming::Ping(_))) => self.owed += 1,
+                Some(Ok(Incoming::Pong(payload))) => {
                     let next = self.ledger.as_mut().and_then(|ledger| ledger.confirm(&payload));
                     if let Some(marker) = next {
                         let _ = stream.start_send_unpin(Ws::Ping(marker));
                         self.owed += 1;
                     }
                 }
-                Some(Ok(Ws::Close(frame))) => {
-                    let reason = closed_by(stream.get_ref().received_close());
-                    let is_misjudged = match &reason {
-                        CloseReason::Peer { code: Some(code), .. } => {
-                            frame.is_some_and(|frame| u16::from(frame.code) != *code)
-                        }
-                        _ => false,
-                    };
-                    return Poll::Ready(Err(if is_misjudged {
-                        self.end_misjudged(reason)
-                    } else {
-                        self.end(reason, None)
-                    }));
+                Some(Ok(Incoming::Close(received))) => {
+                    return Poll::Ready(Err(self.end_by_close(received, judged)));
                 }
-                // Only written, never read.
-                Some(Ok(Ws::Frame(_))) => {}
-                Some(Err(error)) => {
-                    let reason = reason_of(error);
-                    let farewell = match &reason {
-                        CloseReason::Fault(fault) => {
+                Some(Err(ended)) => {
+                    let farewell = match &ended {
+                        // Behind a close frame the codec has queued its own answer, and drops this.
+                        Ended::Fault(fault) => {
                             Some(CloseFrame::new(fault.close_code(), fault.close_reason()))
                         }
-                        _ => None,
+                        Ended::Gone(_) => None,
                     };
-                    return Poll::Ready(Err(self.end(reason, farewell)));
+                    return Poll::Ready(Err(self.end(reason_of(ended), farewell)));
                 }
-                None => {
-                    let gone = CloseReason::Gone(io::ErrorKind::UnexpectedEof);
-                    return Poll::Ready(Err(self.end(gone, None)));
-                }
+                None => {}
             }
         }
+    }
+
+    /// Ends a connection that the server closed. `judged` is the code that the codec answers: a
+    /// client leaves the answer to it, unlike the server's socket.
+    fn end_by_close(&mut self, received: Option<(u16, Text)>, judged: Option<u16>) -> CloseReason {
+        let (code, reason) = received.map_or((None, Text::default()), |(code, text)| (Some(code), text));
+        let reason = CloseReason::Peer { code, reason };
+        if code == judged { self.end(reason, None) } else { self.end_misjudged(reason) }
     }
 
     /// Ends a connection that the server closed with a valid code that the codec rejects.
@@ -262,6 +264,13 @@ impl Drop for ByteStream {
             let frame = CloseFrame::new(1000, "");
             self.end(CloseReason::Local { code: frame.code, reason: frame.reason.clone() }, Some(frame));
         }
+    }
+}
+
+fn reason_of(ended: Ended) -> CloseReason {
+    match ended {
+        Ended::Fault(fault) => CloseReason::Fault(fault),
+        Ended::Gone(kind) => CloseReason::Gone(kind),
     }
 }
 

@@ -33,7 +33,6 @@ pub(crate) use self::transport::Transport;
 use self::{
     adapter::Adapter,
     pool::{Codec, Size},
-    translate::{ended, incoming},
 };
 pub(crate) use self::{
     out_queue::{OutQueue, encode},
@@ -221,7 +220,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                         self.walker.handed_out();
                     }
                     self.codec = Some(codec);
-                    if let Some(incoming) = incoming(message, &self.walker) {
+                    if let Some(incoming) = Incoming::from_codec(message, &self.walker) {
                         return Poll::Ready(incoming);
                     }
                 }
@@ -248,7 +247,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 // What it has inside belongs to this connection, so it stays with it.
                 Err(error) => {
                     self.codec = Some(codec);
-                    return Poll::Ready(Err(ended(error)));
+                    return Poll::Ready(Err(error.into()));
                 }
             }
         }

@@ -1,10 +1,12 @@
-//! Translates the codec's messages and errors.
+//! Translates what the codec hands out, messages and errors, for the server's socket and the client.
+//!
+//! It reads no bytes and sends none, and it does not decide to close: its callers do.
 
 use std::io;
 
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::{
-    self, Error as WsError,
+    Error as WsError, Message as Ws,
     error::{CapacityError, ProtocolError},
 };
 
@@ -21,6 +23,28 @@ pub(crate) enum Incoming {
     Close(Option<(u16, Text)>),
 }
 
+impl Incoming {
+    /// Translates a message of the codec; `None` for a raw frame, which the codec never hands out.
+    ///
+    /// `walker` has walked over the bytes that the codec was given.
+    pub(crate) fn from_codec(message: Ws, walker: &FrameWalker) -> Option<Result<Self, Ended>> {
+        Some(Ok(match message {
+            Ws::Text(text) => Self::Message(Message::Text(Text::from_utf8_bytes(text))),
+            Ws::Binary(bytes) => Self::Message(Message::Binary(bytes)),
+            Ws::Ping(payload) => Self::Ping(payload),
+            Ws::Pong(payload) => Self::Pong(payload),
+            Ws::Close(None) => Self::Close(None),
+            // The codec has its own list of the codes that may be sent, and replaces any other
+            // code. The received code counts.
+            Ws::Close(Some(_)) => match walker.received_close() {
+                Some(close) if may_be_sent(close.0) => Self::Close(Some(close)),
+                _ => return Some(Err(Ended::Fault(MessageError::bad_close_code()))),
+            },
+            Ws::Frame(_) => return None,
+        }))
+    }
+}
+
 /// Why nothing more will arrive.
 #[derive(Debug)]
 pub(crate) enum Ended {
@@ -30,38 +54,18 @@ pub(crate) enum Ended {
     Gone(io::ErrorKind),
 }
 
-pub(super) fn incoming(
-    message: tungstenite::Message,
-    walker: &FrameWalker,
-) -> Option<Result<Incoming, Ended>> {
-    use tungstenite::Message as Ws;
-    Some(Ok(match message {
-        Ws::Text(text) => Incoming::Message(Message::Text(Text::from_utf8_bytes(text))),
-        Ws::Binary(bytes) => Incoming::Message(Message::Binary(bytes)),
-        Ws::Ping(payload) => Incoming::Ping(payload),
-        Ws::Pong(payload) => Incoming::Pong(payload),
-        Ws::Close(None) => Incoming::Close(None),
-        // The codec has its own list of the codes that may be sent, and replaces any other code.
-        // The received code counts.
-        Ws::Close(Some(_)) => match walker.received_close() {
-            Some(close) if may_be_sent(close.0) => Incoming::Close(Some(close)),
-            _ => return Some(Err(Ended::Fault(MessageError::bad_close_code()))),
-        },
-        // Only written, never read.
-        Ws::Frame(_) => return None,
-    }))
-}
-
-pub(super) fn ended(error: WsError) -> Ended {
-    match error {
-        WsError::Io(error) => Ended::Gone(error.kind()),
-        WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake)
-        | WsError::ConnectionClosed
-        | WsError::AlreadyClosed => Ended::Gone(io::ErrorKind::UnexpectedEof),
-        WsError::Utf8(_) => Ended::Fault(MessageError::Utf8),
-        WsError::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
-            Ended::Fault(MessageError::TooBig { size, limit: max_size })
+impl From<WsError> for Ended {
+    fn from(error: WsError) -> Self {
+        match error {
+            WsError::Io(error) => Self::Gone(error.kind()),
+            WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake)
+            | WsError::ConnectionClosed
+            | WsError::AlreadyClosed => Self::Gone(io::ErrorKind::UnexpectedEof),
+            WsError::Utf8(_) => Self::Fault(MessageError::Utf8),
+            WsError::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
+                Self::Fault(MessageError::TooBig { size, limit: max_size })
+            }
+            error => Self::Fault(MessageError::Protocol(error.to_string())),
         }
-        error => Ended::Fault(MessageError::Protocol(error.to_string())),
     }
 }
