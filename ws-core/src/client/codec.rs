@@ -1,7 +1,7 @@
-//! Translates what is sent into the codec's messages. `socket::Incoming` translates what arrives.
+//! Translates sent messages into those of the codec. `socket::Incoming` translates received ones.
 //!
-//! The server does not send through the codec: it writes frames into a queue by itself. A client's
-//! frames are masked (RFC 6455 section 5.3), and the codec does that.
+//! The server's socket does not send through the codec: it writes its frames into a queue. The
+//! frames of a client are masked (RFC 6455 section 5.3), which the codec does.
 
 use tokio_tungstenite::tungstenite::{
     Message as Ws,

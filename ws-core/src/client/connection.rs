@@ -1,4 +1,6 @@
-//! [`Client`]: an open connection, to send, receive and close.
+//! [`Client`]: an open connection. It sends, receives and closes, with a deadline for each wait.
+//!
+//! It must not connect, and it has no task: `wire` makes progress while one of its methods is awaited.
 
 use std::{
     fmt,
@@ -14,13 +16,14 @@ use crate::wire::{CloseFrame, CloseReason, Message, may_be_sent};
 
 /// An open connection to a server.
 ///
-/// Pings are answered while [`recv`](Self::recv) is awaited, and at each [`send`](Self::send). A program that does
-/// neither for longer than its server waits for a pong (20 s with ws-core's defaults) is taken for dead: call `recv`
-/// with a short deadline now and then.
+/// Pings are answered while [`recv`](Self::recv) is awaited, and by each [`send`](Self::send). A
+/// server closes the connection when no pong arrives in time (20 s with the defaults of ws-core), so
+/// call one of the two more often. `recv` with a short deadline is enough.
 ///
-/// Dropping it closes with code 1000: the close frame is written at once if the socket has room, and a task of the
-/// current runtime sees to the rest for at most the close deadline, twice. Outside of a runtime there is no such task,
-/// and the server may see a reset. [`close`](Self::close) is the way to be sure.
+/// Dropping the client closes the connection with code 1000. The close frame is written at once if
+/// the socket has room. A task of the current runtime does the rest; it takes at most twice the close
+/// deadline. Outside of a runtime there is no such task, and the server may see a reset. Await
+/// [`close`](Self::close) to close reliably.
 pub struct Client {
     pub(super) wire: ByteStream,
     pub(super) headers: HeaderMap,
@@ -28,45 +31,52 @@ pub struct Client {
     pub(super) send_deadline: Duration,
 }
 
-/// What [`Client::recv`] answers.
+/// The result of [`Client::recv`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Received {
     /// A message.
     Message(Message),
-    /// The connection has ended, and this is why: [`CloseReason::Peer`] has the server's code and reason,
-    /// [`CloseReason::Gone`] is an end without a close frame, [`CloseReason::Fault`] a server that broke the protocol
-    /// or a limit of this client. The same answer comes again from then on.
+    /// The connection is closed. Every further call returns the same reason.
+    ///
+    /// [`CloseReason::Peer`] has the server's code and reason. [`CloseReason::Gone`] is an end
+    /// without a close frame. [`CloseReason::Fault`] means that the server broke the protocol or a
+    /// limit of this client.
     Closed(CloseReason),
-    /// Nothing came within the deadline; the connection is as it was.
+    /// No message arrived within the deadline. The connection stays open.
     TimedOut,
 }
 
 impl Client {
-    /// The subprotocol that the server chose among those offered; `None` if it chose none.
+    /// Returns the subprotocol that the server chose; `None` if it chose none.
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
     }
 
-    /// The headers of the 101.
+    /// Returns the headers of the 101.
     pub fn response_headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// Whether the end of the connection has not been seen so far. It is seen by sending and receiving.
+    /// Returns whether the connection is open, as far as known: only `send` and `recv` notice its
+    /// end.
     pub fn is_open(&self) -> bool {
         self.wire.ended().is_none()
     }
 
-    /// Sends a message; done when the socket has all of it, which does not mean that the server has.
+    /// Sends a message. It returns when the socket has taken the whole message, which does not mean
+    /// that the server has received it.
     ///
-    /// It also looks at what has come: pings are answered, and one message at most is kept for the next
-    /// [`recv`](Self::recv). Dropped before it is done, the message is either not sent at all or sent as a whole by
-    /// what is called next.
+    /// It also reads what has arrived: it answers pings, and it keeps at most one message for the
+    /// next [`recv`](Self::recv).
+    ///
+    /// If the future is dropped early, the message is either not sent, or the next call sends the
+    /// rest of it.
     ///
     /// # Errors
-    /// [`ClientError::Closed`] when the connection has ended, [`ClientError::Timeout`] when the server does not read
-    /// within [`send_deadline`](super::ClientBuilder::send_deadline); the message may be sent all the same.
+    /// - [`ClientError::Closed`] when the connection is closed.
+    /// - [`ClientError::Timeout`] when the server does not read within
+    ///   [`send_deadline`](super::ClientBuilder::send_deadline). The message may still be sent later.
     pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), ClientError> {
         let mut message = Some(message.into());
         let after = self.send_deadline;
@@ -86,10 +96,10 @@ impl Client {
         self.send(json).await
     }
 
-    /// The next message, the end of the connection, or nothing within the deadline; `None` waits as long as it takes.
+    /// Receives the next message, or the reason why the connection is closed, within the deadline.
+    /// `None` waits without a deadline; a deadline of zero takes a message that is already there.
     ///
-    /// Cancel-safe: dropped before it is done, as in `tokio::select!`, it has taken nothing. A deadline of zero takes
-    /// what is there.
+    /// Cancel-safe: if the future is dropped early, as in `tokio::select!`, no message is lost.
     pub async fn recv(&mut self, within: impl Into<Option<Duration>>) -> Received {
         let next = poll_fn(|cx| self.wire.poll_next(cx));
         match in_time(within.into(), next).await {
@@ -99,13 +109,15 @@ impl Client {
         }
     }
 
-    /// Closes with a code (RFC 6455 section 7.4) and a reason, which is cut to 123 bytes, and waits for the server's
-    /// close frame. Messages that come before it are thrown away. Gives the server's answer, or why the connection
-    /// had ended before.
+    /// Closes the connection with a code (RFC 6455 section 7.4) and a reason, which is cut to 123
+    /// bytes. It waits for the server's close frame and throws away messages that arrive before it.
+    ///
+    /// Returns the server's code and reason, or why the connection was closed before.
     ///
     /// # Errors
-    /// [`ClientError::Timeout`] when there is no answer within the [close deadline](super::ClientBuilder::close_deadline),
-    /// [`ClientError::CloseCode`] for a code that may not be sent; the connection then closes with 1000.
+    /// - [`ClientError::Timeout`] when the close frame is not answered within the
+    ///   [close deadline](super::ClientBuilder::close_deadline).
+    /// - [`ClientError::CloseCode`] for a code that may not be sent. The connection closes with 1000.
     pub async fn close(mut self, code: u16, reason: impl AsRef<str>) -> Result<CloseReason, ClientError> {
         if !may_be_sent(code) {
             return Err(ClientError::CloseCode(code));
@@ -128,7 +140,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// `None` when the time is up; without a deadline it never is.
+/// Awaits the future up to the deadline, if there is one; `None` when the deadline has passed.
 pub(super) async fn in_time<F: Future>(within: Option<Duration>, future: F) -> Option<F::Output> {
     match within {
         Some(within) => tokio::time::timeout(within, future).await.ok(),

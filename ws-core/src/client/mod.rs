@@ -1,13 +1,12 @@
 //! A WebSocket client: connect, send, receive, close.
 //!
-//! [`Client::connect`] takes a URI, [`Client::builder`] everything else: headers, a bearer token, a query,
-//! subprotocols, deadlines, limits. [`ClientBuilder::reconnect`] gives a [`ReconnectingClient`], which comes back after
-//! a loss and says what was lost. `wss://` needs the feature `client-tls`; it brings its certificates along and asks
-//! nothing of the system.
+//! [`Client::connect`] takes a URI, [`Client::builder`] everything else: headers, a bearer token, a
+//! query, subprotocols, deadlines, limits. [`ClientBuilder::reconnect`] returns a
+//! [`ReconnectingClient`], which connects again after a loss and reports what was lost. `wss://` needs
+//! the feature `client-tls`. It brings Mozilla's root certificates; those of the system are not used.
 //!
-//! There is no task behind a client: it reads and writes while one of its methods is awaited, and at no other time.
-//! Nothing is queued that was not asked for, and every wait has a deadline. Not done here: proxies, redirects,
-//! compression.
+//! A client has no task: it reads and writes only while one of its methods is awaited. It has no queue
+//! of messages, and every wait has a deadline. It does not support proxies, redirects or compression.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -20,7 +19,7 @@
 //! match client.recv(Duration::from_secs(5)).await {
 //!     Received::Message(message) => println!("{message:?}"),
 //!     Received::Closed(reason) => println!("closed with code {}", reason.code()),
-//!     Received::TimedOut => println!("nothing in five seconds"),
+//!     Received::TimedOut => println!("no message in five seconds"),
 //! }
 //! client.close(1000, "done").await?;
 //! # Ok(())

@@ -1,7 +1,11 @@
-//! The settings of a connection.
+//! [`Settings`]: the values that a connection is made with, and their defaults.
+//!
+//! `builder` fills it, `request` checks it before anything is sent. It must not name another file of
+//! the client.
 
 use std::time::Duration;
 
+/// All that [`ClientBuilder`](super::ClientBuilder) sets.
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) uri: String,
@@ -14,7 +18,7 @@ pub(super) struct Settings {
     pub(super) dead_after: Option<Duration>,
     pub(super) message_limit: usize,
     pub(super) frame_limit: Option<usize>,
-    /// Whether pings ask what has arrived.
+    /// Whether a ping follows each sent message, so that its pong confirms the message.
     pub(super) confirms: bool,
     #[cfg(feature = "client-tls")]
     pub(super) root_certificates: Vec<Vec<u8>>,
