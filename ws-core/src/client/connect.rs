@@ -24,7 +24,7 @@ use super::{
     request::{self, Prepared},
     settings::Settings,
     transport::{self, Transport},
-    wire::ByteStream,
+    wire::Wire,
 };
 use crate::handshake::NamesWriter;
 
@@ -68,7 +68,7 @@ pub(super) async fn connect(settings: &Settings) -> Result<Client, ConnectError>
     let subprotocol = request::verify(&sent, status, response.headers())?;
     let headers = take_headers(response);
     let (transport, prefix) = timeout_at(deadline, http.into_upgraded()).await.map_err(timeout)??;
-    let wire = ByteStream::new(transport, &prefix, settings).await;
+    let wire = Wire::new(transport, &prefix, settings).await;
     Ok(Client { wire, headers, subprotocol, send_deadline: settings.send_deadline })
 }
 

@@ -11,7 +11,7 @@ use std::{
 use http::HeaderMap;
 use serde::Serialize;
 
-use super::{error::ClientError, wire::ByteStream};
+use super::{error::ClientError, wire::Wire};
 use crate::wire::{CloseFrame, CloseReason, Message, may_be_sent};
 
 /// An open connection to a server.
@@ -25,7 +25,7 @@ use crate::wire::{CloseFrame, CloseReason, Message, may_be_sent};
 /// deadline. Outside of a runtime there is no such task, and the server may see a reset. Await
 /// [`close`](Self::close) to close reliably.
 pub struct Client {
-    pub(super) wire: ByteStream,
+    pub(super) wire: Wire,
     pub(super) headers: HeaderMap,
     pub(super) subprotocol: Option<String>,
     pub(super) send_deadline: Duration,

@@ -6,7 +6,8 @@
 //! the feature `client-tls`. It brings Mozilla's root certificates; those of the system are not used.
 //!
 //! A client has no task: it reads and writes only while one of its methods is awaited. It has no queue
-//! of messages, and every wait has a deadline. It does not support proxies, redirects or compression.
+//! of messages, and every wait has a deadline unless `recv` is called without one. It does not support
+//! proxies, redirects or compression.
 //!
 //! ```no_run
 //! use std::time::Duration;

@@ -21,7 +21,7 @@ use crate::socket::{FrameWalker, Sender};
 const MAX_DRAINED_BYTES: u64 = 64 << 20;
 const DRAIN_BUFFER_BYTES: usize = 8 << 10;
 
-/// A stream of bytes; a trait because trait objects allow only one that is not an auto trait.
+/// A stream of bytes. One trait, because a trait object cannot name both of tokio's.
 pub(super) trait Io: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Io for T {}
