@@ -1,6 +1,6 @@
 //! Translates what the codec hands out, messages and errors, for the server's socket and the client.
 //!
-//! It reads no bytes and sends none, and it does not decide to close: its callers do.
+//! It must not read or write, and it does not decide to close.
 
 use std::io;
 
