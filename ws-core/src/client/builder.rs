@@ -43,8 +43,8 @@ impl Client {
     /// Connects to a `ws://` or `wss://` URI, within 10 s.
     ///
     /// # Errors
-    /// See [`ConnectError`]. [`ConnectError::Refused`] has the status, the headers and the body of a
-    /// refusal.
+    /// See [`ConnectError`]. [`ConnectError::Refused`] has the status, the headers and the body of
+    /// a refusal.
     ///
     /// ```no_run
     /// use ws_core::client::{Client, ConnectError};
@@ -95,14 +95,15 @@ impl ClientBuilder {
         self.header("authorization", format!("Bearer {token}"))
     }
 
-    /// Adds a query parameter after those of the URI. It is percent-encoded here: pass it unencoded.
+    /// Adds a query parameter after those of the URI. It is percent-encoded here: pass it
+    /// unencoded.
     pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.query.push((name.into(), value.into()));
         self
     }
 
-    /// Offers subprotocols in order of preference (RFC 6455 section 1.9). A second call replaces the
-    /// first.
+    /// Offers subprotocols in order of preference (RFC 6455 section 1.9). A second call replaces
+    /// the first.
     ///
     /// The server may accept the connection without choosing one: see [`Client::subprotocol`].
     pub fn subprotocols(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
@@ -117,8 +118,8 @@ impl ClientBuilder {
     }
 
     /// Sets how long a `send` may take until the socket has the whole message; it takes long when
-    /// the server reads slowly. With [`reconnect`](Self::reconnect) the limit includes the wait for a
-    /// new connection. Default 30 s.
+    /// the server reads slowly. With [`reconnect`](Self::reconnect) the limit includes the wait for
+    /// a new connection. Default 30 s.
     pub fn send_deadline(mut self, deadline: Duration) -> Self {
         self.settings.send_deadline = deadline;
         self
@@ -131,12 +132,12 @@ impl ClientBuilder {
         self
     }
 
-    /// Ends the connection with [`CloseReason::Heartbeat`](crate::CloseReason::Heartbeat) when nothing
-    /// has arrived for this long, not even a ping.
+    /// Ends the connection with [`CloseReason::Heartbeat`](crate::CloseReason::Heartbeat) when
+    /// nothing has arrived for this long, not even a ping.
     ///
     /// This is for servers that send pings. A ws-core server does every 25 s, so a minute is a good
-    /// value. The silence is only noticed while `recv` or `send` is awaited. Default: off, because a
-    /// server need not send pings.
+    /// value. The silence is only noticed while `recv` or `send` is awaited. Default: off, because
+    /// a server need not send pings.
     pub fn dead_after(mut self, silence: Duration) -> Self {
         self.settings.dead_after = Some(silence);
         self
@@ -149,8 +150,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the largest frame payload that is accepted, in bytes. A larger one closes the connection
-    /// with 1009. Default: the message limit.
+    /// Sets the largest frame payload that is accepted, in bytes. A larger one closes the
+    /// connection with 1009. Default: the message limit.
     pub fn frame_limit(mut self, bytes: usize) -> Self {
         self.settings.frame_limit = Some(bytes);
         self

@@ -1,9 +1,10 @@
-//! From settings to an open connection: TCP, TLS, the request, the response, all under one deadline.
+//! From settings to an open connection: TCP, TLS, the request, the response, all under one
+//! deadline.
 //!
 //! hyper speaks HTTP here: it reads the body of a refusal however the server sends it, and it gives
-//! back the stream of a 101 with the bytes that it read behind the head. The case of header names is
-//! the one thing that [`NamesWriter`] adds. This file must not read or write a frame, and it never
-//! tries twice.
+//! back the stream of a 101 with the bytes that it read behind the head. The case of header names
+//! is the one thing that [`NamesWriter`] adds. This file must not read or write a frame, and it
+//! never tries twice.
 
 use std::{
     future::{Future, poll_fn},
@@ -116,7 +117,8 @@ struct HttpConnection {
 }
 
 impl HttpConnection {
-    /// Drives the connection until the future is done. The future reports an error of the connection.
+    /// Drives the connection until the future is done. The future reports an error of the
+    /// connection.
     async fn drive<F: Future>(&mut self, future: F) -> F::Output {
         let mut future = pin!(future);
         poll_fn(|cx| {

@@ -1,6 +1,7 @@
 //! [`Client`]: an open connection. It sends, receives and closes, with a deadline for each wait.
 //!
-//! It must not connect, and it has no task: `wire` makes progress while one of its methods is awaited.
+//! It must not connect, and it has no task: `wire` makes progress while one of its methods is
+//! awaited.
 
 use std::{
     fmt,
@@ -17,13 +18,13 @@ use crate::wire::{CloseFrame, CloseReason, Message, may_be_sent};
 /// An open connection to a server.
 ///
 /// Pings are answered while [`recv`](Self::recv) is awaited, and by each [`send`](Self::send). A
-/// server closes the connection when no pong arrives in time (20 s with the defaults of ws-core), so
-/// call one of the two more often. `recv` with a short deadline is enough.
+/// server closes the connection when no pong arrives in time (20 s with the defaults of ws-core),
+/// so call one of the two more often. `recv` with a short deadline is enough.
 ///
 /// Dropping the client closes the connection with code 1000. The close frame is written at once if
-/// the socket has room. A task of the current runtime does the rest; it takes at most twice the close
-/// deadline. Outside of a runtime there is no such task, and the server may see a reset. Await
-/// [`close`](Self::close) to close reliably.
+/// the socket has room. A task of the current runtime does the rest; it takes at most twice the
+/// close deadline. Outside of a runtime there is no such task, and the server may see a reset.
+/// Await [`close`](Self::close) to close reliably.
 pub struct Client {
     pub(super) wire: Wire,
     pub(super) headers: HeaderMap,
@@ -76,7 +77,8 @@ impl Client {
     /// # Errors
     /// - [`ClientError::Closed`] when the connection is closed.
     /// - [`ClientError::Timeout`] when the server does not read within
-    ///   [`send_deadline`](super::ClientBuilder::send_deadline). The message may still be sent later.
+    ///   [`send_deadline`](super::ClientBuilder::send_deadline). The message may still be sent
+    ///   later.
     pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), ClientError> {
         let mut message = Some(message.into());
         let after = self.send_deadline;
@@ -117,7 +119,8 @@ impl Client {
     /// # Errors
     /// - [`ClientError::Timeout`] when the close frame is not answered within the
     ///   [close deadline](super::ClientBuilder::close_deadline).
-    /// - [`ClientError::CloseCode`] for a code that may not be sent. The connection closes with 1000.
+    /// - [`ClientError::CloseCode`] for a code that may not be sent. The connection closes with
+    ///   1000.
     pub async fn close(mut self, code: u16, reason: impl AsRef<str>) -> Result<CloseReason, ClientError> {
         if !may_be_sent(code) {
             return Err(ClientError::CloseCode(code));

@@ -30,7 +30,8 @@ pub enum ConnectError {
         /// The rule that the header breaks. The header's value is left out.
         why: &'static str,
     },
-    /// A subprotocol that is not a token (RFC 6455 section 4.1, point 10), or that is offered twice.
+    /// A subprotocol that is not a token (RFC 6455 section 4.1, point 10), or that is offered
+    /// twice.
     #[error(
         "invalid subprotocol `{0}`; each name is a token (no spaces, commas or quotes) and is offered once"
     )]
@@ -101,8 +102,8 @@ pub enum ClientError {
     /// The connection is closed; nothing more can be sent.
     #[error("the connection is closed (code {})", .0.code())]
     Closed(CloseReason),
-    /// The deadline passed: the server does not read (sending), or it does not answer the close frame
-    /// (closing).
+    /// The deadline passed: the server does not read (sending), or it does not answer the close
+    /// frame (closing).
     #[error("timed out after {after:?}")]
     Timeout {
         /// The deadline.

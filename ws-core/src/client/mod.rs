@@ -2,12 +2,13 @@
 //!
 //! [`Client::connect`] takes a URI, [`Client::builder`] everything else: headers, a bearer token, a
 //! query, subprotocols, deadlines, limits. [`ClientBuilder::reconnect`] returns a
-//! [`ReconnectingClient`], which connects again after a loss and reports what was lost. `wss://` needs
-//! the feature `client-tls`. It brings Mozilla's root certificates; those of the system are not used.
+//! [`ReconnectingClient`], which connects again after a loss and reports what was lost. `wss://`
+//! needs the feature `client-tls`. It brings Mozilla's root certificates; those of the system are
+//! not used.
 //!
-//! A client has no task: it reads and writes only while one of its methods is awaited. It has no queue
-//! of messages, and every wait has a deadline unless `recv` is called without one. It does not support
-//! proxies, redirects or compression.
+//! A client has no task: it reads and writes only while one of its methods is awaited. It has no
+//! queue of messages, and every wait has a deadline unless `recv` is called without one. It does
+//! not support proxies, redirects or compression.
 //!
 //! ```no_run
 //! use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The handshake of a client (RFC 6455 section 4.1): makes the request from the settings, and checks
-//! the response.
+//! The handshake of a client (RFC 6455 section 4.1): makes the request from the settings, and
+//! checks the response.
 //!
 //! This file is pure: it must not do any I/O.
 

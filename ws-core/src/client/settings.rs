@@ -1,7 +1,7 @@
 //! [`Settings`]: the values that a connection is made with, and their defaults.
 //!
-//! `builder` fills it, `request` checks it before anything is sent. It must not name another file of
-//! the client.
+//! `builder` fills it, `request` checks it before anything is sent. It must not name another file
+//! of the client.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! The TLS handshake, by rustls.
 //!
-//! The crypto provider is named here: rustls panics without a process default when two providers are
-//! compiled in. This file must not read the system's certificates.
+//! The crypto provider is named here: rustls panics without a process default when two providers
+//! are compiled in. This file must not read the system's certificates.
 
 use std::{io, sync::Arc};
 

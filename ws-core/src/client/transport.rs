@@ -1,5 +1,5 @@
-//! The byte stream below a connection, with or without TLS: connecting TCP, and reading on after the
-//! last frame.
+//! The byte stream below a connection, with or without TLS: connecting TCP, and reading on after
+//! the last frame.
 //!
 //! It must not know messages: it only keeps the server's close frame, by the socket's walker.
 
@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::socket::{FrameWalker, Sender};
 
-/// The limit of what is read and thrown away after the last frame, in bytes.
+/// The limit of the bytes that are read and thrown away after the last frame.
 const MAX_DRAINED_BYTES: u64 = 64 << 20;
 const DRAIN_BUFFER_BYTES: usize = 8 << 10;
 
@@ -28,8 +28,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Io for T {}
 
 pub(super) type Transport = Box<dyn Io>;
 
-/// A transport that keeps the server's close frame. The codec above replaces a code that may be sent
-/// (1014).
+/// A transport that keeps the server's close frame. The codec above replaces a code that may be
+/// sent (1014).
 pub(super) struct Watched {
     io: Transport,
     walker: FrameWalker,

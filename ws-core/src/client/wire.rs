@@ -1,8 +1,8 @@
 //! [`Wire`]: messages in and out over an open connection, and the close frames of every way to end.
 //!
-//! It owns the stream until the connection ends. Everything is polling, and the state is kept between
-//! polls: dropping a future loses nothing. What is left after the end (the last flush, reading until
-//! the server closes TCP) is done by a task.
+//! It owns the stream until the connection ends. Everything is polling, and the state is kept
+//! between polls: dropping a future loses nothing. What is left after the end (the last flush,
+//! reading until the server closes TCP) is done by a task.
 //!
 //! It must not connect, and it knows no deadlines but `close_deadline` and `dead_after`.
 
@@ -150,7 +150,8 @@ impl Wire {
         }
     }
 
-    /// Sends a close frame and waits for the server's. Messages that arrive before it are thrown away.
+    /// Sends a close frame and waits for the server's. Messages that arrive before it are thrown
+    /// away.
     pub(super) async fn close(&mut self, frame: CloseFrame) -> CloseReason {
         self.read_ahead = None;
         if let State::Open(stream) = &mut self.state
@@ -173,7 +174,8 @@ impl Wire {
             };
             if self.unflushed_pongs > 0 {
                 match stream.poll_flush_unpin(cx) {
-                    // After a failed write there may be messages to read. The read reports the error.
+                    // After a failed write there may be messages to read. The read reports the
+                    // error.
                     Poll::Ready(_) => self.unflushed_pongs = 0,
                     Poll::Pending if self.unflushed_pongs >= MAX_UNFLUSHED_PONGS => return Poll::Pending,
                     Poll::Pending => {}
@@ -213,7 +215,8 @@ impl Wire {
                 }
                 Some(Err(ended)) => {
                     let close_frame = match &ended {
-                        // After a close frame the codec has queued its own answer and drops this one.
+                        // After a close frame the codec has queued its own answer and drops this
+                        // one.
                         Ended::Fault(fault) => {
                             Some(CloseFrame::new(fault.close_code(), fault.close_reason()))
                         }
@@ -300,7 +303,8 @@ fn poll_send_on(
 }
 
 /// Writes as much as the socket takes at once. A task flushes the rest and reads until the server
-/// closes TCP. Without a runtime there is no task, and the close frame is lost if the socket is full.
+/// closes TCP. Without a runtime there is no task, and the close frame is lost if the socket is
+/// full.
 fn close_in_background(mut stream: Box<Stream>, close_frame: Option<CloseFrame>, within: Duration) {
     if let Some(frame) = close_frame {
         let _ = stream.start_send_unpin(close_message(frame));
@@ -318,8 +322,8 @@ impl Silence {
         Self { limit, last_read: Instant::now(), timer: Box::pin(tokio::time::sleep(limit)) }
     }
 
-    /// Ready when nothing has arrived for the limit. It is polled only when there is nothing to read,
-    /// so that a delay of this program does not count as a silence of the server.
+    /// Ready when nothing has arrived for the limit. It is polled only when there is nothing to
+    /// read, so that a delay of this program does not count as a silence of the server.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.timer.as_mut().poll(cx));

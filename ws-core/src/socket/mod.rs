@@ -1,14 +1,14 @@
-//! Messages in and frames out, over any `AsyncRead + AsyncWrite`. Only this module and the clients name
-//! tungstenite.
+//! Messages in and frames out, over any `AsyncRead + AsyncWrite`. Only this module and the clients
+//! name tungstenite.
 //!
-//! [`Socket`] owns the transport of one open connection. tungstenite's `WebSocketContext` decodes. It
-//! takes its stream as an argument of each call, so it is borrowed from a [`pool`] while bytes are in
-//! flight, and gets an [`Adapter`] that lives for one poll. All writing goes through one [`OutQueue`]
-//! and one place, [`Socket::poll_flush`]. What the codec writes by itself (pongs, inside `read`) is
-//! added to that queue, so it never stands between the halves of a frame.
+//! [`Socket`] owns the transport of one open connection. tungstenite's `WebSocketContext` decodes.
+//! It takes its stream as an argument of each call, so it is borrowed from a [`pool`] while bytes
+//! are in flight, and gets an [`Adapter`] that lives for one poll. All writing goes through one
+//! [`OutQueue`] and one place, [`Socket::poll_flush`]. What the codec writes by itself (pongs,
+//! inside `read`) is added to that queue, so it never stands between the halves of a frame.
 //!
-//! The socket knows no user code, no timers and no outbox. It never decides to close: it reports, and
-//! the session decides.
+//! The socket knows no user code, no timers and no outbox. It never decides to close: it reports,
+//! and the session decides.
 
 mod adapter;
 mod out_queue;
@@ -156,8 +156,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.alive
     }
 
-    /// Queues a ping that holds the count of the bytes up to it, unless the last ping is still queued.
-    /// Returns how many bytes the transport took that the peer may not have read yet.
+    /// Queues a ping that holds the count of the bytes up to it, unless the last ping is still
+    /// queued. Returns how many bytes the transport took that the peer may not have read yet.
     pub(crate) fn ping(&mut self) -> u64 {
         self.alive = false;
         if self.ping_behind == 0 {
@@ -179,8 +179,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Returns the next message, ping, pong or close frame.
     ///
-    /// Pending, too, when the budget of this poll is spent; the task is woken then. After an error it
-    /// must not be called again: tungstenite may hand out the message that it refused.
+    /// Pending, too, when the budget of this poll is spent; the task is woken then. After an error
+    /// it must not be called again: tungstenite may hand out the message that it refused.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming, Ended>> {
         loop {
             if self.budget.is_spent() {
@@ -189,8 +189,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 return Poll::Pending;
             }
             let mut codec = self.codec.take().unwrap_or_else(|| pool::borrow(self.size, self.limits));
-            // Usually there is nothing to read. The codec is not called then, because it would clear
-            // its buffer first.
+            // Usually there is nothing to read. The codec is not called then, because it would
+            // clear its buffer first.
             if self.prefix.is_none() && codec.input.is_empty() && self.walker.is_drained() {
                 match codec.input.poll_fill(&mut self.io, cx) {
                     Poll::Pending => {
@@ -237,8 +237,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                         self.codec = Some(codec);
                         continue;
                     }
-                    // All that was read is handed out. The adapter takes each pong at once, so none is
-                    // left in the codec.
+                    // All that was read is handed out. The adapter takes each pong at once, so none
+                    // is left in the codec.
                     if self.walker.is_between_messages() {
                         self.walker.handed_out_all();
                         self.rest(codec);
@@ -259,8 +259,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Returns a codec that holds no bytes to the pool.
     ///
-    /// Queued frames may share the buffer of a large codec, and its next user would have to allocate
-    /// a new one. Such a codec stays here until all is written.
+    /// Queued frames may share the buffer of a large codec, and its next user would have to
+    /// allocate a new one. Such a codec stays here until all is written.
     fn rest(&mut self, codec: Box<Codec>) {
         if codec.is_large() && !self.out.is_empty() {
             self.codec = Some(codec);
@@ -308,9 +308,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.walker.has_seen_close()
     }
 
-    /// Reads and throws away until the peer has sent its close frame, closes its side, or has sent too
-    /// much. Nothing follows a close frame (RFC 6455 section 5.5.1), so the socket is closed then
-    /// (section 7.1.1).
+    /// Reads and throws away until the peer has sent its close frame, closes its side, or has sent
+    /// too much. Nothing follows a close frame (RFC 6455 section 5.5.1), so the socket is closed
+    /// then (section 7.1.1).
     pub(crate) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // The bytes that were read and not decoded come first.
         if let Some(prefix) = self.prefix.take() {

@@ -1,4 +1,5 @@
-//! Translates what the codec hands out, messages and errors, for the server's socket and the client.
+//! Translates what the codec hands out, messages and errors, for the server's socket and the
+//! client.
 //!
 //! It must not read or write, and it does not decide to close.
 
@@ -13,7 +14,7 @@ use tokio_tungstenite::tungstenite::{
 use super::FrameWalker;
 use crate::wire::{Message, MessageError, Text, may_be_sent};
 
-/// What arrives on an open connection.
+/// An event that arrives on an open connection.
 #[derive(Debug)]
 pub(crate) enum Incoming {
     Message(Message),
@@ -45,7 +46,7 @@ impl Incoming {
     }
 }
 
-/// Why nothing more will arrive.
+/// The reason why nothing more will arrive.
 #[derive(Debug)]
 pub(crate) enum Ended {
     /// The peer broke the protocol or a limit; a close frame should say so.

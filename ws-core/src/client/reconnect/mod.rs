@@ -1,8 +1,8 @@
 //! [`ReconnectingClient`]: connects again after a loss, and reports what was lost.
 //!
 //! It has either a connection or an outage, never both. Like [`Client`] it has no task: it connects
-//! while `recv` or `send` is awaited. The state of the outage is kept between calls, so a short deadline
-//! does not restart it. It must not queue a message, nor send one twice.
+//! while `recv` or `send` is awaited. The state of the outage is kept between calls, so a short
+//! deadline does not restart it. It must not queue a message, nor send one twice.
 
 mod policy;
 
@@ -31,8 +31,8 @@ use crate::wire::{CloseReason, Message};
 /// A client that connects again when its connection is lost; made by
 /// [`ClientBuilder::reconnect`](super::ClientBuilder::reconnect).
 ///
-/// The server does not know that a new connection continues an old one: no user is logged in, no room
-/// is joined. So the client first reports the new connection, by [`recv`](Self::recv) or
+/// The server does not know that a new connection continues an old one: no user is logged in, no
+/// room is joined. So the client first reports the new connection, by [`recv`](Self::recv) or
 /// [`send`](Self::send), whichever is called first, and sends nothing on it before. It queues no
 /// messages while there is no connection, and sends none twice.
 ///
@@ -75,8 +75,8 @@ pub struct ReconnectingClient {
 pub enum Update {
     /// A message.
     Message(Message),
-    /// The connection was lost and there is a new one. Log in, join, and repeat what the server must
-    /// not miss.
+    /// The connection was lost and there is a new one. Log in, join, and repeat what the server
+    /// must not miss.
     Reconnected(Reconnected),
     /// Nothing arrived within the deadline. There may be no connection.
     TimedOut,
@@ -132,7 +132,8 @@ impl ReconnectingClient {
     }
 
     /// Sends a message. If there is no connection, it connects, but it does not send on the new
-    /// connection: it reports it. [`send_deadline`](super::ClientBuilder::send_deadline) limits both.
+    /// connection: it reports it. [`send_deadline`](super::ClientBuilder::send_deadline) limits
+    /// both.
     ///
     /// # Errors
     /// - [`ClientError::Reconnected`] when the connection is new and had not been reported: the
@@ -155,8 +156,8 @@ impl ReconnectingClient {
         self.send(json).await
     }
 
-    /// Closes as [`Client::close`] does, for good. If there is no connection, it returns the reason of
-    /// the loss.
+    /// Closes as [`Client::close`] does, for good. If there is no connection, it returns the reason
+    /// of the loss.
     ///
     /// # Errors
     /// As [`Client::close`].
@@ -202,7 +203,8 @@ impl ReconnectingClient {
         }
     }
 
-    /// Ready when there is a connection, or with an error when the policy allows no further attempt.
+    /// Ready when there is a connection, or with an error when the policy allows no further
+    /// attempt.
     fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), GaveUp>> {
         loop {
             let (loss, step) = match &mut self.state {

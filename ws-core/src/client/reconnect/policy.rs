@@ -18,9 +18,9 @@ const MIN_BACKOFF: Duration = Duration::from_millis(1);
 /// back-off restarts only after a stable connection; after one that opens and is lost at once it
 /// continues.
 ///
-/// After a refusal with 408, 425, 429 or 5xx the client tries again. The `Retry-After` of the refusal
-/// is then added to the wait, up to a limit. Any other refusal (401, 403, 404, ...) is final, because
-/// the same request would be refused again.
+/// After a refusal with 408, 425, 429 or 5xx the client tries again. The `Retry-After` of the
+/// refusal is then added to the wait, up to a limit. Any other refusal (401, 403, 404, ...) is
+/// final, because the same request would be refused again.
 ///
 /// ```
 /// use std::time::Duration;
@@ -73,16 +73,16 @@ impl ReconnectPolicy {
         self
     }
 
-    /// Sets the factor by which the longest wait grows with each attempt. Default 2; a value below 1
-    /// counts as 1.
+    /// Sets the factor by which the longest wait grows with each attempt. Default 2; a value below
+    /// 1 counts as 1.
     #[must_use]
     pub fn multiplier(mut self, multiplier: f64) -> Self {
         self.multiplier = multiplier.max(1.0);
         self
     }
 
-    /// Sets how long a connection must be open before its loss restarts the back-off and the count of
-    /// attempts. Default 60 s.
+    /// Sets how long a connection must be open before its loss restarts the back-off and the count
+    /// of attempts. Default 60 s.
     #[must_use]
     pub fn stable_after(mut self, period: Duration) -> Self {
         self.stable_after = period;
@@ -103,8 +103,8 @@ impl ReconnectPolicy {
         self
     }
 
-    /// Tries again after a refusal with this status, too. An example is 404 where a route is missing
-    /// during a deployment.
+    /// Tries again after a refusal with this status, too. An example is 404 where a route is
+    /// missing during a deployment.
     #[must_use]
     pub fn retry_status(mut self, status: StatusCode) -> Self {
         self.retried.push(status);
@@ -129,8 +129,8 @@ impl ReconnectPolicy {
         }
     }
 
-    /// Returns the wait that the server requests, in seconds or as a date (RFC 9110 section 10.2.3),
-    /// up to the limit.
+    /// Returns the wait that the server requests, in seconds or as a date (RFC 9110 section
+    /// 10.2.3), up to the limit.
     fn retry_after(&self, error: &ConnectError, now: SystemTime) -> Duration {
         let ConnectError::Refused { headers, .. } = error else { return Duration::ZERO };
         retry_after(headers, now).unwrap_or_default().min(self.retry_after_limit)
@@ -160,8 +160,8 @@ impl Backoff {
         }
     }
 
-    /// Returns the wait before the next attempt; `None` to give up. `failure` is the error of the last
-    /// attempt and its time. `random` is between 0 and 1.
+    /// Returns the wait before the next attempt; `None` to give up. `failure` is the error of the
+    /// last attempt and its time. `random` is between 0 and 1.
     pub(super) fn next(
         &mut self,
         policy: &ReconnectPolicy,
