@@ -37,6 +37,23 @@ const LAYERS: &[&str] = &[
     "fuzzing",
 ];
 
+/// The files of `ws_core::client`, bottom up.
+const CLIENT: &[&str] = &[
+    "error",
+    "settings",
+    "ledger",
+    "codec",
+    "transport",
+    "tls",
+    "request",
+    "wire",
+    "connection",
+    "connect",
+    "reconnect",
+    "builder",
+    "mod",
+];
+
 /// The only pair of modules that import each other: the lower one may import the upper one.
 const PAIR: (&str, &str) = ("connection", "hub");
 
@@ -56,7 +73,7 @@ fn a_module_imports_only_modules_below_it() {
             faults.push(format!("{relative}: `{module}` has no place in the order; add it to LAYERS"));
             continue;
         };
-        for import in imported(&fs::read_to_string(&file).unwrap()) {
+        for import in imported(&fs::read_to_string(&file).unwrap(), "crate::") {
             imports += 1;
             match LAYERS.iter().position(|layer| *layer == import) {
                 None => faults.push(format!("{relative}: imports `crate::{import}`; name the module it is in")),
@@ -69,6 +86,35 @@ fn a_module_imports_only_modules_below_it() {
         }
     }
     assert!(imports > 300, "only {imports} imports were found: this test looks at the wrong place");
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn a_file_of_the_client_imports_only_files_below_it() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ws-core/src/client");
+    let mut faults = Vec::new();
+    let mut imports = 0;
+    for file in files(&source) {
+        let relative = file.strip_prefix(&source).unwrap().to_str().unwrap().replace('\\', "/");
+        let text = fs::read_to_string(&file).unwrap();
+        let mut found = imported(&text, "crate::client::");
+        // Below `reconnect/`, `super` is the folder.
+        if !relative.contains('/') || relative.ends_with("/mod.rs") {
+            found.extend(imported(&text, "super::"));
+        }
+        let module = relative.split('/').next().unwrap().trim_end_matches(".rs");
+        let floor = CLIENT.iter().position(|layer| *layer == module);
+        for import in found {
+            imports += 1;
+            let other = CLIENT.iter().position(|layer| *layer == import);
+            if floor.is_none() || other.is_none() || other > floor {
+                faults.push(format!(
+                    "{relative}: imports `{import}`, which CLIENT does not list below `{module}`"
+                ));
+            }
+        }
+    }
+    assert!(imports > 20, "only {imports} imports were found: this test looks at the wrong place");
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
@@ -85,12 +131,12 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The first segments of all paths that begin with `crate::`, outside of comments and of tests.
-fn imported(text: &str) -> BTreeSet<String> {
+/// The first segments of all paths behind `root`, outside of comments and of tests.
+fn imported(text: &str, root: &str) -> BTreeSet<String> {
     let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default());
     let text = without_tests(lines.collect::<Vec<_>>().join("\n"));
     let mut found = BTreeSet::new();
-    for (at, start) in text.match_indices("crate::") {
+    for (at, start) in text.match_indices(root) {
         if text[..at].ends_with(|before: char| before == '$' || before == '_' || before.is_alphanumeric()) {
             continue;
         }
@@ -159,5 +205,5 @@ fn imports_are_found_however_they_are_written() {
 mod tests { use crate::app::App; mod deep { } }
         fn g() { crate::state::g() }";
     let expected = ["config", "error", "fixed", "hub", "state", "wire"];
-    assert_eq!(imported(text), expected.map(str::to_owned).into());
+    assert_eq!(imported(text, "crate::"), expected.map(str::to_owned).into());
 }

@@ -102,5 +102,5 @@ async fn a_refusal_is_final_or_not_by_its_status() {
     let gave_up = after_a_loss(policy().max_attempts(2), &[busy[1]; 2]).await.unwrap_err();
     assert_eq!(gave_up.attempts, 2);
     let gave_up = after_a_loss(policy().max_attempts(0), &[]).await.unwrap_err();
-    assert_eq!(gave_up.to_string(), "given up after 0 attempts: none is allowed");
+    assert_eq!(gave_up.to_string(), "gave up after 0 attempts: no attempt is allowed");
 }

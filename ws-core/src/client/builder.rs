@@ -1,12 +1,20 @@
-//! [`ClientBuilder`]: everything that can be set before a connection is made.
+//! [`ClientBuilder`]: sets everything that a connection needs, and connects.
+//!
+//! It only collects: `request` checks the values when `connect` is awaited.
 
 use std::{fmt, time::Duration};
 
-use super::{Client, ConnectError, ReconnectPolicy, ReconnectingClient, connect, reconnect};
+use super::{
+    connect,
+    connection::Client,
+    error::ConnectError,
+    reconnect::{ReconnectPolicy, ReconnectingClient},
+    settings::Settings,
+};
 
-/// What a connection is to be like; made by [`Client::builder`].
+/// The settings of a connection; made by [`Client::builder`].
 ///
-/// Nothing is checked before [`connect`](Self::connect), which reports the first mistake.
+/// [`connect`](Self::connect) checks the settings and reports the first mistake.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -26,46 +34,38 @@ use super::{Client, ConnectError, ReconnectPolicy, ReconnectingClient, connect, 
 /// # }
 /// ```
 #[derive(Clone)]
-#[must_use = "nothing is connected before `connect` is called and awaited"]
+#[must_use = "a builder does not connect before `connect` is called and awaited"]
 pub struct ClientBuilder {
     settings: Settings,
 }
 
-#[derive(Clone)]
-pub(super) struct Settings {
-    pub(super) uri: String,
-    pub(super) query: Vec<(String, String)>,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) subprotocols: Vec<String>,
-    pub(super) connect_deadline: Duration,
-    pub(super) send_deadline: Duration,
-    pub(super) close_deadline: Duration,
-    pub(super) dead_after: Option<Duration>,
-    pub(super) message_limit: usize,
-    pub(super) frame_limit: Option<usize>,
-    /// Whether pings ask what has arrived.
-    pub(super) confirms: bool,
-    #[cfg(feature = "client-tls")]
-    pub(super) root_certificates: Vec<Vec<u8>>,
-}
+impl Client {
+    /// Connects to a `ws://` or `wss://` URI, within 10 s.
+    ///
+    /// # Errors
+    /// See [`ConnectError`]. [`ConnectError::Refused`] has the status, the headers and the body of
+    /// a refusal.
+    ///
+    /// ```no_run
+    /// use ws_core::client::{Client, ConnectError};
+    ///
+    /// # async fn example() {
+    /// match Client::connect("ws://localhost:9502/private").await {
+    ///     Ok(_client) => println!("connected"),
+    ///     Err(ConnectError::Refused { status, body, .. }) => {
+    ///         println!("{status}: {}", String::from_utf8_lossy(&body));
+    ///     }
+    ///     Err(error) => println!("{error}"),
+    /// }
+    /// # }
+    /// ```
+    pub async fn connect(uri: impl Into<String>) -> Result<Self, ConnectError> {
+        Self::builder(uri).connect().await
+    }
 
-impl Settings {
-    pub(super) fn new(uri: String) -> Self {
-        Self {
-            uri,
-            query: Vec::new(),
-            headers: Vec::new(),
-            subprotocols: Vec::new(),
-            connect_deadline: Duration::from_secs(10),
-            send_deadline: Duration::from_secs(30),
-            close_deadline: Duration::from_secs(5),
-            dead_after: None,
-            message_limit: 1 << 20,
-            frame_limit: None,
-            confirms: false,
-            #[cfg(feature = "client-tls")]
-            root_certificates: Vec::new(),
-        }
+    /// Returns a builder, for a connection that needs more than a URI.
+    pub fn builder(uri: impl Into<String>) -> ClientBuilder {
+        ClientBuilder::new(uri.into())
     }
 }
 
@@ -74,10 +74,12 @@ impl ClientBuilder {
         Self { settings: Settings::new(uri) }
     }
 
-    /// Adds a header to the handshake; called twice with one name, both are sent. `host` replaces the URI's.
+    /// Adds a header to the request. Two calls with the same name send both headers, except `host`,
+    /// which replaces the host of the URI.
     ///
-    /// The value is visible ASCII and spaces. The headers that make the handshake (`upgrade`, `connection`,
-    /// `sec-websocket-*`) and those of a body cannot be set: [`ConnectError::InvalidHeader`].
+    /// The value consists of visible ASCII and spaces. The headers of the handshake (`upgrade`,
+    /// `connection`, `sec-websocket-*`) and those of a body cannot be set:
+    /// [`ConnectError::InvalidHeader`].
     ///
     /// The case of a name does not matter here. Names are sent with a capital letter at the
     /// beginning of each word, standard names as the RFCs write them: `Authorization`,
@@ -87,71 +89,78 @@ impl ClientBuilder {
         self
     }
 
-    /// Adds `Authorization: Bearer <token>` (RFC 6750 section 2.1): the recommended way to say who connects.
+    /// Adds `Authorization: Bearer <token>` (RFC 6750 section 2.1), the recommended way to
+    /// authenticate.
     pub fn bearer(self, token: impl fmt::Display) -> Self {
         self.header("authorization", format!("Bearer {token}"))
     }
 
-    /// Adds a query parameter behind those of the URI, percent-encoded here: give it as it is meant.
+    /// Adds a query parameter after those of the URI. It is percent-encoded here: pass it
+    /// unencoded.
     pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.query.push((name.into(), value.into()));
         self
     }
 
-    /// Offers subprotocols in order of preference (RFC 6455 section 1.9); called twice, the second offer counts.
+    /// Offers subprotocols in order of preference (RFC 6455 section 1.9). A second call replaces
+    /// the first.
     ///
-    /// The server may choose none of them and connect all the same: see [`Client::subprotocol`].
+    /// The server may accept the connection without choosing one: see [`Client::subprotocol`].
     pub fn subprotocols(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.settings.subprotocols = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// From the name lookup to the answer of the handshake, TCP and TLS included. Default 10 s.
+    /// Sets the limit of the whole connecting: name lookup, TCP, TLS and handshake. Default 10 s.
     pub fn connect_deadline(mut self, deadline: Duration) -> Self {
         self.settings.connect_deadline = deadline;
         self
     }
 
-    /// How long one message may take until the socket has it, when the server reads slowly or not at all; with
-    /// [`reconnect`](Self::reconnect) the wait for a new connection, too. Default 30 s.
+    /// Sets how long a `send` may take until the socket has the whole message; it takes long when
+    /// the server reads slowly. With [`reconnect`](Self::reconnect) the limit includes the wait for
+    /// a new connection. Default 30 s.
     pub fn send_deadline(mut self, deadline: Duration) -> Self {
         self.settings.send_deadline = deadline;
         self
     }
 
-    /// How long the server may take to answer a close frame, and again to hang up. Default 5 s.
+    /// Sets how long the server may take to answer a close frame, and then again to close TCP.
+    /// Default 5 s.
     pub fn close_deadline(mut self, deadline: Duration) -> Self {
         self.settings.close_deadline = deadline;
         self
     }
 
-    /// The connection is given up as [`CloseReason::Heartbeat`](crate::CloseReason::Heartbeat) when nothing at all,
-    /// pings included, came for so long.
+    /// Ends the connection with [`CloseReason::Heartbeat`](crate::CloseReason::Heartbeat) when
+    /// nothing has arrived for this long, not even a ping.
     ///
-    /// For servers that ping: ws-core's do every 25 s, so a minute is a good value there. It is only noticed while
-    /// something is received. Default: off, because a server need not ping.
+    /// This is for servers that send pings. A ws-core server does every 25 s, so a minute is a good
+    /// value. The silence is only noticed while `recv` or `send` is awaited. Default: off, because
+    /// a server need not send pings.
     pub fn dead_after(mut self, silence: Duration) -> Self {
         self.settings.dead_after = Some(silence);
         self
     }
 
-    /// The largest message that is accepted, in bytes; a larger one closes with 1009. Default 1 MiB, as the server's.
+    /// Sets the largest message that is accepted, in bytes. A larger one closes the connection with
+    /// 1009. Default 1 MiB, as on the server.
     pub fn message_limit(mut self, bytes: usize) -> Self {
         self.settings.message_limit = bytes;
         self
     }
 
-    /// The largest frame payload that is accepted, in bytes; a larger one closes with 1009. Default: as the message
-    /// limit.
+    /// Sets the largest frame payload that is accepted, in bytes. A larger one closes the
+    /// connection with 1009. Default: the message limit.
     pub fn frame_limit(mut self, bytes: usize) -> Self {
         self.settings.frame_limit = Some(bytes);
         self
     }
 
-    /// Trusts these certificates, too, besides Mozilla's list: one or more in PEM, for a private authority or a
-    /// self-signed server.
+    /// Trusts these certificates in addition to Mozilla's list: one or more in PEM, for a private
+    /// authority or a self-signed server.
     ///
-    /// What is no certificate is a [`ConnectError::Tls`] of [`connect`](Self::connect).
+    /// An invalid certificate makes [`connect`](Self::connect) return [`ConnectError::Tls`].
     #[cfg(feature = "client-tls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "client-tls")))]
     pub fn root_certificates_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
@@ -159,28 +168,28 @@ impl ClientBuilder {
         self
     }
 
-    /// Connects, once.
+    /// Connects, in one attempt.
     ///
     /// # Errors
-    /// See [`ConnectError`]; a mistake in what was set is found before anything is sent.
+    /// See [`ConnectError`]. A mistake in the settings is reported before anything is sent.
     pub async fn connect(self) -> Result<Client, ConnectError> {
         connect::connect(&self.settings).await
     }
 
-    /// Connects, and again whenever the connection is lost.
+    /// Connects, and connects again whenever the connection is lost.
     ///
-    /// The first connection is tried for once only: a wrong URI or token is to be seen at once.
+    /// The first connection has one attempt only, so that a wrong URI or token is reported at once.
     ///
     /// # Errors
-    /// As [`connect`](Self::connect), of the first connection.
+    /// As [`connect`](Self::connect), for the first connection.
     pub async fn reconnect(mut self, policy: ReconnectPolicy) -> Result<ReconnectingClient, ConnectError> {
         self.settings.confirms = true;
         let first = connect::connect(&self.settings).await?;
-        Ok(reconnect::ReconnectingClient::new(self.settings, policy, first))
+        Ok(ReconnectingClient::new(self.settings, policy, first))
     }
 }
 
-/// Without the query and the headers, where secrets travel.
+/// Leaves out the query and the headers, which may hold secrets.
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")

@@ -1,10 +1,10 @@
-//! Between the codec's words and this crate's.
-
-use std::io;
+//! Translates sent messages into those of the codec. `socket::Incoming` translates received ones.
+//!
+//! The server's socket does not send through the codec: it writes its frames into a queue. The
+//! frames of a client are masked (RFC 6455 section 5.3), which the codec does.
 
 use tokio_tungstenite::tungstenite::{
-    Error as WsError, Message as Ws,
-    error::{CapacityError, ProtocolError},
+    Message as Ws,
     protocol::{
         CloseFrame as WsClose,
         frame::{
@@ -14,9 +14,9 @@ use tokio_tungstenite::tungstenite::{
     },
 };
 
-use crate::wire::{CloseFrame, CloseReason, Message, MessageError, Text, may_be_sent};
+use crate::wire::{CloseFrame, Message};
 
-/// One frame with the whole message, its payload shared.
+/// Returns one frame with the whole message; its payload is not copied.
 pub(super) fn data_message(message: Message) -> Ws {
     let kind = if matches!(message, Message::Text(_)) { Data::Text } else { Data::Binary };
     Ws::Frame(Frame::message(message.into_bytes(), OpCode::Data(kind), true))
@@ -24,28 +24,4 @@ pub(super) fn data_message(message: Message) -> Ws {
 
 pub(super) fn close_message(frame: CloseFrame) -> Ws {
     Ws::Close(Some(WsClose { code: frame.code.into(), reason: frame.reason.as_str().into() }))
-}
-
-/// Returns the reason of an end by the server's close frame. `received` is the frame as it came,
-/// since the codec may have changed its code.
-pub(super) fn closed_by(received: Option<(u16, Text)>) -> CloseReason {
-    match received {
-        Some((code, _)) if !may_be_sent(code) => CloseReason::Fault(MessageError::bad_close_code()),
-        Some((code, reason)) => CloseReason::Peer { code: Some(code), reason },
-        None => CloseReason::Peer { code: None, reason: Text::default() },
-    }
-}
-
-pub(super) fn reason_of(error: WsError) -> CloseReason {
-    match error {
-        WsError::Io(error) => CloseReason::Gone(error.kind()),
-        WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake)
-        | WsError::ConnectionClosed
-        | WsError::AlreadyClosed => CloseReason::Gone(io::ErrorKind::UnexpectedEof),
-        WsError::Utf8(_) => CloseReason::Fault(MessageError::Utf8),
-        WsError::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
-            CloseReason::Fault(MessageError::TooBig { size, limit: max_size })
-        }
-        error => CloseReason::Fault(MessageError::Protocol(error.to_string())),
-    }
 }

@@ -1,8 +1,10 @@
-//! From settings to an open connection: TCP, TLS, the request, the answer. All of it under one deadline.
+//! From settings to an open connection: TCP, TLS, the request, the response, all under one
+//! deadline.
 //!
-//! hyper speaks the HTTP, except for the case of header names: the body of a refusal is read in
-//! whatever way the server sends it, and a 101 gives the stream back together with what was read
-//! behind it.
+//! hyper speaks HTTP here: it reads the body of a refusal however the server sends it, and it gives
+//! back the stream of a 101 with the bytes that it read behind the head. The case of header names
+//! is the one thing that [`NamesWriter`] adds. This file must not read or write a frame, and it
+//! never tries twice.
 
 use std::{
     future::{Future, poll_fn},
@@ -18,25 +20,27 @@ use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Client, ConnectError,
-    builder::Settings,
+    connection::Client,
+    error::ConnectError,
     request::{self, Prepared},
+    settings::Settings,
     transport::{self, Transport},
-    wire::ByteStream,
+    wire::Wire,
 };
 use crate::handshake::NamesWriter;
 
-/// The most of a refusal's body that is kept.
+/// The part of a refusal's body that is kept.
 const REFUSAL_BODY_BYTES: usize = 64 << 10;
-/// The largest head of an answer, and the most headers in it.
+/// The largest head of a response, in bytes.
 const HEAD_BYTES: usize = 64 << 10;
+/// The maximum number of headers in it.
 const HEADERS: usize = 128;
 
 /// Connects within the connect deadline.
 pub(super) async fn connect(settings: &Settings) -> Result<Client, ConnectError> {
     let prepared = request::prepare(settings)?;
     let after = settings.connect_deadline;
-    // Beyond what a clock can say there is no deadline worth the name.
+    // `Instant` cannot represent every deadline that a `Duration` can express.
     let deadline = Instant::now().checked_add(after).unwrap_or_else(far_away);
     let timeout = |_| ConnectError::Timeout { after };
 
@@ -48,8 +52,8 @@ pub(super) async fn connect(settings: &Settings) -> Result<Client, ConnectError>
         .handshake(TokioIo::new(NamesWriter::of_request(transport)))
         .await
         .map_err(ConnectError::from_hyper)?;
-    let mut line = Line { connection, ended: false };
-    let response = timeout_at(deadline, line.along(sender.send_request(prepared.request)))
+    let mut http = HttpConnection { connection, is_done: false };
+    let response = timeout_at(deadline, http.drive(sender.send_request(prepared.request)))
         .await
         .map_err(timeout)?
         .map_err(ConnectError::from_hyper)?;
@@ -58,18 +62,18 @@ pub(super) async fn connect(settings: &Settings) -> Result<Client, ConnectError>
     if status != StatusCode::SWITCHING_PROTOCOLS {
         let (head, body) = response.into_parts();
         let mut kept = BytesMut::new();
-        // The status is known; a body that does not come in time is cut, not waited for.
-        let _ = timeout_at(deadline, line.along(read_body(body, &mut kept))).await;
+        // The status is known, so a late body is cut and is not an error.
+        let _ = timeout_at(deadline, http.drive(read_body(body, &mut kept))).await;
         return Err(ConnectError::Refused { status, headers: Box::new(head.headers), body: kept.freeze() });
     }
     let subprotocol = request::verify(&sent, status, response.headers())?;
     let headers = take_headers(response);
-    let (transport, prefix) = timeout_at(deadline, line.upgraded()).await.map_err(timeout)??;
-    let wire = ByteStream::new(transport, &prefix, settings).await;
+    let (transport, prefix) = timeout_at(deadline, http.into_upgraded()).await.map_err(timeout)??;
+    let wire = Wire::new(transport, &prefix, settings).await;
     Ok(Client { wire, headers, subprotocol, send_deadline: settings.send_deadline })
 }
 
-/// Thirty years.
+/// Returns an instant in thirty years.
 fn far_away() -> Instant {
     Instant::now() + std::time::Duration::from_secs(30 * 365 * 24 * 60 * 60)
 }
@@ -94,7 +98,7 @@ fn take_headers(response: Response<Incoming>) -> HeaderMap {
     response.into_parts().0.headers
 }
 
-/// Keeps the first [`REFUSAL_BODY_BYTES`].
+/// Reads up to [`REFUSAL_BODY_BYTES`] and ignores the rest.
 async fn read_body(mut body: Incoming, kept: &mut BytesMut) {
     while let Some(Ok(frame)) = body.frame().await {
         let Ok(data) = frame.into_data() else { return };
@@ -106,28 +110,29 @@ async fn read_body(mut body: Incoming, kept: &mut BytesMut) {
     }
 }
 
-/// The HTTP connection, driven in this task beside what waits for it.
-struct Line {
+/// The HTTP connection. It has no task: it makes progress while [`Self::drive`] is awaited.
+struct HttpConnection {
     connection: http1::Connection<TokioIo<NamesWriter<Transport>>, Empty<Bytes>>,
-    ended: bool,
+    is_done: bool,
 }
 
-impl Line {
-    /// Drives the connection until the future is done. What goes wrong with the connection, the future is told.
-    async fn along<F: Future>(&mut self, future: F) -> F::Output {
+impl HttpConnection {
+    /// Drives the connection until the future is done. The future reports an error of the
+    /// connection.
+    async fn drive<F: Future>(&mut self, future: F) -> F::Output {
         let mut future = pin!(future);
         poll_fn(|cx| {
-            if !self.ended {
-                self.ended = self.connection.poll_without_shutdown(cx).is_ready();
+            if !self.is_done {
+                self.is_done = self.connection.poll_without_shutdown(cx).is_ready();
             }
             future.as_mut().poll(cx)
         })
         .await
     }
 
-    /// The stream behind a 101, and what was read of it already.
-    async fn upgraded(mut self) -> Result<(Transport, Bytes), ConnectError> {
-        if !self.ended {
+    /// Returns the stream of a 101 and the bytes that were read behind its head.
+    async fn into_upgraded(mut self) -> Result<(Transport, Bytes), ConnectError> {
+        if !self.is_done {
             poll_fn(|cx| {
                 ready!(self.connection.poll_without_shutdown(cx)).map_err(ConnectError::from_hyper)?;
                 Poll::Ready(Ok::<_, ConnectError>(()))

@@ -1,70 +1,77 @@
-//! What can go wrong: [`ConnectError`] before the 101, [`ClientError`] after it.
+//! The errors of the client: [`ConnectError`] before the 101, [`ClientError`] after it, and what a
+//! reconnecting client reports of a loss.
+//!
+//! It must not name another file of the client.
 
-use std::{error::Error as StdError, io, time::Duration};
+use std::{error::Error as StdError, fmt, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-use super::reconnect::{GaveUp, Reconnected};
 use crate::wire::CloseReason;
 
-/// Why there is no connection.
+/// An error of connecting: there is no connection.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The URI cannot be connected to. Its query is left out, because tokens travel there.
+    /// The URI is not a valid WebSocket URI. Its query is left out, because it may hold a token.
     #[error("invalid URI `{uri}`: {why}")]
     InvalidUri {
         /// The URI up to its query.
         uri: String,
-        /// The rule that it breaks.
+        /// The rule that the URI breaks.
         why: String,
     },
-    /// A header that cannot be sent, or that the handshake sets by itself.
+    /// A header that is not valid, or that only the handshake may set.
     #[error("header `{name}` cannot be sent: {why}")]
     InvalidHeader {
         /// The header's name.
         name: String,
-        /// The rule that it breaks; its value is left out.
+        /// The rule that the header breaks. The header's value is left out.
         why: &'static str,
     },
-    /// A subprotocol that is no token (RFC 6455 section 4.1, point 10), or one that is offered twice.
+    /// A subprotocol that is not a token (RFC 6455 section 4.1, point 10), or that is offered
+    /// twice.
     #[error(
-        "subprotocol `{0}` cannot be offered: each is a token of its own, without spaces, commas or quotes"
+        "invalid subprotocol `{0}`; each name is a token (no spaces, commas or quotes) and is offered once"
     )]
     InvalidSubprotocol(String),
-    /// A `wss://` URI in a program that was built without TLS.
+    /// A `wss://` URI in a program that is built without the feature `client-tls`.
     #[error("`wss://` needs the feature `client-tls` of ws-core")]
     TlsNotEnabled,
-    /// The connect deadline passed before the server had answered the handshake.
-    #[error("no answer to the handshake within {after:?}")]
+    /// The connect deadline passed before the response to the handshake arrived.
+    #[error("no response to the handshake within {after:?}")]
     Timeout {
         /// The deadline, from the start of the name lookup.
         after: Duration,
     },
-    /// The name was not found, nobody listens there, or the server hung up before it had answered.
-    #[error("not connected: {0}")]
+    /// An I/O error: the name was not found, the connection was refused, or the server closed it
+    /// before its response was complete.
+    #[error("cannot connect: {0}")]
     Io(#[from] io::Error),
-    /// The TLS handshake failed: a certificate that is not trusted or is of another host, no common version.
-    #[error("TLS: {0}")]
+    /// The TLS handshake failed: the certificate is not trusted or is for another host, or there is
+    /// no common version. Also an invalid certificate in
+    /// [`root_certificates_pem`](super::ClientBuilder::root_certificates_pem).
+    #[error("TLS handshake failed: {0}")]
     Tls(#[source] io::Error),
-    /// The answer is no HTTP, or a 101 that breaks RFC 6455 section 4.1.
-    #[error("no WebSocket handshake: {0}")]
+    /// The response is not HTTP, or it is a 101 that breaks RFC 6455 section 4.1.
+    #[error("invalid response to the handshake: {0}")]
     Protocol(String),
-    /// The server answered with another status than 101.
+    /// The server refused the handshake: the status of its response is not 101.
     #[error("refused with status {status}")]
     Refused {
         /// The status, for example 401.
         status: StatusCode,
-        /// The answer's headers.
+        /// The headers of the response.
         headers: Box<HeaderMap>,
-        /// The answer's body: at most 64 KiB of it, and as much as came before the connect deadline.
+        /// The first 64 KiB of the response's body, or less if the connect deadline passed before
+        /// they arrived.
         body: Bytes,
     },
 }
 
 impl ConnectError {
-    /// The status of a refusal; `None` for anything else.
+    /// Returns the status of a refusal; `None` for any other error.
     pub fn status(&self) -> Option<StatusCode> {
         match self {
             Self::Refused { status, .. } => Some(*status),
@@ -72,7 +79,7 @@ impl ConnectError {
         }
     }
 
-    /// A fault of the exchange of request and response.
+    /// Translates an error of the exchange of request and response.
     pub(super) fn from_hyper(error: hyper::Error) -> Self {
         let mut source = error.source();
         while let Some(inner) = source {
@@ -88,30 +95,79 @@ impl ConnectError {
     }
 }
 
-/// Why something was not done on a connection.
+/// An error of sending or closing.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// The connection has ended; nothing more can be sent.
+    /// The connection is closed; nothing more can be sent.
     #[error("the connection is closed (code {})", .0.code())]
     Closed(CloseReason),
-    /// The server takes nothing (sending), or does not answer the close frame (closing).
-    #[error("not done within {after:?}")]
+    /// The deadline passed: the server does not read (sending), or it does not answer the close
+    /// frame (closing).
+    #[error("timed out after {after:?}")]
     Timeout {
         /// The deadline.
         after: Duration,
     },
-    /// This close code may not be sent (RFC 6455 section 7.4): use 1000 to 1003, 1007 to 1014, or 3000 to 4999.
+    /// A close code that may not be sent (RFC 6455 section 7.4). Use 1000 to 1003, 1007 to 1014, or
+    /// 3000 to 4999.
     #[error("close code {0} may not be sent; use 1000 to 1003, 1007 to 1014, or 3000 to 4999")]
     CloseCode(u16),
-    /// The value could not be serialised.
+    /// The value cannot be serialised.
     #[error("not serialised: {0}")]
     Serialize(#[from] serde_json::Error),
-    /// The message was not sent, because the connection is a new one and nobody was told so far; sending again uses
-    /// it. Only [`ReconnectingClient`](super::ReconnectingClient) answers this.
+    /// The message was not sent, because the connection is new and this had not been reported yet.
+    /// The next `send` uses the new connection. Returned by
+    /// [`ReconnectingClient`](super::ReconnectingClient) only.
     #[error("not sent: {0}")]
     Reconnected(Reconnected),
-    /// No connection, and none will be tried for. Only [`ReconnectingClient`](super::ReconnectingClient) answers this.
+    /// There is no connection and no further attempt. Returned by
+    /// [`ReconnectingClient`](super::ReconnectingClient) only.
     #[error(transparent)]
     GaveUp(#[from] GaveUp),
+}
+
+/// A loss of the connection that ended with a new connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reconnected {
+    /// Why the connection ended.
+    pub lost: CloseReason,
+    /// The number of messages that were sent on the lost connection and that no pong confirmed.
+    ///
+    /// The server may have received all, some or none of them. A message whose `send` failed may be
+    /// among them. A confirmed message was read by the server, but not necessarily handled.
+    /// Messages of the server that were lost are not counted.
+    pub unconfirmed: u64,
+    /// The number of attempts to connect, at least 1.
+    pub attempts: u32,
+    /// The time from the loss to the new connection.
+    pub down_for: Duration,
+}
+
+impl fmt::Display for Reconnected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { lost, unconfirmed, attempts, down_for } = self;
+        let code = lost.code();
+        write!(
+            f,
+            "the connection is new, after {attempts} attempts in {down_for:?}; the last one closed with "
+        )?;
+        write!(f, "code {code} and {unconfirmed} unconfirmed messages")
+    }
+}
+
+/// The end of reconnecting: the last refusal is final, or the attempts are used up.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("gave up after {attempts} attempts: {}", .error.as_deref().map_or_else(|| "no attempt is allowed".to_owned(), ToString::to_string))]
+#[non_exhaustive]
+pub struct GaveUp {
+    /// Why the last connection ended.
+    pub lost: CloseReason,
+    /// See [`Reconnected::unconfirmed`].
+    pub unconfirmed: u64,
+    /// The number of attempts that were made.
+    pub attempts: u32,
+    /// Why the last attempt failed; `None` if the policy allowed none.
+    pub error: Option<Arc<ConnectError>>,
 }

@@ -1,47 +1,49 @@
-//! What is known of messages that were sent: a ping behind them, and the pong that says that it was read.
+//! [`Ledger`]: counts the messages that were sent and those that the server has confirmed.
 //!
-//! Frames are read in order, so a pong confirms that the server's WebSocket layer has read everything that went before
-//! its ping. It says nothing of the handler. At most one ping is on its way at any time.
+//! A ping with the count follows a sent message. The server reads frames in order, so the pong
+//! confirms that its WebSocket layer has read all messages before the ping, not that a handler has
+//! seen them. At most one ping is unanswered at any time. The ledger sends nothing itself.
 
 use bytes::Bytes;
 
-/// In front of the count, so that a pong that nobody asked for (RFC 6455 section 5.5.3) is not taken for one of ours.
+/// Stands in front of the count. It tells our pongs from unsolicited ones (RFC 6455 section 5.5.3).
 const MARK: &[u8; 8] = b"ws-sent:";
 
-/// Counts messages.
+/// The counts of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     sent: u64,
     confirmed: u64,
-    /// The count in the ping that is on its way.
-    asked: Option<u64>,
+    /// The count in the ping that has no pong yet.
+    pinged: Option<u64>,
 }
 
 impl Ledger {
-    /// A message was handed to the socket. Gives the ping that is to follow it, unless one is on its way.
+    /// Counts a message that was handed to the codec. Returns the payload of the ping to send after
+    /// it, unless a ping is unanswered.
     pub(super) fn sent(&mut self) -> Option<Bytes> {
         self.sent += 1;
-        self.ask()
+        self.next_ping()
     }
 
-    /// A pong came. Gives the next ping, if more was sent meanwhile.
+    /// Takes a pong. Returns the payload of the next ping if more messages were sent meanwhile.
     pub(super) fn confirm(&mut self, payload: &[u8]) -> Option<Bytes> {
-        let asked = self.asked.filter(|count| payload == marker(*count))?;
-        self.asked = None;
-        self.confirmed = asked;
-        self.ask()
+        let confirmed = self.pinged.filter(|count| payload == marker(*count))?;
+        self.pinged = None;
+        self.confirmed = confirmed;
+        self.next_ping()
     }
 
-    /// Messages of which nothing is known.
+    /// Returns the number of messages that no pong has confirmed.
     pub(super) fn unconfirmed(&self) -> u64 {
         self.sent - self.confirmed
     }
 
-    fn ask(&mut self) -> Option<Bytes> {
-        if self.asked.is_some() || self.unconfirmed() == 0 {
+    fn next_ping(&mut self) -> Option<Bytes> {
+        if self.pinged.is_some() || self.unconfirmed() == 0 {
             return None;
         }
-        self.asked = Some(self.sent);
+        self.pinged = Some(self.sent);
         Some(marker(self.sent))
     }
 }
@@ -58,7 +60,7 @@ mod tests {
     fn one_ping_at_a_time_confirms_all_that_went_before_it() {
         let mut ledger = Ledger::default();
         let first = ledger.sent().unwrap();
-        assert_eq!(ledger.sent(), None, "one is on its way");
+        assert_eq!(ledger.sent(), None, "a ping is unanswered");
         assert_eq!(ledger.sent(), None);
         assert_eq!(ledger.unconfirmed(), 3);
 
@@ -68,7 +70,7 @@ mod tests {
         let second = ledger.confirm(&first).unwrap();
         assert_eq!(ledger.unconfirmed(), 2);
         assert_eq!(ledger.confirm(&first), None, "a pong counts once");
-        assert_eq!(ledger.confirm(&second), None, "nothing is left to ask for");
+        assert_eq!(ledger.confirm(&second), None, "all messages are confirmed");
         assert_eq!(ledger.unconfirmed(), 0);
     }
 }

@@ -1,15 +1,18 @@
-//! From settings to a handshake (RFC 6455 section 4.1), and from its answer to a verdict. Pure: nothing is sent here.
+//! The handshake of a client (RFC 6455 section 4.1): makes the request from the settings, and
+//! checks the response.
+//!
+//! This file is pure: it must not do any I/O.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header, uri::PathAndQuery};
 use http_body_util::Empty;
 
-use super::{ConnectError, builder::Settings};
+use super::{error::ConnectError, settings::Settings};
 use crate::{handshake::accept_value, request::list_tokens};
 
-/// What a handshake sets by itself, or must not have.
-const OWN_HEADERS: [HeaderName; 9] = [
+/// Headers that only the handshake may set, or that it must not have.
+const RESERVED_HEADERS: [HeaderName; 9] = [
     header::CONNECTION,
     header::UPGRADE,
     header::SEC_WEBSOCKET_KEY,
@@ -21,42 +24,43 @@ const OWN_HEADERS: [HeaderName; 9] = [
     header::EXPECT,
 ];
 
-/// A request that is ready to be sent, and where to.
+/// A request that is ready to be sent, and its destination.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    /// A name or an address, an IPv6 one without its brackets.
+    /// A name or an IP address; an IPv6 address has no brackets.
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) tls: bool,
     pub(super) request: Request<Empty<Bytes>>,
 }
 
-/// Checks all that was set and makes the request of it.
+/// Checks the settings and makes the request.
 pub(super) fn prepare(settings: &Settings) -> Result<Prepared, ConnectError> {
     let invalid = |why: &str| ConnectError::InvalidUri {
         uri: settings.uri.split('?').next().unwrap_or_default().to_owned(),
         why: why.to_owned(),
     };
-    // `Uri` drops a fragment in silence; RFC 6455 section 3 forbids it.
+    // `Uri` drops a fragment silently; RFC 6455 section 3 forbids it.
     if settings.uri.contains('#') {
-        return Err(invalid("a WebSocket URI has no fragment"));
+        return Err(invalid("a fragment is not allowed"));
     }
     let uri: Uri =
         settings.uri.parse().map_err(|error: http::uri::InvalidUri| invalid(&error.to_string()))?;
     let tls = match uri.scheme_str() {
         Some("ws") => false,
         Some("wss") => true,
-        _ => return Err(invalid("the scheme is `ws://` or `wss://`")),
+        _ => return Err(invalid("the scheme must be `ws://` or `wss://`")),
     };
-    let authority = uri.authority().ok_or_else(|| invalid("there is no host"))?;
+    let authority = uri.authority().ok_or_else(|| invalid("the host is missing"))?;
     if authority.as_str().contains('@') {
-        return Err(invalid("a user and a password are not sent from there; set the header `authorization`"));
+        return Err(invalid("a user and a password are not allowed; set the header `authorization`"));
     }
     let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
     if host.is_empty() {
-        return Err(invalid("there is no host"));
+        return Err(invalid("the host is missing"));
     }
-    let host_header = HeaderValue::from_str(authority.as_str()).map_err(|_| invalid("this is no host"))?;
+    let host_header =
+        HeaderValue::from_str(authority.as_str()).map_err(|_| invalid("the host is not valid"))?;
     let target = target(&uri, &settings.query).map_err(|error| invalid(&error.to_string()))?;
 
     let mut request = Request::new(Empty::new());
@@ -65,7 +69,7 @@ pub(super) fn prepare(settings: &Settings) -> Result<Prepared, ConnectError> {
     Ok(Prepared { host, port: authority.port_u16().unwrap_or(if tls { 443 } else { 80 }), tls, request })
 }
 
-/// Path and query: what the URI has, then the added parameters, percent-encoded.
+/// Returns the path and the query of the URI, with the added parameters percent-encoded at the end.
 fn target(uri: &Uri, query: &[(String, String)]) -> Result<PathAndQuery, http::uri::InvalidUri> {
     let path = if uri.path().is_empty() { "/" } else { uri.path() };
     let mut target = path.to_owned();
@@ -91,12 +95,12 @@ fn headers(settings: &Settings, host: HeaderValue) -> Result<HeaderMap, ConnectE
     }
     for (name, value) in &settings.headers {
         let invalid = |why| ConnectError::InvalidHeader { name: name.clone(), why };
-        let name = HeaderName::try_from(name.as_str()).map_err(|_| invalid("its name is no token"))?;
-        if OWN_HEADERS.contains(&name) {
-            return Err(invalid("the handshake sets it; subprotocols are offered by `subprotocols`"));
+        let name = HeaderName::try_from(name.as_str()).map_err(|_| invalid("its name is not a token"))?;
+        if RESERVED_HEADERS.contains(&name) {
+            return Err(invalid("only the handshake may set it; offer subprotocols by `subprotocols`"));
         }
         let mut value = HeaderValue::from_str(value)
-            .map_err(|_| invalid("its value has characters beyond visible ASCII and space"))?;
+            .map_err(|_| invalid("its value has characters other than visible ASCII and space"))?;
         value.set_sensitive(name == header::AUTHORIZATION || name == header::COOKIE);
         if name == header::HOST {
             headers.insert(name, value);
@@ -107,17 +111,18 @@ fn headers(settings: &Settings, host: HeaderValue) -> Result<HeaderMap, ConnectE
     Ok(headers)
 }
 
-/// 16 bytes at random (RFC 6455 section 4.1, point 7): against caches that answer by themselves, no secret.
+/// Returns 16 random bytes in Base64 (RFC 6455 section 4.1, point 7). The key is not a secret: it
+/// only shows that the response belongs to this request.
 fn key() -> HeaderValue {
     let nonce = fastrand::u128(..).to_be_bytes();
     // Base64 is visible ASCII, so the fallback is never taken.
     HeaderValue::try_from(STANDARD.encode(nonce)).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// The subprotocols in order of preference, `None` for none.
+/// Returns the subprotocols in order of preference; `None` if there are none.
 fn offer(subprotocols: &[String]) -> Result<Option<HeaderValue>, ConnectError> {
     for (index, name) in subprotocols.iter().enumerate() {
-        // A header's name is a token, too.
+        // The name of a header is a token, too.
         let is_token = HeaderName::try_from(name.as_str()).is_ok();
         if !is_token || subprotocols.iter().take(index).any(|earlier| earlier == name) {
             return Err(ConnectError::InvalidSubprotocol(name.clone()));
@@ -130,30 +135,30 @@ fn offer(subprotocols: &[String]) -> Result<Option<HeaderValue>, ConnectError> {
     HeaderValue::from_str(&offer).map(Some).map_err(|_| ConnectError::InvalidSubprotocol(offer))
 }
 
-/// Checks a 101 (RFC 6455 section 4.1, "server's response") and gives the chosen subprotocol.
+/// Checks a 101 (RFC 6455 section 4.1) and returns the chosen subprotocol.
 ///
-/// None chosen although some were offered is not an error: the server speaks none of them and says so.
+/// The server may choose none although some were offered: it supports none of them.
 pub(super) fn verify(
     sent: &HeaderMap,
     status: StatusCode,
-    answer: &HeaderMap,
+    received: &HeaderMap,
 ) -> Result<Option<String>, ConnectError> {
     debug_assert_eq!(status, StatusCode::SWITCHING_PROTOCOLS);
     let fault = |rule: &str| Err(ConnectError::Protocol(rule.to_owned()));
-    if !has_token(answer, &header::UPGRADE, "websocket") {
+    if !has_token(received, &header::UPGRADE, "websocket") {
         return fault("the 101 has no `upgrade: websocket`");
     }
-    if !has_token(answer, &header::CONNECTION, "upgrade") {
+    if !has_token(received, &header::CONNECTION, "upgrade") {
         return fault("the 101 has no `connection: upgrade`");
     }
     let expected = sent.get(header::SEC_WEBSOCKET_KEY).map(accept_value);
-    if answer.get(header::SEC_WEBSOCKET_ACCEPT) != expected.as_ref() {
-        return fault("the 101 has no `sec-websocket-accept` that fits the key");
+    if received.get(header::SEC_WEBSOCKET_ACCEPT) != expected.as_ref() {
+        return fault("the 101 has no `sec-websocket-accept` that matches the key");
     }
-    if answer.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
-        return fault("the 101 names an extension; none was offered");
+    if received.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
+        return fault("the 101 names an extension, but none was offered");
     }
-    let mut chosen = answer.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    let mut chosen = received.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
     match (chosen.next().map(HeaderValue::to_str), chosen.next()) {
         (None, _) => Ok(None),
         (Some(Ok(name)), None) if has_token_exactly(sent, &header::SEC_WEBSOCKET_PROTOCOL, name) => {
@@ -200,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn uris_that_cannot_be_connected_to_are_named_without_their_query() {
+    fn invalid_uris_are_named_without_their_query() {
         let uris = [
             "http://a/",
             "a:80",
@@ -256,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_101_that_breaks_the_rules_is_no_handshake() {
+    fn a_101_that_breaks_a_rule_is_refused() {
         let map = |lines: &[(&'static str, &'static str)]| -> HeaderMap {
             let line = |(name, value): &(&'static str, &'static str)| {
                 (HeaderName::from_static(name), HeaderValue::from_static(value))
@@ -273,7 +278,7 @@ mod tests {
         let judge = |lines: &[(&'static str, &'static str)]| {
             verify(&sent, StatusCode::SWITCHING_PROTOCOLS, &map(lines)).map_err(|_| "fault")
         };
-        assert_eq!(judge(&good), Ok(None), "none chosen is allowed");
+        assert_eq!(judge(&good), Ok(None), "choosing none is allowed");
         let with = |more| judge(&[good.as_slice(), &[more]].concat());
         assert_eq!(with(("sec-websocket-protocol", "v1")), Ok(Some("v1".to_owned())));
         assert_eq!(with(("sec-websocket-protocol", "V1")), Err("fault"), "case matters");

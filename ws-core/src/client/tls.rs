@@ -1,5 +1,7 @@
-//! TLS by rustls. The crypto provider is named here, so that nothing has to be installed for the process and nothing
-//! can be missing at first use.
+//! The TLS handshake, by rustls.
+//!
+//! The crypto provider is named here: rustls panics without a process default when two providers
+//! are compiled in. This file must not read the system's certificates.
 
 use std::{io, sync::Arc};
 
@@ -13,10 +15,10 @@ use tokio_rustls::{
     },
 };
 
-use super::{ConnectError, transport::Transport};
+use super::{error::ConnectError, transport::Transport};
 
-/// The TLS handshake over a connected stream. `roots` are certificates in PEM that are trusted besides the built-in
-/// ones.
+/// Performs the TLS handshake over a connected stream. `roots` are certificates in PEM that are
+/// trusted besides the built-in ones.
 pub(super) async fn wrap(
     stream: TcpStream,
     host: &str,
@@ -43,7 +45,7 @@ fn config(roots: &[Vec<u8>]) -> Result<ClientConfig, ConnectError> {
             store.add(certificate).map_err(|error| fault(error.to_string()))?;
         }
         if store.len() == before {
-            return Err(fault("no certificate in what was given to `root_certificates_pem`".to_owned()));
+            return Err(fault("no certificate in the PEM given to `root_certificates_pem`".to_owned()));
         }
     }
     let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -51,11 +53,11 @@ fn config(roots: &[Vec<u8>]) -> Result<ClientConfig, ConnectError> {
         .map_err(|error| fault(error.to_string()))?
         .with_root_certificates(store)
         .with_no_client_auth();
-    // An upgrade is a matter of HTTP/1.1 (RFC 6455 section 1.7).
+    // The upgrade is a mechanism of HTTP/1.1 (RFC 6455 section 4.1).
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
 
-fn fault(what: String) -> ConnectError {
-    ConnectError::Tls(io::Error::new(io::ErrorKind::InvalidInput, what))
+fn fault(text: String) -> ConnectError {
+    ConnectError::Tls(io::Error::new(io::ErrorKind::InvalidInput, text))
 }

@@ -1,4 +1,7 @@
-//! The byte stream below a connection, with or without TLS, and how it is left.
+//! The byte stream below a connection, with or without TLS: connecting TCP, and reading on after
+//! the last frame.
+//!
+//! It must not know messages: it only keeps the server's close frame, by the socket's walker.
 
 use std::{
     io::{self, IoSlice},
@@ -12,40 +15,37 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::{
-    socket::{FrameWalker, Sender},
-    wire::Text,
-};
+use crate::socket::{FrameWalker, Sender};
 
-/// What is read and thrown away after the last frame, in bytes.
+/// The limit of the bytes that are read and thrown away after the last frame.
 const MAX_DRAINED_BYTES: u64 = 64 << 20;
 const DRAIN_BUFFER_BYTES: usize = 8 << 10;
 
-/// Anything that bytes go through.
+/// A stream of bytes. One trait, because a trait object cannot name both of tokio's.
 pub(super) trait Io: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Io for T {}
 
 pub(super) type Transport = Box<dyn Io>;
 
-/// A transport that keeps the server's close frame: the codec above rejects a code that may be sent
-/// (1014).
+/// A transport that keeps the server's close frame. The codec above replaces a code that may be
+/// sent (1014).
 pub(super) struct Watched {
     io: Transport,
     walker: FrameWalker,
 }
 
 impl Watched {
-    /// `prefix` is what was read of the server's frames already.
+    /// `prefix` holds the bytes of the server's frames that were read before.
     pub(super) fn new(io: Transport, prefix: &[u8]) -> Self {
         let mut walker = FrameWalker::new(Sender::Server, usize::MAX);
         walker.walk(prefix);
         Self { io, walker }
     }
 
-    /// Code and reason of the server's close frame, if it has passed and has them.
-    pub(super) fn received_close(&self) -> Option<(u16, Text)> {
-        self.walker.received_close()
+    /// Returns the walker, which has walked over all bytes that were read.
+    pub(super) fn walker(&self) -> &FrameWalker {
+        &self.walker
     }
 }
 
@@ -85,23 +85,24 @@ impl AsyncWrite for Watched {
     }
 }
 
-/// Connects to the first address of the host that answers, TCP_NODELAY on: messages are small and somebody waits.
+/// Connects to the first address of the host that accepts, with `TCP_NODELAY`: a small message is
+/// not held back.
 pub(super) async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     let stream = TcpStream::connect((host, port)).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
-/// Reads on until the server hangs up: it is the server that closes TCP first (RFC 6455 section 7.1.1), and a socket
-/// closed with unread input resets, which eats the close frame on its way.
+/// Reads until the server closes TCP, as it should do first (RFC 6455 section 7.1.1). Closing a
+/// socket with unread input sends a reset, and the server may lose the close frame.
 pub(super) async fn drain(transport: &mut Watched, within: Duration) {
     let _ = tokio::time::timeout(within, async {
         let mut buffer = [0; DRAIN_BUFFER_BYTES];
-        let mut rest = MAX_DRAINED_BYTES;
-        while rest > 0 {
+        let mut remaining = MAX_DRAINED_BYTES;
+        while remaining > 0 {
             match transport.read(&mut buffer).await {
                 Ok(0) | Err(_) => return,
-                Ok(read) => rest = rest.saturating_sub(read as u64),
+                Ok(read) => remaining = remaining.saturating_sub(read as u64),
             }
         }
     })

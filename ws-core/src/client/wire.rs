@@ -1,7 +1,10 @@
-//! One open connection: messages in, messages out, and a close frame whichever way it ends.
+//! [`Wire`]: messages in and out over an open connection, and the close frames of every way to end.
 //!
-//! [`ByteStream`] owns the stream until it has ended. All of it is polling: a future that is dropped half-way has lost
-//! nothing. It knows no deadlines but its own two, and nothing of connecting.
+//! It owns the stream until the connection ends. Everything is polling, and the state is kept
+//! between polls: dropping a future loses nothing. What is left after the end (the last flush,
+//! reading until the server closes TCP) is done by a task.
+//!
+//! It must not connect, and it knows no deadlines but `close_deadline` and `dead_after`.
 
 use std::{
     future::{Future, poll_fn},
@@ -25,48 +28,51 @@ use tokio_tungstenite::{
 };
 
 use super::{
-    builder::Settings,
-    codec::{close_message, closed_by, data_message, reason_of},
+    codec::{close_message, data_message},
     ledger::Ledger,
+    settings::Settings,
     transport::{Transport, Watched, drain},
 };
-use crate::wire::{CloseFrame, CloseReason, Message, Text};
+use crate::{
+    socket::{Ended, Incoming},
+    wire::{CloseFrame, CloseReason, Message, Text},
+};
 
-/// What is read at once, allocated with the connection.
+/// The size of the read buffer, which is allocated with the connection.
 const READ_BUFFER_BYTES: usize = 16 << 10;
-/// What may wait for the socket before writing it is tried.
+/// The codec collects this many bytes before it writes, unless it is flushed.
 const WRITE_BUFFER_BYTES: usize = 16 << 10;
-/// Answers to pings that may wait for a server that does not read; then nothing more is read from it, either.
-const MAX_OWED_PONGS: u32 = 64;
+/// The limit of pongs that wait for a server that does not read. At the limit, reading pauses.
+const MAX_UNFLUSHED_PONGS: u32 = 64;
 
 type Stream = WebSocketStream<Watched>;
 
-/// The wire of one connection.
-pub(super) struct ByteStream {
-    line: Line,
-    /// What came while something was being sent; at most one, then nothing is read until it was taken.
-    early: Option<Message>,
-    /// Pongs that were queued since the last flush.
-    owed: u32,
+/// The messages of one connection.
+pub(super) struct Wire {
+    state: State,
+    /// A message that was read while sending. Reading pauses until it is taken.
+    read_ahead: Option<Message>,
+    /// Pongs, and pings of the ledger, that were queued since the last flush.
+    unflushed_pongs: u32,
     silence: Option<Silence>,
     close_deadline: Duration,
     ledger: Option<Ledger>,
 }
 
-enum Line {
+enum State {
     Open(Box<Stream>),
     Ended(CloseReason),
 }
 
-/// Nothing came for so long.
+/// Measures how long nothing has arrived.
 struct Silence {
     limit: Duration,
-    heard: Instant,
+    last_read: Instant,
     timer: Pin<Box<Sleep>>,
 }
 
-impl ByteStream {
-    /// Takes over the transport behind a 101; `prefix` is what was read of it already.
+impl Wire {
+    /// Takes over the transport after the 101. `prefix` holds the bytes that were read after it.
     pub(super) async fn new(transport: Transport, prefix: &[u8], settings: &Settings) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
@@ -77,20 +83,20 @@ impl ByteStream {
         let stream =
             Stream::from_partially_read(transport, prefix.to_vec(), Role::Client, Some(config)).await;
         Self {
-            line: Line::Open(Box::new(stream)),
-            early: None,
-            owed: 0,
+            state: State::Open(Box::new(stream)),
+            read_ahead: None,
+            unflushed_pongs: 0,
             silence: settings.dead_after.map(Silence::new),
             close_deadline: settings.close_deadline,
             ledger: settings.confirms.then(Ledger::default),
         }
     }
 
-    /// Why it has ended, if it has.
+    /// Returns why the connection ended; `None` while it is open.
     pub(super) fn ended(&self) -> Option<&CloseReason> {
-        match &self.line {
-            Line::Open(_) => None,
-            Line::Ended(reason) => Some(reason),
+        match &self.state {
+            State::Open(_) => None,
+            State::Ended(reason) => Some(reason),
         }
     }
 
@@ -98,57 +104,60 @@ impl ByteStream {
         self.close_deadline
     }
 
-    /// Messages that were handed to the socket and that nothing confirms.
+    /// Returns the number of messages that were sent and that no pong has confirmed.
     pub(super) fn unconfirmed(&self) -> u64 {
         self.ledger.as_ref().map_or(0, Ledger::unconfirmed)
     }
 
-    /// What came while something was being sent.
-    pub(super) fn take_early(&mut self) -> Option<Message> {
-        self.early.take()
+    /// Takes the message that was read while sending.
+    pub(super) fn take_read_ahead(&mut self) -> Option<Message> {
+        self.read_ahead.take()
     }
 
-    /// The next message, or why there will be none.
+    /// Returns the next message, or why the connection ended.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, CloseReason>> {
-        match self.early.take() {
+        match self.read_ahead.take() {
             Some(message) => Poll::Ready(Ok(message)),
             None => self.poll_read(cx),
         }
     }
 
-    /// Hands the message over, once, and flushes. With `peek` it looks at what came before it does: pings are
-    /// answered and a close frame is noticed by a program that only sends.
+    /// Takes the message out of `message` once the codec has room, and flushes it.
+    ///
+    /// With `reads_first` it reads what has arrived before it sends. This way a program that only
+    /// sends answers pings and notices a close frame.
     pub(super) fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
         message: &mut Option<Message>,
-        peek: bool,
+        reads_first: bool,
     ) -> Poll<Result<(), CloseReason>> {
-        if peek && self.early.is_none() {
+        if reads_first && self.read_ahead.is_none() {
             match self.poll_read(cx) {
-                Poll::Ready(Ok(message)) => self.early = Some(message),
+                Poll::Ready(Ok(message)) => self.read_ahead = Some(message),
                 Poll::Ready(Err(reason)) => return Poll::Ready(Err(reason)),
                 Poll::Pending => {}
             }
         }
-        let stream = match &mut self.line {
-            Line::Open(stream) => stream,
-            Line::Ended(reason) => return Poll::Ready(Err(reason.clone())),
+        let stream = match &mut self.state {
+            State::Open(stream) => stream,
+            State::Ended(reason) => return Poll::Ready(Err(reason.clone())),
         };
-        let sent = poll_hand_over(stream, cx, message, self.ledger.as_mut());
+        let sent = poll_send_on(stream, cx, message, self.ledger.as_mut());
         match ready!(sent) {
             Ok(()) => Poll::Ready(Ok(())),
-            Err(error) => Poll::Ready(Err(self.end(reason_of(error), None))),
+            Err(error) => Poll::Ready(Err(self.end(reason_of(error.into()), None))),
         }
     }
 
-    /// Sends a close frame and waits for the server's; messages that come meanwhile are thrown away.
+    /// Sends a close frame and waits for the server's. Messages that arrive before it are thrown
+    /// away.
     pub(super) async fn close(&mut self, frame: CloseFrame) -> CloseReason {
-        self.early = None;
-        if let Line::Open(stream) = &mut self.line
+        self.read_ahead = None;
+        if let State::Open(stream) = &mut self.state
             && let Err(error) = stream.send(close_message(frame)).await
         {
-            return self.end(reason_of(error), None);
+            return self.end(reason_of(error.into()), None);
         }
         loop {
             if let Err(reason) = poll_fn(|cx| self.poll_read(cx)).await {
@@ -159,15 +168,16 @@ impl ByteStream {
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, CloseReason>> {
         loop {
-            let stream = match &mut self.line {
-                Line::Open(stream) => stream,
-                Line::Ended(reason) => return Poll::Ready(Err(reason.clone())),
+            let stream = match &mut self.state {
+                State::Open(stream) => stream,
+                State::Ended(reason) => return Poll::Ready(Err(reason.clone())),
             };
-            if self.owed > 0 {
+            if self.unflushed_pongs > 0 {
                 match stream.poll_flush_unpin(cx) {
-                    // What came before a write failed is still worth reading; the read will say what is wrong.
-                    Poll::Ready(_) => self.owed = 0,
-                    Poll::Pending if self.owed >= MAX_OWED_PONGS => return Poll::Pending,
+                    // After a failed write there may be messages to read. The read reports the
+                    // error.
+                    Poll::Ready(_) => self.unflushed_pongs = 0,
+                    Poll::Pending if self.unflushed_pongs >= MAX_UNFLUSHED_PONGS => return Poll::Pending,
                     Poll::Pending => {}
                 }
             }
@@ -177,64 +187,64 @@ impl ByteStream {
                 return Poll::Ready(Err(self.end(CloseReason::Heartbeat, None)));
             };
             if let Some(silence) = &mut self.silence {
-                silence.heard = Instant::now();
+                silence.last_read = Instant::now();
             }
-            match next {
-                Some(Ok(Ws::Text(text))) => {
-                    return Poll::Ready(Ok(Message::Text(Text::from_utf8_bytes(text))));
-                }
-                Some(Ok(Ws::Binary(bytes))) => return Poll::Ready(Ok(Message::Binary(bytes))),
+            // The code that the codec answers a close frame with.
+            let codec_code = match &next {
+                Some(Ok(Ws::Close(Some(frame)))) => Some(u16::from(frame.code)),
+                _ => None,
+            };
+            let arrived = match next {
+                Some(Ok(message)) => Incoming::from_codec(message, stream.get_ref().walker()),
+                Some(Err(error)) => Some(Err(error.into())),
+                None => Some(Err(Ended::Gone(io::ErrorKind::UnexpectedEof))),
+            };
+            match arrived {
+                Some(Ok(Incoming::Message(message))) => return Poll::Ready(Ok(message)),
                 // The codec has queued the pong; the flush above sends it.
-                Some(Ok(Ws::Ping(_))) => self.owed += 1,
-                Some(Ok(Ws::Pong(payload))) => {
+                Some(Ok(Incoming::Ping(_))) => self.unflushed_pongs += 1,
+                Some(Ok(Incoming::Pong(payload))) => {
                     let next = self.ledger.as_mut().and_then(|ledger| ledger.confirm(&payload));
                     if let Some(marker) = next {
                         let _ = stream.start_send_unpin(Ws::Ping(marker));
-                        self.owed += 1;
+                        self.unflushed_pongs += 1;
                     }
                 }
-                Some(Ok(Ws::Close(frame))) => {
-                    let reason = closed_by(stream.get_ref().received_close());
-                    let is_misjudged = match &reason {
-                        CloseReason::Peer { code: Some(code), .. } => {
-                            frame.is_some_and(|frame| u16::from(frame.code) != *code)
-                        }
-                        _ => false,
-                    };
-                    return Poll::Ready(Err(if is_misjudged {
-                        self.end_misjudged(reason)
-                    } else {
-                        self.end(reason, None)
-                    }));
+                Some(Ok(Incoming::Close(received))) => {
+                    return Poll::Ready(Err(self.end_by_close(received, codec_code)));
                 }
-                // Only written, never read.
-                Some(Ok(Ws::Frame(_))) => {}
-                Some(Err(error)) => {
-                    let reason = reason_of(error);
-                    let farewell = match &reason {
-                        CloseReason::Fault(fault) => {
+                Some(Err(ended)) => {
+                    let close_frame = match &ended {
+                        // After a close frame the codec has queued its own answer and drops this
+                        // one.
+                        Ended::Fault(fault) => {
                             Some(CloseFrame::new(fault.close_code(), fault.close_reason()))
                         }
-                        _ => None,
+                        Ended::Gone(_) => None,
                     };
-                    return Poll::Ready(Err(self.end(reason, farewell)));
+                    return Poll::Ready(Err(self.end(reason_of(ended), close_frame)));
                 }
-                None => {
-                    let gone = CloseReason::Gone(io::ErrorKind::UnexpectedEof);
-                    return Poll::Ready(Err(self.end(gone, None)));
-                }
+                None => {}
             }
         }
     }
 
-    /// Ends a connection that the server closed with a valid code that the codec rejects.
-    fn end_misjudged(&mut self, reason: CloseReason) -> CloseReason {
-        if let Line::Open(stream) = mem::replace(&mut self.line, Line::Ended(reason.clone()))
+    /// Ends the connection after the server's close frame. The codec has queued the answer, with
+    /// `codec_code`: unlike the server's socket, a client leaves this to the codec.
+    fn end_by_close(&mut self, received: Option<(u16, Text)>, codec_code: Option<u16>) -> CloseReason {
+        let (code, reason) = received.map_or((None, Text::default()), |(code, text)| (Some(code), text));
+        let reason = CloseReason::Peer { code, reason };
+        if code == codec_code { self.end(reason, None) } else { self.end_by_rejected_code(reason) }
+    }
+
+    /// Ends the connection after a close frame with a valid code that the codec rejects (1014).
+    fn end_by_rejected_code(&mut self, reason: CloseReason) -> CloseReason {
+        if let State::Open(stream) = mem::replace(&mut self.state, State::Ended(reason.clone()))
             && let Ok(runtime) = Handle::try_current()
         {
             let (code, within) = (reason.code(), self.close_deadline);
             runtime.spawn(async move {
-                // Another codec, which has seen nothing yet.
+                // A new codec: the old one has queued 1002 as its answer.
                 let mut stream = Stream::from_raw_socket(stream.into_inner(), Role::Client, None).await;
                 let answer = stream.send(close_message(CloseFrame::new(code, "")));
                 let _ = tokio::time::timeout(within, answer).await;
@@ -244,19 +254,19 @@ impl ByteStream {
         reason
     }
 
-    /// The one place where a connection ends, but for [`Self::end_misjudged`].
-    fn end(&mut self, reason: CloseReason, farewell: Option<CloseFrame>) -> CloseReason {
-        let line = mem::replace(&mut self.line, Line::Ended(reason.clone()));
-        match (line, &reason) {
-            // There is nobody to say goodbye to.
-            (Line::Open(_), CloseReason::Gone(_) | CloseReason::Heartbeat) | (Line::Ended(_), _) => {}
-            (Line::Open(stream), _) => leave(stream, farewell, self.close_deadline),
+    /// Ends the connection. This and [`Self::end_by_rejected_code`] are the only places that do.
+    fn end(&mut self, reason: CloseReason, close_frame: Option<CloseFrame>) -> CloseReason {
+        let state = mem::replace(&mut self.state, State::Ended(reason.clone()));
+        match (state, &reason) {
+            // The server is gone, so there is nothing to send.
+            (State::Open(_), CloseReason::Gone(_) | CloseReason::Heartbeat) | (State::Ended(_), _) => {}
+            (State::Open(stream), _) => close_in_background(stream, close_frame, self.close_deadline),
         }
         reason
     }
 }
 
-impl Drop for ByteStream {
+impl Drop for Wire {
     fn drop(&mut self) {
         if self.ended().is_none() {
             let frame = CloseFrame::new(1000, "");
@@ -265,8 +275,16 @@ impl Drop for ByteStream {
     }
 }
 
-/// Takes the message only when the socket takes it, and comes back to flush it.
-fn poll_hand_over(
+fn reason_of(ended: Ended) -> CloseReason {
+    match ended {
+        Ended::Fault(fault) => CloseReason::Fault(fault),
+        Ended::Gone(kind) => CloseReason::Gone(kind),
+    }
+}
+
+/// Takes the message when the codec has room for it, and flushes. It is called again with `None`
+/// inside until the flush is done.
+fn poll_send_on(
     stream: &mut Stream,
     cx: &mut Context<'_>,
     message: &mut Option<Message>,
@@ -284,10 +302,11 @@ fn poll_hand_over(
     stream.poll_flush_unpin(cx)
 }
 
-/// Writes what can be written at once, and leaves the rest to a task: the flush, and reading on to the end. Without a
-/// runtime there is no task; the close frame is on its way all the same, unless the socket is full.
-fn leave(mut stream: Box<Stream>, farewell: Option<CloseFrame>, within: Duration) {
-    if let Some(frame) = farewell {
+/// Writes as much as the socket takes at once. A task flushes the rest and reads until the server
+/// closes TCP. Without a runtime there is no task, and the close frame is lost if the socket is
+/// full.
+fn close_in_background(mut stream: Box<Stream>, close_frame: Option<CloseFrame>, within: Duration) {
+    if let Some(frame) = close_frame {
         let _ = stream.start_send_unpin(close_message(frame));
     }
     let _ = stream.poll_flush_unpin(&mut Context::from_waker(Waker::noop()));
@@ -300,19 +319,19 @@ fn leave(mut stream: Box<Stream>, farewell: Option<CloseFrame>, within: Duration
 
 impl Silence {
     fn new(limit: Duration) -> Self {
-        Self { limit, heard: Instant::now(), timer: Box::pin(tokio::time::sleep(limit)) }
+        Self { limit, last_read: Instant::now(), timer: Box::pin(tokio::time::sleep(limit)) }
     }
 
-    /// Ready when nothing came for the limit. Only asked when there is nothing to read, so that a program that was
-    /// busy does not blame its own delay on the server.
+    /// Ready when nothing has arrived for the limit. It is polled only when there is nothing to
+    /// read, so that a delay of this program does not count as a silence of the server.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.timer.as_mut().poll(cx));
-            let rest = self.limit.saturating_sub(self.heard.elapsed());
-            if rest.is_zero() {
+            let remaining = self.limit.saturating_sub(self.last_read.elapsed());
+            if remaining.is_zero() {
                 return Poll::Ready(());
             }
-            self.timer.set(tokio::time::sleep(rest));
+            self.timer.set(tokio::time::sleep(remaining));
         }
     }
 }

@@ -1,18 +1,21 @@
-//! The one module that names tungstenite: messages in, frames out, over any `AsyncRead + AsyncWrite`.
+//! Messages in and frames out, over any `AsyncRead + AsyncWrite`. Only this module and the clients
+//! name tungstenite.
 //!
-//! [`Socket`] owns the transport of one open connection. tungstenite's `WebSocketContext` decodes; it takes its stream
-//! as an argument of each call, so it is borrowed from a [`pool`] while bytes are in flight, and given an [`Adapter`] that
-//! lives for one poll. All writing goes through one
-//! [`OutQueue`] and one place, [`Socket::poll_flush`]: what the codec itself writes (pongs, inside `read`) only lands in
-//! that queue, so that it never comes between the halves of a frame.
+//! [`Socket`] owns the transport of one open connection. tungstenite's `WebSocketContext` decodes.
+//! It takes its stream as an argument of each call, so it is borrowed from a [`pool`] while bytes
+//! are in flight, and gets an [`Adapter`] that lives for one poll. All writing goes through one
+//! [`OutQueue`] and one place, [`Socket::poll_flush`]. What the codec writes by itself (pongs,
+//! inside `read`) is added to that queue, so it never stands between the halves of a frame.
 //!
-//! It knows no user code, no timers and no outbox, and it never decides to close: it reports, the connection decides.
+//! The socket knows no user code, no timers and no outbox. It never decides to close: it reports,
+//! and the session decides.
 
 mod adapter;
 mod out_queue;
 #[cfg(feature = "testing")]
 mod pipe;
 mod pool;
+mod translate;
 mod transport;
 mod walker;
 
@@ -24,10 +27,7 @@ use std::{
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_tungstenite::tungstenite::{
-    self, Error as WsError,
-    error::{CapacityError, ProtocolError},
-};
+use tokio_tungstenite::tungstenite::Error as WsError;
 
 #[cfg(feature = "testing")]
 pub(crate) use self::pipe::Pipe;
@@ -38,34 +38,12 @@ use self::{
 };
 pub(crate) use self::{
     out_queue::{OutQueue, encode},
+    translate::{Ended, Incoming},
     walker::{FrameWalker, Sender},
 };
-use crate::{
-    config::Limits,
-    fixed,
-    wire::{Message, MessageError, Text, may_be_sent},
-};
+use crate::{config::Limits, fixed, wire::MessageError};
 
-/// What arrives on an open connection.
-#[derive(Debug)]
-pub(crate) enum Incoming {
-    Message(Message),
-    Ping(Bytes),
-    Pong(Bytes),
-    /// The peer's close frame; the code that was received is to be sent back.
-    Close(Option<(u16, Text)>),
-}
-
-/// Why nothing more will arrive.
-#[derive(Debug)]
-pub(crate) enum Ended {
-    /// The peer broke the protocol or a limit; a close frame should say so.
-    Fault(MessageError),
-    /// The transport is gone.
-    Gone(io::ErrorKind),
-}
-
-/// How large a message may be that this side accepts.
+/// The limits of a message that this side accepts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SizeLimits {
     /// In bytes.
@@ -80,7 +58,7 @@ impl From<&Limits> for SizeLimits {
     fn from(limits: &Limits) -> Self {
         Self {
             message: limits.message,
-            // A route may have lowered one of them alone.
+            // A route may lower one of the two alone.
             frame: limits.frame.map_or(limits.message, |frame| frame.min(limits.message)),
             fragments: limits.fragments,
         }
@@ -89,7 +67,7 @@ impl From<&Limits> for SizeLimits {
 
 /// A stream that a connection runs over.
 pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Unpin {
-    /// Whether the peer has closed its side or is gone, as far as that shows without reading.
+    /// Returns whether the peer has closed its side or is gone, as far as known without reading.
     fn peer_has_ended(&self) -> bool {
         false
     }
@@ -98,34 +76,35 @@ pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Unpin {
 /// The transport of one open connection.
 pub(crate) struct Socket<S> {
     io: S,
-    /// Bytes that came behind the handshake, until they are read; mostly there are none.
+    /// Bytes that arrived after the handshake and are not read yet; usually none.
     prefix: Option<Box<Bytes>>,
-    /// On loan; none while the peer has nothing to say.
+    /// Borrowed from the pool; `None` while the peer sends nothing.
     codec: Option<Box<Codec>>,
-    /// Which one to borrow next.
+    /// The size of the codec to borrow next.
     size: Size,
     limits: SizeLimits,
     walker: FrameWalker,
     out: OutQueue,
-    /// Whether the transport may hold back what it took, as TLS does.
+    /// Whether the transport may buffer bytes that it took, as TLS does.
     unflushed: bool,
     budget: Budget,
     /// Whether the last read was pending because nothing had come.
     is_dry: bool,
-    /// Whether the peer showed a sign of life since [`Self::take_alive`].
+    /// See [`Self::is_alive`].
     alive: bool,
     /// Whether the transport has refused bytes since it last took some.
     is_blocked: bool,
-    /// Bytes that are queued up to the end of the last ping of [`Self::ping`].
+    /// The number of queued bytes up to the end of the last ping of [`Self::ping`].
     ping_behind: u32,
-    /// Bytes that the transport took.
+    /// The number of bytes that the transport took.
     written: u64,
-    /// The largest count of them that a pong brought back.
+    /// The largest value of `written` that a pong brought back.
     confirmed: u64,
+    /// The number of bytes that were thrown away by [`Self::poll_drain`].
     drained: usize,
 }
 
-/// What may still be read in this poll.
+/// The frames and bytes that may still be read in this poll.
 #[derive(Clone, Copy)]
 struct Budget {
     frames: u32,
@@ -141,7 +120,7 @@ impl Budget {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    /// Takes over a transport behind its 101; `prefix` is what was read of it already.
+    /// Takes over a transport after the 101. `prefix` holds the bytes that were read after it.
     pub(crate) fn new(io: S, prefix: Bytes, limits: SizeLimits) -> Self {
         Self {
             io,
@@ -164,25 +143,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// What is to be sent next; frames are appended, never inserted.
+    /// Returns the queue of frames to send; frames are appended, never inserted.
     pub(crate) fn out(&mut self) -> &mut OutQueue {
         &mut self.out
     }
 
-    /// Whether the peer reads so slowly that nothing more should be produced for it.
+    /// Returns whether the peer reads too slowly, so that nothing more should be queued for it.
     pub(crate) fn is_backlogged(&self) -> bool {
         self.out.len() > fixed::BACKLOG_BYTES
     }
 
-    /// Whether the peer sent anything, or made room in a transport that was full, since the last
+    /// Returns whether the peer sent anything, or made room in a full transport, since the last
     /// [`Self::ping`].
     pub(crate) fn is_alive(&self) -> bool {
         self.alive
     }
 
-    /// Queues a ping with the count of the bytes up to it, and returns how many bytes the transport
-    /// took that the peer may not have read yet. While the ping before is still queued it is
-    /// enough.
+    /// Queues a ping that holds the count of the bytes up to it, unless the last ping is still
+    /// queued. Returns how many bytes the transport took that the peer may not have read yet.
     pub(crate) fn ping(&mut self) -> u64 {
         self.alive = false;
         if self.ping_behind == 0 {
@@ -193,8 +171,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.written.saturating_sub(self.confirmed)
     }
 
-    /// A pong came: the peer has read up to the count that it brings back. A count that was not
-    /// sent yet is ignored; any other only shortens the time that the peer is given.
+    /// Takes a pong: the peer has read up to the count that it brings back. A count that was not
+    /// sent yet is ignored. A false count below it only shortens the time that the peer has.
     pub(crate) fn ponged(&mut self, payload: &[u8]) {
         let Ok(count) = payload.try_into().map(u64::from_be_bytes) else { return };
         if count <= self.written {
@@ -208,10 +186,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.is_dry
     }
 
-    /// The next message, ping, pong or close frame.
+    /// Returns the next message, ping, pong or close frame.
     ///
-    /// Pending also when this poll's budget is spent; the task is woken then. After an error it must not be called
-    /// again: tungstenite may hand out the very message it refused.
+    /// Pending, too, when the budget of this poll is spent; the task is woken then. After an error
+    /// it must not be called again: tungstenite may hand out the message that it refused.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming, Ended>> {
         loop {
             if self.budget.is_spent() {
@@ -221,7 +199,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 return Poll::Pending;
             }
             let mut codec = self.codec.take().unwrap_or_else(|| pool::borrow(self.size, self.limits));
-            // Mostly there is nothing: then the codec is not asked, since it would clear its buffer first.
+            // Usually there is nothing to read. The codec is not called then, because it would
+            // clear its buffer first.
             if self.prefix.is_none() && codec.input.is_empty() && self.walker.is_drained() {
                 match codec.input.poll_fill(&mut self.io, cx) {
                     Poll::Pending => {
@@ -254,7 +233,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                         self.walker.handed_out();
                     }
                     self.codec = Some(codec);
-                    if let Some(incoming) = incoming(message, &self.walker) {
+                    if let Some(incoming) = Incoming::from_codec(message, &self.walker) {
                         return Poll::Ready(incoming);
                     }
                 }
@@ -268,7 +247,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                         self.codec = Some(codec);
                         continue;
                     }
-                    // All that was read is handed out; the adapter takes every pong at once, so none is left inside.
+                    // All that was read is handed out. The adapter takes each pong at once, so none
+                    // is left in the codec.
                     if self.walker.is_between_messages() {
                         self.walker.handed_out_all();
                         self.rest(codec);
@@ -278,17 +258,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                     (self.budget, self.is_dry) = (Budget::FULL, true);
                     return Poll::Pending;
                 }
-                // What it has inside belongs to this connection, so it stays with it.
+                // The codec holds bytes of this connection, so it does not return to the pool.
                 Err(error) => {
                     self.codec = Some(codec);
-                    return Poll::Ready(Err(ended(error)));
+                    return Poll::Ready(Err(error.into()));
                 }
             }
         }
     }
 
-    /// A clean codec goes back. What is queued may be cut from a large one's buffer, which whoever has it next would have to
-    /// allocate anew: that one stays until all is written.
+    /// Returns a codec that holds no bytes to the pool.
+    ///
+    /// Queued frames may share the buffer of a large codec, and its next user would have to
+    /// allocate a new one. Such a codec stays here until all is written.
     fn rest(&mut self, codec: Box<Codec>) {
         if codec.is_large() && !self.out.is_empty() {
             self.codec = Some(codec);
@@ -297,7 +279,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Writes what is queued, as much as the peer takes; ready when nothing is left.
+    /// Writes the queue, as far as the transport takes it; ready when nothing is left.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.out.is_empty() && !self.unflushed {
             return Poll::Ready(Ok(()));
@@ -311,7 +293,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            // Room in a transport that was full: the peer has read.
+            // A full transport has room again, so the peer has read.
             self.alive |= std::mem::take(&mut self.is_blocked);
             self.written = self.written.saturating_add(written as u64);
             self.ping_behind = self.ping_behind.saturating_sub(clamped(written));
@@ -326,20 +308,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Closes the write side once everything is flushed.
+    /// Closes the write side. Call it after everything is flushed.
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 
-    /// Whether the peer has sent its close frame, whoever read it.
+    /// Returns whether the peer's close frame has arrived, read by the codec or thrown away.
     pub(crate) fn has_seen_close(&self) -> bool {
         self.walker.has_seen_close()
     }
 
-    /// Reads on and throws away until the peer has sent its close frame or closes its side, or has sent too much. Behind
-    /// its close frame nothing comes any more (RFC 6455 section 5.5.1), so the socket is closed then (section 7.1.1).
+    /// Reads and throws away until the peer has sent its close frame, closes its side, or has sent
+    /// too much. Nothing follows a close frame (RFC 6455 section 5.5.1), so the socket is closed
+    /// then (section 7.1.1).
     pub(crate) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // What was read before and will reach no codec any more comes first.
+        // The bytes that were read and not decoded come first.
         if let Some(prefix) = self.prefix.take() {
             self.walker.skip(&prefix);
         }
@@ -363,48 +346,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 }
 
 impl<S: ByteStream> Socket<S> {
-    /// Whether the peer has closed its side or is gone, as far as that shows without reading.
+    /// Returns whether the peer has closed its side or is gone, as far as known without reading.
     pub(crate) fn peer_has_ended(&self) -> bool {
         self.io.peer_has_ended()
     }
 }
 
-/// More than 32 bits of them are never queued in front of a ping.
+/// Converts a number of bytes. More than 32 bits are never queued before a ping.
 fn clamped(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
-}
-
-fn incoming(message: tungstenite::Message, walker: &FrameWalker) -> Option<Result<Incoming, Ended>> {
-    use tungstenite::Message as Ws;
-    Some(Ok(match message {
-        Ws::Text(text) => Incoming::Message(Message::Text(Text::from_utf8_bytes(text))),
-        Ws::Binary(bytes) => Incoming::Message(Message::Binary(bytes)),
-        Ws::Ping(payload) => Incoming::Ping(payload),
-        Ws::Pong(payload) => Incoming::Pong(payload),
-        Ws::Close(None) => Incoming::Close(None),
-        // The codec has its own list of the codes that may be sent, and replaces any other code.
-        // The received code counts.
-        Ws::Close(Some(_)) => match walker.received_close() {
-            Some(close) if may_be_sent(close.0) => Incoming::Close(Some(close)),
-            _ => return Some(Err(Ended::Fault(MessageError::bad_close_code()))),
-        },
-        // Only written, never read.
-        Ws::Frame(_) => return None,
-    }))
-}
-
-fn ended(error: WsError) -> Ended {
-    match error {
-        WsError::Io(error) => Ended::Gone(error.kind()),
-        WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake)
-        | WsError::ConnectionClosed
-        | WsError::AlreadyClosed => Ended::Gone(io::ErrorKind::UnexpectedEof),
-        WsError::Utf8(_) => Ended::Fault(MessageError::Utf8),
-        WsError::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
-            Ended::Fault(MessageError::TooBig { size, limit: max_size })
-        }
-        error => Ended::Fault(MessageError::Protocol(error.to_string())),
-    }
 }
 
 #[cfg(test)]

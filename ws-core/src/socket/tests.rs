@@ -9,6 +9,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::*;
+use crate::wire::{Message, may_be_sent};
 
 const LIMITS: SizeLimits = SizeLimits { message: 1 << 20, frame: 1 << 20, fragments: 3 };
 

@@ -1,7 +1,8 @@
-//! [`ReconnectingClient`]: a client that comes back, and says what was lost.
+//! [`ReconnectingClient`]: connects again after a loss, and reports what was lost.
 //!
-//! It owns the connection or the outage, never both. Like [`Client`] it has no task: the outage goes on while `recv` or
-//! `send` is awaited, and its state is kept between calls, so that a short deadline does not start it over.
+//! It has either a connection or an outage, never both. Like [`Client`] it has no task: it connects
+//! while `recv` or `send` is awaited. The state of the outage is kept between calls, so a short
+//! deadline does not restart it. It must not queue a message, nor send one twice.
 
 mod policy;
 
@@ -19,17 +20,25 @@ use tokio::time::{Instant, Sleep};
 
 use self::policy::Backoff;
 pub use self::policy::ReconnectPolicy;
-use super::{Client, ClientError, ConnectError, builder::Settings, connect, in_time};
+use super::{
+    connect,
+    connection::{Client, in_time},
+    error::{ClientError, ConnectError, GaveUp, Reconnected},
+    settings::Settings,
+};
 use crate::wire::{CloseReason, Message};
 
-/// A connection that is made anew when it is lost; made by [`ClientBuilder::reconnect`](super::ClientBuilder::reconnect).
+/// A client that connects again when its connection is lost; made by
+/// [`ClientBuilder::reconnect`](super::ClientBuilder::reconnect).
 ///
-/// A new connection is a new one for the server: nobody is logged in, no room is joined. So nothing is sent on it
-/// before this program was told, by [`recv`](Self::recv) or by [`send`](Self::send), whichever comes first. Nothing is
-/// queued while there is no connection, and nothing is sent twice.
+/// The server does not know that a new connection continues an old one: no user is logged in, no
+/// room is joined. So the client first reports the new connection, by [`recv`](Self::recv) or
+/// [`send`](Self::send), whichever is called first, and sends nothing on it before. It queues no
+/// messages while there is no connection, and sends none twice.
 ///
-/// A ping follows what is sent (one on its way at any time); its pong confirms that the server's WebSocket layer has
-/// read everything before it, and what is not confirmed is counted in [`Reconnected::unconfirmed`].
+/// A ping follows the messages that are sent; at most one ping is unanswered at any time. Its pong
+/// confirms that the server's WebSocket layer has read everything before it.
+/// [`Reconnected::unconfirmed`] counts the messages without such a confirmation.
 ///
 /// ```no_run
 /// use ws_core::client::{Client, ReconnectPolicy, Update};
@@ -40,8 +49,8 @@ use crate::wire::{CloseReason, Message};
 /// loop {
 ///     match client.recv(None).await? {
 ///         Update::Message(message) => println!("{message:?}"),
-///         Update::Reconnected(news) => {
-///             println!("{news}");
+///         Update::Reconnected(reconnected) => {
+///             println!("{reconnected}");
 ///             client.send("join lobby").await?;
 ///         }
 ///         Update::TimedOut => {}
@@ -54,74 +63,32 @@ pub struct ReconnectingClient {
     policy: ReconnectPolicy,
     backoff: Backoff,
     state: State,
-    /// A new connection of which nobody was told.
-    news: Option<Reconnected>,
-    /// What the lost connection had received and nobody has taken.
-    leftover: Option<Message>,
+    /// A new connection that neither `recv` nor `send` has reported.
+    unreported: Option<Reconnected>,
+    /// A message that the lost connection had read and that `recv` has not returned.
+    read_ahead: Option<Message>,
 }
 
-/// What [`ReconnectingClient::recv`] answers.
+/// The result of [`ReconnectingClient::recv`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Update {
     /// A message.
     Message(Message),
-    /// The connection was lost and there is a new one: log in, join and send again what must not be missing.
+    /// The connection was lost and there is a new one. Log in, join, and repeat what the server
+    /// must not miss.
     Reconnected(Reconnected),
-    /// Nothing came within the deadline; there may be a connection or not.
+    /// Nothing arrived within the deadline. There may be no connection.
     TimedOut,
-}
-
-/// What is known of a loss that was overcome.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Reconnected {
-    /// Why the connection ended.
-    pub lost: CloseReason,
-    /// Messages that were handed to the lost connection and that no pong confirmed: the server may have got all, some
-    /// or none of them. A confirmed one was read by it; whether it was acted on, only an answer can say. A message
-    /// whose `send` failed may be among them. What the server sent meanwhile is not known here.
-    pub unconfirmed: u64,
-    /// The attempts that it took, at least 1.
-    pub attempts: u32,
-    /// From the loss to the new connection.
-    pub down_for: Duration,
-}
-
-impl fmt::Display for Reconnected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { lost, unconfirmed, attempts, down_for } = self;
-        let code = lost.code();
-        write!(
-            f,
-            "the connection is a new one after {attempts} attempts in {down_for:?}; the last one ended with "
-        )?;
-        write!(f, "code {code} and {unconfirmed} messages unconfirmed")
-    }
-}
-
-/// There is no connection and none will be tried for: the last refusal is final, or the attempts are used up.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("given up after {attempts} attempts: {}", .error.as_deref().map_or_else(|| "none is allowed".to_owned(), ToString::to_string))]
-#[non_exhaustive]
-pub struct GaveUp {
-    /// Why the last connection ended.
-    pub lost: CloseReason,
-    /// As [`Reconnected::unconfirmed`].
-    pub unconfirmed: u64,
-    /// The attempts that were made.
-    pub attempts: u32,
-    /// Why the last attempt failed; `None` if the policy allowed none.
-    pub error: Option<Arc<ConnectError>>,
 }
 
 enum State {
     Up { client: Box<Client>, since: Instant },
     Down { loss: Loss, step: Step },
-    Over(GaveUp),
+    GaveUp(GaveUp),
 }
 
-/// What will be told when there is a connection again, or when it is given up.
+/// A loss of the connection, to report with the new connection or with [`GaveUp`].
 #[derive(Clone)]
 struct Loss {
     lost: CloseReason,
@@ -138,39 +105,41 @@ enum Step {
 impl ReconnectingClient {
     pub(super) fn new(settings: Settings, policy: ReconnectPolicy, first: Client) -> Self {
         let state = State::Up { client: Box::new(first), since: Instant::now() };
-        Self { settings, policy, backoff: Backoff::default(), state, news: None, leftover: None }
+        Self { settings, policy, backoff: Backoff::default(), state, unreported: None, read_ahead: None }
     }
 
-    /// The connection, if there is one; for its [`subprotocol`](Client::subprotocol) and
+    /// Returns the connection, if there is one; for its [`subprotocol`](Client::subprotocol) and
     /// [`response_headers`](Client::response_headers).
     pub fn current(&self) -> Option<&Client> {
         match &self.state {
             State::Up { client, .. } => Some(client),
-            State::Down { .. } | State::Over(_) => None,
+            State::Down { .. } | State::GaveUp(_) => None,
         }
     }
 
-    /// The next message, the news of a new connection, or nothing within the deadline; `None` waits as long as it
-    /// takes. Without a connection it works on a new one.
+    /// Receives the next message, or reports a new connection, within the deadline; `None` waits
+    /// without a deadline. If there is no connection, it connects.
     ///
-    /// Cancel-safe: dropped before it is done it has taken nothing, and the work on a new connection goes on with the
-    /// next call.
+    /// Cancel-safe: if the future is dropped early, no message is lost, and the next call continues
+    /// to connect.
     ///
     /// # Errors
-    /// [`GaveUp`], again from then on, as the [policy](ReconnectPolicy) says. Make a new client then, for example with
-    /// a fresh token.
+    /// [`GaveUp`] when the [policy](ReconnectPolicy) allows no further attempt; every further call
+    /// returns it again. Make a new client then, for example with a new token.
     pub async fn recv(&mut self, within: impl Into<Option<Duration>>) -> Result<Update, GaveUp> {
         let update = poll_fn(|cx| self.poll_update(cx));
         in_time(within.into(), update).await.unwrap_or(Ok(Update::TimedOut))
     }
 
-    /// Sends a message on the connection; without one it works on a new one, up to
-    /// [`send_deadline`](super::ClientBuilder::send_deadline), but does not send on it unasked.
+    /// Sends a message. If there is no connection, it connects, but it does not send on the new
+    /// connection: it reports it. [`send_deadline`](super::ClientBuilder::send_deadline) limits
+    /// both.
     ///
     /// # Errors
-    /// [`ClientError::Reconnected`] when the connection is a new one and nobody was told so far: the message was not
-    /// sent, and `recv` will not tell it again. [`ClientError::Timeout`] when there is no connection in time, or the
-    /// server does not read; [`ClientError::GaveUp`] when there will be none.
+    /// - [`ClientError::Reconnected`] when the connection is new and had not been reported: the
+    ///   message was not sent. `recv` does not report it again.
+    /// - [`ClientError::Timeout`] when there is no connection in time, or the server does not read.
+    /// - [`ClientError::GaveUp`] when the policy allows no further attempt.
     pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), ClientError> {
         let mut message = Some(message.into());
         let after = self.settings.send_deadline;
@@ -187,30 +156,31 @@ impl ReconnectingClient {
         self.send(json).await
     }
 
-    /// Closes as [`Client::close`] does and does not come back. Without a connection it gives the reason of the loss.
+    /// Closes as [`Client::close`] does, for good. If there is no connection, it returns the reason
+    /// of the loss.
     ///
     /// # Errors
     /// As [`Client::close`].
     pub async fn close(self, code: u16, reason: impl AsRef<str>) -> Result<CloseReason, ClientError> {
         match self.state {
             State::Up { client, .. } => client.close(code, reason).await,
-            State::Down { loss: Loss { lost, .. }, .. } | State::Over(GaveUp { lost, .. }) => Ok(lost),
+            State::Down { loss: Loss { lost, .. }, .. } | State::GaveUp(GaveUp { lost, .. }) => Ok(lost),
         }
     }
 
     fn poll_update(&mut self, cx: &mut Context<'_>) -> Poll<Result<Update, GaveUp>> {
-        if let Some(message) = self.leftover.take() {
+        if let Some(message) = self.read_ahead.take() {
             return Poll::Ready(Ok(Update::Message(message)));
         }
         loop {
-            ready!(self.poll_restored(cx))?;
-            if let Some(news) = self.news.take() {
-                return Poll::Ready(Ok(Update::Reconnected(news)));
+            ready!(self.poll_connected(cx))?;
+            if let Some(reconnected) = self.unreported.take() {
+                return Poll::Ready(Ok(Update::Reconnected(reconnected)));
             }
             let State::Up { client, .. } = &mut self.state else { continue };
             match ready!(client.wire.poll_next(cx)) {
                 Ok(message) => return Poll::Ready(Ok(Update::Message(message))),
-                Err(reason) => self.lose(reason),
+                Err(reason) => self.on_loss(reason),
             }
         }
     }
@@ -221,24 +191,25 @@ impl ReconnectingClient {
         message: &mut Option<Message>,
     ) -> Poll<Result<(), ClientError>> {
         loop {
-            ready!(self.poll_restored(cx))?;
-            if let Some(news) = self.news.take() {
-                return Poll::Ready(Err(ClientError::Reconnected(news)));
+            ready!(self.poll_connected(cx))?;
+            if let Some(reconnected) = self.unreported.take() {
+                return Poll::Ready(Err(ClientError::Reconnected(reconnected)));
             }
             let State::Up { client, .. } = &mut self.state else { continue };
-            match ready!(client.wire.poll_send(cx, message, self.leftover.is_none())) {
+            match ready!(client.wire.poll_send(cx, message, self.read_ahead.is_none())) {
                 Ok(()) => return Poll::Ready(Ok(())),
-                Err(reason) => self.lose(reason),
+                Err(reason) => self.on_loss(reason),
             }
         }
     }
 
-    /// Ready when there is a connection; an error when there will be none.
-    fn poll_restored(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), GaveUp>> {
+    /// Ready when there is a connection, or with an error when the policy allows no further
+    /// attempt.
+    fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), GaveUp>> {
         loop {
             let (loss, step) = match &mut self.state {
                 State::Up { .. } => return Poll::Ready(Ok(())),
-                State::Over(gave_up) => return Poll::Ready(Err(gave_up.clone())),
+                State::GaveUp(gave_up) => return Poll::Ready(Err(gave_up.clone())),
                 State::Down { loss, step } => (loss, step),
             };
             match step {
@@ -253,7 +224,7 @@ impl ReconnectingClient {
                     let attempted = ready!(attempt.as_mut().poll(cx));
                     let loss = loss.clone();
                     match attempted {
-                        Ok(client) => self.restore(client, loss),
+                        Ok(client) => self.on_connected(client, loss),
                         Err(error) => {
                             tracing::debug!(attempts = loss.attempts, %error, "not reconnected");
                             self.wait_or_give_up(loss, Some(error));
@@ -264,21 +235,21 @@ impl ReconnectingClient {
         }
     }
 
-    /// The connection is lost: an outage begins, or goes on if nobody was told of its end.
-    fn lose(&mut self, reason: CloseReason) {
+    /// Starts an outage, or continues the last one if its end has not been reported.
+    fn on_loss(&mut self, reason: CloseReason) {
         let State::Up { client, since } = &mut self.state else { return };
-        self.leftover = self.leftover.take().or_else(|| client.wire.take_early());
+        self.read_ahead = self.read_ahead.take().or_else(|| client.wire.take_read_ahead());
         let unconfirmed = client.wire.unconfirmed();
         tracing::debug!(code = reason.code(), unconfirmed, "connection lost");
         let now = Instant::now();
-        self.backoff.lost(now.duration_since(*since), &self.policy);
-        let loss = match self.news.take() {
-            // Nothing was sent on a connection of which nobody was told.
-            Some(news) => Loss {
-                since: now.checked_sub(news.down_for).unwrap_or(now),
-                lost: news.lost,
-                unconfirmed: news.unconfirmed,
-                attempts: news.attempts,
+        self.backoff.on_loss(now.duration_since(*since), &self.policy);
+        let loss = match self.unreported.take() {
+            // Nothing was sent on a connection that was not reported.
+            Some(earlier) => Loss {
+                since: now.checked_sub(earlier.down_for).unwrap_or(now),
+                lost: earlier.lost,
+                unconfirmed: earlier.unconfirmed,
+                attempts: earlier.attempts,
             },
             None => Loss { lost: reason, unconfirmed, attempts: 0, since: now },
         };
@@ -291,16 +262,16 @@ impl ReconnectingClient {
             Some(wait) => State::Down { loss, step: Step::Waiting(Box::pin(tokio::time::sleep(wait))) },
             None => {
                 let Loss { lost, unconfirmed, attempts, .. } = loss;
-                State::Over(GaveUp { lost, unconfirmed, attempts, error: error.map(Arc::new) })
+                State::GaveUp(GaveUp { lost, unconfirmed, attempts, error: error.map(Arc::new) })
             }
         };
     }
 
-    fn restore(&mut self, client: Client, loss: Loss) {
+    fn on_connected(&mut self, client: Client, loss: Loss) {
         let now = Instant::now();
         let Loss { lost, unconfirmed, attempts, since } = loss;
         let down_for = now.duration_since(since);
-        self.news = Some(Reconnected { lost, unconfirmed, attempts, down_for });
+        self.unreported = Some(Reconnected { lost, unconfirmed, attempts, down_for });
         self.state = State::Up { client: Box::new(client), since: now };
     }
 }

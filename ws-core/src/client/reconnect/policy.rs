@@ -1,22 +1,26 @@
-//! When to try again, and when not to. Pure: time and chance are arguments.
+//! [`ReconnectPolicy`] and [`Backoff`]: when to try again, and when to give up.
+//!
+//! This file is pure: the time and the random number are arguments.
 
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode, header};
 
-use super::super::ConnectError;
+use crate::client::error::ConnectError;
 
-/// A back-off of nothing would be a busy loop.
-const LEAST_BACKOFF: Duration = Duration::from_millis(1);
+/// The shortest back-off; one of zero would be a busy loop.
+const MIN_BACKOFF: Duration = Duration::from_millis(1);
 
-/// How a [`ReconnectingClient`](super::ReconnectingClient) comes back.
+/// The policy of a [`ReconnectingClient`](super::ReconnectingClient): when it connects again.
 ///
-/// The n-th attempt waits between nothing and `initial * multiplier^n`, at most `maximum`: full jitter, so that the
-/// clients of a server that went down do not come back in step. The back-off starts anew only after a connection that
-/// was stable; one that opens and is lost at once goes on where the last one stopped.
+/// The wait before attempt n (from 0) is random between zero and `initial * multiplier^n`, at most
+/// `maximum`. This full jitter keeps the clients of a restarted server from connecting in step. The
+/// back-off restarts only after a stable connection; after one that opens and is lost at once it
+/// continues.
 ///
-/// Refusals with 408, 425, 429 or 5xx are tried again, and their `Retry-After` is the least wait, up to a limit; any
-/// other refusal (401, 403, 404, ...) is final, because the same handshake would be answered the same way.
+/// After a refusal with 408, 425, 429 or 5xx the client tries again. The `Retry-After` of the
+/// refusal is then added to the wait, up to a limit. Any other refusal (401, 403, 404, ...) is
+/// final, because the same request would be refused again.
 ///
 /// ```
 /// use std::time::Duration;
@@ -55,61 +59,65 @@ impl Default for ReconnectPolicy {
 }
 
 impl ReconnectPolicy {
-    /// The defaults of each setting below.
+    /// Returns the policy with the default of each setting.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The longest wait before the first attempt, and the longest at all. Default 500 ms and 30 s; at least 1 ms.
+    /// Sets the longest wait before the first attempt, and the longest wait before any attempt.
+    /// Default 500 ms and 30 s; at least 1 ms.
     #[must_use]
     pub fn backoff(mut self, initial: Duration, maximum: Duration) -> Self {
-        self.initial = initial.max(LEAST_BACKOFF);
+        self.initial = initial.max(MIN_BACKOFF);
         self.maximum = maximum.max(self.initial);
         self
     }
 
-    /// By how much the longest wait grows with every attempt. Default 2; less than 1 counts as 1.
+    /// Sets the factor by which the longest wait grows with each attempt. Default 2; a value below
+    /// 1 counts as 1.
     #[must_use]
     pub fn multiplier(mut self, multiplier: f64) -> Self {
         self.multiplier = multiplier.max(1.0);
         self
     }
 
-    /// How long a connection must have lived for the back-off and the attempts to start anew. Default 60 s.
+    /// Sets how long a connection must be open before its loss restarts the back-off and the count
+    /// of attempts. Default 60 s.
     #[must_use]
     pub fn stable_after(mut self, period: Duration) -> Self {
         self.stable_after = period;
         self
     }
 
-    /// After so many attempts since the last stable connection it is given up. Default: never.
+    /// Gives up after this many attempts since the last stable connection. Default: no limit.
     #[must_use]
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = Some(attempts);
         self
     }
 
-    /// The most of a `Retry-After` that is honoured. Default 5 min.
+    /// Sets the limit of a `Retry-After`; a longer one is shortened to it. Default 5 min.
     #[must_use]
     pub fn retry_after_limit(mut self, limit: Duration) -> Self {
         self.retry_after_limit = limit;
         self
     }
 
-    /// Tries again after refusals with this status, too; for example 404 where a route vanishes during a deployment.
+    /// Tries again after a refusal with this status, too. An example is 404 where a route is
+    /// missing during a deployment.
     #[must_use]
     pub fn retry_status(mut self, status: StatusCode) -> Self {
         self.retried.push(status);
         self
     }
 
-    /// Whether another attempt may end differently.
+    /// Returns whether another attempt may succeed.
     fn is_temporary(&self, error: &ConnectError) -> bool {
         match error {
             ConnectError::Refused { status, .. } => {
                 matches!(status.as_u16(), 408 | 425 | 429 | 500..=599) || self.retried.contains(status)
             }
-            // This very handshake has succeeded before: it is the server or the network that has changed.
+            // The same request has succeeded before, so the server or the network has changed.
             ConnectError::Io(_)
             | ConnectError::Timeout { .. }
             | ConnectError::Tls(_)
@@ -121,7 +129,8 @@ impl ReconnectPolicy {
         }
     }
 
-    /// What the server asks for, in seconds or as a date (RFC 9110 section 10.2.3), up to the limit.
+    /// Returns the wait that the server requests, in seconds or as a date (RFC 9110 section
+    /// 10.2.3), up to the limit.
     fn retry_after(&self, error: &ConnectError, now: SystemTime) -> Duration {
         let ConnectError::Refused { headers, .. } = error else { return Duration::ZERO };
         retry_after(headers, now).unwrap_or_default().min(self.retry_after_limit)
@@ -136,7 +145,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     httpdate::parse_http_date(value).ok()?.duration_since(now).ok()
 }
 
-/// Where in the back-off a client is.
+/// The state of a client's back-off.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     /// Attempts since the last stable connection.
@@ -144,27 +153,27 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// A connection that lived so long was lost.
-    pub(super) fn lost(&mut self, lived: Duration, policy: &ReconnectPolicy) {
-        if lived >= policy.stable_after {
+    /// Restarts the back-off if the lost connection was open long enough.
+    pub(super) fn on_loss(&mut self, open_for: Duration, policy: &ReconnectPolicy) {
+        if open_for >= policy.stable_after {
             self.attempts = 0;
         }
     }
 
-    /// The wait before the next attempt, after `failure` if there was one; `None` when it is to be given up.
-    /// `chance` is from 0 to 1.
+    /// Returns the wait before the next attempt; `None` to give up. `failure` is the error of the
+    /// last attempt and its time. `random` is between 0 and 1.
     pub(super) fn next(
         &mut self,
         policy: &ReconnectPolicy,
         failure: Option<(&ConnectError, SystemTime)>,
-        chance: f64,
+        random: f64,
     ) -> Option<Duration> {
-        let mut least = Duration::ZERO;
+        let mut minimum = Duration::ZERO;
         if let Some((error, now)) = failure {
             if !policy.is_temporary(error) {
                 return None;
             }
-            least = policy.retry_after(error, now);
+            minimum = policy.retry_after(error, now);
         }
         if policy.max_attempts.is_some_and(|most| self.attempts >= most) {
             return None;
@@ -172,7 +181,7 @@ impl Backoff {
         let growth = policy.multiplier.powi(i32::try_from(self.attempts).unwrap_or(i32::MAX));
         let longest = (policy.initial.as_secs_f64() * growth).min(policy.maximum.as_secs_f64());
         self.attempts = self.attempts.saturating_add(1);
-        Some(least + Duration::try_from_secs_f64(longest * chance).unwrap_or(policy.maximum))
+        Some(minimum + Duration::try_from_secs_f64(longest * random).unwrap_or(policy.maximum))
     }
 }
 
@@ -208,19 +217,19 @@ mod tests {
 
     #[test]
     fn the_jitter_is_full() {
-        for (chance, expected) in [(0.0, 0), (0.25, 25), (1.0, 100)] {
-            let wait = Backoff::default().next(&policy(), None, chance).unwrap();
+        for (random, expected) in [(0.0, 0), (0.25, 25), (1.0, 100)] {
+            let wait = Backoff::default().next(&policy(), None, random).unwrap();
             assert_eq!(wait.as_millis(), expected);
         }
     }
 
     #[test]
-    fn only_a_stable_connection_starts_the_backoff_anew() {
+    fn only_a_stable_connection_restarts_the_backoff() {
         let (mut backoff, policy) = (Backoff::default(), policy());
         assert_eq!(waits(&mut backoff, &policy, 3), [100, 200, 400]);
-        backoff.lost(Duration::from_secs(59), &policy);
-        assert_eq!(waits(&mut backoff, &policy, 1), [800], "it goes on where it was");
-        backoff.lost(Duration::from_secs(60), &policy);
+        backoff.on_loss(Duration::from_secs(59), &policy);
+        assert_eq!(waits(&mut backoff, &policy, 1), [800], "it continues");
+        backoff.on_loss(Duration::from_secs(60), &policy);
         assert_eq!(waits(&mut backoff, &policy, 2), [100, 200]);
     }
 
@@ -228,10 +237,10 @@ mod tests {
     fn attempts_are_counted_since_the_last_stable_connection() {
         let (mut backoff, policy) = (Backoff::default(), policy().max_attempts(2));
         waits(&mut backoff, &policy, 1);
-        backoff.lost(Duration::from_secs(1), &policy);
+        backoff.on_loss(Duration::from_secs(1), &policy);
         waits(&mut backoff, &policy, 1);
         assert_eq!(backoff.next(&policy, None, 1.0), None);
-        backoff.lost(Duration::from_secs(61), &policy);
+        backoff.on_loss(Duration::from_secs(61), &policy);
         waits(&mut backoff, &policy, 2);
     }
 

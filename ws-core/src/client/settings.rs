@@ -1,0 +1,45 @@
+//! [`Settings`]: the values that a connection is made with, and their defaults.
+//!
+//! `builder` fills it, `request` checks it before anything is sent. It must not name another file
+//! of the client.
+
+use std::time::Duration;
+
+/// All that [`ClientBuilder`](super::ClientBuilder) sets.
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) uri: String,
+    pub(super) query: Vec<(String, String)>,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) subprotocols: Vec<String>,
+    pub(super) connect_deadline: Duration,
+    pub(super) send_deadline: Duration,
+    pub(super) close_deadline: Duration,
+    pub(super) dead_after: Option<Duration>,
+    pub(super) message_limit: usize,
+    pub(super) frame_limit: Option<usize>,
+    /// Whether a ping follows each sent message, so that its pong confirms the message.
+    pub(super) confirms: bool,
+    #[cfg(feature = "client-tls")]
+    pub(super) root_certificates: Vec<Vec<u8>>,
+}
+
+impl Settings {
+    pub(super) fn new(uri: String) -> Self {
+        Self {
+            uri,
+            query: Vec::new(),
+            headers: Vec::new(),
+            subprotocols: Vec::new(),
+            connect_deadline: Duration::from_secs(10),
+            send_deadline: Duration::from_secs(30),
+            close_deadline: Duration::from_secs(5),
+            dead_after: None,
+            message_limit: 1 << 20,
+            frame_limit: None,
+            confirms: false,
+            #[cfg(feature = "client-tls")]
+            root_certificates: Vec::new(),
+        }
+    }
+}
