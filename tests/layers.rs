@@ -54,6 +54,10 @@ const CLIENT: &[&str] = &[
     "mod",
 ];
 
+/// Crates that only some modules name, so that what depends on them is in one place.
+const CRATES: &[(&str, &[&str])] =
+    &[("inventory", &["registry", "lib"]), ("tungstenite", &["socket", "wire", "client", "testing"])];
+
 /// The only pair of modules that import each other: the lower one may import the upper one.
 const PAIR: (&str, &str) = ("connection", "hub");
 
@@ -116,6 +120,55 @@ fn a_file_of_the_client_imports_only_files_below_it() {
     }
     assert!(imports > 20, "only {imports} imports were found: this test looks at the wrong place");
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn a_crate_is_named_only_by_the_modules_that_it_belongs_to() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ws-core/src");
+    let mut faults = Vec::new();
+    let mut named = BTreeSet::new();
+    for file in files(&source) {
+        let relative = file.strip_prefix(&source).unwrap().to_str().unwrap().replace('\\', "/");
+        let module = relative.split('/').next().unwrap().trim_end_matches(".rs");
+        let text = fs::read_to_string(&file).unwrap();
+        let code: String = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+        for (name, modules) in CRATES {
+            if !code.contains(&format!("{name}::")) {
+                continue;
+            }
+            named.insert(*name);
+            if !modules.contains(&module) {
+                faults.push(format!("{relative}: names `{name}`; only {modules:?} may"));
+            }
+        }
+    }
+    assert_eq!(named.len(), CRATES.len(), "only {named:?} were found: this test looks at the wrong place");
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// The page that explains the modules has all of them, in their order, and names no file that is gone.
+#[test]
+fn the_documented_code_map_is_the_order_of_the_modules() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = fs::read_to_string(root.join("docs/architecture.md")).unwrap();
+    let map = page.split("## Code map").nth(1).unwrap().split("\n## ").next().unwrap();
+    let entries: Vec<&str> = map
+        .lines()
+        .filter_map(|line| line.strip_prefix("- **"))
+        .flat_map(|line| line.split(':').next().unwrap().split('`').skip(1).step_by(2))
+        .collect();
+    assert_eq!(entries, LAYERS);
+    let source = root.join("ws-core/src");
+    let mut files = 0;
+    for name in page.split('`').skip(1).step_by(2).filter(|name| name.ends_with(".rs") && name.contains('/'))
+    {
+        files += 1;
+        assert!(
+            source.join(name).exists() || root.join(name).exists(),
+            "docs/architecture.md names {name}, which is not there"
+        );
+    }
+    assert!(files > 15, "only {files} files were found in docs/architecture.md");
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
