@@ -15,8 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
-    envelope::{ErrorData, EventError, Format, Raw, ReplyTo},
-    handlers,
+    envelope::{self, ErrorData, EventError, Format, Raw, ReplyTo},
     request::ParamError,
     server::{Arrival, proxy_protocol},
     socket::{self, Ended, Incoming, SizeLimits},
@@ -45,7 +44,7 @@ pub fn proxy_header(seen: &[u8]) -> io::Result<Option<(Option<SocketAddr>, usize
 #[derive(Debug)]
 pub struct Envelope<'a> {
     format: Format,
-    inner: handlers::Envelope<'a>,
+    inner: envelope::Envelope<'a>,
 }
 
 impl<'a> Envelope<'a> {
@@ -54,8 +53,8 @@ impl<'a> Envelope<'a> {
     /// # Errors
     /// When it is none.
     pub fn read(subprotocol: Option<&str>, message: &'a Message) -> Result<Self, EventError> {
-        let codec = Format::of(subprotocol);
-        Ok(Self { codec, inner: handlers::Envelope::read(codec, message)? })
+        let format = Format::of(subprotocol);
+        Ok(Self { format, inner: envelope::Envelope::read(format, message)? })
     }
 
     /// The event's name.
@@ -75,7 +74,7 @@ impl<'a> Envelope<'a> {
 
     /// The data as this type; `None` if there is none.
     pub fn decode<T: Deserialize<'a>>(&self) -> Option<Result<T, ParamError>> {
-        self.inner.data.map(Raw::decode)
+        self.inner.data.map(|data| Ok(data.decode()?))
     }
 
     /// An answer to it.
@@ -92,7 +91,7 @@ impl<'a> Envelope<'a> {
     /// None is expected.
     pub fn refusal(&self, code: &str, message: &str, path: &str) -> Result<Message, SendError> {
         let fields = &serde_json::Value::Null;
-        ReplyTo::new(self.codec, self.inner.reference).error(&ErrorData { code, message, path, fields })
+        ReplyTo::new(self.format, self.inner.reference).error(&ErrorData { code, message, path, fields })
     }
 }
 

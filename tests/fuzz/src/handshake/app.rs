@@ -1,7 +1,13 @@
 //! The application that is asked: three servers with other rules each, and every kind of parameter.
 
 use serde::Deserialize;
-use ws_core::{handshake::{SubprotocolMismatch, TokenSources}, headers::UserAgent, prelude::*, testing::TestApp};
+use ws_core::{
+    handlers::{Cookie, Header},
+    handshake::{SubprotocolMismatch, TokenSources},
+    headers::UserAgent,
+    prelude::*,
+    testing::TestApp,
+};
 
 const SERVERS: &str = r#"
     [[servers]]
