@@ -1,6 +1,6 @@
 //! The pipeline before the 101: checks, route, middleware, guards, core step.
 //!
-//! `server` passes each request of a WebSocket server to [`Pipeline`]. The pipeline returns a
+//! `server` passes each request of a WebSocket server to `Pipeline`. The pipeline returns a
 //! [`Response`] and, with a 101, the [`Handshake`] that the session opens the connection with. Its
 //! steps are numbered in `Pipeline::respond`. This module must not read or write a WebSocket.
 
