@@ -138,7 +138,7 @@ async fn a_path_that_is_none() {
         let line = line!() + 1;
         let app = App::without_registry().controller(path, Nothing);
         let text = format!(
-            "`{path}` of Nothing at {} is no path: {message}; write it like `/rooms/{{room}}`",
+            "`{path}` of Nothing at {} is not a path: {message}; write it like `/rooms/{{room}}`",
             at(line)
         );
         check(app, config(), |it| matches!(it, Problem::Path { .. }), &text).await;
@@ -258,7 +258,7 @@ async fn a_state_given_twice() {
     let line = line!() + 1;
     let app = App::without_registry().state(Users).state(7_u8).state(Users);
     let text = format!(
-        "a second state of type `{}` is provided at {}; wrap one of them in a type of its own",
+        "a second state of type `{}` is provided at {}; wrap one of them in its own type",
         std::any::type_name::<Users>(),
         at(line)
     );

@@ -151,7 +151,7 @@ fn expected() -> String {
             at(WRONG_KIND)
         ),
         format!(
-            "`plain_function`, named by Names at {}, is no registered middleware; put \
+            "`plain_function`, named by Names at {}, is not a registered middleware; put \
              `#[ws_middleware(scope = \"route\")]` on the function",
             at(NAMES)
         ),

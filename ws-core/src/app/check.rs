@@ -1,7 +1,8 @@
 //! Checks everything that can be known before a socket is bound: turns an [`App`] and its
 //! configuration into a [`Plan`], or reports all problems at once.
 //!
-//! The order of the checks is the order of the problems. Nothing is opened here.
+//! The problems are reported in the order of the checks. This module must not open files or
+//! sockets.
 
 use std::{
     any::TypeId,
@@ -132,7 +133,7 @@ fn handlers_of(entries: &[&'static ErrorHandlerEntry], server: &str) -> ErrorHan
     )
 }
 
-/// Warns of typed handlers whose controller has no route.
+/// Warns about typed handlers whose controller has no route.
 fn warn_of_unrouted(handlers: &[&'static HandlersEntry], routes: &[Route]) {
     let routed: HashSet<TypeId> = routes.iter().map(|route| (route.spec.controller)()).collect();
     for entry in handlers.iter().filter(|entry| !routed.contains(&(entry.controller)())) {
@@ -144,8 +145,8 @@ fn warn_of_unrouted(handlers: &[&'static HandlersEntry], routes: &[Route]) {
     }
 }
 
-/// Checks the values given for servers by name: at most one each, for a server of this kind.
-/// Returns them by server.
+/// Checks the values that were given for servers by name: at most one for each server, and only for
+/// servers of this kind. Returns them by server.
 fn given<T>(
     what: &'static str,
     given: Vec<Given<T>>,
@@ -165,8 +166,8 @@ fn given<T>(
     by_server.into_iter().map(|(server, (_, value))| (server, value)).collect()
 }
 
-/// Checks that error handlers name known servers, and that no two claim the same errors at one
-/// order.
+/// Checks that error handlers name known servers, and that no two of them handle the same error
+/// type at the same order.
 fn check_error_handlers(entries: &[&'static ErrorHandlerEntry], problems: &mut Problems<'_>) {
     for (number, entry) in entries.iter().enumerate() {
         if let Some(server) = entry.server {

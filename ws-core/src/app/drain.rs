@@ -1,7 +1,9 @@
-//! How an application ends: nobody new, then nobody listens, then 1001 to all in batches, then a cut.
+//! Stops an application: new handshakes are refused, listeners are closed, connections are closed
+//! with 1001 in batches, and the remaining connections are cut.
 //!
-//! The stages are told to those who serve ([`Lifecycle`]); what happens to the open connections is done here. Batches are
-//! for the peers of this process, to which its clients turn: they should not all come in the same instant.
+//! This module advances the stages of the [`Lifecycle`], which `server` follows, and closes the
+//! open connections. Connections are closed in batches, so that their clients do not all reconnect
+//! to other servers at the same time. Each wait has a deadline.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -19,24 +21,25 @@ use crate::{
     server::{Lifecycle, Stage},
 };
 
-/// How a shutdown went: what became of the connections that were open when it began, and of those that still opened after
-/// it. Each of them is counted once.
+/// The result of a shutdown. Each connection that was open when it began, or that opened after it
+/// began, is counted once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// Closed cleanly, as RFC 6455 section 7.1.4 calls it: all that was queued and the close frame were sent, and the
-    /// peer's own close frame came, within `limits.close_timeout`; and the callbacks ended within `drain.timeout`.
-    /// Whichever side began to close.
+    /// Connections that were closed cleanly (RFC 6455 section 7.1.4): all queued messages and the
+    /// close frame were sent, the peer's close frame was received within `limits.close_timeout`,
+    /// and the callbacks ended within `drain.timeout`. Either side may have begun to close.
     pub closed: usize,
-    /// Ended in another way, but by themselves: the peer was gone, did not take what was queued, or did not answer the
-    /// close frame, within `limits.close_timeout`. Whether it read the last messages is not known.
+    /// Connections that ended without a clean close: the peer was gone, did not read the queued
+    /// messages, or did not answer the close frame, within `limits.close_timeout`. It is not known
+    /// whether the peer read the last messages.
     pub lost: usize,
-    /// Cut, because they were still there when `drain.timeout` was over or the second signal came: mostly because of a
-    /// callback that went on.
+    /// Connections that were cut, because they were still open after `drain.timeout` or at the
+    /// second signal. The usual cause is a callback that did not return.
     pub cut: usize,
 }
 
-/// Ends an application, gently unless it is told to `hurry`.
+/// Stops an application. When `hurry` completes, the remaining connections are cut at once.
 pub(super) async fn drain(
     live: &Live,
     lifecycle: &Lifecycle,
@@ -70,12 +73,14 @@ pub(super) async fn drain(
     report
 }
 
-/// Waits out the grace and closes everyone; returns when nobody is left, or at the deadline.
+/// Waits for the grace time and closes all connections. Returns when none is left, or at the
+/// deadline.
 async fn gently(live: &Live, lifecycle: &Lifecycle, config: &Drain) {
     if !config.grace.is_zero() {
         sleep(config.grace).await;
     }
-    // Whoever opens from here on sees the stage and closes by itself, so the batches miss nobody.
+    // A connection that opens after this point is closed when it opens, because the stage is
+    // checked there. The batches therefore need only the connections that exist now.
     lifecycle.advance(Stage::Closing);
     let all_gone = async {
         tokio::select! {
@@ -83,7 +88,7 @@ async fn gently(live: &Live, lifecycle: &Lifecycle, config: &Drain) {
             () = close_in_batches(live, config) => live.wait().await,
         }
     };
-    // What is left is cut.
+    // The caller cuts the remaining connections.
     let _ = timeout(config.timeout, all_gone).await;
 }
 
@@ -93,7 +98,7 @@ async fn close_in_batches(live: &Live, config: &Drain) {
     loop {
         let remaining = window.saturating_sub(began.elapsed());
         let (size, pause) = next_batch(left.len(), config, remaining);
-        // Who has gone meanwhile takes nobody's place.
+        // Connections that have closed in the meantime do not count towards the batch.
         let open = left.by_ref().filter(|connection| connection.is_open());
         open.take(size).for_each(|connection| connection.outbox().shut_down());
         if left.len() == 0 {
@@ -103,8 +108,8 @@ async fn close_in_batches(live: &Live, config: &Drain) {
     }
 }
 
-/// How many of `left` connections are closed now, and the pause behind it, so that the last batch goes out before the
-/// `remaining` time is over.
+/// Returns the number of connections to close now, of `left`, and the pause after it. The last
+/// batch begins before the `remaining` time is over.
 fn next_batch(left: usize, config: &Drain, remaining: Duration) -> (usize, Duration) {
     let least = config.interval.min(fixed::LEAST_BATCH_PAUSE).max(Duration::from_nanos(1));
     let most_pauses = usize::try_from(remaining.as_nanos() / least.as_nanos()).unwrap_or(usize::MAX);
@@ -115,14 +120,15 @@ fn next_batch(left: usize, config: &Drain, remaining: Duration) -> (usize, Durat
     (size, config.interval.min(share))
 }
 
-/// Between half of the pause and half as much again, by chance.
+/// Returns a random time between 50 % and 150 % of the pause.
 fn varied(pause: Duration) -> Duration {
-    // Each `RandomState` has keys of its own: chance enough for this, without a generator.
+    // Each `RandomState` has its own keys, which is random enough here without a generator.
     let percent = 50 + (RandomState::new().hash_one(()) % 101) as u32;
     (pause / 100).saturating_mul(percent)
 }
 
-/// Drops what is left, and says which connections that were: their callbacks are what to look at.
+/// Cuts the remaining connections. Unless the user asked for it, it logs each one, because the
+/// usual cause is a callback that does not return.
 fn cut(live: &Live, lifecycle: &Lifecycle, hurried: bool) {
     lifecycle.advance(Stage::Cutting);
     for connection in live.all() {
@@ -133,7 +139,7 @@ fn cut(live: &Live, lifecycle: &Lifecycle, hurried: bool) {
     }
 }
 
-/// Closes everyone who is there with 1001.
+/// Closes all open connections with 1001.
 pub(super) fn close_all(live: &Live) {
     for connection in live.all() {
         connection.outbox().shut_down();
@@ -152,17 +158,17 @@ mod tests {
     fn batches_are_as_configured_while_there_is_time_then_pauses_shrink_then_batches_grow() {
         let (ms, s) = (Duration::from_millis, Duration::from_secs);
         for (left, batch, interval, remaining, expected) in [
-            // There is time.
+            // There is enough time.
             (100_000, 1000, ms(100), s(15), (1000, ms(100))),
             (1, 1000, ms(100), s(15), (1000, ms(100))),
             (0, 1000, ms(100), s(15), (1000, ms(100))),
-            // Ten pauses have to do with a second.
+            // Ten pauses share one second.
             (11, 1, s(5), s(1), (1, ms(100))),
             // There is time for a hundred pauses of 10 ms.
             (1010, 1, s(5), s(1), (10, ms(10))),
-            // An interval that is shorter than that is taken as it is.
+            // A shorter interval is used as it is.
             (1001, 1, ms(1), s(1), (1, ms(1))),
-            // There is no time at all.
+            // There is no time left.
             (5000, 1000, ms(100), ms(9), (5000, ms(9))),
             (5000, 1000, ms(100), ms(0), (5000, ms(0))),
         ] {

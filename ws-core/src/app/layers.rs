@@ -1,7 +1,8 @@
-//! [`Layers`]: the middleware or the interceptors of the program, checked and put around routes.
+//! [`Layers`]: checks the middleware or the interceptors of the program and assigns them to routes.
 //!
-//! Both kinds follow the same rules. A layer of a server runs on all its routes: by order, ties by
-//! name. A layer with `scope = "route"` runs where a controller names it.
+//! Both kinds follow the same rules. A layer of a server runs on all its routes, sorted by order
+//! and then by name. A layer with `scope = "route"` runs on the routes of the controllers that name
+//! it.
 
 use std::{any::TypeId, collections::HashSet, sync::Arc};
 
@@ -17,9 +18,9 @@ use crate::{
 
 /// All middleware, or all interceptors, of the program.
 pub(super) struct Layers<T> {
-    /// The word for one of them in messages.
+    /// The word for one layer in messages.
     what: &'static str,
-    /// The attribute that registers one.
+    /// The attribute that registers a layer.
     attribute: &'static str,
     all: Vec<(Layer, Arc<T>)>,
 }
@@ -96,7 +97,7 @@ impl<T> Layers<T> {
         chain.into_iter().map(|(_, layer)| Arc::clone(layer)).collect()
     }
 
-    /// Warns of each layer with `scope = "route"` that is named nowhere.
+    /// Warns about each layer with `scope = "route"` that no controller names.
     pub(super) fn warn_of_unnamed<'a>(&self, named: impl Iterator<Item = &'a LayerRef>) {
         let named: HashSet<TypeId> = named.map(|it| (it.id)()).collect();
         for (layer, _) in &self.all {

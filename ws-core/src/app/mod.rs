@@ -1,8 +1,10 @@
-//! [`App`]: collects what is registered and provided, checks it, and starts it.
+//! [`App`]: collects the registered entries and the values given by hand, checks them, and starts
+//! the servers.
 //!
-//! `check` turns an application and its configuration into a `plan`, or reports all problems at
-//! once. `running` binds and serves the plan, `drain` ends it. Nothing is bound before the check
-//! passed. All problems are reported together ([`StartError`]).
+//! `check` turns an application and its configuration into a `plan`, or reports all problems
+//! together ([`StartError`]). `running` binds the listeners of the plan and serves them; `drain`
+//! stops the application. Nothing may be bound before the check has passed. This module does not
+//! serve requests; that is the task of `server`.
 
 mod check;
 mod drain;
@@ -44,10 +46,11 @@ pub use crate::{
     server::{HttpService, Readiness, TlsError, WsService},
 };
 
-/// An application: controllers, middleware and error handlers, with the servers they run on.
+/// An application: controllers, middleware and error handlers, and the servers that they run on.
 ///
-/// [`App::new`] takes the entries that the attributes registered at link time. The start checks
-/// everything that can be known before it binds a socket, and reports all problems at once.
+/// [`App::new`] takes the entries that the attributes registered at link time. Before a socket is
+/// bound, [`start`](App::start) checks everything that can be known, and reports all problems at
+/// once.
 ///
 /// ```no_run
 /// use ws_core::prelude::*;
@@ -83,7 +86,7 @@ pub struct App {
     lifecycle: Lifecycle,
 }
 
-/// A value given for a server, and the place of the call.
+/// A value that was given for a server, and the place of the call.
 struct Given<T> {
     server: String,
     location: Location,
@@ -91,7 +94,7 @@ struct Given<T> {
 }
 
 impl App {
-    /// Creates an application of everything that the attributes registered in this binary.
+    /// Creates an application with all entries that the attributes registered in this binary.
     pub fn new() -> Self {
         let registry = Registry::linked();
         let linked: Vec<Route> = registry.controllers.iter().map(|entry| entry.route()).collect();
@@ -99,7 +102,7 @@ impl App {
         linked.into_iter().fold(this, Self::route)
     }
 
-    /// Creates an application without the registered entries: it has only what is given by hand.
+    /// Creates an application without the registered entries. Add everything by hand.
     pub fn without_registry() -> Self {
         Self {
             registry: Registry::default(),
@@ -118,29 +121,31 @@ impl App {
         }
     }
 
-    /// Returns the hub of all connections, to pass to HTTP handlers and timers before the start.
+    /// Returns the hub of all connections. Use it to pass the hub to HTTP handlers and timers
+    /// before the start.
     pub fn hub(&self) -> Hub {
         Hub::new(&self.live)
     }
 
-    /// Returns a handle that says whether the application should get new clients, to pass to HTTP
-    /// handlers before the start.
+    /// Returns a handle that reports whether the application is ready for new clients. Use it to
+    /// pass the handle to HTTP handlers before the start.
     pub fn readiness(&self) -> Readiness {
         self.lifecycle.readiness()
     }
 
-    /// Sets the configuration. Without one, the start reads `ws.toml` and the environment
+    /// Sets the configuration. If it is not set, the start reads `ws.toml` and the environment
     /// ([`Config::load`]).
     ///
-    /// With one, neither is read; `Config::default().with_env()?` reads the environment. At start,
-    /// a warning names variables that are set and were not read, and a `ws.toml` beside a
-    /// configuration that was made in code.
+    /// If it is set, neither is read; use `Config::default().with_env()?` to read the environment.
+    /// At start, a warning is logged for environment variables that are set but were not read, and
+    /// for a `ws.toml` that was not read because the configuration was made in code.
     pub fn config(mut self, config: Config) -> Self {
         self.config = Some(config);
         self
     }
 
-    /// Provides a value for `#[state]` fields and `State<T>` parameters of its type.
+    /// Provides a value for `#[state]` fields and `State<T>` parameters of its type. A second value
+    /// of the same type is a start error.
     #[track_caller]
     pub fn state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
         if self.states.insert(value) {
@@ -149,7 +154,7 @@ impl App {
         self
     }
 
-    /// Adds a controller at a path of server `ws`. [`App::route`] takes more settings.
+    /// Adds a controller at a path of server `ws`. Use [`App::route`] for more settings.
     #[track_caller]
     pub fn controller<C: Controller>(self, path: impl Into<String>, controller: C) -> Self {
         self.route(Route::new(path, controller))
@@ -162,7 +167,8 @@ impl App {
         self
     }
 
-    /// Adds a middleware for every route of a server. The lowest `order` is outermost.
+    /// Adds a middleware for all routes of a server. The middleware with the lowest `order` is
+    /// outermost.
     #[track_caller]
     pub fn middleware<P, M: MiddlewareFn<P>>(
         mut self,
@@ -182,11 +188,12 @@ impl App {
     }
 
     /// Sets the service for requests to a server of kind `websocket` that do not ask for an
-    /// upgrade: WebSocket and HTTP on one port.
+    /// upgrade. It allows WebSocket and HTTP on one port.
     ///
-    /// Middleware and routes of the server apply to handshakes only. The service gets all other
-    /// requests, whatever their path. A service that upgrades connections itself is not supported
-    /// here (logged, 500); give it a server of kind `http`.
+    /// The middleware and the routes of the server apply to handshakes only. The service gets all
+    /// other requests, independent of their path. The service must not upgrade connections itself:
+    /// its 101 is replaced by 500 and an error is logged. Use a server of kind `http` for such a
+    /// service.
     #[track_caller]
     pub fn fallback(mut self, server: impl Into<String>, service: impl HttpService) -> Self {
         self.fallbacks.push(Given {
@@ -197,10 +204,10 @@ impl App {
         self
     }
 
-    /// Adds a hook that runs after the listeners are bound and before the first handshake.
+    /// Adds a hook that runs once, after the listeners are bound and before the first handshake.
     ///
-    /// Hooks run one after another, in the order in which they were given; handshakes wait until
-    /// all have finished. A hook that fails or panics is a start error.
+    /// Hooks run one after another, in the order of these calls. Handshakes wait until all hooks
+    /// have finished. A hook that fails or panics is a start error.
     ///
     /// ```
     /// use ws_core::{App, Result};
@@ -223,7 +230,7 @@ impl App {
         self
     }
 
-    /// Replaces the core step of a server of kind `websocket`.
+    /// Replaces the core step of a server of kind `websocket`; see [`Upgrade`].
     #[track_caller]
     pub fn upgrade(mut self, server: impl Into<String>, upgrade: impl Upgrade) -> Self {
         self.upgrades.push(Given {
@@ -234,31 +241,35 @@ impl App {
         self
     }
 
-    /// Returns the routes, not yet checked, sorted by server and path. The list prints as a table.
+    /// Returns the routes, sorted by server and path. They are not checked yet. `Display` prints
+    /// them as a table.
     pub fn routes(&self) -> RouteTable {
         RouteTable::of(self)
     }
 
-    /// Checks, binds and starts; returns when connections are accepted.
+    /// Checks the application, binds the listeners, and runs the start hooks. Returns when
+    /// connections are accepted.
     ///
     /// # Errors
-    /// All problems, at once.
+    /// All problems of the check at once, then all listeners that cannot be bound at once, then a
+    /// start hook that failed.
     pub async fn start(self) -> Result<Running, StartError> {
         let plan = self.plan()?;
         Running::start(plan).await
     }
 
-    /// Starts, and returns the WebSocket server of this name as a tower service, to mount in an
-    /// existing axum or hyper program.
+    /// Starts the application, and returns the WebSocket server of this name as a tower service.
+    /// Mount the service in an axum or hyper program.
     ///
-    /// This server is not bound; all others are. Shut down the [`Running`] to close its
-    /// connections.
+    /// This server is not bound; all others are. Shut down the [`Running`] to close the connections
+    /// of the service.
     ///
     /// The outer server writes the 101 and chooses the case of its header names; hyper and axum
     /// write them in lower case.
     ///
     /// # Errors
-    /// All problems, at once; also a name that is not that of a server of kind `websocket`.
+    /// The errors of [`start`](Self::start). It is also an error if the name is not that of a
+    /// server of kind `websocket`.
     #[track_caller]
     pub fn into_service(
         self,
@@ -273,7 +284,7 @@ impl App {
         }
     }
 
-    /// Starts without a listener, and returns the servers that would be bound.
+    /// Starts the application without listeners, and returns the servers that would be bound.
     #[cfg(feature = "testing")]
     pub(crate) async fn start_in_memory(
         self,
@@ -284,7 +295,7 @@ impl App {
         Ok((Running::start(plan).await?, servers))
     }
 
-    /// Returns the default configuration, with a server for every name that is used.
+    /// Returns the default configuration, with a server for every name that the application uses.
     #[cfg(feature = "testing")]
     fn config_by_use(&self) -> Config {
         use crate::config::{ServerConfig, ServerKind};
@@ -313,14 +324,15 @@ impl App {
         check::plan(self, &config)
     }
 
-    /// Starts, runs until SIGINT or SIGTERM, then drains as [`Running::shutdown`] does. A second
-    /// signal ends it at once, as in [`Running::run_until_signal`].
+    /// Starts the application, runs until SIGINT or SIGTERM, then shuts down like
+    /// [`Running::shutdown`]. A second signal cuts the shutdown short, as in
+    /// [`Running::run_until_signal`].
     ///
-    /// A signal during the start ends the start: there is no connection yet, so nothing is drained.
-    /// A start hook that is running is dropped at the await where it is suspended.
+    /// A signal during the start ends the start. Nothing is drained, because there are no
+    /// connections yet. A start hook that is running is dropped at the await where it is suspended.
     ///
     /// # Errors
-    /// All problems that kept it from starting, at once.
+    /// The errors of [`start`](Self::start).
     pub async fn run(self) -> Result<(), StartError> {
         let mut signals = Signals::catch();
         let running = match &mut signals {

@@ -1,4 +1,6 @@
-//! What starting needs, once everything has been checked.
+//! [`Plan`]: a checked application, ready to be started.
+//!
+//! `check` makes it; `running` binds its servers. It opens nothing itself.
 
 use std::{fmt, sync::Arc};
 
@@ -12,7 +14,7 @@ use crate::{
     state::States,
 };
 
-/// An application that may start.
+/// An application that passed all checks.
 pub(super) struct Plan {
     pub(super) servers: Vec<PlannedServer>,
     pub(super) hooks: Vec<Hook>,
@@ -22,13 +24,13 @@ pub(super) struct Plan {
     pub(super) drain: Drain,
 }
 
-/// One server that is going to listen.
+/// One server that will be bound.
 pub(super) struct PlannedServer {
     pub(super) config: ServerConfig,
     pub(super) kind: PlannedKind,
 }
 
-/// What a server does with a stream.
+/// The kind of a server, with the value that serves its streams.
 #[derive(Clone)]
 pub(crate) enum PlannedKind {
     WebSocket(Arc<WsServer>),
@@ -36,7 +38,7 @@ pub(crate) enum PlannedKind {
 }
 
 impl PlannedKind {
-    /// Serves one stream to its end, once it has arrived.
+    /// Waits for a stream to pass the gate, then serves it until it closes.
     pub(crate) fn serve(
         self,
         arriving: impl Future<Output = Option<(Transport, Arrival)>> + Send + 'static,
@@ -64,7 +66,7 @@ impl fmt::Debug for PlannedKind {
 }
 
 impl Plan {
-    /// Takes a server out, so that it is not bound.
+    /// Removes a server from the plan, so that it is not bound, and returns it.
     pub(super) fn take_websocket(
         &mut self,
         name: &str,

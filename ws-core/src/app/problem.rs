@@ -1,4 +1,6 @@
-//! What can be wrong when an application starts, in words that say what to write instead.
+//! [`Problem`] and [`StartError`]: everything that can be wrong when an application starts.
+//!
+//! Each text names the fault and its place, and then says what to write instead.
 
 use std::{fmt, io};
 
@@ -8,9 +10,10 @@ use crate::{
     server::TlsError,
 };
 
-/// Why an application did not start: every problem that was found, not only the first.
+/// The error of a failed start. It has all problems that were found, not only the first.
 ///
-/// `Debug` prints the same text as `Display`, so that `main() -> Result<(), StartError>` is readable.
+/// `Debug` prints the same text as `Display`, so that the error of
+/// `main() -> Result<(), StartError>` is readable.
 pub struct StartError(Vec<Problem>);
 
 impl StartError {
@@ -22,7 +25,7 @@ impl StartError {
         Self(problems)
     }
 
-    /// The problems, in the order in which they are printed.
+    /// Returns the problems, in the order in which they are printed.
     pub fn problems(&self) -> &[Problem] {
         &self.0
     }
@@ -47,14 +50,14 @@ impl fmt::Debug for StartError {
 
 impl std::error::Error for StartError {}
 
-/// One thing that keeps an application from starting.
+/// One problem that keeps an application from starting.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
-    /// The configuration.
+    /// The configuration cannot be read or is not valid.
     #[error("{0}")]
     Config(#[source] ConfigError),
-    /// Nothing is registered.
+    /// No controller is registered.
     #[error(
         "no controller is registered; annotate one with `#[ws_controller(path = \"..\")]`, give one to \
          `App::controller`, and name the crate it is in with `ws_core::link!(that_crate)`"
@@ -67,21 +70,21 @@ pub enum Problem {
         if *by_slash { ", because of `trailing_slash = \"either\"`" } else { "" }
     )]
     Conflict {
-        /// The server.
+        /// The name of the server.
         server: String,
-        /// The path that came second.
+        /// The path of the second route.
         path: String,
-        /// Its controller.
+        /// The controller of the second route.
         name: &'static str,
-        /// Where it is registered.
+        /// The place that registers the second route.
         location: Location,
-        /// The path that came first.
+        /// The path of the first route.
         other_path: String,
-        /// Its controller.
+        /// The controller of the first route.
         other_name: &'static str,
-        /// Where it is registered.
+        /// The place that registers the first route.
         other_location: Location,
-        /// Whether they differ only by the `/` at the end, and one of them has both spellings.
+        /// Whether the paths differ only by the `/` at the end, and one route accepts both.
         by_slash: bool,
     },
     /// Two controllers have the same name.
@@ -112,29 +115,29 @@ pub enum Problem {
         /// The place of its route.
         other_location: Location,
     },
-    /// A path that is no path pattern.
-    #[error("`{path}` of {name} at {location} is no path: {message}; write it like `/rooms/{{room}}`")]
+    /// A path is not a valid path pattern.
+    #[error("`{path}` of {name} at {location} is not a path: {message}; write it like `/rooms/{{room}}`")]
     Path {
         /// The path.
         path: String,
-        /// Its controller.
+        /// The controller.
         name: &'static str,
-        /// Where it is registered.
+        /// The place that registers the route.
         location: Location,
-        /// What is wrong with it.
+        /// A description of the fault.
         message: String,
     },
-    /// Limits of one route that cannot work.
+    /// The limits of a route are not valid.
     #[error("the limits of {name} at {location} do not work: {message}")]
     Limits {
         /// The controller.
         name: &'static str,
-        /// Where it is registered.
+        /// The place that registers the route.
         location: Location,
-        /// Which one, and what is accepted.
+        /// The limit that is wrong, and the accepted values.
         message: String,
     },
-    /// A controller that takes `Path<T>` on a route without parameters.
+    /// A controller takes `Path<T>`, but the path of its route has no parameters.
     #[error(
         "`{name}` at {location} takes `Path<T>`, and its path `{path}` has no parameters; write one like `{{room}}`"
     )]
@@ -143,10 +146,11 @@ pub enum Problem {
         path: String,
         /// The controller.
         name: &'static str,
-        /// Where it is registered.
+        /// The place that registers the route.
         location: Location,
     },
-    /// A controller of typed handlers that lists the subprotocol `msgpack`, built without the feature that speaks it.
+    /// A controller with typed handlers lists the subprotocol `msgpack`, but the feature `msgpack`
+    /// is off.
     #[error(
         "`{name}` at {location} lists the subprotocol `msgpack`, which needs the feature `msgpack` of ws-core; write \
          `features = [\"msgpack\"]`"
@@ -154,76 +158,77 @@ pub enum Problem {
     NoMsgPack {
         /// The controller.
         name: &'static str,
-        /// Where it is registered.
+        /// The place that registers the route.
         location: Location,
     },
-    /// A name of no server of the configuration.
+    /// A name is not the name of a configured server.
     #[error("{what} at {location} names server `{server}`, which is not configured; there are {known}")]
     UnknownServer {
-        /// What names it.
+        /// The item that names the server.
         what: String,
-        /// Where.
+        /// The place of the item.
         location: Location,
         /// The name.
         server: String,
-        /// The configured servers.
+        /// The names of the configured servers, as text.
         known: String,
     },
-    /// Something for one kind of server, given for the other.
+    /// An item for one kind of server is given for a server of the other kind.
     #[error("{what} at {location} is for servers of another kind; server `{server}` has kind = \"{kind}\"")]
     WrongKind {
-        /// What is given.
+        /// The item that is given.
         what: String,
-        /// Where.
+        /// The place of the item.
         location: Location,
-        /// The server.
+        /// The name of the server.
         server: String,
-        /// Its kind.
+        /// The kind of the server.
         kind: ServerKind,
     },
-    /// A server of kind `http` without a service.
+    /// A server of kind `http` has no service.
     #[error("server `{server}` has kind = \"http\" and nothing to serve; add `.http(\"{server}\", router)`")]
     NoService {
-        /// The server.
+        /// The name of the server.
         server: String,
     },
-    /// Two things for one place where only one can be.
+    /// Two values are given for a server that can have only one.
     #[error("{what} of server `{server}` is given at {location} and at {other_location}; keep one")]
     GivenTwice {
-        /// What is given.
+        /// The kind of the value.
         what: &'static str,
-        /// The server.
+        /// The name of the server.
         server: String,
-        /// The second place.
+        /// The place of the second call.
         location: Location,
-        /// The first place.
+        /// The place of the first call.
         other_location: Location,
     },
-    /// A type that is asked for and was not provided.
+    /// A state is needed, but no value of its type was provided.
     #[error(
         "`{name}` at {location} needs a state of type `{type_name}`; add `.state(..)` with a value of that type"
     )]
     MissingState {
-        /// What needs it.
+        /// The item that needs the state.
         name: &'static str,
-        /// Where.
+        /// The place of the item.
         location: Location,
-        /// The type.
+        /// The type of the state.
         type_name: &'static str,
     },
-    /// Two values of one type.
+    /// Two states of the same type were provided.
     #[error(
-        "a second state of type `{type_name}` is provided at {location}; wrap one of them in a type of its own"
+        "a second state of type `{type_name}` is provided at {location}; wrap one of them in its own type"
     )]
     StateTwice {
         /// The type.
         type_name: &'static str,
-        /// Where the second one is provided.
+        /// The place that provides the second value.
         location: Location,
     },
-    /// A function that a controller names as middleware or interceptor without being one.
+    /// A controller names a function as middleware or interceptor, but the function is not
+    /// registered as one.
     #[error(
-        "`{layer}`, named by {name} at {location}, is no registered {what}; put `#[{attribute}(scope = \"route\")]` on \
+        "`{layer}`, named by {name} at {location}, is not a registered {what}; put `#[{attribute}(scope = \"route\")]` on \
          the function"
     )]
     NotALayer {
@@ -231,71 +236,72 @@ pub enum Problem {
         what: &'static str,
         /// The attribute that is missing.
         attribute: &'static str,
-        /// The function as it was named.
+        /// The function, as written in the attribute.
         layer: &'static str,
         /// The controller.
         name: &'static str,
-        /// Where the controller is.
+        /// The place of the controller.
         location: Location,
     },
-    /// A middleware or an interceptor that would run twice on a route.
+    /// A middleware or an interceptor would run twice on a route.
     #[error(
         "`{layer}`, named by {name} at {location}, runs on every route of its server already ({other_location}); \
          remove it here, or write `scope = \"route\"` there"
     )]
     LayerTwice {
-        /// The function as it was named.
+        /// The function, as written in the attribute.
         layer: &'static str,
         /// The controller.
         name: &'static str,
-        /// Where the controller is.
+        /// The place of the controller.
         location: Location,
-        /// Where the function is.
+        /// The place of the function.
         other_location: Location,
     },
-    /// Two error handlers that claim one type at one order.
+    /// Two error handlers handle the same error type at the same order.
     #[error(
         "error handlers `{name}` at {location} and `{other_name}` at {other_location} both handle `{error}` at order \
          {order}; give one of them another `order`"
     )]
     ErrorHandlerTwice {
-        /// The error's type as written.
+        /// The error's type, as written.
         error: &'static str,
         /// The order.
         order: i32,
-        /// The second one.
+        /// The second error handler.
         name: &'static str,
-        /// Where it is.
+        /// The place of the second error handler.
         location: Location,
-        /// The first one.
+        /// The first error handler.
         other_name: &'static str,
-        /// Where it is.
+        /// The place of the first error handler.
         other_location: Location,
     },
-    /// `panic = "abort"`: a panic in a callback would end the process instead of its connection.
+    /// The binary is built with `panic = "abort"`: a panic in a callback would end the process
+    /// instead of its connection.
     #[error(
         "this binary is built with panic = \"abort\"; write `panic = \"unwind\"` in the profile of Cargo.toml"
     )]
     PanicAborts,
-    /// A start hook that failed.
+    /// A start hook failed.
     #[error("the start hook given at {location} failed: {message}")]
     OnStart {
-        /// Where it was given.
+        /// The place of the call that added the hook.
         location: Location,
-        /// Why.
+        /// The error's text.
         message: String,
     },
-    /// The certificate or the key of a server.
+    /// The certificate or the key of a server cannot be used.
     #[error("{0}")]
     Tls(#[source] TlsError),
-    /// An address that cannot be listened on.
+    /// A server cannot listen on its address.
     #[error("server `{server}` cannot listen on {address}: {error}")]
     Bind {
-        /// The server.
+        /// The name of the server.
         server: String,
-        /// Host and port.
+        /// The host and the port.
         address: String,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         error: io::Error,
     },

@@ -1,7 +1,7 @@
-//! [`Problems`]: collects everything that keeps an application from starting, in the order found.
+//! [`Problems`]: collects all problems that keep an application from starting, in the order found.
 //!
-//! It also holds the two checks that every kind of registration needs: its server is configured,
-//! and its state is provided. It never stops at the first problem.
+//! It also has the two checks that every kind of registration needs: whether its server is
+//! configured, and whether its state is provided. A check must not stop at the first problem.
 
 use super::{Problem, StartError};
 use crate::{
@@ -26,7 +26,7 @@ impl<'a> Problems<'a> {
         self.found.push(problem);
     }
 
-    /// Checks that each of these types was given to `App::state`.
+    /// Checks that a value of each of these types was passed to `App::state`.
     pub(super) fn check_state(
         &mut self,
         name: &'static str,
@@ -40,7 +40,7 @@ impl<'a> Problems<'a> {
         }
     }
 
-    /// Checks that the server is configured, and that it is of this kind.
+    /// Checks that the server is configured and has this kind.
     pub(super) fn check_server(&mut self, what: &str, location: Location, name: &str, kind: ServerKind) {
         let (what, server) = (what.to_owned(), name.to_owned());
         match self.server_config(name) {
@@ -63,8 +63,7 @@ impl<'a> Problems<'a> {
         self.config.servers.iter().find(|server| server.name == name)
     }
 
-    /// # Errors
-    /// All collected problems, if there are any.
+    /// Returns the collected problems as an error, if there are any.
     pub(super) fn into_result(self) -> Result<(), StartError> {
         if self.found.is_empty() { Ok(()) } else { Err(StartError::all(self.found)) }
     }

@@ -1,4 +1,4 @@
-//! Certificates that are read again while the application runs: when it is told to, and on SIGHUP.
+//! [`Reload`]: reads the certificates again while the application runs, on request and on SIGHUP.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::{
     server::{Certificates, Lifecycle, Stage, TlsError},
 };
 
-/// The certificates of all servers that have one.
+/// The certificates of all servers with TLS.
 #[derive(Clone, Debug)]
 pub(super) struct Reload(Arc<[Arc<Certificates>]>);
 
@@ -18,12 +18,13 @@ impl FromIterator<Arc<Certificates>> for Reload {
 }
 
 impl Reload {
-    /// Reads all of them, whatever becomes of the others; the answer is the first error.
+    /// Reads all certificates, even if one fails. Returns the first error.
     pub(super) fn now(&self) -> Result<(), TlsError> {
         self.0.iter().map(|certificates| certificates.reload()).fold(Ok(()), Result::and)
     }
 
-    /// Reads them on each SIGHUP until the stop. Without any the signal keeps its meaning, which is to end the process.
+    /// Reads the certificates on each SIGHUP until the application stops. Without certificates the
+    /// signal is not caught, so it still ends the process.
     #[cfg(unix)]
     pub(super) fn on_hangup(&self, live: &Live, lifecycle: &Lifecycle) {
         use tokio::signal::unix::{SignalKind, signal};
@@ -39,7 +40,7 @@ impl Reload {
                     () = lifecycle.reached(Stage::Closing) => None,
                 } {
                     let all = all.clone();
-                    // What is faulty was logged.
+                    // `reload` has logged the errors.
                     let _ = tokio::task::spawn_blocking(move || all.now()).await;
                 }
             }),
@@ -49,7 +50,7 @@ impl Reload {
         }
     }
 
-    /// There is no such signal here.
+    /// Does nothing: SIGHUP exists only on Unix.
     #[cfg(not(unix))]
     pub(super) fn on_hangup(&self, _: &Live, _: &Lifecycle) {}
 }

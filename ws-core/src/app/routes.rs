@@ -1,7 +1,8 @@
 //! Checks the routes of all servers and builds a router for each server.
 //!
-//! It reports to [`Problems`]: path clashes, faulty paths, missing state, limits that do not work,
-//! and names used twice. After a problem it goes on, so that those of other routes are reported, too.
+//! It reports to [`Problems`]: path conflicts, invalid paths, missing state, invalid limits, and
+//! names used twice. It must not stop at a problem, so that the problems of all routes are
+//! reported.
 
 use std::{
     collections::HashMap,
@@ -19,7 +20,7 @@ use crate::{
     state::{StateKey, States},
 };
 
-/// The route that has a path.
+/// The route at a path, as named in problems.
 #[derive(Clone)]
 struct Place {
     name: &'static str,
@@ -28,13 +29,14 @@ struct Place {
     path: String,
 }
 
-/// Stands in for a controller whose state is missing; the application does not start then.
+/// A placeholder for a controller whose state is missing. The application does not start in this
+/// case.
 struct Unmade;
 
 impl crate::controller::Controller for Unmade {}
 
-/// Checks that each name stands for one controller, and that each controller has one name: rooms
-/// are kept by the name of their controller.
+/// Checks that each name belongs to one controller and that each controller has one name, because
+/// rooms are stored by the name of their controller.
 pub(super) fn check_names(routes: &[Route], problems: &mut Problems<'_>) {
     for (number, Route { spec, .. }) in routes.iter().enumerate() {
         let controller = (spec.controller)();
@@ -97,8 +99,8 @@ impl<'a, 'p> Tables<'a, 'p> {
         if let Some(message) = unreachable_path(&spec.path) {
             return self.bad_path(&spec, message.to_owned());
         }
-        // This fails only if a state is missing, which is reported already. The route is inserted
-        // all the same, so that faults of its path are reported, too.
+        // This fails only if a state is missing, which was already reported. The route is still
+        // inserted, so that faults of its path are reported too.
         let Erased { controller } = build(self.states).unwrap_or_else(|_| erase(Unmade));
         self.check_needs(&spec, &state, &*controller);
         let limits = self.limits(&spec, limits);
@@ -119,7 +121,7 @@ impl<'a, 'p> Tables<'a, 'p> {
         );
     }
 
-    /// Puts a route into the router of its server, at each of its paths.
+    /// Inserts a route into the router of its server, at each of its paths.
     fn insert(&mut self, spec: &RouteSpec, route: MatchedRoute) {
         let route = Arc::new(route);
         let place = Place { name: spec.name, location: spec.location, path: spec.path.to_string() };
@@ -149,7 +151,8 @@ impl<'a, 'p> Tables<'a, 'p> {
         }
     }
 
-    /// Returns the paths at which a route is found.
+    /// Returns the paths that a route matches: its path and, if the rule allows it, the same path
+    /// with or without the `/` at its end.
     fn spellings(&self, spec: &RouteSpec) -> Vec<String> {
         let of_server = || self.problems.server_config(&spec.server).map(|server| server.trailing_slash);
         let rule = spec.trailing_slash.or_else(of_server).unwrap_or_default();
@@ -160,7 +163,7 @@ impl<'a, 'p> Tables<'a, 'p> {
         paths
     }
 
-    /// Returns the limits of a route: those of its server, with the route's changes.
+    /// Returns the limits of a route: the limits of its server, with the route's changes.
     fn limits(&mut self, spec: &RouteSpec, changes: Vec<ChangeLimits>) -> Limits {
         let of_server = self.problems.server_config(&spec.server).map(|server| server.limits.clone());
         let of_server = of_server.unwrap_or_default();
@@ -197,10 +200,10 @@ impl<'a, 'p> Tables<'a, 'p> {
     }
 }
 
-/// Returns why no request can have this path, or why matchit would panic.
+/// Returns the fault of a path that no request can have or that makes matchit panic.
 ///
-/// matchit accepts paths that no request has, and panics at the 26th parameter. Behind a parameter
-/// it may take a brace of the path itself for one of a parameter, so every brace counts.
+/// matchit accepts paths that no request can have, and it panics at the 26th parameter. After a
+/// parameter it may read a literal brace as the start of a parameter, so every brace counts.
 fn unreachable_path(path: &str) -> Option<&'static str> {
     if !path.starts_with('/') {
         return Some("it does not start with `/`");

@@ -1,4 +1,8 @@
-//! A running application: where it listens, and how it stops.
+//! [`Running`]: binds the listeners of a plan, runs the start hooks, and stops on a signal or on
+//! request.
+//!
+//! Either all listeners are bound and all hooks succeed, or the application does not start. The
+//! accept loops run as tasks; `drain` closes the connections.
 
 use std::{collections::HashMap, future::pending, net::SocketAddr, sync::Arc};
 
@@ -18,8 +22,10 @@ use crate::{
     server::{Gate, Lifecycle, PendingStreams, Readiness, Stage, accept},
 };
 
-/// A running application. Dropping it without [`shutdown`](Self::shutdown) stops accepting and closes the open
-/// connections in the background, all at once.
+/// A running application.
+///
+/// If it is dropped without [`shutdown`](Self::shutdown), the listeners are closed, and all open
+/// connections are closed at once, in the background.
 #[must_use = "dropping it stops the application"]
 #[derive(Debug)]
 pub struct Running {
@@ -40,7 +46,8 @@ async fn run_hooks(hooks: Vec<Hook>, app: Starting) -> Result<(), StartError> {
 }
 
 impl Running {
-    /// Binds all listeners, runs the start hooks, then accepts on all of them: either everything runs, or nothing does.
+    /// Binds all listeners, runs the start hooks, then accepts on all listeners. If one step fails,
+    /// nothing is served.
     pub(super) async fn start(plan: Plan) -> Result<Self, StartError> {
         let Plan { servers, hooks, states, live, lifecycle, drain } = plan;
         let (mut bound, mut problems) = (Vec::new(), Vec::new());
@@ -85,28 +92,31 @@ impl Running {
         Ok(Self { addresses, live, lifecycle, drain, reload })
     }
 
-    /// Where this server listens; `None` for a server that is not configured.
+    /// Returns the address that this server listens on; `None` if the server is not bound.
     pub fn local_addr(&self, server: &str) -> Option<SocketAddr> {
         self.addresses.get(server).copied()
     }
 
-    /// Everyone who is connected.
+    /// Returns the hub of all connections.
     pub fn hub(&self) -> Hub {
         Hub::new(&self.live)
     }
 
-    /// Whether the application should be sent new clients: from now on until it begins to stop.
+    /// Returns a handle that reports whether the application is ready for new clients. It is ready
+    /// from now until it begins to stop.
     pub fn readiness(&self) -> Readiness {
         self.lifecycle.readiness()
     }
 
-    /// Reads the certificates and keys of all servers again, for the TLS handshakes from now on; open connections go on
-    /// with theirs. [`App::run`] and [`run_until_signal`](Self::run_until_signal) do it on SIGHUP.
+    /// Reads the certificates and keys of all servers again. Later TLS handshakes use them; open
+    /// connections are not affected. [`App::run`] and [`run_until_signal`](Self::run_until_signal)
+    /// call it on SIGHUP.
     ///
-    /// The files are read on this thread, which blocks it for as long as that takes.
+    /// The files are read on the calling thread, which is blocked while they are read.
     ///
     /// # Errors
-    /// The first file that cannot be used. Its server keeps what it has, and all others are reloaded.
+    /// The first file that cannot be used. Its server keeps its certificate; all other servers are
+    /// reloaded.
     ///
     /// [`App::run`]: crate::app::App::run
     #[cfg(feature = "tls")]
@@ -115,14 +125,16 @@ impl Running {
         self.reload.now()
     }
 
-    /// Waits for SIGINT or SIGTERM (elsewhere than on Unix: for Ctrl-C), then [shuts down](Self::shutdown). A second
-    /// signal ends it at once: everything is cut, and 2 s later this returns, whatever `on_close` still does.
+    /// Waits for SIGINT or SIGTERM (on systems other than Unix: for Ctrl-C), then
+    /// [shuts down](Self::shutdown). On a second signal, all connections are cut, and this method
+    /// returns after at most 2 s, even if an `on_close` is still running.
     ///
-    /// Signals are caught from the first poll on; one that comes earlier ends the process at once. [`App::run`] catches
-    /// them before anything is bound.
+    /// Signals are caught from the first poll on. An earlier signal ends the process at once.
+    /// [`App::run`] catches signals before it binds a listener.
     ///
-    /// A callback that blocks its thread, in a loop or in a blocking call without an await, cannot be cut, and the runtime
-    /// waits for it when it is dropped. `Runtime::shutdown_timeout` of tokio does not.
+    /// A callback that blocks its thread, in a loop or in a blocking call without an await, cannot
+    /// be cut. When the runtime is dropped, it waits for such a callback;
+    /// `Runtime::shutdown_timeout` of tokio does not wait.
     ///
     /// [`App::run`]: crate::app::App::run
     pub async fn run_until_signal(self) -> ShutdownReport {
@@ -147,11 +159,15 @@ impl Running {
         drain(&self.live, &self.lifecycle, &self.drain, second).await
     }
 
-    /// Stops, as [`config::Drain`](crate::config::Drain) says: it is not ready any more and new handshakes are 503; after
-    /// `drain.grace` nobody listens and connections are closed with 1001 in batches, what waits in their outboxes first;
-    /// what is still there `drain.timeout` later is cut, and `on_close` runs for it under the close deadline.
+    /// Stops the application. [`config::Drain`](crate::config::Drain) has the settings.
     ///
-    /// Dropping the future is dropping the application: all that are left are closed at once.
+    /// First the application is no longer ready, and new handshakes are refused with 503. After
+    /// `drain.grace` the listeners are closed, and the connections are closed with 1001, in
+    /// batches; the messages in their outboxes are sent first. Connections that are still open
+    /// `drain.timeout` later are cut; their `on_close` runs under the close deadline.
+    ///
+    /// If the future is dropped, the application is dropped: all remaining connections are closed
+    /// at once.
     pub async fn shutdown(self) -> ShutdownReport {
         drain(&self.live, &self.lifecycle, &self.drain, pending()).await
     }

@@ -1,8 +1,9 @@
-//! The signals that stop the process: SIGINT and SIGTERM, elsewhere than on Unix Ctrl-C.
+//! The signals that stop the process: SIGINT and SIGTERM; on systems other than Unix, Ctrl-C.
 //!
-//! Once caught they do nothing by themselves any more, so whoever catches them has to listen until the end.
+//! A caught signal no longer ends the process by itself. Therefore the code that catches signals
+//! must wait for them until the process ends.
 
-/// The signals that stop the process, caught from the moment this exists.
+/// The signals that stop the process. They are caught as soon as this value exists.
 pub(super) struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
@@ -17,7 +18,7 @@ impl Signals {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    /// Waits for the next one; the answer is its name.
+    /// Waits for the next signal and returns its name.
     pub(super) async fn recv(&mut self) -> &'static str {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",
@@ -32,7 +33,7 @@ impl Signals {
         Ok(Self {})
     }
 
-    /// Waits for the next one; the answer is its name.
+    /// Waits for the next signal and returns its name.
     pub(super) async fn recv(&mut self) -> &'static str {
         match tokio::signal::ctrl_c().await {
             Ok(()) => "ctrl-c",

@@ -1,4 +1,5 @@
-//! What runs before the first connection is accepted: [`App::on_start`](super::App::on_start).
+//! Start hooks: functions that run before the first connection is accepted. See
+//! [`App::on_start`](super::App::on_start).
 
 use std::{collections::HashMap, fmt, net::SocketAddr, pin::Pin, sync::Arc};
 
@@ -9,7 +10,8 @@ use crate::{
     state::States,
 };
 
-/// The application while it starts: every listener is bound, nobody is served yet.
+/// The application while it starts, as passed to start hooks. All listeners are bound, and no
+/// connection is accepted yet.
 #[derive(Clone)]
 pub struct Starting {
     pub(super) addresses: Arc<HashMap<String, SocketAddr>>,
@@ -17,12 +19,13 @@ pub struct Starting {
 }
 
 impl Starting {
-    /// Where this server is going to listen; `None` for one that is not bound.
+    /// Returns the address that this server will listen on; `None` if the server is not bound.
     pub fn local_addr(&self, server: &str) -> Option<SocketAddr> {
         self.addresses.get(server).copied()
     }
 
-    /// A clone of what was given to [`App::state`](crate::App::state).
+    /// Returns a clone of the value that was passed to [`App::state`](crate::App::state); `None` if
+    /// there is no value of this type.
     pub fn state<T: Clone + 'static>(&self) -> Option<T> {
         self.states.get().ok()
     }
@@ -34,7 +37,7 @@ impl fmt::Debug for Starting {
     }
 }
 
-/// What a start hook may return: nothing, or a [`Result`].
+/// The return value of a start hook: `()` or a [`Result`].
 pub trait HookOutcome {
     #[doc(hidden)]
     fn into_result(self) -> Result;
@@ -54,7 +57,7 @@ impl<E: Into<Error>> HookOutcome for std::result::Result<(), E> {
 
 type HookFuture = Pin<Box<dyn Future<Output = Result> + Send>>;
 
-/// One start hook, and where it was given.
+/// One start hook, and the place of the call that added it.
 pub(super) struct Hook {
     location: Location,
     run: Box<dyn FnOnce(Starting) -> HookFuture + Send>,
@@ -69,7 +72,7 @@ impl Hook {
         Self { location, run: Box::new(|app| Box::pin(async move { hook(app).await.into_result() })) }
     }
 
-    /// Runs it; a panic is a failure like any other.
+    /// Runs the hook. A panic is returned as an error.
     pub(super) async fn run(self, app: Starting) -> std::result::Result<(), (Location, String)> {
         let Self { location, run } = self;
         match caught(async { run(app).await }).await {

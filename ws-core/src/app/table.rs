@@ -5,7 +5,7 @@ use std::{any::TypeId, fmt, ops::Deref};
 use super::App;
 use crate::{handshake::Route, place::Location};
 
-/// One route as it is registered.
+/// One route, as registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RouteInfo {
@@ -15,11 +15,11 @@ pub struct RouteInfo {
     pub path: String,
     /// The controller's name.
     pub controller: &'static str,
-    /// The route's own middleware, outermost first; server-wide middleware runs outside them.
+    /// The route's own middleware, outermost first. Server-wide middleware runs outside of it.
     pub middleware: Vec<&'static str>,
-    /// The events of its `#[ws_handlers]`, in the order of the source.
+    /// The events of the controller's `#[ws_handlers]`, in source order.
     pub events: Vec<&'static str>,
-    /// Where it is registered.
+    /// The place that registers the route.
     pub location: Location,
 }
 

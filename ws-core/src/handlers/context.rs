@@ -7,8 +7,9 @@ use crate::request::{ParamError, Setup};
 
 /// An entry of the connection's [context](crate::Connection::context), cloned at each call.
 ///
-/// What middleware put there is what callbacks find. Without such an entry the call fails: nothing the client could
-/// know about, so it is answered as an error without a public face. `Option<Context<T>>` is `None` then.
+/// Middleware puts entries into the context; callbacks read them. If the entry is missing, the call
+/// fails. The client gets the error `internal` without a detail, because a missing entry is a fault
+/// of the server. `Option<Context<T>>` is `None` in this case.
 ///
 /// ```
 /// use ws_core::prelude::*;

@@ -5,8 +5,9 @@ use crate::request::{Handshake, ParamError};
 
 /// The cookies of the handshake (RFC 6265 section 4.2), read once, before the 101.
 ///
-/// There may be none of them. What is no pair of a name and a value is passed over, as section 5.4 leaves to the server. Values are as
-/// they were sent.
+/// A handshake without cookies gives an empty `Cookie`, not an error. Parts that are not a pair of
+/// a name and a value are skipped; RFC 6265 section 5.4 leaves this to the server. Values are not
+/// decoded.
 ///
 /// ```
 /// use ws_core::{handlers::Cookie, prelude::*};
@@ -24,16 +25,16 @@ use crate::request::{Handshake, ParamError};
 /// # fn main() {}
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-// `a=1;b=2`, whatever the headers looked like: one allocation, and neither a name nor a value contains a `;`.
+// Stored as `a=1;b=2;`, so that all cookies take one allocation. Names and values contain no `;`.
 pub struct Cookie(Box<str>);
 
 impl Cookie {
-    /// The value of the first cookie of this name.
+    /// Returns the value of the first cookie with this name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.iter().find(|(other, _)| *other == name).map(|(_, value)| value)
     }
 
-    /// All cookies in their order.
+    /// Returns all cookies as pairs of a name and a value, in the order of the headers.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.split(';').filter_map(|pair| pair.split_once('='))
     }

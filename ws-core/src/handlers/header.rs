@@ -5,10 +5,11 @@ use std::ops::Deref;
 use super::FromHandshake;
 use crate::request::{Handshake, ParamError};
 
-/// A header of the handshake by its type in [`headers`](crate::headers), parsed once, before the 101.
+/// A header of the handshake, by its type in [`headers`](crate::headers). It is parsed once, before
+/// the 101.
 ///
-/// A missing or malformed one refuses the handshake with 400 and the header's name; `Option<&Header<T>>` is `None` for a
-/// missing one.
+/// If the header is missing or malformed, the handshake is refused with 400 and the header's name.
+/// `Option<&Header<T>>` is `None` if the header is missing.
 ///
 /// ```
 /// use ws_core::{handlers::Header, headers::UserAgent, prelude::*};

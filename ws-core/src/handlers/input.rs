@@ -1,4 +1,4 @@
-//! [`Input`]: what a parameter may read of a call.
+//! [`Input`]: the parts of a call that a parameter can read.
 
 use std::{fmt, ops::Deref};
 
@@ -17,7 +17,7 @@ pub struct Input<'a> {
     payload: Payload<'a>,
 }
 
-/// What the call is about.
+/// The part of the call that differs by callback.
 #[derive(Debug)]
 enum Payload<'a> {
     Nothing,
@@ -43,12 +43,12 @@ impl<'a> Input<'a> {
         Self { conn, payload: Payload::End(reason) }
     }
 
-    /// The connection that is served.
+    /// Returns the connection that the call belongs to.
     pub fn connection(&self) -> &'a Connection {
         self.conn
     }
 
-    /// The event's name, in `on_event` and `on_unknown`.
+    /// Returns the event's name in `on_event` and `on_unknown`, `None` in other callbacks.
     pub fn event_name(&self) -> Option<&'a str> {
         match self.payload {
             Payload::Event { envelope, .. } => Some(envelope.event()),
@@ -56,11 +56,11 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// The whole message, once: text, binary, or the payload of a ping or pong. For parameters that say
-    /// [`Takes::Message`] or [`Takes::Text`].
+    /// Takes the whole message: text, binary, or the payload of a ping or pong. It can be taken
+    /// once. Use it in parameters with [`Takes::Message`] or [`Takes::Text`].
     ///
     /// # Errors
-    /// When there is none, or it was taken.
+    /// [`ParamError::Missing`] if the callback has no message or the message was already taken.
     pub fn take_message(&mut self) -> Result<Message, ParamError> {
         match std::mem::replace(&mut self.payload, Payload::Nothing) {
             Payload::Message(message) => Ok(std::mem::replace(message, Message::Text("".into()))),
@@ -69,7 +69,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// The whole message where it is, once.
+    /// Borrows the whole message. It can be borrowed or taken once.
     pub(super) fn borrow_message(&mut self) -> Result<&'a Message, ParamError> {
         match std::mem::replace(&mut self.payload, Payload::Nothing) {
             Payload::Message(message) => Ok(message),
@@ -78,7 +78,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// The event's `data`.
+    /// Returns the event's `data`.
     pub(super) fn data(&self) -> Result<Raw<'a>, ParamError> {
         match self.payload {
             Payload::Event { envelope: &Envelope { data: Some(raw), .. }, .. } => Ok(raw),
@@ -94,7 +94,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// The name of the event that is handled: in `on_unknown` the only way to know it.
+/// The name of the event that is handled. In `on_unknown` this parameter is the only way to get it.
 ///
 /// ```
 /// use ws_core::{handlers::EventName, prelude::*};

@@ -1,8 +1,8 @@
-//! Interceptors: functions around the callbacks of controllers, as middleware is around the
-//! handshake.
+//! Interceptors: functions that run around the callbacks of controllers, as middleware runs around
+//! the handshake.
 //!
-//! [`intercepted`] is the only place that runs them. A route without interceptors runs the handler
-//! itself, without a box.
+//! [`intercepted`] is the only place that runs them. On a route without interceptors it returns the
+//! handler's own future, so that such a route pays for no box.
 
 use std::{
     pin::Pin,
@@ -35,7 +35,7 @@ pub enum CallbackKind<'a> {
     Message,
     /// A ping or pong.
     Control,
-    /// An event of typed handlers; `on_unknown` under the name that was asked for.
+    /// An event of typed handlers, with the name that the client sent, also for `on_unknown`.
     Event(&'a str),
     /// `on_close`.
     Close,
@@ -46,12 +46,12 @@ impl<'a> Callback<'a> {
         Self { conn, kind }
     }
 
-    /// The connection that it runs for.
+    /// Returns the connection that the callback runs for.
     pub fn connection(&self) -> &'a Connection {
         self.conn
     }
 
-    /// The kind of the callback.
+    /// Returns the kind of the callback.
     pub fn kind(&self) -> CallbackKind<'a> {
         self.kind
     }
@@ -68,7 +68,7 @@ impl<'a> NextHandler<'a> {
     /// Runs the remaining interceptors and the handler. Without this call the handler does not run.
     ///
     /// # Errors
-    /// The error of the handler or of an inner interceptor. Return it to leave it to the error
+    /// The error of the handler or of an inner interceptor. Return it to pass it to the error
     /// handlers.
     pub async fn run(self, callback: Callback<'a>) -> Result {
         match self.chain.split_first() {
@@ -93,18 +93,18 @@ pub(crate) struct Interceptor {
 }
 
 pin_project! {
-    /// A handler's future, inside the interceptors of its route if there are any.
+    /// A handler's future, wrapped in the interceptors of its route if there are any.
     #[project = Projected]
     pub enum Intercepted<'a, F> {
-        /// There are none: the handler itself.
+        /// The route has no interceptors: the handler's own future.
         None { #[pin] handler: F },
-        /// There are some.
+        /// The route has interceptors: the outermost call.
         Some { call: InterceptorFuture<'a> },
     }
 }
 
 impl<F> Intercepted<'_, F> {
-    /// The handler itself.
+    /// Wraps a handler's future without interceptors.
     pub fn none(handler: F) -> Self {
         Self::None { handler }
     }
@@ -124,7 +124,7 @@ impl<F: Future<Output = Result>> Future for Intercepted<'_, F> {
 /// The interceptors of a route, and the state that they and its handlers use.
 #[derive(Default)]
 pub(crate) struct Around {
-    /// Server-wide ones by order, then the route's own.
+    /// Server-wide interceptors in their order, then those of the route.
     pub(crate) interceptors: Vec<Arc<Interceptor>>,
     pub(crate) states: Arc<States>,
 }

@@ -1,9 +1,11 @@
 //! The typed layer: parameters by type, replies by type, and interceptors around callbacks.
 //!
-//! `#[ws_handlers]` writes an `impl Controller` from the pieces here: [`Param`] makes each parameter,
-//! [`IntoReply`] sends what a handler returned, and interceptors (`#[ws_interceptor]`) run around each
-//! callback. A controller written by hand has the same connection below it: this module neither reads a
-//! socket nor keeps a queue.
+//! `#[ws_handlers]` generates an `impl Controller` that uses this module: [`Param`] makes each
+//! parameter of a handler, [`IntoReply`] sends the handler's return value, and interceptors
+//! (`#[ws_interceptor]`) run around each callback.
+//!
+//! The module stands above [`Controller`](crate::Controller): the session calls the generated
+//! controller as it calls one written by hand. It must not read a socket or keep a queue.
 
 mod context;
 mod cookie;

@@ -1,7 +1,8 @@
-//! [`Param`]: what a parameter of a handler can be.
+//! [`Param`]: the types that a parameter of a handler can have.
 //!
-//! Some parameters are parsed from the handshake, once, before the 101, and kept with the connection; the others are
-//! read at each call. One trait serves both: [`Param::keep`] runs in the handshake, [`Param::get`] at the call.
+//! Some parameters are parsed from the handshake, once, before the 101, and kept with the
+//! connection. The others are read at each call. One trait serves both: [`Param::keep`] runs in the
+//! handshake, [`Param::get`] at each call. A parameter must not send, wait or block.
 
 use std::sync::Arc;
 
@@ -17,25 +18,26 @@ use crate::{
 
 /// A parameter of a method under `#[ws_handlers]`.
 ///
-/// | parameter | what it is | where from |
+/// | parameter | meaning | source |
 /// |---|---|---|
 /// | [`&Path<T>`](crate::Path), [`&Query<T>`](crate::handlers::Query), [`&Header<T>`](crate::handlers::Header), [`&Cookie`](crate::handlers::Cookie) | parts of the handshake; by value if `Clone` | parsed once before the 101, kept with the connection |
-/// | [`State<T>`] | what `App::state` was given | checked at start, shared by all connections, cloned for each call |
+/// | [`State<T>`] | the value passed to `App::state` | checked at start, shared by all connections, cloned for each call |
 /// | [`Context<T>`](crate::handlers::Context) | an entry of the connection's context | read at each call |
 /// | `&Connection`, [`Connection`], [`ConnectionId`], [`Hub`], [`&Handshake`](Handshake) | | read at each call |
 /// | [`Data<T>`](crate::Data) | the event's `data`, decoded | the message |
 /// | [`Json<T>`](crate::handlers::Json), [`Text`](crate::Text), `&str`, [`Bytes`](crate::Bytes), [`Message`](crate::Message) | the whole message | the message |
 /// | [`EventName`](crate::handlers::EventName) | the event's name | the message |
-/// | [`CloseReason`] | why it ended | `on_close` |
+/// | [`CloseReason`] | why the connection closed | `on_close` |
 ///
-/// `Option<P>` of any of them is `None` where there is nothing to parse. At most one parameter takes the message.
+/// `Option<P>` of any of them is `None` if the value is missing; a malformed value is still an
+/// error. At most one parameter can take the message.
 ///
-/// # One of your own
+/// # Your own parameter type
 ///
 /// ```
 /// use ws_core::{Handshake, handlers::{FromHandshake, Input, Param, ParamError, Setup}};
 ///
-/// /// The client's language, parsed once: `&Language` is a parameter now.
+/// /// The client's language, parsed once. `&Language` can now be a parameter.
 /// struct Language(String);
 ///
 /// impl FromHandshake for Language {
@@ -45,7 +47,7 @@ use crate::{
 ///     }
 /// }
 ///
-/// /// How many connections there are when the call comes.
+/// /// The number of connections at the time of the call.
 /// struct Crowd(usize);
 ///
 /// impl<'a> Param<'a> for Crowd {
@@ -69,37 +71,42 @@ use crate::{
     note = "`Option<..>` of any of them, and what implements `ws_core::handlers::Param` or, by reference, `ws_core::handlers::FromHandshake`"
 )]
 pub trait Param<'a>: Sized {
-    /// What is kept with the connection, made once before the 101; `()` keeps nothing.
+    /// The value that is kept with the connection. It is made once, before the 101; `()` keeps
+    /// nothing.
     type Kept: Send + Sync + 'static;
 
-    /// What of the call it takes; two parameters of a handler that take something do not compile.
+    /// The part of the call that the parameter consumes. A handler with two parameters that take
+    /// the message does not compile.
     const TAKES: Takes = Takes::Nothing;
 
     #[doc(hidden)]
     const NEEDS_PATH: bool = false;
 
-    /// For the check at start.
+    /// Adds the states that the parameter needs, for the check at start.
     #[doc(hidden)]
     fn states(keys: &mut Vec<StateKey>) {
         let _ = keys;
     }
 
-    /// Makes what is kept. Called once a connection, after the middleware and before the 101.
+    /// Makes the value that is kept. Called once per handshake, after the middleware and before the
+    /// 101.
     ///
     /// # Errors
-    /// A fault refuses the handshake: 400 for what the client got wrong, else the error's own status.
+    /// An error refuses the handshake: [`ParamError::Missing`] and [`ParamError::Invalid`] with
+    /// 400, other errors with their own status.
     fn keep(setup: &Setup<'_>) -> Result<Self::Kept, ParamError>;
 
-    /// The parameter of one call.
+    /// Makes the parameter for one call.
     ///
     /// # Errors
-    /// A fault of a call is answered as an error of the handler would be.
+    /// An error is handled like an error that the handler returns; the handler is not called.
     fn get(kept: &'a Self::Kept, input: &mut Input<'a>) -> Result<Self, ParamError>;
 }
 
-/// What is parsed from the handshake, once, before the 101; `&Self` is a parameter then.
+/// A value that is parsed from the handshake, once, before the 101. `&Self` can then be a
+/// parameter.
 ///
-/// [`Param`] shows one.
+/// [`Param`] has an example.
 #[diagnostic::on_unimplemented(
     message = "`&{Self}` is no parameter of a handler",
     label = "not a parameter",
@@ -109,18 +116,18 @@ pub trait FromHandshake: Sized + Send + Sync + 'static {
     #[doc(hidden)]
     const NEEDS_PATH: bool = false;
 
-    /// Parses it.
+    /// Parses the value.
     ///
     /// # Errors
     /// [`ParamError::Missing`] and [`ParamError::Invalid`] refuse the handshake with 400.
     fn from_handshake(handshake: &Handshake) -> Result<Self, ParamError>;
 }
 
-/// What a parameter takes of a call.
+/// The part of a call that a parameter consumes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Takes {
-    /// Nothing: it goes with every callback.
+    /// Nothing: the parameter can be used in every callback.
     Nothing,
     /// The event's `data`.
     Data,
@@ -128,13 +135,13 @@ pub enum Takes {
     EventName,
     /// The whole message, text or binary.
     Message,
-    /// The whole message, which has to be text.
+    /// The whole message, which must be text.
     Text,
-    /// Why the connection ended.
+    /// The reason why the connection closed.
     CloseReason,
 }
 
-/// By reference for free.
+/// A reference to the value that is kept with the connection.
 impl<'a, T: FromHandshake> Param<'a> for &'a T {
     type Kept = T;
 
@@ -149,7 +156,7 @@ impl<'a, T: FromHandshake> Param<'a> for &'a T {
     }
 }
 
-/// By value: what [`FromHandshake`] made, cloned at each call.
+/// Implements `Param` by value: the value made by [`FromHandshake`] is cloned at each call.
 macro_rules! by_value {
     ($($(#[$attribute:meta])* $wrapper:ident$(<$t:ident: $bound:path>)?;)*) => {$(
         $(#[$attribute])*
@@ -179,7 +186,7 @@ by_value! {
     Cookie;
 }
 
-/// `None` where there is nothing; what is there and does not fit is a fault all the same.
+/// `None` if the value is missing. A malformed value is still an error.
 impl<'a, P: Param<'a>> Param<'a> for Option<P> {
     type Kept = Option<P::Kept>;
 
@@ -207,7 +214,7 @@ fn some<T>(result: Result<T, ParamError>) -> Result<Option<T>, ParamError> {
     }
 }
 
-/// The one value that there is, shared by all connections; a clone is made for each call.
+/// The application's value, shared by all connections and cloned for each call.
 impl<'a, T: Clone + Send + Sync + 'static> Param<'a> for State<T> {
     type Kept = Arc<T>;
 
@@ -224,7 +231,7 @@ impl<'a, T: Clone + Send + Sync + 'static> Param<'a> for State<T> {
     }
 }
 
-/// What is read of the connection or of the call, and keeps nothing.
+/// Implements `Param` for types that are read from the connection or the call and keep nothing.
 macro_rules! read_at_each_call {
     ($($ty:ty $(, takes $takes:ident)?: |$input:ident| $get:expr;)*) => {$(
         impl<'a> Param<'a> for $ty {

@@ -17,7 +17,7 @@ use crate::{
     request::{Handshake, ParamError},
 };
 
-/// The parameters of the route's path, decoded and parsed: once, before the 101.
+/// The parameters of the route's path. They are decoded and parsed once, before the 101.
 ///
 /// | `T` | for |
 /// |---|---|
@@ -25,8 +25,9 @@ use crate::{
 /// | `(String, u32)`, a tuple struct | the parameters in their order |
 /// | a struct, a map | the parameters by their names |
 ///
-/// What cannot be parsed refuses the handshake with 400 and the parameter's name. A `T` that wants other parameters than
-/// the route has is this side's fault, found at the first handshake and not at start: 500, and a line in the log.
+/// If a parameter cannot be parsed, the handshake is refused with 400 and the parameter's name. If
+/// `T` expects other parameters than the route has, the server's code is wrong: the handshake is
+/// refused with 500 and the error is logged. This is detected at the first handshake, not at start.
 ///
 /// ```
 /// use serde::Deserialize;
@@ -82,19 +83,19 @@ impl<T: DeserializeOwned + Send + Sync + 'static> FromHandshake for Path<T> {
     }
 }
 
-/// Why parameters do not fit.
+/// The reason why parameters cannot be deserialized.
 #[derive(Debug)]
 enum Fault {
-    /// A value cannot be parsed; whose it is says [`Fault::at`].
+    /// A value cannot be parsed; [`Fault::at`] adds the parameter's name.
     Value(String),
-    /// The same, of this parameter.
+    /// The value of the parameter `name` cannot be parsed.
     Named { name: String, message: String },
-    /// The type wants other parameters than the route has.
+    /// The type expects other parameters than the route has.
     Unfit(String),
 }
 
 impl Fault {
-    /// It happened in this parameter.
+    /// Adds the parameter's name, unless the fault has one or does not belong to one parameter.
     fn at(self, name: &str) -> Self {
         match self {
             Self::Value(message) => Self::Named { name: name.to_owned(), message },
@@ -155,7 +156,7 @@ impl<'p> Params<'p> {
     }
 }
 
-/// Hands a single value on.
+/// Forwards to the only parameter.
 macro_rules! only {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -245,10 +246,10 @@ impl<'de> Deserializer<'de> for Params<'_> {
     }
 }
 
-/// The parameters one after another.
+/// Iterates over the parameters.
 struct Entries<'p> {
     left: &'p [(&'p str, &'p str)],
-    /// That of the key before.
+    /// The value of the key that was read last.
     value: Option<Value<'p>>,
 }
 
@@ -290,14 +291,14 @@ struct Value<'p> {
 }
 
 impl Value<'_> {
-    /// What goes wrong from here on is this parameter's fault.
+    /// Deserializes the value. A fault gets the parameter's name.
     fn take<'de, T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Fault> {
         let name = self.name;
         seed.deserialize(self).map_err(|fault| fault.at(name))
     }
 }
 
-/// Parses the text as what is asked for.
+/// Parses the text as the type that serde asks for.
 macro_rules! parsed {
     ($($method:ident: $visit:ident;)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -328,7 +329,8 @@ impl<'de> Deserializer<'de> for Value<'_> {
         deserialize_f64: visit_f64;
     }
 
-    /// `visit_str` is where types such as a UUID or `serde(try_from)` parse; their fault is the client's.
+    /// Types such as a UUID or `serde(try_from)` parse in `visit_str`, so its errors are errors of
+    /// the client.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         visitor.visit_str(self.text).map_err(|fault: Fault| fault.at(self.name))
     }

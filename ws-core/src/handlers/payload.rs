@@ -1,4 +1,4 @@
-//! Parameters that take the message: its event's data, or the whole of it.
+//! Parameters that take the message: the `data` of its event, or the whole message.
 
 use std::ops::Deref;
 
@@ -14,11 +14,14 @@ use crate::{
 
 /// The `data` of an event: decoded as a parameter, encoded as a reply.
 ///
-/// As a parameter it is decoded once, by serde, straight from the message; a `T` that borrows (`Data<Say<'_>>`) copies
-/// no text. Let it borrow as `#[serde(borrow)] Cow<'a, str>`: a field `&'a str` refuses every text that is escaped in
-/// JSON (`"\n"`, `"\u00e9"`), since there is nothing to borrow. What does not fit is answered with the code
-/// `invalid_data` and the place of the fault, and the handler is not called. As a reply it goes out under the same event,
-/// with the same `ref`.
+/// As a parameter it is decoded once, by serde, directly from the message. A `T` that borrows
+/// (`Data<Say<'_>>`) copies no text. Declare borrowed fields as `#[serde(borrow)] Cow<'a, str>`: a
+/// field `&'a str` rejects every string with a JSON escape (`"\n"`, `"\u00e9"`), because the
+/// unescaped text is not in the message.
+///
+/// If decoding fails, the handler is not called; the client gets an error with the code
+/// `invalid_data` and the path of the field. As a reply, the data is sent under the event and with
+/// the `ref` of the call.
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
@@ -49,8 +52,9 @@ pub struct Data<T>(pub T);
 
 /// A whole message as JSON: decoded as a parameter, encoded as a text message as a reply.
 ///
-/// For the clients that speak no envelope. As a parameter of `#[on_text]`, `#[on_binary]` or `#[on_message]` it decodes
-/// the message; what does not fit is answered with the code `invalid_data`.
+/// For clients that do not use the envelope. As a parameter of `#[on_text]`, `#[on_binary]` or
+/// `#[on_message]` it decodes the message. If decoding fails, the client gets an error with the
+/// code `invalid_data`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Json<T>(pub T);
 

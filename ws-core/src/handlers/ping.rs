@@ -1,7 +1,7 @@
 //! The keep-alive of clients that cannot send WebSocket pings, such as browsers: the event `ping`.
 //!
-//! It is answered as it is read, while a handler works, too. So it counts neither as a message nor
-//! as activity, as a WebSocket ping does not.
+//! The answer is made when the event is read, even while a handler runs. Like a WebSocket ping, the
+//! event counts neither as a message nor as activity.
 
 use crate::{
     connection::is_of_ask,
@@ -17,7 +17,7 @@ pub(crate) fn pong(format: Format, message: &Message) -> Option<Message> {
         return None;
     }
     let envelope = Envelope::read(format, message).ok()?;
-    // The answer to an ask may have any name, that of the ask too.
+    // The answer to an ask may have any name, so it may be named `ping`.
     if envelope.event() != "ping" || envelope.reference.is_some_and(is_of_ask) {
         return None;
     }

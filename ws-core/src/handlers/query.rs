@@ -7,10 +7,12 @@ use serde::de::DeserializeOwned;
 use super::FromHandshake;
 use crate::request::{Handshake, ParamError};
 
-/// The query string of the handshake, parsed once, before the 101: `?size=3&tag=a&tag=b`.
+/// The query string of the handshake, such as `?size=3&tag=a&tag=b`. It is parsed once, before the
+/// 101.
 ///
-/// `T` is a struct or a map; a repeated key fills a `Vec`. What is missing or cannot be parsed refuses the handshake with 400 and the
-/// parameter's name. `Option<&Query<T>>` is `None` where there is no query at all.
+/// `T` is a struct or a map; a repeated key fills a `Vec`. If a parameter is missing or cannot be
+/// parsed, the handshake is refused with 400 and the parameter's name. `Option<&Query<T>>` is
+/// `None` if the URI has no query and `T` requires a parameter.
 ///
 /// ```
 /// use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! [`Replier`]: where a reply goes.
+//! [`Replier`]: sends the replies of one call to the client.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,30 +11,32 @@ use crate::{
     wire::{Message, SendError},
 };
 
-/// Sends what a handler returned to where the call came from.
+/// Sends the return value of a handler to the client that the message came from.
 ///
-/// All its methods wait for room in the outbox, so that a client which does not read is not read from either.
+/// All its methods wait for room in the outbox. Because the handler waits, the server stops reading
+/// from a client that does not read its replies.
 #[derive(Debug)]
 pub struct Replier<'a> {
     conn: &'a Connection,
     event: Option<&'a str>,
     reference: Option<Raw<'a>>,
-    /// Whether the call has a reply or its `end` already.
+    /// Whether an event was sent for the call: a reply or its `end`.
     is_answered: AtomicBool,
 }
 
 impl<'a> Replier<'a> {
-    /// For calls that are no events.
+    /// Makes the replier for a message that is not an event.
     pub(super) fn plain(conn: &'a Connection) -> Self {
         Self { conn, event: None, reference: None, is_answered: AtomicBool::new(false) }
     }
 
+    /// Makes the replier for an event.
     pub(super) fn event(conn: &'a Connection, envelope: &'a Envelope<'a>) -> Self {
         let (event, reference) = (Some(envelope.event()), envelope.reference);
         Self { conn, event, reference, is_answered: AtomicBool::new(false) }
     }
 
-    /// The connection that is served.
+    /// Returns the connection that the replies are sent on.
     pub fn connection(&self) -> &'a Connection {
         self.conn
     }
@@ -42,7 +44,7 @@ impl<'a> Replier<'a> {
     /// Sends a message as it is.
     ///
     /// # Errors
-    /// [`SendError::Closed`] when the connection is closing or closed.
+    /// [`SendError::Closed`] if the connection is closing or closed.
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
         self.conn.send(message).await
     }
@@ -57,15 +59,17 @@ impl<'a> Replier<'a> {
         self.conn.send(message).await
     }
 
-    /// Sends data under the event and the `ref` of the call; outside of events the event is `message`.
+    /// Sends data under the event and the `ref` of the call. If the message was not an event, the
+    /// event is named `message`.
     ///
     /// # Errors
-    /// Those of [`send_event`](Self::send_event).
+    /// The errors of [`send_event`](Self::send_event).
     pub async fn send_data<T: Serialize + ?Sized>(&self, data: &T) -> Result<(), SendError> {
         self.send_event(self.event.unwrap_or("message"), data).await
     }
 
-    /// Sends the event `end`, which closes a call with a `ref`.
+    /// Sends the event `end`, which completes a call with a `ref`. Without a `ref`, nothing is
+    /// sent.
     pub(super) async fn send_end(&self) -> Result<(), SendError> {
         #[derive(Serialize)]
         struct End<'a> {
@@ -78,7 +82,7 @@ impl<'a> Replier<'a> {
         }
     }
 
-    /// Closes a call that its handler left without a reply, and attaches the call to an error.
+    /// Sends `end` if the handler sent no reply, or attaches the call to the handler's error.
     ///
     /// # Errors
     /// The handler's error, or [`SendError::Closed`].
@@ -93,11 +97,11 @@ impl<'a> Replier<'a> {
 
     /// Attaches the call to an error.
     pub(super) fn settle(&self, result: Result) -> Result {
-        result.map_err(|error| self.blame(error))
+        result.map_err(|error| self.attach_call(error))
     }
 
     #[cold]
-    fn blame(&self, error: Error) -> Error {
+    fn attach_call(&self, error: Error) -> Error {
         if error.any_reply_to().is_some() {
             return error;
         }
@@ -109,7 +113,7 @@ impl<'a> Replier<'a> {
     }
 }
 
-/// The error of a message that its connection sent too many of, with the call that it belongs to.
+/// Makes the error for a message over the connection's rate limit, with the `ref` of its call.
 #[cold]
 pub(crate) fn rate_limited(conn: &Connection, message: &Message) -> Error {
     let reference = Envelope::reference_of(conn.format(), message);

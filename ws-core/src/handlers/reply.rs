@@ -1,4 +1,4 @@
-//! [`IntoReply`]: what a handler can return.
+//! [`IntoReply`]: the types that a handler can return.
 
 use std::{future::poll_fn, pin::pin, task::Poll};
 
@@ -10,22 +10,23 @@ use crate::{
     wire::{Message, Text},
 };
 
-/// What a method under `#[ws_handlers]` can return: its reply.
+/// The return value of a method under `#[ws_handlers]`, which is sent as the reply.
 ///
 /// | returned | sent |
 /// |---|---|
-/// | `()`, `None` | nothing; a call with a `ref` is closed by the event `end` |
+/// | `()`, `None` | nothing; a call with a `ref` is completed by the event `end` |
 /// | [`Data<T>`](crate::Data) | `{"event": the same, "data": T, "ref": the same}`; in `#[on_event]` and `#[on_unknown]` only |
 /// | [`Event<T>`](Event) | `{"event": its name, "data": T, "ref": the same}` |
 /// | [`Json<T>`](crate::handlers::Json) | `T` as a JSON text message |
 /// | [`Message`], [`Text`], `String`, `&str` | the message as it is |
-/// | [`Stream<S>`](Stream) | each item as it comes |
+/// | [`Stream<S>`](Stream) | each item when the stream yields it |
 /// | `Option<R>` | `R`, or nothing |
-/// | `Result<R, E>` | `R`, or what becomes of an error |
+/// | `Result<R, E>` | `R`, or the error as described below |
 ///
-/// A reply waits for room in the outbox. An error goes to the error handlers; unclaimed it is answered as
-/// `{"event": "error", "data": {"code", "message"}, "ref"}`, with `internal` and no detail if it has no public face, and the
-/// connection goes on. In `on_open` an unclaimed error closes the connection, and in `on_close` nothing can be replied.
+/// A reply waits for room in the outbox. An error goes to the error handlers. If no error handler
+/// handles it, the client gets `{"event": "error", "data": {"code", "message"}, "ref"}`, and the
+/// connection stays open. The code is `internal`, without detail, if the error has no public text.
+/// In `on_open` an unhandled error closes the connection. In `on_close` no reply can be sent.
 ///
 /// ```
 /// use ws_core::{Result, handlers::{IntoReply, Replier}};
@@ -52,22 +53,22 @@ pub trait IntoReply: Send {
     #[doc(hidden)]
     const SAYS: Says = Says::Something;
 
-    /// Sends it.
+    /// Sends the reply.
     ///
     /// # Errors
-    /// What the handler failed with, or why nothing was sent.
+    /// The error that the handler returned, or the reason why nothing was sent.
     fn reply(self, to: &Replier<'_>) -> impl Future<Output = Result> + Send;
 }
 
-/// What a reply needs to be said to.
+/// The kind of message that a reply sends; it decides where the reply can be used.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Says {
-    /// Nothing is said.
+    /// Nothing is sent.
     Nothing,
-    /// It stands by itself.
+    /// A message that needs no call.
     Something,
-    /// It answers an event.
+    /// The answer to an event.
     AnAnswer,
 }
 
@@ -101,7 +102,7 @@ impl<R: IntoReply, E: Into<Error> + Send> IntoReply for Result<R, E> {
     }
 }
 
-/// What is a message as it stands.
+/// Implements `IntoReply` for types that are sent as they are.
 macro_rules! as_it_is {
     ($($ty:ty),*) => {$(
         impl IntoReply for $ty {
@@ -128,7 +129,7 @@ impl<T: Serialize + Send + Sync> IntoReply for Data<T> {
     }
 }
 
-/// An event of its own, as a reply: another name than the one that was called.
+/// A reply under its own event name, which can differ from the event of the call.
 ///
 /// ```
 /// use ws_core::prelude::*;
@@ -151,17 +152,17 @@ pub struct Event<T> {
 }
 
 impl<T> Event<T> {
-    /// The event `name` with this data.
+    /// Makes the event `name` with this data.
     pub fn new(name: &'static str, data: T) -> Self {
         Self { name, data }
     }
 
-    /// The event's name.
+    /// Returns the event's name.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Its data.
+    /// Returns the event's data.
     pub fn data(&self) -> &T {
         &self.data
     }
@@ -173,12 +174,14 @@ impl<T: Serialize + Send + Sync> IntoReply for Event<T> {
     }
 }
 
-/// Many replies, each sent as it comes.
+/// Many replies, each sent when the stream yields it.
 ///
-/// The next item is asked for once the outbox had room for the one before. When the connection closes the stream is
-/// dropped. Behind the last item the event `end` says `{"event": the call's}` to a call that had a `ref`. The connection's next message
-/// waits for the end of the stream, as it waits for any handler: for a stream without an end, spawn a task that holds
-/// the [`Connection`](crate::Connection).
+/// The next item is polled after the outbox had room for the item before. When the connection
+/// closes, the stream is dropped. If the call had a `ref`, the event `end` with the data
+/// `{"event": <event of the call>}` is sent after the last item.
+///
+/// The connection's next message waits until the stream ends, as it waits for any handler. For an
+/// endless stream, spawn a task that holds the [`Connection`](crate::Connection).
 ///
 /// ```
 /// use futures_util::stream;
@@ -199,19 +202,19 @@ impl<T: Serialize + Send + Sync> IntoReply for Event<T> {
 pub struct Stream<S>(S);
 
 impl<S: futures_core::Stream> Stream<S> {
-    /// These items as replies.
+    /// Wraps the stream of replies.
     pub fn new(items: S) -> Self {
         Self(items)
     }
 
-    /// The items.
+    /// Returns the wrapped stream.
     pub fn into_inner(self) -> S {
         self.0
     }
 }
 
-/// The connection ended before the next item.
-struct ConnectionEnds;
+/// The connection closed before the next item.
+struct ConnectionClosed;
 
 impl<S> IntoReply for Stream<S>
 where
@@ -225,13 +228,13 @@ where
         let mut closed = pin!(to.connection().closed());
         loop {
             let item = poll_fn(|cx| match closed.as_mut().poll(cx) {
-                Poll::Ready(()) => Poll::Ready(Err(ConnectionEnds)),
+                Poll::Ready(()) => Poll::Ready(Err(ConnectionClosed)),
                 Poll::Pending => items.as_mut().poll_next(cx).map(Ok),
             });
             match item.await {
                 Ok(Some(item)) => item.reply(to).await?,
                 Ok(None) => return Ok(to.send_end().await?),
-                Err(ConnectionEnds) => return Ok(()),
+                Err(ConnectionClosed) => return Ok(()),
             }
         }
     }

@@ -1,4 +1,7 @@
-//! What the expansion of `#[ws_handlers]` calls. Not part of the public API.
+//! Functions and types that the expansion of `#[ws_handlers]` uses. Not part of the public API.
+//!
+//! The checks in const contexts run at compile time: a handler that cannot work does not compile.
+//! This module must stay in step with `ws-macros`, which names everything here.
 
 use std::{
     future::{Ready, ready},
@@ -25,7 +28,7 @@ pub use crate::{
     request::{Kept, Needs, Setup, Typed},
 };
 
-/// The places that a handler can have.
+/// The callbacks that a handler can serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// `on_open`.
@@ -42,45 +45,45 @@ pub enum Place {
     Close,
 }
 
-/// What a message turned out to be.
+/// The result of reading a message as an envelope.
 #[derive(Debug)]
 pub enum Read<'a> {
     /// An event.
     Event(Envelope<'a>),
-    /// No envelope; why, in case that nobody takes it as it is.
+    /// Not an envelope. The error is used if no handler takes the message as it is.
     Raw(EventError),
 }
 
-/// A parameter's type. One that is no [`Param`] has all of this from [`NoParam`], so that rustc says so once, where
-/// [`check_param`] asks for it, and not wherever it is used.
+/// A parameter's type. A type that does not implement [`Param`] gets the same items from
+/// [`NoParam`], so that rustc reports the error once, at [`check_param`], and not at each use.
 #[derive(Debug)]
 pub struct Of<P>(PhantomData<P>);
 
 impl<'a, P: Param<'a>> Of<P> {
-    /// What of the call it takes.
+    /// The part of the call that the parameter consumes.
     pub const TAKES: Takes = P::TAKES;
 
-    /// Whether there have to be path parameters.
+    /// Whether the route's path must have parameters.
     pub const NEEDS_PATH: bool = P::NEEDS_PATH;
 
-    /// Adds what it needs.
+    /// Adds what the parameter needs.
     pub fn need(needs: &mut Needs) {
         P::states(&mut needs.states);
         needs.path |= P::NEEDS_PATH;
     }
 
-    /// What it keeps, or why the handshake is refused.
+    /// Makes the value that the parameter keeps, or the error that refuses the handshake.
     pub fn keep(setup: &Setup<'_>) -> Result<P::Kept> {
         P::keep(setup).map_err(ParamError::in_handshake)
     }
 
-    /// The parameter of a call, or why the call fails.
+    /// Makes the parameter of a call, or the error that fails the call.
     pub fn get(kept: &'a P::Kept, input: &mut Input<'a>) -> Result<P> {
         P::get(kept, input).map_err(|error| at_call(error, P::TAKES))
     }
 }
 
-/// What stands in for a type that is no [`Param`]: it compiles, and never runs.
+/// A stand-in for types that do not implement [`Param`]: it compiles, and it never runs.
 pub trait NoParam {
     #[doc(hidden)]
     type P;
@@ -101,7 +104,7 @@ pub trait NoParam {
 
     #[doc(hidden)]
     fn get<K>(_: &K, _: &mut Input<'_>) -> Result<Self::P> {
-        Err(Error::new("this is no parameter"))
+        Err(Error::new("not a parameter"))
     }
 }
 
@@ -109,15 +112,15 @@ impl<P> NoParam for Of<P> {
     type P = P;
 }
 
-/// The one place that asks whether a type is a parameter.
+/// Checks that a type implements [`Param`]. This is the only place that reports it.
 pub const fn check_param<'a, P: Param<'a>>() {}
 
-/// What was kept with a connection; its type is told by what makes it.
+/// Returns the value that was kept with a connection. The function that makes it gives its type.
 pub fn kept<K: 'static>(conn: &Connection, _: impl FnOnce(&Setup<'_>) -> Result<K>) -> Result<&K> {
     conn.kept::<K>().ok_or_else(|| Error::new("this connection was not opened by its controller's own route"))
 }
 
-/// Erases what is kept.
+/// Erases the type of the value that is kept.
 pub fn erase<K: Send + Sync + 'static>(kept: K) -> Result<Option<Kept>> {
     Ok(Some(Box::new(kept)))
 }
@@ -140,42 +143,42 @@ fn at_call(error: ParamError, takes: Takes) -> Error {
     }
 }
 
-/// The input of `on_open`.
+/// Makes the input of `on_open`.
 pub fn nothing(conn: &Connection) -> Input<'_> {
     Input::nothing(conn)
 }
 
-/// The input of `on_text`, `on_binary`, `on_message`, `on_ping` and `on_pong`.
+/// Makes the input of `on_text`, `on_binary`, `on_message`, `on_ping` and `on_pong`.
 pub fn message<'a>(conn: &'a Connection, message: &'a mut Message) -> Input<'a> {
     Input::message(conn, message)
 }
 
-/// The input of `on_event` and `on_unknown`.
+/// Makes the input of `on_event` and `on_unknown`.
 pub fn event<'a>(conn: &'a Connection, message: &'a Message, envelope: &'a Envelope<'a>) -> Input<'a> {
     Input::event(conn, message, envelope)
 }
 
-/// The input of `on_close`.
+/// Makes the input of `on_close`.
 pub fn end(conn: &Connection, reason: CloseReason) -> Input<'_> {
     Input::end(conn, reason)
 }
 
-/// The call of a callback.
+/// Makes the description of a callback for its interceptors.
 pub fn invocation<'a>(conn: &'a Connection, kind: CallbackKind<'a>) -> Callback<'a> {
     Callback::new(conn, kind)
 }
 
-/// Where the replies of an event go.
+/// Makes the replier of an event.
 pub fn reply_to_event<'a>(conn: &'a Connection, envelope: &'a Envelope<'a>) -> Replier<'a> {
     Replier::event(conn, envelope)
 }
 
-/// Where the replies of anything else go.
+/// Makes the replier of a message that is not an event.
 pub fn reply_to(conn: &Connection) -> Replier<'_> {
     Replier::plain(conn)
 }
 
-/// Closes a call that its handler left without a reply, and attaches the call to an error.
+/// Sends `end` if the handler sent no reply, or attaches the call to the handler's error.
 pub async fn finish(to: &Replier<'_>, result: Result) -> Result {
     to.finish(result).await
 }
@@ -185,12 +188,12 @@ pub async fn pong(to: &Replier<'_>) -> Result {
     Ok(to.send_event("pong", &()).await?)
 }
 
-/// Attaches the call to its error.
+/// Attaches the call to the handler's error.
 pub fn settle(to: &Replier<'_>, result: Result) -> Result {
     to.settle(result)
 }
 
-/// An event, or why it is none.
+/// Reads a message as an event.
 pub fn read<'a>(conn: &Connection, message: &'a Message) -> Read<'a> {
     match Envelope::read(conn.format(), message) {
         Ok(envelope) => Read::Event(envelope),
@@ -198,8 +201,9 @@ pub fn read<'a>(conn: &Connection, message: &'a Message) -> Read<'a> {
     }
 }
 
-/// What a handler returned, where its type has a name. One that is no [`IntoReply`] has the same from [`NoReply`], so
-/// that rustc says so once, where [`check_reply`] is.
+/// The return value of a handler whose return type has a name. A type that does not implement
+/// [`IntoReply`] gets the same methods from [`NoReply`], so that rustc reports the error once, at
+/// [`check_reply`].
 #[derive(Debug)]
 pub struct Returned<R>(pub R);
 
@@ -212,13 +216,13 @@ impl<R, E: Into<Error>> Returned<Result<R, E>> {
 }
 
 impl<R: IntoReply> Returned<R> {
-    /// Sends it.
+    /// Sends the reply.
     pub async fn answer<const IS_EVENT: bool, const IS_CLOSE: bool>(self, to: &Replier<'_>) -> Result {
         answer::<R, IS_EVENT, IS_CLOSE>(self.0, to).await
     }
 }
 
-/// What stands in for a type that is no [`IntoReply`]: it compiles, and never runs.
+/// A stand-in for types that do not implement [`IntoReply`]: it compiles, and it never runs.
 pub trait NoReply: Sized {
     #[doc(hidden)]
     type Value;
@@ -240,7 +244,7 @@ impl<R> NoReply for Returned<R> {
     }
 }
 
-/// Sends what a handler returned.
+/// Sends the return value of a handler.
 pub async fn answer<R: IntoReply, const IS_EVENT: bool, const IS_CLOSE: bool>(
     returned: R,
     to: &Replier<'_>,
@@ -249,19 +253,19 @@ pub async fn answer<R: IntoReply, const IS_EVENT: bool, const IS_CLOSE: bool>(
     returned.reply(to).await
 }
 
-/// What a guard said.
+/// Converts the return value of a guard.
 pub fn guard(answer: impl GuardAnswer) -> Result {
     answer.refused()
 }
 
-/// `Result<(), E>` of any error. A bound instead of the type, since what rustc proposes for a value of the wrong type makes
-/// no sense where a function is only named.
+/// `Result<(), E>` of any error. The guard is checked by a bound and not by a type, because rustc's
+/// suggestions for a mismatched type do not fit a function that is only named.
 #[diagnostic::on_unimplemented(
     message = "a guard returns `Result`",
     label = "this function returns `{Self}`"
 )]
 pub trait GuardAnswer {
-    /// The error of a refusal, with its public face.
+    /// Returns the error of a refusal. An error without a public text becomes `forbidden`.
     fn refused(self) -> Result;
 }
 
@@ -271,27 +275,28 @@ impl<E: Into<Error>> GuardAnswer for Result<(), E> {
     }
 }
 
-/// Nobody handles this event.
+/// Makes the error for an event without a handler.
 #[cold]
 pub fn unknown_event(event: &str) -> Result {
     Err(EventError::UnknownEvent { event: event.chars().take(64).collect() }.into())
 }
 
-/// This message is no event, and nobody takes it as it is. If there is a `ref` in it, the answer has it too.
+/// Makes the error for a message that is not an event and that no handler takes as it is. If the
+/// message has a `ref`, the error has it too.
 #[cold]
 pub fn no_event(conn: &Connection, message: &Message, fault: EventError) -> Result {
     let reference = Envelope::reference_of(conn.format(), message);
     Err(Error::from(fault).in_reply_to(ReplyTo::new(conn.format(), reference)))
 }
 
-/// Nobody handles this message.
+/// Makes the error for a message without a handler.
 #[cold]
 pub fn unsupported(message: &Message) -> EventError {
     EventError::unsupported(message)
 }
 
-/// Checks what a handler answers, while compiling. [`answer`] does so again, when code is generated, for types that have
-/// no name.
+/// Checks at compile time that a handler can send its reply. [`answer`] checks again, when code is
+/// generated, for return types that have no name.
 pub const fn check_reply(is_event: bool, is_close: bool, says: Says) {
     assert!(
         is_event || !matches!(says, Says::AnAnswer),
@@ -303,7 +308,7 @@ pub const fn check_reply(is_event: bool, is_close: bool, says: Says) {
     );
 }
 
-/// Checks what a parameter takes that stands behind others, while compiling.
+/// Checks at compile time what a parameter takes, given what the parameters before it take.
 pub const fn check_takes(place: Place, before: &[Takes], take: Takes) {
     check_take(place, take);
     let mut rest = before;
@@ -344,7 +349,8 @@ const fn check_take(place: Place, take: Takes) {
     }
 }
 
-/// Checks that a route which is known while compiling has path parameters if one is taken.
+/// Checks at compile time that a route has path parameters if a handler takes one. A path that is
+/// only known at run time is not checked.
 pub const fn check_path(route: Option<&'static str>, needs_path: bool) {
     let Some(path) = route else { return };
     if parameters(path) > 0 {
@@ -353,8 +359,9 @@ pub const fn check_path(route: Option<&'static str>, needs_path: bool) {
     assert!(!needs_path, "the path of this controller has no parameters, so there is nothing for `Path<T>`");
 }
 
-/// The path of a controller's attribute: none for types without one. `#[ws_controller]` writes an inherent constant of
-/// this name, which goes before this one.
+/// The path of the controller's attribute, `None` for types without the attribute.
+/// `#[ws_controller]` generates an inherent constant of the same name, which takes precedence over
+/// this one.
 pub trait RouteOf {
     /// `path = ".."`.
     const __WS_PATH: Option<&'static str> = None;

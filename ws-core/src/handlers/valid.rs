@@ -1,4 +1,4 @@
-//! [`Valid<P>`]: a parameter whose type knows its own rules.
+//! [`Valid<P>`]: a parameter that is validated after it is decoded.
 
 use std::ops::Deref;
 
@@ -8,12 +8,13 @@ use validator::{Validate, ValidationErrors};
 use super::{Data, FromHandshake, Input, Json, Param, Query, Takes};
 use crate::request::{Handshake, ParamError, Setup};
 
-/// A parameter that is checked by its own rules: [`Data<T>`], [`Json<T>`] or [`Query<T>`] with a `T` that implements
-/// [`validator::Validate`](https://docs.rs/validator).
+/// A parameter that is validated: [`Data<T>`], [`Json<T>`] or [`Query<T>`] with a `T` that
+/// implements [`validator::Validate`](https://docs.rs/validator).
 ///
-/// What breaks a rule is answered with the code `invalid_data` and, in `fields`, a list for each field: the message of each
-/// broken rule, or its code if it has no message. Fields are named as in Rust, whatever serde calls them. The handler is not
-/// called. A query that breaks a rule refuses the handshake with 400.
+/// If a rule fails, the handler is not called and the client gets an error with the code
+/// `invalid_data`. Its `fields` has a list for each field: the message of each failed rule, or the
+/// code of a rule without a message. Fields have their Rust names, even if serde renames them. If a
+/// rule fails for a query, the handshake is refused with 400.
 ///
 /// ```
 /// use serde::Deserialize;
@@ -97,7 +98,7 @@ where
     }
 }
 
-/// In words: the answer to a handshake has no place for fields.
+/// Writes the faults as text, because the response to a handshake has no `fields`.
 fn listed(fields: &serde_json::Value) -> String {
     let faults = fields.as_object().into_iter().flatten();
     let words = faults.map(|(field, faults)| match faults.as_array() {
@@ -110,7 +111,7 @@ fn listed(fields: &serde_json::Value) -> String {
     words.collect::<Vec<_>>().join("; ")
 }
 
-/// The faults by field; those of nested values stay nested.
+/// Makes the error with the faults by field. Faults of nested values stay nested.
 fn broken(errors: &ValidationErrors) -> ParamError {
     ParamError::Invalid {
         what: "".into(),

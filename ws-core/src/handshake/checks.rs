@@ -1,7 +1,7 @@
-//! What RFC 6455 section 4.2.1 asks of a request, each fault with its own [`HandshakeError`].
+//! The checks of RFC 6455 section 4.2.1 on a request. Each fault has its own [`HandshakeError`].
 //!
-//! A request that does not ask for an upgrade at all is not judged here: on a WebSocket route the core step answers
-//! it with 426 or 405.
+//! A request that does not ask for an upgrade is not checked here; on a WebSocket route the core
+//! step answers it with 426 or 405.
 
 use base64::{
     Engine as _, alphabet,
@@ -15,13 +15,14 @@ use crate::error::HandshakeError;
 /// Appended to the key before hashing (RFC 6455 section 1.3).
 const ACCEPT_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Reads a key. The last character before the padding carries four bits that belong to no byte;
-/// they may have any value: those of the key that RFC 6455 section 4.1 prints,
-/// `AQIDBAUGBwgJCgsMDQ4PEC==`, are not zero.
+/// Decodes a key. The last character before the padding carries four bits that belong to no byte.
+/// They may have any value, because they are not zero in the example key of RFC 6455 section 4.1,
+/// `AQIDBAUGBwgJCgsMDQ4PEC==`.
 const KEY: GeneralPurpose =
     GeneralPurpose::new(&alphabet::STANDARD, PAD.with_decode_allow_trailing_bits(true));
 
-/// Checks a request that asks for an upgrade, before its path is looked at: a bad key on an unknown path is a 400.
+/// Checks a request that asks for an upgrade. It runs before the route is looked up, so that a bad
+/// key on an unknown path gets 400.
 pub(super) fn check(parts: &Parts, has_body: bool) -> Result<(), HandshakeError> {
     if parts.version < Version::HTTP_11 {
         return Err(HandshakeError::HttpVersion);
@@ -35,7 +36,8 @@ pub(super) fn check(parts: &Parts, has_body: bool) -> Result<(), HandshakeError>
     Ok(())
 }
 
-/// The lengths of the target, so that nobody matches, decodes or logs what is absurd (RFC 9110 section 15.5.15).
+/// Checks the lengths of the path and the query, before they are matched, decoded or logged (RFC
+/// 9110 section 15.5.15).
 pub(super) fn target(uri: &Uri, path_limit: usize, query_limit: usize) -> Result<(), HandshakeError> {
     if uri.path().len() > path_limit {
         return Err(HandshakeError::PathTooLong { limit: path_limit });
@@ -46,8 +48,9 @@ pub(super) fn target(uri: &Uri, path_limit: usize, query_limit: usize) -> Result
     Ok(())
 }
 
-/// One `Host`, and it is one (point 2), also beside an absolute target (RFC 9112 section 3.2). Several that say different
-/// things are how a request is made to mean one host to a proxy and another one here.
+/// Checks that there is exactly one valid `Host` (point 2), even if the target is absolute (RFC
+/// 9112 section 3.2). With several values, a proxy could act on one host and this server on
+/// another.
 fn host(headers: &HeaderMap) -> Result<(), HandshakeError> {
     let mut hosts = headers.get_all(header::HOST).iter();
     match (hosts.next().map(|host| Authority::try_from(host.as_bytes())), hosts.next()) {
@@ -56,7 +59,8 @@ fn host(headers: &HeaderMap) -> Result<(), HandshakeError> {
     }
 }
 
-/// One `Sec-WebSocket-Key`: the base64 of 16 bytes, 24 characters (point 5).
+/// Returns the `Sec-WebSocket-Key`. There must be exactly one: the base64 of 16 bytes, 24
+/// characters (point 5).
 pub(super) fn key(headers: &HeaderMap) -> Result<&HeaderValue, HandshakeError> {
     let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter();
     let key = keys.next().ok_or(HandshakeError::KeyMissing)?;
@@ -69,7 +73,7 @@ pub(super) fn key(headers: &HeaderMap) -> Result<&HeaderValue, HandshakeError> {
     }
 }
 
-/// One `Sec-WebSocket-Version`, and it is 13 (point 6).
+/// Checks that there is exactly one `Sec-WebSocket-Version` and that it is 13 (point 6).
 fn version(headers: &HeaderMap) -> Result<(), HandshakeError> {
     let mut versions = headers.get_all(header::SEC_WEBSOCKET_VERSION).iter();
     match (versions.next(), versions.next()) {
@@ -78,7 +82,7 @@ fn version(headers: &HeaderMap) -> Result<(), HandshakeError> {
     }
 }
 
-/// `Sec-WebSocket-Accept` for a key (section 4.2.2, point 5.4).
+/// Returns the value of `Sec-WebSocket-Accept` for a key (section 4.2.2, point 5.4).
 pub(crate) fn accept_value(key: &HeaderValue) -> HeaderValue {
     let digest = Sha1::new().chain_update(key).chain_update(ACCEPT_GUID).finalize();
     // Base64 is visible ASCII, so the fallback is never taken.

@@ -1,4 +1,5 @@
-//! [`GuardRef`]: a function that may refuse a handshake, after the middleware and before the 101.
+//! [`GuardRef`]: a function that may refuse a handshake. It runs after the middleware and before
+//! the 101.
 
 use std::pin::Pin;
 
@@ -10,8 +11,8 @@ pub type GuardFuture<'a> = Pin<Box<dyn Future<Output = Result> + Send + 'a>>;
 /// A function named by `#[guard(..)]` on a controller.
 #[derive(Clone, Copy)]
 pub struct GuardRef {
-    /// As it was written.
+    /// The function's path, as written in the attribute.
     pub name: &'static str,
-    /// Calls it.
+    /// Calls the function.
     pub call: for<'a> fn(&'a Handshake) -> GuardFuture<'a>,
 }

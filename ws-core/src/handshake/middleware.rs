@@ -1,7 +1,8 @@
-//! Middleware: functions around the core step of the handshake.
+//! Middleware: functions that run around the core step of the handshake.
 //!
 //! [`Next`] runs the rest of the chain: the inner middleware, then the core step. A middleware runs
-//! once a request, on the server's handshake deadline; it never sees the open connection.
+//! once per request, within the server's handshake deadline. It has no access to the open
+//! connection.
 
 use std::{any::TypeId, pin::Pin, sync::Arc};
 
@@ -17,7 +18,7 @@ use crate::{
 /// The future of one middleware call.
 pub type MiddlewareFuture<'a> = Pin<Box<dyn Future<Output = Result<Response>> + Send + 'a>>;
 
-/// The rest of the pipeline: the middleware that are still to run, then the core step.
+/// The rest of the pipeline: the remaining middleware, then the core step.
 #[derive(Clone, Copy)]
 pub struct Next<'a> {
     pub(crate) chain: &'a [Arc<Middleware>],
@@ -26,11 +27,11 @@ pub struct Next<'a> {
 }
 
 impl Next<'_> {
-    /// Runs the rest and returns its response. On success that is a 101; headers may be added to
-    /// it.
+    /// Runs the rest of the pipeline and returns its response. On success it is a 101, and the
+    /// middleware may add headers to it.
     ///
     /// # Errors
-    /// The error of an inner middleware or of the core step. Return it with `?` to leave it to the
+    /// The error of an inner middleware or of the core step. Return it with `?` to pass it to the
     /// error handlers.
     pub async fn run(self, handshake: Handshake) -> Result<Response> {
         match self.chain.split_first() {
@@ -50,7 +51,7 @@ impl std::fmt::Debug for Next<'_> {
 
 type Call = dyn for<'a> Fn(Handshake, Next<'a>, &'a States) -> MiddlewareFuture<'a> + Send + Sync;
 
-/// One middleware, from the registry or by hand.
+/// One middleware, from the registry or added by hand.
 pub(crate) struct Middleware {
     pub(crate) layer: Layer,
     pub(crate) call: Box<Call>,
@@ -72,8 +73,9 @@ impl Middleware {
     }
 }
 
-/// An async function that can be given to [`App::middleware`](crate::App::middleware):
-/// `async fn(Handshake, Next<'_>) -> Result<Response>`, followed by up to four `State<T>`.
+/// An async function that [`App::middleware`](crate::App::middleware) accepts:
+/// `async fn(Handshake, Next<'_>) -> Result<Response>`, with up to four `State<T>` after the two
+/// parameters.
 #[diagnostic::on_unimplemented(
     message = "this is no middleware",
     note = "a middleware is `async fn(Handshake, Next<'_>) -> Result<Response>`, with up to four `State<T>` behind these two"

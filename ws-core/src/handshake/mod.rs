@@ -1,8 +1,8 @@
 //! The pipeline before the 101: checks, route, middleware, guards, core step.
 //!
-//! A request comes in; a [`Response`] comes out, and beside a 101 the [`Handshake`] that a connection is
-//! opened with. This module never sees a WebSocket. Its steps are a numbered list in
-//! `Pipeline::respond`.
+//! `server` passes each request of a WebSocket server to `Pipeline`. The pipeline returns a
+//! [`Response`] and, with a 101, the [`Handshake`] that the session opens the connection with. Its
+//! steps are numbered in `Pipeline::respond`. This module must not read or write a WebSocket.
 
 mod checks;
 mod guard;
@@ -68,7 +68,7 @@ pub(crate) struct Caller {
 pub(crate) struct Pipeline {
     pub(crate) server: Arc<str>,
     pub(crate) router: Router,
-    /// The pages that may connect.
+    /// The policy that decides which pages may connect.
     pub(crate) origin: Origin,
     pub(crate) warnings: Warnings,
     /// The server-wide middleware, for paths without a route.
@@ -114,7 +114,7 @@ impl Pipeline {
                 refusal
             }
         };
-        // Only the 101 that the core step made opens a connection.
+        // Only a 101 that the core step made opens a connection.
         let accepted = response.extensions_mut().remove::<Accepted>();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             if let Some(handshake) = accepted.and_then(|accepted| accepted.take()) {
@@ -149,7 +149,7 @@ impl Pipeline {
         let mut handshake = Handshake::new(parts, Arc::clone(&self.server), caller.addr);
         handshake.set_origin_is_checked(self.origin.is_on());
         handshake.watch_bearer(Arc::clone(bearer_asked));
-        // 2. Route. A path without one goes on, so that server-wide middleware sees it, too.
+        // 2. Route. The server-wide middleware also runs for a path without a route.
         let found = self.router.find(handshake.path());
         let chain = match found {
             Some((route, params)) => {
@@ -159,7 +159,7 @@ impl Pipeline {
             }
             None => self.server_wide.clone(),
         };
-        // 3. Middleware, outermost first, and 4. the core step inside them.
+        // 3. Middleware, outermost first. 4. The core step, inside the middleware.
         let next = Next { chain: &chain, core: &*self.core, states: &self.states };
         let answered = caught(async { next.run(handshake).await });
         match tokio::time::timeout(self.timeout, answered).await {
@@ -184,8 +184,8 @@ impl Pipeline {
             .inspect_err(|_| self.warnings.origin(&self.server, caller.addr, &self.origin, parts, host))
     }
 
-    /// Returns the response to a failed handshake: that of an error handler, or the error's public
-    /// text.
+    /// Returns the response to a failed handshake. An error handler makes it; otherwise it has the
+    /// error's public text.
     async fn refuse(&self, error: &Error, scene: &Scene, bearer_asked: bool) -> Response {
         let answered = caught(async { self.error_handlers.answer(error, scene).await });
         let answer = match tokio::time::timeout(self.timeout, answered).await {
@@ -229,8 +229,8 @@ impl Pipeline {
         let mut response = Body::json(status, &json!({"code": status.as_u16(), "msg": msg}));
         explain(error, &mut response);
         if bearer_asked && status == StatusCode::UNAUTHORIZED && error.is_refused_token() {
-            // RFC 6750 section 3.1: only for a refused token; for a missing one the scheme is
-            // enough.
+            // RFC 6750 section 3.1: `error` is sent only for a refused token. For a missing token
+            // the scheme is enough.
             let refused = HeaderValue::from_static("Bearer error=\"invalid_token\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, refused);
         }
@@ -238,14 +238,14 @@ impl Pipeline {
     }
 }
 
-/// Adds the headers that say what would have been accepted, whatever the body says.
+/// Adds the headers that tell the client what the server accepts. They do not depend on the body.
 fn explain(error: &Error, response: &mut Response) {
     let fault = error.downcast_ref::<HandshakeError>();
     let Some(fault) = fault.filter(|fault| fault.status() == response.status()) else { return };
     let headers = response.headers_mut();
     match fault {
-        // RFC 9110 sections 15.5.22 and 7.8: a 426 names the protocol, and marks the header as one
-        // for the next hop.
+        // RFC 9110 sections 15.5.22 and 7.8: a 426 names the protocol in `Upgrade`, and lists
+        // `Upgrade` in `Connection` because it is valid for one hop only.
         HandshakeError::Version | HandshakeError::NotAnUpgrade => {
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
             headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -262,12 +262,13 @@ fn explain(error: &Error, response: &mut Response) {
     }
 }
 
-/// Adds the headers that every refusal with its status has, whichever code made it.
+/// Adds the headers that every refusal with this status must have, independent of the code that
+/// made the response.
 fn finish_refusal(response: &mut Response, bearer_asked: bool) {
     let status = response.status();
     let headers = response.headers_mut();
-    // RFC 9110 section 15.5.2: a 401 names the scheme. A middleware that asks for other
-    // credentials names its own.
+    // RFC 9110 section 15.5.2: a 401 names the scheme. A middleware that requires other credentials
+    // sets its own header.
     if bearer_asked && status == StatusCode::UNAUTHORIZED && !headers.contains_key(header::WWW_AUTHENTICATE) {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
@@ -293,8 +294,8 @@ fn log_refusal(scene: &Scene, response: &Response) {
     );
 }
 
-/// The response of a server of kind `http` that refuses a request before its service runs. It has
-/// the form of a refused handshake.
+/// Makes the response of a server of kind `http` that refuses a request before its service runs. It
+/// has the form of a refused handshake.
 pub(crate) fn refused(fault: &HandshakeError) -> Response {
     let status = fault.status();
     let mut response = Body::json(status, &json!({"code": status.as_u16(), "msg": fault.to_string()}));
@@ -302,7 +303,7 @@ pub(crate) fn refused(fault: &HandshakeError) -> Response {
     response
 }
 
-/// A response with a status and an empty body.
+/// Makes a response with a status and an empty body.
 pub(crate) fn bare(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;

@@ -1,8 +1,9 @@
-//! The names of headers as the RFCs write them: `Sec-WebSocket-Accept`, not `sec-websocket-accept`.
+//! Writes header names as the RFCs do: `Sec-WebSocket-Accept`, not `sec-websocket-accept`.
 //!
-//! Names have no case (RFC 9110 section 5.1), but some devices compare them byte by byte. hyper
-//! writes them in lower case. [`NamesWriter`] stands between hyper and the stream and changes them
-//! in the head of a handshake, in place: a name keeps its length.
+//! Header names are case-insensitive (RFC 9110 section 5.1), but some devices compare them byte by
+//! byte. hyper writes them in lower case. [`NamesWriter`] stands between hyper and the stream and
+//! changes the names in the head of a handshake. It changes letter case only, so that the length
+//! stays the same.
 
 use std::{
     io::{self, IoSlice},
@@ -16,14 +17,14 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The words of names that are not written with one capital letter at their beginning.
+/// The words of header names that have other capital letters than the first one.
 const WORDS: [&str; 13] =
     ["WebSocket", "WWW", "ETag", "TE", "DNT", "NEL", "MD5", "XSS", "DNS", "UA", "CH", "CT", "GPC"];
 
-/// Changes the names in a head. Every word of a name begins with a capital letter, and the words of
-/// the standard names are written as there.
+/// Changes the names in a head: words in [`WORDS`] are written as listed there, all other words get
+/// a capital first letter.
 fn capitalise(head: &mut [u8]) {
-    // The first line is the request line, or that of the status.
+    // The first line is the request line or the status line.
     for line in head.split_mut(|byte| *byte == b'\n').skip(1) {
         let colon = line.iter().position(|byte| *byte == b':');
         let Some(name) = colon.and_then(|end| line.get_mut(..end)) else { return };
@@ -36,26 +37,27 @@ fn capitalise(head: &mut [u8]) {
     }
 }
 
-/// A stream that changes the names in one head that is written to it: the last one.
+/// A stream that changes the names in the last head that is written to it.
 pub(crate) struct NamesWriter<S> {
     stream: S,
-    /// Once it is set, all bytes are held back until the flush; the head is at their end.
+    /// While it is set, written bytes are held back until the flush. The head is at their end.
     is_on: Arc<AtomicBool>,
-    /// How the head begins.
+    /// The first bytes of the head.
     start: &'static [u8],
     held: Vec<u8>,
-    /// Bytes of `held` that the stream has taken.
+    /// The number of bytes of `held` that are written to the stream.
     written: usize,
 }
 
 impl<S> NamesWriter<S> {
-    /// For the request of a client.
+    /// Makes a writer for the request of a client.
     #[cfg(feature = "client")]
     pub(crate) fn of_request(stream: S) -> Self {
         Self::new(stream, Arc::new(AtomicBool::new(true)), b"GET ")
     }
 
-    /// For a 101, which is the next head and the last once `is_on` is set.
+    /// Makes a writer for a 101. After `is_on` is set, the 101 must be the only head that is
+    /// written.
     pub(crate) fn of_switch(stream: S, is_on: Arc<AtomicBool>) -> Self {
         Self::new(stream, is_on, b"HTTP/1.1 101 ")
     }
@@ -64,12 +66,12 @@ impl<S> NamesWriter<S> {
         Self { stream, is_on, start, held: Vec::new(), written: 0 }
     }
 
-    /// Takes the stream back, once all is flushed.
+    /// Returns the stream. Flush before.
     pub(crate) fn into_inner(self) -> S {
         self.stream
     }
 
-    /// The end of an earlier response may be in front of the head.
+    /// Changes the names in the held head. The end of an earlier response may precede the head.
     fn change(&mut self) {
         let is_start = |window: &[u8]| window == self.start;
         let at = match self.held.starts_with(self.start) {

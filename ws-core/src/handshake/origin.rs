@@ -1,21 +1,23 @@
-//! Whose page asks for the connection: the Origin policy (RFC 6455 sections 4.2.2 and 10.2) applied to a request.
+//! Applies the Origin policy to a request (RFC 6455 sections 4.2.2 and 10.2).
 //!
-//! The policy itself is in `config::Origin`; here it is applied to the headers.
+//! The policy decides which web pages may connect. It is defined in `config::Origin`; this module
+//! reads the headers and applies it.
 
 use http::{header, request::Parts};
 
 use crate::{config::Origin, error::HandshakeError};
 
-/// Refuses a page that may not connect. A request without `Origin` does not come from a page.
-/// `forwarded` is the host that a trusted proxy was asked for.
+/// Refuses a request from a page that may not connect. A request without `Origin` does not come
+/// from a page. `forwarded` is the host that the client requested from a trusted proxy.
 pub(super) fn check(policy: &Origin, parts: &Parts, forwarded: Option<&str>) -> Result<(), HandshakeError> {
     let origin = match only(parts, &header::ORIGIN) {
         Header::Missing => return Ok(()),
         Header::One(origin) => Some(origin),
-        // Several values, or one that cannot be read, name no origin.
+        // Several values, or an unreadable value, do not name an origin.
         Header::Unclear => None,
     };
-    // An absolute request target goes before the header (RFC 9112 section 3.2.2).
+    // The host of an absolute request target takes precedence over the header (RFC 9112 section
+    // 3.2.2).
     let authority = parts.uri.authority().map(http::uri::Authority::as_str).or_else(|| {
         match only(parts, &header::HOST) {
             Header::One(host) => Some(host),
@@ -29,7 +31,7 @@ pub(super) fn check(policy: &Origin, parts: &Parts, forwarded: Option<&str>) -> 
     Err(HandshakeError::Origin)
 }
 
-/// A header that is there once at the most.
+/// A header that may occur at most once.
 enum Header<'h> {
     Missing,
     One(&'h str),

@@ -1,8 +1,8 @@
 //! [`RouteSpec`]: a route as registered, before it is checked; and its builder [`Route`].
 //!
-//! Both ways of registering produce these two. An entry of the registry holds a `RouteSpec` and
-//! becomes a `Route` when the application is made. What serves requests is
-//! [`MatchedRoute`](super::MatchedRoute).
+//! An entry of the registry holds a `RouteSpec` and becomes a `Route` when the application is
+//! created. A route registered by hand is a `Route` from the start. After the checks at start, the
+//! route becomes a [`MatchedRoute`](super::MatchedRoute), which serves requests.
 
 use std::{any::TypeId, borrow::Cow, fmt, sync::Arc};
 
@@ -17,16 +17,16 @@ use crate::{
     state::{StateKey, States},
 };
 
-/// Changes the limits of a route, which begin as its server's.
+/// Changes the limits of a route. The initial values are the limits of its server.
 pub(crate) type ChangeLimits = Box<dyn FnOnce(&mut Limits) + Send>;
 
-/// Makes the one controller of a route.
+/// Makes the controller of a route. Called once, at start.
 type Build = Box<dyn FnOnce(&States) -> Result<Erased> + Send>;
 
-/// A path, the controller there, and their settings.
+/// A path, its controller, and their settings.
 ///
-/// `#[ws_controller]` writes it as a constant. Closures are therefore not part of it: [`Route`]
-/// adds them.
+/// `#[ws_controller]` generates it as a constant, so it cannot contain closures; [`Route`] adds
+/// them.
 #[derive(Clone)]
 pub struct RouteSpec {
     /// The path pattern.
@@ -39,17 +39,17 @@ pub struct RouteSpec {
     pub location: Location,
     /// Returns the controller's type.
     pub controller: fn() -> TypeId,
-    /// The registered middleware that it names, outermost first.
+    /// The registered middleware that the route names, outermost first.
     pub middleware: &'static [LayerRef],
-    /// The registered interceptors that it names, outermost first.
+    /// The registered interceptors that the route names, outermost first.
     pub interceptors: &'static [LayerRef],
-    /// Its guards, in the order in which they run.
+    /// The guards, in the order in which they run.
     pub guards: &'static [GuardRef],
-    /// The subprotocols that it speaks, most preferred first.
+    /// The supported subprotocols, most preferred first.
     pub subprotocols: &'static [&'static str],
-    /// What happens when it speaks none of the offered subprotocols.
+    /// The action if none of the offered subprotocols is supported.
     pub subprotocol_mismatch: SubprotocolMismatch,
-    /// Whether the `/` at the end of its path matters; `None` leaves it to the server.
+    /// Whether a `/` at the end of the path matters; `None` uses the server's setting.
     pub trailing_slash: Option<TrailingSlash>,
     /// The types of the controller's `#[state]` fields.
     pub state: &'static [fn() -> StateKey],
@@ -62,7 +62,8 @@ impl RouteSpec {
     }
 }
 
-/// A controller at a path, registered by hand; the arguments of `#[ws_controller]` as methods.
+/// A controller at a path, registered by hand. Its methods correspond to the arguments of
+/// `#[ws_controller]`.
 ///
 /// ```
 /// use ws_core::{App, Connection, Controller, Message, Result, Route};
@@ -82,14 +83,14 @@ impl RouteSpec {
 #[must_use]
 pub struct Route {
     pub(crate) spec: RouteSpec,
-    /// The middleware given by hand; it runs inside the named ones.
+    /// The middleware added by hand. It runs inside the middleware that `spec` names.
     pub(crate) middleware: Vec<Arc<Middleware>>,
     pub(crate) limits: Vec<ChangeLimits>,
     pub(crate) build: Build,
 }
 
 impl Route {
-    /// Registers this controller at this path of server `ws`.
+    /// Makes a route for this controller at this path of server `ws`.
     #[track_caller]
     pub fn new<C: Controller>(path: impl Into<String>, controller: C) -> Self {
         Self {
@@ -126,27 +127,27 @@ impl Route {
         self
     }
 
-    /// Adds a middleware, which runs inside those added before.
+    /// Adds a middleware. It runs inside the middleware that was added before.
     #[track_caller]
     pub fn middleware<P, M: MiddlewareFn<P>>(mut self, middleware: M) -> Self {
         self.middleware.push(Arc::new(Middleware::by_hand(middleware, Scope::Route)));
         self
     }
 
-    /// Sets the subprotocols that it speaks, most preferred first.
+    /// Sets the supported subprotocols, most preferred first.
     pub fn subprotocols(mut self, subprotocols: &'static [&'static str]) -> Self {
         self.spec.subprotocols = subprotocols;
         self
     }
 
-    /// Sets what happens when it speaks none of the offered subprotocols.
+    /// Sets the action if none of the offered subprotocols is supported.
     pub fn subprotocol_mismatch(mut self, mismatch: SubprotocolMismatch) -> Self {
         self.spec.subprotocol_mismatch = mismatch;
         self
     }
 
-    /// Sets whether its path is also found with, or without, a `/` at the end. Default: the
-    /// server's setting.
+    /// Sets whether the path also matches with, or without, a `/` at its end. Default: the server's
+    /// setting.
     pub fn trailing_slash(mut self, rule: TrailingSlash) -> Self {
         self.spec.trailing_slash = Some(rule);
         self
@@ -157,14 +158,14 @@ impl Route {
         self.limits(move |limits| limits.message = bytes)
     }
 
-    /// Sets what happens to a connection of this route when its outbox is full.
+    /// Sets the action for a connection of this route when its outbox is full.
     pub fn overflow(self, overflow: Overflow) -> Self {
         self.limits(move |limits| limits.overflow = overflow)
     }
 
-    /// Changes limits of this route, which begin as its server's. Only limits of open connections
-    /// have an effect; those of the time before the 101 (`connections`, `head`, `handshake_timeout`
-    /// and the like) are the server's.
+    /// Changes the limits of this route. The initial values are the limits of its server. Only the
+    /// limits of open connections have an effect here; the limits that apply before the 101
+    /// (`connections`, `head`, `handshake_timeout` and others) are always those of the server.
     ///
     /// ```
     /// # use ws_core::{Controller, Route};
@@ -177,7 +178,7 @@ impl Route {
         self
     }
 
-    /// Returns the types that the controller's fields and the middleware given by hand need.
+    /// Returns the state types that the controller's fields and the middleware added by hand need.
     pub(crate) fn state(&self) -> impl Iterator<Item = StateKey> {
         let of_middleware = self.middleware.iter().flat_map(|middleware| middleware.layer.state);
         self.spec.state.iter().chain(of_middleware).map(|key| key())

@@ -1,6 +1,8 @@
-//! [`Router`]: finds the route of a path; and [`MatchedRoute`], the part of a route that serves.
+//! [`Router`]: finds the route of a path; and [`MatchedRoute`], the part of a route that is used
+//! while serving.
 //!
-//! A router is filled once at start and never changes. An unknown path is a value, not an error.
+//! A router is filled once, at start, and never changes. An unknown path is not an error here: the
+//! pipeline runs the server-wide middleware for it.
 
 use std::{
     any::Any,
@@ -16,21 +18,22 @@ use crate::{
     session::ErasedController,
 };
 
-/// A checked route: what a handshake and a connection need of it.
+/// A checked route: the parts that handshakes and connections use.
 pub(crate) struct MatchedRoute {
     pub(crate) path: Arc<str>,
     pub(crate) controller_name: &'static str,
     pub(crate) controller: Arc<dyn ErasedController>,
-    /// Server-wide middleware by order, then the route's own.
+    /// Server-wide middleware in its order, then the middleware of the route.
     pub(crate) chain: Vec<Arc<Middleware>>,
-    /// Run in the handshake, after the middleware.
+    /// The guards. They run in the handshake, after the middleware.
     pub(crate) guards: &'static [GuardRef],
     pub(crate) around: Around,
     pub(crate) subprotocols: &'static [&'static str],
     pub(crate) subprotocol_mismatch: SubprotocolMismatch,
-    /// Those of its server, with the route's changes.
+    /// The limits of the server, with the route's changes.
     pub(crate) limits: Arc<Limits>,
-    /// Limits the warning that browsers fail connections of this route to one.
+    /// Ensures that the warning about a token without a chosen subprotocol is logged once per
+    /// route.
     pub(crate) token_warning: Once,
 }
 
@@ -73,7 +76,7 @@ pub(crate) struct Router {
 pub(crate) type Found = (Arc<MatchedRoute>, Vec<(Box<str>, Box<str>)>);
 
 impl Router {
-    /// Adds a route at its own path, or at the other spelling of it.
+    /// Adds a route at its path, or at the same path with or without the `/` at its end.
     pub(crate) fn insert(
         &mut self,
         path: &str,

@@ -1,4 +1,8 @@
-//! The core step, innermost of the pipeline: it makes the 101, or says why there is none.
+//! The core step, the innermost step of the pipeline: it makes the 101 or returns an error.
+//!
+//! It runs after all middleware. It chooses the subprotocol, runs the guards, and makes the
+//! parameters that the handlers keep. It must not open the connection; [`Accepted`] passes the
+//! handshake on.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -13,10 +17,10 @@ use crate::{
     sync::Mutex,
 };
 
-/// Replaces the core step of a server, given to [`App::upgrade`](crate::App::upgrade).
+/// Replaces the core step of a server; see [`App::upgrade`](crate::App::upgrade).
 ///
-/// Each method is called once a request, after all middleware. All are defaulted, and [`DefaultUpgrade`] has the
-/// defaults to call.
+/// For each request, at most one method is called, once, after all middleware. All methods have a
+/// default. Call the defaults through [`DefaultUpgrade`].
 ///
 /// ```
 /// use ws_core::{Handshake, Response, Result, handshake::{DefaultUpgrade, Upgrade}};
@@ -32,30 +36,33 @@ use crate::{
 /// }
 /// ```
 pub trait Upgrade: Send + Sync + 'static {
-    /// A GET on a route that asks for an upgrade. The default chooses the subprotocol and answers 101.
+    /// Called for a GET on a route that asks for an upgrade. The default chooses the subprotocol,
+    /// runs the guards and returns a 101.
     fn found(&self, handshake: Handshake) -> impl Future<Output = Result<Response>> + Send {
         accept(handshake)
     }
 
-    /// No route has the path. The default fails with [`HandshakeError::NoRoute`], which answers 404.
+    /// Called if no route has the path. The default fails with [`HandshakeError::NoRoute`], which
+    /// is answered with 404.
     fn not_found(&self, handshake: Handshake) -> impl Future<Output = Result<Response>> + Send {
         std::future::ready(Err(HandshakeError::NoRoute { path: handshake.path().to_owned() }.into()))
     }
 
-    /// Another method than GET on a route. The default fails with [`HandshakeError::Method`], which answers 405.
+    /// Called for a method other than GET on a route. The default fails with
+    /// [`HandshakeError::Method`], which is answered with 405.
     fn method_not_allowed(&self, handshake: Handshake) -> impl Future<Output = Result<Response>> + Send {
         drop(handshake);
         std::future::ready(Err(HandshakeError::Method.into()))
     }
 }
 
-/// The core step of every server that has no other.
+/// The default core step.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DefaultUpgrade;
 
 impl Upgrade for DefaultUpgrade {}
 
-/// [`Upgrade`] behind one virtual call a handshake.
+/// An object-safe [`Upgrade`]: one virtual call per handshake.
 pub(crate) trait DynUpgrade: Send + Sync {
     fn run(&self, handshake: Handshake) -> Pin<Box<dyn Future<Output = Result<Response>> + Send + '_>>;
 }
@@ -76,18 +83,20 @@ impl<U: Upgrade> DynUpgrade for U {
     }
 }
 
-/// Travels in the extensions of the 101 that the core step made: only such a 101 opens a connection.
+/// An extension of the 101 that the core step made. Only a 101 with this extension opens a
+/// connection.
 #[derive(Clone)]
 pub(crate) struct Accepted(Arc<Mutex<Option<Handshake>>>);
 
 impl Accepted {
-    /// The handshake, once.
+    /// Takes the handshake. Later calls return `None`.
     pub(crate) fn take(&self) -> Option<Handshake> {
         self.0.lock().take()
     }
 }
 
-/// The 101 (RFC 6455 section 4.2.2), unless a guard refuses or a parameter of the handlers cannot be parsed.
+/// Makes the 101 (RFC 6455 section 4.2.2). Fails if a guard refuses or if a parameter of the
+/// handlers cannot be parsed.
 async fn accept(mut handshake: Handshake) -> Result<Response> {
     let Some(route) = route_of(&handshake) else {
         return Err(HandshakeError::NoRoute { path: handshake.path().to_owned() }.into());

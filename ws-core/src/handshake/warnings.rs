@@ -1,8 +1,7 @@
-//! [`Warnings`]: refusals that an operator has to see, since a setting, a proxy or a controller may
-//! be wrong.
+//! [`Warnings`]: log warnings about refusals that a wrong setting, proxy or controller may cause.
 //!
-//! Any peer can cause them, so each kind is logged at most once a minute, or once for each route,
-//! and the values are escaped and cut.
+//! Any peer can cause them. Therefore each kind is logged at most once a minute, or once for each
+//! route, and the logged values are escaped and truncated.
 
 use std::net::SocketAddr;
 
@@ -23,7 +22,7 @@ pub(crate) struct Warnings {
 }
 
 impl Warnings {
-    /// Warns about a page that may not connect.
+    /// Warns that a page was refused because of its origin.
     pub(super) fn origin(
         &self,
         server: &str,
@@ -48,8 +47,8 @@ impl Warnings {
         );
     }
 
-    /// Warns about a connection that a browser fails: a token was offered as a subprotocol, and
-    /// none was chosen.
+    /// Warns that browsers will fail the connection: a token was offered as a subprotocol, but no
+    /// subprotocol was chosen.
     pub(super) fn token(&self, handshake: &Handshake, response: &Response) {
         if response.headers().contains_key(header::SEC_WEBSOCKET_PROTOCOL) || !handshake.offers_token() {
             return;
@@ -84,7 +83,7 @@ fn lines(parts: &Parts, name: &HeaderName) -> String {
     shown_lines(&parts.headers, name)
 }
 
-/// Returns the setting that would allow this origin.
+/// Returns a text that names the setting which would allow this origin.
 fn advice(policy: &Origin, parts: &Parts) -> &'static str {
     let mut lines = parts.headers.get_all(header::ORIGIN).iter();
     let is_pattern = match (lines.next(), lines.next()) {

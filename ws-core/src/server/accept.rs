@@ -1,8 +1,8 @@
-//! The accept loop: one for every listener.
+//! The accept loop. Each listener has one.
 //!
-//! It holds one stream at a time until [`PendingStreams`] has room for it; further ones wait in the
-//! kernel's queue. A failure of the process itself, such as "too many open files", pauses the loop
-//! and is logged once. The protocol of a stream does not matter here.
+//! It holds one stream at a time until [`PendingStreams`] has room for it; further streams wait in
+//! the kernel's queue. If the process cannot accept, as with "too many open files", the loop pauses
+//! and logs the error once. It must not read from a stream.
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -14,12 +14,13 @@ use tokio::{
 use super::{Lifecycle, Pending, PendingStreams, Stage};
 use crate::fixed;
 
-/// A trouble is over when accepting has not failed for this long. What comes and goes within is one trouble, told once.
+/// An outage is over when accepting has not failed for this time. Failures with shorter gaps belong
+/// to one outage, which is logged once.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Accepts until the application closes. Each stream is passed to `serve`, which must not wait,
-/// with its place among the `pending` ones. A stream without a place is closed without an answer:
-/// writing one would take time and memory as long as the peer does not read.
+/// Accepts until the application closes. Each stream is passed to `serve`, which must not block,
+/// with its place among the `pending` streams. A stream without a place is closed without a
+/// response: while the peer does not read, a response would take time and memory.
 pub(crate) async fn accept(
     name: &str,
     listener: TcpListener,
@@ -27,14 +28,14 @@ pub(crate) async fn accept(
     lifecycle: Lifecycle,
     serve: impl Fn(TcpStream, SocketAddr, Pending),
 ) {
-    let mut trouble: Option<Trouble> = None;
+    let mut outage: Option<Outage> = None;
     let mut stop = pin!(lifecycle.reached(Stage::Closing));
     loop {
         let accepted = tokio::select! {
             () = &mut stop => return,
             accepted = listener.accept() => accepted,
-            () = quiet(trouble.as_ref()) => {
-                if let Some(Trouble { began, failures, .. }) = trouble.take() {
+            () = quiet(outage.as_ref()) => {
+                if let Some(Outage { began, failures, .. }) = outage.take() {
                     tracing::info!(server = name, failures, lasted = ?began.elapsed(), "accepting again");
                 }
                 continue;
@@ -42,7 +43,7 @@ pub(crate) async fn accept(
         };
         match accepted {
             Ok((stream, peer)) => {
-                // Small messages must not wait for one another (Nagle).
+                // Nagle's algorithm would delay small messages.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, %peer, "TCP_NODELAY could not be set");
                 }
@@ -53,17 +54,17 @@ pub(crate) async fn accept(
                 match place {
                     Some(place) => serve(stream, peer, place),
                     None => {
-                        tracing::debug!(server = name, %peer, "too many unfinished requests of this address")
+                        tracing::debug!(server = name, %peer, "too many pending handshakes from this address")
                     }
                 }
             }
-            // The peer was gone before it was accepted; the next one may be fine.
+            // The stream was closed before it was accepted. The next one is not affected.
             Err(error) if is_of_one_peer(&error) => tracing::debug!(server = name, %error, "accept failed"),
             Err(error) => {
-                if trouble.is_none() {
+                if outage.is_none() {
                     tracing::error!(server = name, %error, "accept failed; trying again");
                 }
-                let pause = trouble.get_or_insert_with(Trouble::begin).failed();
+                let pause = outage.get_or_insert_with(Outage::begin).failed();
                 tokio::select! {
                     () = &mut stop => return,
                     () = tokio::time::sleep(pause) => {}
@@ -73,22 +74,22 @@ pub(crate) async fn accept(
     }
 }
 
-/// A time in which accepting fails.
-struct Trouble {
+/// A period in which accepting fails.
+struct Outage {
     began: Instant,
     failures: u32,
     pause: Duration,
-    /// When it will have been quiet for long enough.
+    /// The time at which the outage is over, unless accepting fails again.
     over: Instant,
 }
 
-impl Trouble {
+impl Outage {
     fn begin() -> Self {
         let now = Instant::now();
         Self { began: now, failures: 0, pause: fixed::LEAST_ACCEPT_PAUSE, over: now }
     }
 
-    /// Counts a failure; the answer is how long to pause.
+    /// Counts a failure and returns the time to pause.
     fn failed(&mut self) -> Duration {
         let pause = self.pause;
         self.failures = self.failures.saturating_add(1);
@@ -98,16 +99,16 @@ impl Trouble {
     }
 }
 
-/// Waits until the trouble is over; without one, for ever.
-async fn quiet(trouble: Option<&Trouble>) {
-    match trouble {
-        Some(trouble) => tokio::time::sleep_until(trouble.over).await,
+/// Waits until the outage is over. Without an outage, it never returns.
+async fn quiet(outage: Option<&Outage>) {
+    match outage {
+        Some(outage) => tokio::time::sleep_until(outage.over).await,
         None => std::future::pending().await,
     }
 }
 
-/// Whether the failure is of the stream that was to be accepted, which is gone with it. Linux hands out errors of its
-/// network in the same way (accept(2)).
+/// Returns whether the failure affects only the stream that was to be accepted. Linux also reports
+/// pending network errors of the new socket this way (accept(2)).
 fn is_of_one_peer(error: &io::Error) -> bool {
     use io::ErrorKind::{
         ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted, NetworkDown,
@@ -147,13 +148,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn pauses_double_up_to_a_second_and_a_quiet_second_ends_the_trouble() {
-        let mut trouble = Trouble::begin();
-        let pauses: Vec<u128> = (0..9).map(|_| trouble.failed().as_millis()).collect();
+    async fn pauses_double_up_to_a_second_and_a_quiet_second_ends_the_outage() {
+        let mut outage = Outage::begin();
+        let pauses: Vec<u128> = (0..9).map(|_| outage.failed().as_millis()).collect();
         assert_eq!(pauses, [10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
-        assert_eq!(trouble.failures, 9);
+        assert_eq!(outage.failures, 9);
         let began = Instant::now();
-        quiet(Some(&trouble)).await;
+        quiet(Some(&outage)).await;
         assert_eq!(
             began.elapsed(),
             fixed::MOST_ACCEPT_PAUSE + QUIET,

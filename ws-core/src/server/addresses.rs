@@ -1,6 +1,7 @@
-//! How many sockets each peer address has open: `limits.connections_per_ip`.
+//! Counts the open sockets of each peer address, for `limits.connections_per_ip`.
 //!
-//! Addresses that have none are not kept, so what is held is bounded by the sockets that are open.
+//! Addresses without an open socket are removed, so the memory is bounded by the number of open
+//! sockets.
 
 use std::{
     collections::HashMap,
@@ -10,18 +11,18 @@ use std::{
 
 use crate::sync::{Mutex, MutexGuard};
 
-/// The first 64 bits of an IPv6 address: a host is given all that follow (RFC 4291 section 2.5.1), so a limit on the whole address
-/// would limit nobody.
+/// The first 64 bits of an IPv6 address. A host can choose the other 64 bits (RFC 4291 section
+/// 2.5.1), so it could evade a limit on the whole address.
 const IPV6_NETWORK: u128 = u128::MAX << 64;
 
-/// The addresses that have a socket open, and how many.
+/// The addresses with open sockets, and the number of sockets of each.
 #[derive(Debug)]
 pub(crate) struct Addresses {
     limit: usize,
     open: Mutex<HashMap<IpAddr, usize>>,
 }
 
-/// One socket's place among those of its address; dropping it gives the place back.
+/// The permit of one socket under the limit of its address. Dropping it releases the permit.
 #[derive(Debug)]
 pub(crate) struct AddressPermit {
     addresses: Arc<Addresses>,
@@ -33,11 +34,11 @@ impl Addresses {
         Self { limit, open: Mutex::default() }
     }
 
-    /// A place for one more socket of this address; `None` if it has as many as it may have.
+    /// Counts one more socket of this address. Returns `None` if the address is at its limit.
     pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<AddressPermit> {
         let address = counted(address);
         let mut open = self.open();
-        // Looked up before there is an entry: who does not get in leaves none.
+        // Looked up before an entry is inserted, so that a refused socket leaves no entry.
         let count = open.get(&address).copied().unwrap_or_default();
         if count >= self.limit {
             return None;
@@ -47,7 +48,6 @@ impl Addresses {
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        // A map is whole between two calls.
         self.open.lock()
     }
 }
@@ -64,7 +64,7 @@ impl Drop for AddressPermit {
     }
 }
 
-/// What an address is counted by.
+/// Returns the address under which this address is counted: an IPv4 address, or an IPv6 network.
 pub(super) fn counted(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),

@@ -1,7 +1,8 @@
-//! Who gets in: how many sockets a server has, how many an address has, and whose address it is.
+//! Applies the limits on open sockets, per server and per client address, and finds the client's
+//! address.
 //!
-//! Behind a proxy that names its clients in a header the client is known only with the request, so its place is taken
-//! then; everyone else's is taken with the stream.
+//! If a trusted proxy names its clients in a header, the client is known only from the request, so
+//! it is counted then. All other clients are counted when the stream is accepted.
 
 use std::{
     net::SocketAddr,
@@ -25,25 +26,26 @@ use crate::{
 pub(crate) struct Admission {
     server: Arc<str>,
     proxy: Proxy,
-    /// Warnings about headers of proxies that cannot be read, and the one about what is dropped
-    /// from them.
+    /// Limits the warnings about headers of proxies that cannot be read.
     malformed: Throttle,
+    /// Limits the warning about a zone or a Unix socket in such a header.
     odd: Once,
-    /// One for every socket that may be open.
+    /// One permit for each socket that may be open.
     connections: Arc<Semaphore>,
     addresses: Option<Arc<Addresses>>,
 }
 
-/// A stream's place; dropping it gives the place back.
+/// The permit of one stream under the connection limits. Dropping it releases the permit.
 #[derive(Debug)]
 pub(crate) struct Permit {
     _connection: OwnedSemaphorePermit,
-    /// Boxed: most servers do not count addresses, and this is kept as long as the connection.
+    /// Boxed, because most servers do not count addresses and the permit lives as long as the
+    /// connection.
     address: Option<Box<AddressPermit>>,
 }
 
 impl Permit {
-    /// The same with the place of its client, if that is known by request only.
+    /// Adds the permit of the client's address, if only the request names the client.
     pub(crate) fn with(self, client: Option<AddressPermit>) -> Self {
         Self { address: self.address.or(client.map(Box::new)), ..self }
     }
@@ -62,21 +64,24 @@ impl Admission {
         }
     }
 
-    /// A place for a stream of this peer.
+    /// Admits a stream of this peer.
+    ///
+    /// # Errors
+    /// [`HandshakeError::Full`] or [`HandshakeError::AddressFull`] if a limit is reached.
     pub(crate) fn admit(&self, peer: Option<SocketAddr>) -> Result<Permit, HandshakeError> {
         let connection = Arc::clone(&self.connections).try_acquire_owned();
         let connection = connection.map_err(|_| HandshakeError::Full)?;
-        let counted = peer.filter(|peer| !self.is_spokesman(*peer));
+        let counted = peer.filter(|peer| !self.names_clients(*peer));
         Ok(Permit { _connection: connection, address: self.enter(counted)?.map(Box::new) })
     }
 
-    /// The client of a request over a stream of this peer.
+    /// Finds the client of a request on a stream of this peer.
     pub(crate) fn client(
         &self,
         peer: Option<SocketAddr>,
         headers: &HeaderMap,
     ) -> Result<Caller, HandshakeError> {
-        let Some(proxy) = peer.filter(|peer| self.is_spokesman(*peer)) else {
+        let Some(proxy) = peer.filter(|peer| self.names_clients(*peer)) else {
             return Ok(Caller { addr: peer, host: None });
         };
         match forwarded::client(&self.proxy, proxy, headers) {
@@ -100,8 +105,8 @@ impl Admission {
             %proxy,
             header = %name,
             value = shown_lines(headers, &name),
-            "a trusted proxy names an address with a zone, which is dropped, or a Unix socket, which has no address: \
-             the proxy stands for that client. This is logged once",
+            "a trusted proxy names an address with a zone, which is dropped, or a Unix socket, which has no address and \
+             is replaced by the proxy's own address. This is logged once",
         );
     }
 
@@ -121,13 +126,14 @@ impl Admission {
         );
     }
 
-    /// A place for the connection to come, if it is counted by its client: the stream's own peer has been counted.
+    /// Admits the client of a request, if a trusted proxy names it. In all other cases the peer was
+    /// already counted by [`admit`](Self::admit).
     pub(crate) fn admit_client(
         &self,
         peer: Option<SocketAddr>,
         addr: Option<SocketAddr>,
     ) -> Result<Option<AddressPermit>, HandshakeError> {
-        self.enter(addr.filter(|_| peer.is_some_and(|peer| self.is_spokesman(peer))))
+        self.enter(addr.filter(|_| peer.is_some_and(|peer| self.names_clients(peer))))
     }
 
     fn enter(&self, address: Option<SocketAddr>) -> Result<Option<AddressPermit>, HandshakeError> {
@@ -139,8 +145,8 @@ impl Admission {
         }
     }
 
-    /// Whether this peer names the clients of its requests.
-    fn is_spokesman(&self, peer: SocketAddr) -> bool {
+    /// Returns whether this peer is a trusted proxy that names its clients in a header.
+    fn names_clients(&self, peer: SocketAddr) -> bool {
         self.proxy.header != ForwardedHeader::Off && self.proxy.trusts(peer.ip())
     }
 }

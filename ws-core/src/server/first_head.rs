@@ -1,7 +1,7 @@
-//! The first request head of a stream, collected before there is any HTTP.
+//! Reads the first request head of a stream, before hyper is set up.
 //!
-//! A half-sent head costs its own bytes and no more: hyper, with its buffers, is set up only once
-//! the head is whole. hyper checks whether the head is correct; this module only looks for its end.
+//! An incomplete head takes only the memory of its own bytes: hyper and its buffers are set up only
+//! when the head is complete. This module only looks for the end of the head; hyper parses it.
 
 use std::{
     future::poll_fn,
@@ -20,13 +20,14 @@ use tokio::{
 use super::{Arrival, Lifecycle, Stage};
 use crate::config::Limits;
 
-/// Bytes that are read at once, on the stack.
+/// The size of one read, in bytes. The buffer is on the stack.
 const READ_BYTES: usize = 4 << 10;
 
-/// Reads until the head is whole, is refused whatever follows, or cannot come any more. `None` if
-/// the stream is to be dropped: no head came in time, or another stream was given its room.
+/// Reads until the head is complete, is certain to be refused, or the stream ends. Returns `None`
+/// if the stream must be dropped: the head was not complete in time, its place was given to another
+/// stream, or reading failed.
 ///
-/// The bytes are empty if the peer ended the stream, or the server stops, before anything came.
+/// The bytes are empty if the peer ended the stream, or the server stops, before the first byte.
 pub(super) async fn first_head<S: AsyncRead + Unpin>(
     stream: &mut S,
     arrival: &Arrival,
@@ -35,7 +36,7 @@ pub(super) async fn first_head<S: AsyncRead + Unpin>(
 ) -> Option<Bytes> {
     let mut head = Vec::new();
     let mut overdue = pin!(overdue(arrival, limits));
-    // A head that has begun may be completed while the server closes.
+    // While the server closes, a head that has begun may still be completed.
     let mut stop = Stage::Closing;
     loop {
         tokio::select! {
@@ -60,7 +61,8 @@ pub(super) async fn first_head<S: AsyncRead + Unpin>(
     }
 }
 
-/// The deadline and the loss of its room. A stream inside the process has no deadline from accept.
+/// Waits for the deadline, or until the stream's place is given to another stream. The deadline
+/// counts from accept; for a stream inside the process it counts from this call.
 async fn overdue(arrival: &Arrival, limits: &Limits) {
     match arrival.pending.deadline() {
         Some(_) => arrival.pending.overdue().await,
@@ -68,7 +70,7 @@ async fn overdue(arrival: &Arrival, limits: &Limits) {
     }
 }
 
-/// Appends what has come, and returns how much that was; 0 at the end of the stream.
+/// Appends the bytes that were received, and returns their number; 0 at the end of the stream.
 fn poll_read<S: AsyncRead + Unpin>(
     stream: &mut S,
     cx: &mut Context<'_>,
@@ -83,9 +85,9 @@ fn poll_read<S: AsyncRead + Unpin>(
     Poll::Ready(Ok(read.filled().len()))
 }
 
-/// Whether hyper can answer this head, whose last `new` bytes have just come. It is whole at its
-/// first empty line, and faulty with any control character but those of lines. At the limit it is
-/// too large.
+/// Returns whether hyper can answer this head. The last `new` bytes were not checked before. A head
+/// is complete at its first empty line, invalid if it has a control character other than tab, CR
+/// and LF, and too large at the limit.
 fn is_decided(head: &[u8], new: usize, limit: usize) -> bool {
     if head.len() >= limit {
         return true;
@@ -95,7 +97,7 @@ fn is_decided(head: &[u8], new: usize, limit: usize) -> bool {
     if fresh.iter().any(|byte| byte.is_ascii_control() && !b"\t\r\n".contains(byte)) {
         return true;
     }
-    // Empty lines in front of the head do not end it.
+    // Empty lines before the head do not end it.
     let start = head.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(head.len());
     let lines = head.get(start.max(seen.saturating_sub(3))..).unwrap_or_default();
     lines.windows(2).any(|it| it == b"\n\n") || lines.windows(3).any(|it| it == b"\n\r\n")
@@ -105,7 +107,7 @@ fn is_decided(head: &[u8], new: usize, limit: usize) -> bool {
 mod tests {
     use super::*;
 
-    /// Where in these bytes a head is decided, if they come one by one.
+    /// Returns the position at which the head is decided if the bytes arrive one by one.
     fn decided_at(bytes: &[u8]) -> Option<usize> {
         (1..=bytes.len()).find(|end| is_decided(&bytes[..*end], 1, 100))
     }

@@ -1,14 +1,14 @@
-//! The client of a request, by the headers of trusted proxies: `X-Forwarded-For` and `Forwarded`
-//! (RFC 7239).
+//! Finds the client of a request in the headers of trusted proxies: `X-Forwarded-For` and
+//! `Forwarded` (RFC 7239).
 //!
-//! Each proxy adds at the end the address that it was called from, so the list is read from its
-//! end, and only as far as those who wrote it are trusted: the first address that is not a trusted
-//! proxy's is the client, whatever stands before it. A value that is needed and cannot be read is
-//! an error; a guess would let a client choose its own address.
+//! Each proxy appends the address of its own client. Therefore the list is read from its end, and
+//! only while each address is that of a trusted proxy. The first other address is the client;
+//! everything before it is ignored. If a value that is needed cannot be read, the request is
+//! refused: a guess would let a client choose its own address.
 //!
-//! The host that the client asked for is only used by the Origin check. A browser's script cannot
-//! set these headers, and any other client can send any `Origin`, so a value that a client wrote
-//! itself gains it nothing.
+//! The host that the client requested is only used by the Origin check. A script in a browser
+//! cannot set these headers, and any other client can send any `Origin`. Therefore a client that
+//! forges the host gains nothing.
 
 use std::{
     borrow::Cow,
@@ -30,13 +30,13 @@ pub(crate) struct Malformed;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) addr: SocketAddr,
-    /// The host that it asked the outermost trusted proxy for, if that names one.
+    /// The host that the client requested from the outermost trusted proxy, if that proxy names it.
     pub(crate) host: Option<String>,
-    /// Whether a part of an address that was read has no meaning here: a zone, or `unix:`.
+    /// Whether an address that was read has a part without a meaning here: a zone, or `unix:`.
     pub(crate) is_odd: bool,
 }
 
-/// One entry of the header: the proxy's data about the connection that it was called over.
+/// One entry of the header: the data of one proxy about the connection from its client.
 #[derive(Debug, Default)]
 struct Hop {
     node: Node,
@@ -44,20 +44,20 @@ struct Hop {
     is_odd: bool,
 }
 
-/// The caller of the proxy.
+/// The client of a proxy.
 #[derive(Debug, Default, PartialEq, Eq)]
 enum Node {
     /// An address; the port is 0 if the proxy does not name it.
     Address(SocketAddr),
-    /// The proxy does not name its caller, or it was called over a Unix socket, which has no
-    /// address.
+    /// The proxy does not name its client, or the client used a Unix socket, which has no address.
     #[default]
     Hidden,
-    /// Neither. It may stand before what is needed: clients can send anything.
+    /// Anything else. It is an error only if the entry is needed, because clients can send anything
+    /// in the first entries.
     Malformed,
 }
 
-/// The header in which proxies name their clients.
+/// Returns the header in which proxies name their clients.
 pub(crate) fn header_name(header: ForwardedHeader) -> Option<HeaderName> {
     match header {
         ForwardedHeader::Off => None,
@@ -66,7 +66,8 @@ pub(crate) fn header_name(header: ForwardedHeader) -> Option<HeaderName> {
     }
 }
 
-/// The client of a request that came from `peer`. Where a proxy hides its client, or says nothing, it is the proxy.
+/// Finds the client of a request from `peer`. If a proxy hides its client or adds no entry, the
+/// proxy is the client.
 pub(crate) fn client(proxy: &Proxy, peer: SocketAddr, headers: &HeaderMap) -> Result<Found, Malformed> {
     let mut found = Found { addr: peer, host: None, is_odd: false };
     let Some(name) = header_name(proxy.header) else { return Ok(found) };
@@ -99,13 +100,15 @@ pub(crate) fn client(proxy: &Proxy, peer: SocketAddr, headers: &HeaderMap) -> Re
     Ok(found)
 }
 
-/// The first value of `X-Forwarded-Host`: a proxy that does not replace it appends its own.
+/// Returns the first value of `X-Forwarded-Host`. A proxy that does not replace the header appends
+/// its value.
 fn first_host(headers: &HeaderMap) -> Option<String> {
     let line = headers.get(X_FORWARDED_HOST)?.to_str().ok()?;
     line.split(',').map(|item| item.trim_matches(WHITESPACE)).find(|item| !item.is_empty()).map(str::to_owned)
 }
 
-/// `203.0.113.7, 10.0.0.1`: addresses, with a port or without. An empty item is none (RFC 9110 section 5.6.1).
+/// Parses `203.0.113.7, 10.0.0.1`: addresses with or without a port. Empty items are skipped (RFC
+/// 9110 section 5.6.1).
 fn x_forwarded_for(line: &str) -> Vec<Hop> {
     let items = line.split(',').map(|item| item.trim_matches(WHITESPACE)).filter(|item| !item.is_empty());
     let hop = |item: &str| {
@@ -120,7 +123,7 @@ fn x_forwarded_for(line: &str) -> Vec<Hop> {
     items.map(hop).collect()
 }
 
-/// `192.0.2.43`, `192.0.2.43:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`.
+/// Parses `192.0.2.43`, `192.0.2.43:80`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:80`.
 fn address(text: &str) -> Option<SocketAddr> {
     let bare = || match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
         Some(text) => text.parse().ok().map(IpAddr::V6),
@@ -129,8 +132,8 @@ fn address(text: &str) -> Option<SocketAddr> {
     text.parse().ok().or_else(|| bare().map(|ip| SocketAddr::new(ip, 0)))
 }
 
-/// The same without the zone of an IPv6 address (RFC 4007 section 11), which names an interface of
-/// the proxy: `fe80::1%eth0`, `[fe80::1%25eth0]:80`.
+/// Removes the zone of an IPv6 address (RFC 4007 section 11), which names an interface of the
+/// proxy: `fe80::1%eth0`, `[fe80::1%25eth0]:80`.
 fn without_zone(text: &str) -> Cow<'_, str> {
     let Some((address, rest)) = text.split_once('%') else { return text.into() };
     let (bare, zone, after) = match address.strip_prefix('[') {
@@ -147,14 +150,14 @@ fn without_zone(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether this stands for a Unix socket: `unix:` in nginx, also with a path behind it.
+/// Returns whether this stands for a Unix socket: `unix:` in nginx, also followed by a path.
 fn is_unix(text: &str) -> bool {
     text.eq_ignore_ascii_case("unix")
         || text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("unix:"))
 }
 
-/// `for=192.0.2.43;proto=https, for="[2001:db8::1]:80"` (RFC 7239 section 4): elements separated by commas, each of
-/// pairs separated by semicolons.
+/// Parses `for=192.0.2.43;proto=https, for="[2001:db8::1]:80"` (RFC 7239 section 4): elements
+/// separated by commas. Each element has pairs separated by semicolons.
 fn forwarded(line: &str) -> Result<Vec<Hop>, Malformed> {
     let mut rest = Cursor(line);
     let mut hops = Vec::new();
@@ -167,7 +170,7 @@ fn forwarded(line: &str) -> Result<Vec<Hop>, Malformed> {
     if rest.0.is_empty() { Ok(hops) } else { Err(Malformed) }
 }
 
-/// One element; `None` if it is empty.
+/// Parses one element. Returns `None` if it is empty.
 fn element(rest: &mut Cursor<'_>) -> Result<Option<Hop>, Malformed> {
     let (mut node, mut host, mut is_empty, mut is_odd) = (None, None, true, false);
     loop {
@@ -175,7 +178,7 @@ fn element(rest: &mut Cursor<'_>) -> Result<Option<Hop>, Malformed> {
         if let Some(name) = rest.token() {
             is_empty = false;
             let value = rest.value()?;
-            // Section 4: a parameter occurs once.
+            // Section 4: a parameter must not occur more than once.
             let is_repeated = if name.eq_ignore_ascii_case("for") {
                 let zoneless = without_zone(&value);
                 is_odd = zoneless != value || is_unix(&value);
@@ -197,7 +200,8 @@ fn element(rest: &mut Cursor<'_>) -> Result<Option<Hop>, Malformed> {
     Ok((!is_empty).then(|| Hop { node: node.unwrap_or_default(), host, is_odd }))
 }
 
-/// The value of `for` (section 6): an address, IPv6 in brackets, or a word in its place. A port may be a word, too.
+/// Parses the value of `for` (section 6): an address (IPv6 in brackets), `unknown`, or an
+/// obfuscated identifier. The port may also be an obfuscated identifier.
 fn node(value: &str) -> Node {
     if is_unix(value) {
         return Node::Hidden;
@@ -226,7 +230,8 @@ fn is_hidden(name: &str) -> bool {
     name.eq_ignore_ascii_case("unknown") || is_obfuscated(name)
 }
 
-/// `_` and at least one letter, digit, `.`, `_` or `-` (section 6.3).
+/// Returns whether this is an obfuscated identifier: `_` and at least one letter, digit, `.`, `_`
+/// or `-` (section 6.3).
 fn is_obfuscated(name: &str) -> bool {
     let is_sign = |sign: u8| sign.is_ascii_alphanumeric() || matches!(sign, b'.' | b'_' | b'-');
     name.strip_prefix('_').is_some_and(|name| !name.is_empty() && name.bytes().all(is_sign))
@@ -234,7 +239,7 @@ fn is_obfuscated(name: &str) -> bool {
 
 const WHITESPACE: [char; 2] = [' ', '\t'];
 
-/// What is left of a line.
+/// The unread part of a line.
 struct Cursor<'l>(&'l str);
 
 impl<'l> Cursor<'l> {
@@ -246,7 +251,7 @@ impl<'l> Cursor<'l> {
         self.0 = self.0.trim_start_matches(WHITESPACE);
     }
 
-    /// RFC 9110 section 5.6.2.
+    /// Reads a token (RFC 9110 section 5.6.2).
     fn token(&mut self) -> Option<&'l str> {
         let is_sign = |sign: char| sign.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(sign);
         let end = self.0.find(|sign| !is_sign(sign)).unwrap_or(self.0.len());
@@ -255,14 +260,14 @@ impl<'l> Cursor<'l> {
         Some(token)
     }
 
-    /// `=` and a token or a quoted string (RFC 9110 section 5.6.4).
+    /// Reads `=` and a token or a quoted string (RFC 9110 section 5.6.4).
     fn value(&mut self) -> Result<String, Malformed> {
         if !self.eat('=') {
             return Err(Malformed);
         }
         if !self.eat('"') {
             let token = self.token().ok_or(Malformed)?;
-            // nginx writes its name of a Unix socket without the quotes that the colon needs.
+            // nginx writes `unix:` without quotes, although the colon requires them.
             if token.eq_ignore_ascii_case("unix") {
                 self.eat(':');
             }
@@ -288,13 +293,14 @@ mod tests {
 
     use super::*;
 
-    /// Whom a request with these header lines is from, if 10.0.0.0/8 and fd00::/8 are trusted.
+    /// Returns the client of a request with these header lines, if 10.0.0.0/8 and fd00::/8 are
+    /// trusted.
     fn check(header: ForwardedHeader, peer: &str, lines: &[&str], expected: Result<&str, Malformed>) {
         let trusted = ["10.0.0.0/8", "fd00::/8"].map(|network| network.parse().unwrap()).to_vec();
         let proxy = Proxy { trusted, header, ..Proxy::default() };
         let mut headers = HeaderMap::new();
         for line in lines {
-            // In both, so that the one that is not asked for is seen to be ignored.
+            // Added under both names, so that the test shows that the other header is ignored.
             headers.append(X_FORWARDED_FOR, HeaderValue::from_str(line).unwrap());
             headers.append(header::FORWARDED, HeaderValue::from_str(line).unwrap());
         }
@@ -457,7 +463,7 @@ mod tests {
             "for=_",
             "for=\"_a b\"",
             "for=\"203.0.113.7:http\"",
-            // A client that opens a string for the proxy to close.
+            // The client opens a quoted string so that the proxy's entry becomes part of it.
             "for=6.6.6.6;x=\", for=\"[2001:db8::7]\"",
         ] {
             check(ForwardedHeader::Forwarded, PROXY, &[line], Err(Malformed));

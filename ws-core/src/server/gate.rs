@@ -1,5 +1,7 @@
-//! From an accepted stream to one that HTTP is read from: the PROXY header, then the TLS handshake.
-//! Both are part of the first head: one deadline covers all of them.
+//! Prepares an accepted stream for HTTP: reads the PROXY header, then does the TLS handshake.
+//!
+//! Both run in the stream's own task, before the first request head. One deadline,
+//! `handshake_timeout`, covers the PROXY header, TLS and the first head.
 
 use std::{
     io,
@@ -16,30 +18,31 @@ use crate::{
     throttle::{Throttle, shown},
 };
 
-/// What stands in front of one listener.
+/// The PROXY and TLS settings of one listener.
 pub(crate) struct Gate {
     server: Arc<str>,
     proxy: Proxy,
     certificates: Option<Arc<Certificates>>,
-    /// Warnings about streams of trusted proxies without a PROXY header, and the one about zones in
-    /// it.
+    /// Limits the warnings about streams of trusted proxies without a PROXY header.
     malformed: Throttle,
+    /// Limits the warning about a zone in a PROXY header.
     zoned: Once,
     lifecycle: Lifecycle,
 }
 
-/// What is known of a stream before its first request. By default nothing, as of a pipe inside the process.
+/// The facts about a stream before its first request. The default, without addresses, is for a pipe
+/// inside the process.
 #[derive(Debug, Default)]
 pub(crate) struct Arrival {
-    /// The peer: who connected, or whom a PROXY header names.
+    /// The client that a PROXY header names, or else the peer of the socket.
     pub(crate) peer: Option<SocketAddr>,
-    /// Who connected.
+    /// The peer of the socket.
     pub(crate) transport: Option<SocketAddr>,
     pub(crate) pending: Pending,
 }
 
 impl Gate {
-    /// Reads the certificate, if there is to be one.
+    /// Makes the gate. Reads the certificate if one is configured.
     pub(crate) fn new(server: &ServerConfig, lifecycle: &Lifecycle) -> Result<Self, TlsError> {
         let load = |files| Certificates::load(&server.name, files).map(Arc::new);
         Ok(Self {
@@ -52,13 +55,13 @@ impl Gate {
         })
     }
 
-    /// What has to be read again when its files change.
+    /// Returns the certificates, which must be read again when their files change.
     pub(crate) fn certificates(&self) -> Option<&Arc<Certificates>> {
         self.certificates.as_ref()
     }
 
-    /// Lets a stream through. `None` if it was closed: too late, given up for another stream, or
-    /// faulty.
+    /// Runs the steps for a stream. Returns `None` if the stream was closed because it was too
+    /// slow, its place was given to another stream, or a step failed.
     pub(crate) async fn pass(
         &self,
         stream: TcpStream,
@@ -70,12 +73,12 @@ impl Gate {
         if !expects_proxy_header && self.certificates.is_none() {
             return Some((Transport::Tcp(stream), arrival));
         }
-        // Boxed, so that a plain stream does not pay for it.
+        // Boxed, so that a plain stream does not carry the size of this future.
         let steps = Box::pin(self.steps(stream, expects_proxy_header, &arrival));
         let passed = tokio::select! {
             passed = steps => passed,
             () = arrival.pending.overdue() => Err(io::ErrorKind::TimedOut.into()),
-            // No request has come yet, so there is none to answer.
+            // No request was read yet, so there is nothing to answer.
             () = self.lifecycle.reached(Stage::Closing) => Err(io::ErrorKind::ConnectionAborted.into()),
         };
         match passed {
@@ -103,7 +106,7 @@ impl Gate {
         if let Some(client) = client
             && !arrival.pending.belongs_to(client.ip())
         {
-            return Err(io::Error::other("too many unfinished requests of this client"));
+            return Err(io::Error::other("too many pending handshakes from this client"));
         }
         let transport = match &self.certificates {
             Some(certificates) => certificates.accept(stream).await?,
@@ -152,7 +155,7 @@ impl Gate {
     }
 }
 
-/// A stream that HTTP can be read from.
+/// A stream that is ready for HTTP.
 struct Passed {
     transport: Transport,
     /// The client that a PROXY header names.

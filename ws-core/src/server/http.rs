@@ -1,4 +1,7 @@
-//! HTTP services of the same process: what `.http(name, service)` is given.
+//! HTTP services in the same process: servers of kind `http` and fallback services.
+//!
+//! A server of kind `http` uses the same accept loop, gate and admission as a WebSocket server, and
+//! then passes each request to its tower service.
 
 use std::{
     convert::Infallible,
@@ -30,8 +33,9 @@ type HttpFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
 /// Any tower service, erased.
 pub(crate) type HttpHandler = Arc<dyn Fn(Request<Incoming>) -> HttpFuture + Send + Sync>;
 
-/// What [`App::http`](crate::App::http) and [`App::fallback`](crate::App::fallback) take: an axum router, or any other
-/// tower service of [`http::Request`] to [`http::Response`] that is `Clone + Send + Sync`.
+/// An HTTP service for [`App::http`](crate::App::http) and [`App::fallback`](crate::App::fallback):
+/// an axum router, or any other tower service of [`http::Request`] to [`http::Response`] that is
+/// `Clone + Send + Sync`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no HTTP service",
     note = "give an axum `Router`, or a tower service of `http::Request<hyper::body::Incoming>` that is `Clone + Send + Sync`"
@@ -77,7 +81,8 @@ where
     }
 }
 
-/// Calls an erased service; the peer's address goes along as an extension of type [`SocketAddr`].
+/// Calls an erased service. The request gets the peer's address as an extension of type
+/// [`SocketAddr`].
 pub(crate) fn call(
     handler: &HttpHandler,
     mut request: Request<Incoming>,
@@ -99,12 +104,13 @@ pub(crate) struct HttpServer {
 }
 
 impl HttpServer {
-    /// Serves one stream to its end; a stop lets the request that is under way finish, within the drain deadline.
+    /// Serves one stream until it closes. When the application stops, a request in progress may
+    /// finish within the drain deadline.
     pub(crate) async fn serve(self: Arc<Self>, mut stream: Transport, arrival: Arrival) {
         let _witness = Witness("an HTTP connection");
         let admitted = self.admission.admit(arrival.peer);
         match first_head(&mut stream, &arrival, &self.limits, &self.lifecycle).await {
-            // Boxed, so that an unfinished head does not pay for it.
+            // Boxed, so that an incomplete head does not carry the size of this future.
             Some(head) => Box::pin(self.requests(HttpStream::new(stream, head), arrival, admitted)).await,
             None => tracing::debug!(server = &*self.name, peer = ?arrival.peer, "no request in time"),
         }
@@ -132,7 +138,8 @@ impl HttpServer {
             .with_upgrades();
         let mut connection = std::pin::pin!(connection);
         let result = tokio::select! {
-            // First, so that the head that is there is read before a stop closes an idle stream.
+            // Polled first, so that a head that has arrived is read before a stop closes the
+            // stream.
             biased;
             result = connection.as_mut() => result,
             () = pending.overdue() => {

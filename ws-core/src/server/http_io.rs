@@ -1,9 +1,11 @@
-//! A stream as hyper sees it: first the head that was collected before there was any HTTP, then
-//! what comes. And the two deadlines of a stream that waits for its next request.
+//! [`HttpStream`]: the stream that hyper reads; and [`HeadTimer`], the deadlines between requests.
+//!
+//! [`HttpStream`] first returns the head that was read before hyper was set up, then the bytes from
+//! the socket.
 //!
 //! hyper has one deadline from the end of a response to the end of the next head. An idle stream
-//! may wait much longer than a head may take, so [`HeadTimer`] replaces that deadline by two:
-//! `keep_alive` until something comes, then `handshake_timeout`.
+//! may wait much longer than a head may take, so [`HeadTimer`] replaces this deadline by two:
+//! `keep_alive` until the first byte, then `handshake_timeout` until the end of the head.
 
 use std::{
     io::{self, IoSlice},
@@ -25,18 +27,18 @@ use tokio::{
 
 use crate::config::Limits;
 
-/// The stream, and what has been read of it already.
+/// A stream, and the bytes that were already read from it.
 pub(super) struct HttpStream<S> {
     stream: S,
     unread: Bytes,
-    /// Set whenever something comes.
+    /// Set when bytes are read from the stream.
     has_read: Arc<AtomicBool>,
 }
 
 /// The rest of a stream after HTTP.
 pub(super) struct Rest<S> {
     pub(super) stream: S,
-    /// Read from the stream, but not part of a request.
+    /// Bytes that were read from the stream but are not part of a request.
     pub(super) prefix: Bytes,
 }
 
@@ -45,13 +47,13 @@ impl<S> HttpStream<S> {
         Self { stream, unread, has_read: Arc::default() }
     }
 
-    /// The timer for `header_read_timeout` of hyper, which ignores the time that is set there.
+    /// Returns the timer for `header_read_timeout` of hyper. It ignores the time that is set there.
     pub(super) fn timer(&self, limits: &Limits) -> HeadTimer {
         let Limits { keep_alive, handshake_timeout, .. } = *limits;
         HeadTimer { keep_alive, handshake_timeout, has_read: Arc::clone(&self.has_read) }
     }
 
-    /// Takes the stream back; `read` is what hyper has read and not used.
+    /// Returns the stream. `read` has the bytes that hyper has read and not used.
     pub(super) fn into_rest(self, read: Bytes) -> Rest<S> {
         let prefix = match self.unread.is_empty() {
             true => read,
@@ -69,7 +71,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for HttpStream<S> {
             into.put_slice(&this.unread.split_to(length));
             return Poll::Ready(Ok(()));
         }
-        // The head is in hyper's own buffer now.
+        // hyper has copied the head, so its memory can be freed.
         this.unread = Bytes::new();
         let before = into.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, into))?;
@@ -106,8 +108,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for HttpStream<S> {
     }
 }
 
-/// Makes a [`HeadWait`] each time hyper begins to wait for a head; hyper has no other use for a
-/// timer.
+/// Makes a [`HeadWait`] each time hyper begins to wait for a head. hyper uses the timer only for
+/// this.
 pub(super) struct HeadTimer {
     keep_alive: Duration,
     handshake_timeout: Duration,
@@ -117,8 +119,8 @@ pub(super) struct HeadTimer {
 /// The wait for one head. hyper polls it after every read.
 struct HeadWait {
     handshake_timeout: Duration,
-    /// `None` once the head has begun. The part of a head that came before the wait, behind the
-    /// last request, does not count as its beginning.
+    /// `None` after the head has begun. Bytes of the head that arrived before the wait, together
+    /// with the last request, do not count as its beginning.
     has_read: Option<Arc<AtomicBool>>,
     sleep: Pin<Box<tokio::time::Sleep>>,
 }

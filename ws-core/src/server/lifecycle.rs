@@ -1,28 +1,28 @@
-//! How far the application is, from its start to its end.
+//! [`Lifecycle`]: the stage of the application, from start to stop.
 //!
-//! [`Lifecycle`] is the one place that knows, and it only goes forward. What serves somebody asks it, or waits for it:
-//! handshakes are refused from [`Stage::Draining`] on, listeners and idle streams end at [`Stage::Closing`], requests
-//! that are still under way at [`Stage::Cutting`]. Moving it on is `app`'s business, and so is what happens to the open
-//! connections. [`Readiness`] is what others may see of it.
+//! A stage is never left for an earlier one. Code that serves streams reads the stage or waits for
+//! it: handshakes are refused from [`Stage::Draining`] on, listeners and idle streams end at
+//! [`Stage::Closing`], requests in progress end at [`Stage::Cutting`]. Only `app` advances the
+//! stage, and `app` closes the open connections. [`Readiness`] is the public view of it.
 
 use tokio::sync::watch;
 
-/// Each implies those before it.
+/// The stages, in order. Each stage implies the stages before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
     /// The start hooks have not finished.
     Starting,
-    /// Everyone is served.
+    /// All requests are served.
     Ready,
-    /// No new handshakes; all else goes on.
+    /// New handshakes are refused; everything else is still served.
     Draining,
-    /// Nobody listens any more, and connections are being closed.
+    /// The listeners are closed, and connections are being closed.
     Closing,
-    /// Nothing is waited for any more.
+    /// Everything that is still open is dropped without waiting.
     Cutting,
 }
 
-/// The stage of one application, for those who take part in it.
+/// The stage of one application. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Lifecycle(watch::Sender<Stage>);
 
@@ -33,7 +33,7 @@ impl Default for Lifecycle {
 }
 
 impl Lifecycle {
-    /// Moves on to this stage, unless it has been reached already.
+    /// Advances to this stage. Does nothing if the stage was already reached.
     pub(crate) fn advance(&self, stage: Stage) {
         self.0.send_if_modified(|now| {
             let is_further = stage > *now;
@@ -48,7 +48,7 @@ impl Lifecycle {
 
     /// Waits for this stage.
     pub(crate) async fn reached(&self, stage: Stage) {
-        // The sender that would have to be gone is `self`.
+        // This fails only if all senders are dropped, and `self` is one.
         let _ = self.0.subscribe().wait_for(|now| *now >= stage).await;
     }
 
@@ -57,12 +57,14 @@ impl Lifecycle {
     }
 }
 
-/// Whether the application should be sent new clients: [`App::readiness`](crate::App::readiness) before the start,
-/// [`Running::readiness`](crate::Running::readiness) after it. Cheap to clone, valid anywhere.
+/// Reports whether the application is ready for new clients. Get it from
+/// [`App::readiness`](crate::App::readiness) before the start or from
+/// [`Running::readiness`](crate::Running::readiness) after it. It is cheap to clone and can be used
+/// on any task.
 ///
-/// It is ready once all start hooks have finished and the servers accept, and not any more from the moment it begins to
-/// stop; it never becomes ready again. A load balancer asks for it over HTTP, on a server of kind `http`, a fallback, or
-/// around a mounted service:
+/// The application is ready when all start hooks have finished and the servers accept. When it
+/// begins to stop, it is no longer ready, and it never becomes ready again. Expose the state to a
+/// load balancer over HTTP: on a server of kind `http`, in a fallback, or around a mounted service:
 ///
 /// ```
 /// use axum::{Router, http::StatusCode, routing::get};
@@ -80,21 +82,22 @@ impl Lifecycle {
 pub struct Readiness(watch::Receiver<Stage>);
 
 impl Readiness {
-    /// Whether new clients are welcome now.
+    /// Returns whether the application is ready for new clients now.
     pub fn is_ready(&self) -> bool {
         *self.0.borrow() == Stage::Ready
     }
 
-    /// Waits until it is ready, which may be at once. False if it never will be: it is stopping, or did not start.
+    /// Waits until the application is ready, and returns `true`. Returns `false` if it cannot
+    /// become ready, because it is stopping or did not start.
     pub async fn ready(&self) -> bool {
         let mut stage = self.0.clone();
         stage.wait_for(|now| *now >= Stage::Ready).await.is_ok_and(|now| *now == Stage::Ready)
     }
 
-    /// Waits until it stops, from the moment the application is not ready any more: for background work that should end
-    /// with it. It also returns when the application was dropped or did not start.
+    /// Waits until the application begins to stop, for background work that should end with it. It
+    /// also returns if the application was dropped or did not start.
     pub async fn stopping(&self) {
-        // An error means that the application is gone.
+        // An error means that the application was dropped.
         let _ = self.0.clone().wait_for(|now| *now >= Stage::Draining).await;
     }
 }

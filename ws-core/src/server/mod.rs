@@ -1,8 +1,13 @@
-//! Listeners and what is served on them: the accept loop and the room for pending streams, the gate
-//! (PROXY header, TLS), the first head, who is let in, the handshake over HTTP, the HTTP services.
+//! Serves the streams of a listener, from accept until the session takes over.
 //!
-//! One task a connection, from accept to the dropped socket, known to [`Live`]. A listener is opened by `app` and stops
-//! at a stage of the [`Lifecycle`]; what happens then to open connections is `app::drain`'s business.
+//! A stream passes these steps: [`accept`] and its place in [`PendingStreams`], the [`Gate`] (PROXY
+//! header, TLS), the first request head, [`Admission`] (limits and the client's address), then
+//! either the handshake over HTTP ([`WsServer`]) or an HTTP service ([`HttpServer`]).
+//!
+//! One task serves a connection from accept until its socket is dropped; [`Live`] counts these
+//! tasks. `app` opens the listeners. A listener stops at a stage of the [`Lifecycle`]; `app::drain`
+//! then closes the open connections. This module must not read WebSocket frames or call
+//! controllers.
 
 mod accept;
 mod addresses;

@@ -1,10 +1,10 @@
-//! The streams of one listener that have no 101 yet: how many there may be, and which one is closed
+//! Limits the streams of one listener that have no 101 yet, and chooses the stream that is closed
 //! to make room for another.
 //!
-//! An unfinished request head costs its peer nothing. So unfinished heads, with the PROXY header
-//! and the TLS handshake in front of them, have a share per address, and the oldest is closed when
-//! there is no room left. A stream whose head is whole keeps its room until it has its answer.
-//! [`Pending`] is the place of one stream; dropping it gives the room back.
+//! An incomplete request head costs the peer nothing. Therefore the number of incomplete heads per
+//! address is limited, and the oldest one is closed when there is no room. The PROXY header and the
+//! TLS handshake count as part of the head. A stream with a complete head keeps its room until its
+//! request is answered. [`Pending`] is the place of one stream; dropping it releases the room.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -30,18 +30,18 @@ use crate::{
 /// The pending streams of one listener.
 #[derive(Debug)]
 pub(crate) struct PendingStreams {
-    /// Room for every stream without a 101.
+    /// One permit for each stream without a 101.
     room: Arc<Semaphore>,
-    /// The unfinished heads that one address may have.
+    /// The number of incomplete heads that one address may have.
     share: usize,
-    /// From accept to the end of the first head.
+    /// The time from accept to the end of the first head.
     timeout: Duration,
-    /// The addresses that have no share, because they speak for many.
+    /// The trusted proxies. Their addresses have no share, because each stands for many clients.
     proxy: Proxy,
     heads: Mutex<Heads>,
 }
 
-/// The unfinished heads, by age and by address. Each one is in `by_age`.
+/// The incomplete heads, by age and by address. Each head is in `by_age`.
 #[derive(Debug, Default)]
 struct Heads {
     next_id: u64,
@@ -49,19 +49,19 @@ struct Heads {
     by_address: HashMap<IpAddr, BTreeSet<u64>>,
 }
 
-/// A stream whose head is not whole.
+/// A stream whose head is incomplete.
 #[derive(Debug)]
 struct Head {
     since: Instant,
     /// The address whose share it belongs to.
     address: Option<IpAddr>,
     room: OwnedSemaphorePermit,
-    /// Wakes the stream's task when another stream gets its room.
+    /// Wakes the stream's task when its room is given to another stream.
     cut: Arc<Notify>,
 }
 
-/// The place of one stream among those without a 101. The default is a stream inside the process:
-/// it takes no room and has no deadline.
+/// The place of one stream among the streams without a 101. The default is for a stream inside the
+/// process: it takes no room and has no deadline.
 #[derive(Debug, Default)]
 pub(crate) struct Pending(Option<Place>);
 
@@ -77,11 +77,11 @@ struct Place {
 /// The part of the limits that a stream holds.
 #[derive(Debug)]
 enum Holds {
-    /// A place among the unfinished heads, unless another stream has been given its room.
+    /// A place among the incomplete heads, unless its room was given to another stream.
     Head,
-    /// Room: its head is whole.
+    /// Room. The stream's head is complete.
     Room(OwnedSemaphorePermit),
-    /// Nothing: its request goes to an HTTP service.
+    /// Nothing. The stream's request goes to an HTTP service.
     Nothing,
 }
 
@@ -98,10 +98,10 @@ impl PendingStreams {
         })
     }
 
-    /// Waits for room for a stream of this peer. `None` if its address has as many unfinished heads
-    /// as it may have and none of them can be closed yet.
+    /// Waits for room for a stream of this peer. Returns `None` if its address is at its share of
+    /// incomplete heads and none of them can be closed yet.
     ///
-    /// One caller at a time: the accept loop.
+    /// Only the accept loop may call it, one call at a time.
     pub(crate) async fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Pending> {
         let address = (!self.proxy.trusts(peer)).then(|| counted(peer));
         if let Some(address) = address
@@ -121,10 +121,10 @@ impl PendingStreams {
         Some(Pending(Some(Place { streams: Arc::clone(self), id, since, cut, holds })))
     }
 
-    /// Whether this address may have one more unfinished head. At its share it gives up its oldest.
+    /// Returns whether this address may have one more incomplete head. At its share, its oldest
+    /// head is closed if it is old enough.
     fn has_place(&self, address: IpAddr) -> bool {
-        // While there is no room left, an address that has many must not queue in front of the
-        // others.
+        // While there is no room, an address with many heads must not delay other addresses.
         let share = match self.room.available_permits() {
             0 => fixed::PENDING_OF_AN_ADDRESS,
             _ => self.share,
@@ -132,7 +132,8 @@ impl PendingStreams {
         self.heads().has_place(address, share)
     }
 
-    /// Waits for room. The oldest unfinished head is closed for it once it is old enough.
+    /// Waits for room. If necessary, the oldest incomplete head is closed as soon as it is old
+    /// enough.
     async fn room(&self) -> Option<OwnedSemaphorePermit> {
         let mut room = pin!(Arc::clone(&self.room).acquire_owned());
         loop {
@@ -152,7 +153,6 @@ impl PendingStreams {
     }
 
     fn heads(&self) -> MutexGuard<'_, Heads> {
-        // The maps are consistent between two calls.
         self.heads.lock()
     }
 }
@@ -178,7 +178,7 @@ impl Heads {
         Some(head)
     }
 
-    /// Takes the room of a stream and wakes its task. False if it is too young for that.
+    /// Takes the room of a stream and wakes its task. Returns `false` if the stream is too young.
     fn cut(&mut self, id: u64) -> bool {
         let is_old = self.by_age.get(&id).is_some_and(|it| it.since.elapsed() >= fixed::LEAST_HEAD_AGE);
         if is_old && let Some(head) = self.remove(id) {
@@ -194,13 +194,13 @@ impl Heads {
 }
 
 impl Pending {
-    /// When the first head has to be whole.
+    /// Returns the time by which the first head must be complete.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.0.as_ref().map(|place| place.since + place.streams.timeout)
     }
 
-    /// Counts the stream to this client, whom a trusted proxy has named. False if that client has
-    /// as many unfinished heads as it may have.
+    /// Counts the stream under the address of this client, which a trusted proxy has named. Returns
+    /// `false` if the client is at its share of incomplete heads.
     pub(crate) fn belongs_to(&self, client: IpAddr) -> bool {
         let Some(Place { streams, id, .. }) = &self.0 else { return true };
         let address = counted(client);
@@ -218,8 +218,8 @@ impl Pending {
         true
     }
 
-    /// The head is whole: the stream leaves the share of its address and cannot be closed for
-    /// another.
+    /// Marks the head as complete: the stream no longer counts under its address, and it is not
+    /// closed to make room.
     pub(crate) fn head_is_whole(&self) {
         let Some(place) = &self.0 else { return };
         let mut holds = place.holds();
@@ -230,8 +230,8 @@ impl Pending {
         }
     }
 
-    /// The request was refused and the stream waits for another head. It keeps its age, and belongs
-    /// to the share of no address.
+    /// Marks that the request was refused and that the stream waits for another head. It keeps its
+    /// age, and it does not count under any address.
     pub(crate) fn awaits_another_head(&self) {
         let Some(place) = &self.0 else { return };
         let mut holds = place.holds();
@@ -244,7 +244,7 @@ impl Pending {
         }
     }
 
-    /// The request is not a handshake: others may have its room, and there is no deadline any more.
+    /// Releases the room and ends the deadline, because the request is not a handshake.
     pub(crate) fn give_back(&self) {
         self.head_is_whole();
         if let Some(place) = &self.0 {
@@ -252,16 +252,16 @@ impl Pending {
         }
     }
 
-    /// Waits until the stream's room was given to another.
+    /// Waits until the stream's room is given to another stream.
     pub(crate) async fn given_up(&self) {
         let Some(place) = &self.0 else { return pending().await };
         place.cut.notified().await;
-        // For the next caller.
+        // Stores the notification again for the next caller.
         place.cut.notify_one();
     }
 
-    /// Waits until the deadline is over or the stream's room was given to another. Never returns
-    /// once the room has been given back.
+    /// Waits until the deadline or until the stream's room is given to another stream. Never
+    /// returns if the room was released by [`give_back`](Self::give_back).
     pub(crate) async fn overdue(&self) {
         let Some(place) = &self.0 else { return pending().await };
         tokio::select! {
@@ -271,8 +271,8 @@ impl Pending {
         place.unless_given_back().await;
     }
 
-    /// Waits for this time, in which a request that is under way has to be answered. Never returns
-    /// once the room has been given back.
+    /// Waits for this time, within which a request in progress must be answered. Never returns if
+    /// the room was released by [`give_back`](Self::give_back).
     pub(crate) async fn overdue_by(&self, longest: Duration) {
         let Some(place) = &self.0 else { return pending().await };
         sleep(longest).await;
@@ -281,7 +281,7 @@ impl Pending {
 }
 
 impl Place {
-    /// Never returns once the room has been given back.
+    /// Returns at once, or never if the room was released by `give_back`.
     async fn unless_given_back(&self) {
         if matches!(*self.holds(), Holds::Nothing) {
             pending().await
@@ -322,7 +322,7 @@ mod tests {
         [10, 0, 0, last].into()
     }
 
-    /// A place for a stream of this address that need not wait for it.
+    /// Returns a place for a stream of this address, which must be free without waiting.
     fn at_once(streams: &Arc<PendingStreams>, last: u8) -> Option<Pending> {
         unconstrained(streams.admit(address(last))).now_or_never().flatten()
     }
@@ -349,7 +349,7 @@ mod tests {
             held.push(at_once(&streams, 1).unwrap());
             assert_eq!(held.iter().map(is_overdue).filter(|it| *it).count(), 1, "{share} of {pending}");
             assert!(is_overdue(&held[0]) || held[1..].iter().all(|it| !is_overdue(it)));
-            // One that is whole leaves the share; one that is dropped, too.
+            // A complete head and a dropped stream both leave the share.
             held[1].head_is_whole();
             held.remove(2);
             advance(AGE / 2).await;
@@ -370,7 +370,7 @@ mod tests {
         for _ in 0..2 {
             assert_eq!([0, 1, 2].map(|it| is_overdue(&held[it])), [false, true, false]);
         }
-        // One that waits for another head after a refusal is as old as its stream.
+        // A head that follows a refusal is as old as its stream.
         held[0].awaits_another_head();
         let _newer = at_once(&streams, 5).unwrap();
         assert!(is_overdue(&held[0]) && !is_overdue(&held[2]));
@@ -381,7 +381,7 @@ mod tests {
         let streams = streams(160, |_| {});
         let _held: Vec<Pending> =
             (0..160).map(|number| at_once(&streams, 1 + (number % 8) as u8).unwrap()).collect();
-        // It is refused, and does not wait, so that the next one has its turn.
+        // The stream is refused without waiting, so that the accept loop can take the next one.
         let refused = unconstrained(streams.admit(address(1))).now_or_never();
         assert!(matches!(refused, Some(None)), "{refused:?}");
         let began = Instant::now();

@@ -1,7 +1,7 @@
-//! The header of the PROXY protocol, versions 1 and 2, in front of a stream.
+//! Reads the header of the PROXY protocol, versions 1 and 2, at the beginning of a stream.
 //!
-//! Nothing is read beyond it: what follows belongs to TLS or HTTP. How long it may take is the caller's business; who is
-//! believed, too.
+//! It must not read beyond the header: the bytes after it belong to TLS or HTTP. The caller sets
+//! the deadline and decides which proxies are trusted.
 
 use std::{
     io,
@@ -21,7 +21,8 @@ const CONFIG: ParseConfig = ParseConfig { include_tlvs: false, allow_v1: true, a
 /// Reads the header.
 ///
 /// # Errors
-/// When there is no such header, it is too large, or the stream ends in it.
+/// If the stream does not begin with such a header, the header is too large, or the stream ends
+/// before its end.
 pub(crate) async fn read(stream: &mut TcpStream) -> io::Result<Header> {
     let mut buffer = [0; fixed::PROXY_HEADER_BYTES];
     let mut consumed = 0;
@@ -34,7 +35,7 @@ pub(crate) async fn read(stream: &mut TcpStream) -> io::Result<Header> {
         };
         let seen = buffer.get(..consumed + peeked).unwrap_or_default();
         let header = parse(seen)?;
-        // Of a header that only begins all that is there belongs to it.
+        // If the header is incomplete, all bytes that were received belong to it.
         let length = header.as_ref().map_or(seen.len(), |header| header.length);
         stream.read_exact(buffer.get_mut(consumed..length).unwrap_or_default()).await?;
         consumed = length;
@@ -44,22 +45,22 @@ pub(crate) async fn read(stream: &mut TcpStream) -> io::Result<Header> {
     }
 }
 
-/// A whole header.
+/// A complete header.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Header {
-    /// The address that the proxy was called from; `None` for its own health checks and for a Unix
+    /// The address of the proxy's client; `None` for the proxy's own health checks and for a Unix
     /// socket.
     pub(crate) source: Option<SocketAddr>,
-    /// The header, if a zone was dropped from one of its addresses.
+    /// The header's bytes, if a zone was dropped from one of its addresses.
     pub(crate) zoned: Option<Box<[u8]>>,
-    /// How many bytes are the header's own.
+    /// The length of the header, in bytes.
     pub(crate) length: usize,
 }
 
-/// What these first bytes of a stream say; `None` if the header only begins in them.
+/// Parses the first bytes of a stream. Returns `None` if the header is incomplete.
 pub(crate) fn parse(seen: &[u8]) -> io::Result<Option<Header>> {
-    // The parser holds only a header that is not whole yet to the limit of version 1: a longer one would pass or not as its
-    // bytes happen to arrive.
+    // The parser applies the limit of version 1 only to an incomplete header. Without this cut, it
+    // would depend on how the bytes arrive whether a longer header is accepted.
     let longest = if seen.starts_with(b"P") { MAX_V1_BYTES } else { fixed::PROXY_HEADER_BYTES };
     let seen = seen.get(..longest).unwrap_or(seen);
     if !has_zone(seen) {
@@ -83,9 +84,9 @@ fn parse_plain(seen: &[u8]) -> io::Result<Option<Header>> {
     }
 }
 
-/// Whether these bytes begin with a header of version 1 that has a zone in an IPv6 address
+/// Returns whether these bytes begin with a header of version 1 with a zone in an IPv6 address
 /// (`fe80::1%eth0`, RFC 4007 section 11). A zone names an interface of the proxy, and the parser
-/// does not read it.
+/// does not accept it.
 fn has_zone(seen: &[u8]) -> bool {
     let line = seen.split(|byte| *byte == b'\r').next().unwrap_or_default();
     line.starts_with(b"PROXY TCP6 ") && line.contains(&b'%')
@@ -101,7 +102,7 @@ fn without_zones(line: &[u8]) -> Vec<u8> {
 }
 
 fn source(header: &ProxyHeader<'_>, seen: &[u8]) -> io::Result<Option<SocketAddr>> {
-    // The parser does not look at the sign behind the word.
+    // The parser does not check the character after `PROXY`.
     if seen.starts_with(b"P") && !seen.starts_with(b"PROXY ") {
         return Err(invalid("a trusted proxy sent no PROXY header"));
     }
@@ -122,7 +123,7 @@ mod tests {
 
     use super::*;
 
-    /// What is read from a stream of these pieces, and what is left of it.
+    /// Returns the header that is read from a stream of these pieces, and the rest of the stream.
     async fn outcome(pieces: &[&[u8]]) -> (io::Result<Option<SocketAddr>>, Vec<u8>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
@@ -130,7 +131,7 @@ mod tests {
         let (mut stream, _) = listener.accept().await.unwrap();
         let write = async move {
             for piece in pieces {
-                // The reader may have hung up already.
+                // The reader may have closed the stream already.
                 let _ = client.write_all(piece).await;
                 tokio::task::yield_now().await;
             }

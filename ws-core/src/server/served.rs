@@ -1,18 +1,18 @@
-//! [`served`]: a stream's whole way, from the first byte to the end of its connection.
+//! [`served`]: serves one stream, from its first byte until its connection is closed.
 
 use std::pin::Pin;
 
 use super::Permit;
 use crate::{caught::Witness, session::Served};
 
-/// A connection that is ready to be served, and its place among those that may be open.
+/// A connection that is ready to be served, and its permit under the connection limits.
 pub(crate) struct Opened {
     pub(crate) connection: Served,
     pub(crate) permit: Permit,
 }
 
-/// Receives a stream, then serves the connection that it became. The first part is dropped before the
-/// second begins, with all that it needed: an idle connection keeps only the second.
+/// Runs the handshake of a stream, then serves the resulting connection. The handshake's future is
+/// dropped before the connection is served, so that an idle connection does not keep its memory.
 pub(crate) async fn served(received: Pin<Box<dyn Future<Output = Option<Opened>> + Send>>) {
     let _witness = Witness("a connection");
     let opened = received.await;

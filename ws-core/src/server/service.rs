@@ -1,4 +1,8 @@
 //! [`WsService`]: a server of kind `websocket` as a tower service, inside another HTTP server.
+//!
+//! The outer server owns the listener and HTTP. For each request this module applies the same
+//! admission and pipeline as [`WsServer`]; after a 101 it takes the upgraded stream and serves the
+//! connection on its own task.
 
 use std::{
     convert::Infallible,
@@ -23,10 +27,11 @@ use crate::{
     socket::Transport,
 };
 
-/// The WebSocket routes of one server as a tower service, made by [`App::into_service`](crate::App::into_service).
+/// The WebSocket routes of one server as a tower service, made by
+/// [`App::into_service`](crate::App::into_service).
 ///
-/// It answers every request: 101 to handshakes on its routes, and what the server would answer to
-/// all others. The outer server must speak HTTP/1.1 and allow upgrades (axum and
+/// It answers every request as the server itself would: with 101 to handshakes on its routes, and
+/// with a refusal to all others. The outer server must speak HTTP/1.1 and allow upgrades (axum and
 /// `hyper::server::conn::http1` with `with_upgrades` do). The peer's address is taken from the
 /// request's extensions: by [`peer_addr_from`](Self::peer_addr_from), or else one of type
 /// [`SocketAddr`]. Without it, `peer_addr()` is `None`, and neither `limits.connections_per_ip` nor
@@ -37,7 +42,7 @@ use crate::{
 #[derive(Clone)]
 pub struct WsService {
     server: Arc<WsServer>,
-    /// Where the outer server left the peer's address; given by the user.
+    /// The user's function that finds the peer's address.
     peer_addr: Option<Arc<FindAddr>>,
 }
 
@@ -95,7 +100,7 @@ impl WsService {
     }
 }
 
-/// Waits for the outer server to hand the stream over; what comes back is the connection.
+/// Waits until the outer server upgrades the stream, and makes the connection.
 async fn open(
     server: Arc<WsServer>,
     on_upgrade: hyper::upgrade::OnUpgrade,

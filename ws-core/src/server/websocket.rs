@@ -1,4 +1,8 @@
-//! A server of kind `websocket`: HTTP until the 101, then the connection, in one task.
+//! A server of kind `websocket`: serves HTTP until the 101, then makes the connection.
+//!
+//! [`WsServer`] takes a stream after the gate, and runs the [`Pipeline`] for its requests. With the
+//! 101 it returns the connection, which the same task then serves. It must not read or write
+//! WebSocket frames.
 
 use std::{
     convert::Infallible,
@@ -43,9 +47,9 @@ use crate::{
 
 pub(crate) struct WsServer {
     pub(crate) pipeline: Pipeline,
-    /// Has every request that does not ask for an upgrade to WebSocket.
+    /// Serves every request that does not ask for an upgrade to WebSocket.
     pub(crate) fallback: Option<HttpHandler>,
-    /// What comes before the 101; each route has its own for what comes after.
+    /// The limits before the 101. After it, the limits of the route apply.
     pub(crate) limits: Arc<Limits>,
     pub(crate) heartbeat: Arc<Heartbeat>,
     pub(crate) live: Arc<Live>,
@@ -54,9 +58,10 @@ pub(crate) struct WsServer {
 }
 
 impl WsServer {
-    /// Takes one stream as far as to the 101. What comes back is the rest: open, messages, close.
+    /// Serves one stream until the 101. Returns the connection, which is not opened yet, or `None`
+    /// if the stream was closed.
     pub(crate) async fn receive(&self, mut transport: Transport, arrival: Arrival) -> Option<Opened> {
-        // accept: a full server says so, it does not fall silent.
+        // A full server answers the request with 503 instead of closing the stream.
         let (permit, refusal) = match self.admission.admit(arrival.peer) {
             Ok(permit) => (Some(permit), None),
             Err(refusal) => (None, Some(refusal)),
@@ -70,12 +75,11 @@ impl WsServer {
         let stream = Stream {
             arrival,
             refusal,
-            is_asked: AtomicBool::new(false),
+            has_request: AtomicBool::new(false),
             accepted: Mutex::new(None),
             is_accepted: Arc::default(),
         };
-        // handshake, route, middleware, upgrade. Boxed, so that an unfinished head does not pay for
-        // it.
+        // Boxed, so that an incomplete head does not carry the size of this future.
         let Rest { stream: transport, prefix } = Box::pin(self.upgrade(http, &stream)).await?;
         let Some(accepted) = stream.accepted.lock().take() else {
             self.dismiss(transport, &stream.arrival.pending).await;
@@ -99,22 +103,24 @@ impl WsServer {
             .keep_alive(stream.refusal.is_none())
             .serve_connection(TokioIo::new(http), service);
         let mut done = tokio::select! {
-            // First, so that the head that is there is read before a stop closes an idle stream.
+            // Polled first, so that a head that has arrived is read before a stop closes the
+            // stream.
             biased;
             done = poll_fn(|cx| http.poll_without_shutdown(cx)) => Some(done),
             () = stream.arrival.pending.overdue() => {
-                if !stream.is_asked.load(Ordering::Relaxed) {
+                if !stream.has_request.load(Ordering::Relaxed) {
                     tracing::debug!(server = &*self.pipeline.server, ?peer, "no request in time");
                     return None;
                 }
-                // It had its answer; from now on it would only take others' room.
+                // The client has its response. Without a deadline the stream would only hold its
+                // place.
                 None
             }
             () = self.lifecycle.reached(Stage::Closing) => None,
         };
         if done.is_none() {
-            // A handshake that is under way is answered; an idle stream is closed. The answer may
-            // be that of an error handler that was asked at the deadline.
+            // A handshake in progress is answered; an idle stream is closed. The middleware may run
+            // until the deadline, and the error handlers get the same time again.
             Pin::new(&mut http).graceful_shutdown();
             let longest = self.limits.handshake_timeout * 2 + self.limits.close_timeout;
             done = tokio::select! {
@@ -135,7 +141,8 @@ impl WsServer {
         let parts = http.into_parts();
         let mut http = parts.io.into_inner();
         if stream.is_accepted.load(Ordering::Relaxed) {
-            // hyper is done once it has written the 101; a slow peer may not have taken all of it.
+            // hyper finishes when it has written the 101. If the peer is slow, some of it may not
+            // be sent yet.
             tokio::select! {
                 flushed = timeout(self.limits.handshake_timeout, http.flush()) => flushed.ok()?.ok()?,
                 () = self.lifecycle.reached(Stage::Cutting) => return None,
@@ -144,9 +151,9 @@ impl WsServer {
         Some(http.into_inner().into_rest(parts.read_buf))
     }
 
-    /// Ends a stream that became no connection. TLS wants a last word; and a socket that is closed
-    /// with unread input resets, which takes the answer along, so that is read first, as long as no
-    /// other stream needs the room.
+    /// Closes a stream that did not become a connection. Sends the `close_notify` of TLS. Then
+    /// reads the remaining input, because closing a socket with unread input resets it, and the
+    /// peer could lose the response. Stops early if another stream needs the place.
     async fn dismiss(&self, mut transport: Transport, pending: &Pending) {
         let farewell = async {
             transport.shutdown().await?;
@@ -162,17 +169,18 @@ impl WsServer {
 
     async fn answer(&self, mut request: Request<Incoming>, stream: &Stream) -> Response {
         let Arrival { peer, transport, .. } = stream.arrival;
-        stream.is_asked.store(true, Ordering::Relaxed);
+        stream.has_request.store(true, Ordering::Relaxed);
         stream.arrival.pending.head_is_whole();
         let caller = self.admission.client(peer, request.headers());
         if let (Some(fallback), None, Ok(caller)) = (&self.fallback, &stream.refusal, &caller)
             && !asks_for_upgrade(&request)
         {
-            // Pages are no handshake: they do not hold up those that are.
+            // A plain HTTP request frees its place among the pending handshakes.
             stream.arrival.pending.give_back();
             return without_upgrade(super::http::call(fallback, request, caller.addr).await);
         }
-        // The stream is taken back from hyper itself, and what is left of this would stay with the connection.
+        // Not needed, because the stream is taken from hyper directly. Without the removal, the
+        // connection would keep this value.
         request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
         let (parts, body) = request.into_parts();
         let source = Source { peer, transport, caller };
@@ -189,9 +197,9 @@ impl WsServer {
         response
     }
 
-    /// Answers a request for a connection: admits its client and runs the pipeline, for the server's own
-    /// listener and for a mounted service alike. A draining server refuses; `refusal` is the reason why
-    /// the stream was refused before.
+    /// Answers a handshake request: admits the client and runs the pipeline. Used for the server's
+    /// own listener and for a mounted service. A draining server refuses. `refusal` is set if the
+    /// stream was refused before.
     pub(super) async fn shake(
         &self,
         mut parts: Parts,
@@ -225,7 +233,7 @@ impl WsServer {
         (response, handshake.map(|handshake| Accepted { handshake, address }))
     }
 
-    /// Makes the connection. Nothing of it runs before it is awaited.
+    /// Makes the connection. Its session starts when the returned future is awaited.
     pub(super) fn open(
         &self,
         transport: Transport,
@@ -244,7 +252,8 @@ impl WsServer {
             peer = conn.peer_addr().map(tracing::field::display),
         );
         let entry = self.live.enter(conn);
-        // From then on only who was there before waits for a batch.
+        // The drain closes connections in batches. It does not include a connection that is added
+        // after it began, so such a connection is closed here.
         if self.lifecycle.has_reached(Stage::Closing) {
             entry.connection().outbox().shut_down();
         }
@@ -263,12 +272,12 @@ impl WsServer {
 /// A stream before its 101.
 struct Stream {
     arrival: Arrival,
-    /// Why none of its requests is served.
+    /// The reason why all its requests are refused.
     refusal: Option<HandshakeError>,
-    /// Whether a request has come.
-    is_asked: AtomicBool,
+    /// Whether a request was received.
+    has_request: AtomicBool,
     accepted: Mutex<Option<Accepted>>,
-    /// Set once the request is accepted: the 101 is the last response on the stream.
+    /// Set when a request is accepted: the 101 is the last response on the stream.
     is_accepted: Arc<AtomicBool>,
 }
 
@@ -278,18 +287,20 @@ pub(super) struct Source {
     pub(super) peer: Option<SocketAddr>,
     /// The peer of the stream.
     pub(super) transport: Option<SocketAddr>,
-    /// The client, as trusted proxies name it.
+    /// The client, as reported by trusted proxies.
     pub(super) caller: Result<Caller, HandshakeError>,
 }
 
 /// A handshake that was answered with 101.
 pub(super) struct Accepted {
     pub(super) handshake: Handshake,
-    /// The connection's place among those of its client, if that is known by request only.
+    /// The connection's permit under the limit of its client's address, if only the request names
+    /// the client.
     pub(super) address: Option<AddressPermit>,
 }
 
-/// The fallback shares the port, not the sockets: what it would upgrade by itself is refused.
+/// Replaces a 101 of the fallback service with 500. The fallback shares the port, but it must not
+/// upgrade connections.
 fn without_upgrade(response: Response) -> Response {
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return response;
@@ -334,7 +345,8 @@ mod tests {
 
     const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-    /// A stream that took the only room among the pending handshakes, and whose first head is due after this time.
+    /// A stream that holds the only place among the pending handshakes. Its first head must be
+    /// complete within a given time.
     struct Client {
         stream: Pipe,
         pending: Arc<PendingStreams>,
@@ -353,12 +365,13 @@ mod tests {
             Self { stream: app.pipe_from(server, arrival), pending, began, _app: app }
         }
 
-        /// Whether another stream may have the only room, without waiting.
+        /// Returns whether another stream gets the only place without waiting.
         fn leaves_room(&self) -> bool {
             self.pending.admit(PEER).now_or_never().is_some()
         }
 
-        /// The status line of the answer; empty at the end of the stream.
+        /// Sends a request and returns the status line of the response; empty at the end of the
+        /// stream.
         async fn ask(&mut self, request: &[u8]) -> String {
             let _ = self.stream.write_all(request).await;
             let mut answer = vec![0; 4096];
@@ -367,7 +380,8 @@ mod tests {
             text.lines().next().unwrap_or_default().to_owned()
         }
 
-        /// The stream has ended after this time, without another answer, and others have its room.
+        /// Checks that the stream ends after this time without another response, and that its place
+        /// is then free.
         async fn ends_after(mut self, time: Duration) {
             assert_eq!(self.ask(b"").await, "");
             assert_eq!(self.began.elapsed().as_secs(), time.as_secs());
@@ -441,7 +455,7 @@ mod tests {
                 assert!(client.ask(ASKS_FOR_A_PAGE).await.contains("200"), "{server}");
                 advance(KEEP_ALIVE - TIMEOUT / 2).await;
             }
-            // A head that begins late in the idle time has the whole time of a head, and not more.
+            // A head that begins late in the idle time gets the full time for a head, but not more.
             for byte in ASKS_FOR_A_PAGE.iter().take(3) {
                 client.stream.write_all(&[*byte]).await.unwrap();
                 tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! A client over memory, and how it is asked for.
+//! [`TestClient`]: a WebSocket client in memory; and [`Connect`], the builder of its handshake.
 
 use std::{future::IntoFuture, pin::Pin, time::Duration};
 
@@ -21,10 +21,11 @@ use crate::{
     wire::{Message, Text},
 };
 
-/// How long a client waits for what a test expects.
+/// The time that a client waits for an expected message or response.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A client that is going to connect: await it, or [`expect_status`](Self::expect_status).
+/// The handshake of a test client. Await it to connect, or call
+/// [`expect_status`](Self::expect_status) to check a refusal.
 #[derive(Debug)]
 #[must_use = "nothing happens until this is awaited"]
 pub struct Connect<'a> {
@@ -32,7 +33,7 @@ pub struct Connect<'a> {
     server: String,
     path: String,
     headers: HeaderMap,
-    /// Whether it fails without a chosen subprotocol, as a browser does.
+    /// Whether the client fails if no subprotocol is chosen, as a browser does.
     needs_subprotocol: bool,
 }
 
@@ -49,39 +50,40 @@ impl<'a> Connect<'a> {
     /// Adds a header.
     ///
     /// # Panics
-    /// When it is no header.
+    /// If the name or the value is not valid in a header.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let (name, value) = header(name, value);
         self.headers.append(name, value);
         self
     }
 
-    /// `Authorization: Bearer <token>`.
+    /// Adds the header `Authorization: Bearer <token>`.
     pub fn bearer(self, token: impl AsRef<str>) -> Self {
         self.header("authorization", &format!("Bearer {}", token.as_ref()))
     }
 
     /// Offers the token as the subprotocol `bearer.<base64url of the token>`, as a page in a
-    /// browser does, since it cannot set headers.
+    /// browser does, because it cannot set headers.
     ///
     /// A browser fails the connection unless the server chooses one of the offered subprotocols,
-    /// and a token is never chosen. This client fails likewise, with [`TestError::NoSubprotocol`].
-    /// Offer a second one by [`subprotocols`](Self::subprotocols) and list it in the controller.
+    /// and a token is never chosen. This client also fails, with [`TestError::NoSubprotocol`].
+    /// Offer a second subprotocol with [`subprotocols`](Self::subprotocols) and list it in the
+    /// controller.
     pub fn bearer_subprotocol(mut self, token: impl AsRef<str>) -> Self {
         self.needs_subprotocol = true;
         let token = URL_SAFE_NO_PAD.encode(token.as_ref());
         self.header("sec-websocket-protocol", &format!("{BEARER}{token}"))
     }
 
-    /// The subprotocols to offer, most preferred first.
+    /// Offers these subprotocols, most preferred first.
     pub fn subprotocols(self, subprotocols: &[&str]) -> Self {
         self.header("sec-websocket-protocol", &subprotocols.join(", "))
     }
 
-    /// The refusal.
+    /// Sends the handshake, checks that it is refused with this status, and returns the response.
     ///
     /// # Panics
-    /// When the status is another one, 101 included.
+    /// If the status is another one, including 101, or if there is no response within 5 s.
     pub async fn expect_status(self, status: u16) -> TestResponse {
         match self.await {
             Err(TestError::Refused(response)) if response.status == status => *response,
@@ -116,9 +118,10 @@ impl<'a> IntoFuture for Connect<'a> {
     }
 }
 
-/// A client over memory. Dropping it is how a peer vanishes without a word.
+/// A client in memory. Drop it to end the stream without a close frame.
 ///
-/// `next_..` waits up to 5 s (of tokio's time, which may be paused) and answers pings meanwhile.
+/// The `next_..` methods wait up to 5 s (of tokio's time, which may be paused). They answer pings
+/// while they wait.
 #[derive(Debug)]
 pub struct TestClient {
     socket: WebSocketStream<TokioIo<Upgraded>>,
@@ -126,17 +129,17 @@ pub struct TestClient {
 }
 
 impl TestClient {
-    /// A header of the 101.
+    /// Returns a header of the 101.
     pub fn response_header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The subprotocol that the server chose.
+    /// Returns the subprotocol that the server chose.
     pub fn subprotocol(&self) -> Option<&str> {
         self.response_header("sec-websocket-protocol")
     }
 
-    /// Sends a text message. Sending to a connection that is closed already does nothing.
+    /// Sends a text message. Does nothing if the connection is closed.
     pub async fn send_text(&mut self, text: impl Into<String>) {
         self.send(Ws::text(text.into())).await;
     }
@@ -149,11 +152,11 @@ impl TestClient {
     /// Sends a value as a JSON text message.
     ///
     /// # Panics
-    /// When it cannot be serialised.
+    /// If the value cannot be serialised.
     pub async fn send_json<T: Serialize + ?Sized>(&mut self, value: &T) {
         match serde_json::to_string(value) {
             Ok(json) => self.send_text(json).await,
-            Err(error) => fail(format_args!("no JSON: {error}")),
+            Err(error) => fail(format_args!("the value cannot be serialised as JSON: {error}")),
         }
     }
 
@@ -167,7 +170,8 @@ impl TestClient {
         self.send(Ws::Ping(payload.into())).await;
     }
 
-    /// Sends one frame as it is, masked: `first` is FIN, reserved bits and opcode (RFC 6455 section 5.2). For faults.
+    /// Sends one masked frame without checks, to test faults. `first` has FIN, the reserved bits
+    /// and the opcode (RFC 6455 section 5.2).
     pub async fn send_frame(&mut self, first: u8, payload: &[u8]) {
         let mask = [0x37, 0xfa, 0x21, 0x3d];
         let mut frame = BytesMut::new();
@@ -188,22 +192,23 @@ impl TestClient {
         self.send_bytes(&frame).await;
     }
 
-    /// Sends bytes as they are. For faults.
+    /// Sends bytes without checks, to test faults.
     pub async fn send_bytes(&mut self, bytes: &[u8]) {
-        // The server may be gone already; what it said tells.
+        // An error means that the server has closed the stream. The next read returns its close
+        // frame.
         let _ = self.socket.get_mut().write_all(bytes).await;
     }
 
-    /// Sends a close frame; [`expect_close`](Self::expect_close) waits for the answer.
+    /// Sends a close frame. Use [`expect_close`](Self::expect_close) to wait for the answer.
     pub async fn close(&mut self, code: u16, reason: &str) {
         let frame = [&code.to_be_bytes()[..], reason.as_bytes()].concat();
         self.send_frame(0x88, &frame).await;
     }
 
-    /// The next text or binary message.
+    /// Returns the next text or binary message.
     ///
     /// # Errors
-    /// [`TestError::TimedOut`], or [`TestError::Closed`] when the connection ended instead.
+    /// [`TestError::TimedOut`] after 5 s, or [`TestError::Closed`] if the connection ends.
     pub async fn next(&mut self) -> Result<Message, TestError> {
         loop {
             match self.next_frame().await? {
@@ -219,10 +224,10 @@ impl TestClient {
         }
     }
 
-    /// The next message, which is text.
+    /// Returns the next message, which must be text.
     ///
     /// # Errors
-    /// Those of [`next`](Self::next), and [`TestError::Unexpected`] for a binary message.
+    /// The errors of [`next`](Self::next), and [`TestError::Unexpected`] for a binary message.
     pub async fn next_text(&mut self) -> Result<String, TestError> {
         match self.next().await? {
             Message::Text(text) => Ok(text.into()),
@@ -233,19 +238,20 @@ impl TestClient {
         }
     }
 
-    /// The next message, which is JSON of this shape.
+    /// Decodes the next message, which must be JSON text.
     ///
     /// # Errors
-    /// Those of [`next_text`](Self::next_text), and [`TestError::Json`].
+    /// The errors of [`next_text`](Self::next_text), and [`TestError::Json`].
     pub async fn next_json<T: DeserializeOwned>(&mut self) -> Result<T, TestError> {
         let text = self.next_text().await?;
         serde_json::from_str(&text).map_err(|error| TestError::Json { text, error })
     }
 
-    /// The `data` of the next message, which is the event of this name.
+    /// Decodes the `data` of the next message, which must be an event of this name.
     ///
     /// # Errors
-    /// Those of [`next_json`](Self::next_json), and [`TestError::Unexpected`] for another event.
+    /// The errors of [`next_json`](Self::next_json), and [`TestError::Unexpected`] for another
+    /// event.
     pub async fn next_event<T: DeserializeOwned>(&mut self, event: &str) -> Result<T, TestError> {
         let mut envelope: serde_json::Value = self.next_json().await?;
         if envelope.get("event").and_then(serde_json::Value::as_str) != Some(event) {
@@ -257,10 +263,11 @@ impl TestClient {
         serde_json::from_value(data).map_err(|error| TestError::Json { text, error })
     }
 
-    /// The payload of the next pong.
+    /// Returns the payload of the next pong. Pings before it are skipped.
     ///
     /// # Errors
-    /// [`TestError::TimedOut`], or [`TestError::Unexpected`] when something else than a ping comes first.
+    /// [`TestError::TimedOut`] after 5 s, [`TestError::Unexpected`] if another frame comes first,
+    /// or [`TestError::Closed`] with 1006 if the stream ends.
     pub async fn next_pong(&mut self) -> Result<Bytes, TestError> {
         loop {
             match self.next_frame().await? {
@@ -276,10 +283,11 @@ impl TestClient {
         }
     }
 
-    /// Waits for the close frame, passing over messages, and returns its reason.
+    /// Waits for the close frame, skips messages before it, and returns its reason. The code 1006
+    /// stands for an end without a close frame.
     ///
     /// # Panics
-    /// When the code is another one, or nothing comes. 1006 is the code of an end without a close frame.
+    /// If the code is another one, or if nothing is received within 5 s.
     pub async fn expect_close(&mut self, code: u16) -> String {
         loop {
             match self.next().await {
@@ -291,7 +299,8 @@ impl TestClient {
     }
 
     async fn send(&mut self, message: Ws) {
-        // The server may have closed already; what it said tells.
+        // An error means that the server has closed the stream. The next read returns its close
+        // frame.
         let _ = self.socket.send(message).await;
     }
 
@@ -299,7 +308,8 @@ impl TestClient {
         let gone = TestError::Closed { code: 1006, reason: String::new() };
         let frame = in_time(self.socket.next()).await?.and_then(Result::ok).ok_or(gone)?;
         if matches!(frame, Ws::Close(_)) {
-            // Its answer waits for the next call, which there may never be. The server may be gone already.
+            // The answer to the close frame is queued. It must be sent here, because the test may
+            // not read again. An error means that the server is gone.
             let _ = self.socket.flush().await;
         }
         Ok(frame)

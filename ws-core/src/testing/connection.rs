@@ -1,4 +1,4 @@
-//! A connection without a server: for unit tests of a controller's methods.
+//! [`TestConnection`]: a connection without a server, for unit tests of a controller's methods.
 
 use std::{
     io::Cursor,
@@ -19,10 +19,11 @@ use crate::{
     wire::{Message, Text},
 };
 
-/// A [`Connection`] that no server serves: what is pushed into it is kept until the test asks.
+/// A [`Connection`] that no server serves. Pushed messages stay in its outbox until the test reads
+/// them.
 ///
-/// Its handshake is `GET /` without headers or route; its hub knows this one connection. Handlers are called as the
-/// methods that they are.
+/// Its handshake is `GET /` without headers or route. Its hub has only this connection. Call
+/// handlers directly, as methods.
 ///
 /// ```
 /// use ws_core::{prelude::*, testing::TestConnection};
@@ -53,7 +54,7 @@ pub struct TestConnection {
 }
 
 impl TestConnection {
-    /// A connection with the default limits.
+    /// Makes a connection with the default limits.
     pub fn new() -> Self {
         let (parts, ()) = http::Request::new(()).into_parts();
         let handshake = Handshake::new(parts, "ws".into(), None);
@@ -62,18 +63,19 @@ impl TestConnection {
         Self { entry, pushed: Vec::new(), closed: None }
     }
 
-    /// The connection to hand to a callback.
+    /// Returns the connection, to pass it to a callback.
     pub fn connection(&self) -> &Connection {
         self.entry.connection()
     }
 
-    /// What was pushed since the last call, in its order.
+    /// Returns the messages that were pushed since the last call, in order.
     pub fn pushed(&mut self) -> Vec<Message> {
         self.collect();
         std::mem::take(&mut self.pushed)
     }
 
-    /// The code and the reason that it was disconnected with.
+    /// Returns the code and the reason of the disconnect; `None` if the connection was not
+    /// disconnected.
     pub fn closed(&mut self) -> Option<(u16, String)> {
         self.collect();
         self.closed.clone()
@@ -100,7 +102,7 @@ impl Default for TestConnection {
 fn written(mut queue: OutQueue) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut cx = Context::from_waker(Waker::noop());
-    // Writing to a vector neither waits nor fails.
+    // A write to a vector does not wait and cannot fail.
     while !queue.is_empty() && queue.poll_write(&mut bytes, &mut cx).is_ready() {}
     let _ = Pin::new(&mut bytes).poll_flush(&mut cx);
     bytes

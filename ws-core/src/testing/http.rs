@@ -1,4 +1,4 @@
-//! HTTP over memory: requests to an `.http` service, and the handshakes of test clients.
+//! HTTP in memory: requests to an HTTP service, and the handshakes of test clients.
 
 use ::http::{HeaderMap, Method, Request, Uri, header::HOST};
 use bytes::Bytes;
@@ -22,17 +22,17 @@ impl<'a> TestHttp<'a> {
         Self { app, server: server.to_owned() }
     }
 
-    /// A GET, to be sent.
+    /// Makes a GET request.
     pub fn get(&self, path: &str) -> TestRequest<'a> {
         self.request(Method::GET, path)
     }
 
-    /// A POST, to be sent.
+    /// Makes a POST request.
     pub fn post(&self, path: &str) -> TestRequest<'a> {
         self.request(Method::POST, path)
     }
 
-    /// Any request, to be sent.
+    /// Makes a request with this method.
     pub fn request(&self, method: Method, path: &str) -> TestRequest<'a> {
         TestRequest {
             app: self.app,
@@ -61,29 +61,29 @@ impl TestRequest<'_> {
     /// Adds a header.
     ///
     /// # Panics
-    /// When it is no header.
+    /// If the name or the value is not valid in a header.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let (name, value) = header(name, value);
         self.headers.append(name, value);
         self
     }
 
-    /// A JSON body.
+    /// Sets a JSON body and its `content-type`.
     ///
     /// # Panics
-    /// When the value cannot be serialised.
+    /// If the value cannot be serialised.
     pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
         match serde_json::to_vec(value) {
             Ok(json) => self.body = json.into(),
-            Err(error) => super::fail(format_args!("no JSON: {error}")),
+            Err(error) => super::fail(format_args!("the value cannot be serialised as JSON: {error}")),
         }
         self.header("content-type", "application/json")
     }
 
-    /// Sends it.
+    /// Sends the request and reads the whole response.
     ///
     /// # Errors
-    /// [`TestError::Transport`] when there is no answer.
+    /// [`TestError::Transport`] if the path is not a valid URI or there is no response.
     pub async fn send(self) -> Result<TestResponse, TestError> {
         let stream = self.app.pipe(&self.server);
         let response = request(stream, self.method, &self.path, self.headers, self.body).await?;

@@ -1,15 +1,14 @@
-//! Tests of a user's own controllers: [`TestApp`] runs an application over memory.
+//! Tools to test your own controllers: [`TestApp`] runs an application in memory.
 //!
-//! It is the real pipeline, the real connection loop and the real codec; only the listener is missing. No port is
-//! opened and no file is read, so tests run side by side, and under paused time (`#[tokio::test(start_paused = true)]`)
-//! deadlines and heartbeats pass in no time.
+//! A test uses the real pipeline, the real connection loop and the real codec; only the listener is
+//! replaced. No port is opened and no file is read, so tests can run in parallel. With paused time
+//! (`#[tokio::test(start_paused = true)]`), deadlines and heartbeats take no real time.
 //!
 //! # Three ways to test a controller
 //!
-//! As a plain struct: the methods that do not need a connection are just methods. What is worth testing in a
-//! controller is often a function of its own anyway.
-//!
-//! Over a [`TestApp`], which is what most tests want:
+//! - As a plain struct: methods that do not need a connection can be called directly.
+//! - With a [`TestApp`]: this is the right choice for most tests.
+//! - Over a socket: with any client.
 //!
 //! ```standalone_crate
 //! use ws_core::prelude::*;
@@ -38,7 +37,7 @@
 //! // As a plain struct.
 //! assert_eq!(Greet::greeting("jerry"), "hello jerry");
 //!
-//! // Over memory.
+//! // With a `TestApp`.
 //! let app = TestApp::start(App::new()).await;
 //! let mut client = app.connect("/greet/jerry").await?;
 //! assert_eq!(client.next_text().await?, "hello jerry");
@@ -46,7 +45,7 @@
 //! client.expect_close(1000).await;
 //! app.connect("/nowhere").expect_status(404).await;
 //!
-//! // Over a socket, with whatever client you like.
+//! // Over a socket, with any client.
 //! let mut config = Config::default();
 //! config.servers[0].port = 0;
 //! let running = App::new().config(config).start().await.unwrap();
@@ -76,13 +75,14 @@ use crate::{
     socket::{Pipe, Transport},
 };
 
-/// Bytes that a pipe between client and server holds, as a socket's buffers would.
+/// The number of bytes that the pipe between client and server can hold. It stands for the buffers
+/// of a socket.
 const PIPE_BYTES: usize = 64 << 10;
 
-/// An application that runs over memory.
+/// An application that runs in memory.
 ///
-/// Without [`App::config`] it has the defaults and a server for every name that the application uses; `ws.toml` and
-/// the environment are not read.
+/// If [`App::config`] is not called, it uses the default settings, with a server for every name
+/// that the application uses. `ws.toml` and the environment are never read.
 #[derive(Debug)]
 pub struct TestApp {
     running: Running,
@@ -90,10 +90,10 @@ pub struct TestApp {
 }
 
 impl TestApp {
-    /// Starts an application; its start hooks run.
+    /// Starts an application and runs its start hooks.
     ///
     /// # Panics
-    /// With the text of the [`StartError`] when it does not start.
+    /// If the application does not start. The panic has the text of the [`StartError`].
     pub async fn start(app: App) -> Self {
         match Self::try_start(app).await {
             Ok(app) => app,
@@ -101,46 +101,47 @@ impl TestApp {
         }
     }
 
-    /// Starts an application.
+    /// Starts an application and runs its start hooks.
     ///
     /// # Errors
-    /// Everything that is wrong, at once.
+    /// All problems that keep the application from starting, at once.
     pub async fn try_start(app: App) -> Result<Self, StartError> {
         let (running, servers) = app.start_in_memory().await?;
         Ok(Self { running, servers })
     }
 
-    /// A client of server `ws`, to be awaited.
+    /// Connects a client to server `ws` when the returned value is awaited.
     pub fn connect(&self, path: impl Into<String>) -> Connect<'_> {
         self.connect_to("ws", path)
     }
 
-    /// A client of another server, to be awaited.
+    /// Connects a client to a server of this name when the returned value is awaited.
     pub fn connect_to(&self, server: &str, path: impl Into<String>) -> Connect<'_> {
         Connect::new(self, server, path.into())
     }
 
-    /// The HTTP side: a server of kind `http`, or the fallback of one of kind `websocket`.
+    /// Returns the HTTP side of a server: the service of kind `http`, or the fallback of a server
+    /// of kind `websocket`.
     pub fn http(&self, server: &str) -> TestHttp<'_> {
         TestHttp::new(self, server)
     }
 
-    /// The application as it runs.
+    /// Returns the running application.
     pub fn running(&self) -> &Running {
         &self.running
     }
 
-    /// Shuts it down, as [`Running::shutdown`] does.
+    /// Shuts the application down, as [`Running::shutdown`] does.
     pub async fn shutdown(self) -> ShutdownReport {
         self.running.shutdown().await
     }
 
-    /// The client's end of a new pipe to a server.
+    /// Opens a pipe to a server and returns the client's end.
     fn pipe(&self, server: &str) -> Pipe {
         self.pipe_from(server, Arrival::default())
     }
 
-    /// The same for a stream of which more is known.
+    /// Like [`pipe`](Self::pipe), for a stream with a given arrival.
     pub(crate) fn pipe_from(&self, server: &str, arrival: Arrival) -> Pipe {
         let Some(kind) = self.servers.get(server) else {
             fail(format_args!("there is no server `{server}`"))
@@ -152,7 +153,7 @@ impl TestApp {
     }
 }
 
-/// An answer that is not a connection: of a refused handshake, or over HTTP.
+/// An HTTP response: to a refused handshake, or to a request of [`TestHttp`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TestResponse {
@@ -165,66 +166,68 @@ pub struct TestResponse {
 }
 
 impl TestResponse {
-    /// The body as text; what is not UTF-8 is replaced.
+    /// Returns the body as text. Invalid UTF-8 is replaced.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body as JSON.
+    /// Decodes the body as JSON.
     ///
     /// # Errors
-    /// [`TestError::Json`] when it is none, or of another shape.
+    /// [`TestError::Json`] if the body is not JSON or does not fit `T`.
     pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, TestError> {
         serde_json::from_slice(&self.body).map_err(|error| TestError::Json { text: self.text(), error })
     }
 
-    /// The first value of a header, if it is visible ASCII.
+    /// Returns the first value of a header; `None` if it is missing or not visible ASCII.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
 
-/// Why a test did not get what it asked for.
+/// The error of a test client: the expected message or response was not received.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TestError {
     /// The handshake was refused.
     #[error("refused with {}: {}", .0.status, .0.text())]
     Refused(Box<TestResponse>),
-    /// A token was offered as a subprotocol and none was chosen: a browser fails such a connection.
+    /// A token was offered as a subprotocol and no subprotocol was chosen. A browser fails such a
+    /// connection.
     #[error(
         "the server chose none of the offered subprotocols, so that a browser fails the connection; offer a second one, \
          `.subprotocols(&[\"chat\"])`, and list it in `subprotocols(..)` of the controller"
     )]
     NoSubprotocol,
-    /// Nothing came in time.
+    /// Nothing was received in time.
     #[error("nothing came within {seconds} s")]
     TimedOut {
-        /// How long it waited, in seconds.
+        /// The time that the client waited, in seconds.
         seconds: u64,
     },
-    /// The connection was closed instead.
+    /// The connection was closed.
     #[error("closed with {code}: {reason:?}")]
     Closed {
-        /// The code; 1005 for a close frame without one, 1006 for none at all.
+        /// The close code; 1005 for a close frame without a code, 1006 for an end without a close
+        /// frame.
         code: u16,
-        /// The reason.
+        /// The reason of the close frame.
         reason: String,
     },
-    /// Something else came.
+    /// A message of another kind was received.
     #[error("expected {expected}, got {got}")]
     Unexpected {
-        /// What was asked for.
+        /// A description of the expected message.
         expected: String,
-        /// What came.
+        /// A description of the received message.
         got: String,
     },
-    /// JSON of another shape.
+    /// A message or body is not JSON or does not fit the expected type.
     #[error("{error} in {text}")]
     Json {
-        /// What came.
+        /// The received text.
         text: String,
-        /// What is wrong with it.
+        /// The error of the decoder.
         #[source]
         error: serde_json::Error,
     },
@@ -233,16 +236,16 @@ pub enum TestError {
     Transport(String),
 }
 
-/// Header lines as tests write them; a malformed one is a mistake in the test.
+/// Parses a header as written in a test. A malformed header is a mistake in the test, so it panics.
 fn header(name: &str, value: &str) -> (HeaderName, HeaderValue) {
     match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
         (Ok(name), Ok(value)) => (name, value),
-        _ => fail(format_args!("`{name}: {value}` is no header")),
+        _ => fail(format_args!("`{name}: {value}` is not a header")),
     }
 }
 
 #[track_caller]
-#[expect(clippy::panic, reason = "this is how a test says that it failed")]
+#[expect(clippy::panic, reason = "a test fails by a panic")]
 fn fail(what: fmt::Arguments<'_>) -> ! {
     panic!("{what}")
 }

@@ -1,4 +1,4 @@
-//! What stands in for TLS without the feature `tls`.
+//! The replacement for TLS if the feature `tls` is off.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use super::TlsError;
 use crate::{config::Tls, socket::Transport};
 
-/// There are none.
+/// A type without values: certificates cannot be loaded without the feature.
 #[derive(Debug)]
 pub(crate) enum Certificates {}
 

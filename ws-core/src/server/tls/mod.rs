@@ -1,7 +1,7 @@
-//! TLS on a listener: the certificate of a server, read at start and again when asked to.
+//! TLS on a listener: the certificate of a server, read at start and again on reload.
 //!
-//! With the feature `tls` it is rustls's; without it there is no [`Certificates`] at all, and asking for some is an
-//! error that names the feature.
+//! With the feature `tls`, rustls implements it. Without the feature, [`Certificates`] has no
+//! values, and `[servers.tls]` in the configuration is a start error that names the feature.
 
 #[cfg(not(feature = "tls"))]
 mod absent;
@@ -15,26 +15,26 @@ pub(crate) use self::absent::Certificates;
 #[cfg(feature = "tls")]
 pub(crate) use self::rustls::Certificates;
 
-/// Why a server cannot have TLS as its configuration asks for.
+/// The reason why a server cannot use TLS as configured. Reported at start and on reload.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// A file that cannot be read, or does not hold what it should.
+    /// A file cannot be read, or its content is not valid.
     #[error("server `{server}` cannot use {}: {message}", file.display())]
     File {
-        /// The server.
+        /// The name of the server.
         server: String,
-        /// The file, as configured.
+        /// The path of the file, as configured.
         file: PathBuf,
-        /// What is wrong with it.
+        /// A description of the fault.
         message: String,
     },
-    /// `[servers.tls]` in a program that is built without it.
+    /// The configuration has `[servers.tls]`, but ws-core is built without the feature `tls`.
     #[error(
         "server `{server}` has `[servers.tls]`, which needs the feature `tls` of ws-core; write `features = [\"tls\"]`"
     )]
     NotEnabled {
-        /// The server.
+        /// The name of the server.
         server: String,
     },
 }

@@ -1,4 +1,5 @@
-//! TLS by rustls. The crypto provider is named here, so that nothing has to be installed for the process.
+//! TLS with rustls. The crypto provider is set here, so that the program does not have to install a
+//! process-wide one.
 
 use std::{fmt, io, path::Path, sync::Arc};
 
@@ -15,7 +16,7 @@ use tokio_rustls::{
 use super::TlsError;
 use crate::{config::Tls, socket::Transport, sync::RwLock};
 
-/// A server's certificate and key, as they were in their files when these were last read in good order.
+/// A server's certificate and key, as last read without an error.
 pub(crate) struct Certificates {
     server: String,
     files: Tls,
@@ -23,13 +24,14 @@ pub(crate) struct Certificates {
 }
 
 impl Certificates {
-    /// Reads the files; blocks for as long as that takes.
+    /// Reads the files. It blocks while it reads.
     pub(crate) fn load(server: &str, files: &Tls) -> Result<Self, TlsError> {
         let current = RwLock::new(Arc::new(config(server, files)?));
         Ok(Self { server: server.to_owned(), files: files.clone(), current })
     }
 
-    /// Reads the files again: for the handshakes from now on. What is faulty changes nothing.
+    /// Reads the files again. Later TLS handshakes use the new certificate. If a file is not valid,
+    /// the old certificate stays in use.
     pub(crate) fn reload(&self) -> Result<(), TlsError> {
         match config(&self.server, &self.files) {
             Ok(config) => {
@@ -44,7 +46,7 @@ impl Certificates {
         }
     }
 
-    /// The TLS handshake.
+    /// Does the TLS handshake.
     pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<Transport> {
         let current = Arc::clone(&self.current.read());
         let stream = TlsAcceptor::from(current).accept(stream).await?;
@@ -96,7 +98,7 @@ fn config(server: &str, files: &Tls) -> Result<ServerConfig, TlsError> {
             }
             error => fault(&files.key, error.to_string()),
         })?;
-    // An upgrade is a matter of HTTP/1.1 (RFC 6455 section 1.7).
+    // Only HTTP/1.1 is offered, because a WebSocket upgrade needs it (RFC 6455 section 1.7).
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
