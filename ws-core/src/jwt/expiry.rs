@@ -2,11 +2,11 @@
 //! replaces them.
 
 use super::{Claims, JwtError};
-use crate::connection::{Connection, ends_connections, valid_until};
+use crate::connection::{Connection, register_expiring, valid_until};
 
 /// From now on claims of this type end the connections that have them in their context.
 pub(super) fn register<T: Send + Sync + 'static>() {
-    ends_connections::<Claims<T>>(|context| context.get::<Claims<T>>()?.valid_until());
+    register_expiring::<Claims<T>>(|context| context.get::<Claims<T>>()?.valid_until());
 }
 
 /// With feature `jwt`.
@@ -30,7 +30,7 @@ impl Connection {
             return Err(JwtError::OtherSubject);
         }
         context.set(claims);
-        self.ends_at(valid_until(context));
+        self.set_expiry(valid_until(context));
         Ok(())
     }
 }
