@@ -18,7 +18,7 @@ use crate::{request::ContextMap, sync::RwLock, wire::ConnectionId};
 type ValidUntil = fn(&ContextMap) -> Option<SystemTime>;
 
 /// The types of values that expire and then close the connection, such as the claims of a token. A
-/// context stores values by type and does not know which types expire, so they are registered here.
+/// context stores values by type, without their expiry, so these types are registered here.
 /// The list is bounded by the number of types in the program.
 static TYPES: RwLock<Vec<(TypeId, ValidUntil)>> = RwLock::new(Vec::new());
 

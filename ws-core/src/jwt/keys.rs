@@ -12,8 +12,8 @@ use super::{JwtError, Key, KeyError};
 /// The keys of a verifier. A single [`Key`] converts into them.
 ///
 /// If there are several keys, each has a name, and a token names its key in the header (`kid`).
-/// This allows to change keys without refusing valid tokens: publish the new key besides the old
-/// one, sign with the new key, and remove the old key after its last token has expired.
+/// So keys can be changed without refusing valid tokens: publish the new key beside the old one,
+/// sign with the new key, and remove the old key after its last token has expired.
 #[derive(Clone, Debug)]
 pub struct Keys(Vec<Key>);
 

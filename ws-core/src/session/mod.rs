@@ -129,7 +129,7 @@ where
 }
 
 /// The controller's callbacks, each wrapped in the interceptors of the route. A typed controller
-/// runs the interceptors of its messages itself, since only it knows the event.
+/// runs the interceptors of its messages itself, since it decodes the event.
 struct Callbacks<'a, C> {
     controller: &'a C,
     conn: &'a Connection,

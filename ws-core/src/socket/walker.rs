@@ -2,10 +2,11 @@
 //! decoding payloads.
 //!
 //! The walker counts the frames that begin, for the budget of a poll, and the frames of the current
-//! message. It knows whether the stream is between two messages. It enforces one rule, the limit of
-//! frames in a message, because the codec has none: it stops in front of the first frame above the
-//! limit. The codec finds all other faults. The walker also keeps the peer's close frame, because
-//! the codec rejects a code that may be sent (1014). It must not allocate, except for that frame.
+//! message. It tracks whether the stream is between two messages. It enforces one rule, the limit
+//! of frames in a message, because the codec has none: it stops in front of the first frame above
+//! the limit. The codec finds all other faults. The walker also keeps the peer's close frame,
+//! because the codec rejects a code that may be sent (1014). It must not allocate, except for that
+//! frame.
 
 use crate::wire::Text;
 

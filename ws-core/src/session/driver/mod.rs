@@ -5,8 +5,8 @@
 //! connection meanwhile. Both call [`Driver::poll_turn`], the only place that defines the order of
 //! a turn. [`closing`] takes over after the last message.
 //!
-//! The driver must not know the controller: the parent module chooses the callback for an event. It
-//! must never wait for anything but the task's own sources of wake-ups: socket, outbox and timers.
+//! The driver must not depend on the controller: the parent module chooses the callback for an
+//! event. The driver is woken by the socket, the outbox and the timers only.
 
 mod closing;
 
