@@ -1,9 +1,10 @@
-//! Asks: a request from the server to its client. An event with a `ref` goes out, a message with
-//! the same `ref` comes back.
+//! Asks: requests from the server to its client. The server sends an event with a `ref`, and the
+//! client answers with a message that has the same `ref`.
 //!
-//! [`Asks`] holds the outstanding asks of one connection. It owns nothing while there are none. The
-//! driver offers it each received message, so that an answer is recognised before the messages in
-//! front of it are handled.
+//! [`Asks`] holds the outstanding asks of one connection and owns no heap memory while there are
+//! none. The driver passes each received message to it before the message enters the inbox, so an
+//! answer is recognised before the messages in front of it are handled. It never waits for the
+//! socket.
 
 use std::{
     future::IntoFuture,
@@ -28,14 +29,14 @@ use crate::{
 const PREFIX: &str = "ask:";
 
 impl Connection {
-    /// Asks the client: sends the event with a `ref` and waits for the message that brings this `ref`
-    /// back.
+    /// Asks the client: sends the event with a `ref` and waits for the message with the same `ref`.
     ///
     /// The answer is `{"event": any, "data": R, "ref": the same}`. The client refuses with
-    /// `{"event": "error", "data": {"code", "message"}, "ref": the same}`. An answer is recognised as it
-    /// arrives and reaches no handler, so a handler may ask its own connection: messages in front of
-    /// the answer are read ahead (`limits.inbox_messages`, `limits.inbox_bytes`) and handled in order
-    /// afterwards. One connection may have 64 outstanding asks.
+    /// `{"event": "error", "data": {"code", "message"}, "ref": the same}`. An answer is recognised
+    /// when it is read and is not passed to a handler, so a handler may ask its own connection.
+    /// Messages in front of the answer are read ahead (`limits.inbox_messages`,
+    /// `limits.inbox_bytes`) and handled in order afterwards. One connection may have 64
+    /// outstanding asks.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -46,9 +47,9 @@ impl Connection {
     /// ```
     ///
     /// # Errors
-    /// [`AskError`](crate::connection::AskError): the connection ended, no answer came in time (10 s unless
-    /// [`timeout`](PendingAsk::timeout) sets another), the client refused, or its answer does not
-    /// decode as `R`. The ask is forgotten then; an answer that comes later is dropped.
+    /// [`AskError`](crate::connection::AskError): the connection ended, no answer arrived in time
+    /// (10 s unless [`timeout`](PendingAsk::timeout) sets another), the client refused, or its
+    /// answer does not decode as `R`. The ask is removed then, and a late answer is dropped.
     #[doc(alias("ack"))]
     pub fn ask_event<R: DeserializeOwned>(
         &self,
@@ -59,11 +60,11 @@ impl Connection {
     }
 }
 
-/// Why an ask has no answer.
+/// The reason why an ask failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AskError {
-    /// The event was not sent, for another reason than the end of the connection.
+    /// The event was not sent, but the connection has not ended.
     #[error("not sent: {0}")]
     Send(#[source] SendError),
     /// The connection ended before the answer came, or before the ask was sent.
@@ -78,12 +79,12 @@ pub enum AskError {
     /// The client answered with an error.
     #[error("the client answered `{code}`: {message}")]
     Refused {
-        /// The machine code, as the client wrote it.
+        /// The error code, as the client wrote it.
         code: String,
-        /// The text, as the client wrote it.
+        /// The error text, as the client wrote it.
         message: String,
     },
-    /// The answer does not fit the type that is asked for.
+    /// The answer does not decode as the requested type.
     #[error("the answer does not fit: {0}")]
     Invalid(String),
     /// 64 asks of this connection are outstanding already.
@@ -101,10 +102,11 @@ impl From<SendError> for AskError {
 }
 
 impl AskError {
-    /// The connection that ended, or whose outbox is full; `None` for every other reason.
+    /// Returns the connection that ended, or whose outbox is full; `None` for other reasons.
     ///
-    /// A callback that fails because its own connection has ended ends quietly. The error of
-    /// another connection is logged, and the callback's own connection stays open.
+    /// An error about the callback's own ended connection is logged at debug level only. An error
+    /// about another connection is logged as a warning, and the callback's own connection stays
+    /// open.
     pub fn connection(&self) -> Option<ConnectionId> {
         match self {
             Self::Closed { connection } => Some(*connection),
@@ -132,8 +134,8 @@ impl<'a, R: DeserializeOwned> PendingAsk<'a, R> {
         Self { conn, id, message, timeout: fixed::ASK_TIMEOUT, answer: PhantomData }
     }
 
-    /// Sets how long to wait for the answer, including the wait for room in the outbox. Default: 10
-    /// s.
+    /// Sets how long to wait for the answer, including the wait for room in the outbox. The default
+    /// is 10 s.
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
@@ -196,30 +198,31 @@ fn decode<R: DeserializeOwned>(format: Format, message: &Message) -> Result<R, A
 /// The outstanding asks of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Asks {
-    /// Whether there ever was one. Before the first one, received messages are not checked for
-    /// answers.
+    /// Whether this connection ever had an ask. Before the first one, received messages are not
+    /// checked for answers.
     ever: AtomicBool,
-    /// Whether no answer can come any more; changed and read under the lock.
+    /// Whether no further answer can arrive. It is written and read under the lock.
     has_ended: AtomicBool,
     waiting: Mutex<Vec<(u64, oneshot::Sender<Message>)>>,
 }
 
 impl Asks {
-    /// Takes the message if it is an answer. An answer that comes too late is dropped.
+    /// Returns the message unless it is an answer. An answer goes to its ask; a late one is
+    /// dropped.
     pub(crate) fn take_answer(&self, format: Format, message: Message) -> Option<Message> {
         if !self.ever.load(Ordering::Relaxed) {
             return Some(message);
         }
         let Some(id) = answered(format, &message) else { return Some(message) };
         match self.forget(id) {
-            // Sending fails if the ask was dropped in this very moment.
+            // Sending fails if the ask was dropped at the same time.
             Some(sender) => drop(sender.send(message)),
             None => tracing::debug!(ask = id, "an answer came too late, or twice"),
         }
         None
     }
 
-    /// Fails all outstanding asks: no answer can come any more.
+    /// Fails all outstanding asks, because no further answer can arrive.
     pub(crate) fn close(&self) {
         let mut waiting = self.lock();
         self.has_ended.store(true, Ordering::Relaxed);
@@ -261,7 +264,7 @@ impl Asks {
     }
 }
 
-/// Removes its ask when it is dropped.
+/// A guard that removes its ask on drop.
 struct Outstanding<'a> {
     asks: &'a Asks,
     id: u64,
@@ -274,7 +277,7 @@ impl Drop for Outstanding<'_> {
 }
 
 /// Whether a message with this `ref` is the answer to an ask, not a call of the client.
-pub(crate) fn is_of_ask(reference: Raw<'_>) -> bool {
+pub(crate) fn is_ask_ref(reference: Raw<'_>) -> bool {
     reference.as_str().is_some_and(|text| text.starts_with(PREFIX))
 }
 

@@ -1,6 +1,8 @@
-//! [`Expiry`]: when a connection ends by itself, because what let it in does.
+//! [`Expiry`]: the time at which a connection closes because its credentials, such as a token,
+//! expire.
 //!
-//! One atomic: the connection's task looks at it with every turn, anybody may move it. Who moves it wakes the task.
+//! The time is one atomic. The session task reads it in every turn, and any task may change it. A
+//! caller that changes it must wake the session task.
 
 use std::{
     any::TypeId,
@@ -12,17 +14,17 @@ use tokio::time::Instant;
 
 use crate::{request::ContextMap, sync::RwLock, wire::ConnectionId};
 
-/// Returns until when the value of one type is good, if there is one in a context.
+/// Returns the time until which a value of one type is valid, if the context has such a value.
 type ValidUntil = fn(&ContextMap) -> Option<SystemTime>;
 
-/// The types of values that end connections, such as the claims of a token. A context keeps values by
-/// their types and does not know which of them expire, so they are registered here; there are never
-/// more than a program has types.
+/// The types of values that expire and then close the connection, such as the claims of a token. A
+/// context stores values by type, without their expiry, so these types are registered here.
+/// The list is bounded by the number of types in the program.
 static TYPES: RwLock<Vec<(TypeId, ValidUntil)>> = RwLock::new(Vec::new());
 
-/// Registers a type: from now on its values end the connections that have one in their context.
+/// Registers a type: a connection closes when a value of this type in its context expires.
 #[cfg(feature = "jwt")]
-pub(crate) fn ends_connections<T: 'static>(valid_until: ValidUntil) {
+pub(crate) fn register_expiring<T: 'static>(valid_until: ValidUntil) {
     let id = TypeId::of::<T>();
     let mut types = TYPES.write();
     if types.iter().all(|(known, _)| *known != id) {
@@ -30,19 +32,19 @@ pub(crate) fn ends_connections<T: 'static>(valid_until: ValidUntil) {
     }
 }
 
-/// Returns when the first of the registered values in a context ends.
+/// Returns the earliest time at which a registered value in the context expires.
 pub(crate) fn valid_until(context: &ContextMap) -> Option<SystemTime> {
     TYPES.read().iter().filter_map(|(_, valid_until)| valid_until(context)).min()
 }
 
-/// The connection does not end by itself.
+/// The value of [`Expiry::after`] for a connection that does not expire.
 const NEVER: u64 = u64::MAX;
 
 #[derive(Debug)]
 pub(crate) struct Expiry {
-    /// When the connection was made.
+    /// The time at which the connection was created.
     since: Instant,
-    /// Milliseconds from then until it ends.
+    /// Milliseconds from `since` until the connection expires.
     after: AtomicU64,
 }
 
@@ -53,7 +55,8 @@ impl Expiry {
         this
     }
 
-    /// Moves it. From here on the monotonic clock counts: setting the system's clock moves no connection's end.
+    /// Sets the time. It is converted to the monotonic clock here, so a later change of the system
+    /// clock does not move it.
     pub(crate) fn set(&self, at: Option<SystemTime>) {
         let after = at.and_then(|at| {
             let left = at.duration_since(SystemTime::now()).unwrap_or_default();
@@ -62,8 +65,9 @@ impl Expiry {
         self.after.store(after.unwrap_or(NEVER), Ordering::Release);
     }
 
-    /// When the connection is as old as `lifetime`, less up to a tenth of it: ids that follow each
-    /// other are spread evenly over that tenth.
+    /// Returns the time at which the connection reaches `lifetime`, less up to a tenth of it.
+    /// Consecutive ids are spread evenly over that tenth, so that connections of the same age do
+    /// not close at once.
     pub(crate) fn end_of(&self, lifetime: Duration, id: ConnectionId) -> Option<Instant> {
         // Multiplication by 2^64 divided by the golden ratio spreads a sequence evenly.
         let parts = (id.sequence().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as u32;
@@ -71,7 +75,8 @@ impl Expiry {
         self.since.checked_add(lifetime.checked_sub(less)?)
     }
 
-    /// When the connection ends; `None` also for a time beyond the clock.
+    /// Returns the time at which the connection expires; `None` if it never does, or if the clock
+    /// cannot express the time.
     pub(crate) fn at(&self) -> Option<Instant> {
         match self.after.load(Ordering::Acquire) {
             NEVER => None,
@@ -119,7 +124,7 @@ mod tests {
         let largest = (0..63).rev().map(|bit| Duration::from_secs(1 << bit));
         let largest = largest.filter_map(|it| SystemTime::UNIX_EPOCH.checked_add(it)).next();
         assert!(largest.is_some());
-        // Far away or never: both are right, a panic is not.
+        // A far time and `None` are both correct; a panic is not.
         assert!(
             Expiry::new(largest).at().is_none_or(|at| at > Instant::now() + Duration::from_secs(1 << 30))
         );

@@ -1,4 +1,4 @@
-//! [`Connection`]: what everyone may hold of a living connection.
+//! [`Connection`]: the handle through which any task sends to a connection and closes it.
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
@@ -19,10 +19,12 @@ use crate::{
     wire::{CloseFrame, CloseReason, ConnectionId, Message, SendError, may_be_sent},
 };
 
-/// A living connection. Cheap to clone, `Send` and `Sync`, valid anywhere: in other tasks, HTTP handlers, timers.
+/// The handle of an open connection. It is cheap to clone, and it is `Send` and `Sync`: other
+/// tasks, HTTP handlers and timers may hold it.
 ///
-/// It does not own the socket: holding one keeps no connection open, and its methods say so when the connection is
-/// gone. What is pushed by one task arrives in the order it was pushed.
+/// The handle does not own the socket, so it does not keep the connection open. After the
+/// connection has ended, its methods return [`SendError::Closed`]. Messages that one task pushes
+/// arrive in the order in which they were pushed.
 #[derive(Clone)]
 pub struct Connection(Arc<Shared>);
 
@@ -32,10 +34,10 @@ struct Shared {
     expiry: Expiry,
     asks: Asks,
     membership: Membership,
-    /// The name of its controller, which its rooms belong to.
+    /// The name of the controller. Rooms are separate for each controller.
     controller: &'static str,
     max_rooms: usize,
-    /// No circle: the living hold a connection only until its end.
+    /// Not a reference cycle that leaks: [`Live`] drops its handle when the connection ends.
     live: Arc<Live>,
 }
 
@@ -55,7 +57,7 @@ impl Connection {
         }))
     }
 
-    /// Its name, never used again.
+    /// The id of the connection. An id is never used again.
     pub fn id(&self) -> ConnectionId {
         self.0.outbox.id()
     }
@@ -63,56 +65,62 @@ impl Connection {
     /// Queues a message and never waits.
     ///
     /// # Errors
-    /// [`SendError::Full`] when the outbox has no room (`limits.outbox_messages`, `limits.outbox_bytes`); what then
-    /// happens to the connection is `limits.overflow`. [`SendError::Closed`] when it is closing or closed.
+    /// [`SendError::Full`] when the outbox has no room (`limits.outbox_messages`,
+    /// `limits.outbox_bytes`); `limits.overflow` decides whether the connection then stays open.
+    /// [`SendError::Closed`] when the connection is closing or closed.
     pub fn push(&self, message: impl Into<Message>) -> Result<(), SendError> {
         self.0.outbox.push(message.into())
     }
 
-    /// Serialises once and queues the JSON as a text message.
+    /// Serialises the value as JSON and queues it as a text message.
     ///
     /// # Errors
-    /// [`SendError::Serialize`], and those of [`push`](Self::push).
+    /// [`SendError::Serialize`], and the errors of [`push`](Self::push).
     pub fn push_json<T: Serialize + ?Sized>(&self, value: &T) -> Result<(), SendError> {
         self.push(serde_json::to_string(value)?)
     }
 
-    /// Queues a message as soon as the outbox has room. Dropping the future gives up the place; nothing is sent then.
+    /// Queues a message as soon as the outbox has room. If the future is dropped before that, the
+    /// message is not sent.
     ///
     /// # Errors
-    /// [`SendError::Closed`] when the connection is closing or closed, or becomes so while waiting.
+    /// [`SendError::Closed`] when the connection is closing or closed, or starts to close during
+    /// the wait.
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
         self.0.outbox.send(message.into()).await
     }
 
-    /// Queues the event `{"event": name, "data": data}`; in MessagePack where the connection speaks the subprotocol
-    /// `msgpack`.
+    /// Queues the event `{"event": name, "data": data}`. The event is encoded in MessagePack if the
+    /// connection uses the subprotocol `msgpack`, else in JSON.
     ///
     /// # Errors
-    /// [`SendError::Serialize`], and those of [`push`](Self::push).
+    /// [`SendError::Serialize`], and the errors of [`push`](Self::push).
     #[doc(alias("emit"))]
     pub fn event<T: Serialize + ?Sized>(&self, name: &str, data: &T) -> Result<(), SendError> {
         self.push(self.format().encode(name, data, None)?)
     }
 
-    /// Sends a ping ahead of the queued messages; the answer reaches `on_pong`.
+    /// Sends a ping (RFC 6455 section 5.5.2) ahead of the queued messages. The pong is passed to
+    /// `on_pong`.
     ///
     /// # Errors
-    /// [`SendError::ControlTooLong`] over 125 bytes, [`SendError::Full`] when 16 pings wait already,
-    /// [`SendError::Closed`].
+    /// [`SendError::ControlTooLong`] if the payload exceeds 125 bytes, [`SendError::Full`] when 16
+    /// pings are queued already, [`SendError::Closed`] when the connection is closing or closed.
     pub fn ping(&self, payload: impl Into<Bytes>) -> Result<(), SendError> {
         self.0.outbox.ping(payload.into())
     }
 
-    /// Closes the connection with this code (RFC 6455 section 7.4) and reason, which is cut to 123 bytes at a char
-    /// boundary.
+    /// Closes the connection with this code (RFC 6455 section 7.4) and reason. The reason is cut to
+    /// 123 bytes at a char boundary.
     ///
-    /// What was pushed before is sent first: a close frame ends the data (section 5.5.1). All of it has the close
-    /// deadline, `limits.close_timeout`. Nothing can be pushed from now on, and no further message is handled.
+    /// Messages that were pushed before are sent first, because no data may follow a close frame
+    /// (section 5.5.1). They and the close frame must be sent within the close deadline,
+    /// `limits.close_timeout`. From now on nothing can be pushed, and no further message is
+    /// handled.
     ///
     /// # Errors
-    /// [`SendError::CloseCode`] for a code that may not be sent, [`SendError::Closed`] when it is closing already; the
-    /// first one counts.
+    /// [`SendError::CloseCode`] for a code that may not be sent. [`SendError::Closed`] when the
+    /// connection is closing already: the first request to close decides code and reason.
     #[doc(alias("kick"))]
     pub fn disconnect(&self, code: u16, reason: impl AsRef<str>) -> Result<(), SendError> {
         if !may_be_sent(code) {
@@ -123,13 +131,13 @@ impl Connection {
         self.0.outbox.stop(Stop::Close { frame, reason })
     }
 
-    /// Waits until the connection ends: the client sends a close frame or leaves, or this side
-    /// closes it.
+    /// Waits until the connection ends: the client sends a close frame or closes the socket, or
+    /// this side closes the connection.
     ///
-    /// Messages that the client sent before its end are still handled, so
-    /// [`is_open`](Self::is_open) may be true for a while: answers can still be pushed. A client
-    /// that leaves while a callback keeps `limits.inbox_messages` waiting is noticed within a
-    /// second.
+    /// Messages that the client sent before are still handled, and replies to them can still be
+    /// pushed. So [`is_open`](Self::is_open) may stay true for a while. While
+    /// `limits.inbox_messages` messages wait behind a running callback, nothing is read; the end is
+    /// then noticed within a second.
     pub async fn closed(&self) {
         self.0.outbox.closed().await;
     }
@@ -144,17 +152,17 @@ impl Connection {
         self.0.handshake.peer_addr()
     }
 
-    /// The name of its server.
+    /// The name of the server that accepted the connection.
     pub fn server(&self) -> &str {
         self.0.handshake.server()
     }
 
-    /// The path pattern of its route, such as `/rooms/{room}`.
+    /// The path pattern of the route, such as `/rooms/{room}`.
     pub fn route(&self) -> &str {
         self.0.handshake.route().unwrap_or_default()
     }
 
-    /// What the connection was asked for with: method, URI, headers, cookies, query, path parameters, subprotocol.
+    /// The finished handshake: method, URI, headers, cookies, query, path parameters, subprotocol.
     pub fn handshake(&self) -> &Handshake {
         &self.0.handshake
     }
@@ -164,17 +172,18 @@ impl Connection {
         self.0.handshake.context()
     }
 
-    /// Messages that a full outbox dropped, under `overflow = "drop_oldest"` and `"drop_newest"`.
+    /// The number of messages that a full outbox dropped, under `overflow = "drop_oldest"` and
+    /// `"drop_newest"`.
     pub fn dropped(&self) -> u64 {
         self.0.outbox.dropped()
     }
 
-    /// What the controller kept of the handshake.
+    /// Returns the value that the controller took from the handshake and kept.
     pub(crate) fn kept<T: 'static>(&self) -> Option<&T> {
         self.0.handshake.kept.as_ref()?.downcast_ref()
     }
 
-    /// How its envelopes are written.
+    /// The format of the connection's envelopes.
     pub(crate) fn format(&self) -> Format {
         Format::of(self.0.handshake.subprotocol())
     }
@@ -183,17 +192,16 @@ impl Connection {
         &self.0.membership
     }
 
-    /// The connections of its node.
+    /// The open connections of this node.
     pub(crate) fn live(&self) -> &Arc<Live> {
         &self.0.live
     }
 
-    /// The most rooms that it may be in at once.
+    /// The largest number of rooms that the connection may be in at once.
     pub(crate) fn max_rooms(&self) -> usize {
         self.0.max_rooms
     }
 
-    /// The name of its controller.
     pub(crate) fn controller(&self) -> &'static str {
         self.0.controller
     }
@@ -206,14 +214,13 @@ impl Connection {
         &self.0.outbox
     }
 
-    /// When it ends by itself.
     pub(crate) fn expiry(&self) -> &Expiry {
         &self.0.expiry
     }
 
-    /// From now on it ends at this time.
+    /// Sets the time at which the connection expires, and wakes the session task to apply it.
     #[cfg(feature = "jwt")]
-    pub(crate) fn ends_at(&self, at: Option<std::time::SystemTime>) {
+    pub(crate) fn set_expiry(&self, at: Option<std::time::SystemTime>) {
         self.0.expiry.set(at);
         self.0.outbox.nudge();
     }

@@ -1,8 +1,9 @@
-//! [`Connection`], the handle of an open connection, and what it keeps: its outbox, its outstanding
-//! asks, its expiry.
+//! [`Connection`], the handle of an open connection, with its outbox, its outstanding asks and its
+//! expiry.
 //!
-//! Any task may hold a handle. It never touches the socket: that belongs to the connection's own task,
-//! which takes from the outbox what is to be sent.
+//! A handle exists from the accepted handshake on. Any task may hold one. The handle never touches
+//! the socket: the session task owns the socket, takes messages from the outbox and writes them. A
+//! handle that outlives its connection is valid, and its methods then return an error.
 
 mod asks;
 mod expiry;
@@ -10,9 +11,9 @@ mod handle;
 mod outbox;
 
 #[cfg(feature = "jwt")]
-pub(crate) use self::expiry::{ends_connections, valid_until};
+pub(crate) use self::expiry::{register_expiring, valid_until};
 pub(crate) use self::{
-    asks::is_of_ask,
+    asks::is_ask_ref,
     outbox::{Outbox, Stop},
 };
 pub use self::{

@@ -1,9 +1,12 @@
-//! What anyone wants to send, on its way to the one task that owns the socket.
+//! [`Outbox`]: the bounded queue of frames between the senders and the session task that owns the
+//! socket.
 //!
-//! A mutex around a queue of encoded frames, held for a copy at the most and never across an await. It is bounded by
-//! messages and by bytes, and it owns nothing while empty and its task sleeps. Pings and the request to close pass the queue.
+//! Senders encode into the queue; the session task collects from it in every turn. The queue is
+//! limited by messages and by bytes. Pings and the request to close go ahead of it. The outbox owns
+//! no heap memory while it is empty and the task sleeps.
 //!
-//! The task is woken only while it sleeps: a callback that pushes from inside it wakes nobody.
+//! The mutex is held for one copy at most and never across an await. The task is woken only while
+//! it sleeps, so a push from a callback, which runs on that task, needs no wake-up.
 
 use std::task::Waker;
 
@@ -18,7 +21,7 @@ use crate::{
     wire::{CloseFrame, CloseReason, ConnectionId, Message, SendError},
 };
 
-/// How much may wait.
+/// The limits of the queue, and the policy when it is full.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OutboxLimits {
     pub(crate) messages: usize,
@@ -32,32 +35,32 @@ impl From<&Limits> for OutboxLimits {
     }
 }
 
-/// What ends a connection from this side.
+/// A request from this side to end the connection.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// Sends what waits, then this close frame.
+    /// Sends the queued messages, then this close frame.
     Close { frame: CloseFrame, reason: CloseReason },
-    /// Gives up what waits, then sends this close frame.
+    /// Drops the queued messages, then sends this close frame.
     CloseNow { frame: CloseFrame, reason: CloseReason },
     /// Drops the socket and the running callback.
     Cut,
 }
 
-/// What [`Outbox::collect`] found.
+/// The result of [`Outbox::collect`].
 #[derive(Debug)]
 pub(crate) struct Collected {
     pub(crate) stop: Option<Stop>,
-    /// Whether messages are on their way now.
+    /// Whether messages were moved to the output.
     pub(crate) has_messages: bool,
 }
 
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    /// The id of its connection.
+    /// The id of the connection that owns the outbox.
     id: ConnectionId,
     limits: OutboxLimits,
     waiting: Mutex<Waiting>,
-    /// Told whenever there is room again, or never will be.
+    /// Notified when room becomes free, and when the connection ends.
     room: Notify,
 }
 
@@ -67,32 +70,31 @@ struct Waiting {
     messages: usize,
     /// Messages that were dropped because there was no room.
     dropped: u64,
-    /// What passes the queue.
+    /// Frames and requests that go ahead of the queue.
     urgent: Option<Box<Urgent>>,
-    /// Nothing more is taken.
+    /// Whether the outbox refuses everything from now on.
     shut: bool,
-    /// The peer has ended its side; answers to what it sent before are still taken.
+    /// Whether the peer has closed its side. Replies to its earlier messages are still accepted.
     peer_has_ended: bool,
-    /// The task has something to look at that is not in here.
+    /// Whether the task must run a turn for a change outside the outbox.
     nudged: bool,
-    /// For what the task has to be woken.
     wake_for: WakeFor,
-    /// The task's, from its first sleep on.
+    /// The waker of the session task. `None` before its first sleep.
     waker: Option<Waker>,
 }
 
-/// What the task does not see by itself.
+/// The changes for which the session task must be woken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum WakeFor {
-    /// It is awake, and will look.
+    /// The task is awake and will collect.
     #[default]
     Nothing,
-    /// It sleeps until its peer has read: no message helps it.
+    /// The task sleeps until the peer has read its backlog, so it cannot send another message yet.
     Urgent,
     Anything,
 }
 
-/// What goes ahead of the messages: seldom, so it takes no room otherwise.
+/// Frames and requests that go ahead of the messages. They are rare, so this struct is boxed.
 #[derive(Debug, Default)]
 struct Urgent {
     pings: OutQueue,
@@ -105,14 +107,15 @@ impl Waiting {
         self.urgent.get_or_insert_default()
     }
 
-    /// Gives up the message that has waited longest. What the task has collected already is out of reach, so no frame is ever cut.
+    /// Drops the oldest queued message. Frames that the task has collected are not in this queue,
+    /// so a partly written frame is never dropped.
     fn drop_oldest(&mut self) {
         self.queue.drop_frame();
         self.messages = self.messages.saturating_sub(1);
         self.dropped += 1;
     }
 
-    /// Moves messages, one at least, until there are more bytes than `full`.
+    /// Moves at least one message, and stops when `out` has more than `full` bytes.
     fn move_messages(&mut self, out: &mut OutQueue, full: usize) {
         if out.len().saturating_add(self.queue.len()) <= full {
             out.append(&mut self.queue);
@@ -125,14 +128,13 @@ impl Waiting {
         }
     }
 
-    /// The messages are given up.
     fn forget_messages(&mut self) {
         self.queue.clear();
         self.messages = 0;
     }
 }
 
-/// Wakes the task if it sleeps, once the lock is free.
+/// Releases the lock, then wakes the task if it sleeps.
 fn unlock_and_wake(mut waiting: MutexGuard<'_, Waiting>) {
     let sleeps = std::mem::take(&mut waiting.wake_for) != WakeFor::Nothing;
     let waker = if sleeps { waiting.waker.take() } else { None };
@@ -147,7 +149,6 @@ impl Outbox {
         Self { id, limits, waiting: Mutex::default(), room: Notify::new() }
     }
 
-    /// The id of its connection.
     pub(crate) fn id(&self) -> ConnectionId {
         self.id
     }
@@ -160,21 +161,21 @@ impl Outbox {
         SendError::Full { connection: self.id }
     }
 
-    /// Queues a message; what a full outbox does about it is its overflow policy.
+    /// Queues a message. If the outbox is full, the overflow policy applies.
     pub(crate) fn push(&self, message: Message) -> Result<(), SendError> {
         let waiting = self.make_room(message.len())?;
         self.enqueue(waiting, |queue| queue.message(message));
         Ok(())
     }
 
-    /// The same for a frame that is encoded already.
+    /// Queues a frame that is encoded already. If the outbox is full, the overflow policy applies.
     pub(crate) fn push_frame(&self, frame: &Bytes) -> Result<(), SendError> {
         let waiting = self.make_room(frame.len())?;
         self.enqueue(waiting, |queue| queue.shared(frame));
         Ok(())
     }
 
-    /// Room for so many bytes, or what the overflow policy says.
+    /// Makes room for `len` bytes, or fails, as the overflow policy requires.
     fn make_room(&self, len: usize) -> Result<MutexGuard<'_, Waiting>, SendError> {
         let mut waiting = self.lock();
         if waiting.shut {
@@ -197,25 +198,26 @@ impl Outbox {
         Ok(waiting)
     }
 
-    /// Messages that were dropped because there was no room.
+    /// The number of messages that were dropped because there was no room.
     pub(crate) fn dropped(&self) -> u64 {
         self.lock().dropped
     }
 
-    /// Queues a message once there is room, whatever the policy.
+    /// Waits for room, then queues the message. The overflow policy does not apply.
     pub(crate) async fn send(&self, mut message: Message) -> Result<(), SendError> {
-        // Most of the time there is room, and nothing to be told of.
+        // In most cases there is room, so the first try does not register for a notification.
         while let Some(refused) = self.try_send(message)? {
             let room = self.room.notified();
             let Some(refused) = self.try_send(refused)? else { break };
-            // A permit of `notify_waiters` counts from the creation of `room`, so nothing is missed in between.
+            // `notify_waiters` reaches every `Notified` that exists, also before its first poll, so
+            // no notification after the second try is missed.
             room.await;
             message = refused;
         }
         Ok(())
     }
 
-    /// The message comes back if there is no room.
+    /// Queues the message, or returns it if there is no room.
     fn try_send(&self, message: Message) -> Result<Option<Message>, SendError> {
         let waiting = self.lock();
         if waiting.shut {
@@ -247,7 +249,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Asks the task to end the connection. The first one counts; only a cut passes an earlier request.
+    /// Asks the task to end the connection. The first request counts; only a cut replaces it.
     pub(crate) fn stop(&self, stop: Stop) -> Result<(), SendError> {
         let mut waiting = self.lock();
         if matches!(stop, Stop::Cut) {
@@ -270,7 +272,7 @@ impl Outbox {
         let _ = self.stop(Stop::Close { frame, reason: CloseReason::Shutdown });
     }
 
-    /// Has the task look around: at what is not in here.
+    /// Wakes the task for a change outside the outbox, such as a new expiry.
     #[cfg(feature = "jwt")]
     pub(crate) fn nudge(&self) {
         let mut waiting = self.lock();
@@ -278,19 +280,21 @@ impl Outbox {
         unlock_and_wake(waiting);
     }
 
-    /// Takes nothing more, because the connection ended in another way. What waits is kept.
+    /// Refuses everything from now on, because the connection ended in another way. Queued messages
+    /// are kept.
     pub(crate) fn shut(&self) {
         self.lock().shut = true;
         self.room.notify_waiters();
     }
 
-    /// Wakes the tasks that wait in [`Self::closed`]: the peer has ended its side.
+    /// Records that the peer has closed its side, and wakes the tasks that wait in
+    /// [`Self::closed`].
     pub(crate) fn announce_end(&self) {
         self.lock().peer_has_ended = true;
         self.room.notify_waiters();
     }
 
-    /// Waits until the peer has ended its side, or nothing is taken any more.
+    /// Waits until the peer has closed its side, or the outbox is shut.
     pub(crate) async fn closed(&self) {
         loop {
             let changed = self.room.notified();
@@ -310,8 +314,9 @@ impl Outbox {
         !self.lock().shut
     }
 
-    /// For the task: moves what waits behind what is being written already, pings first. Messages are taken until there are
-    /// more bytes than `full`, and all of them if the connection is to be closed behind them.
+    /// Moves the queued frames to the end of `out`, pings first. Only the session task calls this.
+    /// It stops when `out` has more than `full` bytes, but moves all messages if the connection
+    /// closes behind them.
     pub(crate) fn collect(&self, out: &mut OutQueue, full: usize) -> Collected {
         let mut waiting = self.lock();
         waiting.wake_for = WakeFor::Nothing;
@@ -332,8 +337,9 @@ impl Outbox {
         Collected { stop, has_messages }
     }
 
-    /// For the task, before it sleeps: whom to wake. False if there is something to collect already; messages are not while
-    /// the peer has too much to read.
+    /// Registers the session task's waker before it sleeps. Returns false if there is something to
+    /// collect already. Without `with_messages`, because the peer has a backlog to read, queued
+    /// messages do not count and do not wake the task.
     pub(crate) fn register(&self, waker: &Waker, with_messages: bool) -> bool {
         let mut waiting = self.lock();
         if std::mem::take(&mut waiting.nudged) {
@@ -353,7 +359,7 @@ impl Outbox {
         true
     }
 
-    /// An empty outbox has room for one message of any size.
+    /// Whether a message of `len` bytes fits. An empty outbox has room for a message of any size.
     fn has_room(&self, waiting: &Waiting, len: usize) -> bool {
         waiting.messages == 0
             || (waiting.messages < self.limits.messages
@@ -473,7 +479,7 @@ mod tests {
         assert_eq!(out.len(), fixed::WAITING_PINGS * 2 + 3);
     }
 
-    /// These messages as frames, one behind another.
+    /// Encodes the messages as frames, one behind another.
     fn wire(messages: &[Message]) -> BytesMut {
         let mut queue = OutQueue::default();
         for message in messages {

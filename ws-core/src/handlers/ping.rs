@@ -4,7 +4,7 @@
 //! event counts neither as a message nor as activity.
 
 use crate::{
-    connection::is_of_ask,
+    connection::is_ask_ref,
     envelope::{Envelope, Format},
     fixed,
     wire::Message,
@@ -18,7 +18,7 @@ pub(crate) fn pong(format: Format, message: &Message) -> Option<Message> {
     }
     let envelope = Envelope::read(format, message).ok()?;
     // The answer to an ask may have any name, so it may be named `ping`.
-    if envelope.event() != "ping" || envelope.reference.is_some_and(is_of_ask) {
+    if envelope.event() != "ping" || envelope.reference.is_some_and(is_ask_ref) {
         return None;
     }
     format.encode("pong", &(), envelope.reference).ok()

@@ -1,4 +1,4 @@
-//! What a [`Connection`] does with the hub: its rooms, its user, and the way to all others.
+//! The methods of [`Connection`] that use the hub: rooms, user, and access to other connections.
 
 use std::sync::Arc;
 
@@ -6,21 +6,23 @@ use super::{GroupKey, Hub, JoinError, Reach, Room};
 use crate::connection::Connection;
 
 impl Connection {
-    /// Joins a room of this connection's controller; false if it was in it. What is pushed to the room after this returned
-    /// reaches this connection, too.
+    /// Joins a room of this connection's controller. Returns false if the connection was in it
+    /// before. Messages that are pushed to the room after this method has returned reach this
+    /// connection as well.
     ///
-    /// It leaves all rooms once `on_close` has run, whatever ended it.
+    /// The connection leaves all rooms after `on_close` has run, for every reason of its end.
     ///
     /// # Errors
-    /// [`JoinError::TooManyRooms`] beyond `limits.rooms`, [`JoinError::NameTooLong`] over 256 bytes,
-    /// [`JoinError::Closed`] once it has ended.
+    /// [`JoinError::TooManyRooms`] beyond `limits.rooms`, [`JoinError::NameTooLong`] over 256
+    /// bytes, [`JoinError::Closed`] after the connection has ended.
     #[doc(alias("subscribe"))]
     pub fn join(&self, room: impl AsRef<str>) -> Result<bool, JoinError> {
         let key = GroupKey::Room(self.controller(), room.as_ref().into());
         self.membership().join(self.live().groups(), key, self, self.max_rooms())
     }
 
-    /// [`join`](Self::join), and waits until the membership holds on all nodes.
+    /// Joins a room as [`join`](Self::join) does, and waits until the membership is known to all
+    /// nodes.
     ///
     /// After [`Reach::Cluster`], every message that any node pushes to the room arrives. An
     /// unreachable broker is not an error: the result is [`Reach::Local`], and the other nodes
@@ -28,38 +30,41 @@ impl Connection {
     /// result is [`Reach::Cluster`] at once.
     ///
     /// # Errors
-    /// Those of [`join`](Self::join).
+    /// The errors of [`join`](Self::join).
     pub async fn join_confirmed(&self, room: impl AsRef<str>) -> Result<Reach, JoinError> {
         self.join(room)?;
         Ok(Reach::Cluster)
     }
 
-    /// Leaves a room; false if it was not in it. Nothing that is pushed to the room reaches this connection after this returned.
+    /// Leaves a room. Returns false if the connection was not in it. After this method has
+    /// returned, no message to the room is queued for this connection.
     #[doc(alias("unsubscribe"))]
     pub fn leave(&self, room: impl AsRef<str>) -> bool {
         let key = GroupKey::Room(self.controller(), room.as_ref().into());
         self.membership().leave(self.live().groups(), &key, self)
     }
 
-    /// The rooms that it is in; still readable in `on_close`.
+    /// The names of the rooms that the connection is in. They can still be read in `on_close`.
     pub fn rooms(&self) -> Vec<Arc<str>> {
         self.membership().rooms()
     }
 
-    /// Says whose connection this is, for [`Hub::user`]. It is one user's at a time: the last call counts.
+    /// Sets the user of this connection, for [`Hub::user`]. A connection has at most one user: a
+    /// later call replaces the user.
     ///
     /// # Errors
-    /// [`JoinError::NameTooLong`] over 256 bytes, [`JoinError::Closed`] once it has ended.
+    /// [`JoinError::NameTooLong`] over 256 bytes, [`JoinError::Closed`] after the connection has
+    /// ended.
     pub fn identify(&self, user: impl AsRef<str>) -> Result<(), JoinError> {
         self.membership().identify(self.live().groups(), GroupKey::User(user.as_ref().into()), self)
     }
 
-    /// Whose connection this is, if it was said.
+    /// The user of this connection, if [`identify`](Self::identify) has set one.
     pub fn user(&self) -> Option<Arc<str>> {
         self.membership().user()
     }
 
-    /// A room of this connection's controller, to push to; the connection itself need not be in it.
+    /// A room of this connection's controller, as a target. The connection need not be in it.
     pub fn room(&self, name: impl AsRef<str>) -> Room {
         Room::of_controller(self.live(), self.controller(), name.as_ref())
     }

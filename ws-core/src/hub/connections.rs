@@ -1,4 +1,4 @@
-//! [`Connections`]: a set of them that can be walked in turns.
+//! [`Connections`]: a set of connections that can be copied in turns of limited size.
 
 use std::{
     collections::BTreeMap,
@@ -7,17 +7,18 @@ use std::{
 
 use crate::{connection::Connection, fixed, wire::ConnectionId};
 
-/// Connections in the order of their numbers. The number alone is the key, as it takes half the room of a whole name.
+/// Connections, ordered by the sequence numbers of their ids. The key is the sequence number alone,
+/// which takes half the memory of a whole id.
 #[derive(Debug, Default)]
 pub(super) struct Connections(BTreeMap<u64, Connection>);
 
 impl Connections {
-    /// False if it is in it.
+    /// Returns false if the connection was in the set before.
     pub(super) fn insert(&mut self, connection: &Connection) -> bool {
         self.0.insert(connection.id().sequence(), connection.clone()).is_none()
     }
 
-    /// False if it is not in it.
+    /// Returns false if the connection was not in the set.
     pub(super) fn remove(&mut self, connection: &Connection) -> bool {
         self.0.remove(&connection.id().sequence()).is_some()
     }
@@ -38,10 +39,11 @@ impl Connections {
         self.0.values().map(Connection::id).collect()
     }
 
-    /// Adds those that are numbered above `after` to a turn until it is full, and moves `after` to the last of them.
+    /// Appends connections with numbers above `after` to the turn until it is full, and sets
+    /// `after` to the last number.
     ///
-    /// However a set changes from one turn to the next: one that is in it throughout is taken exactly once, and none is
-    /// taken twice.
+    /// The set may change between two turns. A connection that stays in the set is appended exactly
+    /// once, and no connection is appended twice.
     pub(super) fn take(&self, after: &mut u64, turn: &mut Vec<Connection>) {
         let room = fixed::MEMBERS_A_TURN.saturating_sub(turn.len());
         turn.reserve(room.min(self.len()));

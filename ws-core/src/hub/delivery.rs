@@ -6,20 +6,21 @@ use std::fmt;
 
 use crate::wire::SendError;
 
-/// The outcome of a message for several connections.
+/// The outcome of a message to several connections.
 ///
 /// The counters are those of this process. Use [`remote`](Self::remote) for the rest of a cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivery {
-    /// Outboxes that took it. Whether the peer reads it is not known, as with any push.
+    /// The number of outboxes that accepted the message. It is not known whether the peer reads it.
     pub sent: usize,
-    /// Outboxes that were full. `limits.overflow` decides what happens to these connections.
+    /// The number of outboxes that were full. `limits.overflow` decides whether these connections
+    /// stay open.
     pub full: usize,
-    /// Connections that had ended, or were about to.
+    /// The number of connections that were closing or had ended.
     pub gone: usize,
-    /// Connections that did not get it because the value was not serialised. The error is logged
-    /// once, with the type of the value and the place of the call.
+    /// The number of connections without the message because the value was not serialised. The
+    /// error is logged once, with the type of the value and the place of the call.
     pub failed: usize,
     /// The outcome for the other nodes of a cluster.
     pub remote: Remote,
@@ -35,31 +36,32 @@ impl Delivery {
     }
 }
 
-/// The outcome of a message for the other nodes of a cluster. It does not say what their members
-/// received. Today an application is one process, and it is always [`None`](Self::None).
+/// The outcome of a message for the other nodes of a cluster. It does not include whether their
+/// members received it. Today an application is one process, and it is always
+/// [`None`](Self::None).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Remote {
     /// There are no other nodes.
     #[default]
     None,
-    /// It waits for the broker, after the messages that were queued before.
+    /// The message is queued for the broker.
     Queued,
-    /// The broker has accepted it.
+    /// The broker has accepted the message.
     Accepted,
-    /// No other node received it. Local members did.
+    /// No other node received the message. It was delivered to local members only.
     NotSent(NotSent),
-    /// The link broke meanwhile: other nodes may have received it.
+    /// The link to the broker broke: other nodes may or may not have received the message.
     Unknown,
 }
 
-/// Why no other node received a message.
+/// The reason why no other node received a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotSent {
-    /// Too many messages wait for the broker.
+    /// Too many messages are queued for the broker.
     Full,
-    /// It is larger than messages between nodes may be.
+    /// The message exceeds the size limit of messages between nodes.
     TooLarge,
     /// The broker cannot be reached.
     Unreachable,
@@ -70,19 +72,19 @@ pub enum NotSent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reach {
-    /// Messages that any node pushes from now on arrive. Without a cluster, that node is this
-    /// process.
+    /// Messages that any node pushes from now on arrive. Without a cluster, this process is the
+    /// only node.
     Cluster,
-    /// Messages that this node pushes from now on arrive. Those of other nodes arrive once the
+    /// Messages that this node pushes from now on arrive. Messages of other nodes arrive once the
     /// broker can be reached again.
     Local,
 }
 
-/// A result that lacks nodes which did not answer in time.
+/// A result without the nodes that did not answer in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Incomplete<T> {
-    /// The result of all nodes that answered, this one among them.
+    /// The result of all nodes that answered, including this one.
     pub value: T,
     /// The names of the nodes that did not answer.
     pub missing: Vec<String>,

@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use crate::{envelope::Format, socket, wire::SendError};
 
-/// An event as a frame, made when the first member that needs it is met.
+/// The frames of an event. A frame is encoded when the first member with its format is served.
 pub(super) struct EventFrames<'a, T: ?Sized> {
     name: &'a str,
     data: &'a T,
     /// The place of the user's call, for the log.
     place: &'static Location<'static>,
-    /// `None`: the data was not serialised.
+    /// The frame for each format; `None` if the data was not serialised.
     made: Vec<(Format, Option<Bytes>)>,
 }
 

@@ -1,8 +1,9 @@
-//! Rooms and users: named groups of connections, and who watches them.
+//! [`Groups`]: the index from rooms and users to their members and watchers.
 //!
-//! An index from name to members, spread over locks that are held for a map operation, a copy of one turn's members or of
-//! the ids that a watch begins with, never across an await and never while something is delivered. What a connection is in
-//! is known to the connection itself ([`Membership`](super::membership::Membership)); its lock comes before these.
+//! The index is split into independently locked shards. A lock is held for one map operation, for
+//! the copy of one turn's members, or for the copy of the ids with which a watch begins. It must
+//! never be held across an await or during a delivery. The reverse index, from a connection to its
+//! groups, is [`Membership`](super::membership::Membership); its lock comes before these.
 
 use std::{
     collections::HashMap,
@@ -37,7 +38,7 @@ impl GroupKey {
 pub(crate) struct Change {
     pub(crate) id: ConnectionId,
     pub(crate) joined: bool,
-    /// How many there are now.
+    /// The number of members after the change.
     pub(crate) members: usize,
 }
 
@@ -48,14 +49,14 @@ struct Group {
 }
 
 impl Group {
-    fn tell(&self, id: ConnectionId, joined: bool) {
+    fn notify(&self, id: ConnectionId, joined: bool) {
         if let Some(watchers) = &self.watchers {
-            // Nobody watches any more: that is no fault.
+            // Fails if there is no watcher any more, which is not an error.
             let _ = watchers.send(Change { id, joined, members: self.members.len() });
         }
     }
 
-    fn is_of_no_use(&self) -> bool {
+    fn is_unused(&self) -> bool {
         self.members.is_empty() && self.watchers.as_ref().is_none_or(|it| it.receiver_count() == 0)
     }
 }
@@ -70,7 +71,8 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    /// Adds a member. The returned key is the group's own: as long as the group lives, all its members hold the same name.
+    /// Adds a member. Returns the key of the group itself: all members of one group share the
+    /// allocation of its name.
     pub(crate) fn join(&self, key: GroupKey, connection: &Connection) -> GroupKey {
         let mut shard = self.lock(&key);
         let key = match shard.get_key_value(&key) {
@@ -79,24 +81,25 @@ impl Groups {
         };
         let group = shard.entry(key.clone()).or_default();
         if group.members.insert(connection) {
-            group.tell(connection.id(), true);
+            group.notify(connection.id(), true);
         }
         key
     }
 
-    /// Takes a member out; the group goes with its last member.
+    /// Removes a member. A group without members and watchers is removed as well.
     pub(crate) fn leave(&self, key: &GroupKey, connection: &Connection) {
         let mut shard = self.lock(key);
         let Some(group) = shard.get_mut(key) else { return };
         if group.members.remove(connection) {
-            group.tell(connection.id(), false);
+            group.notify(connection.id(), false);
         }
-        if group.is_of_no_use() {
+        if group.is_unused() {
             shard.remove(key);
         }
     }
 
-    /// The next turn of its members ([`Connections::take`]), and the group's own name.
+    /// Appends the next turn of members ([`Connections::take`]), and returns the name allocation of
+    /// the group.
     pub(crate) fn take(
         &self,
         key: &GroupKey,
@@ -113,7 +116,7 @@ impl Groups {
         self.lock(key).get(key).map_or(0, |group| group.members.len())
     }
 
-    /// Who is there now, and every change from now on.
+    /// Returns the present members, and a receiver of every change from now on.
     pub(crate) fn watch(&self, key: GroupKey) -> (Vec<ConnectionId>, broadcast::Receiver<Change>) {
         let mut shard = self.lock(&key);
         let group = shard.entry(key).or_default();
@@ -122,19 +125,20 @@ impl Groups {
         (group.members.ids(), changes)
     }
 
-    /// A watcher is gone; a group without members goes with its last one.
+    /// Removes the channel of the watchers after the last one was dropped. A group without members
+    /// is removed as well.
     pub(crate) fn forget_watcher(&self, key: &GroupKey) {
         let mut shard = self.lock(key);
         let Some(group) = shard.get_mut(key) else { return };
         if group.watchers.as_ref().is_some_and(|it| it.receiver_count() == 0) {
             group.watchers = None;
         }
-        if group.is_of_no_use() {
+        if group.is_unused() {
             shard.remove(key);
         }
     }
 
-    /// How many groups there are.
+    /// The number of groups.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.shards.sum(HashMap::len)

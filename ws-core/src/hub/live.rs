@@ -1,4 +1,9 @@
-//! The living connections, and the tasks that serve them.
+//! [`Live`]: the registry of this node's open connections, and the tracker of the tasks that serve
+//! them.
+//!
+//! The server adds a connection with [`Live::enter`] before its session starts, and the returned
+//! [`Entry`] removes it on drop. The registry is split into independently locked shards; no lock
+//! may be held across an await or during a delivery.
 
 use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
@@ -25,10 +30,10 @@ use crate::{
 /// The connections of each controller by its name. An application has few controllers.
 type Shard = Vec<(&'static str, Connections)>;
 
-/// Every connection of one node, from before its `on_open` until after its `on_close`.
+/// All connections of one node, from before their `on_open` until after their `on_close`.
 #[derive(Debug)]
 pub(crate) struct Live {
-    /// The node's part of connection ids.
+    /// The node part of connection ids.
     node: u32,
     next_sequence: AtomicU64,
     names: Names,
@@ -40,17 +45,18 @@ pub(crate) struct Live {
     cut: AtomicUsize,
 }
 
-/// How far a walk has come.
+/// The position of a walk over the registry.
 #[derive(Debug, Default)]
 pub(crate) struct Place {
     shard: usize,
-    /// Which of the shard's controllers. A controller keeps its place: it is not taken out with its last connection.
+    /// The index of the controller in the shard. It is stable, because a controller is not removed
+    /// with its last connection.
     controller: usize,
-    /// The number of the last connection that was taken.
+    /// The sequence number of the last connection that was taken.
     pub(crate) after: u64,
 }
 
-/// How many connections are gone, by how they went.
+/// The numbers of ended connections, by the way in which they ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gone {
     pub(crate) clean: usize,
@@ -85,7 +91,7 @@ impl Live {
         &self.names
     }
 
-    /// Adds a connection for as long as the entry lives.
+    /// Adds a connection. It is removed when the entry is dropped.
     pub(crate) fn enter(self: &Arc<Self>, connection: Connection) -> Entry {
         let controller = connection.controller();
         let mut shard = self.shard(connection.id());
@@ -107,25 +113,25 @@ impl Live {
         &self.groups
     }
 
-    /// How many there are.
+    /// The number of connections.
     pub(crate) fn len(&self) -> usize {
         self.shards.sum(|shard| shard.iter().map(|(_, connections)| connections.len()).sum())
     }
 
-    /// How many of them are a controller's.
+    /// The number of connections of a controller.
     pub(crate) fn len_of(&self, controller: &'static str) -> usize {
         let len =
             |(of, connections): &(&str, Connections)| if *of == controller { connections.len() } else { 0 };
         self.shards.sum(|shard| shard.iter().map(len).sum())
     }
 
-    /// Those that are gone, since the beginning.
+    /// The numbers of connections that have ended since the start.
     pub(crate) fn gone(&self) -> Gone {
         let [clean, lost, cut] = [&self.clean, &self.lost, &self.cut].map(|it| it.load(Ordering::Relaxed));
         Gone { clean, lost, cut }
     }
 
-    /// All that are there now.
+    /// Returns all connections that exist now.
     pub(crate) fn all(&self) -> Vec<Connection> {
         let (mut place, mut all, mut turn) = (Place::default(), Vec::new(), Vec::new());
         loop {
@@ -137,7 +143,8 @@ impl Live {
         }
     }
 
-    /// The next turn ([`Connections::take`]) of all, or of a controller's.
+    /// Appends the next turn ([`Connections::take`]) of all connections, or of a controller's
+    /// connections.
     pub(crate) fn take(
         &self,
         controller: Option<&'static str>,
@@ -158,12 +165,12 @@ impl Live {
         }
     }
 
-    /// Spawns a task that stopping waits for.
+    /// Spawns a task for which the shutdown waits.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(task);
     }
 
-    /// Waits until no task is left.
+    /// Waits until all tasks have ended.
     pub(crate) async fn wait(&self) {
         self.tasks.close();
         self.tasks.wait().await;
@@ -174,7 +181,8 @@ impl Live {
     }
 }
 
-/// A connection's place among the living; dropping it takes the connection out, and out of its rooms first.
+/// The registration of a connection in [`Live`]. On drop, the connection leaves its rooms and is
+/// then removed from the registry.
 #[derive(Debug)]
 pub(crate) struct Entry {
     live: Arc<Live>,
@@ -191,7 +199,7 @@ impl Entry {
         &self.live
     }
 
-    /// Says how the connection went; unless it is said, it was lost.
+    /// Records how the connection ended. Without a call it counts as lost.
     pub(crate) fn ended(&mut self, ending: Ending) {
         self.ending = ending;
     }

@@ -1,8 +1,10 @@
-//! Which rooms a connection is in, and whose it is: kept by the connection, behind one lock.
+//! [`Membership`]: the rooms and the user of one connection, stored in the connection behind one
+//! lock.
 //!
-//! Delivery looks here, under the same lock as [`leave`](Membership::leave): that is why nothing reaches a member after its `leave` has
-//! returned. The group's own name tells one life of a room from the next: a room that became empty and was entered
-//! again has another.
+//! A delivery checks the membership under the same lock as [`leave`](Membership::leave), so no
+//! message reaches a member after its `leave` has returned. The check compares the address of the
+//! group's name, not its text: a room that became empty and was joined again is another group with
+//! another name allocation. Lock order: this lock comes before the locks of [`Groups`].
 
 use std::sync::Arc;
 
@@ -13,14 +15,14 @@ use crate::{
     sync::{Mutex, MutexGuard},
 };
 
-/// Why a connection did not join a room, or did not become a user's.
+/// The reason why a connection did not join a room, or was not identified as a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
     /// The connection has ended.
     #[error("the connection has ended")]
     Closed,
-    /// It is in as many rooms as it may be (`limits.rooms`).
+    /// The connection is in as many rooms as `limits.rooms` allows.
     #[error("a connection may be in {limit} rooms at once")]
     TooManyRooms {
         /// The limit.
@@ -29,33 +31,33 @@ pub enum JoinError {
     /// The name is longer than 256 bytes.
     #[error("a name has at most 256 bytes, not {size}")]
     NameTooLong {
-        /// The name's size in bytes.
+        /// The size of the name in bytes.
         size: usize,
     },
 }
 
-/// Empty, it owns nothing.
+/// The rooms and the user of one connection. Without any, it owns no heap memory.
 #[derive(Debug, Default)]
 pub(crate) struct Membership(Mutex<State>);
 
 #[derive(Debug, Default)]
 enum State {
-    /// In no room, nobody's.
+    /// No rooms and no user.
     #[default]
-    Nowhere,
-    Somewhere(Box<Somewhere>),
-    /// `on_close` has run: nothing can be joined any more.
+    Empty,
+    Joined(Box<Joined>),
+    /// `on_close` has run, so nothing can be joined any more.
     Ended,
 }
 
 #[derive(Debug, Default)]
-struct Somewhere {
+struct Joined {
     rooms: Vec<GroupKey>,
     user: Option<GroupKey>,
 }
 
 impl Membership {
-    /// Joins a room; false if it was in it.
+    /// Joins a room. Returns false if the connection was in it before.
     pub(crate) fn join(
         &self,
         groups: &Groups,
@@ -65,28 +67,28 @@ impl Membership {
     ) -> Result<bool, JoinError> {
         check_name(key.name())?;
         let mut state = self.lock();
-        let somewhere = state.somewhere()?;
-        if somewhere.rooms.contains(&key) {
+        let joined = state.joined_mut()?;
+        if joined.rooms.contains(&key) {
             return Ok(false);
         }
-        if somewhere.rooms.len() >= limit {
+        if joined.rooms.len() >= limit {
             return Err(JoinError::TooManyRooms { limit });
         }
-        somewhere.rooms.push(groups.join(key, connection));
+        joined.rooms.push(groups.join(key, connection));
         Ok(true)
     }
 
-    /// Leaves a room; false if it was not in it.
+    /// Leaves a room. Returns false if the connection was not in it.
     pub(crate) fn leave(&self, groups: &Groups, key: &GroupKey, connection: &Connection) -> bool {
         let mut state = self.lock();
-        let State::Somewhere(somewhere) = &mut *state else { return false };
-        let Some(at) = somewhere.rooms.iter().position(|room| room == key) else { return false };
-        let own = somewhere.rooms.swap_remove(at);
+        let State::Joined(joined) = &mut *state else { return false };
+        let Some(at) = joined.rooms.iter().position(|room| room == key) else { return false };
+        let own = joined.rooms.swap_remove(at);
         groups.leave(&own, connection);
         true
     }
 
-    /// Becomes this user's, and nobody else's any more.
+    /// Sets the user, and leaves the group of the previous user.
     pub(crate) fn identify(
         &self,
         groups: &Groups,
@@ -95,45 +97,46 @@ impl Membership {
     ) -> Result<(), JoinError> {
         check_name(key.name())?;
         let mut state = self.lock();
-        let somewhere = state.somewhere()?;
-        if somewhere.user.as_ref() == Some(&key) {
+        let joined = state.joined_mut()?;
+        if joined.user.as_ref() == Some(&key) {
             return Ok(());
         }
-        if let Some(before) = somewhere.user.take() {
+        if let Some(before) = joined.user.take() {
             groups.leave(&before, connection);
         }
-        somewhere.user = Some(groups.join(key, connection));
+        joined.user = Some(groups.join(key, connection));
         Ok(())
     }
 
-    /// The rooms' names, in the order in which they were joined unless some were left.
+    /// The names of the rooms, in the order in which they were joined unless some were left.
     pub(crate) fn rooms(&self) -> Vec<Arc<str>> {
         match &*self.lock() {
-            State::Somewhere(somewhere) => somewhere.rooms.iter().map(|key| Arc::clone(key.name())).collect(),
-            State::Nowhere | State::Ended => Vec::new(),
+            State::Joined(joined) => joined.rooms.iter().map(|key| Arc::clone(key.name())).collect(),
+            State::Empty | State::Ended => Vec::new(),
         }
     }
 
     pub(crate) fn user(&self) -> Option<Arc<str>> {
         match &*self.lock() {
-            State::Somewhere(somewhere) => somewhere.user.as_ref().map(|key| Arc::clone(key.name())),
-            State::Nowhere | State::Ended => None,
+            State::Joined(joined) => joined.user.as_ref().map(|key| Arc::clone(key.name())),
+            State::Empty | State::Ended => None,
         }
     }
 
-    /// Runs `deliver` if the connection is in the very group of this name, and keeps it there meanwhile.
+    /// Runs `deliver` if the connection is in the group that owns this name allocation. The lock
+    /// keeps the connection in the group meanwhile.
     pub(crate) fn while_in<T>(&self, group: &Arc<str>, deliver: impl FnOnce() -> T) -> Option<T> {
         let state = self.lock();
-        let State::Somewhere(somewhere) = &*state else { return None };
-        let mut groups = somewhere.rooms.iter().chain(&somewhere.user);
+        let State::Joined(joined) = &*state else { return None };
+        let mut groups = joined.rooms.iter().chain(&joined.user);
         groups.any(|key| Arc::ptr_eq(key.name(), group)).then(deliver)
     }
 
-    /// Leaves everything, for ever.
+    /// Leaves all groups. From now on nothing can be joined.
     pub(crate) fn end(&self, groups: &Groups, connection: &Connection) {
         let mut state = self.lock();
-        if let State::Somewhere(somewhere) = std::mem::replace(&mut *state, State::Ended) {
-            for key in somewhere.rooms.iter().chain(&somewhere.user) {
+        if let State::Joined(joined) = std::mem::replace(&mut *state, State::Ended) {
+            for key in joined.rooms.iter().chain(&joined.user) {
                 groups.leave(key, connection);
             }
         }
@@ -145,13 +148,13 @@ impl Membership {
 }
 
 impl State {
-    fn somewhere(&mut self) -> Result<&mut Somewhere, JoinError> {
-        if let Self::Nowhere = self {
-            *self = Self::Somewhere(Box::default());
+    fn joined_mut(&mut self) -> Result<&mut Joined, JoinError> {
+        if let Self::Empty = self {
+            *self = Self::Joined(Box::default());
         }
         match self {
-            Self::Somewhere(somewhere) => Ok(somewhere),
-            Self::Nowhere | Self::Ended => Err(JoinError::Closed),
+            Self::Joined(joined) => Ok(joined),
+            Self::Empty | Self::Ended => Err(JoinError::Closed),
         }
     }
 }

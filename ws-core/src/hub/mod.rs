@@ -1,10 +1,12 @@
-//! [`Hub`]: all connections of one node, from before their `on_open` until after their `on_close`, by
-//! id, controller, room and user.
+//! [`Hub`]: all connections of one node, from before their `on_open` until after their `on_close`,
+//! by id, controller, room and user.
 //!
-//! A [`Target`] is the set of connections that a call addresses. Members are copied in turns under a
-//! lock and served without it, so that no lock is held while something is delivered. Draining goes
-//! through this module, since no other one holds all connections. It knows neither sockets nor HTTP.
-//! Other nodes are not reached.
+//! A [`Target`] is the set of connections that a call addresses. A push copies the members in turns
+//! of limited size under a lock, and delivers to their outboxes without it. The drain at shutdown
+//! also uses this module, since no other module has all connections. Only this node is addressed;
+//! other nodes are not reached.
+//!
+//! The hub must not use sockets or HTTP, and must not hold a lock while it delivers or awaits.
 
 mod connection;
 mod connections;
@@ -23,7 +25,7 @@ mod watch;
 
 use std::{any::TypeId, sync::Arc};
 
-use self::target::Whom;
+use self::target::Scope;
 pub use self::{
     delivery::{Delivery, Incomplete, NotSent, Reach, Remote},
     membership::JoinError,
@@ -40,9 +42,9 @@ use crate::{connection::Connection, wire::ConnectionId};
 /// The connections of this application, from any task: `conn.hub()` in a callback, `running.hub()`
 /// elsewhere, `app.hub()` before the start.
 ///
-/// Methods whose name ends in `_local` return what this process holds, at once. The async methods
-/// of the same name are written for several nodes. Today an application is one process, and both
-/// return the same.
+/// Methods whose name ends in `_local` return the result for this process and never wait. The async
+/// methods of the same name are made for several nodes. Today an application is one process, and
+/// both return the same.
 ///
 /// ```
 /// use ws_core::{Hub, prelude::*};
@@ -56,7 +58,7 @@ use crate::{connection::Connection, wire::ConnectionId};
 ///     }
 /// }
 ///
-/// /// In a timer, an HTTP handler, anywhere.
+/// /// May be called from any task: a timer, an HTTP handler.
 /// fn greet(hub: &Hub) {
 ///     let delivery = hub.room::<Lobby>("newcomers").push("welcome");
 ///     println!("sent to {} of {}", delivery.sent, hub.count_local());
@@ -70,8 +72,8 @@ impl Hub {
         Self(Arc::clone(live))
     }
 
-    /// Returns the connection of this id, if it is on this node: from before its `on_open` until
-    /// after its `on_close`.
+    /// Returns the connection with this id if it is on this node. A connection can be found from
+    /// before its `on_open` until after its `on_close`.
     pub fn get_local(&self, id: ConnectionId) -> Option<Connection> {
         self.0.get(id)
     }
@@ -90,19 +92,20 @@ impl Hub {
         self.0.len()
     }
 
-    /// The connection of this id. One that has ended is counted in [`Delivery::gone`].
+    /// The connection with this id, as a target. If it has ended, it is counted in
+    /// [`Delivery::gone`].
     pub fn connection(&self, id: ConnectionId) -> Target {
-        Target::new(&self.0, Whom::One(id))
+        Target::new(&self.0, Scope::One(id))
     }
 
-    /// All connections.
+    /// All connections, as a target.
     pub fn all(&self) -> Target {
-        Target::new(&self.0, Whom::All)
+        Target::new(&self.0, Scope::All)
     }
 
     /// All connections of the controller of this type.
     pub(crate) fn of_controller(&self, controller: TypeId) -> Target {
-        Target::new(&self.0, Whom::Controller(self.0.names().of(controller)))
+        Target::new(&self.0, Scope::Controller(self.0.names().of(controller)))
     }
 
     /// A room of the controller of this type.

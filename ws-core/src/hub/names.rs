@@ -1,18 +1,18 @@
 //! [`Names`]: the stable names of controllers, found by their types.
 //!
-//! Rooms and connections are kept by the name of their controller, since a type has no name that is
-//! the same in other builds and on other nodes. Users name the type; only this module translates
-//! it.
+//! Rooms and connections are indexed by the name of their controller, since a `TypeId` differs
+//! between builds and nodes. Users of the hub name the type; only this module translates it to the
+//! name.
 
 use std::{any::TypeId, collections::HashMap};
 
 use crate::sync::RwLock;
 
-/// A controller as a target addresses it.
+/// The controller of a target, by its name if that is known.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Named {
     Name(&'static str),
-    /// A type whose name was not known when the target was made: its route may be added later.
+    /// A type without a known name when the target was created. Its route may be added later.
     Type(TypeId),
 }
 
@@ -27,7 +27,7 @@ impl Names {
         names.entry(controller).or_insert(name);
     }
 
-    /// Returns the type's name, or the type where it is not known yet.
+    /// Returns the name of the type, or the type itself if the name is not known yet.
     pub(super) fn of(&self, controller: TypeId) -> Named {
         self.get(controller).map_or(Named::Type(controller), Named::Name)
     }

@@ -1,8 +1,9 @@
-//! [`Shards`]: one thing in many parts, each behind a lock of its own.
+//! [`Shards`]: a value split into independently locked shards.
 
 use crate::sync::{Mutex, MutexGuard};
 
-/// Joins of different rooms, and connections that come and go, seldom meet.
+/// The number of shards. With 64, joins of different rooms, and connections that open and close at
+/// the same time, rarely contend for one lock.
 pub(super) const SHARDS: usize = 64;
 
 #[derive(Debug)]
@@ -15,13 +16,13 @@ impl<T: Default> Default for Shards<T> {
 }
 
 impl<T> Shards<T> {
-    /// The part of this number, or of this hash.
+    /// Locks the shard of this number or hash.
     pub(super) fn lock(&self, at: usize) -> MutexGuard<'_, T> {
         let Self([first, ..]) = self;
         lock(self.0.get(at % SHARDS).unwrap_or(first))
     }
 
-    /// The sum over all parts, which are locked one after another.
+    /// Returns the sum over all shards, which are locked one after another.
     pub(super) fn sum(&self, of: impl Fn(&T) -> usize) -> usize {
         self.0.iter().map(|shard| of(&lock(shard))).sum()
     }

@@ -1,4 +1,7 @@
-//! [`Target`]: the connections that a hub call addresses.
+//! [`Target`], [`Room`] and [`User`]: the sets of connections that hub calls address.
+//!
+//! A target stores a description, not the connections: each call determines the members anew.
+//! [`Walk`] copies and serves the members; this module must not take the hub's locks itself.
 
 use std::{panic::Location, sync::Arc};
 
@@ -18,14 +21,14 @@ use crate::{
     wire::{CloseFrame, CloseReason, ConnectionId, Message, SendError, may_be_sent},
 };
 
-/// The connections that a hub call addresses: those that are there when a method is called, not
-/// those that were there when the target was made.
+/// The connections that a hub call addresses. Each call determines the members anew, so a target
+/// may be created early and stored.
 ///
-/// A message is serialised and framed once and shared by all. One slow or dead member neither
-/// delays nor fails the rest. Messages that one task pushes to a target arrive at each member in
-/// that order.
+/// A message is serialised and framed once, and all members share the frame. A slow or dead member
+/// does not delay or fail the delivery to the others. Messages that one task pushes to a target
+/// arrive at each member in that order.
 ///
-/// A push returns no error: [`Delivery`] counts its outcomes.
+/// A push does not return an error: [`Delivery`] counts its outcomes.
 ///
 /// ```
 /// use ws_core::{Connection, Hub};
@@ -39,13 +42,13 @@ use crate::{
 #[must_use = "a target does nothing until something is pushed"]
 pub struct Target {
     pub(super) live: Arc<Live>,
-    pub(super) whom: Whom,
+    pub(super) scope: Scope,
     pub(super) except: Vec<ConnectionId>,
 }
 
 /// The connections of a target before exceptions.
 #[derive(Clone, Debug)]
-pub(super) enum Whom {
+pub(super) enum Scope {
     One(ConnectionId),
     All,
     Controller(Named),
@@ -54,8 +57,8 @@ pub(super) enum Whom {
 }
 
 impl Target {
-    pub(super) fn new(live: &Arc<Live>, whom: Whom) -> Self {
-        Self { live: Arc::clone(live), whom, except: Vec::new() }
+    pub(super) fn new(live: &Arc<Live>, scope: Scope) -> Self {
+        Self { live: Arc::clone(live), scope, except: Vec::new() }
     }
 
     /// Leaves a connection out. May be called several times.
@@ -66,7 +69,7 @@ impl Target {
 
     /// Queues a message for every member and never waits.
     ///
-    /// All members are served within this call, so in async code large targets are better served by
+    /// This call serves all members before it returns. For large targets in async code, use
     /// [`in_turns`](Self::in_turns).
     #[doc(alias("publish", "broadcast"))]
     pub fn push(&self, message: impl Into<Message>) -> Delivery {
@@ -90,8 +93,9 @@ impl Target {
         }
     }
 
-    /// Pushes the event `{"event": name, "data": data}`, in MessagePack to connections that speak
-    /// the subprotocol `msgpack`. It is serialised once for each format that is needed.
+    /// Pushes the event `{"event": name, "data": data}`. Connections with the subprotocol `msgpack`
+    /// get it in MessagePack, all others in JSON. It is serialised once for each format that is
+    /// needed.
     ///
     /// Data that does not serialise is logged at error level, with its type and the place of this
     /// call, and counted in [`Delivery::failed`].
@@ -106,7 +110,7 @@ impl Target {
         walk.delivery()
     }
 
-    /// The same target for async code: lets other tasks run after every 512 members.
+    /// Returns the same target for async code. It lets other tasks run after every 512 members.
     ///
     /// ```
     /// # use ws_core::Hub;
@@ -154,13 +158,13 @@ impl Target {
         if !self.except.is_empty() {
             return self.ids_local().len();
         }
-        match &self.whom {
-            Whom::One(id) => usize::from(self.live.get(*id).is_some()),
-            Whom::All => self.live.len(),
-            Whom::Controller(controller) => {
+        match &self.scope {
+            Scope::One(id) => usize::from(self.live.get(*id).is_some()),
+            Scope::All => self.live.len(),
+            Scope::Controller(controller) => {
                 self.live.names().resolve(*controller).map_or(0, |name| self.live.len_of(name))
             }
-            Whom::Room(..) | Whom::User(_) => self.group().map_or(0, |key| self.live.groups().count(&key)),
+            Scope::Room(..) | Scope::User(_) => self.group().map_or(0, |key| self.live.groups().count(&key)),
         }
     }
 
@@ -182,30 +186,30 @@ impl Target {
         ids
     }
 
-    /// The key of a room's or user's members; `None` for other targets, and for a controller
-    /// without a route.
+    /// Returns the key of the group of a room or user. `None` for other targets, and for a
+    /// controller without a route.
     pub(super) fn group(&self) -> Option<GroupKey> {
-        match &self.whom {
-            Whom::Room(controller, name) => {
+        match &self.scope {
+            Scope::Room(controller, name) => {
                 let controller = self.live.names().resolve(*controller)?;
                 Some(GroupKey::Room(controller, Arc::clone(name)))
             }
-            Whom::User(name) => Some(GroupKey::User(Arc::clone(name))),
-            Whom::One(_) | Whom::All | Whom::Controller(_) => None,
+            Scope::User(name) => Some(GroupKey::User(Arc::clone(name))),
+            Scope::One(_) | Scope::All | Scope::Controller(_) => None,
         }
     }
 
     /// Returns the key to watch. A controller without a route has no members, so it gets the key of
     /// a group that no controller can have.
     fn watched(&self) -> GroupKey {
-        let nobody = |name: &Arc<str>| GroupKey::Room("\0", Arc::clone(name));
-        self.group().unwrap_or_else(|| match &self.whom {
-            Whom::Room(_, name) | Whom::User(name) => nobody(name),
-            Whom::One(_) | Whom::All | Whom::Controller(_) => nobody(&"".into()),
+        let unused = |name: &Arc<str>| GroupKey::Room("\0", Arc::clone(name));
+        self.group().unwrap_or_else(|| match &self.scope {
+            Scope::Room(_, name) | Scope::User(name) => unused(name),
+            Scope::One(_) | Scope::All | Scope::Controller(_) => unused(&"".into()),
         })
     }
 
-    /// The delivery of a value that was not serialised.
+    /// Logs that a value was not serialised, and returns the delivery in which all members failed.
     #[cold]
     fn failed<T: ?Sized>(&self, error: &SendError, place: &Location<'_>) -> Delivery {
         super::event::log_failure::<T>(error, place);
@@ -216,11 +220,11 @@ impl Target {
 /// A [`Target`] for async code, which lets other tasks run after every 512 members. Returned by
 /// [`Target::in_turns`].
 ///
-/// Two pushes that one task awaits one after the other arrive in this order. Members that leave
-/// meanwhile do not get the message any more; members that join meanwhile may get it. Dropping the
-/// future stops between two turns.
+/// If a task awaits one push and then another, their messages arrive in this order. A member that
+/// leaves before its turn does not get the message. A member that joins during the push may get it.
+/// Dropping the future stops the push between two turns.
 #[derive(Clone, Copy, Debug)]
-#[must_use = "it does nothing until something is pushed"]
+#[must_use = "a target does nothing until something is pushed"]
 pub struct InTurns<'a> {
     target: &'a Target,
 }
@@ -278,14 +282,14 @@ impl<'a> InTurns<'a> {
 #[doc(alias("topic", "channel"))]
 pub struct Room(Target);
 
-/// A user's connections: a [`Target`] that can be watched coming and going.
+/// The connections of a user: a [`Target`] whose presence can be watched.
 #[derive(Clone, Debug)]
 #[must_use = "a user does nothing until something is pushed"]
 pub struct User(Target);
 
 impl Room {
     pub(super) fn new(live: &Arc<Live>, controller: Named, name: &str) -> Self {
-        Self(Target::new(live, Whom::Room(controller, name.into())))
+        Self(Target::new(live, Scope::Room(controller, name.into())))
     }
 
     /// A room of the controller of this name.
@@ -318,10 +322,10 @@ impl Room {
 
 impl User {
     pub(super) fn new(live: &Arc<Live>, name: &str) -> Self {
-        Self(Target::new(live, Whom::User(name.into())))
+        Self(Target::new(live, Scope::User(name.into())))
     }
 
-    /// The user's connections but this one.
+    /// All connections of the user but this one.
     pub fn except(self, id: ConnectionId) -> Target {
         self.0.except(id)
     }

@@ -1,5 +1,7 @@
-//! What the hub promises while many threads join, leave and push at once; `model` asks the same of one thread, step by
-//! step, `turns` asks it of those who come and go between two turns of one delivery.
+//! Tests of the hub's guarantees while many threads join, leave and push at once.
+//!
+//! `chance` adds random steps on many threads. `model` compares the hub with a model, step by step
+//! on one thread. `turns` covers members that join and leave between two turns of one delivery.
 
 mod chance;
 mod model;
@@ -17,7 +19,7 @@ use super::*;
 use crate::{config::Limits, fixed, request::Handshake, socket::OutQueue};
 
 fn enter(live: &Arc<Live>) -> Entry {
-    // Enough that no push is ever refused.
+    // No limits, so that no push is refused.
     let limits = Limits { outbox_messages: usize::MAX, outbox_bytes: usize::MAX, ..Limits::default() };
     live.enter(connection(live, &limits))
 }
@@ -31,7 +33,7 @@ fn handshake() -> Handshake {
     Handshake::new(parts, "ws".into(), None)
 }
 
-/// The texts that reached an outbox, in their order; all of them are short.
+/// Returns the texts that reached an outbox, in order. Each must be shorter than 126 bytes.
 fn received(connection: &Connection) -> Vec<String> {
     let mut out = OutQueue::default();
     connection.outbox().collect(&mut out, usize::MAX);
@@ -61,14 +63,15 @@ fn nor_where_a_push_takes_more_than_one_turn() {
     join_and_leave(fixed::MEMBERS_A_TURN, 30);
 }
 
-/// Three members join and leave so many times behind a crowd, while one publisher pushes.
+/// Runs three members that join and leave this number of times, behind `crowd` other members, while
+/// one publisher pushes.
 fn join_and_leave(crowd: usize, times: usize) {
     let live = Arc::new(Live::default());
     let crowd: Vec<_> = (0..crowd).map(|_| live.enter(connection(&live, &chance::short_outbox()))).collect();
     for one in &crowd {
         one.connection().join("r").unwrap();
     }
-    // What has begun to be pushed, and what has been pushed.
+    // The numbers of pushes that have begun, and that are done.
     let (begun, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let stop = Arc::new(AtomicBool::new(false));
     let watcher = enter(&live);
@@ -80,7 +83,8 @@ fn join_and_leave(crowd: usize, times: usize) {
                 let number = begun.fetch_add(1, Ordering::SeqCst);
                 room.push(text(0, number));
                 done.store(number + 1, Ordering::SeqCst);
-                // With fewer cores than threads the members would wait for whole time slices.
+                // Without this, members would wait for whole time slices if there are more threads
+                // than cores.
                 thread::yield_now();
             }
         })
@@ -106,7 +110,7 @@ fn join_and_leave(crowd: usize, times: usize) {
                     let mut sorted = got.clone();
                     sorted.sort();
                     assert_eq!(got, sorted, "in the order of the sender, each once");
-                    // Whatever is pushed now is pushed to others.
+                    // Pushes from now on must not reach this member.
                     let after = begun.load(Ordering::SeqCst);
                     while done.load(Ordering::SeqCst) < after + 2 {
                         thread::yield_now();

@@ -1,4 +1,4 @@
-//! [`Walk`]: through those whom a target means, turn by turn.
+//! [`Walk`]: one delivery to the members of a target, turn by turn.
 
 use std::sync::Arc;
 
@@ -10,22 +10,22 @@ use super::{
     event::EventFrames,
     groups::GroupKey,
     live::Place,
-    target::{Target, Whom},
+    target::{Scope, Target},
 };
 use crate::{connection::Connection, fixed, wire::SendError};
 
-/// A delivery on its way.
+/// A delivery in progress.
 ///
-/// A turn is copied under the lock that its members are kept behind, and delivered without it: no lock is held for longer,
-/// and nothing becomes as large as the room. One that is meant throughout is reached exactly once, whoever comes or goes
-/// meanwhile.
+/// Each turn is copied under the lock of its members and delivered without the lock. So a lock is
+/// held only for the copy of one turn, and memory does not grow with the size of the room. A
+/// connection that stays a member is reached exactly once, while others join and leave.
 pub(super) struct Walk<'a> {
     target: &'a Target,
-    /// The members' group, where the target is one.
+    /// The group of the members, if the target is a room or a user.
     key: Option<GroupKey>,
     place: Place,
     turn: Vec<Connection>,
-    /// What those whose turn it is have to be in still when it is delivered to them.
+    /// The name of the group in which a connection of this turn must still be at its delivery.
     group: Option<Arc<str>>,
     is_over: bool,
     delivery: Delivery,
@@ -38,9 +38,9 @@ impl<'a> Walk<'a> {
         Self { target, key, place, turn: Vec::new(), group: None, is_over: false, delivery }
     }
 
-    /// Goes on to the next turn; false if there is none.
+    /// Takes the next turn. Returns false if there is none.
     pub(super) fn advance(&mut self) -> bool {
-        // Before anything is locked: whoever drops a connection last drops values of users.
+        // Clear before a lock is taken: dropping the last handle of a connection drops user values.
         self.turn.clear();
         if self.is_over {
             return false;
@@ -56,18 +56,18 @@ impl<'a> Walk<'a> {
 
     fn take(&mut self) {
         let (live, turn) = (&self.target.live, &mut self.turn);
-        match &self.target.whom {
-            Whom::One(id) => {
+        match &self.target.scope {
+            Scope::One(id) => {
                 turn.extend(live.get(*id));
                 self.delivery.gone = usize::from(turn.is_empty());
             }
-            Whom::All => live.take(None, &mut self.place, turn),
-            Whom::Controller(controller) => {
+            Scope::All => live.take(None, &mut self.place, turn),
+            Scope::Controller(controller) => {
                 if let Some(name) = live.names().resolve(*controller) {
                     live.take(Some(name), &mut self.place, turn);
                 }
             }
-            Whom::Room(..) | Whom::User(_) => {
+            Scope::Room(..) | Scope::User(_) => {
                 if let Some(key) = &self.key {
                     self.group = live.groups().take(key, &mut self.place.after, turn);
                 }
@@ -75,7 +75,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Those whose turn it is.
+    /// The connections of the current turn.
     pub(super) fn turn(&self) -> &[Connection] {
         &self.turn
     }
@@ -90,26 +90,27 @@ impl<'a> Walk<'a> {
                 self.delivery.failed += 1;
                 continue;
             };
-            let result = still(connection, self.group.as_ref(), || connection.outbox().push_frame(&frame));
+            let result =
+                if_member(connection, self.group.as_ref(), || connection.outbox().push_frame(&frame));
             self.delivery.count(result);
         }
     }
 
-    /// Does it with each whose turn it is and who has not left the group meanwhile.
+    /// Calls `deliver` for each connection of the turn that has not left the group meanwhile.
     pub(super) fn each(&mut self, deliver: impl Fn(&Connection) -> Result<(), SendError>) {
         for connection in &self.turn {
-            self.delivery.count(still(connection, self.group.as_ref(), || deliver(connection)));
+            self.delivery.count(if_member(connection, self.group.as_ref(), || deliver(connection)));
         }
     }
 
-    /// What has become of it.
+    /// The outcome so far.
     pub(super) fn delivery(&self) -> Delivery {
         self.delivery
     }
 }
 
-/// Does it unless the connection has left the group.
-fn still(
+/// Calls `deliver` unless the connection has left the group.
+fn if_member(
     connection: &Connection,
     group: Option<&Arc<str>>,
     deliver: impl FnOnce() -> Result<(), SendError>,

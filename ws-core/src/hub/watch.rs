@@ -1,4 +1,8 @@
-//! Membership that can be watched: who joins and leaves a room, when a user comes and goes.
+//! [`Members`] and [`Presence`]: streams of the changes in a room, and of whether a user is
+//! connected.
+//!
+//! Changes come from a bounded broadcast channel of the group. A watcher that reads too slowly gets
+//! `Lagged`; it must never delay a join or a leave.
 
 use std::{
     pin::Pin,
@@ -15,7 +19,7 @@ use super::{
 };
 use crate::wire::ConnectionId;
 
-/// A change in a room, told by [`Members`].
+/// A change in a room, returned by [`Members`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MemberEvent {
@@ -23,31 +27,34 @@ pub enum MemberEvent {
     Joined(ConnectionId),
     /// A connection left, or ended.
     Left(ConnectionId),
-    /// So many changes were missed, because more than 256 waited to be read. [`Members::now`] of a new watch says who is there.
+    /// This number of changes was missed, because more than 256 waited to be read. To get the
+    /// present members, start a new watch and read [`Members::now`].
     Lagged(u64),
 }
 
-/// A user's coming and going, told by [`Presence`].
+/// A change of whether a user is connected, returned by [`Presence`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PresenceEvent {
-    /// The user's first connection is there.
+    /// The first connection of the user was identified.
     Online,
-    /// The user's last connection is gone.
+    /// The last connection of the user has ended, or now has another user.
     Offline,
-    /// Changes were missed, because more than 256 of the user's connections came and went unread.
+    /// This number of changes was missed, because more than 256 opened and closed connections of
+    /// the user waited to be read. To get the present state, start a new watch and read
+    /// [`Presence::is_online`].
     Lagged(u64),
 }
 
 /// A watch on a group.
 #[derive(Debug)]
 struct Watch {
-    /// Before the watcher: it is forgotten once nothing is received any more.
+    /// Dropped before the watcher, which counts the remaining receivers.
     changes: BroadcastStream<Change>,
     _watcher: Watcher,
 }
 
-/// Dropping it lets an empty group go.
+/// A guard that removes the group on drop, if the group has no members and no other watchers.
 #[derive(Debug)]
 struct Watcher {
     live: Arc<Live>,
@@ -73,7 +80,8 @@ impl Drop for Watcher {
     }
 }
 
-/// Who is in a room, and a stream of the changes. Made by [`Room::members`](super::Room::members).
+/// The members of a room, and a stream of the changes. Returned by
+/// [`Room::members`](super::Room::members).
 #[derive(Debug)]
 #[doc(alias("presence"))]
 pub struct Members {
@@ -87,12 +95,12 @@ impl Members {
         Self { now, watch }
     }
 
-    /// Who was there when the watch began, in no particular order; the stream begins right behind it.
+    /// The members when the watch began, in no particular order. The stream has every later change.
     pub fn now(&self) -> &[ConnectionId] {
         &self.now
     }
 
-    /// The next change. It is never `None` while the watch lives.
+    /// Waits for the next change. Never returns `None`.
     pub async fn next(&mut self) -> Option<MemberEvent> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
@@ -111,7 +119,8 @@ impl Stream for Members {
     }
 }
 
-/// Whether a user is connected, and a stream of the changes. Made by [`User::presence`](super::User::presence).
+/// Whether a user is connected, and a stream of the changes. Returned by
+/// [`User::presence`](super::User::presence).
 #[derive(Debug)]
 pub struct Presence {
     is_online: bool,
@@ -124,12 +133,12 @@ impl Presence {
         Self { is_online: !now.is_empty(), watch }
     }
 
-    /// Whether the user was connected when the watch began; the stream begins right behind it.
+    /// Whether the user was connected when the watch began. The stream has every later change.
     pub fn is_online(&self) -> bool {
         self.is_online
     }
 
-    /// The next change. It is never `None` while the watch lives.
+    /// Waits for the next change. Never returns `None`.
     pub async fn next(&mut self) -> Option<PresenceEvent> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
@@ -144,7 +153,7 @@ impl Stream for Presence {
                 None => return Poll::Ready(None),
                 Some(Ok(Change { joined: true, members: 1, .. })) => PresenceEvent::Online,
                 Some(Ok(Change { joined: false, members: 0, .. })) => PresenceEvent::Offline,
-                // A second connection came, or one of several went.
+                // A further connection joined, or one of several left.
                 Some(Ok(_)) => continue,
                 Some(Err(missed)) => PresenceEvent::Lagged(missed),
             };

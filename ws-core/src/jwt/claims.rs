@@ -1,4 +1,4 @@
-//! [`Claims`]: what a token said.
+//! [`Claims`]: the claims of a verified token.
 
 use std::{
     fmt,
@@ -9,11 +9,12 @@ use std::{
 
 use serde_json::Value;
 
-/// What a verified token said: the registered claims (RFC 7519 section 4.1) as methods, and all of them as the type
-/// that the verifier reads, to which this dereferences. Only [`JwtVerifier::verify`](super::JwtVerifier::verify) makes
-/// it.
+/// The claims of a verified token. Methods return the registered claims (RFC 7519 section 4.1).
+/// `Claims` dereferences to `T`, the type as which the verifier reads all claims. Only
+/// [`JwtVerifier::verify`](super::JwtVerifier::verify) creates it.
 ///
-/// Cheap to clone, so taking it out of a context is, too. By default the claims are JSON: `claims["role"]`.
+/// It is cheap to clone, so it is also cheap to take out of a context. By default the claims are
+/// JSON: `claims["role"]`.
 pub struct Claims<T = Value>(Arc<Inner<T>>);
 
 struct Inner<T> {
@@ -21,7 +22,7 @@ struct Inner<T> {
     custom: T,
 }
 
-/// The registered claims, as far as they are of the right type.
+/// The registered claims. A claim of the wrong type counts as missing.
 struct Registered {
     issuer: Option<Box<str>>,
     subject: Option<Box<str>>,
@@ -34,7 +35,7 @@ struct Registered {
 }
 
 impl<T> Claims<T> {
-    /// `json` is all the claims, `custom` the same as a type.
+    /// `json` has all claims; `custom` has them as the user's type.
     pub(super) fn new(json: &Value, custom: T, leeway: Duration) -> Self {
         let text = |name| json.get(name).and_then(Value::as_str).map(Into::into);
         let audience = match json.get("aud") {
@@ -56,53 +57,54 @@ impl<T> Claims<T> {
         Self(Arc::new(Inner { registered, custom }))
     }
 
-    /// Who made the token: `iss`.
+    /// The issuer of the token: `iss`.
     pub fn issuer(&self) -> Option<&str> {
         self.0.registered.issuer.as_deref()
     }
 
-    /// Whom it speaks of: `sub`.
+    /// The subject of the token: `sub`.
     pub fn subject(&self) -> Option<&str> {
         self.0.registered.subject.as_deref()
     }
 
-    /// Whom it is for: `aud`, one or several.
+    /// The audiences of the token: `aud`, none, one or several.
     pub fn audience(&self) -> impl Iterator<Item = &str> {
         self.0.registered.audience.iter().map(|one| &**one)
     }
 
-    /// Its name: `jti`.
+    /// The id of the token: `jti`.
     pub fn id(&self) -> Option<&str> {
         self.0.registered.id.as_deref()
     }
 
-    /// When it ends: `exp`, without the leeway. `None` too for a time that no clock of this system can show.
+    /// The time at which the token expires: `exp`, without the leeway. `None` if the claim is
+    /// missing, or if the system clock cannot express the time.
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.0.registered.expires
     }
 
-    /// When it begins: `nbf`.
+    /// The time from which the token is valid: `nbf`.
     pub fn not_before(&self) -> Option<SystemTime> {
         self.0.registered.not_before
     }
 
-    /// When it was made: `iat`.
+    /// The time at which the token was issued: `iat`.
     pub fn issued_at(&self) -> Option<SystemTime> {
         self.0.registered.issued
     }
 
-    /// When a connection that lives on it ends: `exp` and the leeway.
+    /// The time at which a connection with these claims closes: `exp` plus the leeway.
     pub(super) fn valid_until(&self) -> Option<SystemTime> {
         self.0.registered.valid_until
     }
 }
 
-/// A NumericDate (RFC 7519 section 2): seconds since 1970, rounded where there are fractions.
+/// Reads a NumericDate (RFC 7519 section 2): seconds since 1970, rounded to whole seconds.
 fn time(json: &Value, name: &str) -> Option<SystemTime> {
     let number = json.get(name)?;
     let seconds = number.as_u64().or_else(|| {
         let seconds = number.as_f64().filter(|seconds| *seconds >= 0.0)?.round();
-        // A float beyond the range of the integer becomes the largest.
+        // A float above the range of `u64` becomes `u64::MAX`.
         Some(seconds as u64)
     })?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))

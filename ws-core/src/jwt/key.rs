@@ -1,7 +1,8 @@
-//! [`Key`]: whom a verifier trusts, and for which one algorithm.
+//! [`Key`]: a key to verify signatures, with its one algorithm.
 //!
-//! The algorithm belongs to the key. A token's header has to name the same one, and nothing it says can choose another:
-//! a public key is never taken for a secret.
+//! The algorithm belongs to the key. A token's header must name the same algorithm and cannot
+//! choose another, so a public key is never used as a secret. A faulty key must be found when it is
+//! created, not when the first token is verified.
 
 use std::fmt;
 
@@ -14,22 +15,23 @@ use jsonwebtoken::{
 use super::KeyError;
 use crate::error::Algorithm;
 
-/// HS256 wants a secret as long as its hash (RFC 7518 section 3.2), in bytes.
+/// The minimum size of a secret for HS256, the size of its hash (RFC 7518 section 3.2), in bytes.
 const LEAST_SECRET_BYTES: usize = 32;
 
-/// RS256 wants a modulus of 2048 bits (RFC 7518 section 3.3), in bytes.
+/// The minimum size of a modulus for RS256, 2048 bits (RFC 7518 section 3.3), in bytes.
 const LEAST_MODULUS_BYTES: usize = 256;
 
-/// An uncompressed point of P-256: 4, x, y (SEC 1 section 2.3.3), in bytes.
+/// The size of an uncompressed point of P-256: 4, x, y (SEC 1 section 2.3.3), in bytes.
 const P256_POINT_BYTES: usize = 65;
 
-/// A public key of Ed25519 (RFC 8032 section 5.1.5), in bytes.
+/// The size of a public key of Ed25519 (RFC 8032 section 5.1.5), in bytes.
 const ED25519_BYTES: usize = 32;
 
-/// A key that tokens are verified with: a secret or a public key, with its algorithm and, where there are several,
-/// its name.
+/// A key to verify tokens: a secret or a public key, with its algorithm and, if a verifier has
+/// several keys, its name.
 ///
-/// Everything that can be wrong with a key is found when it is made. `Debug` shows neither secret nor key.
+/// The constructors check the key completely and return every fault. `Debug` does not show the
+/// secret or the key.
 #[derive(Clone)]
 pub struct Key {
     pub(super) algorithm: Algorithm,
@@ -38,10 +40,10 @@ pub struct Key {
 }
 
 impl Key {
-    /// A shared secret for HS256: at least 32 random bytes.
+    /// Creates a key from a shared secret for HS256: at least 32 random bytes.
     ///
     /// # Errors
-    /// [`KeyError::SecretTooShort`].
+    /// [`KeyError::SecretTooShort`] for less than 32 bytes.
     pub fn hs256(secret: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         let secret = secret.as_ref();
         if secret.len() < LEAST_SECRET_BYTES {
@@ -50,11 +52,13 @@ impl Key {
         Ok(Self { algorithm: Algorithm::Hs256, kid: None, engine: DecodingKey::from_secret(secret) })
     }
 
-    /// A public key in PEM: `-----BEGIN PUBLIC KEY-----`, or `-----BEGIN RSA PUBLIC KEY-----` for RS256.
+    /// Creates a key from a public key in PEM: `-----BEGIN PUBLIC KEY-----`, or
+    /// `-----BEGIN RSA PUBLIC KEY-----` for RS256.
     ///
     /// # Errors
-    /// When it is none of this algorithm, when it is a private key, which a verifier has no use for, or for HS256,
-    /// which has no public key.
+    /// [`KeyError::Malformed`] if it is not a public key for this algorithm,
+    /// [`KeyError::RsaTooShort`] for an RSA key of less than 2048 bits, [`KeyError::Private`] for a
+    /// private key, [`KeyError::NoPublicKey`] for HS256, which uses a secret.
     pub fn pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         let pem = pem.as_ref();
         if String::from_utf8_lossy(pem).contains("PRIVATE KEY-----") {
@@ -69,34 +73,36 @@ impl Key {
         Self::checked(algorithm, engine)
     }
 
-    /// A public key in DER: a `SubjectPublicKeyInfo` (RFC 5280 section 4.1.2.7), which is what `openssl pkey -pubout
-    /// -outform DER` writes.
+    /// Creates a key from a public key in DER: a `SubjectPublicKeyInfo` (RFC 5280 section 4.1.2.7),
+    /// as `openssl pkey -pubout -outform DER` writes it.
     ///
     /// # Errors
-    /// As those of [`pem`](Self::pem).
+    /// The errors of [`pem`](Self::pem).
     pub fn der(algorithm: Algorithm, der: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         let base64 = STANDARD.encode(der);
         Self::pem(algorithm, format!("-----BEGIN PUBLIC KEY-----\n{base64}\n-----END PUBLIC KEY-----\n"))
     }
 
-    /// A JSON Web Key (RFC 7517 section 4). Its `alg` may be missing; `kty` and `crv` say the same.
+    /// Creates a key from a JSON Web Key (RFC 7517 section 4). `alg` may be missing, since `kty`
+    /// and `crv` determine the algorithm.
     ///
     /// # Errors
-    /// [`KeyError::Json`] when it is none, [`KeyError::Unsupported`] when it is for another use or algorithm, and as
-    /// those of [`hs256`](Self::hs256) and [`pem`](Self::pem).
+    /// [`KeyError::Json`] if it is not a JSON Web Key, [`KeyError::Unsupported`] if it is for
+    /// another algorithm, and the errors of [`hs256`](Self::hs256) and [`pem`](Self::pem).
     pub fn jwk(json: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         let jwk: Jwk = serde_json::from_slice(json.as_ref()).map_err(KeyError::Json)?;
         Self::from_jwk(&jwk)
     }
 
-    /// The name that a token's `kid` has to be, where a verifier has several keys.
+    /// Sets the name of the key. If a verifier has several keys, a token's `kid` must be the name
+    /// of one.
     #[must_use]
     pub fn kid(mut self, kid: impl Into<String>) -> Self {
         self.kid = Some(kid.into().into());
         self
     }
 
-    /// Its algorithm.
+    /// The algorithm of the key.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
@@ -114,7 +120,8 @@ impl Key {
         Ok(key)
     }
 
-    /// The engine looks at a key when it verifies the first token; that is too late to learn of a wrong one.
+    /// Checks the key. The engine itself would check it only when it verifies the first token,
+    /// which is too late to report a fault.
     fn checked(
         algorithm: Algorithm,
         engine: jsonwebtoken::errors::Result<DecodingKey>,
@@ -150,7 +157,8 @@ impl fmt::Debug for Key {
     }
 }
 
-/// What a JWK is for, by its type and curve; `None` if its `alg` says otherwise or nothing here can use it.
+/// Returns the algorithm of a JWK by its type and curve. `None` if its `alg` differs, or if the
+/// algorithm is not supported.
 fn algorithm_of(jwk: &Jwk) -> Option<Algorithm> {
     let (algorithm, name) = match &jwk.algorithm {
         AlgorithmParameters::OctetKey(_) => (Algorithm::Hs256, KeyAlgorithm::HS256),
@@ -166,7 +174,8 @@ fn algorithm_of(jwk: &Jwk) -> Option<Algorithm> {
     jwk.common.key_algorithm.is_none_or(|named| named == name).then_some(algorithm)
 }
 
-/// How many bytes this base64url stands for (RFC 4648 section 5, without padding).
+/// Returns the number of bytes that this base64url text encodes (RFC 4648 section 5, without
+/// padding).
 fn base64_bytes(text: &str) -> usize {
     text.trim_end_matches('=').len() * 3 / 4
 }

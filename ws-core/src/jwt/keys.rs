@@ -1,4 +1,6 @@
-//! [`Keys`]: one key, or several that go by their names.
+//! [`Keys`]: one key, or several with names.
+//!
+//! A token's header chooses the key by its name. This module never fetches a key set.
 
 use std::collections::HashSet;
 
@@ -9,18 +11,18 @@ use super::{JwtError, Key, KeyError};
 
 /// The keys of a verifier. A single [`Key`] converts into them.
 ///
-/// With several, each has a name, and a token says in its header (`kid`) which one signed it. That is how keys are
-/// changed without refusing anybody: publish the new one beside the old one, sign with it, take the old one away when
-/// its last token has expired.
+/// If there are several keys, each has a name, and a token names its key in the header (`kid`).
+/// So keys can be changed without refusing valid tokens: publish the new key beside the old one,
+/// sign with the new key, and remove the old key after its last token has expired.
 #[derive(Clone, Debug)]
 pub struct Keys(Vec<Key>);
 
 impl Keys {
-    /// Several keys.
+    /// Creates a set of keys.
     ///
     /// # Errors
-    /// [`KeyError::NoKey`] without any, [`KeyError::KidMissing`] when one of several has no name,
-    /// [`KeyError::KidTwice`] when two have the same.
+    /// [`KeyError::NoKey`] if there are none, [`KeyError::KidMissing`] if one of several has no
+    /// name, [`KeyError::KidTwice`] if two have the same name.
     pub fn new(keys: impl IntoIterator<Item = Key>) -> Result<Self, KeyError> {
         let keys: Vec<Key> = keys.into_iter().collect();
         if keys.is_empty() {
@@ -36,10 +38,11 @@ impl Keys {
         Ok(Self(keys))
     }
 
-    /// A JSON Web Key Set (RFC 7517 section 5), as an issuer publishes it: `{"keys": [..]}`.
+    /// Creates the keys from a JSON Web Key Set (RFC 7517 section 5), as an issuer publishes it:
+    /// `{"keys": [..]}`.
     ///
-    /// Keys for other uses and algorithms are passed over, as section 5 wants it. Fetching the set is the
-    /// application's business: over HTTP every few minutes, say, and then
+    /// Keys for other uses and algorithms are ignored, as section 5 requires. The application must
+    /// fetch the set, for example over HTTP every few minutes, and then call
     /// [`JwtVerifier::replace_keys`](super::JwtVerifier::replace_keys).
     ///
     /// ```
@@ -54,8 +57,9 @@ impl Keys {
     /// ```
     ///
     /// # Errors
-    /// [`KeyError::Json`] when it is none, [`KeyError::NoKey`] when no key of it can be used here, a key's own fault,
-    /// and those of [`new`](Self::new).
+    /// [`KeyError::Json`] if it is not a JSON Web Key Set, [`KeyError::NoKey`] if none of its keys
+    /// can be used, the errors of [`Key::jwk`] for a faulty key, and the errors of
+    /// [`new`](Self::new).
     pub fn jwks(json: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         #[derive(Deserialize)]
         struct Set {
@@ -67,7 +71,7 @@ impl Keys {
             match Key::from_jwk(jwk) {
                 Ok(key) => keys.push(key),
                 Err(KeyError::Unsupported) => {
-                    tracing::debug!(kid = ?jwk.common.key_id, "a key of the set is not of use here");
+                    tracing::debug!(kid = ?jwk.common.key_id, "a key of the set is not supported");
                 }
                 Err(fault) => return Err(fault),
             }
@@ -75,7 +79,8 @@ impl Keys {
         Self::new(keys)
     }
 
-    /// The key that a token names. A single key serves tokens that name none, and if it has no name itself, all.
+    /// Returns the key that a token names. A single key also serves tokens without a name, and if
+    /// it has no name itself, all tokens.
     pub(super) fn find(&self, kid: Option<&str>) -> Result<&Key, JwtError> {
         match (self.0.as_slice(), kid) {
             ([only], None) => Ok(only),
@@ -94,7 +99,7 @@ impl From<Key> for Keys {
     }
 }
 
-/// Whether a key of a set is there to verify signatures with (RFC 7517 sections 4.2 and 4.3).
+/// Whether a key of a set is for the verification of signatures (RFC 7517 sections 4.2 and 4.3).
 fn verifies(jwk: &Jwk) -> bool {
     let by_use = jwk.common.public_key_use.as_ref().is_none_or(|it| *it == PublicKeyUse::Signature);
     let by_operation =

@@ -1,8 +1,12 @@
-//! JSON Web Tokens (RFC 7519): who may connect, as what, and until when. Feature `jwt`.
+//! Verification of JSON Web Tokens (RFC 7519), and connections that close when their token expires.
+//! Feature `jwt`.
 //!
-//! [`Key`] and [`Keys`] say whom a [`JwtVerifier`] trusts, [`Claims`] are what a token said, [`JwtError`] is why one was
-//! refused. Where in the handshake a token is looked for is [`TokenSources`](crate::handshake::TokenSources)' business. Nothing is
-//! signed here and nothing is fetched: keys come from the application, which may replace them at any time.
+//! A [`JwtVerifier`] verifies tokens with [`Keys`] and returns their [`Claims`], or a [`JwtError`].
+//! A middleware calls it during the handshake, or a controller on an open connection.
+//! [`TokenSources`](crate::handshake::TokenSources) defines where in the handshake a token may be.
+//!
+//! This module does not sign tokens and does not fetch keys: the application provides the keys, and
+//! may replace them at any time. A token must never be logged.
 //!
 //! # The middleware
 //!
@@ -11,7 +15,7 @@
 //! use ws_core::jwt::{Claims, JwtVerifier, Key};
 //! use ws_core::prelude::*;
 //!
-//! /// What our tokens say beside the registered claims.
+//! /// Our claims besides the registered ones.
 //! #[derive(Deserialize)]
 //! struct Session {
 //!     role: String,
@@ -39,7 +43,7 @@
 //! }
 //!
 //! # fn app() -> Result<App, ws_core::jwt::KeyError> {
-//! let verifier = JwtVerifier::builder(Key::hs256("a secret of no less than 32 bytes")?)
+//! let verifier = JwtVerifier::builder(Key::hs256("a secret of at least 32 bytes...")?)
 //!     .issuer("https://login.example.com")
 //!     .audience("chat")
 //!     .claims::<Session>()
@@ -48,14 +52,18 @@
 //! # Ok(app) }
 //! ```
 //!
-//! A token that is missing or bad is answered with 401 and never with the reason, which is in the log at level debug.
-//! `handshake.token(&SOURCES)?` in place of `bearer_token()?` looks where browsers can put one, too.
+//! A missing or invalid token is answered with 401. The answer does not contain the reason, which
+//! is logged at debug level. Browsers cannot set the header `Authorization`:
+//! `handshake.token(&SOURCES)?` instead of `bearer_token()?` also checks the places that they can
+//! set.
 //!
 //! # When a token expires
 //!
-//! Claims that are in the context when the connection opens end it: with close code 4401 once `exp` and the leeway have
-//! passed, and [`CloseReason::Expired`](crate::CloseReason::Expired). A client that wants to stay sends a new token as
-//! a message, and the controller hands its claims to [`Connection::refresh`](crate::Connection::refresh):
+//! If claims are in the context when the connection opens, the connection closes once `exp` and the
+//! leeway have passed, with close code 4401 and
+//! [`CloseReason::Expired`](crate::CloseReason::Expired). To keep the connection open, the client
+//! sends a new token as a message, and the controller passes its claims to
+//! [`Connection::refresh`](crate::Connection::refresh):
 //!
 //! ```
 //! # use ws_core::{jwt::JwtVerifier, prelude::*};
@@ -70,8 +78,9 @@
 //! }
 //! ```
 //!
-//! A bad token fails the callback. With no error handler for [`JwtError`] that closes the connection with 4401; in a typed
-//! handler the event is answered with the error `forbidden`, and the connection lives on until its own token ends.
+//! An invalid token fails the callback. Without an error handler for [`JwtError`], this closes the
+//! connection with 4401. In a typed handler the event is answered with the error `forbidden`, and
+//! the connection stays open until its present token expires.
 
 mod claims;
 mod expiry;

@@ -1,4 +1,4 @@
-//! [`JwtVerifier`]: from a token to its claims, or to the reason why not.
+//! [`JwtVerifier`]: verifies a token and returns its claims, or the reason for the refusal.
 
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
@@ -10,27 +10,30 @@ use serde_json::Value;
 use super::{Claims, JwtError, Keys, expiry};
 use crate::{fixed, sync::RwLock};
 
-/// How far the clocks of two machines may differ.
+/// The default allowance for the difference between two clocks.
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(5);
 
-/// More than this is no leeway.
+/// The largest leeway.
 const MOST_LEEWAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Verifies tokens (RFC 7519 section 7.2) and reads their claims as `T`. Cheap to clone: state for middleware and
-/// controllers.
+/// Verifies tokens (RFC 7519 section 7.2) and reads their claims as `T`. It is cheap to clone, so
+/// it can be state for middleware and controllers.
 ///
-/// What it wants of a token: a signature by one of its keys, with that key's algorithm; `exp`, in the future; `nbf`, if
-/// it is there, in the past; `iss` and `aud` among those that were named. A token that names an audience is refused by a
-/// verifier that names none.
+/// A token must meet these conditions:
 ///
-/// `T` is anything that deserialises, plain JSON by default. It is said once, where the keys are, so that `verify` needs
-/// no annotation.
+/// - The signature is by one of the keys, with the algorithm of that key.
+/// - `exp` is present and in the future. `nbf` is in the past, if present.
+/// - `iss` is one of the issuers, and `aud` has one of the audiences, if the verifier names any. If
+///   the verifier does not name an audience, a token with `aud` is refused.
+///
+/// `T` is any type that implements `DeserializeOwned`, by default plain JSON. It is set once, in
+/// the builder, so that calls of `verify` need no type annotation.
 ///
 /// ```
 /// use ws_core::jwt::{JwtVerifier, Key};
 ///
-/// let verifier = JwtVerifier::builder(Key::hs256("a secret of no less than 32 bytes")?).audience("chat").build();
-/// assert!(verifier.verify("no token at all").is_err());
+/// let verifier = JwtVerifier::builder(Key::hs256("a secret of at least 32 bytes...")?).audience("chat").build();
+/// assert!(verifier.verify("not a token").is_err());
 /// # Ok::<(), ws_core::jwt::KeyError>(())
 /// ```
 pub struct JwtVerifier<T = Value> {
@@ -51,12 +54,12 @@ struct Rules {
 }
 
 impl JwtVerifier {
-    /// A verifier with these keys, and everything else by default.
+    /// Creates a verifier with these keys and otherwise default settings.
     pub fn new(keys: impl Into<Keys>) -> Self {
         Self::builder(keys).build()
     }
 
-    /// A verifier with these keys: one [`Key`](super::Key), or several.
+    /// Creates a builder for a verifier with these keys: one [`Key`](super::Key), or several.
     pub fn builder(keys: impl Into<Keys>) -> JwtVerifierBuilder {
         let rules = Rules {
             issuers: Vec::new(),
@@ -69,16 +72,17 @@ impl JwtVerifier {
 }
 
 impl<T: DeserializeOwned + Send + Sync + 'static> JwtVerifier<T> {
-    /// What a token says. Why one is refused goes to the log at level debug; the token never does.
+    /// Verifies a token and returns its claims. The reason for a refusal is logged at debug level;
+    /// the token is never logged.
     ///
     /// # Errors
-    /// [`JwtError`], which answers a handshake with 401.
+    /// [`JwtError`]. If it is returned from a handshake, the response is 401.
     pub fn verify(&self, token: impl AsRef<str>) -> Result<Claims<T>, JwtError> {
-        self.judge(token.as_ref()).inspect_err(|error| tracing::debug!(%error, "a token was refused"))
+        self.check(token.as_ref()).inspect_err(|error| tracing::debug!(%error, "a token was refused"))
     }
 
-    fn judge(&self, token: &str) -> Result<Claims<T>, JwtError> {
-        // 1. The header chooses the key by name, and no more than that.
+    fn check(&self, token: &str) -> Result<Claims<T>, JwtError> {
+        // 1. The header chooses the key by name. It must not choose the algorithm.
         let header = Header::of(token)?;
         let keys = self.keys();
         let key = keys.find(header.kid.as_deref())?;
@@ -89,12 +93,12 @@ impl<T: DeserializeOwned + Send + Sync + 'static> JwtVerifier<T> {
         if header.crit.is_some() {
             return Err(JwtError::Critical);
         }
-        // 2. The signature, then the claims that every token has.
+        // 2. The signature, then the registered claims.
         let rules = &self.shared.rules;
         let json = jsonwebtoken::decode::<Value>(token, &key.engine, &rules.validation(expected.engine()))
             .map_err(|error| JwtError::of_engine(error, expected))?
             .claims;
-        // 3. The claims that this application asks for.
+        // 3. The claims that this application requires.
         if let Some(claim) = rules.required.iter().find(|name| json.get(name).is_none_or(Value::is_null)) {
             return Err(JwtError::Missing { claim: claim.clone() });
         }
@@ -104,13 +108,14 @@ impl<T: DeserializeOwned + Send + Sync + 'static> JwtVerifier<T> {
 }
 
 impl<T> JwtVerifier<T> {
-    /// Verifies with these keys from now on, in all clones. Claims that were verified before stay good.
+    /// Replaces the keys of this verifier and all its clones. Claims that were verified before stay
+    /// valid.
     ///
     /// ```
     /// # use ws_core::jwt::{JwtVerifier, KeyError, Keys};
-    /// /// What a task does that fetches the issuer's set every few minutes.
+    /// /// Called by a task that fetches the issuer's key set every few minutes.
     /// fn renew(verifier: &JwtVerifier, fetched: &str) -> Result<(), KeyError> {
-    ///     verifier.replace_keys(Keys::jwks(fetched)?); // a faulty set changes nothing
+    ///     verifier.replace_keys(Keys::jwks(fetched)?); // an invalid set changes nothing
     ///     Ok(())
     /// }
     /// ```
@@ -120,13 +125,13 @@ impl<T> JwtVerifier<T> {
     }
 
     fn keys(&self) -> Arc<Keys> {
-        // Nothing panics while it is locked.
         Arc::clone(&self.shared.keys.read())
     }
 }
 
 impl Rules {
-    /// All of it said here, none of it left to the engine's defaults.
+    /// Returns the settings for the engine. All of them are set here, so that a change of the
+    /// engine's defaults has no effect.
     fn validation(&self, algorithm: jsonwebtoken::Algorithm) -> Validation {
         let mut validation = Validation::new(algorithm);
         validation.algorithms = vec![algorithm];
@@ -135,7 +140,7 @@ impl Rules {
         validation.validate_aud = true;
         validation.leeway = self.leeway.as_secs();
         validation.set_required_spec_claims(&self.required);
-        // The engine lets a claim that is not there pass: what is compared has to be there.
+        // The engine accepts a token without the compared claim, so the claim is also required.
         if !self.issuers.is_empty() {
             validation.set_issuer(&self.issuers);
             validation.required_spec_claims.insert("iss".into());
@@ -148,7 +153,8 @@ impl Rules {
     }
 }
 
-/// The part of a token's header (RFC 7515 section 4.1) that is looked at before the signature.
+/// The fields of a token's header (RFC 7515 section 4.1) that are read before the signature is
+/// verified.
 #[derive(Deserialize)]
 struct Header {
     alg: String,
@@ -180,7 +186,7 @@ impl<T> fmt::Debug for JwtVerifier<T> {
     }
 }
 
-/// What a [`JwtVerifier`] is going to want of a token.
+/// Builds a [`JwtVerifier`]. Returned by [`JwtVerifier::builder`].
 #[must_use]
 pub struct JwtVerifierBuilder<T = Value> {
     rules: Rules,
@@ -189,32 +195,33 @@ pub struct JwtVerifierBuilder<T = Value> {
 }
 
 impl<T> JwtVerifierBuilder<T> {
-    /// Trusts this issuer (`iss`). Called more than once: any of them.
+    /// Accepts only tokens of this issuer (`iss`). Several calls accept any of the issuers.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.rules.issuers.push(issuer.into());
         self
     }
 
-    /// Takes tokens for this audience (`aud`). Called more than once: for any of them.
+    /// Accepts only tokens for this audience (`aud`). Several calls accept any of the audiences.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.rules.audiences.push(audience.into());
         self
     }
 
-    /// How far the issuer's clock may differ from this one, in whole seconds: for `exp`, for `nbf`, and for the end of
-    /// connections. Default 5 s; more than a day counts as a day.
+    /// Sets how far the issuer's clock may differ from the local clock, in whole seconds. It
+    /// applies to `exp`, to `nbf`, and to the time at which connections close. The default is 5 s,
+    /// the maximum one day; a larger value is reduced to it.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.rules.leeway = Duration::from_secs(leeway.min(MOST_LEEWAY).as_secs());
         self
     }
 
-    /// Wants this claim to be there, whatever it says.
+    /// Requires this claim to be present and not `null`, with any value.
     pub fn require(mut self, claim: impl Into<String>) -> Self {
         self.rules.required.push(claim.into());
         self
     }
 
-    /// Takes tokens without `exp` as well, which never end. One that has it still expires.
+    /// Accepts tokens without `exp` as well, which never expire. A token with `exp` still expires.
     pub fn allow_without_expiry(mut self) -> Self {
         self.rules.required.retain(|claim| claim != "exp");
         self
@@ -225,13 +232,14 @@ impl<T> JwtVerifierBuilder<T> {
         JwtVerifierBuilder { rules: self.rules, keys: self.keys, claims: PhantomData }
     }
 
-    /// The verifier.
+    /// Builds the verifier.
     pub fn build(self) -> JwtVerifier<T>
     where
         T: Send + Sync + 'static,
     {
-        // The engine takes its cryptography from the features of all that is linked, and panics at the first token if
-        // they contradict; once it is named here they no longer count. It may be named already.
+        // The engine chooses its cryptography by the features of all linked crates, and panics at
+        // the first token if they conflict. Installing a provider avoids this. The call fails if
+        // one is installed already.
         let _ = aws_lc::DEFAULT_PROVIDER.install_default();
         expiry::register::<T>();
         let keys = RwLock::new(Arc::new(self.keys));

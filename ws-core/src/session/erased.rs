@@ -1,4 +1,8 @@
-//! [`ErasedController`]: a controller behind one virtual call a connection.
+//! [`ErasedController`]: a controller without its type, so that routes with different controllers
+//! share one pipeline.
+//!
+//! The erasure costs one virtual call for each connection. A message must not cost another, so
+//! [`serve`](super::serve) is generic over the controller.
 
 use std::sync::Arc;
 
@@ -10,7 +14,7 @@ use crate::{
     socket::Transport,
 };
 
-/// A controller without its type, as the pipeline and the server use it.
+/// A controller without its type. The handshake pipeline and the server use it.
 pub(crate) trait ErasedController: Send + Sync {
     fn needs(&self) -> Needs;
 
@@ -40,7 +44,7 @@ impl<C: Controller> ErasedController for C {
     }
 }
 
-/// An erased controller; generated code makes one with [`erase`].
+/// An erased controller. Generated code creates one with [`erase`].
 pub struct Erased {
     pub(crate) controller: Arc<dyn ErasedController>,
 }

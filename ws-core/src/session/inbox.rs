@@ -1,9 +1,9 @@
-//! Events that were read and are not handled yet.
+//! [`Inbox`]: events that the driver has read and no callback has handled yet.
 //!
-//! Mostly that is one message, or none: the inbox itself holds the first one, and an empty inbox
-//! owns no memory. Messages are counted, in number and in bytes, so that the driver can stop
-//! reading at `limits.inbox_messages` and `limits.inbox_bytes`. Pings and pongs never fill it:
-//! beyond a fixed number the oldest of them is dropped.
+//! In most cases there is one message or none: the inbox stores the first event inline, and an
+//! empty inbox owns no heap memory. The inbox counts messages and their bytes, so that the driver
+//! can stop reading at `limits.inbox_messages` and `limits.inbox_bytes`. Pings and pongs do not
+//! count: beyond a fixed number of them the oldest is dropped.
 
 use std::collections::VecDeque;
 
@@ -14,15 +14,15 @@ use crate::{
     wire::{Message, Text},
 };
 
-/// From this size on a waiting message keeps the buffer that it was read into: it is a large part
-/// of it.
+/// A waiting message of at least this size is not copied and keeps the input buffer alive. It is a
+/// large part of that buffer.
 const MAX_COPIED_BYTES: usize = 64 << 10;
 
 /// An event that waits for its callback.
 #[derive(Debug)]
 pub(crate) enum Event {
     Message(Message),
-    /// One too many for the limit of a second: to be answered, not to be handled.
+    /// A message over the rate limit. It gets an error reply and is not handled.
     Refused(Message),
     Ping(Bytes),
     Pong(Bytes),
@@ -36,7 +36,7 @@ impl Event {
         }
     }
 
-    /// The same with a payload of its own: a small one would keep a whole input buffer alive.
+    /// Copies a small payload, which would keep a whole input buffer alive.
     fn compact(self) -> Self {
         match self {
             Self::Message(message) => Self::Message(compact(message)),
@@ -55,11 +55,11 @@ fn compact(message: Message) -> Message {
     }
 }
 
-/// Events in the order in which they came.
+/// Events in the order in which they were read.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     first: Option<Event>,
-    /// None without a first, and boxed, because there seldom are any.
+    /// `None` while `first` is. Boxed, because there are rarely further events.
     rest: Option<Box<Rest>>,
 }
 
@@ -67,9 +67,9 @@ pub(super) struct Inbox {
 #[derive(Debug, Default)]
 struct Rest {
     events: VecDeque<Event>,
-    /// Messages among them.
+    /// The number of messages among the events.
     messages: usize,
-    /// Bytes in the payloads of these messages.
+    /// The number of bytes in the payloads of these messages.
     bytes: usize,
 }
 
@@ -91,7 +91,7 @@ impl Rest {
         Some(event)
     }
 
-    /// Pings and pongs among them.
+    /// The number of pings and pongs among the events.
     fn controls(&self) -> usize {
         self.events.len() - self.messages
     }
@@ -142,7 +142,7 @@ impl Inbox {
         }
     }
 
-    /// Whether fewer messages wait than this, and fewer bytes of them.
+    /// Whether the number of waiting messages and their bytes are below these limits.
     pub(super) fn has_room(&self, messages: usize, bytes: usize) -> bool {
         let first = self.first.as_ref().and_then(Event::as_message);
         let (mut waiting, mut size) = (usize::from(first.is_some()), first.map_or(0, Message::len));

@@ -1,9 +1,12 @@
-//! The one task that serves a connection, from the flushed 101 to the dropped socket.
+//! The session: the one task that serves a connection, from the flushed 101 until the socket is
+//! dropped.
 //!
-//! [`serve`] is the life cycle: `on_open`, events one after another, `on_close` exactly once. [`driver`]
-//! reads and writes meanwhile and keeps the timers. [`rescue`] decides what becomes of a connection
-//! whose callback failed. No HTTP reaches this module beyond the finished
-//! [`Handshake`](crate::Handshake).
+//! [`serve`] calls `on_open`, then the callbacks for events one after another, then `on_close`
+//! exactly once. [`driver`] reads, writes and keeps the timers, also while a callback runs.
+//! [`rescue`] decides whether a connection stays open after its callback failed.
+//!
+//! A panic or an error in user code must end at most its own connection. This module must not use
+//! HTTP beyond the finished [`Handshake`](crate::Handshake).
 
 mod driver;
 mod erased;
@@ -43,27 +46,27 @@ use crate::{
     wire::{CloseReason, Message},
 };
 
-/// Everything that a connection needs besides its transport and its controller.
+/// The inputs of a session besides its transport and its controller.
 pub(crate) struct Life {
-    /// What its log lines are in.
+    /// The span of the session's log lines.
     pub(crate) span: Span,
-    /// Its place among the living.
+    /// The connection's entry in the hub.
     pub(crate) entry: Entry,
-    /// What was read behind the handshake.
+    /// Bytes that were read behind the handshake.
     pub(crate) prefix: Bytes,
-    /// Its route's.
+    /// The limits of the route.
     pub(crate) limits: Arc<Limits>,
     pub(crate) heartbeat: Arc<Heartbeat>,
     pub(crate) error_handlers: Arc<ErrorHandlers>,
 }
 
-/// A connection, from `on_open` to the dropped socket.
+/// The future of one session. It completes when the socket is dropped.
 pub(crate) type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The life of one connection.
+/// Serves one connection until its socket is dropped.
 ///
-/// What is kept while it idles is counted in bytes: what is seldom needed is boxed, and what came as an argument is
-/// used where it stands. A message boxes nothing.
+/// Memory per idle connection matters: state that is rarely used is boxed, and the `async` block
+/// captures the arguments instead of holding a second copy. Handling a message boxes nothing.
 pub(crate) fn serve<C, S>(controller: Arc<C>, transport: S, life: Life) -> impl Future<Output = ()> + Send
 where
     C: Controller,
@@ -88,11 +91,12 @@ where
         let rescue =
             Rescue { conn: &conn, error_handlers: &error_handlers, deadline: limits.handler_timeout };
 
-        // open: messages wait until it has finished.
+        // open: messages wait until `on_open` has finished.
         let opened = driver.run_boxed(calls.open(), limits.handler_timeout).await;
         let mut goes_on = rescue.settle(&mut driver, Phase::Open, opened).await;
 
-        // messages: one after another, until the connection has ended and all that arrived before is handled.
+        // messages: one after another, until the connection has ended and all earlier messages are
+        // handled.
         while goes_on {
             let Some(event) = driver.next().await else { break };
             let deadline = limits.handler_timeout;
@@ -102,13 +106,13 @@ where
                 Event::Ping(payload) => driver.run_boxed(calls.ping(payload), deadline).await,
                 Event::Pong(payload) => driver.run_boxed(calls.pong(payload), deadline).await,
             };
-            // The way of every message: no more than this stands between one and the next.
+            // This check is the only work between two successful messages.
             if !matches!(outcome, Completion::Returned(Ok(()))) {
                 goes_on = rescue.settle(&mut driver, Phase::Message, outcome).await;
             }
         }
 
-        // close: on_close runs while the close frame makes its way.
+        // close: `on_close` runs while the close frame is being sent.
         let reason = driver.reason().cloned().unwrap_or(CloseReason::Aborted);
         tracing::debug!(?reason, code = reason.code(), "connection ended");
         on_close.controller = None;
@@ -124,8 +128,8 @@ where
     life.instrument(span)
 }
 
-/// The controller's callbacks, each inside the interceptors of the route. What the typed layer wrote runs them by itself,
-/// since only it knows the event.
+/// The controller's callbacks, each wrapped in the interceptors of the route. A typed controller
+/// runs the interceptors of its messages itself, since it decodes the event.
 struct Callbacks<'a, C> {
     controller: &'a C,
     conn: &'a Connection,
@@ -162,7 +166,8 @@ impl<'a, C: Controller> Callbacks<'a, C> {
         self.call(CallbackKind::Close, async { controller.on_close(conn, reason).await })
     }
 
-    /// `callback` has to be a block that calls the controller when it is polled: a panic counts as the callback's then.
+    /// Wraps a callback in the interceptors. `callback` must be an `async` block that calls the
+    /// controller when it is polled, so that a panic of the call itself is caught as well.
     fn call<F: Future<Output = Result> + Send + 'a>(
         &self,
         kind: CallbackKind<'a>,
@@ -172,10 +177,10 @@ impl<'a, C: Controller> Callbacks<'a, C> {
     }
 }
 
-/// Sees to it that `on_close` runs even if the connection's task is aborted: it is spawned then.
+/// A guard that spawns `on_close` if the session task is aborted before it calls `on_close`.
 struct OnClose<C: Controller> {
     entry: Option<Entry>,
-    /// `None` once `on_close` has begun in the task itself.
+    /// `None` once the session task itself has begun to call `on_close`.
     controller: Option<Arc<C>>,
     deadline: Duration,
 }
@@ -264,7 +269,7 @@ mod tests {
         assert_eq!((live.len(), lobby.count_local(), hub.user("jerry").count_local()), (0, 0, 0));
     }
 
-    /// A peer that always has another empty text, and takes whatever it is sent.
+    /// A peer that sends empty texts without end and accepts everything it is sent.
     struct Endless;
 
     impl AsyncRead for Endless {
@@ -299,7 +304,7 @@ mod tests {
 
     impl ByteStream for tokio::io::DuplexStream {}
 
-    /// Counts messages, and answers each if it is told to.
+    /// Counts messages, and echoes each if `answers` is set.
     struct Counting {
         messages: Arc<AtomicUsize>,
         answers: bool,

@@ -1,9 +1,10 @@
-//! How many messages a second a connection may send: `limits.messages_per_second`.
+//! [`Bucket`]: the limit on received messages per second, `limits.messages_per_second`.
 //!
-//! A token bucket without a task and without a count: all that is kept is when the bucket would be full again. Each message
-//! takes a token and moves that time on by what the token takes to come back; a message that would move it further away
-//! than a whole burst takes is one too many. It looks at no clock: the time is brought along, and only where there is a
-//! limit.
+//! A token bucket without a task and without a counter. It stores only the time at which the bucket
+//! is full again. Each message takes a token and moves this time by the interval in which one token
+//! returns. A message exceeds the rate if it would move the time further from now than a whole
+//! burst takes to return. The driver passes the current time, so a route without this limit never
+//! reads the clock for it.
 
 use std::time::Duration;
 
@@ -13,17 +14,18 @@ use crate::config::Limits;
 
 #[derive(Debug)]
 pub(super) struct Bucket {
-    /// What one token takes to come back.
+    /// The time in which one token returns.
     interval: Duration,
-    /// What all of them take.
+    /// The time in which all tokens return.
     whole: Duration,
+    /// The time at which the bucket is full again.
     full_at: Instant,
-    /// Since when there may be messages that wait to be read, because this side did not read.
+    /// The time since which messages may wait in the socket because this side did not read.
     behind_since: Option<Instant>,
 }
 
 impl Bucket {
-    /// A full one; none where messages are not counted.
+    /// Creates a full bucket; `None` if there is no limit.
     pub(super) fn new(limits: &Limits, now: Instant) -> Option<Self> {
         let per_second = at_least_one(limits.messages_per_second?);
         let burst = limits.message_burst.map_or(per_second, at_least_one);
@@ -31,20 +33,20 @@ impl Bucket {
         Some(Self { interval, whole: interval.saturating_mul(burst), full_at: now, behind_since: None })
     }
 
-    /// This side does not read for now.
+    /// Records that this side does not read at the moment.
     pub(super) fn falls_behind(&mut self) {
         self.behind_since.get_or_insert_with(Instant::now);
     }
 
-    /// All that came was read.
+    /// Records that everything that has arrived was read.
     pub(super) fn has_caught_up(&mut self) {
         self.behind_since = None;
     }
 
-    /// Takes a token; false if there is none.
+    /// Takes a token. Returns false if there is none.
     pub(super) fn take(&mut self, now: Instant) -> bool {
-        // What was not read as it came counts as it may have come: the tokens of that time are there,
-        // beyond a whole burst of them.
+        // Messages that were not read at once may have arrived at any time since `behind_since`.
+        // They may use all tokens that returned since then, also more than a whole burst.
         let full_at = self.full_at.max(self.behind_since.unwrap_or(now)) + self.interval;
         let is_there = full_at.duration_since(now) <= self.whole;
         if is_there {
@@ -54,7 +56,7 @@ impl Bucket {
     }
 }
 
-/// More than 32 bits of them are as good as no limit.
+/// Converts a count. A count that exceeds 32 bits has the effect of no limit.
 fn at_least_one(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX).max(1)
 }
@@ -70,7 +72,7 @@ mod tests {
         (Bucket::new(&limits, now).unwrap(), now)
     }
 
-    /// How many tokens there are at this time; they are taken.
+    /// Takes all tokens that there are at this time, and returns their number.
     fn tokens(bucket: &mut Bucket, now: Instant) -> usize {
         (0..1000).take_while(|_| bucket.take(now)).count()
     }

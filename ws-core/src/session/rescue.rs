@@ -1,4 +1,8 @@
-//! What becomes of a connection when a callback failed: the error handlers are asked, else the default happens.
+//! [`Rescue`]: decides whether a connection stays open after a callback failed.
+//!
+//! The error handlers decide first. If none of them handles the error, the default applies: an
+//! error reply to a call, else a close frame. A panic, a timeout or a cut always ends the
+//! connection. Internal detail must go to the log only, never to the client.
 
 use std::time::Duration;
 
@@ -13,7 +17,7 @@ use crate::{
     wire::{CloseFrame, CloseReason, ConnectionId, SendError, may_be_sent},
 };
 
-/// A close frame to send, and what `on_close` is told.
+/// A close frame to send, and the reason that is passed to `on_close`.
 type End = (CloseFrame, CloseReason);
 
 pub(super) struct Rescue<'a> {
@@ -23,7 +27,8 @@ pub(super) struct Rescue<'a> {
 }
 
 impl Rescue<'_> {
-    /// False if that is the end: the connection is closing then, unless it had ended already.
+    /// Handles the outcome of a callback. Returns false if the connection ends; it is then closing,
+    /// unless it had ended before.
     pub(super) async fn settle<S: ByteStream>(
         &self,
         driver: &mut Driver<'_, S>,
@@ -31,7 +36,7 @@ impl Rescue<'_> {
         outcome: Completion,
     ) -> bool {
         let Some(failure) = outcome.into_failure() else { return true };
-        // Boxed, since few connections ever come here.
+        // Boxed, because few callbacks fail.
         match Box::pin(self.end_of(driver, phase, failure)).await {
             Some((frame, reason)) => {
                 driver.close(frame, reason);
@@ -41,7 +46,7 @@ impl Rescue<'_> {
         }
     }
 
-    /// `None` if the connection goes on (or has ended already), else how it ends.
+    /// Returns how the connection ends; `None` if it stays open or has ended already.
     async fn end_of<S: ByteStream>(
         &self,
         driver: &mut Driver<'_, S>,
@@ -75,8 +80,8 @@ impl Rescue<'_> {
         phase: Phase,
         error: &Error,
     ) -> Option<End> {
-        if self.is_of_the_end(error) {
-            // The callback noticed that its connection had ended, which is not a fault.
+        if self.is_closed_error(error) {
+            // The callback failed because its connection had ended, which is not a fault.
             tracing::debug!(?phase, %error, "a callback ended with its connection");
             return None;
         }
@@ -121,7 +126,7 @@ impl Rescue<'_> {
             log_answered(error);
             return self.answer(error, call);
         }
-        if whose(error).is_some_and(|connection| connection != self.conn.id()) {
+        if connection_of(error).is_some_and(|connection| connection != self.conn.id()) {
             tracing::warn!(?phase, %error, "a callback failed because of another connection; its own stays open");
             return None;
         }
@@ -131,15 +136,15 @@ impl Rescue<'_> {
         (phase != Phase::Close).then(|| (frame.clone(), CloseReason::Error { code: frame.code }))
     }
 
-    /// Whether a callback has this error because its own connection ends. A full outbox ends the
-    /// connection, too, unless messages are dropped instead.
-    fn is_of_the_end(&self, error: &Error) -> bool {
+    /// Whether this error means that the callback's own connection is closed. A full outbox closes
+    /// the connection as well, unless the overflow policy drops messages instead.
+    fn is_closed_error(&self, error: &Error) -> bool {
         let is_full = matches!(error.downcast_ref(), Some(SendError::Full { .. }))
             || matches!(error.downcast_ref(), Some(AskError::Send(SendError::Full { .. })));
-        whose(error) == Some(self.conn.id()) && !(is_full && self.conn.is_open())
+        connection_of(error) == Some(self.conn.id()) && !(is_full && self.conn.is_open())
     }
 
-    /// The connection goes on with an error event.
+    /// Sends the error as an event; the connection stays open.
     fn answer(&self, error: &Error, call: &ReplyTo) -> Option<End> {
         match error.as_event(call) {
             // A closed connection needs no reply, and a full outbox closes it.
@@ -162,13 +167,14 @@ impl Rescue<'_> {
     }
 }
 
-/// Returns the connection that ended, or whose outbox was full, where an error is about one.
-fn whose(error: &Error) -> Option<ConnectionId> {
+/// Returns the connection that ended or whose outbox was full, if the error is about one.
+fn connection_of(error: &Error) -> Option<ConnectionId> {
     let of_send = error.downcast_ref().and_then(SendError::connection);
     of_send.or_else(|| error.downcast_ref().and_then(AskError::connection))
 }
 
-/// What the client got wrong, or is told in public, is its own business; the rest is ours.
+/// Logs an error that was sent to the client: an error with a public text at debug level, since the
+/// client can act on it, any other error at error level.
 fn log_answered(error: &Error) {
     if error.public_text().is_some() {
         tracing::debug!(%error, code = error.event_code(), "an event was answered with an error");
@@ -177,7 +183,7 @@ fn log_answered(error: &Error) {
     }
 }
 
-/// 1011 without detail.
+/// Returns a close frame with 1011 and without detail.
 fn internal(reason: CloseReason) -> End {
     (CloseFrame::new(1011, "internal error"), reason)
 }

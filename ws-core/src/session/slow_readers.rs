@@ -1,7 +1,7 @@
-//! Tests of the heartbeat: a slow download is not taken for a dead peer, and a peer that stops is
-//! found in time.
+//! Tests of the heartbeat: a slow download does not close the connection, and a peer that stops
+//! reading is detected in time.
 //!
-//! In paused time, over pipes that hold as much as the buffers of a system may.
+//! The tests use paused time and in-memory pipes that hold as many bytes as socket buffers may.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,12 +16,12 @@ use crate::{connection::Connection, hub::Live, wire::CloseReason};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
-/// The size of the messages that are downloaded.
+/// The size of each message that the server sends.
 const MESSAGE: usize = 64 * KIB;
 /// How often the reader reads.
 const STEP: Duration = Duration::from_millis(50);
 
-/// Sends so many messages as soon as it is open.
+/// Sends this number of messages in `on_open`.
 struct Sends(usize, mpsc::UnboundedSender<CloseReason>);
 
 impl Controller for Sends {
@@ -42,11 +42,11 @@ struct Case {
     /// The interval and the timeout of the heartbeat, in seconds.
     interval: u64,
     timeout: u64,
-    /// Bytes a second.
+    /// The rate of the reader, in bytes per second.
     rate: usize,
-    /// Bytes that the pipe holds.
+    /// The number of bytes that the pipe holds.
     buffer: usize,
-    /// Bytes in all messages.
+    /// The number of bytes in all messages.
     size: usize,
 }
 
@@ -54,7 +54,7 @@ struct Case {
 struct Reader {
     stream: DuplexStream,
     unparsed: Vec<u8>,
-    /// Bytes of messages that have arrived whole.
+    /// The number of bytes in the messages that have arrived completely.
     received: usize,
     closed: mpsc::UnboundedReceiver<CloseReason>,
 }
@@ -73,8 +73,8 @@ impl Case {
         Reader { stream: far, unparsed: Vec::new(), received: 0, closed }
     }
 
-    /// The longest that a peer may take from its last read on to the end of its connection. `read`
-    /// bytes may not have been confirmed when it stops, beside those that the pipe holds.
+    /// Returns the longest time from the last read of a peer until its connection must end. When
+    /// the peer stops, up to `read` bytes may be unconfirmed besides those that the pipe holds.
     fn bound(self, read: usize) -> Duration {
         let unread = (read + self.buffer).min(4 * MIB) as u64;
         let ping =
@@ -84,7 +84,8 @@ impl Case {
 }
 
 impl Reader {
-    /// Reads at this rate until so many bytes of messages have arrived; answers pings meanwhile.
+    /// Reads at the rate of the case until `bytes` bytes of messages have arrived. Answers pings
+    /// meanwhile.
     async fn read(&mut self, case: Case, bytes: usize) {
         let mut buffer = vec![0; (case.rate as u128 * STEP.as_millis() / 1000) as usize];
         let mut next = Instant::now();
@@ -120,7 +121,7 @@ impl Reader {
         })
     }
 
-    /// A pong with a mask of zeros.
+    /// Sends a pong with a mask of zeros.
     async fn pong(&mut self, payload: &[u8]) {
         let pong = [&[0x8a, 0x80 | payload.len() as u8, 0, 0, 0, 0][..], payload].concat();
         self.stream.write_all(&pong).await.unwrap();
@@ -144,7 +145,7 @@ async fn a_slow_download_is_not_taken_for_a_dead_peer() {
     for case in cases() {
         let mut reader = case.start();
         reader.read(case, case.size).await;
-        // A close frame, and its answer behind everything else.
+        // The answer to this close frame must follow everything else.
         reader.stream.write_all(&[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]).await.unwrap();
         assert_eq!(reader.closed.recv().await.unwrap().code(), 1000, "{case:?}");
         assert_eq!(reader.received, case.size, "{case:?}: nothing is lost");
@@ -177,7 +178,7 @@ async fn a_pong_with_a_forged_count_shortens_only_the_time_of_its_sender() {
     for (count, within) in [(u64::MAX, case.bound(0)), (4 << 20, Duration::from_secs(4))] {
         let mut reader = case.start();
         let began = Instant::now();
-        // Its pong claims bytes that it has not read, and it shows no other sign of life.
+        // The pong claims bytes that the peer has not read, and the peer sends nothing else.
         sleep(Duration::from_millis(500)).await;
         reader.pong(&count.to_be_bytes()).await;
         let reason = timeout(case.bound(0) * 2, reader.closed.recv()).await.unwrap();
@@ -186,7 +187,7 @@ async fn a_pong_with_a_forged_count_shortens_only_the_time_of_its_sender() {
     }
 }
 
-/// Takes a second for each message, and answers with more than may wait for its peer.
+/// Waits a second for each message, then answers with more bytes than may wait for the peer.
 struct Answers(mpsc::UnboundedSender<CloseReason>);
 
 impl Controller for Answers {
@@ -203,7 +204,7 @@ impl Controller for Answers {
     }
 }
 
-/// The far end of a connection to [`Answers`], which has filled the inbox.
+/// Returns the far end of a connection to [`Answers`] whose inbox is full.
 async fn flooded(buffer: usize) -> (DuplexStream, mpsc::UnboundedReceiver<CloseReason>) {
     let (sender, closed) = mpsc::unbounded_channel();
     let (near, mut far) = tokio::io::duplex(buffer);
@@ -233,8 +234,7 @@ async fn while_a_callback_waits_for_it_and_the_inbox_is_full_a_peer_that_reads_s
     }
 }
 
-/// Hands out its connection in the first message, and waits there until the end of the peer is
-/// known.
+/// Passes its connection to the test in each message, and waits there for [`Connection::closed`].
 struct Waits(mpsc::UnboundedSender<Connection>);
 
 impl Controller for Waits {
@@ -256,7 +256,7 @@ async fn reading_goes_on_as_soon_as_no_more_than_64_kib_wait_for_the_peer() {
     seen.recv().await.unwrap().push(vec![7; 200_000]).unwrap();
     far.write_all(&[text, text, close].concat()).await.unwrap();
     sleep(Duration::from_millis(1)).await;
-    // 134 KiB wait behind what the pipe holds, then 74, then 54.
+    // 134 KiB wait behind the bytes in the pipe, then 74 KiB, then 54 KiB.
     for (read, is_read_from) in [(0, false), (60_000, false), (20_000, true)] {
         far.read_exact(&mut vec![0; read]).await.unwrap();
         sleep(Duration::from_millis(1)).await;

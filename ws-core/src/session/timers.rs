@@ -1,9 +1,11 @@
-//! All times of one connection in one timer: the heartbeat, its idleness, the close deadline, the
-//! deadline of a running callback, the looks at the peer while nothing is read, and the end of its
-//! token or lifetime.
+//! [`Timers`]: all deadlines of one connection in one timer: the heartbeat, the idle limit, the
+//! close deadline, the deadline of a running callback, the checks of the peer while nothing is
+//! read, and the expiry of the token or the lifetime.
 //!
-//! No task and no allocation, and no look at the clock while messages come in unless idleness is limited: the timer is
-//! looked at when it fires. Messages do not move it either; whether there was one is looked at then.
+//! The driver polls the timers once per turn and acts on the one that is due. Timers need no task
+//! and no allocation. Messages must not reset the timer: it fires at its set time, and only then is
+//! it checked whether there was a message. So a message needs no clock read, unless the idle time
+//! is limited.
 
 use std::{
     pin::Pin,
@@ -15,55 +17,59 @@ use tokio::time::{Instant, Sleep};
 
 use crate::{config::Heartbeat, fixed};
 
-/// What is due.
+/// A timer that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
-    /// Send a ping; the answer is due after the heartbeat's timeout.
+    /// A ping has to be sent. The pong is due after the heartbeat's timeout.
     Ping,
-    /// The peer should have shown a sign of life since the ping, or the next ping waits for one.
+    /// The time for the pong has passed, or the next ping is due if anything has arrived since the
+    /// last one.
     SignOfLife,
-    /// A look at the peer; once the connection ends, the closing has to go on, or to end.
+    /// The transport has to be checked for the end of the peer. After the connection has begun to
+    /// end: the deadline of the current closing step has passed.
     Step,
     /// The token of the connection has expired, or its lifetime is over.
     Expired,
-    /// No message went either way for as long as may be.
+    /// No message was sent or received during the idle limit.
     Idle,
 }
 
-/// What the heartbeat waits for.
+/// The state of the heartbeat.
 #[derive(Clone, Copy, Debug)]
 enum Beat {
     Off,
-    /// To send a ping.
+    /// The next ping is sent at this time.
     Ping(Instant),
-    /// For anything from the peer; `next` is when the next ping goes out if something has come.
+    /// A ping was sent. The peer must send something before `by`; the next ping is sent at `next`
+    /// if something has arrived.
     Sign {
         by: Instant,
         next: Instant,
     },
 }
 
-/// How long no message went either way.
+/// The time since the last message in either direction.
 #[derive(Clone, Copy, Debug)]
 struct Silence {
-    /// As long as it may be.
+    /// The idle limit.
     longest: Duration,
     since: Instant,
-    /// When that is looked at next: not later than it is over.
+    /// The time of the next check, at or before `since + longest`.
     look_at: Instant,
 }
 
 pub(crate) struct Timers<'a> {
     sleep: Pin<&'a mut Sleep>,
-    /// What `sleep` is set to, and has the task's waker for; `None` while it is not in use.
+    /// The time to which `sleep` is set, with the task's waker registered. `None` while `sleep` is
+    /// not in use.
     set_to: Option<Instant>,
     heartbeat: &'a Heartbeat,
     beat: Beat,
-    /// Boxed, because mostly it may last.
+    /// Boxed, because the idle limit is off by default.
     silence: Option<Box<Silence>>,
     callback_by: Option<Instant>,
-    /// The next look at the peer, as long as nothing is read; once the connection ends, the
-    /// deadline of the closing.
+    /// The time of the next check of the transport, while nothing is read. After the connection has
+    /// begun to end: the deadline of the current closing step.
     step_by: Option<Instant>,
 }
 
@@ -82,8 +88,8 @@ impl<'a> Timers<'a> {
         }
     }
 
-    /// Asks for looks at the peer, as long as nothing is read. Only for a connection that does not
-    /// end yet.
+    /// Starts the checks of the transport if `is_blind`, else stops them. Must not be called once
+    /// the connection has begun to end.
     pub(crate) fn look_while(&mut self, is_blind: bool) {
         match self.step_by {
             None if is_blind => self.look_again(),
@@ -92,12 +98,12 @@ impl<'a> Timers<'a> {
         }
     }
 
-    /// Asks for the next look.
+    /// Sets the time of the next check of the transport.
     pub(crate) fn look_again(&mut self) {
         self.step_by = Some(Instant::now() + fixed::LOOK_INTERVAL);
     }
 
-    /// The callback that runs now has to end within this time.
+    /// Sets the deadline of the callback that runs now.
     pub(crate) fn callback_must_end(&mut self, within: Option<Duration>) {
         self.callback_by = within.map(|within| Instant::now() + within);
     }
@@ -106,28 +112,29 @@ impl<'a> Timers<'a> {
         self.callback_by.is_some_and(|by| by <= Instant::now())
     }
 
-    /// The next step of the closing has to come within this time; the heartbeat stops.
+    /// Sets the deadline of the next closing step, and stops the heartbeat and the idle limit.
     pub(crate) fn close_must_go_on(&mut self, within: Duration) {
         self.beat = Beat::Off;
         self.silence = None;
         self.step_by = Some(Instant::now() + within);
     }
 
-    /// Nothing is left to close; only a callback may still run.
+    /// Stops all timers but the deadline of a running callback, since nothing is left to close.
     pub(crate) fn closed(&mut self) {
         self.beat = Beat::Off;
         self.silence = None;
         self.step_by = None;
     }
 
-    /// A message came or is on its way, or there is another reason not to call the connection idle.
+    /// Restarts the idle time: a message was received or is being sent, or a callback runs.
     pub(crate) fn not_idle(&mut self) {
         if let Some(silence) = &mut self.silence {
             silence.since = Instant::now();
         }
     }
 
-    /// Nothing came since the ping, and the peer has still time to show that it is alive: the next ping waits until then.
+    /// Returns whether the peer still has time to answer the last ping. If so, the next ping is
+    /// postponed to the end of that time.
     pub(crate) fn may_still_come(&mut self, now: Instant) -> bool {
         match &mut self.beat {
             Beat::Sign { by, next } if now < *by => {
@@ -138,23 +145,23 @@ impl<'a> Timers<'a> {
         }
     }
 
-    /// Gives the peer more time than the heartbeat's timeout: the last ping stands behind bytes
-    /// that it has to read first.
+    /// Extends the time for the pong. The peer has to read the bytes in front of the last ping
+    /// first.
     pub(crate) fn allow(&mut self, more: Duration) {
         if let Beat::Sign { by, .. } = &mut self.beat {
             *by += more;
         }
     }
 
-    /// The peer is alive, or its silence proves nothing: the next ping goes out in its turn.
+    /// Schedules the next ping as usual: the peer has sent something, or this side did not read.
     pub(crate) fn peer_is_alive(&mut self, now: Instant) {
         if let Beat::Sign { next, .. } = self.beat {
             self.beat = Beat::Ping(next.max(now));
         }
     }
 
-    /// Returns the timer that is due. `None` also registers the task for the next one. `expires` is
-    /// when the connection ends by itself, if it does not end yet.
+    /// Returns the timer that is due. If none is, registers the task for the next one. `expires` is
+    /// the time of [`Due::Expired`]; `None` once the connection has begun to end.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, expires: Option<Instant>) -> Option<Due> {
         loop {
             let beat = match self.beat {
@@ -166,7 +173,7 @@ impl<'a> Timers<'a> {
             let times = [beat, silence, self.callback_by, self.step_by, expires];
             let next = times.into_iter().flatten().min()?;
             if self.set_to == Some(next) {
-                // The task has one waker all its life, so there is nothing to register anew.
+                // A task keeps its waker, so the registration is still valid.
                 if !self.sleep.is_elapsed() {
                     return None;
                 }
@@ -201,7 +208,7 @@ impl<'a> Timers<'a> {
                 _ => {}
             }
             if self.is_callback_overdue() {
-                // `Driver::run` sees it right after this turn.
+                // `Driver::run` checks this deadline directly after the turn.
                 return None;
             }
         }

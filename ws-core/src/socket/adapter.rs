@@ -1,8 +1,9 @@
-//! A blocking `Read + Write` for one poll, over an async transport.
+//! [`Adapter`]: a blocking `Read + Write` over an async transport, for one poll of the codec.
 //!
-//! Pending becomes `WouldBlock`. Reading goes through `poll_read`, which lets tokio forget a socket's readiness after a
-//! short read: the read that would only say "nothing there" is saved. Writing appends to the out queue. What the walker stops
-//! in front of never reaches the codec.
+//! A pending read becomes `WouldBlock`. Reads use `poll_read`: after a short read tokio clears the
+//! socket's readiness, which saves the next system call that would only return `WouldBlock`. Writes
+//! append to the [`OutQueue`]. When the walker stops in front of a frame, that frame and all bytes
+//! behind it must not reach the codec.
 
 use std::{
     io::{self, Read, Write},
@@ -28,7 +29,8 @@ pub(super) struct Adapter<'a, 'w, S> {
 
 impl<S: AsyncRead + Unpin> Read for Adapter<'_, '_, S> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        // One `read` of the codec can swallow any number of empty fragments, so the budget is kept here.
+        // One `read` of the codec may consume any number of empty fragments, so the budget is
+        // checked here.
         if self.budget.is_spent() || self.walker.is_stopped() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -58,7 +60,7 @@ impl<S: AsyncRead + Unpin> Read for Adapter<'_, '_, S> {
         self.budget.bytes = self.budget.bytes.saturating_sub(read);
         *self.alive |= read > 0;
         if walked.bytes == 0 && read > 0 {
-            // Nothing would mean the end of the stream.
+            // `Ok(0)` would mean the end of the stream.
             return Err(io::ErrorKind::WouldBlock.into());
         }
         Ok(walked.bytes)

@@ -1,13 +1,13 @@
-//! Messages in and frames out, over any `AsyncRead + AsyncWrite`. Only this module and the clients
-//! name tungstenite.
+//! [`Socket`]: reads messages and writes frames over any `AsyncRead + AsyncWrite`. Only this module
+//! and the clients use tungstenite.
 //!
-//! [`Socket`] owns the transport of one open connection. tungstenite's `WebSocketContext` decodes.
-//! It takes its stream as an argument of each call, so it is borrowed from a [`pool`] while bytes
-//! are in flight, and gets an [`Adapter`] that lives for one poll. All writing goes through one
-//! [`OutQueue`] and one place, [`Socket::poll_flush`]. What the codec writes by itself (pongs,
-//! inside `read`) is added to that queue, so it never stands between the halves of a frame.
+//! The socket owns the transport of one open connection; the session's driver polls it.
+//! tungstenite's `WebSocketContext` decodes. It takes its stream as an argument of each call, so it
+//! is borrowed from a [`pool`] while bytes are in flight, and gets an [`Adapter`] for each poll.
+//! All writing goes through one [`OutQueue`] and one place, [`Socket::poll_flush`]. The codec's own
+//! output (pongs, written inside `read`) is appended to that queue, so it never interrupts a frame.
 //!
-//! The socket knows no user code, no timers and no outbox. It never decides to close: it reports,
+//! The socket must not use user code, timers or the outbox. It never decides to close: it reports,
 //! and the session decides.
 
 mod adapter;
@@ -65,9 +65,10 @@ impl From<&Limits> for SizeLimits {
     }
 }
 
-/// A stream that a connection runs over.
+/// The byte stream of a connection.
 pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Unpin {
-    /// Returns whether the peer has closed its side or is gone, as far as known without reading.
+    /// Returns whether the peer has closed its side or reset the stream, as far as this is known
+    /// without reading.
     fn peer_has_ended(&self) -> bool {
         false
     }
@@ -85,22 +86,22 @@ pub(crate) struct Socket<S> {
     limits: SizeLimits,
     walker: FrameWalker,
     out: OutQueue,
-    /// Whether the transport may buffer bytes that it took, as TLS does.
+    /// Whether the transport may still buffer accepted bytes, as TLS does.
     unflushed: bool,
     budget: Budget,
-    /// Whether the last read was pending because nothing had come.
+    /// Whether the last read was pending because nothing had arrived.
     is_dry: bool,
     /// See [`Self::is_alive`].
     alive: bool,
-    /// Whether the transport has refused bytes since it last took some.
+    /// Whether the transport has refused bytes since it last accepted some.
     is_blocked: bool,
     /// The number of queued bytes up to the end of the last ping of [`Self::ping`].
     ping_behind: u32,
-    /// The number of bytes that the transport took.
+    /// The number of bytes that the transport has accepted.
     written: u64,
-    /// The largest value of `written` that a pong brought back.
+    /// The largest value of `written` that a pong has confirmed.
     confirmed: u64,
-    /// The number of bytes that were thrown away by [`Self::poll_drain`].
+    /// The number of bytes that [`Self::poll_drain`] has discarded.
     drained: usize,
 }
 
@@ -143,7 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Returns the queue of frames to send; frames are appended, never inserted.
+    /// Returns the queue of frames to send. Frames are appended, never inserted.
     pub(crate) fn out(&mut self) -> &mut OutQueue {
         &mut self.out
     }
@@ -153,14 +154,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.out.len() > fixed::BACKLOG_BYTES
     }
 
-    /// Returns whether the peer sent anything, or made room in a full transport, since the last
-    /// [`Self::ping`].
+    /// Returns whether the peer has sent anything, or has read so that a full transport accepted
+    /// bytes again, since the last [`Self::ping`].
     pub(crate) fn is_alive(&self) -> bool {
         self.alive
     }
 
-    /// Queues a ping that holds the count of the bytes up to it, unless the last ping is still
-    /// queued. Returns how many bytes the transport took that the peer may not have read yet.
+    /// Queues a ping whose payload is the number of bytes in front of it, unless the last ping is
+    /// still queued. Returns the number of accepted bytes that the peer may not have read yet.
     pub(crate) fn ping(&mut self) -> u64 {
         self.alive = false;
         if self.ping_behind == 0 {
@@ -171,8 +172,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.written.saturating_sub(self.confirmed)
     }
 
-    /// Takes a pong: the peer has read up to the count that it brings back. A count that was not
-    /// sent yet is ignored. A false count below it only shortens the time that the peer has.
+    /// Evaluates a pong: the peer has read the number of bytes in its payload. A number above the
+    /// bytes written is ignored. A forged lower number only shortens the time that the peer gets.
     pub(crate) fn ponged(&mut self, payload: &[u8]) {
         let Ok(count) = payload.try_into().map(u64::from_be_bytes) else { return };
         if count <= self.written {
@@ -180,17 +181,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Whether [`Self::poll_read`] was pending because nothing had come, not because its budget was
-    /// spent.
+    /// Whether [`Self::poll_read`] was pending because nothing had arrived, not because its budget
+    /// was used up.
     pub(crate) fn is_dry(&self) -> bool {
         self.is_dry
     }
 
     /// Returns the next message, ping, pong or close frame.
     ///
-    /// Pending, too, when the budget of this poll is spent; the task is woken then. After an error
-    /// it must not be called again: tungstenite may hand out the message that it refused.
-    #[inline] // the compiler stops inlining it into the driver's turn otherwise: 200 instructions a message
+    /// Also pending when the budget of this poll is used up; the task is woken then. After an error
+    /// it must not be called again, because tungstenite may return the message that it refused.
+    #[inline] // without it the compiler does not inline it into the driver's turn: 200 instructions a message
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming, Ended>> {
         loop {
             if self.budget.is_spent() {
@@ -205,7 +206,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             if self.prefix.is_none() && codec.input.is_empty() && self.walker.is_drained() {
                 match codec.input.poll_fill(&mut self.io, cx) {
                     Poll::Pending => {
-                        self.rest(codec);
+                        self.release(codec);
                         (self.budget, self.is_dry) = (Budget::FULL, true);
                         return Poll::Pending;
                     }
@@ -228,10 +229,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             match context.read(&mut adapter) {
                 Ok(message) => {
                     self.budget.frames = self.budget.frames.saturating_sub(1);
-                    codec.has_held(message.len());
+                    codec.note_held(message.len());
                     if message.is_text() || message.is_binary() {
                         self.size = Size::of(message.len());
-                        self.walker.handed_out();
+                        self.walker.note_returned();
                     }
                     self.codec = Some(codec);
                     if let Some(incoming) = Incoming::from_codec(message, &self.walker) {
@@ -248,11 +249,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                         self.codec = Some(codec);
                         continue;
                     }
-                    // All that was read is handed out. The adapter takes each pong at once, so none
-                    // is left in the codec.
+                    // The codec has returned all that was read. The adapter accepts each pong at
+                    // once, so none is left in the codec.
                     if self.walker.is_between_messages() {
-                        self.walker.handed_out_all();
-                        self.rest(codec);
+                        self.walker.note_all_returned();
+                        self.release(codec);
                     } else {
                         self.codec = Some(codec);
                     }
@@ -272,7 +273,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     ///
     /// Queued frames may share the buffer of a large codec, and its next user would have to
     /// allocate a new one. Such a codec stays here until all is written.
-    fn rest(&mut self, codec: Box<Codec>) {
+    fn release(&mut self, codec: Box<Codec>) {
         if codec.is_large() && !self.out.is_empty() {
             self.codec = Some(codec);
         } else {
@@ -280,7 +281,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Writes the queue, as far as the transport takes it; ready when nothing is left.
+    /// Writes the queue as far as the transport accepts it. Ready when nothing is left.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.out.is_empty() && !self.unflushed {
             return Poll::Ready(Ok(()));
@@ -294,7 +295,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            // A full transport has room again, so the peer has read.
+            // A full transport accepts bytes again, so the peer has read.
             self.alive |= std::mem::take(&mut self.is_blocked);
             self.written = self.written.saturating_add(written as u64);
             self.ping_behind = self.ping_behind.saturating_sub(clamped(written));
@@ -309,21 +310,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Closes the write side. Call it after everything is flushed.
+    /// Closes the write side. Must be called after everything is flushed.
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 
-    /// Returns whether the peer's close frame has arrived, read by the codec or thrown away.
+    /// Returns whether the peer's close frame has arrived, decoded or discarded.
     pub(crate) fn has_seen_close(&self) -> bool {
         self.walker.has_seen_close()
     }
 
-    /// Reads and throws away until the peer has sent its close frame, closes its side, or has sent
-    /// too much. Nothing follows a close frame (RFC 6455 section 5.5.1), so the socket is closed
+    /// Reads and discards until the peer has sent its close frame, has closed its side, or has sent
+    /// too much. Nothing may follow a close frame (RFC 6455 section 5.5.1), so the socket is closed
     /// then (section 7.1.1).
     pub(crate) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // The bytes that were read and not decoded come first.
+        // Bytes that were read and not decoded come first.
         if let Some(prefix) = self.prefix.take() {
             self.walker.skip(&prefix);
         }
@@ -347,13 +348,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 }
 
 impl<S: ByteStream> Socket<S> {
-    /// Returns whether the peer has closed its side or is gone, as far as known without reading.
+    /// Returns whether the peer has closed its side or reset the stream, as far as this is known
+    /// without reading.
     pub(crate) fn peer_has_ended(&self) -> bool {
         self.io.peer_has_ended()
     }
 }
 
-/// Converts a number of bytes. More than 32 bits are never queued before a ping.
+/// Converts a number of bytes. The bytes in front of a ping never exceed 32 bits.
 fn clamped(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }

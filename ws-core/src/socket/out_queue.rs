@@ -1,7 +1,9 @@
-//! Encoded frames on their way out.
+//! [`OutQueue`]: encoded frames that wait to be written.
 //!
-//! Small frames are copied one behind another into one buffer, large payloads are shared, and all that is there goes
-//! out in one vectored write. It owns nothing while empty.
+//! Small frames are copied one behind another into one buffer, large payloads are shared, and one
+//! vectored write sends all of them. An empty queue owns no heap memory. The queue has no limit of
+//! its own: the outbox and the driver limit what is added. A frame must never be inserted in front
+//! of a partly written one.
 
 use std::{
     collections::VecDeque,
@@ -19,19 +21,19 @@ use tokio_tungstenite::tungstenite::protocol::frame::{
 
 use crate::wire::{CloseFrame, Message};
 
-/// Up to this size a payload is copied: cheaper than another slice in the write, and a small slice no longer pins the
-/// large buffer that it was cut from.
+/// A payload of at most this size is copied. A copy is cheaper than another slice in the write, and
+/// it does not keep alive the large buffer from which a small payload was cut.
 const MAX_COPIED_BYTES: usize = 4 << 10;
-/// Slices of one vectored write.
+/// The largest number of slices in one vectored write.
 const MAX_SLICES: usize = 32;
 
-/// Encoded frames in their order.
+/// Encoded frames, in order.
 #[derive(Debug, Default)]
 pub(crate) struct OutQueue {
-    /// What comes before `tail`; boxed, because small frames never need it.
+    /// The bytes before `tail`. Boxed, because small frames do not need it.
     #[expect(
         clippy::box_collection,
-        reason = "a pointer takes a third of the room in every connection that idles"
+        reason = "a pointer takes a third of the memory in every idle connection"
     )]
     chunks: Option<Box<VecDeque<Bytes>>>,
     /// Small frames, and the header of the large payload that follows.
@@ -40,7 +42,7 @@ pub(crate) struct OutQueue {
 }
 
 impl OutQueue {
-    /// Bytes that are queued.
+    /// The number of queued bytes.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -49,7 +51,7 @@ impl OutQueue {
         self.len == 0
     }
 
-    /// One whole message as one frame.
+    /// Appends a message as one frame.
     pub(crate) fn message(&mut self, message: Message) {
         match message {
             Message::Text(text) => self.frame(OpCode::Data(Data::Text), text.into()),
@@ -57,12 +59,12 @@ impl OutQueue {
         }
     }
 
-    /// A ping; its payload is at most 125 bytes.
+    /// Appends a ping. The payload must have at most 125 bytes.
     pub(crate) fn ping(&mut self, payload: Bytes) {
         self.frame(OpCode::Control(Control::Ping), payload);
     }
 
-    /// A close frame; `None` has no code.
+    /// Appends a close frame; without a code if `frame` is `None`.
     pub(crate) fn close(&mut self, frame: Option<&CloseFrame>) {
         let mut payload = BytesMut::new();
         if let Some(frame) = frame {
@@ -72,13 +74,13 @@ impl OutQueue {
         self.frame(OpCode::Control(Control::Close), payload.freeze());
     }
 
-    /// Bytes that are already encoded.
+    /// Appends bytes that are encoded already.
     pub(crate) fn encoded(&mut self, bytes: &[u8]) {
         self.tail.extend_from_slice(bytes);
         self.len += bytes.len();
     }
 
-    /// A frame that is already encoded and shared with others: a large one is not copied.
+    /// Appends an encoded frame that other queues share. A large frame is not copied.
     pub(crate) fn shared(&mut self, frame: &Bytes) {
         if frame.len() <= MAX_COPIED_BYTES {
             return self.encoded(frame);
@@ -88,12 +90,12 @@ impl OutQueue {
         self.len += frame.len();
     }
 
-    /// Drops the first frame, of which nothing may be written yet.
+    /// Drops the first frame. No part of it may have been written.
     pub(crate) fn drop_frame(&mut self) {
         self.advance(self.first_frame());
     }
 
-    /// Takes over the first frame of `other`, of which nothing may be written yet.
+    /// Moves the first frame of `other` to the end. No part of it may have been written.
     pub(crate) fn append_frame(&mut self, other: &mut Self) {
         let length = other.first_frame();
         let mut rest = length;
@@ -109,18 +111,18 @@ impl OutQueue {
         other.advance(length);
     }
 
-    /// The bytes of the first frame. A header stands in one piece, whatever its payload does.
+    /// Returns the length of the first frame in bytes. A header is never split between chunks.
     fn first_frame(&self) -> usize {
         let chunk = self.chunks.as_ref().and_then(|chunks| chunks.front());
         let mut header = io::Cursor::new(chunk.map_or(&*self.tail, |chunk| chunk));
         match FrameHeader::parse(&mut header) {
             Ok(Some((_, payload))) => (header.position() + payload) as usize,
-            // All that is queued was encoded here.
+            // Not reachable: all queued bytes were encoded by this module.
             _ => self.len,
         }
     }
 
-    /// Takes over all that `other` has; its order is kept.
+    /// Moves all frames of `other` to the end, in order.
     pub(crate) fn append(&mut self, other: &mut Self) {
         if self.is_empty() {
             std::mem::swap(self, other);
@@ -135,12 +137,12 @@ impl OutQueue {
         self.len += std::mem::take(&mut other.len);
     }
 
-    /// Forgets all that is queued, and gives its memory back.
+    /// Drops all queued frames and frees their memory.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
 
-    /// Writes once, as much as the transport takes.
+    /// Writes once, as much as the transport accepts.
     pub(crate) fn poll_write<S: AsyncWrite + Unpin>(
         &mut self,
         io: &mut S,
@@ -164,7 +166,7 @@ impl OutQueue {
         })
     }
 
-    /// All that is queued, in one piece.
+    /// Returns all queued bytes in one buffer.
     pub(crate) fn flatten(&self) -> BytesMut {
         let mut bytes = BytesMut::with_capacity(self.len);
         for chunk in self.chunks.iter().flat_map(|chunks| chunks.iter()) {
@@ -181,7 +183,7 @@ impl OutQueue {
         if payload.len() <= MAX_COPIED_BYTES {
             self.tail.reserve(header.len(length) + payload.len());
         }
-        // Only a failing writer can fail here, and a buffer does not.
+        // Only a write error can fail here, and a buffer does not return one.
         let _ = header.format(length, &mut Append(&mut self.tail));
         self.len += self.tail.len() - before + payload.len();
         if payload.len() <= MAX_COPIED_BYTES {
@@ -224,7 +226,7 @@ impl OutQueue {
     }
 }
 
-/// `BytesMut` as a writer.
+/// `BytesMut` as an [`io::Write`].
 struct Append<'a>(&'a mut BytesMut);
 
 impl io::Write for Append<'_> {
@@ -238,7 +240,7 @@ impl io::Write for Append<'_> {
     }
 }
 
-/// One whole message as one frame, for many to share.
+/// Encodes a message as one frame, which many queues can share.
 pub(crate) fn encode(message: Message) -> Bytes {
     let mut queue = OutQueue::default();
     queue.message(message);

@@ -1,4 +1,5 @@
-//! [`Pipe`]: a stream inside the process that shows the end of its other half without reading.
+//! [`Pipe`]: an in-memory stream for tests that shows without a read whether its other half has
+//! ended.
 
 use std::{
     io::{self, IoSlice},
@@ -16,14 +17,14 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 #[derive(Debug)]
 pub(crate) struct Pipe {
     stream: DuplexStream,
-    /// Whether this half writes nothing more; the other half looks at it.
+    /// Whether this half was shut down or dropped. The other half reads this flag.
     has_ended: Arc<AtomicBool>,
-    /// The same of the other half.
+    /// The flag of the other half.
     peer_has_ended: Arc<AtomicBool>,
 }
 
 impl Pipe {
-    /// Both halves of a pipe that holds so many bytes each way.
+    /// Returns both halves of a pipe that holds this number of bytes in each direction.
     pub(crate) fn pair(bytes: usize) -> (Self, Self) {
         let (near, far) = tokio::io::duplex(bytes);
         let flags = [Arc::default(), Arc::default()];
@@ -33,7 +34,7 @@ impl Pipe {
         (near, Self { stream: far, has_ended, peer_has_ended })
     }
 
-    /// Whether the other half was dropped, or shut down.
+    /// Whether the other half was shut down or dropped.
     pub(crate) fn peer_has_ended(&self) -> bool {
         self.peer_has_ended.load(Ordering::Acquire)
     }

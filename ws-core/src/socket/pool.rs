@@ -1,12 +1,13 @@
-//! Codecs on loan: a connection has one only while bytes are in flight.
+//! The pool of codecs: a connection borrows a codec only while bytes are in flight.
 //!
-//! tungstenite's `WebSocketContext` takes its stream as an argument of each call, so it belongs to nobody in particular as long as
-//! it has nothing of a connection inside. Each thread keeps a few, bounded in number and in bytes; an idle connection owns none, and
-//! no buffer.
+//! tungstenite's `WebSocketContext` takes its stream as an argument of each call, so any connection
+//! can use it as long as it holds no data of another one. Each thread has a pool, limited in number
+//! and in bytes. An idle connection owns neither a codec nor a buffer.
 //!
-//! What makes one clean is [`Socket`](super::Socket)'s to know: between two frames, outside of a fragmented message, with nothing left unread
-//! and nothing left unsent, a context has an empty buffer, no header, no incomplete message and no pong to send. Whoever
-//! borrows it next sets the limits anew. After an error it is dropped.
+//! Only a clean codec may be given back; [`Socket`](super::Socket) checks that. A codec is clean
+//! between two frames and outside a fragmented message, when nothing is unread or unsent: it then
+//! has an empty buffer, no header, no incomplete message and no pong to send. Each loan sets the
+//! limits anew. After an error the codec is dropped.
 
 use std::{
     cell::RefCell,
@@ -22,16 +23,16 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketC
 use super::SizeLimits;
 use crate::fixed;
 
-/// What a codec takes of the input at once for connections whose last message was a larger part of a small one's: several
-/// fit.
+/// The read size of a medium codec. Several medium messages fit into it.
 const MEDIUM_BUFFER_BYTES: usize = 16 << 10;
-/// What the codec for connections that last received a large message reads at once, past the input.
+/// The read size of a large codec. It exceeds [`Input`], so reads bypass the input buffer.
 const LARGE_BUFFER_BYTES: usize = 128 << 10;
-/// From these sizes on a message is a medium one, or a large one.
+/// The smallest size of a medium message.
 const MEDIUM_MESSAGE_BYTES: usize = 1 << 10;
+/// The smallest size of a large message.
 const LARGE_MESSAGE_BYTES: usize = 16 << 10;
 
-/// How large the buffers are that a connection is served best with.
+/// The size of the buffers that suits a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Size {
     #[default]
@@ -41,7 +42,7 @@ pub(super) enum Size {
 }
 
 impl Size {
-    /// By the last message.
+    /// Returns the size for a connection whose last message had this number of bytes.
     pub(super) fn of(message_bytes: usize) -> Self {
         match message_bytes {
             LARGE_MESSAGE_BYTES.. => Self::Large,
@@ -59,12 +60,12 @@ impl Size {
     }
 }
 
-/// A codec and what is known of its buffer.
+/// A codec, its input, and the size of its buffer.
 pub(super) struct Codec {
     pub(super) context: WebSocketContext,
     pub(super) input: Input,
     size: Size,
-    /// The most that its buffer has had to hold, in bytes.
+    /// The largest number of bytes that the buffer has held.
     capacity: usize,
 }
 
@@ -72,7 +73,7 @@ impl Codec {
     fn new(size: Size) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(size.bytes())
-            // Pongs go to the out queue at once; nothing is buffered in the codec.
+            // Pongs go to the out queue at once, so the codec buffers nothing.
             .write_buffer_size(0)
             .max_write_buffer_size(usize::MAX);
         Self {
@@ -83,23 +84,23 @@ impl Codec {
         }
     }
 
-    /// Whether messages that it hands out may be cut from a buffer worth keeping.
+    /// Whether messages may share a buffer of this codec that is worth keeping.
     pub(super) fn is_large(&self) -> bool {
         self.size == Size::Large
     }
 
-    /// What it holds, with the input in front of it.
+    /// The number of bytes in its buffers, including the input.
     fn bytes(&self) -> usize {
         fixed::INPUT_BYTES + self.capacity
     }
 
-    /// Its buffer has held a frame of this size.
-    pub(super) fn has_held(&mut self, bytes: usize) {
+    /// Records that the buffer has held a frame of this size.
+    pub(super) fn note_held(&mut self, bytes: usize) {
         self.capacity = self.capacity.max(bytes);
     }
 }
 
-/// What was read of the transport and is not the codec's yet.
+/// Bytes that were read from the transport and not yet given to the codec.
 pub(super) struct Input {
     buffer: Box<[u8]>,
     unread: Range<usize>,
@@ -114,12 +115,13 @@ impl Input {
         self.unread.is_empty()
     }
 
-    /// Whether reading this much at once is better done without it.
+    /// Whether a read of this size should bypass the input buffer.
     pub(super) fn is_smaller_than(&self, bytes: usize) -> bool {
         self.buffer.len() < bytes
     }
 
-    /// Reads the transport once; nothing may be left inside. Zero bytes are the end of the stream.
+    /// Reads once from the transport. The input must be empty. Zero bytes are the end of the
+    /// stream.
     pub(super) fn poll_fill<S: AsyncRead + Unpin>(
         &mut self,
         io: &mut S,
@@ -136,7 +138,7 @@ impl Input {
         self.buffer.get(self.unread.clone()).unwrap_or_default()
     }
 
-    /// Copies as much as there is room for; how much that was.
+    /// Moves as many bytes as fit into `into`, and returns their number.
     pub(super) fn take(&mut self, into: &mut [u8]) -> usize {
         let unread = self.unread();
         let length = unread.len().min(into.len());
@@ -148,14 +150,15 @@ impl Input {
     }
 }
 
-/// The boxes are what is lent: moving one into a connection allocates nothing, and leaves a connection without one small.
+/// The codecs of a thread. They are boxed, so that a loan moves a pointer and does not allocate,
+/// and a connection without a codec stays small.
 #[derive(Default)]
 #[expect(clippy::vec_box, reason = "unboxed, each loan would be an allocation of its own")]
 struct Pool {
     small: Vec<Box<Codec>>,
     medium: Vec<Box<Codec>>,
     large: Vec<Box<Codec>>,
-    /// In the buffers of the medium and the large ones.
+    /// The number of bytes in the buffers of the medium and large codecs.
     larger_bytes: usize,
 }
 
@@ -163,7 +166,7 @@ thread_local! {
     static POOL: RefCell<Pool> = RefCell::default();
 }
 
-/// A clean codec with these limits.
+/// Borrows a clean codec and sets its limits.
 pub(super) fn borrow(size: Size, limits: SizeLimits) -> Box<Codec> {
     let kept = with(|pool| {
         let larger = match size {
@@ -183,11 +186,12 @@ pub(super) fn borrow(size: Size, limits: SizeLimits) -> Box<Codec> {
     codec
 }
 
-/// Takes a clean codec back; one too many is dropped.
+/// Returns a clean codec to the pool. If the pool is full, the codec is dropped.
 pub(super) fn give_back(codec: Box<Codec>) {
     with(|pool| {
         let larger = match codec.size {
-            // One that grew is neither: it holds as much as a larger one, and reads as little as before.
+            // A codec whose buffer grew is dropped: it takes the memory of a larger codec, but
+            // still reads as little at once as before.
             Size::Small if codec.capacity >= LARGE_MESSAGE_BYTES => return,
             Size::Medium if codec.capacity >= LARGE_BUFFER_BYTES => return,
             Size::Small => {
@@ -206,12 +210,12 @@ pub(super) fn give_back(codec: Box<Codec>) {
     });
 }
 
-/// `None` while the thread ends.
+/// Runs a function on the pool of this thread. Returns `None` while the thread ends.
 fn with<T>(use_it: impl FnOnce(&mut Pool) -> T) -> Option<T> {
     POOL.try_with(|pool| use_it(&mut pool.borrow_mut())).ok()
 }
 
-/// Codecs that this thread keeps: small ones and large ones.
+/// Returns the numbers of small and large codecs in the pool of this thread.
 #[cfg(test)]
 pub(super) fn kept() -> (usize, usize) {
     with(|pool| (pool.small.len(), pool.large.len())).unwrap_or_default()
@@ -231,7 +235,7 @@ mod tests {
             }
             for _ in 0..10 {
                 let mut grown = Box::new(Codec::new(Size::Large));
-                grown.has_held(1 << 20);
+                grown.note_held(1 << 20);
                 give_back(grown);
             }
             assert_eq!(kept(), (fixed::SMALL_CODECS_KEPT, 3), "with their inputs four are more than 4 MiB");
@@ -250,7 +254,7 @@ mod tests {
     fn a_small_codec_that_grew_is_not_kept() {
         std::thread::spawn(|| {
             let mut grown = borrow(Size::Small, LIMITS);
-            grown.has_held(LARGE_MESSAGE_BYTES);
+            grown.note_held(LARGE_MESSAGE_BYTES);
             give_back(grown);
             assert_eq!(kept(), (0, 0));
         })

@@ -1,4 +1,5 @@
-//! The socket over a scripted transport: what it hands out, and when it has a codec.
+//! Tests of the socket over a scripted transport: the messages it returns, and when it holds a
+//! codec.
 
 use std::{
     collections::VecDeque,
@@ -13,7 +14,7 @@ use crate::wire::{Message, may_be_sent};
 
 const LIMITS: SizeLimits = SizeLimits { message: 1 << 20, frame: 1 << 20, fragments: 3 };
 
-/// Hands out these pieces, one a read, and has nothing in between; swallows what is written.
+/// A transport that returns one piece per read and is pending in between. It discards all writes.
 #[derive(Default)]
 struct Script {
     pieces: VecDeque<Vec<u8>>,
@@ -55,7 +56,7 @@ impl AsyncWrite for Script {
     }
 }
 
-/// A masked frame of a client.
+/// Returns a masked client frame.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mask = [7, 11, 13, 17];
     let mut bytes = vec![first];
@@ -75,7 +76,8 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Everything that comes out until the script is at its end; what has been looked at in between is `look`'s business.
+/// Returns everything that the socket returns until the script ends. Calls `look` after each
+/// pending read and after an error.
 fn run(pieces: Vec<Vec<u8>>, mut look: impl FnMut(&Socket<Script>)) -> Vec<String> {
     let script = Script { pieces: pieces.into(), is_dry: false };
     let mut socket = Socket::new(script, Bytes::new(), LIMITS);
@@ -99,7 +101,7 @@ fn run(pieces: Vec<Vec<u8>>, mut look: impl FnMut(&Socket<Script>)) -> Vec<Strin
     }
 }
 
-/// Chance that is the same each time.
+/// Returns a pseudo-random number below `below`.
 fn random(state: &mut u64, below: usize) -> usize {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     (*state >> 33) as usize % below
@@ -129,7 +131,7 @@ fn whatever_the_pieces_the_same_comes_out_as_from_one_codec() {
     for seed in 0..200 {
         let mut state = seed;
         let stream = messages(&mut state);
-        // In one piece, no codec is given back before all is read.
+        // If all bytes arrive in one piece, the codec is given back only after all are read.
         let whole = run(vec![stream.clone()], |_| {});
         let mut pieces = Vec::new();
         let mut rest = stream.as_slice();
@@ -262,7 +264,8 @@ fn what_came_before_a_fragment_too_many_is_handed_out_and_the_fragment_is_not() 
     }
 }
 
-/// Whether draining finds the peer's close frame behind these bytes, of which `messages` messages are read before.
+/// Reads `messages` messages, then returns whether draining finds the peer's close frame in the
+/// rest of these bytes.
 fn is_close_seen(bytes: Vec<u8>, messages: usize, prefix: usize) -> bool {
     let (prefix, piece) = bytes.split_at(prefix);
     let script = Script {
@@ -288,7 +291,7 @@ fn draining_finds_the_close_frame_behind_what_was_read_and_not_handled() {
     for behind in [vec![], too_big, fragments.concat()] {
         let stream = [&*messages, &behind, &close].concat();
         for prefix in [0, 7, 5000, stream.len()] {
-            // The fourth is a fault, where there is one.
+            // If bytes follow the three messages, the fourth read returns a fault.
             for read in 0..=if behind.is_empty() { 2 } else { 4 } {
                 assert!(is_close_seen(stream.clone(), read, prefix), "{} {prefix} {read}", behind.len());
             }
@@ -296,7 +299,7 @@ fn draining_finds_the_close_frame_behind_what_was_read_and_not_handled() {
     }
 }
 
-/// Takes everything and holds it back, as TLS does, until it is flushed for the second time.
+/// A transport that accepts everything and buffers it, as TLS does, until the second flush.
 #[derive(Default)]
 struct Holding {
     flushes: u32,

@@ -1,7 +1,6 @@
-//! Translates what the codec hands out, messages and errors, for the server's socket and the
-//! client.
+//! Translates the codec's messages and errors for the server's socket and the client.
 //!
-//! It must not read or write, and it does not decide to close.
+//! This module must not read or write, and must not decide to close.
 
 use std::io;
 
@@ -20,14 +19,15 @@ pub(crate) enum Incoming {
     Message(Message),
     Ping(Bytes),
     Pong(Bytes),
-    /// The peer's close frame; the code that was received is to be sent back.
+    /// The peer's close frame. The answer must have the same code.
     Close(Option<(u16, Text)>),
 }
 
 impl Incoming {
-    /// Translates a message of the codec; `None` for a raw frame, which the codec never hands out.
+    /// Translates a message of the codec. Returns `None` for a raw frame, which the codec never
+    /// returns.
     ///
-    /// `walker` has walked over the bytes that the codec was given.
+    /// `walker` must have walked over all bytes that the codec was given.
     pub(crate) fn from_codec(message: Ws, walker: &FrameWalker) -> Option<Result<Self, Ended>> {
         Some(Ok(match message {
             Ws::Text(text) => Self::Message(Message::Text(Text::from_utf8_bytes(text))),
@@ -35,8 +35,8 @@ impl Incoming {
             Ws::Ping(payload) => Self::Ping(payload),
             Ws::Pong(payload) => Self::Pong(payload),
             Ws::Close(None) => Self::Close(None),
-            // The codec has its own list of the codes that may be sent, and replaces any other
-            // code. The received code counts.
+            // The codec has its own list of valid codes and replaces any other code. So the code is
+            // taken from the walker.
             Ws::Close(Some(_)) => match walker.received_close() {
                 Some(close) if may_be_sent(close.0) => Self::Close(Some(close)),
                 _ => return Some(Err(Ended::Fault(MessageError::bad_close_code()))),
@@ -49,9 +49,9 @@ impl Incoming {
 /// The reason why nothing more will arrive.
 #[derive(Debug)]
 pub(crate) enum Ended {
-    /// The peer broke the protocol or a limit; a close frame should say so.
+    /// The peer broke the protocol or a limit. It should get a close frame with the matching code.
     Fault(MessageError),
-    /// The transport is gone.
+    /// The transport has ended or failed.
     Gone(io::ErrorKind),
 }
 

@@ -1,4 +1,7 @@
-//! The concrete streams that a connection can run over: one enum instead of a boxed trait object a read.
+//! [`Transport`]: the concrete streams of a connection.
+//!
+//! An enum instead of a boxed trait object, so that a read or write is not a virtual call. This
+//! module adds no behaviour to the streams but [`ByteStream::peer_has_ended`].
 
 use std::{
     io::{self, IoSlice},
@@ -18,14 +21,15 @@ use super::ByteStream;
 #[cfg(feature = "testing")]
 use super::Pipe;
 
-/// What a WebSocket server speaks over.
+/// The stream of a server connection.
 pub(crate) enum Transport {
     /// An accepted stream.
     Tcp(TcpStream),
-    /// An accepted stream with TLS on it; boxed, because it is some twenty times as large as the others.
+    /// An accepted stream with TLS. Boxed, because it is about twenty times as large as the others.
     #[cfg(feature = "tls")]
     Tls(Box<tokio_rustls::server::TlsStream<TcpStream>>),
-    /// What another HTTP server handed over ([`App::into_service`](crate::App::into_service)); boxed, because it is larger than a
+    /// A stream that another HTTP server has upgraded
+    /// ([`App::into_service`](crate::App::into_service)). Boxed, because it is larger than a
     /// socket.
     Upgraded(Box<TokioIo<Upgraded>>),
     /// A pipe inside the process.
@@ -34,14 +38,15 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    /// The stream that another HTTP server handed over, and the bytes that were read of it already.
-    /// The TCP stream itself, where it is one: it shows more.
+    /// Returns the stream that another HTTP server has upgraded, and the bytes that were read from
+    /// it already. If it is a plain TCP stream, it is unwrapped, because only that shows the end of
+    /// the peer without reading.
     pub(crate) fn upgraded(upgraded: Upgraded) -> (Self, Bytes) {
         let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
             Ok(parts) => return (Self::Tcp(parts.io.into_inner()), parts.read_buf),
             Err(upgraded) => upgraded,
         };
-        // axum serves by hyper-util, which has a wrapper of its own.
+        // axum uses hyper-util, which has its own wrapper.
         match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
             Ok(parts) => (Self::Tcp(parts.io.into_inner()), parts.read_buf),
             Err(upgraded) => (Self::Upgraded(Box::new(TokioIo::new(upgraded))), Bytes::new()),
@@ -62,11 +67,11 @@ impl ByteStream for Transport {
     }
 }
 
-/// Whether the peer has closed its side or reset the stream, as far as the socket knows, whatever
-/// is unread.
+/// Returns whether the peer has closed its side or reset the stream, as far as the socket knows.
+/// Unread bytes do not matter.
 ///
-/// A look, never a wait: the future is ready as long as bytes are unread. `ERROR` alone would miss
-/// FIN, and clearing the readiness would lose the bytes that are there.
+/// This polls once and never waits. The interest includes `READABLE`, because `ERROR` alone would
+/// not show a FIN. The readiness is not cleared, because then unread bytes would not wake the task.
 fn has_ended(stream: &TcpStream) -> bool {
     let ready = pin!(stream.ready(Interest::READABLE | Interest::ERROR));
     match ready.poll(&mut Context::from_waker(Waker::noop())) {
@@ -76,7 +81,7 @@ fn has_ended(stream: &TcpStream) -> bool {
     }
 }
 
-/// The same call on whichever stream it is.
+/// Calls the same method on the stream of any variant.
 macro_rules! on_stream {
     ($transport:expr, $stream:ident => $call:expr) => {
         match $transport {

@@ -1,14 +1,17 @@
-//! Follows frame boundaries through the bytes that the codec is given, without decoding anything.
+//! [`FrameWalker`]: follows frame boundaries through the bytes that the codec is given, without
+//! decoding payloads.
 //!
-//! It counts the frames that begin (for the budget of a poll) and those of a message, and it knows
-//! whether the stream stands between two messages. The one thing that it judges is how many frames
-//! a message comes in, since the codec has no limit of them: it stops in front of the one too many.
-//! All other faults are the codec's to find. It keeps the peer's close frame, since the codec
-//! rejects a code that may be sent (1014).
+//! The walker counts the frames that begin, for the budget of a poll, and the frames of the current
+//! message. It tracks whether the stream is between two messages. It enforces one rule, the limit
+//! of frames in a message, because the codec has none: it stops in front of the first frame above
+//! the limit. The codec finds all other faults. The walker also keeps the peer's close frame,
+//! because the codec rejects a code that may be sent (1014). It must not allocate, except for that
+//! frame.
 
 use crate::wire::Text;
 
-/// The sender of the frames. A client masks all of them, a server none (RFC 6455 section 5.1).
+/// The sender of the frames. A client masks every frame, a server masks none (RFC 6455 section
+/// 5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sender {
     Client,
@@ -16,44 +19,46 @@ pub(crate) enum Sender {
     Server,
 }
 
-/// Where in the stream of frames the codec stands.
+/// The position of the codec in the stream of frames.
 #[derive(Clone, Debug)]
 pub(crate) struct FrameWalker {
-    /// The header's bytes so far: opcode, length, extended length (RFC 6455 section 5.2).
+    /// The bytes of the current header so far: opcode, length, extended length (RFC 6455 section
+    /// 5.2).
     header: [u8; 10],
     header_len: u8,
-    /// Mask and payload bytes of the current frame that are still to come.
+    /// The number of mask and payload bytes of the current frame that are still missing.
     remaining: u64,
-    /// Frames of the message that is open; none between two messages.
+    /// The number of frames of the incomplete message; 0 between two messages.
     fragments: usize,
     max_fragments: usize,
-    /// Whether it stands in front of a frame too many.
+    /// Whether the walker has stopped in front of a frame above the limit.
     is_stopped: bool,
     sender: Sender,
     /// The first close frame, once its header has passed.
     close: Option<Box<Close>>,
-    /// Messages and control frames that have ended, less the messages that the codec has handed out.
+    /// The number of completed messages and control frames, less the messages that the codec has
+    /// returned.
     ended: u32,
 }
 
-/// A close frame behind its header.
+/// A close frame without its header.
 #[derive(Clone, Debug)]
 struct Close {
-    /// Bytes that are still to come.
+    /// The number of bytes that are still missing.
     missing: usize,
     /// The mask, if there is one, and the payload.
     bytes: Vec<u8>,
 }
 
 impl Close {
-    /// Takes the next bytes of the stream, as far as they are its own.
+    /// Takes the next bytes of the stream, as far as they belong to this frame.
     fn take(&mut self, bytes: &[u8]) {
         let own = bytes.get(..self.missing).unwrap_or(bytes);
         self.bytes.extend_from_slice(own);
         self.missing -= own.len();
     }
 
-    /// Code and reason; `None` if there is no code, or the reason is not UTF-8.
+    /// Returns code and reason; `None` if there is no code, or the reason is not UTF-8.
     fn read(&self, sender: Sender) -> Option<(u16, Text)> {
         let payload: Vec<u8> = match sender {
             Sender::Client => {
@@ -68,12 +73,12 @@ impl Close {
     }
 }
 
-/// What was walked over.
+/// The result of [`FrameWalker::walk`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Walked {
-    /// Frames that began.
+    /// The number of frames that began.
     pub(crate) frames: u32,
-    /// All bytes, or those in front of a frame that is one too many.
+    /// The number of bytes walked over: all, or those in front of the first frame above the limit.
     pub(crate) bytes: usize,
 }
 
@@ -92,7 +97,7 @@ impl FrameWalker {
         }
     }
 
-    /// Walks over these bytes, up to a frame that is one too many of its message.
+    /// Walks over these bytes, up to the first frame above the limit.
     pub(crate) fn walk(&mut self, whole: &[u8]) -> Walked {
         let (mut bytes, mut frames) = (whole, 0);
         while let Some((&byte, rest)) = bytes.split_first() {
@@ -123,49 +128,52 @@ impl FrameWalker {
         Walked { frames, bytes: whole.len() - bytes.len() }
     }
 
-    /// Walks over what no codec will see, whatever it is: the peer's close frame may be among it.
+    /// Walks over bytes that the codec does not get, without a limit of frames. The peer's close
+    /// frame may be among them.
     pub(crate) fn skip(&mut self, bytes: &[u8]) {
         self.max_fragments = usize::MAX;
         self.walk(bytes);
     }
 
-    /// Whether it stands in front of a frame that is one too many of its message; it goes no further.
+    /// Whether the walker has stopped in front of a frame above the limit.
     pub(crate) fn is_stopped(&self) -> bool {
         self.is_stopped
     }
 
-    /// Whether the stream stands between two messages: no frame begun, no fragmented message open.
+    /// Whether the stream is between two messages: no incomplete frame and no incomplete message.
     pub(crate) fn is_between_messages(&self) -> bool {
         self.header_len == 0 && self.remaining == 0 && self.fragments == 0
     }
 
-    /// The codec has handed out a message.
-    pub(crate) fn handed_out(&mut self) {
+    /// Records that the codec has returned a message.
+    pub(crate) fn note_returned(&mut self) {
         self.ended = self.ended.saturating_sub(1);
     }
 
-    /// The codec has nothing more to hand out, and no pong to send.
-    pub(crate) fn handed_out_all(&mut self) {
+    /// Records that the codec has no more message to return and no pong to send.
+    pub(crate) fn note_all_returned(&mut self) {
         self.ended = 0;
     }
 
-    /// Whether the codec has nothing inside: it stands between two messages, has handed out all that ended, and was not given a
-    /// control frame, which it answers with its next read.
+    /// Whether the codec holds nothing: it is between two messages, has returned all completed
+    /// messages, and was not given a control frame, which it answers in its next read.
     pub(crate) fn is_drained(&self) -> bool {
         self.is_between_messages() && self.ended == 0
     }
 
-    /// Whether the peer's close frame has passed, to its last byte.
+    /// Whether the peer's close frame has passed completely.
     pub(crate) fn has_seen_close(&self) -> bool {
         self.close.as_ref().is_some_and(|close| close.missing == 0)
     }
 
-    /// Code and reason of the peer's close frame, if it has passed and has them.
+    /// Returns code and reason of the peer's close frame, if it has passed completely and has a
+    /// code.
     pub(crate) fn received_close(&self) -> Option<(u16, Text)> {
         self.close.as_ref().filter(|close| close.missing == 0)?.read(self.sender)
     }
 
-    /// Once the header is whole: how much of the frame is still to come, and whether it ends a message.
+    /// If the header is complete: computes the rest of the frame, and whether the frame ends a
+    /// message.
     fn finish_header(&mut self) {
         let [first, second, extended @ ..] = self.header;
         let extended_len = match second & 0x7f {
@@ -184,8 +192,8 @@ impl FrameWalker {
         };
         self.remaining = payload_len.saturating_add(mask_len);
         self.header_len = 0;
-        // FIN, no reserved bit, masked as it has to be, short: else it is not a close frame that
-        // the peer may send.
+        // A valid close frame has FIN and no reserved bit, is masked as its sender requires, and is
+        // short. The codec rejects any other.
         let is_masked = self.sender == Sender::Client;
         if first == 0x88 && payload_len <= 125 && (mask_len == 4) == is_masked && self.close.is_none() {
             let missing = self.remaining as usize;
@@ -199,7 +207,8 @@ impl FrameWalker {
     }
 }
 
-/// By a frame's first byte. Control frames may stand between the fragments of a message and are none of them.
+/// Whether a frame with this first byte is a control frame. Control frames may be sent between the
+/// fragments of a message and do not belong to it.
 fn is_control(first: u8) -> bool {
     first & 0x08 != 0
 }
@@ -208,7 +217,7 @@ fn is_control(first: u8) -> bool {
 mod tests {
     use super::*;
 
-    /// A masked client frame; `extended` forces a longer length field than needed.
+    /// Returns a masked client frame. `extended` forces a longer length field than needed.
     fn frame(first: u8, len: usize, extended: usize) -> Vec<u8> {
         let mut bytes = vec![first];
         match extended {
@@ -296,7 +305,8 @@ mod tests {
 
     #[test]
     fn it_stops_in_front_of_the_frame_that_is_one_too_many_however_the_bytes_are_cut() {
-        // A whole message, then one of three frames, then one whose fourth is too many; pings in between count for nothing.
+        // A message of one frame, one of three frames, and one whose fourth frame exceeds the
+        // limit. Pings in between do not count.
         let fine = [
             frame(0x81, 5, 0),
             frame(0x01, 0, 0),

@@ -1,7 +1,8 @@
-//! The promises again where nobody knows who does what when: publishers, and members that do what chance says.
+//! The same guarantees with publishers, and with members whose steps are random.
 //!
-//! Threads seldom meet in the middle of a push by themselves, so each push is interrupted at the turn of ten others. loom
-//! would meet them everywhere, but it would have to replace every lock and channel that a connection consists of.
+//! Threads rarely interleave within a push, so ten extra members in each room interrupt each push
+//! when it reaches them. loom would test every interleaving, but it would have to replace every
+//! lock and channel of a connection.
 
 use std::{
     collections::HashSet,
@@ -13,12 +14,12 @@ use super::*;
 const SENDERS: u64 = 3;
 const ROOMS: usize = 3;
 const MEMBERS: u64 = 3;
-/// Connections that each member has, one after the other.
-const LIVES: usize = 40;
-/// Others in each room, at whose turn a push is interrupted.
+/// The number of connections that each member opens, one after another.
+const CONNECTIONS: usize = 40;
+/// The number of extra members in each room, each of which interrupts a push.
 const CROWD: usize = 10;
 
-/// Nobody reads what they get.
+/// Limits for members whose outbox is never read.
 pub(super) fn short_outbox() -> Limits {
     Limits {
         outbox_messages: 1,
@@ -28,7 +29,8 @@ pub(super) fn short_outbox() -> Limits {
     }
 }
 
-/// In the place of a sleeping task: being woken in the middle of a push, it lets the other threads run.
+/// A waker in the place of a sleeping session task. A push wakes it, and it then lets other threads
+/// run.
 struct Interrupt(Connection);
 
 impl Interrupt {
@@ -45,7 +47,7 @@ impl Wake for Interrupt {
     }
 }
 
-/// Chance that is the same each time; what the threads make of it is not.
+/// A random number generator with a fixed seed. The interleaving of the threads still varies.
 struct Chance(u64);
 
 impl Chance {
@@ -55,30 +57,31 @@ impl Chance {
     }
 }
 
-/// What a sender has begun to push, and what it has pushed.
+/// The numbers of pushes that a sender has begun, and that are done.
 #[derive(Default)]
 struct Sender {
     begun: AtomicU64,
     done: AtomicU64,
 }
 
-/// Which room a sender's message goes to.
+/// Returns the room to which a sender pushes this message.
 fn room_of(sender: u64, number: u64) -> usize {
     Chance(sender << 32 | number).below(ROOMS)
 }
 
-/// A member's stay in a room: what had begun before it, by sender, is none of its business.
+/// A member's stay in a room: for each sender, the number of pushes that had begun before it. These
+/// pushes need not arrive.
 type Stay = [u64; SENDERS as usize];
 
 struct Member<'a> {
     connection: Connection,
-    /// None once it has ended.
+    /// `None` once the connection has ended.
     entry: Option<Entry>,
     senders: &'a [Sender],
     stays: [Option<Stay>; ROOMS],
-    /// All that ever reached this connection, by sender and number.
+    /// All messages that have reached this connection, by sender and number.
     log: HashSet<(u64, u64)>,
-    /// The last number of each sender.
+    /// The last number that arrived from each sender.
     last: [Option<u64>; SENDERS as usize],
 }
 
@@ -94,7 +97,7 @@ impl<'a> Member<'a> {
         std::array::from_fn(|at| which(&self.senders[at]).load(Ordering::SeqCst))
     }
 
-    /// Reads what came; `may` says from which rooms something may have come.
+    /// Reads the outbox. `may` has the rooms from which messages may have arrived.
     fn read(&mut self, may: [bool; ROOMS]) {
         for text in received(&self.connection) {
             let (sender, number) = text.split_once('-').unwrap();
@@ -123,7 +126,7 @@ impl<'a> Member<'a> {
         self.missed_nothing(room, until);
     }
 
-    /// Everything that was begun after its join and done before its leave has come.
+    /// Checks that every push that began after the join and was done before the leave has arrived.
     fn missed_nothing(&mut self, room: usize, until: Stay) {
         let from = self.stays[room].take().unwrap();
         for (sender, (from, until)) in (0..).zip(from.into_iter().zip(until)) {
@@ -133,7 +136,7 @@ impl<'a> Member<'a> {
         }
     }
 
-    /// The end of the connection leaves every room.
+    /// Ends the connection, which leaves every room.
     fn end(&mut self) {
         let until = self.now(|sender| &sender.done);
         self.entry = None;
@@ -145,7 +148,7 @@ impl<'a> Member<'a> {
         }
     }
 
-    /// Lets the senders push something.
+    /// Waits until each sender has pushed something.
     fn wait(&self) {
         let before = self.now(|sender| &sender.begun);
         while self.now(|sender| &sender.done).iter().zip(before).any(|(done, before)| *done <= before) {
@@ -153,8 +156,8 @@ impl<'a> Member<'a> {
         }
     }
 
-    /// A life of this connection, as chance will have it.
-    fn live(mut self, chance: &mut Chance) {
+    /// Takes random steps, then ends the connection.
+    fn run(mut self, chance: &mut Chance) {
         for _ in 0..chance.below(40) {
             let room = chance.below(ROOMS);
             match (chance.below(4), self.stays[room]) {
@@ -196,19 +199,19 @@ fn whatever_chance_does_nothing_comes_late_nothing_is_missed_and_each_sender_is_
             let (live, senders) = (&live, &senders);
             scope.spawn(move || {
                 let mut chance = Chance(seed);
-                for _ in 0..LIVES {
-                    Member::enter(live, senders).live(&mut chance);
+                for _ in 0..CONNECTIONS {
+                    Member::enter(live, senders).run(&mut chance);
                 }
             })
         });
         let members: Vec<_> = members.collect();
         let ends: Vec<_> = members.into_iter().map(|member| member.join()).collect();
-        // The senders stop whatever the members found.
+        // Stop the senders also if a member panicked.
         stop.store(true, Ordering::SeqCst);
         assert!(ends.iter().all(Result::is_ok), "a member found a fault");
     });
     for one in crowd {
-        // It holds its own waker otherwise.
+        // Removes the waker, which holds a handle of the connection.
         one.connection().outbox().register(Waker::noop(), false);
     }
     assert_eq!((live.groups().len(), live.len()), (0, 0), "rooms vanish when they are empty");

@@ -1,5 +1,5 @@
-//! The hub beside a model of it that anyone can follow: random steps on one thread, and after each of them both know the
-//! same of every connection, room and user.
+//! Compares the hub with a simple model: random steps on one thread, and after each step both must
+//! agree on every connection, room and user.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,30 +14,30 @@ use crate::{config::Overflow, controller::Controller};
 const CONNECTIONS: usize = 5;
 const ROOMS: usize = 4;
 const USERS: usize = 2;
-/// Rooms that a connection may be in, and messages that may wait for it: few, so that both are met.
+/// The limits of rooms and of queued messages for each connection, low so that both are reached.
 const MAX_ROOMS: usize = 3;
 const MAX_WAITING: usize = 4;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// A new connection in the place of this one.
+    /// Opens a new connection in the place of this one.
     Enter(usize),
     End(usize),
     Join(usize, usize),
     Leave(usize, usize),
     Identify(usize, usize),
     Read(usize),
-    Push(Whom, Vec<usize>),
-    Disconnect(Whom),
+    Push(Scope, Vec<usize>),
+    Disconnect(Scope),
     Watch(usize),
     Unwatch(usize),
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Whom {
+enum Scope {
     All,
     One(usize),
-    /// All of them belong to the same one.
+    /// The controller of all connections.
     Controller,
     OtherController,
     Room(usize),
@@ -48,14 +48,14 @@ enum Whom {
 
 fn any_step() -> impl Strategy<Value = Step> {
     let (connection, room, user) = (0..CONNECTIONS, 0..ROOMS, 0..USERS);
-    let whom = prop_oneof![
-        1 => Just(Whom::All),
-        1 => connection.clone().prop_map(Whom::One),
-        1 => Just(Whom::Controller),
-        1 => Just(Whom::OtherController),
-        3 => room.clone().prop_map(Whom::Room),
-        1 => room.clone().prop_map(Whom::OtherRoom),
-        2 => user.clone().prop_map(Whom::User),
+    let scope = prop_oneof![
+        1 => Just(Scope::All),
+        1 => connection.clone().prop_map(Scope::One),
+        1 => Just(Scope::Controller),
+        1 => Just(Scope::OtherController),
+        3 => room.clone().prop_map(Scope::Room),
+        1 => room.clone().prop_map(Scope::OtherRoom),
+        2 => user.clone().prop_map(Scope::User),
     ];
     prop_oneof![
         2 => connection.clone().prop_map(Step::Enter),
@@ -64,18 +64,18 @@ fn any_step() -> impl Strategy<Value = Step> {
         3 => (connection.clone(), room.clone()).prop_map(|(who, room)| Step::Leave(who, room)),
         2 => (connection.clone(), user).prop_map(|(who, user)| Step::Identify(who, user)),
         2 => connection.clone().prop_map(Step::Read),
-        6 => (whom.clone(), prop::collection::vec(connection, 0..3))
-            .prop_map(|(whom, except)| Step::Push(whom, except)),
-        1 => whom.prop_map(Step::Disconnect),
+        6 => (scope.clone(), prop::collection::vec(connection, 0..3))
+            .prop_map(|(scope, except)| Step::Push(scope, except)),
+        1 => scope.prop_map(Step::Disconnect),
         1 => room.clone().prop_map(Step::Watch),
         1 => room.prop_map(Step::Unwatch),
     ]
 }
 
-/// A connection, and what should be known of it.
+/// A connection, and its expected state.
 struct Peer {
     connection: Connection,
-    /// None once it has ended.
+    /// `None` once the connection has ended.
     entry: Option<Entry>,
     is_open: bool,
     rooms: BTreeSet<usize>,
@@ -98,17 +98,17 @@ impl Peer {
         Self { connection, entry: Some(entry), is_open: true, rooms, user: None, waiting }
     }
 
-    fn is_meant(&self, whom: Whom) -> bool {
+    fn is_meant(&self, scope: Scope) -> bool {
         self.entry.is_some()
-            && match whom {
-                Whom::All | Whom::Controller => true,
-                Whom::One(_) | Whom::OtherController | Whom::OtherRoom(_) => false,
-                Whom::Room(room) => self.rooms.contains(&room),
-                Whom::User(user) => self.user == Some(user),
+            && match scope {
+                Scope::All | Scope::Controller => true,
+                Scope::One(_) | Scope::OtherController | Scope::OtherRoom(_) => false,
+                Scope::Room(room) => self.rooms.contains(&room),
+                Scope::User(user) => self.user == Some(user),
             }
     }
 
-    /// What a push to it counts as.
+    /// Models a push to this connection, and returns the expected counters.
     fn take(&mut self, text: &str) -> Delivery {
         let (sent, full, gone) = match (self.is_open, self.waiting.len() < MAX_WAITING) {
             (true, true) => (1, 0, 0),
@@ -123,7 +123,7 @@ impl Peer {
 struct World {
     live: Arc<Live>,
     peers: Vec<Peer>,
-    /// Watches on rooms, and what they should have heard.
+    /// Watches on rooms, and the events that they must return.
     watches: BTreeMap<usize, (Members, Vec<MemberEvent>)>,
     pushed: u64,
 }
@@ -164,14 +164,14 @@ impl World {
                 let peer = &mut self.peers[who];
                 assert_eq!(received(&peer.connection), std::mem::take(&mut peer.waiting));
             }
-            Step::Push(whom, except) => self.push(whom, &except),
-            Step::Disconnect(whom) => self.disconnect(whom),
+            Step::Push(scope, except) => self.push(scope, &except),
+            Step::Disconnect(scope) => self.disconnect(scope),
             Step::Watch(room) => {
                 self.unwatch(room);
                 let members = self.room(room).members();
                 let mut now = members.now().to_vec();
                 now.sort();
-                assert_eq!(now, self.ids(Whom::Room(room), &[]));
+                assert_eq!(now, self.ids(Scope::Room(room), &[]));
                 self.watches.insert(room, (members, Vec::new()));
             }
             Step::Unwatch(room) => self.unwatch(room),
@@ -206,18 +206,18 @@ impl World {
         }
     }
 
-    fn push(&mut self, whom: Whom, except: &[usize]) {
+    fn push(&mut self, scope: Scope, except: &[usize]) {
         self.pushed += 1;
         let text = text(0, self.pushed);
         let target = except
             .iter()
-            .fold(self.target(whom), |target, who| target.except(self.peers[*who].connection.id()));
-        let expected_ids = self.ids(whom, except);
+            .fold(self.target(scope), |target, who| target.except(self.peers[*who].connection.id()));
+        let expected_ids = self.ids(scope, except);
         let mut ids = target.ids_local();
         ids.sort();
         assert_eq!((target.count_local(), ids), (expected_ids.len(), expected_ids.clone()));
 
-        let mut expected = Delivery { gone: self.is_gone(whom).into(), ..Delivery::default() };
+        let mut expected = Delivery { gone: self.is_gone(scope).into(), ..Delivery::default() };
         for peer in self.peers.iter_mut().filter(|peer| expected_ids.contains(&peer.connection.id())) {
             let Delivery { sent, full, gone, .. } = peer.take(&text);
             expected.sent += sent;
@@ -227,10 +227,10 @@ impl World {
         assert_eq!(target.push(text), expected);
     }
 
-    fn disconnect(&mut self, whom: Whom) {
-        let target = self.target(whom);
-        let ids = self.ids(whom, &[]);
-        let mut expected = Delivery { gone: self.is_gone(whom).into(), ..Delivery::default() };
+    fn disconnect(&mut self, scope: Scope) {
+        let target = self.target(scope);
+        let ids = self.ids(scope, &[]);
+        let mut expected = Delivery { gone: self.is_gone(scope).into(), ..Delivery::default() };
         for peer in self.peers.iter_mut().filter(|peer| ids.contains(&peer.connection.id())) {
             if std::mem::take(&mut peer.is_open) { expected.sent += 1 } else { expected.gone += 1 }
         }
@@ -253,7 +253,7 @@ impl World {
         }
     }
 
-    fn target(&self, whom: Whom) -> Target {
+    fn target(&self, scope: Scope) -> Target {
         struct Own;
         impl Controller for Own {}
         struct Other;
@@ -262,14 +262,14 @@ impl World {
         // Connections without a route belong to the controller with the empty name.
         self.live.names().add(TypeId::of::<Own>(), "");
         let hub = Hub::new(&self.live);
-        match whom {
-            Whom::All => hub.all(),
-            Whom::One(who) => hub.connection(self.peers[who].connection.id()),
-            Whom::Controller => hub.controller::<Own>(),
-            Whom::OtherController => hub.controller::<Other>(),
-            Whom::Room(room) => Target::clone(&self.room(room)),
-            Whom::OtherRoom(room) => Target::clone(&hub.room::<Other>(room.to_string())),
-            Whom::User(user) => Target::clone(&hub.user(user.to_string())),
+        match scope {
+            Scope::All => hub.all(),
+            Scope::One(who) => hub.connection(self.peers[who].connection.id()),
+            Scope::Controller => hub.controller::<Own>(),
+            Scope::OtherController => hub.controller::<Other>(),
+            Scope::Room(room) => Target::clone(&self.room(room)),
+            Scope::OtherRoom(room) => Target::clone(&hub.room::<Other>(room.to_string())),
+            Scope::User(user) => Target::clone(&hub.user(user.to_string())),
         }
     }
 
@@ -277,10 +277,10 @@ impl World {
         self.peers[0].connection.room(room.to_string())
     }
 
-    fn ids(&self, whom: Whom, except: &[usize]) -> Vec<ConnectionId> {
-        let is_meant = |at: usize, peer: &Peer| match whom {
-            Whom::One(who) => at == who && peer.entry.is_some(),
-            whom => peer.is_meant(whom),
+    fn ids(&self, scope: Scope, except: &[usize]) -> Vec<ConnectionId> {
+        let is_meant = |at: usize, peer: &Peer| match scope {
+            Scope::One(who) => at == who && peer.entry.is_some(),
+            scope => peer.is_meant(scope),
         };
         let peers = self.peers.iter().enumerate();
         let meant = peers.filter(|(at, peer)| is_meant(*at, peer) && !except.contains(at));
@@ -289,9 +289,9 @@ impl World {
         ids
     }
 
-    /// Whether one is asked for who is not there.
-    fn is_gone(&self, whom: Whom) -> bool {
-        matches!(whom, Whom::One(who) if self.peers[who].entry.is_none())
+    /// Whether the target is one connection that has ended.
+    fn is_gone(&self, scope: Scope) -> bool {
+        matches!(scope, Scope::One(who) if self.peers[who].entry.is_none())
     }
 
     fn check(&self) {
@@ -304,11 +304,11 @@ impl World {
             assert_eq!(connection.is_open(), peer.is_open);
         }
         let hub = Hub::new(&self.live);
-        assert_eq!(hub.count_local(), self.ids(Whom::All, &[]).len());
+        assert_eq!(hub.count_local(), self.ids(Scope::All, &[]).len());
         for room in 0..ROOMS {
-            assert_eq!(self.room(room).count_local(), self.ids(Whom::Room(room), &[]).len());
+            assert_eq!(self.room(room).count_local(), self.ids(Scope::Room(room), &[]).len());
         }
-        // A room lives by its members and its watchers, a user by its connections.
+        // A room exists while it has members or watchers, a user while it has connections.
         let rooms = (0..ROOMS).filter(|room| {
             self.watches.contains_key(room) || self.peers.iter().any(|peer| peer.rooms.contains(room))
         });

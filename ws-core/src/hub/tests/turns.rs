@@ -1,5 +1,5 @@
-//! What a delivery in turns promises: others run in between, no more is held than one turn, and whoever comes or goes
-//! between two turns breaks nothing.
+//! Tests of delivery in turns: other tasks run between turns, a delivery holds one turn of
+//! connections at most, and connections may open and close between two turns.
 
 use std::{
     any::Any,
@@ -20,7 +20,7 @@ impl Controller for Game {}
 struct Late;
 impl Controller for Late {}
 
-/// A route of which only the controller's name counts.
+/// A route for which only the name of the controller matters.
 struct At(Arc<str>, &'static str);
 
 impl Matched for At {
@@ -53,7 +53,7 @@ fn members(live: &Arc<Live>, room: &str, count: usize) -> Vec<Entry> {
     entries
 }
 
-/// Broadcasts, and does something behind the first turn.
+/// Broadcasts, and calls `meanwhile` after the first turn.
 async fn broadcast(target: &Target, text: String, meanwhile: impl FnOnce()) -> Delivery {
     let is_over = Cell::new(false);
     let delivered = async {
@@ -68,7 +68,7 @@ async fn broadcast(target: &Target, text: String, meanwhile: impl FnOnce()) -> D
     delivery
 }
 
-/// Counts the outboxes that something came into.
+/// Counts the outboxes that received something.
 #[derive(Default)]
 struct Reached(AtomicUsize);
 

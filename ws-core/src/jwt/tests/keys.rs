@@ -1,4 +1,4 @@
-//! Keys: how they are given, how they are chosen, and which are refused.
+//! Tests of keys: their formats, the choice of the key for a token, and refused keys.
 
 use base64::engine::general_purpose::STANDARD;
 use rcgen::PKCS_ECDSA_P384_SHA384;
@@ -41,7 +41,7 @@ fn the_kid_chooses_one_of_several_keys_and_nothing_else_does() {
             assert_eq!(refusal(&several, &swapped), "Algorithm", "{algorithm} as {other}");
         }
     }
-    // Two keys of one algorithm: the other one's signature is none.
+    // Two keys of one algorithm: a signature by the other key is refused.
     let (one, two) = (Key::hs256(SECRET).unwrap().kid("1"), Key::hs256(OTHER).unwrap().kid("2"));
     let twins = JwtVerifier::new(Keys::new([one.clone(), two]).unwrap());
     assert!(twins.verify(sign(Algorithm::Hs256, Some("1"), &good())).is_ok());

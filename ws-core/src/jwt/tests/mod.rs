@@ -1,6 +1,7 @@
-//! Every algorithm, every claim, and what must not pass: as tables. The keys are made anew at each run.
+//! Tests of every algorithm, every claim, and of tokens that must be refused, as tables.
 //!
-//! Here is what the tables share: keys, and tokens good and forged.
+//! This module has the shared helpers: keys, which are generated at each run, and valid and forged
+//! tokens.
 
 #![allow(
     clippy::unwrap_used,
@@ -61,13 +62,14 @@ fn key(algorithm: Algorithm) -> Key {
     }
 }
 
-/// The key as a JWK, with whatever else it says.
+/// Returns the key as a JWK, with these additional fields.
 fn jwk(algorithm: Algorithm, more: &Value) -> Value {
     let base64 = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     let mut jwk = match algorithm {
         Algorithm::Hs256 => json!({"kty": "oct", "k": base64(SECRET)}),
         Algorithm::Rs256 => {
-            // PKCS #1 in DER: SEQUENCE (4 bytes of head) of INTEGER (4, and a zero) and INTEGER (2) 65537.
+            // PKCS #1 in DER: SEQUENCE (4 bytes of head) of INTEGER (4, and a zero) and INTEGER (2)
+            // 65537.
             let der = RSA.public_key_raw();
             json!({"kty": "RSA", "n": base64(&der[9..9 + 256]), "e": base64(&der[der.len() - 3..])})
         }
@@ -91,7 +93,7 @@ fn sign(algorithm: Algorithm, kid: Option<&str>, claims: &Value) -> String {
     jsonwebtoken::encode(&header, claims, &signing(algorithm)).unwrap()
 }
 
-/// A token by hand: whatever the header says, signed with this secret as HS256 is.
+/// Returns a token with any header, signed with this secret by HS256.
 fn forge(header: &Value, claims: &Value, secret: &[u8]) -> String {
     let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
     let message = format!("{}.{}", part(header), part(claims));
@@ -101,7 +103,7 @@ fn forge(header: &Value, claims: &Value, secret: &[u8]) -> String {
     format!("{message}.{signature}")
 }
 
-/// The name of the variant.
+/// Returns the name of the [`JwtError`] variant with which the token is refused.
 fn refusal(verifier: &JwtVerifier, token: &str) -> String {
     let error = verifier.verify(token).expect_err(token);
     let text = format!("{error:?}");

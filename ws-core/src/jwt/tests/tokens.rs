@@ -1,4 +1,4 @@
-//! Tokens: which are taken, and which must not pass.
+//! Tests of tokens: which are accepted, and which must be refused.
 
 use std::time::{Duration, SystemTime};
 
@@ -49,7 +49,7 @@ fn a_header_chooses_no_algorithm() {
     ] {
         let token = forge(&header, &good(), SECRET);
         assert_eq!(refusal(&verifier, &token), expected, "{header}");
-        // With the signature left out, as `none` wants it.
+        // Without a signature, as `none` requires.
         let unsigned = &token[..=token.rfind('.').unwrap()];
         assert_eq!(refusal(&verifier, unsigned), expected, "{header}");
     }
@@ -59,7 +59,7 @@ fn a_header_chooses_no_algorithm() {
         &EncodingKey::from_secret(SECRET),
     );
     assert_eq!(refusal(&verifier, &hs512.unwrap()), "Algorithm");
-    // A key that comes along in the header is nobody's.
+    // A key in the token's header is never used.
     let header = json!({"alg": "HS256", "jwk": {"kty": "oct", "k": URL_SAFE_NO_PAD.encode(OTHER)}});
     assert_eq!(refusal(&verifier, &forge(&header, &good(), OTHER)), "Signature");
 }

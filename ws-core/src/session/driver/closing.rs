@@ -1,5 +1,9 @@
-//! How a connection is closed: the close frame behind what was pushed, the peer's close frame,
-//! half-close, the end.
+//! The closing steps of a connection (RFC 6455 section 7.1): send the close frame behind the pushed
+//! messages, wait for the peer's close frame, half-close, drop the socket.
+//!
+//! The driver enters [`State::Flushing`] here once, and from then on [`Driver::poll_turn`] only
+//! calls [`Driver::poll_close`]. Every step has the close deadline. Nothing may follow the close
+//! frame.
 
 use std::{
     future::poll_fn,
@@ -12,33 +16,33 @@ use crate::{
     wire::{CloseFrame, CloseReason, Ending, MessageError},
 };
 
-/// How far the connection is.
+/// The closing state of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// Messages go both ways.
+    /// Messages may be sent and received.
     Open,
-    /// What is queued, the close frame last, is on its way out.
+    /// The queued frames are being written; the close frame is the last.
     Flushing,
     /// The write side is being closed.
     ShuttingDown,
-    /// Everything is written. Reading on until the peer's close frame or its end, so that the peer
-    /// can read the close frame.
+    /// Everything is written. Reading continues until the peer's close frame or the end of the
+    /// stream, so that the peer can still read the close frame.
     Draining,
-    /// The socket has no more use.
+    /// The socket is not used any more.
     Done,
 }
 
 impl<S: ByteStream> Driver<'_, S> {
-    /// Closes with this frame because of this reason, unless the connection has ended already.
+    /// Closes with this frame for this reason, unless the connection has begun to close before.
     pub(crate) fn close(&mut self, frame: CloseFrame, reason: CloseReason) {
-        // A request of the callback itself, made before it failed, came first.
+        // A request to close that the callback made before it failed has precedence.
         self.shut();
         if self.state == State::Open {
             self.begin_close(&frame, reason);
         }
     }
 
-    /// Drops the socket without a word.
+    /// Ends the connection without a close frame.
     pub(crate) fn abandon(&mut self, reason: CloseReason) {
         self.conn.outbox().shut();
         self.conn.asks().close();
@@ -51,29 +55,29 @@ impl<S: ByteStream> Driver<'_, S> {
         self.timers.closed();
     }
 
-    /// What arrived before the fault is still handled.
+    /// Closes because of a fault of the peer. Messages from before the fault are still handled.
     pub(super) fn close_for(&mut self, fault: MessageError) {
         let frame = CloseFrame::new(fault.close_code(), fault.close_reason());
         self.close(frame, CloseReason::Fault(fault));
     }
 
-    /// A close frame or the end of the stream was read. [`Self::answer_end`] answers it once
-    /// everything before it is handled, or at the close deadline.
+    /// Records that a close frame or the end of the stream was read. [`Self::answer_end`] answers
+    /// it once all earlier messages are handled, or at the close deadline.
     pub(super) fn peer_ends(&mut self, reason: CloseReason) {
         self.reason.get_or_insert(reason);
         self.timers.close_must_go_on(self.limits.close_timeout);
         self.announce_end();
     }
 
-    /// Wakes the tasks that wait for the end of the peer. Answers to its messages can still be
-    /// pushed.
+    /// Wakes the tasks that wait for the end of the peer, and fails the outstanding asks. Replies
+    /// to the peer's messages can still be pushed.
     pub(super) fn announce_end(&self) {
         self.conn.outbox().announce_end();
         self.conn.asks().close();
     }
 
-    /// Answers the peer's close frame with its own code (RFC 6455 section 5.5.1), behind what was
-    /// pushed before. The end of the stream is not answered with a close frame.
+    /// Answers the peer's close frame with the peer's code (RFC 6455 section 5.5.1), behind the
+    /// messages that were pushed before. An end of stream is not answered with a close frame.
     pub(super) fn answer_end(&mut self) {
         self.shut();
         if self.state != State::Open {
@@ -98,13 +102,14 @@ impl<S: ByteStream> Driver<'_, S> {
         self.timers.close_must_go_on(self.limits.close_timeout);
     }
 
-    /// Has the outbox take nothing more, and takes all that it has: left there, it would follow the close frame.
+    /// Shuts the outbox and collects all that it has. Frames that stay there would be written
+    /// behind the close frame.
     fn shut(&mut self) {
         self.conn.outbox().shut();
         self.collect_until(usize::MAX);
     }
 
-    /// Waits until the closing, which began with the reason, is through.
+    /// Waits until the closing steps are done. The connection must have begun to end.
     pub(crate) async fn finish(&mut self) {
         self.inbox.clear();
         poll_fn(|cx| {
@@ -118,12 +123,14 @@ impl<S: ByteStream> Driver<'_, S> {
         .await;
     }
 
-    /// Flush, read on for a bounded time and size, half-close, then drop: closing a socket with
-    /// unread input resets it, and the reset eats the close frame. If the peer began to close, or
-    /// broke the protocol (RFC 6455 section 7.1.7), the half-close comes in front of the reading.
+    /// Advances the closing: flush, read on for a bounded time and size, half-close, then drop.
+    ///
+    /// Closing a socket with unread input resets the TCP connection, and the peer may then lose the
+    /// close frame. If the peer closed first, or broke the protocol (RFC 6455 section 7.1.7), the
+    /// half-close comes before the reading.
     pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.timers.poll(cx, None) == Some(Due::Step) {
-            // Over TLS this sends `close_notify`, if the socket takes it at once.
+            // Over TLS this sends `close_notify`, if the socket accepts it without waiting.
             let _ = self.socket.poll_shutdown(cx);
             self.done();
             return Poll::Ready(());
@@ -150,18 +157,17 @@ impl<S: ByteStream> Driver<'_, S> {
             }
             return Poll::Ready(());
         }
-        // A cut must still be heard.
+        // A cut must still wake the task.
         if self.conn.outbox().register(cx.waker(), false) { Poll::Pending } else { Poll::Ready(()) }
     }
 
-    /// Whether the write side is closed directly behind the close frame. Behind this side's own
-    /// close frame it is not: proxies take the FIN for the end of the tunnel, and cut off the
-    /// peer's answer.
+    /// Whether the write side is closed directly after the close frame. If this side closes first,
+    /// it is not: some proxies take the FIN as the end of the tunnel and drop the peer's answer.
     fn half_closes_first(&self) -> bool {
         matches!(self.reason, Some(CloseReason::Peer { .. } | CloseReason::Gone(_) | CloseReason::Fault(_)))
     }
 
-    /// How the connection went, once it is finished.
+    /// Returns how the connection ended. Only valid after [`finish`](Self::finish).
     pub(crate) fn ending(&self) -> Ending {
         if self.was_cut {
             Ending::Cut

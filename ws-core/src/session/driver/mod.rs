@@ -1,8 +1,12 @@
-//! Moves one connection along: reads, writes, keeps its timers, and closes it, while user code runs or not.
+//! [`Driver`]: reads, writes, keeps the timers and closes one connection, also while user code
+//! runs.
 //!
-//! [`Driver::next`] waits for the next event, [`Driver::run`] runs a callback and keeps the connection going meanwhile.
-//! Both go through [`Driver::poll_turn`], the one place where a turn's order is written down; [`closing`] is what comes after
-//! the last message. It knows no controller: which callback an event belongs to is `connection`'s business.
+//! [`Driver::next`] waits for the next event. [`Driver::run`] runs a callback and drives the
+//! connection meanwhile. Both call [`Driver::poll_turn`], the only place that defines the order of
+//! a turn. [`closing`] takes over after the last message.
+//!
+//! The driver must not depend on the controller: the parent module chooses the callback for an
+//! event. The driver is woken by the socket, the outbox and the timers only.
 
 mod closing;
 
@@ -46,12 +50,12 @@ pub(crate) enum Completion {
     Cut,
 }
 
-/// The messages that are answered without a handler.
+/// The messages that the driver or the session answers without a handler.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Automatic {
     /// The event `ping`.
     pub(crate) pings: bool,
-    /// A message over the rate. Without an answer the connection closes.
+    /// A message over the rate limit. If this is false, such a message closes the connection.
     pub(crate) refusals: bool,
 }
 
@@ -60,25 +64,25 @@ pub(crate) struct Driver<'a, S> {
     conn: &'a Connection,
     timers: Timers<'a>,
     limits: &'a Limits,
-    /// Where messages are counted; boxed, because mostly they are not.
+    /// The rate limit. Boxed, because it is off by default.
     bucket: Option<Box<Bucket>>,
     automatic: Automatic,
     inbox: Inbox,
     /// Whether a callback runs.
     in_callback: bool,
-    /// Whether messages are among what is being written.
+    /// Whether messages are among the bytes that are being written.
     is_sending: bool,
     state: State,
-    /// The reason of the end, once it is known. If the state is still open then, the peer has ended
-    /// its side, and messages from before are handled first.
+    /// The reason for the end, once the connection has begun to end. If the state is still `Open`,
+    /// the peer has ended its side, and its earlier messages are handled first.
     reason: Option<CloseReason>,
-    /// Whether the transport has shown the end of the peer, behind bytes that are not read yet.
+    /// Whether the transport has reported the end of the peer, behind bytes that are not read yet.
     has_seen_end: bool,
-    /// The running callback has to be dropped.
+    /// Whether the running callback has to be dropped.
     cut: bool,
-    /// Whether the close frame, and all before it, was written.
+    /// Whether the close frame and everything before it was written.
     flushed: bool,
-    /// Whether it was cut at any time.
+    /// Whether the connection was cut at any time.
     was_cut: bool,
 }
 
@@ -110,16 +114,17 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         }
     }
 
-    /// The next event; `None` once the connection has ended and all that arrived before was handed out.
+    /// Waits for the next event. Returns `None` once the connection has ended and all earlier
+    /// events were returned.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         poll_fn(|cx| {
             if !self.inbox.is_empty() {
-                // The answers to what was read ahead must not fill the outbox. And after a request
-                // to close nothing of it is handled.
+                // Without this, replies to messages that were read ahead would fill the outbox. And
+                // a request to close must drop those messages.
                 self.collect();
             }
             loop {
-                // A peer that does not read its answers gets no more of them.
+                // While the peer does not read its replies, no further message is handled.
                 let may_handle = self.state != State::Open || !self.socket.is_backlogged();
                 if may_handle && let Some(event) = self.inbox.pop() {
                     return Poll::Ready(Some(event));
@@ -137,16 +142,17 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         .await
     }
 
-    /// Runs a callback to its end, and keeps the connection going while it waits.
+    /// Runs a callback to its end, and drives the connection while the callback waits.
     ///
-    /// A panic is caught, of the future's drop too, and the future is not polled after it.
+    /// A panic of the callback, or of the drop of its future, is caught. The future is not polled
+    /// again after it.
     pub(crate) fn run<F: Future<Output = Result>>(
         &mut self,
         callback: Pin<&mut Option<F>>,
         deadline: Option<Duration>,
     ) -> impl Future<Output = Completion> {
         let callback = Fragile::new(callback);
-        // A cut is for the callback that ran when it came.
+        // A cut applies only to the callback that was running when it was requested.
         self.cut = false;
         self.in_callback = true;
         self.timers.callback_must_end(deadline);
@@ -175,31 +181,33 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         if callback.end() { outcome } else { Completion::Panicked }
     }
 
-    /// The same for a callback that runs so seldom that it should take no room while it does not.
+    /// Runs a callback like [`run`](Self::run), but boxed. For rare callbacks, which should take no
+    /// memory in the session's future.
     pub(crate) fn run_boxed<F: Future<Output = Result>>(
         &mut self,
         callback: F,
         deadline: Option<Duration>,
     ) -> impl Future<Output = Completion> {
-        // Not in the future: an argument of an `async fn` is kept beside what becomes of it.
+        // Boxed outside the `async` block: an `async fn` would store its argument besides the box.
         let mut callback = Box::pin(Some(callback));
         async move { self.run(callback.as_mut(), deadline).await }
     }
 
-    /// The reason of the end, once it is known.
+    /// The reason for the end, once the connection has begun to end.
     pub(crate) fn reason(&self) -> Option<&CloseReason> {
         self.reason.as_ref()
     }
 
-    /// Makes all the progress that can be made now. Ready means that something changed, an event or the state, and that
-    /// the caller should look; Pending means that the task will be woken.
+    /// Makes all the progress that is possible now. `Ready` means that the caller should check for
+    /// an event or a new state. `Pending` means that the task will be woken.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // Once a read is pending the turn reads no more: the budget may be spent, and others have theirs.
+        // After a pending read this turn does not read again: the task's budget may be used up, and
+        // other tasks must get their time.
         let mut may_read = true;
         loop {
-            // 1. What others want to send goes behind what is being written. It may ask to close.
-            //    Whether to read is decided before, so that reading goes on while more is sent than
-            //    the peer takes.
+            // 1. Collect from the outbox, behind the bytes that are being written. A request to
+            //    close may be among it. `reads` is decided before, so that reading continues while
+            //    this side sends more than the peer reads.
             let reads = self.has_room() && !self.socket.is_backlogged();
             let state = self.state;
             self.collect();
@@ -209,22 +217,23 @@ impl<'a, S: ByteStream> Driver<'a, S> {
             if self.state != State::Open {
                 return self.poll_close(cx);
             }
-            // 2. Read until there is something to handle, or nothing to read. Nothing is flushed in between: one flush
-            //    serves all the answers.
+            // 2. Read until there is an event to handle, or nothing to read. Do not flush in
+            //    between: one flush sends all replies.
             if may_read && reads {
                 if let Poll::Ready(read) = self.socket.poll_read(cx) {
                     self.accept(read);
                     return Poll::Ready(());
                 }
                 may_read = false;
-                self.has_read_all();
+                self.note_all_read();
             }
             self.look_unless(reads);
-            // 3. Timers come after reading: a late task must not blame its own delay on the peer.
+            // 3. Poll the timers after reading: if this task is late, bytes from the peer may
+            //    already wait in the socket.
             if self.poll_timers(cx) {
                 return Poll::Ready(());
             }
-            // 4. One flush for all that is ready.
+            // 4. Flush everything that is ready at once.
             let before = self.socket.out().len();
             match self.socket.poll_flush(cx) {
                 Poll::Ready(Ok(())) => {
@@ -239,7 +248,7 @@ impl<'a, S: ByteStream> Driver<'a, S> {
                     return Poll::Ready(());
                 }
             }
-            // 5. If the backlog stopped reading or handling, both go on as soon as it is gone.
+            // 5. If the backlog had stopped reading or handling, continue both once it is written.
             if !self.socket.is_backlogged() {
                 if !self.in_callback && !self.inbox.is_empty() {
                     return Poll::Ready(());
@@ -248,20 +257,21 @@ impl<'a, S: ByteStream> Driver<'a, S> {
                     continue;
                 }
             }
-            // 6. Sleep, unless something came in meanwhile.
+            // 6. Sleep, unless the outbox has received something meanwhile.
             if self.conn.outbox().register(cx.waker(), !self.socket.is_backlogged()) {
                 return Poll::Pending;
             }
         }
     }
 
-    /// Whether another message may be read ahead. Nothing follows the end of the peer.
+    /// Whether another message may be read ahead. After the end of the peer nothing is read.
     fn has_room(&self) -> bool {
         self.reason.is_none() && self.inbox.has_room(self.limits.inbox_messages, self.limits.inbox_bytes)
     }
 
-    /// A read is pending; the limits of a poll may be the reason, too.
-    fn has_read_all(&mut self) {
+    /// Tells the rate limit that everything that has arrived was read. A read may also be pending
+    /// because a budget is used up; then nothing is known about unread bytes.
+    fn note_all_read(&mut self) {
         if let Some(bucket) = &mut self.bucket
             && self.socket.is_dry()
             && has_budget_remaining()
@@ -270,8 +280,8 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         }
     }
 
-    /// While nothing is read, only a look at the transport shows the end of the peer: now, and
-    /// every second.
+    /// Checks the transport for the end of the peer, now and every second, while this side does not
+    /// read. Without reading, only this check detects the end.
     fn look_unless(&mut self, reads: bool) {
         if self.reason.is_some() {
             return;
@@ -297,8 +307,8 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         }
     }
 
-    /// Takes what the outbox has. Messages wait there while the socket still writes a backlog: that is what bounds them, and
-    /// what lets a ping pass.
+    /// Collects from the outbox. While the socket still writes a backlog, messages stay in the
+    /// outbox: its limits apply there, and a ping can go ahead of them.
     fn collect(&mut self) {
         self.collect_until(fixed::BACKLOG_BYTES);
     }
@@ -315,12 +325,12 @@ impl<'a, S: ByteStream> Driver<'a, S> {
                 self.cut = true;
                 self.was_cut = true;
                 self.inbox.clear();
-                // Cut because it did not stop: the cut is what happened to its callback.
+                // The connection did not stop in time, so the reason is the cut, not the shutdown.
                 self.reason.take_if(|reason| *reason == CloseReason::Shutdown);
                 self.abandon(CloseReason::Aborted);
             }
             Some(Stop::Close { frame, reason } | Stop::CloseNow { frame, reason }) => {
-                // What arrived and was not handled yet is not handled any more.
+                // Messages that are not handled yet are dropped after a request to close.
                 self.inbox.clear();
                 if self.state == State::Open {
                     self.begin_close(&frame, reason);
@@ -329,7 +339,7 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         }
     }
 
-    /// Files what was read.
+    /// Puts the result of a read into the inbox, or begins to end the connection.
     fn accept(&mut self, read: Result<Incoming, Ended>) {
         match read {
             Ok(Incoming::Message(message)) => self.accept_message(message),
@@ -348,12 +358,13 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         }
     }
 
-    /// Counts every message but the event `ping`; answers count, too.
+    /// Applies the rate limit to every message but the event `ping`, also to answers to asks, then
+    /// passes the message to its ask or to the inbox.
     fn accept_message(&mut self, message: Message) {
         if self.automatic.pings
             && let Some(pong) = handlers::pong(self.conn.format(), &message)
         {
-            // Not through the outbox: a pong does not count as activity of the connection.
+            // Bypasses the outbox: a pong does not count as activity of the connection.
             self.socket.out().message(pong);
             return;
         }
@@ -369,31 +380,32 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         }
     }
 
-    /// Sends pings, and ends the connection of a peer that shows no sign of life, whose token has expired or that is idle.
-    /// True if that happened.
+    /// Acts on the timers that are due: sends pings, and ends the connection if the peer does not
+    /// respond, the token has expired, the lifetime is over or the connection is idle. Returns true
+    /// if the connection ends or a close has been requested.
     fn poll_timers(&mut self, cx: &mut Context<'_>) -> bool {
         let expires = if self.reason.is_none() { self.expires() } else { None };
         match self.timers.poll(cx, expires) {
             Some(Due::Ping) => {
                 let unread = self.socket.ping().min(fixed::MOST_UNREAD_BYTES);
                 self.timers.allow(Duration::from_millis(unread * 1000 / fixed::SLOWEST_READER));
-                // The next timer is registered with this very poll.
+                // Polls again to register the next timer.
                 self.poll_timers(cx)
             }
             Some(Due::SignOfLife) => {
                 let now = Instant::now();
-                // While a callback keeps the inbox full this side does not read, and silence proves
-                // nothing. Pings go on: they draw a reset from a host whose socket is closed. But
-                // where a backlog waits, it may be what the callback waits for, and a peer that
-                // takes nothing of it is not alive.
-                let is_deaf = self.in_callback && !self.has_room() && !self.socket.is_backlogged();
-                if self.socket.is_alive() || is_deaf {
+                // While the inbox is full behind a running callback, this side does not read, so a
+                // missing pong proves nothing. Pings continue, because a host whose socket is
+                // closed answers them with a reset. But the callback may wait for a backlog to be
+                // written, and a peer that reads nothing of the backlog counts as dead.
+                let reads_nothing = self.in_callback && !self.has_room() && !self.socket.is_backlogged();
+                if self.socket.is_alive() || reads_nothing {
                     self.timers.peer_is_alive(now);
                 } else if !self.timers.may_still_come(now) {
                     self.abandon(CloseReason::Heartbeat);
                     return true;
                 }
-                // Else the next ping would only be one more that is not answered.
+                // The peer still has time to answer; until then another ping has no use.
                 self.poll_timers(cx)
             }
             Some(Due::Expired) => {
@@ -417,7 +429,8 @@ impl<'a, S: ByteStream> Driver<'a, S> {
                 self.look();
                 self.poll_timers(cx)
             }
-            // The callbacks had their time: the end of the peer is answered now.
+            // The callbacks did not finish before the close deadline, so the peer's end is answered
+            // now.
             Some(Due::Step) => {
                 self.answer_end();
                 true
@@ -426,23 +439,24 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         }
     }
 
-    /// When the connection ends by itself: with its token, or with its lifetime.
+    /// Returns the time at which the token expires or the lifetime is over, whichever is first.
     fn expires(&self) -> Option<Instant> {
         let (expiry, id) = (self.conn.expiry(), self.conn.id());
         let lifetime = self.limits.lifetime.and_then(|lifetime| expiry.end_of(lifetime, id));
         [expiry.at(), lifetime].into_iter().flatten().min()
     }
 
-    /// Closes with the next turn, which collects it: what was pushed before goes out first.
+    /// Requests a close through the outbox. The next turn collects it, behind the messages that
+    /// were pushed before.
     fn stop(&self, reason: CloseReason, text: &str) {
         let frame = CloseFrame::new(reason.code(), text);
-        // An earlier request to close counts.
+        // Fails only if there is an earlier request to close, which has precedence.
         let _ = self.conn.outbox().stop(Stop::Close { frame, reason });
     }
 }
 
 impl Completion {
-    /// What went wrong, if anything did.
+    /// Returns the failure, if the callback failed.
     pub(crate) fn into_failure(self) -> Option<Failure> {
         match self {
             Self::Returned(Ok(())) => None,
@@ -454,7 +468,7 @@ impl Completion {
     }
 }
 
-/// What went wrong in a callback.
+/// The way in which a callback failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
     Error(Error),
