@@ -51,7 +51,7 @@ pub(super) async fn drain(
     tracing::info!(connections = live.len(), grace = ?config.grace, timeout = ?config.timeout, "draining");
     let mut hurry = pin!(hurry);
     let hurried = tokio::select! {
-        () = gently(live, lifecycle, config) => false,
+        () = close_gracefully(live, lifecycle, config) => false,
         () = hurry.as_mut() => true,
     };
     cut(live, lifecycle, hurried);
@@ -61,7 +61,7 @@ pub(super) async fn drain(
         () = hurry, if !hurried => false,
     };
     if !is_over {
-        tracing::error!(connections = live.len(), "some tasks did not end; leaving them");
+        tracing::error!(connections = live.len(), "some tasks did not end; not waiting for them");
     }
     let gone = live.gone();
     let report = ShutdownReport {
@@ -75,7 +75,7 @@ pub(super) async fn drain(
 
 /// Waits for the grace time and closes all connections. Returns when none is left, or at the
 /// deadline.
-async fn gently(live: &Live, lifecycle: &Lifecycle, config: &Drain) {
+async fn close_gracefully(live: &Live, lifecycle: &Lifecycle, config: &Drain) {
     if !config.grace.is_zero() {
         sleep(config.grace).await;
     }
@@ -104,7 +104,7 @@ async fn close_in_batches(live: &Live, config: &Drain) {
         if left.len() == 0 {
             return;
         }
-        sleep(varied(pause).min(remaining)).await;
+        sleep(with_jitter(pause).min(remaining)).await;
     }
 }
 
@@ -121,7 +121,7 @@ fn next_batch(left: usize, config: &Drain, remaining: Duration) -> (usize, Durat
 }
 
 /// Returns a random time between 50 % and 150 % of the pause.
-fn varied(pause: Duration) -> Duration {
+fn with_jitter(pause: Duration) -> Duration {
     // Each `RandomState` has its own keys, which is random enough here without a generator.
     let percent = 50 + (RandomState::new().hash_one(()) % 101) as u32;
     (pause / 100).saturating_mul(percent)
@@ -183,9 +183,9 @@ mod tests {
     #[test]
     fn a_pause_is_varied_by_half_and_not_always_alike() {
         let pause = Duration::from_millis(100);
-        let seen: std::collections::HashSet<_> = (0..100).map(|_| varied(pause)).collect();
+        let seen: std::collections::HashSet<_> = (0..100).map(|_| with_jitter(pause)).collect();
         assert!(seen.iter().all(|it| (pause / 2..=pause * 3 / 2).contains(it)), "{seen:?}");
         assert!(seen.len() > 10, "{seen:?}");
-        assert!(varied(Duration::MAX) >= Duration::MAX / 100 * 50, "no overflow");
+        assert!(with_jitter(Duration::MAX) >= Duration::MAX / 100 * 50, "no overflow");
     }
 }

@@ -251,8 +251,8 @@ impl App {
     /// connections are accepted.
     ///
     /// # Errors
-    /// All problems of the check at once, then all listeners that cannot be bound at once, then a
-    /// start hook that failed.
+    /// All problems of the check. If there are none: all certificates and addresses that cannot be
+    /// used. If there are none: the first start hook that failed.
     pub async fn start(self) -> Result<Running, StartError> {
         let plan = self.plan()?;
         Running::start(plan).await

@@ -63,7 +63,7 @@ pub enum Problem {
          `App::controller`, and name the crate it is in with `ws_core::link!(that_crate)`"
     )]
     EmptyRegistry,
-    /// Two routes of a server have the same path, or paths that cannot be told apart.
+    /// Two routes of a server have the same path, or paths that match the same requests.
     #[error(
         "`{path}` of {name} at {location} conflicts with `{other_path}` of {other_name} at {other_location} on server \
          `{server}`{}; change one of the paths, or the server",
@@ -95,9 +95,9 @@ pub enum Problem {
     NameTwice {
         /// The name.
         name: &'static str,
-        /// The place of the controller that came second.
+        /// The place of the second controller.
         location: Location,
-        /// The place of the controller that came first.
+        /// The place of the first controller.
         other_location: Location,
     },
     /// One controller has two names.
@@ -106,13 +106,13 @@ pub enum Problem {
          same name"
     )]
     TwoNames {
-        /// The name that came second.
+        /// The name on the second route.
         name: &'static str,
-        /// The place of its route.
+        /// The place of the second route.
         location: Location,
-        /// The name that came first.
+        /// The name on the first route.
         other_name: &'static str,
-        /// The place of its route.
+        /// The place of the first route.
         other_location: Location,
     },
     /// A path is not a valid path pattern.

@@ -31,9 +31,9 @@ struct Place {
 
 /// A placeholder for a controller whose state is missing. The application does not start in this
 /// case.
-struct Unmade;
+struct Placeholder;
 
-impl crate::controller::Controller for Unmade {}
+impl crate::controller::Controller for Placeholder {}
 
 /// Checks that each name belongs to one controller and that each controller has one name, because
 /// rooms are stored by the name of their controller.
@@ -101,7 +101,7 @@ impl<'a, 'p> Tables<'a, 'p> {
         }
         // This fails only if a state is missing, which was already reported. The route is still
         // inserted, so that faults of its path are reported too.
-        let Erased { controller } = build(self.states).unwrap_or_else(|_| erase(Unmade));
+        let Erased { controller } = build(self.states).unwrap_or_else(|_| erase(Placeholder));
         self.check_needs(&spec, &state, &*controller);
         let limits = self.limits(&spec, limits);
         self.insert(

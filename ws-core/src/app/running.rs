@@ -151,7 +151,7 @@ impl Running {
             }
         };
         let signal = signals.recv().await;
-        tracing::info!(signal, "stopping; a second signal does it at once");
+        tracing::info!(signal, "stopping; a second signal stops at once");
         let second = async {
             let signal = signals.recv().await;
             tracing::warn!(signal, "stopping at once");

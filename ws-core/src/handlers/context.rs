@@ -5,11 +5,11 @@ use std::ops::Deref;
 use super::{Input, Param};
 use crate::request::{ParamError, Setup};
 
-/// An entry of the connection's [context](crate::Connection::context), cloned at each call.
+/// An entry of the connection's [context](crate::Connection::context), cloned for each callback.
 ///
-/// Middleware puts entries into the context; callbacks read them. If the entry is missing, the call
-/// fails. The client gets the error `internal` without a detail, because a missing entry is a fault
-/// of the server. `Option<Context<T>>` is `None` in this case.
+/// Middleware puts entries into the context; callbacks read them. If the entry is missing, the
+/// callback fails. The client gets the error `internal` without a detail, because a missing entry
+/// is a fault of the server. `Option<Context<T>>` is `None` in this case.
 ///
 /// ```
 /// use ws_core::prelude::*;

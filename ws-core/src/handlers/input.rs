@@ -1,8 +1,8 @@
-//! [`Input`]: the parts of a call that a parameter can read.
+//! [`Input`]: the data of a callback that a parameter can read.
 
 use std::{fmt, ops::Deref};
 
-use super::{Param, Takes, param::read_at_each_call};
+use super::{Param, Takes, param::read_for_each_callback};
 use crate::{
     connection::Connection,
     envelope::{Envelope, Raw},
@@ -10,14 +10,14 @@ use crate::{
     wire::{CloseReason, Message},
 };
 
-/// One call of a handler, as [`Param::get`](super::Param::get) reads it.
+/// The input of one callback, which [`Param::get`](super::Param::get) reads.
 #[derive(Debug)]
 pub struct Input<'a> {
     conn: &'a Connection,
     payload: Payload<'a>,
 }
 
-/// The part of the call that differs by callback.
+/// The part that differs by the kind of the callback.
 #[derive(Debug)]
 enum Payload<'a> {
     Nothing,
@@ -43,7 +43,7 @@ impl<'a> Input<'a> {
         Self { conn, payload: Payload::End(reason) }
     }
 
-    /// Returns the connection that the call belongs to.
+    /// Returns the connection that the callback runs for.
     pub fn connection(&self) -> &'a Connection {
         self.conn
     }
@@ -128,7 +128,7 @@ impl fmt::Display for EventName<'_> {
     }
 }
 
-read_at_each_call! {
+read_for_each_callback! {
     EventName<'a>, takes EventName: |input| match input.event_name() {
         Some(name) => Ok(EventName(name)),
         None => Err(ParamError::missing("event")),

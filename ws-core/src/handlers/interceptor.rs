@@ -2,7 +2,7 @@
 //! the handshake.
 //!
 //! [`intercepted`] is the only place that runs them. On a route without interceptors it returns the
-//! handler's own future, so that such a route pays for no box.
+//! handler's own future, so that such a route allocates no box.
 
 use std::{
     pin::Pin,
@@ -14,7 +14,7 @@ use pin_project_lite::pin_project;
 
 use crate::{connection::Connection, error::Result, layer::Layer, state::States};
 
-/// The future of one interceptor's call.
+/// The future of one run of an interceptor.
 pub type InterceptorFuture<'a> = Pin<Box<dyn Future<Output = Result> + Send + 'a>>;
 
 /// A callback that is about to run: one invocation of a controller's method.

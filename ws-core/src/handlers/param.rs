@@ -1,8 +1,9 @@
 //! [`Param`]: the types that a parameter of a handler can have.
 //!
 //! Some parameters are parsed from the handshake, once, before the 101, and kept with the
-//! connection. The others are read at each call. One trait serves both: [`Param::keep`] runs in the
-//! handshake, [`Param::get`] at each call. A parameter must not send, wait or block.
+//! connection. The others are read for each callback. One trait serves both: [`Param::keep`] runs
+//! in the handshake, [`Param::get`] before each callback. Both are synchronous, so a parameter
+//! cannot wait.
 
 use std::sync::Arc;
 
@@ -21,9 +22,9 @@ use crate::{
 /// | parameter | meaning | source |
 /// |---|---|---|
 /// | [`&Path<T>`](crate::Path), [`&Query<T>`](crate::handlers::Query), [`&Header<T>`](crate::handlers::Header), [`&Cookie`](crate::handlers::Cookie) | parts of the handshake; by value if `Clone` | parsed once before the 101, kept with the connection |
-/// | [`State<T>`] | the value passed to `App::state` | checked at start, shared by all connections, cloned for each call |
-/// | [`Context<T>`](crate::handlers::Context) | an entry of the connection's context | read at each call |
-/// | `&Connection`, [`Connection`], [`ConnectionId`], [`Hub`], [`&Handshake`](Handshake) | | read at each call |
+/// | [`State<T>`] | the value passed to `App::state` | checked at start, shared by all connections, cloned for each callback |
+/// | [`Context<T>`](crate::handlers::Context) | an entry of the connection's context | read for each callback |
+/// | `&Connection`, [`Connection`], [`ConnectionId`], [`Hub`], [`&Handshake`](Handshake) | | read for each callback |
 /// | [`Data<T>`](crate::Data) | the event's `data`, decoded | the message |
 /// | [`Json<T>`](crate::handlers::Json), [`Text`](crate::Text), `&str`, [`Bytes`](crate::Bytes), [`Message`](crate::Message) | the whole message | the message |
 /// | [`EventName`](crate::handlers::EventName) | the event's name | the message |
@@ -47,7 +48,7 @@ use crate::{
 ///     }
 /// }
 ///
-/// /// The number of connections at the time of the call.
+/// /// The number of connections at the time of the callback.
 /// struct Crowd(usize);
 ///
 /// impl<'a> Param<'a> for Crowd {
@@ -75,7 +76,7 @@ pub trait Param<'a>: Sized {
     /// nothing.
     type Kept: Send + Sync + 'static;
 
-    /// The part of the call that the parameter consumes. A handler with two parameters that take
+    /// The part of the input that the parameter consumes. A handler with two parameters that take
     /// the message does not compile.
     const TAKES: Takes = Takes::Nothing;
 
@@ -96,7 +97,7 @@ pub trait Param<'a>: Sized {
     /// 400, other errors with their own status.
     fn keep(setup: &Setup<'_>) -> Result<Self::Kept, ParamError>;
 
-    /// Makes the parameter for one call.
+    /// Makes the parameter for one callback.
     ///
     /// # Errors
     /// An error is handled like an error that the handler returns; the handler is not called.
@@ -123,7 +124,7 @@ pub trait FromHandshake: Sized + Send + Sync + 'static {
     fn from_handshake(handshake: &Handshake) -> Result<Self, ParamError>;
 }
 
-/// The part of a call that a parameter consumes.
+/// The part of a callback's input that a parameter consumes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Takes {
@@ -156,7 +157,7 @@ impl<'a, T: FromHandshake> Param<'a> for &'a T {
     }
 }
 
-/// Implements `Param` by value: the value made by [`FromHandshake`] is cloned at each call.
+/// Implements `Param` by value: the value made by [`FromHandshake`] is cloned for each callback.
 macro_rules! by_value {
     ($($(#[$attribute:meta])* $wrapper:ident$(<$t:ident: $bound:path>)?;)*) => {$(
         $(#[$attribute])*
@@ -195,18 +196,19 @@ impl<'a, P: Param<'a>> Param<'a> for Option<P> {
     fn states(_: &mut Vec<StateKey>) {}
 
     fn keep(setup: &Setup<'_>) -> Result<Self::Kept, ParamError> {
-        some(P::keep(setup))
+        missing_as_none(P::keep(setup))
     }
 
     fn get(kept: &'a Self::Kept, input: &mut Input<'a>) -> Result<Self, ParamError> {
         match kept {
-            Some(kept) => some(P::get(kept, input)),
+            Some(kept) => missing_as_none(P::get(kept, input)),
             None => Ok(None),
         }
     }
 }
 
-fn some<T>(result: Result<T, ParamError>) -> Result<Option<T>, ParamError> {
+/// Turns a missing value into `None`.
+fn missing_as_none<T>(result: Result<T, ParamError>) -> Result<Option<T>, ParamError> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(ParamError::Missing { .. }) => Ok(None),
@@ -214,7 +216,7 @@ fn some<T>(result: Result<T, ParamError>) -> Result<Option<T>, ParamError> {
     }
 }
 
-/// The application's value, shared by all connections and cloned for each call.
+/// The application's value, shared by all connections and cloned for each callback.
 impl<'a, T: Clone + Send + Sync + 'static> Param<'a> for State<T> {
     type Kept = Arc<T>;
 
@@ -231,8 +233,8 @@ impl<'a, T: Clone + Send + Sync + 'static> Param<'a> for State<T> {
     }
 }
 
-/// Implements `Param` for types that are read from the connection or the call and keep nothing.
-macro_rules! read_at_each_call {
+/// Implements `Param` for types that are read from the connection or the input and keep nothing.
+macro_rules! read_for_each_callback {
     ($($ty:ty $(, takes $takes:ident)?: |$input:ident| $get:expr;)*) => {$(
         impl<'a> Param<'a> for $ty {
             type Kept = ();
@@ -249,9 +251,9 @@ macro_rules! read_at_each_call {
         }
     )*};
 }
-pub(super) use read_at_each_call;
+pub(super) use read_for_each_callback;
 
-read_at_each_call! {
+read_for_each_callback! {
     &'a Connection: |input| Ok(input.connection());
     Connection: |input| Ok(input.connection().clone());
     ConnectionId: |input| Ok(input.connection().id());

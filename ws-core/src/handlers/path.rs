@@ -78,7 +78,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> FromHandshake for Path<T> {
                 let names: Vec<_> = params.iter().map(|(name, _)| format!("`{name}`")).collect();
                 ParamError::invalid(format!("path parameter {}", names.join(", ")), message)
             }
-            Fault::Unfit(message) => ParamError::Other(Error::new(format!("`Path<T>`: {message}"))),
+            Fault::Mismatch(message) => ParamError::Other(Error::new(format!("`Path<T>`: {message}"))),
         })
     }
 }
@@ -91,7 +91,7 @@ enum Fault {
     /// The value of the parameter `name` cannot be parsed.
     Named { name: String, message: String },
     /// The type expects other parameters than the route has.
-    Unfit(String),
+    Mismatch(String),
 }
 
 impl Fault {
@@ -103,8 +103,8 @@ impl Fault {
         }
     }
 
-    fn unfit(message: impl fmt::Display) -> Self {
-        Self::Unfit(message.to_string())
+    fn mismatch(message: impl fmt::Display) -> Self {
+        Self::Mismatch(message.to_string())
     }
 }
 
@@ -112,7 +112,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Named { name, message } => write!(f, "{name}: {message}"),
-            Self::Value(message) | Self::Unfit(message) => f.write_str(message),
+            Self::Value(message) | Self::Mismatch(message) => f.write_str(message),
         }
     }
 }
@@ -125,19 +125,19 @@ impl de::Error for Fault {
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self::unfit(format_args!("the route has no parameter `{field}`"))
+        Self::mismatch(format_args!("the route has no parameter `{field}`"))
     }
 
     fn unknown_field(field: &str, _: &'static [&'static str]) -> Self {
-        Self::unfit(format_args!("the type has no field for the parameter `{field}`"))
+        Self::mismatch(format_args!("the type has no field for the parameter `{field}`"))
     }
 
     fn invalid_length(len: usize, expected: &dyn de::Expected) -> Self {
-        Self::unfit(format_args!("{len} parameters, expected {expected}"))
+        Self::mismatch(format_args!("{len} parameters, expected {expected}"))
     }
 
     fn invalid_type(unexpected: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::unfit(format_args!("{unexpected}, expected {expected}"))
+        Self::mismatch(format_args!("{unexpected}, expected {expected}"))
     }
 }
 
@@ -148,7 +148,7 @@ impl<'p> Params<'p> {
     fn only(&self) -> Result<Value<'p>, Fault> {
         match self.0 {
             [(name, text)] => Ok(Value { name, text }),
-            many => Err(Fault::unfit(format_args!(
+            many => Err(Fault::mismatch(format_args!(
                 "one value for {} parameters; take a tuple or a struct",
                 many.len()
             ))),
@@ -207,7 +207,7 @@ impl<'de> Deserializer<'de> for Params<'_> {
         if len == self.0.len() {
             return self.deserialize_seq(visitor);
         }
-        Err(Fault::unfit(format_args!("{len} values for {} parameters", self.0.len())))
+        Err(Fault::mismatch(format_args!("{len} values for {} parameters", self.0.len())))
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(
@@ -279,7 +279,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
-        let value = self.value.take().ok_or_else(|| Fault::unfit("a value without a key"))?;
+        let value = self.value.take().ok_or_else(|| Fault::mismatch("a value without a key"))?;
         value.take(seed)
     }
 }
@@ -463,7 +463,7 @@ mod tests {
             parse::<Seat>(&[("number", "3")]).map(drop),
             parse::<Strict>(&params).map(drop),
         ] {
-            assert!(matches!(result, Err(Fault::Unfit(_))), "{result:?}");
+            assert!(matches!(result, Err(Fault::Mismatch(_))), "{result:?}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::{Input, Param, Takes, param::read_at_each_call};
+use super::{Input, Param, Takes, param::read_for_each_callback};
 use crate::{
     envelope::decode_json,
     request::{ParamError, Setup},
@@ -112,7 +112,7 @@ fn not_text() -> ParamError {
     ParamError::invalid("", "text is expected here")
 }
 
-read_at_each_call! {
+read_for_each_callback! {
     Message, takes Message: |input| input.take_message();
     Bytes, takes Message: |input| input.take_message().map(Message::into_bytes);
     Text, takes Text: |input| match input.take_message()? {

@@ -1,7 +1,7 @@
 //! Functions and types that the expansion of `#[ws_handlers]` uses. Not part of the public API.
 //!
 //! The checks in const contexts run at compile time: a handler that cannot work does not compile.
-//! This module must stay in step with `ws-macros`, which names everything here.
+//! A change here needs the matching change in `ws-macros`.
 
 use std::{
     future::{Ready, ready},
@@ -60,7 +60,7 @@ pub enum Read<'a> {
 pub struct Of<P>(PhantomData<P>);
 
 impl<'a, P: Param<'a>> Of<P> {
-    /// The part of the call that the parameter consumes.
+    /// The part of the input that the parameter consumes.
     pub const TAKES: Takes = P::TAKES;
 
     /// Whether the route's path must have parameters.
@@ -77,7 +77,7 @@ impl<'a, P: Param<'a>> Of<P> {
         P::keep(setup).map_err(ParamError::in_handshake)
     }
 
-    /// Makes the parameter of a call, or the error that fails the call.
+    /// Makes the parameter of a callback, or the error that the callback fails with.
     pub fn get(kept: &'a P::Kept, input: &mut Input<'a>) -> Result<P> {
         P::get(kept, input).map_err(|error| at_call(error, P::TAKES))
     }
@@ -163,7 +163,7 @@ pub fn end(conn: &Connection, reason: CloseReason) -> Input<'_> {
     Input::end(conn, reason)
 }
 
-/// Makes the description of a callback for its interceptors.
+/// Describes a callback for its interceptors.
 pub fn invocation<'a>(conn: &'a Connection, kind: CallbackKind<'a>) -> Callback<'a> {
     Callback::new(conn, kind)
 }

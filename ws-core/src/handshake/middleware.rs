@@ -77,7 +77,7 @@ impl Middleware {
 /// `async fn(Handshake, Next<'_>) -> Result<Response>`, with up to four `State<T>` after the two
 /// parameters.
 #[diagnostic::on_unimplemented(
-    message = "this is no middleware",
+    message = "this function is not a middleware",
     note = "a middleware is `async fn(Handshake, Next<'_>) -> Result<Response>`, with up to four `State<T>` behind these two"
 )]
 pub trait MiddlewareFn<Params>: Send + Sync + 'static {

@@ -123,7 +123,7 @@ impl Pipeline {
             }
             tracing::error!(
                 path = &*scene.path,
-                "a middleware answered 101 by itself; only the core step may"
+                "a middleware made its own 101; only the core step may make one"
             );
             response = bare(StatusCode::INTERNAL_SERVER_ERROR);
         }

@@ -33,7 +33,7 @@ impl Warnings {
     ) {
         let Some(skipped) = self.origin.due() else {
             let origin = lines(parts, &header::ORIGIN);
-            return tracing::debug!(server, origin, "refused one more `Origin`");
+            return tracing::debug!(server, origin, "refused another `Origin`");
         };
         tracing::warn!(
             server,
@@ -58,8 +58,8 @@ impl Warnings {
             tracing::warn!(
                 server = handshake.server(),
                 route = &*route.path,
-                "a token came as a subprotocol and no subprotocol was chosen: every browser fails such a connection; let \
-                 the page offer a second one, `new WebSocket(url, [\"chat\", \"bearer..\"])`, and list that one in \
+                "a token was offered as a subprotocol and no subprotocol was chosen: every browser fails such a connection; \
+                 let the page offer a second one, `new WebSocket(url, [\"chat\", \"bearer..\"])`, and list `chat` in \
                  `subprotocols(..)` of the controller. This is logged once for each route",
             );
         });
@@ -93,8 +93,8 @@ fn advice(policy: &Origin, parts: &Parts) -> &'static str {
     match (is_pattern, policy.policy) {
         (false, _) => "only `policy = \"any\"` in [servers.origin] allows several, or such a value",
         (true, OriginPolicy::SameHost) => {
-            "to allow it, add the value to `allow` in [servers.origin]; if the page is of this host, make the proxy in \
-             front pass `Host` on as it came"
+            "to allow it, add the value to `allow` in [servers.origin]; if the page belongs to this host, configure the \
+             proxy to pass `Host` unchanged"
         }
         (true, _) => "to allow it, add the value to `allow` in [servers.origin]",
     }

@@ -86,7 +86,7 @@ impl Admission {
         };
         match forwarded::client(&self.proxy, proxy, headers) {
             Ok(found) => {
-                if found.is_odd {
+                if found.has_unusable_part {
                     self.odd.call_once(|| self.warn_of_odd(proxy, headers));
                 }
                 Ok(Caller { addr: Some(found.addr), host: found.host })

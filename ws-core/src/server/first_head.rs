@@ -25,7 +25,7 @@ const READ_BYTES: usize = 4 << 10;
 
 /// Reads until the head is complete, is certain to be refused, or the stream ends. Returns `None`
 /// if the stream must be dropped: the head was not complete in time, its place was given to another
-/// stream, or reading failed.
+/// stream, reading failed, or the application is being cut.
 ///
 /// The bytes are empty if the peer ended the stream, or the server stops, before the first byte.
 pub(super) async fn first_head<S: AsyncRead + Unpin>(

@@ -33,7 +33,7 @@ pub(crate) struct Found {
     /// The host that the client requested from the outermost trusted proxy, if that proxy names it.
     pub(crate) host: Option<String>,
     /// Whether an address that was read has a part without a meaning here: a zone, or `unix:`.
-    pub(crate) is_odd: bool,
+    pub(crate) has_unusable_part: bool,
 }
 
 /// One entry of the header: the data of one proxy about the connection from its client.
@@ -41,7 +41,7 @@ pub(crate) struct Found {
 struct Hop {
     node: Node,
     host: Option<String>,
-    is_odd: bool,
+    has_unusable_part: bool,
 }
 
 /// The client of a proxy.
@@ -69,7 +69,7 @@ pub(crate) fn header_name(header: ForwardedHeader) -> Option<HeaderName> {
 /// Finds the client of a request from `peer`. If a proxy hides its client or adds no entry, the
 /// proxy is the client.
 pub(crate) fn client(proxy: &Proxy, peer: SocketAddr, headers: &HeaderMap) -> Result<Found, Malformed> {
-    let mut found = Found { addr: peer, host: None, is_odd: false };
+    let mut found = Found { addr: peer, host: None, has_unusable_part: false };
     let Some(name) = header_name(proxy.header) else { return Ok(found) };
     if proxy.header == ForwardedHeader::XForwardedFor && proxy.trusts(peer.ip()) {
         found.host = first_host(headers);
@@ -89,7 +89,7 @@ pub(crate) fn client(proxy: &Proxy, peer: SocketAddr, headers: &HeaderMap) -> Re
                 break;
             }
             found.host = hop.host.or(found.host);
-            found.is_odd |= hop.is_odd;
+            found.has_unusable_part |= hop.has_unusable_part;
             match hop.node {
                 Node::Address(address) => found.addr = address,
                 Node::Hidden => return Ok(found),
@@ -118,7 +118,7 @@ fn x_forwarded_for(line: &str) -> Vec<Hop> {
             None if item.eq_ignore_ascii_case("unknown") || is_unix(item) => Node::Hidden,
             None => Node::Malformed,
         };
-        Hop { node, host: None, is_odd: zoneless != item || is_unix(item) }
+        Hop { node, host: None, has_unusable_part: zoneless != item || is_unix(item) }
     };
     items.map(hop).collect()
 }
@@ -172,7 +172,7 @@ fn forwarded(line: &str) -> Result<Vec<Hop>, Malformed> {
 
 /// Parses one element. Returns `None` if it is empty.
 fn element(rest: &mut Cursor<'_>) -> Result<Option<Hop>, Malformed> {
-    let (mut node, mut host, mut is_empty, mut is_odd) = (None, None, true, false);
+    let (mut node, mut host, mut is_empty, mut has_unusable_part) = (None, None, true, false);
     loop {
         rest.skip_whitespace();
         if let Some(name) = rest.token() {
@@ -181,7 +181,7 @@ fn element(rest: &mut Cursor<'_>) -> Result<Option<Hop>, Malformed> {
             // Section 4: a parameter must not occur more than once.
             let is_repeated = if name.eq_ignore_ascii_case("for") {
                 let zoneless = without_zone(&value);
-                is_odd = zoneless != value || is_unix(&value);
+                has_unusable_part = zoneless != value || is_unix(&value);
                 node.replace(self::node(&zoneless)).is_some()
             } else if name.eq_ignore_ascii_case("host") {
                 host.replace(value).is_some()
@@ -197,7 +197,7 @@ fn element(rest: &mut Cursor<'_>) -> Result<Option<Hop>, Malformed> {
             break;
         }
     }
-    Ok((!is_empty).then(|| Hop { node: node.unwrap_or_default(), host, is_odd }))
+    Ok((!is_empty).then(|| Hop { node: node.unwrap_or_default(), host, has_unusable_part }))
 }
 
 /// Parses the value of `for` (section 6): an address (IPv6 in brackets), `unknown`, or an

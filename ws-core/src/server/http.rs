@@ -37,7 +37,7 @@ pub(crate) type HttpHandler = Arc<dyn Fn(Request<Incoming>) -> HttpFuture + Send
 /// an axum router, or any other tower service of [`http::Request`] to [`http::Response`] that is
 /// `Clone + Send + Sync`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no HTTP service",
+    message = "`{Self}` is not an HTTP service",
     note = "give an axum `Router`, or a tower service of `http::Request<hyper::body::Incoming>` that is `Clone + Send + Sync`"
 )]
 pub trait HttpService {

@@ -18,7 +18,7 @@ pub(crate) enum Stage {
     Draining,
     /// The listeners are closed, and connections are being closed.
     Closing,
-    /// Everything that is still open is dropped without waiting.
+    /// Requests in progress are dropped, and the remaining connections are cut.
     Cutting,
 }
 

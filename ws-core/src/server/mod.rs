@@ -6,8 +6,8 @@
 //!
 //! One task serves a connection from accept until its socket is dropped; [`Live`] counts these
 //! tasks. `app` opens the listeners. A listener stops at a stage of the [`Lifecycle`]; `app::drain`
-//! then closes the open connections. This module must not read WebSocket frames or call
-//! controllers.
+//! then closes the open connections. This module must not read WebSocket frames or run
+//! callbacks.
 
 mod accept;
 mod addresses;

@@ -109,7 +109,7 @@ fn source(header: &ProxyHeader<'_>, seen: &[u8]) -> io::Result<Option<SocketAddr
     match header.proxied_address() {
         None => Ok(None),
         Some(address) if address.protocol == Protocol::Stream => Ok(Some(address.source)),
-        Some(_) => Err(invalid("the PROXY header is of datagrams")),
+        Some(_) => Err(invalid("the PROXY header is for datagrams")),
     }
 }
 

@@ -90,7 +90,8 @@ impl WsService {
         let refusal = permit.as_ref().err().cloned();
         let (parts, body) = request.into_parts();
         let source = Source { peer, transport: peer, caller };
-        let (response, accepted) = server.shake(parts, !body.is_end_stream(), source, refusal).await;
+        let (response, accepted) =
+            server.answer_handshake(parts, !body.is_end_stream(), source, refusal).await;
         if let (Some(Accepted { handshake, address }), Ok(permit)) = (accepted, permit) {
             let live = Arc::clone(&server.live);
             let opened = Box::pin(open(server, on_upgrade, handshake, permit.with(address)));

@@ -82,7 +82,7 @@ impl WsServer {
         // Boxed, so that an incomplete head does not carry the size of this future.
         let Rest { stream: transport, prefix } = Box::pin(self.upgrade(http, &stream)).await?;
         let Some(accepted) = stream.accepted.lock().take() else {
-            self.dismiss(transport, &stream.arrival.pending).await;
+            self.close_refused(transport, &stream.arrival.pending).await;
             return None;
         };
         self.open(transport, prefix, accepted.handshake, permit?.with(accepted.address))
@@ -154,14 +154,14 @@ impl WsServer {
     /// Closes a stream that did not become a connection. Sends the `close_notify` of TLS. Then
     /// reads the remaining input, because closing a socket with unread input resets it, and the
     /// peer could lose the response. Stops early if another stream needs the place.
-    async fn dismiss(&self, mut transport: Transport, pending: &Pending) {
-        let farewell = async {
+    async fn close_refused(&self, mut transport: Transport, pending: &Pending) {
+        let finish = async {
             transport.shutdown().await?;
             tokio::io::copy(&mut transport.take(fixed::DRAINED_BYTES as u64), &mut tokio::io::sink()).await
         };
         tokio::select! {
             biased;
-            _ = timeout(self.limits.close_timeout, farewell) => {}
+            _ = timeout(self.limits.close_timeout, finish) => {}
             () = pending.given_up() => {}
             () = self.lifecycle.reached(Stage::Closing) => {}
         }
@@ -185,7 +185,7 @@ impl WsServer {
         let (parts, body) = request.into_parts();
         let source = Source { peer, transport, caller };
         let (mut response, accepted) =
-            self.shake(parts, !body.is_end_stream(), source, stream.refusal.clone()).await;
+            self.answer_handshake(parts, !body.is_end_stream(), source, stream.refusal.clone()).await;
         if stream.refusal.is_some() {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -200,7 +200,7 @@ impl WsServer {
     /// Answers a handshake request: admits the client and runs the pipeline. Used for the server's
     /// own listener and for a mounted service. A draining server refuses. `refusal` is set if the
     /// stream was refused before.
-    pub(super) async fn shake(
+    pub(super) async fn answer_handshake(
         &self,
         mut parts: Parts,
         has_body: bool,

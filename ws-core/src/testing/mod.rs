@@ -200,7 +200,7 @@ pub enum TestError {
     )]
     NoSubprotocol,
     /// Nothing was received in time.
-    #[error("nothing came within {seconds} s")]
+    #[error("nothing was received within {seconds} s")]
     TimedOut {
         /// The time that the client waited, in seconds.
         seconds: u64,
