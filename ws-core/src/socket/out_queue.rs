@@ -26,6 +26,8 @@ use crate::wire::{CloseFrame, Message};
 const MAX_COPIED_BYTES: usize = 4 << 10;
 /// The largest number of slices in one vectored write.
 const MAX_SLICES: usize = 32;
+/// The longest header of a frame that is not masked (RFC 6455 section 5.2).
+const HEADER_BYTES: usize = 10;
 
 /// Encoded frames, in order.
 #[derive(Debug, Default)]
@@ -178,14 +180,17 @@ impl OutQueue {
 
     fn frame(&mut self, opcode: OpCode, payload: Bytes) {
         let header = FrameHeader { opcode, ..FrameHeader::default() };
-        let length = payload.len() as u64;
-        let before = self.tail.len();
+        let mut space = [0; HEADER_BYTES];
+        let mut rest = &mut space[..];
+        // Fails only if there is no room, and there is: a server does not mask its frames.
+        let _ = header.format(payload.len() as u64, &mut rest);
+        let unused = rest.len();
+        let header = space.get(..HEADER_BYTES - unused).unwrap_or_default();
+        self.len += header.len() + payload.len();
         if payload.len() <= MAX_COPIED_BYTES {
-            self.tail.reserve(header.len(length) + payload.len());
+            self.tail.reserve(header.len() + payload.len());
         }
-        // Only a write error can fail here, and a buffer does not return one.
-        let _ = header.format(length, &mut Append(&mut self.tail));
-        self.len += self.tail.len() - before + payload.len();
+        self.tail.extend_from_slice(header);
         if payload.len() <= MAX_COPIED_BYTES {
             self.tail.extend_from_slice(&payload);
         } else {
@@ -223,20 +228,6 @@ impl OutQueue {
         if self.len == 0 {
             self.clear();
         }
-    }
-}
-
-/// `BytesMut` as an [`io::Write`].
-struct Append<'a>(&'a mut BytesMut);
-
-impl io::Write for Append<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

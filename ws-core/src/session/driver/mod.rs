@@ -234,14 +234,8 @@ impl<'a, S: ByteStream> Driver<'a, S> {
                 return Poll::Ready(());
             }
             // 4. Flush everything that is ready at once.
-            let before = self.socket.out().len();
             match self.socket.poll_flush(cx) {
-                Poll::Ready(Ok(())) => {
-                    self.is_sending = false;
-                    if before > 0 {
-                        continue;
-                    }
-                }
+                Poll::Ready(Ok(())) => self.is_sending = false,
                 Poll::Pending => {}
                 Poll::Ready(Err(error)) => {
                     self.abandon(CloseReason::Gone(error.kind()));
