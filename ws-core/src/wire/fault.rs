@@ -13,7 +13,7 @@ pub enum MessageError {
     #[error("protocol fault: {0}")]
     Protocol(String),
     /// A text message, or a close reason, that is not UTF-8 (section 8.1). Close code 1007.
-    #[error("text that is not valid UTF-8")]
+    #[error("text is not valid UTF-8")]
     Utf8,
     /// A message or a frame larger than the limit of its route. Close code 1009.
     #[error("message of at least {size} bytes; {limit} are accepted")]
@@ -24,7 +24,7 @@ pub enum MessageError {
         limit: usize,
     },
     /// More messages than `limits.messages_per_second`. Close code 1008.
-    #[error("more messages than the limit of a second allows")]
+    #[error("more messages per second than the limit allows")]
     RateLimited,
     /// A message in more frames than its route accepts. Close code 1009.
     #[error("message of more than {limit} fragments")]
