@@ -33,9 +33,9 @@ pub(crate) const DRAINED_BYTES: usize = 64 << 20;
 /// The number of codecs with small buffers that a thread keeps. More than one is in use at a time
 /// only for connections that wait in the middle of a message or of a handler.
 pub(crate) const SMALL_CODECS_KEPT: usize = 64;
-/// The read buffer of each codec, in bytes: the most that one read takes from the transport, and
-/// the part that is cleared before a read.
+/// The input buffer of each kept codec, in bytes: the most that one read takes from the transport.
 pub(crate) const INPUT_BYTES: usize = 16 << 10;
+/// The buffer of a small codec, in bytes. The codec clears it before each read, so it is small.
 pub(crate) const SMALL_CODEC_BYTES: usize = 4 << 10;
 /// The bytes in the buffers of the larger codecs that a thread keeps. A buffer grows to its largest
 /// frame and never shrinks.
