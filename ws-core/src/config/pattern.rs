@@ -1,4 +1,4 @@
-//! [`OriginPattern`]: the pages that `allow` names, and how they are written.
+//! [`OriginPattern`]: one entry of `allow`, its syntax and its comparison with the header `Origin`.
 
 use std::{fmt, str::FromStr};
 
@@ -13,7 +13,7 @@ use super::{
 ///
 /// | entry | allows |
 /// |---|---|
-/// | `https://app.example.com`, `http://localhost:8080` | this site; without a port, the scheme's own |
+/// | `https://app.example.com`, `http://localhost:8080` | this site; without a port, the default port of the scheme |
 /// | `https://*.example.com` | every subdomain, at any depth, and not the host itself |
 /// | `http://localhost:*` | every port |
 /// | `moz-extension://*` | every origin of this scheme |
@@ -31,7 +31,7 @@ use super::{
 #[serde(try_from = "String", into = "String")]
 pub struct OriginPattern(Pattern);
 
-/// A text that no `Origin` header can match.
+/// The text cannot match any `Origin` header.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is not an origin pattern; write one such as \"https://app.example.com\", \"https://*.example.com\", \
@@ -51,7 +51,7 @@ enum Pattern {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct SitePattern {
     site: Site,
-    /// The subdomains of the host, at any depth, and not the host itself.
+    /// Whether it matches the subdomains of the host, at any depth, instead of the host itself.
     is_of_subdomains: bool,
     is_of_any_port: bool,
 }
@@ -81,7 +81,7 @@ impl SitePattern {
 }
 
 impl OriginPattern {
-    /// Whether it allows this value of the header. `site` is the parsed value, if it is a site.
+    /// Whether the pattern matches this header value. `site` is the parsed value, if it is a site.
     pub(super) fn matches(&self, origin: &str, site: Option<&Site>) -> bool {
         match &self.0 {
             Pattern::Site(pattern) => site.is_some_and(|site| pattern.matches(site)),
@@ -110,8 +110,8 @@ impl FromStr for OriginPattern {
     }
 }
 
-/// Whether a header can have this value. A name beyond ASCII is refused, because browsers send its
-/// ASCII form.
+/// Whether a header can have this value. A host name beyond ASCII is refused, because browsers send
+/// its ASCII form.
 fn is_header_value(text: &str) -> bool {
     !text.is_empty() && text.trim() == text && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
