@@ -244,7 +244,8 @@ impl Limits {
     }
 }
 
-/// TLS needs both files; a proxy is trusted for something, and whoever is believed is named.
+/// Checks TLS and proxy settings: TLS needs both files; trusted proxies and the form in which they
+/// name clients need each other.
 fn check_edge(server: &ServerConfig) -> Result<(), String> {
     if let Some(tls) = &server.tls {
         let files = [("certificate", &tls.certificate), ("key", &tls.key)];
@@ -254,8 +255,8 @@ fn check_edge(server: &ServerConfig) -> Result<(), String> {
     }
     match (server.proxy.trusted.is_empty(), server.proxy.is_off()) {
         (true, false) => {
-            Err("`proxy.trusted` is empty, so that no proxy would be believed; write the addresses of \
-                              yours, such as `trusted = [\"10.0.0.0/8\"]`"
+            Err("`proxy.trusted` is empty, so that no proxy is trusted; write the addresses of \
+                              your proxies, such as `trusted = [\"10.0.0.0/8\"]`"
                 .to_owned())
         }
         (false, true) => {

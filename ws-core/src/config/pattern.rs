@@ -52,31 +52,31 @@ enum Pattern {
 struct SitePattern {
     site: Site,
     /// Whether it matches the subdomains of the host, at any depth, instead of the host itself.
-    is_of_subdomains: bool,
-    is_of_any_port: bool,
+    matches_subdomains: bool,
+    matches_any_port: bool,
 }
 
 impl SitePattern {
     fn parse(text: &str) -> Option<Self> {
-        let (rest, is_of_any_port) = text.strip_suffix(":*").map_or((text, false), |rest| (rest, true));
+        let (rest, matches_any_port) = text.strip_suffix(":*").map_or((text, false), |rest| (rest, true));
         let subdomains = rest.split_once("://*.").map(|(scheme, host)| format!("{scheme}://{host}"));
-        let is_of_subdomains = subdomains.is_some();
+        let matches_subdomains = subdomains.is_some();
         let site = Site::parse(subdomains.as_deref().unwrap_or(rest))?;
-        (!is_of_subdomains || !site.host.starts_with('[')).then_some(Self {
+        (!matches_subdomains || !site.host.starts_with('[')).then_some(Self {
             site,
-            is_of_subdomains,
-            is_of_any_port,
+            matches_subdomains,
+            matches_any_port,
         })
     }
 
     fn matches(&self, theirs: &Site) -> bool {
         let ours = &self.site;
-        let is_host = if self.is_of_subdomains {
+        let is_host = if self.matches_subdomains {
             theirs.host.strip_suffix(&ours.host).is_some_and(|below| below.len() > 1 && below.ends_with('.'))
         } else {
             theirs.host == ours.host
         };
-        is_host && theirs.scheme == ours.scheme && (self.is_of_any_port || theirs.port == ours.port)
+        is_host && theirs.scheme == ours.scheme && (self.matches_any_port || theirs.port == ours.port)
     }
 }
 
@@ -126,14 +126,14 @@ impl TryFrom<String> for OriginPattern {
 
 impl fmt::Display for OriginPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SitePattern { site, is_of_subdomains, is_of_any_port } = match &self.0 {
+        let SitePattern { site, matches_subdomains, matches_any_port } = match &self.0 {
             Pattern::Site(pattern) => pattern,
             Pattern::Scheme(scheme) => return write!(f, "{scheme}://*"),
             Pattern::Exact(text) => return f.write_str(text),
         };
-        let below = if *is_of_subdomains { "*." } else { "" };
+        let below = if *matches_subdomains { "*." } else { "" };
         write!(f, "{}://{below}{}", site.scheme, site.host)?;
-        match (is_of_any_port, site.port) {
+        match (matches_any_port, site.port) {
             (true, _) => f.write_str(":*"),
             (false, Some(port)) if !matches!((&*site.scheme, port), ("http", 80) | ("https", 443)) => {
                 write!(f, ":{port}")
