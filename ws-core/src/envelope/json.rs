@@ -25,14 +25,14 @@ fn place<'a, T: Deserialize<'a>>(raw: &'a str) -> Option<DecodeError> {
 pub(super) fn fault(path: &serde_path_to_error::Path, message: &str) -> DecodeError {
     let is_known = path.iter().len() > 0;
     DecodeError {
-        path: if is_known { told(&path.to_string()) } else { String::new() },
-        message: told(message),
+        path: if is_known { shortened(&path.to_string()) } else { String::new() },
+        message: shortened(message),
     }
 }
 
 /// Shortens a text of serde for the client. The start says what is wrong and the end says what was
 /// expected, so the middle of a long text is removed.
-pub(super) fn told(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     let half = MAX_FAULT_BYTES / 2;
     if text.len() <= MAX_FAULT_BYTES {
         return text.to_owned();

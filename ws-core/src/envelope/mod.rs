@@ -147,7 +147,7 @@ impl<'a> Envelope<'a> {
             return Err(EventError::BadJson { message: "an envelope is an object".to_owned() });
         }
         let incoming: Incoming<'a> = serde_json::from_str(text)
-            .map_err(|error| EventError::BadJson { message: json::told(&error.to_string()) })?;
+            .map_err(|error| EventError::BadJson { message: json::shortened(&error.to_string()) })?;
         if incoming.reference.is_some_and(|raw| !json::is_reference(raw.get())) {
             return Err(EventError::BadJson { message: "`ref` is a string or a number".to_owned() });
         }
