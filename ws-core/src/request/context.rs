@@ -70,8 +70,8 @@ impl ContextMap {
         self.lock().get_or_insert_with(make).clone()
     }
 
-    /// Changes the value of this type in place and returns the result of `change`; `None` if there
-    /// is no value.
+    /// Changes the value of this type in place and returns the result of `change`; returns `None`
+    /// without a value.
     ///
     /// `change` runs under the context's lock: it must not use the same context.
     pub fn update<T: Send + Sync + 'static, R>(&self, change: impl FnOnce(&mut T) -> R) -> Option<R> {

@@ -127,7 +127,7 @@ impl Handshake {
     /// # Errors
     /// [`HandshakeError::TokenMissing`], a 401, if the request has no such header.
     pub fn bearer_token(&self) -> std::result::Result<&str, HandshakeError> {
-        self.bearer_is_asked_for();
+        self.note_bearer_request();
         self.header(header::AUTHORIZATION)
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
@@ -202,8 +202,8 @@ impl Handshake {
         self.head.watch_bearer(asked);
     }
 
-    pub(crate) fn bearer_is_asked_for(&self) {
-        self.head.bearer_is_asked_for();
+    pub(crate) fn note_bearer_request(&self) {
+        self.head.note_bearer_request();
     }
 
     /// Whether a token is among the offered subprotocols.
@@ -245,7 +245,7 @@ impl Handshake {
 /// Dropping the kept values may panic; the panic is caught and logged here, as in `ContextMap`.
 impl Drop for Handshake {
     fn drop(&mut self) {
-        drop_caught("what was kept of a handshake", self.kept.take());
+        drop_caught("the kept values of a handshake", self.kept.take());
     }
 }
 

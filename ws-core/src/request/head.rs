@@ -67,7 +67,7 @@ impl Head {
         }
     }
 
-    pub(super) fn bearer_is_asked_for(&self) {
+    pub(super) fn note_bearer_request(&self) {
         if let Self::Whole(whole) = self
             && let Some(asked) = &whole.bearer_asked
         {

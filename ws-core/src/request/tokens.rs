@@ -99,7 +99,7 @@ impl Handshake {
     /// [`HandshakeError::TokenMissing`] if there is none, [`HandshakeError::TokenEncoding`] if it
     /// is not the base64url of UTF-8. Both are a 401.
     pub fn subprotocol_token(&self) -> Result<String, HandshakeError> {
-        self.bearer_is_asked_for();
+        self.note_bearer_request();
         let encoded = super::lists::tokens(self.headers(), &header::SEC_WEBSOCKET_PROTOCOL)
             .find_map(|offered| offered.strip_prefix(BEARER))
             .filter(|encoded| !encoded.is_empty())
