@@ -1,6 +1,6 @@
 //! Error handlers: [`Scene`] is the place of an error, [`Recovery`] is the handler's decision.
 //!
-//! The session and the handshake call [`ErrorHandlers`] for an error and apply the decision. This
+//! The session and the handshake call `ErrorHandlers` for an error and apply the decision. This
 //! module selects the handler; it never sends anything itself.
 
 use std::{any::TypeId, borrow::Cow, net::SocketAddr, pin::Pin, sync::Arc};
