@@ -4,10 +4,10 @@ use crate::wire::ConnectionId;
 
 /// Why a message, a ping or a close frame was not accepted for sending.
 ///
-/// If a callback returns this error for its own connection because it is closed, the callback ends
-/// and nothing is logged. The error of another connection also ends the callback, but it does not
-/// close the callback's connection: the error is logged, and an event is answered with `internal`.
-/// To continue the callback, handle or ignore the error of the other connection.
+/// If a callback returns this error because its own connection ends, the callback ends and no error
+/// is logged. The error of another connection also ends the callback, but it does not close the
+/// callback's connection: the error is logged, and an event is answered with `internal`. To
+/// continue the callback, handle or ignore the error of the other connection.
 /// [`connection`](Self::connection) returns the connection that the error is about.
 ///
 /// ```
