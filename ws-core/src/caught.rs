@@ -1,8 +1,9 @@
-//! Code of users that may panic: where it is run, what it leaves is dropped as carefully.
+//! Runs user code that may panic, and drops user values whose drop may panic.
 //!
-//! A panic ends what ran and nothing else. What panicked is not polled again, and a second panic, of the drop of what
-//! is left, goes no further than the first. Which connection ends and what its client is told is not decided here. What
-//! nobody can catch is a drop that panics while another panic unwinds: that aborts the process.
+//! A panic ends the call or the future that panicked, and nothing else. A future that panicked is
+//! not polled again, and a second panic while it is dropped is caught, too. The caller decides
+//! which connection is closed and what its client receives. One case cannot be caught: a drop that
+//! panics while another panic unwinds aborts the process.
 
 use std::{
     future::poll_fn,
@@ -11,13 +12,15 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Calls user code; `None` if it panicked.
+/// Calls user code. Returns `None` if it panicked.
 pub(crate) fn caught_call<T>(call: impl FnOnce() -> T) -> Option<T> {
-    // What it leaves in the middle of a change is its user's own, and goes with its connection.
+    // A half-finished change affects only the user's own data, which is dropped with its
+    // connection.
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(value) => Some(value),
         Err(payload) => {
-            // The payload is any value of the user's, so its drop may panic as well; that one's payload is leaked.
+            // The payload is a user value, so its drop may panic, too. The payload of that second
+            // panic is leaked.
             if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
                 std::mem::forget(second);
             }
@@ -26,14 +29,14 @@ pub(crate) fn caught_call<T>(call: impl FnOnce() -> T) -> Option<T> {
     }
 }
 
-/// Drops a value of the user's. A panic is logged and ends nothing.
+/// Drops a user value. A panic is logged and not propagated.
 pub(crate) fn drop_caught<T>(what: &'static str, value: T) {
     if caught_call(|| drop(value)).is_none() {
         tracing::error!(what, "user code panicked in a drop");
     }
 }
 
-/// Runs user code; `None` if it panicked, also if that was when it was dropped.
+/// Runs a user's future. Returns `None` if it panicked while it ran or while it was dropped.
 pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(Some(future));
     let mut future = Fragile::new(future.as_mut());
@@ -41,7 +44,7 @@ pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
     result.filter(|_| future.end())
 }
 
-/// A future of the user's. It may be given up at any time: a panic of its drop is caught, too.
+/// A user's future. It may be dropped at any time: a panic of its drop is caught.
 pub(crate) struct Fragile<'a, F>(Pin<&'a mut Option<F>>);
 
 impl<'a, F: Future> Fragile<'a, F> {
@@ -49,7 +52,8 @@ impl<'a, F: Future> Fragile<'a, F> {
         Self(future)
     }
 
-    /// Ready with `None` if it panicked; it must not be polled after it was ready.
+    /// Polls the future; ready with `None` if it panicked. Must not be called again after it was
+    /// ready.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
         match caught_call(|| self.0.as_mut().as_pin_mut().map(|future| future.poll(cx))) {
             Some(Some(Poll::Pending)) => Poll::Pending,
@@ -58,7 +62,7 @@ impl<'a, F: Future> Fragile<'a, F> {
         }
     }
 
-    /// Drops it; false if that panicked.
+    /// Drops the future; returns false if the drop panicked.
     pub(crate) fn end(mut self) -> bool {
         caught_call(|| self.0.set(None)).is_some()
     }
@@ -67,13 +71,14 @@ impl<'a, F: Future> Fragile<'a, F> {
 impl<F> Drop for Fragile<'_, F> {
     fn drop(&mut self) {
         if caught_call(|| self.0.set(None)).is_none() {
-            tracing::error!(what = "a future that was given up", "user code panicked in a drop");
+            tracing::error!(what = "a cancelled future", "user code panicked in a drop");
         }
     }
 }
 
-/// Says so if its task ends by a panic after all, such as one in the drop of what a user put beside a response. The runtime
-/// catches it, and what the task owns is given back as it unwinds.
+/// Logs an error if its task ends by a panic, for example in the drop of a user value in a
+/// response's extensions. The runtime catches the panic, and the unwinding releases what the task
+/// owns.
 pub(crate) struct Witness(pub(crate) &'static str);
 
 impl Drop for Witness {

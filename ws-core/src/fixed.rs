@@ -1,83 +1,93 @@
-//! The limits that no setting changes, in one place. The table in the README is checked against them.
+//! The limits that are not configurable. A test compares the table in the README with them.
 
 use std::time::Duration;
 
-/// The longest close reason, in bytes: what fits into a control frame beside the code (RFC 6455 section 5.5).
+/// The longest close reason, in bytes: the space beside the code in a control frame (RFC 6455
+/// section 5.5).
 pub(crate) const CLOSE_REASON_BYTES: usize = 123;
 /// The largest payload of a control frame (RFC 6455 section 5.5).
 pub(crate) const CONTROL_PAYLOAD_BYTES: usize = 125;
-/// Pings of `Connection::ping` that may wait.
+/// The number of pings of `Connection::ping` that may wait to be sent.
 pub(crate) const WAITING_PINGS: usize = 16;
-/// Pings and pongs that wait for their callbacks while another callback runs; beyond this the
-/// oldest is dropped.
+/// The number of pings and pongs that may wait for their callbacks while another callback runs;
+/// beyond it the oldest is dropped.
 pub(crate) const WAITING_EVENTS: usize = 16;
-/// With more on its way to the socket, nothing is taken of the outbox, and the socket reads no more until its peer has read:
-/// what it answers to pings would pile up otherwise.
+/// The limit of bytes between the outbox and the socket. Beyond it, nothing is taken from the
+/// outbox and the socket is not read until the peer has read: otherwise the answers to pings would
+/// accumulate.
 pub(crate) const BACKLOG_BYTES: usize = 64 << 10;
-/// The time between two checks whether the peer is still there, while reading is paused.
+/// The time between two checks whether the peer is still connected, while reading is paused.
 pub(crate) const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// The slowest reader that keeps its connection, in bytes a second. A ping behind unread bytes has
-/// the time to read them at this rate.
+/// The slowest reader that keeps its connection, in bytes per second. A ping behind unread bytes
+/// gets the time to read them at this rate.
 pub(crate) const SLOWEST_READER: u64 = 32 << 10;
-/// Unread bytes beyond these add no time to a ping.
+/// Unread bytes beyond this number add no time to a ping.
 pub(crate) const MOST_UNREAD_BYTES: u64 = 4 << 20;
-/// After this many frames or bytes in one poll the other connections get their turn. A frame counts when it is read, and
-/// once more when the message that it ends is handed out.
+/// After this many frames or bytes in one poll the task yields to the other connections. A frame
+/// counts when it is read, and once more when the message that it completes is delivered.
 pub(crate) const FRAMES_A_POLL: u32 = 1024;
 pub(crate) const BYTES_A_POLL: usize = 1 << 20;
-/// What is read and thrown away after a close frame, or after a refusal, so that the peer's unread input does not reset
-/// the connection before either is read.
+/// The bytes that are read and discarded after a close frame or a refusal was sent. Unread input
+/// would make the system reset the connection before the peer has read either of them.
 pub(crate) const DRAINED_BYTES: usize = 64 << 20;
-/// Codecs with small buffers that a thread keeps. More than one is in use at a time only for connections that wait in the
-/// middle of a message, or of a handler.
+/// The number of codecs with small buffers that a thread keeps. More than one is in use at a time
+/// only for connections that wait in the middle of a message or of a handler.
 pub(crate) const SMALL_CODECS_KEPT: usize = 64;
-/// What each of them takes of the transport at once, and what it clears before it reads that.
+/// The input buffer of each kept codec, in bytes: the most that one read takes from the transport.
 pub(crate) const INPUT_BYTES: usize = 16 << 10;
+/// The buffer of a small codec, in bytes. The codec clears it before each read, so it is small.
 pub(crate) const SMALL_CODEC_BYTES: usize = 4 << 10;
-/// Bytes in the buffers of the other codecs that a thread keeps. A buffer grows to its largest frame and never shrinks.
+/// The bytes in the buffers of the larger codecs that a thread keeps. A buffer grows to its largest
+/// frame and never shrinks.
 pub(crate) const LARGER_CODECS_KEPT_BYTES: usize = 4 << 20;
-/// Asks that one connection may have outstanding.
+/// The number of outstanding asks of one connection.
 pub(crate) const OUTSTANDING_ASKS: usize = 64;
 /// The default time to wait for the answer to an ask.
 pub(crate) const ASK_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest event `ping` that is answered as it is read, in bytes: as long as a WebSocket ping's
-/// payload.
+/// The longest event `ping` that is answered while it is read, in bytes: the same as the payload of
+/// a WebSocket ping.
 pub(crate) const PING_BYTES: usize = 125;
-/// How deep the arrays and maps of a MessagePack envelope may stand inside each other.
+/// The nesting depth of arrays and maps in a MessagePack envelope.
 #[cfg(any(feature = "msgpack", test))]
 pub(crate) const MSGPACK_DEPTH: usize = 64;
 /// The longest name of a room or a user, in bytes.
 pub(crate) const NAME_BYTES: usize = 256;
-/// Changes that a watcher may be behind before it is told that it missed some.
+/// The number of changes that may wait for a watcher; beyond it the watcher receives the number of
+/// missed changes.
 pub(crate) const WATCHED_CHANGES: usize = 256;
-/// So many members are copied under a lock at once; after them `Target::broadcast` lets others run.
+/// The number of members that `Target::broadcast` copies under one lock; then it yields to other
+/// tasks.
 pub(crate) const MEMBERS_A_TURN: usize = 512;
-/// The longest token that is looked at, in bytes: as long as a whole request head may be by default.
+/// The longest accepted token, in bytes: the default of `limits.head`.
 #[cfg(any(feature = "jwt", test))]
 pub(crate) const TOKEN_BYTES: usize = 16 << 10;
-/// One address may have this part of `pending_handshakes` as unfinished request heads.
+/// The share of one address in `pending_handshakes`, as a divisor: the limit of its unfinished
+/// request heads.
 pub(crate) const PENDING_SHARES: usize = 8;
-/// The unfinished heads that one address may have in any case.
+/// The number of unfinished heads that one address may always have.
 pub(crate) const PENDING_OF_AN_ADDRESS: usize = 16;
-/// An unfinished head that is younger is not closed to make room for another stream.
+/// The least age of an unfinished head that is closed to make room for another stream.
 pub(crate) const LEAST_HEAD_AGE: Duration = Duration::from_secs(1);
-/// Parameters of one path; matchit panics at one more.
+/// The most parameters of one path; matchit panics at one more.
 pub(crate) const PATH_PARAMETERS: usize = 25;
-/// The largest header of the PROXY protocol, in bytes: version 2 has its extensions beside 52 of addresses.
+/// The largest header of the PROXY protocol, in bytes. Version 2 has 52 bytes of header and
+/// addresses, and extensions.
 pub(crate) const PROXY_HEADER_BYTES: usize = 4 << 10;
 /// The least time between two warnings of one kind and one server that peers can cause.
 pub(crate) const WARNING_PAUSE: Duration = Duration::from_secs(60);
-/// The bytes of a value from the network that such a warning shows.
+/// The most bytes of a network value that such a warning shows.
 pub(crate) const SHOWN_BYTES: usize = 200;
-/// How long accepting pauses after a failure such as "too many open files"; it doubles up to the second value.
+/// The pause after a failed accept, such as "too many open files". It doubles up to the second
+/// value.
 pub(crate) const LEAST_ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 pub(crate) const MOST_ACCEPT_PAUSE: Duration = Duration::from_secs(1);
-/// What the `on_close` callbacks of all connections that a drain has cut have together.
+/// The time for the `on_close` callbacks of all connections that the drain deadline cancelled,
+/// together.
 pub(crate) const CUT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The same after a second signal: somebody waits for the process to end.
+/// The same time after a second signal, which asks for a quick end of the process.
 pub(crate) const HURRIED_CUT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The pause between two batches of a drain is not shortened below this: timers are no finer than a millisecond. Batches
-/// grow instead.
+/// The shortest pause between two batches of a drain, because timers have a resolution of one
+/// millisecond. If shorter pauses would be needed, the batches grow.
 pub(crate) const LEAST_BATCH_PAUSE: Duration = Duration::from_millis(10);
 
 #[cfg(test)]

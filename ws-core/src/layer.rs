@@ -1,8 +1,9 @@
 //! [`Layer`]: the registration of a function that runs around something else.
 //!
 //! There are two kinds: middleware run around the handshake, interceptors around callbacks. A layer
-//! says where the function runs and what it needs; the modules `handshake` and `handlers` add the
-//! call. A layer is a constant, so that an entry of the registry can hold it.
+//! has the place and the requirements of a function, and never its call: the modules `handshake`
+//! and `handlers` add the call. A layer is a constant, so that an entry of the registry can hold
+//! it.
 
 use std::any::TypeId;
 
@@ -20,7 +21,7 @@ pub struct Layer {
     pub location: Location,
     /// Returns the type of the function item.
     pub id: fn() -> TypeId,
-    /// Where it runs.
+    /// The routes on which it runs.
     pub scope: Scope,
     /// The types of its `State<T>` parameters.
     pub state: &'static [fn() -> StateKey],

@@ -1,16 +1,17 @@
-//! Words about where things are registered and where they apply: [`Location`], [`Scope`], names of
-//! types, and the syntax of route paths.
+//! Where an item is registered and where it applies: [`Location`], [`Scope`], the names of types,
+//! and the syntax of route paths. This module has no other dependencies, so that every layer can
+//! use it.
 
 use std::{any::TypeId, fmt};
 
 /// Where something was registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
-    /// The module path; empty for registrations by hand.
+    /// The module path; empty for an item that is registered by a call.
     pub module: &'static str,
     /// The source file.
     pub file: &'static str,
-    /// The line of the attribute, or of the call.
+    /// The line of the attribute or of the call.
     pub line: u32,
 }
 
@@ -31,21 +32,22 @@ impl fmt::Display for Location {
 /// Where a middleware or an interceptor runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// On every route of a server; middleware runs on its unknown paths, too.
+    /// On every route of a server. Middleware also runs for its unknown paths.
     Server {
         /// The server's name.
         server: &'static str,
-        /// The place among the others of the server, lowest outermost.
+        /// The position among those of the server; the lowest is outermost.
         order: i32,
     },
-    /// Only where a controller names it.
+    /// Only on the routes of controllers that name it.
     Route,
 }
 
-/// What happens when a client offers subprotocols and the route speaks none of them.
+/// The reaction to a client that offers subprotocols when the route supports none of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SubprotocolMismatch {
-    /// The connection opens without a subprotocol (RFC 6455 section 4.2.2 leaves the decision to the client).
+    /// The connection opens without a subprotocol (RFC 6455 section 4.2.2 leaves the decision to
+    /// the client).
     #[default]
     Accept,
     /// The handshake is refused with 400.
@@ -57,29 +59,30 @@ pub fn type_id_of<T: 'static>(_: &T) -> TypeId {
     TypeId::of::<T>()
 }
 
-/// The last segment of a type's path, without its parameters: their paths have segments, too.
+/// Returns the last segment of a type's path, without its type parameters, whose paths have
+/// segments, too.
 pub(crate) fn short_name<T>() -> &'static str {
     let name = std::any::type_name::<T>();
     let path = name.split('<').next().unwrap_or(name);
     path.rsplit("::").next().unwrap_or(path)
 }
 
-/// The path with a `/` at the end, or without the one that it has. There is none for the root, nor
-/// for a path that ends with `{*rest}`, which takes the `/` itself.
+/// Returns the path with a `/` added at the end, or with its last `/` removed. Returns `None` for
+/// the root, and for a path that ends with `{*rest}`, which matches the `/` itself.
 pub(crate) fn other_spelling(path: &str) -> Option<String> {
     match path.strip_suffix('/') {
         Some("") => None,
         Some(shorter) => Some(shorter.to_owned()),
         None => {
             let last = path.rsplit('/').next().unwrap_or_default();
-            // `{{` is a brace of the path itself.
+            // `{{` is an escaped brace.
             let takes_rest = last.replace("{{", "").contains("{*");
             (!takes_rest).then(|| format!("{path}/"))
         }
     }
 }
 
-/// How many parameters a path has. `{{` is a brace of the path itself.
+/// Returns the number of parameters of a path. `{{` is an escaped brace.
 pub(crate) const fn parameters(path: &str) -> usize {
     let (mut bytes, mut count) = (path.as_bytes(), 0);
     loop {

@@ -1,4 +1,7 @@
-//! Error handlers: [`Scene`] says where an error happened, [`Recovery`] is the answer to it.
+//! Error handlers: [`Scene`] is the place of an error, [`Recovery`] is the handler's decision.
+//!
+//! The session and the handshake call `ErrorHandlers` for an error and apply the decision. This
+//! module selects the handler; it never sends anything itself.
 
 use std::{any::TypeId, borrow::Cow, net::SocketAddr, pin::Pin, sync::Arc};
 
@@ -7,10 +10,10 @@ use serde::Serialize;
 
 use crate::{connection::Connection, error::Error, wire::Text};
 
-/// Where in a connection's life an error happened.
+/// The phase of a connection in which an error happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// Before the 101: the checks, a middleware, the core step.
+    /// Before the 101: in the checks, a middleware or the core step.
     Handshake,
     /// In `on_open`.
     Open,
@@ -32,7 +35,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// The phase of the connection's life.
+    /// The phase in which the error happened.
     pub fn phase(&self) -> Phase {
         self.phase
     }
@@ -42,33 +45,35 @@ impl Scene {
         &self.server
     }
 
-    /// The route's path pattern, such as `/rooms/{room}`; `None` before routing and for unknown paths.
+    /// The route's path pattern, such as `/rooms/{room}`; `None` before routing and for unknown
+    /// paths.
     pub fn route(&self) -> Option<&str> {
         self.route.as_deref()
     }
 
-    /// The path that was asked for.
+    /// The requested path.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The peer's address, where the transport has one.
+    /// The peer's address, if the transport has one.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.peer_addr
     }
 
-    /// The connection; `None` in the handshake.
+    /// The connection; `None` during the handshake.
     pub fn connection(&self) -> Option<&Connection> {
         self.connection.as_ref()
     }
 }
 
-/// What an error handler does about an error.
+/// The decision of an error handler.
 ///
-/// Each answer belongs to some phases: [`respond`](Self::respond) to the handshake, [`reply`](Self::reply) and
-/// [`disconnect`](Self::disconnect) to open and message, [`error`](Self::error) to all three. One that does not fit its phase is logged, and the
-/// default happens as if there were no handler. After `on_close` nothing can be answered; there, anything but
-/// [`pass`](Self::pass) means that the error was dealt with.
+/// Each decision is valid in some phases: [`respond`](Self::respond) in the handshake,
+/// [`reply`](Self::reply) and [`disconnect`](Self::disconnect) in open and message,
+/// [`error`](Self::error) in all three. A decision that is not valid in its phase is logged, and
+/// the default applies as if there were no handler. After `on_close` nothing can be sent; in that
+/// phase, any decision except [`pass`](Self::pass) marks the error as handled.
 #[derive(Debug)]
 #[must_use]
 pub struct Recovery(pub(crate) Answer);
@@ -91,34 +96,35 @@ impl Recovery {
         Self(Answer::Respond { status, body: serde_json::to_vec(&body) })
     }
 
-    /// Sends this value as a JSON text message; the connection goes on.
+    /// Sends this value as a JSON text message; the connection stays open.
     pub fn reply(message: impl Serialize) -> Self {
         Self(Answer::Reply(serde_json::to_string(&message).map(Text::from)))
     }
 
-    /// Sends `{"event": "error", "data": {"code": code, "message": message}}`, with the `ref` of the event that failed; the
-    /// connection goes on. A handshake is refused with the error's status and the message.
+    /// Sends `{"event": "error", "data": {"code": code, "message": message}}` with the `ref` of the
+    /// event that failed; the connection stays open. In the handshake, the response has the error's
+    /// status and the message.
     pub fn error(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Answer::Event { code: code.into(), message: message.into() })
     }
 
     /// Closes the connection with this code (RFC 6455 section 7.4) and reason.
     ///
-    /// The reason is cut to 123 bytes. A code that may not be sent becomes 1011.
+    /// The reason is cut to 123 bytes at a char boundary. A code that may not be sent becomes 1011.
     pub fn disconnect(code: u16, reason: impl Into<String>) -> Self {
         Self(Answer::Disconnect { code, reason: reason.into() })
     }
 
-    /// Leaves the error to the next handler, or to the default.
+    /// Passes the error to the next handler, or to the default.
     pub fn pass() -> Self {
         Self(Answer::Pass)
     }
 }
 
-/// The future of one error handler's call.
+/// The future of one call of an error handler.
 pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Recovery> + Send + 'a>>;
 
-/// One error handler, erased: `call` answers `None` for an error that is not of its type.
+/// One error handler, erased: `call` returns `None` for an error of another type.
 pub(crate) struct Handler {
     pub(crate) name: &'static str,
     pub(crate) order: i32,
@@ -137,7 +143,7 @@ impl ErrorHandlers {
         Self(handlers)
     }
 
-    /// Asks the handlers in turn; [`Answer::Pass`] when nobody claims the error.
+    /// Calls the handlers in order; returns [`Answer::Pass`] if none of them handles the error.
     pub(crate) async fn answer(&self, error: &Error, scene: &Scene) -> Answer {
         for handler in &self.0 {
             let Some(answer) = (handler.call)(error, scene) else { continue };

@@ -1,7 +1,8 @@
-//! The entries that the attributes write, collected at link time. Only this module uses inventory.
+//! The entries that the attributes generate, collected at link time. Only this module uses
+//! inventory.
 //!
-//! Entries are constants. Their order has no meaning (it differs between builds), so they are
-//! sorted before use. This module only lists them: `app::check` checks them, and `app` starts them.
+//! Entries are constants. Their link order differs between builds, so they are sorted before use.
+//! This module only lists them: `app::check` checks them and `app` starts them.
 
 use std::{any::TypeId, cmp::Ordering};
 
@@ -22,14 +23,14 @@ use crate::{
 pub struct ControllerEntry {
     /// The route, without its limits.
     pub spec: RouteSpec,
-    /// Changes the server's limits as `limits(..)` says.
+    /// Applies the `limits(..)` of the attribute to the server's limits.
     pub limits: fn(&mut Limits),
-    /// Makes the one instance that a server has.
+    /// Creates the single instance of a server.
     pub build: fn(&States) -> Result<Erased>,
 }
 
 impl ControllerEntry {
-    /// Returns the route that it registers.
+    /// Returns the route of this entry.
     pub(crate) fn route(&self) -> Route {
         Route {
             spec: self.spec.clone(),
@@ -40,7 +41,7 @@ impl ControllerEntry {
     }
 }
 
-/// The entry of `#[ws_handlers]`: the source of documents and clients.
+/// The entry of `#[ws_handlers]`, from which documents and clients are generated.
 pub struct HandlersEntry {
     /// The controller's type.
     pub controller: fn() -> TypeId,
@@ -48,7 +49,7 @@ pub struct HandlersEntry {
     pub name: &'static str,
     /// The place of the attribute.
     pub location: Location,
-    /// Its handlers, in the order of the source.
+    /// Its handlers, in source order.
     pub handlers: &'static [HandlerInfo],
 }
 
@@ -57,7 +58,7 @@ pub struct HandlersEntry {
 pub struct HandlerInfo {
     /// The attribute's name, such as `on_event`.
     pub callback: &'static str,
-    /// The name of the event.
+    /// The name of the event, if it has one.
     pub event: Option<&'static str>,
     /// The method's name.
     pub method: &'static str,
@@ -77,12 +78,12 @@ pub struct HandlerInfo {
 pub struct InterceptorEntry {
     /// The function, where it runs, and the state it needs.
     pub layer: Layer,
-    /// Calls it.
+    /// Calls the function.
     pub call: for<'a> fn(Callback<'a>, NextHandler<'a>, &'a States) -> InterceptorFuture<'a>,
 }
 
 impl InterceptorEntry {
-    /// Passes on the result of an interceptor; generated code calls it at the place of the return
+    /// Passes on the result of an interceptor. Generated code calls it with the span of the return
     /// type.
     pub fn answer(answer: impl InterceptorAnswer) -> Result {
         answer.exactly()
@@ -118,7 +119,7 @@ impl<T> Exactly<T> for T {
     }
 }
 
-/// Passes a value to a parameter; generated code calls it at the place of the parameter's type.
+/// Passes a value to a parameter. Generated code calls it with the span of the parameter's type.
 pub fn exactly<T, P: Exactly<T>>(value: T) -> P {
     P::exactly(value)
 }
@@ -127,12 +128,12 @@ pub fn exactly<T, P: Exactly<T>>(value: T) -> P {
 pub struct MiddlewareEntry {
     /// The function, where it runs, and the state it needs.
     pub layer: Layer,
-    /// Calls it.
+    /// Calls the function.
     pub call: for<'a> fn(Handshake, Next<'a>, &'a States) -> MiddlewareFuture<'a>,
 }
 
 impl MiddlewareEntry {
-    /// Passes on the result of a middleware; generated code calls it at the place of the return
+    /// Passes on the result of a middleware. Generated code calls it with the span of the return
     /// type.
     pub fn answer(answer: impl MiddlewareAnswer) -> Result<Response> {
         answer.exactly()
@@ -165,19 +166,19 @@ pub struct ErrorHandlerEntry {
     pub location: Location,
     /// The server of `server = ".."`; `None` for all servers.
     pub server: Option<&'static str>,
-    /// Its place among the error handlers, lowest first.
+    /// Its position among the error handlers, lowest first.
     pub order: i32,
     /// The handled type; `None` for the catch-all.
     pub error_type: fn() -> Option<TypeId>,
     /// The handled type as written.
     pub error_name: &'static str,
-    /// Calls it if the error has its type.
+    /// Calls the handler if the error has its type.
     pub call: for<'a> fn(&'a Error, &'a Scene) -> Option<HandlerFuture<'a>>,
 }
 
 impl ErrorHandlerEntry {
-    /// Passes on the result of an error handler; generated code calls it at the place of the return
-    /// type.
+    /// Passes on the result of an error handler. Generated code calls it with the span of the
+    /// return type.
     pub fn answer(answer: impl HandlerAnswer) -> Recovery {
         answer.exactly()
     }

@@ -1,7 +1,8 @@
-//! What `App::state` provides, found again by its type: in `#[state]` fields and in `State<T>` parameters.
+//! The values given to `App::state`, found by their type: for `#[state]` fields and `State<T>`
+//! parameters.
 //!
-//! Everything that is asked for is listed by the entries of the registry, so that a missing value is a start
-//! error; this module only keeps and hands out.
+//! The entries of the registry list the types that they need, so that a missing value is a start
+//! error. This module only stores the values and returns them.
 
 use std::{
     any::{Any, TypeId, type_name},
@@ -12,7 +13,8 @@ use std::{
 
 use crate::error::Error;
 
-/// A value given to [`App::state`](crate::App::state), taken by a middleware as a parameter.
+/// A value given to [`App::state`](crate::App::state), as a parameter of a middleware or an
+/// interceptor.
 ///
 /// ```
 /// use ws_core::prelude::*;
@@ -41,19 +43,19 @@ impl<T> Deref for State<T> {
 
 /// A parameter that is resolved from the application's state: [`State<T>`].
 ///
-/// A missing value is found when the application starts.
+/// A missing value is a start error.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no parameter of a middleware",
     label = "expected `State<T>` with `T: Clone + Send + Sync + 'static`",
     note = "a middleware is `async fn(Handshake, Next<'_>) -> Result<Response>`, with any number of `State<T>` behind these two"
 )]
 pub trait FromState: Sized {
-    /// What has to be provided.
+    /// Returns the type that must be provided.
     fn key() -> StateKey;
-    /// Takes the value out of the provided ones.
+    /// Returns the value from the provided ones.
     ///
     /// # Errors
-    /// When it was not provided; the check at start makes that unreachable.
+    /// If it was not provided. The check at start makes this unreachable.
     fn from_states(states: &States) -> Result<Self, Error>;
 }
 
@@ -67,7 +69,7 @@ impl<T: Clone + Send + Sync + 'static> FromState for State<T> {
     }
 }
 
-/// Names one provided type: for the check at start.
+/// The key of one provided type, for the check at start.
 #[derive(Clone, Copy, Debug)]
 pub struct StateKey {
     pub(crate) id: TypeId,
@@ -75,7 +77,7 @@ pub struct StateKey {
 }
 
 impl StateKey {
-    /// The key of `T`.
+    /// Returns the key of `T`.
     pub fn of<T: 'static>() -> Self {
         Self { id: TypeId::of::<T>(), name: type_name::<T>() }
     }
@@ -88,10 +90,10 @@ pub struct States {
 }
 
 impl States {
-    /// A clone of the value of this type.
+    /// Returns a clone of the value of this type.
     ///
     /// # Errors
-    /// When none was provided.
+    /// If none was provided.
     pub fn get<T: Clone + 'static>(&self) -> Result<T, Error> {
         self.values
             .get(&TypeId::of::<T>())
@@ -100,7 +102,7 @@ impl States {
             .ok_or_else(|| Error::new(format!("no state of type `{}`; add `.state(..)`", type_name::<T>())))
     }
 
-    /// The value of this type itself, if one was provided.
+    /// Returns the value of this type without a clone, if one was provided.
     pub(crate) fn shared<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         self.values.get(&TypeId::of::<T>()).cloned()?.downcast().ok()
     }
@@ -109,7 +111,7 @@ impl States {
         self.values.contains_key(&key.id)
     }
 
-    /// Says whether a value of this type was there before.
+    /// Stores a value; returns whether a value of this type was already stored.
     pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: T) -> bool {
         self.values.insert(TypeId::of::<T>(), Arc::new(value)).is_some()
     }

@@ -1,8 +1,9 @@
 //! [`Mutex`] and [`RwLock`] without poisoning.
 //!
-//! A thread that panics while it holds a lock of the standard library makes every later `lock` fail.
-//! Under the locks of this crate no code of a user runs, and each change is complete before anything
-//! can panic, so the value is good and is used on.
+//! If a thread panics while it holds a lock of the standard library, every later `lock` of it
+//! fails. The locks of this crate never run user code while they are held, except those of
+//! `ContextMap`, and every change is complete before anything can panic. The value is therefore
+//! consistent and stays usable.
 
 pub(crate) use std::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 use std::sync::{PoisonError, RwLock as StdRwLock};

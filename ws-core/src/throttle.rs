@@ -1,7 +1,7 @@
-//! Limits for log lines that a peer can cause: [`Throttle`] bounds their number, [`shown`] and
-//! [`shown_lines`] bound and escape the values in them.
+//! Limits for log lines that a peer can cause: [`Throttle`] limits their number, [`shown`] and
+//! [`shown_lines`] shorten and escape the values in them.
 //!
-//! Each kind of warning of each server has its own throttle, so the memory does not depend on the
+//! Each server has one throttle for each kind of warning, so the memory does not depend on the
 //! number of peers.
 
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::{fixed, sync::Mutex};
 
-/// Allows one warning in each [`fixed::WARNING_PAUSE`], and counts those in between.
+/// Allows one warning per [`fixed::WARNING_PAUSE`] and counts the skipped ones.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle(Mutex<State>);
 
@@ -22,7 +22,8 @@ struct State {
 }
 
 impl Throttle {
-    /// Returns the number of warnings that were skipped since the last one, if one is due.
+    /// Returns the number of warnings skipped since the last one if a warning may be logged now;
+    /// `None` otherwise.
     pub(crate) fn due(&self) -> Option<u64> {
         let now = Instant::now();
         let mut state = self.0.lock();
@@ -44,7 +45,7 @@ pub(crate) fn shown(value: &[u8]) -> String {
     format!("\"{}\"{end}", start.escape_ascii())
 }
 
-/// The first lines of a header; `none` if it is missing.
+/// Quotes the first two lines of a header; returns `none` if it is missing.
 pub(crate) fn shown_lines(headers: &HeaderMap, name: &HeaderName) -> String {
     let mut lines = headers.get_all(name).iter();
     let Some(first) = lines.next() else { return "none".to_owned() };

@@ -1,7 +1,8 @@
-//! `WS__SERVERS__WS__PORT=9502`: the environment on top of a configuration.
+//! Environment variables such as `WS__SERVERS__WS__PORT=9502`, which override a configuration.
 //!
-//! Every field is typed once, in `config`: a variable is put into the configuration's own TOML form at its path, and
-//! the whole is read again, so that names and values meet the same rules as in the file.
+//! Every field has its type once, in `config`. A variable is inserted at its path into the TOML
+//! form of the configuration, and the result is parsed again. Names and values thus have the same
+//! rules as in the file.
 
 use std::ffi::OsString;
 
@@ -15,7 +16,7 @@ pub(super) fn apply(
     mut config: Config,
     variables: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Config, ConfigError> {
-    // Sorted, so that what wins does not depend on the shell.
+    // Sorted, so that the result does not depend on the order of the variables.
     let mut ours: Vec<(String, String)> = variables
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
         .filter(|(name, _)| name.starts_with(PREFIX))
@@ -35,7 +36,7 @@ pub(super) fn names(variables: impl Iterator<Item = (OsString, OsString)>) -> Ve
     ours
 }
 
-/// The configuration with one variable on top.
+/// Returns the configuration with one variable applied.
 fn set(config: &Config, variable: &str, text: &str) -> Result<Config, String> {
     let mut table = Table::try_from(config).map_err(|error| error.to_string())?;
     let path = variable.strip_prefix(PREFIX).unwrap_or(variable);
@@ -49,7 +50,7 @@ fn set(config: &Config, variable: &str, text: &str) -> Result<Config, String> {
     table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
 }
 
-/// The server of this name, as an environment variable writes it.
+/// Returns the server whose name, as written in an environment variable, is `wanted`.
 fn server<'t>(table: &'t mut Table, wanted: &str) -> Result<&'t mut Table, String> {
     let servers = table.get_mut("servers").and_then(Value::as_array_mut).ok_or("there are no servers")?;
     let names: Vec<String> = servers
@@ -66,7 +67,7 @@ fn server<'t>(table: &'t mut Table, wanted: &str) -> Result<&'t mut Table, Strin
     servers.get_mut(position).and_then(Value::as_table_mut).ok_or_else(|| "not a table".to_owned())
 }
 
-/// Puts a value at a path, which is judged when the table is read again.
+/// Inserts a value at a path. The path is checked when the table is parsed again.
 fn put(table: &mut Table, path: &[&str], value: Value) {
     match path {
         [] => {}
@@ -87,7 +88,7 @@ fn put(table: &mut Table, path: &[&str], value: Value) {
     }
 }
 
-/// A whole number or a truth value as such, anything else as a string.
+/// Converts a text: a whole number or a boolean becomes such a value, anything else a string.
 fn value(text: &str) -> Value {
     if let Ok(number) = text.parse() {
         return Value::Integer(number);

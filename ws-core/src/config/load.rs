@@ -1,4 +1,5 @@
-//! Reads `ws.toml`, and checks what types alone cannot.
+//! Reads `ws.toml` and the environment, and checks the rules that the types do not express. All
+//! checks run before a server binds; this module never corrects a value silently.
 
 use std::{collections::HashSet, ffi::OsString, io, path::Path, time::Duration};
 
@@ -6,52 +7,54 @@ use super::{Config, Drain, Heartbeat, Limits, ServerConfig, env};
 
 /// The file that is read by default, in the working directory.
 const FILE: &str = "ws.toml";
-/// The least that hyper reads a head into.
+/// The smallest buffer that hyper accepts for a head.
 const LEAST_HEAD_BYTES: usize = 8 << 10;
-/// A map of headers panics beyond three quarters of 32 768, and some are added to those that came.
+/// A header map panics beyond three quarters of 32 768 entries, and this crate adds some to the
+/// received ones.
 const MOST_HEADERS: usize = 16 << 10;
-/// Room for a frame is made when its length is announced: a larger one might not be had, which ends the process.
+/// The buffer of a frame is allocated when its length is announced. A larger allocation could fail,
+/// which aborts the process.
 const MOST_MESSAGE_BYTES: usize = 1 << 30;
 
-/// What is wrong with the configuration, and where.
+/// Why a configuration is invalid, and where.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The file is there but cannot be read.
+    /// The file exists but cannot be read.
     #[error("{file}: {error}")]
     Read {
         /// The file.
         file: String,
-        /// Why.
+        /// The cause.
         #[source]
         error: io::Error,
     },
-    /// A wrong key or value; the text names the line and what is accepted.
+    /// An invalid key or value; the text has the line and the accepted values.
     #[error("{file}: {message}")]
     Toml {
         /// The file.
         file: String,
-        /// The line and the column, the line itself, and what is accepted.
+        /// The position, the line itself, and the accepted values.
         message: String,
     },
-    /// A wrong environment variable.
+    /// An invalid environment variable.
     #[error("environment variable {variable}: {message}")]
     Env {
-        /// Its name.
+        /// The name of the variable.
         variable: String,
-        /// What is accepted.
+        /// The fault and the accepted values.
         message: String,
     },
-    /// Values that do not go together.
+    /// A value or a combination of values that is not accepted.
     #[error("{0}")]
     Invalid(String),
 }
 
 impl Config {
-    /// Reads `ws.toml` of the working directory, if there is one, then the environment.
+    /// Reads `ws.toml` in the working directory, if it exists, then the environment.
     ///
     /// # Errors
-    /// When the file cannot be read, or something in it or in the environment is wrong.
+    /// If the file cannot be read, or if the file or the environment is invalid.
     pub fn load() -> Result<Self, ConfigError> {
         let file = Path::new(FILE);
         if file.exists() { Self::from_file(file)?.with_env() } else { Self::default().with_env() }
@@ -60,7 +63,7 @@ impl Config {
     /// Reads this file.
     ///
     /// # Errors
-    /// When it cannot be read, or something in it is wrong.
+    /// If the file cannot be read or is invalid.
     pub fn from_file(file: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let file = file.as_ref();
         let name = file.display().to_string();
@@ -70,10 +73,10 @@ impl Config {
         }
     }
 
-    /// Reads this text; `file` is what errors call it.
+    /// Reads this text; errors name it `file`.
     ///
     /// # Errors
-    /// When something in it is wrong.
+    /// If the text is invalid.
     pub fn from_toml_str(text: &str, file: &str) -> Result<Self, ConfigError> {
         let mut config: Self = toml::from_str(text)
             .map_err(|error| ConfigError::Toml { file: file.to_owned(), message: error.to_string() })?;
@@ -82,11 +85,13 @@ impl Config {
         Ok(config)
     }
 
-    /// Puts the environment on top: `WS__SERVERS__WS__PORT=9502`, `WS__SERVERS__WS__LIMITS__MESSAGE=64KiB`,
-    /// `WS__DRAIN__TIMEOUT=10s`. Servers go by their names, in upper case, with `_` for every other sign.
+    /// Overrides settings from the environment: `WS__SERVERS__WS__PORT=9502`,
+    /// `WS__SERVERS__WS__LIMITS__MESSAGE=64KiB`, `WS__DRAIN__TIMEOUT=10s`. A server is named in
+    /// upper case, with `_` for every other character.
     ///
     /// # Errors
-    /// When a variable that starts with `WS__` names nothing that there is, or has a value that is not accepted.
+    /// If a variable that starts with `WS__` names an unknown setting or has a value that is not
+    /// accepted.
     pub fn with_env(self) -> Result<Self, ConfigError> {
         self.with_variables(std::env::vars_os())
     }
@@ -102,8 +107,8 @@ impl Config {
         Ok(config)
     }
 
-    /// Logs the variables and the file that exist and that this configuration was not read from.
-    /// Without `App::config` they are read.
+    /// Logs the variables and the file that exist and were not read for this configuration. Without
+    /// `App::config` both are read.
     pub(crate) fn warn_of_unread(&self) {
         let unread = self.unread(std::env::vars_os(), Path::new(FILE).exists());
         if !unread.variables.is_empty() {
@@ -126,7 +131,7 @@ impl Config {
         Unread { variables, file: has_file && !self.sources.file }
     }
 
-    /// What the types cannot say.
+    /// Checks the rules that the types do not express.
     pub(crate) fn check(&self) -> Result<(), String> {
         let mut names = HashSet::new();
         for server in &self.servers {
@@ -156,10 +161,11 @@ struct Unread {
     file: bool,
 }
 
-/// Deadlines are counted from now on: beyond this, a clock might not reach them.
+/// The longest accepted time. A deadline is the current time plus this; beyond it, the clock might
+/// overflow.
 const LONGEST_TIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// None is zero: what is due at once is cut before it begins.
+/// Checks that no time is zero, because a deadline of zero passes before the work begins.
 fn check_times(times: &[(&str, Option<Duration>)]) -> Result<(), String> {
     for (key, time) in times {
         match time {
@@ -200,7 +206,7 @@ impl Heartbeat {
 }
 
 impl Limits {
-    /// What the types cannot say of values that were set in code.
+    /// Checks the rules that the types do not express, for values that were set in code.
     pub(crate) fn check(&self) -> Result<(), String> {
         check_counts(&[
             ("limits.connections", Some(self.connections)),
@@ -238,7 +244,8 @@ impl Limits {
     }
 }
 
-/// TLS needs both files; a proxy is trusted for something, and whoever is believed is named.
+/// Checks TLS and proxy settings: TLS needs both files; trusted proxies and the form in which they
+/// name clients need each other.
 fn check_edge(server: &ServerConfig) -> Result<(), String> {
     if let Some(tls) = &server.tls {
         let files = [("certificate", &tls.certificate), ("key", &tls.key)];
@@ -248,8 +255,8 @@ fn check_edge(server: &ServerConfig) -> Result<(), String> {
     }
     match (server.proxy.trusted.is_empty(), server.proxy.is_off()) {
         (true, false) => {
-            Err("`proxy.trusted` is empty, so that no proxy would be believed; write the addresses of \
-                              yours, such as `trusted = [\"10.0.0.0/8\"]`"
+            Err("`proxy.trusted` is empty, so that no proxy is trusted; write the addresses of \
+                              your proxies, such as `trusted = [\"10.0.0.0/8\"]`"
                 .to_owned())
         }
         (false, true) => {
@@ -265,7 +272,8 @@ fn check_edge(server: &ServerConfig) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    /// A value that breaks: the key, how the file and the environment write it, and how code does.
+    /// An invalid value: the key, the text in the file and in the environment, and the assignment
+    /// in code.
     type Case = (&'static str, &'static str, fn(&mut Config));
 
     const BROKEN: &[Case] = &[
@@ -314,7 +322,7 @@ mod tests {
 
     const AGE: Duration = Duration::from_secs(11 * 366 * 24 * 60 * 60);
 
-    /// Settings of which no number breaks anything: a port, and rooms, of which a connection may have none.
+    /// Settings for which every number is valid: a port, and rooms, which may be zero.
     const FREE: &[&str] = &["port", "limits.rooms"];
 
     fn in_file(key: &str, text: &str) -> String {

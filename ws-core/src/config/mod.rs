@@ -1,8 +1,9 @@
-//! Every setting, with its unit and the reason for its default.
+//! All settings, with their units, defaults and the reasons for the defaults.
 //!
-//! A [`Config`] comes from `ws.toml` ([`Config::load`]), from text ([`Config::from_toml_str`]) or from code; the
-//! environment goes on top ([`Config::with_env`]). A wrong key or value is an error that names the file, the line and
-//! what is accepted. Nothing here is looked up later: servers copy what they need at start.
+//! A [`Config`] is read from `ws.toml` ([`Config::load`]) or from text ([`Config::from_toml_str`]),
+//! or is built in code. Environment variables override it ([`Config::with_env`]). An invalid key or
+//! value is an error that names the file, the line and the accepted values. Servers copy their
+//! settings at start; this module is not used while they run.
 
 mod drain;
 mod env;
@@ -27,7 +28,7 @@ pub use self::{
     slash::TrailingSlash,
 };
 
-/// The servers of this process and how it stops.
+/// The settings of this process: its servers and how it stops.
 ///
 /// ```
 /// use ws_core::Config;
@@ -49,7 +50,7 @@ pub use self::{
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// The servers; names are unique. Default: one WebSocket server, `ws`, on 127.0.0.1:9502.
+    /// The servers; their names are unique. Default: one WebSocket server, `ws`, on 127.0.0.1:9502.
     pub servers: Vec<ServerConfig>,
     /// How the process stops.
     pub drain: Drain,
@@ -57,11 +58,11 @@ pub struct Config {
     pub(crate) sources: Sources,
 }
 
-/// The sources that a configuration was read from; those that were left out are logged at start.
-/// Two configurations with different sources may be equal.
+/// The sources that a configuration was read from. Sources that exist and were not read are logged
+/// at start. Configurations that differ only in their sources are equal.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sources {
-    /// A file, or text in its place.
+    /// A file, or text instead of a file.
     pub(crate) file: bool,
     pub(crate) environment: bool,
 }
@@ -78,33 +79,32 @@ impl Default for Config {
     }
 }
 
-/// One listener and what is served on it.
+/// One listener and its settings.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ServerConfig {
-    /// What `server = ".."` of the attributes refers to. Default `ws`.
+    /// The name that `server = ".."` of the attributes refers to. Default `ws`.
     pub name: String,
-    /// What is spoken on it. Default `websocket`.
+    /// The protocol of the server. Default `websocket`.
     pub kind: ServerKind,
     /// The address to listen on: a host name or an IP address, IPv6 with or without brackets.
-    /// Default 127.0.0.1, so that other machines reach the server only after it was configured for
-    /// them.
+    /// Default 127.0.0.1, so that other machines cannot connect until this is configured.
     pub host: String,
     /// The port to listen on; 0 lets the system choose. Default 9502.
     pub port: u16,
-    /// Whether `/chat` and `/chat/` are one route. A route may set its own rule. For servers of
-    /// kind `websocket`. Default: `exact`, they are two.
+    /// Whether `/chat` and `/chat/` are one route. A route may set its own rule. Only for servers
+    /// of kind `websocket`. Default `exact`: they are two routes.
     pub trailing_slash: TrailingSlash,
-    /// What a peer may ask for.
+    /// The limits for peers.
     pub limits: Limits,
-    /// How a silent peer is noticed.
+    /// How a silent peer is detected.
     pub heartbeat: Heartbeat,
     /// TLS on this listener (feature `tls`). Default: none, plain TCP.
     pub tls: Option<Tls>,
-    /// Whose word about the true peer address is taken. Default: nobody's.
+    /// The proxies that are trusted to name the client's address. Default: none.
     pub proxy: Proxy,
-    /// Which pages may open a connection from a browser. For servers of kind `websocket`.
+    /// The web pages whose browsers may open a connection. Only for servers of kind `websocket`.
     pub origin: Origin,
 }
 
@@ -126,7 +126,7 @@ impl Default for ServerConfig {
 }
 
 impl ServerConfig {
-    /// A server of this name and kind on this port, everything else by default.
+    /// Creates a server with this name, kind and port, and defaults for everything else.
     pub fn new(name: impl Into<String>, kind: ServerKind, port: u16) -> Self {
         Self { name: name.into(), kind, port, ..Self::default() }
     }
@@ -138,7 +138,7 @@ impl ServerConfig {
     }
 }
 
-/// What a server speaks.
+/// The protocol of a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub enum ServerKind {
     /// WebSocket controllers.
@@ -159,7 +159,7 @@ impl std::fmt::Display for ServerKind {
     }
 }
 
-/// The certificate of a server that speaks TLS, and its key: PEM files, relative to the working directory.
+/// The certificate and the key of a server with TLS: PEM files, relative to the working directory.
 ///
 /// They are read when the application starts and again on SIGHUP; see [`Running::reload_tls`].
 ///
@@ -168,127 +168,140 @@ impl std::fmt::Display for ServerKind {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Tls {
-    /// The server's certificate, then those that lead from it towards a root.
+    /// The server's certificate, followed by its intermediate certificates.
     pub certificate: PathBuf,
     /// The private key of the first certificate: PKCS #8, PKCS #1 or SEC 1, not encrypted.
     pub key: PathBuf,
 }
 
 impl Tls {
-    /// TLS with these files.
+    /// Creates TLS settings with these files.
     pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         Self { certificate: certificate.into(), key: key.into() }
     }
 }
 
-/// What one peer, and all of them together, may ask of a server.
+/// The limits of a server, for one peer and for all peers together.
 ///
-/// Sizes are bytes, written `"64KiB"`; times are written `"30s"`. None but `rooms` may be zero.
+/// Sizes are in bytes, written `"64KiB"`; times are written `"30s"`. Only `rooms` may be zero.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Sockets open at once; one more is answered with 503. Default 100 000.
+    /// The number of open sockets; a further one gets a 503. Default 100 000.
     pub connections: usize,
-    /// Sockets of one peer address open at once; one more is answered with 503. IPv6 counts by its
-    /// first 64 bits, which is what one host has. Behind a proxy that names its clients in a
-    /// header, WebSocket connections are counted, by client. It is also the share of one address in
-    /// `pending_handshakes`, 16 at least. Default: off (`"off"`), because whole offices and mobile
-    /// networks share an address.
+    /// The number of open sockets of one peer address; a further one gets a 503. IPv6 addresses are
+    /// counted by their first 64 bits, because one host usually has all addresses below them.
+    /// Behind a proxy that names its clients in a header, WebSocket connections are counted by
+    /// client. This is also the share of one address in `pending_handshakes`, at least 16. Default:
+    /// off (`"off"`), because whole offices and mobile networks share an address.
     #[serde(with = "units::optional_count")]
     pub connections_per_ip: Option<usize>,
-    /// Streams without a 101, or without a first request for HTTP, at once: TLS handshakes, heads,
-    /// middleware. Further ones wait in the kernel's queue, where they cost nothing, and are not
-    /// refused: after a restart all clients come at once. Default 4096, which is 64 MiB of heads at
-    /// the most.
+    /// The number of streams that have no 101 yet (for HTTP, no first request): TLS handshakes,
+    /// request heads, middleware. Further streams wait in the kernel's queue, where they use no
+    /// memory of this process. They are not refused, because all clients reconnect at once after a
+    /// restart. Default 4096, which is at most 64 MiB of heads.
     ///
-    /// One address may have an eighth of them as unfinished heads (`connections_per_ip` where that
-    /// is set), 16 in any case. At that number, a new stream of the address closes its oldest
-    /// unfinished head if that is older than a second; else the new stream is closed. While there
-    /// is no room left, the share of every address is 16, and the oldest unfinished head of all is
-    /// closed under the same condition. Trusted proxies have no share; the client that a PROXY
-    /// header names has one. A head is unfinished until its last byte.
+    /// One address may have an eighth of them as unfinished heads (`connections_per_ip` if that is
+    /// set), and always 16. At that number, a new stream of the address closes its oldest
+    /// unfinished head if that is older than a second; otherwise the new stream is closed. While
+    /// all places are taken, the share of every address is 16, and the oldest unfinished head of
+    /// all addresses is closed under the same condition. Trusted proxies have no share; the client
+    /// that a PROXY header names has one. A head is unfinished until its last byte was read.
     ///
     /// A refused client may try again on the same stream until `handshake_timeout` has passed since
-    /// accept. Then the stream is closed as soon as it is idle.
+    /// the accept. Then the stream is closed as soon as it is idle.
     pub pending_handshakes: usize,
-    /// The largest message, in bytes; a larger one closes with 1009. At most 1 GiB. Default 1 MiB.
+    /// The largest message, in bytes; a larger one closes the connection with 1009. At most 1 GiB.
+    /// Default 1 MiB.
     #[serde(with = "units::size")]
     pub message: usize,
-    /// The largest frame payload, in bytes; a larger one closes with 1009. Room for it is made when its length is announced.
-    /// Default, and what a larger value comes to: as `message`.
+    /// The largest frame payload, in bytes; a larger one closes the connection with 1009. The
+    /// buffer is allocated when the length is announced. Default: the value of `message`, which is
+    /// also the upper bound.
     #[serde(with = "units::optional_size")]
     pub frame: Option<usize>,
-    /// The most frames that a message may come in; more close with 1009. Each costs work however little is in it, and one may
-    /// be empty, so that the size of a message does not bound them. Default 16 384, which is 1 MiB in pieces of 64 bytes.
+    /// The largest number of frames of one message; more close the connection with 1009. Each frame
+    /// costs work, even an empty one, so the size of a message does not limit it. Default 16 384,
+    /// which is 1 MiB in pieces of 64 bytes.
     #[serde(with = "units::count")]
     pub fragments: usize,
-    /// Text and binary messages that one connection may send in a second, on average; answers to calls of the server count,
-    /// too. What is too much is `over_rate`'s to say. Default: off (`"off"`), because only the application knows.
+    /// The text and binary messages that one connection may send per second, on average, including
+    /// answers to asks of the server. `over_rate` defines the reaction to more. Default: off
+    /// (`"off"`), because only the application knows its rate.
     ///
-    /// Pings and pongs do not count. At most 16 of them wait for a callback; of more, the oldest is
-    /// dropped. A peer that does not read the pongs is not read from.
+    /// Pings and pongs do not count. At most 16 of them wait for a callback; beyond that, the
+    /// oldest is dropped. While a peer does not read the pongs, nothing is read from it.
     ///
-    /// Messages count when they are read. While the inbox is full (`limits.inbox_messages`) none are,
-    /// and what comes meanwhile counts as if it had been read as it came.
+    /// Messages count when they are read. While the inbox is full (`limits.inbox_messages`),
+    /// nothing is read; messages that arrive in that time count as if they had been read on
+    /// arrival.
     #[serde(with = "units::optional_count")]
     pub messages_per_second: Option<usize>,
-    /// How many of them may come at once after a silence. Default: as `messages_per_second`.
+    /// The number of messages that may arrive at once after a silence. Default: the value of
+    /// `messages_per_second`.
     #[serde(with = "units::optional_count")]
     pub message_burst: Option<usize>,
-    /// What a message too many does. Default: close.
+    /// The reaction to a message over `messages_per_second`. Default: close.
     pub over_rate: OverRate,
-    /// From accept to the end of the first request head, a PROXY header and the TLS handshake included: slower is cut. As
-    /// much again for the middleware and the core step, and for the error handlers: slower is a 503. On a stream that is kept
-    /// open, as much for each further head, from its first byte. A client that does not take its
-    /// answer is cut `close_timeout` after all of these. Default 10 s.
+    /// The time from the accept to the end of the first request head, including a PROXY header and
+    /// the TLS handshake; a slower stream is closed. The middleware and the core step have the same
+    /// time again, and so have the error handlers; slower is a 503. On a stream that is kept open,
+    /// each further head has the same time from its first byte. A client that does not read its
+    /// response is disconnected `close_timeout` after all of these. Default 10 s.
     #[serde(with = "units::duration")]
     pub handshake_timeout: Duration,
-    /// How long a stream may be idle between two HTTP requests, on servers of kind `http` and with
-    /// a fallback. Once the next head has begun, `handshake_timeout` applies. Default 75 s: load
-    /// balancers keep idle streams for 60 s, and a request that meets a closing stream fails.
+    /// The time that a stream may be idle between two HTTP requests, on servers of kind `http` and
+    /// servers with a fallback. After the first byte of the next head, `handshake_timeout` applies.
+    /// Default 75 s: load balancers keep idle streams for 60 s, and a request that is sent on a
+    /// closing stream fails.
     #[serde(with = "units::duration")]
     pub keep_alive: Duration,
-    /// The largest request head, in bytes; a larger one is a 431. At least 8 KiB (hyper's least). Default 16 KiB.
+    /// The largest request head, in bytes; a larger one gets a 431. At least 8 KiB, the minimum of
+    /// hyper. Default 16 KiB.
     #[serde(with = "units::size")]
     pub head: usize,
-    /// The most headers of a request; more are a 431. At most 16 384. Default 64.
+    /// The largest number of headers of a request; more get a 431. At most 16 384. Default 64.
     pub headers: usize,
-    /// The longest path of a handshake, in bytes as sent; a longer one is a 414. Default 2 KiB.
+    /// The longest path of a handshake, in bytes as sent; a longer one gets a 414. Default 2 KiB.
     #[serde(with = "units::size")]
     pub path: usize,
-    /// The longest query of a handshake, in bytes as sent; a longer one is a 414. Default 8 KiB: a token may be in it.
+    /// The longest query of a handshake, in bytes as sent; a longer one gets a 414. Default 8 KiB,
+    /// because the query may contain a token.
     #[serde(with = "units::size")]
     pub query: usize,
-    /// Messages that may wait in a connection's outbox. Default 256.
+    /// The number of messages that may wait in a connection's outbox. Default 256.
     pub outbox_messages: usize,
-    /// Bytes that may wait in a connection's outbox, beside the 64 KiB and one message more that may be on their way to the
-    /// socket. An empty outbox takes one message of any size. Default 1 MiB.
+    /// The bytes that may wait in a connection's outbox, in addition to the 64 KiB and one message
+    /// between the outbox and the socket. An empty outbox accepts one message of any size. Default
+    /// 1 MiB.
     #[serde(with = "units::size")]
     pub outbox_bytes: usize,
-    /// Rooms that a connection may be in at once; 0 for none. Default 64.
+    /// The number of rooms that a connection may be in; 0 for none. Default 64.
     pub rooms: usize,
-    /// Messages that one connection reads ahead while a callback runs. At this many, reading pauses
-    /// until the callback returns. Pings, answers to asks
-    /// ([`Connection::ask_event`](crate::Connection::ask_event)) and the end of the client are
-    /// noticed as they are read. Default 64.
+    /// The number of messages that one connection reads ahead while a callback runs. At this
+    /// number, reading pauses until the callback returns. Pings, answers to asks
+    /// ([`Connection::ask_event`](crate::Connection::ask_event)) and the end of the stream are
+    /// processed when they are read. Default 64.
     pub inbox_messages: usize,
-    /// Bytes that are read ahead meanwhile; a message that has begun is read to its end. Default
-    /// 256 KiB.
+    /// The bytes that one connection reads ahead while a callback runs; a message that has begun is
+    /// read to its end. Default 256 KiB.
     #[serde(with = "units::size")]
     pub inbox_bytes: usize,
-    /// What a full outbox does to its connection. Default: disconnect.
+    /// The reaction to a full outbox. Default: disconnect.
     pub overflow: Overflow,
-    /// From the close frame to the end of the socket, and for `on_close`. Default 5 s.
+    /// The time from the close frame to the end of the socket, and the time for `on_close`. Default
+    /// 5 s.
     #[serde(with = "units::duration")]
     pub close_timeout: Duration,
-    /// The longest that one callback may take; over it the connection closes with 1011. Default: off (`"off"`), because
-    /// only the application knows.
+    /// The longest time of one callback; beyond it the connection closes with 1011. Default: off
+    /// (`"off"`), because only the application knows its callbacks.
     #[serde(with = "units::optional_duration")]
     pub handler_timeout: Option<Duration>,
     /// The longest time that a connection stays open; then it is closed with 1001. Each connection
-    /// gets up to a tenth less, so that clients that connected together do not reconnect together.
-    /// Clients that reconnect spread over new nodes. Default: off.
+    /// gets a random time of up to a tenth less, so that clients that connected together do not
+    /// reconnect together. With this limit, clients spread over nodes that were added later.
+    /// Default: off (`"off"`).
     #[serde(with = "units::optional_duration")]
     pub lifetime: Option<Duration>,
 }
@@ -324,57 +337,61 @@ impl Default for Limits {
     }
 }
 
-/// What happens when a connection sends more than `messages_per_second`.
+/// The reaction to a connection that sends more than `messages_per_second`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OverRate {
-    /// It is closed with 1008.
+    /// The connection is closed with 1008.
     #[default]
     Close,
-    /// The message is not handled, and answered with the error event `rate_limited`; the connection goes on. Only typed
-    /// handlers (`#[ws_handlers]`) have such answers: a connection of any other controller is closed with 1008 all the same.
+    /// The message is not handled and is answered with the error event `rate_limited`; the
+    /// connection stays open. Only typed handlers (`#[ws_handlers]`) have such answers: a
+    /// connection of any other controller is closed with 1008.
     Refuse,
 }
 
-/// What happens to a connection whose outbox is full.
+/// The reaction to a full outbox.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Overflow {
-    /// It is closed with 1013; what waited is given up.
+    /// The connection is closed with 1013; the waiting messages are dropped.
     #[default]
     Disconnect,
-    /// The messages that have waited longest are dropped until there is room: for states, of which the last one counts.
+    /// The oldest waiting messages are dropped until there is room. Suitable for states, of which
+    /// only the latest matters.
     DropOldest,
-    /// The new message is dropped, and `push` says so: for feeds that may have holes.
+    /// The new message is dropped, and `push` returns an error. Suitable for feeds that may have
+    /// gaps.
     DropNewest,
 }
 
-/// How a peer that went without a word is noticed (ping and pong, RFC 6455 section 5.5.2), and one that has none to say.
+/// How a lost peer is detected (ping and pong, RFC 6455 section 5.5.2), and when an idle connection
+/// is closed.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Heartbeat {
-    /// A ping every so often; `"off"` sends none. Default 25 s: under the 30 to 60 s after which
-    /// proxies and mobile networks forget an idle connection. No other ping is sent before a sign
-    /// of life has followed the last one, unless this side does not read because its inbox is full
-    /// (`limits.inbox_messages`).
+    /// The time between two pings; `"off"` sends none. Default 25 s: less than the 30 to 60 s after
+    /// which proxies and mobile networks drop an idle connection. No further ping is sent until a
+    /// sign of life has followed the last one, unless this side does not read because its inbox is
+    /// full (`limits.inbox_messages`).
     #[serde(with = "units::optional_duration")]
     pub interval: Option<Duration>,
-    /// The connection ends when there is no sign of life within this time after a ping. Default
-    /// 20 s.
+    /// The connection ends if there is no sign of life within this time after a ping. Default 20 s.
     ///
-    /// Received bytes are a sign of life, and so is new room in a socket that was full. A ping
-    /// behind bytes that the client has to read first has more time: a second for each 32 KiB,
-    /// 128 s at the most. While the inbox is full (`limits.inbox_messages`) this side does not
-    /// read, and silence does not end the connection, unless more than 64 KiB wait for the client and it takes none
-    /// of them. The end of the client is still noticed.
+    /// A sign of life is received bytes, or new room in a socket that was full. A ping behind bytes
+    /// that the client has to read first has more time: one second for each 32 KiB, at most 128 s.
+    /// While the inbox is full (`limits.inbox_messages`), this side does not read, and silence does
+    /// not end the connection, unless more than 64 KiB wait for the client and it reads none of
+    /// them. The end of the stream is still detected.
     #[serde(with = "units::duration")]
     pub timeout: Duration,
-    /// A connection closes with 1001 when no text or binary message went either way for this long; pings and pongs do not
-    /// count. A message that was received whole counts, and one that is on its way out; as long as a callback runs, the
-    /// connection is not idle. Default: off (`"off"`), because many wait for hours to be told something.
+    /// The connection closes with 1001 if no text or binary message was sent or received for this
+    /// time; pings and pongs do not count. A message counts when it was received completely, and
+    /// while it is being sent. The connection is not idle while a callback runs. Default: off
+    /// (`"off"`), because many clients wait for hours for a message.
     #[serde(with = "units::optional_duration")]
     pub idle: Option<Duration>,
 }

@@ -1,4 +1,5 @@
-//! `[servers.origin]`: which pages may open a connection from a browser (RFC 6455 section 10.2).
+//! `[servers.origin]`: the web pages that may open a connection from a browser (RFC 6455 section
+//! 10.2).
 
 use serde::{Deserialize, Serialize};
 
@@ -8,14 +9,14 @@ use super::{
     units,
 };
 
-/// Which pages may open a connection.
+/// The web pages that may open a connection.
 ///
-/// A browser lets any page open a WebSocket to any server, sends the user's cookies along, and
-/// names the page's origin in `Origin`. A handshake whose `Origin` is not allowed is refused with
-/// 403, before routing. One without `Origin` passes: no browser sent it, and another program could
-/// send any value.
+/// A browser lets any page open a WebSocket to any server. It sends the user's cookies, and the
+/// page's origin in the header `Origin`. A handshake whose `Origin` is not allowed is refused with
+/// 403, before routing. A handshake without `Origin` is accepted: it does not come from a browser,
+/// and another program could send any value.
 ///
-/// Some programs that are not browsers send an `Origin`, too: `file://`, or the URL of the library
+/// Some programs that are not browsers also send an `Origin`: `file://`, or the URL of the library
 /// that they use. They are checked like a page; list the value as it is sent.
 ///
 /// ```
@@ -37,7 +38,7 @@ use super::{
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Origin {
-    /// Who may come besides those in `allow`. Default: pages of the same host.
+    /// The origins that may connect in addition to `allow`. Default: pages of the same host.
     pub policy: OriginPolicy,
     /// Further origins that may connect, each an [`OriginPattern`]: `"https://app.example.com"`,
     /// `"https://*.example.com"`, `"http://localhost:*"`, `"moz-extension://*"`; anything else,
@@ -47,33 +48,34 @@ pub struct Origin {
     pub allow: Vec<OriginPattern>,
 }
 
-/// Who may come besides the pages that are listed.
+/// The origins that may connect in addition to the listed ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OriginPolicy {
     /// Pages of the host that the handshake is addressed to (`Host`, or an absolute request
-    /// target). Scheme and port do not count: a page on port 9501 talks to a socket on 9502. A
-    /// proxy in front must pass `Host` on as it came, or name the host in `X-Forwarded-Host` or in
-    /// `host=` of `Forwarded` and be [trusted](super::Proxy) with that header.
+    /// target). Scheme and port are not compared: a page on port 9501 may connect to a socket on
+    /// 9502. A proxy in front must forward `Host` unchanged, or send the host in `X-Forwarded-Host`
+    /// or in `host=` of `Forwarded` and be [trusted](super::Proxy) with that header.
     ///
-    /// A name that its owner lets point at this machine counts as its host (DNS rebinding). A server that is only meant
-    /// for this machine, or answers whoever reaches it, names its pages: [`Listed`](Self::Listed).
+    /// An attacker can make a domain name resolve to this machine (DNS rebinding); its pages then
+    /// count as the same host. A server that only this machine should use, or that does not check
+    /// its clients, should list its pages: [`Listed`](Self::Listed).
     #[default]
     SameHost,
-    /// Nobody.
+    /// No further origins.
     Listed,
-    /// Everybody: no page is refused, and no token is taken from a cookie.
+    /// All origins: no page is refused, and no token is read from a cookie.
     Any,
 }
 
 impl Origin {
-    /// Whether pages are told apart at all.
+    /// Whether the header `Origin` is checked.
     pub(crate) fn is_on(&self) -> bool {
         self.policy != OriginPolicy::Any
     }
 
-    /// Whether a page of this origin may connect to a server that was asked for by these
+    /// Whether a page of this origin may connect to a server that was addressed with one of these
     /// authorities.
     pub(crate) fn permits(&self, origin: &str, authorities: &[&str]) -> bool {
         if !self.is_on() {
@@ -88,11 +90,11 @@ impl Origin {
         is_listed || is_same_host
     }
 
-    /// What the types cannot say.
+    /// Checks the rules that the types do not express.
     pub(super) fn check(&self) -> Result<(), &'static str> {
         match self.policy {
             OriginPolicy::Any if !self.allow.is_empty() => {
-                Err("`origin.allow` means nothing with `origin.policy = \"any\"`; leave one of them out")
+                Err("`origin.allow` has no effect with `origin.policy = \"any\"`; remove one of them")
             }
             OriginPolicy::Listed if self.allow.is_empty() => {
                 Err("`origin.policy = \"listed\"` lets no page in; list some in `origin.allow`")
@@ -137,7 +139,7 @@ mod tests {
         ] {
             assert_eq!(policy.permits(origin, &[host]), expected, "{origin:?} to {host:?}");
         }
-        assert!(!policy.permits("https://example.com", &[]), "without a host nothing is the same");
+        assert!(!policy.permits("https://example.com", &[]), "without a host no page has the same one");
     }
 
     #[test]

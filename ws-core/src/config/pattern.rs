@@ -1,4 +1,4 @@
-//! [`OriginPattern`]: the pages that `allow` names, and how they are written.
+//! [`OriginPattern`]: one entry of `allow`, its syntax and its comparison with the header `Origin`.
 
 use std::{fmt, str::FromStr};
 
@@ -13,7 +13,7 @@ use super::{
 ///
 /// | entry | allows |
 /// |---|---|
-/// | `https://app.example.com`, `http://localhost:8080` | this site; without a port, the scheme's own |
+/// | `https://app.example.com`, `http://localhost:8080` | this site; without a port, the default port of the scheme |
 /// | `https://*.example.com` | every subdomain, at any depth, and not the host itself |
 /// | `http://localhost:*` | every port |
 /// | `moz-extension://*` | every origin of this scheme |
@@ -31,7 +31,7 @@ use super::{
 #[serde(try_from = "String", into = "String")]
 pub struct OriginPattern(Pattern);
 
-/// A text that no `Origin` header can match.
+/// The text cannot match any `Origin` header.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is not an origin pattern; write one such as \"https://app.example.com\", \"https://*.example.com\", \
@@ -51,37 +51,37 @@ enum Pattern {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct SitePattern {
     site: Site,
-    /// The subdomains of the host, at any depth, and not the host itself.
-    is_of_subdomains: bool,
-    is_of_any_port: bool,
+    /// Whether it matches the subdomains of the host, at any depth, instead of the host itself.
+    matches_subdomains: bool,
+    matches_any_port: bool,
 }
 
 impl SitePattern {
     fn parse(text: &str) -> Option<Self> {
-        let (rest, is_of_any_port) = text.strip_suffix(":*").map_or((text, false), |rest| (rest, true));
+        let (rest, matches_any_port) = text.strip_suffix(":*").map_or((text, false), |rest| (rest, true));
         let subdomains = rest.split_once("://*.").map(|(scheme, host)| format!("{scheme}://{host}"));
-        let is_of_subdomains = subdomains.is_some();
+        let matches_subdomains = subdomains.is_some();
         let site = Site::parse(subdomains.as_deref().unwrap_or(rest))?;
-        (!is_of_subdomains || !site.host.starts_with('[')).then_some(Self {
+        (!matches_subdomains || !site.host.starts_with('[')).then_some(Self {
             site,
-            is_of_subdomains,
-            is_of_any_port,
+            matches_subdomains,
+            matches_any_port,
         })
     }
 
     fn matches(&self, theirs: &Site) -> bool {
         let ours = &self.site;
-        let is_host = if self.is_of_subdomains {
+        let is_host = if self.matches_subdomains {
             theirs.host.strip_suffix(&ours.host).is_some_and(|below| below.len() > 1 && below.ends_with('.'))
         } else {
             theirs.host == ours.host
         };
-        is_host && theirs.scheme == ours.scheme && (self.is_of_any_port || theirs.port == ours.port)
+        is_host && theirs.scheme == ours.scheme && (self.matches_any_port || theirs.port == ours.port)
     }
 }
 
 impl OriginPattern {
-    /// Whether it allows this value of the header. `site` is the parsed value, if it is a site.
+    /// Whether the pattern matches this header value. `site` is the parsed value, if it is a site.
     pub(super) fn matches(&self, origin: &str, site: Option<&Site>) -> bool {
         match &self.0 {
             Pattern::Site(pattern) => site.is_some_and(|site| pattern.matches(site)),
@@ -110,8 +110,8 @@ impl FromStr for OriginPattern {
     }
 }
 
-/// Whether a header can have this value. A name beyond ASCII is refused, because browsers send its
-/// ASCII form.
+/// Whether a header can have this value. A host name beyond ASCII is refused, because browsers send
+/// its ASCII form.
 fn is_header_value(text: &str) -> bool {
     !text.is_empty() && text.trim() == text && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
@@ -126,14 +126,14 @@ impl TryFrom<String> for OriginPattern {
 
 impl fmt::Display for OriginPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SitePattern { site, is_of_subdomains, is_of_any_port } = match &self.0 {
+        let SitePattern { site, matches_subdomains, matches_any_port } = match &self.0 {
             Pattern::Site(pattern) => pattern,
             Pattern::Scheme(scheme) => return write!(f, "{scheme}://*"),
             Pattern::Exact(text) => return f.write_str(text),
         };
-        let below = if *is_of_subdomains { "*." } else { "" };
+        let below = if *matches_subdomains { "*." } else { "" };
         write!(f, "{}://{below}{}", site.scheme, site.host)?;
-        match (is_of_any_port, site.port) {
+        match (matches_any_port, site.port) {
             (true, _) => f.write_str(":*"),
             (false, Some(port)) if !matches!((&*site.scheme, port), ("http", 80) | ("https", 443)) => {
                 write!(f, ":{port}")

@@ -1,4 +1,5 @@
-//! `[servers.proxy]`: whose word about the true peer address is taken, and in which form.
+//! `[servers.proxy]`: the proxies that are trusted to name the client's address, and the form in
+//! which they do it.
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
@@ -7,10 +8,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::units::{self, Listed};
 
-/// The proxies in front of a server, and how they name their clients.
+/// The proxies in front of a server, and the form in which they name their clients.
 ///
-/// What they say becomes the peer address: in [`Handshake::peer_addr`](crate::Handshake::peer_addr), in the logs, in
-/// `limits.connections_per_ip`. From any other peer the same bytes mean nothing.
+/// The address that they name becomes the peer address: in
+/// [`Handshake::peer_addr`](crate::Handshake::peer_addr), in the logs and in
+/// `limits.connections_per_ip`. The same bytes from any other peer are ignored.
 ///
 /// ```
 /// use ws_core::{Config, config::ForwardedHeader};
@@ -31,23 +33,23 @@ use super::units::{self, Listed};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Proxy {
-    /// The proxies, as networks or single addresses; by environment separated by commas. Default: none. Name no network
-    /// that clients can connect from.
+    /// The proxies, as networks or single addresses; in the environment, separated by commas. Never
+    /// list a network that clients can connect from. Default: none.
     #[serde(deserialize_with = "units::list")]
     pub trusted: Vec<Network>,
-    /// Whether they speak the PROXY protocol. Default: off.
+    /// Whether they send the PROXY protocol. Default: off.
     pub protocol: ProxyProtocol,
     /// The header in which they name the client. Default: off.
     pub header: ForwardedHeader,
 }
 
 impl Proxy {
-    /// Whether nobody is asked for anything.
+    /// Whether neither the protocol nor the header is used.
     pub(crate) fn is_off(&self) -> bool {
         self.protocol == ProxyProtocol::Off && self.header == ForwardedHeader::Off
     }
 
-    /// Whether this address is a proxy whose word is taken.
+    /// Whether this address is a trusted proxy.
     pub(crate) fn trusts(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(address))
     }
@@ -58,11 +60,12 @@ impl Proxy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub enum ProxyProtocol {
-    /// They do not.
+    /// Streams begin without a header.
     #[default]
     #[serde(rename = "off")]
     Off,
-    /// They do, in version 1 or 2; a trusted peer that does not is hung up on.
+    /// Streams of trusted proxies begin with a header of version 1 or 2; a stream without one is
+    /// closed.
     #[serde(rename = "v1_or_v2")]
     V1OrV2,
 }
@@ -72,12 +75,12 @@ pub enum ProxyProtocol {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ForwardedHeader {
-    /// None: headers are ignored.
+    /// No header is read.
     #[default]
     Off,
-    /// `X-Forwarded-For`, to which each proxy appends the address it was called from.
+    /// `X-Forwarded-For`: each proxy appends the address of its own peer.
     XForwardedFor,
-    /// `Forwarded` (RFC 7239), of whose elements each proxy appends one.
+    /// `Forwarded` (RFC 7239): each proxy appends one element.
     Forwarded,
 }
 
@@ -95,13 +98,13 @@ pub enum ForwardedHeader {
 pub struct Network(IpNet);
 
 impl Network {
-    /// Whether the address is in it.
+    /// Whether the network contains this address.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())
     }
 }
 
-/// A text that is no [`Network`].
+/// The text is not a [`Network`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected an address or a network, such as \"10.0.0.1\", \"10.0.0.0/8\" or \"fd00::/8\"")]
 pub struct NotANetwork;

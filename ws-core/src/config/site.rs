@@ -1,19 +1,20 @@
-//! Who a page is, as browsers write it: scheme, host and port (RFC 6454 section 6), brought into one form so that two
-//! of them can be compared.
+//! [`Site`]: the origin of a web page, that is scheme, host and port (RFC 6454 section 6), in a
+//! normal form for comparison.
 
 use std::net::Ipv6Addr;
 
-/// An origin that is a site, and not `null`.
+/// An origin with a scheme and a host; `null` is not a site.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Site {
     pub(super) scheme: String,
     pub(super) host: String,
-    /// The scheme's own where none was written.
+    /// The default port of the scheme if the origin has none; `None` for a scheme without a
+    /// default.
     pub(super) port: Option<u16>,
 }
 
 impl Site {
-    /// `scheme://host[:port]`, and nothing before or behind it.
+    /// Parses `scheme://host[:port]` without anything before or after it.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (scheme, authority) = text.split_once("://")?;
         let (host, port) = authority_parts(authority).filter(|_| is_scheme(scheme))?;
@@ -27,19 +28,20 @@ impl Site {
     }
 }
 
-/// RFC 3986 section 3.1.
+/// Whether a text is a URI scheme (RFC 3986 section 3.1).
 pub(super) fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.chars().all(|sign| sign.is_ascii_alphanumeric() || "+-.".contains(sign))
 }
 
-/// The host of an authority (RFC 3986 section 3.2), in the form that hosts are compared in: lower case, without the dot
-/// of the root, an IPv6 address as short as it goes.
+/// Returns the host of an authority (RFC 3986 section 3.2) in its normal form: lower case, without
+/// a dot at the end, an IPv6 address in its shortest form.
 pub(super) fn host(authority: &str) -> Option<String> {
     authority_parts(authority).map(|(host, _)| host)
 }
 
-/// Host and port. User information, percent signs and signs beyond ASCII belong into no origin and no `Host`.
+/// Splits an authority into host and port. User information, percent signs and characters beyond
+/// ASCII are refused: they are not valid in an origin or in `Host`.
 fn authority_parts(text: &str) -> Option<(String, Option<u16>)> {
     let (host, rest) = match text.strip_prefix('[') {
         Some(literal) => {
@@ -61,7 +63,7 @@ fn authority_parts(text: &str) -> Option<(String, Option<u16>)> {
     Some((host, port))
 }
 
-/// A host name, or an IPv4 address.
+/// Returns a host name or an IPv4 address in its normal form.
 fn name(host: &str) -> Option<String> {
     let host = host.strip_suffix('.').unwrap_or(host);
     let is_label = |label: &str| {

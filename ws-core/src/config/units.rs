@@ -1,4 +1,5 @@
-//! How times, sizes, counts and lists are written: `"30s"`, `"64KiB"`, `20`, `"off"`, `["a", "b"]`.
+//! The text forms of times, sizes, counts and lists: `"30s"`, `"64KiB"`, `20`, `"off"`,
+//! `["a", "b"]`.
 
 use std::{fmt, marker::PhantomData, time::Duration};
 
@@ -8,7 +9,7 @@ use serde::{
     de::{self, DeserializeOwned, IntoDeserializer as _, SeqAccess, Visitor, value::SeqAccessDeserializer},
 };
 
-/// One way to write a type, for `#[serde(with = "..")]`.
+/// Defines a module for `#[serde(with = "..")]` with one text form of a type.
 macro_rules! unit {
     ($name:ident: $type:ty, $visitor:expr, $write:expr) => {
         pub(super) mod $name {
@@ -138,7 +139,7 @@ impl Visitor<'_> for CountVisitor {
     }
 }
 
-/// The same, or `"off"`.
+/// Accepts the values of another visitor, or `"off"`.
 struct OrOff<V>(V);
 
 impl<'de, V: Visitor<'de> + Copy> Visitor<'de> for OrOff<V> {
@@ -168,13 +169,13 @@ impl<'de, V: Visitor<'de> + Copy> Visitor<'de> for OrOff<V> {
     }
 }
 
-/// What lists are made of.
+/// A type whose values may be written as a list.
 pub(super) trait Listed: DeserializeOwned {
-    /// A list of them, and how it is written.
+    /// The description of a list with an example, for error texts.
     const LIST: &'static str;
 }
 
-/// A list, or what an environment variable can hold: a text with commas.
+/// Reads a list, or a text with commas, which is the form in an environment variable.
 pub(super) fn list<'de, D: Deserializer<'de>, T: Listed>(from: D) -> Result<Vec<T>, D::Error> {
     from.deserialize_any(ListVisitor(PhantomData))
 }

@@ -1,48 +1,52 @@
-//! The faults of received events: [`DecodeError`] of a part of an envelope, [`EventError`] of an event.
+//! The faults of received events: [`EventError`] of a whole event, [`DecodeError`] of one part of
+//! an envelope.
 
 use crate::wire::Message;
 
-/// A fault of one event on a connection with typed handlers; it is answered and the connection goes on.
+/// A fault of one event on a connection with typed handlers. The client gets an answer and the
+/// connection stays open.
 ///
-/// The answer is `{"event": "error", "data": {"code", "message"}, "ref"}`, with [`code`](Self::code) as its machine code.
-/// It is an error like any other: an error handler for `EventError` may answer in its own words.
+/// The answer is `{"event": "error", "data": {"code", "message"}, "ref"}`, with
+/// [`code`](Self::code) as its machine code. An error handler for `EventError` may send a different
+/// answer.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EventError {
-    /// A text message that is no envelope. Code `bad_json`.
-    #[error("no envelope: {message}")]
+    /// A text message that is not an envelope. Code `bad_json`.
+    #[error("not an envelope: {message}")]
     BadJson {
-        /// What serde says.
+        /// The error text of serde.
         message: String,
     },
-    /// A binary message that is no envelope in MessagePack. Code `bad_msgpack`.
-    #[error("no envelope: {message}")]
+    /// A binary message that is not an envelope in MessagePack. Code `bad_msgpack`.
+    #[error("not an envelope: {message}")]
     BadMsgPack {
-        /// What the decoder says.
+        /// The error text of the decoder.
         message: String,
     },
-    /// No handler has this event. Code `unknown_event`.
+    /// There is no handler for this event. Code `unknown_event`.
     #[error("no event `{event}` here")]
     UnknownEvent {
-        /// The event as it was asked for, cut to 64 characters.
+        /// The received event name, cut to 64 characters.
         event: String,
     },
-    /// The data is missing or does not fit. Code `invalid_data`, with `path` and `fields` beside it.
+    /// The data is missing or does not fit. Code `invalid_data`; the answer also has `path` and
+    /// `fields`.
     #[error("{}", place(.path, .message))]
     InvalidData {
-        /// The place inside `data`, such as `items[2].name`; empty for all of it.
+        /// The place inside `data`, such as `items[2].name`; empty for the whole value.
         path: String,
-        /// What is wrong there.
+        /// The description of the fault.
         message: String,
-        /// Faults by field, `null` if there are none to tell.
+        /// Faults by field; `null` if there are none.
         fields: serde_json::Value,
     },
-    /// More messages than `limits.messages_per_second`, under `over_rate = "refuse"`; this one was not handled. Code
-    /// `rate_limited`.
+    /// The client sent more messages than `limits.messages_per_second` with `over_rate = "refuse"`.
+    /// This message was not handled. Code `rate_limited`.
     #[error("too many messages a second")]
     RateLimited,
-    /// No handler takes messages of this kind. Code `unsupported`.
-    #[error("{kind} messages are not handled here")]
+    /// There is no handler for messages of this kind. Code `unsupported`.
+    #[error("{kind} messages are not supported on this route")]
     Unsupported {
         /// `text` or `binary`.
         kind: &'static str,
@@ -55,7 +59,7 @@ impl EventError {
         Self::Unsupported { kind }
     }
 
-    /// The machine code of the answer; it does not change between versions.
+    /// Returns the machine code of the answer; it does not change between versions.
     pub fn code(&self) -> &'static str {
         match self {
             Self::BadJson { .. } => "bad_json",
@@ -72,17 +76,17 @@ fn place(path: &str, message: &str) -> String {
     if path.is_empty() { message.to_owned() } else { format!("{path}: {message}") }
 }
 
-/// A part of an envelope that does not decode as the type that is asked for.
+/// Why a part of an envelope does not decode as the requested type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DecodeError {
-    /// The place inside the part, such as `items[2].name`; empty for all of it.
+    /// The place inside the part, such as `items[2].name`; empty for the whole part.
     pub(crate) path: String,
-    /// What is wrong there, for the client.
+    /// The description of the fault, for the client.
     pub(crate) message: String,
 }
 
 impl DecodeError {
-    /// A fault of the whole part.
+    /// Creates a fault of the whole part.
     pub(crate) fn whole(message: impl ToString) -> Self {
         Self { path: String::new(), message: message.to_string() }
     }

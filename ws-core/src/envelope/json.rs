@@ -1,13 +1,15 @@
-//! JSON values as they were received: decoded by the type that is wanted, with the place of a fault.
+//! Decodes the JSON parts of an envelope and reports the place of a fault. Fault texts are cut,
+//! because serde quotes the input.
 
 use serde::Deserialize;
 
 use super::DecodeError;
 
-/// How much of a fault's text, and of its place, is told: serde quotes what it was given, and that may be a whole message.
+/// The limit of a fault's text, and of its path, in bytes: serde quotes the input, which may be a
+/// whole message.
 const MAX_FAULT_BYTES: usize = 256;
 
-/// Decodes a value. Only if that fails it is decoded again, to find out where.
+/// Decodes a value. If that fails, decodes it a second time to find the place of the fault.
 pub(crate) fn decode<'a, T: Deserialize<'a>>(raw: &'a str) -> Result<T, DecodeError> {
     serde_json::from_str(raw).map_err(|error| place::<T>(raw).unwrap_or_else(|| DecodeError::whole(error)))
 }
@@ -19,18 +21,18 @@ fn place<'a, T: Deserialize<'a>>(raw: &'a str) -> Option<DecodeError> {
     Some(fault(error.path(), without_position(&error.inner().to_string())))
 }
 
-/// What is wrong, and where.
+/// Creates the fault with its place.
 pub(super) fn fault(path: &serde_path_to_error::Path, message: &str) -> DecodeError {
     let is_known = path.iter().len() > 0;
     DecodeError {
-        path: if is_known { told(&path.to_string()) } else { String::new() },
-        message: told(message),
+        path: if is_known { shortened(&path.to_string()) } else { String::new() },
+        message: shortened(message),
     }
 }
 
-/// A text of serde's for the client: of a long one the start, which says what is wrong, and the end, which says what was
-/// expected.
-pub(super) fn told(text: &str) -> String {
+/// Shortens a text of serde for the client. The start says what is wrong and the end says what was
+/// expected, so the middle of a long text is removed.
+pub(super) fn shortened(text: &str) -> String {
     let half = MAX_FAULT_BYTES / 2;
     if text.len() <= MAX_FAULT_BYTES {
         return text.to_owned();
@@ -39,17 +41,18 @@ pub(super) fn told(text: &str) -> String {
     [text.get(..start), text.get(end..)].map(Option::unwrap_or_default).join("…")
 }
 
-/// serde_json counts lines and columns inside of `data`, which mean nothing to who sees the whole message.
+/// Removes the line and column: serde_json counts them inside `data`, so they do not fit the whole
+/// message.
 fn without_position(message: &str) -> &str {
     message.rfind(" at line ").and_then(|end| message.get(..end)).unwrap_or(message)
 }
 
-/// Whether a text, if it is JSON, is an array.
+/// Whether a JSON text is an array.
 pub(super) fn is_array(text: &str) -> bool {
     text.trim_start_matches([' ', '\n', '\r', '\t']).starts_with('[')
 }
 
-/// Whether a valid JSON value is a string or a number: what a `ref` can be.
+/// Whether a valid JSON value is a string or a number, and so may be a `ref`.
 pub(super) fn is_reference(raw: &str) -> bool {
     raw.starts_with(|first: char| first == '"' || first == '-' || first.is_ascii_digit())
 }

@@ -1,9 +1,9 @@
 //! The envelope in which events travel: `{"event": "say", "data": .., "ref": "7"}`.
 //!
-//! A received envelope borrows from its message: `data` is decoded once, by the type that a handler
-//! asks for, and `ref` is sent back byte for byte. A connection that speaks the subprotocol `msgpack`
-//! has the same envelope as MessagePack in binary messages. This module knows neither connections nor
-//! handlers.
+//! A received envelope borrows from its message: `data` is decoded once, as the type that a handler
+//! requests, and `ref` is sent back byte for byte. A connection with the subprotocol `msgpack` has
+//! the same envelope as MessagePack in binary messages. This module must not depend on connections
+//! or handlers.
 
 mod fault;
 mod json;
@@ -31,7 +31,7 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// That of a connection which speaks this subprotocol.
+    /// Returns the format of a connection with this subprotocol.
     pub(crate) fn of(subprotocol: Option<&str>) -> Self {
         match subprotocol {
             #[cfg(feature = "msgpack")]
@@ -40,7 +40,7 @@ impl Format {
         }
     }
 
-    /// An envelope as a message.
+    /// Encodes an envelope as a message.
     pub(crate) fn encode<T: Serialize + ?Sized>(
         self,
         event: &str,
@@ -62,7 +62,7 @@ impl Format {
         }
     }
 
-    /// The envelope of an ask, with a `ref` of this side.
+    /// Encodes the envelope of an ask, with a `ref` that this side chose.
     pub(crate) fn encode_ask<T: Serialize + ?Sized>(
         self,
         event: &str,
@@ -100,7 +100,7 @@ pub struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    /// Reads a message of a connection that writes its envelopes so.
+    /// Reads the envelope in a message of a connection with this format.
     pub(crate) fn read(format: Format, message: &'a Message) -> Result<Self, EventError> {
         match (format, message) {
             (Format::Json, Message::Text(text)) => Self::from_json(text),
@@ -110,7 +110,8 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// The `ref` of a message that need not be an envelope otherwise; `None` if it has no good one.
+    /// Returns the `ref` of a message that may otherwise not be an envelope; `None` if it has no
+    /// valid `ref`.
     pub(crate) fn reference_of(format: Format, message: &'a Message) -> Option<Raw<'a>> {
         #[derive(Deserialize)]
         struct Referring<'a> {
@@ -141,12 +142,12 @@ impl<'a> Envelope<'a> {
             reference: Option<&'a RawValue>,
         }
 
-        // Serde takes an array of the fields for a struct, too. That is somebody else's message.
+        // Serde also accepts an array of the fields as a struct, but an array is not an envelope.
         if json::is_array(text) {
             return Err(EventError::BadJson { message: "an envelope is an object".to_owned() });
         }
         let incoming: Incoming<'a> = serde_json::from_str(text)
-            .map_err(|error| EventError::BadJson { message: json::told(&error.to_string()) })?;
+            .map_err(|error| EventError::BadJson { message: json::shortened(&error.to_string()) })?;
         if incoming.reference.is_some_and(|raw| !json::is_reference(raw.get())) {
             return Err(EventError::BadJson { message: "`ref` is a string or a number".to_owned() });
         }
@@ -168,13 +169,13 @@ impl<'a> Envelope<'a> {
         })
     }
 
-    /// The event's name.
+    /// Returns the event's name.
     pub fn event(&self) -> &str {
         &self.event
     }
 }
 
-/// A part of an envelope as it was received.
+/// A part of a received envelope, not decoded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Raw<'a> {
     Json(&'a RawValue),
@@ -183,7 +184,7 @@ pub(crate) enum Raw<'a> {
 }
 
 impl<'a> Raw<'a> {
-    /// Decodes it; the fault says where.
+    /// Decodes the part; the error has the place of the fault.
     pub(crate) fn decode<T: Deserialize<'a>>(self) -> Result<T, DecodeError> {
         match self {
             Self::Json(raw) => json::decode(raw.get()),
@@ -208,7 +209,7 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// The text of a reference that is a string; of MessagePack too.
+    /// Returns the text of a reference that is a string, in both formats.
     pub(crate) fn as_str(self) -> Option<Cow<'a, str>> {
         match self {
             Self::Json(raw) => serde_json::from_str(raw.get()).ok().map(Cow::<str>::Owned),
@@ -234,7 +235,8 @@ enum OwnedRaw {
     MsgPack(Box<[u8]>),
 }
 
-/// Which call an error belongs to: travels with the error to where it is answered.
+/// The call that an error belongs to. It is carried with the error to the code that answers the
+/// call.
 #[derive(Debug)]
 pub(crate) struct ReplyTo {
     format: Format,
@@ -246,7 +248,7 @@ impl ReplyTo {
         Self { format, reference: reference.map(Raw::to_owned) }
     }
 
-    /// `{"event": "error", "data": .., "ref": ..}`.
+    /// Encodes `{"event": "error", "data": .., "ref": ..}`.
     pub(crate) fn error(&self, data: &ErrorData<'_>) -> Result<Message, SendError> {
         let reference = self.reference.as_ref().map(|raw| match raw {
             OwnedRaw::Json(raw) => Raw::Json(raw),
@@ -257,14 +259,14 @@ impl ReplyTo {
     }
 }
 
-/// What the client is told of an error.
+/// The public part of an error, as sent to the client.
 #[derive(Debug, Serialize)]
 pub(crate) struct ErrorData<'a> {
-    /// Stable, for programs.
+    /// The machine code; it does not change between versions.
     pub(crate) code: &'a str,
-    /// For people.
+    /// The text for people.
     pub(crate) message: &'a str,
-    /// The place inside `data` that does not fit.
+    /// The place of the fault inside `data`.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(crate) path: &'a str,
     /// Faults by field.

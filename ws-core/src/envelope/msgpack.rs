@@ -1,7 +1,8 @@
-//! Envelopes in MessagePack: a map with string keys, taken apart without decoding `data`.
+//! Envelopes in MessagePack: a map with string keys, split into its parts without decoding `data`.
 //!
-//! [`decode`] walks over the bytes and finds the parts; what they are decoded into is decided later. It allocates nothing and
-//! believes no announced length: a length that the bytes do not have is a fault at once, and nesting has a limit.
+//! [`decode`] walks over the bytes and finds the parts; the caller decodes them later. It allocates
+//! nothing and trusts no announced length: a length beyond the end of the bytes is a fault, and
+//! nesting has a limit.
 
 use rmp::Marker;
 use serde::{Deserialize, Serialize};
@@ -13,12 +14,12 @@ use crate::fixed;
 #[derive(Debug, PartialEq)]
 pub(super) struct Parts<'a> {
     pub(super) event: &'a str,
-    /// `None` for none, and for nil.
+    /// `None` if it is missing or nil.
     pub(super) data: Option<&'a [u8]>,
     pub(super) reference: Option<&'a [u8]>,
 }
 
-/// Why bytes are no envelope.
+/// Why bytes are not an envelope.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub(super) enum Malformed {
     #[error("it ends too early")]
@@ -31,15 +32,15 @@ pub(super) enum Malformed {
     NotAMap,
     #[error("`{0}` is there twice")]
     Twice(&'static str),
-    #[error("`event` is missing or no string")]
+    #[error("`event` is missing or is not a string")]
     NoEvent,
     #[error("`ref` is a string or a number")]
     Reference,
-    #[error("bytes behind the envelope")]
+    #[error("there are bytes after the envelope")]
     Trailing,
 }
 
-/// Finds the parts of `{"event": .., "data": .., "ref": ..}` in any order; other keys are passed over.
+/// Finds the parts of `{"event": .., "data": .., "ref": ..}` in any order; skips other keys.
 pub(super) fn decode(bytes: &[u8]) -> Result<Parts<'_>, Malformed> {
     let [event, data, reference] = values(bytes)?;
     if reference.is_some_and(|raw| !is_reference(raw)) {
@@ -48,13 +49,13 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Parts<'_>, Malformed> {
     Ok(Parts { event: event.and_then(text).ok_or(Malformed::NoEvent)?, data, reference })
 }
 
-/// The `ref` of a map that need not be an envelope otherwise.
+/// Returns the `ref` of a map that may otherwise not be an envelope.
 pub(super) fn reference(bytes: &[u8]) -> Option<&[u8]> {
     let [_, _, reference] = values(bytes).ok()?;
     reference.filter(|raw| is_reference(raw))
 }
 
-/// The values of `event`, `data` and `ref`; nil is none of the latter two.
+/// Returns the values of `event`, `data` and `ref`; `None` for a `data` or `ref` that is nil.
 fn values(bytes: &[u8]) -> Result<[Option<&[u8]>; 3], Malformed> {
     let mut reader = Reader { left: bytes };
     let entries = match reader.marker()? {
@@ -84,9 +85,10 @@ fn values(bytes: &[u8]) -> Result<[Option<&[u8]>; 3], Malformed> {
     Ok([event, data.filter(something), reference.filter(something)])
 }
 
-/// Decodes data. Only if that fails it is decoded again, to find out where.
+/// Decodes a value. If that fails, decodes it a second time to find the place of the fault.
 ///
-/// Types with two forms, such as addresses and times, have the one for people, as in JSON: one client, one schema.
+/// Types with two forms, such as addresses and times, use the human-readable form, as in JSON, so
+/// that one client and one schema fit both formats.
 pub(super) fn decode_data<'a, T: Deserialize<'a>>(raw: &'a [u8]) -> Result<T, DecodeError> {
     let deserializer = || rmp_serde::Deserializer::from_read_ref(raw).with_human_readable();
     T::deserialize(&mut deserializer()).map_err(|error| {
@@ -97,7 +99,7 @@ pub(super) fn decode_data<'a, T: Deserialize<'a>>(raw: &'a [u8]) -> Result<T, De
     })
 }
 
-/// An envelope; structs are maps by field name, as in JSON.
+/// Encodes an envelope; structs become maps by field name, as in JSON.
 pub(super) fn encode<T: Serialize + ?Sized>(
     event: &str,
     data: &T,
@@ -116,7 +118,7 @@ pub(super) fn encode<T: Serialize + ?Sized>(
     Ok(bytes)
 }
 
-/// A string.
+/// Encodes a string.
 pub(super) fn encode_str(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len() + 5);
     push_str(&mut bytes, text);
@@ -128,12 +130,14 @@ fn push_str(bytes: &mut Vec<u8>, text: &str) {
     let _ = rmp::encode::write_str(bytes, text);
 }
 
-/// A value that is a string; binary is none, and neither is a string that is not UTF-8.
+/// Returns the text of a value that is a string; `None` for binary, and for a string that is not
+/// UTF-8.
 fn text(raw: &[u8]) -> Option<&str> {
     rmp::decode::read_str_from_slice(raw).ok().map(|(text, _)| text)
 }
 
-/// Whether it is a string or a number. It is sent back as it is, hence a string has to be a valid one.
+/// Whether a value is a string or a number. The value is sent back unchanged, so a string must be
+/// valid UTF-8.
 fn is_reference(raw: &[u8]) -> bool {
     use Marker::*;
 
@@ -149,7 +153,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// The bytes of the next value, whatever it is.
+    /// Takes the bytes of the next value, of any type.
     fn value(&mut self) -> Result<&'a [u8], Malformed> {
         let before = self.left;
         match self.head()? {
@@ -159,9 +163,10 @@ impl<'a> Reader<'a> {
         before.get(..before.len() - self.left.len()).ok_or(Malformed::Truncated)
     }
 
-    /// Passes over so many values and all that is in them. It does not call itself: how deep it goes is the peer's choice.
+    /// Skips this many values and everything inside them. It is not recursive, because the peer
+    /// chooses the depth.
     fn pass(&mut self, values: u64) -> Result<(), Malformed> {
-        // How many values are still to come in each of the arrays and maps that are open; the innermost is the last one.
+        // The number of values left in each open array or map; the innermost is the last one.
         let mut open = [0; fixed::MSGPACK_DEPTH];
         let [outermost, ..] = &mut open;
         *outermost = values;
@@ -181,7 +186,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Passes over one value's own bytes; says how many values it contains.
+    /// Skips the bytes of one value without its elements; returns the number of its elements.
     fn head(&mut self) -> Result<u64, Malformed> {
         let payload = match self.marker()? {
             Marker::FixPos(_) | Marker::FixNeg(_) | Marker::Null | Marker::True | Marker::False => 0,
@@ -217,7 +222,7 @@ impl<'a> Reader<'a> {
         Ok(Marker::from_u8(*byte))
     }
 
-    /// A big-endian number of so many bytes.
+    /// Takes a big-endian number of this many bytes.
     fn number(&mut self, len: u64) -> Result<u64, Malformed> {
         Ok(self.take(len)?.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
@@ -265,7 +270,7 @@ mod tests {
         assert_eq!((parts.event, parts.data, parts.reference), ("e", Some(&[0xc3][..]), Some(&[1][..])));
     }
 
-    /// A map of two, of which one is there.
+    /// A map that announces two entries and has one.
     fn packed_event() -> Vec<u8> {
         [&[0x82, 0xa5][..], b"event", &[0xa1, b'a']].concat()
     }
@@ -283,15 +288,15 @@ mod tests {
             (packed(&json!({})), Malformed::NoEvent),
             (packed(&json!({"event": 1})), Malformed::NoEvent),
             (packed(&json!({"event": "a", "ref": []})), Malformed::Reference),
-            // A reference is echoed, so that half a character in it would make the reply invalid.
+            // A reference is sent back, so half a character in it would make the reply invalid.
             ([&packed_event()[..], &[0xa3, b'r', b'e', b'f', 0xa1, 0xff]].concat(), Malformed::Reference),
-            // Binary is no string, whatever it holds.
+            // Binary is not a string, also if it contains UTF-8.
             ([&[0x81, 0xa5][..], b"event", &[0xc4, 1, b'a']].concat(), Malformed::NoEvent),
             ([&[0x81, 0xc4, 5][..], b"event", &[0xa1, b'a']].concat(), Malformed::NotAMap),
             ([packed(&json!({"event": "a"})), vec![0]].concat(), Malformed::Trailing),
             (twice.to_vec(), Malformed::Twice("event")),
             (vec![0x81, 1, 1], Malformed::NotAMap),
-            // Lengths that nobody has: 4 GiB of text, 4 Gi of values.
+            // Announced lengths without the bytes: 4 GiB of text, 4 Gi of values.
             (vec![0x81, 0xa1, b'x', 0xdb, 0xff, 0xff, 0xff, 0xff], Malformed::Truncated),
             (vec![0xdf, 0xff, 0xff, 0xff, 0xff], Malformed::Truncated),
             ([&[0x81, 0xa1, b'x'][..], &[0x91; 100_000]].concat(), Malformed::TooDeep),
@@ -356,7 +361,7 @@ mod tests {
         assert_eq!(path, "items[1]");
     }
 
-    /// Any JSON value that MessagePack has as well.
+    /// Any JSON value that MessagePack also has.
     fn any_value() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),

@@ -1,11 +1,12 @@
-//! Why a handshake was refused.
+//! [`HandshakeError`]: why a handshake was refused, with the status of each reason.
 
 use http::StatusCode;
 
-/// A request that is no acceptable WebSocket handshake (RFC 6455 section 4.2.1), one variant a fault.
+/// Why a request is not an acceptable WebSocket handshake (RFC 6455 section 4.2.1); one variant per
+/// fault.
 ///
-/// It is an error like any other: an error handler for `HandshakeError` may answer in its own words. Without one the
-/// client gets [`status`](Self::status) and the JSON body `{"code": status, "msg": text}`.
+/// An error handler for `HandshakeError` may answer with its own response. Without one the client
+/// gets [`status`](Self::status) and the JSON body `{"code": status, "msg": text}`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandshakeError {
@@ -18,16 +19,18 @@ pub enum HandshakeError {
     /// `Sec-WebSocket-Key` was sent more than once (RFC 6455 section 11.3.1). 400.
     #[error("sec-websocket-key is invalid!")]
     KeyRepeated,
-    /// `Sec-WebSocket-Version` is missing or not 13; the answer names 13 (RFC 6455 section 4.4). 426.
+    /// `Sec-WebSocket-Version` is missing or not 13; the answer names 13 (RFC 6455 section 4.4).
+    /// 426.
     #[error("sec-websocket-version must be 13")]
     Version,
     /// HTTP older than 1.1 (RFC 6455 section 4.1). 400.
     #[error("a WebSocket handshake needs HTTP/1.1")]
     HttpVersion,
-    /// No `Host`, more than one, or one that is no host (RFC 6455 section 4.2.1, point 2; RFC 9112 section 3.2). 400.
+    /// No `Host`, more than one, or one that is not a valid host (RFC 6455 section 4.2.1, point 2;
+    /// RFC 9112 section 3.2). 400.
     #[error("a WebSocket handshake names one host")]
     Host,
-    /// A handshake with a body, whose bytes would be taken for frames. 400.
+    /// A handshake with a body. Its bytes would be read as frames. 400.
     #[error("a WebSocket handshake has no body")]
     Body,
     /// A GET on a WebSocket route without `Upgrade: websocket` and `Connection: Upgrade`. 426.
@@ -48,50 +51,53 @@ pub enum HandshakeError {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// A trusted proxy's `X-Forwarded-For` or `Forwarded` (RFC 7239) that does not name a client. 400.
+    /// A trusted proxy's `X-Forwarded-For` or `Forwarded` (RFC 7239) that does not name a client.
+    /// 400.
     #[error("the header that names the client is malformed")]
     Forwarded,
     /// No route has this path. 404.
     #[error("no WebSocket route at {path}")]
     NoRoute {
-        /// The path as it was asked for.
+        /// The requested path.
         path: String,
     },
-    /// A path parameter that is not UTF-8 once its percent signs are decoded. 400.
+    /// A path parameter that is not UTF-8 after percent-decoding. 400.
     #[error("a path parameter is not valid UTF-8")]
     PathEncoding,
-    /// A parameter of the route's handlers that cannot be parsed from the handshake; the message names it. 400.
+    /// A parameter of the route's handlers that cannot be parsed from the handshake; the message
+    /// names it. 400.
     #[error("{message}")]
     Param {
-        /// Which parameter, and what is wrong with it.
+        /// The parameter and its fault.
         message: String,
     },
-    /// None of the offered subprotocols is one of this route's, and the route refuses that. 400.
+    /// The route supports none of the offered subprotocols and is set to refuse that. 400.
     #[error("none of the offered subprotocols is spoken here")]
     Subprotocol,
     /// A page of this origin may not connect (RFC 6455 section 10.2, `[servers.origin]`). 403.
     #[error("pages of this origin may not connect")]
     Origin,
-    /// No token where one is needed ([`Handshake::bearer_token`](crate::Handshake::bearer_token)). 401.
+    /// The handshake has no token and the middleware requires one
+    /// ([`Handshake::bearer_token`](crate::Handshake::bearer_token)). 401.
     #[error("no bearer token")]
     TokenMissing,
-    /// A token offered as a subprotocol that is not the base64url of a text
+    /// A token that is offered as a subprotocol and is not the base64url of UTF-8 text
     /// ([`Handshake::subprotocol_token`](crate::Handshake::subprotocol_token)). 401.
     #[error("the bearer subprotocol is not base64url")]
     TokenEncoding,
-    /// The server has all the connections it may have. 503.
+    /// The server has reached `limits.connections`. 503.
     #[error("the server is full")]
     Full,
-    /// The peer's address has all the connections it may have (`limits.connections_per_ip`). 503.
+    /// The peer's address has reached `limits.connections_per_ip`. 503.
     #[error("too many connections from this address")]
     AddressFull,
-    /// The server is about to stop. 503.
+    /// The server is draining before it stops. 503.
     #[error("the server is draining")]
     Draining,
 }
 
 impl HandshakeError {
-    /// The status of the answer.
+    /// Returns the status of the response.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::KeyMissing

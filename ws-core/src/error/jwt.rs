@@ -1,66 +1,68 @@
-//! Errors of tokens and keys, and the algorithm that they name. They stand here because an
-//! [`Error`](super::Error) has a public face for a refused token.
+//! Errors of tokens and keys, and the signature algorithms. They belong to this module because
+//! [`Error`](super::Error) has a public face for refused tokens. No text here may contain a token,
+//! a key or a part of one.
 
 use std::fmt;
 
 use jsonwebtoken::errors::ErrorKind;
 
-/// Why a token was refused. As an [`Error`](crate::Error) it answers a handshake with 401, closes an open connection with
-/// 4401, and tells neither of them which of these it was.
+/// Why a token was refused. As an [`Error`](crate::Error) it refuses a handshake with 401 and
+/// closes an open connection with 4401. The client does not see which variant it was.
 ///
-/// No text of it holds the token or a part of it.
+/// Its texts never contain the token or a part of it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JwtError {
-    /// It is no JSON Web Token (RFC 7515 section 3.1), or longer than 16 KiB.
-    #[error("the token is no JWT")]
+    /// The text is not a JSON Web Token (RFC 7515 section 3.1), or it is longer than 16 KiB.
+    #[error("the token is not a JWT")]
     Malformed,
-    /// Its header names another algorithm than its key's, `none` included.
+    /// The header names a different algorithm than the key's; `none` is also refused.
     #[error("the token is not signed with {}, the algorithm of its key", .expected.name())]
     Algorithm {
-        /// The key's.
+        /// The algorithm of the key.
         expected: Algorithm,
     },
-    /// Its header names extensions that have to be understood (`crit`, RFC 7515 section 4.1.11); none is.
+    /// The header lists critical extensions (`crit`, RFC 7515 section 4.1.11); none is supported.
     #[error("the token's header has critical extensions")]
     Critical,
-    /// Its header names no key (`kid`), and there are several.
+    /// The header names no key (`kid`), and there are several keys.
     #[error("the token names no key (`kid`), and there are several")]
     KidMissing,
-    /// No key has the name that its header gives (`kid`).
+    /// No key has the name (`kid`) that the header gives.
     #[error("the token names a key (`kid`) that is not known")]
     UnknownKey,
-    /// The signature is not by the key.
-    #[error("the token's signature is not by its key")]
+    /// The key does not verify the signature.
+    #[error("the token's signature does not match its key")]
     Signature,
-    /// A claim that is asked for is missing, or of the wrong type.
+    /// A required claim is missing or has the wrong type.
     #[error("the token has no claim `{claim}`, or one of the wrong type")]
     Missing {
-        /// Its name.
+        /// The name of the claim.
         claim: String,
     },
     /// `exp` has passed.
     #[error("the token has expired")]
     Expired,
-    /// `nbf` is still to come.
+    /// `nbf` is in the future.
     #[error("the token is not valid yet")]
     NotYetValid,
-    /// `iss` is none of those that are trusted.
-    #[error("the token is by another issuer")]
+    /// `iss` is not a trusted issuer.
+    #[error("the token's issuer is not trusted")]
     Issuer,
-    /// `aud` names others, or anybody at all where the verifier names no audience (RFC 7519 section 4.1.3).
+    /// `aud` does not name the verifier's audience, or it is present and the verifier has no
+    /// audience (RFC 7519 section 4.1.3).
     #[error("the token is for another audience")]
     Audience,
     /// The claims do not fit the verifier's type.
     #[error("the token's claims are of another shape")]
     Shape(#[source] serde_json::Error),
-    /// The claims that a connection was to be refreshed with are somebody else's.
-    #[error("the token is of another subject than the connection")]
+    /// The new claims of a refreshed connection have a different subject.
+    #[error("the token's subject differs from that of the connection")]
     OtherSubject,
 }
 
 impl JwtError {
-    /// What the engine says about a token whose key and algorithm are settled.
+    /// Converts an error of the engine, for a token whose key and algorithm are known.
     pub(crate) fn of_engine(error: jsonwebtoken::errors::Error, expected: Algorithm) -> Self {
         match error.into_kind() {
             ErrorKind::InvalidSignature => Self::Signature,
@@ -77,39 +79,39 @@ impl JwtError {
     }
 }
 
-/// Why a key cannot be used. No text of it holds the key.
+/// Why a key cannot be used. Its texts never contain the key.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// A secret that can be guessed.
+    /// The secret is too short and could be guessed.
     #[error("the secret has {bytes} bytes; HS256 needs at least 32 (RFC 7518 section 3.2)")]
     SecretTooShort {
-        /// How long it is.
+        /// The length of the secret in bytes.
         bytes: usize,
     },
     /// An RSA key of less than 2048 bits.
     #[error("the RSA key is shorter than 2048 bits (RFC 7518 section 3.3)")]
     RsaTooShort,
-    /// It is no public key of this algorithm.
-    #[error("this is no public key for {algorithm}")]
+    /// The text is not a public key of this algorithm.
+    #[error("not a public key for {algorithm}")]
     Malformed {
         /// The algorithm.
         algorithm: Algorithm,
     },
-    /// A private key, where the public one belongs.
-    #[error("this is a private key; a verifier needs the public one")]
+    /// The key is a private key; the public key is required.
+    #[error("a private key was given; write the public key")]
     Private,
     /// HS256 with a public key.
     #[error("HS256 has no public key; use `Key::hs256(secret)`")]
     NoPublicKey,
-    /// No JSON Web Key, or no set of them.
-    #[error("this is no JSON Web Key or set of them")]
+    /// The text is not a JSON Web Key or a set of them.
+    #[error("not a JSON Web Key or a set of them")]
     Json(#[source] serde_json::Error),
-    /// A JSON Web Key for another algorithm than these four.
-    #[error("the key is for none of HS256, RS256, ES256 and EdDSA")]
+    /// The JSON Web Key is for an unsupported algorithm.
+    #[error("the algorithm of the key is not supported; use HS256, RS256, ES256 or EdDSA")]
     Unsupported,
-    /// A set without a key that can be used.
-    #[error("there is no key that can be used")]
+    /// The set has no usable key.
+    #[error("the set has no key that can be used")]
     NoKey,
     /// One of several keys has no name.
     #[error("one of several keys has no name (`kid`)")]
@@ -126,7 +128,7 @@ pub enum KeyError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Algorithm {
-    /// HMAC with SHA-256: one secret, for whoever signs and whoever verifies.
+    /// HMAC with SHA-256: signer and verifier share one secret.
     Hs256,
     /// RSA PKCS #1 v1.5 with SHA-256.
     Rs256,
@@ -137,7 +139,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// As a token's header writes it.
+    /// Returns the name in a token's header.
     pub fn name(self) -> &'static str {
         match self {
             Self::Hs256 => "HS256",

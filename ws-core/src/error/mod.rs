@@ -1,9 +1,10 @@
-//! Errors: what user code may fail with, and what the outside sees of it.
+//! Errors of user code, and the part of them that clients see.
 //!
-//! Each phase has an enum ([`HandshakeError`], [`MessageError`], [`SendError`], [`EventError`]). User
-//! code returns one carrier, [`Error`]. The rule everywhere: the inner text goes to the log, the public
-//! text to the client, and an error without a public text shows nothing. Error handlers
-//! (`#[ws_error_handler]`) may answer in between ([`recovery`](crate::recovery)).
+//! Each phase has its own enum ([`HandshakeError`], [`MessageError`], [`SendError`],
+//! [`EventError`]). User code returns one type, [`Error`], which wraps any error. The wrapped text
+//! goes to the log and the public text to the client; an error without a public text shows nothing
+//! to the client. Error handlers (`#[ws_error_handler]`) may change the answer
+//! ([`recovery`](crate::recovery)). This module must never show a wrapped text to a client.
 
 mod handshake;
 #[cfg(feature = "jwt")]
@@ -31,22 +32,22 @@ use crate::{
 
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// The result of every callback and middleware: [`Error`] unless said otherwise, `()` unless said otherwise.
+/// The result of every callback and middleware, by default with `()` and [`Error`].
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
-/// Anything that can go wrong in user code, with an optional public face.
+/// Any error of user code, with an optional public face.
 ///
-/// `?` converts every error into it: those of the standard library, of `thiserror` and of `anyhow`,
-/// boxed errors, `&'static str` and `String`. That is possible because it does not implement
-/// [`std::error::Error`] itself. [`into_boxed`](Self::into_boxed) converts it for code that needs
-/// that trait.
+/// `?` converts every error into it: errors of the standard library, of `thiserror` and of
+/// `anyhow`, boxed errors, `&'static str` and `String`. This is possible because it does not
+/// implement [`std::error::Error`] itself. [`into_boxed`](Self::into_boxed) converts it for code
+/// that needs that trait.
 ///
 /// Error handlers, the status of a [`HandshakeError`] and the quiet end of a closed connection
 /// depend on the type of the wrapped error. `anyhow` hides that type; with the feature `anyhow` it
-/// is found nevertheless.
+/// is still found.
 ///
-/// Without a public face a client sees status 500 in the handshake and close code 1011 on an open connection, and
-/// none of the text.
+/// Without a public face, a client sees status 500 in the handshake and close code 1011 on an open
+/// connection, and no text.
 ///
 /// ```
 /// use ws_core::Error;
@@ -67,7 +68,7 @@ pub struct Error(Box<Inner>);
 struct Inner {
     source: Source,
     face: Face,
-    /// The call of a typed handler that it belongs to.
+    /// The call of a typed handler that failed with this error.
     reply_to: Option<ReplyTo>,
 }
 
@@ -80,7 +81,7 @@ struct Face {
     code: Option<Cow<'static, str>>,
 }
 
-/// The public face that an error of this crate has by itself.
+/// The default public face of an error of this crate.
 struct BuiltIn {
     status: Option<StatusCode>,
     close_code: Option<u16>,
@@ -100,9 +101,9 @@ impl Error {
         source::wrap(source)
     }
 
-    /// The status that a refused handshake answers with.
+    /// Sets the status of the response if this error refuses a handshake.
     ///
-    /// Only errors are errors: anything below 400 (or no status at all) becomes 500.
+    /// A status below 400 or an invalid one becomes 500.
     #[must_use]
     pub fn status(mut self, status: impl TryInto<StatusCode>) -> Self {
         let status = status.try_into().ok().filter(|status| status.as_u16() >= 400);
@@ -110,43 +111,45 @@ impl Error {
         self
     }
 
-    /// The close code (RFC 6455 section 7.4) that an open connection ends with; 1011 if it may not be sent.
+    /// Sets the close code (RFC 6455 section 7.4) of an open connection; 1011 if the code may not
+    /// be sent.
     #[must_use]
     pub fn close_code(mut self, code: u16) -> Self {
         self.0.face.close_code = Some(if crate::wire::may_be_sent(code) { code } else { 1011 });
         self
     }
 
-    /// The text that the client may see: `msg` of the JSON body, or the close reason.
+    /// Sets the text that the client may see: `msg` of the JSON body, or the close reason.
     #[must_use]
     pub fn public(mut self, text: impl Into<Cow<'static, str>>) -> Self {
         self.0.face.public = Some(text.into());
         self
     }
 
-    /// The machine code that an event is answered with, beside the public text: `{"code": code, "message": text}`.
+    /// Sets the machine code of the answer to an event, beside the public text:
+    /// `{"code": code, "message": text}`.
     ///
-    /// Without one it is that of an [`EventError`], `forbidden` for status 401 and 403 and for a refused token, else
-    /// `internal`.
+    /// The default is the code of an [`EventError`], `forbidden` for status 401 and 403 and for a
+    /// refused token, otherwise `internal`.
     #[must_use]
     pub fn code(mut self, code: impl Into<Cow<'static, str>>) -> Self {
         self.0.face.code = Some(code.into());
         self
     }
 
-    /// The status that a handshake is refused with because of this error.
+    /// Returns the status of the response if this error refuses a handshake.
     pub fn http_status(&self) -> StatusCode {
         let built_in = || self.built_in().and_then(|face| face.status);
         self.0.face.status.or_else(built_in).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// The close code that an open connection ends with because of this error.
+    /// Returns the close code of an open connection that ends because of this error.
     pub fn ws_close_code(&self) -> u16 {
         let built_in = || self.built_in().and_then(|face| face.close_code);
         self.0.face.close_code.or_else(built_in).unwrap_or(1011)
     }
 
-    /// The text that the client may read.
+    /// Returns the text that the client may see.
     pub fn public_text(&self) -> Option<Cow<'_, str>> {
         match &self.0.face.public {
             Some(text) => Some(Cow::Borrowed(text)),
@@ -154,7 +157,7 @@ impl Error {
         }
     }
 
-    /// The machine code that an event is answered with because of this error.
+    /// Returns the machine code of the answer to an event that failed with this error.
     pub fn event_code(&self) -> &str {
         if let Some(code) = &self.0.face.code {
             return code;
@@ -167,7 +170,7 @@ impl Error {
         built_in.or_else(forbidden).unwrap_or("internal")
     }
 
-    /// The public face of an error of this crate, for what was not set by hand.
+    /// Returns the default public face, if the wrapped error belongs to this crate.
     fn built_in(&self) -> Option<BuiltIn> {
         if let Some(error) = self.downcast_ref::<HandshakeError>() {
             let public = Cow::Owned(error.to_string());
@@ -177,7 +180,7 @@ impl Error {
             let public = Cow::Owned(error.to_string());
             return Some(BuiltIn { status: None, close_code: None, public, code: Some(error.code()) });
         }
-        // A refused token has one face, whatever is wrong with it.
+        // All refused tokens have the same face, so that a client cannot learn the reason.
         self.is_refused_token().then_some(BuiltIn {
             status: Some(StatusCode::UNAUTHORIZED),
             close_code: Some(4401),
@@ -193,7 +196,7 @@ impl Error {
         false
     }
 
-    /// The error of a guard: `forbidden`, and a 403, unless it says something else.
+    /// Completes the error of a guard: `forbidden` and 403, unless the error sets something else.
     pub(crate) fn or_forbidden(mut self) -> Self {
         let has_own_status = self.built_in().is_some_and(|face| face.status.is_some());
         if self.0.face.status.is_none() && !has_own_status {
@@ -211,17 +214,18 @@ impl Error {
         self
     }
 
-    /// The call that it is answered to; none if it shall close the connection.
+    /// Returns the call that gets this error as its answer; `None` if the error sets a close code.
     pub(crate) fn reply_to(&self) -> Option<&ReplyTo> {
         self.0.reply_to.as_ref().filter(|_| self.0.face.close_code.is_none())
     }
 
-    /// The call that it is answered to, even if it closes the connection by default.
+    /// Returns the call that gets this error as its answer, even if the error closes the connection
+    /// by default.
     pub(crate) fn any_reply_to(&self) -> Option<&ReplyTo> {
         self.0.reply_to.as_ref()
     }
 
-    /// The answer `{"event": "error", ..}` to a call.
+    /// Creates the answer `{"event": "error", ..}` to a call.
     pub(crate) fn as_event(&self, call: &ReplyTo) -> Result<Message, SendError> {
         let (path, fields) = match self.downcast_ref() {
             Some(EventError::InvalidData { path, fields, .. }) => (path.as_str(), fields),
@@ -238,7 +242,7 @@ impl Error {
         self.0.source.downcast_ref()
     }
 
-    /// The wrapped error.
+    /// Returns the wrapped error.
     pub fn get_ref(&self) -> &(dyn StdError + Send + Sync + 'static) {
         self.0.source.get_ref()
     }
@@ -250,7 +254,7 @@ impl<E: Into<BoxError> + 'static> From<E> for Error {
     }
 }
 
-/// The inner text and its causes, for the log.
+/// Writes the wrapped error's text and its causes, for the log.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The text of a user's error may panic; the panic is caught here.
@@ -268,14 +272,15 @@ impl fmt::Display for Error {
     }
 }
 
-/// The same text as `Display`, so that a `main` that returns it prints a readable error.
+/// Writes the same text as `Display`, so that a `main` that returns the error prints a readable
+/// text.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-/// Gives an error its public face where it is passed on.
+/// Adds a public face to an error where it is passed on.
 ///
 /// ```
 /// use ws_core::{Result, error::OrStatus as _};

@@ -1,4 +1,4 @@
-//! [`Source`]: the error inside an [`Error`](super::Error), and the ways in and out that keep its type.
+//! [`Source`]: the error inside an [`Error`](super::Error), and the conversions that keep its type.
 
 use std::{error::Error as StdError, fmt};
 
@@ -7,7 +7,7 @@ use super::{BoxError, Error, Inner};
 /// The wrapped error.
 pub(super) enum Source {
     Boxed(BoxError),
-    /// Kept as it is: boxing it would hide the types that `anyhow` finds behind its contexts.
+    /// Stored unboxed: a box would hide the types that `anyhow` finds behind its contexts.
     #[cfg(feature = "anyhow")]
     Anyhow(anyhow::Error),
 }
@@ -41,7 +41,7 @@ pub(super) fn wrap<E: Into<BoxError> + 'static>(source: E) -> Error {
         if let Some(error) = any.downcast_mut().and_then(Option::take) {
             return wrap_anyhow(error);
         }
-        // It was not taken, since it is not an `anyhow::Error`.
+        // `source` is not an `anyhow::Error`, so it was not taken.
         source.map_or_else(|| BoxError::from("no error"), E::into)
     };
     #[cfg(not(feature = "anyhow"))]
@@ -54,7 +54,7 @@ pub(super) fn wrap<E: Into<BoxError> + 'static>(source: E) -> Error {
 
 #[cfg(feature = "anyhow")]
 fn wrap_anyhow(error: anyhow::Error) -> Error {
-    // Without a context around it.
+    // There is no context around it, so the `Error` itself can be taken out.
     if (*error).is::<Carried>() {
         return match error.downcast() {
             Ok(Carried(error)) => error,

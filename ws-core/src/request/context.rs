@@ -1,4 +1,4 @@
-//! [`ContextMap`]: typed values that belong to one connection and go with it.
+//! [`ContextMap`]: typed values that belong to one connection and are dropped with it.
 
 use http::Extensions;
 
@@ -19,11 +19,12 @@ use crate::{
 /// | `override($id, $closure)` | [`update`](Self::update) |
 /// | `copy($fromFd)` | [`copy_from`](Self::copy_from) |
 /// | `get($id, $default, $fd)` | `conn.hub().get_local(id)`, then its context |
-/// | `release($fd)` | nothing to call: it goes with the connection |
+/// | `release($fd)` | not needed: the context is dropped with the connection |
 ///
-/// Middleware fills it in the handshake, callbacks read and change it until `on_close` has run. Values are cloned out,
-/// so no lock is held by the caller; wrap what is expensive to clone, or shared, in an `Arc`. A value's `Clone` runs under
-/// the context's lock: it must not touch the same context.
+/// Middleware fills it during the handshake; callbacks read and change it until `on_close` has run.
+/// Values are cloned on reading, so the caller holds no lock; wrap values that are shared or
+/// expensive to clone in an `Arc`. A value's `Clone` runs under the context's lock: it must not use
+/// the same context.
 ///
 /// ```
 /// use ws_core::connection::ContextMap;
@@ -42,41 +43,43 @@ use crate::{
 pub struct ContextMap(Mutex<Extensions>);
 
 impl ContextMap {
-    /// A clone of the value of this type.
+    /// Returns a clone of the value of this type.
     pub fn get<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
         self.lock().get().cloned()
     }
 
-    /// Puts a value in and hands back the one that was there.
+    /// Stores a value and returns the previous value of this type.
     pub fn set<T: Clone + Send + Sync + 'static>(&self, value: T) -> Option<T> {
         self.lock().insert(value)
     }
 
-    /// Whether there is a value of this type.
+    /// Returns whether there is a value of this type.
     pub fn has<T: Send + Sync + 'static>(&self) -> bool {
         self.lock().get::<T>().is_some()
     }
 
-    /// Takes the value of this type out.
+    /// Removes and returns the value of this type.
     pub fn remove<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
         self.lock().remove()
     }
 
-    /// A clone of the value of this type, which `make` makes if there is none.
+    /// Returns a clone of the value of this type; calls `make` to create it if there is none.
     ///
-    /// `make` runs under the context's lock: it must not touch the same context.
+    /// `make` runs under the context's lock: it must not use the same context.
     pub fn get_or_insert_with<T: Clone + Send + Sync + 'static>(&self, make: impl FnOnce() -> T) -> T {
         self.lock().get_or_insert_with(make).clone()
     }
 
-    /// Changes the value of this type in place; `None` if there is none.
+    /// Changes the value of this type in place and returns the result of `change`; returns `None`
+    /// without a value.
     ///
-    /// `change` runs under the context's lock: it must not touch the same context.
+    /// `change` runs under the context's lock: it must not use the same context.
     pub fn update<T: Send + Sync + 'static, R>(&self, change: impl FnOnce(&mut T) -> R) -> Option<R> {
         self.lock().get_mut().map(change)
     }
 
-    /// Copies the value of this type from another connection's context; false, and nothing changes, if it has none.
+    /// Copies the value of this type from another connection's context. Returns false, and changes
+    /// nothing, if the other context has none.
     ///
     /// The two contexts are not locked at the same time.
     ///
@@ -92,13 +95,13 @@ impl ContextMap {
     }
 
     fn lock(&self) -> MutexGuard<'_, Extensions> {
-        // A panic of `make` or `change` leaves the map whole.
+        // The map stays consistent if `make` or `change` panics.
         self.0.lock()
     }
 }
 
-/// Whoever drops a connection last is not to blame for what its values do: a panic is logged, and what was not dropped yet
-/// of this context is leaked.
+/// Dropping a user value may panic; the panic is caught and logged here. The values of this context
+/// that were not dropped yet are leaked.
 impl Drop for ContextMap {
     fn drop(&mut self) {
         let values = std::mem::take(self.0.get_mut());
@@ -108,7 +111,7 @@ impl Drop for ContextMap {
 
 impl From<Extensions> for ContextMap {
     fn from(extensions: Extensions) -> Self {
-        // Emptied ones would keep their table.
+        // An empty map that once had entries would keep its table.
         Self(Mutex::new(if extensions.is_empty() { Extensions::new() } else { extensions }))
     }
 }

@@ -1,4 +1,5 @@
-//! The request for a connection: what middleware reads and adds to, and what the connection keeps of it.
+//! [`Handshake`]: the request for a connection. Middleware reads and extends it; afterwards the
+//! connection keeps it.
 
 use std::{
     borrow::Cow,
@@ -16,14 +17,15 @@ use crate::{
     error::{HandshakeError, Result},
 };
 
-/// Who opened the socket, where that is not the peer itself; goes along in the request's extensions.
+/// The address of the proxy that opened the socket, if it differs from the peer's address. It is
+/// stored in the request's extensions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TransportAddr(pub(crate) SocketAddr);
 
 /// A client's request for a WebSocket connection (RFC 6455 section 4.2.1).
 ///
-/// Middleware gets it by value and passes it on; the connection keeps it, readable in every callback through
-/// [`Connection::handshake`](crate::Connection::handshake).
+/// Middleware receives it by value and passes it on. The connection keeps it; every callback can
+/// read it through [`Connection::handshake`](crate::Connection::handshake).
 pub struct Handshake {
     head: Head,
     peer_addr: Option<SocketAddr>,
@@ -53,7 +55,8 @@ impl Handshake {
         }
     }
 
-    /// The method; a handshake's is GET, but middleware of a server sees every request.
+    /// The method. A handshake uses GET; middleware of a server sees requests with other methods,
+    /// too.
     pub fn method(&self) -> &Method {
         self.head.method()
     }
@@ -63,7 +66,7 @@ impl Handshake {
         self.head.uri()
     }
 
-    /// The path as it was sent, percent signs and all.
+    /// The path as it was sent, not percent-decoded.
     pub fn path(&self) -> &str {
         self.head.path()
     }
@@ -95,9 +98,9 @@ impl Handshake {
         self.cookies().find(|(other, _)| *other == name).map(|(_, value)| value)
     }
 
-    /// All cookies in their order, as they were sent; what is no pair is passed over.
+    /// All cookies in order, as they were sent. Parts that are not a `name=value` pair are skipped.
     pub fn cookies(&self) -> impl Iterator<Item = (&str, &str)> {
-        // Pair by pair: a strange cookie of somebody else's must not take the session's along.
+        // Each pair is parsed on its own, so that a malformed cookie does not hide the others.
         let lines = self.head.values(header::COOKIE.as_str());
         lines.flat_map(|line| line.split(|byte| *byte == b';')).filter_map(|pair| {
             let (name, value) = std::str::from_utf8(pair).ok()?.split_once('=')?;
@@ -110,20 +113,21 @@ impl Handshake {
         self.path_params().find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
-    /// All parameters of the route's path in their order, decoded.
+    /// All parameters of the route's path in order, decoded.
     pub fn path_params(&self) -> impl Iterator<Item = (&str, &str)> {
         self.path_params.iter().map(|(name, value)| (&**name, &**value))
     }
 
-    /// The token of `Authorization: Bearer <token>` (RFC 6750 section 2.1); the scheme's case does not matter.
+    /// The token of `Authorization: Bearer <token>` (RFC 6750 section 2.1); the scheme is
+    /// case-insensitive.
     ///
-    /// Where the handshake is refused with 401 after this was called, the response names the
-    /// scheme: `WWW-Authenticate: Bearer`, unless it has that header already.
+    /// If the handshake is refused with 401 after this method was called, the response has the
+    /// header `WWW-Authenticate: Bearer`, unless it has a header of that name already.
     ///
     /// # Errors
-    /// [`HandshakeError::TokenMissing`], a 401, without such a header.
+    /// [`HandshakeError::TokenMissing`], a 401, if the request has no such header.
     pub fn bearer_token(&self) -> std::result::Result<&str, HandshakeError> {
-        self.bearer_is_asked_for();
+        self.note_bearer_request();
         self.header(header::AUTHORIZATION)
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
@@ -132,25 +136,28 @@ impl Handshake {
             .ok_or(HandshakeError::TokenMissing)
     }
 
-    /// The subprotocol that was chosen (RFC 6455 section 1.9); `None` before the core step, and without one.
+    /// The subprotocol that was chosen (RFC 6455 section 1.9). `None` before the core step, and if
+    /// none was chosen.
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol
     }
 
-    /// The subprotocols that the client offers, most preferred first; without those that are
+    /// The subprotocols that the client offers, most preferred first, without the offered
     /// [tokens](Self::subprotocol_token).
     pub fn offered_subprotocols(&self) -> impl Iterator<Item = &str> {
         lists::tokens(self.headers(), &header::SEC_WEBSOCKET_PROTOCOL)
             .filter(|offered| !tokens::is_token(offered))
     }
 
-    /// The peer's address, where the transport has one. Behind trusted proxies ([`config::Proxy`](crate::config::Proxy)) it is what
-    /// they say; the port is 0 if they do not name it.
+    /// The peer's address, if the transport has one. Behind trusted proxies
+    /// ([`config::Proxy`](crate::config::Proxy)) it is the address that they name; the port is 0 if
+    /// they name none.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.peer_addr
     }
 
-    /// The address at the other end of the socket: the peer's own, or that of the proxy in front of this server.
+    /// The address at the other end of the socket: the peer's own, or that of the proxy in front of
+    /// this server.
     pub fn transport_addr(&self) -> Option<SocketAddr> {
         self.context.get().map(|TransportAddr(addr)| addr).or(self.peer_addr)
     }
@@ -165,22 +172,23 @@ impl Handshake {
         self.matched.as_ref().map(|matched| &**matched.pattern())
     }
 
-    /// Whether the request asks for an upgrade to WebSocket at all (RFC 6455 section 4.2.1, points 1 to 4).
+    /// Whether the request asks for an upgrade to WebSocket (RFC 6455 section 4.2.1, points 1 to
+    /// 4).
     pub fn is_upgrade(&self) -> bool {
         self.is_upgrade
     }
 
-    /// Typed values for the connection to come. A refused handshake leaves nothing behind.
+    /// Typed values for the future connection. They are dropped if the handshake is refused.
     pub fn context(&self) -> &ContextMap {
         &self.context
     }
 
-    /// Typed values for the connection to come.
+    /// Typed values for the future connection, as a mutable reference.
     pub fn context_mut(&mut self) -> &mut ContextMap {
         &mut self.context
     }
 
-    /// Whether the server tells pages apart (`[servers.origin]`).
+    /// Whether the server checks the `Origin` header (`[servers.origin]`).
     pub(crate) fn origin_is_checked(&self) -> bool {
         self.origin_is_checked
     }
@@ -189,13 +197,13 @@ impl Handshake {
         self.origin_is_checked = is_checked;
     }
 
-    /// Keeps the flag that is set when a bearer token is asked for.
+    /// Stores the flag that is set when a bearer token is requested.
     pub(crate) fn watch_bearer(&mut self, asked: Arc<AtomicBool>) {
         self.head.watch_bearer(asked);
     }
 
-    pub(crate) fn bearer_is_asked_for(&self) {
-        self.head.bearer_is_asked_for();
+    pub(crate) fn note_bearer_request(&self) {
+        self.head.note_bearer_request();
     }
 
     /// Whether a token is among the offered subprotocols.
@@ -203,7 +211,7 @@ impl Handshake {
         lists::tokens(self.headers(), &header::SEC_WEBSOCKET_PROTOCOL).any(tokens::is_token)
     }
 
-    /// The route, if there is one.
+    /// The route; `None` for an unknown path.
     pub(crate) fn matched(&self) -> Option<&Arc<dyn Matched>> {
         self.matched.as_ref()
     }
@@ -212,7 +220,7 @@ impl Handshake {
         self.subprotocol = subprotocol;
     }
 
-    /// Keeps the route and its decoded parameters.
+    /// Stores the route and decodes its parameters.
     pub(crate) fn set_route(
         &mut self,
         route: Arc<dyn Matched>,
@@ -226,21 +234,22 @@ impl Handshake {
         Ok(())
     }
 
-    /// The same in as little memory as possible, for as long as the connection lives.
+    /// Returns the same handshake in as little memory as possible, for the lifetime of the
+    /// connection.
     pub(crate) fn compact(mut self) -> Self {
         self.head.compact();
         self
     }
 }
 
-/// As of its context: whoever drops it last is not to blame for what the kept values do.
+/// Dropping the kept values may panic; the panic is caught and logged here, as in `ContextMap`.
 impl Drop for Handshake {
     fn drop(&mut self) {
-        drop_caught("what was kept of a handshake", self.kept.take());
+        drop_caught("the kept values of a handshake", self.kept.take());
     }
 }
 
-/// What a log may hold: neither headers nor the query.
+/// Prints no headers and no query, because they may contain secrets.
 impl fmt::Debug for Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handshake")

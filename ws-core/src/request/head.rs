@@ -1,8 +1,10 @@
-//! [`Head`]: method, target and headers of a request, whole while the handshake runs, one block of bytes afterwards.
+//! [`Head`]: method, target and headers of a request. It is a parsed request during the handshake
+//! and one block of bytes afterwards.
 //!
-//! A header map takes a hundred bytes a header and its values pin the buffer that the request was read into. Most connections are
-//! asked for a header or two, or none: what is kept of them is the text of the head. Whoever wants the map all the same gets one,
-//! made once.
+//! A header map takes about a hundred bytes per header, and its values keep the read buffer of the
+//! request alive. Most callbacks read one or two headers, or none. An open connection therefore
+//! keeps only the text of the head. The map is parsed again from that text, once, when it is
+//! requested.
 
 use std::sync::{
     Arc, OnceLock,
@@ -19,20 +21,22 @@ pub(super) enum Head {
     Kept(Kept),
 }
 
-/// As it was parsed.
+/// The parsed request.
 pub(super) struct Whole {
     pub(super) method: Method,
     pub(super) uri: Uri,
     pub(super) headers: HeaderMap,
-    /// Set once a bearer token is asked for; a 401 names the scheme then. It ends with the
+    /// Set when a bearer token is requested; then a 401 names the scheme. It is dropped with the
     /// handshake.
     bearer_asked: Option<Arc<AtomicBool>>,
 }
 
-/// As text: the target, then a line `name:value` for each header. Neither part can hold a line feed.
+/// The request as text: the target, then a line `name:value` for each header. None of them contains
+/// a line feed.
 pub(super) struct Kept {
     block: Box<[u8]>,
-    /// Where in the block the path begins, where the query does (its `?`), and where the target ends.
+    /// Offsets in the block: the start of the path, the start of the query (its `?`), and the end
+    /// of the target.
     path: u32,
     query: u32,
     headers: u32,
@@ -44,9 +48,10 @@ impl Head {
         Self::Whole(Box::new(Whole { method, uri, headers, bearer_asked: None }))
     }
 
-    /// Becomes the same in as little memory as possible.
+    /// Converts it to the form that takes the least memory.
     pub(super) fn compact(&mut self) {
-        // Only a GET opens a connection, unless somebody's own core step sees it otherwise.
+        // `Kept` stores no method: it is GET, unless a custom core step accepted another one. Such
+        // a head stays whole.
         if let Self::Whole(whole) = self
             && whole.method == Method::GET
             && let Some(kept) = Kept::new(whole)
@@ -55,14 +60,14 @@ impl Head {
         }
     }
 
-    /// Keeps the flag that is set when a bearer token is asked for.
+    /// Stores the flag that is set when a bearer token is requested.
     pub(super) fn watch_bearer(&mut self, asked: Arc<AtomicBool>) {
         if let Self::Whole(whole) = self {
             whole.bearer_asked = Some(asked);
         }
     }
 
-    pub(super) fn bearer_is_asked_for(&self) {
+    pub(super) fn note_bearer_request(&self) {
         if let Self::Whole(whole) = self
             && let Some(asked) = &whole.bearer_asked
         {
@@ -99,7 +104,7 @@ impl Head {
         }
     }
 
-    /// The values of a header, in their order.
+    /// The values of a header, in order.
     pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         let (whole, kept) = match self {
             Self::Whole(whole) => (Some(whole), None),
@@ -120,7 +125,7 @@ impl Head {
 }
 
 impl Kept {
-    /// `None` for what does not fit into 4 GiB.
+    /// Returns `None` if the target is longer than 4 GiB.
     fn new(whole: &Whole) -> Option<Self> {
         let target = whole.uri.to_string();
         let query = whole.uri.query().map_or(0, |query| query.len() + 1);
@@ -144,7 +149,7 @@ impl Kept {
         })
     }
 
-    /// A part of the target; a target is a `Uri`, which is UTF-8.
+    /// A part of the target. The target is a `Uri`, so it is valid UTF-8.
     fn text(&self, from: u32, to: u32) -> &str {
         let bytes = self.block.get(from as usize..to as usize).unwrap_or_default();
         std::str::from_utf8(bytes).unwrap_or_default()
@@ -161,7 +166,7 @@ impl Kept {
     fn parse(&self) -> Whole {
         let mut headers = HeaderMap::new();
         for (name, value) in self.lines() {
-            // Both were what they are before they became a line.
+            // Both were a valid name and a valid value before, so this does not fail.
             if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
                 headers.append(name, value);
             }

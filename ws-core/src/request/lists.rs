@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, Method, header};
 
-/// The tokens of a comma-separated header, over all its lines.
+/// Returns the tokens of a comma-separated header, from all its lines.
 pub(crate) fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
     headers
         .get_all(name)
@@ -13,7 +13,8 @@ pub(crate) fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iter
         .filter(|token| !token.is_empty())
 }
 
-/// `Upgrade` names websocket and `Connection` names upgrade, each as a token of a list, in any case (RFC 6455 section 4.2.1, points 3 and 4).
+/// Whether `Upgrade` lists `websocket` and `Connection` lists `upgrade`, each as a token of a list,
+/// case-insensitively (RFC 6455 section 4.2.1, points 3 and 4).
 pub(crate) fn asks_for_upgrade(method: &Method, headers: &HeaderMap) -> bool {
     let names = |name, token: &str| tokens(headers, name).any(|value| value.eq_ignore_ascii_case(token));
     method == Method::GET && names(&header::UPGRADE, "websocket") && names(&header::CONNECTION, "upgrade")
@@ -40,7 +41,7 @@ mod tests {
     fn upgrade_and_connection_are_lists_of_tokens() {
         assert!(upgrade("connection", &["keep-alive", "UPGRADE"]), "over two lines");
         assert!(upgrade("connection", &["keep-alive, Upgrade"]));
-        assert!(!upgrade("connection", &["upgraded"]), "a substring is no token");
+        assert!(!upgrade("connection", &["upgraded"]), "a substring is not a token");
         assert!(!upgrade("connection", &[]));
         assert!(upgrade("upgrade", &["h2c, WebSocket"]));
         assert!(!upgrade("upgrade", &["websockets"]));

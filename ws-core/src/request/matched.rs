@@ -1,12 +1,12 @@
-//! [`Matched`]: the route of a handshake, as the layers below the router see it.
+//! [`Matched`]: the view of a handshake's route in the modules below the router.
 
 use std::{any::Any, sync::Arc};
 
 /// The route that a handshake was matched to.
 ///
-/// A request does not know what a route is, or it would know controllers, and through them everything.
-/// The modules above ask for what is theirs: the typed layer for what runs around its callbacks, the
-/// pipeline for the route itself, by downcasting.
+/// A request must not depend on routes: they depend on controllers, and through them on all other
+/// modules. The modules above fetch their own part by downcasting: the typed layer the
+/// interceptors, the pipeline the route itself.
 pub(crate) trait Matched: Any + Send + Sync {
     /// The path pattern.
     fn pattern(&self) -> &Arc<str>;
@@ -14,6 +14,6 @@ pub(crate) trait Matched: Any + Send + Sync {
     /// The name of the controller.
     fn controller(&self) -> &'static str;
 
-    /// What runs around the callbacks of the route. Its type belongs to the typed layer.
+    /// The interceptors around the callbacks of the route. Their type belongs to the typed layer.
     fn around(&self) -> &(dyn Any + Send + Sync);
 }

@@ -1,8 +1,8 @@
-//! The request for a connection: the handshake that middleware reads and adds to, the response to it,
-//! and what is parsed from it once and kept.
+//! The request for a connection: the handshake that middleware reads and extends, the response, and
+//! the values that are parsed from the request once and kept with the connection.
 //!
-//! A request knows neither routes nor controllers: its route is opaque ([`Matched`]). It sees no
-//! socket.
+//! This module must not depend on routes, controllers or sockets: the route of a request is opaque
+//! ([`Matched`]).
 
 mod context;
 mod handshake;

@@ -1,4 +1,5 @@
-//! What a handshake is answered with.
+//! [`Response`] and [`Body`]: the response to a handshake. User bodies may panic; the panic is
+//! caught here.
 
 use std::{
     pin::Pin,
@@ -13,7 +14,7 @@ use serde::Serialize;
 
 use crate::{caught::caught_call, error::BoxError};
 
-/// The answer to a handshake: status, headers and [`Body`].
+/// The response to a handshake: status, headers and [`Body`].
 pub type Response = http::Response<Body>;
 
 /// A response body: bytes, or anything that implements [`http_body::Body`].
@@ -22,18 +23,18 @@ pub struct Body(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    /// `None` once it was read.
+    /// `None` after it was read.
     Whole(Option<Bytes>),
     Boxed(UnsyncBoxBody<Bytes, BoxError>),
 }
 
 impl Body {
-    /// A body without a byte.
+    /// Creates an empty body.
     pub fn empty() -> Self {
         Self::from(Bytes::new())
     }
 
-    /// Boxes another service's body.
+    /// Creates a body from any other body, in a box.
     pub fn new<B>(body: B) -> Self
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
@@ -42,7 +43,8 @@ impl Body {
         Self(Kind::Boxed(body.map_err(Into::into).boxed_unsync()))
     }
 
-    /// A JSON response; a value that cannot be serialised is logged and becomes a bare 500.
+    /// Creates a JSON response. A value that cannot be serialised is logged, and the response is a
+    /// 500 without a body.
     ///
     /// ```
     /// use ws_core::{StatusCode, handshake::Body};
@@ -72,7 +74,7 @@ impl Body {
         response
     }
 
-    /// The bytes, where they are already here.
+    /// The bytes, if the body is already complete in memory.
     pub(crate) fn whole(&self) -> Option<&Bytes> {
         match &self.0 {
             Kind::Whole(bytes) => bytes.as_ref(),
@@ -124,7 +126,8 @@ impl HttpBody for Body {
             Kind::Boxed(boxed) => {
                 caught_call(|| Pin::new(boxed).poll_frame(cx)).unwrap_or_else(|| {
                     tracing::error!("the body of a response panicked");
-                    // Nothing more is asked of it: an error ends the stream, and the client sees a body cut short.
+                    // The body is not polled again: an error ends the stream, and the client sees a
+                    // truncated body.
                     Poll::Ready(Some(Err("the body panicked".into())))
                 })
             }

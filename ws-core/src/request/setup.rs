@@ -1,4 +1,5 @@
-//! Before the 101: what handlers need is parsed from the handshake once, and kept with the connection.
+//! [`Setup`] and [`ParamError`]: handler parameters that are parsed from the handshake once, before
+//! the 101, and kept with the connection.
 
 use std::{any::Any, borrow::Cow};
 
@@ -9,7 +10,7 @@ use crate::{
     state::{StateKey, States},
 };
 
-/// What [`Param::keep`](crate::handlers::Param::keep) may read: the handshake and the state.
+/// The input of [`Param::keep`](crate::handlers::Param::keep): the handshake and the state.
 #[derive(Clone, Copy)]
 pub struct Setup<'a> {
     pub(crate) handshake: &'a Handshake,
@@ -17,15 +18,15 @@ pub struct Setup<'a> {
 }
 
 impl<'a> Setup<'a> {
-    /// The handshake; the middleware has run, the subprotocol is chosen.
+    /// The handshake, after the middleware has run and the subprotocol is chosen.
     pub fn handshake(&self) -> &'a Handshake {
         self.handshake
     }
 
-    /// A clone of what `App::state` was given of this type.
+    /// Returns a clone of the value of this type that was given to `App::state`.
     ///
     /// # Errors
-    /// When nothing was given.
+    /// If no value of this type was given.
     pub fn state<T: Clone + 'static>(&self) -> Result<T, ParamError> {
         self.states.get().map_err(ParamError::Other)
     }
@@ -37,27 +38,28 @@ impl std::fmt::Debug for Setup<'_> {
     }
 }
 
-/// Why there is no such parameter.
+/// Why a parameter cannot be made.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ParamError {
-    /// There is nothing to make it of; `Option<..>` makes `None` of that.
+    /// The client did not send the value; `Option<..>` converts this into `None`.
     Missing {
-        /// What is missing, for the client: `header x-tenant`.
+        /// The name of the missing value, for the client: `header x-tenant`.
         what: Cow<'static, str>,
     },
-    /// The client sent something that does not fit.
+    /// The client sent a value that does not fit.
     Invalid {
-        /// What does not fit, for the client: `query parameter page`; empty where that goes without saying.
+        /// The name of the value, for the client: `query parameter page`; empty if the context
+        /// makes it clear.
         what: Cow<'static, str>,
-        /// The place inside it: `items[2].name`; empty for all of it.
+        /// The place inside the value: `items[2].name`; empty for the whole value.
         path: String,
-        /// What is wrong, for the client.
+        /// The description of the fault, for the client.
         message: String,
-        /// Faults by field, for the client; `null` where there is nothing to say.
+        /// Faults by field, for the client; `null` if there are none.
         fields: serde_json::Value,
     },
-    /// Anything else: not the client's fault, and nothing of it is shown unless it has a public face.
+    /// Any other error. The client sees nothing of it, unless the error has a public face.
     Other(Error),
 }
 
@@ -68,12 +70,12 @@ impl From<DecodeError> for ParamError {
 }
 
 impl ParamError {
-    /// Something is missing.
+    /// Creates the error for a missing value.
     pub fn missing(what: impl Into<Cow<'static, str>>) -> Self {
         Self::Missing { what: what.into() }
     }
 
-    /// Something does not fit.
+    /// Creates the error for a value that does not fit.
     pub fn invalid(what: impl Into<Cow<'static, str>>, message: impl ToString) -> Self {
         Self::Invalid {
             what: what.into(),
@@ -83,7 +85,7 @@ impl ParamError {
         }
     }
 
-    /// What the client may read of it.
+    /// Returns the text that the client may see.
     pub(crate) fn public_text(&self) -> String {
         match self {
             Self::Missing { what } => format!("{what} is missing"),
@@ -95,7 +97,7 @@ impl ParamError {
         }
     }
 
-    /// As a refusal of the handshake.
+    /// Converts it into an error that refuses the handshake.
     pub(crate) fn in_handshake(self) -> Error {
         match self {
             Self::Other(error) => error,
@@ -104,28 +106,28 @@ impl ParamError {
     }
 }
 
-/// What the handlers of a controller need, for the checks at start.
+/// The requirements of a controller's handlers, for the checks at start.
 #[doc(hidden)]
 #[derive(Debug, Default)]
 pub struct Needs {
-    /// Values given to `App::state`.
+    /// Types that must be given to `App::state`.
     pub states: Vec<StateKey>,
-    /// Parameters in the path.
+    /// Whether the path must have parameters.
     pub path: bool,
 }
 
-/// What generated code keeps with a connection.
+/// The value that generated code keeps with a connection.
 #[doc(hidden)]
 pub type Kept = Box<dyn Any + Send + Sync>;
 
-/// What generated code tells of a controller's typed layer.
+/// The description of a controller's typed layer, from generated code.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Typed {
     /// Whether the event `ping` is answered without a handler.
     pub answers_ping: bool,
-    /// What the handlers need of the application and of the route.
+    /// Returns the requirements of the handlers: application state and path parameters.
     pub needs: fn() -> Needs,
-    /// Parses what is kept with the connection; called once, before the 101.
+    /// Parses the values that are kept with the connection. Called once, before the 101.
     pub keep: fn(&Setup<'_>) -> Result<Option<Kept>>,
 }

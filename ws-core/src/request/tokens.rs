@@ -1,7 +1,8 @@
-//! Where a handshake brings its token: [`TokenSources`], and the methods of [`Handshake`] that look there.
+//! [`TokenSources`]: the places of a handshake where a token may be, and the methods of
+//! [`Handshake`] that read them.
 //!
-//! A browser's script cannot set `Authorization`, so there are three more places, each with its price. What a token is
-//! and whether it is good is not known here.
+//! A browser's script cannot set `Authorization`, so there are three more places, each with its own
+//! cost. This module only finds a token; it never verifies one.
 
 use std::borrow::Cow;
 
@@ -11,20 +12,19 @@ use http::{HeaderMap, header};
 use super::Handshake;
 use crate::error::{Error, HandshakeError, Result};
 
-/// The beginning of a subprotocol that is a token.
+/// The prefix of a subprotocol that is a token.
 pub(crate) const BEARER: &str = "bearer.";
 
-/// Where tokens are looked for, in this order; the first place that has one counts.
+/// The places where a token is searched, in this order; the first place that has one is used.
 ///
-/// | place | for | price |
+/// | place | for | cost |
 /// |---|---|---|
-/// | `Authorization: Bearer <token>` | every client that can set headers | none; always looked at |
-/// | `Sec-WebSocket-Protocol: chat.v1, bearer.<base64url of the token>` | browsers | none; always looked at. A browser fails the connection unless one of the offered subprotocols is chosen, and a token never is, so the page offers a second one and the controller lists it |
-/// | [a cookie](Self::cookie) | browsers that logged in on a page of the same site | needs the [Origin policy](crate::config::Origin): a browser sends cookies for every page that asks |
-/// | [the query](Self::query) | clients that can do nothing else | the token is part of an address, and stands in the logs of every proxy on the way |
+/// | `Authorization: Bearer <token>` | every client that can set headers | none; always searched |
+/// | `Sec-WebSocket-Protocol: chat.v1, bearer.<base64url of the token>` | browsers | none; always searched. A browser fails the connection unless one of the offered subprotocols is chosen. A token is never chosen, so the page offers a second subprotocol that the controller lists |
+/// | [a cookie](Self::cookie) | browsers that logged in on a page of the same site | needs the [Origin policy](crate::config::Origin): a browser sends cookies with the requests of every page |
+/// | [the query](Self::query) | clients without another way | the token is part of the URL, so every proxy on the path may log it |
 ///
-/// In a page, for the second one:
-/// `new WebSocket(url, ["chat.v1", "bearer." + btoa(token).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")])`.
+/// The script of a page, for the second place:
 ///
 /// ```
 /// use ws_core::handshake::TokenSources;
@@ -49,18 +49,18 @@ pub struct TokenSources {
 }
 
 impl TokenSources {
-    /// The header and the subprotocol.
+    /// Searches the header and the subprotocol.
     pub const fn new() -> Self {
         Self { cookie: None, query: None }
     }
 
-    /// The cookie of this name, too.
+    /// Searches the cookie of this name, too.
     pub const fn cookie(mut self, name: &'static str) -> Self {
         self.cookie = Some(name);
         self
     }
 
-    /// The query parameter of this name, too.
+    /// Searches the query parameter of this name, too.
     pub const fn query(mut self, name: &'static str) -> Self {
         self.query = Some(name);
         self
@@ -68,10 +68,10 @@ impl TokenSources {
 }
 
 impl Handshake {
-    /// The token, from the first of these places that has one.
+    /// Returns the token from the first of these places that has one.
     ///
     /// # Errors
-    /// [`HandshakeError::TokenMissing`], a 401, when none has; and those of
+    /// [`HandshakeError::TokenMissing`], a 401, if none of them has a token, and the errors of
     /// [`subprotocol_token`](Self::subprotocol_token) and [`cookie_token`](Self::cookie_token).
     pub fn token(&self, sources: &TokenSources) -> Result<Cow<'_, str>> {
         if let Ok(token) = self.bearer_token() {
@@ -89,16 +89,17 @@ impl Handshake {
         query.filter(|token| !token.is_empty()).ok_or_else(|| HandshakeError::TokenMissing.into())
     }
 
-    /// The token of an offered subprotocol `bearer.<base64url of the token>`, without padding (RFC 4648 section 5).
+    /// Returns the token of an offered subprotocol `bearer.<base64url of the token>`, without
+    /// padding (RFC 4648 section 5).
     ///
-    /// Such a subprotocol is none: [`offered_subprotocols`](Self::offered_subprotocols) leaves it out, and it is never
-    /// chosen.
+    /// This is not treated as a subprotocol: [`offered_subprotocols`](Self::offered_subprotocols)
+    /// omits it, and it is never chosen.
     ///
     /// # Errors
-    /// [`HandshakeError::TokenMissing`] without one, [`HandshakeError::TokenEncoding`] when it is no base64url of UTF-8.
-    /// Both are a 401.
+    /// [`HandshakeError::TokenMissing`] if there is none, [`HandshakeError::TokenEncoding`] if it
+    /// is not the base64url of UTF-8. Both are a 401.
     pub fn subprotocol_token(&self) -> Result<String, HandshakeError> {
-        self.bearer_is_asked_for();
+        self.note_bearer_request();
         let encoded = super::lists::tokens(self.headers(), &header::SEC_WEBSOCKET_PROTOCOL)
             .find_map(|offered| offered.strip_prefix(BEARER))
             .filter(|encoded| !encoded.is_empty())
@@ -107,22 +108,23 @@ impl Handshake {
         String::from_utf8(bytes).map_err(|_| HandshakeError::TokenEncoding)
     }
 
-    /// The token in the cookie of this name.
+    /// Returns the token in the cookie of this name.
     ///
     /// # Errors
-    /// [`HandshakeError::TokenMissing`], a 401, without one. A 500, and a line in the log, where the server's Origin
-    /// policy is `any`: a browser sends the cookie whichever page asks, so every page could connect as its user.
+    /// [`HandshakeError::TokenMissing`], a 401, if there is none. A 500 and a log line if the
+    /// server's Origin policy is `any`: browsers send the cookie for every page, so any page could
+    /// connect as its user.
     pub fn cookie_token(&self, name: &str) -> Result<&str> {
         if !self.origin_is_checked() {
             return Err(Error::new(
-                "a token in a cookie needs the Origin policy, and this server's is `any`: every page could connect",
+                "a token in a cookie needs an Origin policy other than `any`; write `same_host` or `listed` in `[servers.origin]`",
             ));
         }
         self.cookie(name).filter(|token| !token.is_empty()).ok_or_else(|| HandshakeError::TokenMissing.into())
     }
 }
 
-/// A place that has no token is no fault yet.
+/// Converts `TokenMissing` into `None`, because the next place may have a token.
 fn found<T>(token: Result<T>) -> Result<Option<T>> {
     match token {
         Ok(token) => Ok(Some(token)),
@@ -131,12 +133,12 @@ fn found<T>(token: Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// Whether what was offered as a subprotocol is a token.
+/// Whether an offered subprotocol is a token.
 pub(crate) fn is_token(offered: &str) -> bool {
     offered.starts_with(BEARER)
 }
 
-/// Keeps what may hold a token out of everything that prints headers.
+/// Marks the headers that may contain a token as sensitive, so that they are not printed.
 pub(crate) fn hide(headers: &mut HeaderMap) {
     for name in [header::AUTHORIZATION, header::COOKIE, header::SEC_WEBSOCKET_PROTOCOL] {
         if let header::Entry::Occupied(mut lines) = headers.entry(name) {

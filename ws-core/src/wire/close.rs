@@ -1,4 +1,5 @@
-//! Why a connection ended, and which codes may say so.
+//! [`CloseReason`]: why a connection ended. Also the close frame, and the rule for the close codes
+//! that may be sent.
 
 use std::io;
 
@@ -7,18 +8,19 @@ use crate::{
     wire::{MessageError, Text},
 };
 
-/// Why a connection ended, as `on_close` is told.
+/// Why a connection ended; the argument of `on_close`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CloseReason {
     /// The peer sent a close frame.
     Peer {
-        /// Its code; `None` if it sent none.
+        /// The received code; `None` if the frame had none.
         code: Option<u16>,
-        /// Its reason, empty if it sent none.
+        /// The received reason; empty if the frame had none.
         reason: Text,
     },
-    /// This side closed it: [`Connection::disconnect`](crate::Connection::disconnect), or an error handler.
+    /// This side closed the connection: by
+    /// [`Connection::disconnect`](crate::Connection::disconnect), or by an error handler.
     Local {
         /// The code that was sent.
         code: u16,
@@ -38,24 +40,26 @@ pub enum CloseReason {
     HandlerTimeout,
     /// The outbox was full under `overflow = "disconnect"`; 1013 was sent.
     Overflow,
-    /// The peer was gone without a word: end of stream or an I/O error before any close frame.
+    /// The stream ended, or an I/O error occurred, before any close frame.
     Gone(io::ErrorKind),
-    /// No sign of life after a ping.
+    /// There was no sign of life within `heartbeat.timeout` after a ping; no close frame was sent.
     Heartbeat,
     /// No text or binary message went either way for `heartbeat.idle`; 1001 was sent.
     Idle,
-    /// It was open for `limits.lifetime`; 1001 was sent.
+    /// The connection was open for `limits.lifetime`; 1001 was sent.
     Lifetime,
-    /// The token that it was opened or refreshed with has expired; 4401 was sent. With feature `jwt`.
+    /// The token that opened or refreshed the connection has expired; 4401 was sent. With feature
+    /// `jwt`.
     Expired,
     /// The server is stopping; 1001 was sent.
     Shutdown,
-    /// The connection's task was cut: by the drain deadline, or because it was aborted.
+    /// The connection's task was cancelled: by the drain deadline, or because it was aborted.
     Aborted,
 }
 
 impl CloseReason {
-    /// The code that says so (RFC 6455 section 7.1.5): 1005 for a close frame without a code, 1006 for none at all.
+    /// Returns the close code of this reason (RFC 6455 section 7.1.5): 1005 if the close frame had
+    /// no code, 1006 if there was no close frame.
     pub fn code(&self) -> u16 {
         match self {
             Self::Peer { code, .. } => code.unwrap_or(1005),
@@ -70,15 +74,16 @@ impl CloseReason {
     }
 }
 
-/// How a connection went, when it is gone.
+/// How completely a connection was closed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// All that was queued and a close frame went out, and the peer's close frame came in (RFC 6455 section 7.1.4).
+    /// All queued messages and a close frame were sent, and the peer's close frame was received
+    /// (RFC 6455 section 7.1.4).
     Clean,
-    /// In any other way.
+    /// Any other ending.
     #[default]
     Lost,
-    /// It was cut.
+    /// The connection's task was cancelled.
     Cut,
 }
 
@@ -90,7 +95,7 @@ pub(crate) struct CloseFrame {
 }
 
 impl CloseFrame {
-    /// Cuts the reason to 123 bytes at a char boundary.
+    /// Creates a close frame; the reason is cut to 123 bytes at a char boundary.
     pub(crate) fn new(code: u16, reason: &str) -> Self {
         let mut end = reason.len().min(fixed::CLOSE_REASON_BYTES);
         while !reason.is_char_boundary(end) {
@@ -100,8 +105,9 @@ impl CloseFrame {
     }
 }
 
-/// Whether an endpoint may put this code into a close frame (RFC 6455 section 7.4 and the IANA registry): not the ones
-/// that only describe (1005, 1006, 1015), nor what nobody defined.
+/// Whether an endpoint may send this code in a close frame (RFC 6455 section 7.4 and the IANA
+/// registry). Reserved codes that only describe an ending (1005, 1006, 1015) and undefined codes
+/// may not be sent.
 pub(crate) fn may_be_sent(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
@@ -114,7 +120,7 @@ mod tests {
     fn a_reason_is_cut_at_a_char_boundary() {
         assert_eq!(CloseFrame::new(1000, "short").reason, "short");
         assert_eq!(CloseFrame::new(1000, &"x".repeat(200)).reason.len(), 123);
-        // Three bytes a sign: 41 signs are 123 bytes.
+        // Three bytes per character: 41 characters are 123 bytes.
         assert_eq!(CloseFrame::new(1000, &"断".repeat(60)).reason.len(), 123);
         assert_eq!(CloseFrame::new(1000, &format!("a{}", "断".repeat(60))).reason.len(), 121);
     }

@@ -1,28 +1,30 @@
-//! What a peer can do wrong on an open connection.
+//! [`MessageError`]: the faults of a peer on an open connection, each with its close code.
 
-/// A fault of the peer on an open connection; each closes it with its own code (RFC 6455 section 7.4.1).
+/// A fault of the peer on an open connection. Each fault closes the connection with its own code
+/// (RFC 6455 section 7.4.1).
 ///
-/// It reaches `on_close` inside [`CloseReason::Fault`](crate::CloseReason::Fault).
+/// `on_close` receives it inside [`CloseReason::Fault`](crate::CloseReason::Fault).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MessageError {
-    /// Frames that break RFC 6455: unmasked, reserved bits or opcodes, fragmented or oversized control frames, a
-    /// continuation of nothing, a close code that may not be sent. Close code 1002.
+    /// Frames that violate RFC 6455: unmasked frames, reserved bits or opcodes, fragmented or
+    /// oversized control frames, a continuation frame without a first frame, a close code that may
+    /// not be sent. Close code 1002.
     #[error("protocol fault: {0}")]
     Protocol(String),
-    /// Text, or a close reason, that is not UTF-8 (section 8.1). Close code 1007.
-    #[error("text that is not valid UTF-8")]
+    /// A text message, or a close reason, that is not UTF-8 (section 8.1). Close code 1007.
+    #[error("text is not valid UTF-8")]
     Utf8,
-    /// A message or a frame over the limit of its route. Close code 1009.
+    /// A message or a frame larger than the limit of its route. Close code 1009.
     #[error("message of at least {size} bytes; {limit} are accepted")]
     TooBig {
-        /// What is known of its size, in bytes.
+        /// The size that is known so far, in bytes.
         size: usize,
         /// The limit, in bytes.
         limit: usize,
     },
     /// More messages than `limits.messages_per_second`. Close code 1008.
-    #[error("more messages than the limit of a second allows")]
+    #[error("more messages per second than the limit allows")]
     RateLimited,
     /// A message in more frames than its route accepts. Close code 1009.
     #[error("message of more than {limit} fragments")]
@@ -33,7 +35,7 @@ pub enum MessageError {
 }
 
 impl MessageError {
-    /// The close code that answers it.
+    /// Returns the close code that is sent for this fault.
     pub fn close_code(&self) -> u16 {
         match self {
             Self::Protocol(_) => 1002,
@@ -43,12 +45,12 @@ impl MessageError {
         }
     }
 
-    /// A close frame with a code that may not be sent.
+    /// Creates the fault for a close frame with a code that may not be sent.
     pub(crate) fn bad_close_code() -> Self {
         Self::Protocol("a close code that may not be sent".to_owned())
     }
 
-    /// The close reason that answers it: the rule, without detail of this process.
+    /// Returns the close reason that is sent: it names the rule, without details of this process.
     pub(crate) fn close_reason(&self) -> &'static str {
         match self {
             Self::Protocol(_) => "protocol error",

@@ -1,13 +1,13 @@
-//! [`ConnectionId`]: names a connection, for ever.
+//! [`ConnectionId`]: the unique name of a connection, and its text form for logs, JSON and stores.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Names one connection. It is never used again, and it is not a secret.
+/// The unique name of one connection. It is never reused, and it is not a secret.
 ///
-/// The first part names the node, so that ids of several processes differ; it is random for each
-/// [`App`](crate::App).
+/// The first part names the node and is random for each [`App`](crate::App), so that the ids of
+/// several processes differ.
 ///
 /// ```
 /// use ws_core::ConnectionId;
@@ -28,7 +28,8 @@ impl ConnectionId {
         Self { node, sequence }
     }
 
-    /// Its number, from 1 on; another node may use the same.
+    /// Returns the connection's number on its node, counted from 1; another node may use the same
+    /// number.
     pub(crate) fn sequence(self) -> u64 {
         self.sequence
     }
@@ -60,7 +61,7 @@ impl FromStr for ConnectionId {
             node: u32::from_str_radix(node, 16).map_err(|_| ParseConnectionIdError)?,
             sequence: u64::from_str_radix(sequence, 16).map_err(|_| ParseConnectionIdError)?,
         };
-        // One way to write it only, so that texts can be compared.
+        // Only one spelling is accepted, so that ids can be compared as text.
         if id.to_string() == text { Ok(id) } else { Err(ParseConnectionIdError) }
     }
 }

@@ -1,7 +1,7 @@
-//! What travels over an open connection: [`Message`] and its [`Text`].
+//! The data messages of an open connection: [`Message`] and its [`Text`].
 //!
-//! These are the project's own types, so that the codec underneath can change without a change for users.
-//! Ping, pong and close frames are not messages; they have callbacks and methods of their own.
+//! These types belong to this crate, so that the codec can change without a change for users. Ping,
+//! pong and close frames are not messages; they have their own callbacks and methods.
 
 use std::{borrow::Borrow, fmt, ops::Deref};
 
@@ -9,11 +9,12 @@ use bytes::Bytes;
 
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-/// A complete data message (RFC 6455 section 5.6), however many frames it came in.
+/// A complete data message (RFC 6455 section 5.6), joined from all its frames.
 ///
-/// Cloning is cheap: the payload is shared. A payload that was received is a part of the buffer it was read into, 4 to
-/// 128 KiB, or as large as the largest frame: what is to be kept for long, a chat's history, is better copied
-/// (`text.to_string()`, `bytes.to_vec()`) than kept as it came.
+/// Cloning is cheap: the payload is shared. The payload of a received message is a part of its read
+/// buffer, which has 4 to 128 KiB, or the size of the largest frame. Copy a payload that you keep
+/// for long, such as a chat's history (`text.to_string()`, `bytes.to_vec()`); otherwise it keeps
+/// the whole buffer alive.
 ///
 /// ```
 /// use ws_core::Message;
@@ -31,12 +32,12 @@ pub enum Message {
 }
 
 impl Message {
-    /// A text message.
+    /// Creates a text message.
     pub fn text(text: impl Into<Text>) -> Self {
         Self::Text(text.into())
     }
 
-    /// A binary message.
+    /// Creates a binary message.
     pub fn binary(bytes: impl Into<Bytes>) -> Self {
         Self::Binary(bytes.into())
     }
@@ -125,7 +126,7 @@ impl From<&[u8]> for Message {
 pub struct Text(Utf8Bytes);
 
 impl Text {
-    /// A text that borrows a literal and allocates nothing.
+    /// Creates a text from a literal, without an allocation.
     pub const fn from_static(text: &'static str) -> Self {
         Self(Utf8Bytes::from_static(text))
     }

@@ -1,8 +1,8 @@
 //! The vocabulary of an open connection: messages, close codes and reasons, connection ids, and the
 //! errors of receiving and sending.
 //!
-//! Everything above uses these words. This module imports only the fixed limits, and it knows neither
-//! sockets nor tasks.
+//! All other modules use these types. This module depends only on the fixed limits; it must not use
+//! sockets, tasks or connections.
 
 mod close;
 mod fault;

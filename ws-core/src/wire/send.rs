@@ -1,12 +1,13 @@
-//! Why something was not sent.
+//! [`SendError`]: why a message or a control frame was not accepted for sending.
 
 use crate::wire::ConnectionId;
 
-/// Why a message, a ping or a close frame was not taken for sending.
+/// Why a message, a ping or a close frame was not accepted for sending.
 ///
-/// A callback that fails because its own connection has ended ends quietly. The error of another
-/// connection ends the callback, too, but not its connection: the error is logged, and an event is
-/// answered with `internal`. To go on with the callback, count such an error or ignore it.
+/// If a callback returns this error because its own connection ends, the callback ends and no error
+/// is logged. The error of another connection also ends the callback, but it does not close the
+/// callback's connection: the error is logged, and an event is answered with `internal`. To
+/// continue the callback, handle or ignore the error of the other connection.
 /// [`connection`](Self::connection) returns the connection that the error is about.
 ///
 /// ```
@@ -14,9 +15,9 @@ use crate::wire::ConnectionId;
 ///
 /// fn tell_both(own: &Connection, other: &Connection) -> Result {
 ///     if let Err(error) = other.push("news") {
-///         println!("{error}"); // the other one has ended, or its outbox is full
+///         println!("{error}"); // the other connection is closed, or its outbox is full
 ///     }
-///     own.push("sent")?; // ends the callback quietly if its own connection has ended
+///     own.push("sent")?; // ends the callback, without a log line, if its own connection is closed
 ///     Ok(())
 /// }
 /// # fn main() {}
@@ -30,19 +31,20 @@ pub enum SendError {
         /// The connection that is closed.
         connection: ConnectionId,
     },
-    /// The outbox has no room; what happens to the connection is its overflow policy.
+    /// The outbox has no room. `limits.overflow` decides whether the connection closes.
     #[error("the outbox of connection {connection} is full")]
     Full {
         /// The connection whose outbox is full.
         connection: ConnectionId,
     },
-    /// A control frame carries at most 125 bytes (RFC 6455 section 5.5).
+    /// The payload of a control frame is longer than 125 bytes (RFC 6455 section 5.5).
     #[error("a control frame carries at most 125 bytes, not {size}")]
     ControlTooLong {
         /// The payload's size in bytes.
         size: usize,
     },
-    /// This close code may not be sent (RFC 6455 section 7.4): use 1000 to 1003, 1007 to 1014, or 3000 to 4999.
+    /// This close code may not be sent (RFC 6455 section 7.4). Use 1000 to 1003, 1007 to 1014, or
+    /// 3000 to 4999.
     #[error("close code {0} may not be sent; use 1000 to 1003, 1007 to 1014, or 3000 to 4999")]
     CloseCode(u16),
     /// The value could not be serialised.
@@ -51,8 +53,8 @@ pub enum SendError {
 }
 
 impl SendError {
-    /// The connection that is closed, or whose outbox is full; `None` if the message itself cannot
-    /// be sent.
+    /// Returns the connection that is closed or whose outbox is full; `None` if the message itself
+    /// cannot be sent.
     pub fn connection(&self) -> Option<ConnectionId> {
         match self {
             Self::Closed { connection } | Self::Full { connection } => Some(*connection),
