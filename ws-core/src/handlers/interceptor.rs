@@ -134,9 +134,9 @@ pub fn intercepted<'a, F>(callback: Callback<'a>, handler: F) -> Intercepted<'a,
 where
     F: Future<Output = Result> + Send + 'a,
 {
-    let around = callback.conn.handshake().matched().and_then(|matched| matched.around().downcast_ref());
-    match around {
-        Some(Around { interceptors, states }) if !interceptors.is_empty() => {
+    let around = callback.conn.handshake().matched().and_then(|matched| matched.around());
+    match around.and_then(|around| around.downcast_ref()) {
+        Some(Around { interceptors, states }) => {
             let next = NextHandler { chain: interceptors, states, handler: Box::pin(handler) };
             Intercepted::Some { call: Box::pin(next.run(callback)) }
         }

@@ -55,8 +55,8 @@ impl Matched for MatchedRoute {
         self.controller_name
     }
 
-    fn around(&self) -> &(dyn Any + Send + Sync) {
-        &self.around
+    fn around(&self) -> Option<&(dyn Any + Send + Sync)> {
+        if self.around.interceptors.is_empty() { None } else { Some(&self.around) }
     }
 }
 

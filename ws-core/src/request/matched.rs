@@ -14,6 +14,7 @@ pub(crate) trait Matched: Any + Send + Sync {
     /// The name of the controller.
     fn controller(&self) -> &'static str;
 
-    /// The interceptors around the callbacks of the route. Their type belongs to the typed layer.
-    fn around(&self) -> &(dyn Any + Send + Sync);
+    /// The interceptors around the callbacks of the route; `None` if there are none. Their type
+    /// belongs to the typed layer.
+    fn around(&self) -> Option<&(dyn Any + Send + Sync)>;
 }

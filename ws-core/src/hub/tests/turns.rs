@@ -32,8 +32,8 @@ impl Matched for At {
         self.1
     }
 
-    fn around(&self) -> &(dyn Any + Send + Sync) {
-        &()
+    fn around(&self) -> Option<&(dyn Any + Send + Sync)> {
+        None
     }
 }
 
