@@ -213,6 +213,12 @@ impl Asks {
         if !self.ever.load(Ordering::Relaxed) {
             return Some(message);
         }
+        self.take_answer_of_any(format, message)
+    }
+
+    /// The rare half of `take_answer`, apart so that the other half is inlined.
+    #[cold]
+    fn take_answer_of_any(&self, format: Format, message: Message) -> Option<Message> {
         let Some(id) = answered(format, &message) else { return Some(message) };
         match self.forget(id) {
             // Sending fails if the ask was dropped at the same time.

@@ -184,8 +184,9 @@ impl Outbox {
         while !self.has_room(&waiting, len) {
             match self.limits.overflow {
                 Overflow::Disconnect => {
-                    let frame = CloseFrame::new(1013, "too slow");
-                    self.stop_locked(waiting, Stop::CloseNow { frame, reason: CloseReason::Overflow });
+                    let reason = CloseReason::Overflow;
+                    let frame = CloseFrame::new(reason.code(), "too slow");
+                    self.stop_locked(waiting, Stop::CloseNow { frame, reason });
                     return Err(self.full_error());
                 }
                 Overflow::DropNewest => {
@@ -268,8 +269,9 @@ impl Outbox {
 
     /// Ends the connection because the server stops (1001), unless it is ending already.
     pub(crate) fn shut_down(&self) {
-        let frame = CloseFrame::new(1001, "the server is stopping");
-        let _ = self.stop(Stop::Close { frame, reason: CloseReason::Shutdown });
+        let reason = CloseReason::Shutdown;
+        let frame = CloseFrame::new(reason.code(), "the server is stopping");
+        let _ = self.stop(Stop::Close { frame, reason });
     }
 
     /// Wakes the task for a change outside the outbox, such as a new expiry.

@@ -28,6 +28,7 @@ impl Incoming {
     /// returns.
     ///
     /// `walker` must have walked over all bytes that the codec was given.
+    #[inline] // once a message
     pub(crate) fn from_codec(message: Ws, walker: &FrameWalker) -> Option<Result<Self, Ended>> {
         Some(Ok(match message {
             Ws::Text(text) => Self::Message(Message::Text(Text::from_utf8_bytes(text))),
