@@ -34,7 +34,7 @@ use crate::{
 /// An `Err` is passed to the error handlers (`#[ws_error_handler]`). Each method states what
 /// happens if none of them claims it.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no controller",
+    message = "`{Self}` is not a controller",
     label = "`Controller` is not implemented for this",
     note = "write `impl Controller for {Self} {{ async fn on_message(&self, conn: &Connection, message: Message) -> Result {{ .. }} }}`"
 )]

@@ -35,7 +35,7 @@ pub fn connect(
 /// What the first bytes of a stream say as a PROXY header: its source and its length; `None` if it only begins in them.
 ///
 /// # Errors
-/// When they are no such header.
+/// When they are not such a header.
 pub fn proxy_header(seen: &[u8]) -> io::Result<Option<(Option<SocketAddr>, usize)>> {
     Ok(proxy_protocol::parse(seen)?.map(|header| (header.source, header.length)))
 }

@@ -45,7 +45,7 @@ impl<T> Deref for State<T> {
 ///
 /// A missing value is a start error.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no parameter of a middleware",
+    message = "`{Self}` is not a parameter of a middleware",
     label = "expected `State<T>` with `T: Clone + Send + Sync + 'static`",
     note = "a middleware is `async fn(Handshake, Next<'_>) -> Result<Response>`, with any number of `State<T>` behind these two"
 )]

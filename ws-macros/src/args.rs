@@ -48,7 +48,7 @@ impl Args {
         for part in split(tokens) {
             let Some(argument) = Argument::read(&part) else {
                 let (names, usage) = (names(keys), first_usage(keys));
-                let message = format_args!("this is no argument; write one of {names}, such as {usage}");
+                let message = format_args!("this is not an argument; write one of {names}, such as {usage}");
                 errors.add(TokenStream::from_iter(part), message);
                 continue;
             };
@@ -228,7 +228,7 @@ impl Integer {
     }
 }
 
-/// The parts between commas; a comma at the end is no part. Where a part is missing the comma stands for it.
+/// The parts between commas; a comma at the end is not a part. Where a part is missing the comma stands for it.
 fn split(tokens: TokenStream) -> Vec<Vec<TokenTree>> {
     let mut parts = Vec::new();
     let mut part = Vec::new();
@@ -319,11 +319,11 @@ mod tests {
             ),
             (
                 r#"path = "/", "x""#,
-                "this is no argument; write one of `path`, `middleware`, `order`, such as `path = \"/echo\"`",
+                "this is not an argument; write one of `path`, `middleware`, `order`, such as `path = \"/echo\"`",
             ),
             (
                 r#"path = "/",, order = 1"#,
-                "this is no argument; write one of `path`, `middleware`, `order`, such as `path = \"/echo\"`",
+                "this is not an argument; write one of `path`, `middleware`, `order`, such as `path = \"/echo\"`",
             ),
         ] {
             assert_eq!(said(text), [message], "{text}");

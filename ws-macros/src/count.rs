@@ -48,7 +48,7 @@ impl CountLiteral {
 }
 
 fn fault(text: &str, accepted: &str) -> String {
-    format!("`{text}` is no count; write {accepted}")
+    format!("`{text}` is not a count; write {accepted}")
 }
 
 /// The number without suffix and underscores, from one to what fits 32 bits.
@@ -60,7 +60,7 @@ fn plain(number: &LitInt) -> Result<LitInt> {
         match text.parse::<u32>() {
             Ok(0) => "`0` would refuse everything; a count is at least 1".to_owned(),
             Ok(count) => return Ok(LitInt::new(&count.to_string(), number.span())),
-            Err(_) => format!("`{text}` is no limit; a count fits 32 bits"),
+            Err(_) => format!("`{text}` is not a limit; a count fits 32 bits"),
         }
     };
     Err(syn::Error::new(number.span(), fault))
@@ -90,8 +90,8 @@ mod tests {
         for (text, fault) in [
             ("0", "at least 1"),
             ("4294967296", "fits 32 bits"),
-            ("0x10", "is no count"),
-            ("20u32", "is no count"),
+            ("0x10", "is not a count"),
+            ("20u32", "is not a count"),
             ("\"20\"", "or `\"off\"`"),
             ("\"Off\"", "or `\"off\"`"),
         ] {
@@ -104,6 +104,6 @@ mod tests {
     fn what_cannot_be_switched_off_does_not_speak_of_it() {
         let literal: CountLiteral = syn::parse_str("\"off\"").expect("a literal");
         let said = literal.number().err().map(|error| error.to_string());
-        assert_eq!(said.as_deref(), Some("`off` is no count; write a whole number, such as `20`"));
+        assert_eq!(said.as_deref(), Some("`off` is not a count; write a whole number, such as `20`"));
     }
 }

@@ -58,7 +58,7 @@ fn foreign_character(path: &str) -> Option<String> {
             || !character.is_ascii()
     })?;
     let help = match character {
-        '?' => "the query is no part of a path; read it with `Handshake::query_param`".to_owned(),
+        '?' => "the query is not part of a path; read it with `Handshake::query_param`".to_owned(),
         '#' => "clients keep a fragment to themselves".to_owned(),
         _ => format!("requests carry it encoded; write `{}`", percent_encoded(character)),
     };
@@ -223,7 +223,7 @@ mod tests {
             ("/{*rest}/", "has something behind `{*rest}`"),
             ("//", "has an empty segment at character 2"),
             ("/a//b", "has an empty segment at character 4; write one `/`"),
-            ("/a?b=1", "has a `?` at character 3; the query is no part of a path"),
+            ("/a?b=1", "has a `?` at character 3; the query is not part of a path"),
             ("/a#b", "has a `#` at character 3"),
             ("/a b", "has a ` ` at character 3; requests carry it encoded; write `%20`"),
             ("/a\tb", "has a `\\t` at character 3; requests carry it encoded; write `%09`"),

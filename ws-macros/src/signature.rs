@@ -59,7 +59,7 @@ impl Card {
                 let name = Ident::new("name", Span::call_site());
                 errors.add_at(
                     error.span(),
-                    format_args!("this is no function with a body; {}", self.usage(&name)),
+                    format_args!("this is not a function with a body; {}", self.usage(&name)),
                 );
                 None
             }

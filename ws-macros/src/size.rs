@@ -57,7 +57,7 @@ fn parse(text: &str) -> std::result::Result<u64, String> {
         .unwrap_or((text, 1));
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(format!(
-            "`{text}` is no size; write a whole number and a unit among B, KB, MB, GB, KiB, MiB, GiB, such as `\"64KiB\"`"
+            "`{text}` is not a size; write a whole number and a unit among B, KB, MB, GB, KiB, MiB, GiB, such as `\"64KiB\"`"
         ));
     }
     match digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)) {
@@ -93,14 +93,14 @@ mod tests {
     #[test]
     fn a_size_that_is_none_says_why() {
         for (text, fault) in [
-            ("", "is no size"),
-            ("KiB", "is no size"),
-            ("big", "is no size"),
-            ("64kib", "is no size"),
-            ("64K", "is no size"),
-            ("1.5MiB", "is no size"),
-            ("-1", "is no size"),
-            ("1 000", "is no size"),
+            ("", "is not a size"),
+            ("KiB", "is not a size"),
+            ("big", "is not a size"),
+            ("64kib", "is not a size"),
+            ("64K", "is not a size"),
+            ("1.5MiB", "is not a size"),
+            ("-1", "is not a size"),
+            ("1 000", "is not a size"),
             ("0", "would refuse everything"),
             ("0MiB", "would refuse everything"),
             ("18446744073709551616", "fits 64 bits"),

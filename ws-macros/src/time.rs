@@ -17,7 +17,7 @@ pub(crate) fn or_off(text: &str) -> Result<Option<u64>, String> {
         .filter(|(digits, _)| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()));
     let Some((digits, factor)) = parts else {
         return Err(format!(
-            "`{text}` is no time; write a whole number and a unit among ms, s, m, h, such as `\"5s\"`, or `\"off\"`"
+            "`{text}` is not a time; write a whole number and a unit among ms, s, m, h, such as `\"5s\"`, or `\"off\"`"
         ));
     };
     match digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)) {
@@ -51,13 +51,13 @@ mod tests {
     #[test]
     fn a_time_that_is_none_says_why() {
         for (text, fault) in [
-            ("", "is no time"),
-            ("5", "is no time"),
-            ("s", "is no time"),
-            ("1.5s", "is no time"),
-            ("-1s", "is no time"),
-            ("5 seconds", "is no time"),
-            ("1m 30s", "is no time"),
+            ("", "is not a time"),
+            ("5", "is not a time"),
+            ("s", "is not a time"),
+            ("1.5s", "is not a time"),
+            ("-1s", "is not a time"),
+            ("5 seconds", "is not a time"),
+            ("1m 30s", "is not a time"),
             ("0s", "over before it begins"),
             ("1200h", "under 50 days"),
             ("99999999999999999999s", "under 50 days"),

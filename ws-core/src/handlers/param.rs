@@ -64,7 +64,7 @@ use crate::{
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no parameter of a handler",
+    message = "`{Self}` is not a parameter of a handler",
     label = "not a parameter",
     note = "from the handshake: `&Path<T>`, `&Query<T>`, `&Header<T>`, `&Cookie`, each by value if `Clone`, and `State<T>`",
     note = "from the connection: `Context<T>`, `&Connection`, `Connection`, `ConnectionId`, `Hub`, `&Handshake`",
@@ -109,7 +109,7 @@ pub trait Param<'a>: Sized {
 ///
 /// [`Param`] has an example.
 #[diagnostic::on_unimplemented(
-    message = "`&{Self}` is no parameter of a handler",
+    message = "`&{Self}` is not a parameter of a handler",
     label = "not a parameter",
     note = "by reference: `&Path<T>`, `&Query<T>`, `&Header<T>`, `&Cookie`, `&Connection`, `&Handshake`, `&str`, and what implements `ws_core::handlers::FromHandshake`"
 )]

@@ -43,7 +43,7 @@ use crate::{
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no reply of a handler",
+    message = "`{Self}` is not a reply of a handler",
     label = "not a reply",
     note = "a handler returns `()`, `Data<T>`, `Event<T>`, `Json<T>`, `Message`, `Text`, `String`, `&str`, `Stream<S>`, \
             or `Option` and `Result` of these",

@@ -38,7 +38,7 @@ fn pair(algorithm: &'static rcgen::SignatureAlgorithm) -> KeyPair {
 
 fn pair_of(algorithm: Algorithm) -> &'static KeyPair {
     match algorithm {
-        Algorithm::Hs256 => panic!("a secret is no pair"),
+        Algorithm::Hs256 => panic!("a secret is not a key pair"),
         Algorithm::Rs256 => &RSA,
         Algorithm::Es256 => &EC,
         Algorithm::EdDsa => &ED,

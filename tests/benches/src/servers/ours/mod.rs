@@ -6,7 +6,10 @@ mod typed;
 mod workers;
 
 use anyhow::Context as _;
-use ws_core::{App, Config, Connection, Controller, Handshake, Message, Next, Response, Result, config::{ServerConfig, ServerKind}};
+use ws_core::{
+    App, Config, Connection, Controller, Handshake, Message, Next, Response, Result,
+    config::{ServerConfig, ServerKind},
+};
 
 use super::{PATH, Task, announce, on_one_thread};
 
