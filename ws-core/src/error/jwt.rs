@@ -107,8 +107,9 @@ pub enum KeyError {
     /// The text is not a JSON Web Key or a set of them.
     #[error("not a JSON Web Key or a set of them")]
     Json(#[source] serde_json::Error),
-    /// The JSON Web Key is for an unsupported algorithm.
-    #[error("the algorithm of the key is not supported; use HS256, RS256, ES256 or EdDSA")]
+    /// The JSON Web Key is for an unsupported algorithm, or not for verifying signatures (RFC 7517
+    /// sections 4.2 and 4.3).
+    #[error("the key is not for verifying signatures by HS256, RS256, ES256 or EdDSA")]
     Unsupported,
     /// The set has no usable key.
     #[error("the set has no key that can be used")]

@@ -9,7 +9,7 @@ use std::fmt;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jsonwebtoken::{
     DecodingKey,
-    jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm},
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse},
 };
 
 use super::KeyError;
@@ -88,7 +88,7 @@ impl Key {
     ///
     /// # Errors
     /// [`KeyError::Json`] if it is not a JSON Web Key, [`KeyError::Unsupported`] if it is for
-    /// another algorithm, and the errors of [`hs256`](Self::hs256) and [`pem`](Self::pem).
+    /// another algorithm or not for verifying signatures, and the errors of [`hs256`](Self::hs256) and [`pem`](Self::pem).
     pub fn jwk(json: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         let jwk: Jwk = serde_json::from_slice(json.as_ref()).map_err(KeyError::Json)?;
         Self::from_jwk(&jwk)
@@ -108,6 +108,9 @@ impl Key {
     }
 
     pub(super) fn from_jwk(jwk: &Jwk) -> Result<Self, KeyError> {
+        if !is_for_verifying(jwk) {
+            return Err(KeyError::Unsupported);
+        }
         let algorithm = algorithm_of(jwk).ok_or(KeyError::Unsupported)?;
         if let AlgorithmParameters::OctetKey(secret) = &jwk.algorithm {
             let bytes = base64_bytes(&secret.value);
@@ -155,6 +158,14 @@ impl fmt::Debug for Key {
             .field("kid", &self.kid)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a JWK is for the verification of signatures (RFC 7517 sections 4.2 and 4.3).
+fn is_for_verifying(jwk: &Jwk) -> bool {
+    let by_use = jwk.common.public_key_use.as_ref().is_none_or(|it| *it == PublicKeyUse::Signature);
+    let by_operations =
+        jwk.common.key_operations.as_ref().is_none_or(|them| them.contains(&KeyOperations::Verify));
+    by_use && by_operations
 }
 
 /// Returns the algorithm of a JWK by its type and curve. `None` if its `alg` differs, or if the

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use jsonwebtoken::jwk::{Jwk, KeyOperations, PublicKeyUse};
+use jsonwebtoken::jwk::Jwk;
 use serde::Deserialize;
 
 use super::{JwtError, Key, KeyError};
@@ -67,7 +67,7 @@ impl Keys {
         }
         let set: Set = serde_json::from_slice(json.as_ref()).map_err(KeyError::Json)?;
         let mut keys = Vec::new();
-        for jwk in set.keys.iter().filter(|jwk| verifies(jwk)) {
+        for jwk in &set.keys {
             match Key::from_jwk(jwk) {
                 Ok(key) => keys.push(key),
                 Err(KeyError::Unsupported) => {
@@ -97,12 +97,4 @@ impl From<Key> for Keys {
     fn from(key: Key) -> Self {
         Self(vec![key])
     }
-}
-
-/// Whether a key of a set is for the verification of signatures (RFC 7517 sections 4.2 and 4.3).
-fn verifies(jwk: &Jwk) -> bool {
-    let by_use = jwk.common.public_key_use.as_ref().is_none_or(|it| *it == PublicKeyUse::Signature);
-    let by_operation =
-        jwk.common.key_operations.as_ref().is_none_or(|them| them.contains(&KeyOperations::Verify));
-    by_use && by_operation
 }

@@ -122,6 +122,12 @@ fn a_key_that_cannot_serve_is_refused_when_it_is_made() {
             Key::jwk(jwk(Algorithm::Rs256, &json!({"alg": "PS256"})).to_string()),
             "Unsuppor",
         ),
+        ("for encryption", Key::jwk(jwk(Algorithm::Rs256, &json!({"use": "enc"})).to_string()), "Unsuppor"),
+        (
+            "for signing alone",
+            Key::jwk(jwk(Algorithm::Rs256, &json!({"key_ops": ["sign"]})).to_string()),
+            "Unsuppor",
+        ),
         ("short RSA", Key::jwk(json!({"kty": "RSA", "n": "wAAA", "e": "AQAB"}).to_string()), "RsaTooShort"),
     ] {
         let error = format!("{:?}", made.expect_err(name));
