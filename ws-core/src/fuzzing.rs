@@ -1,4 +1,4 @@
-//! What the targets of `tests/fuzz` reach besides the public API.
+//! Private parts of the crate for the targets of `tests/fuzz`.
 //!
 //! It is compiled under `--cfg fuzzing`, which cargo-fuzz sets, and with feature `testing` only: other people fuzz their
 //! own programs over this crate, and need none of it. It hands out what is there and adds no behaviour: the properties
@@ -32,7 +32,8 @@ pub fn connect(
     app.pipe_from(server, Arrival { peer, transport: peer, ..Arrival::default() })
 }
 
-/// What the first bytes of a stream say as a PROXY header: its source and its length; `None` if it only begins in them.
+/// Parses the PROXY header at the beginning of a stream. Returns its source address and its length;
+/// `None` if the header is incomplete.
 ///
 /// # Errors
 /// When they are not such a header.
@@ -103,7 +104,7 @@ fn bytes(raw: Raw<'_>) -> &[u8] {
     }
 }
 
-/// What came over a socket.
+/// An event of a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "named as in `socket`")]
 pub enum Heard {
@@ -138,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Self(socket::Socket::new(io, prefix, SizeLimits { message, frame, fragments: usize::MAX }))
     }
 
-    /// What comes next.
+    /// Returns the next event.
     pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Heard> {
         self.0.poll_read(cx).map(|read| match read {
             Ok(Incoming::Message(message)) => Heard::Message(message),

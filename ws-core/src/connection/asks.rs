@@ -216,7 +216,7 @@ impl Asks {
         self.take_answer_of_any(format, message)
     }
 
-    /// The rare half of `take_answer`, apart so that the other half is inlined.
+    /// The rest of `take_answer`, in its own function so that the common case is inlined.
     #[cold]
     fn take_answer_of_any(&self, format: Format, message: Message) -> Option<Message> {
         let Some(id) = answered(format, &message) else { return Some(message) };

@@ -24,7 +24,8 @@ pub(crate) fn pong(format: Format, message: &Message) -> Option<Message> {
     format.encode("pong", &(), envelope.reference).ok()
 }
 
-/// Rejects nearly all other messages without parsing them: typed handlers pay for it with each message.
+/// Rejects nearly all other messages without parsing them. It runs for each message of a typed
+/// controller.
 fn may_be_ping(message: &Message) -> bool {
     match message {
         Message::Text(text) => match text.strip_prefix(r#"{"event":"#) {

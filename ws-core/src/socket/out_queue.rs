@@ -182,7 +182,7 @@ impl OutQueue {
         let header = FrameHeader { opcode, ..FrameHeader::default() };
         let mut space = [0; HEADER_BYTES];
         let mut rest = &mut space[..];
-        // Fails only if there is no room, and there is: a server does not mask its frames.
+        // Cannot fail: a server does not mask its frames, so every header fits.
         let _ = header.format(payload.len() as u64, &mut rest);
         let unused = rest.len();
         let header = space.get(..HEADER_BYTES - unused).unwrap_or_default();
