@@ -36,7 +36,7 @@ pub fn connect(
 /// `None` if the header is incomplete.
 ///
 /// # Errors
-/// When they are not such a header.
+/// If the bytes are not a PROXY header.
 pub fn proxy_header(seen: &[u8]) -> io::Result<Option<(Option<SocketAddr>, usize)>> {
     Ok(proxy_protocol::parse(seen)?.map(|header| (header.source, header.length)))
 }
