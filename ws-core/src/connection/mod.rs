@@ -6,6 +6,7 @@
 //! handle that outlives its connection is valid, and its methods then return an error.
 
 mod asks;
+mod closed;
 mod expiry;
 mod handle;
 mod outbox;

@@ -41,7 +41,7 @@ use crate::{
     error::Result,
     handlers::{Callback, CallbackKind, Intercepted, intercepted, rate_limited},
     hub::Entry,
-    recovery::{ErrorHandlers, Phase},
+    recovery::Phase,
     socket::{ByteStream, SizeLimits, Socket},
     wire::{CloseReason, Message},
 };
@@ -57,7 +57,6 @@ pub(crate) struct Life {
     /// The limits of the route.
     pub(crate) limits: Arc<Limits>,
     pub(crate) heartbeat: Arc<Heartbeat>,
-    pub(crate) error_handlers: Arc<ErrorHandlers>,
 }
 
 /// The future of one session. It completes when the socket is dropped.
@@ -72,7 +71,7 @@ where
     C: Controller,
     S: ByteStream + Send,
 {
-    let Life { span, entry, prefix, limits, heartbeat, error_handlers } = life;
+    let Life { span, entry, prefix, limits, heartbeat } = life;
     let mut socket = Socket::new(transport, prefix, SizeLimits::from(&*limits));
     let conn = entry.connection().clone();
     let mut on_close = OnClose {
@@ -88,8 +87,7 @@ where
         };
         let mut driver = Driver::new(&mut socket, &conn, sleep, &heartbeat, &limits, automatic);
         let calls = Callbacks { controller: &*controller, conn: &conn };
-        let rescue =
-            Rescue { conn: &conn, error_handlers: &error_handlers, deadline: limits.handler_timeout };
+        let rescue = Rescue { conn: &conn, deadline: limits.handler_timeout };
 
         // open: messages wait until `on_open` has finished.
         let opened = driver.run_boxed(calls.open(), limits.handler_timeout).await;
@@ -232,7 +230,6 @@ mod tests {
             prefix: bytes::Bytes::new(),
             limits: Arc::default(),
             heartbeat: Arc::default(),
-            error_handlers: Arc::default(),
         }
     }
 

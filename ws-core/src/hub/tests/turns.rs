@@ -35,6 +35,10 @@ impl Matched for At {
     fn around(&self) -> Option<&(dyn Any + Send + Sync)> {
         None
     }
+
+    fn error_handlers(&self) -> &(dyn Any + Send + Sync) {
+        &()
+    }
 }
 
 fn enter_at<C: Controller>(live: &Arc<Live>, _: C) -> Entry {
