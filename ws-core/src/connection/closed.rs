@@ -1,7 +1,7 @@
 //! Errors that user code sees because a connection has ended, and the connection that they are
 //! about.
 
-use super::{AskError, Connection};
+use super::{AskError, Connection, SpawnError};
 use crate::{
     error::Error,
     wire::{ConnectionId, SendError},
@@ -25,5 +25,7 @@ impl Connection {
 /// Returns the connection that ended or whose outbox was full, if the error is about one.
 fn connection_of(error: &Error) -> Option<ConnectionId> {
     let of_send = error.downcast_ref().and_then(SendError::connection);
-    of_send.or_else(|| error.downcast_ref().and_then(AskError::connection))
+    let of_ask = || error.downcast_ref().and_then(AskError::connection);
+    let of_spawn = || error.downcast_ref().and_then(SpawnError::connection);
+    of_send.or_else(of_ask).or_else(of_spawn)
 }

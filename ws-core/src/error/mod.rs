@@ -21,7 +21,7 @@ pub use self::jwt::{Algorithm, JwtError, KeyError};
 use self::source::Source;
 pub use crate::{
     envelope::EventError,
-    wire::{MessageError, SendError},
+    wire::{MessageError, SendError, SpawnError},
 };
 
 use crate::{
@@ -179,6 +179,10 @@ impl Error {
         if let Some(error) = self.downcast_ref::<EventError>() {
             let public = Cow::Owned(error.to_string());
             return Some(BuiltIn { status: None, close_code: None, public, code: Some(error.code()) });
+        }
+        if let Some(SpawnError::TooMany { .. }) = self.downcast_ref() {
+            let public = Cow::Borrowed("too many calls at once");
+            return Some(BuiltIn { status: None, close_code: None, public, code: Some("rate_limited") });
         }
         // All refused tokens have the same face, so that a client cannot learn the reason.
         self.is_refused_token().then_some(BuiltIn {

@@ -26,7 +26,7 @@ pub(crate) enum Verdict {
 impl Verdict {
     /// Closes with 1011 and without detail.
     pub(crate) fn internal(reason: CloseReason) -> Self {
-        Self::Close { frame: CloseFrame::new(1011, "internal error"), reason }
+        Self::Close { frame: CloseFrame::internal(), reason }
     }
 
     /// Returns the verdict on an error. `answer` is the decision of the error handlers; `None` if

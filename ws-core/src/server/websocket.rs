@@ -244,13 +244,7 @@ impl WsServer {
         let route = route_of(&handshake)?;
         let limits = Arc::clone(&route.limits);
         let conn = Connection::new(handshake.compact(), &limits, Arc::clone(&self.live));
-        let span = tracing::info_span!(
-            "connection",
-            id = %conn.id(),
-            server = conn.server(),
-            route = conn.route(),
-            peer = conn.peer_addr().map(tracing::field::display),
-        );
+        let span = conn.span();
         let entry = self.live.enter(conn);
         // The drain closes connections in batches. It does not include a connection that is added
         // after it began, so such a connection is closed here.

@@ -11,7 +11,6 @@ use tokio::io::AsyncWrite as _;
 use tokio_tungstenite::tungstenite::{Message as Ws, WebSocket, protocol::Role};
 
 use crate::{
-    config::Limits,
     connection::{Connection, Stop},
     hub::{Entry, Live},
     request::Handshake,
@@ -59,7 +58,7 @@ impl TestConnection {
         let (parts, ()) = http::Request::new(()).into_parts();
         let handshake = Handshake::new(parts, "ws".into(), None);
         let live = Arc::new(Live::default());
-        let entry = live.enter(Connection::new(handshake, &Limits::default(), Arc::clone(&live)));
+        let entry = live.enter(Connection::new(handshake, &Arc::default(), Arc::clone(&live)));
         Self { entry, pushed: Vec::new(), closed: None }
     }
 

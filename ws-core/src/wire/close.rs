@@ -103,6 +103,11 @@ impl CloseFrame {
         }
         Self { code, reason: reason.get(..end).unwrap_or_default().into() }
     }
+
+    /// Creates a close frame with 1011 and without detail.
+    pub(crate) fn internal() -> Self {
+        Self::new(1011, "internal error")
+    }
 }
 
 /// Whether an endpoint may send this code in a close frame (RFC 6455 section 7.4 and the IANA

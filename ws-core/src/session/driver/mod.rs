@@ -114,8 +114,8 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         }
     }
 
-    /// Waits for the next event. Returns `None` once the connection has ended and all earlier
-    /// events were returned.
+    /// Waits for the next event. Returns `None` once the connection has ended, all earlier events
+    /// were returned and its tasks are over.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         poll_fn(|cx| {
             if !self.inbox.is_empty() {
@@ -130,6 +130,7 @@ impl<'a, S: ByteStream> Driver<'a, S> {
                     return Poll::Ready(Some(event));
                 }
                 if self.reason.is_some() && self.inbox.is_empty() {
+                    std::task::ready!(self.poll_tasks(cx));
                     if self.state != State::Open {
                         return Poll::Ready(None);
                     }
