@@ -10,7 +10,7 @@ use syn::{
     parse::{Parse, ParseStream, Parser as _},
 };
 
-use crate::{args::Args, errors::Errors, source};
+use crate::{args::Args, errors::Errors, krate::Krate, source};
 
 /// Those that `name(..)` lists, outermost first.
 pub(crate) fn listed(args: &Args, name: &'static str, errors: &mut Errors) -> Vec<Path> {
@@ -20,9 +20,9 @@ pub(crate) fn listed(args: &Args, name: &'static str, errors: &mut Errors) -> Ve
 }
 
 /// Takes the guards off a struct or a method, in their order.
-pub(crate) fn take_guards(attributes: &mut Vec<Attribute>, errors: &mut Errors) -> Vec<Path> {
+pub(crate) fn take_guards(attributes: &mut Vec<Attribute>, krate: &Krate, errors: &mut Errors) -> Vec<Path> {
     let mut guards = Vec::new();
-    for mark in attributes.extract_if(.., |attribute| source::is_ours(attribute, "guard")) {
+    for mark in attributes.extract_if(.., |attribute| krate.exports(attribute, "guard")) {
         let path = mark.meta.require_list().and_then(|list| ModPath::parse.parse2(list.tokens.clone()));
         match path {
             Ok(ModPath(path)) => guards.push(path),
@@ -48,7 +48,8 @@ fn check_once(what: &str, paths: &[Path], errors: &mut Errors) {
     }
 }
 
-struct ModPath(Path);
+/// A path without type arguments.
+pub(crate) struct ModPath(pub(crate) Path);
 
 impl Parse for ModPath {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {

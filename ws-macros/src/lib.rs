@@ -1,7 +1,7 @@
 //! The attributes of `ws-core`: [`ws_controller`], [`ws_handlers`], [`ws_middleware`], [`ws_interceptor`] and
 //! [`ws_error_handler`].
 //!
-//! Use them through `ws_core`, which exports them; what they write names `::ws_core`. Each leaves the item that it
+//! Use them through `ws_core`, which exports them; what they write names `::ws_core`, or the path given as `crate = ..`. Each leaves the item that it
 //! stands on as it was written and adds a registration beside it, which the linker collects. No body is rewritten, no
 //! type is wrapped, and no type is recognised by its name: shapes are checked here, types by rustc, and what can only be
 //! known of the whole program when the application starts, before any socket is bound.
@@ -16,6 +16,7 @@ mod error_handler;
 mod errors;
 mod functions;
 mod handlers;
+mod krate;
 mod middleware;
 mod route_path;
 mod signature;

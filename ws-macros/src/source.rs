@@ -50,17 +50,6 @@ pub(crate) fn written_path(path: &Path) -> String {
     format!("{leading}{}", segments.join("::"))
 }
 
-/// Whether an attribute is the one of ours that has this name.
-pub(crate) fn is_ours(attribute: &Attribute, name: &str) -> bool {
-    let path = attribute.path();
-    let mut segments = path.segments.iter().map(|segment| &segment.ident);
-    match (segments.next(), segments.next(), segments.next()) {
-        (Some(first), None, _) => path.leading_colon.is_none() && first == name,
-        (Some(first), Some(second), None) => first == "ws_core" && second == name,
-        _ => false,
-    }
-}
-
 /// The `#[cfg(..)]` of a field or a parameter: what is generated for it comes and goes with it.
 pub(crate) fn conditions(attributes: &[Attribute]) -> Vec<Attribute> {
     attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect()
@@ -89,7 +78,7 @@ pub(crate) fn answered(call: &TokenStream, output: &Type, check: &TokenStream) -
 /// Hands a value to a parameter, at the place of its type.
 pub(crate) fn handed(value: &Ident, ty: &Type) -> TokenStream {
     let (first, last) = ends(ty);
-    let mut call = quote_spanned!(first=> ::ws_core::__private::exactly);
+    let mut call = quote_spanned!(first=> __ws::__private::exactly);
     call.extend(quote_spanned!(last=> (#value)));
     call
 }

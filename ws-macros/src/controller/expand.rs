@@ -15,6 +15,7 @@ use crate::source::{at, placed, start, written_path};
 
 /// Writes the entry, beside the struct.
 pub(super) fn registration(controller: &Controller) -> TokenStream {
+    let alias = controller.krate.alias();
     let name = controller.name();
     let ident = placed(&controller.ident);
     let path = &controller.path;
@@ -35,7 +36,7 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
                 TrailingSlash::Exact => quote!(Exact),
                 TrailingSlash::Either => quote!(Either),
             };
-            quote!(::core::option::Option::Some(::ws_core::__private::TrailingSlash::#rule))
+            quote!(::core::option::Option::Some(__ws::__private::TrailingSlash::#rule))
         }
     };
     let limits = controller.limits.change();
@@ -43,20 +44,21 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
     let build = build(controller);
     quote! {
         const _: () = {
+            #alias
             #path_constant
-            ::ws_core::__private::submit! {
-                ::ws_core::__private::ControllerEntry {
-                    spec: ::ws_core::__private::RouteSpec {
+            __ws::__private::submit! {
+                __ws::__private::ControllerEntry {
+                    spec: __ws::__private::RouteSpec {
                         path: ::std::borrow::Cow::Borrowed(#path),
                         server: ::std::borrow::Cow::Borrowed(#server),
                         name: #name,
-                        location: ::ws_core::__private::location!(),
+                        location: __ws::__private::location!(),
                         controller: || ::core::any::TypeId::of::<#ident>(),
                         middleware: &[#(#middleware),*],
                         interceptors: &[#(#interceptors),*],
                         guards: &[#(#guards),*],
                         subprotocols: &[#(#subprotocols),*],
-                        subprotocol_mismatch: ::ws_core::__private::SubprotocolMismatch::#subprotocol_mismatch,
+                        subprotocol_mismatch: __ws::__private::SubprotocolMismatch::#subprotocol_mismatch,
                         trailing_slash: #trailing_slash,
                         state: &[#(#state),*],
                     },
@@ -72,7 +74,7 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
 fn function_ref(path: &Path) -> TokenStream {
     let name = written_path(path);
     quote_spanned! {start(path)=>
-        ::ws_core::__private::LayerRef { name: #name, id: || ::ws_core::__private::type_id_of(&#path) }
+        __ws::__private::LayerRef { name: #name, id: || __ws::__private::type_id_of(&#path) }
     }
 }
 
@@ -81,10 +83,10 @@ fn guard_ref(path: &Path) -> TokenStream {
     let name = written_path(path);
     let handshake = Ident::new("__handshake", Span::mixed_site());
     quote_spanned! {start(path)=>
-        ::ws_core::__private::GuardRef {
+        __ws::__private::GuardRef {
             name: #name,
             call: |#handshake| ::std::boxed::Box::pin(async move {
-                ::ws_core::__private::handlers::guard(#path(#handshake).await)
+                __ws::__private::handlers::guard(#path(#handshake).await)
             }),
         }
     }
@@ -104,7 +106,7 @@ fn path_constant(controller: &Controller) -> TokenStream {
 
 fn state_key(field: &Field) -> TokenStream {
     let Field { ty, conditions, .. } = field;
-    quote_spanned!(start(ty)=> #(#conditions)* ::ws_core::__private::StateKey::of::<#ty>)
+    quote_spanned!(start(ty)=> #(#conditions)* __ws::__private::StateKey::of::<#ty>)
 }
 
 /// Makes the instance. The trait bound is checked at the struct's name.
@@ -127,6 +129,6 @@ fn build(controller: &Controller) -> TokenStream {
         Shape::Tuple => quote_spanned!(place=> #ident(#(#values),*)),
         Shape::Named => quote_spanned!(place=> #ident { #(#values),* }),
     };
-    let erased = quote_spanned!(place=> ::ws_core::__private::erase(#instance));
+    let erased = quote_spanned!(place=> __ws::__private::erase(#instance));
     quote!(|#states| ::core::result::Result::Ok(#erased))
 }

@@ -105,9 +105,9 @@ fn time_or_off(written: &Args, name: &str, errors: &mut Errors) -> Option<TokenS
 fn overflow(written: &Args, errors: &mut Errors) -> Option<TokenStream> {
     let policy: LitStr = written.value("overflow", errors)?;
     match policy.value().as_str() {
-        "disconnect" => Some(quote!(::ws_core::__private::Overflow::Disconnect)),
-        "drop_oldest" => Some(quote!(::ws_core::__private::Overflow::DropOldest)),
-        "drop_newest" => Some(quote!(::ws_core::__private::Overflow::DropNewest)),
+        "disconnect" => Some(quote!(__ws::__private::Overflow::Disconnect)),
+        "drop_oldest" => Some(quote!(__ws::__private::Overflow::DropOldest)),
+        "drop_newest" => Some(quote!(__ws::__private::Overflow::DropNewest)),
         other => {
             let fault = format!(
                 "unknown policy `{other}`; write `\"disconnect\"`, `\"drop_oldest\"` or `\"drop_newest\"`"
@@ -121,8 +121,8 @@ fn overflow(written: &Args, errors: &mut Errors) -> Option<TokenStream> {
 fn over_rate(written: &Args, errors: &mut Errors) -> Option<TokenStream> {
     let policy: LitStr = written.value("over_rate", errors)?;
     match policy.value().as_str() {
-        "close" => Some(quote!(::ws_core::__private::OverRate::Close)),
-        "refuse" => Some(quote!(::ws_core::__private::OverRate::Refuse)),
+        "close" => Some(quote!(__ws::__private::OverRate::Close)),
+        "refuse" => Some(quote!(__ws::__private::OverRate::Refuse)),
         other => {
             errors.add(&policy, format_args!("unknown answer `{other}`; write `\"close\"` or `\"refuse\"`"));
             None

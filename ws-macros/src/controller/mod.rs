@@ -18,7 +18,7 @@ use crate::errors::Errors;
 pub(crate) fn attribute(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let arguments = parse::Arguments::read(arguments, &mut errors);
-    let Some(written) = parse::Controller::read(item.clone(), &mut errors) else {
+    let Some(written) = parse::Controller::read(item.clone(), &arguments.krate, &mut errors) else {
         return quote!(#item #errors);
     };
     let item = &written.item;

@@ -11,10 +11,11 @@ use super::{
     limits::Limits,
     parse::{Arguments, Controller as Written, Source},
 };
-use crate::{errors::Errors, route_path, source};
+use crate::{errors::Errors, krate::Krate, route_path, source};
 
 /// A registration to be written.
 pub(super) struct Controller {
+    pub(super) krate: Krate,
     pub(super) ident: Ident,
     pub(super) path: LitStr,
     /// `None`: the struct's identifier.
@@ -81,6 +82,7 @@ impl Controller {
             errors.add(&path, fault);
         }
         Some(Self {
+            krate: arguments.krate,
             ident: item.ident.clone(),
             path,
             name: arguments.name,

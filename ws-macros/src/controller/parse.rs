@@ -10,7 +10,8 @@ use super::limits::Limits;
 use crate::{
     args::{Args, Key},
     errors::Errors,
-    functions, source,
+    functions,
+    krate::Krate,
 };
 
 const KEYS: &[Key] = &[
@@ -23,10 +24,12 @@ const KEYS: &[Key] = &[
     Key { name: "subprotocol_mismatch", usage: r#"subprotocol_mismatch = "refuse""# },
     Key { name: "trailing_slash", usage: r#"trailing_slash = "either""# },
     Key { name: "limits", usage: r#"limits(message = "64KiB", frame = "16KiB")"# },
+    Krate::KEY,
 ];
 
 /// The attribute's arguments.
 pub(super) struct Arguments {
+    pub(super) krate: Krate,
     pub(super) path: Option<LitStr>,
     pub(super) name: Option<LitStr>,
     pub(super) server: Option<LitStr>,
@@ -41,6 +44,7 @@ pub(super) struct Arguments {
 impl Arguments {
     pub(super) fn read(tokens: TokenStream, errors: &mut Errors) -> Self {
         let args = Args::read(tokens, KEYS, errors);
+        let krate = Krate::read(&args, errors);
         let path = args.required("path", errors);
         let name = args.text("name", errors);
         let server = args.text("server", errors);
@@ -51,6 +55,7 @@ impl Arguments {
         let trailing_slash = args.value("trailing_slash", errors);
         let limits = Limits::read(&args, errors);
         Self {
+            krate,
             path,
             name,
             server,
@@ -84,7 +89,7 @@ pub(super) enum Source {
 }
 
 impl Controller {
-    pub(super) fn read(item: TokenStream, errors: &mut Errors) -> Option<Self> {
+    pub(super) fn read(item: TokenStream, krate: &Krate, errors: &mut Errors) -> Option<Self> {
         let mut item: ItemStruct = match syn::parse2(item) {
             Ok(item) => item,
             Err(error) => {
@@ -92,9 +97,8 @@ impl Controller {
                 return None;
             }
         };
-        let guards = functions::take_guards(&mut item.attrs, errors);
-        if let Some(second) = item.attrs.iter().find(|attribute| source::is_ours(attribute, "ws_controller"))
-        {
+        let guards = functions::take_guards(&mut item.attrs, krate, errors);
+        if let Some(second) = item.attrs.iter().find(|attribute| krate.exports(attribute, "ws_controller")) {
             errors.add(second.path(), "a struct is registered once; write another one for the other path");
         }
         let sources = item.fields.iter_mut().map(|field| Source::take(field, errors)).collect();

@@ -11,6 +11,7 @@ use crate::source::{answered, at, handed, placed, start};
 
 /// The entry, beside the function.
 pub(super) fn registration(handler: &ErrorHandler) -> TokenStream {
+    let alias = handler.krate.alias();
     let name = handler.name();
     let error = &handler.error;
     let error_name = handler.error_name();
@@ -19,15 +20,16 @@ pub(super) fn registration(handler: &ErrorHandler) -> TokenStream {
         Some(server) => quote!(::core::option::Option::Some(#server)),
         None => quote!(::core::option::Option::None),
     };
-    let handled = quote_spanned!(start(error)=> <#error as ::ws_core::__private::Handled>);
+    let handled = quote_spanned!(start(error)=> <#error as __ws::__private::Handled>);
     let call = call(handler, &handled);
     quote! {
         #[allow(deprecated)]
         const _: () = {
-            ::ws_core::__private::submit! {
-                ::ws_core::__private::ErrorHandlerEntry {
+            #alias
+            __ws::__private::submit! {
+                __ws::__private::ErrorHandlerEntry {
                     name: #name,
-                    location: ::ws_core::__private::location!(),
+                    location: __ws::__private::location!(),
                     server: #server,
                     order: #order,
                     error_type: #handled::error_type,
@@ -46,7 +48,7 @@ fn call(handler: &ErrorHandler, handled: &TokenStream) -> TokenStream {
     let error = Ident::new("__error", start(error));
     let second = handed(&scene, &handler.scene);
     let called = quote_spanned!(at(ident.span())=> #function(#error, #second));
-    let answered = answered(&called, output, &quote!(::ws_core::__private::ErrorHandlerEntry::answer));
+    let answered = answered(&called, output, &quote!(__ws::__private::ErrorHandlerEntry::answer));
     quote_spanned! {at(ident.span())=>
         |#any, #scene| match #handled::of(#any) {
             ::core::option::Option::Some(#error) => {

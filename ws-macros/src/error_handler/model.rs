@@ -7,10 +7,11 @@ use quote::quote;
 use syn::{Ident, LitStr, PatType, ReturnType, Signature, Type, TypeReference, ext::IdentExt as _};
 
 use super::parse::{Arguments, CARD};
-use crate::{errors::Errors, signature, source};
+use crate::{errors::Errors, krate::Krate, signature, source};
 
 /// A registration to be written.
 pub(super) struct ErrorHandler {
+    pub(super) krate: Krate,
     pub(super) ident: Ident,
     /// `None` serves all.
     pub(super) server: Option<LitStr>,
@@ -37,6 +38,7 @@ impl ErrorHandler {
         }
         let ReturnType::Type(_, output) = &signature.output else { return None };
         Some(Self {
+            krate: arguments.krate,
             ident: signature.ident.clone(),
             server: arguments.server,
             order,

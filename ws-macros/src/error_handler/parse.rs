@@ -9,6 +9,7 @@ use syn::LitStr;
 use crate::{
     args::{Args, Integer, Key},
     errors::Errors,
+    krate::Krate,
     signature::Card,
 };
 
@@ -20,11 +21,15 @@ pub(super) const CARD: Card = Card {
     more: None,
 };
 
-const KEYS: &[Key] =
-    &[Key { name: "server", usage: r#"server = "ws""# }, Key { name: "order", usage: "order = 10" }];
+const KEYS: &[Key] = &[
+    Key { name: "server", usage: r#"server = "ws""# },
+    Key { name: "order", usage: "order = 10" },
+    Krate::KEY,
+];
 
 /// The attribute's arguments.
 pub(super) struct Arguments {
+    pub(super) krate: Krate,
     pub(super) server: Option<LitStr>,
     pub(super) order: Option<Integer>,
 }
@@ -32,6 +37,10 @@ pub(super) struct Arguments {
 impl Arguments {
     pub(super) fn read(tokens: TokenStream, errors: &mut Errors) -> Self {
         let args = Args::read(tokens, KEYS, errors);
-        Self { server: args.text("server", errors), order: args.value("order", errors) }
+        Self {
+            krate: Krate::read(&args, errors),
+            server: args.text("server", errors),
+            order: args.value("order", errors),
+        }
     }
 }

@@ -7,7 +7,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::Attribute;
 
-use crate::{errors::Errors, source};
+use crate::{errors::Errors, krate::Krate};
 
 /// What a method is called for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,8 +37,8 @@ impl Callback {
     ];
 
     /// The callback that an attribute stands for.
-    pub(super) fn of(attribute: &Attribute) -> Option<Self> {
-        Self::ALL.into_iter().find(|callback| source::is_ours(attribute, callback.name()))
+    pub(super) fn of(attribute: &Attribute, krate: &Krate) -> Option<Self> {
+        Self::ALL.into_iter().find(|callback| krate.exports(attribute, callback.name()))
     }
 
     /// The attribute's name.

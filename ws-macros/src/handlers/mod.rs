@@ -20,8 +20,8 @@ use crate::errors::Errors;
 /// The block and its implementation, and what is wrong.
 pub(crate) fn attribute(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    parse::no_arguments(arguments, &mut errors);
-    let Some(block) = parse::Block::read(item.clone(), &mut errors) else {
+    let krate = parse::arguments(arguments, &mut errors);
+    let Some(block) = parse::Block::read(item.clone(), krate, &mut errors) else {
         return quote!(#item #errors);
     };
     let item = block.item.clone();

@@ -15,12 +15,14 @@ use super::{
 };
 use crate::{
     errors::Errors,
+    krate::Krate,
     signature::{self, Faults},
     source,
 };
 
 /// An implementation to be written.
 pub(super) struct Handlers {
+    pub(super) krate: Krate,
     pub(super) controller: Type,
     pub(super) handlers: Vec<Handler>,
     /// What is kept with a connection.
@@ -63,7 +65,7 @@ impl Handlers {
             errors.add(&item.self_ty, fault);
         }
         let controller = item.self_ty.as_ref().clone();
-        let mut this = Self { controller, handlers: Vec::new(), slots: Slots::default() };
+        let mut this = Self { krate: block.krate, controller, handlers: Vec::new(), slots: Slots::default() };
         for method in block.methods {
             this.add(method, errors);
         }

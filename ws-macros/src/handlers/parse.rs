@@ -7,13 +7,19 @@ use proc_macro2::TokenStream;
 use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, Path, Signature};
 
 use super::callback::Callback;
-use crate::{errors::Errors, functions};
+use crate::{
+    args::{Args, Key},
+    errors::Errors,
+    functions,
+    krate::Krate,
+};
 
 /// The events of the server itself. A client could not tell them from those of a handler.
 const RESERVED: [&str; 4] = ["error", "end", "pong", "sync"];
 
 /// The block, and those of its methods that carry something of ours.
 pub(super) struct Block {
+    pub(super) krate: Krate,
     /// As written, less our attributes.
     pub(super) item: ItemImpl,
     pub(super) methods: Vec<Method>,
@@ -40,17 +46,22 @@ pub(super) struct Mark {
     pub(super) attribute: Attribute,
 }
 
-/// `#[ws_handlers]` has nothing to say.
-pub(super) fn no_arguments(arguments: TokenStream, errors: &mut Errors) {
-    if !arguments.is_empty() {
-        let fault =
-            "`#[ws_handlers]` has no arguments; path, server and limits belong to `#[ws_controller(..)]`";
+/// Reads the arguments of `#[ws_handlers]`, of which there is one.
+pub(super) fn arguments(arguments: TokenStream, errors: &mut Errors) -> Krate {
+    const KEYS: &[Key] = &[Krate::KEY];
+    let starts_with_crate =
+        arguments.clone().into_iter().next().is_none_or(|first| first.to_string() == "crate");
+    if !starts_with_crate {
+        let fault = "`#[ws_handlers]` takes only `crate = path::to::ws_core`; path, server and limits belong to \
+                     `#[ws_controller(..)]`";
         errors.add(arguments, fault);
+        return Krate::read(&Args::read(TokenStream::new(), KEYS, errors), errors);
     }
+    Krate::read(&Args::read(arguments, KEYS, errors), errors)
 }
 
 impl Block {
-    pub(super) fn read(item: TokenStream, errors: &mut Errors) -> Option<Self> {
+    pub(super) fn read(item: TokenStream, krate: Krate, errors: &mut Errors) -> Option<Self> {
         let mut item: ItemImpl = match syn::parse2(item) {
             Ok(item) => item,
             Err(error) => {
@@ -63,22 +74,22 @@ impl Block {
             .items
             .iter_mut()
             .filter_map(|item| match item {
-                ImplItem::Fn(method) => Method::read(method, errors),
+                ImplItem::Fn(method) => Method::read(method, &krate, errors),
                 _ => None,
             })
             .collect();
-        Some(Self { item, methods })
+        Some(Self { krate, item, methods })
     }
 }
 
 impl Method {
     /// Takes our attributes off a method; none if there is none.
-    fn read(method: &mut ImplItemFn, errors: &mut Errors) -> Option<Self> {
+    fn read(method: &mut ImplItemFn, krate: &Krate, errors: &mut Errors) -> Option<Self> {
         let before = errors.len();
-        let is_mark = |attribute: &mut Attribute| Callback::of(attribute).is_some();
+        let is_mark = |attribute: &mut Attribute| Callback::of(attribute, krate).is_some();
         let found: Vec<_> = method.attrs.extract_if(.., is_mark).collect();
-        let marks = found.into_iter().filter_map(|attribute| Mark::read(attribute, errors)).collect();
-        let guards = functions::take_guards(&mut method.attrs, errors);
+        let marks = found.into_iter().filter_map(|attribute| Mark::read(attribute, krate, errors)).collect();
+        let guards = functions::take_guards(&mut method.attrs, krate, errors);
         let read = Self {
             signature: method.sig.clone(),
             attributes: method.attrs.clone(),
@@ -91,8 +102,8 @@ impl Method {
 }
 
 impl Mark {
-    fn read(attribute: Attribute, errors: &mut Errors) -> Option<Self> {
-        let callback = Callback::of(&attribute)?;
+    fn read(attribute: Attribute, krate: &Krate, errors: &mut Errors) -> Option<Self> {
+        let callback = Callback::of(&attribute, krate)?;
         let event = if callback == Callback::Event {
             Some(Self::event(&attribute.meta, errors)?)
         } else {

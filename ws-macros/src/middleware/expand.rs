@@ -15,6 +15,7 @@ use crate::source::{answered, at, handed, placed, start};
 
 /// Writes the entry, beside the function.
 pub(super) fn registration(kind: &Kind, layer: &Layer) -> TokenStream {
+    let alias = layer.krate.alias();
     let name = layer.name();
     let ident = &layer.ident;
     let scope = match &layer.scope {
@@ -25,20 +26,21 @@ pub(super) fn registration(kind: &Kind, layer: &Layer) -> TokenStream {
         }
     };
     let state = layer.extra.iter().map(|Parameter { ty, conditions }| {
-        quote_spanned!(start(ty)=> #(#conditions)* <#ty as ::ws_core::__private::FromState>::key)
+        quote_spanned!(start(ty)=> #(#conditions)* <#ty as __ws::__private::FromState>::key)
     });
     let entry = Ident::new(kind.entry, Span::mixed_site());
     let call = call(&entry, layer);
     quote! {
         #[allow(deprecated)]
         const _: () = {
-            ::ws_core::__private::submit! {
-                ::ws_core::__private::#entry {
-                    layer: ::ws_core::__private::Layer {
+            #alias
+            __ws::__private::submit! {
+                __ws::__private::#entry {
+                    layer: __ws::__private::Layer {
                         name: #name,
-                        location: ::ws_core::__private::location!(),
-                        id: || ::ws_core::__private::type_id_of(&#ident),
-                        scope: ::ws_core::__private::Scope::#scope,
+                        location: __ws::__private::location!(),
+                        id: || __ws::__private::type_id_of(&#ident),
+                        scope: __ws::__private::Scope::#scope,
                         state: &[#(#state),*],
                     },
                     call: #call,
@@ -55,10 +57,10 @@ fn call(entry: &Ident, layer: &Layer) -> TokenStream {
         ["__subject", "__next", "__states"].map(|name| Ident::new(name, Span::mixed_site()));
     let (first, second) = (handed(&subject, &layer.subject), handed(&next, &layer.next));
     let extra = extra.iter().map(|Parameter { ty, conditions }| {
-        quote_spanned!(start(ty)=> #(#conditions)* <#ty as ::ws_core::__private::FromState>::from_states(#states)?)
+        quote_spanned!(start(ty)=> #(#conditions)* <#ty as __ws::__private::FromState>::from_states(#states)?)
     });
     let called = quote_spanned!(at(ident.span())=> #function(#first, #second, #(#extra),*));
-    let answered = answered(&called, output, &quote!(::ws_core::__private::#entry::answer));
+    let answered = answered(&called, output, &quote!(__ws::__private::#entry::answer));
     quote_spanned! {at(ident.span())=>
         |#subject, #next, #states| ::std::boxed::Box::pin(async move #answered)
     }

@@ -20,8 +20,7 @@ pub(crate) fn attribute(kind: &Kind, arguments: TokenStream, item: TokenStream) 
     let mut errors = Errors::default();
     let arguments = parse::Arguments::read(arguments, &mut errors);
     let signature = kind.card.read(item.clone(), &mut errors);
-    let layer =
-        signature.and_then(|signature| model::Layer::check(kind, &arguments, &signature, &mut errors));
+    let layer = signature.and_then(|signature| model::Layer::check(kind, arguments, &signature, &mut errors));
     match layer {
         Some(layer) if errors.is_empty() => {
             let registration = expand::registration(kind, &layer);

@@ -6,10 +6,11 @@
 use syn::{Attribute, Ident, LitStr, ReturnType, Signature, Type, ext::IdentExt as _};
 
 use super::parse::{Arguments, Kind};
-use crate::{errors::Errors, signature, source};
+use crate::{errors::Errors, krate::Krate, signature, source};
 
 /// A registration to be written.
 pub(super) struct Layer {
+    pub(super) krate: Krate,
     pub(super) ident: Ident,
     pub(super) scope: Scope,
     /// The type of the first parameter: what it is about.
@@ -39,12 +40,12 @@ impl Layer {
     /// Judges what was read; `None` if the signature has not the parts that a registration speaks of.
     pub(super) fn check(
         kind: &Kind,
-        arguments: &Arguments,
+        arguments: Arguments,
         signature: &Signature,
         errors: &mut Errors,
     ) -> Option<Self> {
         kind.card.check(signature, errors);
-        let scope = Scope::check(arguments, errors);
+        let scope = Scope::check(&arguments, errors);
         let mut parameters = signature::typed(signature);
         let subject = parameters.next()?.ty.as_ref().clone();
         let next = parameters.next()?.ty.as_ref().clone();
@@ -56,7 +57,15 @@ impl Layer {
             .collect();
         let ReturnType::Type(_, output) = &signature.output else { return None };
         let output = output.as_ref().clone();
-        Some(Self { ident: signature.ident.clone(), scope, subject, next, extra, output })
+        Some(Self {
+            krate: arguments.krate,
+            ident: signature.ident.clone(),
+            scope,
+            subject,
+            next,
+            extra,
+            output,
+        })
     }
 
     /// The name in logs and start errors.

@@ -9,6 +9,7 @@ use syn::{Ident, LitStr};
 use crate::{
     args::{Args, Integer, Key},
     errors::Errors,
+    krate::Krate,
     signature::Card,
 };
 
@@ -46,10 +47,12 @@ const KEYS: &[Key] = &[
     Key { name: "server", usage: r#"server = "ws""# },
     Key { name: "order", usage: "order = 10" },
     Key { name: "scope", usage: r#"scope = "route""# },
+    Krate::KEY,
 ];
 
 /// The attribute's arguments.
 pub(super) struct Arguments {
+    pub(super) krate: Krate,
     pub(super) server: Option<LitStr>,
     pub(super) order: Option<Integer>,
     pub(super) scope: Option<LitStr>,
@@ -61,6 +64,7 @@ impl Arguments {
     pub(super) fn read(tokens: TokenStream, errors: &mut Errors) -> Self {
         let args = Args::read(tokens, KEYS, errors);
         Self {
+            krate: Krate::read(&args, errors),
             server: args.text("server", errors),
             order: args.value("order", errors),
             scope: args.value("scope", errors),

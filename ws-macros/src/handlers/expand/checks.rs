@@ -50,7 +50,7 @@ fn of_param(handler: &Handler, before: &[Param], param: &Param, controller: &Typ
 fn of_output(handler: &Handler, output: &Named) -> TokenStream {
     let (is_event, is_close) = (handler.callback.is_event(), handler.callback == Callback::Close);
     let (conditions, ty) = (&handler.conditions, &output.inferred);
-    let says = quote!(#is_event, #is_close, <#ty as ::ws_core::handlers::IntoReply>::SAYS);
+    let says = quote!(#is_event, #is_close, <#ty as __ws::handlers::IntoReply>::SAYS);
     let check = check(output, &format_ident!("check_reply"), &says);
     quote!(#(#conditions)* const _: () = #check;)
 }

@@ -14,11 +14,11 @@ pub(super) fn registration(handlers: &Handlers) -> TokenStream {
     let (ty, name) = (&handlers.controller, handlers.name());
     let infos = handlers.handlers.iter().map(info);
     quote! {
-        ::ws_core::__private::submit! {
-            ::ws_core::__private::HandlersEntry {
+        __ws::__private::submit! {
+            __ws::__private::HandlersEntry {
                 controller: || ::core::any::TypeId::of::<#ty>(),
                 name: #name,
-                location: ::ws_core::__private::location!(),
+                location: __ws::__private::location!(),
                 handlers: &[#(#infos),*],
             }
         }
@@ -44,7 +44,7 @@ fn info(handler: &Handler) -> TokenStream {
     let line = quote_spanned!(handler.attribute.path().span()=> ::core::line!());
     quote! {
         #(#conditions)*
-        ::ws_core::__private::HandlerInfo {
+        __ws::__private::HandlerInfo {
             callback: #callback,
             event: #event,
             method: #method,

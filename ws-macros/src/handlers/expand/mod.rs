@@ -22,6 +22,7 @@ use crate::source::{at, start};
 
 /// What stands beside the block.
 pub(super) fn implementation(handlers: &Handlers) -> TokenStream {
+    let alias = handlers.krate.alias();
     let kept = (!handlers.slots.is_empty()).then(|| kept(handlers));
     let controller = controller(handlers);
     let checks = checks::all(handlers);
@@ -29,7 +30,8 @@ pub(super) fn implementation(handlers: &Handlers) -> TokenStream {
     quote! {
         #[allow(deprecated, unused_imports, unused_mut)]
         const _: () = {
-            use ::ws_core::__private::handlers::{self as __h, NoParam as _, NoReply as _, RouteOf as _};
+            #alias
+            use __ws::__private::handlers::{self as __h, NoParam as _, NoReply as _, RouteOf as _};
             #kept
             #controller
             #checks
@@ -90,13 +92,13 @@ fn controller(handlers: &Handlers) -> TokenStream {
     let frames = [Callback::Ping, Callback::Pong].into_iter().flat_map(|callback| handlers.of(callback));
     let frames = frames.map(|handler| frame(handler, kept.as_ref()));
     let close = handlers.of(Callback::Close).map(|handler| {
-        let reason = quote_spanned!(Span::mixed_site()=> , __reason: ::ws_core::CloseReason);
+        let reason = quote_spanned!(Span::mixed_site()=> , __reason: __ws::CloseReason);
         let body = call::body(handler, &Ways::close());
         callback(handler, &reason, kept.as_ref(), &body)
     });
     quote! {
         #[automatically_derived]
-        impl ::ws_core::Controller for #ty {
+        impl __ws::Controller for #ty {
             #typed
             #(#open)*
             #message
@@ -151,7 +153,7 @@ fn callback(
     let name = Ident::new(handler.callback.name(), at(handler.ident.span()));
     quote_spanned! {at(handler.ident.span())=>
         #(#conditions)*
-        async fn #name(&self, __conn: &::ws_core::Connection #more) -> ::ws_core::Result {
+        async fn #name(&self, __conn: &__ws::Connection #more) -> __ws::Result {
             #kept
             #body
         }
@@ -160,10 +162,10 @@ fn callback(
 
 /// `on_ping` and `on_pong`.
 fn frame(handler: &Handler, kept: Option<&TokenStream>) -> TokenStream {
-    let payload = quote_spanned!(Span::mixed_site()=> , __payload: ::ws_core::Bytes);
+    let payload = quote_spanned!(Span::mixed_site()=> , __payload: __ws::Bytes);
     let body = call::body(handler, &Ways::message());
     let body = quote_spanned! {at(handler.ident.span())=>
-        let mut __message = ::ws_core::Message::Binary(__payload);
+        let mut __message = __ws::Message::Binary(__payload);
         let __to = __h::reply_to(__conn);
         let __result = async { #body }.await;
         __h::settle(&__to, __result)
@@ -179,8 +181,8 @@ fn message(handlers: &Handlers, kept: Option<&TokenStream>) -> TokenStream {
     let is_there = any.as_ref().map(|any| quote!(#[cfg(#any)]));
     let is_not_there = any.as_ref().map(|any| quote!(#[cfg(not(#any))]));
     let events = has_events.then(|| events(handlers, is_there.as_ref()));
-    let texts = handlers.of(Callback::Text).map(|it| arm(it, &quote!(::ws_core::Message::Text(_))));
-    let binaries = handlers.of(Callback::Binary).map(|it| arm(it, &quote!(::ws_core::Message::Binary(_))));
+    let texts = handlers.of(Callback::Text).map(|it| arm(it, &quote!(__ws::Message::Text(_))));
+    let binaries = handlers.of(Callback::Binary).map(|it| arm(it, &quote!(__ws::Message::Binary(_))));
     let rest = handlers.of(Callback::Message).map(|it| arm(it, &quote!(_)));
     let no_event = quote_spanned! {Span::mixed_site()=>
         #is_there
@@ -197,9 +199,9 @@ fn message(handlers: &Handlers, kept: Option<&TokenStream>) -> TokenStream {
     quote_spanned! {Span::mixed_site()=>
         async fn on_message(
             &self,
-            __conn: &::ws_core::Connection,
-            mut __message: ::ws_core::Message,
-        ) -> ::ws_core::Result {
+            __conn: &__ws::Connection,
+            mut __message: __ws::Message,
+        ) -> __ws::Result {
             #kept
             #events
             let __to = __h::reply_to(__conn);

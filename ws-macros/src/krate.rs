@@ -1,0 +1,71 @@
+//! The path of `ws_core` in the user's crate.
+//!
+//! Generated code names everything through the alias `__ws`, which each expansion defines once.
+//! `crate = path::to::ws_core` sets its target, for a renamed dependency and for a crate that
+//! exports `ws_core` to its users.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{Attribute, Path, parse_quote, spanned::Spanned as _};
+
+use crate::{
+    args::{Args, Key},
+    errors::Errors,
+    functions::ModPath,
+    source::written_path,
+};
+
+/// The path of `ws_core`.
+pub(crate) struct Krate(Path);
+
+impl Krate {
+    /// The argument of every attribute.
+    pub(crate) const KEY: Key = Key { name: "crate", usage: "crate = path::to::ws_core" };
+
+    /// Reads the argument; without it the path is `::ws_core`.
+    pub(crate) fn read(args: &Args, errors: &mut Errors) -> Self {
+        match args.value("crate", errors) {
+            Some(ModPath(path)) => Self(path),
+            None => Self(parse_quote!(::ws_core)),
+        }
+    }
+
+    /// Defines the alias. It has the span of the path, so that rustc reports a wrong one there.
+    pub(crate) fn alias(&self) -> TokenStream {
+        let path = &self.0;
+        let alias = quote_spanned!(Span::mixed_site().located_at(path.span())=> use #path as __ws;);
+        quote!(#[allow(unused_imports)] #alias)
+    }
+
+    /// Whether an attribute is the one of this name: by its name alone, or behind the path of the
+    /// crate.
+    pub(crate) fn exports(&self, attribute: &Attribute, name: &str) -> bool {
+        let written = written_path(attribute.path());
+        let written = written.trim_start_matches("::");
+        let Some(parent) = written.strip_suffix(name) else { return false };
+        let own = written_path(&self.0);
+        parent.is_empty()
+            || parent.strip_suffix("::").is_some_and(|parent| parent == own.trim_start_matches("::"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attribute_is_found_by_its_name_and_behind_the_crate() {
+        let renamed = Krate(parse_quote!(crate::net::ws));
+        for (attribute, krate, is_ours) in [
+            (parse_quote!(#[on_open]), &Krate(parse_quote!(::ws_core)), true),
+            (parse_quote!(#[ws_core::on_open]), &Krate(parse_quote!(::ws_core)), true),
+            (parse_quote!(#[::ws_core::on_open]), &Krate(parse_quote!(::ws_core)), true),
+            (parse_quote!(#[other::on_open]), &Krate(parse_quote!(::ws_core)), false),
+            (parse_quote!(#[not_on_open]), &Krate(parse_quote!(::ws_core)), false),
+            (parse_quote!(#[crate::net::ws::on_open]), &renamed, true),
+            (parse_quote!(#[ws_core::on_open]), &renamed, false),
+        ] {
+            assert_eq!(krate.exports(&attribute, "on_open"), is_ours, "{}", quote!(#attribute));
+        }
+    }
+}
