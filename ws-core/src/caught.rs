@@ -6,6 +6,7 @@
 //! panics while another panic unwinds aborts the process.
 
 use std::{
+    any::Any,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
@@ -13,19 +14,25 @@ use std::{
 };
 
 /// Calls user code. Returns `None` if it panicked.
+#[inline]
 pub(crate) fn caught_call<T>(call: impl FnOnce() -> T) -> Option<T> {
     // A half-finished change affects only the user's own data, which is dropped with its
     // connection.
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(value) => Some(value),
         Err(payload) => {
-            // The payload is a user value, so its drop may panic, too. The payload of that second
-            // panic is leaked.
-            if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-                std::mem::forget(second);
-            }
+            discard(payload);
             None
         }
+    }
+}
+
+/// Drops the payload of a panic. It is a user value, so its drop may panic, too. The payload of that
+/// second panic is leaked.
+#[cold]
+fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(second);
     }
 }
 
@@ -44,18 +51,66 @@ pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
     result.filter(|_| future.end())
 }
 
-/// A user's future. It may be dropped at any time: a panic of its drop is caught.
-pub(crate) struct Fragile<'a, F>(Pin<&'a mut Option<F>>);
+/// A pinned place for a user's future. The trait hides the type of the future, so that the code which
+/// drives it is compiled once. A bare `dyn Future` could not be dropped where a panic is caught.
+pub(crate) trait Slot {
+    type Output;
 
-impl<'a, F: Future> Fragile<'a, F> {
-    pub(crate) fn new(future: Pin<&'a mut Option<F>>) -> Self {
-        Self(future)
+    /// Polls the future; `None` if there is none.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<Poll<Self::Output>>;
+
+    /// Drops the future.
+    fn clear(self: Pin<&mut Self>);
+}
+
+impl<F: Future> Slot for Option<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<Poll<F::Output>> {
+        self.as_pin_mut().map(|future| future.poll(cx))
+    }
+
+    fn clear(mut self: Pin<&mut Self>) {
+        self.set(None);
+    }
+}
+
+/// Polls a user's future once and, if it is ready, drops it. Ready with `None` if it panicked in
+/// either; then it is dropped as well.
+#[inline]
+pub(crate) fn first_poll<F: Future>(
+    mut slot: Pin<&mut Option<F>>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<F::Output>> {
+    let polled = caught_call(|| {
+        let polled = slot.as_mut().poll(cx);
+        if !matches!(polled, Some(Poll::Pending)) {
+            slot.set(None);
+        }
+        polled
+    });
+    match polled {
+        Some(Some(polled)) => polled.map(Some),
+        Some(None) => Poll::Ready(None),
+        None => {
+            drop(Fragile::new(slot));
+            Poll::Ready(None)
+        }
+    }
+}
+
+/// A user's future. It may be dropped at any time: a panic of its drop is caught.
+pub(crate) struct Fragile<'a, S: Slot + ?Sized>(Pin<&'a mut S>);
+
+impl<'a, S: Slot + ?Sized> Fragile<'a, S> {
+    pub(crate) fn new(slot: Pin<&'a mut S>) -> Self {
+        Self(slot)
     }
 
     /// Polls the future; ready with `None` if it panicked. Must not be called again after it was
     /// ready.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
-        match caught_call(|| self.0.as_mut().as_pin_mut().map(|future| future.poll(cx))) {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<S::Output>> {
+        match caught_call(|| self.0.as_mut().poll(cx)) {
             Some(Some(Poll::Pending)) => Poll::Pending,
             Some(Some(Poll::Ready(output))) => Poll::Ready(Some(output)),
             Some(None) | None => Poll::Ready(None),
@@ -64,13 +119,13 @@ impl<'a, F: Future> Fragile<'a, F> {
 
     /// Drops the future; returns false if the drop panicked.
     pub(crate) fn end(mut self) -> bool {
-        caught_call(|| self.0.set(None)).is_some()
+        caught_call(|| self.0.as_mut().clear()).is_some()
     }
 }
 
-impl<F> Drop for Fragile<'_, F> {
+impl<S: Slot + ?Sized> Drop for Fragile<'_, S> {
     fn drop(&mut self) {
-        if caught_call(|| self.0.set(None)).is_none() {
+        if caught_call(|| self.0.as_mut().clear()).is_none() {
             tracing::error!(what = "a cancelled future", "user code panicked in a drop");
         }
     }

@@ -8,6 +8,7 @@
 //! A panic or an error in user code must end at most its own connection. This module must not use
 //! HTTP beyond the finished [`Handshake`](crate::Handshake).
 
+mod callbacks;
 mod driver;
 mod erased;
 mod inbox;
@@ -18,32 +19,36 @@ mod slow_readers;
 mod timers;
 
 use std::{
+    future::poll_fn,
     pin::{Pin, pin},
     sync::Arc,
+    task::{Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
+use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 
 pub(crate) use self::erased::ErasedController;
 pub use self::erased::{Erased, erase};
 use self::{
+    callbacks::Rare,
     driver::{Automatic, Completion, Driver},
     inbox::Event,
     rescue::Rescue,
 };
 use crate::{
-    caught::caught,
+    caught::{Slot, caught, first_poll},
     config::{Heartbeat, Limits, OverRate},
     connection::Connection,
     controller::Controller,
     error::Result,
-    handlers::{Callback, CallbackKind, Intercepted, intercepted, rate_limited},
+    handlers::{Callback, CallbackKind, InterceptorFuture, intercepted, rate_limited},
     hub::Entry,
     recovery::Phase,
     socket::{ByteStream, SizeLimits, Socket},
-    wire::{CloseReason, Message},
+    wire::CloseReason,
 };
 
 /// The inputs of a session besides its transport and its controller.
@@ -64,8 +69,10 @@ pub(crate) type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Serves one connection until its socket is dropped.
 ///
-/// Memory per idle connection matters: state that is rarely used is boxed, and the `async` block
-/// captures the arguments instead of holding a second copy. Handling a message boxes nothing.
+/// Only this function is compiled for each controller, so it contains no more than the calls of
+/// `on_message`. Memory per idle connection matters: state that is rarely used is boxed, and the
+/// `async` block captures the arguments instead of holding a second copy. Handling a message boxes
+/// nothing.
 pub(crate) fn serve<C, S>(controller: Arc<C>, transport: S, life: Life) -> impl Future<Output = ()> + Send
 where
     C: Controller,
@@ -74,120 +81,147 @@ where
     let Life { span, entry, prefix, limits, heartbeat } = life;
     let mut socket = Socket::new(transport, prefix, SizeLimits::from(&*limits));
     let conn = entry.connection().clone();
-    let mut on_close = OnClose {
-        entry: Some(entry),
-        controller: Some(Arc::clone(&controller)),
-        deadline: limits.close_timeout,
-    };
+    let mut on_close =
+        OnClose { entry: Some(entry), controller: Some(controller.clone()), deadline: limits.close_timeout };
     let life = async move {
         let sleep = pin!(tokio::time::sleep(Duration::ZERO));
         let automatic = Automatic {
             pings: C::__typed().is_some_and(|typed| typed.answers_ping),
             refusals: C::__typed().is_some() && limits.over_rate == OverRate::Refuse,
         };
-        let mut driver = Driver::new(&mut socket, &conn, sleep, &heartbeat, &limits, automatic);
-        let calls = Callbacks { controller: &*controller, conn: &conn };
+        let driver = Driver::new(&mut socket, &conn, sleep, &heartbeat, &limits, automatic);
         let rescue = Rescue { conn: &conn, deadline: limits.handler_timeout };
+        let mut session = Session { driver, conn: &conn, controller: &*controller, rescue };
 
         // open: messages wait until `on_open` has finished.
-        let opened = driver.run_boxed(calls.open(), limits.handler_timeout).await;
-        let mut goes_on = rescue.settle(&mut driver, Phase::Open, opened).await;
+        let mut goes_on = session.open().await;
 
         // messages: one after another, until the connection has ended and all earlier messages are
         // handled.
+        let mut callback = pin!(None);
         while goes_on {
-            let Some(event) = driver.next().await else { break };
-            let deadline = limits.handler_timeout;
-            let outcome = match event {
-                Event::Message(message) => driver.run(pin!(Some(calls.message(message))), deadline).await,
-                Event::Refused(message) => Completion::Returned(Err(rate_limited(&conn, &message))),
-                Event::Ping(payload) => driver.run_boxed(calls.ping(payload), deadline).await,
-                Event::Pong(payload) => driver.run_boxed(calls.pong(payload), deadline).await,
+            let stop = poll_fn(|cx| {
+                loop {
+                    let message = match ready!(session.driver.poll_next(cx)) {
+                        Some(Event::Message(message)) => message,
+                        other => return Poll::Ready(Break::NoMessage(other)),
+                    };
+                    let deadline = session.deadline();
+                    callback.set(Some(callbacks::message(&*controller, &conn, message)));
+                    match first_poll(callback.as_mut(), cx) {
+                        Poll::Ready(Some(Ok(()))) => {}
+                        Poll::Ready(result) => return Poll::Ready(Break::Failed(result.into())),
+                        Poll::Pending => return Poll::Ready(Break::Waits { deadline }),
+                    }
+                }
+            });
+            goes_on = match stop.await {
+                Break::NoMessage(event) => session.handle(event).await,
+                Break::Failed(outcome) => session.settle(outcome).await,
+                Break::Waits { deadline } => session.finish_callback(callback.as_mut(), deadline).await,
             };
-            // This check is the only work between two successful messages.
-            if !matches!(outcome, Completion::Returned(Ok(()))) {
-                goes_on = rescue.settle(&mut driver, Phase::Message, outcome).await;
-            }
         }
 
-        // tasks: those of the connection have a bounded time to finish.
-        driver.finish_tasks().await;
-        conn.tasks().end();
-
-        // close: `on_close` runs while the close frame is being sent.
-        let reason = driver.reason().cloned().unwrap_or(CloseReason::Aborted);
-        tracing::debug!(?reason, code = reason.code(), "connection ended");
-        on_close.controller = None;
-        let closed = driver.run_boxed(calls.close(reason), Some(limits.close_timeout)).await;
-        let rescue = Rescue { deadline: Some(limits.close_timeout), ..rescue };
-        rescue.settle(&mut driver, Phase::Close, closed).await;
-        driver.finish().await;
-        if let Some(entry) = &mut on_close.entry {
-            entry.ended(driver.ending());
-        }
+        session.close(&mut on_close).await;
         drop(on_close);
     };
     life.instrument(span)
 }
 
-/// The controller's callbacks, each wrapped in the interceptors of the route. A typed controller
-/// runs the interceptors of its messages itself, since it decodes the event.
-struct Callbacks<'a, C> {
-    controller: &'a C,
-    conn: &'a Connection,
+/// The reason why the loop over messages stops.
+enum Break {
+    /// An event that is not a message; `None` at the end of the connection.
+    NoMessage(Option<Event>),
+    /// The callback of a message failed at once.
+    Failed(Completion),
+    /// The callback of a message waits for something.
+    Waits { deadline: Option<Instant> },
 }
 
-impl<'a, C: Controller> Callbacks<'a, C> {
-    fn open(&self) -> impl Future<Output = Result> + Send + use<'a, C> {
-        let Self { controller, conn } = *self;
-        self.call(CallbackKind::Open, async { controller.on_open(conn).await })
+/// A session without the types of its controller and of the callback for messages.
+struct Session<'a, S> {
+    driver: Driver<'a, S>,
+    conn: &'a Connection,
+    controller: &'a dyn Rare,
+    rescue: Rescue<'a>,
+}
+
+impl<S: ByteStream> Session<'_, S> {
+    async fn open(&mut self) -> bool {
+        let callback = self.controller.open(self.conn);
+        self.run(Phase::Open, CallbackKind::Open, callback).await
     }
 
-    fn message(&self, message: Message) -> impl Future<Output = Result> + Send + use<'a, C> {
-        let Self { controller, conn } = *self;
-        let callback = async { controller.on_message(conn, message).await };
-        if C::__typed().is_some() {
-            Intercepted::none(callback)
-        } else {
-            self.call(CallbackKind::Message, callback)
+    /// The time by which a callback that begins now must end.
+    fn deadline(&self) -> Option<Instant> {
+        self.rescue.deadline.map(|within| Instant::now() + within)
+    }
+
+    /// Handles an event that is not a message. Returns false if the connection ends.
+    async fn handle(&mut self, event: Option<Event>) -> bool {
+        let callback = match event {
+            None => return false,
+            Some(Event::Message(message) | Event::Refused(message)) => {
+                let refused = Completion::Returned(Err(rate_limited(self.conn, &message)));
+                return self.settle(refused).await;
+            }
+            Some(Event::Ping(payload)) => self.controller.ping(self.conn, payload),
+            Some(Event::Pong(payload)) => self.controller.pong(self.conn, payload),
+        };
+        self.run(Phase::Message, CallbackKind::Control, callback).await
+    }
+
+    /// Finishes the callback of a message. Returns false if the connection ends.
+    async fn finish_callback(
+        &mut self,
+        callback: Pin<&mut (dyn Slot<Output = Result> + Send + '_)>,
+        deadline: Option<Instant>,
+    ) -> bool {
+        match self.driver.finish_callback(callback, deadline).await {
+            Completion::Returned(Ok(())) => true,
+            outcome => self.settle(outcome).await,
         }
     }
 
-    fn ping(&self, payload: Bytes) -> impl Future<Output = Result> + Send + use<'a, C> {
-        let Self { controller, conn } = *self;
-        self.call(CallbackKind::Control, async { controller.on_ping(conn, payload).await })
+    async fn settle(&mut self, outcome: Completion) -> bool {
+        self.rescue.settle(&mut self.driver, Phase::Message, outcome).await
     }
 
-    fn pong(&self, payload: Bytes) -> impl Future<Output = Result> + Send + use<'a, C> {
-        let Self { controller, conn } = *self;
-        self.call(CallbackKind::Control, async { controller.on_pong(conn, payload).await })
+    /// Runs a rare callback inside the interceptors of the route. Returns false if the connection ends.
+    async fn run(&mut self, phase: Phase, kind: CallbackKind<'_>, callback: InterceptorFuture<'_>) -> bool {
+        let callback = intercepted(Callback::new(self.conn, kind), callback);
+        let outcome = self.driver.run(callback, self.rescue.deadline).await;
+        self.rescue.settle(&mut self.driver, phase, outcome).await
     }
 
-    fn close(&self, reason: CloseReason) -> impl Future<Output = Result> + Send + use<'a, C> {
-        let Self { controller, conn } = *self;
-        self.call(CallbackKind::Close, async { controller.on_close(conn, reason).await })
-    }
+    async fn close(&mut self, on_close: &mut OnClose) {
+        // tasks: those of the connection have a bounded time to finish.
+        self.driver.finish_tasks().await;
+        self.conn.tasks().end();
 
-    /// Wraps a callback in the interceptors. `callback` must be an `async` block that calls the
-    /// controller when it is polled, so that a panic of the call itself is caught as well.
-    fn call<F: Future<Output = Result> + Send + 'a>(
-        &self,
-        kind: CallbackKind<'a>,
-        callback: F,
-    ) -> Intercepted<'a, F> {
-        intercepted(Callback::new(self.conn, kind), callback)
+        // close: `on_close` runs while the close frame is being sent.
+        let reason = self.driver.reason().cloned().unwrap_or(CloseReason::Aborted);
+        tracing::debug!(?reason, code = reason.code(), "connection ended");
+        on_close.controller = None;
+        self.rescue.deadline = Some(on_close.deadline);
+        let callback = self.controller.close(self.conn, reason);
+        self.run(Phase::Close, CallbackKind::Close, callback).await;
+        self.driver.finish().await;
+        if let Some(entry) = &mut on_close.entry {
+            entry.ended(self.driver.ending());
+        }
     }
 }
 
 /// A guard that spawns `on_close` if the session task is aborted before it calls `on_close`.
-struct OnClose<C: Controller> {
+struct OnClose {
     entry: Option<Entry>,
     /// `None` once the session task itself has begun to call `on_close`.
-    controller: Option<Arc<C>>,
+    controller: Option<Arc<dyn Rare>>,
     deadline: Duration,
 }
 
-impl<C: Controller> Drop for OnClose<C> {
+impl Drop for OnClose {
     fn drop(&mut self) {
         let (Some(entry), Some(controller)) = (self.entry.take(), self.controller.take()) else { return };
         entry.connection().outbox().shut();
@@ -197,17 +231,17 @@ impl<C: Controller> Drop for OnClose<C> {
         }
         let deadline = self.deadline;
         let live = entry.live().clone();
-        // Boxed without its type, so that tokio's task is not compiled for each controller.
-        let on_close: Served = Box::pin(async move {
-            let calls = Callbacks { controller: &*controller, conn: entry.connection() };
-            let closed = caught(calls.close(CloseReason::Aborted));
+        let on_close = async move {
+            let conn = entry.connection();
+            let callback = controller.close(conn, CloseReason::Aborted);
+            let closed = caught(intercepted(Callback::new(conn, CallbackKind::Close), callback));
             match tokio::time::timeout(deadline, closed).await {
                 Ok(Some(Ok(()))) => {}
                 Ok(None) => tracing::error!("on_close panicked"),
                 Ok(Some(Err(error))) => tracing::error!(%error, "on_close failed"),
                 Err(_) => tracing::error!("on_close took longer than the close deadline"),
             }
-        });
+        };
         live.spawn(on_close.instrument(Span::current()));
     }
 }
@@ -221,10 +255,13 @@ mod tests {
         task::{Context, Poll},
     };
 
-    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+    use tokio::{
+        io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
+        time::timeout,
+    };
 
     use super::*;
-    use crate::{hub::Live, request::Handshake};
+    use crate::{hub::Live, request::Handshake, wire::Message};
 
     pub(super) fn life(live: &Arc<Live>) -> Life {
         let (parts, ()) = http::Request::new(()).into_parts();
@@ -357,6 +394,67 @@ mod tests {
         async fn on_message(&self, conn: &Connection, message: Message) -> crate::error::Result {
             assert!(self.messages.fetch_add(1, Ordering::Relaxed) < 1 << 20, "one poll has no end");
             if self.answers { Ok(conn.send(message).await?) } else { Ok(()) }
+        }
+    }
+
+    /// Returns how often the task of an echo was woken by itself while it answered these messages.
+    async fn own_wakes(limits: Limits, is_delayed: bool, messages: usize) -> usize {
+        struct Echo {
+            delay: Option<Arc<tokio::sync::Semaphore>>,
+        }
+
+        impl Controller for Echo {
+            async fn on_message(&self, conn: &Connection, message: Message) -> crate::error::Result {
+                if let Some(delay) = &self.delay {
+                    delay.acquire().await?.forget();
+                }
+                Ok(conn.push(message)?)
+            }
+        }
+
+        #[derive(Default)]
+        struct Woken(AtomicUsize);
+
+        impl std::task::Wake for Woken {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+
+        let (near, mut far) = tokio::io::duplex(4096);
+        let life = Life { limits: Arc::new(limits), ..life(&Arc::new(Live::default())) };
+        let delay = is_delayed.then(|| Arc::new(tokio::sync::Semaphore::new(0)));
+        let mut serving = pin!(serve(Arc::new(Echo { delay: delay.clone() }), near, life));
+        let woken = Arc::new(Woken::default());
+        let waker = std::task::Waker::from(Arc::clone(&woken));
+        let mut cx = Context::from_waker(&waker);
+        assert!(serving.as_mut().poll(&mut cx).is_pending());
+        far.write_all(&[0x81, 0x80, 0, 0, 0, 0].repeat(messages)).await.unwrap();
+        tokio::task::yield_now().await;
+        let before = woken.0.load(Ordering::Relaxed);
+        assert!(serving.as_mut().poll(&mut cx).is_pending());
+        for answered in 0..if is_delayed { messages } else { 0 } {
+            // Renews the budget of the test's task.
+            tokio::task::yield_now().await;
+            delay.iter().for_each(|delay| delay.add_permits(1));
+            assert!(serving.as_mut().poll(&mut cx).is_pending(), "{answered}");
+        }
+        let wakes = woken.0.load(Ordering::Relaxed) - before;
+        let mut answers = vec![0; 2 * messages];
+        far.read_exact(&mut answers).await.unwrap();
+        assert_eq!(answers, [0x81, 0].repeat(messages));
+        if is_delayed { wakes - messages } else { wakes }
+    }
+
+    #[tokio::test]
+    async fn what_a_callback_pushes_does_not_wake_its_own_task_and_fits_a_small_outbox() {
+        for outbox_messages in [1, 2, 256] {
+            for is_delayed in [false, true] {
+                let limits = Limits { outbox_messages, ..Limits::default() };
+                let own_wakes = own_wakes(limits, is_delayed, 20);
+                let wakes = timeout(Duration::from_secs(5), own_wakes).await.expect("all is answered");
+                assert_eq!(wakes, 0, "{outbox_messages} messages, delayed: {is_delayed}");
+            }
         }
     }
 

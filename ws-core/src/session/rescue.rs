@@ -89,7 +89,7 @@ impl Rescue<'_> {
             answer = ErrorHandlers::answer_on(self.conn, error, &scene).await;
             Ok(())
         };
-        let has_failed = driver.run_boxed(asking, self.deadline).await.into_failure().is_some();
+        let has_failed = driver.run(asking, self.deadline).await.into_failure().is_some();
         Verdict::on(error, self.conn, phase, (!has_failed).then_some(answer))
     }
 }

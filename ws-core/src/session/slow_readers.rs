@@ -12,7 +12,11 @@ use tokio::{
 };
 
 use super::*;
-use crate::{connection::Connection, hub::Live, wire::CloseReason};
+use crate::{
+    connection::Connection,
+    hub::Live,
+    wire::{CloseReason, Message},
+};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;

@@ -106,8 +106,8 @@ impl<'a> Timers<'a> {
     }
 
     /// Sets the deadline of the callback that runs now.
-    pub(crate) fn callback_must_end(&mut self, within: Option<Duration>) {
-        self.callback_by = within.map(|within| Instant::now() + within);
+    pub(crate) fn callback_must_end(&mut self, by: Option<Instant>) {
+        self.callback_by = by;
     }
 
     /// Sets the deadline of the connection's tasks, unless it is set already. No callback runs.

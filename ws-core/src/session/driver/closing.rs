@@ -119,7 +119,7 @@ impl<S: ByteStream> Driver<'_, S> {
     pub(super) fn poll_tasks(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.conn.tasks().poll_idle(cx).is_pending() {
             self.timers.tasks_must_end(self.limits.close_timeout);
-            let turn = self.poll_turn(cx);
+            let turn = self.poll_turn_into_inbox(cx);
             if self.was_cut || self.timers.is_callback_overdue() {
                 break;
             }
@@ -136,7 +136,7 @@ impl<S: ByteStream> Driver<'_, S> {
                 if self.state == State::Done {
                     return Poll::Ready(());
                 }
-                std::task::ready!(self.poll_turn(cx));
+                std::task::ready!(self.poll_turn_into_inbox(cx));
             }
         })
         .await;

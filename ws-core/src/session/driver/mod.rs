@@ -1,9 +1,9 @@
 //! [`Driver`]: reads, writes, keeps the timers and closes one connection, also while user code
 //! runs.
 //!
-//! [`Driver::next`] waits for the next event. [`Driver::run`] runs a callback and drives the
-//! connection meanwhile. Both call [`Driver::poll_turn`], the only place that defines the order of
-//! a turn. [`closing`] takes over after the last message.
+//! [`Driver::poll_next`] waits for the next event. [`Driver::finish_callback`] drives the connection while
+//! a callback is pending. Both call [`Driver::poll_turn`], the only place that defines the order of a
+//! turn. [`closing`] takes over after the last message. None of this is compiled for each controller.
 //!
 //! The driver must not depend on the controller: the parent module chooses the callback for an
 //! event. The driver is woken by the socket, the outbox and the timers only.
@@ -13,8 +13,8 @@ mod closing;
 use std::{
     future::poll_fn,
     io,
-    pin::Pin,
-    task::{Context, Poll},
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -30,7 +30,7 @@ use super::{
     timers::{Due, Timers},
 };
 use crate::{
-    caught::Fragile,
+    caught::{Fragile, Slot, first_poll},
     config::{Heartbeat, Limits},
     connection::{Connection, Stop},
     error::{Error, Result},
@@ -68,6 +68,8 @@ pub(crate) struct Driver<'a, S> {
     bucket: Option<Box<Bucket>>,
     automatic: Automatic,
     inbox: Inbox,
+    /// Whether the task has slept since it last collected from the outbox.
+    has_slept: bool,
     /// Whether a callback runs.
     in_callback: bool,
     /// Whether messages are among the bytes that are being written.
@@ -103,6 +105,7 @@ impl<'a, S: ByteStream> Driver<'a, S> {
             bucket: Bucket::new(limits, Instant::now()).map(Box::new),
             automatic,
             inbox: Inbox::default(),
+            has_slept: true,
             in_callback: false,
             is_sending: false,
             state: State::Open,
@@ -114,84 +117,95 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         }
     }
 
-    /// Waits for the next event. Returns `None` once the connection has ended, all earlier events
-    /// were returned and its tasks are over.
-    pub(crate) async fn next(&mut self) -> Option<Event> {
-        poll_fn(|cx| {
-            if !self.inbox.is_empty() {
-                // Without this, replies to messages that were read ahead would fill the outbox. And
-                // a request to close must drop those messages.
-                self.collect();
+    /// Returns the next event; `None` once the connection has ended, all earlier events were returned
+    /// and its tasks are over.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        if !self.inbox.is_empty() && self.must_collect() {
+            // Without this, replies to messages that were read ahead would fill the outbox. And a
+            // request to close must drop those messages.
+            self.collect();
+        }
+        loop {
+            // While the peer does not read its replies, no further message is handled.
+            let may_handle = self.state != State::Open || !self.socket.is_backlogged();
+            if may_handle && let Some(event) = self.inbox.pop() {
+                return Poll::Ready(Some(event));
             }
-            loop {
-                // While the peer does not read its replies, no further message is handled.
-                let may_handle = self.state != State::Open || !self.socket.is_backlogged();
-                if may_handle && let Some(event) = self.inbox.pop() {
+            if self.reason.is_some() && self.inbox.is_empty() {
+                ready!(self.poll_tasks(cx));
+                if self.state != State::Open {
+                    return Poll::Ready(None);
+                }
+                self.answer_end();
+                continue;
+            }
+            if let Some(event) = ready!(self.poll_turn(cx)) {
+                if self.inbox.is_empty() && !self.socket.is_backlogged() {
                     return Poll::Ready(Some(event));
                 }
-                if self.reason.is_some() && self.inbox.is_empty() {
-                    std::task::ready!(self.poll_tasks(cx));
-                    if self.state != State::Open {
-                        return Poll::Ready(None);
-                    }
-                    self.answer_end();
-                    continue;
-                }
-                std::task::ready!(self.poll_turn(cx));
+                self.inbox.push(event);
             }
-        })
-        .await
+        }
     }
 
-    /// Runs a callback to its end, and drives the connection while the callback waits.
+    /// Runs a rare callback to its end.
+    pub(crate) async fn run<F: Future<Output = Result> + Send>(
+        &mut self,
+        callback: F,
+        deadline: Option<Duration>,
+    ) -> Completion {
+        let deadline = deadline.map(|within| Instant::now() + within);
+        let mut callback = pin!(Some(callback));
+        match poll_fn(|cx| Poll::Ready(first_poll(callback.as_mut(), cx))).await {
+            Poll::Ready(result) => result.into(),
+            Poll::Pending => self.finish_callback(callback, deadline).await,
+        }
+    }
+
+    /// Runs a callback whose first poll was pending to its end, and drives the connection meanwhile.
     ///
     /// A panic of the callback, or of the drop of its future, is caught. The future is not polled
     /// again after it.
-    pub(crate) fn run<F: Future<Output = Result>>(
-        &mut self,
-        callback: Pin<&mut Option<F>>,
-        deadline: Option<Duration>,
-    ) -> impl Future<Output = Completion> {
-        let callback = Fragile::new(callback);
+    pub(crate) fn finish_callback<'x, 'f>(
+        &'x mut self,
+        callback: Pin<&'x mut (dyn Slot<Output = Result> + Send + 'f)>,
+        deadline: Option<Instant>,
+    ) -> impl Future<Output = Completion> + use<'x, 'a, 'f, S> {
+        let mut callback = Fragile::new(callback);
         // A cut applies only to the callback that was running when it was requested.
         self.cut = false;
         self.in_callback = true;
         self.timers.callback_must_end(deadline);
-        self.finish_callback(callback)
+        // The caller has polled the callback in this turn.
+        let mut is_polled = true;
+        async move {
+            let outcome = poll_fn(|cx| self.poll_callback(cx, &mut callback, &mut is_polled)).await;
+            self.timers.callback_must_end(None);
+            self.in_callback = false;
+            if callback.end() { outcome } else { Completion::Panicked }
+        }
     }
 
-    async fn finish_callback(
+    fn poll_callback(
         &mut self,
-        mut callback: Fragile<'_, impl Future<Output = Result>>,
-    ) -> Completion {
-        let outcome = poll_fn(|cx| {
-            match callback.poll(cx) {
-                Poll::Ready(Some(result)) => return Poll::Ready(Completion::Returned(result)),
-                Poll::Ready(None) => return Poll::Ready(Completion::Panicked),
-                Poll::Pending => {}
+        cx: &mut Context<'_>,
+        callback: &mut Fragile<'_, dyn Slot<Output = Result> + Send + '_>,
+        is_polled: &mut bool,
+    ) -> Poll<Completion> {
+        if !std::mem::take(is_polled) {
+            if self.has_slept {
+                // Messages that the callback pushes need no wake-up from now on.
+                self.collect();
             }
-            while self.poll_turn(cx).is_ready() {}
-            if self.cut {
-                return Poll::Ready(Completion::Cut);
+            if let Poll::Ready(result) = callback.poll(cx) {
+                return Poll::Ready(result.into());
             }
-            if self.timers.is_callback_overdue() { Poll::Ready(Completion::TimedOut) } else { Poll::Pending }
-        })
-        .await;
-        self.timers.callback_must_end(None);
-        self.in_callback = false;
-        if callback.end() { outcome } else { Completion::Panicked }
-    }
-
-    /// Runs a callback like [`run`](Self::run), but boxed. For rare callbacks, which should take no
-    /// memory in the session's future.
-    pub(crate) fn run_boxed<F: Future<Output = Result>>(
-        &mut self,
-        callback: F,
-        deadline: Option<Duration>,
-    ) -> impl Future<Output = Completion> {
-        // Boxed outside the `async` block: an `async fn` would store its argument besides the box.
-        let mut callback = Box::pin(Some(callback));
-        async move { self.run(callback.as_mut(), deadline).await }
+        }
+        while self.poll_turn_into_inbox(cx).is_ready() {}
+        if self.cut {
+            return Poll::Ready(Completion::Cut);
+        }
+        if self.timers.is_callback_overdue() { Poll::Ready(Completion::TimedOut) } else { Poll::Pending }
     }
 
     /// The reason for the end, once the connection has begun to end.
@@ -199,40 +213,45 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         self.reason.as_ref()
     }
 
-    /// Makes all the progress that is possible now. `Ready` means that the caller should check for
-    /// an event or a new state. `Pending` means that the task will be woken.
-    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Makes all the progress that is possible now. Ready with an event that was read. Ready with
+    /// `None` if the caller should check for a new state or the inbox. `Pending` means that the task
+    /// will be woken.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         // After a pending read this turn does not read again: the task's budget may be used up, and
         // other tasks must get their time.
         let mut may_read = true;
         loop {
             // 1. Collect from the outbox, behind the bytes that are being written. A request to
-            //    close may be among it. `reads` is decided before, so that reading continues while
-            //    this side sends more than the peer reads.
+            //    close may be among it. Before a read, collect only if it is urgent; what is pushed
+            //    between two messages can wait until all is read. `reads` is decided before, so that
+            //    reading continues while this side sends more than the peer reads.
             let reads = self.has_room() && !self.socket.is_backlogged();
-            let state = self.state;
-            self.collect();
-            if self.state != state {
-                return Poll::Ready(());
-            }
-            if self.state != State::Open {
-                return self.poll_close(cx);
+            let collects = !(may_read && reads) || self.must_collect();
+            if collects {
+                if self.collect_changes_state() {
+                    return Poll::Ready(None);
+                }
+                if self.state != State::Open {
+                    return self.poll_close(cx).map(|()| None);
+                }
             }
             // 2. Read until there is an event to handle, or nothing to read. Do not flush in
             //    between: one flush sends all replies.
             if may_read && reads {
                 if let Poll::Ready(read) = self.socket.poll_read(cx) {
-                    self.accept(read);
-                    return Poll::Ready(());
+                    return Poll::Ready(self.accept(read));
                 }
                 may_read = false;
                 self.note_all_read();
+                if !collects && self.collect_changes_state() {
+                    return Poll::Ready(None);
+                }
             }
             self.look_unless(reads);
             // 3. Poll the timers after reading: if this task is late, bytes from the peer may
             //    already wait in the socket.
             if self.poll_timers(cx) {
-                return Poll::Ready(());
+                return Poll::Ready(None);
             }
             // 4. Flush everything that is ready at once.
             match self.socket.poll_flush(cx) {
@@ -240,13 +259,13 @@ impl<'a, S: ByteStream> Driver<'a, S> {
                 Poll::Pending => {}
                 Poll::Ready(Err(error)) => {
                     self.abandon(CloseReason::Gone(error.kind()));
-                    return Poll::Ready(());
+                    return Poll::Ready(None);
                 }
             }
             // 5. If the backlog had stopped reading or handling, continue both once it is written.
             if !self.socket.is_backlogged() {
                 if !self.in_callback && !self.inbox.is_empty() {
-                    return Poll::Ready(());
+                    return Poll::Ready(None);
                 }
                 if !reads && self.has_room() {
                     continue;
@@ -254,9 +273,21 @@ impl<'a, S: ByteStream> Driver<'a, S> {
             }
             // 6. Sleep, unless the outbox has received something meanwhile.
             if self.conn.outbox().register(cx.waker(), !self.socket.is_backlogged()) {
+                self.has_slept = true;
                 return Poll::Pending;
             }
         }
+    }
+
+    /// A turn while no event can be handled.
+    fn poll_turn_into_inbox(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_turn(cx).map(|event| event.into_iter().for_each(|event| self.inbox.push(event)))
+    }
+
+    /// Whether to collect before the next message is read or handled: in the first turn after a
+    /// sleep, so that further pushes do not wake the task, and if the outbox asks for it.
+    fn must_collect(&self) -> bool {
+        self.has_slept || self.conn.outbox().must_be_collected()
     }
 
     /// Whether another message may be read ahead. After the end of the peer nothing is read.
@@ -308,7 +339,14 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         self.collect_until(fixed::BACKLOG_BYTES);
     }
 
+    fn collect_changes_state(&mut self) -> bool {
+        let state = self.state;
+        self.collect();
+        self.state != state
+    }
+
     fn collect_until(&mut self, full: usize) {
+        self.has_slept = false;
         let collected = self.conn.outbox().collect(self.socket.out(), full);
         if collected.has_messages {
             self.is_sending = true;
@@ -334,14 +372,14 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         }
     }
 
-    /// Puts the result of a read into the inbox, or begins to end the connection.
-    fn accept(&mut self, read: Result<Incoming, Ended>) {
+    /// Returns the event that was read, if it needs a callback. Or begins to end the connection.
+    fn accept(&mut self, read: Result<Incoming, Ended>) -> Option<Event> {
         match read {
-            Ok(Incoming::Message(message)) => self.accept_message(message),
-            Ok(Incoming::Ping(payload)) => self.inbox.push(Event::Ping(payload)),
+            Ok(Incoming::Message(message)) => return self.accept_message(message),
+            Ok(Incoming::Ping(payload)) => return Some(Event::Ping(payload)),
             Ok(Incoming::Pong(payload)) => {
                 self.socket.ponged(&payload);
-                self.inbox.push(Event::Pong(payload));
+                return Some(Event::Pong(payload));
             }
             Ok(Incoming::Close(None)) => self.peer_ends(CloseReason::Peer { code: None, reason: "".into() }),
             Ok(Incoming::Close(Some((code, reason)))) => {
@@ -351,28 +389,28 @@ impl<'a, S: ByteStream> Driver<'a, S> {
             Err(Ended::Gone(kind)) => self.abandon(CloseReason::Gone(kind)),
             Err(Ended::Fault(fault)) => self.close_for(fault),
         }
+        None
     }
 
     /// Applies the rate limit to every message but the event `ping`, also to answers to asks, then
-    /// passes the message to its ask or to the inbox.
-    fn accept_message(&mut self, message: Message) {
+    /// passes an answer to its ask and returns any other message.
+    fn accept_message(&mut self, message: Message) -> Option<Event> {
         if self.automatic.pings
             && let Some(pong) = handlers::pong(self.conn.format(), &message)
         {
             // Bypasses the outbox: a pong does not count as activity of the connection.
             self.socket.out().message(pong);
-            return;
+            return None;
         }
         self.timers.not_idle();
         if self.bucket.as_mut().is_none_or(|bucket| bucket.take(Instant::now())) {
-            if let Some(message) = self.conn.asks().take_answer(self.conn.format(), message) {
-                self.inbox.push(Event::Message(message));
-            }
-        } else if self.automatic.refusals {
-            self.inbox.push(Event::Refused(message));
-        } else {
-            self.close_for(MessageError::RateLimited);
+            return self.conn.asks().take_answer(self.conn.format(), message).map(Event::Message);
         }
+        if self.automatic.refusals {
+            return Some(Event::Refused(message));
+        }
+        self.close_for(MessageError::RateLimited);
+        None
     }
 
     /// Acts on the timers that are due: sends pings, and ends the connection if the peer does not
@@ -447,6 +485,13 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         let frame = CloseFrame::new(reason.code(), text);
         // Fails only if there is an earlier request to close, which has precedence.
         let _ = self.conn.outbox().stop(Stop::Close { frame, reason });
+    }
+}
+
+impl From<Option<Result>> for Completion {
+    /// Converts the result of a callback; `None` if it panicked.
+    fn from(result: Option<Result>) -> Self {
+        result.map_or(Self::Panicked, Self::Returned)
     }
 }
 
