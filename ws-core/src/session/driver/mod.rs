@@ -6,7 +6,8 @@
 //! a turn. [`closing`] takes over after the last message.
 //!
 //! The driver must not depend on the controller: the parent module chooses the callback for an
-//! event. The driver is woken by the socket, the outbox and the timers only.
+//! event. The driver is woken by the socket, the outbox and the timers only, and at the end by the
+//! last task of the connection.
 
 mod closing;
 
