@@ -220,7 +220,12 @@ impl Error {
 
     /// Returns the call that gets this error as its answer; `None` if the error sets a close code.
     pub(crate) fn reply_to(&self) -> Option<&ReplyTo> {
-        self.0.reply_to.as_ref().filter(|_| self.0.face.close_code.is_none())
+        self.0.reply_to.as_ref().filter(|_| !self.has_close_code())
+    }
+
+    /// Whether a close code was set.
+    pub(crate) fn has_close_code(&self) -> bool {
+        self.0.face.close_code.is_some()
     }
 
     /// Returns the call that gets this error as its answer, even if the error closes the connection

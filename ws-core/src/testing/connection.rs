@@ -12,6 +12,7 @@ use tokio_tungstenite::tungstenite::{Message as Ws, WebSocket, protocol::Role};
 
 use crate::{
     connection::{Connection, Stop},
+    handlers::Reply,
     hub::{Entry, Live},
     request::Handshake,
     socket::OutQueue,
@@ -65,6 +66,13 @@ impl TestConnection {
     /// Returns the connection, to pass it to a callback.
     pub fn connection(&self) -> &Connection {
         self.entry.connection()
+    }
+
+    /// Makes the reply of a call of this event with the `ref` 1, to pass it to a handler.
+    ///
+    /// What is sent with it is among the messages that were [`pushed`](Self::pushed).
+    pub fn reply(&self, event: &str) -> Reply {
+        Reply::of_test(self.connection(), event)
     }
 
     /// Returns the messages that were pushed since the last call, in order.

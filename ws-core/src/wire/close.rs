@@ -34,7 +34,7 @@ pub enum CloseReason {
         /// The code that was sent.
         code: u16,
     },
-    /// A callback panicked; 1011 was sent.
+    /// A callback or a task of the connection panicked; 1011 was sent.
     Panic,
     /// A callback took longer than `limits.handler_timeout`; 1011 was sent.
     HandlerTimeout,

@@ -7,7 +7,7 @@
 
 use std::{
     future::poll_fn,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use super::{Driver, Due};
@@ -114,16 +114,28 @@ impl<S: ByteStream> Driver<'_, S> {
         poll_fn(|cx| self.poll_tasks(cx)).await;
     }
 
+    /// Waits for the tasks of the connection behind the last event, and answers the end of the peer.
+    ///
+    /// Cold, so that it does not weigh on [`Driver::poll_next`], which runs for each message.
+    #[cold]
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.poll_tasks(cx));
+        if self.state == State::Open {
+            self.answer_end();
+        }
+        Poll::Ready(())
+    }
+
     /// Drives the connection until its tasks have ended, or the close deadline has passed, or the
     /// connection is cut. If the peer has closed its side, replies can still be pushed meanwhile.
-    pub(super) fn poll_tasks(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_tasks(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.conn.tasks().poll_idle(cx).is_pending() {
             self.timers.tasks_must_end(self.limits.close_timeout);
             let turn = self.poll_turn_into_inbox(cx);
             if self.was_cut || self.timers.is_callback_overdue() {
                 break;
             }
-            std::task::ready!(turn);
+            ready!(turn);
         }
         Poll::Ready(())
     }
@@ -136,7 +148,7 @@ impl<S: ByteStream> Driver<'_, S> {
                 if self.state == State::Done {
                     return Poll::Ready(());
                 }
-                std::task::ready!(self.poll_turn_into_inbox(cx));
+                ready!(self.poll_turn_into_inbox(cx));
             }
         })
         .await;

@@ -6,7 +6,8 @@
 //! turn. [`closing`] takes over after the last message. None of this is compiled for each controller.
 //!
 //! The driver must not depend on the controller: the parent module chooses the callback for an
-//! event. The driver is woken by the socket, the outbox and the timers only.
+//! event. The driver is woken by the socket, the outbox and the timers only, and at the end by the
+//! last task of the connection.
 
 mod closing;
 
@@ -132,12 +133,7 @@ impl<'a, S: ByteStream> Driver<'a, S> {
                 return Poll::Ready(Some(event));
             }
             if self.reason.is_some() && self.inbox.is_empty() {
-                ready!(self.poll_tasks(cx));
-                if self.state != State::Open {
-                    return Poll::Ready(None);
-                }
-                self.answer_end();
-                continue;
+                return self.poll_end(cx).map(|()| None);
             }
             if let Some(event) = ready!(self.poll_turn(cx)) {
                 if self.inbox.is_empty() && !self.socket.is_backlogged() {
