@@ -47,8 +47,8 @@ pub(crate) fn drop_caught<T>(what: &'static str, value: T) {
 pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(Some(future));
     let mut future = Fragile::new(future.as_mut());
-    let result = poll_fn(|cx| future.poll(cx)).await;
-    result.filter(|_| future.end())
+    let result = poll_fn(|cx| poll_slot(future.slot(), cx)).await;
+    result.filter(|_| clear_slot(future.slot()))
 }
 
 /// A pinned place for a user's future. The trait hides the type of the future, so that the code which
@@ -75,14 +75,16 @@ impl<F: Future> Slot for Option<F> {
     }
 }
 
-/// Polls a user's future once and, if it is ready, drops it. Ready with `None` if it panicked in
-/// either; then it is dropped as well.
+/// Calls user code that makes a future, polls the future once and, if it is ready, drops it. Ready with
+/// `None` if one of these panicked; then the future is dropped as well.
 #[inline]
 pub(crate) fn first_poll<F: Future>(
     mut slot: Pin<&mut Option<F>>,
+    call: impl FnOnce() -> F,
     cx: &mut Context<'_>,
 ) -> Poll<Option<F::Output>> {
     let polled = caught_call(|| {
+        slot.set(Some(call()));
         let polled = slot.as_mut().poll(cx);
         if !matches!(polled, Some(Poll::Pending)) {
             slot.set(None);
@@ -93,13 +95,29 @@ pub(crate) fn first_poll<F: Future>(
         Some(Some(polled)) => polled.map(Some),
         Some(None) => Poll::Ready(None),
         None => {
-            drop(Fragile::new(slot));
+            clear_slot(slot);
             Poll::Ready(None)
         }
     }
 }
 
-/// A user's future. It may be dropped at any time: a panic of its drop is caught.
+/// Polls a user's future; ready with `None` if it panicked. Must not be called again after it was ready.
+pub(crate) fn poll_slot<S: Slot + ?Sized>(
+    slot: Pin<&mut S>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<S::Output>> {
+    match caught_call(|| slot.poll(cx)) {
+        Some(Some(polled)) => polled.map(Some),
+        Some(None) | None => Poll::Ready(None),
+    }
+}
+
+/// Drops a user's future; returns false if the drop panicked.
+pub(crate) fn clear_slot<S: Slot + ?Sized>(slot: Pin<&mut S>) -> bool {
+    caught_call(|| slot.clear()).is_some()
+}
+
+/// A slot that may be dropped at any time: a panic of the future's drop is caught.
 pub(crate) struct Fragile<'a, S: Slot + ?Sized>(Pin<&'a mut S>);
 
 impl<'a, S: Slot + ?Sized> Fragile<'a, S> {
@@ -107,25 +125,14 @@ impl<'a, S: Slot + ?Sized> Fragile<'a, S> {
         Self(slot)
     }
 
-    /// Polls the future; ready with `None` if it panicked. Must not be called again after it was
-    /// ready.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<S::Output>> {
-        match caught_call(|| self.0.as_mut().poll(cx)) {
-            Some(Some(Poll::Pending)) => Poll::Pending,
-            Some(Some(Poll::Ready(output))) => Poll::Ready(Some(output)),
-            Some(None) | None => Poll::Ready(None),
-        }
-    }
-
-    /// Drops the future; returns false if the drop panicked.
-    pub(crate) fn end(mut self) -> bool {
-        caught_call(|| self.0.as_mut().clear()).is_some()
+    pub(crate) fn slot(&mut self) -> Pin<&mut S> {
+        self.0.as_mut()
     }
 }
 
 impl<S: Slot + ?Sized> Drop for Fragile<'_, S> {
     fn drop(&mut self) {
-        if caught_call(|| self.0.as_mut().clear()).is_none() {
+        if !clear_slot(self.slot()) {
             tracing::error!(what = "a cancelled future", "user code panicked in a drop");
         }
     }

@@ -59,6 +59,8 @@ pub(crate) struct Collected {
     pub(crate) stop: Option<Stop>,
     /// Whether messages were moved to the output.
     pub(crate) has_messages: bool,
+    /// Whether there was a [nudge](Outbox::nudge).
+    pub(crate) is_nudged: bool,
 }
 
 #[derive(Debug)]
@@ -284,8 +286,7 @@ impl Outbox {
         let _ = self.stop(Stop::Close { frame, reason });
     }
 
-    /// Wakes the task for a change outside the outbox, such as a new expiry.
-    #[cfg(feature = "jwt")]
+    /// Wakes the task for a change outside the outbox: the alarm went off, or the expiry has changed.
     pub(crate) fn nudge(&self) {
         let mut waiting = self.lock();
         waiting.nudged = true;
@@ -333,6 +334,7 @@ impl Outbox {
         let mut waiting = self.lock();
         self.is_urgent.store(false, Ordering::Relaxed);
         waiting.wake_for = WakeFor::Nothing;
+        let is_nudged = std::mem::take(&mut waiting.nudged);
         let stop = waiting.urgent.take().and_then(|mut urgent| {
             out.append(&mut urgent.pings);
             urgent.stop
@@ -347,7 +349,7 @@ impl Outbox {
             drop(waiting);
             self.room.notify_waiters();
         }
-        Collected { stop, has_messages }
+        Collected { stop, has_messages, is_nudged }
     }
 
     /// Whether [`Self::collect`] must be called before another message is read or handled: there is a
@@ -361,10 +363,8 @@ impl Outbox {
     /// messages do not count and do not wake the task.
     pub(crate) fn register(&self, waker: &Waker, with_messages: bool) -> bool {
         let mut waiting = self.lock();
-        if std::mem::take(&mut waiting.nudged) {
-            return false;
-        }
-        if waiting.urgent.is_some() || (with_messages && waiting.messages > 0) {
+        let has_messages = with_messages && waiting.messages > 0;
+        if waiting.nudged || waiting.urgent.is_some() || has_messages {
             return false;
         }
         match &mut waiting.waker {

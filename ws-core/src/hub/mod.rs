@@ -22,6 +22,7 @@ mod target;
 mod tests;
 mod walk;
 mod watch;
+mod wheel;
 
 use std::{any::TypeId, sync::Arc};
 
@@ -36,6 +37,7 @@ pub(crate) use self::{
     groups::GroupKey,
     live::{Entry, Live},
     membership::Membership,
+    wheel::Alarm,
 };
 use crate::{connection::Connection, wire::ConnectionId};
 

@@ -2,8 +2,8 @@
 //!
 //! `on_message` keeps its type, so that a message costs neither a box nor a virtual call. The other
 //! callbacks are rare: [`Rare`] boxes them without their type, so that the session is compiled once for
-//! all controllers. Each call is made in an `async` block when it is polled, so that a panic of the
-//! call itself is caught as well.
+//! all controllers. Each call is made in an `async` block when it is polled, or where a panic of the call
+//! itself is caught as well.
 
 use bytes::Bytes;
 
@@ -11,22 +11,24 @@ use crate::{
     connection::Connection,
     controller::Controller,
     error::Result,
-    handlers::{Callback, CallbackKind, Intercepted, InterceptorFuture, intercepted},
+    handlers::{Around, Callback, CallbackKind, Intercepted, InterceptorFuture},
     wire::{CloseReason, Message},
 };
 
 /// Calls `on_message`, inside the interceptors of the route. A typed controller runs the interceptors of
-/// its messages itself, since it decodes the event.
+/// its messages itself, since it decodes the event. Without interceptors the future is that of
+/// `on_message` and nothing around it: it takes memory in each connection.
 pub(super) fn message<'a, C: Controller>(
     controller: &'a C,
     conn: &'a Connection,
     message: Message,
 ) -> Intercepted<'a, impl Future<Output = Result> + Send + use<'a, C>> {
-    let callback = async { controller.on_message(conn, message).await };
-    if C::__typed().is_some() {
-        Intercepted::none(callback)
-    } else {
-        intercepted(Callback::new(conn, CallbackKind::Message), callback)
+    match Around::of(conn) {
+        Some(around) if C::__typed().is_none() => {
+            let handler = Box::pin(async { controller.on_message(conn, message).await });
+            around.run(Callback::new(conn, CallbackKind::Message), handler)
+        }
+        _ => Intercepted::None { handler: controller.on_message(conn, message) },
     }
 }
 

@@ -22,12 +22,11 @@ use std::{
     future::poll_fn,
     pin::{Pin, pin},
     sync::Arc,
-    task::{Poll, ready},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
-use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 
 pub(crate) use self::erased::ErasedController;
@@ -39,8 +38,8 @@ use self::{
     rescue::Rescue,
 };
 use crate::{
-    caught::{Slot, caught, first_poll},
-    config::{Heartbeat, Limits, OverRate},
+    caught::{Fragile, caught, first_poll},
+    config::{Heartbeat, OverRate},
     connection::Connection,
     controller::Controller,
     error::Result,
@@ -48,7 +47,7 @@ use crate::{
     hub::Entry,
     recovery::Phase,
     socket::{ByteStream, SizeLimits, Socket},
-    wire::CloseReason,
+    wire::{CloseReason, Message},
 };
 
 /// The inputs of a session besides its transport and its controller.
@@ -59,8 +58,6 @@ pub(crate) struct Life {
     pub(crate) entry: Entry,
     /// Bytes that were read behind the handshake.
     pub(crate) prefix: Bytes,
-    /// The limits of the route.
-    pub(crate) limits: Arc<Limits>,
     pub(crate) heartbeat: Arc<Heartbeat>,
 }
 
@@ -78,158 +75,170 @@ where
     C: Controller,
     S: ByteStream + Send,
 {
-    let Life { span, entry, prefix, limits, heartbeat } = life;
-    let mut socket = Socket::new(transport, prefix, SizeLimits::from(&*limits));
+    let Life { span, entry, prefix, heartbeat } = life;
     let conn = entry.connection().clone();
-    let mut on_close =
-        OnClose { entry: Some(entry), controller: Some(controller.clone()), deadline: limits.close_timeout };
+    let automatic = Automatic {
+        pings: C::__typed().is_some_and(|typed| typed.answers_ping),
+        refusals: C::__typed().is_some() && conn.limits().over_rate == OverRate::Refuse,
+    };
+    let socket = Socket::new(transport, prefix, SizeLimits::from(conn.limits()));
+    let mut session = Session {
+        driver: Driver::new(socket, conn.clone(), heartbeat, automatic),
+        on_close: OnClose { entry: Some(entry), controller: controller.clone(), is_called: false },
+    };
     let life = async move {
-        let sleep = pin!(tokio::time::sleep(Duration::ZERO));
-        let automatic = Automatic {
-            pings: C::__typed().is_some_and(|typed| typed.answers_ping),
-            refusals: C::__typed().is_some() && limits.over_rate == OverRate::Refuse,
-        };
-        let driver = Driver::new(&mut socket, &conn, sleep, &heartbeat, &limits, automatic);
-        let rescue = Rescue { conn: &conn, deadline: limits.handler_timeout };
-        let mut session = Session { driver, conn: &conn, controller: &*controller, rescue };
-
-        // open: messages wait until `on_open` has finished.
-        let mut goes_on = session.open().await;
-
-        // messages: one after another, until the connection has ended and all earlier messages are
-        // handled.
         let mut callback = pin!(None);
+        let mut callback = Fragile::new(callback.as_mut());
+        let call = |message| callbacks::message(&*controller, &conn, message);
+        let mut goes_on = Box::pin(session.open()).await;
         while goes_on {
-            let stop = poll_fn(|cx| {
-                loop {
-                    let message = match ready!(session.driver.poll_next(cx)) {
-                        Some(Event::Message(message)) => message,
-                        other => return Poll::Ready(Break::NoMessage(other)),
-                    };
-                    let deadline = session.deadline();
-                    callback.set(Some(callbacks::message(&*controller, &conn, message)));
-                    match first_poll(callback.as_mut(), cx) {
-                        Poll::Ready(Some(Ok(()))) => {}
-                        Poll::Ready(result) => return Poll::Ready(Break::Failed(result.into())),
-                        Poll::Pending => return Poll::Ready(Break::Waits { deadline }),
-                    }
-                }
-            });
-            goes_on = match stop.await {
-                Break::NoMessage(event) => session.handle(event).await,
-                Break::Failed(outcome) => session.settle(outcome).await,
-                Break::Waits { deadline } => session.finish_callback(callback.as_mut(), deadline).await,
-            };
+            let stop = poll_fn(|cx| session.poll_messages(cx, callback.slot(), call)).await;
+            goes_on = Box::pin(session.go_on(stop)).await;
         }
-
-        session.close(&mut on_close).await;
-        drop(on_close);
+        Box::pin(session.close()).await;
     };
     life.instrument(span)
 }
 
-/// The reason why the loop over messages stops.
+/// The reason why [`Session::poll_messages`] stops.
 enum Break {
-    /// An event that is not a message; `None` at the end of the connection.
-    NoMessage(Option<Event>),
-    /// The callback of a message failed at once.
+    /// An event that is not a message to handle.
+    Event(Event),
+    /// The callback of a message failed.
     Failed(Completion),
-    /// The callback of a message waits for something.
-    Waits { deadline: Option<Instant> },
+    /// The connection has ended, and all earlier messages are handled.
+    End,
 }
 
-/// A session without the types of its controller and of the callback for messages.
-struct Session<'a, S> {
-    driver: Driver<'a, S>,
-    conn: &'a Connection,
-    controller: &'a dyn Rare,
-    rescue: Rescue<'a>,
+/// A session without the type of its controller.
+///
+/// The futures of its methods are boxed by the caller, so that an idle connection has no room for them.
+struct Session<S> {
+    driver: Driver<S>,
+    on_close: OnClose,
 }
 
-impl<S: ByteStream> Session<'_, S> {
+impl<S: ByteStream> Session<S> {
+    fn parts(&self) -> (Arc<dyn Rare>, Connection) {
+        (Arc::clone(&self.on_close.controller), self.driver.conn().clone())
+    }
+
+    /// Messages wait until `on_open` has finished. Returns false if the connection ends.
     async fn open(&mut self) -> bool {
-        let callback = self.controller.open(self.conn);
-        self.run(Phase::Open, CallbackKind::Open, callback).await
+        let (controller, conn) = self.parts();
+        self.run(Phase::Open, CallbackKind::Open, controller.open(&conn), &conn).await
     }
 
-    /// The time by which a callback that begins now must end.
-    fn deadline(&self) -> Option<Instant> {
-        self.rescue.deadline.map(|within| Instant::now() + within)
-    }
-
-    /// Handles an event that is not a message. Returns false if the connection ends.
-    async fn handle(&mut self, event: Option<Event>) -> bool {
-        let callback = match event {
-            None => return false,
-            Some(Event::Message(message) | Event::Refused(message)) => {
-                let refused = Completion::Returned(Err(rate_limited(self.conn, &message)));
-                return self.settle(refused).await;
-            }
-            Some(Event::Ping(payload)) => self.controller.ping(self.conn, payload),
-            Some(Event::Pong(payload)) => self.controller.pong(self.conn, payload),
-        };
-        self.run(Phase::Message, CallbackKind::Control, callback).await
-    }
-
-    /// Finishes the callback of a message. Returns false if the connection ends.
-    async fn finish_callback(
+    /// Handles one message after another. `call` makes the future of a message's callback, which is in
+    /// the slot while it waits.
+    fn poll_messages<F: Future<Output = Result> + Send>(
         &mut self,
-        callback: Pin<&mut (dyn Slot<Output = Result> + Send + '_)>,
-        deadline: Option<Instant>,
-    ) -> bool {
-        match self.driver.finish_callback(callback, deadline).await {
-            Completion::Returned(Ok(())) => true,
-            outcome => self.settle(outcome).await,
+        cx: &mut Context<'_>,
+        mut callback: Pin<&mut Option<F>>,
+        call: impl Fn(Message) -> F,
+    ) -> Poll<Break> {
+        if callback.is_some() {
+            match ready!(self.driver.poll_callback(cx, callback.as_mut())) {
+                Completion::Returned(Ok(())) => {}
+                failed => return Poll::Ready(Break::Failed(failed)),
+            }
+        }
+        loop {
+            let message = match ready!(self.driver.poll_next(cx)) {
+                Some(Event::Message(message)) => message,
+                Some(event) => return Poll::Ready(Break::Event(event)),
+                None => return Poll::Ready(Break::End),
+            };
+            let deadline = self.driver.handler_deadline();
+            match first_poll(callback.as_mut(), || call(message), cx) {
+                // This check is the only work between two successful messages.
+                Poll::Ready(Some(Ok(()))) => {}
+                Poll::Ready(failed) => return Poll::Ready(Break::Failed(failed.into())),
+                Poll::Pending => {
+                    self.driver.begin_callback(deadline);
+                    return self.driver.poll_beside(cx, callback).map(Break::Failed);
+                }
+            }
         }
     }
 
-    async fn settle(&mut self, outcome: Completion) -> bool {
-        self.rescue.settle(&mut self.driver, Phase::Message, outcome).await
+    /// Does what the handling of messages stopped for. Returns false if the connection ends.
+    async fn go_on(&mut self, stop: Break) -> bool {
+        let (controller, conn) = self.parts();
+        let callback = match stop {
+            Break::End => return false,
+            Break::Failed(outcome) => return self.settle(Phase::Message, outcome, &conn).await,
+            Break::Event(Event::Message(message) | Event::Refused(message)) => {
+                let refused = Completion::Returned(Err(rate_limited(&conn, &message)));
+                return self.settle(Phase::Message, refused, &conn).await;
+            }
+            Break::Event(Event::Ping(payload)) => controller.ping(&conn, payload),
+            Break::Event(Event::Pong(payload)) => controller.pong(&conn, payload),
+        };
+        self.run(Phase::Message, CallbackKind::Control, callback, &conn).await
     }
 
-    /// Runs a rare callback inside the interceptors of the route. Returns false if the connection ends.
-    async fn run(&mut self, phase: Phase, kind: CallbackKind<'_>, callback: InterceptorFuture<'_>) -> bool {
-        let callback = intercepted(Callback::new(self.conn, kind), callback);
-        let outcome = self.driver.run(callback, self.rescue.deadline).await;
-        self.rescue.settle(&mut self.driver, phase, outcome).await
-    }
-
-    async fn close(&mut self, on_close: &mut OnClose) {
+    async fn close(&mut self) {
         // tasks: those of the connection have a bounded time to finish.
+        let (controller, conn) = self.parts();
         self.driver.finish_tasks().await;
-        self.conn.tasks().end();
+        conn.tasks().end();
 
         // close: `on_close` runs while the close frame is being sent.
         let reason = self.driver.reason().cloned().unwrap_or(CloseReason::Aborted);
         tracing::debug!(?reason, code = reason.code(), "connection ended");
-        on_close.controller = None;
-        self.rescue.deadline = Some(on_close.deadline);
-        let callback = self.controller.close(self.conn, reason);
-        self.run(Phase::Close, CallbackKind::Close, callback).await;
+        self.on_close.is_called = true;
+        self.run(Phase::Close, CallbackKind::Close, controller.close(&conn, reason), &conn).await;
         self.driver.finish().await;
-        if let Some(entry) = &mut on_close.entry {
+        if let Some(entry) = &mut self.on_close.entry {
             entry.ended(self.driver.ending());
         }
     }
+
+    /// Runs a rare callback inside the interceptors of the route. Returns false if the connection ends.
+    async fn run(
+        &mut self,
+        phase: Phase,
+        kind: CallbackKind<'_>,
+        callback: InterceptorFuture<'_>,
+        conn: &Connection,
+    ) -> bool {
+        let callback = pin!(Some(intercepted(Callback::new(conn, kind), callback)));
+        let outcome = self.driver.run(callback, deadline(phase, conn)).await;
+        self.settle(phase, outcome, conn).await
+    }
+
+    async fn settle(&mut self, phase: Phase, outcome: Completion, conn: &Connection) -> bool {
+        let rescue = Rescue { conn, deadline: deadline(phase, conn) };
+        rescue.settle(&mut self.driver, phase, outcome).await
+    }
+}
+
+/// The time that a callback and an error handler have.
+fn deadline(phase: Phase, conn: &Connection) -> Option<Duration> {
+    let limits = conn.limits();
+    if phase == Phase::Close { Some(limits.close_timeout) } else { limits.handler_timeout }
 }
 
 /// A guard that spawns `on_close` if the session task is aborted before it calls `on_close`.
 struct OnClose {
+    /// `None` once the guard has acted.
     entry: Option<Entry>,
-    /// `None` once the session task itself has begun to call `on_close`.
-    controller: Option<Arc<dyn Rare>>,
-    deadline: Duration,
+    controller: Arc<dyn Rare>,
+    /// Whether the session task itself has begun to call `on_close`.
+    is_called: bool,
 }
 
 impl Drop for OnClose {
     fn drop(&mut self) {
-        let (Some(entry), Some(controller)) = (self.entry.take(), self.controller.take()) else { return };
+        let Some(entry) = self.entry.take().filter(|_| !self.is_called) else { return };
         entry.connection().outbox().shut();
         entry.connection().tasks().end();
         if tokio::runtime::Handle::try_current().is_err() {
             return;
         }
-        let deadline = self.deadline;
+        let controller = Arc::clone(&self.controller);
+        let deadline = entry.connection().limits().close_timeout;
         let live = entry.live().clone();
         let on_close = async move {
             let conn = entry.connection();
@@ -261,17 +270,20 @@ mod tests {
     };
 
     use super::*;
-    use crate::{hub::Live, request::Handshake, wire::Message};
+    use crate::{config::Limits, hub::Live, request::Handshake};
 
     pub(super) fn life(live: &Arc<Live>) -> Life {
+        life_with(Limits::default(), live)
+    }
+
+    fn life_with(limits: Limits, live: &Arc<Live>) -> Life {
         let (parts, ()) = http::Request::new(()).into_parts();
         let handshake = Handshake::new(parts, "ws".into(), None);
-        let conn = Connection::new(handshake, &Arc::default(), Arc::clone(live));
+        let conn = Connection::new(handshake, &Arc::new(limits), Arc::clone(live));
         Life {
             span: Span::none(),
             entry: live.enter(conn),
             prefix: bytes::Bytes::new(),
-            limits: Arc::default(),
             heartbeat: Arc::default(),
         }
     }
@@ -422,7 +434,7 @@ mod tests {
         }
 
         let (near, mut far) = tokio::io::duplex(4096);
-        let life = Life { limits: Arc::new(limits), ..life(&Arc::new(Live::default())) };
+        let life = life_with(limits, &Arc::new(Live::default()));
         let delay = is_delayed.then(|| Arc::new(tokio::sync::Semaphore::new(0)));
         let mut serving = pin!(serve(Arc::new(Echo { delay: delay.clone() }), near, life));
         let woken = Arc::new(Woken::default());

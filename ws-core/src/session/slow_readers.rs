@@ -12,11 +12,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::{
-    connection::Connection,
-    hub::Live,
-    wire::{CloseReason, Message},
-};
+use crate::{connection::Connection, hub::Live, wire::CloseReason};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;

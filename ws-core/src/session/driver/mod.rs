@@ -1,8 +1,8 @@
 //! [`Driver`]: reads, writes, keeps the timers and closes one connection, also while user code
 //! runs.
 //!
-//! [`Driver::poll_next`] waits for the next event. [`Driver::finish_callback`] drives the connection while
-//! a callback is pending. Both call [`Driver::poll_turn`], the only place that defines the order of a
+//! [`Driver::poll_next`] waits for the next event. [`Driver::poll_callback`] drives the connection beside a
+//! callback. Both call [`Driver::poll_turn`], the only place that defines the order of a
 //! turn. [`closing`] takes over after the last message. None of this is compiled for each controller.
 //!
 //! The driver must not depend on the controller: the parent module chooses the callback for an
@@ -14,15 +14,13 @@ mod closing;
 use std::{
     future::poll_fn,
     io,
-    pin::{Pin, pin},
+    pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use tokio::{
-    task::coop::has_budget_remaining,
-    time::{Instant, Sleep},
-};
+use tokio::{task::coop::has_budget_remaining, time::Instant};
 
 use self::closing::State;
 use super::{
@@ -31,8 +29,8 @@ use super::{
     timers::{Due, Timers},
 };
 use crate::{
-    caught::{Fragile, Slot, first_poll},
-    config::{Heartbeat, Limits},
+    caught::{Fragile, Slot, clear_slot, poll_slot},
+    config::Heartbeat,
     connection::{Connection, Stop},
     error::{Error, Result},
     fixed, handlers,
@@ -60,11 +58,10 @@ pub(crate) struct Automatic {
     pub(crate) refusals: bool,
 }
 
-pub(crate) struct Driver<'a, S> {
-    socket: &'a mut Socket<S>,
-    conn: &'a Connection,
-    timers: Timers<'a>,
-    limits: &'a Limits,
+pub(crate) struct Driver<S> {
+    socket: Socket<S>,
+    conn: Connection,
+    timers: Timers,
     /// The rate limit. Boxed, because it is off by default.
     bucket: Option<Box<Bucket>>,
     automatic: Automatic,
@@ -78,7 +75,7 @@ pub(crate) struct Driver<'a, S> {
     state: State,
     /// The reason for the end, once the connection has begun to end. If the state is still `Open`,
     /// the peer has ended its side, and its earlier messages are handled first.
-    reason: Option<CloseReason>,
+    reason: Option<Box<CloseReason>>,
     /// Whether the transport has reported the end of the peer, behind bytes that are not read yet.
     has_seen_end: bool,
     /// Whether the running callback has to be dropped.
@@ -89,21 +86,18 @@ pub(crate) struct Driver<'a, S> {
     was_cut: bool,
 }
 
-impl<'a, S: ByteStream> Driver<'a, S> {
+impl<S: ByteStream> Driver<S> {
     pub(crate) fn new(
-        socket: &'a mut Socket<S>,
-        conn: &'a Connection,
-        sleep: Pin<&'a mut Sleep>,
-        heartbeat: &'a Heartbeat,
-        limits: &'a Limits,
+        socket: Socket<S>,
+        conn: Connection,
+        heartbeat: Arc<Heartbeat>,
         automatic: Automatic,
     ) -> Self {
         Self {
+            bucket: Bucket::new(conn.limits(), Instant::now()).map(Box::new),
             socket,
             conn,
-            timers: Timers::new(sleep, heartbeat),
-            limits,
-            bucket: Bucket::new(limits, Instant::now()).map(Box::new),
+            timers: Timers::new(heartbeat),
             automatic,
             inbox: Inbox::default(),
             has_slept: true,
@@ -116,6 +110,10 @@ impl<'a, S: ByteStream> Driver<'a, S> {
             flushed: false,
             was_cut: false,
         }
+    }
+
+    pub(crate) fn conn(&self) -> &Connection {
+        &self.conn
     }
 
     /// Returns the next event; `None` once the connection has ended, all earlier events were returned
@@ -144,69 +142,79 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         }
     }
 
-    /// Runs a rare callback to its end.
-    pub(crate) async fn run<F: Future<Output = Result> + Send>(
-        &mut self,
-        callback: F,
-        deadline: Option<Duration>,
-    ) -> Completion {
-        let deadline = deadline.map(|within| Instant::now() + within);
-        let mut callback = pin!(Some(callback));
-        match poll_fn(|cx| Poll::Ready(first_poll(callback.as_mut(), cx))).await {
-            Poll::Ready(result) => result.into(),
-            Poll::Pending => self.finish_callback(callback, deadline).await,
-        }
+    /// Returns the time by which a callback that begins now must end.
+    pub(crate) fn handler_deadline(&self) -> Option<Instant> {
+        self.conn.limits().handler_timeout.map(|within| Instant::now() + within)
     }
 
-    /// Runs a callback whose first poll was pending to its end, and drives the connection meanwhile.
-    ///
-    /// A panic of the callback, or of the drop of its future, is caught. The future is not polled
-    /// again after it.
-    pub(crate) fn finish_callback<'x, 'f>(
-        &'x mut self,
-        callback: Pin<&'x mut (dyn Slot<Output = Result> + Send + 'f)>,
-        deadline: Option<Instant>,
-    ) -> impl Future<Output = Completion> + use<'x, 'a, 'f, S> {
+    /// Runs a callback to its end, and drives the connection while the callback waits.
+    pub(crate) async fn run(
+        &mut self,
+        callback: Pin<&mut (dyn Slot<Output = Result> + Send + '_)>,
+        deadline: Option<Duration>,
+    ) -> Completion {
         let mut callback = Fragile::new(callback);
+        self.begin_callback(deadline.map(|within| Instant::now() + within));
+        poll_fn(|cx| self.poll_callback(cx, callback.slot())).await
+    }
+
+    /// Notes that a callback runs, until [`poll_callback`](Self::poll_callback) is ready.
+    pub(crate) fn begin_callback(&mut self, deadline: Option<Instant>) {
         // A cut applies only to the callback that was running when it was requested.
         self.cut = false;
         self.in_callback = true;
         self.timers.callback_must_end(deadline);
-        // The caller has polled the callback in this turn.
-        let mut is_polled = true;
-        async move {
-            let outcome = poll_fn(|cx| self.poll_callback(cx, &mut callback, &mut is_polled)).await;
-            self.timers.callback_must_end(None);
-            self.in_callback = false;
-            if callback.end() { outcome } else { Completion::Panicked }
+    }
+
+    /// Polls a callback, and drives the connection if the callback waits.
+    ///
+    /// A panic of the callback, or of the drop of its future, is caught. The future is dropped when this
+    /// is ready.
+    pub(crate) fn poll_callback(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut callback: Pin<&mut (dyn Slot<Output = Result> + Send + '_)>,
+    ) -> Poll<Completion> {
+        if self.has_slept {
+            // From now on, messages that the callback pushes do not wake this task.
+            self.collect();
+        }
+        match poll_slot(callback.as_mut(), cx) {
+            Poll::Ready(result) => Poll::Ready(self.end_callback(callback, result.into())),
+            Poll::Pending => self.poll_beside(cx, callback),
         }
     }
 
-    fn poll_callback(
+    /// Drives the connection beside a callback that waits. Ready if the callback was cancelled.
+    pub(crate) fn poll_beside(
         &mut self,
         cx: &mut Context<'_>,
-        callback: &mut Fragile<'_, dyn Slot<Output = Result> + Send + '_>,
-        is_polled: &mut bool,
+        callback: Pin<&mut (dyn Slot<Output = Result> + Send + '_)>,
     ) -> Poll<Completion> {
-        if !std::mem::take(is_polled) {
-            if self.has_slept {
-                // Messages that the callback pushes need no wake-up from now on.
-                self.collect();
-            }
-            if let Poll::Ready(result) = callback.poll(cx) {
-                return Poll::Ready(result.into());
-            }
-        }
         while self.poll_turn_into_inbox(cx).is_ready() {}
-        if self.cut {
-            return Poll::Ready(Completion::Cut);
-        }
-        if self.timers.is_callback_overdue() { Poll::Ready(Completion::TimedOut) } else { Poll::Pending }
+        let outcome = if self.cut {
+            Completion::Cut
+        } else if self.timers.is_callback_overdue() {
+            Completion::TimedOut
+        } else {
+            return Poll::Pending;
+        };
+        Poll::Ready(self.end_callback(callback, outcome))
+    }
+
+    fn end_callback(
+        &mut self,
+        callback: Pin<&mut (dyn Slot<Output = Result> + Send + '_)>,
+        outcome: Completion,
+    ) -> Completion {
+        self.timers.callback_must_end(None);
+        self.in_callback = false;
+        if clear_slot(callback) { outcome } else { Completion::Panicked }
     }
 
     /// The reason for the end, once the connection has begun to end.
     pub(crate) fn reason(&self) -> Option<&CloseReason> {
-        self.reason.as_ref()
+        self.reason.as_deref()
     }
 
     /// Makes all the progress that is possible now. Ready with an event that was read. Ready with
@@ -288,7 +296,7 @@ impl<'a, S: ByteStream> Driver<'a, S> {
 
     /// Whether another message may be read ahead. After the end of the peer nothing is read.
     fn has_room(&self) -> bool {
-        self.reason.is_none() && self.inbox.has_room(self.limits.inbox_messages, self.limits.inbox_bytes)
+        self.reason.is_none() && self.inbox.has_room(self.conn.limits())
     }
 
     /// Tells the rate limit that everything that has arrived was read. A read may also be pending
@@ -344,6 +352,9 @@ impl<'a, S: ByteStream> Driver<'a, S> {
     fn collect_until(&mut self, full: usize) {
         self.has_slept = false;
         let collected = self.conn.outbox().collect(self.socket.out(), full);
+        if collected.is_nudged {
+            self.timers.ring();
+        }
         if collected.has_messages {
             self.is_sending = true;
             self.timers.not_idle();
@@ -355,7 +366,7 @@ impl<'a, S: ByteStream> Driver<'a, S> {
                 self.was_cut = true;
                 self.inbox.clear();
                 // The connection did not stop in time, so the reason is the cut, not the shutdown.
-                self.reason.take_if(|reason| *reason == CloseReason::Shutdown);
+                self.reason.take_if(|reason| **reason == CloseReason::Shutdown);
                 self.abandon(CloseReason::Aborted);
             }
             Some(Stop::Close { frame, reason } | Stop::CloseNow { frame, reason }) => {
@@ -413,8 +424,11 @@ impl<'a, S: ByteStream> Driver<'a, S> {
     /// respond, the token has expired, the lifetime is over or the connection is idle. Returns true
     /// if the connection ends or a close has been requested.
     fn poll_timers(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.timers.is_waiting() {
+            return false;
+        }
         let expires = if self.reason.is_none() { self.expires() } else { None };
-        match self.timers.poll(cx, expires) {
+        match self.timers.poll(cx, &self.conn, expires) {
             Some(Due::Ping) => {
                 let unread = self.socket.ping().min(fixed::MOST_UNREAD_BYTES);
                 self.timers.allow(Duration::from_millis(unread * 1000 / fixed::SLOWEST_READER));
@@ -471,7 +485,7 @@ impl<'a, S: ByteStream> Driver<'a, S> {
     /// Returns the time at which the token expires or the lifetime is over, whichever is first.
     fn expires(&self) -> Option<Instant> {
         let (expiry, id) = (self.conn.expiry(), self.conn.id());
-        let lifetime = self.limits.lifetime.and_then(|lifetime| expiry.end_of(lifetime, id));
+        let lifetime = self.conn.limits().lifetime.and_then(|lifetime| expiry.end_of(lifetime, id));
         [expiry.at(), lifetime].into_iter().flatten().min()
     }
 
