@@ -58,6 +58,17 @@ impl Room {
         Some(Data(say.text.len()))
     }
 
+    #[on_event("report")]
+    async fn report(&self, conn: &Connection, reply: Reply, Data(text): Data<String>) -> Result {
+        conn.spawn(async move { reply.send(text.parse().map(Data::<u8>)).await })?;
+        Ok(())
+    }
+
+    #[on_event("forget")]
+    async fn forget(&self, reply: Option<Reply>, #[cfg(false)] _: Reply) {
+        drop(reply);
+    }
+
     #[guard(guards::own_error)]
     #[ws_core::on_event("r#type")]
     async fn r#type(&self, r#type: Option<Data<u8>>) -> String {

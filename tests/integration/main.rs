@@ -32,6 +32,7 @@ mod shutdown;
 mod slash;
 mod start;
 mod support;
+mod tasks;
 mod test_app;
 mod tls;
 mod tokens;

@@ -35,6 +35,24 @@ impl Chat {
     #[on_event("mute")]
     async fn mute(&self) {}
 
+    #[on_event("late")]
+    async fn late(&self, conn: &Connection, reply: Reply) -> Result {
+        conn.spawn(async { reply.send(Data(1)).await })?;
+        Ok(())
+    }
+
+    #[on_event("too late")]
+    async fn too_late(&self, conn: &Connection, reply: Reply) -> Result {
+        conn.spawn(async { reply.send(Err::<(), _>(Error::new("x").code("late").public("late"))).await })?;
+        Ok(())
+    }
+
+    #[on_event("never")]
+    async fn never(&self, conn: &Connection, reply: Reply) -> Result {
+        conn.spawn(async { drop(reply) })?;
+        Ok(())
+    }
+
     #[on_event("push")]
     async fn push(&self, conn: &Connection) -> Result {
         Ok(conn.event("pushed", &[1, 2])?)
@@ -73,6 +91,15 @@ async fn events_replies_and_errors_travel_as_messagepack() {
         (
             json!({"event": "mute", "ref": "m"}),
             json!({"event": "end", "data": {"event": "mute"}, "ref": "m"}),
+        ),
+        (json!({"event": "late", "ref": 0}), json!({"event": "late", "data": 1, "ref": 0})),
+        (
+            json!({"event": "too late", "ref": "t"}),
+            json!({"event": "error", "data": {"code": "late", "message": "late"}, "ref": "t"}),
+        ),
+        (
+            json!({"event": "never", "ref": "n"}),
+            json!({"event": "end", "data": {"event": "never"}, "ref": "n"}),
         ),
         (
             json!({"event": "nobody", "ref": "x"}),

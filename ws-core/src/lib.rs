@@ -67,7 +67,7 @@ pub mod prelude {
         Text,
         error::OrStatus,
         guard,
-        handlers::{Callback, Context, Json, NextHandler, Query},
+        handlers::{Callback, Context, Json, NextHandler, Query, Reply},
         handshake::Body,
         on_binary, on_close, on_event, on_message, on_open, on_ping, on_pong, on_text, on_unknown,
         recovery::Phase,

@@ -64,7 +64,13 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
     interceptors.check(&mut problems);
     routes.sort_by(|a, b| a.spec.sort_key().cmp(&b.spec.sort_key()));
     check_names(&routes, &mut problems);
-    let mut routers = Tables::new(&middleware, &interceptors, &states, &mut problems).fill(routes);
+    let error_handlers = config
+        .servers
+        .iter()
+        .map(|server| (server.name.clone(), Arc::new(handlers_of(&registry.error_handlers, &server.name))));
+    let error_handlers: HashMap<String, Arc<ErrorHandlers>> = error_handlers.collect();
+    let mut routers =
+        Tables::new(&middleware, &interceptors, &states, &error_handlers, &mut problems).fill(routes);
     let mut upgrades = given("the core step", upgrades, ServerKind::WebSocket, &mut problems);
     let mut fallbacks = given("the fallback service", fallbacks, ServerKind::WebSocket, &mut problems);
     let mut services = given("the HTTP service", http, ServerKind::Http, &mut problems);
@@ -82,7 +88,7 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
                     warnings: Warnings::default(),
                     server_wide: middleware.server_wide(&server.name),
                     core: upgrades.remove(&*server.name).unwrap_or_else(|| Box::new(DefaultUpgrade)),
-                    error_handlers: Arc::new(handlers_of(&registry.error_handlers, &server.name)),
+                    error_handlers: error_handlers.get(&server.name).cloned().unwrap_or_default(),
                     states: Arc::clone(&states),
                     timeout: server.limits.handshake_timeout,
                     path_limit: server.limits.path,

@@ -16,6 +16,7 @@ use crate::{
     handlers::{Around, Interceptor},
     handshake::{ChangeLimits, MatchedRoute, Middleware, Route, RouteSpec, Router},
     place::{Location, other_spelling, parameters},
+    recovery::ErrorHandlers,
     session::{Erased, ErasedController, erase},
     state::{StateKey, States},
 };
@@ -59,6 +60,8 @@ pub(super) struct Tables<'a, 'p> {
     middleware: &'a Layers<Middleware>,
     interceptors: &'a Layers<Interceptor>,
     states: &'a Arc<States>,
+    /// The error handlers by server.
+    error_handlers: &'a HashMap<String, Arc<ErrorHandlers>>,
     problems: &'a mut Problems<'p>,
     routers: HashMap<String, Router>,
     /// The routes by server and path.
@@ -70,10 +73,11 @@ impl<'a, 'p> Tables<'a, 'p> {
         middleware: &'a Layers<Middleware>,
         interceptors: &'a Layers<Interceptor>,
         states: &'a Arc<States>,
+        error_handlers: &'a HashMap<String, Arc<ErrorHandlers>>,
         problems: &'a mut Problems<'p>,
     ) -> Self {
         let (routers, places) = (HashMap::new(), HashMap::new());
-        Self { middleware, interceptors, states, problems, routers, places }
+        Self { middleware, interceptors, states, error_handlers, problems, routers, places }
     }
 
     /// Returns the routers by server.
@@ -104,6 +108,8 @@ impl<'a, 'p> Tables<'a, 'p> {
         let Erased { controller } = build(self.states).unwrap_or_else(|_| erase(Placeholder));
         self.check_needs(&spec, &state, &*controller);
         let limits = self.limits(&spec, limits);
+        // A server without an entry is unknown, which was already reported.
+        let error_handlers = self.error_handlers.get(&*spec.server).cloned().unwrap_or_default();
         self.insert(
             &spec,
             MatchedRoute {
@@ -113,6 +119,7 @@ impl<'a, 'p> Tables<'a, 'p> {
                 chain,
                 guards: spec.guards,
                 around: Around { interceptors, states: Arc::clone(self.states) },
+                error_handlers,
                 subprotocols: spec.subprotocols,
                 subprotocol_mismatch: spec.subprotocol_mismatch,
                 limits: Arc::new(limits),

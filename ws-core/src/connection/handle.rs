@@ -4,12 +4,14 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use serde::Serialize;
+use tracing::Span;
 
 use super::{
     Outbox, Stop,
     asks::Asks,
     expiry::{Expiry, valid_until},
     outbox::OutboxLimits,
+    tasks::Tasks,
 };
 use crate::{
     config::Limits,
@@ -33,26 +35,29 @@ struct Shared {
     outbox: Outbox,
     expiry: Expiry,
     asks: Asks,
+    tasks: Tasks,
     membership: Membership,
     /// The name of the controller. Rooms are separate for each controller.
     controller: &'static str,
-    max_rooms: usize,
+    /// The limits of the route.
+    limits: Arc<Limits>,
     /// Not a reference cycle that leaks: [`Live`] drops its handle when the connection ends.
     live: Arc<Live>,
 }
 
 impl Connection {
-    pub(crate) fn new(handshake: Handshake, limits: &Limits, live: Arc<Live>) -> Self {
+    pub(crate) fn new(handshake: Handshake, limits: &Arc<Limits>, live: Arc<Live>) -> Self {
         let controller = handshake.matched().map_or("", |route| route.controller());
         let expiry = Expiry::new(valid_until(handshake.context()));
         Self(Arc::new(Shared {
             handshake,
-            outbox: Outbox::new(live.next_id(), OutboxLimits::from(limits)),
+            outbox: Outbox::new(live.next_id(), OutboxLimits::from(&**limits)),
             expiry,
             asks: Asks::default(),
+            tasks: Tasks::default(),
             membership: Membership::default(),
             controller,
-            max_rooms: limits.rooms,
+            limits: Arc::clone(limits),
             live,
         }))
     }
@@ -197,9 +202,9 @@ impl Connection {
         &self.0.live
     }
 
-    /// The largest number of rooms that the connection may be in at once.
-    pub(crate) fn max_rooms(&self) -> usize {
-        self.0.max_rooms
+    /// The limits of the route.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.limits
     }
 
     pub(crate) fn controller(&self) -> &'static str {
@@ -210,12 +215,29 @@ impl Connection {
         &self.0.asks
     }
 
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.0.tasks
+    }
+
     pub(crate) fn outbox(&self) -> &Outbox {
         &self.0.outbox
     }
 
     pub(crate) fn expiry(&self) -> &Expiry {
         &self.0.expiry
+    }
+
+    /// Makes a span for the log lines of the connection. It has no parent, so that it is the same
+    /// wherever it is made.
+    pub(crate) fn span(&self) -> Span {
+        tracing::info_span!(
+            parent: None,
+            "connection",
+            id = %self.id(),
+            server = self.server(),
+            route = self.route(),
+            peer = self.peer_addr().map(tracing::field::display),
+        )
     }
 
     /// Sets the time at which the connection expires, and wakes the session task to apply it.

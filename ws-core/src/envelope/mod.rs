@@ -211,7 +211,8 @@ impl<'a> Raw<'a> {
         }
     }
 
-    fn to_owned(self) -> OwnedRaw {
+    /// Copies the part, so that it outlives its message.
+    pub(crate) fn to_owned(self) -> OwnedRaw {
         match self {
             Self::Json(raw) => OwnedRaw::Json(raw.to_owned()),
             #[cfg(feature = "msgpack")]
@@ -222,10 +223,20 @@ impl<'a> Raw<'a> {
 
 /// A reference that outlives its message.
 #[derive(Debug)]
-enum OwnedRaw {
+pub(crate) enum OwnedRaw {
     Json(Box<RawValue>),
     #[cfg(feature = "msgpack")]
     MsgPack(Box<[u8]>),
+}
+
+impl OwnedRaw {
+    pub(crate) fn borrow(&self) -> Raw<'_> {
+        match self {
+            Self::Json(raw) => Raw::Json(raw),
+            #[cfg(feature = "msgpack")]
+            Self::MsgPack(raw) => Raw::MsgPack(raw),
+        }
+    }
 }
 
 /// The call that an error belongs to. It is carried with the error to the code that answers the
@@ -243,12 +254,7 @@ impl ReplyTo {
 
     /// Encodes `{"event": "error", "data": .., "ref": ..}`.
     pub(crate) fn error(&self, data: &ErrorData<'_>) -> Result<Message, SendError> {
-        let reference = self.reference.as_ref().map(|raw| match raw {
-            OwnedRaw::Json(raw) => Raw::Json(raw),
-            #[cfg(feature = "msgpack")]
-            OwnedRaw::MsgPack(raw) => Raw::MsgPack(raw),
-        });
-        self.format.encode("error", data, reference)
+        self.format.encode("error", data, self.reference.as_ref().map(OwnedRaw::borrow))
     }
 }
 

@@ -21,7 +21,7 @@ pub use self::jwt::{Algorithm, JwtError, KeyError};
 use self::source::Source;
 pub use crate::{
     envelope::EventError,
-    wire::{MessageError, SendError},
+    wire::{MessageError, SendError, SpawnError},
 };
 
 use crate::{
@@ -180,6 +180,10 @@ impl Error {
             let public = Cow::Owned(error.to_string());
             return Some(BuiltIn { status: None, close_code: None, public, code: Some(error.code()) });
         }
+        if let Some(SpawnError::TooMany { .. }) = self.downcast_ref() {
+            let public = Cow::Borrowed("too many calls at once");
+            return Some(BuiltIn { status: None, close_code: None, public, code: Some("rate_limited") });
+        }
         // All refused tokens have the same face, so that a client cannot learn the reason.
         self.is_refused_token().then_some(BuiltIn {
             status: Some(StatusCode::UNAUTHORIZED),
@@ -216,7 +220,12 @@ impl Error {
 
     /// Returns the call that gets this error as its answer; `None` if the error sets a close code.
     pub(crate) fn reply_to(&self) -> Option<&ReplyTo> {
-        self.0.reply_to.as_ref().filter(|_| self.0.face.close_code.is_none())
+        self.0.reply_to.as_ref().filter(|_| !self.has_close_code())
+    }
+
+    /// Whether a close code was set.
+    pub(crate) fn has_close_code(&self) -> bool {
+        self.0.face.close_code.is_some()
     }
 
     /// Returns the call that gets this error as its answer, even if the error closes the connection

@@ -28,6 +28,7 @@ use crate::{
 /// | [`Data<T>`](crate::Data) | the event's `data`, decoded | the message |
 /// | [`Json<T>`](crate::handlers::Json), [`Text`](crate::Text), `&str`, [`Bytes`](crate::Bytes), [`Message`](crate::Message) | the whole message | the message |
 /// | [`EventName`](crate::handlers::EventName) | the event's name | the message |
+/// | [`Reply`](crate::handlers::Reply) | the reply of the event, to be sent later | the message |
 /// | [`CloseReason`] | why the connection closed | `on_close` |
 ///
 /// `Option<P>` of any of them is `None` if the value is missing; a malformed value is still an
@@ -68,7 +69,7 @@ use crate::{
     label = "not a parameter",
     note = "from the handshake: `&Path<T>`, `&Query<T>`, `&Header<T>`, `&Cookie`, each by value if `Clone`, and `State<T>`",
     note = "from the connection: `Context<T>`, `&Connection`, `Connection`, `ConnectionId`, `Hub`, `&Handshake`",
-    note = "from the message, at most one: `Data<T>`, `Json<T>`, `Text`, `&str`, `Bytes`, `Message`; and `EventName`, and `CloseReason` in `on_close`",
+    note = "from the message, at most one: `Data<T>`, `Json<T>`, `Text`, `&str`, `Bytes`, `Message`; and `EventName`, `Reply`, and `CloseReason` in `on_close`",
     note = "`Option<..>` of any of them, and what implements `ws_core::handlers::Param` or, by reference, `ws_core::handlers::FromHandshake`"
 )]
 pub trait Param<'a>: Sized {
@@ -134,6 +135,8 @@ pub enum Takes {
     Data,
     /// The event's name.
     EventName,
+    /// The right to answer the event.
+    Reply,
     /// The whole message, text or binary.
     Message,
     /// The whole message, which must be text.

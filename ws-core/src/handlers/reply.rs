@@ -180,8 +180,9 @@ impl<T: Serialize + Send + Sync> IntoReply for Event<T> {
 /// closes, the stream is dropped. If the call had a `ref`, the event `end` with the data
 /// `{"event": <event of the call>}` is sent after the last item.
 ///
-/// The connection's next message waits until the stream ends, as it waits for any handler. For an
-/// endless stream, spawn a task that holds the [`Connection`](crate::Connection).
+/// The connection's next message waits until the stream ends, as it waits for any handler. For a long
+/// or an endless stream, take a [`Reply`](super::Reply) and send the stream from a task of the
+/// connection ([`Connection::spawn`](crate::Connection::spawn)).
 ///
 /// ```
 /// use futures_util::stream;

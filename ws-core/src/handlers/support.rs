@@ -154,8 +154,13 @@ pub fn message<'a>(conn: &'a Connection, message: &'a mut Message) -> Input<'a> 
 }
 
 /// Makes the input of `on_event` and `on_unknown`.
-pub fn event<'a>(conn: &'a Connection, message: &'a Message, envelope: &'a Envelope<'a>) -> Input<'a> {
-    Input::event(conn, message, envelope)
+pub fn event<'a>(
+    conn: &'a Connection,
+    message: &'a Message,
+    envelope: &'a Envelope<'a>,
+    to: &'a Replier<'a>,
+) -> Input<'a> {
+    Input::event(conn, message, envelope, to)
 }
 
 /// Makes the input of `on_close`.
@@ -249,7 +254,7 @@ pub async fn answer<R: IntoReply, const IS_EVENT: bool, const IS_CLOSE: bool>(
     returned: R,
     to: &Replier<'_>,
 ) -> Result {
-    const { check_reply(IS_EVENT, IS_CLOSE, R::SAYS) };
+    const { check_reply(IS_EVENT, IS_CLOSE, R::SAYS, &[]) };
     returned.reply(to).await
 }
 
@@ -295,9 +300,9 @@ pub fn unsupported(message: &Message) -> EventError {
     EventError::unsupported(message)
 }
 
-/// Checks at compile time that a handler can send its reply. [`answer`] checks again, when code is
-/// generated, for return types that have no name.
-pub const fn check_reply(is_event: bool, is_close: bool, says: Says) {
+/// Checks at compile time that a handler can send its reply, given what its parameters take.
+/// [`answer`] checks again, when code is generated, for return types that have no name.
+pub const fn check_reply(is_event: bool, is_close: bool, says: Says, takes: &[Takes]) {
     assert!(
         is_event || !matches!(says, Says::AnAnswer),
         "`Data<T>` answers an event; here, return `Event<T>`, `Json<T>` or a message"
@@ -306,6 +311,14 @@ pub const fn check_reply(is_event: bool, is_close: bool, says: Says) {
         !is_close || matches!(says, Says::Nothing),
         "nothing can be sent in `#[on_close]`; return `()` or `Result`"
     );
+    let mut rest = takes;
+    while let [first, more @ ..] = rest {
+        assert!(
+            !is_reply(*first) || matches!(says, Says::Nothing),
+            "a handler that takes `Reply` returns `()` or `Result`; send the reply by `reply.send(..)`"
+        );
+        rest = more;
+    }
 }
 
 /// Checks at compile time what a parameter takes, given what the parameters before it take.
@@ -314,12 +327,17 @@ pub const fn check_takes(place: Place, before: &[Takes], take: Takes) {
     let mut rest = before;
     while let [first, more @ ..] = rest {
         assert!(!(is_message(*first) && is_message(take)), "at most one parameter takes the message");
+        assert!(!(is_reply(*first) && is_reply(take)), "at most one parameter is the `Reply`");
         rest = more;
     }
 }
 
 const fn is_message(take: Takes) -> bool {
     matches!(take, Takes::Data | Takes::Message | Takes::Text)
+}
+
+const fn is_reply(take: Takes) -> bool {
+    matches!(take, Takes::Reply)
 }
 
 const fn check_take(place: Place, take: Takes) {
@@ -334,6 +352,9 @@ const fn check_take(place: Place, take: Takes) {
         }
         Takes::EventName => {
             assert!(matches!(place, Place::Event), "`EventName` goes with `#[on_event]` and `#[on_unknown]`");
+        }
+        Takes::Reply => {
+            assert!(matches!(place, Place::Event), "`Reply` goes with `#[on_event]` and `#[on_unknown]`");
         }
         Takes::Message => assert!(has_message, "there is no message in `#[on_open]` and `#[on_close]`"),
         Takes::Text => {

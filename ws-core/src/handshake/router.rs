@@ -14,6 +14,7 @@ use crate::{
     handlers::Around,
     handshake::{GuardRef, Middleware},
     place::SubprotocolMismatch,
+    recovery::ErrorHandlers,
     request::{Handshake, Matched},
     session::ErasedController,
 };
@@ -28,6 +29,8 @@ pub(crate) struct MatchedRoute {
     /// The guards. They run in the handshake, after the middleware.
     pub(crate) guards: &'static [GuardRef],
     pub(crate) around: Around,
+    /// The error handlers of the server.
+    pub(crate) error_handlers: Arc<ErrorHandlers>,
     pub(crate) subprotocols: &'static [&'static str],
     pub(crate) subprotocol_mismatch: SubprotocolMismatch,
     /// The limits of the server, with the route's changes.
@@ -57,6 +60,10 @@ impl Matched for MatchedRoute {
 
     fn around(&self) -> Option<&(dyn Any + Send + Sync)> {
         if self.around.interceptors.is_empty() { None } else { Some(&self.around) }
+    }
+
+    fn error_handlers(&self) -> &(dyn Any + Send + Sync) {
+        &*self.error_handlers
     }
 }
 

@@ -13,6 +13,7 @@ use std::{
     },
 };
 
+use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 
 use super::{
@@ -166,8 +167,8 @@ impl Live {
     }
 
     /// Spawns a task for which the shutdown waits.
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(task);
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        self.tasks.spawn(task).abort_handle()
     }
 
     /// Waits until all tasks have ended.

@@ -6,7 +6,7 @@ use std::{any::Any, sync::Arc};
 ///
 /// A request must not depend on routes: they depend on controllers, and through them on all other
 /// modules. The modules above fetch their own part by downcasting: the typed layer the
-/// interceptors, the pipeline the route itself.
+/// interceptors, `recovery` the error handlers, the pipeline the route itself.
 pub(crate) trait Matched: Any + Send + Sync {
     /// The path pattern.
     fn pattern(&self) -> &Arc<str>;
@@ -17,4 +17,7 @@ pub(crate) trait Matched: Any + Send + Sync {
     /// The interceptors around the callbacks of the route; `None` if there are none. Their type
     /// belongs to the typed layer.
     fn around(&self) -> Option<&(dyn Any + Send + Sync)>;
+
+    /// The error handlers of the route's server. Their type belongs to the module `recovery`.
+    fn error_handlers(&self) -> &(dyn Any + Send + Sync);
 }

@@ -35,6 +35,10 @@ impl Matched for At {
     fn around(&self) -> Option<&(dyn Any + Send + Sync)> {
         None
     }
+
+    fn error_handlers(&self) -> &(dyn Any + Send + Sync) {
+        &()
+    }
 }
 
 fn enter_at<C: Controller>(live: &Arc<Live>, _: C) -> Entry {
@@ -42,7 +46,7 @@ fn enter_at<C: Controller>(live: &Arc<Live>, _: C) -> Entry {
     live.names().add(TypeId::of::<C>(), name);
     let mut handshake = handshake();
     handshake.set_route(Arc::new(At("/".into(), name)), Vec::new()).unwrap();
-    live.enter(Connection::new(handshake, &Limits::default(), Arc::clone(live)))
+    live.enter(Connection::new(handshake, &Arc::default(), Arc::clone(live)))
 }
 
 fn members(live: &Arc<Live>, room: &str, count: usize) -> Vec<Entry> {

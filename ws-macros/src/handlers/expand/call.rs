@@ -33,7 +33,7 @@ impl Ways {
 
     /// An event.
     pub(super) fn event() -> Self {
-        let input = quote_spanned!(Span::mixed_site()=> __h::event(__conn, &__message, &__envelope));
+        let input = quote_spanned!(Span::mixed_site()=> __h::event(__conn, &__message, &__envelope, &__to));
         Self::new(input)
     }
 

@@ -31,10 +31,7 @@ fn of<'h>(handler: &'h Handler, controller: &'h Type) -> impl Iterator<Item = To
 
 fn of_param(handler: &Handler, before: &[Param], param: &Param, controller: &Type) -> TokenStream {
     let place = Ident::new(handler.callback.place(), Span::call_site());
-    let before = before.iter().map(|Param { ty, conditions, .. }| {
-        let ty = &ty.inferred;
-        quote!(#(#conditions)* __h::Of::<#ty>::TAKES)
-    });
+    let before = takes(before);
     let (method, own, ty) = (&handler.conditions, &param.conditions, &param.ty.inferred);
     let takes = quote!(__h::Place::#place, &[#(#before),*], __h::Of::<#ty>::TAKES);
     let path = quote!(<#controller>::__WS_PATH, __h::Of::<#ty>::NEEDS_PATH);
@@ -50,9 +47,19 @@ fn of_param(handler: &Handler, before: &[Param], param: &Param, controller: &Typ
 fn of_output(handler: &Handler, output: &Named) -> TokenStream {
     let (is_event, is_close) = (handler.callback.is_event(), handler.callback == Callback::Close);
     let (conditions, ty) = (&handler.conditions, &output.inferred);
-    let says = quote!(#is_event, #is_close, <#ty as __ws::handlers::IntoReply>::SAYS);
-    let check = check(output, &format_ident!("check_reply"), &says);
+    let takes = takes(&handler.params);
+    let says = quote!(<#ty as __ws::handlers::IntoReply>::SAYS);
+    let arguments = quote!(#is_event, #is_close, #says, &[#(#takes),*]);
+    let check = check(output, &format_ident!("check_reply"), &arguments);
     quote!(#(#conditions)* const _: () = #check;)
+}
+
+/// The part of the input that each of these parameters consumes.
+fn takes(params: &[Param]) -> impl Iterator<Item = TokenStream> {
+    params.iter().map(|Param { ty, conditions, .. }| {
+        let ty = &ty.inferred;
+        quote!(#(#conditions)* __h::Of::<#ty>::TAKES)
+    })
 }
 
 /// A call that stands where the whole type does.

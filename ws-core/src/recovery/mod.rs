@@ -1,13 +1,17 @@
 //! Error handlers: [`Scene`] is the place of an error, [`Recovery`] is the handler's decision.
 //!
-//! The session and the handshake call `ErrorHandlers` for an error and apply the decision. This
-//! module selects the handler; it never sends anything itself.
+//! The handshake calls `ErrorHandlers` for an error and applies the decision. On an open connection
+//! `Verdict` has the rules that follow from the decision. This module selects the handler; it never
+//! sends anything itself.
+
+mod verdict;
 
 use std::{any::TypeId, borrow::Cow, net::SocketAddr, pin::Pin, sync::Arc};
 
 use http::StatusCode;
 use serde::Serialize;
 
+pub(crate) use self::verdict::Verdict;
 use crate::{connection::Connection, error::Error, wire::Text};
 
 /// The phase of a connection in which an error happened.
