@@ -200,6 +200,9 @@ impl<'a, P: Param<'a>> Param<'a> for Option<P> {
     }
 
     fn get(kept: &'a Self::Kept, input: &mut Input<'a>) -> Result<Self, ParamError> {
+        if matches!(P::TAKES, Takes::Data) && !input.has_data() {
+            return Ok(None);
+        }
         match kept {
             Some(kept) => missing_as_none(P::get(kept, input)),
             None => Ok(None),
