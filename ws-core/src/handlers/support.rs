@@ -6,9 +6,13 @@
 use std::{
     future::{Ready, ready},
     marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
 };
 
-use super::{Input, IntoReply, Replier, Takes};
+use pin_project_lite::pin_project;
+
+use super::{Input, IntoReply, Replier, Stream, Takes};
 pub use super::{
     interceptor::{Callback, CallbackKind, intercepted},
     param::Param,
@@ -195,6 +199,44 @@ impl<R, E: Into<Error>> Returned<Result<R, E>> {
     }
 }
 
+impl<R, E: Into<Error>> Returned<Result<Option<Result<R, E>>>> {
+    /// Converts the error inside the reply, as [`converted`](Returned::converted) does around it.
+    pub fn converted_inside(self) -> Result<Option<R>> {
+        self.0?.transpose().map_err(Into::into)
+    }
+}
+
+impl<S, R, E> Returned<Result<Stream<S>>>
+where
+    S: futures_core::Stream<Item = Result<R, E>>,
+    E: Into<Error>,
+{
+    /// Converts the errors of the items, as [`converted`](Returned::converted) does around them.
+    pub fn converted_inside(self) -> Result<Stream<Converted<S, R>>> {
+        let convert = |item: S::Item| item.map_err(Into::into);
+        self.0.map(|items| Stream::new(Converted { items: items.into_inner(), convert }))
+    }
+}
+
+pin_project! {
+    /// A stream of replies whose errors are converted. Its type does not name them, so that it is
+    /// `Send` for every lifetime that they may have.
+    pub struct Converted<S: futures_core::Stream, R> {
+        #[pin]
+        items: S,
+        convert: fn(S::Item) -> Result<R>,
+    }
+}
+
+impl<S: futures_core::Stream, R> futures_core::Stream for Converted<S, R> {
+    type Item = Result<R>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<R>>> {
+        let this = self.project();
+        this.items.poll_next(cx).map(|item| item.map(this.convert))
+    }
+}
+
 impl<R: IntoReply> Returned<R> {
     /// Sends the reply.
     pub async fn answer(self, to: &Replier<'_>) -> Result {
@@ -211,6 +253,9 @@ pub trait NoReply: Sized {
     fn converted(self) -> Result<Self::Value>;
 
     #[doc(hidden)]
+    fn converted_inside(self) -> Self::Value;
+
+    #[doc(hidden)]
     fn answer(self, _: &Replier<'_>) -> Ready<Result> {
         ready(Ok(()))
     }
@@ -221,6 +266,10 @@ impl<R> NoReply for Returned<R> {
 
     fn converted(self) -> Result<R> {
         Ok(self.0)
+    }
+
+    fn converted_inside(self) -> R {
+        self.0
     }
 }
 

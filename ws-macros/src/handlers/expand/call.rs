@@ -63,7 +63,8 @@ pub(super) fn body(handler: &Handler, ways: &Ways) -> TokenStream {
     let called = called(handler, ways);
     let place = at(handler.ident.span());
     let (first, last) = handler.output.as_ref().map_or((place, place), |output| ends(&output.written));
-    let awaited = quote_spanned!(last=> __h::Returned(__future.await).converted());
+    let converted = quote_spanned!(last=> __h::Returned(__future.await).converted());
+    let awaited = quote_spanned!(last=> __h::Returned(#converted).converted_inside());
     let answer = quote_spanned!(first=> __h::Returned(#awaited).answer(&__to));
     quote_spanned! {place=>
         #replier
