@@ -12,6 +12,7 @@ mod controller;
 mod envelope;
 pub mod error;
 mod fixed;
+mod function;
 #[cfg(all(fuzzing, feature = "testing"))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -104,9 +105,9 @@ pub mod __private {
         handshake::{GuardFuture, GuardRef, MiddlewareFuture, RouteSpec},
         layer::{Layer, LayerRef},
         place::{Location, Scope, SubprotocolMismatch, type_id_of},
-        recovery::HandlerFuture,
+        recovery::{Handled, HandlerFuture},
         registry::{
-            ControllerEntry, ErrorHandlerEntry, Handled, HandlerInfo, HandlersEntry, InterceptorEntry,
+            ControllerEntry, ErrorHandlerEntry, HandlerInfo, HandlersEntry, InterceptorEntry,
             MiddlewareEntry, exactly,
         },
         request::Kept,

@@ -13,8 +13,8 @@ use std::{
 
 use crate::error::Error;
 
-/// A value given to [`App::state`](crate::App::state), as a parameter of a middleware or an
-/// interceptor.
+/// A value given to [`App::state`](crate::App::state), as a parameter of a handler, a middleware, an
+/// interceptor, a guard or an error handler.
 ///
 /// ```
 /// use ws_core::prelude::*;
@@ -45,9 +45,9 @@ impl<T> Deref for State<T> {
 ///
 /// A missing value is a start error.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a parameter of a middleware",
+    message = "`{Self}` is not a parameter of this function",
     label = "expected `State<T>` with `T: Clone + Send + Sync + 'static`",
-    note = "a middleware is `async fn(Handshake, Next<'_>) -> Result<Response>`, with any number of `State<T>` behind these two"
+    note = "a middleware, an interceptor and an error handler take any number of `State<T>` behind their first two parameters"
 )]
 pub trait FromState: Sized {
     /// Returns the type that must be provided.

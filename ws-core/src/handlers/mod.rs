@@ -34,7 +34,7 @@ pub use self::{
     cookie::Cookie,
     header::Header,
     input::{EventName, Input},
-    interceptor::{Callback, CallbackKind, InterceptorFuture, NextHandler},
+    interceptor::{Callback, CallbackKind, InterceptorFn, InterceptorFuture, NextHandler},
     param::{FromHandshake, Param, Takes},
     path::Path,
     payload::{Data, Json},

@@ -12,7 +12,7 @@ use std::{
 use crate::{
     config::Limits,
     handlers::Around,
-    handshake::{GuardRef, Middleware},
+    handshake::{Guard, Middleware},
     place::SubprotocolMismatch,
     request::{Handshake, Matched},
     session::ErasedController,
@@ -26,7 +26,7 @@ pub(crate) struct MatchedRoute {
     /// Server-wide middleware in its order, then the middleware of the route.
     pub(crate) chain: Vec<Arc<Middleware>>,
     /// The guards. They run in the handshake, after the middleware.
-    pub(crate) guards: &'static [GuardRef],
+    pub(crate) guards: Vec<Guard>,
     pub(crate) around: Around,
     pub(crate) subprotocols: &'static [&'static str],
     pub(crate) subprotocol_mismatch: SubprotocolMismatch,
