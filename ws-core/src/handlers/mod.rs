@@ -9,6 +9,7 @@
 
 mod context;
 mod cookie;
+mod guard;
 mod header;
 mod input;
 mod interceptor;

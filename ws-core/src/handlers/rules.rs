@@ -66,6 +66,19 @@ rules! {
         label: "a parameter before this one takes the message"
     }
 
+    /// A guard takes what its callback has, and leaves the message to the handler.
+    GuardTakesNoMessage {
+        message: "only a guard of an event takes its data, its name or its message; elsewhere the \
+                  handler alone takes the message",
+        label: "this guard takes what is not available in this callback"
+    }
+
+    /// At most one parameter of a guard takes the message.
+    GuardTakesOneMessage {
+        message: "at most one parameter takes the message; keep one of the two",
+        label: "two parameters of this guard take the message"
+    }
+
     /// A route has path parameters if a handler takes one.
     HasPathParameters {
         message: "the path of this controller has no parameters, so there is nothing for `Path<T>`; \
@@ -131,6 +144,24 @@ impl Place {
         matches!(self, Self::Close) || !matches!(takes, Takes::CloseReason)
     }
 
+    /// See [`GuardTakesNoMessage`].
+    pub const fn guard_takes_no_message(self, takes: &[Takes]) -> bool {
+        let mut rest = takes;
+        while let [first, more @ ..] = rest {
+            match first {
+                Takes::Nothing => {}
+                Takes::CloseReason => return false,
+                Takes::Data | Takes::EventName | Takes::Message | Takes::Text => {
+                    if !matches!(self, Self::Event) {
+                        return false;
+                    }
+                }
+            }
+            rest = more;
+        }
+        true
+    }
+
     /// See [`AnswersAnEvent`].
     pub const fn answers_an_event(self, says: Says) -> bool {
         matches!(self, Self::Event | Self::Close) || !matches!(says, Says::AnAnswer)
@@ -147,6 +178,18 @@ pub const fn takes_one_message(before: &[Takes], takes: Takes) -> bool {
     let mut rest = before;
     while let [first, more @ ..] = rest {
         if is_message(*first) && is_message(takes) {
+            return false;
+        }
+        rest = more;
+    }
+    true
+}
+
+/// The condition of [`GuardTakesOneMessage`].
+pub const fn guard_takes_one_message(takes: &[Takes]) -> bool {
+    let mut rest = takes;
+    while let [first, more @ ..] = rest {
+        if !takes_one_message(more, *first) {
             return false;
         }
         rest = more;

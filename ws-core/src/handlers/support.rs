@@ -14,6 +14,7 @@ use pin_project_lite::pin_project;
 
 use super::{Input, IntoReply, Replier, Stream, Takes};
 pub use super::{
+    guard::{Guard, GuardAnswer, GuardParams, Guarded, guard, guarded},
     interceptor::{Callback, CallbackKind, intercepted},
     param::Param,
     reply::Says,
@@ -270,28 +271,6 @@ impl<R> NoReply for Returned<R> {
 
     fn converted_inside(self) -> R {
         self.0
-    }
-}
-
-/// Converts the return value of a guard.
-pub fn guard(answer: impl GuardAnswer) -> Result {
-    answer.refused()
-}
-
-/// `Result<(), E>` of any error. The guard is checked by a bound and not by a type, because rustc's
-/// suggestions for a mismatched type do not fit a function that is only named.
-#[diagnostic::on_unimplemented(
-    message = "a guard returns `Result`",
-    label = "this function returns `{Self}`"
-)]
-pub trait GuardAnswer {
-    /// Returns the error of a refusal. An error without a public text becomes `forbidden`.
-    fn refused(self) -> Result;
-}
-
-impl<E: Into<Error>> GuardAnswer for Result<(), E> {
-    fn refused(self) -> Result {
-        self.map_err(|error| error.into().or_forbidden())
     }
 }
 

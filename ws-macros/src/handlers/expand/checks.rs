@@ -4,14 +4,14 @@
 //! (`handlers/rules.rs`).
 
 use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::{ToTokens as _, format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Ident, Type};
 
 use crate::{
     handlers::{
         callback::Callback,
         model::{Handler, Handlers},
-        slots::{Named, Param},
+        slots::{Guard, Named, Param},
     },
     source::{self, placed, start},
 };
@@ -41,7 +41,8 @@ fn of(handler: &Handler, controller: &Type) -> TokenStream {
         of_param(handler.callback, before, param, controller)
     });
     let output = handler.output.as_ref().map(|output| of_output(handler, output, controller));
-    params.chain(output).map(|check| quote!(#(#conditions)* #check)).collect()
+    let guards = handler.guards.iter().map(|guard| of_guard(handler.callback, guard, controller));
+    guards.chain(params).chain(output).map(|check| quote!(#(#conditions)* #check)).collect()
 }
 
 fn of_param(callback: Callback, before: &[Param], param: &Param, controller: &Type) -> TokenStream {
@@ -55,17 +56,40 @@ fn of_param(callback: Callback, before: &[Param], param: &Param, controller: &Ty
             quote!(#(#conditions)* __h::Of::<#ty>::TAKES)
         });
         let holds = quote!(__h::rules::takes_one_message(&[#(#before),*], __IT));
-        checks.extend(check(ty, "TakesOneMessage", &holds));
+        checks.extend(check(&ty.written, "TakesOneMessage", &holds));
     }
     let holds = quote! {
         __h::rules::has_path_parameters(<#controller>::__WS_PATH, __h::Of::<#inferred>::NEEDS_PATH)
     };
-    checks.extend(check(ty, "HasPathParameters", &holds));
+    checks.extend(check(&ty.written, "HasPathParameters", &holds));
     quote! {
         #(#conditions)*
         const _: () = {
             const _: __ws::handlers::Takes = #is_param;
             const __IT: __ws::handlers::Takes = __h::Of::<#inferred>::TAKES;
+            #checks
+        };
+    }
+}
+
+fn of_guard(callback: Callback, Guard { path, .. }: &Guard, controller: &Type) -> TokenStream {
+    let place = Ident::new(callback.place(), Span::call_site());
+    let guarded = quote_spanned!(start(path)=> __h::guarded(#path));
+    let checks: TokenStream = [
+        ("GuardTakesNoMessage", quote!(__h::rules::Place::#place.guard_takes_no_message(__TAKES))),
+        ("GuardTakesOneMessage", quote!(__h::rules::guard_takes_one_message(__TAKES))),
+        (
+            "HasPathParameters",
+            quote!(__h::rules::has_path_parameters(<#controller>::__WS_PATH, __NEEDS_PATH)),
+        ),
+    ]
+    .into_iter()
+    .map(|(rule, holds)| check(path, rule, &holds))
+    .collect();
+    quote! {
+        const _: () = {
+            const __TAKES: &[__ws::handlers::Takes] = #guarded.takes;
+            const __NEEDS_PATH: bool = #guarded.needs_path;
             #checks
         };
     }
@@ -101,25 +125,25 @@ fn of_place(callback: Callback, rules: &[(&str, &str)], ty: &Named) -> TokenStre
         .iter()
         .map(|(condition, rule)| {
             let condition = format_ident!("{condition}");
-            check(ty, rule, &quote!(__h::rules::Place::#place.#condition(__IT)))
+            check(&ty.written, rule, &quote!(__h::rules::Place::#place.#condition(__IT)))
         })
         .collect()
 }
 
-/// The bound of a rule. Its brackets have the spans of the type's first and last token, so that rustc
-/// underlines the whole type.
-fn check(ty: &Named, rule: &str, holds: &TokenStream) -> TokenStream {
+/// The bound of a rule. Its brackets have the spans of the first and last token of a type or a path, so
+/// that rustc underlines the whole.
+fn check(named: &impl ToTokens, rule: &str, holds: &TokenStream) -> TokenStream {
     let rule = format_ident!("{rule}");
-    let (first, last) = ends(&ty.written);
+    let (first, last) = ends(named);
     let is = quote_spanned!(first=> &__h::rules::Is<{ #holds });
     let is_end = quote_spanned!(last=> >);
     quote!(const _: () = < #is #is_end as __h::rules::#rule>::HOLDS;)
 }
 
-/// The spans of the first and the last token of a type. They are the user's own, not ours: rustc
+/// The spans of the first and the last token. They are the user's own, not ours: rustc
 /// then does not mention the macro.
-fn ends(ty: &Type) -> (Span, Span) {
-    let tokens: Vec<_> = ty.to_token_stream().into_iter().collect();
+fn ends(tokens: &impl ToTokens) -> (Span, Span) {
+    let tokens: Vec<_> = tokens.to_token_stream().into_iter().collect();
     let place = |tree: Option<&TokenTree>| tree.map_or_else(Span::call_site, TokenTree::span);
     (place(tokens.first()), place(tokens.last()))
 }
