@@ -112,7 +112,7 @@ pub mod __private {
         },
         request::Kept,
         session::{Erased, erase},
-        state::{FromState, StateKey, States},
+        state::{FieldDefault, FromState, StateKey, States},
     };
 
     /// The place of the attribute.

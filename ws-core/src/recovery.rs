@@ -211,6 +211,7 @@ impl Handled for Error {
 /// an error type, or [`Error`] to catch all.
 #[diagnostic::on_unimplemented(
     message = "this function is not an error handler",
+    label = "not an error handler",
     note = "an error handler is `async fn(&E, &Scene) -> Recovery`, with up to four `State<T>` behind these two",
     note = "`E` is a type that implements `std::error::Error`, or `ws_core::Error` to catch all"
 )]

@@ -111,8 +111,8 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
         };
         servers.push(PlannedServer { config: server.clone(), kind });
     }
-    problems.into_result()?;
-    Ok(Plan { servers, hooks, states, live, lifecycle, drain: config.drain.clone() })
+    let taken = problems.into_result()?;
+    Ok(Plan { servers, hooks, states, taken, live, lifecycle, drain: config.drain.clone() })
 }
 
 fn http_server(server: &ServerConfig, handler: HttpHandler, lifecycle: &Lifecycle) -> HttpServer {

@@ -152,11 +152,12 @@ impl App {
     }
 
     /// Provides a value for `#[state]` fields and `State<T>` parameters of its type. A second value
-    /// of the same type is a start error.
+    /// of the same type is a start error. At start, a warning names each value that nothing takes.
     #[track_caller]
     pub fn state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
-        if self.states.insert(value) {
-            self.provided_twice.push((std::any::type_name::<T>(), Location::caller()));
+        let location = Location::caller();
+        if self.states.insert(value, location) {
+            self.provided_twice.push((std::any::type_name::<T>(), location));
         }
         self
     }

@@ -117,6 +117,7 @@ impl Interceptor {
 /// parameters.
 #[diagnostic::on_unimplemented(
     message = "this function is not an interceptor",
+    label = "not an interceptor",
     note = "an interceptor is `async fn(Callback<'_>, NextHandler<'_>) -> Result`, with up to four `State<T>` behind these two"
 )]
 pub trait InterceptorFn<Params>: Send + Sync + 'static {

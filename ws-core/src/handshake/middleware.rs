@@ -73,6 +73,7 @@ impl Middleware {
 /// parameters.
 #[diagnostic::on_unimplemented(
     message = "this function is not a middleware",
+    label = "not a middleware",
     note = "a middleware is `async fn(Handshake, Next<'_>) -> Result<Response>`, with up to four `State<T>` behind these two"
 )]
 pub trait MiddlewareFn<Params>: Send + Sync + 'static {

@@ -115,7 +115,9 @@ fn build(controller: &Controller) -> TokenStream {
     let values = controller.fields.iter().map(|Field { member, ty, source, conditions }| {
         let value = match source {
             Source::State => quote_spanned!(start(ty)=> #states.get::<#ty>()?),
-            Source::Default => quote_spanned!(start(ty)=> <#ty as ::core::default::Default>::default()),
+            Source::Default => {
+                quote_spanned!(start(ty)=> <#ty as __ws::__private::FieldDefault>::field_default())
+            }
         };
         match controller.shape {
             Shape::Named => quote!(#(#conditions)* #member: #value),
