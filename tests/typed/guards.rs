@@ -167,6 +167,7 @@ async fn of_whole_message(message: Message, number: Option<State<u64>>) -> Resul
     seen((message.as_text().map(str::len), number.map(|State(number)| number)))
 }
 
+#[expect(clippy::too_many_arguments, reason = "a guard takes no more than eight")]
 async fn eight(
     _: &Handshake,
     _: Hub,

@@ -99,7 +99,7 @@ impl<'a, 'p> Tables<'a, 'p> {
         let named = spec.guards.iter().map(|guard| Guard::named(*guard, spec.location));
         let guards: Vec<Guard> = named.chain(guards).collect();
         for guard in &guards {
-            self.problems.check_state(guard.name, guard.location, guard.state.iter().map(|key| key()));
+            self.problems.check_state(guard.name, guard.location, guard.state.iter().copied());
         }
         let mut chain = self.middleware.around(&spec, spec.middleware, self.problems);
         chain.extend(middleware);

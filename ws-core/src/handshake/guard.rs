@@ -21,15 +21,15 @@ pub struct GuardRef {
     /// The function's path, as written in the attribute.
     pub name: &'static str,
     /// Returns the types of its `State<T>` parameters.
-    pub state: fn() -> &'static [fn() -> StateKey],
+    pub state: fn() -> Vec<StateKey>,
     /// Calls the function.
     pub call: for<'a> fn(&'a Handshake, &'a States) -> GuardFuture<'a>,
 }
 
 impl GuardRef {
     /// Returns the types of a guard's `State<T>` parameters.
-    pub fn state<P, G: GuardFn<P>>(_: &G) -> &'static [fn() -> StateKey] {
-        G::STATE
+    pub fn state<P, G: GuardFn<P>>(_: &G) -> Vec<StateKey> {
+        G::STATE.iter().map(|key| key()).collect()
     }
 
     /// Calls a guard.
@@ -49,7 +49,7 @@ pub(crate) struct Guard {
     pub(crate) name: &'static str,
     /// The place of the controller, or of the call that adds the guard.
     pub(crate) location: Location,
-    pub(crate) state: &'static [fn() -> StateKey],
+    pub(crate) state: Vec<StateKey>,
     pub(crate) call: Box<Call>,
 }
 
@@ -59,7 +59,7 @@ impl Guard {
         Self {
             name: short_name::<G>(),
             location: Location::caller(),
-            state: G::STATE,
+            state: GuardRef::state(&guard),
             call: Box::new(move |handshake, states| guard.call(handshake, states)),
         }
     }

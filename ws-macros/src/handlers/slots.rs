@@ -26,7 +26,6 @@ pub(super) struct Guard {
 }
 
 /// A type of a method's signature.
-#[derive(Clone)]
 pub(super) struct Named {
     pub(super) written: Type,
     /// As an expression outside of the method names it.
@@ -47,8 +46,8 @@ pub(super) struct Slot {
 
 /// Where the type of a slot comes from.
 pub(super) enum Source {
-    /// The type of the first of the parameters.
-    Param(Named),
+    /// The type of the first of the parameters, as [`Named::inferred`].
+    Param(TokenStream),
     /// The function's path; rustc infers the types of its parameters.
     Guard(Path),
 }
@@ -65,7 +64,7 @@ impl Slots {
             let ty = Named::new(&parameter.ty, signature, controller);
             let own = source::conditions(&parameter.attrs);
             let conditions = conditions.iter().chain(&own).cloned().collect();
-            let slot = self.slot(ty.key(), || Source::Param(ty.clone()), conditions);
+            let slot = self.slot(ty.key(), || Source::Param(ty.inferred.clone()), conditions);
             Param { ty, conditions: own, slot }
         });
         params.collect()

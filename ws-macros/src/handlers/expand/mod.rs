@@ -16,7 +16,7 @@ use self::call::Ways;
 use super::{
     callback::Callback,
     model::{Handler, Handlers},
-    slots::{self, Named, Source},
+    slots::{self, Source},
 };
 use crate::source::{at, start};
 
@@ -65,7 +65,7 @@ fn make(handlers: &Handlers) -> TokenStream {
     let fields = handlers.slots.iter().enumerate().map(|(index, slot)| {
         let (condition, field) = (slot.condition(), field(index));
         match &slot.source {
-            Source::Param(Named { inferred: ty, .. }) => {
+            Source::Param(ty) => {
                 quote_spanned!(start(ty)=> #condition #field: __h::Of::<#ty>::keep(__setup)?)
             }
             Source::Guard(path) => {
@@ -121,7 +121,7 @@ fn typed(handlers: &Handlers) -> TokenStream {
     let needs = handlers.slots.iter().map(|slot| {
         let condition = slot.condition();
         match &slot.source {
-            Source::Param(Named { inferred: ty, .. }) => {
+            Source::Param(ty) => {
                 quote_spanned!(start(ty)=> #condition __h::Of::<#ty>::need(&mut __needs);)
             }
             Source::Guard(path) => {
