@@ -18,6 +18,7 @@ const LAYERS: &[&str] = &[
     "envelope",
     "error",
     "state",
+    "function",
     "layer",
     "request",
     "socket",

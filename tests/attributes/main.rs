@@ -11,6 +11,7 @@
 pub mod conditions_and_other_attributes;
 pub mod deny_warnings;
 pub mod error_handlers;
+pub mod errors_with_dyn_inside;
 #[rustfmt::skip] // which removes the trailing commas that must be accepted
 pub mod every_argument;
 pub mod extra_state_parameters;

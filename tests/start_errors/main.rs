@@ -1,7 +1,7 @@
 //! A binary whose attributes compile and are wrong all the same: what only the whole program shows is told when it
 //! starts, all at once, with every place.
 
-use std::net::TcpListener;
+use std::{net::TcpListener, sync::Arc};
 
 use ws_core::prelude::*;
 
@@ -70,6 +70,20 @@ struct NeedsState {
 
 impl Controller for NeedsState {}
 
+const NEEDS_GUARD: u32 = line!() + 1;
+#[ws_controller(path = "/guarded")]
+#[guard(self::needs_names)]
+struct NeedsGuard;
+
+impl Controller for NeedsGuard {}
+
+#[derive(Clone)]
+struct UserNames;
+
+async fn needs_names(_: &Handshake, _: State<u8>, _: State<UserNames>) -> Result {
+    Ok(())
+}
+
 const NAMES: u32 = line!() + 1;
 #[ws_controller(path = "/names", middleware(plain_function, self::server_wide))]
 struct Names;
@@ -123,6 +137,12 @@ async fn lost_handler(_: &ws_core::Error, _: &Scene) -> Recovery {
     Recovery::pass()
 }
 
+const NEEDS_NAMES: u32 = line!() + 1;
+#[ws_error_handler(order = 9)]
+async fn handles_by_names(_: &Chat, _: &Scene, _: State<u8>, _: State<UserNames>) -> Recovery {
+    Recovery::pass()
+}
+
 fn expected() -> String {
     let at = |line: u32| format!("{}:{line}", file!());
     let problems = [
@@ -149,6 +169,11 @@ fn expected() -> String {
         format!(
             "controller `WrongKind` at {} is for servers of another kind; server `http` has kind = \"http\"",
             at(WRONG_KIND)
+        ),
+        format!(
+            "`self::needs_names` at {} needs a state of type `start_errors::UserNames`; there is a state of type \
+             `alloc::sync::Arc<start_errors::UserNames>`; ask for that, or give `start_errors::UserNames`",
+            at(NEEDS_GUARD)
         ),
         format!(
             "`plain_function`, named by Names at {}, is not a registered middleware; put \
@@ -188,6 +213,11 @@ fn expected() -> String {
             at(FOR_ONE_SERVER),
             at(FOR_ALL_SERVERS)
         ),
+        format!(
+            "`handles_by_names` at {} needs a state of type `start_errors::UserNames`; there is a state of type \
+             `alloc::sync::Arc<start_errors::UserNames>`; ask for that, or give `start_errors::UserNames`",
+            at(NEEDS_NAMES)
+        ),
         "server `http` has kind = \"http\" and nothing to serve; add `.http(\"http\", router)`".to_owned(),
     ];
     let mut text = format!("{} problems keep the application from starting", problems.len());
@@ -205,7 +235,9 @@ async fn everything_is_told_at_once_with_every_place_and_nothing_is_bound() {
     config.servers[0].port = taken.local_addr().unwrap().port();
     let http = ws_core::config::ServerConfig::new("http", ws_core::config::ServerKind::Http, 0);
     config.servers.push(http);
-    let Err(error) = App::new().state(7_u8).config(config).start().await else { panic!("it starts") };
+    let Err(error) = App::new().state(7_u8).state(Arc::new(UserNames)).config(config).start().await else {
+        panic!("it starts")
+    };
     assert_eq!(error.to_string(), expected());
     assert_eq!(format!("{error:?}"), error.to_string(), "what `main` prints");
 }

@@ -1,5 +1,6 @@
 //! Typed handlers, as clients see them: a binary of its own, since its interceptors and guards come from the registry.
 
+mod absent_data;
 mod anyhow;
 mod asks;
 mod deferred;

@@ -12,6 +12,7 @@ mod controller;
 mod envelope;
 pub mod error;
 mod fixed;
+mod function;
 #[cfg(all(fuzzing, feature = "testing"))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -104,14 +105,14 @@ pub mod __private {
         handshake::{GuardFuture, GuardRef, MiddlewareFuture, RouteSpec},
         layer::{Layer, LayerRef},
         place::{Location, Scope, SubprotocolMismatch, type_id_of},
-        recovery::HandlerFuture,
+        recovery::{Handled, HandlerFuture},
         registry::{
-            ControllerEntry, ErrorHandlerEntry, Handled, HandlerInfo, HandlersEntry, InterceptorEntry,
+            ControllerEntry, ErrorHandlerEntry, HandlerInfo, HandlersEntry, InterceptorEntry,
             MiddlewareEntry, exactly,
         },
         request::Kept,
         session::{Erased, erase},
-        state::{FromState, StateKey, States},
+        state::{FieldDefault, FromState, StateKey, States},
     };
 
     /// The place of the attribute.

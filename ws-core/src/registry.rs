@@ -16,7 +16,7 @@ use crate::{
     recovery::{HandlerFuture, Recovery, Scene},
     request::{Handshake, Response},
     session::Erased,
-    state::States,
+    state::{StateKey, States},
 };
 
 /// The entry of `#[ws_controller]`.
@@ -35,6 +35,8 @@ impl ControllerEntry {
         Route {
             spec: self.spec.clone(),
             middleware: Vec::new(),
+            interceptors: Vec::new(),
+            guards: Vec::new(),
             limits: vec![Box::new(self.limits)],
             build: Box::new(self.build),
         }
@@ -172,8 +174,10 @@ pub struct ErrorHandlerEntry {
     pub error_type: fn() -> Option<TypeId>,
     /// The handled type as written.
     pub error_name: &'static str,
+    /// The types of its `State<T>` parameters.
+    pub state: &'static [fn() -> StateKey],
     /// Calls the handler if the error has its type.
-    pub call: for<'a> fn(&'a Error, &'a Scene) -> Option<HandlerFuture<'a>>,
+    pub call: for<'a> fn(&'a Error, &'a Scene, &'a States) -> Option<HandlerFuture<'a>>,
 }
 
 impl ErrorHandlerEntry {
@@ -195,38 +199,6 @@ pub trait HandlerAnswer {
 impl HandlerAnswer for Recovery {
     fn exactly(self) -> Self {
         self
-    }
-}
-
-/// A type that an error handler can handle: any [`std::error::Error`], or [`Error`] itself for all.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is nothing that an error handler can be written for",
-    note = "take a reference to a type that implements `std::error::Error`, or `&ws_core::Error` to catch all"
-)]
-pub trait Handled: Sized + 'static {
-    /// Returns the handled type; `None` for the catch-all.
-    fn error_type() -> Option<TypeId>;
-    /// Returns the error as this type, if it is one.
-    fn of(error: &Error) -> Option<&Self>;
-}
-
-impl<E: std::error::Error + Send + Sync + 'static> Handled for E {
-    fn error_type() -> Option<TypeId> {
-        Some(TypeId::of::<E>())
-    }
-
-    fn of(error: &Error) -> Option<&Self> {
-        error.downcast_ref()
-    }
-}
-
-impl Handled for Error {
-    fn error_type() -> Option<TypeId> {
-        None
-    }
-
-    fn of(error: &Error) -> Option<&Self> {
-        Some(error)
     }
 }
 

@@ -22,6 +22,7 @@ mod route_path;
 mod signature;
 mod size;
 mod source;
+mod states;
 mod time;
 
 use proc_macro::TokenStream;

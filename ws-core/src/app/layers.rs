@@ -48,9 +48,10 @@ impl Layers<Middleware> {
 }
 
 impl Layers<Interceptor> {
-    pub(super) fn interceptors(linked: &[&'static InterceptorEntry]) -> Self {
-        let linked = linked.iter().map(|entry| Interceptor { layer: entry.layer, call: entry.call });
-        let all = linked.map(|it| (it.layer, Arc::new(it))).collect();
+    pub(super) fn interceptors(linked: &[&'static InterceptorEntry], by_hand: Vec<Interceptor>) -> Self {
+        let linked =
+            linked.iter().map(|entry| Interceptor { layer: entry.layer, call: Box::new(entry.call) });
+        let all = linked.chain(by_hand).map(|it| (it.layer, Arc::new(it))).collect();
         Self { what: "interceptor", attribute: "ws_interceptor", all }
     }
 }

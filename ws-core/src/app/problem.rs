@@ -205,7 +205,11 @@ pub enum Problem {
     },
     /// A state is needed, but no value of its type was provided.
     #[error(
-        "`{name}` at {location} needs a state of type `{type_name}`; add `.state(..)` with a value of that type"
+        "`{name}` at {location} needs a state of type `{type_name}`; {}",
+        match similar {
+            None => "add `.state(..)` with a value of that type".to_owned(),
+            Some(similar) => format!("there is a state of type `{similar}`; ask for that, or give `{type_name}`"),
+        }
     )]
     MissingState {
         /// The item that needs the state.
@@ -214,6 +218,9 @@ pub enum Problem {
         location: Location,
         /// The type of the state.
         type_name: &'static str,
+        /// The provided type that was probably meant: the same type in a pointer or without one, or a
+        /// type of the same name in another module.
+        similar: Option<&'static str>,
     },
     /// Two states of the same type were provided.
     #[error(

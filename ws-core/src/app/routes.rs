@@ -14,7 +14,7 @@ use crate::{
     config::{Limits, ServerKind, TrailingSlash},
     fixed,
     handlers::{Around, Interceptor},
-    handshake::{ChangeLimits, MatchedRoute, Middleware, Route, RouteSpec, Router},
+    handshake::{ChangeLimits, Guard, MatchedRoute, Middleware, Route, RouteSpec, Router},
     place::{Location, other_spelling, parameters},
     recovery::ErrorHandlers,
     session::{Erased, ErasedController, erase},
@@ -92,14 +92,23 @@ impl<'a, 'p> Tables<'a, 'p> {
 
     /// Checks a route, makes its controller and puts both into the router of its server.
     fn add(&mut self, route: Route) {
-        let state: Vec<StateKey> = route.state().collect();
-        let Route { spec, middleware, limits, build } = route;
+        for layer in route.layers() {
+            self.problems.check_state(layer.name, layer.location, layer.state.iter().map(|key| key()));
+        }
+        let Route { spec, middleware, interceptors, guards, limits, build } = route;
         let what = format!("controller `{}`", spec.name);
         self.problems.check_server(&what, spec.location, &spec.server, ServerKind::WebSocket);
+        let state: Vec<StateKey> = spec.state.iter().map(|key| key()).collect();
         self.problems.check_state(spec.name, spec.location, state.iter().copied());
+        let named = spec.guards.iter().map(|guard| Guard::named(*guard, spec.location));
+        let guards: Vec<Guard> = named.chain(guards).collect();
+        for guard in &guards {
+            self.problems.check_state(guard.name, guard.location, guard.state.iter().copied());
+        }
         let mut chain = self.middleware.around(&spec, spec.middleware, self.problems);
         chain.extend(middleware);
-        let interceptors = self.interceptors.around(&spec, spec.interceptors, self.problems);
+        let mut around = self.interceptors.around(&spec, spec.interceptors, self.problems);
+        around.extend(interceptors);
         if let Some(message) = unreachable_path(&spec.path) {
             return self.bad_path(&spec, message.to_owned());
         }
@@ -117,8 +126,8 @@ impl<'a, 'p> Tables<'a, 'p> {
                 controller_name: spec.name,
                 controller,
                 chain,
-                guards: spec.guards,
-                around: Around { interceptors, states: Arc::clone(self.states) },
+                guards,
+                around: Around { interceptors: around, states: Arc::clone(self.states) },
                 error_handlers,
                 subprotocols: spec.subprotocols,
                 subprotocol_mismatch: spec.subprotocol_mismatch,

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     connection::Connection,
-    envelope::{Envelope, Format, Raw, decode_json},
+    envelope::{Envelope, Format, Raw},
     fixed,
     sync::{Mutex, MutexGuard},
     wire::{ConnectionId, Message, SendError},
@@ -188,11 +188,7 @@ fn decode<R: DeserializeOwned>(format: Format, message: &Message) -> Result<R, A
         let refusal: Refusal = envelope.data.and_then(|data| data.decode().ok()).unwrap_or_default();
         return Err(AskError::Refused { code: refusal.code, message: refusal.message });
     }
-    let decoded = match envelope.data {
-        Some(data) => data.decode(),
-        None => decode_json("null"),
-    };
-    decoded.map_err(|error| AskError::Invalid(error.to_string()))
+    envelope.decode_data().map_err(|error| AskError::Invalid(error.to_string()))
 }
 
 /// The outstanding asks of one connection.

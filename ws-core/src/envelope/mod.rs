@@ -88,6 +88,7 @@ impl Format {
 #[derive(Debug)]
 pub struct Envelope<'a> {
     pub(crate) event: Cow<'a, str>,
+    /// `None` if it is absent or `null`.
     pub(crate) data: Option<Raw<'a>>,
     pub(crate) reference: Option<Raw<'a>>,
 }
@@ -165,6 +166,15 @@ impl<'a> Envelope<'a> {
     /// Returns the event's name.
     pub fn event(&self) -> &str {
         &self.event
+    }
+
+    /// Decodes `data`. Absent data is decoded as `null`: both mean the same, so an `Option`, `()`
+    /// and any other type that accepts `null` needs no data.
+    pub(crate) fn decode_data<T: Deserialize<'a>>(&self) -> Result<T, DecodeError> {
+        match self.data {
+            Some(data) => data.decode(),
+            None => json::decode("null"),
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 mod context;
 mod cookie;
 mod deferred;
+mod guard;
 mod header;
 mod input;
 mod interceptor;
@@ -20,6 +21,8 @@ mod ping;
 mod query;
 mod replier;
 mod reply;
+#[doc(hidden)]
+pub mod rules;
 #[doc(hidden)]
 pub mod support;
 #[cfg(feature = "validate")]
@@ -34,7 +37,7 @@ pub use self::{
     deferred::Reply,
     header::Header,
     input::{EventName, Input},
-    interceptor::{Callback, CallbackKind, InterceptorFuture, NextHandler},
+    interceptor::{Callback, CallbackKind, InterceptorFn, InterceptorFuture, NextHandler},
     param::{FromHandshake, Param, Takes},
     path::Path,
     payload::{Data, Json},

@@ -84,7 +84,7 @@ pub trait Param<'a>: Sized {
     #[doc(hidden)]
     const NEEDS_PATH: bool = false;
 
-    /// Adds the states that the parameter needs, for the check at start.
+    /// Adds the states that the parameter takes, for the check at start.
     #[doc(hidden)]
     fn states(keys: &mut Vec<StateKey>) {
         let _ = keys;
@@ -196,13 +196,20 @@ impl<'a, P: Param<'a>> Param<'a> for Option<P> {
 
     const TAKES: Takes = P::TAKES;
 
-    fn states(_: &mut Vec<StateKey>) {}
+    fn states(keys: &mut Vec<StateKey>) {
+        let before = keys.len();
+        P::states(keys);
+        keys.iter_mut().skip(before).for_each(|key| key.is_optional = true);
+    }
 
     fn keep(setup: &Setup<'_>) -> Result<Self::Kept, ParamError> {
         missing_as_none(P::keep(setup))
     }
 
     fn get(kept: &'a Self::Kept, input: &mut Input<'a>) -> Result<Self, ParamError> {
+        if matches!(P::TAKES, Takes::Data) && !input.has_data() {
+            return Ok(None);
+        }
         match kept {
             Some(kept) => missing_as_none(P::get(kept, input)),
             None => Ok(None),

@@ -4,13 +4,14 @@
 //! once per request, within the server's handshake deadline. It has no access to the open
 //! connection.
 
-use std::{any::TypeId, pin::Pin, sync::Arc};
+use std::{future::ready, pin::Pin, sync::Arc};
 
 use super::upgrade::DynUpgrade;
 use crate::{
     error::Result,
+    function::{Function, StateParams, for_each_number_of_states},
     layer::Layer,
-    place::{Location, Scope, short_name},
+    place::Scope,
     request::{Handshake, Response},
     state::{FromState, StateKey, States},
 };
@@ -61,13 +62,7 @@ impl Middleware {
     #[track_caller]
     pub(crate) fn by_hand<P, M: MiddlewareFn<P>>(middleware: M, scope: Scope) -> Self {
         Self {
-            layer: Layer {
-                name: short_name::<M>(),
-                location: Location::caller(),
-                id: TypeId::of::<M>,
-                scope,
-                state: M::STATE,
-            },
+            layer: Layer::by_hand::<M>(scope, M::STATE),
             call: Box::new(move |handshake, next, states| middleware.call(handshake, next, states)),
         }
     }
@@ -78,6 +73,7 @@ impl Middleware {
 /// parameters.
 #[diagnostic::on_unimplemented(
     message = "this function is not a middleware",
+    label = "not a middleware",
     note = "a middleware is `async fn(Handshake, Next<'_>) -> Result<Response>`, with up to four `State<T>` behind these two"
 )]
 pub trait MiddlewareFn<Params>: Send + Sync + 'static {
@@ -87,53 +83,23 @@ pub trait MiddlewareFn<Params>: Send + Sync + 'static {
     fn call<'a>(&self, handshake: Handshake, next: Next<'a>, states: &'a States) -> MiddlewareFuture<'a>;
 }
 
-/// Implements [`MiddlewareFn`] for one number of parameters. The helper trait carries the lifetime
-/// of `Next`: with it, the bound `for<'a>` can name a future type that depends on `'a`.
 macro_rules! middleware_fn {
-    ($helper:ident; $($param:ident),*) => {
-        #[doc(hidden)]
-        #[expect(unnameable_types, reason = "a bound that gives the function's future its name")]
-        pub trait $helper<'a, $($param),*>: Send + Sync {
-            type Future: Future<Output = Result<Response>> + Send + 'a;
-            #[allow(non_snake_case)]
-            fn start(&self, handshake: Handshake, next: Next<'a>, $($param: $param),*) -> Self::Future;
-        }
-
-        impl<'a, F, Fut, $($param),*> $helper<'a, $($param),*> for F
+    ($($state:ident),*) => {
+        impl<F, $($state: FromState),*> MiddlewareFn<($($state,)*)> for F
         where
-            F: Fn(Handshake, Next<'a>, $($param),*) -> Fut + Send + Sync,
-            Fut: Future<Output = Result<Response>> + Send + 'a,
+            F: for<'a> Function<'a, (Handshake, Next<'a>, $($state),*), Output = Result<Response>> + 'static,
         {
-            type Future = Fut;
+            const STATE: &'static [fn() -> StateKey] = <($($state,)*)>::KEYS;
 
-            #[allow(non_snake_case)]
-            fn start(&self, handshake: Handshake, next: Next<'a>, $($param: $param),*) -> Fut {
-                self(handshake, next, $($param),*)
-            }
-        }
-
-        impl<F, $($param: FromState),*> MiddlewareFn<($($param,)*)> for F
-        where
-            F: for<'a> $helper<'a, $($param),*> + 'static,
-        {
-            const STATE: &'static [fn() -> StateKey] = &[$($param::key),*];
-
-            #[allow(unused_variables, non_snake_case)]
+            #[allow(non_snake_case, reason = "a parameter is named as its type")]
             fn call<'a>(&self, handshake: Handshake, next: Next<'a>, states: &'a States) -> MiddlewareFuture<'a> {
-                $(
-                    let $param = match $param::from_states(states) {
-                        Ok(value) => value,
-                        Err(error) => return Box::pin(std::future::ready(Err(error))),
-                    };
-                )*
-                Box::pin(self.start(handshake, next, $($param),*))
+                match StateParams::from_states(states) {
+                    Ok(($($state,)*)) => Box::pin(self.start((handshake, next, $($state),*))),
+                    Err(error) => Box::pin(ready(Err(error))),
+                }
             }
         }
     };
 }
 
-middleware_fn!(Takes0;);
-middleware_fn!(Takes1; A);
-middleware_fn!(Takes2; A, B);
-middleware_fn!(Takes3; A, B, C);
-middleware_fn!(Takes4; A, B, C, D);
+for_each_number_of_states!(middleware_fn);

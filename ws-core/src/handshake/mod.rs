@@ -29,19 +29,20 @@ use serde_json::json;
 #[cfg(feature = "client")]
 pub(crate) use self::checks::accept_value;
 use self::upgrade::Accepted;
-pub use self::{
-    guard::{GuardFuture, GuardRef},
-    middleware::{MiddlewareFn, MiddlewareFuture, Next},
-    route::{Route, RouteSpec},
-    upgrade::{DefaultUpgrade, Upgrade},
-};
 pub(crate) use self::{
+    guard::Guard,
     middleware::Middleware,
     names::NamesWriter,
     route::ChangeLimits,
     router::{MatchedRoute, Router, route_of},
     upgrade::DynUpgrade,
     warnings::Warnings,
+};
+pub use self::{
+    guard::{GuardFn, GuardFuture, GuardRef},
+    middleware::{MiddlewareFn, MiddlewareFuture, Next},
+    route::{Route, RouteSpec},
+    upgrade::{DefaultUpgrade, Upgrade},
 };
 use crate::{
     caught::{caught, drop_caught},

@@ -10,8 +10,9 @@ use crate::{
     config::{Limits, Overflow, TrailingSlash},
     controller::Controller,
     error::Result,
-    handshake::{GuardRef, Middleware, MiddlewareFn},
-    layer::LayerRef,
+    handlers::{Interceptor, InterceptorFn},
+    handshake::{Guard, GuardFn, GuardRef, Middleware, MiddlewareFn},
+    layer::{Layer, LayerRef},
     place::{Location, Scope, SubprotocolMismatch, short_name},
     session::{Erased, erase},
     state::{StateKey, States},
@@ -85,6 +86,10 @@ pub struct Route {
     pub(crate) spec: RouteSpec,
     /// The middleware added by hand. It runs inside the middleware that `spec` names.
     pub(crate) middleware: Vec<Arc<Middleware>>,
+    /// The interceptors added by hand. They run inside the interceptors that `spec` names.
+    pub(crate) interceptors: Vec<Arc<Interceptor>>,
+    /// The guards added by hand. They run after the guards that `spec` names.
+    pub(crate) guards: Vec<Guard>,
     pub(crate) limits: Vec<ChangeLimits>,
     pub(crate) build: Build,
 }
@@ -109,6 +114,8 @@ impl Route {
                 state: &[],
             },
             middleware: Vec::new(),
+            interceptors: Vec::new(),
+            guards: Vec::new(),
             limits: Vec::new(),
             build: Box::new(move |_| Ok(erase(controller))),
         }
@@ -131,6 +138,37 @@ impl Route {
     #[track_caller]
     pub fn middleware<P, M: MiddlewareFn<P>>(mut self, middleware: M) -> Self {
         self.middleware.push(Arc::new(Middleware::by_hand(middleware, Scope::Route)));
+        self
+    }
+
+    /// Adds an interceptor. It runs inside the interceptor that was added before.
+    #[track_caller]
+    pub fn interceptor<P, I: InterceptorFn<P>>(mut self, interceptor: I) -> Self {
+        self.interceptors.push(Arc::new(Interceptor::by_hand(interceptor, Scope::Route)));
+        self
+    }
+
+    /// Adds a guard. It runs in the handshake, after the guard that was added before; an error refuses
+    /// the connection with 403, or with the error's own status.
+    ///
+    /// ```
+    /// use ws_core::{Controller, Error, Handshake, Result, Route, State};
+    ///
+    /// # #[derive(Clone)]
+    /// # struct Banned(Vec<&'static str>);
+    /// # struct Feed;
+    /// # impl Controller for Feed {}
+    /// async fn not_banned(handshake: &Handshake, State(banned): State<Banned>) -> Result {
+    ///     let name = handshake.query_param("name");
+    ///     let is_banned = banned.0.iter().any(|banned| name.as_deref() == Some(banned));
+    ///     if is_banned { Err(Error::new("banned").public("go away")) } else { Ok(()) }
+    /// }
+    ///
+    /// let route = Route::new("/feed", Feed).guard(not_banned);
+    /// ```
+    #[track_caller]
+    pub fn guard<P, G: GuardFn<P>>(mut self, guard: G) -> Self {
+        self.guards.push(Guard::by_hand(guard));
         self
     }
 
@@ -178,10 +216,10 @@ impl Route {
         self
     }
 
-    /// Returns the state types that the controller's fields and the middleware added by hand need.
-    pub(crate) fn state(&self) -> impl Iterator<Item = StateKey> {
-        let of_middleware = self.middleware.iter().flat_map(|middleware| middleware.layer.state);
-        self.spec.state.iter().chain(of_middleware).map(|key| key())
+    /// Returns the functions added by hand, which run around the handshake and the callbacks.
+    pub(crate) fn layers(&self) -> impl Iterator<Item = &Layer> {
+        let middleware = self.middleware.iter().map(|it| &it.layer);
+        middleware.chain(self.interceptors.iter().map(|it| &it.layer))
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 use crate::{
     config::Limits,
     handlers::Around,
-    handshake::{GuardRef, Middleware},
+    handshake::{Guard, Middleware},
     place::SubprotocolMismatch,
     recovery::ErrorHandlers,
     request::{Handshake, Matched},
@@ -27,7 +27,7 @@ pub(crate) struct MatchedRoute {
     /// Server-wide middleware in its order, then the middleware of the route.
     pub(crate) chain: Vec<Arc<Middleware>>,
     /// The guards. They run in the handshake, after the middleware.
-    pub(crate) guards: &'static [GuardRef],
+    pub(crate) guards: Vec<Guard>,
     pub(crate) around: Around,
     /// The error handlers of the server.
     pub(crate) error_handlers: Arc<ErrorHandlers>,

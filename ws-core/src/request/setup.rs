@@ -110,7 +110,7 @@ impl ParamError {
 #[doc(hidden)]
 #[derive(Debug, Default)]
 pub struct Needs {
-    /// Types that must be given to `App::state`.
+    /// The types that are taken from the state.
     pub states: Vec<StateKey>,
     /// Whether the path must have parameters.
     pub path: bool,

@@ -4,14 +4,14 @@
 //! looked at by rustc. What the types of parameters and replies are is for rustc to say.
 
 use syn::{
-    Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, Path, Receiver, ReceiverKind, ReturnType, Signature,
-    Type, ext::IdentExt as _,
+    Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, Receiver, ReceiverKind, ReturnType, Signature, Type,
+    ext::IdentExt as _,
 };
 
 use super::{
     callback::Callback,
     parse::{Block, Mark, Method},
-    slots::{Named, Param, Slots},
+    slots::{Guard, Named, Param, Slots},
 };
 use crate::{
     errors::Errors,
@@ -38,7 +38,7 @@ pub(super) struct Handler {
     /// The callback's attribute.
     pub(super) attribute: Attribute,
     pub(super) conditions: Vec<Attribute>,
-    pub(super) guards: Vec<Path>,
+    pub(super) guards: Vec<Guard>,
     pub(super) params: Vec<Param>,
     /// `None` is `()`.
     pub(super) output: Option<Named>,
@@ -100,6 +100,7 @@ impl Handlers {
         if is_broken || errors.len() > before {
             return;
         }
+        let guards = guards.into_iter().map(|path| self.slots.place_guard(path, &conditions)).collect();
         let params = self.slots.place(&signature, &conditions, &self.controller);
         let output = match &signature.output {
             ReturnType::Default => None,
@@ -180,11 +181,6 @@ impl Handlers {
 }
 
 impl Handler {
-    /// Its return type, if it can be named: `impl Trait` cannot.
-    pub(super) fn nameable_output(&self) -> Option<&Named> {
-        self.output.as_ref().filter(|output| source::find_impl(output.inferred.clone()).is_none())
-    }
-
     /// The method's name.
     pub(super) fn name(&self) -> String {
         self.ident.unraw().to_string()

@@ -1,11 +1,12 @@
-//! What is kept with a connection: one slot for each parameter type of a block, filled once before the 101.
+//! What is kept with a connection: one slot for each parameter type of a block and one for each of its guards, filled
+//! once before the 101.
 //!
 //! Parameters of one type share a slot, and so do `T` and `&T`: what is parsed for the one serves the other. Types are only
 //! named in expressions, where lifetimes are inferred, so little of them has to be written anew: [`inferred`].
 
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{Attribute, GenericParam, Lifetime, Signature, Type, TypeReference};
+use syn::{Attribute, GenericParam, Lifetime, Path, Signature, Type, TypeReference};
 
 use crate::{signature, source};
 
@@ -17,8 +18,14 @@ pub(super) struct Param {
     pub(super) slot: usize,
 }
 
+/// A guard of a handler.
+pub(super) struct Guard {
+    pub(super) path: Path,
+    /// The index of its slot.
+    pub(super) slot: usize,
+}
+
 /// A type of a method's signature.
-#[derive(Clone)]
 pub(super) struct Named {
     pub(super) written: Type,
     /// As an expression outside of the method names it.
@@ -29,13 +36,20 @@ pub(super) struct Named {
 #[derive(Default)]
 pub(super) struct Slots(Vec<Slot>);
 
-/// What is kept for the parameters of one type.
+/// What is kept for the parameters of one type, or for those of one guard.
 pub(super) struct Slot {
     key: String,
-    /// The type of the first of them.
-    pub(super) ty: Named,
-    /// The conditions of each of them.
+    pub(super) source: Source,
+    /// The conditions of each parameter, or of each method with the guard.
     users: Vec<Vec<Attribute>>,
+}
+
+/// Where the type of a slot comes from.
+pub(super) enum Source {
+    /// The type of the first of the parameters, as [`Named::inferred`].
+    Param(TokenStream),
+    /// The function's path; rustc infers the types of its parameters.
+    Guard(Path),
 }
 
 impl Slots {
@@ -49,19 +63,26 @@ impl Slots {
         let params = signature::typed(signature).map(|parameter| {
             let ty = Named::new(&parameter.ty, signature, controller);
             let own = source::conditions(&parameter.attrs);
-            let slot = self.slot(&ty, conditions.iter().chain(&own).cloned().collect());
+            let conditions = conditions.iter().chain(&own).cloned().collect();
+            let slot = self.slot(ty.key(), || Source::Param(ty.inferred.clone()), conditions);
             Param { ty, conditions: own, slot }
         });
         params.collect()
     }
 
-    fn slot(&mut self, ty: &Named, conditions: Vec<Attribute>) -> usize {
-        let key = ty.key();
+    /// Gives a guard of a method its slot.
+    pub(super) fn place_guard(&mut self, path: Path, conditions: &[Attribute]) -> Guard {
+        let key = format!("fn {}", source::written_path(&path));
+        let slot = self.slot(key, || Source::Guard(path.clone()), conditions.to_vec());
+        Guard { path, slot }
+    }
+
+    fn slot(&mut self, key: String, source: impl FnOnce() -> Source, conditions: Vec<Attribute>) -> usize {
         if let Some((index, slot)) = self.0.iter_mut().enumerate().find(|(_, slot)| slot.key == key) {
             slot.users.push(conditions);
             return index;
         }
-        self.0.push(Slot { key, ty: ty.clone(), users: vec![conditions] });
+        self.0.push(Slot { key, source: source(), users: vec![conditions] });
         self.0.len() - 1
     }
 

@@ -3,10 +3,10 @@
 //! A [`Layer`] that exists has the shape of one. Whether its types are the right ones is left to rustc, which is
 //! asked for each of them at its own place.
 
-use syn::{Attribute, Ident, LitStr, ReturnType, Signature, Type, ext::IdentExt as _};
+use syn::{Ident, LitStr, ReturnType, Signature, Type, ext::IdentExt as _};
 
 use super::parse::{Arguments, Kind};
-use crate::{errors::Errors, krate::Krate, signature, source};
+use crate::{errors::Errors, krate::Krate, signature, states::StateParam};
 
 /// A registration to be written.
 pub(super) struct Layer {
@@ -18,7 +18,7 @@ pub(super) struct Layer {
     /// The type of the parameter for the rest of the pipeline.
     pub(super) next: Type,
     /// What is resolved from the state.
-    pub(super) extra: Vec<Parameter>,
+    pub(super) extra: Vec<StateParam>,
     pub(super) output: Type,
 }
 
@@ -28,12 +28,6 @@ pub(super) enum Scope {
     Server { server: Option<LitStr>, order: i32 },
     /// Where a controller names it.
     Route,
-}
-
-/// A parameter behind the first two.
-pub(super) struct Parameter {
-    pub(super) ty: Type,
-    pub(super) conditions: Vec<Attribute>,
 }
 
 impl Layer {
@@ -49,12 +43,7 @@ impl Layer {
         let mut parameters = signature::typed(signature);
         let subject = parameters.next()?.ty.as_ref().clone();
         let next = parameters.next()?.ty.as_ref().clone();
-        let extra = parameters
-            .map(|parameter| Parameter {
-                ty: parameter.ty.as_ref().clone(),
-                conditions: source::conditions(&parameter.attrs),
-            })
-            .collect();
+        let extra = parameters.map(StateParam::new).collect();
         let ReturnType::Type(_, output) = &signature.output else { return None };
         let output = output.as_ref().clone();
         Some(Self {

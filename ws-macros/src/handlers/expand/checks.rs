@@ -1,71 +1,163 @@
-//! What only rustc knows of a block, checked while compiling: constants that do not evaluate where a rule is broken.
+//! The rules of a block that only rustc can check: trait bounds that do not hold where a rule is broken.
 //!
-//! Each stands at the type that breaks the rule: a parameter that takes what its callback has not, a second one that takes
-//! the message, a `Path<T>` on a route without parameters, a reply where nothing can be answered.
+//! Each stands at the type that breaks the rule. The rules and their words are in `ws_core`
+//! (`handlers/rules.rs`).
 
-use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Ident, Type};
 
 use crate::{
     handlers::{
         callback::Callback,
         model::{Handler, Handlers},
-        slots::{Named, Param},
+        slots::{Guard, Named, Param},
     },
-    source::ends,
+    source::{self, placed, start},
 };
+
+/// The rules for what a parameter takes: each is a method of `Place`, and a trait.
+const OF_PARAMS: [(&str, &str); 6] = [
+    ("has_event_data", "HasEventData"),
+    ("has_event_name", "HasEventName"),
+    ("has_message", "HasMessage"),
+    ("has_text", "HasText"),
+    ("has_reply", "HasReply"),
+    ("has_close_reason", "HasCloseReason"),
+];
+
+/// The rules for what a reply sends, in the same form.
+const OF_REPLIES: [(&str, &str); 2] =
+    [("answers_an_event", "AnswersAnEvent"), ("sends_nothing", "SendsNothing")];
 
 /// The checks of all handlers.
 pub(super) fn all(handlers: &Handlers) -> TokenStream {
-    handlers.handlers.iter().flat_map(|handler| of(handler, &handlers.controller)).collect()
+    handlers.handlers.iter().map(|handler| of(handler, &handlers.controller)).collect()
 }
 
-fn of<'h>(handler: &'h Handler, controller: &'h Type) -> impl Iterator<Item = TokenStream> + 'h {
-    let params = handler.params.iter().enumerate().map(move |(index, param)| {
+fn of(handler: &Handler, controller: &Type) -> TokenStream {
+    let conditions = &handler.conditions;
+    let params = handler.params.iter().enumerate().map(|(index, param)| {
         let before = handler.params.get(..index).unwrap_or_default();
-        of_param(handler, before, param, controller)
+        of_param(handler.callback, before, param, controller)
     });
-    params.chain(handler.nameable_output().into_iter().map(|output| of_output(handler, output)))
+    let output = handler.output.as_ref().map(|output| of_output(handler, output, controller));
+    let guards = handler.guards.iter().map(|guard| of_guard(handler.callback, guard, controller));
+    guards.chain(params).chain(output).map(|check| quote!(#(#conditions)* #check)).collect()
 }
 
-fn of_param(handler: &Handler, before: &[Param], param: &Param, controller: &Type) -> TokenStream {
-    let place = Ident::new(handler.callback.place(), Span::call_site());
-    let before = takes(before);
-    let (method, own, ty) = (&handler.conditions, &param.conditions, &param.ty.inferred);
-    let takes = quote!(__h::Place::#place, &[#(#before),*], __h::Of::<#ty>::TAKES);
-    let path = quote!(<#controller>::__WS_PATH, __h::Of::<#ty>::NEEDS_PATH);
-    let checks = [
-        quote!(__h::check_param::<#ty>()),
-        check(&param.ty, &format_ident!("check_takes"), &takes),
-        check(&param.ty, &format_ident!("check_path"), &path),
-    ];
-    let conditions = quote!(#(#method)* #(#own)*);
-    quote!(#(#conditions const _: () = #checks;)*)
+fn of_param(callback: Callback, before: &[Param], param: &Param, controller: &Type) -> TokenStream {
+    let Param { ty, conditions, .. } = param;
+    let inferred = &ty.inferred;
+    let is_param = quote_spanned!(start(&ty.written)=> <#inferred as __h::Param<'_>>::TAKES);
+    let mut checks = of_place(callback, &OF_PARAMS, ty);
+    if !before.is_empty() {
+        let before = takes(before);
+        for (condition, rule) in
+            [("takes_one_message", "TakesOneMessage"), ("takes_one_reply", "TakesOneReply")]
+        {
+            let condition = format_ident!("{condition}");
+            checks.extend(check(&ty.written, rule, &quote!(__h::rules::#condition(#before, __IT))));
+        }
+    }
+    let holds = quote! {
+        __h::rules::has_path_parameters(<#controller>::__WS_PATH, __h::Of::<#inferred>::NEEDS_PATH)
+    };
+    checks.extend(check(&ty.written, "HasPathParameters", &holds));
+    quote! {
+        #(#conditions)*
+        const _: () = {
+            const _: __ws::handlers::Takes = #is_param;
+            const __IT: __ws::handlers::Takes = __h::Of::<#inferred>::TAKES;
+            #checks
+        };
+    }
 }
 
-fn of_output(handler: &Handler, output: &Named) -> TokenStream {
-    let (is_event, is_close) = (handler.callback.is_event(), handler.callback == Callback::Close);
-    let (conditions, ty) = (&handler.conditions, &output.inferred);
+fn of_guard(callback: Callback, Guard { path, .. }: &Guard, controller: &Type) -> TokenStream {
+    let place = Ident::new(callback.place(), Span::call_site());
+    let guarded = quote_spanned!(start(path)=> __h::guarded(#path));
+    let checks: TokenStream = [
+        ("GuardTakesNoMessage", quote!(__h::rules::Place::#place.guard_takes_no_message(__TAKES))),
+        ("GuardTakesOneMessage", quote!(__h::rules::guard_takes_one_message(__TAKES))),
+        (
+            "HasPathParameters",
+            quote!(__h::rules::has_path_parameters(<#controller>::__WS_PATH, __NEEDS_PATH)),
+        ),
+    ]
+    .into_iter()
+    .map(|(rule, holds)| check(path, rule, &holds))
+    .collect();
+    quote! {
+        const _: () = {
+            const __TAKES: &[__ws::handlers::Takes] = #guarded.takes;
+            const __NEEDS_PATH: bool = #guarded.needs_path;
+            #checks
+        };
+    }
+}
+
+fn of_output(handler: &Handler, output: &Named, controller: &Type) -> TokenStream {
+    let ty = &output.inferred;
+    let says = if source::find_impl(ty.clone()).is_none() {
+        quote!(<#ty as __ws::handlers::IntoReply>::SAYS)
+    } else {
+        let method = placed(&handler.ident);
+        let params =
+            handler.params.iter().map(|Param { conditions, .. }| quote!(#(#conditions)* __h::rules::never()));
+        let (first, last) = ends(&output.written);
+        let mut says = quote_spanned!(first=> __h::rules::says_of);
+        let call = quote!(<#controller>::#method(__h::rules::never(), #(#params),*));
+        says.extend(quote_spanned!(last=> (&|| #call)));
+        says
+    };
     let takes = takes(&handler.params);
-    let says = quote!(<#ty as __ws::handlers::IntoReply>::SAYS);
-    let arguments = quote!(#is_event, #is_close, #says, &[#(#takes),*]);
-    let check = check(output, &format_ident!("check_reply"), &arguments);
-    quote!(#(#conditions)* const _: () = #check;)
+    let mut checks = of_place(handler.callback, &OF_REPLIES, output);
+    let holds = quote!(__h::rules::leaves_the_reply(#takes, __IT));
+    checks.extend(check(&output.written, "LeavesTheReply", &holds));
+    quote! {
+        const _: () = {
+            const __IT: __h::Says = #says;
+            #checks
+        };
+    }
 }
 
-/// The part of the input that each of these parameters consumes.
-fn takes(params: &[Param]) -> impl Iterator<Item = TokenStream> {
-    params.iter().map(|Param { ty, conditions, .. }| {
+/// What each of these parameters takes, as a slice.
+fn takes(params: &[Param]) -> TokenStream {
+    let takes = params.iter().map(|Param { ty, conditions, .. }| {
         let ty = &ty.inferred;
         quote!(#(#conditions)* __h::Of::<#ty>::TAKES)
-    })
+    });
+    quote!(&[#(#takes),*])
 }
 
-/// A call that stands where the whole type does.
-fn check(ty: &Named, function: &Ident, arguments: &TokenStream) -> TokenStream {
-    let (first, last) = ends(&ty.written);
-    let mut call = quote_spanned!(first=> __h::#function);
-    call.extend(quote_spanned!(last=> (#arguments)));
-    call
+/// The checks of `__IT` by the rules of its place.
+fn of_place(callback: Callback, rules: &[(&str, &str)], ty: &Named) -> TokenStream {
+    let place = Ident::new(callback.place(), Span::call_site());
+    rules
+        .iter()
+        .map(|(condition, rule)| {
+            let condition = format_ident!("{condition}");
+            check(&ty.written, rule, &quote!(__h::rules::Place::#place.#condition(__IT)))
+        })
+        .collect()
+}
+
+/// The bound of a rule. Its brackets have the spans of the first and last token of a type or a path, so
+/// that rustc underlines the whole.
+fn check(named: &impl ToTokens, rule: &str, holds: &TokenStream) -> TokenStream {
+    let rule = format_ident!("{rule}");
+    let (first, last) = ends(named);
+    let is = quote_spanned!(first=> &__h::rules::Is<{ #holds });
+    let is_end = quote_spanned!(last=> >);
+    quote!(const _: () = < #is #is_end as __h::rules::#rule>::HOLDS;)
+}
+
+/// The spans of the first and the last token. They are the user's own, not ours: rustc
+/// then does not mention the macro.
+fn ends(tokens: &impl ToTokens) -> (Span, Span) {
+    let tokens: Vec<_> = tokens.to_token_stream().into_iter().collect();
+    let place = |tree: Option<&TokenTree>| tree.map_or_else(Span::call_site, TokenTree::span);
+    (place(tokens.first()), place(tokens.last()))
 }

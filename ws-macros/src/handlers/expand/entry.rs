@@ -37,7 +37,7 @@ fn info(handler: &Handler) -> TokenStream {
         let (conditions, ty) = (&param.conditions, written(&param.ty.written));
         quote!(#(#conditions)* #ty)
     });
-    let guards = handler.guards.iter().map(written_path);
+    let guards = handler.guards.iter().map(|guard| written_path(&guard.path));
     let returns = handler.output.as_ref().map(|output| written(&output.written)).unwrap_or_default();
     let docs = &handler.docs;
     // The user's own hygiene: in ours the line would be that of `#[ws_handlers]`.

@@ -16,7 +16,7 @@ use self::call::Ways;
 use super::{
     callback::Callback,
     model::{Handler, Handlers},
-    slots,
+    slots::{self, Source},
 };
 use crate::source::{at, start};
 
@@ -63,8 +63,15 @@ fn kept(handlers: &Handlers) -> TokenStream {
 /// A closure that makes what is kept.
 fn make(handlers: &Handlers) -> TokenStream {
     let fields = handlers.slots.iter().enumerate().map(|(index, slot)| {
-        let (condition, field, ty) = (slot.condition(), field(index), &slot.ty.inferred);
-        quote_spanned!(start(ty)=> #condition #field: __h::Of::<#ty>::keep(__setup)?)
+        let (condition, field) = (slot.condition(), field(index));
+        match &slot.source {
+            Source::Param(ty) => {
+                quote_spanned!(start(ty)=> #condition #field: __h::Of::<#ty>::keep(__setup)?)
+            }
+            Source::Guard(path) => {
+                quote_spanned!(start(path)=> #condition #field: __h::guarded(#path).keep(__setup)?)
+            }
+        }
     });
     quote_spanned! {Span::mixed_site()=>
         |__setup: &__h::Setup<'_>| -> __h::Result<_> {
@@ -112,8 +119,15 @@ fn controller(handlers: &Handlers) -> TokenStream {
 fn typed(handlers: &Handlers) -> TokenStream {
     let answers_ping = answers_ping(handlers);
     let needs = handlers.slots.iter().map(|slot| {
-        let (condition, ty) = (slot.condition(), &slot.ty.inferred);
-        quote_spanned!(start(ty)=> #condition __h::Of::<#ty>::need(&mut __needs);)
+        let condition = slot.condition();
+        match &slot.source {
+            Source::Param(ty) => {
+                quote_spanned!(start(ty)=> #condition __h::Of::<#ty>::need(&mut __needs);)
+            }
+            Source::Guard(path) => {
+                quote_spanned!(start(path)=> #condition __h::guarded(#path).need(&mut __needs);)
+            }
+        }
     });
     let keep = if handlers.slots.is_empty() {
         quote!(|_| ::core::result::Result::Ok(::core::option::Option::None))

@@ -1,0 +1,270 @@
+//! The rules for handlers that only rustc can check, since only rustc knows the types.
+//!
+//! Each rule is a trait that `&Is<true>` implements, so a rule that is broken is a trait bound that
+//! does not hold, reported at the user's type in the words of the trait. A const assertion would
+//! print "evaluation panicked" and the path of its evaluation. The reference keeps the report
+//! short: rustc shows where a type is defined, but not where a reference is.
+
+use super::{IntoReply, Takes, reply::Says};
+use crate::place::parameters;
+
+/// The result of a rule's condition: `<&Is<{ condition }> as Rule>::HOLDS` compiles if it is true.
+#[derive(Debug)]
+pub struct Is<const HOLDS: bool>;
+
+/// Defines rules.
+macro_rules! rules {
+    ($($(#[$doc:meta])* $name:ident { message: $message:tt, label: $label:tt })*) => {$(
+        $(#[$doc])*
+        #[diagnostic::on_unimplemented(message = $message, label = $label)]
+        pub trait $name {
+            /// Checks the rule.
+            const HOLDS: () = ();
+        }
+
+        #[diagnostic::do_not_recommend]
+        impl $name for &Is<true> {}
+    )*};
+}
+
+rules! {
+    /// A parameter that takes the data of an event is in a callback of an event.
+    HasEventData {
+        message: "there is no event here, and `Data<T>` is the data of one; \
+                  take it in `#[on_event]` or `#[on_unknown]`, or take the whole message as `Json<T>`",
+        label: "not available in this callback"
+    }
+
+    /// A parameter that takes the name of an event is in a callback of an event.
+    HasEventName {
+        message: "there is no event here, so there is no name of one; \
+                  take it in `#[on_event]` or `#[on_unknown]`",
+        label: "not available in this callback"
+    }
+
+    /// A parameter that takes the message is in a callback that has one.
+    HasMessage {
+        message: "there is no message in `#[on_open]` and `#[on_close]`; take this parameter away",
+        label: "not available in this callback"
+    }
+
+    /// A parameter that takes text is not in a callback whose message is binary.
+    HasText {
+        message: "there is no text in `#[on_binary]`, `#[on_ping]` and `#[on_pong]`; take `Bytes`",
+        label: "not available in this callback"
+    }
+
+    /// A `Reply` is in a callback of an event.
+    HasReply {
+        message: "there is no event here, so there is nothing to reply to; \
+                  take `Reply` in `#[on_event]` or `#[on_unknown]`",
+        label: "not available in this callback"
+    }
+
+    /// A parameter that takes the reason of the close is in `on_close`.
+    HasCloseReason {
+        message: "the connection is still open here; take the reason of its close in `#[on_close]`",
+        label: "not available in this callback"
+    }
+
+    /// At most one parameter takes the message.
+    TakesOneMessage {
+        message: "at most one parameter takes the message; keep one of the two",
+        label: "a parameter before this one takes the message"
+    }
+
+    /// A guard takes what its callback has, and leaves the message to the handler.
+    GuardTakesNoMessage {
+        message: "only a guard of an event takes its data, its name or its message; elsewhere the \
+                  handler alone takes the message",
+        label: "this guard takes what is not available in this callback"
+    }
+
+    /// At most one parameter of a guard takes the message.
+    GuardTakesOneMessage {
+        message: "at most one parameter takes the message; keep one of the two",
+        label: "two parameters of this guard take the message"
+    }
+
+    /// At most one parameter is the `Reply`.
+    TakesOneReply {
+        message: "at most one parameter is the `Reply`; keep one of the two",
+        label: "a parameter before this one is the `Reply`"
+    }
+
+    /// A route has path parameters if a handler takes one.
+    HasPathParameters {
+        message: "the path of this controller has no parameters, so there is nothing for `Path<T>`; \
+                  write one, such as `path = \"/rooms/{{room}}\"`",
+        label: "no parameter in the path"
+    }
+
+    /// A reply that answers an event is returned by a callback of an event.
+    AnswersAnEvent {
+        message: "`Data<T>` answers an event, and there is none here; \
+                  return `Event<T>`, `Json<T>` or a message",
+        label: "nothing to answer in this callback"
+    }
+
+    /// A handler that takes `Reply` returns no reply.
+    LeavesTheReply {
+        message: "a handler that takes `Reply` returns `()` or `Result`; send the reply by `reply.send(..)`",
+        label: "the reply is sent by `Reply`"
+    }
+
+    /// No reply is returned by `on_close`.
+    SendsNothing {
+        message: "nothing can be sent in `#[on_close]`; return `()` or `Result`",
+        label: "the connection is closed"
+    }
+}
+
+/// The callbacks that a handler can serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// `on_open`.
+    Open,
+    /// `on_event` and `on_unknown`.
+    Event,
+    /// `on_text`.
+    Text,
+    /// `on_binary`, `on_ping`, `on_pong`.
+    Binary,
+    /// `on_message`.
+    Message,
+    /// `on_close`.
+    Close,
+}
+
+/// The conditions of the rules.
+impl Place {
+    /// See [`HasEventData`].
+    pub const fn has_event_data(self, takes: Takes) -> bool {
+        matches!(self, Self::Event) || !matches!(takes, Takes::Data)
+    }
+
+    /// See [`HasEventName`].
+    pub const fn has_event_name(self, takes: Takes) -> bool {
+        matches!(self, Self::Event) || !matches!(takes, Takes::EventName)
+    }
+
+    /// See [`HasMessage`].
+    pub const fn has_message(self, takes: Takes) -> bool {
+        !matches!(self, Self::Open | Self::Close) || !matches!(takes, Takes::Message | Takes::Text)
+    }
+
+    /// See [`HasText`].
+    pub const fn has_text(self, takes: Takes) -> bool {
+        !matches!(self, Self::Binary) || !matches!(takes, Takes::Text)
+    }
+
+    /// See [`HasReply`].
+    pub const fn has_reply(self, takes: Takes) -> bool {
+        matches!(self, Self::Event) || !matches!(takes, Takes::Reply)
+    }
+
+    /// See [`HasCloseReason`].
+    pub const fn has_close_reason(self, takes: Takes) -> bool {
+        matches!(self, Self::Close) || !matches!(takes, Takes::CloseReason)
+    }
+
+    /// See [`GuardTakesNoMessage`].
+    pub const fn guard_takes_no_message(self, takes: &[Takes]) -> bool {
+        let mut rest = takes;
+        while let [first, more @ ..] = rest {
+            match first {
+                Takes::Nothing => {}
+                Takes::CloseReason | Takes::Reply => return false,
+                Takes::Data | Takes::EventName | Takes::Message | Takes::Text => {
+                    if !matches!(self, Self::Event) {
+                        return false;
+                    }
+                }
+            }
+            rest = more;
+        }
+        true
+    }
+
+    /// See [`AnswersAnEvent`].
+    pub const fn answers_an_event(self, says: Says) -> bool {
+        matches!(self, Self::Event | Self::Close) || !matches!(says, Says::AnAnswer)
+    }
+
+    /// See [`SendsNothing`].
+    pub const fn sends_nothing(self, says: Says) -> bool {
+        !matches!(self, Self::Close) || matches!(says, Says::Nothing)
+    }
+}
+
+/// The condition of [`TakesOneMessage`], given what the parameters before this one take.
+pub const fn takes_one_message(before: &[Takes], takes: Takes) -> bool {
+    let mut rest = before;
+    while let [first, more @ ..] = rest {
+        if is_message(*first) && is_message(takes) {
+            return false;
+        }
+        rest = more;
+    }
+    true
+}
+
+/// The condition of [`GuardTakesOneMessage`].
+pub const fn guard_takes_one_message(takes: &[Takes]) -> bool {
+    let mut rest = takes;
+    while let [first, more @ ..] = rest {
+        if !takes_one_message(more, *first) {
+            return false;
+        }
+        rest = more;
+    }
+    true
+}
+
+/// The condition of [`TakesOneReply`], given what the parameters before this one take.
+pub const fn takes_one_reply(before: &[Takes], takes: Takes) -> bool {
+    !(matches!(takes, Takes::Reply) && take_reply(before))
+}
+
+/// The condition of [`LeavesTheReply`], given what the parameters take.
+pub const fn leaves_the_reply(params: &[Takes], says: Says) -> bool {
+    matches!(says, Says::Nothing) || !take_reply(params)
+}
+
+const fn take_reply(params: &[Takes]) -> bool {
+    let mut rest = params;
+    while let [first, more @ ..] = rest {
+        if matches!(first, Takes::Reply) {
+            return true;
+        }
+        rest = more;
+    }
+    false
+}
+
+const fn is_message(takes: Takes) -> bool {
+    matches!(takes, Takes::Data | Takes::Message | Takes::Text)
+}
+
+/// The condition of [`HasPathParameters`]. A path that is only known at run time is not checked.
+pub const fn has_path_parameters(route: Option<&'static str>, needs_path: bool) -> bool {
+    match route {
+        Some(path) => !needs_path || parameters(path) > 0,
+        None => true,
+    }
+}
+
+/// Returns what a handler sends whose return type has no name (`impl Trait`). The call is never
+/// made; its type is all that matters.
+pub const fn says_of<F, R>(_: &impl FnOnce() -> F) -> Says
+where
+    F: Future<Output = R>,
+    R: IntoReply,
+{
+    R::SAYS
+}
+
+/// Stands for a parameter in a call that is never made.
+pub fn never<T>() -> T {
+    unreachable!("the rules are checked at compile time")
+}
