@@ -41,8 +41,8 @@ pub use bytes::Bytes;
 pub use headers;
 pub use http::StatusCode;
 pub use ws_macros::{
-    guard, on_binary, on_close, on_event, on_message, on_open, on_ping, on_pong, on_text, on_unknown,
-    ws_controller, ws_error_handler, ws_handlers, ws_interceptor, ws_middleware,
+    WsError, WsEvent, guard, on_binary, on_close, on_event, on_message, on_open, on_ping, on_pong, on_text,
+    on_unknown, ws_controller, ws_error_handler, ws_handlers, ws_interceptor, ws_middleware,
 };
 
 pub use self::{
@@ -51,7 +51,7 @@ pub use self::{
     connection::{CloseReason, Connection, ConnectionId},
     controller::Controller,
     error::{Error, Result},
-    handlers::{Data, Event, Path, Stream},
+    handlers::{Data, Event, Path, Stream, WsEvent},
     handshake::{Handshake, Next, Response, Route},
     hub::Hub,
     recovery::{Recovery, Scene},
@@ -64,7 +64,7 @@ pub mod prelude {
     pub use crate::{
         App, Bytes, CloseReason, Config, Connection, ConnectionId, Controller, Data, Error, Event, Handshake,
         Hub, Message, Next, Path, Recovery, Response, Result, Scene, StartError, State, StatusCode, Stream,
-        Text,
+        Text, WsError, WsEvent,
         error::OrStatus,
         guard,
         handlers::{Callback, Context, Json, NextHandler, Query},
@@ -100,16 +100,18 @@ pub mod __private {
 
     pub use crate::{
         config::{OverRate, Overflow, TrailingSlash},
+        envelope::EventInfo,
+        error::PublicFace,
         handlers::{InterceptorFuture, support as handlers},
         handshake::{GuardFuture, GuardRef, MiddlewareFuture, RouteSpec},
         layer::{Layer, LayerRef},
         place::{Location, Scope, SubprotocolMismatch, type_id_of},
         recovery::HandlerFuture,
         registry::{
-            ControllerEntry, ErrorHandlerEntry, Handled, HandlerInfo, HandlersEntry, InterceptorEntry,
+            ControllerEntry, ErrorHandlerEntry, ErrorTypeEntry, Handled, HandlersEntry, InterceptorEntry,
             MiddlewareEntry, exactly,
         },
-        request::Kept,
+        request::{HandlerInfo, Kept},
         session::{Erased, erase},
         state::{FromState, StateKey, States},
     };

@@ -8,7 +8,11 @@ use std::{any::TypeId, borrow::Cow, net::SocketAddr, pin::Pin, sync::Arc};
 use http::StatusCode;
 use serde::Serialize;
 
-use crate::{connection::Connection, error::Error, wire::Text};
+use crate::{
+    connection::Connection,
+    error::{Error, Faces},
+    wire::Text,
+};
 
 /// The phase of a connection in which an error happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -135,17 +139,25 @@ pub(crate) struct Handler {
 
 /// A server's error handlers: exact types first, then the catch-alls, each by order.
 #[derive(Default)]
-pub(crate) struct ErrorHandlers(Vec<Handler>);
+pub(crate) struct ErrorHandlers {
+    handlers: Vec<Handler>,
+    faces: Faces,
+}
 
 impl ErrorHandlers {
-    pub(crate) fn new(mut handlers: Vec<Handler>) -> Self {
+    pub(crate) fn new(mut handlers: Vec<Handler>, faces: Faces) -> Self {
         handlers.sort_by_key(|handler| (handler.error_type.is_none(), handler.order));
-        Self(handlers)
+        Self { handlers, faces }
+    }
+
+    /// Adds the public face of the error's type. Must be called before [`answer`](Self::answer).
+    pub(crate) fn complete(&self, error: Error) -> Error {
+        self.faces.complete(error)
     }
 
     /// Calls the handlers in order; returns [`Answer::Pass`] if none of them handles the error.
     pub(crate) async fn answer(&self, error: &Error, scene: &Scene) -> Answer {
-        for handler in &self.0 {
+        for handler in &self.handlers {
             let Some(answer) = (handler.call)(error, scene) else { continue };
             match answer.await.0 {
                 Answer::Pass => tracing::trace!(handler = handler.name, "error passed on"),

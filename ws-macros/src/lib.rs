@@ -13,7 +13,9 @@ mod args;
 mod controller;
 mod count;
 mod error_handler;
+mod error_type;
 mod errors;
+mod event;
 mod functions;
 mod handlers;
 mod krate;
@@ -54,6 +56,18 @@ pub fn ws_interceptor(arguments: TokenStream, item: TokenStream) -> TokenStream 
 #[proc_macro_attribute]
 pub fn ws_handlers(arguments: TokenStream, item: TokenStream) -> TokenStream {
     handlers::attribute(arguments.into(), item.into()).into()
+}
+
+#[doc = include_str!("../docs/WsEvent.md")]
+#[proc_macro_derive(WsEvent, attributes(ws_event))]
+pub fn ws_event(item: TokenStream) -> TokenStream {
+    event::derive(item.into()).into()
+}
+
+#[doc = include_str!("../docs/WsError.md")]
+#[proc_macro_derive(WsError, attributes(ws_error))]
+pub fn ws_error(item: TokenStream) -> TokenStream {
+    error_type::derive(item.into()).into()
 }
 
 /// Attributes that mean something inside of another attribute's item only; anywhere else they say so.

@@ -22,7 +22,7 @@ use crate::{
     handshake::{DefaultUpgrade, Pipeline, Route, Warnings},
     place::Location,
     recovery::{ErrorHandlers, Handler},
-    registry::{ErrorHandlerEntry, HandlersEntry},
+    registry::{ErrorHandlerEntry, HandlersEntry, faces},
     server::{Admission, HttpHandler, HttpServer, Lifecycle, WsServer},
 };
 
@@ -130,6 +130,7 @@ fn handlers_of(entries: &[&'static ErrorHandlerEntry], server: &str) -> ErrorHan
                 call: entry.call,
             })
             .collect(),
+        faces(),
     )
 }
 

@@ -13,9 +13,10 @@ use super::{Problem, layers::Layers, problems::Problems};
 use crate::{
     config::{Limits, ServerKind, TrailingSlash},
     fixed,
-    handlers::{Around, Interceptor},
+    handlers::{Around, Interceptor, ReplyName},
     handshake::{ChangeLimits, MatchedRoute, Middleware, Route, RouteSpec, Router},
     place::{Location, other_spelling, parameters},
+    request::{Declared, HandlerInfo},
     session::{Erased, ErasedController, erase},
     state::{StateKey, States},
 };
@@ -104,6 +105,7 @@ impl<'a, 'p> Tables<'a, 'p> {
         let Erased { controller } = build(self.states).unwrap_or_else(|_| erase(Placeholder));
         self.check_needs(&spec, &state, &*controller);
         let limits = self.limits(&spec, limits);
+        let declared = declared(&spec, controller.handlers());
         self.insert(
             &spec,
             MatchedRoute {
@@ -112,6 +114,7 @@ impl<'a, 'p> Tables<'a, 'p> {
                 controller,
                 chain,
                 guards: spec.guards,
+                declared,
                 around: Around { interceptors, states: Arc::clone(self.states) },
                 subprotocols: spec.subprotocols,
                 subprotocol_mismatch: spec.subprotocol_mismatch,
@@ -200,6 +203,17 @@ impl<'a, 'p> Tables<'a, 'p> {
     }
 }
 
+/// Returns the events that a route may send: those that it lists, and those that its handlers
+/// return.
+fn declared(spec: &RouteSpec, handlers: &[HandlerInfo]) -> Declared {
+    let returned = handlers.iter().filter_map(|handler| match (handler.reply)().name {
+        ReplyName::Own(event) => Some(event),
+        _ => None,
+    });
+    let events = spec.emits.iter().map(|event| event.name).chain(returned).collect();
+    Declared { location: spec.location, events }
+}
+
 /// Returns the fault of a path that no request can have or that makes matchit panic.
 ///
 /// matchit accepts paths that no request can have, and it panics at the 26th parameter. After a
@@ -227,6 +241,7 @@ mod tests {
                 answers_ping: false,
                 needs: crate::request::Needs::default,
                 keep: |_| Ok(None),
+                handlers: &[],
             };
             Some(&TYPED)
         }

@@ -12,6 +12,7 @@ mod cookie;
 mod header;
 mod input;
 mod interceptor;
+mod model;
 mod param;
 mod path;
 mod payload;
@@ -45,4 +46,7 @@ pub(crate) use self::{
     ping::pong,
     replier::rate_limited,
 };
-pub use crate::request::{ParamError, Setup};
+pub use crate::{
+    envelope::{ReplyForm, ReplyName, WsAsk, WsCall, WsEvent},
+    request::{ParamError, Setup},
+};

@@ -6,22 +6,27 @@ use serde::Serialize;
 
 use super::{Data, Json, Replier};
 use crate::{
+    envelope::{ReplyForm, ReplyName},
     error::{Error, Result},
     wire::{Message, Text},
 };
 
 /// The return value of a method under `#[ws_handlers]`, which is sent as the reply.
 ///
-/// | returned | sent |
-/// |---|---|
-/// | `()`, `None` | nothing; a call with a `ref` is completed by the event `end` |
-/// | [`Data<T>`](crate::Data) | `{"event": the same, "data": T, "ref": the same}`; in `#[on_event]` and `#[on_unknown]` only |
-/// | [`Event<T>`](Event) | `{"event": its name, "data": T, "ref": the same}` |
-/// | [`Json<T>`](crate::handlers::Json) | `T` as a JSON text message |
-/// | [`Message`], [`Text`], `String`, `&str` | the message as it is |
-/// | [`Stream<S>`](Stream) | each item when the stream yields it |
-/// | `Option<R>` | `R`, or nothing |
-/// | `Result<R, E>` | `R`, or the error as described below |
+/// | returned | sent | form | name |
+/// |---|---|---|---|
+/// | `()` | nothing; a call with a `ref` is completed by the event `end` | `None` | |
+/// | a type with [`#[derive(WsEvent)]`](crate::WsEvent) | `{"event": its name, "data": the value, "ref": the same}` | `One` | `Own` |
+/// | [`Data<T>`](crate::Data) | `{"event": the same, "data": T, "ref": the same}`; in `#[on_event]` and `#[on_unknown]` only | `One` | `Same` |
+/// | [`Event<T>`](Event) | `{"event": its name, "data": T, "ref": the same}` | `One` | `AtRunTime` |
+/// | [`Message`], [`Text`] | the message as it is | `One` | `Raw` |
+/// | `String`, `&str`, [`Json<T>`](crate::handlers::Json) | the text, or `T` as a JSON text message; not in `#[on_event]` and `#[on_unknown]` | `One` | `Raw` |
+/// | [`Stream<S>`](Stream) | each item when the stream yields it | `Many` | that of the items |
+/// | `Option<R>` | `R`, or nothing | `Optional` | that of `R` |
+/// | `Result<R, E>` | `R`, or the error as described below | that of `R` | that of `R` |
+///
+/// The last two columns are [`FORM`](Self::FORM) and [`NAME`](Self::NAME), the model that documents
+/// and clients are made from.
 ///
 /// A reply waits for room in the outbox. An error goes to the error handlers. If no error handler
 /// handles it, the client gets `{"event": "error", "data": {"code", "message"}, "ref"}`, and the
@@ -50,8 +55,15 @@ use crate::{
     note = "serialisable values are wrapped: `Data(value)` answers an event, `Json(value)` is a whole message"
 )]
 pub trait IntoReply: Send {
+    /// The number of messages. The default is one.
+    const FORM: ReplyForm = ReplyForm::One;
+
+    /// The name of the event that is sent. The default is a name that is known only at run time.
+    const NAME: ReplyName = ReplyName::AtRunTime;
+
+    /// Whether the type can answer an event: a text without an envelope is a mistake there.
     #[doc(hidden)]
-    const SAYS: Says = Says::Something;
+    const MAY_ANSWER: bool = true;
 
     /// Sends the reply.
     ///
@@ -60,20 +72,8 @@ pub trait IntoReply: Send {
     fn reply(self, to: &Replier<'_>) -> impl Future<Output = Result> + Send;
 }
 
-/// The kind of message that a reply sends; it decides where the reply can be used.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Says {
-    /// Nothing is sent.
-    Nothing,
-    /// A message that needs no call.
-    Something,
-    /// The answer to an event.
-    AnAnswer,
-}
-
 impl IntoReply for () {
-    const SAYS: Says = Says::Nothing;
+    const FORM: ReplyForm = ReplyForm::None;
 
     async fn reply(self, _: &Replier<'_>) -> Result {
         Ok(())
@@ -81,7 +81,9 @@ impl IntoReply for () {
 }
 
 impl<R: IntoReply> IntoReply for Option<R> {
-    const SAYS: Says = R::SAYS;
+    const FORM: ReplyForm = R::FORM.or_none();
+    const NAME: ReplyName = R::NAME;
+    const MAY_ANSWER: bool = R::MAY_ANSWER;
 
     async fn reply(self, to: &Replier<'_>) -> Result {
         match self {
@@ -92,7 +94,9 @@ impl<R: IntoReply> IntoReply for Option<R> {
 }
 
 impl<R: IntoReply, E: Into<Error> + Send> IntoReply for Result<R, E> {
-    const SAYS: Says = R::SAYS;
+    const FORM: ReplyForm = R::FORM;
+    const NAME: ReplyName = R::NAME;
+    const MAY_ANSWER: bool = R::MAY_ANSWER;
 
     async fn reply(self, to: &Replier<'_>) -> Result {
         match self {
@@ -104,8 +108,11 @@ impl<R: IntoReply, E: Into<Error> + Send> IntoReply for Result<R, E> {
 
 /// Implements `IntoReply` for types that are sent as they are.
 macro_rules! as_it_is {
-    ($($ty:ty),*) => {$(
+    ($($ty:ty, $may_answer:literal;)*) => {$(
         impl IntoReply for $ty {
+            const NAME: ReplyName = ReplyName::Raw;
+            const MAY_ANSWER: bool = $may_answer;
+
             async fn reply(self, to: &Replier<'_>) -> Result {
                 Ok(to.send(self).await?)
             }
@@ -113,16 +120,24 @@ macro_rules! as_it_is {
     )*};
 }
 
-as_it_is!(Message, Text, String, &str);
+as_it_is! {
+    Message, true;
+    Text, true;
+    String, false;
+    &str, false;
+}
 
 impl<T: Serialize + Send + Sync> IntoReply for Json<T> {
+    const NAME: ReplyName = ReplyName::Raw;
+    const MAY_ANSWER: bool = false;
+
     async fn reply(self, to: &Replier<'_>) -> Result {
         Ok(to.send(serde_json::to_string(&self.0)?).await?)
     }
 }
 
 impl<T: Serialize + Send + Sync> IntoReply for Data<T> {
-    const SAYS: Says = Says::AnAnswer;
+    const NAME: ReplyName = ReplyName::Same;
 
     async fn reply(self, to: &Replier<'_>) -> Result {
         Ok(to.send_data(&self.0).await?)
@@ -221,7 +236,9 @@ where
     S: futures_core::Stream + Send,
     S::Item: IntoReply,
 {
-    const SAYS: Says = <S::Item as IntoReply>::SAYS;
+    const FORM: ReplyForm = S::Item::FORM.repeated();
+    const NAME: ReplyName = S::Item::NAME;
+    const MAY_ANSWER: bool = S::Item::MAY_ANSWER;
 
     async fn reply(self, to: &Replier<'_>) -> Result {
         let mut items = pin!(self.0);

@@ -11,13 +11,15 @@ use std::{
 use super::{Input, IntoReply, Replier, Takes};
 pub use super::{
     interceptor::{Callback, CallbackKind, intercepted},
+    model::{
+        Carries, HandlerInfo, NoCodes, NoEvent, NoModel, ReplyInfo, Unmade, codes_of, first_event, output,
+    },
     param::Param,
-    reply::Says,
 };
-pub use crate::envelope::Envelope;
+pub use crate::envelope::{Envelope, EventInfo, Many, Nothing, One, ReplyForm, ReplyName};
 use crate::{
     connection::Connection,
-    envelope::{EventError, ReplyTo},
+    envelope::{EventError, ReplyTo, WsEvent},
     error::Error,
     place::parameters,
     request::ParamError,
@@ -27,6 +29,7 @@ pub use crate::{
     error::Result,
     request::{Kept, Needs, Setup, Typed},
 };
+pub use serde::Serialize;
 
 /// The callbacks that a handler can serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,6 +191,11 @@ pub async fn pong(to: &Replier<'_>) -> Result {
     Ok(to.send_event("pong", &()).await?)
 }
 
+/// Sends an event under the name of its type.
+pub async fn send_own<E: WsEvent + Serialize>(to: &Replier<'_>, event: &E) -> Result {
+    Ok(to.send_event(E::NAME, event).await?)
+}
+
 /// Attaches the call to the handler's error.
 pub fn settle(to: &Replier<'_>, result: Result) -> Result {
     to.settle(result)
@@ -249,7 +257,7 @@ pub async fn answer<R: IntoReply, const IS_EVENT: bool, const IS_CLOSE: bool>(
     returned: R,
     to: &Replier<'_>,
 ) -> Result {
-    const { check_reply(IS_EVENT, IS_CLOSE, R::SAYS) };
+    const { check_reply(IS_EVENT, IS_CLOSE, R::FORM, R::NAME) };
     returned.reply(to).await
 }
 
@@ -297,13 +305,13 @@ pub fn unsupported(message: &Message) -> EventError {
 
 /// Checks at compile time that a handler can send its reply. [`answer`] checks again, when code is
 /// generated, for return types that have no name.
-pub const fn check_reply(is_event: bool, is_close: bool, says: Says) {
+pub const fn check_reply(is_event: bool, is_close: bool, form: ReplyForm, name: ReplyName) {
     assert!(
-        is_event || !matches!(says, Says::AnAnswer),
+        is_event || !matches!(name, ReplyName::Same),
         "`Data<T>` answers an event; here, return `Event<T>`, `Json<T>` or a message"
     );
     assert!(
-        !is_close || matches!(says, Says::Nothing),
+        !is_close || matches!(form, ReplyForm::None),
         "nothing can be sent in `#[on_close]`; return `()` or `Result`"
     );
 }

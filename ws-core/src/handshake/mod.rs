@@ -109,6 +109,7 @@ impl Pipeline {
         let mut response = match result {
             Ok(response) => response,
             Err(error) => {
+                let error = self.error_handlers.complete(error);
                 let refusal = self.refuse(&error, &scene, bearer_asked.load(Ordering::Relaxed)).await;
                 drop_caught("an error", error);
                 refusal

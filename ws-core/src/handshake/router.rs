@@ -14,7 +14,7 @@ use crate::{
     handlers::Around,
     handshake::{GuardRef, Middleware},
     place::SubprotocolMismatch,
-    request::{Handshake, Matched},
+    request::{Declared, Handshake, Matched},
     session::ErasedController,
 };
 
@@ -27,6 +27,7 @@ pub(crate) struct MatchedRoute {
     pub(crate) chain: Vec<Arc<Middleware>>,
     /// The guards. They run in the handshake, after the middleware.
     pub(crate) guards: &'static [GuardRef],
+    pub(crate) declared: Declared,
     pub(crate) around: Around,
     pub(crate) subprotocols: &'static [&'static str],
     pub(crate) subprotocol_mismatch: SubprotocolMismatch,
@@ -53,6 +54,10 @@ impl Matched for MatchedRoute {
 
     fn controller(&self) -> &'static str {
         self.controller_name
+    }
+
+    fn declared(&self) -> Option<&Declared> {
+        Some(&self.declared)
     }
 
     fn around(&self) -> Option<&(dyn Any + Send + Sync)> {

@@ -67,6 +67,7 @@ impl Rescue<'_> {
                 Some(internal(CloseReason::Aborted))
             }
             Failure::Error(error) => {
+                let error = self.error_handlers.complete(error);
                 let end = self.settle_error(driver, phase, &error).await;
                 drop_caught("an error", error);
                 end

@@ -50,8 +50,9 @@ fn of_param(handler: &Handler, before: &[Param], param: &Param, controller: &Typ
 fn of_output(handler: &Handler, output: &Named) -> TokenStream {
     let (is_event, is_close) = (handler.callback.is_event(), handler.callback == Callback::Close);
     let (conditions, ty) = (&handler.conditions, &output.inferred);
-    let says = quote!(#is_event, #is_close, <#ty as __ws::handlers::IntoReply>::SAYS);
-    let check = check(output, &format_ident!("check_reply"), &says);
+    let reply = quote!(<#ty as __ws::handlers::IntoReply>);
+    let model = quote!(#is_event, #is_close, #reply::FORM, #reply::NAME);
+    let check = check(output, &format_ident!("check_reply"), &model);
     quote!(#(#conditions)* const _: () = #check;)
 }
 

@@ -1,0 +1,78 @@
+//! Writes the codes of an error type and its registration. It cannot fail.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::Ident;
+
+use super::model::{ErrorType, Face};
+use crate::source::{at, placed};
+
+/// Writes the codes and the entry.
+pub(super) fn registration(error_type: &ErrorType) -> TokenStream {
+    let alias = error_type.krate.alias();
+    let ident = placed(&error_type.ident);
+    let name = error_type.name();
+    let codes = error_type.faces.iter().filter(|face| face.is_first).map(|face| {
+        let Face { conditions, code, description, .. } = face;
+        quote!(#(#conditions)* (#code, #description))
+    });
+    let face = find_face(error_type);
+    quote! {
+        #[allow(deprecated)]
+        const _: () = {
+            #alias
+            #[automatically_derived]
+            impl __ws::error::ErrorCodes for #ident {
+                const CODES: &'static [(&'static str, &'static str)] = &[#(#codes),*];
+            }
+            __ws::__private::submit! {
+                __ws::__private::ErrorTypeEntry {
+                    name: #name,
+                    location: __ws::__private::location!(),
+                    face: #face,
+                }
+            }
+        };
+    }
+}
+
+/// Finds the face of an error of this type. rustc reports at the type's name that it is not an
+/// error.
+fn find_face(error_type: &ErrorType) -> TokenStream {
+    let ident = placed(&error_type.ident);
+    let [error, own, code, status, close] = ["__error", "__own", "__code", "__status", "__close"]
+        .map(|name| Ident::new(name, Span::mixed_site()));
+    let arms = error_type.faces.iter().map(|face| {
+        let Face { variant, conditions, .. } = face;
+        let pattern = match variant {
+            Some(variant) => quote!(#ident::#variant { .. }),
+            None => quote!(#ident { .. }),
+        };
+        let (code, status, close) = (&face.code, option(face.status), option(face.close));
+        quote!(#(#conditions)* #pattern => (#code, #status, #close))
+    });
+    let downcast = quote_spanned!(at(ident.span())=> #error.downcast_ref::<#ident>()?);
+    quote! {
+        |#error| {
+            let #own = #downcast;
+            #[allow(unreachable_patterns)]
+            let (#code, #status, #close) = match #own {
+                #(#arms,)*
+                _ => return ::core::option::Option::None,
+            };
+            ::core::option::Option::Some(__ws::__private::PublicFace {
+                code: #code,
+                status: #status,
+                close: #close,
+                text: #own,
+            })
+        }
+    }
+}
+
+fn option(number: Option<u16>) -> TokenStream {
+    match number {
+        Some(number) => quote!(::core::option::Option::Some(#number)),
+        None => quote!(::core::option::Option::None),
+    }
+}
