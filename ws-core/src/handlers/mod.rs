@@ -21,6 +21,8 @@ mod query;
 mod replier;
 mod reply;
 #[doc(hidden)]
+pub mod rules;
+#[doc(hidden)]
 pub mod support;
 #[cfg(feature = "validate")]
 mod valid;

@@ -103,7 +103,7 @@ impl<P> NoEvent for Of<P> {}
 
 /// An event whose reply is known.
 #[derive(Debug)]
-pub struct Call<T>(PhantomData<T>);
+pub struct Call<T>(PhantomData<fn() -> T>);
 
 /// An event whose reply is not known.
 #[derive(Debug)]
@@ -121,7 +121,7 @@ impl NoCall {
 
 /// The replies of a handler.
 #[derive(Debug)]
-pub struct Sends<S>(PhantomData<S>);
+pub struct Sends<S>(PhantomData<fn() -> S>);
 
 /// The replies of a type whose data is not known.
 #[derive(Debug)]
@@ -142,6 +142,24 @@ impl<T> AnswerTo<Many<T>> for Many<T> {}
 
 impl<R> AnswerTo<R> for Unknown {}
 
+/// The part of a return type that the rules for replies look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Says {
+    /// See [`IntoReply::FORM`].
+    pub form: ReplyForm,
+    /// See [`IntoReply::NAME`].
+    pub name: ReplyName,
+    /// See [`IntoReply::MAY_ANSWER`].
+    pub may_answer: bool,
+}
+
+impl Says {
+    /// The part of this type.
+    pub const fn of<R: IntoReply>() -> Self {
+        Self { form: R::FORM, name: R::NAME, may_answer: R::MAY_ANSWER }
+    }
+}
+
 /// A value that does not exist. Generated code makes the arguments of a call from it whose return
 /// type is needed, and which never runs.
 #[derive(Clone, Copy, Debug)]
@@ -156,14 +174,19 @@ impl Unmade {
 
 /// The type that a handler returns.
 #[derive(Debug)]
-pub struct Output<R>(PhantomData<R>);
+pub struct Output<R>(PhantomData<fn() -> R>);
 
-/// Returns the type that a handler returns. It may have no name.
-pub fn output<F: Future>(_: impl FnOnce(Unmade) -> F) -> Output<F::Output> {
+/// Returns the type that a handler returns, which may have no name. The call is never made.
+pub const fn output<F: Future>(_: &impl FnOnce(Unmade) -> F) -> Output<F::Output> {
     Output(PhantomData)
 }
 
 impl<R: IntoReply> Output<R> {
+    /// The part that the rules look at.
+    pub const fn says(&self) -> Says {
+        Says::of::<R>()
+    }
+
     /// The number of messages.
     pub fn form(&self) -> ReplyForm {
         R::FORM
@@ -214,7 +237,7 @@ impl<R> NoModel for Output<R> {}
 
 /// The error type of a handler.
 #[derive(Debug)]
-pub struct Failing<E>(PhantomData<E>);
+pub struct Failing<E>(PhantomData<fn() -> E>);
 
 impl<E: ErrorCodes> Failing<E> {
     /// Its error codes.

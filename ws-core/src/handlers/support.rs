@@ -1,7 +1,7 @@
 //! Functions and types that the expansion of `#[ws_handlers]` uses. Not part of the public API.
 //!
-//! The checks in const contexts run at compile time: a handler that cannot work does not compile.
-//! A change here needs the matching change in `ws-macros`.
+//! The [`rules`] are checked at compile time: a handler that cannot work does not compile. A change
+//! here needs the matching change in `ws-macros`.
 
 use std::{
     future::{Ready, ready},
@@ -12,16 +12,19 @@ use super::{Input, IntoReply, Replier, Takes};
 pub use super::{
     interceptor::{Callback, CallbackKind, intercepted},
     model::{
-        Carries, HandlerInfo, NoCodes, NoEvent, NoModel, ReplyInfo, Unmade, codes_of, first_event, output,
+        AnswerTo, Call, Carries, Failing, HandlerInfo, NoCall, NoCodes, NoEvent, NoModel, Output, ReplyInfo,
+        Says, Sends, Unknown, Unmade, codes_of, first_event, output,
     },
     param::Param,
+    rules,
 };
-pub use crate::envelope::{Envelope, EventInfo, Many, Nothing, One, ReplyForm, ReplyName};
+pub use crate::envelope::{
+    Envelope, EventInfo, Many, Nothing, One, Plain, Replies, ReplyForm, ReplyName, Zero,
+};
 use crate::{
     connection::Connection,
     envelope::{EventError, ReplyTo, WsEvent},
     error::Error,
-    place::parameters,
     request::ParamError,
     wire::{CloseReason, Message},
 };
@@ -30,23 +33,6 @@ pub use crate::{
     request::{Kept, Needs, Setup, Typed},
 };
 pub use serde::Serialize;
-
-/// The callbacks that a handler can serve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// `on_open`.
-    Open,
-    /// `on_event` and `on_unknown`.
-    Event,
-    /// `on_text`.
-    Text,
-    /// `on_binary`, `on_ping`, `on_pong`.
-    Binary,
-    /// `on_message`.
-    Message,
-    /// `on_close`.
-    Close,
-}
 
 /// The result of reading a message as an envelope.
 #[derive(Debug)]
@@ -58,7 +44,8 @@ pub enum Read<'a> {
 }
 
 /// A parameter's type. A type that does not implement [`Param`] gets the same items from
-/// [`NoParam`], so that rustc reports the error once, at [`check_param`], and not at each use.
+/// [`NoParam`], so that rustc reports the error once, where the [`rules`] are checked, and not at
+/// each use.
 #[derive(Debug)]
 pub struct Of<P>(PhantomData<P>);
 
@@ -114,9 +101,6 @@ pub trait NoParam {
 impl<P> NoParam for Of<P> {
     type P = P;
 }
-
-/// Checks that a type implements [`Param`]. This is the only place that reports it.
-pub const fn check_param<'a, P: Param<'a>>() {}
 
 /// Returns the value that was kept with a connection. The function that makes it gives its type.
 pub fn kept<K: 'static>(conn: &Connection, _: impl FnOnce(&Setup<'_>) -> Result<K>) -> Result<&K> {
@@ -191,9 +175,17 @@ pub async fn pong(to: &Replier<'_>) -> Result {
     Ok(to.send_event("pong", &()).await?)
 }
 
-/// Sends an event under the name of its type.
-pub async fn send_own<E: WsEvent + Serialize>(to: &Replier<'_>, event: &E) -> Result {
-    Ok(to.send_event(E::NAME, event).await?)
+/// Sends an event under the name of its type. It is encoded before anything is awaited: a future
+/// that holds an `E` is not `Send` for every lifetime that `E` may have.
+pub fn send_own<'r, 'c, E>(
+    to: &'r Replier<'c>,
+    event: &E,
+) -> impl Future<Output = Result> + Send + use<'r, 'c, E>
+where
+    E: WsEvent + Serialize,
+{
+    let message = to.encode(E::NAME, event);
+    async move { Ok(to.connection().send(message?).await?) }
 }
 
 /// Attaches the call to the handler's error.
@@ -209,9 +201,8 @@ pub fn read<'a>(conn: &Connection, message: &'a Message) -> Read<'a> {
     }
 }
 
-/// The return value of a handler whose return type has a name. A type that does not implement
-/// [`IntoReply`] gets the same methods from [`NoReply`], so that rustc reports the error once, at
-/// [`check_reply`].
+/// The return value of a handler. A type that does not implement [`IntoReply`] gets the same
+/// methods from [`NoReply`], so that rustc reports the error once, where the [`rules`] are checked.
 #[derive(Debug)]
 pub struct Returned<R>(pub R);
 
@@ -225,8 +216,8 @@ impl<R, E: Into<Error>> Returned<Result<R, E>> {
 
 impl<R: IntoReply> Returned<R> {
     /// Sends the reply.
-    pub async fn answer<const IS_EVENT: bool, const IS_CLOSE: bool>(self, to: &Replier<'_>) -> Result {
-        answer::<R, IS_EVENT, IS_CLOSE>(self.0, to).await
+    pub async fn answer(self, to: &Replier<'_>) -> Result {
+        self.0.reply(to).await
     }
 }
 
@@ -239,7 +230,7 @@ pub trait NoReply: Sized {
     fn converted(self) -> Result<Self::Value>;
 
     #[doc(hidden)]
-    fn answer<const IS_EVENT: bool, const IS_CLOSE: bool>(self, _: &Replier<'_>) -> Ready<Result> {
+    fn answer(self, _: &Replier<'_>) -> Ready<Result> {
         ready(Ok(()))
     }
 }
@@ -250,15 +241,6 @@ impl<R> NoReply for Returned<R> {
     fn converted(self) -> Result<R> {
         Ok(self.0)
     }
-}
-
-/// Sends the return value of a handler.
-pub async fn answer<R: IntoReply, const IS_EVENT: bool, const IS_CLOSE: bool>(
-    returned: R,
-    to: &Replier<'_>,
-) -> Result {
-    const { check_reply(IS_EVENT, IS_CLOSE, R::FORM, R::NAME) };
-    returned.reply(to).await
 }
 
 /// Converts the return value of a guard.
@@ -301,70 +283,6 @@ pub fn no_event(conn: &Connection, message: &Message, fault: EventError) -> Resu
 #[cold]
 pub fn unsupported(message: &Message) -> EventError {
     EventError::unsupported(message)
-}
-
-/// Checks at compile time that a handler can send its reply. [`answer`] checks again, when code is
-/// generated, for return types that have no name.
-pub const fn check_reply(is_event: bool, is_close: bool, form: ReplyForm, name: ReplyName) {
-    assert!(
-        is_event || !matches!(name, ReplyName::Same),
-        "`Data<T>` answers an event; here, return `Event<T>`, `Json<T>` or a message"
-    );
-    assert!(
-        !is_close || matches!(form, ReplyForm::None),
-        "nothing can be sent in `#[on_close]`; return `()` or `Result`"
-    );
-}
-
-/// Checks at compile time what a parameter takes, given what the parameters before it take.
-pub const fn check_takes(place: Place, before: &[Takes], take: Takes) {
-    check_take(place, take);
-    let mut rest = before;
-    while let [first, more @ ..] = rest {
-        assert!(!(is_message(*first) && is_message(take)), "at most one parameter takes the message");
-        rest = more;
-    }
-}
-
-const fn is_message(take: Takes) -> bool {
-    matches!(take, Takes::Data | Takes::Message | Takes::Text)
-}
-
-const fn check_take(place: Place, take: Takes) {
-    let has_message = !matches!(place, Place::Open | Place::Close);
-    match take {
-        Takes::Nothing => {}
-        Takes::Data => {
-            assert!(
-                matches!(place, Place::Event),
-                "`Data<T>` is the data of an event; it goes with `#[on_event]` and `#[on_unknown]`"
-            );
-        }
-        Takes::EventName => {
-            assert!(matches!(place, Place::Event), "`EventName` goes with `#[on_event]` and `#[on_unknown]`");
-        }
-        Takes::Message => assert!(has_message, "there is no message in `#[on_open]` and `#[on_close]`"),
-        Takes::Text => {
-            assert!(has_message, "there is no message in `#[on_open]` and `#[on_close]`");
-            assert!(
-                !matches!(place, Place::Binary),
-                "there is no text in `#[on_binary]`, `#[on_ping]` and `#[on_pong]`; take `Bytes`"
-            );
-        }
-        Takes::CloseReason => {
-            assert!(matches!(place, Place::Close), "`CloseReason` goes with `#[on_close]`");
-        }
-    }
-}
-
-/// Checks at compile time that a route has path parameters if a handler takes one. A path that is
-/// only known at run time is not checked.
-pub const fn check_path(route: Option<&'static str>, needs_path: bool) {
-    let Some(path) = route else { return };
-    if parameters(path) > 0 {
-        return;
-    }
-    assert!(!needs_path, "the path of this controller has no parameters, so there is nothing for `Path<T>`");
 }
 
 /// The path of the controller's attribute, `None` for types without the attribute.

@@ -9,7 +9,7 @@ use quote::{quote, quote_spanned};
 use syn::{Expr, ExprLit, WherePredicate, parse_quote};
 
 use super::model::{Event, Reply};
-use crate::source::{placed, start};
+use crate::source::{ends, placed, start};
 
 /// Writes the implementations.
 pub(super) fn implementations(event: &Event) -> TokenStream {
@@ -66,7 +66,7 @@ fn into_reply(event: &Event) -> TokenStream {
     let (impls, types, wheres) = event.generics.split_for_impl();
     let mut sendable = event.generics.clone();
     let is_sendable: WherePredicate = parse_quote! {
-        for<'__ws> #ident #types: __h::Serialize + ::core::marker::Send + ::core::marker::Sync
+        for<'__ws> #ident #types: __h::Serialize + ::core::marker::Send
     };
     sendable.make_where_clause().predicates.push(is_sendable);
     let (_, _, is_sendable) = sendable.split_for_impl();
@@ -81,8 +81,11 @@ fn into_reply(event: &Event) -> TokenStream {
             const NAME: __ws::handlers::ReplyName =
                 __ws::handlers::ReplyName::Own(<Self as __ws::WsEvent>::NAME);
 
-            async fn reply(self, __to: &__ws::handlers::Replier<'_>) -> __ws::Result {
-                __h::send_own(__to, &self).await
+            fn reply(
+                self,
+                __to: &__ws::handlers::Replier<'_>,
+            ) -> impl ::core::future::Future<Output = __ws::Result> + ::core::marker::Send {
+                __h::send_own(__to, &self)
             }
         }
     }
@@ -90,8 +93,11 @@ fn into_reply(event: &Event) -> TokenStream {
 
 /// Checks a name that only rustc knows.
 fn name_check(event: &Event) -> TokenStream {
-    let (name, place) = (&event.name, start(&event.name));
-    quote_spanned!(place=> const _: () = __h::check_event_name(#name);)
+    let name = &event.name;
+    let (first, last) = ends(name);
+    let is = quote_spanned!(first=> &__h::rules::Is<{ __h::rules::has_free_name(#name) });
+    let is_end = quote_spanned!(last=> >);
+    quote!(const _: () = < #is #is_end as __h::rules::HasFreeName>::HOLDS;)
 }
 
 fn is_literal(name: &Expr) -> bool {

@@ -56,11 +56,6 @@ impl Callback {
         }
     }
 
-    /// Whether there is an event to answer.
-    pub(super) fn is_event(self) -> bool {
-        matches!(self, Self::Event | Self::Unknown)
-    }
-
     /// Its `Place` in `ws_core`: what a parameter may take there.
     pub(super) fn place(self) -> &'static str {
         match self {

@@ -182,11 +182,6 @@ impl Handlers {
 }
 
 impl Handler {
-    /// Its return type, if it can be named: `impl Trait` cannot.
-    pub(super) fn nameable_output(&self) -> Option<&Named> {
-        self.output.as_ref().filter(|output| source::find_impl(output.inferred.clone()).is_none())
-    }
-
     /// The method's name.
     pub(super) fn name(&self) -> String {
         self.ident.unraw().to_string()

@@ -8,7 +8,7 @@ use quote::quote_spanned;
 
 use super::field;
 use crate::{
-    handlers::{callback::Callback, model::Handler},
+    handlers::model::Handler,
     source::{at, ends, placed, start},
 };
 
@@ -56,7 +56,6 @@ impl Ways {
 /// The statements of one call; they end with its result.
 pub(super) fn body(handler: &Handler, ways: &Ways) -> TokenStream {
     let replier = &ways.replier;
-    let (is_event, is_close) = (handler.callback.is_event(), handler.callback == Callback::Close);
     let guards = handler
         .guards
         .iter()
@@ -65,12 +64,7 @@ pub(super) fn body(handler: &Handler, ways: &Ways) -> TokenStream {
     let place = at(handler.ident.span());
     let (first, last) = handler.output.as_ref().map_or((place, place), |output| ends(&output.written));
     let awaited = quote_spanned!(last=> __h::Returned(__future.await).converted());
-    // Only a type that has a name can be checked beside, where rustc reports it once.
-    let answer = if handler.output.is_some() && handler.nameable_output().is_none() {
-        quote_spanned!(first=> __h::answer::<_, #is_event, #is_close>(#awaited, &__to))
-    } else {
-        quote_spanned!(first=> __h::Returned(#awaited).answer::<#is_event, #is_close>(&__to))
-    };
+    let answer = quote_spanned!(first=> __h::Returned(#awaited).answer(&__to));
     quote_spanned! {place=>
         #replier
         #(#guards)*

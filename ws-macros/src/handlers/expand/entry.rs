@@ -37,7 +37,7 @@ pub(super) fn output(handler: &Handler, controller: &Type) -> TokenStream {
         quote!(#(#conditions)* #any.value())
     });
     quote_spanned! {place=>
-        __h::output(|#any: __h::Unmade| <#controller>::#method(#any.value(), #(#arguments),*))
+        __h::output(&|#any: __h::Unmade| <#controller>::#method(#any.value(), #(#arguments),*))
     }
 }
 
