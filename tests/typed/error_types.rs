@@ -162,11 +162,9 @@ async fn an_error_is_answered_with_the_face_of_its_variant() {
 #[tokio::test]
 async fn a_guard_that_fails_with_a_type_refuses_the_handshake_with_its_face() {
     let app = super::serve_registered().await;
-    for (fail, status, message) in [
-        ("banned", 403, "7 is banned"),
-        ("empty", 403, "write something"),
-        ("private", 403, "forbidden"),
-    ] {
+    for (fail, status, message) in
+        [("banned", 403, "7 is banned"), ("empty", 403, "write something"), ("private", 403, "forbidden")]
+    {
         let refused = app.connect_to("error_types", format!("/error_types?fail={fail}"));
         let body: Value = refused.expect_status(status).await.json().unwrap();
         assert_eq!(body, json!({"code": status, "msg": message}), "{fail}");

@@ -111,7 +111,7 @@ pub mod __private {
             ControllerEntry, ErrorHandlerEntry, ErrorTypeEntry, Handled, HandlersEntry, InterceptorEntry,
             MiddlewareEntry, exactly,
         },
-        request::{HandlerInfo, Kept},
+        request::{HandlerInfo, Kept, Security},
         session::{Erased, erase},
         state::{FromState, StateKey, States},
     };

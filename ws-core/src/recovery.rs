@@ -150,13 +150,11 @@ impl ErrorHandlers {
         Self { handlers, faces }
     }
 
-    /// Adds the public face of the error's type. Must be called before [`answer`](Self::answer).
-    pub(crate) fn complete(&self, error: Error) -> Error {
-        self.faces.complete(error)
-    }
-
-    /// Calls the handlers in order; returns [`Answer::Pass`] if none of them handles the error.
-    pub(crate) async fn answer(&self, error: &Error, scene: &Scene) -> Answer {
+    /// Adds the public face of the error's type, then calls the handlers in order. Returns
+    /// [`Answer::Pass`] if none of them handles the error.
+    pub(crate) async fn answer(&self, error: &mut Error, scene: &Scene) -> Answer {
+        self.faces.complete(error);
+        let error = &*error;
         for handler in &self.handlers {
             let Some(answer) = (handler.call)(error, scene) else { continue };
             match answer.await.0 {

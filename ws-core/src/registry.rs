@@ -14,7 +14,7 @@ use crate::{
     layer::Layer,
     place::Location,
     recovery::{HandlerFuture, Recovery, Scene},
-    request::{HandlerInfo, Handshake, Response},
+    request::{HandlerInfo, Handshake, Response, Security},
     session::Erased,
     state::States,
 };
@@ -107,6 +107,8 @@ pub fn exactly<T, P: Exactly<T>>(value: T) -> P {
 pub struct MiddlewareEntry {
     /// The function, where it runs, and the state it needs.
     pub layer: Layer,
+    /// The places of a token that it accepts.
+    pub security: &'static [Security],
     /// Calls the function.
     pub call: for<'a> fn(Handshake, Next<'a>, &'a States) -> MiddlewareFuture<'a>,
 }

@@ -16,7 +16,7 @@ use crate::{
     handlers::{Around, Interceptor, ReplyName},
     handshake::{ChangeLimits, MatchedRoute, Middleware, Route, RouteSpec, Router},
     place::{Location, other_spelling, parameters},
-    request::{Declared, HandlerInfo},
+    request::{Declared, HandlerInfo, Security},
     session::{Erased, ErasedController, erase},
     state::{StateKey, States},
 };
@@ -96,6 +96,7 @@ impl<'a, 'p> Tables<'a, 'p> {
         self.problems.check_state(spec.name, spec.location, state.iter().copied());
         let mut chain = self.middleware.around(&spec, spec.middleware, self.problems);
         chain.extend(middleware);
+        self.check_security(&spec, &chain);
         let interceptors = self.interceptors.around(&spec, spec.interceptors, self.problems);
         if let Some(message) = unreachable_path(&spec.path) {
             return self.bad_path(&spec, message.to_owned());
@@ -194,6 +195,19 @@ impl<'a, 'p> Tables<'a, 'p> {
         }
         if controller.is_typed() && spec.subprotocols.contains(&"msgpack") && !cfg!(feature = "msgpack") {
             self.problems.push(Problem::NoMsgPack { name, location });
+        }
+    }
+
+    /// Checks that a browser can offer a token as a subprotocol: it fails the connection unless one
+    /// of the offered subprotocols is chosen, and a token is never chosen.
+    fn check_security(&mut self, spec: &RouteSpec, chain: &[Arc<Middleware>]) {
+        if !spec.subprotocols.is_empty() {
+            return;
+        }
+        for middleware in chain.iter().filter(|it| it.security.contains(&Security::Subprotocol)) {
+            let (name, location) = (spec.name, spec.location);
+            let (layer, other_location) = (middleware.layer.name, middleware.layer.location);
+            self.problems.push(Problem::NoSubprotocols { layer, name, location, other_location });
         }
     }
 

@@ -58,7 +58,8 @@ pub trait WsCall: WsEvent {
     /// The type of the data of a reply.
     type Reply;
 
-    /// [`One<Self::Reply>`](super::One) or [`Many<Self::Reply>`](super::Many).
+    /// [`OneReply<Self::Reply>`](super::OneReply) or
+    /// [`ManyReplies<Self::Reply>`](super::ManyReplies).
     #[doc(hidden)]
     type Replies: Replies<Data = Self::Reply>;
 }

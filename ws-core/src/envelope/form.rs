@@ -58,40 +58,40 @@ pub trait Replies {
 
 /// One message, or none.
 #[derive(Debug)]
-pub struct One<T>(PhantomData<fn() -> T>);
+pub struct OneReply<T>(PhantomData<fn() -> T>);
 
 /// Any number of messages.
 #[derive(Debug)]
-pub struct Many<T>(PhantomData<fn() -> T>);
+pub struct ManyReplies<T>(PhantomData<fn() -> T>);
 
 /// No message.
 #[derive(Debug)]
-pub struct Zero;
+pub struct NoReplies;
 
 /// Messages without an envelope.
 #[derive(Debug)]
-pub struct Plain;
+pub struct RawReply;
 
 /// The data of a reply without an envelope.
 #[derive(Debug)]
 pub struct Nothing;
 
-impl<T> Replies for One<T> {
+impl<T> Replies for OneReply<T> {
     type Data = T;
-    type Repeated = Many<T>;
+    type Repeated = ManyReplies<T>;
 }
 
-impl<T> Replies for Many<T> {
+impl<T> Replies for ManyReplies<T> {
     type Data = T;
     type Repeated = Self;
 }
 
-impl Replies for Zero {
+impl Replies for NoReplies {
     type Data = Nothing;
     type Repeated = Self;
 }
 
-impl Replies for Plain {
+impl Replies for RawReply {
     type Data = Nothing;
     type Repeated = Self;
 }

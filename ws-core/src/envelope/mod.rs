@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 pub use self::{
     event::{EventInfo, WsAsk, WsCall, WsEvent},
     fault::EventError,
-    form::{Many, Nothing, One, Plain, Replies, ReplyForm, ReplyName, Zero},
+    form::{ManyReplies, NoReplies, Nothing, OneReply, RawReply, Replies, ReplyForm, ReplyName},
 };
 pub(crate) use self::{fault::DecodeError, json::decode as decode_json};
 use crate::wire::{Message, SendError};

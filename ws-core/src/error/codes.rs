@@ -2,10 +2,10 @@
 //! declares.
 //!
 //! A face is a property of the type. It is registered at link time, and it is added to an [`Error`]
-//! that contains a value of the type before the error handlers see it. A face that was set by hand
+//! that contains a value of the type when the error handlers are asked. A face that was set by hand
 //! takes precedence. The text of a variant without a code must never become public.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, error::Error as StdError, fmt};
 
 use http::StatusCode;
 
@@ -27,21 +27,35 @@ pub trait ErrorCodes {
 
 /// The public part of one variant of an error type.
 #[doc(hidden)]
-pub struct PublicFace<'a> {
+#[derive(Clone, Copy, Debug)]
+pub struct PublicFace {
     /// The machine code.
     pub code: &'static str,
     /// The status of a refused handshake, from 400.
     pub status: Option<u16>,
     /// The close code of an open connection.
     pub close: Option<u16>,
-    /// The text for the client.
-    pub text: &'a dyn fmt::Display,
 }
+
+/// The public face of an error, and its text for the client.
+#[doc(hidden)]
+pub type FoundFace<'a> = Option<(PublicFace, &'a dyn fmt::Display)>;
 
 /// Returns the public face of an error of one type; `None` for other types and for variants
 /// without a code.
 #[doc(hidden)]
-pub type FindFace = for<'a> fn(&'a Error) -> Option<PublicFace<'a>>;
+pub type FindFace = for<'a> fn(&'a Error) -> FoundFace<'a>;
+
+impl PublicFace {
+    /// Finds the face of an error of type `E`.
+    pub fn find<E>(error: &Error, face: impl FnOnce(&E) -> Option<Self>) -> FoundFace<'_>
+    where
+        E: StdError + Send + Sync + 'static,
+    {
+        let error = error.downcast_ref::<E>()?;
+        Some((face(error)?, error))
+    }
+}
 
 /// The public faces of all error types of the program.
 #[derive(Default)]
@@ -53,11 +67,9 @@ impl Faces {
     }
 
     /// Adds the public face of the error's type, except for the parts that were set by hand.
-    pub(crate) fn complete(&self, mut error: Error) -> Error {
-        let Some(PublicFace { code, status, close, text }) = self.0.iter().find_map(|find| find(&error))
-        else {
-            return error;
-        };
+    pub(crate) fn complete(&self, error: &mut Error) {
+        let Some((face, text)) = self.0.iter().find_map(|find| find(error)) else { return };
+        let PublicFace { code, status, close } = face;
         // The text of a user's error may panic; the panic is caught here.
         let text = if error.0.face.public.is_none() { caught_call(|| text.to_string()) } else { None };
         let status = status.and_then(|status| StatusCode::from_u16(status).ok());
@@ -66,6 +78,5 @@ impl Faces {
         face.close_code = face.close_code.or(close);
         face.code.get_or_insert(Cow::Borrowed(code));
         face.public = face.public.take().or(text.map(Cow::Owned));
-        error
     }
 }

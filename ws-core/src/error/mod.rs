@@ -21,7 +21,7 @@ pub(crate) use self::codes::Faces;
 pub use self::jwt::{Algorithm, JwtError, KeyError};
 use self::source::Source;
 pub use self::{
-    codes::{ErrorCodes, FindFace, PublicFace},
+    codes::{ErrorCodes, FindFace, FoundFace, PublicFace},
     handshake::HandshakeError,
 };
 pub use crate::{

@@ -11,14 +11,17 @@ use super::Valid;
 use super::{Data, Event, IntoReply, Json, Stream, support::Of};
 pub use crate::request::{HandlerInfo, ReplyInfo};
 use crate::{
-    envelope::{EventInfo, Many, Nothing, One, Plain, Replies, ReplyForm, ReplyName, WsCall, WsEvent, Zero},
+    envelope::{
+        EventInfo, ManyReplies, NoReplies, Nothing, OneReply, RawReply, Replies, ReplyForm, ReplyName,
+        WsCall, WsEvent,
+    },
     error::ErrorCodes,
     wire::{Message, Text},
 };
 
 /// The data of a reply, and the error instead of it.
 pub trait Carries {
-    /// The messages: [`One`], [`Many`], [`Zero`] or [`Plain`].
+    /// The messages: [`OneReply`], [`ManyReplies`], [`NoReplies`] or [`RawReply`].
     type Replies: Replies;
     /// `E` of `Result<R, E>`.
     type Error;
@@ -35,14 +38,14 @@ macro_rules! carries {
 }
 
 carries! {
-    () => Zero;
-    Message => Plain;
-    Text => Plain;
-    String => Plain;
-    &str => Plain;
-    Json<T>, T => Plain;
-    Data<T>, T => One<T>;
-    Event<T>, T => One<T>;
+    () => NoReplies;
+    Message => RawReply;
+    Text => RawReply;
+    String => RawReply;
+    &str => RawReply;
+    Json<T>, T => RawReply;
+    Data<T>, T => OneReply<T>;
+    Event<T>, T => OneReply<T>;
 }
 
 impl<R: Carries> Carries for Option<R> {
@@ -111,12 +114,12 @@ pub struct NoCall;
 
 impl<T: WsCall> Call<T> {
     /// Checks the replies of a handler of this event.
-    pub fn check<S: AnswerTo<T::Replies>>(self, _: Sends<S>) {}
+    pub fn check<S: AnswerTo<T::Replies>>(self, _: &Sends<S>) {}
 }
 
 impl NoCall {
     /// Checks nothing.
-    pub fn check<S>(self, _: Sends<S>) {}
+    pub fn check<S>(self, _: &Sends<S>) {}
 }
 
 /// The replies of a handler.
@@ -136,9 +139,9 @@ pub struct Unknown;
 )]
 pub trait AnswerTo<R> {}
 
-impl<T> AnswerTo<One<T>> for One<T> {}
+impl<T> AnswerTo<OneReply<T>> for OneReply<T> {}
 
-impl<T> AnswerTo<Many<T>> for Many<T> {}
+impl<T> AnswerTo<ManyReplies<T>> for ManyReplies<T> {}
 
 impl<R> AnswerTo<R> for Unknown {}
 
@@ -153,11 +156,13 @@ pub struct Says {
     pub may_answer: bool,
 }
 
-impl Says {
-    /// The part of this type.
-    pub const fn of<R: IntoReply>() -> Self {
-        Self { form: R::FORM, name: R::NAME, may_answer: R::MAY_ANSWER }
-    }
+/// Returns the part of a return type that may have no name. The call is never made.
+pub const fn says_of<F, R>(_: &impl FnOnce(Unmade) -> F) -> Says
+where
+    F: Future<Output = R>,
+    R: IntoReply,
+{
+    R::SAYS
 }
 
 /// A value that does not exist. Generated code makes the arguments of a call from it whose return
@@ -182,11 +187,6 @@ pub const fn output<F: Future>(_: &impl FnOnce(Unmade) -> F) -> Output<F::Output
 }
 
 impl<R: IntoReply> Output<R> {
-    /// The part that the rules look at.
-    pub const fn says(&self) -> Says {
-        Says::of::<R>()
-    }
-
     /// The number of messages.
     pub fn form(&self) -> ReplyForm {
         R::FORM

@@ -4,7 +4,7 @@ use std::{future::poll_fn, pin::pin, task::Poll};
 
 use serde::Serialize;
 
-use super::{Data, Json, Replier};
+use super::{Data, Json, Replier, model::Says};
 use crate::{
     envelope::{ReplyForm, ReplyName},
     error::{Error, Result},
@@ -50,8 +50,8 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a reply of a handler",
     label = "not a reply",
-    note = "a handler returns `()`, `Data<T>`, `Event<T>`, `Json<T>`, `Message`, `Text`, `String`, `&str`, `Stream<S>`, \
-            or `Option` and `Result` of these",
+    note = "a handler returns `()`, a type with `#[derive(WsEvent)]`, `Data<T>`, `Event<T>`, `Json<T>`, `Message`, `Text`, \
+            `String`, `&str`, `Stream<S>`, or `Option` and `Result` of these",
     note = "serialisable values are wrapped: `Data(value)` answers an event, `Json(value)` is a whole message"
 )]
 pub trait IntoReply: Send {
@@ -64,6 +64,10 @@ pub trait IntoReply: Send {
     /// Whether the type can answer an event: a text without an envelope is a mistake there.
     #[doc(hidden)]
     const MAY_ANSWER: bool = true;
+
+    /// The part that the rules for replies look at.
+    #[doc(hidden)]
+    const SAYS: Says = Says { form: Self::FORM, name: Self::NAME, may_answer: Self::MAY_ANSWER };
 
     /// Sends the reply.
     ///

@@ -13,13 +13,13 @@ pub use super::{
     interceptor::{Callback, CallbackKind, intercepted},
     model::{
         AnswerTo, Call, Carries, Failing, HandlerInfo, NoCall, NoCodes, NoEvent, NoModel, Output, ReplyInfo,
-        Says, Sends, Unknown, Unmade, codes_of, first_event, output,
+        Says, Sends, Unknown, Unmade, codes_of, first_event, output, says_of,
     },
     param::Param,
     rules,
 };
 pub use crate::envelope::{
-    Envelope, EventInfo, Many, Nothing, One, Plain, Replies, ReplyForm, ReplyName, Zero,
+    Envelope, EventInfo, ManyReplies, NoReplies, Nothing, OneReply, RawReply, Replies, ReplyForm, ReplyName,
 };
 use crate::{
     connection::Connection,

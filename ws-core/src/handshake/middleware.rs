@@ -11,7 +11,7 @@ use crate::{
     error::Result,
     layer::Layer,
     place::{Location, Scope, short_name},
-    request::{Handshake, Response},
+    request::{Handshake, Response, Security},
     state::{FromState, StateKey, States},
 };
 
@@ -54,6 +54,8 @@ type Call = dyn for<'a> Fn(Handshake, Next<'a>, &'a States) -> MiddlewareFuture<
 /// One middleware, from the registry or added by hand.
 pub(crate) struct Middleware {
     pub(crate) layer: Layer,
+    /// The places of a token that it declares to accept.
+    pub(crate) security: &'static [Security],
     pub(crate) call: Box<Call>,
 }
 
@@ -68,6 +70,7 @@ impl Middleware {
                 scope,
                 state: M::STATE,
             },
+            security: &[],
             call: Box::new(move |handshake, next, states| middleware.call(handshake, next, states)),
         }
     }

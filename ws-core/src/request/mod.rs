@@ -24,7 +24,7 @@ pub use self::{
     handshake::Handshake,
     response::{Body, Response},
     setup::{Kept, ParamError, Setup},
-    tokens::TokenSources,
+    tokens::{Security, TokenSources},
     typed::{HandlerInfo, Needs, ReplyInfo, Typed},
 };
 pub(crate) use self::{

@@ -66,9 +66,8 @@ impl Rescue<'_> {
                 tracing::warn!(?phase, "a callback was cut");
                 Some(internal(CloseReason::Aborted))
             }
-            Failure::Error(error) => {
-                let error = self.error_handlers.complete(error);
-                let end = self.settle_error(driver, phase, &error).await;
+            Failure::Error(mut error) => {
+                let end = self.settle_error(driver, phase, &mut error).await;
                 drop_caught("an error", error);
                 end
             }
@@ -79,7 +78,7 @@ impl Rescue<'_> {
         &self,
         driver: &mut Driver<'_, S>,
         phase: Phase,
-        error: &Error,
+        error: &mut Error,
     ) -> Option<End> {
         if self.is_closed_error(error) {
             // The callback failed because its connection had ended, which is not a fault.

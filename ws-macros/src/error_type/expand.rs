@@ -40,33 +40,32 @@ pub(super) fn registration(error_type: &ErrorType) -> TokenStream {
 /// error.
 fn find_face(error_type: &ErrorType) -> TokenStream {
     let ident = placed(&error_type.ident);
-    let [error, own, code, status, close] = ["__error", "__own", "__code", "__status", "__close"]
-        .map(|name| Ident::new(name, Span::mixed_site()));
+    let [error, own] = ["__error", "__own"].map(|name| Ident::new(name, Span::mixed_site()));
     let arms = error_type.faces.iter().map(|face| {
-        let Face { variant, conditions, .. } = face;
+        let Face { variant, conditions, code, .. } = face;
         let pattern = match variant {
             Some(variant) => quote!(#ident::#variant { .. }),
             None => quote!(#ident { .. }),
         };
-        let (code, status, close) = (&face.code, option(face.status), option(face.close));
-        quote!(#(#conditions)* #pattern => (#code, #status, #close))
-    });
-    let downcast = quote_spanned!(at(ident.span())=> #error.downcast_ref::<#ident>()?);
-    quote! {
-        |#error| {
-            let #own = #downcast;
-            #[allow(unreachable_patterns)]
-            let (#code, #status, #close) = match #own {
-                #(#arms,)*
-                _ => return ::core::option::Option::None,
-            };
-            ::core::option::Option::Some(__ws::__private::PublicFace {
+        let (status, close) = (option(face.status), option(face.close));
+        quote! {
+            #(#conditions)*
+            #pattern => ::core::option::Option::Some(__ws::__private::PublicFace {
                 code: #code,
                 status: #status,
                 close: #close,
-                text: #own,
             })
         }
+    });
+    let find = quote_spanned!(at(ident.span())=> __ws::__private::PublicFace::find::<#ident>);
+    quote! {
+        |#error| #find(#error, |#own| {
+            #[allow(unreachable_patterns)]
+            match #own {
+                #(#arms,)*
+                _ => ::core::option::Option::None,
+            }
+        })
     }
 }
 

@@ -58,10 +58,12 @@ impl Written {
             Data::Enum(data) => {
                 for variant in &data.variants {
                     check_fields(&variant.fields, errors);
+                    let before = errors.len();
                     let args = read(&variant.attrs, errors);
                     if let Some(key) = args.as_ref().and_then(|args| args.given("crate")) {
                         errors.add(key, "`crate` belongs to the `#[ws_error(..)]` of the type itself");
                     }
+                    let args = args.filter(|_| errors.len() == before);
                     let arguments = args.map(|args| Arguments::of(&args, errors));
                     let (ident, attributes) = (variant.ident.clone(), variant.attrs.clone());
                     variants.push(Variant { ident, attributes, arguments });

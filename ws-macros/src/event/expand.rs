@@ -21,8 +21,8 @@ pub(super) fn implementations(event: &Event) -> TokenStream {
     let check = (!is_literal(name)).then(|| name_check(event));
     let call = event.reply.as_ref().map(|reply| {
         let (count, data) = match reply {
-            Reply::One(data) => (quote!(One), data),
-            Reply::Many(data) => (quote!(Many), data),
+            Reply::One(data) => (quote!(OneReply), data),
+            Reply::Many(data) => (quote!(ManyReplies), data),
         };
         quote! {
             #[automatically_derived]
@@ -73,7 +73,7 @@ fn into_reply(event: &Event) -> TokenStream {
     quote! {
         #[automatically_derived]
         impl #impls __h::Carries for #ident #types #wheres {
-            type Replies = __h::One<Self>;
+            type Replies = __h::OneReply<Self>;
             type Error = __h::Nothing;
         }
         #[automatically_derived]

@@ -66,8 +66,8 @@ impl Arguments {
                 faults.into_iter().for_each(|fault| errors.push(fault));
                 Some(arguments)
             }
-            Err(error) => {
-                errors.add_at(error.span(), USAGE);
+            Err(_) => {
+                errors.add(&list.tokens, USAGE);
                 None
             }
         }

@@ -8,7 +8,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::Ident;
 
 use super::{
-    model::{Layer, Parameter, Scope},
+    model::{Layer, Parameter, Scope, Security},
     parse::Kind,
 };
 use crate::source::{answered, at, handed, placed, start};
@@ -28,6 +28,15 @@ pub(super) fn registration(kind: &Kind, layer: &Layer) -> TokenStream {
     let state = layer.extra.iter().map(|Parameter { ty, conditions }| {
         quote_spanned!(start(ty)=> #(#conditions)* <#ty as __ws::__private::FromState>::key)
     });
+    let security = layer.security.as_ref().map(|places| {
+        let places = places.iter().map(|place| match place {
+            Security::Bearer => quote!(Bearer),
+            Security::Subprotocol => quote!(Subprotocol),
+            Security::Cookie(name) => quote!(Cookie(#name)),
+            Security::Query(name) => quote!(Query(#name)),
+        });
+        quote!(security: &[#(__ws::__private::Security::#places),*],)
+    });
     let entry = Ident::new(kind.entry, Span::mixed_site());
     let call = call(&entry, layer);
     quote! {
@@ -43,6 +52,7 @@ pub(super) fn registration(kind: &Kind, layer: &Layer) -> TokenStream {
                         scope: __ws::__private::Scope::#scope,
                         state: &[#(#state),*],
                     },
+                    #security
                     call: #call,
                 }
             }

@@ -83,13 +83,13 @@ fn of_param(handler: &Handler, before: &[Param], param: &Param, controller: &Typ
 fn of_output(handler: &Handler, output: &Named, controller: &Type) -> TokenStream {
     let ty = &output.inferred;
     let says = if source::find_impl(ty.clone()).is_none() {
-        let (first, last) = ends(&output.written);
-        let mut says = quote_spanned!(first=> __h::Says::of);
-        says.extend(quote_spanned!(last=> ::<#ty>()));
-        says
+        quote!(<#ty as __ws::handlers::IntoReply>::SAYS)
     } else {
-        let output = entry::output(handler, controller);
-        quote!(#output.says())
+        let call = entry::call(handler, controller);
+        let (first, last) = ends(&output.written);
+        let mut says = quote_spanned!(first=> __h::says_of);
+        says.extend(quote_spanned!(last=> (&#call)));
+        says
     };
     let checks = of_place(handler.callback, &OF_REPLIES, output);
     quote! {
@@ -107,11 +107,17 @@ fn of_call(handler: &Handler, controller: &Type) -> Option<TokenStream> {
     let (first, last) = handler.output.as_ref().map_or((place, place), |output| ends(&output.written));
     let calls = handler.params.iter().map(|param| {
         let (conditions, ty) = (&param.conditions, &param.ty.inferred);
-        let output = entry::output(handler, controller);
-        let mut check = quote!(__h::Of::<#ty>::call());
-        check.extend(quote_spanned!(first=> .check));
-        check.extend(quote_spanned!(last=> (#output.replies())));
-        quote!(#(#conditions)* const _: fn() = || #check;)
+        let call = entry::call(handler, controller);
+        let mut sends = quote_spanned!(first=> &);
+        let local = Ident::new("__sends", last);
+        local.to_tokens(&mut sends);
+        quote! {
+            #(#conditions)*
+            const _: fn() = || {
+                let #local = __h::output(&#call).replies();
+                __h::Of::<#ty>::call().check(#sends);
+            };
+        }
     });
     Some(calls.collect())
 }

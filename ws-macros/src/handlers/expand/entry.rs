@@ -27,8 +27,9 @@ pub(super) fn registration(handlers: &Handlers) -> TokenStream {
     }
 }
 
-/// A call of the method that never runs; its type is the return type, which may have no name.
-pub(super) fn output(handler: &Handler, controller: &Type) -> TokenStream {
+/// A function that calls the method and never runs; its type has the return type, which may have no
+/// name.
+pub(super) fn call(handler: &Handler, controller: &Type) -> TokenStream {
     let method = placed(&handler.ident);
     let place = at(handler.ident.span());
     let any = Ident::new("__any", Span::mixed_site());
@@ -37,7 +38,7 @@ pub(super) fn output(handler: &Handler, controller: &Type) -> TokenStream {
         quote!(#(#conditions)* #any.value())
     });
     quote_spanned! {place=>
-        __h::output(&|#any: __h::Unmade| <#controller>::#method(#any.value(), #(#arguments),*))
+        |#any: __h::Unmade| <#controller>::#method(#any.value(), #(#arguments),*)
     }
 }
 
@@ -61,7 +62,7 @@ fn info(handler: &Handler, controller: &Type) -> TokenStream {
         let codes = quote_spanned!(start(ty)=> __h::codes_of::<#ty>);
         quote!(#codes())
     });
-    let output = output(handler, controller);
+    let call = call(handler, controller);
     let guards = handler.guards.iter().map(written_path);
     let returns = handler.output.as_ref().map(|output| written(&output.written)).unwrap_or_default();
     let docs = &handler.docs;
@@ -78,7 +79,7 @@ fn info(handler: &Handler, controller: &Type) -> TokenStream {
             guards: &[#(#guards),*],
             returns: #returns,
             reply: || {
-                let __output = #output;
+                let __output = __h::output(&#call);
                 __h::ReplyInfo {
                     form: __output.form(),
                     name: __output.name(),
