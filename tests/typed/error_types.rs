@@ -133,6 +133,7 @@ fn a_code_is_described_by_its_doc_comment_or_by_its_text() {
         ("banned", "{id} is banned"),
     ];
     assert_eq!(ChatError::CODES, expected);
+    assert_eq!([ChatError::Long(9).code(), ChatError::Private.code()], [Some("too_long"), None]);
     assert_eq!(Locked::CODES, [("locked", "A struct, without `thiserror`.")]);
 }
 

@@ -1,12 +1,12 @@
 //! The attributes of `ws-core`: [`ws_controller`], [`ws_handlers`], [`ws_middleware`], [`ws_interceptor`] and
-//! [`ws_error_handler`].
+//! [`ws_error_handler`], and the derives [`WsEvent`](derive@WsEvent) and [`WsError`](derive@WsError).
 //!
 //! Use them through `ws_core`, which exports them; what they write names `::ws_core`, or the path given as `crate = ..`. Each leaves the item that it
 //! stands on as it was written and adds a registration beside it, which the linker collects. No body is rewritten, no
 //! type is wrapped, and no type is recognised by its name: shapes are checked here, types by rustc, and what can only be
 //! known of the whole program when the application starts, before any socket is bound.
 //!
-//! Each attribute is a folder: *parse* reads what stands there, *model* says what it means, *expand* writes the
+//! Each attribute and each derive is a folder: *parse* reads what stands there, *model* says what it means, *expand* writes the
 //! registration. All mistakes are told at once, and the item is emitted in any case.
 
 mod args;

@@ -23,6 +23,18 @@ use crate::caught::caught_call;
 pub trait ErrorCodes {
     /// The codes, each with its description.
     const CODES: &'static [(&'static str, &'static str)];
+
+    /// The public face of this value; `None` if it shows nothing to clients.
+    #[doc(hidden)]
+    fn face(&self) -> Option<PublicFace> {
+        None
+    }
+
+    /// Returns the code of this value, for an answer outside of a connection, such as an HTTP
+    /// response. `None` if the value shows nothing to clients.
+    fn code(&self) -> Option<&'static str> {
+        self.face().map(|face| face.code)
+    }
 }
 
 /// The public part of one variant of an error type.
@@ -48,12 +60,9 @@ pub type FindFace = for<'a> fn(&'a Error) -> FoundFace<'a>;
 
 impl PublicFace {
     /// Finds the face of an error of type `E`.
-    pub fn find<E>(error: &Error, face: impl FnOnce(&E) -> Option<Self>) -> FoundFace<'_>
-    where
-        E: StdError + Send + Sync + 'static,
-    {
+    pub fn find<E: ErrorCodes + StdError + Send + Sync + 'static>(error: &Error) -> FoundFace<'_> {
         let error = error.downcast_ref::<E>()?;
-        Some((face(error)?, error))
+        Some((error.face()?, error))
     }
 }
 

@@ -1,13 +1,12 @@
 //! Writes the codes of an error type and its registration. It cannot fail.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::Ident;
 
 use super::model::{ErrorType, Face};
 use crate::source::{at, placed};
 
-/// Writes the codes and the entry.
+/// Writes the codes and the entry. rustc reports at the type's name that it is not an error.
 pub(super) fn registration(error_type: &ErrorType) -> TokenStream {
     let alias = error_type.krate.alias();
     let ident = placed(&error_type.ident);
@@ -16,7 +15,8 @@ pub(super) fn registration(error_type: &ErrorType) -> TokenStream {
         let Face { conditions, code, description, .. } = face;
         quote!(#(#conditions)* (#code, #description))
     });
-    let face = find_face(error_type);
+    let arms = error_type.faces.iter().map(arm);
+    let find = quote_spanned!(at(ident.span())=> __ws::__private::PublicFace::find::<#ident>);
     quote! {
         #[allow(deprecated)]
         const _: () = {
@@ -24,47 +24,40 @@ pub(super) fn registration(error_type: &ErrorType) -> TokenStream {
             #[automatically_derived]
             impl __ws::error::ErrorCodes for #ident {
                 const CODES: &'static [(&'static str, &'static str)] = &[#(#codes),*];
+
+                fn face(&self) -> ::core::option::Option<__ws::__private::PublicFace> {
+                    #[allow(unreachable_patterns)]
+                    match self {
+                        #(#arms,)*
+                        _ => ::core::option::Option::None,
+                    }
+                }
             }
             __ws::__private::submit! {
                 __ws::__private::ErrorTypeEntry {
                     name: #name,
                     location: __ws::__private::location!(),
-                    face: #face,
+                    face: #find,
                 }
             }
         };
     }
 }
 
-/// Finds the face of an error of this type. rustc reports at the type's name that it is not an
-/// error.
-fn find_face(error_type: &ErrorType) -> TokenStream {
-    let ident = placed(&error_type.ident);
-    let [error, own] = ["__error", "__own"].map(|name| Ident::new(name, Span::mixed_site()));
-    let arms = error_type.faces.iter().map(|face| {
-        let Face { variant, conditions, code, .. } = face;
-        let pattern = match variant {
-            Some(variant) => quote!(#ident::#variant { .. }),
-            None => quote!(#ident { .. }),
-        };
-        let (status, close) = (option(face.status), option(face.close));
-        quote! {
-            #(#conditions)*
-            #pattern => ::core::option::Option::Some(__ws::__private::PublicFace {
-                code: #code,
-                status: #status,
-                close: #close,
-            })
-        }
-    });
-    let find = quote_spanned!(at(ident.span())=> __ws::__private::PublicFace::find::<#ident>);
+/// The face of one variant, or of the struct.
+fn arm(face: &Face) -> TokenStream {
+    let Face { variant, conditions, code, .. } = face;
+    let pattern = match variant {
+        Some(variant) => quote!(Self::#variant { .. }),
+        None => quote!(Self { .. }),
+    };
+    let (status, close) = (option(face.status), option(face.close));
     quote! {
-        |#error| #find(#error, |#own| {
-            #[allow(unreachable_patterns)]
-            match #own {
-                #(#arms,)*
-                _ => ::core::option::Option::None,
-            }
+        #(#conditions)*
+        #pattern => ::core::option::Option::Some(__ws::__private::PublicFace {
+            code: #code,
+            status: #status,
+            close: #close,
         })
     }
 }
