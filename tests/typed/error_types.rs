@@ -137,6 +137,19 @@ fn a_code_is_described_by_its_doc_comment_or_by_its_text() {
     assert_eq!(Locked::CODES, [("locked", "A struct, without `thiserror`.")]);
 }
 
+#[test]
+fn a_controller_lists_the_codes_of_its_handlers() {
+    let handlers = Chat::__typed().unwrap().handlers;
+    let of = |method: &str| {
+        let handler = handlers.iter().find(|handler| handler.method == method).unwrap();
+        let all = [&[(handler.reply)().codes], handler.errors].concat().concat();
+        all.into_iter().map(|(code, _)| code).collect::<Vec<_>>()
+    };
+    assert_eq!(of("empty"), ["empty", "too_long", "banned"], "the type in `Result`");
+    assert_eq!(of("locked"), ["locked", "empty", "too_long", "banned"], "the types in `errors(..)`");
+    assert_eq!(of("by_hand"), [""; 0]);
+}
+
 #[tokio::test]
 async fn an_error_is_answered_with_the_face_of_its_variant() {
     // Without the registry: a face belongs to the type.

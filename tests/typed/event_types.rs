@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use ws_core::{
     Route,
     connection::AskError,
-    handlers::{WsAsk, WsCall},
+    handlers::{ReplyForm, ReplyName, WsAsk, WsCall},
     prelude::*,
     testing::{TestApp, TestClient},
 };
@@ -23,6 +23,9 @@ struct Said {
     text: String,
 }
 
+/// Says something.
+///
+/// Everybody hears it.
 #[derive(Debug, Deserialize, WsEvent)]
 #[ws_event("say", reply = Said)]
 struct Say {
@@ -124,6 +127,29 @@ fn a_type_has_the_name_the_reply_and_the_answer_of_its_event() {
         ["say", "history", "count"]
     );
     assert_eq!([answer_of::<Confirm, bool>(), Left::NAME, Joined::NAME], ["confirm", "left", "joined"]);
+}
+
+#[test]
+fn a_controller_describes_the_events_and_the_replies_of_its_handlers() {
+    let handlers = Room::__typed().unwrap().handlers;
+    let model: Vec<_> = handlers
+        .iter()
+        .map(|handler| {
+            let reply = (handler.reply)();
+            (handler.method, handler.data.map(|data| data.name), reply.form, reply.name)
+        })
+        .collect();
+    let expected = [
+        ("join", None, ReplyForm::One, ReplyName::Own("joined")),
+        ("say", Some("say"), ReplyForm::One, ReplyName::Own("said")),
+        ("history", Some("history"), ReplyForm::Many, ReplyName::Own("said")),
+        ("count", Some("count"), ReplyForm::Optional, ReplyName::Same),
+        ("pay", None, ReplyForm::One, ReplyName::Same),
+        ("whisper", None, ReplyForm::None, ReplyName::AtRunTime),
+    ];
+    assert_eq!(model, expected);
+    let data = handlers[1].data.unwrap();
+    assert_eq!((data.docs, data.is_ask), ("Says something.\n\nEverybody hears it.", false));
 }
 
 #[tokio::test]

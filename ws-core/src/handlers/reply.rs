@@ -260,3 +260,42 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Own;
+
+    impl IntoReply for Own {
+        async fn reply(self, _: &Replier<'_>) -> Result {
+            Ok(())
+        }
+    }
+
+    type Items<T> = Stream<tokio_stream::Iter<std::vec::IntoIter<T>>>;
+
+    fn check<R: IntoReply>(form: ReplyForm, name: ReplyName) {
+        assert_eq!((R::FORM, R::NAME), (form, name), "{}", std::any::type_name::<R>());
+    }
+
+    #[test]
+    fn each_reply_has_a_form_and_a_name() {
+        check::<()>(ReplyForm::None, ReplyName::AtRunTime);
+        check::<Data<u8>>(ReplyForm::One, ReplyName::Same);
+        check::<Event<u8>>(ReplyForm::One, ReplyName::AtRunTime);
+        check::<Json<u8>>(ReplyForm::One, ReplyName::Raw);
+        check::<Message>(ReplyForm::One, ReplyName::Raw);
+        check::<&str>(ReplyForm::One, ReplyName::Raw);
+        check::<Own>(ReplyForm::One, ReplyName::AtRunTime);
+        check::<Option<Data<u8>>>(ReplyForm::Optional, ReplyName::Same);
+        check::<Option<Option<Data<u8>>>>(ReplyForm::Optional, ReplyName::Same);
+        check::<Result<Data<u8>>>(ReplyForm::One, ReplyName::Same);
+        check::<Result<Option<Event<u8>>>>(ReplyForm::Optional, ReplyName::AtRunTime);
+        check::<Result<()>>(ReplyForm::None, ReplyName::AtRunTime);
+        check::<Option<()>>(ReplyForm::None, ReplyName::AtRunTime);
+        check::<Items<Data<u8>>>(ReplyForm::Many, ReplyName::Same);
+        check::<Option<Items<Result<Message>>>>(ReplyForm::Many, ReplyName::Raw);
+        check::<Items<()>>(ReplyForm::None, ReplyName::AtRunTime);
+    }
+}

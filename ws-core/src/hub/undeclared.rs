@@ -114,3 +114,72 @@ impl EmitCheck {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{any::Any, sync::Arc};
+
+    use super::*;
+    use crate::{
+        config::Limits,
+        hub::{Entry, Live},
+        request::{Declared, Handshake, Matched},
+    };
+
+    struct Tick;
+
+    impl WsEvent for Tick {
+        const NAME: &'static str = "tick";
+    }
+
+    /// A route for which only the declared events matter.
+    struct At(Arc<str>, Declared);
+
+    impl At {
+        fn declaring(events: &[&'static str]) -> Arc<Self> {
+            let location = Location { module: "", file: "route.rs", line: 1 };
+            Arc::new(Self("/".into(), Declared { location, events: events.iter().copied().collect() }))
+        }
+    }
+
+    impl Matched for At {
+        fn pattern(&self) -> &Arc<str> {
+            &self.0
+        }
+
+        fn controller(&self) -> &'static str {
+            "At"
+        }
+
+        fn declared(&self) -> Option<&Declared> {
+            Some(&self.1)
+        }
+
+        fn around(&self) -> Option<&(dyn Any + Send + Sync)> {
+            None
+        }
+    }
+
+    fn enter(live: &Arc<Live>, route: &Arc<At>) -> Entry {
+        let (parts, ()) = http::Request::new(()).into_parts();
+        let mut handshake = Handshake::new(parts, "ws".into(), None);
+        handshake.set_route(Arc::clone(route) as Arc<dyn Matched>, Vec::new()).unwrap();
+        live.enter(Connection::new(handshake, &Limits::default(), Arc::clone(live)))
+    }
+
+    #[test]
+    fn a_broadcast_looks_at_each_route_once_and_reports_each_event_once() {
+        let live = Arc::new(Live::default());
+        let routes = [At::declaring(&["tick"]), At::declaring(&["tock"]), At::declaring(&[])];
+        let entries: Vec<_> = (0..100).flat_map(|_| routes.iter().map(|route| enter(&live, route))).collect();
+        for _ in 0..2 {
+            let mut check = EmitCheck::new::<Tick>(std::panic::Location::caller()).unwrap();
+            for entry in &entries {
+                check.look_at(entry.connection());
+            }
+            assert_eq!(check.seen.len(), routes.len());
+        }
+        let reported: Vec<_> = live.undeclared().0.lock().keys().copied().collect();
+        assert_eq!(reported, [("At", "tick")]);
+    }
+}

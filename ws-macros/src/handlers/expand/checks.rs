@@ -100,9 +100,12 @@ fn of_output(handler: &Handler, output: &Named, controller: &Type) -> TokenStrea
     }
 }
 
-/// Checks that the reply is the one that the type of the event declares.
-fn of_call(handler: &Handler, controller: &Type) -> Option<TokenStream> {
-    handler.event.as_ref()?;
+/// Checks that the reply is the one that the type of the event declares; one check for each
+/// parameter, since only rustc knows which of them is the data.
+fn of_call(handler: &Handler, controller: &Type) -> Vec<TokenStream> {
+    if handler.event.is_none() {
+        return Vec::new();
+    }
     let place = at(handler.ident.span());
     let (first, last) = handler.output.as_ref().map_or((place, place), |output| ends(&output.written));
     let calls = handler.params.iter().map(|param| {
@@ -119,7 +122,7 @@ fn of_call(handler: &Handler, controller: &Type) -> Option<TokenStream> {
             };
         }
     });
-    Some(calls.collect())
+    calls.collect()
 }
 
 /// The checks of `__IT` by the rules of its place.
