@@ -85,12 +85,12 @@ pub enum Failure {
     #[deprecated]
     Tuple(u8),
     /// The same code, under a condition.
-    #[cfg(all())]
+    #[cfg(true)]
     #[error("unit")]
     #[ws_error(code = "tuple")]
     Unit,
     /// A variant that is not there.
-    #[cfg(any())]
+    #[cfg(false)]
     #[error("absent")]
     #[ws_error(code = "absent")]
     Absent,
