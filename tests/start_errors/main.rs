@@ -113,6 +113,24 @@ async fn lost_middleware(handshake: Handshake, next: Next<'_>) -> Result<Respons
     next.run(handshake).await
 }
 
+const BY_SUBPROTOCOL: u32 = line!() + 1;
+#[ws_middleware(scope = "route", security("bearer", "subprotocol"))]
+async fn by_subprotocol(handshake: Handshake, next: Next<'_>) -> Result<Response> {
+    next.run(handshake).await
+}
+
+const NO_SUBPROTOCOL: u32 = line!() + 1;
+#[ws_controller(path = "/tokens", middleware(by_subprotocol))]
+struct NoSubprotocol;
+
+impl Controller for NoSubprotocol {}
+
+/// A browser finds a subprotocol to choose here.
+#[ws_controller(path = "/tokens/v1", middleware(by_subprotocol), subprotocols("v1"))]
+struct HasSubprotocol;
+
+impl Controller for HasSubprotocol {}
+
 const FOR_ALL_SERVERS: u32 = line!() + 1;
 #[ws_error_handler(order = 7)]
 async fn for_all_servers(_: &Chat, _: &Scene) -> Recovery {
@@ -202,6 +220,12 @@ fn expected() -> String {
             "`NeedsState` at {} needs a state of type `start_errors::Users`; add `.state(..)` with a value of that \
              type",
             at(NEEDS_STATE)
+        ),
+        format!(
+            "`by_subprotocol` at {} accepts a token as a subprotocol, and `NoSubprotocol` at {} has no other subprotocol \
+             that could be chosen, so that no browser can connect; write `subprotocols(\"..\")` there",
+            at(BY_SUBPROTOCOL),
+            at(NO_SUBPROTOCOL)
         ),
         format!(
             "error handler `lost_handler` at {} names server `admn`, which is not configured; there are `ws`, `http`",

@@ -9,7 +9,7 @@ use ws_core::{
     Route,
     config::Limits,
     connection::SendError,
-    handlers::{EventName, IntoReply},
+    handlers::EventName,
     prelude::*,
     testing::{TestApp, TestClient, TestConnection, TestError},
 };
@@ -169,15 +169,6 @@ impl Defers {
         drop(reply);
     }
 
-    #[on_event("has no name")]
-    async fn has_no_name(&self, conn: &Connection, reply: Reply) -> Result<impl IntoReply + use<>> {
-        conn.spawn(async {
-            sleep(SECOND).await;
-            reply.send(Data("too late")).await.unwrap();
-        })?;
-        Ok(Data("at once"))
-    }
-
     #[on_event("leaves")]
     async fn leaves(&self, conn: &Connection, reply: Reply) -> Result {
         conn.disconnect(4003, "")?;
@@ -272,7 +263,6 @@ async fn a_call_gets_one_answer_however_its_handler_and_its_reply_end() {
         ("panics in a task", vec![internal(), json!(1011)]),
         ("panics beside it", vec![internal(), json!(1011)]),
         ("gives up", vec![data("gives up", 1), internal()]),
-        ("has no name", vec![data("has no name", "at once")]),
         ("leaves", vec![json!(4003)]),
         ("who?", vec![data("who?", json!(["who?", 36]))]),
     ] {

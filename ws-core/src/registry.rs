@@ -8,13 +8,13 @@ use std::{any::TypeId, cmp::Ordering};
 
 use crate::{
     config::Limits,
-    error::{Error, Result},
+    error::{Error, Faces, FindFace, Result},
     handlers::{Callback, InterceptorFuture, NextHandler},
     handshake::{MiddlewareFuture, Next, Route, RouteSpec},
     layer::Layer,
     place::Location,
     recovery::{HandlerFuture, Recovery, Scene},
-    request::{Handshake, Response},
+    request::{HandlerInfo, Handshake, Response, Security},
     session::Erased,
     state::{StateKey, States},
 };
@@ -53,27 +53,6 @@ pub struct HandlersEntry {
     pub location: Location,
     /// Its handlers, in source order.
     pub handlers: &'static [HandlerInfo],
-}
-
-/// One method under `#[ws_handlers]`.
-#[derive(Clone, Copy, Debug)]
-pub struct HandlerInfo {
-    /// The attribute's name, such as `on_event`.
-    pub callback: &'static str,
-    /// The name of the event, if it has one.
-    pub event: Option<&'static str>,
-    /// The method's name.
-    pub method: &'static str,
-    /// The parameters' types as written.
-    pub params: &'static [&'static str],
-    /// Its guards as written.
-    pub guards: &'static [&'static str],
-    /// The return type as written; empty if there is none.
-    pub returns: &'static str,
-    /// The method's documentation.
-    pub docs: &'static str,
-    /// The attribute's line.
-    pub line: u32,
 }
 
 /// The entry of `#[ws_interceptor]`.
@@ -130,6 +109,8 @@ pub fn exactly<T, P: Exactly<T>>(value: T) -> P {
 pub struct MiddlewareEntry {
     /// The function, where it runs, and the state it needs.
     pub layer: Layer,
+    /// The places of a token that it accepts.
+    pub security: &'static [Security],
     /// Calls the function.
     pub call: for<'a> fn(Handshake, Next<'a>, &'a States) -> MiddlewareFuture<'a>,
 }
@@ -202,7 +183,25 @@ impl HandlerAnswer for Recovery {
     }
 }
 
+/// The entry of `#[derive(WsError)]`.
+pub struct ErrorTypeEntry {
+    /// The type's name.
+    pub name: &'static str,
+    /// The place of the attribute.
+    pub location: Location,
+    /// Returns the public face of an error of the type.
+    pub face: FindFace,
+}
+
+/// Returns the public faces of the error types of this binary. They belong to the types, so an
+/// application without the registry has them, too.
+pub(crate) fn faces() -> Faces {
+    let entries = sorted(|entry: &ErrorTypeEntry| (0, entry.name, entry.location));
+    Faces::new(entries.iter().map(|entry| entry.face).collect())
+}
+
 inventory::collect!(ControllerEntry);
+inventory::collect!(ErrorTypeEntry);
 inventory::collect!(MiddlewareEntry);
 inventory::collect!(ErrorHandlerEntry);
 inventory::collect!(HandlersEntry);

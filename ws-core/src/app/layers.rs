@@ -27,7 +27,11 @@ pub(super) struct Layers<T> {
 
 impl Layers<Middleware> {
     pub(super) fn middleware(linked: &[&'static MiddlewareEntry], by_hand: Vec<Middleware>) -> Self {
-        let linked = linked.iter().map(|entry| Middleware { layer: entry.layer, call: Box::new(entry.call) });
+        let linked = linked.iter().map(|entry| Middleware {
+            layer: entry.layer,
+            security: entry.security,
+            call: Box::new(entry.call),
+        });
         let all = linked.chain(by_hand).map(|it| (it.layer, Arc::new(it))).collect();
         Self { what: "middleware", attribute: "ws_middleware", all }
     }

@@ -161,6 +161,21 @@ pub enum Problem {
         /// The place that registers the route.
         location: Location,
     },
+    /// A middleware accepts a token as a subprotocol, and a route with it supports no subprotocol.
+    #[error(
+        "`{layer}` at {other_location} accepts a token as a subprotocol, and `{name}` at {location} has no other subprotocol \
+         that could be chosen, so that no browser can connect; write `subprotocols(\"..\")` there"
+    )]
+    NoSubprotocols {
+        /// The middleware.
+        layer: &'static str,
+        /// The controller.
+        name: &'static str,
+        /// The place that registers the route.
+        location: Location,
+        /// The place of the middleware.
+        other_location: Location,
+    },
     /// A name is not the name of a configured server.
     #[error("{what} at {location} names server `{server}`, which is not configured; there are {known}")]
     UnknownServer {

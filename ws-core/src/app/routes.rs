@@ -13,10 +13,11 @@ use super::{Problem, layers::Layers, problems::Problems};
 use crate::{
     config::{Limits, ServerKind, TrailingSlash},
     fixed,
-    handlers::{Around, Interceptor},
+    handlers::{Around, Interceptor, ReplyName},
     handshake::{ChangeLimits, Guard, MatchedRoute, Middleware, Route, RouteSpec, Router},
     place::{Location, other_spelling, parameters},
     recovery::ErrorHandlers,
+    request::{Declared, HandlerInfo, Security},
     session::{Erased, ErasedController, erase},
     state::{StateKey, States},
 };
@@ -107,6 +108,7 @@ impl<'a, 'p> Tables<'a, 'p> {
         }
         let mut chain = self.middleware.around(&spec, spec.middleware, self.problems);
         chain.extend(middleware);
+        self.check_security(&spec, &chain);
         let mut around = self.interceptors.around(&spec, spec.interceptors, self.problems);
         around.extend(interceptors);
         if let Some(message) = unreachable_path(&spec.path) {
@@ -119,6 +121,7 @@ impl<'a, 'p> Tables<'a, 'p> {
         let limits = self.limits(&spec, limits);
         // A server without an entry is unknown, which was already reported.
         let error_handlers = self.error_handlers.get(&*spec.server).cloned().unwrap_or_default();
+        let declared = declared(&spec, controller.handlers());
         self.insert(
             &spec,
             MatchedRoute {
@@ -127,6 +130,7 @@ impl<'a, 'p> Tables<'a, 'p> {
                 controller,
                 chain,
                 guards,
+                declared,
                 around: Around { interceptors: around, states: Arc::clone(self.states) },
                 error_handlers,
                 subprotocols: spec.subprotocols,
@@ -210,10 +214,34 @@ impl<'a, 'p> Tables<'a, 'p> {
         }
     }
 
+    /// Checks that a browser can offer a token as a subprotocol: it fails the connection unless one
+    /// of the offered subprotocols is chosen, and a token is never chosen.
+    fn check_security(&mut self, spec: &RouteSpec, chain: &[Arc<Middleware>]) {
+        if !spec.subprotocols.is_empty() {
+            return;
+        }
+        for middleware in chain.iter().filter(|it| it.security.contains(&Security::Subprotocol)) {
+            let (name, location) = (spec.name, spec.location);
+            let (layer, other_location) = (middleware.layer.name, middleware.layer.location);
+            self.problems.push(Problem::NoSubprotocols { layer, name, location, other_location });
+        }
+    }
+
     fn bad_path(&mut self, spec: &RouteSpec, message: String) {
         let (name, location) = (spec.name, spec.location);
         self.problems.push(Problem::Path { path: spec.path.to_string(), name, location, message });
     }
+}
+
+/// Returns the events that a route may send: those that it lists, and those that its handlers
+/// return.
+fn declared(spec: &RouteSpec, handlers: &[HandlerInfo]) -> Declared {
+    let returned = handlers.iter().filter_map(|handler| match (handler.reply)().name {
+        ReplyName::Own(event) => Some(event),
+        _ => None,
+    });
+    let events = spec.emits.iter().map(|event| event.name).chain(returned).collect();
+    Declared { location: spec.location, events }
 }
 
 /// Returns the fault of a path that no request can have or that makes matchit panic.
@@ -243,6 +271,7 @@ mod tests {
                 answers_ping: false,
                 needs: crate::request::Needs::default,
                 keep: |_| Ok(None),
+                handlers: &[],
             };
             Some(&TYPED)
         }

@@ -122,6 +122,12 @@ impl Running {
         Hub::new(&self.live)
     }
 
+    /// Returns the events that were emitted and not declared.
+    #[cfg(feature = "testing")]
+    pub(crate) fn undeclared(&self) -> Vec<crate::hub::UndeclaredEvent> {
+        self.live.undeclared().all()
+    }
+
     /// Returns a handle that reports whether the application is ready for new clients. It is ready
     /// from now until it begins to stop.
     pub fn readiness(&self) -> Readiness {

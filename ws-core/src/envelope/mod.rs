@@ -5,7 +5,9 @@
 //! the same envelope as MessagePack in binary messages. This module must not depend on connections
 //! or handlers.
 
+mod event;
 mod fault;
+mod form;
 mod json;
 #[cfg(feature = "msgpack")]
 mod msgpack;
@@ -16,7 +18,11 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-pub use self::fault::EventError;
+pub use self::{
+    event::{EventInfo, WsAsk, WsCall, WsEvent},
+    fault::EventError,
+    form::{ManyReplies, NoReplies, Nothing, OneReply, RawReply, Replies, ReplyForm, ReplyName},
+};
 pub(crate) use self::{fault::DecodeError, json::decode as decode_json};
 use crate::wire::{Message, SendError};
 

@@ -124,8 +124,8 @@ impl<'a> Input<'a> {
 /// #[ws_handlers]
 /// impl Lobby {
 ///     #[on_unknown]
-///     async fn other(&self, name: EventName<'_>) -> String {
-///         format!("{name} is not played here")
+///     async fn other(&self, name: EventName<'_>) -> Data<String> {
+///         Data(format!("{name} is not played here"))
 ///     }
 /// }
 /// # fn main() {}

@@ -14,6 +14,7 @@ mod guard;
 mod header;
 mod input;
 mod interceptor;
+mod model;
 mod param;
 mod path;
 mod payload;
@@ -50,4 +51,7 @@ pub(crate) use self::{
     ping::pong,
     replier::rate_limited,
 };
-pub use crate::request::{ParamError, Setup};
+pub use crate::{
+    envelope::{ReplyForm, ReplyName, WsAsk, WsCall, WsEvent},
+    request::{ParamError, Setup},
+};

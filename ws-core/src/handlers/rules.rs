@@ -5,8 +5,11 @@
 //! print "evaluation panicked" and the path of its evaluation. The reference keeps the report
 //! short: rustc shows where a type is defined, but not where a reference is.
 
-use super::{IntoReply, Takes, reply::Says};
-use crate::place::parameters;
+use super::{Takes, model::Says};
+use crate::{
+    envelope::{EventInfo, ReplyForm, ReplyName},
+    place::parameters,
+};
 
 /// The result of a rule's condition: `<&Is<{ condition }> as Rule>::HOLDS` compiles if it is true.
 #[derive(Debug)]
@@ -112,6 +115,27 @@ rules! {
         label: "the reply is sent by `Reply`"
     }
 
+    /// A text without an envelope does not answer an event.
+    AnswersInAnEnvelope {
+        message: "this text would be sent without an envelope and without the `ref` of the call; \
+                  write `Data(..)`, or return a `Message` to send it as it is",
+        label: "not in an envelope"
+    }
+
+    /// The type of an event is taken by the handler of this event.
+    IsOfThisEvent {
+        message: "the type of this data belongs to another event than the one of `#[on_event(..)]`; \
+                  write the same name at both",
+        label: "an event of another name"
+    }
+
+    /// An event does not have the name of an event of the server itself.
+    HasFreeName {
+        message: "this cannot be the name of an event: it is empty, or the server sends this event by itself \
+                  (`error`, `end`, `pong`, `sync`); choose another name",
+        label: "empty or reserved"
+    }
+
     /// No reply is returned by `on_close`.
     SendsNothing {
         message: "nothing can be sent in `#[on_close]`; return `()` or `Result`",
@@ -188,12 +212,17 @@ impl Place {
 
     /// See [`AnswersAnEvent`].
     pub const fn answers_an_event(self, says: Says) -> bool {
-        matches!(self, Self::Event | Self::Close) || !matches!(says, Says::AnAnswer)
+        matches!(self, Self::Event | Self::Close) || !matches!(says.name, ReplyName::Same)
+    }
+
+    /// See [`AnswersInAnEnvelope`].
+    pub const fn answers_in_an_envelope(self, says: Says) -> bool {
+        !matches!(self, Self::Event) || says.may_answer
     }
 
     /// See [`SendsNothing`].
     pub const fn sends_nothing(self, says: Says) -> bool {
-        !matches!(self, Self::Close) || matches!(says, Says::Nothing)
+        !matches!(self, Self::Close) || matches!(says.form, ReplyForm::None)
     }
 }
 
@@ -228,7 +257,7 @@ pub const fn takes_one_reply(before: &[Takes], takes: Takes) -> bool {
 
 /// The condition of [`LeavesTheReply`], given what the parameters take.
 pub const fn leaves_the_reply(params: &[Takes], says: Says) -> bool {
-    matches!(says, Says::Nothing) || !take_reply(params)
+    matches!(says.form, ReplyForm::None) || !take_reply(params)
 }
 
 const fn take_reply(params: &[Takes]) -> bool {
@@ -254,17 +283,36 @@ pub const fn has_path_parameters(route: Option<&'static str>, needs_path: bool) 
     }
 }
 
-/// Returns what a handler sends whose return type has no name (`impl Trait`). The call is never
-/// made; its type is all that matters.
-pub const fn says_of<F, R>(_: &impl FnOnce() -> F) -> Says
-where
-    F: Future<Output = R>,
-    R: IntoReply,
-{
-    R::SAYS
+/// The condition of [`IsOfThisEvent`], for a handler of the event `name`.
+pub const fn is_of_this_event(name: &str, event: Option<EventInfo>) -> bool {
+    match event {
+        Some(event) => is_same(name, event.name),
+        None => true,
+    }
 }
 
-/// Stands for a parameter in a call that is never made.
-pub fn never<T>() -> T {
-    unreachable!("the rules are checked at compile time")
+/// The condition of [`HasFreeName`].
+pub const fn has_free_name(name: &str) -> bool {
+    let mut reserved = RESERVED;
+    while let [first, more @ ..] = reserved {
+        if is_same(name, first) {
+            return false;
+        }
+        reserved = more;
+    }
+    !name.is_empty()
+}
+
+/// The events of the server itself.
+const RESERVED: &[&str] = &["error", "end", "pong", "sync"];
+
+const fn is_same(left: &str, right: &str) -> bool {
+    let (mut left, mut right) = (left.as_bytes(), right.as_bytes());
+    loop {
+        match (left, right) {
+            ([], []) => return true,
+            ([a, rest_a @ ..], [b, rest_b @ ..]) if *a == *b => (left, right) = (rest_a, rest_b),
+            _ => return false,
+        }
+    }
 }

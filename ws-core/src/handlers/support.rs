@@ -16,14 +16,19 @@ use super::{Input, IntoReply, Replier, Stream, Takes};
 pub use super::{
     guard::{Guard, GuardAnswer, GuardParams, Guarded, guard, guarded},
     interceptor::{Callback, CallbackKind, intercepted},
+    model::{
+        AnswerTo, Call, Carries, Failing, HandlerInfo, NoCall, NoCodes, NoEvent, NoModel, Output, ReplyInfo,
+        Says, Sends, Unknown, Unmade, codes_of, first_event, output, says_of,
+    },
     param::Param,
-    reply::Says,
     rules,
 };
-pub use crate::envelope::Envelope;
+pub use crate::envelope::{
+    Envelope, EventInfo, ManyReplies, NoReplies, Nothing, OneReply, RawReply, Replies, ReplyForm, ReplyName,
+};
 use crate::{
     connection::Connection,
-    envelope::{EventError, ReplyTo},
+    envelope::{EventError, ReplyTo, WsEvent},
     error::Error,
     request::ParamError,
     wire::{CloseReason, Message},
@@ -32,6 +37,7 @@ pub use crate::{
     error::Result,
     request::{Kept, Needs, Setup, Typed},
 };
+pub use serde::Serialize;
 
 /// The result of reading a message as an envelope.
 #[derive(Debug)]
@@ -177,6 +183,19 @@ pub async fn finish(to: &Replier<'_>, result: Result) -> Result {
 /// Answers the event `ping`.
 pub async fn pong(to: &Replier<'_>) -> Result {
     Ok(to.send_event("pong", &()).await?)
+}
+
+/// Sends an event under the name of its type. It is encoded before anything is awaited: a future
+/// that holds an `E` is not `Send` for every lifetime that `E` may have.
+pub fn send_own<'r, 'c, E>(
+    to: &'r Replier<'c>,
+    event: &E,
+) -> impl Future<Output = Result> + Send + use<'r, 'c, E>
+where
+    E: WsEvent + Serialize,
+{
+    let message = to.encode(E::NAME, event);
+    async move { Ok(to.connection().send(message?).await?) }
 }
 
 /// Attaches the call to the handler's error.

@@ -12,7 +12,7 @@ use crate::{
     function::{Function, StateParams, for_each_number_of_states},
     layer::Layer,
     place::Scope,
-    request::{Handshake, Response},
+    request::{Handshake, Response, Security},
     state::{FromState, StateKey, States},
 };
 
@@ -55,6 +55,8 @@ type Call = dyn for<'a> Fn(Handshake, Next<'a>, &'a States) -> MiddlewareFuture<
 /// One middleware, from the registry or added by hand.
 pub(crate) struct Middleware {
     pub(crate) layer: Layer,
+    /// The places of a token that it declares to accept.
+    pub(crate) security: &'static [Security],
     pub(crate) call: Box<Call>,
 }
 
@@ -63,6 +65,7 @@ impl Middleware {
     pub(crate) fn by_hand<P, M: MiddlewareFn<P>>(middleware: M, scope: Scope) -> Self {
         Self {
             layer: Layer::by_hand::<M>(scope, M::STATE),
+            security: &[],
             call: Box::new(move |handshake, next, states| middleware.call(handshake, next, states)),
         }
     }

@@ -9,6 +9,7 @@ use std::{any::TypeId, borrow::Cow, fmt, sync::Arc};
 use crate::{
     config::{Limits, Overflow, TrailingSlash},
     controller::Controller,
+    envelope::{EventInfo, WsEvent},
     error::Result,
     handlers::{Interceptor, InterceptorFn},
     handshake::{Guard, GuardFn, GuardRef, Middleware, MiddlewareFn},
@@ -52,6 +53,8 @@ pub struct RouteSpec {
     pub subprotocol_mismatch: SubprotocolMismatch,
     /// Whether a `/` at the end of the path matters; `None` uses the server's setting.
     pub trailing_slash: Option<TrailingSlash>,
+    /// The events that the controller sends unasked.
+    pub emits: Cow<'static, [EventInfo]>,
     /// The types of the controller's `#[state]` fields.
     pub state: &'static [fn() -> StateKey],
 }
@@ -111,6 +114,7 @@ impl Route {
                 subprotocols: &[],
                 subprotocol_mismatch: SubprotocolMismatch::default(),
                 trailing_slash: None,
+                emits: Cow::Borrowed(&[]),
                 state: &[],
             },
             middleware: Vec::new(),
@@ -188,6 +192,30 @@ impl Route {
     /// setting.
     pub fn trailing_slash(mut self, rule: TrailingSlash) -> Self {
         self.spec.trailing_slash = Some(rule);
+        self
+    }
+
+    /// Declares an event that the controller sends unasked, with
+    /// [`Connection::emit`](crate::Connection::emit), [`Connection::ask`](crate::Connection::ask)
+    /// or [`Target::emit`](crate::hub::Target::emit). Events that its handlers return are declared
+    /// already.
+    ///
+    /// In builds with `debug_assertions`, the first emit of an event that is not declared is logged
+    /// as a warning.
+    ///
+    /// ```
+    /// use ws_core::{Controller, Route, WsEvent};
+    ///
+    /// #[derive(WsEvent)]
+    /// #[ws_event("tick")]
+    /// struct Tick;
+    ///
+    /// # struct Clock;
+    /// # impl Controller for Clock {}
+    /// let route = Route::new("/clock", Clock).emits::<Tick>();
+    /// ```
+    pub fn emits<E: WsEvent>(mut self) -> Self {
+        self.spec.emits.to_mut().push(EventInfo::of::<E>());
         self
     }
 

@@ -21,6 +21,7 @@ use super::{
     groups::Groups,
     names::Names,
     shards::{SHARDS, Shards},
+    undeclared::Undeclared,
 };
 use crate::{
     connection::Connection,
@@ -40,6 +41,7 @@ pub(crate) struct Live {
     names: Names,
     shards: Shards<Shard>,
     groups: Groups,
+    undeclared: Undeclared,
     tasks: TaskTracker,
     clean: AtomicUsize,
     lost: AtomicUsize,
@@ -73,6 +75,7 @@ impl Default for Live {
             names: Names::default(),
             shards: Shards::default(),
             groups: Groups::default(),
+            undeclared: Undeclared::default(),
             tasks: TaskTracker::default(),
             clean: AtomicUsize::default(),
             lost: AtomicUsize::default(),
@@ -112,6 +115,11 @@ impl Live {
 
     pub(crate) fn groups(&self) -> &Groups {
         &self.groups
+    }
+
+    /// The events that were emitted and not declared.
+    pub(crate) fn undeclared(&self) -> &Undeclared {
+        &self.undeclared
     }
 
     /// The number of connections.

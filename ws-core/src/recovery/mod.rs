@@ -20,7 +20,7 @@ use serde::Serialize;
 pub(crate) use self::verdict::Verdict;
 use crate::{
     connection::Connection,
-    error::Error,
+    error::{Error, Faces},
     function::{Function, StateParams, for_each_number_of_states},
     place::{Location, short_name},
     state::{FromState, StateKey, States},
@@ -265,16 +265,20 @@ for_each_number_of_states!(error_handler_fn);
 pub(crate) struct ErrorHandlers {
     handlers: Vec<Arc<ErrorHandler>>,
     states: Arc<States>,
+    faces: Faces,
 }
 
 impl ErrorHandlers {
-    pub(crate) fn new(mut handlers: Vec<Arc<ErrorHandler>>, states: Arc<States>) -> Self {
+    pub(crate) fn new(mut handlers: Vec<Arc<ErrorHandler>>, states: Arc<States>, faces: Faces) -> Self {
         handlers.sort_by_key(|handler| (handler.error_type.is_none(), handler.order));
-        Self { handlers, states }
+        Self { handlers, states, faces }
     }
 
-    /// Calls the handlers in order; returns [`Answer::Pass`] if none of them handles the error.
-    pub(crate) async fn answer(&self, error: &Error, scene: &Scene) -> Answer {
+    /// Adds the public face of the error's type, then calls the handlers in order. Returns
+    /// [`Answer::Pass`] if none of them handles the error.
+    pub(crate) async fn answer(&self, error: &mut Error, scene: &Scene) -> Answer {
+        self.faces.complete(error);
+        let error = &*error;
         for handler in &self.handlers {
             let Some(answer) = (handler.call)(error, scene, &self.states) else { continue };
             match answer.await.0 {

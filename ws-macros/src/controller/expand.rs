@@ -39,10 +39,15 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
             quote!(::core::option::Option::Some(__ws::__private::TrailingSlash::#rule))
         }
     };
+    let emits = controller.emits.iter().map(|event| {
+        let of = quote_spanned!(start(event)=> __ws::__private::EventInfo::of::<#event>);
+        quote!(#of())
+    });
     let limits = controller.limits.change();
     let state = controller.fields.iter().filter(|field| field.source == Source::State).map(state_key);
     let build = build(controller);
     quote! {
+        #[allow(elided_lifetimes_in_paths)]
         const _: () = {
             #alias
             #path_constant
@@ -60,6 +65,7 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
                         subprotocols: &[#(#subprotocols),*],
                         subprotocol_mismatch: __ws::__private::SubprotocolMismatch::#subprotocol_mismatch,
                         trailing_slash: #trailing_slash,
+                        emits: ::std::borrow::Cow::Borrowed(&[#(#emits),*]),
                         state: &[#(#state),*],
                     },
                     limits: #limits,

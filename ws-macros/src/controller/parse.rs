@@ -4,7 +4,7 @@
 //! judged that needs a second look at a value; that is the model's part.
 
 use proc_macro2::TokenStream;
-use syn::{Field, ItemStruct, LitStr, Meta, Path};
+use syn::{Field, ItemStruct, LitStr, Meta, Path, Type};
 
 use super::limits::Limits;
 use crate::{
@@ -23,6 +23,7 @@ const KEYS: &[Key] = &[
     Key { name: "subprotocols", usage: r#"subprotocols("chat.v2", "chat.v1")"# },
     Key { name: "subprotocol_mismatch", usage: r#"subprotocol_mismatch = "refuse""# },
     Key { name: "trailing_slash", usage: r#"trailing_slash = "either""# },
+    Key { name: "emits", usage: "emits(Joined, Left)" },
     Key { name: "limits", usage: r#"limits(message = "64KiB", frame = "16KiB")"# },
     Krate::KEY,
 ];
@@ -38,6 +39,8 @@ pub(super) struct Arguments {
     pub(super) subprotocols: Vec<LitStr>,
     pub(super) subprotocol_mismatch: Option<LitStr>,
     pub(super) trailing_slash: Option<LitStr>,
+    /// The event types of `emits(..)`.
+    pub(super) emits: Vec<Type>,
     pub(super) limits: Limits,
 }
 
@@ -53,6 +56,7 @@ impl Arguments {
         let subprotocols = args.list("subprotocols", errors);
         let subprotocol_mismatch = args.value("subprotocol_mismatch", errors);
         let trailing_slash = args.value("trailing_slash", errors);
+        let emits = args.list("emits", errors);
         let limits = Limits::read(&args, errors);
         Self {
             krate,
@@ -64,6 +68,7 @@ impl Arguments {
             subprotocols,
             subprotocol_mismatch,
             trailing_slash,
+            emits,
             limits,
         }
     }

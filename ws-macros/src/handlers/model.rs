@@ -4,8 +4,7 @@
 //! looked at by rustc. What the types of parameters and replies are is for rustc to say.
 
 use syn::{
-    Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, Receiver, ReceiverKind, ReturnType, Signature, Type,
-    ext::IdentExt as _,
+    Attribute, Ident, LitStr, Receiver, ReceiverKind, ReturnType, Signature, Type, ext::IdentExt as _,
 };
 
 use super::{
@@ -38,6 +37,8 @@ pub(super) struct Handler {
     /// The callback's attribute.
     pub(super) attribute: Attribute,
     pub(super) conditions: Vec<Attribute>,
+    /// The types of `errors(..)`.
+    pub(super) errors: Vec<Type>,
     pub(super) guards: Vec<Guard>,
     pub(super) params: Vec<Param>,
     /// `None` is `()`.
@@ -78,7 +79,7 @@ impl Handlers {
         let before = errors.len();
         let Method { signature, attributes, marks, guards, is_broken } = method;
         let mut marks = marks.into_iter();
-        let Some(Mark { callback, event, attribute }) = marks.next() else {
+        let Some(Mark { callback, event, errors: failing, attribute }) = marks.next() else {
             if let Some(guard) = guards.first().filter(|_| !is_broken) {
                 let fault =
                     r#"only a handler is guarded; write `#[on_event("say")]` or the like on this method"#;
@@ -106,7 +107,7 @@ impl Handlers {
             ReturnType::Default => None,
             ReturnType::Type(_, ty) => Some(Named::new(ty, &signature, &self.controller)),
         };
-        let docs = docs(&attributes);
+        let docs = source::docs(&attributes);
         let ident = signature.ident;
         self.handlers.push(Handler {
             ident,
@@ -114,6 +115,7 @@ impl Handlers {
             event,
             attribute,
             conditions,
+            errors: failing,
             guards,
             params,
             output,
@@ -206,20 +208,4 @@ fn check_signature(signature: &Signature, errors: &mut Errors) {
             faults.add_at(place, "`&self` is missing".to_owned());
         }
     }
-}
-
-/// The text of `///` comments.
-fn docs(attributes: &[Attribute]) -> String {
-    let lines: Vec<String> = attributes
-        .iter()
-        .filter_map(|attribute| match &attribute.meta {
-            Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
-                Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
-                _ => None,
-            },
-            _ => None,
-        })
-        .map(|line| line.strip_prefix(' ').unwrap_or(&line).to_owned())
-        .collect();
-    lines.join("\n")
 }

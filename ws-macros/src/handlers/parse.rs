@@ -4,7 +4,11 @@
 //! whether a method can be called, is the model's part.
 
 use proc_macro2::TokenStream;
-use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, Path, Signature};
+use syn::{
+    Attribute, Ident, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, Path, Signature, Token, Type,
+    parenthesized,
+    parse::{Parse, ParseStream},
+};
 
 use super::callback::Callback;
 use crate::{
@@ -43,6 +47,8 @@ pub(super) struct Mark {
     pub(super) callback: Callback,
     /// The name of the event, where the callback has one.
     pub(super) event: Option<LitStr>,
+    /// The types of `errors(..)`.
+    pub(super) errors: Vec<Type>,
     pub(super) attribute: Attribute,
 }
 
@@ -104,8 +110,11 @@ impl Method {
 impl Mark {
     fn read(attribute: Attribute, krate: &Krate, errors: &mut Errors) -> Option<Self> {
         let callback = Callback::of(&attribute, krate)?;
+        let mut failing = Vec::new();
         let event = if callback == Callback::Event {
-            Some(Self::event(&attribute.meta, errors)?)
+            let OnEvent { name, errors: types } = Self::event(&attribute.meta, errors)?;
+            failing = types;
+            Some(name)
         } else {
             if !matches!(attribute.meta, Meta::Path(_)) {
                 let fault = format!("`#[{}]` has no arguments", callback.name());
@@ -113,16 +122,16 @@ impl Mark {
             }
             None
         };
-        Some(Self { callback, event, attribute })
+        Some(Self { callback, event, errors: failing, attribute })
     }
 
-    /// `on_event("say")`
-    fn event(meta: &Meta, errors: &mut Errors) -> Option<LitStr> {
+    /// `on_event("say", errors(ChatError))`
+    fn event(meta: &Meta, errors: &mut Errors) -> Option<OnEvent> {
         if let Meta::Path(path) = meta {
             errors.add(path, r#"the name of the event is missing; write `#[on_event("say")]`"#);
             return None;
         }
-        let Ok(name) = meta.require_list().and_then(|list| list.parse_args::<LitStr>()) else {
+        let Ok(read) = meta.require_list().and_then(|list| list.parse_args::<OnEvent>()) else {
             let fault = r#"`#[on_event]` is written like this: `#[on_event("say")]`"#;
             match meta {
                 Meta::List(list) if !list.tokens.is_empty() => errors.add(&list.tokens, fault),
@@ -130,18 +139,45 @@ impl Mark {
             }
             return None;
         };
-        if name.value().is_empty() {
-            errors.add(&name, r#"the name of the event is empty; write one, such as `"say"`"#);
-            return None;
+        let before = errors.len();
+        check_event_name(&read.name, errors);
+        (errors.len() == before).then_some(read)
+    }
+}
+
+/// The arguments of `#[on_event(..)]`.
+struct OnEvent {
+    name: LitStr,
+    errors: Vec<Type>,
+}
+
+impl Parse for OnEvent {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let name = input.parse()?;
+        let mut errors = Vec::new();
+        if input.parse::<Option<Token![,]>>()?.is_some() && !input.is_empty() {
+            let key: Ident = input.parse()?;
+            if key != "errors" {
+                return Err(syn::Error::new(key.span(), "unknown argument"));
+            }
+            let types;
+            parenthesized!(types in input);
+            errors = types.parse_terminated(Type::parse, Token![,])?.into_iter().collect();
+            input.parse::<Option<Token![,]>>()?;
         }
-        if RESERVED.contains(&name.value().as_str()) {
-            let fault = format!(
-                "`{}` is reserved: the server sends this event by itself; choose another name",
-                name.value()
-            );
-            errors.add(&name, fault);
-            return None;
-        }
-        Some(name)
+        Ok(Self { name, errors })
+    }
+}
+
+/// Finds out whether an event may have this name.
+pub(crate) fn check_event_name(name: &LitStr, errors: &mut Errors) {
+    if name.value().is_empty() {
+        errors.add(name, r#"the name of the event is empty; write one, such as `"say"`"#);
+    } else if RESERVED.contains(&name.value().as_str()) {
+        let fault = format!(
+            "`{}` is reserved: the server sends this event by itself; choose another name",
+            name.value()
+        );
+        errors.add(name, fault);
     }
 }

@@ -8,7 +8,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::Ident;
 
 use super::{
-    model::{Layer, Scope},
+    model::{Layer, Scope, Security},
     parse::Kind,
 };
 use crate::{
@@ -29,6 +29,15 @@ pub(super) fn registration(kind: &Kind, layer: &Layer) -> TokenStream {
         }
     };
     let state = layer.extra.iter().map(StateParam::key);
+    let security = layer.security.as_ref().map(|places| {
+        let places = places.iter().map(|place| match place {
+            Security::Bearer => quote!(Bearer),
+            Security::Subprotocol => quote!(Subprotocol),
+            Security::Cookie(name) => quote!(Cookie(#name)),
+            Security::Query(name) => quote!(Query(#name)),
+        });
+        quote!(security: &[#(__ws::__private::Security::#places),*],)
+    });
     let entry = Ident::new(kind.entry, Span::mixed_site());
     let call = call(&entry, layer);
     quote! {
@@ -44,6 +53,7 @@ pub(super) fn registration(kind: &Kind, layer: &Layer) -> TokenStream {
                         scope: __ws::__private::Scope::#scope,
                         state: &[#(#state),*],
                     },
+                    #security
                     call: #call,
                 }
             }

@@ -3,6 +3,8 @@
 //! A [`Layer`] that exists has the shape of one. Whether its types are the right ones is left to rustc, which is
 //! asked for each of them at its own place.
 
+use std::collections::BTreeSet;
+
 use syn::{Ident, LitStr, ReturnType, Signature, Type, ext::IdentExt as _};
 
 use super::parse::{Arguments, Kind};
@@ -13,6 +15,8 @@ pub(super) struct Layer {
     pub(super) krate: Krate,
     pub(super) ident: Ident,
     pub(super) scope: Scope,
+    /// The places of a token that it accepts; `None` for an interceptor.
+    pub(super) security: Option<Vec<Security>>,
     /// The type of the first parameter: what it is about.
     pub(super) subject: Type,
     /// The type of the parameter for the rest of the pipeline.
@@ -30,6 +34,14 @@ pub(super) enum Scope {
     Route,
 }
 
+/// A place of a token.
+pub(super) enum Security {
+    Bearer,
+    Subprotocol,
+    Cookie(String),
+    Query(String),
+}
+
 impl Layer {
     /// Judges what was read; `None` if the signature has not the parts that a registration speaks of.
     pub(super) fn check(
@@ -40,6 +52,7 @@ impl Layer {
     ) -> Option<Self> {
         kind.card.check(signature, errors);
         let scope = Scope::check(&arguments, errors);
+        let security = arguments.security.map(|places| Security::check(&places, errors));
         let mut parameters = signature::typed(signature);
         let subject = parameters.next()?.ty.as_ref().clone();
         let next = parameters.next()?.ty.as_ref().clone();
@@ -50,6 +63,7 @@ impl Layer {
             krate: arguments.krate,
             ident: signature.ident.clone(),
             scope,
+            security,
             subject,
             next,
             extra,
@@ -60,6 +74,41 @@ impl Layer {
     /// The name in logs and start errors.
     pub(super) fn name(&self) -> String {
         self.ident.unraw().to_string()
+    }
+}
+
+impl Security {
+    /// Reads the places, of which each stands once.
+    fn check(places: &[LitStr], errors: &mut Errors) -> Vec<Self> {
+        let mut seen = BTreeSet::new();
+        let mut read = Vec::new();
+        for place in places {
+            let text = place.value();
+            match Self::read(&text) {
+                Some(security) => read.push(security),
+                None => {
+                    let fault = format!(
+                        "unknown place of a token `{text}`; write `\"bearer\"`, `\"subprotocol\"`, `\"cookie:name\"` or \
+                         `\"query:name\"`"
+                    );
+                    errors.add(place, fault);
+                }
+            }
+            if !seen.insert(text.clone()) {
+                errors.add(place, format_args!("`{text}` is listed twice; keep one"));
+            }
+        }
+        read
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        match text.split_once(':') {
+            None if text == "bearer" => Some(Self::Bearer),
+            None if text == "subprotocol" => Some(Self::Subprotocol),
+            Some(("cookie", name)) if !name.is_empty() => Some(Self::Cookie(name.to_owned())),
+            Some(("query", name)) if !name.is_empty() => Some(Self::Query(name.to_owned())),
+            _ => None,
+        }
     }
 }
 

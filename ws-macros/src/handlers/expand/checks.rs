@@ -7,13 +7,14 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Ident, Type};
 
+use super::entry;
 use crate::{
     handlers::{
         callback::Callback,
         model::{Handler, Handlers},
         slots::{Guard, Named, Param},
     },
-    source::{self, placed, start},
+    source::{self, at, start},
 };
 
 /// The rules for what a parameter takes: each is a method of `Place`, and a trait.
@@ -27,8 +28,11 @@ const OF_PARAMS: [(&str, &str); 6] = [
 ];
 
 /// The rules for what a reply sends, in the same form.
-const OF_REPLIES: [(&str, &str); 2] =
-    [("answers_an_event", "AnswersAnEvent"), ("sends_nothing", "SendsNothing")];
+const OF_REPLIES: [(&str, &str); 3] = [
+    ("answers_an_event", "AnswersAnEvent"),
+    ("answers_in_an_envelope", "AnswersInAnEnvelope"),
+    ("sends_nothing", "SendsNothing"),
+];
 
 /// The checks of all handlers.
 pub(super) fn all(handlers: &Handlers) -> TokenStream {
@@ -39,18 +43,19 @@ fn of(handler: &Handler, controller: &Type) -> TokenStream {
     let conditions = &handler.conditions;
     let params = handler.params.iter().enumerate().map(|(index, param)| {
         let before = handler.params.get(..index).unwrap_or_default();
-        of_param(handler.callback, before, param, controller)
+        of_param(handler, before, param, controller)
     });
     let output = handler.output.as_ref().map(|output| of_output(handler, output, controller));
     let guards = handler.guards.iter().map(|guard| of_guard(handler.callback, guard, controller));
-    guards.chain(params).chain(output).map(|check| quote!(#(#conditions)* #check)).collect()
+    let call = of_call(handler, controller);
+    guards.chain(params).chain(output).chain(call).map(|check| quote!(#(#conditions)* #check)).collect()
 }
 
-fn of_param(callback: Callback, before: &[Param], param: &Param, controller: &Type) -> TokenStream {
+fn of_param(handler: &Handler, before: &[Param], param: &Param, controller: &Type) -> TokenStream {
     let Param { ty, conditions, .. } = param;
     let inferred = &ty.inferred;
     let is_param = quote_spanned!(start(&ty.written)=> <#inferred as __h::Param<'_>>::TAKES);
-    let mut checks = of_place(callback, &OF_PARAMS, ty);
+    let mut checks = of_place(handler.callback, &OF_PARAMS, ty);
     if !before.is_empty() {
         let before = takes(before);
         for (condition, rule) in
@@ -64,6 +69,10 @@ fn of_param(callback: Callback, before: &[Param], param: &Param, controller: &Ty
         __h::rules::has_path_parameters(<#controller>::__WS_PATH, __h::Of::<#inferred>::NEEDS_PATH)
     };
     checks.extend(check(&ty.written, "HasPathParameters", &holds));
+    if let Some(event) = &handler.event {
+        let holds = quote!(__h::rules::is_of_this_event(#event, __h::Of::<#inferred>::EVENT));
+        checks.extend(check(&ty.written, "IsOfThisEvent", &holds));
+    }
     quote! {
         #(#conditions)*
         const _: () = {
@@ -102,13 +111,10 @@ fn of_output(handler: &Handler, output: &Named, controller: &Type) -> TokenStrea
     let says = if source::find_impl(ty.clone()).is_none() {
         quote!(<#ty as __ws::handlers::IntoReply>::SAYS)
     } else {
-        let method = placed(&handler.ident);
-        let params =
-            handler.params.iter().map(|Param { conditions, .. }| quote!(#(#conditions)* __h::rules::never()));
+        let call = entry::call(handler, controller);
         let (first, last) = ends(&output.written);
-        let mut says = quote_spanned!(first=> __h::rules::says_of);
-        let call = quote!(<#controller>::#method(__h::rules::never(), #(#params),*));
-        says.extend(quote_spanned!(last=> (&|| #call)));
+        let mut says = quote_spanned!(first=> __h::says_of);
+        says.extend(quote_spanned!(last=> (&#call)));
         says
     };
     let takes = takes(&handler.params);
@@ -130,6 +136,31 @@ fn takes(params: &[Param]) -> TokenStream {
         quote!(#(#conditions)* __h::Of::<#ty>::TAKES)
     });
     quote!(&[#(#takes),*])
+}
+
+/// Checks that the reply is the one that the type of the event declares; one check for each
+/// parameter, since only rustc knows which of them is the data.
+fn of_call(handler: &Handler, controller: &Type) -> Vec<TokenStream> {
+    if handler.event.is_none() {
+        return Vec::new();
+    }
+    let place = at(handler.ident.span());
+    let (first, last) = handler.output.as_ref().map_or((place, place), |output| ends(&output.written));
+    let calls = handler.params.iter().map(|param| {
+        let (conditions, ty) = (&param.conditions, &param.ty.inferred);
+        let call = entry::call(handler, controller);
+        let mut sends = quote_spanned!(first=> &);
+        let local = Ident::new("__sends", last);
+        local.to_tokens(&mut sends);
+        quote! {
+            #(#conditions)*
+            const _: fn() = || {
+                let #local = __h::output(&#call).replies();
+                __h::Of::<#ty>::call().check(#sends);
+            };
+        }
+    });
+    calls.collect()
 }
 
 /// The checks of `__IT` by the rules of its place.

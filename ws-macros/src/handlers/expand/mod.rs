@@ -31,7 +31,10 @@ pub(super) fn implementation(handlers: &Handlers) -> TokenStream {
         #[allow(deprecated, unused_imports, unused_mut)]
         const _: () = {
             #alias
-            use __ws::__private::handlers::{self as __h, NoParam as _, NoReply as _, RouteOf as _};
+            use __ws::__private::handlers::{
+                self as __h, NoCodes as _, NoEvent as _, NoModel as _, NoParam as _, NoReply as _,
+                RouteOf as _,
+            };
             #kept
             #controller
             #checks
@@ -150,6 +153,7 @@ fn typed(handlers: &Handlers) -> TokenStream {
                     __needs
                 },
                 keep: #keep,
+                handlers: __HANDLERS,
             };
             ::core::option::Option::Some(&__TYPED)
         }
