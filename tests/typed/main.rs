@@ -3,6 +3,7 @@
 mod anyhow;
 mod asks;
 mod events;
+mod forms;
 mod guards;
 mod interceptors;
 mod msgpack;

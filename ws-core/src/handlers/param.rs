@@ -157,7 +157,8 @@ impl<'a, T: FromHandshake> Param<'a> for &'a T {
     }
 }
 
-/// Implements `Param` by value: the value made by [`FromHandshake`] is cloned for each callback.
+/// Implements `Param` by value: the value made by [`FromHandshake`] is cloned for each callback. If
+/// it is kept for a parameter by reference, it is not parsed again.
 macro_rules! by_value {
     ($($(#[$attribute:meta])* $wrapper:ident$(<$t:ident: $bound:path>)?;)*) => {$(
         $(#[$attribute])*
@@ -170,7 +171,10 @@ macro_rules! by_value {
             const NEEDS_PATH: bool = <Self as FromHandshake>::NEEDS_PATH;
 
             fn keep(setup: &Setup<'_>) -> Result<Self, ParamError> {
-                Self::from_handshake(setup.handshake)
+                match setup.kept::<Self>() {
+                    Some(kept) => Ok(kept.clone()),
+                    None => Self::from_handshake(setup.handshake),
+                }
             }
 
             fn get(kept: &'a Self, _: &mut Input<'a>) -> Result<Self, ParamError> {

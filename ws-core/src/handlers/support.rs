@@ -4,6 +4,7 @@
 //! here needs the matching change in `ws-macros`.
 
 use std::{
+    any::Any,
     future::{Ready, ready},
     marker::PhantomData,
 };
@@ -99,6 +100,11 @@ impl<P> NoParam for Of<P> {
 /// Returns the value that was kept with a connection. The function that makes it gives its type.
 pub fn kept<K: 'static>(conn: &Connection, _: impl FnOnce(&Setup<'_>) -> Result<K>) -> Result<&K> {
     conn.kept::<K>().ok_or_else(|| Error::new("this connection was not opened by its controller's own route"))
+}
+
+/// Adds the values that are kept for parameters by reference, which are made first.
+pub fn beside<'a>(setup: &Setup<'a>, kept: &'a [&'a dyn Any]) -> Setup<'a> {
+    Setup { kept, ..*setup }
 }
 
 /// Erases the type of the value that is kept.

@@ -117,7 +117,8 @@ async fn accept(mut handshake: Handshake) -> Result<Response> {
     for guard in route.guards {
         (guard.call)(&handshake).await?;
     }
-    handshake.kept = route.controller.keep(&Setup { handshake: &handshake, states: &route.around.states })?;
+    handshake.kept =
+        route.controller.keep(&Setup { handshake: &handshake, states: &route.around.states, kept: &[] })?;
 
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

@@ -1,7 +1,8 @@
 //! What is kept with a connection: one slot for each parameter type of a block, filled once before the 101.
 //!
-//! Parameters of one type share a slot, and so do `T` and `&T`: what is parsed for the one serves the other. Types are only
-//! named in expressions, where lifetimes are inferred, so little of them has to be written anew: [`inferred`].
+//! Parameters of one type share a slot. `T` and `&T` do not: a type of the user's may be a parameter in both forms, and keep
+//! something else for each. The slots of references are filled first, so that those of values can take copies. Types are
+//! only named in expressions, where lifetimes are inferred, so little of them has to be written anew: [`inferred`].
 
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -79,6 +80,11 @@ impl Slot {
     pub(super) fn condition(&self) -> Option<TokenStream> {
         any_of(self.users.iter().map(Vec::as_slice)).map(|any| quote!(#[cfg(#any)]))
     }
+
+    /// Whether the parameters are references.
+    pub(super) fn is_reference(&self) -> bool {
+        self.key.starts_with('&')
+    }
 }
 
 impl Named {
@@ -92,10 +98,12 @@ impl Named {
         Self { written: ty.clone(), inferred: inferred(ty.to_token_stream(), &own, controller) }
     }
 
-    /// The same for `T` and `&T`.
+    /// The same for all lifetimes of a reference.
     fn key(&self) -> String {
         match syn::parse2(self.inferred.clone()) {
-            Ok(Type::Reference(TypeReference { mutability: None, elem, .. })) => source::written(elem),
+            Ok(Type::Reference(TypeReference { mutability: None, elem, .. })) => {
+                format!("&{}", source::written(elem))
+            }
             _ => source::written(&self.inferred),
         }
     }
@@ -159,12 +167,12 @@ mod tests {
     }
 
     #[test]
-    fn a_type_and_its_reference_share_a_slot() {
+    fn parameters_of_one_type_share_a_slot_and_a_reference_is_another_type() {
         let signature: Signature = parse_quote! {
-            fn say<'a>(&self, a: &'a Path<u8>, b: Path<u8>, c: &Path<u8>, d: Option<Path<u8>>, e: &mut Path<u8>)
+            fn say<'a>(&self, a: &'a Path<u8>, b: Path<u8>, c: &Path<u8>, d: Option<Path<u8>>, e: Path<u8>)
         };
         let params = Slots::default().place(&signature, &[], &parse_quote!(Room));
-        assert_eq!(params.iter().map(|param| param.slot).collect::<Vec<_>>(), [0, 0, 0, 1, 2]);
+        assert_eq!(params.iter().map(|param| param.slot).collect::<Vec<_>>(), [0, 1, 0, 2, 1]);
     }
 
     #[test]

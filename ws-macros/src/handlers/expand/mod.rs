@@ -1,15 +1,16 @@
 //! Writes the implementation. It cannot fail.
 //!
-//! Everything stands in one anonymous constant beside the block: what is kept, `impl Controller`, the [`checks`] and the
+//! Everything stands in one anonymous constant beside the block: what is [`kept`], `impl Controller`, the [`checks`] and the
 //! registration ([`entry`]). Locals have the macro's hygiene and begin with `__`, so that neither the user's names nor
 //! their constants are met; what may not compile stands at the place of the user's tokens that it was made of.
 
 mod call;
 mod checks;
 mod entry;
+mod kept;
 
 use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 use syn::{Attribute, Ident};
 
 use self::call::Ways;
@@ -23,7 +24,7 @@ use crate::source::{at, start};
 /// What stands beside the block.
 pub(super) fn implementation(handlers: &Handlers) -> TokenStream {
     let alias = handlers.krate.alias();
-    let kept = (!handlers.slots.is_empty()).then(|| kept(handlers));
+    let kept = (!handlers.slots.is_empty()).then(|| kept::definition(handlers));
     let controller = controller(handlers);
     let checks = checks::all(handlers);
     let entry = entry::registration(handlers);
@@ -40,50 +41,10 @@ pub(super) fn implementation(handlers: &Handlers) -> TokenStream {
     }
 }
 
-/// The field of a slot.
-fn field(slot: usize) -> Ident {
-    format_ident!("p{slot}")
-}
-
-/// The type of what is kept with a connection. Its fields' types are told by [`make`], so that a wrong parameter is none
-/// of this one's mistakes.
-fn kept(handlers: &Handlers) -> TokenStream {
-    let slots = || handlers.slots.iter().enumerate().map(|(index, slot)| (slot.condition(), index));
-    let parameters = slots().map(|(condition, index)| {
-        let parameter = format_ident!("P{index}");
-        quote!(#condition #parameter)
-    });
-    let fields = slots().map(|(condition, index)| {
-        let (field, parameter) = (field(index), format_ident!("P{index}"));
-        quote!(#condition #field: #parameter)
-    });
-    quote!(struct __Kept<#(#parameters),*> { #(#fields),* })
-}
-
-/// A closure that makes what is kept.
-fn make(handlers: &Handlers) -> TokenStream {
-    let fields = handlers.slots.iter().enumerate().map(|(index, slot)| {
-        let (condition, field, ty) = (slot.condition(), field(index), &slot.ty.inferred);
-        quote_spanned!(start(ty)=> #condition #field: __h::Of::<#ty>::keep(__setup)?)
-    });
-    quote_spanned! {Span::mixed_site()=>
-        |__setup: &__h::Setup<'_>| -> __h::Result<_> {
-            ::core::result::Result::Ok(__Kept { #(#fields),* })
-        }
-    }
-}
-
-/// Finds what was kept, for the parameters of a call.
-fn find_kept(handlers: &Handlers) -> Option<TokenStream> {
-    let make = make(handlers);
-    let found = quote_spanned!(Span::mixed_site()=> let __kept = __h::kept(__conn, #make)?;);
-    (!handlers.slots.is_empty()).then_some(found)
-}
-
 fn controller(handlers: &Handlers) -> TokenStream {
     let ty = &handlers.controller;
     let typed = typed(handlers);
-    let kept = find_kept(handlers);
+    let kept = kept::find(handlers);
     let message = message(handlers, kept.as_ref());
     let open = handlers.of(Callback::Open).map(|handler| {
         let body = call::body(handler, &Ways::open());
@@ -118,7 +79,7 @@ fn typed(handlers: &Handlers) -> TokenStream {
     let keep = if handlers.slots.is_empty() {
         quote!(|_| ::core::result::Result::Ok(::core::option::Option::None))
     } else {
-        let make = make(handlers);
+        let make = kept::make(handlers);
         quote_spanned! {Span::mixed_site()=>
             |__setup| {
                 let __make = #make;
