@@ -45,6 +45,7 @@ impl Layer {
         errors: &mut Errors,
     ) -> Option<Self> {
         kind.card.check(signature, errors);
+        check_values(kind, signature, errors);
         let scope = Scope::check(&arguments, errors);
         let mut parameters = signature::typed(signature);
         let subject = parameters.next()?.ty.as_ref().clone();
@@ -71,6 +72,18 @@ impl Layer {
     /// The name in logs and start errors.
     pub(super) fn name(&self) -> String {
         self.ident.unraw().to_string()
+    }
+}
+
+/// The first two parameters are values: the function passes them on.
+fn check_values(kind: &Kind, signature: &Signature, errors: &mut Errors) {
+    let parameters = kind.card.parameters;
+    for (parameter, usage) in signature::typed(signature).zip(parameters) {
+        if matches!(*parameter.ty, Type::Reference(_)) {
+            let fault =
+                format!("{} takes this by value: write `{usage}`, and {}", kind.card.role, kind.passes_on);
+            errors.add(&parameter.ty, fault);
+        }
     }
 }
 

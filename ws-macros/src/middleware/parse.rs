@@ -17,6 +17,8 @@ use crate::{
 pub(crate) struct Kind {
     /// How it is written.
     pub(super) card: Card,
+    /// How it passes its parameters on.
+    pub(super) passes_on: &'static str,
     /// Its entry in the registry.
     pub(super) entry: &'static str,
 }
@@ -29,6 +31,7 @@ pub(crate) const MIDDLEWARE: Kind = Kind {
         output: "Result<Response>",
         more: Some("with any number of `State(value): State<T>` behind `next`"),
     },
+    passes_on: "pass the handshake on with `next.run(handshake).await`",
     entry: "MiddlewareEntry",
 };
 
@@ -40,6 +43,7 @@ pub(crate) const INTERCEPTOR: Kind = Kind {
         output: "Result",
         more: Some("with any number of `State(value): State<T>` behind `next`"),
     },
+    passes_on: "pass the callback on with `next.run(callback).await`",
     entry: "InterceptorEntry",
 };
 
