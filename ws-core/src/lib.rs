@@ -91,6 +91,16 @@ macro_rules! link {
     ($($name:ident),+ $(,)?) => {
         $(const _: () = { #[allow(unused_imports)] use $name as _; };)+
     };
+    ($name:ident :: $($rest:tt)*) => {
+        ::core::compile_error!(::core::concat!(
+            "a crate is linked as a whole; write `link!(",
+            ::core::stringify!($name),
+            ")`"
+        ));
+    };
+    ($($other:tt)*) => {
+        ::core::compile_error!("`link!` takes names of crates, such as `link!(my_controllers)`");
+    };
 }
 
 /// The names that generated code uses. Not part of the public API.
