@@ -4,7 +4,10 @@
 //! whether a method can be called, is the model's part.
 
 use proc_macro2::TokenStream;
-use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, Path, Signature};
+use syn::{
+    Attribute, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, Path, Signature, Token, parse_quote,
+    punctuated::Punctuated,
+};
 
 use super::callback::Callback;
 use crate::{
@@ -86,6 +89,7 @@ impl Method {
     /// Takes our attributes off a method; none if there is none.
     fn read(method: &mut ImplItemFn, krate: &Krate, errors: &mut Errors) -> Option<Self> {
         let before = errors.len();
+        refuse_conditional(&mut method.attrs, krate, errors);
         let is_mark = |attribute: &mut Attribute| Callback::of(attribute, krate).is_some();
         let found: Vec<_> = method.attrs.extract_if(.., is_mark).collect();
         let marks = found.into_iter().filter_map(|attribute| Mark::read(attribute, krate, errors)).collect();
@@ -99,6 +103,34 @@ impl Method {
         };
         (read.is_broken || !read.marks.is_empty() || !read.guards.is_empty()).then_some(read)
     }
+}
+
+/// Takes our attributes in `cfg_attr` off a method. rustc has not evaluated them yet when this block
+/// is read.
+fn refuse_conditional(attributes: &mut Vec<Attribute>, krate: &Krate, errors: &mut Errors) {
+    attributes.retain(|attribute| {
+        let before = errors.len();
+        if attribute.path().is_ident("cfg_attr")
+            && let Ok(list) = attribute.meta.require_list()
+            && let Ok(metas) = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)
+        {
+            metas.into_iter().for_each(|meta| check_conditional(meta, krate, errors));
+        }
+        errors.len() == before
+    });
+}
+
+fn check_conditional(meta: Meta, krate: &Krate, errors: &mut Errors) {
+    let attribute: Attribute = parse_quote!(#[#meta]);
+    let name = match Callback::of(&attribute, krate) {
+        Some(callback) => callback.name(),
+        None if krate.exports(&attribute, "guard") => "guard",
+        None => return,
+    };
+    let fault = format!(
+        "`#[{name}]` is not read in `cfg_attr`; write it by itself, and the condition as `#[cfg(..)]` on the method"
+    );
+    errors.add(meta, fault);
 }
 
 impl Mark {
