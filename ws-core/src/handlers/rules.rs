@@ -66,6 +66,13 @@ rules! {
         label: "a parameter before this one takes the message"
     }
 
+    /// A parameter that is parsed from the handshake does not borrow from it.
+    OwnsItsData {
+        message: "a parameter from the handshake is kept with the connection, so it cannot borrow; \
+                  write `String` for `&str`, such as `&Path<String>`",
+        label: "borrows"
+    }
+
     /// A route has path parameters if a handler takes one.
     HasPathParameters {
         message: "the path of this controller has no parameters, so there is nothing for `Path<T>`; \
@@ -86,6 +93,10 @@ rules! {
         label: "the connection is closed"
     }
 }
+
+/// Implemented by each block of handlers. A second block for a controller conflicts with the first,
+/// and rustc prints the name of this trait.
+pub trait OneBlockOfHandlersPerController {}
 
 /// The callbacks that a handler can serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

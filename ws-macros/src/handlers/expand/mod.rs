@@ -11,7 +11,7 @@ mod kept;
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Attribute, Ident};
+use syn::{Attribute, Ident, spanned::Spanned as _};
 
 use self::call::Ways;
 use super::{
@@ -57,7 +57,10 @@ fn controller(handlers: &Handlers) -> TokenStream {
         let body = call::body(handler, &Ways::close());
         callback(handler, &reason, kept.as_ref(), &body)
     });
-    quote! {
+    // These have the span of the type, so that rustc reports another implementation there.
+    quote_spanned! {ty.span()=>
+        impl __h::rules::OneBlockOfHandlersPerController for #ty {}
+
         #[automatically_derived]
         impl __ws::Controller for #ty {
             #typed
