@@ -83,6 +83,10 @@ pub trait Param<'a>: Sized {
     #[doc(hidden)]
     const NEEDS_PATH: bool = false;
 
+    /// Whether the value is parsed from the handshake and kept, so that it cannot borrow.
+    #[doc(hidden)]
+    const IS_PARSED: bool = false;
+
     /// Adds the states that the parameter needs, for the check at start.
     #[doc(hidden)]
     fn states(keys: &mut Vec<StateKey>) {
@@ -148,6 +152,8 @@ impl<'a, T: FromHandshake> Param<'a> for &'a T {
 
     const NEEDS_PATH: bool = T::NEEDS_PATH;
 
+    const IS_PARSED: bool = true;
+
     fn keep(setup: &Setup<'_>) -> Result<T, ParamError> {
         T::from_handshake(setup.handshake)
     }
@@ -169,6 +175,8 @@ macro_rules! by_value {
             type Kept = Self;
 
             const NEEDS_PATH: bool = <Self as FromHandshake>::NEEDS_PATH;
+
+            const IS_PARSED: bool = true;
 
             fn keep(setup: &Setup<'_>) -> Result<Self, ParamError> {
                 match setup.kept::<Self>() {
@@ -196,6 +204,8 @@ impl<'a, P: Param<'a>> Param<'a> for Option<P> {
     type Kept = Option<P::Kept>;
 
     const TAKES: Takes = P::TAKES;
+
+    const IS_PARSED: bool = P::IS_PARSED;
 
     fn states(_: &mut Vec<StateKey>) {}
 

@@ -51,6 +51,9 @@ impl<'a, P: Param<'a>> Of<P> {
     /// Whether the route's path must have parameters.
     pub const NEEDS_PATH: bool = P::NEEDS_PATH;
 
+    /// Whether the value is parsed from the handshake and kept.
+    pub const IS_PARSED: bool = P::IS_PARSED;
+
     /// Adds what the parameter needs.
     pub fn need(needs: &mut Needs) {
         P::states(&mut needs.states);
@@ -78,6 +81,9 @@ pub trait NoParam {
 
     #[doc(hidden)]
     const NEEDS_PATH: bool = false;
+
+    #[doc(hidden)]
+    const IS_PARSED: bool = false;
 
     #[doc(hidden)]
     fn need(_: &mut Needs) {}

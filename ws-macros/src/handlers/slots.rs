@@ -4,6 +4,8 @@
 //! something else for each. The slots of references are filled first, so that those of values can take copies. Types are
 //! only named in expressions, where lifetimes are inferred, so little of them has to be written anew: [`inferred`].
 
+use std::collections::VecDeque;
+
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{Attribute, GenericParam, Lifetime, Signature, Type, TypeReference};
@@ -109,6 +111,42 @@ impl Named {
     }
 }
 
+/// The type with `String` for each `&str` inside of it; `None` if there is none. A type that is a
+/// reference itself stays one.
+pub(super) fn owned(tokens: TokenStream) -> Option<TokenStream> {
+    fn replaced(tokens: TokenStream, count: &mut usize) -> TokenStream {
+        let mut tokens: VecDeque<TokenTree> = tokens.into_iter().collect();
+        let mut written = TokenStream::new();
+        while let Some(tree) = tokens.pop_front() {
+            match tree {
+                TokenTree::Punct(and) if and.as_char() == '&' => {
+                    let name = if is_tick(tokens.front()) { 2 } else { 0 };
+                    if matches!(tokens.get(name), Some(TokenTree::Ident(name)) if name == "str") {
+                        tokens.drain(..=name);
+                        *count += 1;
+                        written.extend(quote!(::std::string::String));
+                    } else {
+                        and.to_tokens(&mut written);
+                    }
+                }
+                TokenTree::Group(group) => {
+                    Group::new(group.delimiter(), replaced(group.stream(), count)).to_tokens(&mut written);
+                }
+                other => other.to_tokens(&mut written),
+            }
+        }
+        written
+    }
+    let mut count = 0;
+    let owned = replaced(tokens, &mut count);
+    let is_str = source::written(&owned) == "::std::string::String";
+    (count > 0 && !is_str).then_some(owned)
+}
+
+fn is_tick(tree: Option<&TokenTree>) -> bool {
+    matches!(tree, Some(TokenTree::Punct(tick)) if tick.as_char() == '\'')
+}
+
 /// The predicate that holds where one of these lists of `#[cfg(..)]` does; `None` if one of them is empty.
 pub(super) fn any_of<'c>(users: impl Iterator<Item = &'c [Attribute]>) -> Option<TokenStream> {
     let all = users.map(|conditions| {
@@ -163,6 +201,19 @@ mod tests {
             (parse_quote!(State<Arc<dyn for<'b> Fn(&'b str)>>), "State<Arc<dyn for<'b>Fn(&'b str)>>"),
         ] {
             assert_eq!(source::written(named(&written).inferred), inferred);
+        }
+    }
+
+    #[test]
+    fn only_a_str_inside_of_a_type_has_an_owned_form() {
+        for (written, owning) in [
+            (quote!(&'_ str), None),
+            (quote!(&Path<String>), None),
+            (quote!(Data<Say<'_>>), None),
+            (quote!(Path<&str>), Some("Path<::std::string::String>")),
+            (quote!(&'_ Path<(&'static str, u8)>), Some("&'_ Path<(::std::string::String, u8)>")),
+        ] {
+            assert_eq!(owned(written).map(source::written).as_deref(), owning);
         }
     }
 

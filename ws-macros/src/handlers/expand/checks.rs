@@ -11,7 +11,7 @@ use crate::{
     handlers::{
         callback::Callback,
         model::{Handler, Handlers},
-        slots::{Named, Param},
+        slots::{Named, Param, Slot, owned},
     },
     source::{self, placed, start},
 };
@@ -36,39 +36,69 @@ pub(super) fn all(handlers: &Handlers) -> TokenStream {
 
 fn of(handler: &Handler, controller: &Type) -> TokenStream {
     let conditions = &handler.conditions;
-    let params = handler.params.iter().enumerate().map(|(index, param)| {
-        let before = handler.params.get(..index).unwrap_or_default();
-        of_param(handler.callback, before, param, controller)
-    });
+    let params = (0..handler.params.len()).map(|index| of_param(handler, index, controller));
     let output = handler.output.as_ref().map(|output| of_output(handler, output, controller));
-    params.chain(output).map(|check| quote!(#(#conditions)* #check)).collect()
+    quote! {
+        #(#conditions)*
+        const _: () = {
+            #(#params)*
+            #output
+        };
+    }
 }
 
-fn of_param(callback: Callback, before: &[Param], param: &Param, controller: &Type) -> TokenStream {
-    let Param { ty, conditions, .. } = param;
-    let inferred = &ty.inferred;
+/// The constant with what a parameter takes.
+fn takes(index: usize) -> Ident {
+    format_ident!("__TAKES_{index}")
+}
+
+fn of_param(handler: &Handler, index: usize, controller: &Type) -> TokenStream {
+    let Some(Param { ty, conditions, .. }) = handler.params.get(index) else { return TokenStream::new() };
+    let (it, inferred) = (takes(index), &ty.inferred);
     let is_param = quote_spanned!(start(&ty.written)=> <#inferred as __h::Param<'_>>::TAKES);
-    let mut checks = of_place(callback, &OF_PARAMS, ty);
-    if !before.is_empty() {
-        let before = before.iter().map(|Param { ty, conditions, .. }| {
-            let ty = &ty.inferred;
-            quote!(#(#conditions)* __h::Of::<#ty>::TAKES)
-        });
-        let holds = quote!(__h::rules::takes_one_message(&[#(#before),*], __IT));
+    let owned = owned(inferred.clone());
+    let owns = owned.as_ref().map(|owned| owns(ty, owned));
+    let mut checks = of_place(handler.callback, &it, &OF_PARAMS, ty);
+    if index > 0 {
+        let before =
+            handler.params.iter().take(index).enumerate().map(|(index, Param { conditions, .. })| {
+                let it = takes(index);
+                quote!(#(#conditions)* #it)
+            });
+        let holds = quote!(__h::rules::takes_one_message(&[#(#before),*], #it));
         checks.extend(check(ty, "TakesOneMessage", &holds));
     }
+    let path = owned.as_ref().unwrap_or(inferred);
     let holds = quote! {
-        __h::rules::has_path_parameters(<#controller>::__WS_PATH, __h::Of::<#inferred>::NEEDS_PATH)
+        __h::rules::has_path_parameters(<#controller>::__WS_PATH, __h::Of::<#path>::NEEDS_PATH)
     };
     checks.extend(check(ty, "HasPathParameters", &holds));
     quote! {
         #(#conditions)*
+        const #it: __ws::handlers::Takes = {
+            #owns
+            #is_param
+        };
+        #(#conditions)*
         const _: () = {
-            const _: __ws::handlers::Takes = #is_param;
-            const __IT: __ws::handlers::Takes = __h::Of::<#inferred>::TAKES;
             #checks
         };
     }
+}
+
+/// The check that a slot does not borrow what is kept.
+pub(super) fn of_slot(slot: &Slot) -> Option<TokenStream> {
+    let (owned, condition) = (owned(slot.ty.inferred.clone())?, slot.condition());
+    let owns = owns(&slot.ty, &owned);
+    Some(quote!(#condition #owns))
+}
+
+/// The check that a parameter does not borrow what is kept, given its owned form. It stands in front
+/// of the code that is wrong if it does: rustc says no more about a body whose types are wrong, and
+/// what it says about lifetimes would not help.
+fn owns(ty: &Named, owned: &TokenStream) -> TokenStream {
+    let bound = bound(ty, "OwnsItsData", &quote!(!__h::Of::<#owned>::IS_PARSED));
+    quote!(let () = #bound;)
 }
 
 fn of_output(handler: &Handler, output: &Named, controller: &Type) -> TokenStream {
@@ -85,35 +115,40 @@ fn of_output(handler: &Handler, output: &Named, controller: &Type) -> TokenStrea
         says.extend(quote_spanned!(last=> (&|| #call)));
         says
     };
-    let checks = of_place(handler.callback, &OF_REPLIES, output);
+    let it = format_ident!("__SAYS");
+    let checks = of_place(handler.callback, &it, &OF_REPLIES, output);
     quote! {
-        const _: () = {
-            const __IT: __h::Says = #says;
-            #checks
-        };
+        const #it: __h::Says = #says;
+        #checks
     }
 }
 
-/// The checks of `__IT` by the rules of its place.
-fn of_place(callback: Callback, rules: &[(&str, &str)], ty: &Named) -> TokenStream {
+/// The checks of a constant by the rules of its place.
+fn of_place(callback: Callback, it: &Ident, rules: &[(&str, &str)], ty: &Named) -> TokenStream {
     let place = Ident::new(callback.place(), Span::call_site());
     rules
         .iter()
         .map(|(condition, rule)| {
             let condition = format_ident!("{condition}");
-            check(ty, rule, &quote!(__h::rules::Place::#place.#condition(__IT)))
+            check(ty, rule, &quote!(__h::rules::Place::#place.#condition(#it)))
         })
         .collect()
 }
 
+/// The bound of a rule, in a body of its own.
+fn check(ty: &Named, rule: &str, holds: &TokenStream) -> TokenStream {
+    let bound = bound(ty, rule, holds);
+    quote!(const _: () = #bound;)
+}
+
 /// The bound of a rule. Its brackets have the spans of the type's first and last token, so that rustc
 /// underlines the whole type.
-fn check(ty: &Named, rule: &str, holds: &TokenStream) -> TokenStream {
+fn bound(ty: &Named, rule: &str, holds: &TokenStream) -> TokenStream {
     let rule = format_ident!("{rule}");
     let (first, last) = ends(&ty.written);
     let is = quote_spanned!(first=> &__h::rules::Is<{ #holds });
     let is_end = quote_spanned!(last=> >);
-    quote!(const _: () = < #is #is_end as __h::rules::#rule>::HOLDS;)
+    quote!(< #is #is_end as __h::rules::#rule>::HOLDS)
 }
 
 /// The spans of the first and the last token of a type. They are the user's own, not ours: rustc

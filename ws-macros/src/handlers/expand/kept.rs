@@ -4,6 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::Ident;
 
+use super::checks;
 use crate::{handlers::model::Handlers, source::start};
 
 /// The field of a slot.
@@ -38,8 +39,9 @@ pub(super) fn make(handlers: &Handlers) -> TokenStream {
     let keep = |is_reference| {
         let some = slots.iter().filter(move |(slot, ..)| slot.is_reference() == is_reference);
         some.map(|(slot, _, local)| {
-            let (condition, ty) = (slot.condition(), &slot.ty.inferred);
-            quote_spanned!(start(ty)=> #condition let #local = __h::Of::<#ty>::keep(__setup)?;)
+            let (condition, ty, check) = (slot.condition(), &slot.ty.inferred, checks::of_slot(slot));
+            let kept = quote_spanned!(start(ty)=> let #local = __h::Of::<#ty>::keep(__setup)?;);
+            quote!(#check #condition #kept)
         })
     };
     let (references, values) = (keep(true), keep(false));
