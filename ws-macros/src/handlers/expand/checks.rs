@@ -141,14 +141,13 @@ fn check(ty: &Named, rule: &str, holds: &TokenStream) -> TokenStream {
     quote!(const _: () = #bound;)
 }
 
-/// The bound of a rule. Its brackets have the spans of the type's first and last token, so that rustc
+/// The bound of a rule. Its self type begins and ends at the tokens of the user's type, so that rustc
 /// underlines the whole type.
 fn bound(ty: &Named, rule: &str, holds: &TokenStream) -> TokenStream {
     let rule = format_ident!("{rule}");
     let (first, last) = ends(&ty.written);
-    let is = quote_spanned!(first=> &__h::rules::Is<{ #holds });
-    let is_end = quote_spanned!(last=> >);
-    quote!(< #is #is_end as __h::rules::#rule>::HOLDS)
+    let (reference, end) = (quote_spanned!(first=> &), quote_spanned!(last=> >));
+    quote!(< #reference __h::rules::Is<{ #holds } #end as __h::rules::#rule>::HOLDS)
 }
 
 /// The spans of the first and the last token of a type. They are the user's own, not ours: rustc

@@ -57,18 +57,24 @@ fn controller(handlers: &Handlers) -> TokenStream {
         let body = call::body(handler, &Ways::close());
         callback(handler, &reason, kept.as_ref(), &body)
     });
-    // These have the span of the type, so that rustc reports another implementation there.
-    quote_spanned! {ty.span()=>
-        impl __h::rules::OneBlockOfHandlersPerController for #ty {}
-
-        #[automatically_derived]
-        impl __ws::Controller for #ty {
+    // An implementation begins and ends at the type, so that rustc reports another one there.
+    let place = ty.span();
+    let [start, one_block, end] = [
+        quote_spanned!(place=> impl),
+        quote_spanned!(place=> {}),
+        quote_spanned!(place=> {
             #typed
             #(#open)*
             #message
             #(#frames)*
             #(#close)*
-        }
+        }),
+    ];
+    quote! {
+        #start __h::rules::OneBlockOfHandlersPerController for #ty #one_block
+
+        #[automatically_derived]
+        #start __ws::Controller for #ty #end
     }
 }
 
