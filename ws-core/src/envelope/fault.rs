@@ -87,6 +87,7 @@ pub(crate) struct DecodeError {
 
 impl DecodeError {
     /// Creates a fault of the whole part.
+    #[cfg(feature = "msgpack")]
     pub(crate) fn whole(message: impl ToString) -> Self {
         Self { path: String::new(), message: message.to_string() }
     }

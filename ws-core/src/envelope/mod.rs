@@ -9,6 +9,7 @@ mod fault;
 mod json;
 #[cfg(feature = "msgpack")]
 mod msgpack;
+mod place;
 
 use std::borrow::Cow;
 
@@ -50,7 +51,7 @@ impl Format {
         match self {
             Self::Json => {
                 let reference = reference.and_then(Raw::as_json);
-                Ok(Message::text(serde_json::to_string(&Outgoing { event, data, reference })?))
+                Ok(Message::text(json::encode(event, data, reference)?))
             }
             #[cfg(feature = "msgpack")]
             Self::MsgPack => {
@@ -81,14 +82,6 @@ impl Format {
             }
         }
     }
-}
-
-#[derive(Serialize)]
-struct Outgoing<'a, T: ?Sized> {
-    event: &'a str,
-    data: &'a T,
-    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
-    reference: Option<&'a RawValue>,
 }
 
 /// A received envelope; it borrows from its message.

@@ -7,7 +7,7 @@
 use rmp::Marker;
 use serde::{Deserialize, Serialize};
 
-use super::{DecodeError, json::fault};
+use super::{DecodeError, json::shortened};
 use crate::fixed;
 
 /// The parts of an envelope as they were received.
@@ -97,6 +97,13 @@ pub(super) fn decode_data<'a, T: Deserialize<'a>>(raw: &'a [u8]) -> Result<T, De
             Ok(_) => DecodeError::whole(error),
         }
     })
+}
+
+/// Creates the fault with its place.
+fn fault(path: &serde_path_to_error::Path, message: &str) -> DecodeError {
+    let is_known = path.iter().len() > 0;
+    let path = if is_known { shortened(&path.to_string()) } else { String::new() };
+    DecodeError { path, message: shortened(message) }
 }
 
 /// Encodes an envelope; structs become maps by field name, as in JSON.

@@ -194,7 +194,8 @@ impl<C: Controller> Drop for OnClose<C> {
         let deadline = self.deadline;
         entry.connection().outbox().shut();
         let live = entry.live().clone();
-        let on_close = async move {
+        // Boxed without its type, so that tokio's task is not compiled for each controller.
+        let on_close: Served = Box::pin(async move {
             let calls = Callbacks { controller: &*controller, conn: entry.connection() };
             let closed = caught(calls.close(CloseReason::Aborted));
             match tokio::time::timeout(deadline, closed).await {
@@ -203,7 +204,7 @@ impl<C: Controller> Drop for OnClose<C> {
                 Ok(Some(Err(error))) => tracing::error!(%error, "on_close failed"),
                 Err(_) => tracing::error!("on_close took longer than the close deadline"),
             }
-        };
+        });
         live.spawn(on_close.instrument(Span::current()));
     }
 }
