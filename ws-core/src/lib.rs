@@ -113,7 +113,7 @@ pub mod __private {
         handlers::{InterceptorFuture, support as handlers},
         handshake::{GuardFuture, GuardRef, MiddlewareFuture, RouteSpec},
         layer::{Layer, LayerRef},
-        place::{Location, Scope, SubprotocolMismatch, type_id_of},
+        place::{Location, Scope, SubprotocolMismatch, path_of, type_id_of},
         recovery::HandlerFuture,
         registry::{
             ControllerEntry, ErrorHandlerEntry, Handled, HandlerInfo, HandlersEntry, InterceptorEntry,

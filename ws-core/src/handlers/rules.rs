@@ -80,6 +80,25 @@ rules! {
         label: "no parameter in the path"
     }
 
+    /// A constant that names an event is not empty.
+    HasName {
+        message: "the name of the event is empty; write one, such as `\"say\"`",
+        label: "this constant is empty"
+    }
+
+    /// A constant that names an event names none of the server's.
+    IsNotReserved {
+        message: "`error`, `end`, `pong` and `sync` are reserved: the server sends these events by itself; \
+                  choose another name",
+        label: "a reserved name"
+    }
+
+    /// An event is handled by one method of a block.
+    IsHandledOnce {
+        message: "this event has two handlers in this block; keep one",
+        label: "another attribute has the same name"
+    }
+
     /// A reply that answers an event is returned by a callback of an event.
     AnswersAnEvent {
         message: "`Data<T>` answers an event, and there is none here; \
@@ -175,6 +194,73 @@ pub const fn has_path_parameters(route: Option<&'static str>, needs_path: bool) 
         Some(path) => !needs_path || parameters(path) > 0,
         None => true,
     }
+}
+
+/// The condition of [`IsNotReserved`].
+pub const fn is_reserved(name: &str) -> bool {
+    is_among(&["error", "end", "pong", "sync"], name)
+}
+
+/// Returns whether a name is in the list.
+pub const fn is_among(names: &[&str], name: &str) -> bool {
+    let mut rest = names;
+    while let [first, more @ ..] = rest {
+        if is_equal(first.as_bytes(), name.as_bytes()) {
+            return true;
+        }
+        rest = more;
+    }
+    false
+}
+
+/// The condition of [`IsHandledOnce`]. The names are compared where their hashes are equal: with
+/// hundreds of names, comparing all of them takes seconds.
+pub const fn is_handled_once(names: &[&str], hashes: &[u64], name: &str) -> bool {
+    let hash = hash(name);
+    let (mut rest, mut count) = (names, 0);
+    let mut hashes = hashes;
+    while let ([first, more @ ..], [first_hash, more_hashes @ ..]) = (rest, hashes) {
+        if *first_hash == hash && is_equal(first.as_bytes(), name.as_bytes()) {
+            count += 1;
+        }
+        (rest, hashes) = (more, more_hashes);
+    }
+    count == 1
+}
+
+/// Returns the hash of each name.
+pub const fn hashes<const COUNT: usize>(names: &[&str]) -> [u64; COUNT] {
+    let mut hashes = [0; COUNT];
+    let (mut rest, mut slots) = (names, hashes.as_mut_slice());
+    while let ([name, more @ ..], [slot, more_slots @ ..]) = (rest, slots) {
+        *slot = hash(name);
+        (rest, slots) = (more, more_slots);
+    }
+    hashes
+}
+
+/// Returns the FNV-1a hash of a name.
+const fn hash(name: &str) -> u64 {
+    let (mut rest, mut hash) = (name.as_bytes(), 0xcbf2_9ce4_8422_2325_u64);
+    while let [byte, more @ ..] = rest {
+        hash = (hash ^ *byte as u64).wrapping_mul(0x0100_0000_01b3);
+        rest = more;
+    }
+    hash
+}
+
+const fn is_equal(left: &[u8], right: &[u8]) -> bool {
+    if left.len() != right.len() {
+        return false;
+    }
+    let (mut left, mut right) = (left, right);
+    while let ([one, more_left @ ..], [other, more_right @ ..]) = (left, right) {
+        if *one != *other {
+            return false;
+        }
+        (left, right) = (more_left, more_right);
+    }
+    true
 }
 
 /// Returns what a handler sends whose return type has no name (`impl Trait`). The call is never

@@ -6,6 +6,7 @@
 //! are not, so that rustc's errors about them are told as well.
 
 mod callback;
+mod event;
 mod expand;
 mod model;
 mod parse;

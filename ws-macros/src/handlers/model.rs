@@ -3,13 +3,15 @@
 //! A [`Handler`] that exists has the right shape and no rival. One with a fault is left out, so that the others are still
 //! looked at by rustc. What the types of parameters and replies are is for rustc to say.
 
+use quote::format_ident;
 use syn::{
-    Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, Path, Receiver, ReceiverKind, ReturnType, Signature,
-    Type, ext::IdentExt as _,
+    Attribute, Expr, ExprLit, Ident, Lit, Meta, Path, Receiver, ReceiverKind, ReturnType, Signature, Type,
+    ext::IdentExt as _,
 };
 
 use super::{
     callback::Callback,
+    event::EventName,
     parse::{Block, Mark, Method},
     slots::{Named, Param, Slots},
 };
@@ -33,8 +35,8 @@ pub(super) struct Handlers {
 pub(super) struct Handler {
     pub(super) ident: Ident,
     pub(super) callback: Callback,
-    /// Exactly where the callback is an event.
-    pub(super) event: Option<LitStr>,
+    /// One or more where the callback is an event.
+    pub(super) events: Vec<Event>,
     /// The callback's attribute.
     pub(super) attribute: Attribute,
     pub(super) conditions: Vec<Attribute>,
@@ -43,6 +45,12 @@ pub(super) struct Handler {
     /// `None` is `()`.
     pub(super) output: Option<Named>,
     pub(super) docs: String,
+}
+
+/// A name of an event, bound to a constant.
+pub(super) struct Event {
+    pub(super) name: EventName,
+    pub(super) constant: Ident,
 }
 
 impl Handlers {
@@ -78,7 +86,7 @@ impl Handlers {
         let before = errors.len();
         let Method { signature, attributes, marks, guards, is_broken } = method;
         let mut marks = marks.into_iter();
-        let Some(Mark { callback, event, attribute }) = marks.next() else {
+        let Some(Mark { callback, events, attribute }) = marks.next() else {
             if let Some(guard) = guards.first().filter(|_| !is_broken) {
                 let fault =
                     r#"only a handler is guarded; write `#[on_event("say")]` or the like on this method"#;
@@ -96,7 +104,7 @@ impl Handlers {
         }
         check_signature(&signature, errors);
         let conditions = source::conditions(&attributes);
-        self.check_rivals(callback, event.as_ref(), &attribute, &conditions, errors);
+        self.check_rivals(callback, &events, &attribute, &conditions, errors);
         if is_broken || errors.len() > before {
             return;
         }
@@ -105,12 +113,16 @@ impl Handlers {
             ReturnType::Default => None,
             ReturnType::Type(_, ty) => Some(Named::new(ty, &signature, &self.controller)),
         };
+        let count = self.handlers.iter().map(|handler| handler.events.len()).sum::<usize>();
+        let events = events.into_iter().zip(count..);
+        let events = events.map(|(name, number)| Event { name, constant: format_ident!("__EVENT_{number}") });
+        let events = events.collect();
         let docs = docs(&attributes);
         let ident = signature.ident;
         self.handlers.push(Handler {
             ident,
             callback,
-            event,
+            events,
             attribute,
             conditions,
             guards,
@@ -120,31 +132,34 @@ impl Handlers {
         });
     }
 
-    /// Each callback is one method's, each event too. Whether conditions exclude each other is not known here.
+    /// Each callback is one method's, each event too. Whether conditions exclude each other is not known here, nor
+    /// whether two constants are one name: rustc is asked.
     fn check_rivals(
         &self,
         callback: Callback,
-        event: Option<&LitStr>,
+        events: &[EventName],
         attribute: &Attribute,
         conditions: &[Attribute],
         errors: &mut Errors,
     ) {
-        let rival = self.handlers.iter().find(|other| {
-            other.callback == callback
-                && other.event.as_ref().map(LitStr::value) == event.map(LitStr::value)
-                && (other.conditions.is_empty() || conditions.is_empty())
+        let mut rivals = self.handlers.iter().filter(|other| {
+            other.callback == callback && (other.conditions.is_empty() || conditions.is_empty())
         });
-        let Some(Handler { ident, .. }) = rival else { return };
-        match event {
-            Some(event) => {
-                errors.add(
-                    event,
-                    format_args!("event `{}` is handled by `{ident}` already; keep one", event.value()),
-                );
-            }
-            None => {
+        if callback != Callback::Event {
+            if let Some(Handler { ident, .. }) = rivals.next() {
                 let fault = format!("`#[{}]` is on `{ident}` already; keep one", callback.name());
                 errors.add(&attribute.meta, fault);
+            }
+            return;
+        }
+        let rivals: Vec<_> = rivals.collect();
+        for literal in events.iter().filter_map(EventName::literal) {
+            let is_same =
+                |other: &Event| other.name.literal().is_some_and(|other| other.value() == literal.value());
+            if let Some(Handler { ident, .. }) = rivals.iter().find(|other| other.events.iter().any(is_same))
+            {
+                let fault = format!("event `{}` is handled by `{ident}` already; keep one", literal.value());
+                errors.add(literal, fault);
             }
         }
     }

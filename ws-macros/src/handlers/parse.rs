@@ -5,20 +5,17 @@
 
 use proc_macro2::TokenStream;
 use syn::{
-    Attribute, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, Path, Signature, Token, parse_quote,
+    Attribute, ImplItem, ImplItemFn, ItemImpl, Meta, Path, Signature, Token, parse_quote,
     punctuated::Punctuated,
 };
 
-use super::callback::Callback;
+use super::{callback::Callback, event::EventName};
 use crate::{
     args::{Args, Key},
     errors::Errors,
     functions,
     krate::Krate,
 };
-
-/// The events of the server itself. A client could not tell them from those of a handler.
-const RESERVED: [&str; 4] = ["error", "end", "pong", "sync"];
 
 /// The block, and those of its methods that carry something of ours.
 pub(super) struct Block {
@@ -44,8 +41,8 @@ pub(super) struct Method {
 /// A callback's attribute.
 pub(super) struct Mark {
     pub(super) callback: Callback,
-    /// The name of the event, where the callback has one.
-    pub(super) event: Option<LitStr>,
+    /// The names of the event, where the callback has one.
+    pub(super) events: Vec<EventName>,
     pub(super) attribute: Attribute,
 }
 
@@ -136,44 +133,15 @@ fn check_conditional(meta: Meta, krate: &Krate, errors: &mut Errors) {
 impl Mark {
     fn read(attribute: Attribute, krate: &Krate, errors: &mut Errors) -> Option<Self> {
         let callback = Callback::of(&attribute, krate)?;
-        let event = if callback == Callback::Event {
-            Some(Self::event(&attribute.meta, errors)?)
+        let events = if callback == Callback::Event {
+            EventName::read(&attribute.meta, errors)?
         } else {
             if !matches!(attribute.meta, Meta::Path(_)) {
                 let fault = format!("`#[{}]` has no arguments", callback.name());
                 errors.add(&attribute.meta, fault);
             }
-            None
+            Vec::new()
         };
-        Some(Self { callback, event, attribute })
-    }
-
-    /// `on_event("say")`
-    fn event(meta: &Meta, errors: &mut Errors) -> Option<LitStr> {
-        if let Meta::Path(path) = meta {
-            errors.add(path, r#"the name of the event is missing; write `#[on_event("say")]`"#);
-            return None;
-        }
-        let Ok(name) = meta.require_list().and_then(|list| list.parse_args::<LitStr>()) else {
-            let fault = r#"`#[on_event]` is written like this: `#[on_event("say")]`"#;
-            match meta {
-                Meta::List(list) if !list.tokens.is_empty() => errors.add(&list.tokens, fault),
-                _ => errors.add(meta, fault),
-            }
-            return None;
-        };
-        if name.value().is_empty() {
-            errors.add(&name, r#"the name of the event is empty; write one, such as `"say"`"#);
-            return None;
-        }
-        if RESERVED.contains(&name.value().as_str()) {
-            let fault = format!(
-                "`{}` is reserved: the server sends this event by itself; choose another name",
-                name.value()
-            );
-            errors.add(&name, fault);
-            return None;
-        }
-        Some(name)
+        Some(Self { callback, events, attribute })
     }
 }

@@ -158,7 +158,7 @@ pub(super) fn any_of<'c>(users: impl Iterator<Item = &'c [Attribute]>) -> Option
 }
 
 /// Replaces what only means something in the method's signature: the lifetimes that it declares, and `Self`.
-fn inferred(tokens: TokenStream, own: &[&Ident], controller: &Type) -> TokenStream {
+pub(super) fn inferred(tokens: TokenStream, own: &[&Ident], controller: &Type) -> TokenStream {
     let mut written = TokenStream::new();
     let mut tokens = tokens.into_iter();
     while let Some(tree) = tokens.next() {

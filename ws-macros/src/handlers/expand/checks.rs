@@ -4,7 +4,7 @@
 //! (`handlers/rules.rs`).
 
 use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::{ToTokens as _, format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Ident, Type};
 
 use crate::{
@@ -97,7 +97,7 @@ pub(super) fn of_slot(slot: &Slot) -> Option<TokenStream> {
 /// of the code that is wrong if it does: rustc says no more about a body whose types are wrong, and
 /// what it says about lifetimes would not help.
 fn owns(ty: &Named, owned: &TokenStream) -> TokenStream {
-    let bound = bound(ty, "OwnsItsData", &quote!(!__h::Of::<#owned>::IS_PARSED));
+    let bound = bound(&ty.written, &format_ident!("OwnsItsData"), &quote!(!__h::Of::<#owned>::IS_PARSED));
     quote!(let () = #bound;)
 }
 
@@ -137,23 +137,22 @@ fn of_place(callback: Callback, it: &Ident, rules: &[(&str, &str)], ty: &Named) 
 
 /// The bound of a rule, in a body of its own.
 fn check(ty: &Named, rule: &str, holds: &TokenStream) -> TokenStream {
-    let bound = bound(ty, rule, holds);
+    let bound = bound(&ty.written, &format_ident!("{rule}"), holds);
     quote!(const _: () = #bound;)
 }
 
-/// The bound of a rule. Its self type begins and ends at the tokens of the user's type, so that rustc
-/// underlines the whole type.
-fn bound(ty: &Named, rule: &str, holds: &TokenStream) -> TokenStream {
-    let rule = format_ident!("{rule}");
-    let (first, last) = ends(&ty.written);
+/// The bound of a rule. Its self type begins and ends at the user's tokens, so that rustc underlines
+/// all of them.
+pub(super) fn bound(source: &impl ToTokens, rule: &Ident, holds: &TokenStream) -> TokenStream {
+    let (first, last) = ends(source);
     let (reference, end) = (quote_spanned!(first=> &), quote_spanned!(last=> >));
     quote!(< #reference __h::rules::Is<{ #holds } #end as __h::rules::#rule>::HOLDS)
 }
 
-/// The spans of the first and the last token of a type. They are the user's own, not ours: rustc
+/// The spans of the first and the last token. They are the user's own, not ours: rustc
 /// then does not mention the macro.
-fn ends(ty: &Type) -> (Span, Span) {
-    let tokens: Vec<_> = ty.to_token_stream().into_iter().collect();
+fn ends(source: &impl ToTokens) -> (Span, Span) {
+    let tokens: Vec<_> = source.to_token_stream().into_iter().collect();
     let place = |tree: Option<&TokenTree>| tree.map_or_else(Span::call_site, TokenTree::span);
     (place(tokens.first()), place(tokens.last()))
 }

@@ -28,10 +28,7 @@ pub(super) fn registration(handlers: &Handlers) -> TokenStream {
 fn info(handler: &Handler) -> TokenStream {
     let conditions = &handler.conditions;
     let callback = handler.callback.name();
-    let event = match &handler.event {
-        Some(event) => quote!(::core::option::Option::Some(#event)),
-        None => quote!(::core::option::Option::None),
-    };
+    let events = handler.events.iter().map(|event| &event.constant);
     let method = handler.name();
     let params = handler.params.iter().map(|param| {
         let (conditions, ty) = (&param.conditions, written(&param.ty.written));
@@ -46,7 +43,7 @@ fn info(handler: &Handler) -> TokenStream {
         #(#conditions)*
         __ws::__private::HandlerInfo {
             callback: #callback,
-            event: #event,
+            events: &[#(#events),*],
             method: #method,
             params: &[#(#params),*],
             guards: &[#(#guards),*],

@@ -7,6 +7,7 @@
 mod call;
 mod checks;
 mod entry;
+mod events;
 mod kept;
 
 use proc_macro2::{Span, TokenStream};
@@ -24,6 +25,7 @@ use crate::source::{at, start};
 /// What stands beside the block.
 pub(super) fn implementation(handlers: &Handlers) -> TokenStream {
     let alias = handlers.krate.alias();
+    let names = events::names(handlers);
     let kept = (!handlers.slots.is_empty()).then(|| kept::definition(handlers));
     let controller = controller(handlers);
     let checks = checks::all(handlers);
@@ -33,6 +35,7 @@ pub(super) fn implementation(handlers: &Handlers) -> TokenStream {
         const _: () = {
             #alias
             use __ws::__private::handlers::{self as __h, NoParam as _, NoReply as _, RouteOf as _};
+            #names
             #kept
             #controller
             #checks
@@ -80,7 +83,7 @@ fn controller(handlers: &Handlers) -> TokenStream {
 
 /// What the controller's typed layer needs, and what is made before the 101.
 fn typed(handlers: &Handlers) -> TokenStream {
-    let answers_ping = answers_ping(handlers);
+    let answers_ping = events::answers_ping(handlers);
     let needs = handlers.slots.iter().map(|slot| {
         let (condition, ty) = (slot.condition(), &slot.ty.inferred);
         quote_spanned!(start(ty)=> #condition __h::Of::<#ty>::need(&mut __needs);)
@@ -150,7 +153,7 @@ fn message(handlers: &Handlers, kept: Option<&TokenStream>) -> TokenStream {
     let any = slots::any_of(all.map(|handler| handler.conditions.as_slice())).filter(|_| has_events);
     let is_there = any.as_ref().map(|any| quote!(#[cfg(#any)]));
     let is_not_there = any.as_ref().map(|any| quote!(#[cfg(not(#any))]));
-    let events = has_events.then(|| events(handlers, is_there.as_ref()));
+    let events = has_events.then(|| dispatch(handlers, is_there.as_ref()));
     let texts = handlers.of(Callback::Text).map(|it| arm(it, &quote!(__ws::Message::Text(_))));
     let binaries = handlers.of(Callback::Binary).map(|it| arm(it, &quote!(__ws::Message::Binary(_))));
     let rest = handlers.of(Callback::Message).map(|it| arm(it, &quote!(_)));
@@ -187,28 +190,11 @@ fn message(handlers: &Handlers, kept: Option<&TokenStream>) -> TokenStream {
     }
 }
 
-/// Whether the event `ping` is answered without a handler: if there are handlers of events, and
-/// none for `ping`.
-fn answers_ping(handlers: &Handlers) -> TokenStream {
-    let is_on = |handlers: &[&Handler]| {
-        let any = slots::any_of(handlers.iter().map(|handler| handler.conditions.as_slice()));
-        any.map_or_else(|| quote!(true), |any| quote!(::core::cfg!(#any)))
-    };
-    let mut events: Vec<_> = handlers.of(Callback::Event).chain(handlers.of(Callback::Unknown)).collect();
-    if events.is_empty() {
-        return quote!(false);
-    }
-    let has_events = is_on(&events);
-    events.retain(|handler| handler.event.as_ref().is_some_and(|event| event.value() == "ping"));
-    let is_taken = is_on(&events);
-    quote!(#has_events && !#is_taken)
-}
-
 /// Reads the envelope; goes on with the reason if there is none.
-fn events(handlers: &Handlers, is_there: Option<&TokenStream>) -> TokenStream {
+fn dispatch(handlers: &Handlers, is_there: Option<&TokenStream>) -> TokenStream {
     let arms = handlers.of(Callback::Event).map(|handler| {
-        let event = &handler.event;
-        event_arm(handler, &quote!(#event), &quote!(#event))
+        let names = handler.events.iter().map(|event| &event.constant);
+        event_arm(handler, &quote!(#(#names)|*), &quote_spanned!(Span::mixed_site()=> __envelope.event()))
     });
     let unknown = handlers.of(Callback::Unknown).map(|handler| {
         let name = Ident::new("__event", Span::mixed_site());
