@@ -9,6 +9,7 @@
 #![deny(future_incompatible)] // a lint that the strict modules cannot set: it is for a whole crate
 
 pub mod conditions_and_other_attributes;
+pub mod constants_as_names_and_paths;
 pub mod deny_warnings;
 pub mod error_handlers;
 pub mod errors_with_dyn_inside;

@@ -28,6 +28,10 @@ async fn play(conn: &Connection, message: Message) -> Result {
             Ok(())
         }
         Some("hang") => std::future::pending().await,
+        Some("join") => {
+            let joined = ["a", "b"].iter().take_while(|room| conn.join(room).is_ok());
+            Ok(conn.push(joined.count().to_string())?)
+        }
         _ => Ok(conn.push(message)?),
     }
 }
@@ -333,6 +337,10 @@ limited!(NoRate, "/no-rate", messages_per_second = "off");
 limited!(Fragments, "/fragments", fragments = 2);
 limited!(OutboxMessages, "/outbox-messages", outbox_messages = 2);
 limited!(OutboxBytes, "/outbox-bytes", outbox_bytes = "100B");
+limited!(Rooms, "/rooms", rooms = 1);
+limited!(NoRooms, "/no-rooms", rooms = 0);
+limited!(InboxMessages, "/inbox-messages", inbox_messages = 1);
+limited!(InboxBytes, "/inbox-bytes", inbox_bytes = "1B");
 limited!(Overflows, "/overflow", outbox_messages = 2, overflow = "drop_newest");
 limited!(Deadline, "/deadline", handler_timeout = "50ms");
 limited!(NoDeadline, "/no-deadline", handler_timeout = "off");
@@ -392,6 +400,20 @@ async fn each_limit_of_a_controller_takes_effect() {
         ("/overflow", (2, true)),
     ] {
         assert_eq!(flooded(&mut connect(&app, path).await).await, expected, "{path}");
+    }
+
+    for (path, rooms) in [("/unchanged", "2"), ("/rooms", "1"), ("/no-rooms", "0")] {
+        let mut client = connect(&app, path).await;
+        client.send_text("join").await;
+        assert_eq!(client.next_text().await.unwrap(), rooms, "{path}");
+    }
+
+    for (path, reads_on) in [("/unchanged", true), ("/inbox-messages", false), ("/inbox-bytes", false)] {
+        let mut client = connect(&app, path).await;
+        client.send_text("hang").await;
+        client.send_text("a").await;
+        client.ping("p").await;
+        assert_eq!(client.next_pong().await.is_ok(), reads_on, "{path}");
     }
 
     for (path, millis) in [("/deadline", 50), ("/unchanged", 1000)] {

@@ -47,6 +47,12 @@ mod alike {
     impl Controller for Alike {}
 }
 
+const FAULTY_PATH: u32 = line!() + 1;
+#[ws_controller(path = concat!("faulty", "/path"))]
+struct FaultyPath;
+
+impl Controller for FaultyPath {}
+
 const LOST: u32 = line!() + 1;
 #[ws_controller(path = "/lost", server = "admn")]
 struct Lost;
@@ -226,6 +232,11 @@ fn expected() -> String {
              that could be chosen, so that no browser can connect; write `subprotocols(\"..\")` there",
             at(BY_SUBPROTOCOL),
             at(NO_SUBPROTOCOL)
+        ),
+        format!(
+            "`faulty/path` of FaultyPath at {} is not a path: it does not start with `/`; write it like \
+             `/rooms/{{room}}`",
+            at(FAULTY_PATH)
         ),
         format!(
             "error handler `lost_handler` at {} names server `admn`, which is not configured; there are `ws`, `http`",

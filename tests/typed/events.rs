@@ -241,3 +241,35 @@ async fn without_events_there_is_no_envelope() {
     let got = ask(&mut client, r#"{"event":"say"}"#).await;
     assert_eq!(got["data"]["code"], "invalid_data", "{got}");
 }
+
+mod names {
+    pub(super) const SAY: &str = "say";
+}
+
+/// Handles events by several names and by constants.
+struct Named;
+
+#[ws_handlers]
+impl Named {
+    #[on_event(names::SAY, "speak")]
+    async fn say(&self, name: EventName<'_>) -> Data<String> {
+        Data(format!("said as {name}"))
+    }
+
+    #[on_event(concat!("sh", "out"))]
+    async fn shout(&self) -> Data<String> {
+        Data("shouted".to_owned())
+    }
+}
+
+#[tokio::test]
+async fn a_method_handles_each_of_its_names_and_no_other() {
+    let app = serve(Named).await;
+    let mut client = app.connect("/").await.unwrap();
+    for (event, data) in [("say", "said as say"), ("speak", "said as speak"), ("shout", "shouted")] {
+        let got = ask(&mut client, format!(r#"{{"event":"{event}"}}"#)).await;
+        assert_eq!(got, json!({"event": event, "data": data}));
+    }
+    let got = ask(&mut client, r#"{"event":"SAY"}"#).await;
+    assert_eq!(got["data"]["code"], "unknown_event", "{got}");
+}

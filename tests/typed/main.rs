@@ -7,6 +7,7 @@ mod deferred;
 mod error_types;
 mod event_types;
 mod events;
+mod forms;
 mod guards;
 mod interceptors;
 mod msgpack;

@@ -92,6 +92,16 @@ macro_rules! link {
     ($($name:ident),+ $(,)?) => {
         $(const _: () = { #[allow(unused_imports)] use $name as _; };)+
     };
+    ($name:ident :: $($rest:tt)*) => {
+        ::core::compile_error!(::core::concat!(
+            "a crate is linked as a whole; write `link!(",
+            ::core::stringify!($name),
+            ")`"
+        ));
+    };
+    ($($other:tt)*) => {
+        ::core::compile_error!("`link!` takes names of crates, such as `link!(my_controllers)`");
+    };
 }
 
 /// The names that generated code uses. Not part of the public API.
@@ -106,7 +116,7 @@ pub mod __private {
         handlers::{InterceptorFuture, support as handlers},
         handshake::{GuardFuture, GuardRef, MiddlewareFuture, RouteSpec},
         layer::{Layer, LayerRef},
-        place::{Location, Scope, SubprotocolMismatch, type_id_of},
+        place::{Location, Scope, SubprotocolMismatch, path_of, type_id_of},
         recovery::{Handled, HandlerFuture},
         registry::{
             ControllerEntry, ErrorHandlerEntry, ErrorTypeEntry, HandlersEntry, InterceptorEntry,

@@ -54,6 +54,14 @@ pub enum SubprotocolMismatch {
     Refuse,
 }
 
+/// Returns the path of an attribute, which is always there.
+pub const fn path_of(path: Option<&'static str>) -> &'static str {
+    match path {
+        Some(path) => path,
+        None => "",
+    }
+}
+
 /// Returns the type of a function item.
 pub fn type_id_of<T: 'static>(_: &T) -> TypeId {
     TypeId::of::<T>()

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 
 #[cfg(feature = "validate")]
 use super::Valid;
-use super::{Data, Event, IntoReply, Json, Stream, support::Of};
+use super::{Data, Event, IntoReply, Json, Stream, rules::Is, support::Of};
 pub use crate::request::{HandlerInfo, ReplyInfo};
 use crate::{
     envelope::{
@@ -125,6 +125,30 @@ impl NoCall {
 /// The replies of a handler.
 #[derive(Debug)]
 pub struct Sends<S>(PhantomData<fn() -> S>);
+
+impl<S> Sends<S> {
+    /// The replies, or [`Unknown`] if the handler sends them later.
+    pub fn unless<const IS_DEFERRED: bool>(self) -> Sends<<Is<IS_DEFERRED> as Known<S>>::Replies>
+    where
+        Is<IS_DEFERRED>: Known<S>,
+    {
+        Sends(PhantomData)
+    }
+}
+
+/// The replies `S`, if they are known.
+pub trait Known<S> {
+    /// `S` or [`Unknown`].
+    type Replies;
+}
+
+impl<S> Known<S> for Is<false> {
+    type Replies = S;
+}
+
+impl<S> Known<S> for Is<true> {
+    type Replies = Unknown;
+}
 
 /// The replies of a type whose data is not known.
 #[derive(Debug)]

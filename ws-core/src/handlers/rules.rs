@@ -95,11 +95,24 @@ rules! {
         label: "a parameter before this one is the `Reply`"
     }
 
+    /// A parameter that is parsed from the handshake does not borrow from it.
+    OwnsItsData {
+        message: "a parameter from the handshake is kept with the connection, so it cannot borrow; \
+                  write `String` for `&str`, such as `&Path<String>`",
+        label: "borrows"
+    }
+
     /// A route has path parameters if a handler takes one.
     HasPathParameters {
         message: "the path of this controller has no parameters, so there is nothing for `Path<T>`; \
                   write one, such as `path = \"/rooms/{{room}}\"`",
         label: "no parameter in the path"
+    }
+
+    /// An event is handled by one method of a block.
+    IsHandledOnce {
+        message: "this event has two handlers in this block; keep one",
+        label: "another attribute has the same name"
     }
 
     /// A reply that answers an event is returned by a callback of an event.
@@ -142,6 +155,10 @@ rules! {
         label: "the connection is closed"
     }
 }
+
+/// Implemented by each block of handlers. A second block for a controller conflicts with the first,
+/// and rustc prints the name of this trait.
+pub trait OneBlockOfHandlersPerController {}
 
 /// The callbacks that a handler can serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -260,7 +277,8 @@ pub const fn leaves_the_reply(params: &[Takes], says: Says) -> bool {
     matches!(says.form, ReplyForm::None) || !take_reply(params)
 }
 
-const fn take_reply(params: &[Takes]) -> bool {
+/// Returns whether one of the parameters is the `Reply`, so that the handler does not return it.
+pub const fn take_reply(params: &[Takes]) -> bool {
     let mut rest = params;
     while let [first, more @ ..] = rest {
         if matches!(first, Takes::Reply) {
@@ -283,24 +301,65 @@ pub const fn has_path_parameters(route: Option<&'static str>, needs_path: bool) 
     }
 }
 
-/// The condition of [`IsOfThisEvent`], for a handler of the event `name`.
-pub const fn is_of_this_event(name: &str, event: Option<EventInfo>) -> bool {
+/// Returns whether a name is in the list.
+pub const fn is_among(names: &[&str], name: &str) -> bool {
+    let mut rest = names;
+    while let [first, more @ ..] = rest {
+        if is_same(first, name) {
+            return true;
+        }
+        rest = more;
+    }
+    false
+}
+
+/// The condition of [`IsHandledOnce`]. The names are compared where their hashes are equal: with
+/// hundreds of names, comparing all of them takes seconds.
+pub const fn is_handled_once(names: &[&str], hashes: &[u64], name: &str) -> bool {
+    let hash = hash(name);
+    let (mut rest, mut count) = (names, 0);
+    let mut hashes = hashes;
+    while let ([first, more @ ..], [first_hash, more_hashes @ ..]) = (rest, hashes) {
+        if *first_hash == hash && is_same(first, name) {
+            count += 1;
+        }
+        (rest, hashes) = (more, more_hashes);
+    }
+    count == 1
+}
+
+/// Returns the hash of each name.
+pub const fn hashes<const COUNT: usize>(names: &[&str]) -> [u64; COUNT] {
+    let mut hashes = [0; COUNT];
+    let (mut rest, mut slots) = (names, hashes.as_mut_slice());
+    while let ([name, more @ ..], [slot, more_slots @ ..]) = (rest, slots) {
+        *slot = hash(name);
+        (rest, slots) = (more, more_slots);
+    }
+    hashes
+}
+
+/// Returns the FNV-1a hash of a name.
+const fn hash(name: &str) -> u64 {
+    let (mut rest, mut hash) = (name.as_bytes(), 0xcbf2_9ce4_8422_2325_u64);
+    while let [byte, more @ ..] = rest {
+        hash = (hash ^ *byte as u64).wrapping_mul(0x0100_0000_01b3);
+        rest = more;
+    }
+    hash
+}
+
+/// The condition of [`IsOfThisEvent`], for a handler of these events.
+pub const fn is_of_this_event(names: &[&str], event: Option<EventInfo>) -> bool {
     match event {
-        Some(event) => is_same(name, event.name),
+        Some(event) => is_among(names, event.name),
         None => true,
     }
 }
 
 /// The condition of [`HasFreeName`].
 pub const fn has_free_name(name: &str) -> bool {
-    let mut reserved = RESERVED;
-    while let [first, more @ ..] = reserved {
-        if is_same(name, first) {
-            return false;
-        }
-        reserved = more;
-    }
-    !name.is_empty()
+    !name.is_empty() && !is_among(RESERVED, name)
 }
 
 /// The events of the server itself.

@@ -4,6 +4,7 @@
 //! here needs the matching change in `ws-macros`.
 
 use std::{
+    any::Any,
     future::{Ready, ready},
     marker::PhantomData,
     pin::Pin,
@@ -17,8 +18,8 @@ pub use super::{
     guard::{Guard, GuardAnswer, GuardParams, Guarded, guard, guarded},
     interceptor::{Callback, CallbackKind, intercepted},
     model::{
-        AnswerTo, Call, Carries, Failing, HandlerInfo, NoCall, NoCodes, NoEvent, NoModel, Output, ReplyInfo,
-        Says, Sends, Unknown, Unmade, codes_of, first_event, output, says_of,
+        AnswerTo, Call, Carries, Failing, HandlerInfo, Known, NoCall, NoCodes, NoEvent, NoModel, Output,
+        ReplyInfo, Says, Sends, Unknown, Unmade, codes_of, first_event, output, says_of,
     },
     param::Param,
     rules,
@@ -61,6 +62,9 @@ impl<'a, P: Param<'a>> Of<P> {
     /// Whether the route's path must have parameters.
     pub const NEEDS_PATH: bool = P::NEEDS_PATH;
 
+    /// Whether the value is parsed from the handshake and kept.
+    pub const IS_PARSED: bool = P::IS_PARSED;
+
     /// Adds what the parameter needs.
     pub fn need(needs: &mut Needs) {
         P::states(&mut needs.states);
@@ -90,6 +94,9 @@ pub trait NoParam {
     const NEEDS_PATH: bool = false;
 
     #[doc(hidden)]
+    const IS_PARSED: bool = false;
+
+    #[doc(hidden)]
     fn need(_: &mut Needs) {}
 
     #[doc(hidden)]
@@ -110,6 +117,11 @@ impl<P> NoParam for Of<P> {
 /// Returns the value that was kept with a connection. The function that makes it gives its type.
 pub fn kept<K: 'static>(conn: &Connection, _: impl FnOnce(&Setup<'_>) -> Result<K>) -> Result<&K> {
     conn.kept::<K>().ok_or_else(|| Error::new("this connection was not opened by its controller's own route"))
+}
+
+/// Adds the values that are kept for parameters by reference, which are made first.
+pub fn beside<'a>(setup: &Setup<'a>, kept: &'a [&'a dyn Any]) -> Setup<'a> {
+    Setup { kept, ..*setup }
 }
 
 /// Erases the type of the value that is kept.

@@ -118,7 +118,7 @@ async fn accept(mut handshake: Handshake) -> Result<Response> {
     for guard in &route.guards {
         (guard.call)(&handshake, states).await?;
     }
-    handshake.kept = route.controller.keep(&Setup { handshake: &handshake, states })?;
+    handshake.kept = route.controller.keep(&Setup { handshake: &handshake, states, kept: &[] })?;
 
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

@@ -15,6 +15,8 @@ use crate::{
 pub struct Setup<'a> {
     pub(crate) handshake: &'a Handshake,
     pub(crate) states: &'a States,
+    /// The values that are kept for parameters by reference.
+    pub(crate) kept: &'a [&'a dyn Any],
 }
 
 impl<'a> Setup<'a> {
@@ -29,6 +31,11 @@ impl<'a> Setup<'a> {
     /// If no value of this type was given.
     pub fn state<T: Clone + 'static>(&self) -> Result<T, ParamError> {
         self.states.get().map_err(ParamError::Other)
+    }
+
+    /// Returns the value that is kept for parameters of the type `&T`, if a handler has one.
+    pub(crate) fn kept<T: 'static>(&self) -> Option<&'a T> {
+        self.kept.iter().find_map(|kept| kept.downcast_ref())
     }
 }
 

@@ -40,8 +40,8 @@ pub struct Typed {
 pub struct HandlerInfo {
     /// The attribute's name, such as `on_event`.
     pub callback: &'static str,
-    /// The name of the event, if it has one.
-    pub event: Option<&'static str>,
+    /// The names of the event; empty for other callbacks.
+    pub events: &'static [&'static str],
     /// The method's name.
     pub method: &'static str,
     /// The parameters' types as written.

@@ -18,7 +18,6 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
     let alias = controller.krate.alias();
     let name = controller.name();
     let ident = placed(&controller.ident);
-    let path = &controller.path;
     let server = controller.server.as_ref().map_or_else(|| quote!("ws"), ToTokens::to_token_stream);
     let middleware = controller.middleware.iter().map(function_ref);
     let interceptors = controller.interceptors.iter().map(function_ref);
@@ -54,7 +53,7 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
             __ws::__private::submit! {
                 __ws::__private::ControllerEntry {
                     spec: __ws::__private::RouteSpec {
-                        path: ::std::borrow::Cow::Borrowed(#path),
+                        path: ::std::borrow::Cow::Borrowed(__ws::__private::path_of(#ident::__WS_PATH)),
                         server: ::std::borrow::Cow::Borrowed(#server),
                         name: #name,
                         location: __ws::__private::location!(),
@@ -97,14 +96,19 @@ fn guard_ref(path: &Path) -> TokenStream {
     }
 }
 
-/// Writes the path as a constant, which `#[ws_handlers]` uses to check `Path<T>`.
+/// Writes the path as a constant, which `#[ws_handlers]` uses to check `Path<T>`. In an `impl`, so
+/// that `Self` may be part of it.
 fn path_constant(controller: &Controller) -> TokenStream {
     let Controller { ident, path, .. } = controller;
+    let value = quote_spanned!(start(path)=> {
+        let __path: &'static str = #path;
+        __path
+    });
     quote! {
         impl #ident {
             #[doc(hidden)]
             #[allow(dead_code)]
-            pub(crate) const __WS_PATH: ::core::option::Option<&'static str> = ::core::option::Option::Some(#path);
+            pub(crate) const __WS_PATH: ::core::option::Option<&'static str> = ::core::option::Option::Some(#value);
         }
     }
 }

@@ -9,7 +9,7 @@ use syn::{Attribute, Ident, LitStr, Member, Path, Type, ext::IdentExt as _};
 
 use super::{
     limits::Limits,
-    parse::{Arguments, Controller as Written, Source},
+    parse::{Arguments, Controller as Written, RoutePath, Source},
 };
 use crate::{errors::Errors, krate::Krate, route_path, source};
 
@@ -17,7 +17,7 @@ use crate::{errors::Errors, krate::Krate, route_path, source};
 pub(super) struct Controller {
     pub(super) krate: Krate,
     pub(super) ident: Ident,
-    pub(super) path: LitStr,
+    pub(super) path: RoutePath,
     /// `None`: the struct's identifier.
     pub(super) name: Option<LitStr>,
     /// `None` is the server of everything that names none.
@@ -81,8 +81,11 @@ impl Controller {
         let subprotocol_mismatch = Mismatch::of(arguments.subprotocol_mismatch.as_ref(), errors);
         let trailing_slash = TrailingSlash::of(arguments.trailing_slash.as_ref(), errors);
         let path = arguments.path?;
-        for fault in route_path::faults(&path.value()) {
-            errors.add(&path, fault);
+        // A constant is judged when the application starts, as the path of a route by hand is.
+        if let RoutePath::Literal(literal) = &path {
+            for fault in route_path::faults(&literal.value()) {
+                errors.add(literal, fault);
+            }
         }
         Some(Self {
             krate: arguments.krate,

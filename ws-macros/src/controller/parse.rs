@@ -4,7 +4,11 @@
 //! judged that needs a second look at a value; that is the model's part.
 
 use proc_macro2::TokenStream;
-use syn::{Field, ItemStruct, LitStr, Meta, Path, Type};
+use quote::ToTokens;
+use syn::{
+    Expr, ExprLit, Field, ItemStruct, Lit, LitStr, Meta, Path, Type,
+    parse::{Parse, ParseStream},
+};
 
 use super::limits::Limits;
 use crate::{
@@ -31,7 +35,7 @@ const KEYS: &[Key] = &[
 /// The attribute's arguments.
 pub(super) struct Arguments {
     pub(super) krate: Krate,
-    pub(super) path: Option<LitStr>,
+    pub(super) path: Option<RoutePath>,
     pub(super) name: Option<LitStr>,
     pub(super) server: Option<LitStr>,
     pub(super) middleware: Vec<Path>,
@@ -42,6 +46,32 @@ pub(super) struct Arguments {
     /// The event types of `emits(..)`.
     pub(super) emits: Vec<Type>,
     pub(super) limits: Limits,
+}
+
+/// The path: a literal, or another constant of the type `&str`.
+pub(super) enum RoutePath {
+    Literal(LitStr),
+    Constant(Expr),
+}
+
+impl Parse for RoutePath {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        match input.parse()? {
+            Expr::Lit(ExprLit { lit: Lit::Str(literal), .. }) => Ok(Self::Literal(literal)),
+            other @ Expr::Lit(_) => Err(syn::Error::new_spanned(other, "expected a path")),
+            Expr::Group(group) => syn::parse2(group.expr.into_token_stream()),
+            other => Ok(Self::Constant(other)),
+        }
+    }
+}
+
+impl ToTokens for RoutePath {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        match self {
+            Self::Literal(literal) => literal.to_tokens(tokens),
+            Self::Constant(constant) => constant.to_tokens(tokens),
+        }
+    }
 }
 
 impl Arguments {

@@ -3,12 +3,12 @@
 //! A [`Handler`] that exists has the right shape and no rival. One with a fault is left out, so that the others are still
 //! looked at by rustc. What the types of parameters and replies are is for rustc to say.
 
-use syn::{
-    Attribute, Ident, LitStr, Receiver, ReceiverKind, ReturnType, Signature, Type, ext::IdentExt as _,
-};
+use quote::format_ident;
+use syn::{Attribute, Ident, Receiver, ReceiverKind, ReturnType, Signature, Type, ext::IdentExt as _};
 
 use super::{
     callback::Callback,
+    event::EventName,
     parse::{Block, Mark, Method},
     slots::{Guard, Named, Param, Slots},
 };
@@ -32,8 +32,8 @@ pub(super) struct Handlers {
 pub(super) struct Handler {
     pub(super) ident: Ident,
     pub(super) callback: Callback,
-    /// Exactly where the callback is an event.
-    pub(super) event: Option<LitStr>,
+    /// One or more where the callback is an event.
+    pub(super) events: Vec<Event>,
     /// The callback's attribute.
     pub(super) attribute: Attribute,
     pub(super) conditions: Vec<Attribute>,
@@ -44,6 +44,12 @@ pub(super) struct Handler {
     /// `None` is `()`.
     pub(super) output: Option<Named>,
     pub(super) docs: String,
+}
+
+/// A name of an event, bound to a constant.
+pub(super) struct Event {
+    pub(super) name: EventName,
+    pub(super) constant: Ident,
 }
 
 impl Handlers {
@@ -79,7 +85,7 @@ impl Handlers {
         let before = errors.len();
         let Method { signature, attributes, marks, guards, is_broken } = method;
         let mut marks = marks.into_iter();
-        let Some(Mark { callback, event, errors: failing, attribute }) = marks.next() else {
+        let Some(Mark { callback, arguments, attribute }) = marks.next() else {
             if let Some(guard) = guards.first().filter(|_| !is_broken) {
                 let fault =
                     r#"only a handler is guarded; write `#[on_event("say")]` or the like on this method"#;
@@ -97,7 +103,7 @@ impl Handlers {
         }
         check_signature(&signature, errors);
         let conditions = source::conditions(&attributes);
-        self.check_rivals(callback, event.as_ref(), &attribute, &conditions, errors);
+        self.check_rivals(callback, &arguments.names, &attribute, &conditions, errors);
         if is_broken || errors.len() > before {
             return;
         }
@@ -107,15 +113,19 @@ impl Handlers {
             ReturnType::Default => None,
             ReturnType::Type(_, ty) => Some(Named::new(ty, &signature, &self.controller)),
         };
+        let count = self.handlers.iter().map(|handler| handler.events.len()).sum::<usize>();
+        let events = arguments.names.into_iter().zip(count..);
+        let events = events.map(|(name, number)| Event { name, constant: format_ident!("__EVENT_{number}") });
+        let events = events.collect();
         let docs = source::docs(&attributes);
         let ident = signature.ident;
         self.handlers.push(Handler {
             ident,
             callback,
-            event,
+            events,
             attribute,
             conditions,
-            errors: failing,
+            errors: arguments.errors,
             guards,
             params,
             output,
@@ -123,31 +133,34 @@ impl Handlers {
         });
     }
 
-    /// Each callback is one method's, each event too. Whether conditions exclude each other is not known here.
+    /// Each callback is one method's, each event too. Whether conditions exclude each other is not known here, nor
+    /// whether two constants are one name: rustc is asked.
     fn check_rivals(
         &self,
         callback: Callback,
-        event: Option<&LitStr>,
+        events: &[EventName],
         attribute: &Attribute,
         conditions: &[Attribute],
         errors: &mut Errors,
     ) {
-        let rival = self.handlers.iter().find(|other| {
-            other.callback == callback
-                && other.event.as_ref().map(LitStr::value) == event.map(LitStr::value)
-                && (other.conditions.is_empty() || conditions.is_empty())
+        let mut rivals = self.handlers.iter().filter(|other| {
+            other.callback == callback && (other.conditions.is_empty() || conditions.is_empty())
         });
-        let Some(Handler { ident, .. }) = rival else { return };
-        match event {
-            Some(event) => {
-                errors.add(
-                    event,
-                    format_args!("event `{}` is handled by `{ident}` already; keep one", event.value()),
-                );
-            }
-            None => {
+        if callback != Callback::Event {
+            if let Some(Handler { ident, .. }) = rivals.next() {
                 let fault = format!("`#[{}]` is on `{ident}` already; keep one", callback.name());
                 errors.add(&attribute.meta, fault);
+            }
+            return;
+        }
+        let rivals: Vec<_> = rivals.collect();
+        for literal in events.iter().filter_map(EventName::literal) {
+            let is_same =
+                |other: &Event| other.name.literal().is_some_and(|other| other.value() == literal.value());
+            if let Some(Handler { ident, .. }) = rivals.iter().find(|other| other.events.iter().any(is_same))
+            {
+                let fault = format!("event `{}` is handled by `{ident}` already; keep one", literal.value());
+                errors.add(literal, fault);
             }
         }
     }

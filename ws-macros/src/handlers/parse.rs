@@ -5,21 +5,17 @@
 
 use proc_macro2::TokenStream;
 use syn::{
-    Attribute, Ident, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, Path, Signature, Token, Type,
-    parenthesized,
-    parse::{Parse, ParseStream},
+    Attribute, ImplItem, ImplItemFn, ItemImpl, Meta, Path, Signature, Token, parse_quote,
+    punctuated::Punctuated,
 };
 
-use super::callback::Callback;
+use super::{callback::Callback, event::EventArguments};
 use crate::{
     args::{Args, Key},
     errors::Errors,
     functions,
     krate::Krate,
 };
-
-/// The events of the server itself. A client could not tell them from those of a handler.
-const RESERVED: [&str; 4] = ["error", "end", "pong", "sync"];
 
 /// The block, and those of its methods that carry something of ours.
 pub(super) struct Block {
@@ -45,10 +41,8 @@ pub(super) struct Method {
 /// A callback's attribute.
 pub(super) struct Mark {
     pub(super) callback: Callback,
-    /// The name of the event, where the callback has one.
-    pub(super) event: Option<LitStr>,
-    /// The types of `errors(..)`.
-    pub(super) errors: Vec<Type>,
+    /// The arguments of `#[on_event(..)]`; empty for other callbacks.
+    pub(super) arguments: EventArguments,
     pub(super) attribute: Attribute,
 }
 
@@ -92,6 +86,7 @@ impl Method {
     /// Takes our attributes off a method; none if there is none.
     fn read(method: &mut ImplItemFn, krate: &Krate, errors: &mut Errors) -> Option<Self> {
         let before = errors.len();
+        refuse_conditional(&mut method.attrs, krate, errors);
         let is_mark = |attribute: &mut Attribute| Callback::of(attribute, krate).is_some();
         let found: Vec<_> = method.attrs.extract_if(.., is_mark).collect();
         let marks = found.into_iter().filter_map(|attribute| Mark::read(attribute, krate, errors)).collect();
@@ -107,77 +102,46 @@ impl Method {
     }
 }
 
+/// Takes our attributes in `cfg_attr` off a method. rustc has not evaluated them yet when this block
+/// is read.
+fn refuse_conditional(attributes: &mut Vec<Attribute>, krate: &Krate, errors: &mut Errors) {
+    attributes.retain(|attribute| {
+        let before = errors.len();
+        if attribute.path().is_ident("cfg_attr")
+            && let Ok(list) = attribute.meta.require_list()
+            && let Ok(metas) = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)
+        {
+            metas.into_iter().for_each(|meta| check_conditional(meta, krate, errors));
+        }
+        errors.len() == before
+    });
+}
+
+fn check_conditional(meta: Meta, krate: &Krate, errors: &mut Errors) {
+    let attribute: Attribute = parse_quote!(#[#meta]);
+    let name = match Callback::of(&attribute, krate) {
+        Some(callback) => callback.name(),
+        None if krate.exports(&attribute, "guard") => "guard",
+        None => return,
+    };
+    let fault = format!(
+        "`#[{name}]` is not read in `cfg_attr`; write it by itself, and the condition as `#[cfg(..)]` on the method"
+    );
+    errors.add(meta, fault);
+}
+
 impl Mark {
     fn read(attribute: Attribute, krate: &Krate, errors: &mut Errors) -> Option<Self> {
         let callback = Callback::of(&attribute, krate)?;
-        let mut failing = Vec::new();
-        let event = if callback == Callback::Event {
-            let OnEvent { name, errors: types } = Self::event(&attribute.meta, errors)?;
-            failing = types;
-            Some(name)
+        let arguments = if callback == Callback::Event {
+            EventArguments::read(&attribute.meta, errors)?
         } else {
             if !matches!(attribute.meta, Meta::Path(_)) {
                 let fault = format!("`#[{}]` has no arguments", callback.name());
                 errors.add(&attribute.meta, fault);
             }
-            None
+            EventArguments::default()
         };
-        Some(Self { callback, event, errors: failing, attribute })
-    }
-
-    /// `on_event("say", errors(ChatError))`
-    fn event(meta: &Meta, errors: &mut Errors) -> Option<OnEvent> {
-        if let Meta::Path(path) = meta {
-            errors.add(path, r#"the name of the event is missing; write `#[on_event("say")]`"#);
-            return None;
-        }
-        let Ok(read) = meta.require_list().and_then(|list| list.parse_args::<OnEvent>()) else {
-            let fault = r#"`#[on_event]` is written like this: `#[on_event("say")]`"#;
-            match meta {
-                Meta::List(list) if !list.tokens.is_empty() => errors.add(&list.tokens, fault),
-                _ => errors.add(meta, fault),
-            }
-            return None;
-        };
-        let before = errors.len();
-        check_event_name(&read.name, errors);
-        (errors.len() == before).then_some(read)
-    }
-}
-
-/// The arguments of `#[on_event(..)]`.
-struct OnEvent {
-    name: LitStr,
-    errors: Vec<Type>,
-}
-
-impl Parse for OnEvent {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let name = input.parse()?;
-        let mut errors = Vec::new();
-        if input.parse::<Option<Token![,]>>()?.is_some() && !input.is_empty() {
-            let key: Ident = input.parse()?;
-            if key != "errors" {
-                return Err(syn::Error::new(key.span(), "unknown argument"));
-            }
-            let types;
-            parenthesized!(types in input);
-            errors = types.parse_terminated(Type::parse, Token![,])?.into_iter().collect();
-            input.parse::<Option<Token![,]>>()?;
-        }
-        Ok(Self { name, errors })
-    }
-}
-
-/// Finds out whether an event may have this name.
-pub(crate) fn check_event_name(name: &LitStr, errors: &mut Errors) {
-    if name.value().is_empty() {
-        errors.add(name, r#"the name of the event is empty; write one, such as `"say"`"#);
-    } else if RESERVED.contains(&name.value().as_str()) {
-        let fault = format!(
-            "`{}` is reserved: the server sends this event by itself; choose another name",
-            name.value()
-        );
-        errors.add(name, fault);
+        Some(Self { callback, arguments, attribute })
     }
 }

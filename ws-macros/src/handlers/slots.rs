@@ -1,8 +1,11 @@
 //! What is kept with a connection: one slot for each parameter type of a block and one for each of its guards, filled
 //! once before the 101.
 //!
-//! Parameters of one type share a slot, and so do `T` and `&T`: what is parsed for the one serves the other. Types are only
-//! named in expressions, where lifetimes are inferred, so little of them has to be written anew: [`inferred`].
+//! Parameters of one type share a slot. `T` and `&T` do not: a type of the user's may be a parameter in both forms, and keep
+//! something else for each. The slots of references are filled first, so that those of values can take copies. Types are
+//! only named in expressions, where lifetimes are inferred, so little of them has to be written anew: [`inferred`].
+
+use std::collections::VecDeque;
 
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -100,6 +103,11 @@ impl Slot {
     pub(super) fn condition(&self) -> Option<TokenStream> {
         any_of(self.users.iter().map(Vec::as_slice)).map(|any| quote!(#[cfg(#any)]))
     }
+
+    /// Whether the parameters are references.
+    pub(super) fn is_reference(&self) -> bool {
+        self.key.starts_with('&')
+    }
 }
 
 impl Named {
@@ -113,13 +121,51 @@ impl Named {
         Self { written: ty.clone(), inferred: inferred(ty.to_token_stream(), &own, controller) }
     }
 
-    /// The same for `T` and `&T`.
+    /// The same for all lifetimes of a reference.
     fn key(&self) -> String {
         match syn::parse2(self.inferred.clone()) {
-            Ok(Type::Reference(TypeReference { mutability: None, elem, .. })) => source::written(elem),
+            Ok(Type::Reference(TypeReference { mutability: None, elem, .. })) => {
+                format!("&{}", source::written(elem))
+            }
             _ => source::written(&self.inferred),
         }
     }
+}
+
+/// The type with `String` for each `&str` inside of it; `None` if there is none. A type that is a
+/// reference itself stays one.
+pub(super) fn owned(tokens: TokenStream) -> Option<TokenStream> {
+    fn replaced(tokens: TokenStream, count: &mut usize) -> TokenStream {
+        let mut tokens: VecDeque<TokenTree> = tokens.into_iter().collect();
+        let mut written = TokenStream::new();
+        while let Some(tree) = tokens.pop_front() {
+            match tree {
+                TokenTree::Punct(and) if and.as_char() == '&' => {
+                    let name = if is_tick(tokens.front()) { 2 } else { 0 };
+                    if matches!(tokens.get(name), Some(TokenTree::Ident(name)) if name == "str") {
+                        tokens.drain(..=name);
+                        *count += 1;
+                        written.extend(quote!(::std::string::String));
+                    } else {
+                        and.to_tokens(&mut written);
+                    }
+                }
+                TokenTree::Group(group) => {
+                    Group::new(group.delimiter(), replaced(group.stream(), count)).to_tokens(&mut written);
+                }
+                other => other.to_tokens(&mut written),
+            }
+        }
+        written
+    }
+    let mut count = 0;
+    let owned = replaced(tokens, &mut count);
+    let is_str = source::written(&owned) == "::std::string::String";
+    (count > 0 && !is_str).then_some(owned)
+}
+
+fn is_tick(tree: Option<&TokenTree>) -> bool {
+    matches!(tree, Some(TokenTree::Punct(tick)) if tick.as_char() == '\'')
 }
 
 /// The predicate that holds where one of these lists of `#[cfg(..)]` does; `None` if one of them is empty.
@@ -133,7 +179,7 @@ pub(super) fn any_of<'c>(users: impl Iterator<Item = &'c [Attribute]>) -> Option
 }
 
 /// Replaces what only means something in the method's signature: the lifetimes that it declares, and `Self`.
-fn inferred(tokens: TokenStream, own: &[&Ident], controller: &Type) -> TokenStream {
+pub(super) fn inferred(tokens: TokenStream, own: &[&Ident], controller: &Type) -> TokenStream {
     let mut written = TokenStream::new();
     let mut tokens = tokens.into_iter();
     while let Some(tree) = tokens.next() {
@@ -180,12 +226,25 @@ mod tests {
     }
 
     #[test]
-    fn a_type_and_its_reference_share_a_slot() {
+    fn only_a_str_inside_of_a_type_has_an_owned_form() {
+        for (written, owning) in [
+            (quote!(&'_ str), None),
+            (quote!(&Path<String>), None),
+            (quote!(Data<Say<'_>>), None),
+            (quote!(Path<&str>), Some("Path<::std::string::String>")),
+            (quote!(&'_ Path<(&'static str, u8)>), Some("&'_ Path<(::std::string::String, u8)>")),
+        ] {
+            assert_eq!(owned(written).map(source::written).as_deref(), owning);
+        }
+    }
+
+    #[test]
+    fn parameters_of_one_type_share_a_slot_and_a_reference_is_another_type() {
         let signature: Signature = parse_quote! {
-            fn say<'a>(&self, a: &'a Path<u8>, b: Path<u8>, c: &Path<u8>, d: Option<Path<u8>>, e: &mut Path<u8>)
+            fn say<'a>(&self, a: &'a Path<u8>, b: Path<u8>, c: &Path<u8>, d: Option<Path<u8>>, e: Path<u8>)
         };
         let params = Slots::default().place(&signature, &[], &parse_quote!(Room));
-        assert_eq!(params.iter().map(|param| param.slot).collect::<Vec<_>>(), [0, 0, 0, 1, 2]);
+        assert_eq!(params.iter().map(|param| param.slot).collect::<Vec<_>>(), [0, 1, 0, 2, 1]);
     }
 
     #[test]

@@ -17,6 +17,8 @@ use crate::{
 pub(crate) struct Kind {
     /// How it is written.
     pub(super) card: Card,
+    /// How it passes its parameters on.
+    pub(super) passes_on: &'static str,
     /// Its entry in the registry.
     pub(super) entry: &'static str,
     keys: &'static [Key],
@@ -30,6 +32,7 @@ pub(crate) const MIDDLEWARE: Kind = Kind {
         output: "Result<Response>",
         more: Some("with any number of `State(value): State<T>` behind `next`"),
     },
+    passes_on: "pass the handshake on with `next.run(handshake).await`",
     entry: "MiddlewareEntry",
     keys: &[SERVER, ORDER, SCOPE, SECURITY, Krate::KEY],
 };
@@ -42,6 +45,7 @@ pub(crate) const INTERCEPTOR: Kind = Kind {
         output: "Result",
         more: Some("with any number of `State(value): State<T>` behind `next`"),
     },
+    passes_on: "pass the callback on with `next.run(callback).await`",
     entry: "InterceptorEntry",
     keys: &[SERVER, ORDER, SCOPE, Krate::KEY],
 };

@@ -6,7 +6,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 
-use super::field;
+use super::kept::field;
 use crate::{
     handlers::{callback::Callback, model::Handler, slots::Guard},
     source::{at, ends, placed, start},

@@ -12,7 +12,7 @@ use crate::{
     handlers::{
         callback::Callback,
         model::{Handler, Handlers},
-        slots::{Guard, Named, Param},
+        slots::{Guard, Named, Param, Slot, Source, owned},
     },
     source::{self, at, start},
 };
@@ -41,43 +41,69 @@ pub(super) fn all(handlers: &Handlers) -> TokenStream {
 
 fn of(handler: &Handler, controller: &Type) -> TokenStream {
     let conditions = &handler.conditions;
-    let params = handler.params.iter().enumerate().map(|(index, param)| {
-        let before = handler.params.get(..index).unwrap_or_default();
-        of_param(handler, before, param, controller)
-    });
+    let params = (0..handler.params.len()).map(|index| of_param(handler, index, controller));
     let output = handler.output.as_ref().map(|output| of_output(handler, output, controller));
     let guards = handler.guards.iter().map(|guard| of_guard(handler.callback, guard, controller));
     let call = of_call(handler, controller);
-    guards.chain(params).chain(output).chain(call).map(|check| quote!(#(#conditions)* #check)).collect()
+    quote! {
+        #(#conditions)*
+        const _: () = {
+            #(#guards)*
+            #(#params)*
+            #output
+            #(#call)*
+        };
+    }
 }
 
-fn of_param(handler: &Handler, before: &[Param], param: &Param, controller: &Type) -> TokenStream {
-    let Param { ty, conditions, .. } = param;
-    let inferred = &ty.inferred;
+/// The constant with what a parameter takes.
+fn takes(index: usize) -> Ident {
+    format_ident!("__TAKES_{index}")
+}
+
+/// What the first parameters take, as a slice.
+fn all_take(handler: &Handler, count: usize) -> TokenStream {
+    let all = handler.params.iter().take(count).enumerate().map(|(index, Param { conditions, .. })| {
+        let it = takes(index);
+        quote!(#(#conditions)* #it)
+    });
+    quote!(&[#(#all),*])
+}
+
+fn of_param(handler: &Handler, index: usize, controller: &Type) -> TokenStream {
+    let Some(Param { ty, conditions, .. }) = handler.params.get(index) else { return TokenStream::new() };
+    let (it, inferred) = (takes(index), &ty.inferred);
     let is_param = quote_spanned!(start(&ty.written)=> <#inferred as __h::Param<'_>>::TAKES);
-    let mut checks = of_place(handler.callback, &OF_PARAMS, ty);
-    if !before.is_empty() {
-        let before = takes(before);
+    let owned = owned(inferred.clone());
+    let owns = owned.as_ref().map(|owned| owns(&ty.written, owned));
+    let mut checks = of_place(handler.callback, &it, &OF_PARAMS, ty);
+    if index > 0 {
+        let before = all_take(handler, index);
         for (condition, rule) in
             [("takes_one_message", "TakesOneMessage"), ("takes_one_reply", "TakesOneReply")]
         {
             let condition = format_ident!("{condition}");
-            checks.extend(check(&ty.written, rule, &quote!(__h::rules::#condition(#before, __IT))));
+            checks.extend(check(&ty.written, rule, &quote!(__h::rules::#condition(#before, #it))));
         }
     }
+    let path = owned.as_ref().unwrap_or(inferred);
     let holds = quote! {
-        __h::rules::has_path_parameters(<#controller>::__WS_PATH, __h::Of::<#inferred>::NEEDS_PATH)
+        __h::rules::has_path_parameters(<#controller>::__WS_PATH, __h::Of::<#path>::NEEDS_PATH)
     };
     checks.extend(check(&ty.written, "HasPathParameters", &holds));
-    if let Some(event) = &handler.event {
-        let holds = quote!(__h::rules::is_of_this_event(#event, __h::Of::<#inferred>::EVENT));
+    if !handler.events.is_empty() {
+        let names = handler.events.iter().map(|event| &event.constant);
+        let holds = quote!(__h::rules::is_of_this_event(&[#(#names),*], __h::Of::<#inferred>::EVENT));
         checks.extend(check(&ty.written, "IsOfThisEvent", &holds));
     }
     quote! {
         #(#conditions)*
+        const #it: __ws::handlers::Takes = {
+            #owns
+            #is_param
+        };
+        #(#conditions)*
         const _: () = {
-            const _: __ws::handlers::Takes = #is_param;
-            const __IT: __ws::handlers::Takes = __h::Of::<#inferred>::TAKES;
             #checks
         };
     }
@@ -106,6 +132,22 @@ fn of_guard(callback: Callback, Guard { path, .. }: &Guard, controller: &Type) -
     }
 }
 
+/// The check that a slot does not borrow what is kept.
+pub(super) fn of_slot(slot: &Slot) -> Option<TokenStream> {
+    let Source::Param(ty) = &slot.source else { return None };
+    let (owned, condition) = (owned(ty.clone())?, slot.condition());
+    let owns = owns(ty, &owned);
+    Some(quote!(#condition #owns))
+}
+
+/// The check that a parameter does not borrow what is kept, given its owned form. It stands in front
+/// of the code that is wrong if it does: rustc says no more about a body whose types are wrong, and
+/// what it says about lifetimes would not help.
+fn owns(ty: &impl ToTokens, owned: &TokenStream) -> TokenStream {
+    let bound = bound(ty, &format_ident!("OwnsItsData"), &quote!(!__h::Of::<#owned>::IS_PARSED));
+    quote!(let () = #bound;)
+}
+
 fn of_output(handler: &Handler, output: &Named, controller: &Type) -> TokenStream {
     let ty = &output.inferred;
     let says = if source::find_impl(ty.clone()).is_none() {
@@ -117,33 +159,24 @@ fn of_output(handler: &Handler, output: &Named, controller: &Type) -> TokenStrea
         says.extend(quote_spanned!(last=> (&#call)));
         says
     };
-    let takes = takes(&handler.params);
-    let mut checks = of_place(handler.callback, &OF_REPLIES, output);
-    let holds = quote!(__h::rules::leaves_the_reply(#takes, __IT));
+    let it = format_ident!("__SAYS");
+    let mut checks = of_place(handler.callback, &it, &OF_REPLIES, output);
+    let takes = all_take(handler, handler.params.len());
+    let holds = quote!(__h::rules::leaves_the_reply(#takes, #it));
     checks.extend(check(&output.written, "LeavesTheReply", &holds));
     quote! {
-        const _: () = {
-            const __IT: __h::Says = #says;
-            #checks
-        };
+        const #it: __h::Says = #says;
+        #checks
     }
-}
-
-/// What each of these parameters takes, as a slice.
-fn takes(params: &[Param]) -> TokenStream {
-    let takes = params.iter().map(|Param { ty, conditions, .. }| {
-        let ty = &ty.inferred;
-        quote!(#(#conditions)* __h::Of::<#ty>::TAKES)
-    });
-    quote!(&[#(#takes),*])
 }
 
 /// Checks that the reply is the one that the type of the event declares; one check for each
 /// parameter, since only rustc knows which of them is the data.
 fn of_call(handler: &Handler, controller: &Type) -> Vec<TokenStream> {
-    if handler.event.is_none() {
+    if handler.events.is_empty() {
         return Vec::new();
     }
+    let takes = all_take(handler, handler.params.len());
     let place = at(handler.ident.span());
     let (first, last) = handler.output.as_ref().map_or((place, place), |output| ends(&output.written));
     let calls = handler.params.iter().map(|param| {
@@ -155,7 +188,7 @@ fn of_call(handler: &Handler, controller: &Type) -> Vec<TokenStream> {
         quote! {
             #(#conditions)*
             const _: fn() = || {
-                let #local = __h::output(&#call).replies();
+                let #local = __h::output(&#call).replies().unless::<{ __h::rules::take_reply(#takes) }>();
                 __h::Of::<#ty>::call().check(#sends);
             };
         }
@@ -163,32 +196,36 @@ fn of_call(handler: &Handler, controller: &Type) -> Vec<TokenStream> {
     calls.collect()
 }
 
-/// The checks of `__IT` by the rules of its place.
-fn of_place(callback: Callback, rules: &[(&str, &str)], ty: &Named) -> TokenStream {
+/// The checks of a constant by the rules of its place.
+fn of_place(callback: Callback, it: &Ident, rules: &[(&str, &str)], ty: &Named) -> TokenStream {
     let place = Ident::new(callback.place(), Span::call_site());
     rules
         .iter()
         .map(|(condition, rule)| {
             let condition = format_ident!("{condition}");
-            check(&ty.written, rule, &quote!(__h::rules::Place::#place.#condition(__IT)))
+            check(&ty.written, rule, &quote!(__h::rules::Place::#place.#condition(#it)))
         })
         .collect()
 }
 
-/// The bound of a rule. Its brackets have the spans of the first and last token of a type or a path, so
-/// that rustc underlines the whole.
-fn check(named: &impl ToTokens, rule: &str, holds: &TokenStream) -> TokenStream {
-    let rule = format_ident!("{rule}");
-    let (first, last) = ends(named);
-    let is = quote_spanned!(first=> &__h::rules::Is<{ #holds });
-    let is_end = quote_spanned!(last=> >);
-    quote!(const _: () = < #is #is_end as __h::rules::#rule>::HOLDS;)
+/// The bound of a rule, in a body of its own.
+fn check(source: &impl ToTokens, rule: &str, holds: &TokenStream) -> TokenStream {
+    let bound = bound(source, &format_ident!("{rule}"), holds);
+    quote!(const _: () = #bound;)
+}
+
+/// The bound of a rule. Its self type begins and ends at the user's tokens, so that rustc underlines
+/// all of them.
+pub(super) fn bound(source: &impl ToTokens, rule: &Ident, holds: &TokenStream) -> TokenStream {
+    let (first, last) = ends(source);
+    let (reference, end) = (quote_spanned!(first=> &), quote_spanned!(last=> >));
+    quote!(< #reference __h::rules::Is<{ #holds } #end as __h::rules::#rule>::HOLDS)
 }
 
 /// The spans of the first and the last token. They are the user's own, not ours: rustc
 /// then does not mention the macro.
-fn ends(tokens: &impl ToTokens) -> (Span, Span) {
-    let tokens: Vec<_> = tokens.to_token_stream().into_iter().collect();
+fn ends(source: &impl ToTokens) -> (Span, Span) {
+    let tokens: Vec<_> = source.to_token_stream().into_iter().collect();
     let place = |tree: Option<&TokenTree>| tree.map_or_else(Span::call_site, TokenTree::span);
     (place(tokens.first()), place(tokens.last()))
 }

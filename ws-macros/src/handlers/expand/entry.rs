@@ -45,10 +45,7 @@ pub(super) fn call(handler: &Handler, controller: &Type) -> TokenStream {
 fn info(handler: &Handler, controller: &Type) -> TokenStream {
     let conditions = &handler.conditions;
     let callback = handler.callback.name();
-    let event = match &handler.event {
-        Some(event) => quote!(::core::option::Option::Some(#event)),
-        None => quote!(::core::option::Option::None),
-    };
+    let names = handler.events.iter().map(|event| &event.constant);
     let method = handler.name();
     let params = handler.params.iter().map(|param| {
         let (conditions, ty) = (&param.conditions, written(&param.ty.written));
@@ -72,7 +69,7 @@ fn info(handler: &Handler, controller: &Type) -> TokenStream {
         #(#conditions)*
         __ws::__private::HandlerInfo {
             callback: #callback,
-            event: #event,
+            events: &[#(#names),*],
             method: #method,
             params: &[#(#params),*],
             data: __h::first_event(&[#(#events),*]),
