@@ -100,29 +100,26 @@ fn of_output(handler: &Handler, output: &Named, controller: &Type) -> TokenStrea
     }
 }
 
-/// Checks that the reply is the one that the type of the event declares; one check for each
-/// parameter, since only rustc knows which of them is the data.
-fn of_call(handler: &Handler, controller: &Type) -> Vec<TokenStream> {
-    if handler.event.is_none() {
-        return Vec::new();
-    }
+/// Checks that the reply is the one that the type of the event declares. Every parameter is asked,
+/// since only rustc knows which of them is the data.
+fn of_call(handler: &Handler, controller: &Type) -> Option<TokenStream> {
+    handler.event.as_ref().filter(|_| !handler.params.is_empty())?;
     let place = at(handler.ident.span());
     let (first, last) = handler.output.as_ref().map_or((place, place), |output| ends(&output.written));
-    let calls = handler.params.iter().map(|param| {
+    let call = entry::call(handler, controller);
+    let local = Ident::new("__sends", last);
+    let mut sends = quote_spanned!(first=> &);
+    local.to_tokens(&mut sends);
+    let checks = handler.params.iter().map(|param| {
         let (conditions, ty) = (&param.conditions, &param.ty.inferred);
-        let call = entry::call(handler, controller);
-        let mut sends = quote_spanned!(first=> &);
-        let local = Ident::new("__sends", last);
-        local.to_tokens(&mut sends);
-        quote! {
-            #(#conditions)*
-            const _: fn() = || {
-                let #local = __h::output(&#call).replies();
-                __h::Of::<#ty>::call().check(#sends);
-            };
-        }
+        quote!(#(#conditions)* __h::Of::<#ty>::call().check(#sends);)
     });
-    calls.collect()
+    Some(quote! {
+        const _: fn() = || {
+            let #local = __h::output(&#call).replies();
+            #(#checks)*
+        };
+    })
 }
 
 /// The checks of `__IT` by the rules of its place.
