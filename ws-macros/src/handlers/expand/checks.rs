@@ -51,7 +51,7 @@ fn of(handler: &Handler, controller: &Type) -> TokenStream {
             #(#guards)*
             #(#params)*
             #output
-            #(#call)*
+            #call
         };
     }
 }
@@ -170,30 +170,29 @@ fn of_output(handler: &Handler, output: &Named, controller: &Type) -> TokenStrea
     }
 }
 
-/// Checks that the reply is the one that the type of the event declares; one check for each
-/// parameter, since only rustc knows which of them is the data.
-fn of_call(handler: &Handler, controller: &Type) -> Vec<TokenStream> {
-    if handler.events.is_empty() {
-        return Vec::new();
+/// Checks that the reply is the one that the type of the event declares. Every parameter is asked,
+/// since only rustc knows which of them is the data.
+fn of_call(handler: &Handler, controller: &Type) -> Option<TokenStream> {
+    if handler.events.is_empty() || handler.params.is_empty() {
+        return None;
     }
     let takes = all_take(handler, handler.params.len());
     let place = at(handler.ident.span());
     let (first, last) = handler.output.as_ref().map_or((place, place), |output| ends(&output.written));
-    let calls = handler.params.iter().map(|param| {
+    let call = entry::call(handler, controller);
+    let local = Ident::new("__sends", last);
+    let mut sends = quote_spanned!(first=> &);
+    local.to_tokens(&mut sends);
+    let checks = handler.params.iter().map(|param| {
         let (conditions, ty) = (&param.conditions, &param.ty.inferred);
-        let call = entry::call(handler, controller);
-        let mut sends = quote_spanned!(first=> &);
-        let local = Ident::new("__sends", last);
-        local.to_tokens(&mut sends);
-        quote! {
-            #(#conditions)*
-            const _: fn() = || {
-                let #local = __h::output(&#call).replies().unless::<{ __h::rules::take_reply(#takes) }>();
-                __h::Of::<#ty>::call().check(#sends);
-            };
-        }
+        quote!(#(#conditions)* __h::Of::<#ty>::call().check(#sends);)
     });
-    calls.collect()
+    Some(quote! {
+        const _: fn() = || {
+            let #local = __h::output(&#call).replies().unless::<{ __h::rules::take_reply(#takes) }>();
+            #(#checks)*
+        };
+    })
 }
 
 /// The checks of a constant by the rules of its place.
