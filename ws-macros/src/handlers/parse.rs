@@ -3,7 +3,7 @@
 //! Reading takes them off, so that what is left is the block as rustc shall see it. Whether the attributes go together, and
 //! whether a method can be called, is the model's part.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use syn::{
     Attribute, ImplItem, ImplItemFn, ItemImpl, Meta, Path, Signature, Token, parse_quote,
     punctuated::Punctuated,
@@ -62,8 +62,14 @@ pub(super) fn arguments(arguments: TokenStream, errors: &mut Errors) -> Krate {
 
 impl Block {
     pub(super) fn read(item: TokenStream, krate: Krate, errors: &mut Errors) -> Option<Self> {
+        let is_impl = |tree: TokenTree| matches!(tree, TokenTree::Ident(word) if word == "impl");
+        let is_block = item.clone().into_iter().any(is_impl);
         let mut item: ItemImpl = match syn::parse2(item) {
             Ok(item) => item,
+            Err(error) if is_block => {
+                errors.add_at(error.span(), format_args!("this block cannot be read: {error}"));
+                return None;
+            }
             Err(error) => {
                 let fault = "handlers are methods of a controller; put `#[ws_handlers]` on its `impl` block";
                 errors.add_at(error.span(), fault);

@@ -64,7 +64,7 @@ fn controller(handlers: &Handlers) -> TokenStream {
         callback(handler, &reason, kept.as_ref(), &body)
     });
     // An implementation begins and ends at the type, so that rustc reports another one there.
-    let place = ty.span();
+    let place = at(ty.span());
     let [start, one_block, end] = [
         quote_spanned!(place=> impl),
         quote_spanned!(place=> {}),
