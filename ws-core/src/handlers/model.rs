@@ -156,15 +156,17 @@ pub struct Unknown;
 
 /// The replies that an event declares.
 #[diagnostic::on_unimplemented(
-    message = "the reply of this event is `{R}`, and the handler returns `{Self}`",
+    message = "the handler does not return the reply that `#[ws_event(..)]` of its event declares",
     label = "not the reply of the event",
     note = "for `reply = T`, return `T` if it is an event, else `Data<T>`; for `stream = T`, return a `Stream` of these; \
             `Result` and `Option` may be around it"
 )]
 pub trait AnswerTo<R> {}
 
+#[diagnostic::do_not_recommend]
 impl<T> AnswerTo<OneReply<T>> for OneReply<T> {}
 
+#[diagnostic::do_not_recommend]
 impl<T> AnswerTo<ManyReplies<T>> for ManyReplies<T> {}
 
 impl<R> AnswerTo<R> for Unknown {}
