@@ -17,7 +17,8 @@ use crate::{
     machine,
     options::Options,
     process::ServerProcess,
-    servers::{Server, Task},
+    server::Server,
+    servers::{BuiltIn, Task},
 };
 
 /// How many messages the two runs echo.
@@ -35,18 +36,17 @@ const TUNABLES: &str =
 /// Counts for each server, and shows which functions the instructions are spent in.
 pub(crate) fn count(options: &Options) -> anyhow::Result<()> {
     machine::raise_file_limit()?;
-    let servers = if options.servers.is_empty() { vec![Server::Ours] } else { options.servers.clone() };
-    for server in servers {
+    for server in options.servers(&[BuiltIn::Ours]) {
         for task in [Task::Echo, Task::TypedEvent, Task::EventByHand] {
             if server.can(task) {
-                show(server, task)?;
+                show(&server, task)?;
             }
         }
     }
     Ok(())
 }
 
-fn show(server: Server, task: Task) -> anyhow::Result<()> {
+fn show(server: &Server, task: Task) -> anyhow::Result<()> {
     for in_flight in [1, 16] {
         let load = match task {
             Task::Echo => Load::Echo { bytes: 64, in_flight, connections: 1 },
@@ -75,15 +75,13 @@ struct Counted {
     profile: PathBuf,
 }
 
-fn run(server: Server, task: Task, load: Load, messages: u64, name: &str) -> anyhow::Result<Counted> {
+fn run(server: &Server, task: Task, load: Load, messages: u64, name: &str) -> anyhow::Result<Counted> {
     let profile = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("callgrind.out.{name}.{messages}"));
-    let mut command = Command::new("valgrind");
-    command.args(["--tool=callgrind", "--quiet"]).env("GLIBC_TUNABLES", TUNABLES);
-    command.arg(format!("--callgrind-out-file={}", profile.display()));
-    command.arg(std::env::current_exe()?).arg("server").arg(server.name()).arg(task.name());
-    let process =
-        ServerProcess::spawn(command).context("valgrind did not run the server; is it installed?")?;
-    load.run(&process, server, Span::Items(messages))?;
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--tool=callgrind", "--quiet"]).env("GLIBC_TUNABLES", TUNABLES);
+    valgrind.arg(format!("--callgrind-out-file={}", profile.display()));
+    let process = ServerProcess::start(server, task, Some(valgrind)).context("is valgrind installed?")?;
+    load.run(&process, Span::Items(messages))?;
     process.terminate()?;
     let text = fs::read_to_string(&profile).context("callgrind left no profile")?;
     let line = text.lines().find_map(|line| line.strip_prefix("totals: ")).context("no line `totals:`")?;

@@ -131,11 +131,11 @@ fn write_details(text: &mut String, measured: &[Measured]) {
 }
 
 /// Who takes part in any of the cases, in the order of the first.
-fn columns(cases: &[Measured]) -> Vec<&'static str> {
+fn columns(cases: &[Measured]) -> Vec<&str> {
     let mut columns = Vec::new();
     for contestant in cases.iter().flat_map(|measured| &measured.case.contestants) {
-        if !columns.contains(&contestant.label) {
-            columns.push(contestant.label);
+        if !columns.contains(&&*contestant.label) {
+            columns.push(&*contestant.label);
         }
     }
     columns

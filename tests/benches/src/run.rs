@@ -2,7 +2,7 @@
 //!
 //! What disturbs the machine for a while disturbs all of them, and none of them always runs first.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context as _, bail};
 
@@ -85,7 +85,7 @@ fn measure_case(case: &Case, progress: &str, cores: Cores, options: &Options) ->
         let mut order: Vec<usize> = (0..case.contestants.len()).collect();
         order.rotate_left(round % case.contestants.len());
         for index in order {
-            let (contestant, result) = (case.contestants[index], &mut results[index]);
+            let (contestant, result) = (&case.contestants[index], &mut results[index]);
             let Ok(samples) = result else { continue };
             let seen = match measure_once(case, contestant, core, span) {
                 Ok(sample) => {
@@ -111,10 +111,15 @@ fn measure_case(case: &Case, progress: &str, cores: Cores, options: &Options) ->
 
 fn measure_once(
     case: &Case,
-    contestant: Contestant,
+    contestant: &Contestant,
     core: Option<usize>,
     span: Span,
 ) -> anyhow::Result<Sample> {
-    let process = ServerProcess::start(contestant.server, contestant.task, core)?;
-    case.load.run(&process, contestant.server, span)
+    let pinned = core.map(|core| {
+        let mut taskset = Command::new("taskset");
+        taskset.args(["--cpu-list", &core.to_string()]);
+        taskset
+    });
+    let process = ServerProcess::start(&contestant.server, contestant.task, pinned)?;
+    case.load.run(&process, span)
 }
