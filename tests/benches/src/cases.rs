@@ -67,7 +67,7 @@ pub(crate) fn chosen(options: &Options) -> Vec<Case> {
     cases.extend(handshakes(&servers));
     cases.extend(fan_out(&servers, scale));
     cases.extend(events(&servers));
-    cases.push(idle(&servers, 10_000 / scale));
+    cases.extend(idle(&servers, 10_000 / scale));
     cases.extend(workers(&servers));
     cases.retain(|case| options.wants_case(&case.name) && !case.contestants.is_empty());
     cases
@@ -127,10 +127,20 @@ fn events(servers: &[Server]) -> [Case; 2] {
     })
 }
 
-fn idle(servers: &[Server], connections: usize) -> Case {
-    let name = format!("idle after 64 B, {connections} connections");
-    let case = case(&IDLE, name, Load::Idle { connections }, each_websocket(servers, Task::Echo));
-    Case { most_rounds: 3, ..case }
+fn idle(servers: &[Server], connections: usize) -> [Case; 2] {
+    let echo = case(
+        &IDLE,
+        format!("idle after 64 B, {connections} connections"),
+        Load::Idle { connections },
+        each_websocket(servers, Task::Echo),
+    );
+    let typed = case(
+        &IDLE,
+        format!("idle, typed, after an event, {connections} connections"),
+        Load::IdleAfterEvent { connections },
+        each_websocket(servers, Task::TypedRoom),
+    );
+    [echo, typed].map(|case| Case { most_rounds: 3, ..case })
 }
 
 fn workers(servers: &[Server]) -> [Case; 3] {

@@ -35,6 +35,8 @@ pub(crate) enum Load {
     FanOut { bytes: usize, members: usize },
     /// Connections that had 64 B echoed once and then stay silent.
     Idle { connections: usize },
+    /// The same with one JSON event and its answer.
+    IdleAfterEvent { connections: usize },
 }
 
 /// The end of a load.
@@ -85,6 +87,9 @@ impl Load {
             Self::FanOut { bytes, members } => fan_out::run(server, bytes, members, stopwatch),
             Self::Idle { connections } => {
                 idle::run(process, &Exchange::echo(is_websocket, IDLE_BYTES, 1)?, connections)
+            }
+            Self::IdleAfterEvent { connections } => {
+                idle::run(process, &Exchange::events(server, 1)?, connections)
             }
         }
     }

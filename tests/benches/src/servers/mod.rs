@@ -59,6 +59,8 @@ pub(crate) enum Task {
     Room,
     /// Answers a JSON event by an event: `#[ws_handlers]`.
     TypedEvent,
+    /// Typed events with two parameters that are kept with the connection, and `#[on_open]`.
+    TypedRoom,
     /// Typed events without attributes: the event's name is matched by hand.
     EventByHand,
     /// Echo as a tower service: one multi-thread runtime, one listener.
@@ -104,6 +106,7 @@ impl BuiltIn {
             Task::EchoBehindMiddleware => matches!(self, Self::Ours | Self::Axum | Self::Actix),
             Task::Room => matches!(self, Self::Ours | Self::Plain | Self::Axum),
             Task::TypedEvent
+            | Task::TypedRoom
             | Task::EventByHand
             | Task::SharedRuntime
             | Task::RuntimePerCore
@@ -126,11 +129,12 @@ impl FromStr for BuiltIn {
 }
 
 impl Task {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Echo,
         Self::EchoBehindMiddleware,
         Self::Room,
         Self::TypedEvent,
+        Self::TypedRoom,
         Self::EventByHand,
         Self::SharedRuntime,
         Self::RuntimePerCore,
@@ -143,6 +147,7 @@ impl Task {
             Self::EchoBehindMiddleware => "echo-behind-middleware",
             Self::Room => "room",
             Self::TypedEvent => "typed-event",
+            Self::TypedRoom => "typed-room",
             Self::EventByHand => "event-by-hand",
             Self::SharedRuntime => "shared-runtime",
             Self::RuntimePerCore => "runtime-per-core",
