@@ -5,7 +5,7 @@
 //! delivery. Every server is a child process of its own (`server`, `process`), pinned to one core;
 //! the load generator (`load`) is the parent, pinned to another. `servers` has those that are part
 //! of this program, `peer` describes others. `cases` lists what is measured, `run` measures it in
-//! turns, `report` writes it down. Of the toolkit only the public API is used.
+//! turns, `report` and `summary` write it down. Of the toolkit only the public API is used.
 
 mod cases;
 mod instructions;
@@ -19,6 +19,7 @@ mod run;
 mod server;
 mod servers;
 mod stats;
+mod summary;
 
 use options::Command;
 
