@@ -12,7 +12,7 @@ mod controller;
 mod envelope;
 pub mod error;
 mod fixed;
-#[cfg(all(fuzzing, feature = "testing"))]
+#[cfg(any(test, all(fuzzing, feature = "testing")))]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod handlers;

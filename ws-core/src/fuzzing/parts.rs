@@ -1,8 +1,4 @@
-//! Private parts of the crate for the targets of `tests/fuzz`.
-//!
-//! It is compiled under `--cfg fuzzing`, which cargo-fuzz sets, and with feature `testing` only: other people fuzz their
-//! own programs over this crate, and need none of it. It hands out what is there and adds no behaviour: the properties
-//! are the targets' own.
+//! The parts themselves: what is there, handed out.
 
 use std::{
     io,
