@@ -11,4 +11,4 @@ mod second_opinion;
 
 #[cfg(all(fuzzing, feature = "testing"))]
 pub use self::parts::{Envelope, Heard, Socket, connect, proxy_header};
-pub use self::second_opinion::compare_with_tungstenite;
+pub use self::second_opinion::{Reading, Side, compare_with_tungstenite};

@@ -132,7 +132,7 @@ impl<S> std::fmt::Debug for Socket<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// `message` and `frame` are limits in bytes; the number of fragments has none.
     pub fn new(io: S, prefix: Bytes, message: usize, frame: usize) -> Self {
-        Self(socket::Socket::new(io, prefix, SizeLimits { message, frame, fragments: usize::MAX }))
+        Self(socket::Socket::new(io, prefix, SizeLimits::new(message, Some(frame), usize::MAX)))
     }
 
     /// Returns the next event.
