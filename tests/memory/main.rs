@@ -155,7 +155,13 @@ async fn a_frame_that_does_not_come_costs_a_buffer(server: &Server) {
     for _ in 0..PEERS {
         peers.push(open(server).await);
     }
-    for (case, bytes) in [("half a header", &[0x82, 0xfe][..]), ("and no payload", &[0, 126, 1, 2, 3, 4])] {
+    let cases: [(&str, &[u8], usize); 3] = [
+        ("half a header", &[0x82, 0xff, 0, 0, 0], 24),
+        // It announces as much as the limit allows.
+        ("and no payload", &[0, 0, 0x10, 0, 0, 1, 2, 3, 4], 24),
+        ("and its first byte", &[7], 100),
+    ];
+    for (case, bytes, kib) in cases {
         let most = most_during(server, async {
             for peer in &mut peers {
                 peer.write(bytes).await;
@@ -163,7 +169,7 @@ async fn a_frame_that_does_not_come_costs_a_buffer(server: &Server) {
             others_are_served(server, 2).await;
         })
         .await;
-        assert!(most < PEERS * 24 * KIB, "{case}: {most} bytes for {PEERS} peers");
+        assert!(most < PEERS * kib * KIB, "{case}: {most} bytes for {PEERS} peers");
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     header::{self, Announced, CLOSE, CONTINUATION, FIN, Header, LONGEST_HEADER, RESERVED},
     input::Input,
     mask::{Mask, Role},
-    payload::{Payload, poll_append},
+    payload::{Payload, Rest, poll_append},
 };
 use crate::{fixed, wire::MessageError};
 
@@ -151,9 +151,9 @@ impl Open {
             self.control.extend_from_slice(piece);
             return Ok(());
         }
-        let ahead = (self.first & FIN != 0).then_some(self.remaining);
+        let rest = Rest { bytes: self.remaining, is_last: self.first & FIN != 0 };
         match &mut self.message {
-            Some(message) => message.push(piece, ahead),
+            Some(message) => message.push(piece, rest),
             None => Ok(()),
         }
     }
@@ -171,8 +171,9 @@ impl Open {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let Some(Payload::Binary(bytes)) = &mut self.message else { return Poll::Ready(Ok(0)) };
-        let (before, is_last) = (bytes.len(), self.first & FIN != 0);
-        let read = ready!(poll_append(bytes, self.remaining, is_last, io, cx))?;
+        let before = bytes.len();
+        let rest = Rest { bytes: self.remaining, is_last: self.first & FIN != 0 };
+        let read = ready!(poll_append(bytes, rest, io, cx))?;
         self.remaining -= read;
         if let Some(mask) = &mut self.mask {
             mask.apply(bytes.get_mut(before..).unwrap_or_default());
