@@ -58,15 +58,26 @@ impl Room {
         Some(Data(say.text.len()))
     }
 
+    #[on_event("report")]
+    async fn report(&self, conn: &Connection, reply: Reply, Data(text): Data<String>) -> Result {
+        conn.spawn(async move { reply.send(text.parse().map(Data::<u8>)).await })?;
+        Ok(())
+    }
+
+    #[on_event("forget")]
+    async fn forget(&self, reply: Option<Reply>, #[cfg(false)] _: Reply) {
+        drop(reply);
+    }
+
     #[guard(guards::own_error)]
     #[ws_core::on_event("r#type")]
-    async fn r#type(&self, r#type: Option<Data<u8>>) -> String {
-        format!("{:?}", r#type.map(|Data(number)| number))
+    async fn r#type(&self, r#type: Option<Data<u8>>) -> Data<String> {
+        Data(format!("{:?}", r#type.map(|Data(number)| number)))
     }
 
     #[on_unknown]
-    async fn unknown(&self, name: EventName<'_>, _: &Query<HashMap<String, String>>) -> Json<usize> {
-        Json(name.len())
+    async fn unknown(&self, name: EventName<'_>, _: &Query<HashMap<String, String>>) -> Data<usize> {
+        Data(name.len())
     }
 
     #[on_text]

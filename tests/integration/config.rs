@@ -229,6 +229,7 @@ async fn the_largest_values_break_nothing() {
         &mut limits.path,
         &mut limits.query,
         &mut limits.rooms,
+        &mut limits.tasks,
         &mut limits.outbox_messages,
         &mut limits.outbox_bytes,
         &mut limits.inbox_messages,

@@ -175,8 +175,8 @@ struct Mixed;
 #[ws_handlers]
 impl Mixed {
     #[on_event("known")]
-    async fn known(&self) -> &'static str {
-        "known"
+    async fn known(&self) -> Text {
+        Text::from_static("known")
     }
 
     #[on_unknown]
@@ -184,8 +184,8 @@ impl Mixed {
         &self,
         name: EventName<'_>,
         data: Option<Data<serde_json::Value>>,
-    ) -> Json<serde_json::Value> {
-        Json(json!({"name": &*name, "data": data.map(|Data(data)| data)}))
+    ) -> Data<serde_json::Value> {
+        Data(json!({"name": &*name, "data": data.map(|Data(data)| data)}))
     }
 
     #[on_text]
@@ -206,7 +206,7 @@ async fn events_texts_and_the_rest_each_reach_their_own_handler() {
     client.send_text(r#"{"event":"known"}"#).await;
     assert_eq!(client.next_text().await.unwrap(), "known");
     let got = ask(&mut client, r#"{"event":"x","data":[1]}"#).await;
-    assert_eq!(got, json!({"name": "x", "data": [1]}));
+    assert_eq!(got, json!({"event": "x", "data": {"name": "x", "data": [1]}}));
     client.send_text("plain").await;
     assert_eq!(client.next_text().await.unwrap(), "text plain");
     client.send_text(r#"["known",null,7]"#).await;

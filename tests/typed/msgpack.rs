@@ -18,6 +18,17 @@ struct Said {
     len: usize,
 }
 
+#[derive(Serialize, WsEvent)]
+#[ws_event("own")]
+struct Own<'a> {
+    text: &'a str,
+}
+
+#[derive(Debug, thiserror::Error, WsError)]
+#[error("no more")]
+#[ws_error(code = "full")]
+struct Full;
+
 struct Chat;
 
 #[ws_handlers]
@@ -32,8 +43,37 @@ impl Chat {
         Ok(Data(conn.ask_event::<u32>("number", &json!({"below": 10})).await?))
     }
 
+    #[on_event("own")]
+    async fn own(&self, conn: &Connection) -> Result<Own<'static>> {
+        conn.emit(&Own { text: "pushed" })?;
+        Ok(Own { text: "replied" })
+    }
+
+    #[on_event("full")]
+    async fn full(&self) -> Result<(), Full> {
+        Err(Full)
+    }
+
     #[on_event("mute")]
     async fn mute(&self) {}
+
+    #[on_event("late")]
+    async fn late(&self, conn: &Connection, reply: Reply) -> Result {
+        conn.spawn(async { reply.send(Data(1)).await })?;
+        Ok(())
+    }
+
+    #[on_event("too late")]
+    async fn too_late(&self, conn: &Connection, reply: Reply) -> Result {
+        conn.spawn(async { reply.send(Err::<(), _>(Error::new("x").code("late").public("late"))).await })?;
+        Ok(())
+    }
+
+    #[on_event("never")]
+    async fn never(&self, conn: &Connection, reply: Reply) -> Result {
+        conn.spawn(async { drop(reply) })?;
+        Ok(())
+    }
 
     #[on_event("push")]
     async fn push(&self, conn: &Connection) -> Result {
@@ -60,6 +100,18 @@ async fn next(client: &mut TestClient) -> Value {
 }
 
 #[tokio::test]
+async fn event_types_and_error_types_travel_as_messagepack() {
+    let app = app().await;
+    let mut client = connect(&app, &["msgpack"]).await;
+    send(&mut client, json!({"event": "own", "ref": 1})).await;
+    assert_eq!(next(&mut client).await, json!({"event": "own", "data": {"text": "pushed"}}));
+    assert_eq!(next(&mut client).await, json!({"event": "own", "data": {"text": "replied"}, "ref": 1}));
+    send(&mut client, json!({"event": "full", "ref": 2})).await;
+    let error = json!({"event": "error", "data": {"code": "full", "message": "no more"}, "ref": 2});
+    assert_eq!(next(&mut client).await, error);
+}
+
+#[tokio::test]
 async fn events_replies_and_errors_travel_as_messagepack() {
     let app = app().await;
     let mut client = connect(&app, &["msgpack"]).await;
@@ -73,6 +125,15 @@ async fn events_replies_and_errors_travel_as_messagepack() {
         (
             json!({"event": "mute", "ref": "m"}),
             json!({"event": "end", "data": {"event": "mute"}, "ref": "m"}),
+        ),
+        (json!({"event": "late", "ref": 0}), json!({"event": "late", "data": 1, "ref": 0})),
+        (
+            json!({"event": "too late", "ref": "t"}),
+            json!({"event": "error", "data": {"code": "late", "message": "late"}, "ref": "t"}),
+        ),
+        (
+            json!({"event": "never", "ref": "n"}),
+            json!({"event": "end", "data": {"event": "never"}, "ref": "n"}),
         ),
         (
             json!({"event": "nobody", "ref": "x"}),

@@ -12,6 +12,7 @@ mod controller;
 mod envelope;
 pub mod error;
 mod fixed;
+mod function;
 #[cfg(all(fuzzing, feature = "testing"))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -41,8 +42,8 @@ pub use bytes::Bytes;
 pub use headers;
 pub use http::StatusCode;
 pub use ws_macros::{
-    guard, on_binary, on_close, on_event, on_message, on_open, on_ping, on_pong, on_text, on_unknown,
-    ws_controller, ws_error_handler, ws_handlers, ws_interceptor, ws_middleware,
+    WsError, WsEvent, guard, on_binary, on_close, on_event, on_message, on_open, on_ping, on_pong, on_text,
+    on_unknown, ws_controller, ws_error_handler, ws_handlers, ws_interceptor, ws_middleware,
 };
 
 pub use self::{
@@ -51,7 +52,7 @@ pub use self::{
     connection::{CloseReason, Connection, ConnectionId},
     controller::Controller,
     error::{Error, Result},
-    handlers::{Data, Event, Path, Stream},
+    handlers::{Data, Event, Path, Stream, WsEvent},
     handshake::{Handshake, Next, Response, Route},
     hub::Hub,
     recovery::{Recovery, Scene},
@@ -64,10 +65,10 @@ pub mod prelude {
     pub use crate::{
         App, Bytes, CloseReason, Config, Connection, ConnectionId, Controller, Data, Error, Event, Handshake,
         Hub, Message, Next, Path, Recovery, Response, Result, Scene, StartError, State, StatusCode, Stream,
-        Text,
+        Text, WsError, WsEvent,
         error::OrStatus,
         guard,
-        handlers::{Callback, Context, Json, NextHandler, Query},
+        handlers::{Callback, Context, Json, NextHandler, Query, Reply},
         handshake::Body,
         on_binary, on_close, on_event, on_message, on_open, on_ping, on_pong, on_text, on_unknown,
         recovery::Phase,
@@ -110,18 +111,20 @@ pub mod __private {
 
     pub use crate::{
         config::{OverRate, Overflow, TrailingSlash},
+        envelope::EventInfo,
+        error::PublicFace,
         handlers::{InterceptorFuture, support as handlers},
         handshake::{GuardFuture, GuardRef, MiddlewareFuture, RouteSpec},
         layer::{Layer, LayerRef},
         place::{Location, Scope, SubprotocolMismatch, path_of, type_id_of},
-        recovery::HandlerFuture,
+        recovery::{Handled, HandlerFuture},
         registry::{
-            ControllerEntry, ErrorHandlerEntry, Handled, HandlerInfo, HandlersEntry, InterceptorEntry,
+            ControllerEntry, ErrorHandlerEntry, ErrorTypeEntry, HandlersEntry, InterceptorEntry,
             MiddlewareEntry, exactly,
         },
-        request::Kept,
+        request::{HandlerInfo, Kept, Security},
         session::{Erased, erase},
-        state::{FromState, StateKey, States},
+        state::{FieldDefault, FromState, StateKey, States},
     };
 
     /// The place of the attribute.

@@ -34,16 +34,18 @@ impl Reload {
         }
         let (all, lifecycle) = (self.clone(), lifecycle.clone());
         match signal(SignalKind::hangup()) {
-            Ok(mut hangups) => live.spawn(async move {
-                while let Some(()) = tokio::select! {
-                    hangup = hangups.recv() => hangup,
-                    () = lifecycle.reached(Stage::Closing) => None,
-                } {
-                    let all = all.clone();
-                    // `reload` has logged the errors.
-                    let _ = tokio::task::spawn_blocking(move || all.now()).await;
-                }
-            }),
+            Ok(mut hangups) => {
+                live.spawn(async move {
+                    while let Some(()) = tokio::select! {
+                        hangup = hangups.recv() => hangup,
+                        () = lifecycle.reached(Stage::Closing) => None,
+                    } {
+                        let all = all.clone();
+                        // `reload` has logged the errors.
+                        let _ = tokio::task::spawn_blocking(move || all.now()).await;
+                    }
+                });
+            }
             Err(error) => {
                 tracing::error!(%error, "SIGHUP cannot be caught; certificates are not reloaded by it")
             }

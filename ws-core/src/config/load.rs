@@ -222,6 +222,7 @@ impl Limits {
             ("limits.query", Some(self.query)),
             ("limits.outbox_messages", Some(self.outbox_messages)),
             ("limits.outbox_bytes", Some(self.outbox_bytes)),
+            ("limits.tasks", Some(self.tasks)),
             ("limits.inbox_messages", Some(self.inbox_messages)),
             ("limits.inbox_bytes", Some(self.inbox_bytes)),
         ])?;
@@ -298,6 +299,7 @@ mod tests {
         ("limits.query", "0", |it| it.servers[0].limits.query = 0),
         ("limits.outbox_messages", "0", |it| it.servers[0].limits.outbox_messages = 0),
         ("limits.outbox_bytes", "0", |it| it.servers[0].limits.outbox_bytes = 0),
+        ("limits.tasks", "0", |it| it.servers[0].limits.tasks = 0),
         ("limits.inbox_messages", "0", |it| it.servers[0].limits.inbox_messages = 0),
         ("limits.inbox_bytes", "0", |it| it.servers[0].limits.inbox_bytes = 0),
         ("limits.close_timeout", "0s", |it| it.servers[0].limits.close_timeout = Duration::ZERO),

@@ -279,6 +279,10 @@ pub struct Limits {
     pub outbox_bytes: usize,
     /// The number of rooms that a connection may be in; 0 for none. Default 64.
     pub rooms: usize,
+    /// The number of tasks that a connection may have at once
+    /// ([`Connection::spawn`](crate::Connection::spawn)). Default 16: calls that are answered later
+    /// are few, and each may hold a connection to a database.
+    pub tasks: usize,
     /// The number of messages that one connection reads ahead while a callback runs. At this
     /// number, reading pauses until the callback returns. Pings, answers to asks
     /// ([`Connection::ask_event`](crate::Connection::ask_event)) and the end of the stream are
@@ -290,8 +294,8 @@ pub struct Limits {
     pub inbox_bytes: usize,
     /// The reaction to a full outbox. Default: disconnect.
     pub overflow: Overflow,
-    /// The time from the close frame to the end of the socket, and the time for `on_close`. Default
-    /// 5 s.
+    /// The time from the close frame to the end of the socket, the time for `on_close`, and the time
+    /// that the tasks of a connection have to finish after its end. Default 5 s.
     #[serde(with = "units::duration")]
     pub close_timeout: Duration,
     /// The longest time of one callback; beyond it the connection closes with 1011. Default: off
@@ -327,6 +331,7 @@ impl Default for Limits {
             outbox_messages: 256,
             outbox_bytes: 1 << 20,
             rooms: 64,
+            tasks: 16,
             inbox_messages: 64,
             inbox_bytes: 256 << 10,
             overflow: Overflow::default(),

@@ -4,17 +4,19 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use serde::Serialize;
+use tracing::Span;
 
 use super::{
     Outbox, Stop,
     asks::Asks,
     expiry::{Expiry, valid_until},
     outbox::OutboxLimits,
+    tasks::Tasks,
 };
 use crate::{
     config::Limits,
-    envelope::Format,
-    hub::{Live, Membership},
+    envelope::{Format, WsEvent},
+    hub::{EmitCheck, Live, Membership},
     request::{ContextMap, Handshake},
     wire::{CloseFrame, CloseReason, ConnectionId, Message, SendError, may_be_sent},
 };
@@ -33,26 +35,29 @@ struct Shared {
     outbox: Outbox,
     expiry: Expiry,
     asks: Asks,
+    tasks: Tasks,
     membership: Membership,
     /// The name of the controller. Rooms are separate for each controller.
     controller: &'static str,
-    max_rooms: usize,
+    /// The limits of the route.
+    limits: Arc<Limits>,
     /// Not a reference cycle that leaks: [`Live`] drops its handle when the connection ends.
     live: Arc<Live>,
 }
 
 impl Connection {
-    pub(crate) fn new(handshake: Handshake, limits: &Limits, live: Arc<Live>) -> Self {
+    pub(crate) fn new(handshake: Handshake, limits: &Arc<Limits>, live: Arc<Live>) -> Self {
         let controller = handshake.matched().map_or("", |route| route.controller());
         let expiry = Expiry::new(valid_until(handshake.context()));
         Self(Arc::new(Shared {
             handshake,
-            outbox: Outbox::new(live.next_id(), OutboxLimits::from(limits)),
+            outbox: Outbox::new(live.next_id(), OutboxLimits::from(&**limits)),
             expiry,
             asks: Asks::default(),
+            tasks: Tasks::default(),
             membership: Membership::default(),
             controller,
-            max_rooms: limits.rooms,
+            limits: Arc::clone(limits),
             live,
         }))
     }
@@ -93,11 +98,54 @@ impl Connection {
     /// Queues the event `{"event": name, "data": data}`. The event is encoded in MessagePack if the
     /// connection uses the subprotocol `msgpack`, else in JSON.
     ///
+    /// This is for names that are known only at run time. Other events have a type:
+    /// [`emit`](Self::emit).
+    ///
     /// # Errors
     /// [`SendError::Serialize`], and the errors of [`push`](Self::push).
-    #[doc(alias("emit"))]
     pub fn event<T: Serialize + ?Sized>(&self, name: &str, data: &T) -> Result<(), SendError> {
         self.push(self.format().encode(name, data, None)?)
+    }
+
+    /// Queues an event under the name of its type, as [`event`](Self::event) does.
+    ///
+    /// The controller declares the event with `emits(..)`, or returns it from a handler. In builds
+    /// with `debug_assertions`, the first emit of an event that is not declared is logged as a
+    /// warning.
+    ///
+    /// ```
+    /// use serde::Serialize;
+    /// use ws_core::prelude::*;
+    ///
+    /// /// The number of connections.
+    /// #[derive(Serialize, WsEvent)]
+    /// #[ws_event("crowd")]
+    /// struct Crowd(usize);
+    ///
+    /// #[ws_controller(path = "/crowd", emits(Crowd))]
+    /// struct Counter;
+    ///
+    /// impl Controller for Counter {
+    ///     async fn on_open(&self, conn: &Connection) -> Result {
+    ///         Ok(conn.emit(&Crowd(conn.hub().count_local()))?)
+    ///     }
+    /// }
+    /// # fn main() {}
+    /// ```
+    ///
+    /// # Errors
+    /// The errors of [`event`](Self::event).
+    #[track_caller]
+    pub fn emit<E: WsEvent + Serialize + ?Sized>(&self, event: &E) -> Result<(), SendError> {
+        self.look_at_emit::<E>(std::panic::Location::caller());
+        self.event(E::NAME, event)
+    }
+
+    /// Looks at an emit on this connection alone.
+    pub(super) fn look_at_emit<E: WsEvent + ?Sized>(&self, place: &'static std::panic::Location<'static>) {
+        if let Some(mut check) = EmitCheck::new::<E>(place) {
+            check.look_at(self);
+        }
     }
 
     /// Sends a ping (RFC 6455 section 5.5.2) ahead of the queued messages. The pong is passed to
@@ -197,9 +245,9 @@ impl Connection {
         &self.0.live
     }
 
-    /// The largest number of rooms that the connection may be in at once.
-    pub(crate) fn max_rooms(&self) -> usize {
-        self.0.max_rooms
+    /// The limits of the route.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.limits
     }
 
     pub(crate) fn controller(&self) -> &'static str {
@@ -210,12 +258,29 @@ impl Connection {
         &self.0.asks
     }
 
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.0.tasks
+    }
+
     pub(crate) fn outbox(&self) -> &Outbox {
         &self.0.outbox
     }
 
     pub(crate) fn expiry(&self) -> &Expiry {
         &self.0.expiry
+    }
+
+    /// Makes a span for the log lines of the connection. It has no parent, so that it is the same
+    /// wherever it is made.
+    pub(crate) fn span(&self) -> Span {
+        tracing::info_span!(
+            parent: None,
+            "connection",
+            id = %self.id(),
+            server = self.server(),
+            route = self.route(),
+            peer = self.peer_addr().map(tracing::field::display),
+        )
     }
 
     /// Sets the time at which the connection expires, and wakes the session task to apply it.

@@ -1,14 +1,16 @@
-//! [`Connection`], the handle of an open connection, with its outbox, its outstanding asks and its
-//! expiry.
+//! [`Connection`], the handle of an open connection, with its outbox, its outstanding asks, its tasks
+//! and its expiry.
 //!
 //! A handle exists from the accepted handshake on. Any task may hold one. The handle never touches
 //! the socket: the session task owns the socket, takes messages from the outbox and writes them. A
 //! handle that outlives its connection is valid, and its methods then return an error.
 
 mod asks;
+mod closed;
 mod expiry;
 mod handle;
 mod outbox;
+mod tasks;
 
 #[cfg(feature = "jwt")]
 pub(crate) use self::expiry::{register_expiring, valid_until};
@@ -19,8 +21,9 @@ pub(crate) use self::{
 pub use self::{
     asks::{AskError, PendingAsk},
     handle::Connection,
+    tasks::TaskOutput,
 };
 pub use crate::{
     request::ContextMap,
-    wire::{CloseReason, ConnectionId, Message, ParseConnectionIdError, SendError, Text},
+    wire::{CloseReason, ConnectionId, Message, ParseConnectionIdError, SendError, SpawnError, Text},
 };

@@ -5,7 +5,9 @@
 //! the same envelope as MessagePack in binary messages. This module must not depend on connections
 //! or handlers.
 
+mod event;
 mod fault;
+mod form;
 mod json;
 #[cfg(feature = "msgpack")]
 mod msgpack;
@@ -16,7 +18,11 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-pub use self::fault::EventError;
+pub use self::{
+    event::{EventInfo, WsAsk, WsCall, WsEvent},
+    fault::EventError,
+    form::{ManyReplies, NoReplies, Nothing, OneReply, RawReply, Replies, ReplyForm, ReplyName},
+};
 pub(crate) use self::{fault::DecodeError, json::decode as decode_json};
 use crate::wire::{Message, SendError};
 
@@ -88,6 +94,7 @@ impl Format {
 #[derive(Debug)]
 pub struct Envelope<'a> {
     pub(crate) event: Cow<'a, str>,
+    /// `None` if it is absent or `null`.
     pub(crate) data: Option<Raw<'a>>,
     pub(crate) reference: Option<Raw<'a>>,
 }
@@ -166,6 +173,15 @@ impl<'a> Envelope<'a> {
     pub fn event(&self) -> &str {
         &self.event
     }
+
+    /// Decodes `data`. Absent data is decoded as `null`: both mean the same, so an `Option`, `()`
+    /// and any other type that accepts `null` needs no data.
+    pub(crate) fn decode_data<T: Deserialize<'a>>(&self) -> Result<T, DecodeError> {
+        match self.data {
+            Some(data) => data.decode(),
+            None => json::decode("null"),
+        }
+    }
 }
 
 /// A part of a received envelope, not decoded.
@@ -211,7 +227,8 @@ impl<'a> Raw<'a> {
         }
     }
 
-    fn to_owned(self) -> OwnedRaw {
+    /// Copies the part, so that it outlives its message.
+    pub(crate) fn to_owned(self) -> OwnedRaw {
         match self {
             Self::Json(raw) => OwnedRaw::Json(raw.to_owned()),
             #[cfg(feature = "msgpack")]
@@ -222,10 +239,20 @@ impl<'a> Raw<'a> {
 
 /// A reference that outlives its message.
 #[derive(Debug)]
-enum OwnedRaw {
+pub(crate) enum OwnedRaw {
     Json(Box<RawValue>),
     #[cfg(feature = "msgpack")]
     MsgPack(Box<[u8]>),
+}
+
+impl OwnedRaw {
+    pub(crate) fn borrow(&self) -> Raw<'_> {
+        match self {
+            Self::Json(raw) => Raw::Json(raw),
+            #[cfg(feature = "msgpack")]
+            Self::MsgPack(raw) => Raw::MsgPack(raw),
+        }
+    }
 }
 
 /// The call that an error belongs to. It is carried with the error to the code that answers the
@@ -243,12 +270,7 @@ impl ReplyTo {
 
     /// Encodes `{"event": "error", "data": .., "ref": ..}`.
     pub(crate) fn error(&self, data: &ErrorData<'_>) -> Result<Message, SendError> {
-        let reference = self.reference.as_ref().map(|raw| match raw {
-            OwnedRaw::Json(raw) => Raw::Json(raw),
-            #[cfg(feature = "msgpack")]
-            OwnedRaw::MsgPack(raw) => Raw::MsgPack(raw),
-        });
-        self.format.encode("error", data, reference)
+        self.format.encode("error", data, self.reference.as_ref().map(OwnedRaw::borrow))
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::{fmt, ops::Deref};
 
-use super::{Param, Takes, param::read_for_each_callback};
+use serde::Deserialize;
+
+use super::{Param, Replier, Reply, Takes, param::read_for_each_callback};
 use crate::{
     connection::Connection,
-    envelope::{Envelope, Raw},
+    envelope::Envelope,
     request::{ParamError, Setup},
     wire::{CloseReason, Message},
 };
@@ -15,6 +17,8 @@ use crate::{
 pub struct Input<'a> {
     conn: &'a Connection,
     payload: Payload<'a>,
+    /// The replier of an event.
+    replier: Option<&'a Replier<'a>>,
 }
 
 /// The part that differs by the kind of the callback.
@@ -28,19 +32,24 @@ enum Payload<'a> {
 
 impl<'a> Input<'a> {
     pub(super) fn nothing(conn: &'a Connection) -> Self {
-        Self { conn, payload: Payload::Nothing }
+        Self { conn, payload: Payload::Nothing, replier: None }
     }
 
     pub(super) fn message(conn: &'a Connection, message: &'a mut Message) -> Self {
-        Self { conn, payload: Payload::Message(message) }
+        Self { conn, payload: Payload::Message(message), replier: None }
     }
 
-    pub(super) fn event(conn: &'a Connection, message: &'a Message, envelope: &'a Envelope<'a>) -> Self {
-        Self { conn, payload: Payload::Event { message, envelope } }
+    pub(super) fn event(
+        conn: &'a Connection,
+        message: &'a Message,
+        envelope: &'a Envelope<'a>,
+        replier: &'a Replier<'a>,
+    ) -> Self {
+        Self { conn, payload: Payload::Event { message, envelope }, replier: Some(replier) }
     }
 
     pub(super) fn end(conn: &'a Connection, reason: CloseReason) -> Self {
-        Self { conn, payload: Payload::End(reason) }
+        Self { conn, payload: Payload::End(reason), replier: None }
     }
 
     /// Returns the connection that the callback runs for.
@@ -50,10 +59,7 @@ impl<'a> Input<'a> {
 
     /// Returns the event's name in `on_event` and `on_unknown`, `None` in other callbacks.
     pub fn event_name(&self) -> Option<&'a str> {
-        match self.payload {
-            Payload::Event { envelope, .. } => Some(envelope.event()),
-            _ => None,
-        }
+        self.replier?.event_name()
     }
 
     /// Takes the whole message: text, binary, or the payload of a ping or pong. It can be taken
@@ -78,12 +84,25 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Returns the event's `data`.
-    pub(super) fn data(&self) -> Result<Raw<'a>, ParamError> {
-        match self.payload {
-            Payload::Event { envelope: &Envelope { data: Some(raw), .. }, .. } => Ok(raw),
-            _ => Err(ParamError::missing("data")),
+    /// Whether the event has `data` that is not `null`.
+    pub(super) fn has_data(&self) -> bool {
+        matches!(self.payload, Payload::Event { envelope: Envelope { data: Some(_), .. }, .. })
+    }
+
+    /// Decodes the event's `data`. It is missing if it is absent or `null` and the type needs a
+    /// value.
+    pub(super) fn decode_data<T: Deserialize<'a>>(&self) -> Result<T, ParamError> {
+        let Payload::Event { envelope, .. } = self.payload else { return Err(ParamError::missing("data")) };
+        match envelope.decode_data() {
+            Ok(data) => Ok(data),
+            Err(_) if envelope.data.is_none() => Err(ParamError::missing("data")),
+            Err(fault) => Err(fault.into()),
         }
+    }
+
+    /// Takes the reply of the event out, so that it can be sent later.
+    pub(super) fn defer(&self) -> Result<Reply, ParamError> {
+        self.replier.map(Replier::defer).ok_or_else(|| ParamError::missing("event"))
     }
 
     pub(super) fn take_reason(&mut self) -> Result<CloseReason, ParamError> {
@@ -105,8 +124,8 @@ impl<'a> Input<'a> {
 /// #[ws_handlers]
 /// impl Lobby {
 ///     #[on_unknown]
-///     async fn other(&self, name: EventName<'_>) -> String {
-///         format!("{name} is not played here")
+///     async fn other(&self, name: EventName<'_>) -> Data<String> {
+///         Data(format!("{name} is not played here"))
 ///     }
 /// }
 /// # fn main() {}

@@ -1,17 +1,20 @@
 //! The typed layer: parameters by type, replies by type, and interceptors around callbacks.
 //!
 //! `#[ws_handlers]` generates an `impl Controller` that uses this module: [`Param`] makes each
-//! parameter of a handler, [`IntoReply`] sends the handler's return value, and interceptors
-//! (`#[ws_interceptor]`) run around each callback.
+//! parameter of a handler, [`IntoReply`] sends the handler's return value, [`Reply`] sends it later,
+//! and interceptors (`#[ws_interceptor]`) run around each callback.
 //!
 //! The module stands above [`Controller`](crate::Controller): the session calls the generated
 //! controller as it calls one written by hand. It must not read a socket or keep a queue.
 
 mod context;
 mod cookie;
+mod deferred;
+mod guard;
 mod header;
 mod input;
 mod interceptor;
+mod model;
 mod param;
 mod path;
 mod payload;
@@ -32,9 +35,10 @@ pub use self::valid::Valid;
 pub use self::{
     context::Context,
     cookie::Cookie,
+    deferred::Reply,
     header::Header,
     input::{EventName, Input},
-    interceptor::{Callback, CallbackKind, InterceptorFuture, NextHandler},
+    interceptor::{Callback, CallbackKind, InterceptorFn, InterceptorFuture, NextHandler},
     param::{FromHandshake, Param, Takes},
     path::Path,
     payload::{Data, Json},
@@ -47,4 +51,7 @@ pub(crate) use self::{
     ping::pong,
     replier::rate_limited,
 };
-pub use crate::request::{ParamError, Setup};
+pub use crate::{
+    envelope::{ReplyForm, ReplyName, WsAsk, WsCall, WsEvent},
+    request::{ParamError, Setup},
+};

@@ -28,6 +28,7 @@ use crate::{
 /// | [`Data<T>`](crate::Data) | the event's `data`, decoded | the message |
 /// | [`Json<T>`](crate::handlers::Json), [`Text`](crate::Text), `&str`, [`Bytes`](crate::Bytes), [`Message`](crate::Message) | the whole message | the message |
 /// | [`EventName`](crate::handlers::EventName) | the event's name | the message |
+/// | [`Reply`](crate::handlers::Reply) | the reply of the event, to be sent later | the message |
 /// | [`CloseReason`] | why the connection closed | `on_close` |
 ///
 /// `Option<P>` of any of them is `None` if the value is missing; a malformed value is still an
@@ -68,7 +69,7 @@ use crate::{
     label = "not a parameter",
     note = "from the handshake: `&Path<T>`, `&Query<T>`, `&Header<T>`, `&Cookie`, each by value if `Clone`, and `State<T>`",
     note = "from the connection: `Context<T>`, `&Connection`, `Connection`, `ConnectionId`, `Hub`, `&Handshake`",
-    note = "from the message, at most one: `Data<T>`, `Json<T>`, `Text`, `&str`, `Bytes`, `Message`; and `EventName`, and `CloseReason` in `on_close`",
+    note = "from the message, at most one: `Data<T>`, `Json<T>`, `Text`, `&str`, `Bytes`, `Message`; and `EventName`, `Reply`, and `CloseReason` in `on_close`",
     note = "`Option<..>` of any of them, and what implements `ws_core::handlers::Param` or, by reference, `ws_core::handlers::FromHandshake`"
 )]
 pub trait Param<'a>: Sized {
@@ -87,7 +88,7 @@ pub trait Param<'a>: Sized {
     #[doc(hidden)]
     const IS_PARSED: bool = false;
 
-    /// Adds the states that the parameter needs, for the check at start.
+    /// Adds the states that the parameter takes, for the check at start.
     #[doc(hidden)]
     fn states(keys: &mut Vec<StateKey>) {
         let _ = keys;
@@ -138,6 +139,8 @@ pub enum Takes {
     Data,
     /// The event's name.
     EventName,
+    /// The right to answer the event.
+    Reply,
     /// The whole message, text or binary.
     Message,
     /// The whole message, which must be text.
@@ -207,13 +210,20 @@ impl<'a, P: Param<'a>> Param<'a> for Option<P> {
 
     const IS_PARSED: bool = P::IS_PARSED;
 
-    fn states(_: &mut Vec<StateKey>) {}
+    fn states(keys: &mut Vec<StateKey>) {
+        let before = keys.len();
+        P::states(keys);
+        keys.iter_mut().skip(before).for_each(|key| key.is_optional = true);
+    }
 
     fn keep(setup: &Setup<'_>) -> Result<Self::Kept, ParamError> {
         missing_as_none(P::keep(setup))
     }
 
     fn get(kept: &'a Self::Kept, input: &mut Input<'a>) -> Result<Self, ParamError> {
+        if matches!(P::TAKES, Takes::Data) && !input.has_data() {
+            return Ok(None);
+        }
         match kept {
             Some(kept) => missing_as_none(P::get(kept, input)),
             None => Ok(None),

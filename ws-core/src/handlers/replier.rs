@@ -1,10 +1,15 @@
 //! [`Replier`]: sends the replies of one call to the client.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
 
 use serde::Serialize;
 
+use super::{IntoReply, Reply, deferred::Call};
 use crate::{
+    caught::drop_caught,
     connection::Connection,
     envelope::{Envelope, EventError, Format, Raw, ReplyTo},
     error::{Error, Result},
@@ -22,18 +27,41 @@ pub struct Replier<'a> {
     reference: Option<Raw<'a>>,
     /// Whether an event was sent for the call: a reply or its `end`.
     is_answered: AtomicBool,
+    /// The call, once a parameter has taken its reply.
+    deferred: OnceLock<Arc<Call>>,
 }
 
 impl<'a> Replier<'a> {
     /// Makes the replier for a message that is not an event.
     pub(super) fn plain(conn: &'a Connection) -> Self {
-        Self { conn, event: None, reference: None, is_answered: AtomicBool::new(false) }
+        Self::new(conn, None, None)
     }
 
     /// Makes the replier for an event.
     pub(super) fn event(conn: &'a Connection, envelope: &'a Envelope<'a>) -> Self {
-        let (event, reference) = (Some(envelope.event()), envelope.reference);
-        Self { conn, event, reference, is_answered: AtomicBool::new(false) }
+        Self::new(conn, Some(envelope.event()), envelope.reference)
+    }
+
+    /// Makes the replier for an event whose reply is sent later.
+    pub(super) fn of_call(conn: &'a Connection, call: &'a Call) -> Self {
+        Self::new(conn, Some(call.event()), call.reference())
+    }
+
+    fn new(conn: &'a Connection, event: Option<&'a str>, reference: Option<Raw<'a>>) -> Self {
+        let (is_answered, deferred) = (AtomicBool::new(false), OnceLock::new());
+        Self { conn, event, reference, is_answered, deferred }
+    }
+
+    /// Takes the reply out, so that it can be sent later.
+    pub(super) fn defer(&self) -> Reply {
+        let event = self.event.unwrap_or_default();
+        let call = self.deferred.get_or_init(|| Arc::new(Call::new(event, self.reference)));
+        Reply::new(self.conn, call)
+    }
+
+    /// Returns the event's name; `None` for a message that is not an event.
+    pub(super) fn event_name(&self) -> Option<&'a str> {
+        self.event
     }
 
     /// Returns the connection that the replies are sent on.
@@ -54,9 +82,14 @@ impl<'a> Replier<'a> {
     /// # Errors
     /// [`SendError::Serialize`], [`SendError::Closed`].
     pub async fn send_event<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<(), SendError> {
+        self.conn.send(self.encode(event, data)?).await
+    }
+
+    /// Encodes an event that is sent next, with the `ref` of the call if it had one.
+    pub(super) fn encode<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<Message, SendError> {
         let message = self.format().encode(event, data, self.reference)?;
         self.is_answered.store(true, Ordering::Relaxed);
-        self.conn.send(message).await
+        Ok(message)
     }
 
     /// Sends data under the event and the `ref` of the call. If the message was not an event, the
@@ -71,15 +104,28 @@ impl<'a> Replier<'a> {
     /// Sends the event `end`, which completes a call with a `ref`. Without a `ref`, nothing is
     /// sent.
     pub(super) async fn send_end(&self) -> Result<(), SendError> {
+        let Some(message) = self.end() else { return Ok(()) };
+        self.is_answered.store(true, Ordering::Relaxed);
+        self.conn.send(message?).await
+    }
+
+    /// Encodes the event `end`; `None` without a `ref`.
+    pub(super) fn end(&self) -> Option<Result<Message, SendError>> {
         #[derive(Serialize)]
         struct End<'a> {
             event: &'a str,
         }
 
-        match (self.event, self.reference) {
-            (Some(event), Some(_)) => self.send_event("end", &End { event }).await,
-            _ => Ok(()),
-        }
+        let (event, reference) = (self.event?, self.reference?);
+        Some(self.format().encode("end", &End { event }, Some(reference)))
+    }
+
+    /// Sends a reply, and `end` if it sent nothing.
+    ///
+    /// # Errors
+    /// The error that the reply is, with the call attached, or [`SendError::Closed`].
+    pub(super) async fn reply(&self, reply: impl IntoReply) -> Result {
+        self.finish(reply.reply(self).await).await
     }
 
     /// Sends `end` if the handler sent no reply, or attaches the call to the handler's error.
@@ -87,11 +133,39 @@ impl<'a> Replier<'a> {
     /// # Errors
     /// The handler's error, or [`SendError::Closed`].
     pub(super) async fn finish(&self, result: Result) -> Result {
-        match result {
-            Ok(()) if self.reference.is_some() && !self.is_answered.load(Ordering::Relaxed) => {
-                Ok(self.send_end().await?)
+        if self.has_to_end(result)? {
+            self.send_end().await?;
+        }
+        Ok(())
+    }
+
+    /// Returns whether the call has to be ended now.
+    fn has_to_end(&self, result: Result) -> Result<bool> {
+        let is_answered = self.is_answered.load(Ordering::Relaxed);
+        match self.deferred.get() {
+            None => self.settle(result).map(|()| self.reference.is_some() && !is_answered),
+            Some(call) if is_answered => {
+                // A handler whose return type has no name has answered by itself.
+                call.claim();
+                self.settle(result).map(|()| false)
             }
-            result => self.settle(result),
+            Some(call) => self.has_to_end_deferred(call, result),
+        }
+    }
+
+    /// The same for a call whose reply a parameter has taken.
+    #[cold]
+    fn has_to_end_deferred(&self, call: &Call, result: Result) -> Result<bool> {
+        match result {
+            Ok(()) => Ok(call.return_handler()),
+            Err(error) if call.claim() => Err(self.attach_call(error)),
+            // The call was answered; the error still closes the connection.
+            Err(error) if error.has_close_code() => Err(error),
+            Err(error) => {
+                tracing::error!(%error, event = call.event(), "a handler failed after its reply was sent");
+                drop_caught("an error", error);
+                Ok(false)
+            }
         }
     }
 

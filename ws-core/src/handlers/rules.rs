@@ -5,8 +5,11 @@
 //! print "evaluation panicked" and the path of its evaluation. The reference keeps the report
 //! short: rustc shows where a type is defined, but not where a reference is.
 
-use super::{IntoReply, Takes, reply::Says};
-use crate::place::parameters;
+use super::{Takes, model::Says};
+use crate::{
+    envelope::{EventInfo, ReplyForm, ReplyName},
+    place::parameters,
+};
 
 /// The result of a rule's condition: `<&Is<{ condition }> as Rule>::HOLDS` compiles if it is true.
 #[derive(Debug)]
@@ -54,6 +57,13 @@ rules! {
         label: "not available in this callback"
     }
 
+    /// A `Reply` is in a callback of an event.
+    HasReply {
+        message: "there is no event here, so there is nothing to reply to; \
+                  take `Reply` in `#[on_event]` or `#[on_unknown]`",
+        label: "not available in this callback"
+    }
+
     /// A parameter that takes the reason of the close is in `on_close`.
     HasCloseReason {
         message: "the connection is still open here; take the reason of its close in `#[on_close]`",
@@ -73,24 +83,30 @@ rules! {
         label: "borrows"
     }
 
+    /// A guard takes what its callback has, and leaves the message to the handler.
+    GuardTakesNoMessage {
+        message: "only a guard of an event takes its data, its name or its message; elsewhere the \
+                  handler alone takes the message",
+        label: "this guard takes what is not available in this callback"
+    }
+
+    /// At most one parameter of a guard takes the message.
+    GuardTakesOneMessage {
+        message: "at most one parameter takes the message; keep one of the two",
+        label: "two parameters of this guard take the message"
+    }
+
+    /// At most one parameter is the `Reply`.
+    TakesOneReply {
+        message: "at most one parameter is the `Reply`; keep one of the two",
+        label: "a parameter before this one is the `Reply`"
+    }
+
     /// A route has path parameters if a handler takes one.
     HasPathParameters {
         message: "the path of this controller has no parameters, so there is nothing for `Path<T>`; \
                   write one, such as `path = \"/rooms/{{room}}\"`",
         label: "no parameter in the path"
-    }
-
-    /// A constant that names an event is not empty.
-    HasName {
-        message: "the name of the event is empty; write one, such as `\"say\"`",
-        label: "this constant is empty"
-    }
-
-    /// A constant that names an event names none of the server's.
-    IsNotReserved {
-        message: "`error`, `end`, `pong` and `sync` are reserved: the server sends these events by itself; \
-                  choose another name",
-        label: "a reserved name"
     }
 
     /// An event is handled by one method of a block.
@@ -104,6 +120,33 @@ rules! {
         message: "`Data<T>` answers an event, and there is none here; \
                   return `Event<T>`, `Json<T>` or a message",
         label: "nothing to answer in this callback"
+    }
+
+    /// A handler that takes `Reply` returns no reply.
+    LeavesTheReply {
+        message: "a handler that takes `Reply` returns `()` or `Result`; send the reply by `reply.send(..)`",
+        label: "the reply is sent by `Reply`"
+    }
+
+    /// A text without an envelope does not answer an event.
+    AnswersInAnEnvelope {
+        message: "this text would be sent without an envelope and without the `ref` of the call; \
+                  write `Data(..)`, or return a `Message` to send it as it is",
+        label: "not in an envelope"
+    }
+
+    /// The type of an event is taken by the handler of this event.
+    IsOfThisEvent {
+        message: "the type of this data belongs to another event than the one of `#[on_event(..)]`; \
+                  write the same name at both",
+        label: "an event of another name"
+    }
+
+    /// An event does not have the name of an event of the server itself.
+    HasFreeName {
+        message: "this cannot be the name of an event: it is empty, or the server sends this event by itself \
+                  (`error`, `end`, `pong`, `sync`); choose another name",
+        label: "empty or reserved"
     }
 
     /// No reply is returned by `on_close`.
@@ -156,19 +199,47 @@ impl Place {
         !matches!(self, Self::Binary) || !matches!(takes, Takes::Text)
     }
 
+    /// See [`HasReply`].
+    pub const fn has_reply(self, takes: Takes) -> bool {
+        matches!(self, Self::Event) || !matches!(takes, Takes::Reply)
+    }
+
     /// See [`HasCloseReason`].
     pub const fn has_close_reason(self, takes: Takes) -> bool {
         matches!(self, Self::Close) || !matches!(takes, Takes::CloseReason)
     }
 
+    /// See [`GuardTakesNoMessage`].
+    pub const fn guard_takes_no_message(self, takes: &[Takes]) -> bool {
+        let mut rest = takes;
+        while let [first, more @ ..] = rest {
+            match first {
+                Takes::Nothing => {}
+                Takes::CloseReason | Takes::Reply => return false,
+                Takes::Data | Takes::EventName | Takes::Message | Takes::Text => {
+                    if !matches!(self, Self::Event) {
+                        return false;
+                    }
+                }
+            }
+            rest = more;
+        }
+        true
+    }
+
     /// See [`AnswersAnEvent`].
     pub const fn answers_an_event(self, says: Says) -> bool {
-        matches!(self, Self::Event | Self::Close) || !matches!(says, Says::AnAnswer)
+        matches!(self, Self::Event | Self::Close) || !matches!(says.name, ReplyName::Same)
+    }
+
+    /// See [`AnswersInAnEnvelope`].
+    pub const fn answers_in_an_envelope(self, says: Says) -> bool {
+        !matches!(self, Self::Event) || says.may_answer
     }
 
     /// See [`SendsNothing`].
     pub const fn sends_nothing(self, says: Says) -> bool {
-        !matches!(self, Self::Close) || matches!(says, Says::Nothing)
+        !matches!(self, Self::Close) || matches!(says.form, ReplyForm::None)
     }
 }
 
@@ -184,6 +255,39 @@ pub const fn takes_one_message(before: &[Takes], takes: Takes) -> bool {
     true
 }
 
+/// The condition of [`GuardTakesOneMessage`].
+pub const fn guard_takes_one_message(takes: &[Takes]) -> bool {
+    let mut rest = takes;
+    while let [first, more @ ..] = rest {
+        if !takes_one_message(more, *first) {
+            return false;
+        }
+        rest = more;
+    }
+    true
+}
+
+/// The condition of [`TakesOneReply`], given what the parameters before this one take.
+pub const fn takes_one_reply(before: &[Takes], takes: Takes) -> bool {
+    !(matches!(takes, Takes::Reply) && take_reply(before))
+}
+
+/// The condition of [`LeavesTheReply`], given what the parameters take.
+pub const fn leaves_the_reply(params: &[Takes], says: Says) -> bool {
+    matches!(says.form, ReplyForm::None) || !take_reply(params)
+}
+
+const fn take_reply(params: &[Takes]) -> bool {
+    let mut rest = params;
+    while let [first, more @ ..] = rest {
+        if matches!(first, Takes::Reply) {
+            return true;
+        }
+        rest = more;
+    }
+    false
+}
+
 const fn is_message(takes: Takes) -> bool {
     matches!(takes, Takes::Data | Takes::Message | Takes::Text)
 }
@@ -196,16 +300,11 @@ pub const fn has_path_parameters(route: Option<&'static str>, needs_path: bool) 
     }
 }
 
-/// The condition of [`IsNotReserved`].
-pub const fn is_reserved(name: &str) -> bool {
-    is_among(&["error", "end", "pong", "sync"], name)
-}
-
 /// Returns whether a name is in the list.
 pub const fn is_among(names: &[&str], name: &str) -> bool {
     let mut rest = names;
     while let [first, more @ ..] = rest {
-        if is_equal(first.as_bytes(), name.as_bytes()) {
+        if is_same(first, name) {
             return true;
         }
         rest = more;
@@ -220,7 +319,7 @@ pub const fn is_handled_once(names: &[&str], hashes: &[u64], name: &str) -> bool
     let (mut rest, mut count) = (names, 0);
     let mut hashes = hashes;
     while let ([first, more @ ..], [first_hash, more_hashes @ ..]) = (rest, hashes) {
-        if *first_hash == hash && is_equal(first.as_bytes(), name.as_bytes()) {
+        if *first_hash == hash && is_same(first, name) {
             count += 1;
         }
         (rest, hashes) = (more, more_hashes);
@@ -249,31 +348,29 @@ const fn hash(name: &str) -> u64 {
     hash
 }
 
-const fn is_equal(left: &[u8], right: &[u8]) -> bool {
-    if left.len() != right.len() {
-        return false;
+/// The condition of [`IsOfThisEvent`], for a handler of the events `names`.
+pub const fn is_of_this_event(names: &[&str], event: Option<EventInfo>) -> bool {
+    match event {
+        Some(event) => is_among(names, event.name),
+        None => true,
     }
-    let (mut left, mut right) = (left, right);
-    while let ([one, more_left @ ..], [other, more_right @ ..]) = (left, right) {
-        if *one != *other {
-            return false;
+}
+
+/// The condition of [`HasFreeName`].
+pub const fn has_free_name(name: &str) -> bool {
+    !name.is_empty() && !is_among(RESERVED, name)
+}
+
+/// The events of the server itself.
+const RESERVED: &[&str] = &["error", "end", "pong", "sync"];
+
+const fn is_same(left: &str, right: &str) -> bool {
+    let (mut left, mut right) = (left.as_bytes(), right.as_bytes());
+    loop {
+        match (left, right) {
+            ([], []) => return true,
+            ([a, rest_a @ ..], [b, rest_b @ ..]) if *a == *b => (left, right) = (rest_a, rest_b),
+            _ => return false,
         }
-        (left, right) = (more_left, more_right);
     }
-    true
-}
-
-/// Returns what a handler sends whose return type has no name (`impl Trait`). The call is never
-/// made; its type is all that matters.
-pub const fn says_of<F, R>(_: &impl FnOnce() -> F) -> Says
-where
-    F: Future<Output = R>,
-    R: IntoReply,
-{
-    R::SAYS
-}
-
-/// Stands for a parameter in a call that is never made.
-pub fn never<T>() -> T {
-    unreachable!("the rules are checked at compile time")
 }

@@ -7,19 +7,29 @@ use std::{
     any::Any,
     future::{Ready, ready},
     marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
 };
 
-use super::{Input, IntoReply, Replier, Takes};
+use pin_project_lite::pin_project;
+
+use super::{Input, IntoReply, Replier, Stream, Takes};
 pub use super::{
+    guard::{Guard, GuardAnswer, GuardParams, Guarded, guard, guarded},
     interceptor::{Callback, CallbackKind, intercepted},
+    model::{
+        AnswerTo, Call, Carries, Failing, HandlerInfo, NoCall, NoCodes, NoEvent, NoModel, Output, ReplyInfo,
+        Says, Sends, Unknown, Unmade, codes_of, first_event, output, says_of,
+    },
     param::Param,
-    reply::Says,
     rules,
 };
-pub use crate::envelope::Envelope;
+pub use crate::envelope::{
+    Envelope, EventInfo, ManyReplies, NoReplies, Nothing, OneReply, RawReply, Replies, ReplyForm, ReplyName,
+};
 use crate::{
     connection::Connection,
-    envelope::{EventError, ReplyTo},
+    envelope::{EventError, ReplyTo, WsEvent},
     error::Error,
     request::ParamError,
     wire::{CloseReason, Message},
@@ -28,6 +38,7 @@ pub use crate::{
     error::Result,
     request::{Kept, Needs, Setup, Typed},
 };
+pub use serde::Serialize;
 
 /// The result of reading a message as an envelope.
 #[derive(Debug)]
@@ -147,8 +158,13 @@ pub fn message<'a>(conn: &'a Connection, message: &'a mut Message) -> Input<'a> 
 }
 
 /// Makes the input of `on_event` and `on_unknown`.
-pub fn event<'a>(conn: &'a Connection, message: &'a Message, envelope: &'a Envelope<'a>) -> Input<'a> {
-    Input::event(conn, message, envelope)
+pub fn event<'a>(
+    conn: &'a Connection,
+    message: &'a Message,
+    envelope: &'a Envelope<'a>,
+    to: &'a Replier<'a>,
+) -> Input<'a> {
+    Input::event(conn, message, envelope, to)
 }
 
 /// Makes the input of `on_close`.
@@ -181,6 +197,19 @@ pub async fn pong(to: &Replier<'_>) -> Result {
     Ok(to.send_event("pong", &()).await?)
 }
 
+/// Sends an event under the name of its type. It is encoded before anything is awaited: a future
+/// that holds an `E` is not `Send` for every lifetime that `E` may have.
+pub fn send_own<'r, 'c, E>(
+    to: &'r Replier<'c>,
+    event: &E,
+) -> impl Future<Output = Result> + Send + use<'r, 'c, E>
+where
+    E: WsEvent + Serialize,
+{
+    let message = to.encode(E::NAME, event);
+    async move { Ok(to.connection().send(message?).await?) }
+}
+
 /// Attaches the call to the handler's error.
 pub fn settle(to: &Replier<'_>, result: Result) -> Result {
     to.settle(result)
@@ -207,6 +236,44 @@ impl<R, E: Into<Error>> Returned<Result<R, E>> {
     }
 }
 
+impl<R, E: Into<Error>> Returned<Result<Option<Result<R, E>>>> {
+    /// Converts the error inside the reply, as [`converted`](Returned::converted) does around it.
+    pub fn converted_inside(self) -> Result<Option<R>> {
+        self.0?.transpose().map_err(Into::into)
+    }
+}
+
+impl<S, R, E> Returned<Result<Stream<S>>>
+where
+    S: futures_core::Stream<Item = Result<R, E>>,
+    E: Into<Error>,
+{
+    /// Converts the errors of the items, as [`converted`](Returned::converted) does around them.
+    pub fn converted_inside(self) -> Result<Stream<Converted<S, R>>> {
+        let convert = |item: S::Item| item.map_err(Into::into);
+        self.0.map(|items| Stream::new(Converted { items: items.into_inner(), convert }))
+    }
+}
+
+pin_project! {
+    /// A stream of replies whose errors are converted. Its type does not name them, so that it is
+    /// `Send` for every lifetime that they may have.
+    pub struct Converted<S: futures_core::Stream, R> {
+        #[pin]
+        items: S,
+        convert: fn(S::Item) -> Result<R>,
+    }
+}
+
+impl<S: futures_core::Stream, R> futures_core::Stream for Converted<S, R> {
+    type Item = Result<R>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<R>>> {
+        let this = self.project();
+        this.items.poll_next(cx).map(|item| item.map(this.convert))
+    }
+}
+
 impl<R: IntoReply> Returned<R> {
     /// Sends the reply.
     pub async fn answer(self, to: &Replier<'_>) -> Result {
@@ -223,6 +290,9 @@ pub trait NoReply: Sized {
     fn converted(self) -> Result<Self::Value>;
 
     #[doc(hidden)]
+    fn converted_inside(self) -> Self::Value;
+
+    #[doc(hidden)]
     fn answer(self, _: &Replier<'_>) -> Ready<Result> {
         ready(Ok(()))
     }
@@ -234,27 +304,9 @@ impl<R> NoReply for Returned<R> {
     fn converted(self) -> Result<R> {
         Ok(self.0)
     }
-}
 
-/// Converts the return value of a guard.
-pub fn guard(answer: impl GuardAnswer) -> Result {
-    answer.refused()
-}
-
-/// `Result<(), E>` of any error. The guard is checked by a bound and not by a type, because rustc's
-/// suggestions for a mismatched type do not fit a function that is only named.
-#[diagnostic::on_unimplemented(
-    message = "a guard returns `Result`",
-    label = "this function returns `{Self}`"
-)]
-pub trait GuardAnswer {
-    /// Returns the error of a refusal. An error without a public text becomes `forbidden`.
-    fn refused(self) -> Result;
-}
-
-impl<E: Into<Error>> GuardAnswer for Result<(), E> {
-    fn refused(self) -> Result {
-        self.map_err(|error| error.into().or_forbidden())
+    fn converted_inside(self) -> R {
+        self.0
     }
 }
 

@@ -12,9 +12,10 @@ use std::{
 use crate::{
     config::Limits,
     handlers::Around,
-    handshake::{GuardRef, Middleware},
+    handshake::{Guard, Middleware},
     place::SubprotocolMismatch,
-    request::{Handshake, Matched},
+    recovery::ErrorHandlers,
+    request::{Declared, Handshake, Matched},
     session::ErasedController,
 };
 
@@ -26,8 +27,11 @@ pub(crate) struct MatchedRoute {
     /// Server-wide middleware in its order, then the middleware of the route.
     pub(crate) chain: Vec<Arc<Middleware>>,
     /// The guards. They run in the handshake, after the middleware.
-    pub(crate) guards: &'static [GuardRef],
+    pub(crate) guards: Vec<Guard>,
+    pub(crate) declared: Declared,
     pub(crate) around: Around,
+    /// The error handlers of the server.
+    pub(crate) error_handlers: Arc<ErrorHandlers>,
     pub(crate) subprotocols: &'static [&'static str],
     pub(crate) subprotocol_mismatch: SubprotocolMismatch,
     /// The limits of the server, with the route's changes.
@@ -55,8 +59,16 @@ impl Matched for MatchedRoute {
         self.controller_name
     }
 
+    fn declared(&self) -> Option<&Declared> {
+        Some(&self.declared)
+    }
+
     fn around(&self) -> Option<&(dyn Any + Send + Sync)> {
         if self.around.interceptors.is_empty() { None } else { Some(&self.around) }
+    }
+
+    fn error_handlers(&self) -> &(dyn Any + Send + Sync) {
+        &*self.error_handlers
     }
 }
 

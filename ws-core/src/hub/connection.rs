@@ -18,7 +18,7 @@ impl Connection {
     #[doc(alias("subscribe"))]
     pub fn join(&self, room: impl AsRef<str>) -> Result<bool, JoinError> {
         let key = GroupKey::Room(self.controller(), room.as_ref().into());
-        self.membership().join(self.live().groups(), key, self, self.max_rooms())
+        self.membership().join(self.live().groups(), key, self, self.limits().rooms)
     }
 
     /// Joins a room as [`join`](Self::join) does, and waits until the membership is known to all

@@ -13,6 +13,7 @@ use std::{
     },
 };
 
+use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 
 use super::{
@@ -20,6 +21,7 @@ use super::{
     groups::Groups,
     names::Names,
     shards::{SHARDS, Shards},
+    undeclared::Undeclared,
 };
 use crate::{
     connection::Connection,
@@ -39,6 +41,7 @@ pub(crate) struct Live {
     names: Names,
     shards: Shards<Shard>,
     groups: Groups,
+    undeclared: Undeclared,
     tasks: TaskTracker,
     clean: AtomicUsize,
     lost: AtomicUsize,
@@ -72,6 +75,7 @@ impl Default for Live {
             names: Names::default(),
             shards: Shards::default(),
             groups: Groups::default(),
+            undeclared: Undeclared::default(),
             tasks: TaskTracker::default(),
             clean: AtomicUsize::default(),
             lost: AtomicUsize::default(),
@@ -111,6 +115,11 @@ impl Live {
 
     pub(crate) fn groups(&self) -> &Groups {
         &self.groups
+    }
+
+    /// The events that were emitted and not declared.
+    pub(crate) fn undeclared(&self) -> &Undeclared {
+        &self.undeclared
     }
 
     /// The number of connections.
@@ -166,8 +175,8 @@ impl Live {
     }
 
     /// Spawns a task for which the shutdown waits.
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(task);
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        self.tasks.spawn(task).abort_handle()
     }
 
     /// Waits until all tasks have ended.

@@ -20,12 +20,15 @@ mod shards;
 mod target;
 #[cfg(test)]
 mod tests;
+mod undeclared;
 mod walk;
 mod watch;
 
 use std::{any::TypeId, sync::Arc};
 
 use self::target::Scope;
+#[cfg(feature = "testing")]
+pub use self::undeclared::UndeclaredEvent;
 pub use self::{
     delivery::{Delivery, Incomplete, NotSent, Reach, Remote},
     membership::JoinError,
@@ -36,6 +39,7 @@ pub(crate) use self::{
     groups::GroupKey,
     live::{Entry, Live},
     membership::Membership,
+    undeclared::EmitCheck,
 };
 use crate::{connection::Connection, wire::ConnectionId};
 

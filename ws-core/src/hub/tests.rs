@@ -25,7 +25,7 @@ fn enter(live: &Arc<Live>) -> Entry {
 }
 
 fn connection(live: &Arc<Live>, limits: &Limits) -> Connection {
-    Connection::new(handshake(), limits, Arc::clone(live))
+    Connection::new(handshake(), &Arc::new(limits.clone()), Arc::clone(live))
 }
 
 fn handshake() -> Handshake {

@@ -2,11 +2,13 @@
 
 use std::{any::Any, sync::Arc};
 
+use super::Declared;
+
 /// The route that a handshake was matched to.
 ///
 /// A request must not depend on routes: they depend on controllers, and through them on all other
 /// modules. The modules above fetch their own part by downcasting: the typed layer the
-/// interceptors, the pipeline the route itself.
+/// interceptors, `recovery` the error handlers, the pipeline the route itself.
 pub(crate) trait Matched: Any + Send + Sync {
     /// The path pattern.
     fn pattern(&self) -> &Arc<str>;
@@ -14,7 +16,13 @@ pub(crate) trait Matched: Any + Send + Sync {
     /// The name of the controller.
     fn controller(&self) -> &'static str;
 
+    /// The events that the route declares; `None` if they are not known.
+    fn declared(&self) -> Option<&Declared>;
+
     /// The interceptors around the callbacks of the route; `None` if there are none. Their type
     /// belongs to the typed layer.
     fn around(&self) -> Option<&(dyn Any + Send + Sync)>;
+
+    /// The error handlers of the route's server. Their type belongs to the module `recovery`.
+    fn error_handlers(&self) -> &(dyn Any + Send + Sync);
 }

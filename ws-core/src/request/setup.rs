@@ -7,7 +7,7 @@ use super::Handshake;
 use crate::{
     envelope::DecodeError,
     error::{Error, HandshakeError, Result},
-    state::{StateKey, States},
+    state::States,
 };
 
 /// The input of [`Param::keep`](crate::handlers::Param::keep): the handshake and the state.
@@ -113,28 +113,6 @@ impl ParamError {
     }
 }
 
-/// The requirements of a controller's handlers, for the checks at start.
-#[doc(hidden)]
-#[derive(Debug, Default)]
-pub struct Needs {
-    /// Types that must be given to `App::state`.
-    pub states: Vec<StateKey>,
-    /// Whether the path must have parameters.
-    pub path: bool,
-}
-
 /// The value that generated code keeps with a connection.
 #[doc(hidden)]
 pub type Kept = Box<dyn Any + Send + Sync>;
-
-/// The description of a controller's typed layer, from generated code.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Typed {
-    /// Whether the event `ping` is answered without a handler.
-    pub answers_ping: bool,
-    /// Returns the requirements of the handlers: application state and path parameters.
-    pub needs: fn() -> Needs,
-    /// Parses the values that are kept with the connection. Called once, before the 101.
-    pub keep: fn(&Setup<'_>) -> Result<Option<Kept>>,
-}

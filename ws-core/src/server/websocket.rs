@@ -244,27 +244,14 @@ impl WsServer {
         let route = route_of(&handshake)?;
         let limits = Arc::clone(&route.limits);
         let conn = Connection::new(handshake.compact(), &limits, Arc::clone(&self.live));
-        let span = tracing::info_span!(
-            "connection",
-            id = %conn.id(),
-            server = conn.server(),
-            route = conn.route(),
-            peer = conn.peer_addr().map(tracing::field::display),
-        );
+        let span = conn.span();
         let entry = self.live.enter(conn);
         // The drain closes connections in batches. It does not include a connection that is added
         // after it began, so such a connection is closed here.
         if self.lifecycle.has_reached(Stage::Closing) {
             entry.connection().outbox().shut_down();
         }
-        let life = Life {
-            span,
-            entry,
-            prefix,
-            limits,
-            heartbeat: Arc::clone(&self.heartbeat),
-            error_handlers: Arc::clone(&self.pipeline.error_handlers),
-        };
+        let life = Life { span, entry, prefix, limits, heartbeat: Arc::clone(&self.heartbeat) };
         Some(Opened { connection: Arc::clone(&route.controller).serve(transport, life), permit })
     }
 }

@@ -41,7 +41,7 @@ use crate::{
     error::Result,
     handlers::{Callback, CallbackKind, Intercepted, intercepted, rate_limited},
     hub::Entry,
-    recovery::{ErrorHandlers, Phase},
+    recovery::Phase,
     socket::{ByteStream, SizeLimits, Socket},
     wire::{CloseReason, Message},
 };
@@ -57,7 +57,6 @@ pub(crate) struct Life {
     /// The limits of the route.
     pub(crate) limits: Arc<Limits>,
     pub(crate) heartbeat: Arc<Heartbeat>,
-    pub(crate) error_handlers: Arc<ErrorHandlers>,
 }
 
 /// The future of one session. It completes when the socket is dropped.
@@ -72,7 +71,7 @@ where
     C: Controller,
     S: ByteStream + Send,
 {
-    let Life { span, entry, prefix, limits, heartbeat, error_handlers } = life;
+    let Life { span, entry, prefix, limits, heartbeat } = life;
     let mut socket = Socket::new(transport, prefix, SizeLimits::from(&*limits));
     let conn = entry.connection().clone();
     let mut on_close = OnClose {
@@ -88,8 +87,7 @@ where
         };
         let mut driver = Driver::new(&mut socket, &conn, sleep, &heartbeat, &limits, automatic);
         let calls = Callbacks { controller: &*controller, conn: &conn };
-        let rescue =
-            Rescue { conn: &conn, error_handlers: &error_handlers, deadline: limits.handler_timeout };
+        let rescue = Rescue { conn: &conn, deadline: limits.handler_timeout };
 
         // open: messages wait until `on_open` has finished.
         let opened = driver.run_boxed(calls.open(), limits.handler_timeout).await;
@@ -111,6 +109,10 @@ where
                 goes_on = rescue.settle(&mut driver, Phase::Message, outcome).await;
             }
         }
+
+        // tasks: those of the connection have a bounded time to finish.
+        driver.finish_tasks().await;
+        conn.tasks().end();
 
         // close: `on_close` runs while the close frame is being sent.
         let reason = driver.reason().cloned().unwrap_or(CloseReason::Aborted);
@@ -188,11 +190,12 @@ struct OnClose<C: Controller> {
 impl<C: Controller> Drop for OnClose<C> {
     fn drop(&mut self) {
         let (Some(entry), Some(controller)) = (self.entry.take(), self.controller.take()) else { return };
+        entry.connection().outbox().shut();
+        entry.connection().tasks().end();
         if tokio::runtime::Handle::try_current().is_err() {
             return;
         }
         let deadline = self.deadline;
-        entry.connection().outbox().shut();
         let live = entry.live().clone();
         // Boxed without its type, so that tokio's task is not compiled for each controller.
         let on_close: Served = Box::pin(async move {
@@ -226,14 +229,13 @@ mod tests {
     pub(super) fn life(live: &Arc<Live>) -> Life {
         let (parts, ()) = http::Request::new(()).into_parts();
         let handshake = Handshake::new(parts, "ws".into(), None);
-        let conn = Connection::new(handshake, &Limits::default(), Arc::clone(live));
+        let conn = Connection::new(handshake, &Arc::default(), Arc::clone(live));
         Life {
             span: Span::none(),
             entry: live.enter(conn),
             prefix: bytes::Bytes::new(),
             limits: Arc::default(),
             heartbeat: Arc::default(),
-            error_handlers: Arc::default(),
         }
     }
 
@@ -268,6 +270,46 @@ mod tests {
         assert_eq!(seen.recv().await, None, "once");
         live.wait().await;
         assert_eq!((live.len(), lobby.count_local(), hub.user("jerry").count_local()), (0, 0, 0));
+    }
+
+    /// Starts a task that never ends.
+    struct Spawns(tokio::sync::mpsc::UnboundedSender<&'static str>);
+
+    impl Controller for Spawns {
+        async fn on_open(&self, conn: &Connection) -> crate::error::Result {
+            struct Guard(tokio::sync::mpsc::UnboundedSender<&'static str>);
+            impl Drop for Guard {
+                fn drop(&mut self) {
+                    let _ = self.0.send("dropped");
+                }
+            }
+            let (guard, own) = (Guard(self.0.clone()), conn.clone());
+            conn.spawn(async move {
+                let _kept = (guard, own);
+                std::future::pending::<()>().await;
+            })?;
+            Ok(self.0.send("spawned")?)
+        }
+
+        async fn on_close(&self, conn: &Connection, _: CloseReason) -> crate::error::Result {
+            assert!(conn.spawn(async {}).is_err());
+            Ok(self.0.send("closed")?)
+        }
+    }
+
+    #[tokio::test]
+    async fn tasks_are_aborted_with_the_session_task() {
+        let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
+        let live = Arc::new(Live::default());
+        let (near, _far) = tokio::io::duplex(64);
+        let task = tokio::spawn(serve(Arc::new(Spawns(sender)), near, life(&live)));
+        assert_eq!(seen.recv().await, Some("spawned"));
+        task.abort();
+        let mut rest = [seen.recv().await, seen.recv().await];
+        rest.sort();
+        assert_eq!(rest, [Some("closed"), Some("dropped")]);
+        assert_eq!(seen.recv().await, None);
+        live.wait().await;
     }
 
     /// A peer that sends empty texts without end and accepts everything it is sent.

@@ -67,6 +67,8 @@ pub(crate) struct Timers<'a> {
     beat: Beat,
     /// Boxed, because the idle limit is off by default.
     silence: Option<Box<Silence>>,
+    /// The deadline of the running callback. After the last callback but `on_close`: the deadline of
+    /// the connection's tasks.
     callback_by: Option<Instant>,
     /// The time of the next check of the transport, while nothing is read. After the connection has
     /// begun to end: the deadline of the current closing step.
@@ -108,6 +110,11 @@ impl<'a> Timers<'a> {
         self.callback_by = within.map(|within| Instant::now() + within);
     }
 
+    /// Sets the deadline of the connection's tasks, unless it is set already. No callback runs.
+    pub(crate) fn tasks_must_end(&mut self, within: Duration) {
+        self.callback_by.get_or_insert_with(|| Instant::now() + within);
+    }
+
     pub(crate) fn is_callback_overdue(&self) -> bool {
         self.callback_by.is_some_and(|by| by <= Instant::now())
     }
@@ -119,7 +126,7 @@ impl<'a> Timers<'a> {
         self.step_by = Some(Instant::now() + within);
     }
 
-    /// Stops all timers but the deadline of a running callback, since nothing is left to close.
+    /// Stops all timers but the deadline of a running callback or of the tasks, since nothing is left to close.
     pub(crate) fn closed(&mut self) {
         self.beat = Beat::Off;
         self.silence = None;

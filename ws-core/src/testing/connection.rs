@@ -11,8 +11,8 @@ use tokio::io::AsyncWrite as _;
 use tokio_tungstenite::tungstenite::{Message as Ws, WebSocket, protocol::Role};
 
 use crate::{
-    config::Limits,
     connection::{Connection, Stop},
+    handlers::Reply,
     hub::{Entry, Live},
     request::Handshake,
     socket::OutQueue,
@@ -59,13 +59,20 @@ impl TestConnection {
         let (parts, ()) = http::Request::new(()).into_parts();
         let handshake = Handshake::new(parts, "ws".into(), None);
         let live = Arc::new(Live::default());
-        let entry = live.enter(Connection::new(handshake, &Limits::default(), Arc::clone(&live)));
+        let entry = live.enter(Connection::new(handshake, &Arc::default(), Arc::clone(&live)));
         Self { entry, pushed: Vec::new(), closed: None }
     }
 
     /// Returns the connection, to pass it to a callback.
     pub fn connection(&self) -> &Connection {
         self.entry.connection()
+    }
+
+    /// Makes the reply of a call of this event with the `ref` 1, to pass it to a handler.
+    ///
+    /// What is sent with it is among the messages that were [`pushed`](Self::pushed).
+    pub fn reply(&self, event: &str) -> Reply {
+        Reply::of_test(self.connection(), event)
     }
 
     /// Returns the messages that were pushed since the last call, in order.

@@ -34,7 +34,7 @@ pub enum CloseReason {
         /// The code that was sent.
         code: u16,
     },
-    /// A callback panicked; 1011 was sent.
+    /// A callback or a task of the connection panicked; 1011 was sent.
     Panic,
     /// A callback took longer than `limits.handler_timeout`; 1011 was sent.
     HandlerTimeout,
@@ -102,6 +102,11 @@ impl CloseFrame {
             end -= 1;
         }
         Self { code, reason: reason.get(..end).unwrap_or_default().into() }
+    }
+
+    /// Creates a close frame with 1011 and without detail.
+    pub(crate) fn internal() -> Self {
+        Self::new(1011, "internal error")
     }
 }
 

@@ -9,6 +9,7 @@ mod fault;
 mod id;
 mod message;
 mod send;
+mod spawn;
 
 pub(crate) use self::close::{CloseFrame, Ending, may_be_sent};
 pub use self::{
@@ -17,4 +18,5 @@ pub use self::{
     id::{ConnectionId, ParseConnectionIdError},
     message::{Message, Text},
     send::SendError,
+    spawn::SpawnError,
 };

@@ -30,6 +30,8 @@ pub(super) struct Controller {
     pub(super) subprotocol_mismatch: Mismatch,
     /// `None` is the server's setting.
     pub(super) trailing_slash: Option<TrailingSlash>,
+    /// The event types that it sends unasked.
+    pub(super) emits: Vec<Type>,
     pub(super) limits: Limits,
     pub(super) shape: Shape,
     pub(super) fields: Vec<Field>,
@@ -75,6 +77,7 @@ impl Controller {
             errors.add(&item.generics, fault);
         }
         check_subprotocols(&arguments.subprotocols, errors);
+        check_emits(&arguments.emits, errors);
         let subprotocol_mismatch = Mismatch::of(arguments.subprotocol_mismatch.as_ref(), errors);
         let trailing_slash = TrailingSlash::of(arguments.trailing_slash.as_ref(), errors);
         let path = arguments.path?;
@@ -96,6 +99,7 @@ impl Controller {
             subprotocols: arguments.subprotocols,
             subprotocol_mismatch,
             trailing_slash,
+            emits: arguments.emits,
             limits: arguments.limits,
             shape: Shape::of(&item.fields),
             fields: fields(written),
@@ -167,6 +171,17 @@ fn check_subprotocols(subprotocols: &[LitStr], errors: &mut Errors) {
             errors.add(literal, format_args!("subprotocol `{name}` is listed twice; keep one"));
         }
         seen.insert(name);
+    }
+}
+
+/// Each event type stands once.
+fn check_emits(emits: &[Type], errors: &mut Errors) {
+    let mut seen = BTreeSet::new();
+    for event in emits {
+        let name = source::written(event);
+        if !seen.insert(name.clone()) {
+            errors.add(event, format_args!("event type `{name}` is listed twice; keep one"));
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{
-    Expr, ExprLit, Field, ItemStruct, Lit, LitStr, Meta, Path,
+    Expr, ExprLit, Field, ItemStruct, Lit, LitStr, Meta, Path, Type,
     parse::{Parse, ParseStream},
 };
 
@@ -27,6 +27,7 @@ const KEYS: &[Key] = &[
     Key { name: "subprotocols", usage: r#"subprotocols("chat.v2", "chat.v1")"# },
     Key { name: "subprotocol_mismatch", usage: r#"subprotocol_mismatch = "refuse""# },
     Key { name: "trailing_slash", usage: r#"trailing_slash = "either""# },
+    Key { name: "emits", usage: "emits(Joined, Left)" },
     Key { name: "limits", usage: r#"limits(message = "64KiB", frame = "16KiB")"# },
     Krate::KEY,
 ];
@@ -42,6 +43,8 @@ pub(super) struct Arguments {
     pub(super) subprotocols: Vec<LitStr>,
     pub(super) subprotocol_mismatch: Option<LitStr>,
     pub(super) trailing_slash: Option<LitStr>,
+    /// The event types of `emits(..)`.
+    pub(super) emits: Vec<Type>,
     pub(super) limits: Limits,
 }
 
@@ -83,6 +86,7 @@ impl Arguments {
         let subprotocols = args.list("subprotocols", errors);
         let subprotocol_mismatch = args.value("subprotocol_mismatch", errors);
         let trailing_slash = args.value("trailing_slash", errors);
+        let emits = args.list("emits", errors);
         let limits = Limits::read(&args, errors);
         Self {
             krate,
@@ -94,6 +98,7 @@ impl Arguments {
             subprotocols,
             subprotocol_mismatch,
             trailing_slash,
+            emits,
             limits,
         }
     }

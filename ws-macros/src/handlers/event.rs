@@ -3,9 +3,12 @@
 //! A literal is judged here. What another expression is only rustc knows, so it is bound to a
 //! constant, and the constant is judged by the rules of `ws_core`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::ToTokens as _;
-use syn::{Expr, ExprLit, Lit, LitStr, Meta, Token, Type, punctuated::Punctuated};
+use syn::{
+    Expr, ExprLit, Lit, LitStr, Meta, Token, Type, parenthesized,
+    parse::{Parse, ParseStream},
+};
 
 use super::slots::inferred;
 use crate::errors::Errors;
@@ -19,47 +22,86 @@ const USAGE: &str = r#"`#[on_event]` is written like this: `#[on_event("say")]`,
 /// The name of an event, as written in `#[on_event(..)]`.
 pub(super) struct EventName(pub(super) Expr);
 
-impl EventName {
-    /// The names in the attribute; `None` if one of them cannot be one.
-    pub(super) fn read(meta: &Meta, errors: &mut Errors) -> Option<Vec<Self>> {
+/// The arguments of `#[on_event(..)]`.
+pub(super) struct OnEvent {
+    pub(super) names: Vec<EventName>,
+    /// The types of `errors(..)`.
+    pub(super) errors: Vec<Type>,
+}
+
+impl OnEvent {
+    /// Reads the attribute; `None` if one of the names cannot be one.
+    pub(super) fn read(meta: &Meta, errors: &mut Errors) -> Option<Self> {
         if let Meta::Path(path) = meta {
             errors.add(path, r#"the name of the event is missing; write `#[on_event("say")]`"#);
             return None;
         }
-        let parse = Punctuated::<Expr, Token![,]>::parse_terminated;
-        let read = meta.require_list().and_then(|list| list.parse_args_with(parse));
-        let names: Vec<Self> = read.into_iter().flatten().map(Self).collect();
-        if names.is_empty() {
+        let read = meta.require_list().and_then(|list| list.parse_args::<Self>());
+        let Ok(this) = read.and_then(Self::named) else {
             match meta {
                 Meta::List(list) if !list.tokens.is_empty() => errors.add(&list.tokens, USAGE),
                 _ => errors.add(meta, USAGE),
             }
             return None;
-        }
+        };
         let before = errors.len();
-        for (index, name) in names.iter().enumerate() {
+        for (index, name) in this.names.iter().enumerate() {
             name.check(errors);
-            let is_given = |earlier: &Self| earlier.text().is_some() && earlier.text() == name.text();
-            if names.iter().take(index).any(is_given) {
+            let is_given = |earlier: &EventName| earlier.text().is_some() && earlier.text() == name.text();
+            if this.names.iter().take(index).any(is_given) {
                 errors.add(&name.0, "this name is given twice; keep one");
             }
         }
-        (errors.len() == before).then_some(names)
+        (errors.len() == before).then_some(this)
     }
 
-    fn check(&self, errors: &mut Errors) {
-        let Some(text) = self.text() else {
-            if matches!(bare(&self.0), Expr::Lit(_) | Expr::Assign(_)) {
-                errors.add(&self.0, USAGE);
+    fn named(self) -> syn::Result<Self> {
+        if self.names.is_empty() { Err(syn::Error::new(Span::call_site(), USAGE)) } else { Ok(self) }
+    }
+}
+
+impl Parse for OnEvent {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let mut this = Self { names: Vec::new(), errors: Vec::new() };
+        while !input.is_empty() {
+            if input.peek(kw::errors) {
+                input.parse::<kw::errors>()?;
+                let types;
+                parenthesized!(types in input);
+                this.errors.extend(types.parse_terminated(Type::parse, Token![,])?);
+            } else {
+                this.names.push(EventName(input.parse()?));
             }
-            return;
-        };
-        if text.is_empty() {
-            errors.add(&self.0, r#"the name of the event is empty; write one, such as `"say"`"#);
-        } else if RESERVED.contains(&text.as_str()) {
-            let fault =
-                format!("`{text}` is reserved: the server sends this event by itself; choose another name");
-            errors.add(&self.0, fault);
+            if !input.is_empty() {
+                input.parse::<Token![,]>()?;
+            }
+        }
+        Ok(this)
+    }
+}
+
+mod kw {
+    syn::custom_keyword!(errors);
+}
+
+/// Finds out whether an event may have this name.
+pub(crate) fn check_event_name(name: &LitStr, errors: &mut Errors) {
+    let text = name.value();
+    if text.is_empty() {
+        errors.add(name, r#"the name of the event is empty; write one, such as `"say"`"#);
+    } else if RESERVED.contains(&text.as_str()) {
+        let fault =
+            format!("`{text}` is reserved: the server sends this event by itself; choose another name");
+        errors.add(name, fault);
+    }
+}
+
+impl EventName {
+    fn check(&self, errors: &mut Errors) {
+        match self.literal() {
+            Some(literal) => check_event_name(literal, errors),
+            None if matches!(bare(&self.0), Expr::Lit(_) | Expr::Assign(_)) => errors.add(&self.0, USAGE),
+            None => {}
         }
     }
 

@@ -4,16 +4,13 @@
 //! looked at by rustc. What the types of parameters and replies are is for rustc to say.
 
 use quote::format_ident;
-use syn::{
-    Attribute, Expr, ExprLit, Ident, Lit, Meta, Path, Receiver, ReceiverKind, ReturnType, Signature, Type,
-    ext::IdentExt as _,
-};
+use syn::{Attribute, Ident, Receiver, ReceiverKind, ReturnType, Signature, Type, ext::IdentExt as _};
 
 use super::{
     callback::Callback,
     event::EventName,
     parse::{Block, Mark, Method},
-    slots::{Named, Param, Slots},
+    slots::{Guard, Named, Param, Slots},
 };
 use crate::{
     errors::Errors,
@@ -40,7 +37,9 @@ pub(super) struct Handler {
     /// The callback's attribute.
     pub(super) attribute: Attribute,
     pub(super) conditions: Vec<Attribute>,
-    pub(super) guards: Vec<Path>,
+    /// The types of `errors(..)`.
+    pub(super) errors: Vec<Type>,
+    pub(super) guards: Vec<Guard>,
     pub(super) params: Vec<Param>,
     /// `None` is `()`.
     pub(super) output: Option<Named>,
@@ -86,7 +85,7 @@ impl Handlers {
         let before = errors.len();
         let Method { signature, attributes, marks, guards, is_broken } = method;
         let mut marks = marks.into_iter();
-        let Some(Mark { callback, events, attribute }) = marks.next() else {
+        let Some(Mark { callback, events, errors: failing, attribute }) = marks.next() else {
             if let Some(guard) = guards.first().filter(|_| !is_broken) {
                 let fault =
                     r#"only a handler is guarded; write `#[on_event("say")]` or the like on this method"#;
@@ -108,6 +107,7 @@ impl Handlers {
         if is_broken || errors.len() > before {
             return;
         }
+        let guards = guards.into_iter().map(|path| self.slots.place_guard(path, &conditions)).collect();
         let params = self.slots.place(&signature, &conditions, &self.controller);
         let output = match &signature.output {
             ReturnType::Default => None,
@@ -117,7 +117,7 @@ impl Handlers {
         let events = events.into_iter().zip(count..);
         let events = events.map(|(name, number)| Event { name, constant: format_ident!("__EVENT_{number}") });
         let events = events.collect();
-        let docs = docs(&attributes);
+        let docs = source::docs(&attributes);
         let ident = signature.ident;
         self.handlers.push(Handler {
             ident,
@@ -125,6 +125,7 @@ impl Handlers {
             events,
             attribute,
             conditions,
+            errors: failing,
             guards,
             params,
             output,
@@ -220,20 +221,4 @@ fn check_signature(signature: &Signature, errors: &mut Errors) {
             faults.add_at(place, "`&self` is missing".to_owned());
         }
     }
-}
-
-/// The text of `///` comments.
-fn docs(attributes: &[Attribute]) -> String {
-    let lines: Vec<String> = attributes
-        .iter()
-        .filter_map(|attribute| match &attribute.meta {
-            Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
-                Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
-                _ => None,
-            },
-            _ => None,
-        })
-        .map(|line| line.strip_prefix(' ').unwrap_or(&line).to_owned())
-        .collect();
-    lines.join("\n")
 }

@@ -5,11 +5,14 @@
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::{
-    Attribute, ImplItem, ImplItemFn, ItemImpl, Meta, Path, Signature, Token, parse_quote,
+    Attribute, ImplItem, ImplItemFn, ItemImpl, Meta, Path, Signature, Token, Type, parse_quote,
     punctuated::Punctuated,
 };
 
-use super::{callback::Callback, event::EventName};
+use super::{
+    callback::Callback,
+    event::{EventName, OnEvent},
+};
 use crate::{
     args::{Args, Key},
     errors::Errors,
@@ -43,6 +46,8 @@ pub(super) struct Mark {
     pub(super) callback: Callback,
     /// The names of the event, where the callback has one.
     pub(super) events: Vec<EventName>,
+    /// The types of `errors(..)`.
+    pub(super) errors: Vec<Type>,
     pub(super) attribute: Attribute,
 }
 
@@ -139,8 +144,11 @@ fn check_conditional(meta: Meta, krate: &Krate, errors: &mut Errors) {
 impl Mark {
     fn read(attribute: Attribute, krate: &Krate, errors: &mut Errors) -> Option<Self> {
         let callback = Callback::of(&attribute, krate)?;
+        let mut failing = Vec::new();
         let events = if callback == Callback::Event {
-            EventName::read(&attribute.meta, errors)?
+            let OnEvent { names, errors: types } = OnEvent::read(&attribute.meta, errors)?;
+            failing = types;
+            names
         } else {
             if !matches!(attribute.meta, Meta::Path(_)) {
                 let fault = format!("`#[{}]` has no arguments", callback.name());
@@ -148,6 +156,6 @@ impl Mark {
             }
             Vec::new()
         };
-        Some(Self { callback, events, attribute })
+        Some(Self { callback, events, errors: failing, attribute })
     }
 }

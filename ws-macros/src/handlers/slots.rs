@@ -1,4 +1,5 @@
-//! What is kept with a connection: one slot for each parameter type of a block, filled once before the 101.
+//! What is kept with a connection: one slot for each parameter type of a block and one for each of its guards, filled
+//! once before the 101.
 //!
 //! Parameters of one type share a slot. `T` and `&T` do not: a type of the user's may be a parameter in both forms, and keep
 //! something else for each. The slots of references are filled first, so that those of values can take copies. Types are
@@ -8,7 +9,7 @@ use std::collections::VecDeque;
 
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{Attribute, GenericParam, Lifetime, Signature, Type, TypeReference};
+use syn::{Attribute, GenericParam, Lifetime, Path, Signature, Type, TypeReference};
 
 use crate::{signature, source};
 
@@ -16,6 +17,13 @@ use crate::{signature, source};
 pub(super) struct Param {
     pub(super) ty: Named,
     pub(super) conditions: Vec<Attribute>,
+    /// The index of its slot.
+    pub(super) slot: usize,
+}
+
+/// A guard of a handler.
+pub(super) struct Guard {
+    pub(super) path: Path,
     /// The index of its slot.
     pub(super) slot: usize,
 }
@@ -32,13 +40,20 @@ pub(super) struct Named {
 #[derive(Default)]
 pub(super) struct Slots(Vec<Slot>);
 
-/// What is kept for the parameters of one type.
+/// What is kept for the parameters of one type, or for those of one guard.
 pub(super) struct Slot {
     key: String,
-    /// The type of the first of them.
-    pub(super) ty: Named,
-    /// The conditions of each of them.
+    pub(super) source: Source,
+    /// The conditions of each parameter, or of each method with the guard.
     users: Vec<Vec<Attribute>>,
+}
+
+/// Where the type of a slot comes from.
+pub(super) enum Source {
+    /// The type of the first of the parameters.
+    Param(Named),
+    /// The function's path; rustc infers the types of its parameters.
+    Guard(Path),
 }
 
 impl Slots {
@@ -52,19 +67,26 @@ impl Slots {
         let params = signature::typed(signature).map(|parameter| {
             let ty = Named::new(&parameter.ty, signature, controller);
             let own = source::conditions(&parameter.attrs);
-            let slot = self.slot(&ty, conditions.iter().chain(&own).cloned().collect());
+            let conditions = conditions.iter().chain(&own).cloned().collect();
+            let slot = self.slot(ty.key(), || Source::Param(ty.clone()), conditions);
             Param { ty, conditions: own, slot }
         });
         params.collect()
     }
 
-    fn slot(&mut self, ty: &Named, conditions: Vec<Attribute>) -> usize {
-        let key = ty.key();
+    /// Gives a guard of a method its slot.
+    pub(super) fn place_guard(&mut self, path: Path, conditions: &[Attribute]) -> Guard {
+        let key = format!("fn {}", source::written_path(&path));
+        let slot = self.slot(key, || Source::Guard(path.clone()), conditions.to_vec());
+        Guard { path, slot }
+    }
+
+    fn slot(&mut self, key: String, source: impl FnOnce() -> Source, conditions: Vec<Attribute>) -> usize {
         if let Some((index, slot)) = self.0.iter_mut().enumerate().find(|(_, slot)| slot.key == key) {
             slot.users.push(conditions);
             return index;
         }
-        self.0.push(Slot { key, ty: ty.clone(), users: vec![conditions] });
+        self.0.push(Slot { key, source: source(), users: vec![conditions] });
         self.0.len() - 1
     }
 
@@ -100,6 +122,17 @@ impl Named {
         Self { written: ty.clone(), inferred: inferred(ty.to_token_stream(), &own, controller) }
     }
 
+    /// The type with `String` for each `&str` inside of it, if there is one.
+    pub(super) fn owned(&self) -> Option<TokenStream> {
+        owned(self.inferred.clone())
+    }
+
+    /// The type where it stands for what does not depend on lifetimes. A parameter that is kept and
+    /// borrows is reported once; another use of its type would be reported, too.
+    pub(super) fn known(&self) -> TokenStream {
+        self.owned().unwrap_or_else(|| self.inferred.clone())
+    }
+
     /// The same for all lifetimes of a reference.
     fn key(&self) -> String {
         match syn::parse2(self.inferred.clone()) {
@@ -113,7 +146,7 @@ impl Named {
 
 /// The type with `String` for each `&str` inside of it; `None` if there is none. A type that is a
 /// reference itself stays one.
-pub(super) fn owned(tokens: TokenStream) -> Option<TokenStream> {
+fn owned(tokens: TokenStream) -> Option<TokenStream> {
     fn replaced(tokens: TokenStream, count: &mut usize) -> TokenStream {
         let mut tokens: VecDeque<TokenTree> = tokens.into_iter().collect();
         let mut written = TokenStream::new();

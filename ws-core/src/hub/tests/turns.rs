@@ -9,7 +9,11 @@ use std::{
 };
 
 use super::*;
-use crate::{controller::Controller, fixed::MEMBERS_A_TURN as TURN, request::Matched};
+use crate::{
+    controller::Controller,
+    fixed::MEMBERS_A_TURN as TURN,
+    request::{Declared, Matched},
+};
 
 struct Chat;
 impl Controller for Chat {}
@@ -32,8 +36,16 @@ impl Matched for At {
         self.1
     }
 
+    fn declared(&self) -> Option<&Declared> {
+        None
+    }
+
     fn around(&self) -> Option<&(dyn Any + Send + Sync)> {
         None
+    }
+
+    fn error_handlers(&self) -> &(dyn Any + Send + Sync) {
+        &()
     }
 }
 
@@ -42,7 +54,7 @@ fn enter_at<C: Controller>(live: &Arc<Live>, _: C) -> Entry {
     live.names().add(TypeId::of::<C>(), name);
     let mut handshake = handshake();
     handshake.set_route(Arc::new(At("/".into(), name)), Vec::new()).unwrap();
-    live.enter(Connection::new(handshake, &Limits::default(), Arc::clone(live)))
+    live.enter(Connection::new(handshake, &Arc::default(), Arc::clone(live)))
 }
 
 fn members(live: &Arc<Live>, room: &str, count: usize) -> Vec<Entry> {

@@ -109,6 +109,25 @@ impl<S: ByteStream> Driver<'_, S> {
         self.collect_until(usize::MAX);
     }
 
+    /// Waits until the tasks of the connection are over. The connection must have begun to end.
+    pub(crate) async fn finish_tasks(&mut self) {
+        poll_fn(|cx| self.poll_tasks(cx)).await;
+    }
+
+    /// Drives the connection until its tasks have ended, or the close deadline has passed, or the
+    /// connection is cut. If the peer has closed its side, replies can still be pushed meanwhile.
+    pub(super) fn poll_tasks(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.conn.tasks().poll_idle(cx).is_pending() {
+            self.timers.tasks_must_end(self.limits.close_timeout);
+            let turn = self.poll_turn(cx);
+            if self.was_cut || self.timers.is_callback_overdue() {
+                break;
+            }
+            std::task::ready!(turn);
+        }
+        Poll::Ready(())
+    }
+
     /// Waits until the closing steps are done. The connection must have begun to end.
     pub(crate) async fn finish(&mut self) {
         self.inbox.clear();

@@ -6,7 +6,8 @@
 //! a turn. [`closing`] takes over after the last message.
 //!
 //! The driver must not depend on the controller: the parent module chooses the callback for an
-//! event. The driver is woken by the socket, the outbox and the timers only.
+//! event. The driver is woken by the socket, the outbox and the timers only, and at the end by the
+//! last task of the connection.
 
 mod closing;
 
@@ -114,8 +115,8 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         }
     }
 
-    /// Waits for the next event. Returns `None` once the connection has ended and all earlier
-    /// events were returned.
+    /// Waits for the next event. Returns `None` once the connection has ended, all earlier events
+    /// were returned and its tasks are over.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         poll_fn(|cx| {
             if !self.inbox.is_empty() {
@@ -130,6 +131,7 @@ impl<'a, S: ByteStream> Driver<'a, S> {
                     return Poll::Ready(Some(event));
                 }
                 if self.reason.is_some() && self.inbox.is_empty() {
+                    std::task::ready!(self.poll_tasks(cx));
                     if self.state != State::Open {
                         return Poll::Ready(None);
                     }

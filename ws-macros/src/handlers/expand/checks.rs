@@ -7,27 +7,32 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Ident, Type};
 
+use super::entry;
 use crate::{
     handlers::{
         callback::Callback,
         model::{Handler, Handlers},
-        slots::{Named, Param, Slot, owned},
+        slots::{Guard, Named, Param, Slot, Source},
     },
-    source::{self, placed, start},
+    source::{self, at, start},
 };
 
 /// The rules for what a parameter takes: each is a method of `Place`, and a trait.
-const OF_PARAMS: [(&str, &str); 5] = [
+const OF_PARAMS: [(&str, &str); 6] = [
     ("has_event_data", "HasEventData"),
     ("has_event_name", "HasEventName"),
     ("has_message", "HasMessage"),
     ("has_text", "HasText"),
+    ("has_reply", "HasReply"),
     ("has_close_reason", "HasCloseReason"),
 ];
 
 /// The rules for what a reply sends, in the same form.
-const OF_REPLIES: [(&str, &str); 2] =
-    [("answers_an_event", "AnswersAnEvent"), ("sends_nothing", "SendsNothing")];
+const OF_REPLIES: [(&str, &str); 3] = [
+    ("answers_an_event", "AnswersAnEvent"),
+    ("answers_in_an_envelope", "AnswersInAnEnvelope"),
+    ("sends_nothing", "SendsNothing"),
+];
 
 /// The checks of all handlers.
 pub(super) fn all(handlers: &Handlers) -> TokenStream {
@@ -36,43 +41,52 @@ pub(super) fn all(handlers: &Handlers) -> TokenStream {
 
 fn of(handler: &Handler, controller: &Type) -> TokenStream {
     let conditions = &handler.conditions;
-    let params = (0..handler.params.len()).map(|index| of_param(handler, index, controller));
+    let guards = handler.guards.iter().map(|guard| of_guard(handler.callback, guard, controller));
+    let params = handler.params.iter().enumerate();
+    let params = params.map(|(index, param)| of_param(handler, index, param, controller));
     let output = handler.output.as_ref().map(|output| of_output(handler, output, controller));
+    let call = of_call(handler, controller);
     quote! {
         #(#conditions)*
         const _: () = {
+            #(#guards)*
             #(#params)*
             #output
+            #(#call)*
         };
     }
 }
 
 /// The constant with what a parameter takes.
-fn takes(index: usize) -> Ident {
+fn constant(index: usize) -> Ident {
     format_ident!("__TAKES_{index}")
 }
 
-fn of_param(handler: &Handler, index: usize, controller: &Type) -> TokenStream {
-    let Some(Param { ty, conditions, .. }) = handler.params.get(index) else { return TokenStream::new() };
-    let (it, inferred) = (takes(index), &ty.inferred);
+fn of_param(handler: &Handler, index: usize, param: &Param, controller: &Type) -> TokenStream {
+    let Param { ty, conditions, .. } = param;
+    let (it, inferred) = (constant(index), &ty.inferred);
     let is_param = quote_spanned!(start(&ty.written)=> <#inferred as __h::Param<'_>>::TAKES);
-    let owned = owned(inferred.clone());
-    let owns = owned.as_ref().map(|owned| owns(ty, owned));
+    let (owns, known) = (owns(ty), ty.known());
     let mut checks = of_place(handler.callback, &it, &OF_PARAMS, ty);
-    if index > 0 {
-        let before =
-            handler.params.iter().take(index).enumerate().map(|(index, Param { conditions, .. })| {
-                let it = takes(index);
-                quote!(#(#conditions)* #it)
-            });
-        let holds = quote!(__h::rules::takes_one_message(&[#(#before),*], #it));
-        checks.extend(check(ty, "TakesOneMessage", &holds));
+    let before = handler.params.get(..index).unwrap_or_default();
+    if !before.is_empty() {
+        let before = takes(before);
+        for (condition, rule) in
+            [("takes_one_message", "TakesOneMessage"), ("takes_one_reply", "TakesOneReply")]
+        {
+            let condition = format_ident!("{condition}");
+            checks.extend(check(&ty.written, rule, &quote!(__h::rules::#condition(#before, #it))));
+        }
     }
-    let path = owned.as_ref().unwrap_or(inferred);
     let holds = quote! {
-        __h::rules::has_path_parameters(<#controller>::__WS_PATH, __h::Of::<#path>::NEEDS_PATH)
+        __h::rules::has_path_parameters(<#controller>::__WS_PATH, __h::Of::<#known>::NEEDS_PATH)
     };
-    checks.extend(check(ty, "HasPathParameters", &holds));
+    checks.extend(check(&ty.written, "HasPathParameters", &holds));
+    if handler.callback == Callback::Event {
+        let names = handler.events.iter().map(|event| &event.constant);
+        let holds = quote!(__h::rules::is_of_this_event(&[#(#names),*], __h::Of::<#known>::EVENT));
+        checks.extend(check(&ty.written, "IsOfThisEvent", &holds));
+    }
     quote! {
         #(#conditions)*
         const #it: __ws::handlers::Takes = {
@@ -88,17 +102,41 @@ fn of_param(handler: &Handler, index: usize, controller: &Type) -> TokenStream {
 
 /// The check that a slot does not borrow what is kept.
 pub(super) fn of_slot(slot: &Slot) -> Option<TokenStream> {
-    let (owned, condition) = (owned(slot.ty.inferred.clone())?, slot.condition());
-    let owns = owns(&slot.ty, &owned);
+    let Source::Param(ty) = &slot.source else { return None };
+    let (owns, condition) = (owns(ty)?, slot.condition());
     Some(quote!(#condition #owns))
 }
 
-/// The check that a parameter does not borrow what is kept, given its owned form. It stands in front
-/// of the code that is wrong if it does: rustc says no more about a body whose types are wrong, and
-/// what it says about lifetimes would not help.
-fn owns(ty: &Named, owned: &TokenStream) -> TokenStream {
-    let bound = bound(&ty.written, &format_ident!("OwnsItsData"), &quote!(!__h::Of::<#owned>::IS_PARSED));
-    quote!(let () = #bound;)
+/// The check that a parameter does not borrow what is kept. It stands in front of the code that is
+/// wrong if it does: rustc says no more about a body whose types are wrong, and what it says about
+/// lifetimes would not help.
+fn owns(ty: &Named) -> Option<TokenStream> {
+    let owned = ty.owned()?;
+    let bound = bound(&ty.written, "OwnsItsData", &quote!(!__h::Of::<#owned>::IS_PARSED));
+    Some(quote!(let () = #bound;))
+}
+
+fn of_guard(callback: Callback, Guard { path, .. }: &Guard, controller: &Type) -> TokenStream {
+    let place = Ident::new(callback.place(), Span::call_site());
+    let guarded = quote_spanned!(start(path)=> __h::guarded(#path));
+    let checks: TokenStream = [
+        ("GuardTakesNoMessage", quote!(__h::rules::Place::#place.guard_takes_no_message(__TAKES))),
+        ("GuardTakesOneMessage", quote!(__h::rules::guard_takes_one_message(__TAKES))),
+        (
+            "HasPathParameters",
+            quote!(__h::rules::has_path_parameters(<#controller>::__WS_PATH, __NEEDS_PATH)),
+        ),
+    ]
+    .into_iter()
+    .map(|(rule, holds)| check(path, rule, &holds))
+    .collect();
+    quote! {
+        const _: () = {
+            const __TAKES: &[__ws::handlers::Takes] = #guarded.takes;
+            const __NEEDS_PATH: bool = #guarded.needs_path;
+            #checks
+        };
+    }
 }
 
 fn of_output(handler: &Handler, output: &Named, controller: &Type) -> TokenStream {
@@ -106,21 +144,54 @@ fn of_output(handler: &Handler, output: &Named, controller: &Type) -> TokenStrea
     let says = if source::find_impl(ty.clone()).is_none() {
         quote!(<#ty as __ws::handlers::IntoReply>::SAYS)
     } else {
-        let method = placed(&handler.ident);
-        let params =
-            handler.params.iter().map(|Param { conditions, .. }| quote!(#(#conditions)* __h::rules::never()));
+        let call = entry::call(handler, controller);
         let (first, last) = ends(&output.written);
-        let mut says = quote_spanned!(first=> __h::rules::says_of);
-        let call = quote!(<#controller>::#method(__h::rules::never(), #(#params),*));
-        says.extend(quote_spanned!(last=> (&|| #call)));
+        let mut says = quote_spanned!(first=> __h::says_of);
+        says.extend(quote_spanned!(last=> (&#call)));
         says
     };
-    let it = format_ident!("__SAYS");
-    let checks = of_place(handler.callback, &it, &OF_REPLIES, output);
+    let (it, takes) = (format_ident!("__SAYS"), takes(&handler.params));
+    let mut checks = of_place(handler.callback, &it, &OF_REPLIES, output);
+    let holds = quote!(__h::rules::leaves_the_reply(#takes, #it));
+    checks.extend(check(&output.written, "LeavesTheReply", &holds));
     quote! {
         const #it: __h::Says = #says;
         #checks
     }
+}
+
+/// What each of the first parameters takes, as a slice.
+fn takes(params: &[Param]) -> TokenStream {
+    let takes = params.iter().enumerate().map(|(index, Param { conditions, .. })| {
+        let it = constant(index);
+        quote!(#(#conditions)* #it)
+    });
+    quote!(&[#(#takes),*])
+}
+
+/// Checks that the reply is the one that the type of the event declares; one check for each
+/// parameter, since only rustc knows which of them is the data.
+fn of_call(handler: &Handler, controller: &Type) -> Vec<TokenStream> {
+    if handler.callback != Callback::Event {
+        return Vec::new();
+    }
+    let place = at(handler.ident.span());
+    let (first, last) = handler.output.as_ref().map_or((place, place), |output| ends(&output.written));
+    let calls = handler.params.iter().map(|param| {
+        let (conditions, ty) = (&param.conditions, param.ty.known());
+        let call = entry::call(handler, controller);
+        let mut sends = quote_spanned!(first=> &);
+        let local = Ident::new("__sends", last);
+        local.to_tokens(&mut sends);
+        quote! {
+            #(#conditions)*
+            const _: fn() = || {
+                let #local = __h::output(&#call).replies();
+                __h::Of::<#ty>::call().check(#sends);
+            };
+        }
+    });
+    calls.collect()
 }
 
 /// The checks of a constant by the rules of its place.
@@ -130,20 +201,21 @@ fn of_place(callback: Callback, it: &Ident, rules: &[(&str, &str)], ty: &Named) 
         .iter()
         .map(|(condition, rule)| {
             let condition = format_ident!("{condition}");
-            check(ty, rule, &quote!(__h::rules::Place::#place.#condition(#it)))
+            check(&ty.written, rule, &quote!(__h::rules::Place::#place.#condition(#it)))
         })
         .collect()
 }
 
 /// The bound of a rule, in a body of its own.
-fn check(ty: &Named, rule: &str, holds: &TokenStream) -> TokenStream {
-    let bound = bound(&ty.written, &format_ident!("{rule}"), holds);
+pub(super) fn check(source: &impl ToTokens, rule: &str, holds: &TokenStream) -> TokenStream {
+    let bound = bound(source, rule, holds);
     quote!(const _: () = #bound;)
 }
 
 /// The bound of a rule. Its self type begins and ends at the user's tokens, so that rustc underlines
 /// all of them.
-pub(super) fn bound(source: &impl ToTokens, rule: &Ident, holds: &TokenStream) -> TokenStream {
+fn bound(source: &impl ToTokens, rule: &str, holds: &TokenStream) -> TokenStream {
+    let rule = format_ident!("{rule}");
     let (first, last) = ends(source);
     let (reference, end) = (quote_spanned!(first=> &), quote_spanned!(last=> >));
     quote!(< #reference __h::rules::Is<{ #holds } #end as __h::rules::#rule>::HOLDS)
@@ -151,8 +223,8 @@ pub(super) fn bound(source: &impl ToTokens, rule: &Ident, holds: &TokenStream) -
 
 /// The spans of the first and the last token. They are the user's own, not ours: rustc
 /// then does not mention the macro.
-fn ends(source: &impl ToTokens) -> (Span, Span) {
-    let tokens: Vec<_> = source.to_token_stream().into_iter().collect();
+fn ends(tokens: &impl ToTokens) -> (Span, Span) {
+    let tokens: Vec<_> = tokens.to_token_stream().into_iter().collect();
     let place = |tree: Option<&TokenTree>| tree.map_or_else(Span::call_site, TokenTree::span);
     (place(tokens.first()), place(tokens.last()))
 }

@@ -1,10 +1,10 @@
 //! The names of a block's events: a constant for each, and the checks of those that are not judged as literals.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 use syn::Attribute;
 
-use super::checks::bound;
+use super::checks;
 use crate::{
     handlers::{
         callback::Callback,
@@ -49,15 +49,11 @@ fn check(handler: &Handler, Event { name, constant }: &Event) -> Option<TokenStr
     } else if is_literal {
         vec![unique]
     } else {
-        vec![
-            ("HasName", quote!(!#constant.is_empty())),
-            ("IsNotReserved", quote!(!__h::rules::is_reserved(#constant))),
-            unique,
-        ]
+        vec![("HasFreeName", quote!(__h::rules::has_free_name(#constant))), unique]
     };
     let checks = rules.iter().map(|(rule, holds)| {
-        let bound = bound(&name.0, &format_ident!("{rule}"), holds);
-        quote!(#(#conditions)* const _: () = #bound;)
+        let check = checks::check(&name.0, rule, holds);
+        quote!(#(#conditions)* #check)
     });
     Some(checks.collect())
 }

@@ -5,7 +5,13 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::Ident;
 
 use super::checks;
-use crate::{handlers::model::Handlers, source::start};
+use crate::{
+    handlers::{
+        model::Handlers,
+        slots::{Named, Source},
+    },
+    source::start,
+};
 
 /// The field of a slot.
 pub(super) fn field(slot: usize) -> Ident {
@@ -39,8 +45,15 @@ pub(super) fn make(handlers: &Handlers) -> TokenStream {
     let keep = |is_reference| {
         let some = slots.iter().filter(move |(slot, ..)| slot.is_reference() == is_reference);
         some.map(|(slot, _, local)| {
-            let (condition, ty, check) = (slot.condition(), &slot.ty.inferred, checks::of_slot(slot));
-            let kept = quote_spanned!(start(ty)=> let #local = __h::Of::<#ty>::keep(__setup)?;);
+            let (condition, check) = (slot.condition(), checks::of_slot(slot));
+            let kept = match &slot.source {
+                Source::Param(Named { inferred: ty, .. }) => {
+                    quote_spanned!(start(ty)=> let #local = __h::Of::<#ty>::keep(__setup)?;)
+                }
+                Source::Guard(path) => {
+                    quote_spanned!(start(path)=> let #local = __h::guarded(#path).keep(__setup)?;)
+                }
+            };
             quote!(#check #condition #kept)
         })
     };

@@ -18,7 +18,7 @@ use self::call::Ways;
 use super::{
     callback::Callback,
     model::{Handler, Handlers},
-    slots,
+    slots::{self, Named, Source},
 };
 use crate::source::{at, start};
 
@@ -34,7 +34,10 @@ pub(super) fn implementation(handlers: &Handlers) -> TokenStream {
         #[allow(deprecated, unused_imports, unused_mut)]
         const _: () = {
             #alias
-            use __ws::__private::handlers::{self as __h, NoParam as _, NoReply as _, RouteOf as _};
+            use __ws::__private::handlers::{
+                self as __h, NoCodes as _, NoEvent as _, NoModel as _, NoParam as _, NoReply as _,
+                RouteOf as _,
+            };
             #names
             #kept
             #controller
@@ -85,8 +88,15 @@ fn controller(handlers: &Handlers) -> TokenStream {
 fn typed(handlers: &Handlers) -> TokenStream {
     let answers_ping = events::answers_ping(handlers);
     let needs = handlers.slots.iter().map(|slot| {
-        let (condition, ty) = (slot.condition(), &slot.ty.inferred);
-        quote_spanned!(start(ty)=> #condition __h::Of::<#ty>::need(&mut __needs);)
+        let condition = slot.condition();
+        match &slot.source {
+            Source::Param(Named { inferred: ty, .. }) => {
+                quote_spanned!(start(ty)=> #condition __h::Of::<#ty>::need(&mut __needs);)
+            }
+            Source::Guard(path) => {
+                quote_spanned!(start(path)=> #condition __h::guarded(#path).need(&mut __needs);)
+            }
+        }
     });
     let keep = if handlers.slots.is_empty() {
         quote!(|_| ::core::result::Result::Ok(::core::option::Option::None))
@@ -109,6 +119,7 @@ fn typed(handlers: &Handlers) -> TokenStream {
                     __needs
                 },
                 keep: #keep,
+                handlers: __HANDLERS,
             };
             ::core::option::Option::Some(&__TYPED)
         }
