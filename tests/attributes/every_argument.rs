@@ -17,6 +17,7 @@ use ws_core::prelude::*;
         outbox_messages = 64,
         outbox_bytes = "256KiB",
         rooms = 8,
+        tasks = 4,
         inbox_messages = 16,
         inbox_bytes = "64KiB",
         overflow = "drop_oldest",

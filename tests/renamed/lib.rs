@@ -43,6 +43,37 @@ async fn refuse(_: &std::num::ParseIntError, _: &Scene) -> Recovery {
     Recovery::error("no_number", "write a number")
 }
 
+/// A text of somebody.
+#[derive(serde::Deserialize, net::WsEvent)]
+#[ws_event("say", reply = Said, crate = net)]
+struct Say {
+    text: String,
+}
+
+/// Somebody said something.
+#[derive(serde::Serialize, net::WsEvent)]
+#[ws_event("said", crate = net)]
+struct Said {
+    len: usize,
+}
+
+/// What clients may know.
+#[derive(Debug, net::WsError)]
+#[ws_error(crate = net)]
+enum Refused {
+    /// The text is empty.
+    #[ws_error(code = "empty")]
+    Empty,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("write something")
+    }
+}
+
+impl std::error::Error for Refused {}
+
 async fn has_a_user(handshake: &Handshake) -> Result {
     handshake.header("x-user").map(drop).or_status(403, "not you")
 }
@@ -52,6 +83,7 @@ async fn has_a_user(handshake: &Handshake) -> Result {
     path = "/rooms/{room}",
     middleware(of_the_route),
     interceptors(count),
+    emits(Said),
     subprotocols("chat"),
     trailing_slash = "either",
     limits(message = "1KiB", overflow = "drop_oldest", over_rate = "refuse")
@@ -78,6 +110,11 @@ impl Room {
     #[net::on_event("handled")]
     async fn handled(&self, conn: &Connection) -> Data<u32> {
         Data(conn.context().get().map_or(0, |Handled(count)| count))
+    }
+
+    #[net::on_event("say", errors(Refused))]
+    async fn say(&self, Data(say): Data<Say>) -> Result<Said, Refused> {
+        if say.text.is_empty() { Err(Refused::Empty) } else { Ok(Said { len: say.text.len() }) }
     }
 
     #[net::on_unknown]
@@ -136,6 +173,11 @@ mod tests {
                 r#"{"event":"error","data":{"code":"no_number","message":"write a number"}}"#,
             ),
             (r#"{"event":"handled"}"#, r#"{"event":"handled","data":4}"#),
+            (r#"{"event":"say","data":{"text":"hi"}}"#, r#"{"event":"said","data":{"len":2}}"#),
+            (
+                r#"{"event":"say","data":{"text":""}}"#,
+                r#"{"event":"error","data":{"code":"empty","message":"write something"}}"#,
+            ),
             (r#"{"event":"else"}"#, r#"{"event":"else","data":"no else here"}"#),
             ("as it is", "as it is"),
         ] {

@@ -27,6 +27,37 @@ async fn refuse(_: &std::num::ParseIntError, _: &Scene) -> Recovery {
     Recovery::error("no_number", "write a number")
 }
 
+/// A text of somebody.
+#[derive(serde::Deserialize, WsEvent)]
+#[ws_event("say", reply = Said, crate = facade::ws)]
+struct Say {
+    text: String,
+}
+
+/// Somebody said something.
+#[derive(serde::Serialize, WsEvent)]
+#[ws_event("said", crate = facade::ws)]
+struct Said {
+    len: usize,
+}
+
+/// What clients may know.
+#[derive(Debug, WsError)]
+#[ws_error(crate = facade::ws)]
+enum Refused {
+    /// The text is empty.
+    #[ws_error(code = "empty")]
+    Empty,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("write something")
+    }
+}
+
+impl std::error::Error for Refused {}
+
 async fn has_a_user(handshake: &Handshake) -> Result {
     handshake.header("x-user").map(drop).or_status(403, "not you")
 }
@@ -36,6 +67,7 @@ async fn has_a_user(handshake: &Handshake) -> Result {
     path = "/rooms/{room}",
     middleware(require_user),
     interceptors(pass_on),
+    emits(Said),
     subprotocols("chat"),
     trailing_slash = "either",
     limits(message = "1KiB", overflow = "drop_oldest", over_rate = "refuse")
@@ -57,6 +89,11 @@ impl Room {
     #[guard(has_a_user)]
     async fn double(&self, Data(number): Data<String>) -> Result<Data<u32>> {
         Ok(Data(number.parse::<u32>()? * 2))
+    }
+
+    #[on_event("say", errors(Refused))]
+    async fn say(&self, Data(say): Data<Say>) -> Result<Said, Refused> {
+        if say.text.is_empty() { Err(Refused::Empty) } else { Ok(Said { len: say.text.len() }) }
     }
 
     #[on_unknown]
@@ -113,6 +150,11 @@ mod tests {
             (
                 r#"{"event":"double","data":"x"}"#,
                 r#"{"event":"error","data":{"code":"no_number","message":"write a number"}}"#,
+            ),
+            (r#"{"event":"say","data":{"text":"hi"}}"#, r#"{"event":"said","data":{"len":2}}"#),
+            (
+                r#"{"event":"say","data":{"text":""}}"#,
+                r#"{"event":"error","data":{"code":"empty","message":"write something"}}"#,
             ),
             (r#"{"event":"else"}"#, r#"{"event":"else","data":"no else here"}"#),
             ("as it is", "as it is"),

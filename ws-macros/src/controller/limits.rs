@@ -25,6 +25,7 @@ const KEYS: &[Key] = &[
     Key { name: "outbox_messages", usage: "outbox_messages = 64" },
     Key { name: "outbox_bytes", usage: r#"outbox_bytes = "256KiB""# },
     Key { name: "rooms", usage: "rooms = 8" },
+    Key { name: "tasks", usage: "tasks = 4" },
     Key { name: "inbox_messages", usage: "inbox_messages = 16" },
     Key { name: "inbox_bytes", usage: r#"inbox_bytes = "64KiB""# },
     Key { name: "overflow", usage: r#"overflow = "drop_oldest""# },
@@ -49,6 +50,7 @@ impl Limits {
         limits.set("outbox_messages", count(&written, "outbox_messages", errors));
         limits.set("outbox_bytes", size(&written, "outbox_bytes", errors));
         limits.set("rooms", count_or_none(&written, "rooms", errors));
+        limits.set("tasks", count(&written, "tasks", errors));
         limits.set("inbox_messages", count(&written, "inbox_messages", errors));
         limits.set("inbox_bytes", size(&written, "inbox_bytes", errors));
         limits.set("overflow", overflow(&written, errors));

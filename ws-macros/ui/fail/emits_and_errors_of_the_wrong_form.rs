@@ -23,9 +23,6 @@ impl Room {
     #[on_event("b", errors("empty"))]
     async fn codes(&self) {}
 
-    #[on_event("c", answers(Joined))]
-    async fn unknown(&self) {}
-
     #[on_unknown(errors(Joined))]
     async fn no_event(&self) {}
 }

@@ -10,6 +10,9 @@ impl Room {
 
     #[on_event("shout", names::SHOUT)]
     async fn shout(&self) {}
+
+    #[on_event("whisper", answers(Room))]
+    async fn whisper(&self) {}
 }
 
 fn main() {}
