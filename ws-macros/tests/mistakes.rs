@@ -2,6 +2,8 @@
 //!
 //! `tests/ui.rs` checks that the compiler says so. With `TRYBUILD=overwrite` the page is rewritten.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by a panic")]
+
 use std::{env, fs, path::Path};
 
 const PAGE: &str = "../docs/mistakes.md";
