@@ -51,7 +51,7 @@ pub(super) struct Slot {
 /// Where the type of a slot comes from.
 pub(super) enum Source {
     /// The type of the first of the parameters.
-    Param(Named),
+    Param(Box<Named>),
     /// The function's path; rustc infers the types of its parameters.
     Guard(Path),
 }
@@ -68,7 +68,7 @@ impl Slots {
             let ty = Named::new(&parameter.ty, signature, controller);
             let own = source::conditions(&parameter.attrs);
             let conditions = conditions.iter().chain(&own).cloned().collect();
-            let slot = self.slot(ty.key(), || Source::Param(ty.clone()), conditions);
+            let slot = self.slot(ty.key(), || Source::Param(Box::new(ty.clone())), conditions);
             Param { ty, conditions: own, slot }
         });
         params.collect()

@@ -1,4 +1,5 @@
-//! The rules of a block that only rustc can check: trait bounds that do not hold where a rule is broken.
+//! The rules of a block that only rustc can check: trait bounds that do not hold where a rule is
+//! broken.
 //!
 //! Each stands at the type that breaks the rule. The rules and their words are in `ws_core`
 //! (`handlers/rules.rs`).
@@ -212,8 +213,8 @@ pub(super) fn check(source: &impl ToTokens, rule: &str, holds: &TokenStream) -> 
     quote!(const _: () = #bound;)
 }
 
-/// The bound of a rule. Its self type begins and ends at the user's tokens, so that rustc underlines
-/// all of them.
+/// The bound of a rule. Its self type begins and ends at the user's tokens, so that rustc
+/// underlines all of them.
 fn bound(source: &impl ToTokens, rule: &str, holds: &TokenStream) -> TokenStream {
     let rule = format_ident!("{rule}");
     let (first, last) = ends(source);

@@ -6,10 +6,7 @@ use syn::Ident;
 
 use super::checks;
 use crate::{
-    handlers::{
-        model::Handlers,
-        slots::{Named, Source},
-    },
+    handlers::{model::Handlers, slots::Source},
     source::start,
 };
 
@@ -18,8 +15,8 @@ pub(super) fn field(slot: usize) -> Ident {
     format_ident!("p{slot}")
 }
 
-/// The type of what is kept with a connection. Its fields' types are told by [`make`], so that a wrong parameter is none
-/// of this one's mistakes.
+/// The type of what is kept with a connection. [`make`] says the types of its fields, so that a
+/// wrong parameter is not reported here.
 pub(super) fn definition(handlers: &Handlers) -> TokenStream {
     let slots = || handlers.slots.iter().enumerate().map(|(index, slot)| (slot.condition(), index));
     let parameters = slots().map(|(condition, index)| {
@@ -47,7 +44,8 @@ pub(super) fn make(handlers: &Handlers) -> TokenStream {
         some.map(|(slot, _, local)| {
             let (condition, check) = (slot.condition(), checks::of_slot(slot));
             let kept = match &slot.source {
-                Source::Param(Named { inferred: ty, .. }) => {
+                Source::Param(ty) => {
+                    let ty = &ty.inferred;
                     quote_spanned!(start(ty)=> let #local = __h::Of::<#ty>::keep(__setup)?;)
                 }
                 Source::Guard(path) => {

@@ -18,7 +18,7 @@ use self::call::Ways;
 use super::{
     callback::Callback,
     model::{Handler, Handlers},
-    slots::{self, Named, Source},
+    slots::{self, Source},
 };
 use crate::source::{at, start};
 
@@ -90,7 +90,8 @@ fn typed(handlers: &Handlers) -> TokenStream {
     let needs = handlers.slots.iter().map(|slot| {
         let condition = slot.condition();
         match &slot.source {
-            Source::Param(Named { inferred: ty, .. }) => {
+            Source::Param(ty) => {
+                let ty = &ty.inferred;
                 quote_spanned!(start(ty)=> #condition __h::Of::<#ty>::need(&mut __needs);)
             }
             Source::Guard(path) => {
