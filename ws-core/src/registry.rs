@@ -80,6 +80,7 @@ pub trait InterceptorAnswer {
     fn exactly(self) -> Result;
 }
 
+#[diagnostic::do_not_recommend]
 impl InterceptorAnswer for Result {
     fn exactly(self) -> Self {
         self
@@ -135,6 +136,7 @@ pub trait MiddlewareAnswer {
     fn exactly(self) -> Result<Response>;
 }
 
+#[diagnostic::do_not_recommend]
 impl MiddlewareAnswer for Result<Response> {
     fn exactly(self) -> Self {
         self
@@ -177,6 +179,7 @@ pub trait HandlerAnswer {
     fn exactly(self) -> Recovery;
 }
 
+#[diagnostic::do_not_recommend]
 impl HandlerAnswer for Recovery {
     fn exactly(self) -> Self {
         self

@@ -1,4 +1,5 @@
-//! The rules of a block that only rustc can check: trait bounds that do not hold where a rule is broken.
+//! The rules of a block that only rustc can check: trait bounds that do not hold where a rule is
+//! broken.
 //!
 //! Each stands at the type that breaks the rule. The rules and their words are in `ws_core`
 //! (`handlers/rules.rs`).
@@ -213,8 +214,8 @@ fn check(source: &impl ToTokens, rule: &str, holds: &TokenStream) -> TokenStream
     quote!(const _: () = #bound;)
 }
 
-/// The bound of a rule. Its self type begins and ends at the user's tokens, so that rustc underlines
-/// all of them.
+/// The bound of a rule. Its self type begins and ends at the user's tokens, so that rustc
+/// underlines all of them.
 pub(super) fn bound(source: &impl ToTokens, rule: &Ident, holds: &TokenStream) -> TokenStream {
     let (first, last) = ends(source);
     let (reference, end) = (quote_spanned!(first=> &), quote_spanned!(last=> >));
