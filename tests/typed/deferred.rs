@@ -30,6 +30,11 @@ fn sold_out() -> Error {
     Error::new("no row").code("sold_out").public("sold out")
 }
 
+/// The reply of this event is declared; it may be sent later.
+#[derive(serde::Deserialize, WsEvent)]
+#[ws_event("promised", reply = u8)]
+struct Promised;
+
 struct Defers;
 
 #[ws_handlers]
@@ -169,6 +174,11 @@ impl Defers {
         drop(reply);
     }
 
+    #[on_event("promised")]
+    async fn promised(&self, Data(Promised): Data<Promised>, reply: Reply) -> Result {
+        Ok(reply.send(Data(7)).await?)
+    }
+
     #[on_event("leaves")]
     async fn leaves(&self, conn: &Connection, reply: Reply) -> Result {
         conn.disconnect(4003, "")?;
@@ -264,6 +274,7 @@ async fn a_call_gets_one_answer_however_its_handler_and_its_reply_end() {
         ("panics beside it", vec![internal(), json!(1011)]),
         ("gives up", vec![data("gives up", 1), internal()]),
         ("leaves", vec![json!(4003)]),
+        ("promised", vec![data("promised", 7)]),
         ("who?", vec![data("who?", json!(["who?", 36]))]),
     ] {
         let mut client = app.connect("/").await.unwrap();

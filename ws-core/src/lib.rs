@@ -13,7 +13,7 @@ mod envelope;
 pub mod error;
 mod fixed;
 mod function;
-#[cfg(all(fuzzing, feature = "testing"))]
+#[cfg(any(test, all(fuzzing, feature = "testing")))]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod handlers;

@@ -142,8 +142,9 @@ impl Error {
     /// Sets the machine code of the answer to an event, beside the public text:
     /// `{"code": code, "message": text}`.
     ///
-    /// The default is the code of an [`EventError`], `forbidden` for status 401 and 403 and for a
-    /// refused token, otherwise `internal`.
+    /// The default is the code that the type declares ([`WsError`](macro@crate::WsError)) or that of
+    /// an [`EventError`], `forbidden` for status 401 and 403, for a refused token and for a guard,
+    /// otherwise `internal`.
     #[must_use]
     pub fn code(mut self, code: impl Into<Cow<'static, str>>) -> Self {
         self.0.face.code = Some(code.into());

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 
 #[cfg(feature = "validate")]
 use super::Valid;
-use super::{Data, Event, IntoReply, Json, Stream, support::Of};
+use super::{Data, Event, IntoReply, Json, Stream, rules::Is, support::Of};
 pub use crate::request::{HandlerInfo, ReplyInfo};
 use crate::{
     envelope::{
@@ -126,21 +126,47 @@ impl NoCall {
 #[derive(Debug)]
 pub struct Sends<S>(PhantomData<fn() -> S>);
 
+impl<S> Sends<S> {
+    /// The replies, or [`Unknown`] if the handler sends them later.
+    pub fn unless<const IS_DEFERRED: bool>(self) -> Sends<<Is<IS_DEFERRED> as Known<S>>::Replies>
+    where
+        Is<IS_DEFERRED>: Known<S>,
+    {
+        Sends(PhantomData)
+    }
+}
+
+/// The replies `S`, if they are known.
+pub trait Known<S> {
+    /// `S` or [`Unknown`].
+    type Replies;
+}
+
+impl<S> Known<S> for Is<false> {
+    type Replies = S;
+}
+
+impl<S> Known<S> for Is<true> {
+    type Replies = Unknown;
+}
+
 /// The replies of a type whose data is not known.
 #[derive(Debug)]
 pub struct Unknown;
 
 /// The replies that an event declares.
 #[diagnostic::on_unimplemented(
-    message = "the reply of this event is `{R}`, and the handler returns `{Self}`",
+    message = "the handler does not return the reply that `#[ws_event(..)]` of its event declares",
     label = "not the reply of the event",
     note = "for `reply = T`, return `T` if it is an event, else `Data<T>`; for `stream = T`, return a `Stream` of these; \
             `Result` and `Option` may be around it"
 )]
 pub trait AnswerTo<R> {}
 
+#[diagnostic::do_not_recommend]
 impl<T> AnswerTo<OneReply<T>> for OneReply<T> {}
 
+#[diagnostic::do_not_recommend]
 impl<T> AnswerTo<ManyReplies<T>> for ManyReplies<T> {}
 
 impl<R> AnswerTo<R> for Unknown {}

@@ -76,13 +76,6 @@ rules! {
         label: "a parameter before this one takes the message"
     }
 
-    /// A parameter that is parsed from the handshake does not borrow from it.
-    OwnsItsData {
-        message: "a parameter from the handshake is kept with the connection, so it cannot borrow; \
-                  write `String` for `&str`, such as `&Path<String>`",
-        label: "borrows"
-    }
-
     /// A guard takes what its callback has, and leaves the message to the handler.
     GuardTakesNoMessage {
         message: "only a guard of an event takes its data, its name or its message; elsewhere the \
@@ -100,6 +93,13 @@ rules! {
     TakesOneReply {
         message: "at most one parameter is the `Reply`; keep one of the two",
         label: "a parameter before this one is the `Reply`"
+    }
+
+    /// A parameter that is parsed from the handshake does not borrow from it.
+    OwnsItsData {
+        message: "a parameter from the handshake is kept with the connection, so it cannot borrow; \
+                  write `String` for `&str`, such as `&Path<String>`",
+        label: "borrows"
     }
 
     /// A route has path parameters if a handler takes one.
@@ -277,7 +277,8 @@ pub const fn leaves_the_reply(params: &[Takes], says: Says) -> bool {
     matches!(says.form, ReplyForm::None) || !take_reply(params)
 }
 
-const fn take_reply(params: &[Takes]) -> bool {
+/// Returns whether one of the parameters is the `Reply`, so that the handler does not return it.
+pub const fn take_reply(params: &[Takes]) -> bool {
     let mut rest = params;
     while let [first, more @ ..] = rest {
         if matches!(first, Takes::Reply) {
@@ -348,7 +349,7 @@ const fn hash(name: &str) -> u64 {
     hash
 }
 
-/// The condition of [`IsOfThisEvent`], for a handler of the events `names`.
+/// The condition of [`IsOfThisEvent`], for a handler of these events.
 pub const fn is_of_this_event(names: &[&str], event: Option<EventInfo>) -> bool {
     match event {
         Some(event) => is_among(names, event.name),

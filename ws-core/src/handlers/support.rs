@@ -18,8 +18,8 @@ pub use super::{
     guard::{Guard, GuardAnswer, GuardParams, Guarded, guard, guarded},
     interceptor::{Callback, CallbackKind, intercepted},
     model::{
-        AnswerTo, Call, Carries, Failing, HandlerInfo, NoCall, NoCodes, NoEvent, NoModel, Output, ReplyInfo,
-        Says, Sends, Unknown, Unmade, codes_of, first_event, output, says_of,
+        AnswerTo, Call, Carries, Failing, HandlerInfo, Known, NoCall, NoCodes, NoEvent, NoModel, Output,
+        ReplyInfo, Says, Sends, Unknown, Unmade, codes_of, first_event, output, says_of,
     },
     param::Param,
     rules,

@@ -3,11 +3,12 @@
 //! A literal is judged here. What another expression is only rustc knows, so it is bound to a
 //! constant, and the constant is judged by the rules of `ws_core`.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::ToTokens as _;
 use syn::{
-    Expr, ExprLit, Lit, LitStr, Meta, Token, Type, parenthesized,
+    Expr, ExprLit, Ident, Lit, LitStr, Meta, Token, Type, parenthesized,
     parse::{Parse, ParseStream},
+    token,
 };
 
 use super::slots::inferred;
@@ -17,27 +18,45 @@ use crate::errors::Errors;
 const RESERVED: [&str; 4] = ["error", "end", "pong", "sync"];
 
 /// How the attribute is written.
-const USAGE: &str = r#"`#[on_event]` is written like this: `#[on_event("say")]`, with one name or several"#;
-
-/// The name of an event, as written in `#[on_event(..)]`.
-pub(super) struct EventName(pub(super) Expr);
+const USAGE: &str = r#"`#[on_event]` is written like this: `#[on_event("say")]`, with one name or several, and `errors(ChatError)` behind them"#;
 
 /// The arguments of `#[on_event(..)]`.
-pub(super) struct OnEvent {
+#[derive(Default)]
+pub(super) struct EventArguments {
     pub(super) names: Vec<EventName>,
     /// The types of `errors(..)`.
     pub(super) errors: Vec<Type>,
 }
 
-impl OnEvent {
-    /// Reads the attribute; `None` if one of the names cannot be one.
+impl Parse for EventArguments {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let mut this = Self::default();
+        while !input.is_empty() {
+            if input.peek(Ident) && input.peek2(token::Paren) && input.fork().parse::<Ident>()? == "errors" {
+                input.parse::<Ident>()?;
+                let types;
+                parenthesized!(types in input);
+                this.errors.extend(types.parse_terminated(Type::parse, Token![,])?);
+            } else {
+                this.names.push(EventName(input.parse()?));
+            }
+            if !input.is_empty() {
+                input.parse::<Token![,]>()?;
+            }
+        }
+        Ok(this)
+    }
+}
+
+impl EventArguments {
+    /// Reads the attribute; `None` if one of its names cannot be one.
     pub(super) fn read(meta: &Meta, errors: &mut Errors) -> Option<Self> {
         if let Meta::Path(path) = meta {
             errors.add(path, r#"the name of the event is missing; write `#[on_event("say")]`"#);
             return None;
         }
         let read = meta.require_list().and_then(|list| list.parse_args::<Self>());
-        let Ok(this) = read.and_then(Self::named) else {
+        let Some(this) = read.ok().filter(|this| !this.names.is_empty()) else {
             match meta {
                 Meta::List(list) if !list.tokens.is_empty() => errors.add(&list.tokens, USAGE),
                 _ => errors.add(meta, USAGE),
@@ -54,53 +73,18 @@ impl OnEvent {
         }
         (errors.len() == before).then_some(this)
     }
-
-    fn named(self) -> syn::Result<Self> {
-        if self.names.is_empty() { Err(syn::Error::new(Span::call_site(), USAGE)) } else { Ok(self) }
-    }
 }
 
-impl Parse for OnEvent {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let mut this = Self { names: Vec::new(), errors: Vec::new() };
-        while !input.is_empty() {
-            if input.peek(kw::errors) {
-                input.parse::<kw::errors>()?;
-                let types;
-                parenthesized!(types in input);
-                this.errors.extend(types.parse_terminated(Type::parse, Token![,])?);
-            } else {
-                this.names.push(EventName(input.parse()?));
-            }
-            if !input.is_empty() {
-                input.parse::<Token![,]>()?;
-            }
-        }
-        Ok(this)
-    }
-}
-
-mod kw {
-    syn::custom_keyword!(errors);
-}
-
-/// Finds out whether an event may have this name.
-pub(crate) fn check_event_name(name: &LitStr, errors: &mut Errors) {
-    let text = name.value();
-    if text.is_empty() {
-        errors.add(name, r#"the name of the event is empty; write one, such as `"say"`"#);
-    } else if RESERVED.contains(&text.as_str()) {
-        let fault =
-            format!("`{text}` is reserved: the server sends this event by itself; choose another name");
-        errors.add(name, fault);
-    }
-}
+/// The name of an event, as written in `#[on_event(..)]`.
+pub(super) struct EventName(pub(super) Expr);
 
 impl EventName {
     fn check(&self, errors: &mut Errors) {
         match self.literal() {
-            Some(literal) => check_event_name(literal, errors),
-            None if matches!(bare(&self.0), Expr::Lit(_) | Expr::Assign(_)) => errors.add(&self.0, USAGE),
+            Some(name) => check_name(name, errors),
+            None if matches!(bare(&self.0), Expr::Lit(_) | Expr::Assign(_)) => {
+                errors.add(&self.0, USAGE);
+            }
             None => {}
         }
     }
@@ -120,6 +104,18 @@ impl EventName {
     /// The expression, as code outside of the block names it.
     pub(super) fn value(&self, controller: &Type) -> TokenStream {
         inferred(self.0.to_token_stream(), &[], controller)
+    }
+}
+
+/// Checks that an event may have this name.
+pub(crate) fn check_name(name: &LitStr, errors: &mut Errors) {
+    let text = name.value();
+    if text.is_empty() {
+        errors.add(name, r#"the name of the event is empty; write one, such as `"say"`"#);
+    } else if RESERVED.contains(&text.as_str()) {
+        let fault =
+            format!("`{text}` is reserved: the server sends this event by itself; choose another name");
+        errors.add(name, fault);
     }
 }
 

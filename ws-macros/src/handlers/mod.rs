@@ -15,7 +15,7 @@ mod slots;
 use proc_macro2::TokenStream;
 use quote::quote;
 
-pub(crate) use self::{callback::outside, event::check_event_name};
+pub(crate) use self::{callback::outside, event::check_name as check_event_name};
 use crate::errors::Errors;
 
 /// The block and its implementation, and what is wrong.

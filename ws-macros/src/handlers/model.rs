@@ -85,7 +85,7 @@ impl Handlers {
         let before = errors.len();
         let Method { signature, attributes, marks, guards, is_broken } = method;
         let mut marks = marks.into_iter();
-        let Some(Mark { callback, events, errors: failing, attribute }) = marks.next() else {
+        let Some(Mark { callback, arguments, attribute }) = marks.next() else {
             if let Some(guard) = guards.first().filter(|_| !is_broken) {
                 let fault =
                     r#"only a handler is guarded; write `#[on_event("say")]` or the like on this method"#;
@@ -103,7 +103,7 @@ impl Handlers {
         }
         check_signature(&signature, errors);
         let conditions = source::conditions(&attributes);
-        self.check_rivals(callback, &events, &attribute, &conditions, errors);
+        self.check_rivals(callback, &arguments.names, &attribute, &conditions, errors);
         if is_broken || errors.len() > before {
             return;
         }
@@ -114,7 +114,7 @@ impl Handlers {
             ReturnType::Type(_, ty) => Some(Named::new(ty, &signature, &self.controller)),
         };
         let count = self.handlers.iter().map(|handler| handler.events.len()).sum::<usize>();
-        let events = events.into_iter().zip(count..);
+        let events = arguments.names.into_iter().zip(count..);
         let events = events.map(|(name, number)| Event { name, constant: format_ident!("__EVENT_{number}") });
         let events = events.collect();
         let docs = source::docs(&attributes);
@@ -125,7 +125,7 @@ impl Handlers {
             events,
             attribute,
             conditions,
-            errors: failing,
+            errors: arguments.errors,
             guards,
             params,
             output,

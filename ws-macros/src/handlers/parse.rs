@@ -5,14 +5,11 @@
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::{
-    Attribute, ImplItem, ImplItemFn, ItemImpl, Meta, Path, Signature, Token, Type, parse_quote,
+    Attribute, ImplItem, ImplItemFn, ItemImpl, Meta, Path, Signature, Token, parse_quote,
     punctuated::Punctuated,
 };
 
-use super::{
-    callback::Callback,
-    event::{EventName, OnEvent},
-};
+use super::{callback::Callback, event::EventArguments};
 use crate::{
     args::{Args, Key},
     errors::Errors,
@@ -44,10 +41,8 @@ pub(super) struct Method {
 /// A callback's attribute.
 pub(super) struct Mark {
     pub(super) callback: Callback,
-    /// The names of the event, where the callback has one.
-    pub(super) events: Vec<EventName>,
-    /// The types of `errors(..)`.
-    pub(super) errors: Vec<Type>,
+    /// The arguments of `#[on_event(..)]`; empty for other callbacks.
+    pub(super) arguments: EventArguments,
     pub(super) attribute: Attribute,
 }
 
@@ -144,18 +139,15 @@ fn check_conditional(meta: Meta, krate: &Krate, errors: &mut Errors) {
 impl Mark {
     fn read(attribute: Attribute, krate: &Krate, errors: &mut Errors) -> Option<Self> {
         let callback = Callback::of(&attribute, krate)?;
-        let mut failing = Vec::new();
-        let events = if callback == Callback::Event {
-            let OnEvent { names, errors: types } = OnEvent::read(&attribute.meta, errors)?;
-            failing = types;
-            names
+        let arguments = if callback == Callback::Event {
+            EventArguments::read(&attribute.meta, errors)?
         } else {
             if !matches!(attribute.meta, Meta::Path(_)) {
                 let fault = format!("`#[{}]` has no arguments", callback.name());
                 errors.add(&attribute.meta, fault);
             }
-            Vec::new()
+            EventArguments::default()
         };
-        Some(Self { callback, events, errors: failing, attribute })
+        Some(Self { callback, arguments, attribute })
     }
 }

@@ -29,7 +29,6 @@ pub(super) struct Guard {
 }
 
 /// A type of a method's signature.
-#[derive(Clone)]
 pub(super) struct Named {
     pub(super) written: Type,
     /// As an expression outside of the method names it.
@@ -50,8 +49,8 @@ pub(super) struct Slot {
 
 /// Where the type of a slot comes from.
 pub(super) enum Source {
-    /// The type of the first of the parameters.
-    Param(Box<Named>),
+    /// The type of the first of the parameters, as [`Named::inferred`].
+    Param(TokenStream),
     /// The function's path; rustc infers the types of its parameters.
     Guard(Path),
 }
@@ -68,7 +67,7 @@ impl Slots {
             let ty = Named::new(&parameter.ty, signature, controller);
             let own = source::conditions(&parameter.attrs);
             let conditions = conditions.iter().chain(&own).cloned().collect();
-            let slot = self.slot(ty.key(), || Source::Param(Box::new(ty.clone())), conditions);
+            let slot = self.slot(ty.key(), || Source::Param(ty.inferred.clone()), conditions);
             Param { ty, conditions: own, slot }
         });
         params.collect()
@@ -122,17 +121,6 @@ impl Named {
         Self { written: ty.clone(), inferred: inferred(ty.to_token_stream(), &own, controller) }
     }
 
-    /// The type with `String` for each `&str` inside of it, if there is one.
-    pub(super) fn owned(&self) -> Option<TokenStream> {
-        owned(self.inferred.clone())
-    }
-
-    /// The type where it stands for what does not depend on lifetimes. A parameter that is kept and
-    /// borrows is reported once; another use of its type would be reported, too.
-    pub(super) fn known(&self) -> TokenStream {
-        self.owned().unwrap_or_else(|| self.inferred.clone())
-    }
-
     /// The same for all lifetimes of a reference.
     fn key(&self) -> String {
         match syn::parse2(self.inferred.clone()) {
@@ -146,7 +134,7 @@ impl Named {
 
 /// The type with `String` for each `&str` inside of it; `None` if there is none. A type that is a
 /// reference itself stays one.
-fn owned(tokens: TokenStream) -> Option<TokenStream> {
+pub(super) fn owned(tokens: TokenStream) -> Option<TokenStream> {
     fn replaced(tokens: TokenStream, count: &mut usize) -> TokenStream {
         let mut tokens: VecDeque<TokenTree> = tokens.into_iter().collect();
         let mut written = TokenStream::new();

@@ -78,18 +78,6 @@ impl Layer {
     }
 }
 
-/// The first two parameters are values: the function passes them on.
-fn check_values(kind: &Kind, signature: &Signature, errors: &mut Errors) {
-    let parameters = kind.card.parameters;
-    for (parameter, usage) in signature::typed(signature).zip(parameters) {
-        if matches!(*parameter.ty, Type::Reference(_)) {
-            let fault =
-                format!("{} takes this by value: write `{usage}`, and {}", kind.card.role, kind.passes_on);
-            errors.add(&parameter.ty, fault);
-        }
-    }
-}
-
 impl Security {
     /// Reads the places, of which each stands once.
     fn check(places: &[LitStr], errors: &mut Errors) -> Vec<Self> {
@@ -121,6 +109,18 @@ impl Security {
             Some(("cookie", name)) if !name.is_empty() => Some(Self::Cookie(name.to_owned())),
             Some(("query", name)) if !name.is_empty() => Some(Self::Query(name.to_owned())),
             _ => None,
+        }
+    }
+}
+
+/// The first two parameters are values: the function passes them on.
+fn check_values(kind: &Kind, signature: &Signature, errors: &mut Errors) {
+    let parameters = kind.card.parameters;
+    for (parameter, usage) in signature::typed(signature).zip(parameters) {
+        if matches!(*parameter.ty, Type::Reference(_)) {
+            let fault =
+                format!("{} takes this by value: write `{usage}`, and {}", kind.card.role, kind.passes_on);
+            errors.add(&parameter.ty, fault);
         }
     }
 }

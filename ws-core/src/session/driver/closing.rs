@@ -114,9 +114,21 @@ impl<S: ByteStream> Driver<'_, S> {
         poll_fn(|cx| self.poll_tasks(cx)).await;
     }
 
+    /// Waits for the tasks of the connection behind the last event, and answers the end of the peer.
+    ///
+    /// Cold, so that it does not weigh on [`Driver::next`], which runs for each message.
+    #[cold]
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        std::task::ready!(self.poll_tasks(cx));
+        if self.state == State::Open {
+            self.answer_end();
+        }
+        Poll::Ready(())
+    }
+
     /// Drives the connection until its tasks have ended, or the close deadline has passed, or the
     /// connection is cut. If the peer has closed its side, replies can still be pushed meanwhile.
-    pub(super) fn poll_tasks(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_tasks(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.conn.tasks().poll_idle(cx).is_pending() {
             self.timers.tasks_must_end(self.limits.close_timeout);
             let turn = self.poll_turn(cx);

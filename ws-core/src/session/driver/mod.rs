@@ -131,12 +131,7 @@ impl<'a, S: ByteStream> Driver<'a, S> {
                     return Poll::Ready(Some(event));
                 }
                 if self.reason.is_some() && self.inbox.is_empty() {
-                    std::task::ready!(self.poll_tasks(cx));
-                    if self.state != State::Open {
-                        return Poll::Ready(None);
-                    }
-                    self.answer_end();
-                    continue;
+                    return self.poll_end(cx).map(|()| None);
                 }
                 std::task::ready!(self.poll_turn(cx));
             }

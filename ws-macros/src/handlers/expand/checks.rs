@@ -1,5 +1,4 @@
-//! The rules of a block that only rustc can check: trait bounds that do not hold where a rule is
-//! broken.
+//! The rules of a block that only rustc can check: trait bounds that do not hold where a rule is broken.
 //!
 //! Each stands at the type that breaks the rule. The rules and their words are in `ws_core`
 //! (`handlers/rules.rs`).
@@ -13,7 +12,7 @@ use crate::{
     handlers::{
         callback::Callback,
         model::{Handler, Handlers},
-        slots::{Guard, Named, Param, Slot, Source},
+        slots::{Guard, Named, Param, Slot, Source, owned},
     },
     source::{self, at, start},
 };
@@ -42,10 +41,9 @@ pub(super) fn all(handlers: &Handlers) -> TokenStream {
 
 fn of(handler: &Handler, controller: &Type) -> TokenStream {
     let conditions = &handler.conditions;
-    let guards = handler.guards.iter().map(|guard| of_guard(handler.callback, guard, controller));
-    let params = handler.params.iter().enumerate();
-    let params = params.map(|(index, param)| of_param(handler, index, param, controller));
+    let params = (0..handler.params.len()).map(|index| of_param(handler, index, controller));
     let output = handler.output.as_ref().map(|output| of_output(handler, output, controller));
+    let guards = handler.guards.iter().map(|guard| of_guard(handler.callback, guard, controller));
     let call = of_call(handler, controller);
     quote! {
         #(#conditions)*
@@ -53,25 +51,34 @@ fn of(handler: &Handler, controller: &Type) -> TokenStream {
             #(#guards)*
             #(#params)*
             #output
-            #(#call)*
+            #call
         };
     }
 }
 
 /// The constant with what a parameter takes.
-fn constant(index: usize) -> Ident {
+fn takes(index: usize) -> Ident {
     format_ident!("__TAKES_{index}")
 }
 
-fn of_param(handler: &Handler, index: usize, param: &Param, controller: &Type) -> TokenStream {
-    let Param { ty, conditions, .. } = param;
-    let (it, inferred) = (constant(index), &ty.inferred);
+/// What the first parameters take, as a slice.
+fn all_take(handler: &Handler, count: usize) -> TokenStream {
+    let all = handler.params.iter().take(count).enumerate().map(|(index, Param { conditions, .. })| {
+        let it = takes(index);
+        quote!(#(#conditions)* #it)
+    });
+    quote!(&[#(#all),*])
+}
+
+fn of_param(handler: &Handler, index: usize, controller: &Type) -> TokenStream {
+    let Some(Param { ty, conditions, .. }) = handler.params.get(index) else { return TokenStream::new() };
+    let (it, inferred) = (takes(index), &ty.inferred);
     let is_param = quote_spanned!(start(&ty.written)=> <#inferred as __h::Param<'_>>::TAKES);
-    let (owns, known) = (owns(ty), ty.known());
+    let owned = owned(inferred.clone());
+    let owns = owned.as_ref().map(|owned| owns(&ty.written, owned));
     let mut checks = of_place(handler.callback, &it, &OF_PARAMS, ty);
-    let before = handler.params.get(..index).unwrap_or_default();
-    if !before.is_empty() {
-        let before = takes(before);
+    if index > 0 {
+        let before = all_take(handler, index);
         for (condition, rule) in
             [("takes_one_message", "TakesOneMessage"), ("takes_one_reply", "TakesOneReply")]
         {
@@ -79,13 +86,14 @@ fn of_param(handler: &Handler, index: usize, param: &Param, controller: &Type) -
             checks.extend(check(&ty.written, rule, &quote!(__h::rules::#condition(#before, #it))));
         }
     }
+    let path = owned.as_ref().unwrap_or(inferred);
     let holds = quote! {
-        __h::rules::has_path_parameters(<#controller>::__WS_PATH, __h::Of::<#known>::NEEDS_PATH)
+        __h::rules::has_path_parameters(<#controller>::__WS_PATH, __h::Of::<#path>::NEEDS_PATH)
     };
     checks.extend(check(&ty.written, "HasPathParameters", &holds));
-    if handler.callback == Callback::Event {
+    if !handler.events.is_empty() {
         let names = handler.events.iter().map(|event| &event.constant);
-        let holds = quote!(__h::rules::is_of_this_event(&[#(#names),*], __h::Of::<#known>::EVENT));
+        let holds = quote!(__h::rules::is_of_this_event(&[#(#names),*], __h::Of::<#inferred>::EVENT));
         checks.extend(check(&ty.written, "IsOfThisEvent", &holds));
     }
     quote! {
@@ -99,22 +107,6 @@ fn of_param(handler: &Handler, index: usize, param: &Param, controller: &Type) -
             #checks
         };
     }
-}
-
-/// The check that a slot does not borrow what is kept.
-pub(super) fn of_slot(slot: &Slot) -> Option<TokenStream> {
-    let Source::Param(ty) = &slot.source else { return None };
-    let (owns, condition) = (owns(ty)?, slot.condition());
-    Some(quote!(#condition #owns))
-}
-
-/// The check that a parameter does not borrow what is kept. It stands in front of the code that is
-/// wrong if it does: rustc says no more about a body whose types are wrong, and what it says about
-/// lifetimes would not help.
-fn owns(ty: &Named) -> Option<TokenStream> {
-    let owned = ty.owned()?;
-    let bound = bound(&ty.written, "OwnsItsData", &quote!(!__h::Of::<#owned>::IS_PARSED));
-    Some(quote!(let () = #bound;))
 }
 
 fn of_guard(callback: Callback, Guard { path, .. }: &Guard, controller: &Type) -> TokenStream {
@@ -140,6 +132,22 @@ fn of_guard(callback: Callback, Guard { path, .. }: &Guard, controller: &Type) -
     }
 }
 
+/// The check that a slot does not borrow what is kept.
+pub(super) fn of_slot(slot: &Slot) -> Option<TokenStream> {
+    let Source::Param(ty) = &slot.source else { return None };
+    let (owned, condition) = (owned(ty.clone())?, slot.condition());
+    let owns = owns(ty, &owned);
+    Some(quote!(#condition #owns))
+}
+
+/// The check that a parameter does not borrow what is kept, given its owned form. It stands in front
+/// of the code that is wrong if it does: rustc says no more about a body whose types are wrong, and
+/// what it says about lifetimes would not help.
+fn owns(ty: &impl ToTokens, owned: &TokenStream) -> TokenStream {
+    let bound = bound(ty, &format_ident!("OwnsItsData"), &quote!(!__h::Of::<#owned>::IS_PARSED));
+    quote!(let () = #bound;)
+}
+
 fn of_output(handler: &Handler, output: &Named, controller: &Type) -> TokenStream {
     let ty = &output.inferred;
     let says = if source::find_impl(ty.clone()).is_none() {
@@ -151,8 +159,9 @@ fn of_output(handler: &Handler, output: &Named, controller: &Type) -> TokenStrea
         says.extend(quote_spanned!(last=> (&#call)));
         says
     };
-    let (it, takes) = (format_ident!("__SAYS"), takes(&handler.params));
+    let it = format_ident!("__SAYS");
     let mut checks = of_place(handler.callback, &it, &OF_REPLIES, output);
+    let takes = all_take(handler, handler.params.len());
     let holds = quote!(__h::rules::leaves_the_reply(#takes, #it));
     checks.extend(check(&output.written, "LeavesTheReply", &holds));
     quote! {
@@ -161,38 +170,29 @@ fn of_output(handler: &Handler, output: &Named, controller: &Type) -> TokenStrea
     }
 }
 
-/// What each of the first parameters takes, as a slice.
-fn takes(params: &[Param]) -> TokenStream {
-    let takes = params.iter().enumerate().map(|(index, Param { conditions, .. })| {
-        let it = constant(index);
-        quote!(#(#conditions)* #it)
-    });
-    quote!(&[#(#takes),*])
-}
-
-/// Checks that the reply is the one that the type of the event declares; one check for each
-/// parameter, since only rustc knows which of them is the data.
-fn of_call(handler: &Handler, controller: &Type) -> Vec<TokenStream> {
-    if handler.callback != Callback::Event {
-        return Vec::new();
+/// Checks that the reply is the one that the type of the event declares. Every parameter is asked,
+/// since only rustc knows which of them is the data.
+fn of_call(handler: &Handler, controller: &Type) -> Option<TokenStream> {
+    if handler.events.is_empty() || handler.params.is_empty() {
+        return None;
     }
+    let takes = all_take(handler, handler.params.len());
     let place = at(handler.ident.span());
     let (first, last) = handler.output.as_ref().map_or((place, place), |output| ends(&output.written));
-    let calls = handler.params.iter().map(|param| {
-        let (conditions, ty) = (&param.conditions, param.ty.known());
-        let call = entry::call(handler, controller);
-        let mut sends = quote_spanned!(first=> &);
-        let local = Ident::new("__sends", last);
-        local.to_tokens(&mut sends);
-        quote! {
-            #(#conditions)*
-            const _: fn() = || {
-                let #local = __h::output(&#call).replies();
-                __h::Of::<#ty>::call().check(#sends);
-            };
-        }
+    let call = entry::call(handler, controller);
+    let local = Ident::new("__sends", last);
+    let mut sends = quote_spanned!(first=> &);
+    local.to_tokens(&mut sends);
+    let checks = handler.params.iter().map(|param| {
+        let (conditions, ty) = (&param.conditions, &param.ty.inferred);
+        quote!(#(#conditions)* __h::Of::<#ty>::call().check(#sends);)
     });
-    calls.collect()
+    Some(quote! {
+        const _: fn() = || {
+            let #local = __h::output(&#call).replies().unless::<{ __h::rules::take_reply(#takes) }>();
+            #(#checks)*
+        };
+    })
 }
 
 /// The checks of a constant by the rules of its place.
@@ -208,15 +208,14 @@ fn of_place(callback: Callback, it: &Ident, rules: &[(&str, &str)], ty: &Named) 
 }
 
 /// The bound of a rule, in a body of its own.
-pub(super) fn check(source: &impl ToTokens, rule: &str, holds: &TokenStream) -> TokenStream {
-    let bound = bound(source, rule, holds);
+fn check(source: &impl ToTokens, rule: &str, holds: &TokenStream) -> TokenStream {
+    let bound = bound(source, &format_ident!("{rule}"), holds);
     quote!(const _: () = #bound;)
 }
 
-/// The bound of a rule. Its self type begins and ends at the user's tokens, so that rustc
-/// underlines all of them.
-fn bound(source: &impl ToTokens, rule: &str, holds: &TokenStream) -> TokenStream {
-    let rule = format_ident!("{rule}");
+/// The bound of a rule. Its self type begins and ends at the user's tokens, so that rustc underlines
+/// all of them.
+pub(super) fn bound(source: &impl ToTokens, rule: &Ident, holds: &TokenStream) -> TokenStream {
     let (first, last) = ends(source);
     let (reference, end) = (quote_spanned!(first=> &), quote_spanned!(last=> >));
     quote!(< #reference __h::rules::Is<{ #holds } #end as __h::rules::#rule>::HOLDS)
@@ -224,8 +223,8 @@ fn bound(source: &impl ToTokens, rule: &str, holds: &TokenStream) -> TokenStream
 
 /// The spans of the first and the last token. They are the user's own, not ours: rustc
 /// then does not mention the macro.
-fn ends(tokens: &impl ToTokens) -> (Span, Span) {
-    let tokens: Vec<_> = tokens.to_token_stream().into_iter().collect();
+fn ends(source: &impl ToTokens) -> (Span, Span) {
+    let tokens: Vec<_> = source.to_token_stream().into_iter().collect();
     let place = |tree: Option<&TokenTree>| tree.map_or_else(Span::call_site, TokenTree::span);
     (place(tokens.first()), place(tokens.last()))
 }

@@ -45,14 +45,14 @@ pub(super) fn call(handler: &Handler, controller: &Type) -> TokenStream {
 fn info(handler: &Handler, controller: &Type) -> TokenStream {
     let conditions = &handler.conditions;
     let callback = handler.callback.name();
-    let events = handler.events.iter().map(|event| &event.constant);
+    let names = handler.events.iter().map(|event| &event.constant);
     let method = handler.name();
     let params = handler.params.iter().map(|param| {
         let (conditions, ty) = (&param.conditions, written(&param.ty.written));
         quote!(#(#conditions)* #ty)
     });
-    let data = handler.params.iter().map(|param| {
-        let (conditions, ty) = (&param.conditions, param.ty.known());
+    let events = handler.params.iter().map(|param| {
+        let (conditions, ty) = (&param.conditions, &param.ty.inferred);
         quote!(#(#conditions)* __h::Of::<#ty>::EVENT)
     });
     let errors = handler.errors.iter().map(|ty| {
@@ -69,10 +69,10 @@ fn info(handler: &Handler, controller: &Type) -> TokenStream {
         #(#conditions)*
         __ws::__private::HandlerInfo {
             callback: #callback,
-            events: &[#(#events),*],
+            events: &[#(#names),*],
             method: #method,
             params: &[#(#params),*],
-            data: __h::first_event(&[#(#data),*]),
+            data: __h::first_event(&[#(#events),*]),
             guards: &[#(#guards),*],
             returns: #returns,
             reply: || {

@@ -1,11 +1,10 @@
-//! The names of a block's events: a constant for each, and the checks of those that are not judged
-//! as literals.
+//! The names of a block's events: a constant for each, and the checks of those that are not judged as literals.
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::{format_ident, quote, quote_spanned};
 use syn::Attribute;
 
-use super::checks;
+use super::checks::bound;
 use crate::{
     handlers::{
         callback::Callback,
@@ -15,8 +14,8 @@ use crate::{
     source::start,
 };
 
-/// The constants. Handlers are matched by them, so that a name that does not exist is rustc's
-/// error, and not a pattern that matches everything.
+/// The constants. Handlers are matched by them, so that a name that does not exist is rustc's error, and not a
+/// pattern that matches everything.
 pub(super) fn names(handlers: &Handlers) -> Option<TokenStream> {
     handlers.of(Callback::Event).chain(handlers.of(Callback::Unknown)).next()?;
     let constants = each(handlers).map(|(Handler { conditions, .. }, Event { name, constant })| {
@@ -53,8 +52,8 @@ fn check(handler: &Handler, Event { name, constant }: &Event) -> Option<TokenStr
         vec![("HasFreeName", quote!(__h::rules::has_free_name(#constant))), unique]
     };
     let checks = rules.iter().map(|(rule, holds)| {
-        let check = checks::check(&name.0, rule, holds);
-        quote!(#(#conditions)* #check)
+        let bound = bound(&name.0, &format_ident!("{rule}"), holds);
+        quote!(#(#conditions)* const _: () = #bound;)
     });
     Some(checks.collect())
 }

@@ -91,7 +91,6 @@ fn typed(handlers: &Handlers) -> TokenStream {
         let condition = slot.condition();
         match &slot.source {
             Source::Param(ty) => {
-                let ty = &ty.inferred;
                 quote_spanned!(start(ty)=> #condition __h::Of::<#ty>::need(&mut __needs);)
             }
             Source::Guard(path) => {

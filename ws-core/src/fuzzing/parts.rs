@@ -1,8 +1,4 @@
-//! Private parts of the crate for the targets of `tests/fuzz`.
-//!
-//! It is compiled under `--cfg fuzzing`, which cargo-fuzz sets, and with feature `testing` only: other people fuzz their
-//! own programs over this crate, and need none of it. It hands out what is there and adds no behaviour: the properties
-//! are the targets' own.
+//! The parts themselves: what is there, handed out.
 
 use std::{
     io,
@@ -136,7 +132,7 @@ impl<S> std::fmt::Debug for Socket<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// `message` and `frame` are limits in bytes; the number of fragments has none.
     pub fn new(io: S, prefix: Bytes, message: usize, frame: usize) -> Self {
-        Self(socket::Socket::new(io, prefix, SizeLimits { message, frame, fragments: usize::MAX }))
+        Self(socket::Socket::new(io, prefix, SizeLimits::new(message, Some(frame), usize::MAX)))
     }
 
     /// Returns the next event.
