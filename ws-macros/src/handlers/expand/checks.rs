@@ -1,5 +1,4 @@
-//! The rules of a block that only rustc can check: trait bounds that do not hold where a rule is
-//! broken.
+//! The rules of a block that only rustc can check: trait bounds that do not hold where a rule is broken.
 //!
 //! Each stands at the type that breaks the rule. The rules and their words are in `ws_core`
 //! (`handlers/rules.rs`).

@@ -1,5 +1,4 @@
-//! The names of a block's events: a constant for each, and the checks of those that are not judged
-//! as literals.
+//! The names of a block's events: a constant for each, and the checks of those that are not judged as literals.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
@@ -15,8 +14,8 @@ use crate::{
     source::start,
 };
 
-/// The constants. Handlers are matched by them, so that a name that does not exist is rustc's
-/// error, and not a pattern that matches everything.
+/// The constants. Handlers are matched by them, so that a name that does not exist is rustc's error, and not a
+/// pattern that matches everything.
 pub(super) fn names(handlers: &Handlers) -> Option<TokenStream> {
     handlers.of(Callback::Event).chain(handlers.of(Callback::Unknown)).next()?;
     let constants = each(handlers).map(|(Handler { conditions, .. }, Event { name, constant })| {

@@ -15,8 +15,8 @@ pub(super) fn field(slot: usize) -> Ident {
     format_ident!("p{slot}")
 }
 
-/// The type of what is kept with a connection. [`make`] says the types of its fields, so that a
-/// wrong parameter is not reported here.
+/// The type of what is kept with a connection. Its fields' types are told by [`make`], so that a wrong parameter is none
+/// of this one's mistakes.
 pub(super) fn definition(handlers: &Handlers) -> TokenStream {
     let slots = || handlers.slots.iter().enumerate().map(|(index, slot)| (slot.condition(), index));
     let parameters = slots().map(|(condition, index)| {
