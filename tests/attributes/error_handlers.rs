@@ -28,6 +28,17 @@ async fn parenthesised(_error: &(ChatError), _scene: &Scene) -> Recovery {
     Recovery::pass()
 }
 
+#[ws_error_handler(order = 2)]
+async fn with_state(
+    error: &ChatError,
+    _: &Scene,
+    State(limit): State<u8>,
+    #[cfg(false)] _: NoSuchType,
+    _: State<&'static str>,
+) -> Recovery {
+    Recovery::disconnect(4000, format!("{error} {limit}"))
+}
+
 #[ws_error_handler]
 async fn everything(_error: &ws_core::Error, _scene: &Scene) -> Recovery {
     Recovery::pass()

@@ -16,8 +16,13 @@ use ws_core::prelude::*;
         over_rate = "refuse",
         outbox_messages = 64,
         outbox_bytes = "256KiB",
+        rooms = 8,
+        tasks = 4,
+        inbox_messages = 16,
+        inbox_bytes = "64KiB",
         overflow = "drop_oldest",
         handler_timeout = "500ms",
+        lifetime = "12h",
     ),
 )]
 struct Room;
@@ -28,7 +33,7 @@ impl Controller for Room {}
     path = "/",
     subprotocol_mismatch = "refuse",
     trailing_slash = "exact",
-    limits(frame = "1MB", messages_per_second = "off", over_rate = "close", handler_timeout = "off")
+    limits(frame = "1MB", messages_per_second = "off", over_rate = "close", rooms = 0, handler_timeout = "off")
 )]
 struct Root;
 

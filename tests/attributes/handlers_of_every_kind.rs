@@ -71,13 +71,13 @@ impl Room {
 
     #[guard(guards::own_error)]
     #[ws_core::on_event("r#type")]
-    async fn r#type(&self, r#type: Option<Data<u8>>) -> String {
-        format!("{:?}", r#type.map(|Data(number)| number))
+    async fn r#type(&self, r#type: Option<Data<u8>>) -> Data<String> {
+        Data(format!("{:?}", r#type.map(|Data(number)| number)))
     }
 
     #[on_unknown]
-    async fn unknown(&self, name: EventName<'_>, _: &Query<HashMap<String, String>>) -> Json<usize> {
-        Json(name.len())
+    async fn unknown(&self, name: EventName<'_>, _: &Query<HashMap<String, String>>) -> Data<usize> {
+        Data(name.len())
     }
 
     #[on_text]

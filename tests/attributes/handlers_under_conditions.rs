@@ -21,7 +21,7 @@ impl Conditional {
 
     #[on_event("say")]
     #[cfg(false)]
-    async fn gone_as_well(&self, _: &Path<NoSuchType>) {}
+    async fn gone_as_well(&self, _: &Path<NoSuchType>, _: NoSuchType) {}
 
     #[cfg(false)]
     #[on_text]

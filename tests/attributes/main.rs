@@ -9,10 +9,13 @@
 #![deny(future_incompatible)] // a lint that the strict modules cannot set: it is for a whole crate
 
 pub mod conditions_and_other_attributes;
+pub mod constants_as_names_and_paths;
 pub mod deny_warnings;
 pub mod error_handlers;
+pub mod errors_with_dyn_inside;
 #[rustfmt::skip] // which removes the trailing commas that must be accepted
 pub mod every_argument;
+pub mod event_types_in_a_strict_crate;
 pub mod extra_state_parameters;
 pub mod forbid_unsafe_code;
 pub mod functions_stay_callable;

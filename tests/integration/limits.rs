@@ -28,6 +28,14 @@ async fn play(conn: &Connection, message: Message) -> Result {
             Ok(())
         }
         Some("hang") => std::future::pending().await,
+        Some("spawn") => {
+            let spawned = (0..2).take_while(|_| conn.spawn(std::future::pending::<()>()).is_ok());
+            Ok(conn.push(spawned.count().to_string())?)
+        }
+        Some("join") => {
+            let joined = ["a", "b"].iter().take_while(|room| conn.join(room).is_ok());
+            Ok(conn.push(joined.count().to_string())?)
+        }
         _ => Ok(conn.push(message)?),
     }
 }
@@ -333,6 +341,11 @@ limited!(NoRate, "/no-rate", messages_per_second = "off");
 limited!(Fragments, "/fragments", fragments = 2);
 limited!(OutboxMessages, "/outbox-messages", outbox_messages = 2);
 limited!(OutboxBytes, "/outbox-bytes", outbox_bytes = "100B");
+limited!(Rooms, "/rooms", rooms = 1);
+limited!(NoRooms, "/no-rooms", rooms = 0);
+limited!(Tasks, "/tasks", tasks = 1);
+limited!(InboxMessages, "/inbox-messages", inbox_messages = 1);
+limited!(InboxBytes, "/inbox-bytes", inbox_bytes = "1B");
 limited!(Overflows, "/overflow", outbox_messages = 2, overflow = "drop_newest");
 limited!(Deadline, "/deadline", handler_timeout = "50ms");
 limited!(NoDeadline, "/no-deadline", handler_timeout = "off");
@@ -392,6 +405,26 @@ async fn each_limit_of_a_controller_takes_effect() {
         ("/overflow", (2, true)),
     ] {
         assert_eq!(flooded(&mut connect(&app, path).await).await, expected, "{path}");
+    }
+
+    for (path, command, count) in [
+        ("/unchanged", "join", "2"),
+        ("/rooms", "join", "1"),
+        ("/no-rooms", "join", "0"),
+        ("/unchanged", "spawn", "2"),
+        ("/tasks", "spawn", "1"),
+    ] {
+        let mut client = connect(&app, path).await;
+        client.send_text(command).await;
+        assert_eq!(client.next_text().await.unwrap(), count, "{path}: {command}");
+    }
+
+    for (path, reads_on) in [("/unchanged", true), ("/inbox-messages", false), ("/inbox-bytes", false)] {
+        let mut client = connect(&app, path).await;
+        client.send_text("hang").await;
+        client.send_text("a").await;
+        client.ping("p").await;
+        assert_eq!(client.next_pong().await.is_ok(), reads_on, "{path}");
     }
 
     for (path, millis) in [("/deadline", 50), ("/unchanged", 1000)] {

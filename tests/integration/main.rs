@@ -5,6 +5,7 @@ mod accept;
 mod addresses;
 mod anywhere;
 mod autobahn;
+mod by_hand;
 mod certificates;
 mod client;
 mod close_codes;

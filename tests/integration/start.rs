@@ -1,13 +1,15 @@
 //! What keeps an application from starting: found before anything is bound, all of it at once, with both places.
 
 use ws_core::{
-    App, Config, Controller, Handshake, Next, Response, Result, Route, StartError, State,
-    app::Problem,
+    App, Config, Controller, Handshake, Next, Recovery, Response, Result, Route, Scene, StartError, State,
+    app::{Problem, Starting},
     config::{ServerConfig, ServerKind},
+    handlers::{Callback, NextHandler},
     handshake::DefaultUpgrade,
+    ws_handlers,
 };
 
-use crate::support::{config, handshake, start, start_with};
+use crate::support::{Logs, config, handshake, start, start_with};
 
 struct Nothing;
 
@@ -251,6 +253,98 @@ async fn a_state_that_a_routes_own_middleware_misses() {
     let error = refused(app, config()).await;
     let [Problem::MissingState { type_name, location, .. }] = error.problems() else { panic!("{error}") };
     assert_eq!((*type_name, location.file), (std::any::type_name::<Users>(), file!()));
+}
+
+mod elsewhere {
+    #[derive(Clone)]
+    pub(super) struct Users;
+}
+
+#[tokio::test]
+async fn a_state_of_a_similar_type_is_named_in_place_of_the_missing_one() {
+    fn given<T: Clone + Send + Sync + 'static>(value: T) -> (App, Option<&'static str>) {
+        let app = App::without_registry().middleware("ws", 0, needs_users).state(value);
+        (app, Some(std::any::type_name::<T>()))
+    }
+
+    let other = App::without_registry().middleware("ws", 0, needs_users).state(7_u8);
+    for (app, expected) in [
+        given(std::sync::Arc::new(Users)),
+        given(Box::new(Users)),
+        given(&Users),
+        given(elsewhere::Users),
+        (other, None),
+    ] {
+        let error = refused(app, config()).await;
+        let [Problem::MissingState { similar, .. }] = error.problems() else { panic!("{error}") };
+        assert_eq!(*similar, expected);
+        let users = std::any::type_name::<Users>();
+        let words = match expected {
+            Some(given) => format!("there is a state of type `{given}`; ask for that, or give `{users}`"),
+            None => "add `.state(..)` with a value of that type".to_owned(),
+        };
+        assert!(error.to_string().ends_with(&words), "{error}");
+    }
+}
+
+/// Takes `Users`, and `u8` if there is one.
+struct Takes;
+
+#[ws_handlers]
+impl Takes {
+    #[on_text]
+    #[guard(takes_text)]
+    async fn text(&self, _: State<Users>, _: Option<State<u8>>) {}
+}
+
+async fn takes_text(_: State<&'static str>) -> Result {
+    Ok(())
+}
+
+async fn takes_u16(_: &Handshake, _: State<u16>) -> Result {
+    Ok(())
+}
+
+async fn takes_u32(callback: Callback<'_>, next: NextHandler<'_>, _: State<u32>) -> Result {
+    next.run(callback).await
+}
+
+async fn takes_u64(_: &ws_core::Error, _: &Scene, _: State<u64>) -> Recovery {
+    Recovery::pass()
+}
+
+async fn takes_char(handshake: Handshake, next: Next<'_>, _: State<char>) -> Result<Response> {
+    next.run(handshake).await
+}
+
+#[tokio::test]
+async fn a_warning_names_each_state_that_nothing_takes() {
+    let logs = Logs::start();
+    let line = line!() + 2;
+    let app = App::without_registry()
+        .state(1_i8)
+        .state((Users, "a handler"))
+        .state(Users)
+        .state(1_u8)
+        .state("a guard of a method")
+        .state(1_u16)
+        .state(1_u32)
+        .state(1_u64)
+        .state('m')
+        .state(1_i64)
+        .interceptor("ws", 0, takes_u32)
+        .error_handler(None, 0, takes_u64)
+        .middleware("ws", 0, takes_char)
+        .on_start(async |app: Starting| assert_eq!(app.state::<i64>(), Some(1)))
+        .route(Route::new("/", Takes).guard(takes_u16));
+    drop(start(app).await);
+    for (type_name, line) in
+        [("i8".to_owned(), line), (format!("({}, &str)", std::any::type_name::<Users>()), line + 1)]
+    {
+        let text = logs.line(&format!("nothing takes the state of type `{type_name}`"));
+        assert!(text.contains(&at(line)), "{text}");
+    }
+    assert_eq!(logs.text().matches("nothing takes the state").count(), 2, "{}", logs.text());
 }
 
 #[tokio::test]

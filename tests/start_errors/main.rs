@@ -1,7 +1,7 @@
 //! A binary whose attributes compile and are wrong all the same: what only the whole program shows is told when it
 //! starts, all at once, with every place.
 
-use std::net::TcpListener;
+use std::{net::TcpListener, sync::Arc};
 
 use ws_core::prelude::*;
 
@@ -47,6 +47,12 @@ mod alike {
     impl Controller for Alike {}
 }
 
+const FAULTY_PATH: u32 = line!() + 1;
+#[ws_controller(path = concat!("faulty", "/path"))]
+struct FaultyPath;
+
+impl Controller for FaultyPath {}
+
 const LOST: u32 = line!() + 1;
 #[ws_controller(path = "/lost", server = "admn")]
 struct Lost;
@@ -69,6 +75,20 @@ struct NeedsState {
 }
 
 impl Controller for NeedsState {}
+
+const NEEDS_GUARD: u32 = line!() + 1;
+#[ws_controller(path = "/guarded")]
+#[guard(self::needs_names)]
+struct NeedsGuard;
+
+impl Controller for NeedsGuard {}
+
+#[derive(Clone)]
+struct UserNames;
+
+async fn needs_names(_: &Handshake, _: State<u8>, _: State<UserNames>) -> Result {
+    Ok(())
+}
 
 const NAMES: u32 = line!() + 1;
 #[ws_controller(path = "/names", middleware(plain_function, self::server_wide))]
@@ -99,6 +119,24 @@ async fn lost_middleware(handshake: Handshake, next: Next<'_>) -> Result<Respons
     next.run(handshake).await
 }
 
+const BY_SUBPROTOCOL: u32 = line!() + 1;
+#[ws_middleware(scope = "route", security("bearer", "subprotocol"))]
+async fn by_subprotocol(handshake: Handshake, next: Next<'_>) -> Result<Response> {
+    next.run(handshake).await
+}
+
+const NO_SUBPROTOCOL: u32 = line!() + 1;
+#[ws_controller(path = "/tokens", middleware(by_subprotocol))]
+struct NoSubprotocol;
+
+impl Controller for NoSubprotocol {}
+
+/// A browser finds a subprotocol to choose here.
+#[ws_controller(path = "/tokens/v1", middleware(by_subprotocol), subprotocols("v1"))]
+struct HasSubprotocol;
+
+impl Controller for HasSubprotocol {}
+
 const FOR_ALL_SERVERS: u32 = line!() + 1;
 #[ws_error_handler(order = 7)]
 async fn for_all_servers(_: &Chat, _: &Scene) -> Recovery {
@@ -120,6 +158,12 @@ async fn later(_: &Chat, _: &Scene) -> Recovery {
 const LOST_HANDLER: u32 = line!() + 1;
 #[ws_error_handler(server = "admn")]
 async fn lost_handler(_: &ws_core::Error, _: &Scene) -> Recovery {
+    Recovery::pass()
+}
+
+const NEEDS_NAMES: u32 = line!() + 1;
+#[ws_error_handler(order = 9)]
+async fn handles_by_names(_: &Chat, _: &Scene, _: State<u8>, _: State<UserNames>) -> Recovery {
     Recovery::pass()
 }
 
@@ -151,6 +195,11 @@ fn expected() -> String {
             at(WRONG_KIND)
         ),
         format!(
+            "`self::needs_names` at {} needs a state of type `start_errors::UserNames`; there is a state of type \
+             `alloc::sync::Arc<start_errors::UserNames>`; ask for that, or give `start_errors::UserNames`",
+            at(NEEDS_GUARD)
+        ),
+        format!(
             "`plain_function`, named by Names at {}, is not a registered middleware; put \
              `#[ws_middleware(scope = \"route\")]` on the function",
             at(NAMES)
@@ -179,6 +228,17 @@ fn expected() -> String {
             at(NEEDS_STATE)
         ),
         format!(
+            "`by_subprotocol` at {} accepts a token as a subprotocol, and `NoSubprotocol` at {} has no other subprotocol \
+             that could be chosen, so that no browser can connect; write `subprotocols(\"..\")` there",
+            at(BY_SUBPROTOCOL),
+            at(NO_SUBPROTOCOL)
+        ),
+        format!(
+            "`faulty/path` of FaultyPath at {} is not a path: it does not start with `/`; write it like \
+             `/rooms/{{room}}`",
+            at(FAULTY_PATH)
+        ),
+        format!(
             "error handler `lost_handler` at {} names server `admn`, which is not configured; there are `ws`, `http`",
             at(LOST_HANDLER)
         ),
@@ -187,6 +247,11 @@ fn expected() -> String {
              give one of them another `order`",
             at(FOR_ONE_SERVER),
             at(FOR_ALL_SERVERS)
+        ),
+        format!(
+            "`handles_by_names` at {} needs a state of type `start_errors::UserNames`; there is a state of type \
+             `alloc::sync::Arc<start_errors::UserNames>`; ask for that, or give `start_errors::UserNames`",
+            at(NEEDS_NAMES)
         ),
         "server `http` has kind = \"http\" and nothing to serve; add `.http(\"http\", router)`".to_owned(),
     ];
@@ -205,7 +270,9 @@ async fn everything_is_told_at_once_with_every_place_and_nothing_is_bound() {
     config.servers[0].port = taken.local_addr().unwrap().port();
     let http = ws_core::config::ServerConfig::new("http", ws_core::config::ServerKind::Http, 0);
     config.servers.push(http);
-    let Err(error) = App::new().state(7_u8).config(config).start().await else { panic!("it starts") };
+    let Err(error) = App::new().state(7_u8).state(Arc::new(UserNames)).config(config).start().await else {
+        panic!("it starts")
+    };
     assert_eq!(error.to_string(), expected());
     assert_eq!(format!("{error:?}"), error.to_string(), "what `main` prints");
 }

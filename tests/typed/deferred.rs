@@ -9,7 +9,7 @@ use ws_core::{
     Route,
     config::Limits,
     connection::SendError,
-    handlers::{EventName, IntoReply},
+    handlers::EventName,
     prelude::*,
     testing::{TestApp, TestClient, TestConnection, TestError},
 };
@@ -29,6 +29,11 @@ impl serde::Serialize for Unserialisable {
 fn sold_out() -> Error {
     Error::new("no row").code("sold_out").public("sold out")
 }
+
+/// The reply of this event is declared; it may be sent later.
+#[derive(serde::Deserialize, WsEvent)]
+#[ws_event("promised", reply = u8)]
+struct Promised;
 
 struct Defers;
 
@@ -169,13 +174,9 @@ impl Defers {
         drop(reply);
     }
 
-    #[on_event("has no name")]
-    async fn has_no_name(&self, conn: &Connection, reply: Reply) -> Result<impl IntoReply + use<>> {
-        conn.spawn(async {
-            sleep(SECOND).await;
-            reply.send(Data("too late")).await.unwrap();
-        })?;
-        Ok(Data("at once"))
+    #[on_event("promised")]
+    async fn promised(&self, Data(Promised): Data<Promised>, reply: Reply) -> Result {
+        Ok(reply.send(Data(7)).await?)
     }
 
     #[on_event("leaves")]
@@ -272,8 +273,8 @@ async fn a_call_gets_one_answer_however_its_handler_and_its_reply_end() {
         ("panics in a task", vec![internal(), json!(1011)]),
         ("panics beside it", vec![internal(), json!(1011)]),
         ("gives up", vec![data("gives up", 1), internal()]),
-        ("has no name", vec![data("has no name", "at once")]),
         ("leaves", vec![json!(4003)]),
+        ("promised", vec![data("promised", 7)]),
         ("who?", vec![data("who?", json!(["who?", 36]))]),
     ] {
         let mut client = app.connect("/").await.unwrap();

@@ -175,8 +175,8 @@ struct Mixed;
 #[ws_handlers]
 impl Mixed {
     #[on_event("known")]
-    async fn known(&self) -> &'static str {
-        "known"
+    async fn known(&self) -> Text {
+        Text::from_static("known")
     }
 
     #[on_unknown]
@@ -184,8 +184,8 @@ impl Mixed {
         &self,
         name: EventName<'_>,
         data: Option<Data<serde_json::Value>>,
-    ) -> Json<serde_json::Value> {
-        Json(json!({"name": &*name, "data": data.map(|Data(data)| data)}))
+    ) -> Data<serde_json::Value> {
+        Data(json!({"name": &*name, "data": data.map(|Data(data)| data)}))
     }
 
     #[on_text]
@@ -206,7 +206,7 @@ async fn events_texts_and_the_rest_each_reach_their_own_handler() {
     client.send_text(r#"{"event":"known"}"#).await;
     assert_eq!(client.next_text().await.unwrap(), "known");
     let got = ask(&mut client, r#"{"event":"x","data":[1]}"#).await;
-    assert_eq!(got, json!({"name": "x", "data": [1]}));
+    assert_eq!(got, json!({"event": "x", "data": {"name": "x", "data": [1]}}));
     client.send_text("plain").await;
     assert_eq!(client.next_text().await.unwrap(), "text plain");
     client.send_text(r#"["known",null,7]"#).await;
@@ -240,4 +240,36 @@ async fn without_events_there_is_no_envelope() {
     assert_eq!(client.next().await.unwrap(), Message::binary(vec![2, 3]));
     let got = ask(&mut client, r#"{"event":"say"}"#).await;
     assert_eq!(got["data"]["code"], "invalid_data", "{got}");
+}
+
+mod names {
+    pub(super) const SAY: &str = "say";
+}
+
+/// Handles events by several names and by constants.
+struct Named;
+
+#[ws_handlers]
+impl Named {
+    #[on_event(names::SAY, "speak")]
+    async fn say(&self, name: EventName<'_>) -> Data<String> {
+        Data(format!("said as {name}"))
+    }
+
+    #[on_event(concat!("sh", "out"))]
+    async fn shout(&self) -> Data<String> {
+        Data("shouted".to_owned())
+    }
+}
+
+#[tokio::test]
+async fn a_method_handles_each_of_its_names_and_no_other() {
+    let app = serve(Named).await;
+    let mut client = app.connect("/").await.unwrap();
+    for (event, data) in [("say", "said as say"), ("speak", "said as speak"), ("shout", "shouted")] {
+        let got = ask(&mut client, format!(r#"{{"event":"{event}"}}"#)).await;
+        assert_eq!(got, json!({"event": event, "data": data}));
+    }
+    let got = ask(&mut client, r#"{"event":"SAY"}"#).await;
+    assert_eq!(got["data"]["code"], "unknown_event", "{got}");
 }

@@ -1,9 +1,13 @@
 //! Typed handlers, as clients see them: a binary of its own, since its interceptors and guards come from the registry.
 
+mod absent_data;
 mod anyhow;
 mod asks;
 mod deferred;
+mod error_types;
+mod event_types;
 mod events;
+mod forms;
 mod guards;
 mod interceptors;
 mod msgpack;
@@ -34,7 +38,7 @@ async fn serve_at(path: &str, controller: impl Controller) -> TestApp {
 /// What this binary's attributes registered.
 async fn serve_registered() -> TestApp {
     let mut config = Config::default();
-    for name in ["deferred", "guarded", "intercepted", "limited"] {
+    for name in ["deferred", "error_types", "guarded", "intercepted", "limited"] {
         config.servers.push(ServerConfig::new(name, ServerKind::WebSocket, 0));
     }
     TestApp::start(App::new().config(config).state(interceptors::BadWord("damn"))).await

@@ -18,6 +18,17 @@ struct Said {
     len: usize,
 }
 
+#[derive(Serialize, WsEvent)]
+#[ws_event("own")]
+struct Own<'a> {
+    text: &'a str,
+}
+
+#[derive(Debug, thiserror::Error, WsError)]
+#[error("no more")]
+#[ws_error(code = "full")]
+struct Full;
+
 struct Chat;
 
 #[ws_handlers]
@@ -30,6 +41,17 @@ impl Chat {
     #[on_event("ask")]
     async fn ask(&self, conn: &Connection) -> Result<Data<u32>> {
         Ok(Data(conn.ask_event::<u32>("number", &json!({"below": 10})).await?))
+    }
+
+    #[on_event("own")]
+    async fn own(&self, conn: &Connection) -> Result<Own<'static>> {
+        conn.emit(&Own { text: "pushed" })?;
+        Ok(Own { text: "replied" })
+    }
+
+    #[on_event("full")]
+    async fn full(&self) -> Result<(), Full> {
+        Err(Full)
     }
 
     #[on_event("mute")]
@@ -75,6 +97,18 @@ async fn send(client: &mut TestClient, value: Value) {
 async fn next(client: &mut TestClient) -> Value {
     let Message::Binary(bytes) = client.next().await.unwrap() else { panic!("text") };
     rmp_serde::from_slice(&bytes).unwrap()
+}
+
+#[tokio::test]
+async fn event_types_and_error_types_travel_as_messagepack() {
+    let app = app().await;
+    let mut client = connect(&app, &["msgpack"]).await;
+    send(&mut client, json!({"event": "own", "ref": 1})).await;
+    assert_eq!(next(&mut client).await, json!({"event": "own", "data": {"text": "pushed"}}));
+    assert_eq!(next(&mut client).await, json!({"event": "own", "data": {"text": "replied"}, "ref": 1}));
+    send(&mut client, json!({"event": "full", "ref": 2})).await;
+    let error = json!({"event": "error", "data": {"code": "full", "message": "no more"}, "ref": 2});
+    assert_eq!(next(&mut client).await, error);
 }
 
 #[tokio::test]

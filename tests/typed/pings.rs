@@ -63,11 +63,27 @@ impl Pinged {
     }
 }
 
+/// Takes them by a constant.
+struct PingedByConstant;
+
+impl PingedByConstant {
+    const PING: &str = "ping";
+}
+
+#[ws_handlers]
+impl PingedByConstant {
+    #[on_event("pings", Self::PING)]
+    async fn ping(&self) -> Event<&'static str> {
+        Event::new("mine", "pong")
+    }
+}
+
 #[tokio::test]
 async fn a_handler_for_ping_takes_it() {
-    let app = serve(Pinged).await;
-    let mut client = app.connect("/").await.unwrap();
-    assert_eq!(ask(&mut client, PING).await, json!({"event": "mine", "data": "pong", "ref": 1}));
+    for app in [serve(Pinged).await, serve(PingedByConstant).await] {
+        let mut client = app.connect("/").await.unwrap();
+        assert_eq!(ask(&mut client, PING).await, json!({"event": "mine", "data": "pong", "ref": 1}));
+    }
 }
 
 /// Has no events, so that a text is not an envelope.

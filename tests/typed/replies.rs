@@ -110,6 +110,59 @@ async fn every_kind_of_reply_is_sent_as_its_type_says() {
     assert_eq!(client.next_text().await.unwrap(), "as it is");
 }
 
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Fails with an error that holds a trait object, around the reply and inside of it.
+struct Boxed;
+
+async fn never(_: &Handshake) -> std::result::Result<(), BoxError> {
+    Err("not today".into())
+}
+
+#[ws_handlers]
+impl Boxed {
+    #[on_event("around")]
+    async fn around(&self, Data(text): Data<String>) -> std::result::Result<Data<u8>, BoxError> {
+        Ok(Data(text.parse()?))
+    }
+
+    #[on_event("inside")]
+    async fn inside(&self) -> Option<std::result::Result<Data<u8>, BoxError>> {
+        Some(Err("inside".into()))
+    }
+
+    #[on_event("items")]
+    async fn items(&self) -> Stream<stream::BoxStream<'static, std::result::Result<Data<u8>, BoxError>>> {
+        let refusal = Error::new("x").code("stumbled").public("oops").into_boxed();
+        Stream::new(Box::pin(stream::iter([Ok(Data(1)), Err(refusal)])))
+    }
+
+    #[on_event("guarded")]
+    #[guard(never)]
+    async fn guarded(&self) -> Data<u8> {
+        Data(1)
+    }
+}
+
+#[tokio::test]
+async fn an_error_with_a_trait_object_inside_is_an_error_like_any_other() {
+    let app = serve(Boxed).await;
+    let mut client = app.connect("/").await.unwrap();
+    let error =
+        |code, message| json!({"event": "error", "data": {"code": code, "message": message}, "ref": 1});
+    for (event, answers) in [
+        ("around", vec![error("internal", "internal error")]),
+        ("inside", vec![error("internal", "internal error")]),
+        ("items", vec![json!({"event": "items", "data": 1, "ref": 1}), error("stumbled", "oops")]),
+        ("guarded", vec![error("forbidden", "forbidden")]),
+    ] {
+        client.send_text(json!({"event": event, "data": "x", "ref": 1}).to_string()).await;
+        for answer in answers {
+            assert_eq!(client.next_json::<serde_json::Value>().await.unwrap(), answer, "{event}");
+        }
+    }
+}
+
 /// Leaves calls without a reply, in every way there is.
 struct Silent;
 

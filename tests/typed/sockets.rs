@@ -1,18 +1,41 @@
 //! Typed handlers over real sockets, with a client that this project did not write.
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message as Ws};
 use ws_core::{Route, Running, prelude::*};
+
+#[derive(Serialize, WsEvent)]
+#[ws_event("welcome")]
+struct Welcome(String);
+
+#[derive(Deserialize, WsEvent)]
+#[ws_event("shout", reply = Shouted)]
+struct Shout(String);
+
+#[derive(Serialize, WsEvent)]
+#[ws_event("shouted")]
+struct Shouted {
+    text: String,
+}
 
 struct Room;
 
 #[ws_handlers]
 impl Room {
     #[on_open]
-    async fn open(&self, Path(room): &Path<String>) -> Event<String> {
-        Event::new("welcome", room.clone())
+    async fn open(&self, conn: &Connection, Path(room): &Path<String>) -> Result<Welcome> {
+        conn.join("all")?;
+        Ok(Welcome(room.clone()))
+    }
+
+    #[on_event("shout")]
+    async fn shout(&self, conn: &Connection, Data(shout): Data<Shout>) -> Shouted {
+        let shouted = Shouted { text: shout.0.to_uppercase() };
+        conn.room("all").emit(&shouted);
+        shouted
     }
 
     #[on_event("say")]
@@ -63,6 +86,12 @@ async fn events_are_answered_over_a_socket() {
         let said = json!({"event": "say", "data": format!("a/b: {number}"), "ref": number});
         assert_eq!(next(&mut client).await, said);
     }
+    let shout = json!({"event": "shout", "data": "hi", "ref": "s"});
+    client.send(Ws::text(shout.to_string())).await.unwrap();
+    let shouted = json!({"event": "shouted", "data": {"text": "HI"}});
+    assert_eq!(next(&mut client).await, shouted, "the broadcast comes first");
+    let reply = json!({"event": "shouted", "data": {"text": "HI"}, "ref": "s"});
+    assert_eq!(next(&mut client).await, reply);
     // The server waits for the close frame of its peer, which an idle client never sends.
     tokio::join!(running.shutdown(), async { while let Some(Ok(_)) = client.next().await {} });
 }

@@ -10,12 +10,14 @@ use ws_core::{prelude::*, testing::TestApp};
 #[ws_controller(path = "/rooms/{room}")]
 struct Room;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, WsEvent)]
+#[ws_event("say", reply = Said)]
 struct Say {
     text: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, WsEvent)]
+#[ws_event("said")]
 struct Said {
     from: ConnectionId,
     text: String,
@@ -31,18 +33,13 @@ impl Room {
 
     /// {"event": "say", "data": {"text": "hi"}, "ref": 7}
     #[on_event("say")]
-    async fn say(
-        &self,
-        conn: &Connection,
-        Path(room): &Path<String>,
-        Data(say): Data<Say>,
-    ) -> Result<Event<Said>> {
+    async fn say(&self, conn: &Connection, Path(room): &Path<String>, Data(say): Data<Say>) -> Result<Said> {
         if say.text.is_empty() {
             return Err(Error::new("nothing said").code("empty").public("write something"));
         }
         let said = Said { from: conn.id(), text: say.text };
-        conn.room(room).except(conn.id()).event("said", &said);
-        Ok(Event::new("said", said)) // the reply, with the `ref` of the call
+        conn.room(room).except(conn.id()).emit(&said);
+        Ok(said) // the reply, with the `ref` of the call
     }
 }
 

@@ -36,7 +36,8 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a controller",
     label = "`Controller` is not implemented for this",
-    note = "write `impl Controller for {Self} {{ async fn on_message(&self, conn: &Connection, message: Message) -> Result {{ .. }} }}`"
+    note = "write `#[ws_handlers] impl {Self} {{ .. }}` with methods under `#[on_event(..)]`, `#[on_open]` and the like",
+    note = "or write `impl Controller for {Self} {{ async fn on_message(&self, conn: &Connection, message: Message) -> Result {{ .. }} }}`"
 )]
 #[doc(alias("gateway", "namespace"))]
 pub trait Controller: Send + Sync + 'static {

@@ -24,22 +24,23 @@ pub(crate) const SLOWEST_READER: u64 = 32 << 10;
 /// Unread bytes beyond this number add no time to a ping.
 pub(crate) const MOST_UNREAD_BYTES: u64 = 4 << 20;
 /// After this many frames or bytes in one poll the task yields to the other connections. A frame
-/// counts when it is read, and once more when the message that it completes is delivered.
-pub(crate) const FRAMES_A_POLL: u32 = 1024;
+/// that arrives in several reads counts for each of them.
+pub(crate) const FRAMES_A_POLL: u32 = 512;
 pub(crate) const BYTES_A_POLL: usize = 1 << 20;
 /// The bytes that are read and discarded after a close frame or a refusal was sent. Unread input
 /// would make the system reset the connection before the peer has read either of them.
 pub(crate) const DRAINED_BYTES: usize = 64 << 20;
-/// The number of codecs with small buffers that a thread keeps. More than one is in use at a time
-/// only for connections that wait in the middle of a message or of a handler.
-pub(crate) const SMALL_CODECS_KEPT: usize = 64;
-/// The input buffer of each kept codec, in bytes: the most that one read takes from the transport.
+/// The size of a read buffer, in bytes: the most that one read takes from the transport.
 pub(crate) const INPUT_BYTES: usize = 16 << 10;
-/// The buffer of a small codec, in bytes. The codec clears it before each read, so it is small.
-pub(crate) const SMALL_CODEC_BYTES: usize = 4 << 10;
-/// The bytes in the buffers of the larger codecs that a thread keeps. A buffer grows to its largest
-/// frame and never shrinks.
-pub(crate) const LARGER_CODECS_KEPT_BYTES: usize = 4 << 20;
+/// The size of the read buffer of a connection whose last read returned as much as fits into
+/// [`INPUT_BYTES`].
+pub(crate) const LARGE_INPUT_BYTES: usize = 64 << 10;
+/// The number of read buffers that a thread keeps. More than one is in use at a time only for
+/// connections that have read ahead.
+pub(crate) const INPUTS_KEPT: usize = 64;
+pub(crate) const LARGE_INPUTS_KEPT: usize = 16;
+/// The most that is allocated for a message beyond twice the bytes of it that have arrived.
+pub(crate) const PAYLOAD_STEP: usize = 64 << 10;
 /// The number of outstanding asks of one connection.
 pub(crate) const OUTSTANDING_ASKS: usize = 64;
 /// The default time to wait for the answer to an ask.
@@ -144,11 +145,7 @@ mod tests {
             ),
             (
                 "what one connection reads before the others get their turn",
-                format!(
-                    "{} messages, {FRAMES_A_POLL} fragments or {}",
-                    FRAMES_A_POLL / 2,
-                    size(BYTES_A_POLL)
-                ),
+                format!("{FRAMES_A_POLL} frames or {}", size(BYTES_A_POLL)),
             ),
             (
                 "what is read and thrown away behind the own close frame, or behind a refusal",
@@ -169,11 +166,11 @@ mod tests {
             ),
             ("members that a broadcast reaches before it lets others run", format!("{MEMBERS_A_TURN}")),
             (
-                "codecs that a thread keeps for its connections",
+                "read buffers that a thread keeps for its connections",
                 format!(
-                    "{SMALL_CODECS_KEPT} of {}, and {} of larger ones",
-                    size(INPUT_BYTES + SMALL_CODEC_BYTES),
-                    size(LARGER_CODECS_KEPT_BYTES)
+                    "{INPUTS_KEPT} of {} and {LARGE_INPUTS_KEPT} of {}",
+                    size(INPUT_BYTES),
+                    size(LARGE_INPUT_BYTES)
                 ),
             ),
             ("a token", size(TOKEN_BYTES)),

@@ -8,7 +8,7 @@
 use std::any::TypeId;
 
 use crate::{
-    place::{Location, Scope},
+    place::{Location, Scope, short_name},
     state::StateKey,
 };
 
@@ -25,6 +25,14 @@ pub struct Layer {
     pub scope: Scope,
     /// The types of its `State<T>` parameters.
     pub state: &'static [fn() -> StateKey],
+}
+
+impl Layer {
+    /// Makes the registration of a function that is given by hand, at the caller's place.
+    #[track_caller]
+    pub(crate) fn by_hand<F: 'static>(scope: Scope, state: &'static [fn() -> StateKey]) -> Self {
+        Self { name: short_name::<F>(), location: Location::caller(), id: TypeId::of::<F>, scope, state }
+    }
 }
 
 /// A function named by `middleware(..)` or `interceptors(..)` of a controller.

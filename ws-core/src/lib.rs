@@ -12,7 +12,8 @@ mod controller;
 mod envelope;
 pub mod error;
 mod fixed;
-#[cfg(all(fuzzing, feature = "testing"))]
+mod function;
+#[cfg(any(test, all(fuzzing, feature = "testing")))]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod handlers;
@@ -41,8 +42,8 @@ pub use bytes::Bytes;
 pub use headers;
 pub use http::StatusCode;
 pub use ws_macros::{
-    guard, on_binary, on_close, on_event, on_message, on_open, on_ping, on_pong, on_text, on_unknown,
-    ws_controller, ws_error_handler, ws_handlers, ws_interceptor, ws_middleware,
+    WsError, WsEvent, guard, on_binary, on_close, on_event, on_message, on_open, on_ping, on_pong, on_text,
+    on_unknown, ws_controller, ws_error_handler, ws_handlers, ws_interceptor, ws_middleware,
 };
 
 pub use self::{
@@ -51,7 +52,7 @@ pub use self::{
     connection::{CloseReason, Connection, ConnectionId},
     controller::Controller,
     error::{Error, Result},
-    handlers::{Data, Event, Path, Stream},
+    handlers::{Data, Event, Path, Stream, WsEvent},
     handshake::{Handshake, Next, Response, Route},
     hub::Hub,
     recovery::{Recovery, Scene},
@@ -64,7 +65,7 @@ pub mod prelude {
     pub use crate::{
         App, Bytes, CloseReason, Config, Connection, ConnectionId, Controller, Data, Error, Event, Handshake,
         Hub, Message, Next, Path, Recovery, Response, Result, Scene, StartError, State, StatusCode, Stream,
-        Text,
+        Text, WsError, WsEvent,
         error::OrStatus,
         guard,
         handlers::{Callback, Context, Json, NextHandler, Query, Reply},
@@ -91,6 +92,16 @@ macro_rules! link {
     ($($name:ident),+ $(,)?) => {
         $(const _: () = { #[allow(unused_imports)] use $name as _; };)+
     };
+    ($name:ident :: $($rest:tt)*) => {
+        ::core::compile_error!(::core::concat!(
+            "a crate is linked as a whole; write `link!(",
+            ::core::stringify!($name),
+            ")`"
+        ));
+    };
+    ($($other:tt)*) => {
+        ::core::compile_error!("`link!` takes names of crates, such as `link!(my_controllers)`");
+    };
 }
 
 /// The names that generated code uses. Not part of the public API.
@@ -100,18 +111,20 @@ pub mod __private {
 
     pub use crate::{
         config::{OverRate, Overflow, TrailingSlash},
+        envelope::EventInfo,
+        error::PublicFace,
         handlers::{InterceptorFuture, support as handlers},
         handshake::{GuardFuture, GuardRef, MiddlewareFuture, RouteSpec},
         layer::{Layer, LayerRef},
-        place::{Location, Scope, SubprotocolMismatch, type_id_of},
-        recovery::HandlerFuture,
+        place::{Location, Scope, SubprotocolMismatch, path_of, type_id_of},
+        recovery::{Handled, HandlerFuture},
         registry::{
-            ControllerEntry, ErrorHandlerEntry, Handled, HandlerInfo, HandlersEntry, InterceptorEntry,
+            ControllerEntry, ErrorHandlerEntry, ErrorTypeEntry, HandlersEntry, InterceptorEntry,
             MiddlewareEntry, exactly,
         },
-        request::Kept,
+        request::{HandlerInfo, Kept, Security},
         session::{Erased, erase},
-        state::{FromState, StateKey, States},
+        state::{FieldDefault, FromState, StateKey, States},
     };
 
     /// The place of the attribute.

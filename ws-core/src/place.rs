@@ -54,6 +54,14 @@ pub enum SubprotocolMismatch {
     Refuse,
 }
 
+/// Returns the path of an attribute, which is always there.
+pub const fn path_of(path: Option<&'static str>) -> &'static str {
+    match path {
+        Some(path) => path,
+        None => "",
+    }
+}
+
 /// Returns the type of a function item.
 pub fn type_id_of<T: 'static>(_: &T) -> TypeId {
     TypeId::of::<T>()
@@ -61,7 +69,7 @@ pub fn type_id_of<T: 'static>(_: &T) -> TypeId {
 
 /// Returns the last segment of a type's path, without its type parameters, whose paths have
 /// segments, too.
-pub(crate) fn short_name<T>() -> &'static str {
+pub(crate) fn short_name<T: ?Sized>() -> &'static str {
     let name = std::any::type_name::<T>();
     let path = name.split('<').next().unwrap_or(name);
     path.rsplit("::").next().unwrap_or(path)

@@ -8,15 +8,15 @@ use std::{any::TypeId, cmp::Ordering};
 
 use crate::{
     config::Limits,
-    error::{Error, Result},
+    error::{Error, Faces, FindFace, Result},
     handlers::{Callback, InterceptorFuture, NextHandler},
     handshake::{MiddlewareFuture, Next, Route, RouteSpec},
     layer::Layer,
     place::Location,
     recovery::{HandlerFuture, Recovery, Scene},
-    request::{Handshake, Response},
+    request::{HandlerInfo, Handshake, Response, Security},
     session::Erased,
-    state::States,
+    state::{StateKey, States},
 };
 
 /// The entry of `#[ws_controller]`.
@@ -35,6 +35,8 @@ impl ControllerEntry {
         Route {
             spec: self.spec.clone(),
             middleware: Vec::new(),
+            interceptors: Vec::new(),
+            guards: Vec::new(),
             limits: vec![Box::new(self.limits)],
             build: Box::new(self.build),
         }
@@ -51,27 +53,6 @@ pub struct HandlersEntry {
     pub location: Location,
     /// Its handlers, in source order.
     pub handlers: &'static [HandlerInfo],
-}
-
-/// One method under `#[ws_handlers]`.
-#[derive(Clone, Copy, Debug)]
-pub struct HandlerInfo {
-    /// The attribute's name, such as `on_event`.
-    pub callback: &'static str,
-    /// The name of the event, if it has one.
-    pub event: Option<&'static str>,
-    /// The method's name.
-    pub method: &'static str,
-    /// The parameters' types as written.
-    pub params: &'static [&'static str],
-    /// Its guards as written.
-    pub guards: &'static [&'static str],
-    /// The return type as written; empty if there is none.
-    pub returns: &'static str,
-    /// The method's documentation.
-    pub docs: &'static str,
-    /// The attribute's line.
-    pub line: u32,
 }
 
 /// The entry of `#[ws_interceptor]`.
@@ -99,6 +80,7 @@ pub trait InterceptorAnswer {
     fn exactly(self) -> Result;
 }
 
+#[diagnostic::do_not_recommend]
 impl InterceptorAnswer for Result {
     fn exactly(self) -> Self {
         self
@@ -128,6 +110,8 @@ pub fn exactly<T, P: Exactly<T>>(value: T) -> P {
 pub struct MiddlewareEntry {
     /// The function, where it runs, and the state it needs.
     pub layer: Layer,
+    /// The places of a token that it accepts.
+    pub security: &'static [Security],
     /// Calls the function.
     pub call: for<'a> fn(Handshake, Next<'a>, &'a States) -> MiddlewareFuture<'a>,
 }
@@ -152,6 +136,7 @@ pub trait MiddlewareAnswer {
     fn exactly(self) -> Result<Response>;
 }
 
+#[diagnostic::do_not_recommend]
 impl MiddlewareAnswer for Result<Response> {
     fn exactly(self) -> Self {
         self
@@ -172,8 +157,10 @@ pub struct ErrorHandlerEntry {
     pub error_type: fn() -> Option<TypeId>,
     /// The handled type as written.
     pub error_name: &'static str,
+    /// The types of its `State<T>` parameters.
+    pub state: &'static [fn() -> StateKey],
     /// Calls the handler if the error has its type.
-    pub call: for<'a> fn(&'a Error, &'a Scene) -> Option<HandlerFuture<'a>>,
+    pub call: for<'a> fn(&'a Error, &'a Scene, &'a States) -> Option<HandlerFuture<'a>>,
 }
 
 impl ErrorHandlerEntry {
@@ -192,45 +179,32 @@ pub trait HandlerAnswer {
     fn exactly(self) -> Recovery;
 }
 
+#[diagnostic::do_not_recommend]
 impl HandlerAnswer for Recovery {
     fn exactly(self) -> Self {
         self
     }
 }
 
-/// A type that an error handler can handle: any [`std::error::Error`], or [`Error`] itself for all.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is nothing that an error handler can be written for",
-    note = "take a reference to a type that implements `std::error::Error`, or `&ws_core::Error` to catch all"
-)]
-pub trait Handled: Sized + 'static {
-    /// Returns the handled type; `None` for the catch-all.
-    fn error_type() -> Option<TypeId>;
-    /// Returns the error as this type, if it is one.
-    fn of(error: &Error) -> Option<&Self>;
+/// The entry of `#[derive(WsError)]`.
+pub struct ErrorTypeEntry {
+    /// The type's name.
+    pub name: &'static str,
+    /// The place of the attribute.
+    pub location: Location,
+    /// Returns the public face of an error of the type.
+    pub face: FindFace,
 }
 
-impl<E: std::error::Error + Send + Sync + 'static> Handled for E {
-    fn error_type() -> Option<TypeId> {
-        Some(TypeId::of::<E>())
-    }
-
-    fn of(error: &Error) -> Option<&Self> {
-        error.downcast_ref()
-    }
-}
-
-impl Handled for Error {
-    fn error_type() -> Option<TypeId> {
-        None
-    }
-
-    fn of(error: &Error) -> Option<&Self> {
-        Some(error)
-    }
+/// Returns the public faces of the error types of this binary. They belong to the types, so an
+/// application without the registry has them, too.
+pub(crate) fn faces() -> Faces {
+    let entries = sorted(|entry: &ErrorTypeEntry| (0, entry.name, entry.location));
+    Faces::new(entries.iter().map(|entry| entry.face).collect())
 }
 
 inventory::collect!(ControllerEntry);
+inventory::collect!(ErrorTypeEntry);
 inventory::collect!(MiddlewareEntry);
 inventory::collect!(ErrorHandlerEntry);
 inventory::collect!(HandlersEntry);

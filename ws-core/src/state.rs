@@ -6,15 +6,18 @@
 
 use std::{
     any::{Any, TypeId, type_name},
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     ops::Deref,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use crate::error::Error;
+use crate::{error::Error, place::Location};
 
-/// A value given to [`App::state`](crate::App::state), as a parameter of a middleware or an
-/// interceptor.
+/// A value given to [`App::state`](crate::App::state), as a parameter of a handler, a middleware, an
+/// interceptor, a guard or an error handler.
 ///
 /// ```
 /// use ws_core::prelude::*;
@@ -45,9 +48,9 @@ impl<T> Deref for State<T> {
 ///
 /// A missing value is a start error.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a parameter of a middleware",
+    message = "`{Self}` is not a parameter of this function",
     label = "expected `State<T>` with `T: Clone + Send + Sync + 'static`",
-    note = "a middleware is `async fn(Handshake, Next<'_>) -> Result<Response>`, with any number of `State<T>` behind these two"
+    note = "a middleware, an interceptor and an error handler take any number of `State<T>` behind their first two parameters"
 )]
 pub trait FromState: Sized {
     /// Returns the type that must be provided.
@@ -69,24 +72,55 @@ impl<T: Clone + Send + Sync + 'static> FromState for State<T> {
     }
 }
 
-/// The key of one provided type, for the check at start.
+/// The value of a controller's field without `#[state]`: its default. It is a trait of its own, because
+/// the mistake is more often a forgotten `#[state]` than a missing `Default`.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "nothing gives the field of type `{Self}` a value",
+    label = "put `#[state]` on the field, or give `{Self}` a `Default`",
+    note = "`#[state]` takes the value given to `App::state`"
+)]
+pub trait FieldDefault: Sized {
+    /// Makes the value.
+    fn field_default() -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Default> FieldDefault for T {
+    fn field_default() -> Self {
+        T::default()
+    }
+}
+
+/// The key of one type that is taken from the state, for the check at start.
 #[derive(Clone, Copy, Debug)]
 pub struct StateKey {
     pub(crate) id: TypeId,
     pub(crate) name: &'static str,
+    /// Whether a missing value is not an error.
+    pub(crate) is_optional: bool,
 }
 
 impl StateKey {
     /// Returns the key of `T`.
     pub fn of<T: 'static>() -> Self {
-        Self { id: TypeId::of::<T>(), name: type_name::<T>() }
+        Self { id: TypeId::of::<T>(), name: type_name::<T>(), is_optional: false }
     }
+}
+
+/// A value given to [`App::state`](crate::App::state).
+pub(crate) struct Provided {
+    pub(crate) name: &'static str,
+    /// The place of the call.
+    pub(crate) location: Location,
+    value: Arc<dyn Any + Send + Sync>,
+    is_read_at_start: AtomicBool,
 }
 
 /// The values given to [`App::state`](crate::App::state), by type.
 #[derive(Default)]
 pub struct States {
-    values: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    values: HashMap<TypeId, Provided>,
 }
 
 impl States {
@@ -97,14 +131,21 @@ impl States {
     pub fn get<T: Clone + 'static>(&self) -> Result<T, Error> {
         self.values
             .get(&TypeId::of::<T>())
-            .and_then(|value| value.downcast_ref::<T>())
+            .and_then(|provided| provided.value.downcast_ref::<T>())
             .cloned()
             .ok_or_else(|| Error::new(format!("no state of type `{}`; add `.state(..)`", type_name::<T>())))
     }
 
+    /// Returns a clone of the value for a start hook, and remembers that it was read.
+    pub(crate) fn read_at_start<T: Clone + 'static>(&self) -> Option<T> {
+        let provided = self.values.get(&TypeId::of::<T>())?;
+        provided.is_read_at_start.store(true, Ordering::Relaxed);
+        provided.value.downcast_ref::<T>().cloned()
+    }
+
     /// Returns the value of this type without a clone, if one was provided.
     pub(crate) fn shared<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.values.get(&TypeId::of::<T>()).cloned()?.downcast().ok()
+        Arc::clone(&self.values.get(&TypeId::of::<T>())?.value).downcast().ok()
     }
 
     pub(crate) fn contains(&self, key: StateKey) -> bool {
@@ -112,7 +153,89 @@ impl States {
     }
 
     /// Stores a value; returns whether a value of this type was already stored.
-    pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: T) -> bool {
-        self.values.insert(TypeId::of::<T>(), Arc::new(value)).is_some()
+    pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: T, location: Location) -> bool {
+        let provided = Provided {
+            name: type_name::<T>(),
+            location,
+            value: Arc::new(value),
+            is_read_at_start: AtomicBool::new(false),
+        };
+        self.values.insert(TypeId::of::<T>(), provided).is_some()
+    }
+
+    /// Returns the provided type that was probably meant by a missing one: the same type in a pointer
+    /// or without one, or a type of the same name in another module.
+    pub(crate) fn similar(&self, missing: StateKey) -> Option<&'static str> {
+        let asked = pointee(missing.name);
+        let is_similar =
+            |name: &&str| *name != missing.name && without_modules(pointee(name)) == without_modules(asked);
+        let names = self.values.values().map(|provided| provided.name);
+        names.filter(is_similar).min_by_key(|name| (pointee(name) != asked, *name))
+    }
+
+    /// Returns the values that are neither among the taken types nor read by a start hook, by place.
+    pub(crate) fn untaken(&self, taken: &HashSet<TypeId>) -> Vec<&Provided> {
+        let untaken = self.values.iter().filter(|(id, provided)| {
+            !taken.contains(*id) && !provided.is_read_at_start.load(Ordering::Relaxed)
+        });
+        let mut untaken: Vec<_> = untaken.map(|(_, provided)| provided).collect();
+        untaken.sort_by_key(|provided| (provided.location, provided.name));
+        untaken
+    }
+}
+
+/// Removes the pointers around a type's name: `Arc`, `Box`, `&`.
+fn pointee(name: &str) -> &str {
+    let inner = ["alloc::sync::Arc<", "alloc::boxed::Box<"]
+        .into_iter()
+        .find_map(|pointer| name.strip_prefix(pointer)?.strip_suffix('>'))
+        .or_else(|| name.strip_prefix('&'));
+    inner.map_or(name, pointee)
+}
+
+/// Removes the modules in front of each type in a type's name.
+fn without_modules(name: &str) -> String {
+    let is_end = |it: char| !(it.is_alphanumeric() || it == '_' || it == ':');
+    name.split_inclusive(is_end).map(|part| part.rsplit("::").next().unwrap_or(part)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    mod other {
+        pub(super) struct Names;
+    }
+
+    struct Names;
+
+    fn check<Asked: 'static, Given: Send + Sync + 'static>(given: Given, is_similar: bool) {
+        let mut states = States::default();
+        states.insert(given, Location::caller());
+        states.insert(7_u8, Location::caller());
+        let expected = is_similar.then(type_name::<Given>);
+        assert_eq!(states.similar(StateKey::of::<Asked>()), expected, "{}", type_name::<Asked>());
+    }
+
+    #[test]
+    fn a_type_is_similar_in_a_pointer_and_in_another_module() {
+        check::<Names, _>(Arc::new(Names), true);
+        check::<Arc<Names>, _>(Names, true);
+        check::<Arc<Names>, _>(Box::new(Names), true);
+        check::<Names, &'static Names>(&Names, true);
+        check::<Arc<Vec<Names>>, _>(vec![other::Names], true);
+        check::<Names, _>(other::Names, true);
+        check::<Names, _>(Arc::new(other::Names), true);
+        check::<Vec<Names>, _>(Names, false);
+        check::<Names, _>(Some(Names), false);
+        check::<&'static str, _>(String::new(), false);
+    }
+
+    #[test]
+    fn the_same_type_in_a_pointer_goes_before_one_of_another_module() {
+        let mut states = States::default();
+        states.insert(other::Names, Location::caller());
+        states.insert(Arc::new(Names), Location::caller());
+        assert_eq!(states.similar(StateKey::of::<Names>()), Some(type_name::<Arc<Names>>()));
     }
 }

@@ -16,7 +16,7 @@ use axum::{
     routing::post,
 };
 use serde::{Deserialize, Serialize};
-use ws_core::Hub;
+use ws_core::{Hub, WsEvent, error::ErrorCodes as _};
 
 use crate::{
     controllers::Room,
@@ -60,13 +60,15 @@ impl TryFrom<String> for RoomName {
 }
 
 /// The event `say`, and the body of `POST /rooms/{room}/say`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, WsEvent)]
+#[ws_event("say", reply = Said)]
 pub(crate) struct Say {
     text: String,
 }
 
-/// The event `said`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// What was said in a room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, WsEvent)]
+#[ws_event("said")]
 pub(crate) struct Said {
     /// Counts the lines of all rooms.
     pub(crate) id: u64,
@@ -179,7 +181,7 @@ async fn say(
     };
     match speaker.chat.say(&room, from, say) {
         Ok(said) => {
-            let delivery = speaker.hub.room::<Room>(room.as_str()).event("said", &said);
+            let delivery = speaker.hub.room::<Room>(room.as_str()).emit(&said);
             let heard_by = delivery.sent;
             Json(serde_json::json!({ "id": said.id, "heard_by": heard_by })).into_response()
         }

@@ -1,8 +1,9 @@
 //! 自定义异常 / custom exceptions: what goes wrong here, and who answers it.
 //!
-//! Two ways, as in the how-to. A refusal that belongs to the flow is answered where it is found, with one of the
-//! [`ErrorCode`]s. Everything else is an error that is passed on with `?`, and `#[ws_error_handler]` answers it by its
-//! type: the `ExceptionHandler`, registered where it is written.
+//! Three ways. A refusal that belongs to the flow is answered where it is found, with one of the [`ErrorCode`]s. An error
+//! that says by itself what a client may see carries `#[derive(WsError)]` and is passed on with `?`. Everything else is
+//! answered by its type in a `#[ws_error_handler]`: the `ExceptionHandler` of the how-to, registered where it is
+//! written.
 
 use serde::Serialize;
 use ws_core::prelude::*;
@@ -43,36 +44,22 @@ pub(crate) const SAY_MALFORMED: ErrorCode = ErrorCode {
     msg: r#"expected application/json: {"text": ".."}, and a room of 1 to 32 characters"#,
 };
 
-/// What is wrong with a text.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+/// What is wrong with a text. On a connection it is answered as an error event with its code.
+#[derive(Debug, PartialEq, Eq, thiserror::Error, WsError)]
 pub(crate) enum ChatError {
     /// Nothing but white space.
     #[error("write something")]
+    #[ws_error(code = "empty")]
     Empty,
     /// Too much.
     #[error("{chars} characters are too many; {limit} may be said at once")]
+    #[ws_error(code = "too_long")]
     TooLong {
         /// How many there are.
         chars: usize,
         /// How many there may be.
         limit: usize,
     },
-}
-
-impl ChatError {
-    /// For programs.
-    pub(crate) fn code(&self) -> &'static str {
-        match self {
-            Self::Empty => "empty",
-            Self::TooLong { .. } => "too_long",
-        }
-    }
-}
-
-/// Answers [`ChatError`] as an error event with its own code; the connection goes on.
-#[ws_error_handler]
-async fn chat_error(error: &ChatError, _: &Scene) -> Recovery {
-    Recovery::error(error.code(), error.to_string())
 }
 
 /// `?fail=teapot`: it says itself what status it wants.

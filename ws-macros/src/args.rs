@@ -54,7 +54,10 @@ impl Args {
             };
             let name = argument.name();
             if !keys.iter().any(|key| key.name == name) {
-                let message = format_args!("unknown argument `{name}`; expected one of {}", names(keys));
+                let message = match keys.iter().find(|key| is_close(key.name, &name)) {
+                    Some(key) => format!("unknown argument `{name}`; did you mean `{}`?", key.name),
+                    None => format!("unknown argument `{name}`; expected one of {}", names(keys)),
+                };
                 errors.add(&argument.key, message);
             } else if given.iter().any(|earlier| earlier.name() == name) {
                 errors.add(&argument.key, format_args!("`{name}` is given twice; keep one"));
@@ -249,6 +252,30 @@ fn split(tokens: TokenStream) -> Vec<Vec<TokenTree>> {
     parts
 }
 
+/// Whether a name is probably meant to be a key: one letter in three is wrong at the most.
+fn is_close(key: &str, written: &str) -> bool {
+    distance(key, written) * 3 <= key.len().max(written.len())
+}
+
+/// How many letters have to be changed, added or taken away (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (index, letter) in one.bytes().enumerate() {
+        let mut before = index;
+        let mut last = index + 1;
+        for (cell, with) in row.iter_mut().skip(1).zip(other.bytes()) {
+            let changed = before + usize::from(letter != with);
+            before = *cell;
+            last = changed.min(*cell + 1).min(last + 1);
+            *cell = last;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = index + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
 fn names(keys: &[Key]) -> String {
     keys.iter().map(|key| format!("`{}`", key.name)).collect::<Vec<_>>().join(", ")
 }
@@ -297,10 +324,12 @@ mod tests {
     fn a_mistake_names_what_to_write() {
         for (text, message) in [
             ("", "missing argument `path`; add `path = \"/echo\"`"),
+            (r#"path = "/", pth = "/""#, "unknown argument `pth`; did you mean `path`?"),
             (
-                r#"path = "/", pth = "/""#,
-                "unknown argument `pth`; expected one of `path`, `middleware`, `order`",
+                r#"path = "/", scope = "route""#,
+                "unknown argument `scope`; expected one of `path`, `middleware`, `order`",
             ),
+            (r#"path = "/", midlewares(a)"#, "unknown argument `midlewares`; did you mean `middleware`?"),
             (r#"path = "/", path = "/""#, "`path` is given twice; keep one"),
             ("path", "`path` is written like this: `path = \"/echo\"`"),
             ("path = 5", "`path` is written like this: `path = \"/echo\"`"),

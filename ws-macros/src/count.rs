@@ -30,7 +30,15 @@ impl CountLiteral {
             Self::Text(text) => {
                 Err(syn::Error::new(text.span(), fault(&text.value(), "a whole number, such as `20`")))
             }
-            Self::Number(number) => plain(number),
+            Self::Number(number) => plain(number, 1),
+        }
+    }
+
+    /// The same for a count that may be zero.
+    pub(crate) fn number_or_none(&self) -> Result<LitInt> {
+        match self {
+            Self::Number(number) => plain(number, 0),
+            Self::Text(_) => self.number(),
         }
     }
 
@@ -42,7 +50,7 @@ impl CountLiteral {
                 let accepted = "a whole number, such as `20`, or `\"off\"`";
                 Err(syn::Error::new(text.span(), fault(&text.value(), accepted)))
             }
-            Self::Number(number) => plain(number).map(Some),
+            Self::Number(number) => plain(number, 1).map(Some),
         }
     }
 }
@@ -51,14 +59,14 @@ fn fault(text: &str, accepted: &str) -> String {
     format!("`{text}` is not a count; write {accepted}")
 }
 
-/// The number without suffix and underscores, from one to what fits 32 bits.
-fn plain(number: &LitInt) -> Result<LitInt> {
+/// The number without suffix and underscores, from the least one to what fits 32 bits.
+fn plain(number: &LitInt, least: u32) -> Result<LitInt> {
     let text = number.to_string().replace('_', "");
     let fault = if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         fault(&text, "a whole number, such as `20`")
     } else {
         match text.parse::<u32>() {
-            Ok(0) => "`0` would refuse everything; a count is at least 1".to_owned(),
+            Ok(count) if count < least => "`0` would refuse everything; a count is at least 1".to_owned(),
             Ok(count) => return Ok(LitInt::new(&count.to_string(), number.span())),
             Err(_) => format!("`{text}` is not a limit; a count fits 32 bits"),
         }
@@ -98,6 +106,13 @@ mod tests {
             let said = read(text).expect_err(text);
             assert!(said.contains(fault), "{text}: {said}");
         }
+    }
+
+    #[test]
+    fn some_counts_may_be_zero() {
+        let literal: CountLiteral = syn::parse_str("0").expect("a literal");
+        assert!(literal.number().is_err());
+        assert_eq!(literal.number_or_none().map(|number| number.to_string()).ok().as_deref(), Some("0"));
     }
 
     #[test]

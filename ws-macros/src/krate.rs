@@ -24,10 +24,12 @@ impl Krate {
 
     /// Reads the argument; without it the path is `::ws_core`.
     pub(crate) fn read(args: &Args, errors: &mut Errors) -> Self {
-        match args.value("crate", errors) {
-            Some(ModPath(path)) => Self(path),
-            None => Self(parse_quote!(::ws_core)),
-        }
+        Self::at(args.value("crate", errors).map(|ModPath(path)| path))
+    }
+
+    /// The crate at this path, `::ws_core` without one.
+    pub(crate) fn at(path: Option<Path>) -> Self {
+        Self(path.unwrap_or_else(|| parse_quote!(::ws_core)))
     }
 
     /// Defines the alias. It has the span of the path, so that rustc reports a wrong one there.

@@ -1,19 +1,21 @@
 //! The attributes of `ws-core`: [`ws_controller`], [`ws_handlers`], [`ws_middleware`], [`ws_interceptor`] and
-//! [`ws_error_handler`].
+//! [`ws_error_handler`], and the derives [`WsEvent`](derive@WsEvent) and [`WsError`](derive@WsError).
 //!
 //! Use them through `ws_core`, which exports them; what they write names `::ws_core`, or the path given as `crate = ..`. Each leaves the item that it
 //! stands on as it was written and adds a registration beside it, which the linker collects. No body is rewritten, no
 //! type is wrapped, and no type is recognised by its name: shapes are checked here, types by rustc, and what can only be
 //! known of the whole program when the application starts, before any socket is bound.
 //!
-//! Each attribute is a folder: *parse* reads what stands there, *model* says what it means, *expand* writes the
+//! Each attribute and each derive is a folder: *parse* reads what stands there, *model* says what it means, *expand* writes the
 //! registration. All mistakes are told at once, and the item is emitted in any case.
 
 mod args;
 mod controller;
 mod count;
 mod error_handler;
+mod error_type;
 mod errors;
+mod event;
 mod functions;
 mod handlers;
 mod krate;
@@ -22,6 +24,7 @@ mod route_path;
 mod signature;
 mod size;
 mod source;
+mod states;
 mod time;
 
 use proc_macro::TokenStream;
@@ -54,6 +57,18 @@ pub fn ws_interceptor(arguments: TokenStream, item: TokenStream) -> TokenStream 
 #[proc_macro_attribute]
 pub fn ws_handlers(arguments: TokenStream, item: TokenStream) -> TokenStream {
     handlers::attribute(arguments.into(), item.into()).into()
+}
+
+#[doc = include_str!("../docs/WsEvent.md")]
+#[proc_macro_derive(WsEvent, attributes(ws_event))]
+pub fn ws_event(item: TokenStream) -> TokenStream {
+    event::derive(item.into()).into()
+}
+
+#[doc = include_str!("../docs/WsError.md")]
+#[proc_macro_derive(WsError, attributes(ws_error))]
+pub fn ws_error(item: TokenStream) -> TokenStream {
+    error_type::derive(item.into()).into()
 }
 
 /// Attributes that mean something inside of another attribute's item only; anywhere else they say so.

@@ -5,7 +5,7 @@
 
 use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
-use syn::{Attribute, Path, Type, ext::IdentExt as _, spanned::Spanned as _};
+use syn::{Attribute, Expr, ExprLit, Lit, Meta, Path, Type, ext::IdentExt as _, spanned::Spanned as _};
 
 /// Our hygiene, the user's place.
 pub(crate) fn at(place: Span) -> Span {
@@ -53,6 +53,22 @@ pub(crate) fn written_path(path: &Path) -> String {
 /// The `#[cfg(..)]` of a field or a parameter: what is generated for it comes and goes with it.
 pub(crate) fn conditions(attributes: &[Attribute]) -> Vec<Attribute> {
     attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect()
+}
+
+/// The text of `///` comments.
+pub(crate) fn docs(attributes: &[Attribute]) -> String {
+    let lines: Vec<String> = attributes
+        .iter()
+        .filter_map(|attribute| match &attribute.meta {
+            Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
+                Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
+                _ => None,
+            },
+            _ => None,
+        })
+        .map(|line| line.strip_prefix(' ').unwrap_or(&line).to_owned())
+        .collect();
+    lines.join("\n")
 }
 
 /// The first `impl` in a type: `impl Trait` is a generic parameter by another name.

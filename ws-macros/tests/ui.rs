@@ -43,6 +43,7 @@ fn check_fixtures() {
     let version = Command::new(rustc).arg("--version").output();
     if version.is_ok_and(|output| output.stdout.starts_with(WORDS_OF.as_bytes())) {
         fixtures.compile_fail("ui/fail_in_rustc/*.rs");
+        fixtures.compile_fail("ui/mistakes/*.rs");
     } else {
         assert!(env::var_os("CI").is_none(), "ui/fail_in_rustc is skipped: install {WORDS_OF}x");
         eprintln!("ui/fail_in_rustc is skipped: its expected output is written by {WORDS_OF}x");

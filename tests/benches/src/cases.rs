@@ -1,16 +1,17 @@
-//! What is measured: every case, its load, and who takes part.
+//! The cases: for each its load and the servers that take part.
 
 use crate::{
     load::Load,
     options::Options,
-    servers::{Server, Task},
+    server::Server,
+    servers::{BuiltIn, Task},
 };
 
 /// Cases that are shown in one table.
 #[derive(Debug)]
 pub(crate) struct Section {
     pub(crate) title: &'static str,
-    /// What a figure is.
+    /// The unit of the figures.
     pub(crate) unit: &'static str,
     /// The contestant that ratios refer to.
     pub(crate) baseline: &'static str,
@@ -35,7 +36,7 @@ pub(crate) static WORKERS: Section = Section {
     baseline: "one runtime",
 };
 
-/// One load and all who bear it.
+/// One load and the servers that bear it.
 pub(crate) struct Case {
     pub(crate) section: &'static Section,
     pub(crate) name: String,
@@ -43,14 +44,14 @@ pub(crate) struct Case {
     pub(crate) contestants: Vec<Contestant>,
     /// Whether server and load generator each have a core of their own.
     pub(crate) is_pinned: bool,
-    /// How often everyone is measured at the most.
+    /// The largest number of rounds.
     pub(crate) most_rounds: usize,
 }
 
 /// One column of a table.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Contestant {
-    pub(crate) label: &'static str,
+    pub(crate) label: String,
     pub(crate) server: Server,
     pub(crate) task: Task,
 }
@@ -61,22 +62,18 @@ const MIB: usize = 1 << 20;
 /// All cases that the options ask for.
 pub(crate) fn chosen(options: &Options) -> Vec<Case> {
     let scale = if options.is_quick { 5 } else { 1 };
-    let mut cases = echo(scale);
-    cases.extend(handshakes());
-    cases.extend(fan_out(scale));
-    cases.extend(events());
-    cases.push(idle(10_000 / scale));
-    cases.extend(workers());
-    for case in &mut cases {
-        case.contestants.retain(|contestant| {
-            options.wants_server(contestant.server) && contestant.server.can(contestant.task)
-        });
-    }
+    let servers = options.servers(&BuiltIn::ALL);
+    let mut cases = echo(&servers, scale);
+    cases.extend(handshakes(&servers));
+    cases.extend(fan_out(&servers, scale));
+    cases.extend(events(&servers));
+    cases.extend(idle(&servers, 10_000 / scale));
+    cases.extend(workers(&servers));
     cases.retain(|case| options.wants_case(&case.name) && !case.contestants.is_empty());
     cases
 }
 
-fn echo(scale: usize) -> Vec<Case> {
+fn echo(servers: &[Server], scale: usize) -> Vec<Case> {
     let cases = [
         (64, 1, 50),
         (64, 1, 500 / scale),
@@ -94,60 +91,69 @@ fn echo(scale: usize) -> Vec<Case> {
         (MIB, 1, 8),
         (MIB, 1, 50),
     ];
-    cases.map(|(bytes, in_flight, connections)| echo_case(bytes, in_flight, connections)).into()
+    let case = |(bytes, in_flight, connections)| {
+        let name = format!("echo {}, {in_flight} in flight, {connections} connections", size(bytes));
+        case(&ECHO, name, Load::Echo { bytes, in_flight, connections }, each(servers, Task::Echo))
+    };
+    cases.map(case).into()
 }
 
-fn echo_case(bytes: usize, in_flight: usize, connections: usize) -> Case {
-    let name = format!("echo {}, {in_flight} in flight, {connections} connections", size(bytes));
-    case(&ECHO, name, Load::Echo { bytes, in_flight, connections }, each(Task::Echo))
-}
-
-fn handshakes() -> [Case; 2] {
+fn handshakes(servers: &[Server]) -> [Case; 2] {
     let load = Load::Handshakes { at_once: 32 };
     [
-        case(&HANDSHAKES, "handshake".into(), load, each_websocket(Task::Echo)),
+        case(&HANDSHAKES, "handshake".into(), load, each_websocket(servers, Task::Echo)),
         case(
             &HANDSHAKES,
             "handshake behind one middleware".into(),
             load,
-            each_websocket(Task::EchoBehindMiddleware),
+            each_websocket(servers, Task::EchoBehindMiddleware),
         ),
     ]
 }
 
-fn fan_out(scale: usize) -> [Case; 4] {
+fn fan_out(servers: &[Server], scale: usize) -> [Case; 4] {
     [(1000, 64), (1000, KIB), (5000, 64), (5000, KIB)].map(|(members, bytes)| {
         let members = members / scale;
         let name = format!("fan-out {} to {members}", size(bytes));
-        case(&FAN_OUT, name, Load::FanOut { bytes, members }, each(Task::Room))
+        case(&FAN_OUT, name, Load::FanOut { bytes, members }, each(servers, Task::Room))
     })
 }
 
-fn events() -> [Case; 2] {
+fn events(servers: &[Server]) -> [Case; 2] {
     [1, 16].map(|in_flight| {
         let name = format!("typed event, {in_flight} in flight, 50 connections");
-        let contestants = vec![
-            Contestant { label: "typed", server: Server::Ours, task: Task::TypedEvent },
-            Contestant { label: "by hand", server: Server::Ours, task: Task::EventByHand },
-        ];
+        let contestants = of_ours(servers, [("typed", Task::TypedEvent), ("by hand", Task::EventByHand)]);
         case(&EVENTS, name, Load::Events { in_flight, connections: 50 }, contestants)
     })
 }
 
-fn idle(connections: usize) -> Case {
-    let name = format!("idle after 64 B, {connections} connections");
-    let case = case(&IDLE, name, Load::Idle { connections }, each_websocket(Task::Echo));
-    Case { most_rounds: 3, ..case }
+fn idle(servers: &[Server], connections: usize) -> [Case; 2] {
+    let echo = case(
+        &IDLE,
+        format!("idle after 64 B, {connections} connections"),
+        Load::Idle { connections },
+        each_websocket(servers, Task::Echo),
+    );
+    let typed = case(
+        &IDLE,
+        format!("idle, typed, after an event, {connections} connections"),
+        Load::IdleAfterEvent { connections },
+        each_websocket(servers, Task::TypedRoom),
+    );
+    [echo, typed].map(|case| Case { most_rounds: 3, ..case })
 }
 
-fn workers() -> [Case; 3] {
+fn workers(servers: &[Server]) -> [Case; 3] {
     [(1, 50), (1, 500), (16, 50)].map(|(in_flight, connections)| {
         let name = format!("workers, 64 B, {in_flight} in flight, {connections} connections");
-        let contestants = vec![
-            Contestant { label: "one runtime", server: Server::Ours, task: Task::SharedRuntime },
-            Contestant { label: "runtime per core", server: Server::Ours, task: Task::RuntimePerCore },
-            Contestant { label: "App::start", server: Server::Ours, task: Task::DefaultRuntime },
-        ];
+        let contestants = of_ours(
+            servers,
+            [
+                ("one runtime", Task::SharedRuntime),
+                ("runtime per core", Task::RuntimePerCore),
+                ("App::start", Task::DefaultRuntime),
+            ],
+        );
         let load = Load::Echo { bytes: 64, in_flight, connections };
         Case { is_pinned: false, ..case(&WORKERS, name, load, contestants) }
     })
@@ -157,14 +163,25 @@ fn case(section: &'static Section, name: String, load: Load, contestants: Vec<Co
     Case { section, name, load, contestants, is_pinned: true, most_rounds: usize::MAX }
 }
 
-fn each(task: Task) -> Vec<Contestant> {
-    Server::ALL.map(|server| Contestant { label: server.name(), server, task }).into()
+/// The servers that take part in this task, each under its own name.
+fn each(servers: &[Server], task: Task) -> Vec<Contestant> {
+    let able = servers.iter().filter(|server| server.can(task));
+    able.map(|server| Contestant { label: server.name().to_owned(), server: server.clone(), task }).collect()
 }
 
-fn each_websocket(task: Task) -> Vec<Contestant> {
-    let mut contestants = each(task);
+fn each_websocket(servers: &[Server], task: Task) -> Vec<Contestant> {
+    let mut contestants = each(servers, task);
     contestants.retain(|contestant| contestant.server.speaks_websocket());
     contestants
+}
+
+/// Several tasks of ws-core beside each other; none if it does not take part.
+fn of_ours<const N: usize>(servers: &[Server], tasks: [(&str, Task); N]) -> Vec<Contestant> {
+    let ours = servers.iter().filter(|server| **server == Server::BuiltIn(BuiltIn::Ours));
+    ours.flat_map(|server| {
+        tasks.map(|(label, task)| Contestant { label: label.to_owned(), server: server.clone(), task })
+    })
+    .collect()
 }
 
 fn size(bytes: usize) -> String {

@@ -1,7 +1,8 @@
-//! The instructions of one echoed message, and of one event by attributes and by hand, counted by valgrind's callgrind.
+//! The instructions of one echoed message, and of one event by attributes and by hand, counted by
+//! valgrind's callgrind.
 //!
-//! A server is run twice under it, with two numbers of messages; the difference is what messages cost, without start,
-//! handshake and end. Instructions of the kernel are not among them.
+//! A server is run twice under it, with two numbers of messages; the difference is what messages
+//! cost, without start, handshake and end. Instructions of the kernel are not among them.
 
 use std::{
     collections::HashMap,
@@ -17,56 +18,89 @@ use crate::{
     machine,
     options::Options,
     process::ServerProcess,
-    servers::{Server, Task},
+    server::Server,
+    servers::{BuiltIn, Task},
 };
 
-/// How many messages the two runs echo.
+/// The numbers of messages of the two runs.
 const FEW: u64 = 2_000;
 const MANY: u64 = 12_000;
+
+/// The numbers of messages in flight, one column each.
+const IN_FLIGHT: [usize; 3] = [1, 16, 64];
 
 /// Functions that are shown.
 const FUNCTIONS: usize = 25;
 
-/// valgrind counts every repetition of one `rep stos` or `rep movs` as an instruction; without them copying and filling
-/// are counted by the vector.
+/// valgrind counts every repetition of one `rep stos` or `rep movs` as an instruction; without them
+/// copying and filling are counted by the vector.
 const TUNABLES: &str =
     "glibc.cpu.x86_rep_stosb_threshold=1073741824:glibc.cpu.x86_rep_movsb_threshold=1073741824";
 
-/// Counts for each server, and shows which functions the instructions are spent in.
+/// The counts of one server and task, in the order of `IN_FLIGHT`.
+struct Row {
+    server: String,
+    task: Task,
+    counts: [u64; IN_FLIGHT.len()],
+}
+
+/// Counts for each server, shows which functions the instructions are spent in, and ends with a
+/// table of all counts.
 pub(crate) fn count(options: &Options) -> anyhow::Result<()> {
     machine::raise_file_limit()?;
-    let servers = if options.servers.is_empty() { vec![Server::Ours] } else { options.servers.clone() };
-    for server in servers {
+    let mut rows = Vec::new();
+    for server in options.servers(&[BuiltIn::Ours]) {
         for task in [Task::Echo, Task::TypedEvent, Task::EventByHand] {
             if server.can(task) {
-                show(server, task)?;
+                rows.push(count_task(&server, task)?);
             }
         }
     }
+    print!("{}", table(&rows));
     Ok(())
 }
 
-fn show(server: Server, task: Task) -> anyhow::Result<()> {
-    for in_flight in [1, 16] {
-        let load = match task {
-            Task::Echo => Load::Echo { bytes: 64, in_flight, connections: 1 },
-            _ => Load::Events { in_flight, connections: 1 },
-        };
-        let name = format!("{}.{}.{in_flight}", server.name(), task.name());
-        let few = run(server, task, load, FEW, &name)?;
-        let many = run(server, task, load, MANY, &name)?;
-        let a_message = (many.instructions - few.instructions) / (MANY - FEW);
-        println!(
-            "\n## {}, {}, {in_flight} in flight: {a_message} instructions a message\n",
-            server.name(),
-            task.name()
-        );
-        println!("| a message | function |\n|---:|---|");
-        for (function, instructions) in dearest(&many.profile)? {
-            println!("| {} | `{function}` |", instructions / MANY);
-        }
+fn count_task(server: &Server, task: Task) -> anyhow::Result<Row> {
+    let mut counts = [0; IN_FLIGHT.len()];
+    for (count, in_flight) in counts.iter_mut().zip(IN_FLIGHT) {
+        *count = show(server, task, in_flight)?;
     }
-    Ok(())
+    Ok(Row { server: server.name().to_owned(), task, counts })
+}
+
+/// Prints the profile of one message; returns its instructions.
+fn show(server: &Server, task: Task, in_flight: usize) -> anyhow::Result<u64> {
+    let load = match task {
+        Task::Echo => Load::Echo { bytes: 64, in_flight, connections: 1 },
+        _ => Load::Events { in_flight, connections: 1 },
+    };
+    let name = format!("{}.{}.{in_flight}", server.name(), task.name());
+    let few = run(server, task, load, FEW, &name)?;
+    let many = run(server, task, load, MANY, &name)?;
+    let per_message = (many.instructions - few.instructions) / (MANY - FEW);
+    println!(
+        "\n## {}, {}, {in_flight} in flight: {per_message} instructions per message\n",
+        server.name(),
+        task.name()
+    );
+    println!("| per message | function |\n|---:|---|");
+    for (function, instructions) in dearest(&many.profile)? {
+        println!("| {} | `{function}` |", instructions / MANY);
+    }
+    Ok(per_message)
+}
+
+fn table(rows: &[Row]) -> String {
+    let columns = IN_FLIGHT.map(|in_flight| format!("{in_flight} in flight")).join(" | ");
+    let mut text = format!(
+        "\n## Instructions per message\n\n| server | task | {columns} |\n|---|---|{}\n",
+        "---:|".repeat(IN_FLIGHT.len())
+    );
+    for Row { server, task, counts } in rows {
+        let counts = counts.map(|count| count.to_string()).join(" | ");
+        text += &format!("| {server} | {} | {counts} |\n", task.name());
+    }
+    text
 }
 
 /// One run under callgrind.
@@ -75,15 +109,13 @@ struct Counted {
     profile: PathBuf,
 }
 
-fn run(server: Server, task: Task, load: Load, messages: u64, name: &str) -> anyhow::Result<Counted> {
+fn run(server: &Server, task: Task, load: Load, messages: u64, name: &str) -> anyhow::Result<Counted> {
     let profile = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("callgrind.out.{name}.{messages}"));
-    let mut command = Command::new("valgrind");
-    command.args(["--tool=callgrind", "--quiet"]).env("GLIBC_TUNABLES", TUNABLES);
-    command.arg(format!("--callgrind-out-file={}", profile.display()));
-    command.arg(std::env::current_exe()?).arg("server").arg(server.name()).arg(task.name());
-    let process =
-        ServerProcess::spawn(command).context("valgrind did not run the server; is it installed?")?;
-    load.run(&process, server, Span::Items(messages))?;
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--tool=callgrind", "--quiet"]).env("GLIBC_TUNABLES", TUNABLES);
+    valgrind.arg(format!("--callgrind-out-file={}", profile.display()));
+    let process = ServerProcess::start(server, task, Some(valgrind)).context("is valgrind installed?")?;
+    load.run(&process, Span::Items(messages))?;
     process.terminate()?;
     let text = fs::read_to_string(&profile).context("callgrind left no profile")?;
     let line = text.lines().find_map(|line| line.strip_prefix("totals: ")).context("no line `totals:`")?;
@@ -105,7 +137,8 @@ fn dearest(profile: &Path) -> anyhow::Result<Vec<(String, u64)>> {
     Ok(functions)
 }
 
-/// A line such as `1,234 ( 5.67%)  file.rs:function [binary]`. What is inlined stands in several lines, one a file.
+/// A line such as `1,234 ( 5.67%)  file.rs:function [binary]`. What is inlined stands in several
+/// lines, one a file.
 fn parse(line: &str) -> Option<(&str, u64)> {
     let (count, rest) = line.trim_start().split_once(" (")?;
     let (_, place) = rest.split_once("%)  ")?;
@@ -117,6 +150,17 @@ fn parse(line: &str) -> Option<(&str, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_table_has_a_row_for_each_server_and_task() {
+        let row = |task, counts| Row { server: "ours".into(), task, counts };
+        assert_eq!(
+            table(&[row(Task::Echo, [5918, 2297, 1989]), row(Task::TypedEvent, [7400, 3, 2])]),
+            "\n## Instructions per message\n\n\
+             | server | task | 1 in flight | 16 in flight | 64 in flight |\n|---|---|---:|---:|---:|\n\
+             | ours | echo | 5918 | 2297 | 1989 |\n| ours | typed-event | 7400 | 3 | 2 |\n"
+        );
+    }
 
     #[test]
     fn a_line_of_callgrind_annotate_is_a_function_and_its_instructions() {

@@ -1,4 +1,5 @@
-//! The machine: its cores, its limits, and what the report says about it. Linux only, as the CPU clocks are.
+//! The machine: its cores, its limits, and its description for the report. Linux only, as the CPU
+//! clocks are.
 
 use std::{fs, time::SystemTime};
 
@@ -53,25 +54,32 @@ pub(crate) fn raise_file_limit() -> anyhow::Result<()> {
     setrlimit(Resource::RLIMIT_NOFILE, most, most).context("the limit of open files cannot be raised")
 }
 
-/// One line about where and when: date, cores, model, kernel.
-pub(crate) fn describe() -> String {
+/// Where and when something was measured.
+pub(crate) struct Description {
+    /// In UTC, as RFC 3339 has it.
+    pub(crate) date: String,
+    pub(crate) hardware: String,
+    pub(crate) kernel: String,
+    /// The load average of the last minute: how many processes wanted to run.
+    pub(crate) load_average: String,
+}
+
+/// Describes the machine. Counts the cores that this process may use, so it is called before
+/// pinning.
+pub(crate) fn describe() -> Description {
     let information = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = information.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     let model = model.map_or("unknown CPU", |(_, model)| model.trim());
     let is_virtual =
         information.lines().any(|line| line.starts_with("flags") && line.contains(" hypervisor"));
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    format!(
-        "{date} · {cores} cores of {model}{place} · Linux {kernel}",
-        date = humantime::format_rfc3339_seconds(SystemTime::now()),
-        cores = allowed_cores().map_or(0, |cores| cores.len()),
-        place = if is_virtual { " (virtual machine)" } else { "" },
-        kernel = kernel.trim(),
-    )
-}
-
-/// How many others wanted to run while this was measured: the load average of the last minute.
-pub(crate) fn load_average() -> String {
-    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split_whitespace().next().unwrap_or("unknown").to_owned()
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let cores = allowed_cores().map_or(0, |cores| cores.len());
+    let kind = if is_virtual { " (virtual machine)" } else { "" };
+    Description {
+        date: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        hardware: format!("{cores} cores of {model}{kind}"),
+        kernel: format!("Linux {}", kernel.trim()),
+        load_average: load.split_whitespace().next().unwrap_or("unknown").to_owned(),
+    }
 }

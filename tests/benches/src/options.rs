@@ -1,44 +1,52 @@
 //! The command line. Anything it does not know is an error that shows the usage.
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{collections::HashSet, path::PathBuf, str::FromStr, time::Duration};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 
-use crate::servers::{Server, Task};
+use crate::{
+    peer::Peer,
+    server::Server,
+    servers::{BuiltIn, Task},
+};
 
-/// What the command line may be.
+/// The help text.
 pub(crate) const USAGE: &str = "\
-usage: ws-benches [FILTER..] [--quick] [--rounds N] [--seconds S] [--servers A,B] [--output FILE]
-       ws-benches instructions [--servers A,B]
+usage: ws-benches [FILTER..] [--quick] [--rounds N] [--seconds S] [--servers A,B] [--peer P].. [--output FILE]
+       ws-benches instructions [--servers A,B] [--peer P]..
 
 FILTER      only cases whose name contains one of these, such as `echo`, `fan-out`, `idle`, `64 KiB`
 --quick     a smoke run: two short rounds, small numbers of connections
 --rounds    how often every server is measured (5)
 --seconds   how long one measurement takes (0.7)
---servers   only these: ours, plain, forward, coalesced, axum, actix, fastwebsockets,
-            tokio-websockets, raw
---output    where the table goes besides stdout; by default results.md and the README, and only if everything was
-            measured";
+--servers   of the servers in this program only these: ours, plain, forward, coalesced, axum, actix,
+            fastwebsockets, tokio-websockets, raw
+--peer      one more server: `name=ws://host:port/path=command`. The command is split at spaces, no shell reads it.
+            `{task}` in it is replaced by `echo` or `room`; without `{task}` the peer takes part in echo, handshakes
+            and idle memory only
+--output    the file for the report; by default results.md (and a line in the README of the project) if everything
+            was measured, otherwise none. The report is printed in any case";
 
-/// What is to be done.
+/// The work to do.
 pub(crate) enum Command {
     /// Measure and write the table.
     Measure(Options),
     /// Count the instructions of one message.
     Instructions(Options),
-    /// Be one of the servers: how the process calls itself.
+    /// Be one of the servers. The process starts itself with this command.
     Server {
-        server: Server,
+        server: BuiltIn,
         task: Task,
-        core: Option<usize>,
     },
     Help,
 }
 
-/// What is measured, and how long.
+/// The selection of cases and servers, and the length of a measurement.
 pub(crate) struct Options {
     pub(crate) filters: Vec<String>,
-    pub(crate) servers: Vec<Server>,
+    /// Empty without `--servers`.
+    chosen: Vec<BuiltIn>,
+    peers: Vec<Peer>,
     pub(crate) is_quick: bool,
     pub(crate) rounds: usize,
     pub(crate) seconds: Duration,
@@ -60,21 +68,27 @@ impl Command {
         let mut next = || arguments.next();
         let server = next().context("which server?")?.parse()?;
         let task = next().context("which task?")?.parse()?;
-        let core = next().map(|core| core.parse()).transpose().context("the core is a number")?;
-        Ok(Self::Server { server, task, core })
+        Ok(Self::Server { server, task })
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            filters: Vec::new(),
+            chosen: Vec::new(),
+            peers: Vec::new(),
+            is_quick: false,
+            rounds: 5,
+            seconds: Duration::from_millis(700),
+            output: None,
+        }
     }
 }
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Self> {
-        let mut options = Self {
-            filters: Vec::new(),
-            servers: Vec::new(),
-            is_quick: false,
-            rounds: 5,
-            seconds: Duration::from_millis(700),
-            output: None,
-        };
+        let mut options = Self::default();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--quick" => {
@@ -88,28 +102,39 @@ impl Options {
                 }
                 "--servers" => {
                     let names: String = value(&argument, &mut arguments)?;
-                    options.servers = names.split(',').map(str::parse).collect::<anyhow::Result<_>>()?;
+                    options.chosen = names.split(',').map(str::parse).collect::<anyhow::Result<_>>()?;
+                }
+                "--peer" => {
+                    let peer: String = value(&argument, &mut arguments)?;
+                    options.peers.push(peer.parse()?);
                 }
                 "--output" => options.output = Some(value(&argument, &mut arguments)?),
                 unknown if unknown.starts_with('-') => bail!("unknown option `{unknown}`\n{USAGE}"),
                 _ => options.filters.push(argument),
             }
         }
-        anyhow::ensure!(options.rounds > 0, "`--rounds` is at least 1");
+        ensure!(options.rounds > 0, "`--rounds` is at least 1");
+        let mut names: HashSet<&str> = BuiltIn::ALL.map(BuiltIn::name).into();
+        for peer in &options.peers {
+            ensure!(names.insert(&peer.name), "two servers have the name `{}`", peer.name);
+        }
         Ok(options)
     }
 
-    /// Whether nothing was left out, so that the result may stand for the whole.
+    /// Whether every case and every built-in server is measured, in full length.
     pub(crate) fn is_complete(&self) -> bool {
-        self.filters.is_empty() && self.servers.is_empty() && !self.is_quick
+        self.filters.is_empty() && self.chosen.is_empty() && !self.is_quick
+    }
+
+    /// The servers that take part: those of `--servers`, or else these, and all peers.
+    pub(crate) fn servers(&self, by_default: &[BuiltIn]) -> Vec<Server> {
+        let built_in = if self.chosen.is_empty() { by_default } else { &self.chosen };
+        let built_in = built_in.iter().copied().map(Server::BuiltIn);
+        built_in.chain(self.peers.iter().cloned().map(Server::Peer)).collect()
     }
 
     pub(crate) fn wants_case(&self, name: &str) -> bool {
         self.filters.is_empty() || self.filters.iter().any(|filter| name.contains(filter))
-    }
-
-    pub(crate) fn wants_server(&self, server: Server) -> bool {
-        self.servers.is_empty() || self.servers.contains(&server)
     }
 }
 
@@ -118,5 +143,49 @@ where
     T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
 {
     let text = arguments.next().with_context(|| format!("`{option}` needs a value"))?;
-    text.parse().with_context(|| format!("`{text}` is no value for `{option}`"))
+    text.parse().with_context(|| format!("`{text}` is not a value for `{option}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEER: &str = "uws=ws://127.0.0.1:9001/bench=./server 9001 {task}";
+
+    fn options(arguments: &[&str]) -> anyhow::Result<Options> {
+        Options::parse(arguments.iter().copied().map(str::to_owned))
+    }
+
+    fn names(options: &Options) -> Vec<String> {
+        options.servers(&[BuiltIn::Plain]).iter().map(|server| server.name().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_peer_takes_part_beside_the_chosen_or_the_default_servers() {
+        let beside_chosen = options(&["--servers", "ours,raw", "--peer", PEER]).expect("options");
+        assert_eq!(names(&beside_chosen), ["ours", "raw", "uws"]);
+        let beside_default = options(&["--peer", PEER]).expect("options");
+        assert_eq!(names(&beside_default), ["plain", "uws"]);
+    }
+
+    #[test]
+    fn a_run_with_peers_is_complete_unless_something_is_left_out() {
+        for (arguments, is_complete) in [
+            (&["--peer", PEER][..], true),
+            (&["--rounds", "9"], true),
+            (&["echo"], false),
+            (&["--servers", "ours"], false),
+            (&["--quick"], false),
+        ] {
+            assert_eq!(options(arguments).expect("options").is_complete(), is_complete, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_stands_for_one_server() {
+        for arguments in [&["--peer", "axum=ws://127.0.0.1:1=run"][..], &["--peer", PEER, "--peer", PEER]] {
+            let error = options(arguments).err().expect("an error").to_string();
+            assert!(error.starts_with("two servers have the name"), "{error}");
+        }
+    }
 }

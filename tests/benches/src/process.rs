@@ -3,52 +3,86 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
-    net::SocketAddr,
-    process::{Child, Command, Stdio},
-    time::Duration,
+    net::{SocketAddr, TcpStream},
+    process::{Child, ChildStdout, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail, ensure};
 use nix::{
     sys::signal::{Signal, kill},
     time::{ClockId, clock_getcpuclockid},
     unistd::Pid,
 };
 
-use crate::servers::{ANNOUNCEMENT, Server, Task};
+use crate::{
+    server::Server,
+    servers::{ANNOUNCEMENT, PATH, Task},
+};
 
-/// A running server. Its CPU time and memory are its own, because nothing else runs in its process.
+/// The longest that a peer may take until its port accepts connections; valgrind makes it slow.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The time between two attempts to connect to a peer that starts.
+const RETRY: Duration = Duration::from_millis(10);
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    pub(crate) address: SocketAddr,
+    /// The path of the handshake's request; `None` if the server echoes plain TCP.
+    pub(crate) path: Option<String>,
+}
+
+/// A running server. It has a process of its own, so the process's CPU time and memory are the
+/// server's.
 pub(crate) struct ServerProcess {
-    child: Child,
+    child: KilledOnDrop,
     clock: ClockId,
-    address: SocketAddr,
+    endpoint: Endpoint,
 }
 
 impl ServerProcess {
-    /// Starts this program again as a server; without a core it may use all of them.
-    pub(crate) fn start(server: Server, task: Task, core: Option<usize>) -> anyhow::Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.arg("server").arg(server.name()).arg(task.name());
-        command.args(core.map(|core| core.to_string()));
-        Self::spawn(command).with_context(|| format!("the server `{}` did not start", server.name()))
+    /// Starts a server, and waits until it listens. The wrapper is a command that replaces itself
+    /// by the one in its last arguments, such as `taskset`.
+    pub(crate) fn start(server: &Server, task: Task, wrapper: Option<Command>) -> anyhow::Result<Self> {
+        Self::try_start(server, task, wrapper)
+            .with_context(|| format!("the server `{}` did not start", server.name()))
     }
 
-    /// Runs a command that ends up as a server, and waits until it listens.
-    pub(crate) fn spawn(mut command: Command) -> anyhow::Result<Self> {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
-        let output = child.stdout.take().context("no output")?;
-        let clock = clock_getcpuclockid(pid_of(&child)?)?;
-        let mut server = Self { child, clock, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
-        let mut line = String::new();
-        BufReader::new(output).read_line(&mut line)?;
-        let address = line.trim().strip_prefix(ANNOUNCEMENT);
-        server.address = address.context("it ended before it listened")?.parse()?;
-        Ok(server)
+    fn try_start(server: &Server, task: Task, wrapper: Option<Command>) -> anyhow::Result<Self> {
+        let mut words = server.command(task)?.into_iter();
+        let program = words.next().context("the command is empty")?;
+        let mut command = match wrapper {
+            Some(mut wrapper) => {
+                wrapper.arg(program);
+                wrapper
+            }
+            None => Command::new(program),
+        };
+        command.args(words).stdin(Stdio::null());
+        let (child, endpoint) = match server {
+            Server::BuiltIn(_) => {
+                let mut child = KilledOnDrop::spawn(command.stdout(Stdio::piped()))?;
+                let address = announced(child.0.stdout.take().context("no output")?)?;
+                let path = server.speaks_websocket().then(|| PATH.to_owned());
+                (child, Endpoint { address, path })
+            }
+            Server::Peer(peer) => {
+                let address = peer.endpoint.address;
+                ensure!(TcpStream::connect(address).is_err(), "another process listens on {address}");
+                let mut child = KilledOnDrop::spawn(command.stdout(Stdio::null()))?;
+                wait_until_accepting(&mut child.0, address)?;
+                (child, peer.endpoint.clone())
+            }
+        };
+        let clock = clock_getcpuclockid(pid_of(&child.0)?)?;
+        Ok(Self { child, clock, endpoint })
     }
 
-    /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     /// The CPU time of all its threads so far, user and system.
@@ -56,29 +90,61 @@ impl ServerProcess {
         Ok(self.clock.now().context("the server is gone")?.into())
     }
 
-    /// The bytes of memory it has resident now; what the kernel holds for its sockets is not among them.
+    /// The bytes of memory it has resident now; what the kernel holds for its sockets is not among
+    /// them.
     pub(crate) fn resident_bytes(&self) -> anyhow::Result<u64> {
-        let path = format!("/proc/{}/smaps_rollup", self.child.id());
+        let path = format!("/proc/{}/smaps_rollup", self.child.0.id());
         let text = fs::read_to_string(path).context("the server's memory cannot be read")?;
         let line = text.lines().find_map(|line| line.strip_prefix("Rss:")).context("no line `Rss:`")?;
         let kibibytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
         Ok(kibibytes * 1024)
     }
 
-    /// Asks it to end, and waits until it has: a profiler around it writes its results on the way out.
+    /// Asks it to end, and waits until it has: a profiler around it writes its results on the way
+    /// out.
     pub(crate) fn terminate(mut self) -> anyhow::Result<()> {
-        kill(pid_of(&self.child)?, Signal::SIGTERM)?;
-        self.child.wait()?;
+        kill(pid_of(&self.child.0)?, Signal::SIGTERM)?;
+        self.child.0.wait()?;
         Ok(())
     }
 }
 
-impl Drop for ServerProcess {
-    fn drop(&mut self) {
-        // It may be gone already; either way nothing is left of it.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+/// A child process that does not outlive this value.
+struct KilledOnDrop(Child);
+
+impl KilledOnDrop {
+    fn spawn(command: &mut Command) -> anyhow::Result<Self> {
+        let program = command.get_program().to_owned();
+        Ok(Self(command.spawn().with_context(|| format!("{} cannot be run", program.display()))?))
     }
+}
+
+impl Drop for KilledOnDrop {
+    fn drop(&mut self) {
+        // An error means that it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Returns the address that a built-in server prints once it listens.
+fn announced(output: ChildStdout) -> anyhow::Result<SocketAddr> {
+    let mut line = String::new();
+    BufReader::new(output).read_line(&mut line)?;
+    let address = line.trim().strip_prefix(ANNOUNCEMENT).context("it ended before it listened")?;
+    Ok(address.parse()?)
+}
+
+fn wait_until_accepting(child: &mut Child, address: SocketAddr) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    while TcpStream::connect(address).is_err() {
+        if let Some(status) = child.try_wait()? {
+            bail!("it ended before it listened: {status}");
+        }
+        ensure!(begun.elapsed() < PATIENCE, "it does not listen on {address} after {} s", PATIENCE.as_secs());
+        thread::sleep(RETRY);
+    }
+    Ok(())
 }
 
 fn pid_of(child: &Child) -> anyhow::Result<Pid> {

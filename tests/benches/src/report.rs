@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use crate::{
-    cases::{Contestant, Section},
+    cases::Section,
     load::{Pace, Sample},
-    machine,
+    machine::Description,
     options::Options,
     run::Measured,
     stats::{Spread, three_digits},
@@ -16,10 +16,6 @@ const BUSY_SHARE: f64 = 0.9;
 
 /// Marks the figures of such a run.
 const MARK: &str = " †";
-
-/// Between these the README shows the tables.
-const BEGIN: &str = "<!-- what follows is written by the benchmarks -->\n";
-const END: &str = "<!-- what came before is written by the benchmarks -->\n";
 
 const NOTES: &str = "\
 Medians over all rounds. Figures are the server's own CPU time, user and system, over the items that came back and were \
@@ -39,11 +35,19 @@ const PEERS: [&str; 9] = [
     "tokio-websockets",
 ];
 
-/// The whole report.
-pub(crate) fn write(measured: &[Measured], options: &Options, load_average: &str) -> String {
+/// The whole report, with the sentence that the README shows in front.
+pub(crate) fn write(
+    measured: &[Measured],
+    options: &Options,
+    machine: &Description,
+    sentence: Option<&str>,
+) -> String {
+    let Description { date, hardware, kernel, load_average } = machine;
+    let sentence = sentence.map(|sentence| format!("{sentence}\n\n")).unwrap_or_default();
     let mut text = format!(
-        "# Results\n\n{machine}  \nload average before the run: {load_average}; {rounds} rounds of {ms} ms each (idle memory: 3 at the most)  \n{versions}\n\n{NOTES}",
-        machine = machine::describe(),
+        "# Results\n\n{sentence}{date} · {hardware} · {kernel}  \n\
+         load average before the run: {load_average}; {rounds} rounds of {ms} ms each (idle memory: 3 at the most)  \n\
+         {versions}\n\n{NOTES}",
         rounds = options.rounds,
         ms = options.seconds.as_millis(),
         versions = versions(include_str!("../Cargo.lock")),
@@ -58,20 +62,14 @@ pub(crate) fn write(measured: &[Measured], options: &Options, load_average: &str
     text
 }
 
-/// The README with the first tables of the report, those of the peers, between its two marks.
-pub(crate) fn shown_in(readme: &str, report: &str) -> Option<String> {
-    let (before, rest) = readme.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    let (_, tables) = report.split_once("# Results\n")?;
-    let (tables, _) = tables.split_once("\n## Worker model")?;
-    Some(format!("{before}{BEGIN}{}\n{END}{after}", tables.replace("\n## ", "\n### ")))
-}
-
 /// One table of medians with their ratios: cases downwards, contestants across.
 fn write_section(text: &mut String, section: &Section, cases: &[Measured]) {
     let columns = columns(cases);
     let Section { title, unit, baseline } = section;
-    let _ = write!(text, "\n## {title}\n\nIn {unit}; in brackets as a multiple of `{baseline}`:\n\n");
+    let is_compared = columns.len() > 1 && columns.contains(baseline);
+    let brackets =
+        if is_compared { format!("; in brackets as a multiple of `{baseline}`") } else { String::new() };
+    let _ = write!(text, "\n## {title}\n\nIn {unit}{brackets}:\n\n");
     let _ = writeln!(text, "| case | {} |", columns.join(" | "));
     let _ = writeln!(text, "|---|{}", "---:|".repeat(columns.len()));
     for measured in cases {
@@ -83,18 +81,17 @@ fn write_section(text: &mut String, section: &Section, cases: &[Measured]) {
 
 /// The median, how it compares with the baseline's, and whether the generator held it up.
 fn cell(measured: &Measured, column: &str, baseline: &str) -> Option<String> {
-    let samples = samples_of(measured, column)?;
-    let value = median(samples)?;
-    let compared_with = samples_of(measured, baseline).and_then(median).filter(|_| column != baseline);
+    let value = measured.median_of(column)?;
+    let compared_with = measured.median_of(baseline).filter(|_| column != baseline);
     let ratio = compared_with.map(|baseline| format!(" ({})", three_digits(value / baseline)));
-    let mark = if is_held_up(samples) { MARK } else { "" };
+    let mark = if measured.samples_of(column).is_some_and(is_held_up) { MARK } else { "" };
     Some(format!("{}{}{mark}", three_digits(value), ratio.unwrap_or_default()))
 }
 
-/// What went wrong, in words.
+/// The errors.
 fn write_failures(text: &mut String, measured: &[Measured]) {
     for measured in measured {
-        for (contestant, result) in contestants(measured) {
+        for (contestant, result) in measured.contestants() {
             if let Err(error) = result {
                 let _ = write!(text, "\nFailed: {}, {}: {error}\n", measured.case.name, contestant.label);
             }
@@ -102,7 +99,7 @@ fn write_failures(text: &mut String, measured: &[Measured]) {
     }
 }
 
-/// Every figure with its spread, the pace, and who was busy.
+/// Every figure with its spread, the pace, and how busy server and generator were.
 fn write_details(text: &mut String, measured: &[Measured]) {
     let _ = write!(
         text,
@@ -111,7 +108,7 @@ fn write_details(text: &mut String, measured: &[Measured]) {
          |---|---|---:|---:|---:|---:|---:|---:|\n"
     );
     for measured in measured {
-        for (contestant, result) in contestants(measured) {
+        for (contestant, result) in measured.contestants() {
             let Ok(samples) = result else { continue };
             let Some(spread) = Spread::of(samples.iter().map(|sample| sample.value)) else { continue };
             let _ = writeln!(
@@ -130,28 +127,15 @@ fn write_details(text: &mut String, measured: &[Measured]) {
     }
 }
 
-/// Who takes part in any of the cases, in the order of the first.
-fn columns(cases: &[Measured]) -> Vec<&'static str> {
+/// The labels of all contestants, in the order of their first case.
+fn columns(cases: &[Measured]) -> Vec<&str> {
     let mut columns = Vec::new();
     for contestant in cases.iter().flat_map(|measured| &measured.case.contestants) {
-        if !columns.contains(&contestant.label) {
-            columns.push(contestant.label);
+        if !columns.contains(&&*contestant.label) {
+            columns.push(&*contestant.label);
         }
     }
     columns
-}
-
-fn contestants(measured: &Measured) -> impl Iterator<Item = (&Contestant, &crate::run::Result)> {
-    measured.case.contestants.iter().zip(&measured.results)
-}
-
-fn samples_of<'a>(measured: &'a Measured, label: &str) -> Option<&'a [Sample]> {
-    let (_, result) = contestants(measured).find(|(contestant, _)| contestant.label == label)?;
-    result.as_deref().ok()
-}
-
-fn median(samples: &[Sample]) -> Option<f64> {
-    Spread::of(samples.iter().map(|sample| sample.value)).map(|spread| spread.median)
 }
 
 fn of_pace(samples: &[Sample], part: impl Fn(&Pace) -> f64) -> Option<f64> {
@@ -164,7 +148,8 @@ fn is_held_up(samples: &[Sample]) -> bool {
     generator > BUSY_SHARE && server < BUSY_SHARE
 }
 
-/// The versions that were linked, from the lock file; a peer may bring another one of what others use, too.
+/// The versions that were linked, from the lock file; a peer may bring another one of what others
+/// use, too.
 fn versions(lock: &str) -> String {
     let of_package = |package: &str| {
         let head = format!("\nname = \"{package}\"\nversion = \"");

@@ -1,8 +1,9 @@
-//! The interleaved run: in every round of a case each server is measured once, each round in another order.
+//! The interleaved run: in every round of a case each server is measured once, each round in
+//! another order.
 //!
-//! What disturbs the machine for a while disturbs all of them, and none of them always runs first.
+//! So a disturbance of the machine meets all servers alike, and no server always runs first.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context as _, bail};
 
@@ -13,22 +14,41 @@ use crate::{
     options::Options,
     process::ServerProcess,
     report,
-    stats::three_digits,
+    stats::{Spread, three_digits},
+    summary,
 };
 
-/// Where the report of a complete run goes, and what shows its first tables.
+/// The file for the report of a complete run, and the one that links to it.
 const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results.md");
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
 
-/// A case with what was measured.
+/// A case and its results.
 pub(crate) struct Measured {
     pub(crate) case: Case,
     /// In the order of the case's contestants.
     pub(crate) results: Vec<Result>,
 }
 
-/// One contestant's samples, or what went wrong.
+/// One contestant's samples, or the reason why there are none.
 pub(crate) type Result = std::result::Result<Vec<Sample>, String>;
+
+impl Measured {
+    pub(crate) fn contestants(&self) -> impl Iterator<Item = (&Contestant, &Result)> {
+        self.case.contestants.iter().zip(&self.results)
+    }
+
+    /// The samples in this column; `None` if it took no part or failed.
+    pub(crate) fn samples_of(&self, label: &str) -> Option<&[Sample]> {
+        let (_, result) = self.contestants().find(|(contestant, _)| contestant.label == label)?;
+        result.as_deref().ok()
+    }
+
+    /// The median figure in this column.
+    pub(crate) fn median_of(&self, label: &str) -> Option<f64> {
+        let samples = self.samples_of(label)?;
+        Spread::of(samples.iter().map(|sample| sample.value)).map(|spread| spread.median)
+    }
+}
 
 /// Measures, shows progress on stderr, and writes the report.
 pub(crate) fn measure(options: &Options) -> anyhow::Result<()> {
@@ -38,7 +58,7 @@ pub(crate) fn measure(options: &Options) -> anyhow::Result<()> {
     if cases.is_empty() {
         bail!("no case has this name; try `echo`, `handshake`, `fan-out`, `typed`, `idle` or `workers`");
     }
-    let load_average = machine::load_average();
+    let machine = machine::describe();
     let count = cases.len();
     let mut measured = Vec::with_capacity(count);
     for (index, case) in cases.into_iter().enumerate() {
@@ -46,21 +66,22 @@ pub(crate) fn measure(options: &Options) -> anyhow::Result<()> {
         let results = measure_case(&case, &progress, cores, options)?;
         measured.push(Measured { case, results });
     }
-    let report = report::write(&measured, options, &load_average);
+    let sentence = summary::sentence(&measured, &machine);
+    let report = report::write(&measured, options, &machine, sentence.as_deref());
     print!("{report}");
     match &options.output {
         Some(path) => write(path, &report)?,
         None if options.is_complete() => {
             write(Path::new(RESULTS), &report)?;
-            let readme = fs::read_to_string(README)?;
-            let readme =
-                report::shown_in(&readme, &report).context("the README has no place for the tables")?;
-            write(Path::new(README), &readme)?;
+            if let Some(sentence) = sentence {
+                let readme = summary::shown_in(&fs::read_to_string(README)?, &sentence);
+                write(Path::new(README), &readme.context("the README has no line for the benchmarks")?)?;
+            }
         }
         None => {}
     }
     if measured.iter().any(|measured| measured.results.iter().any(Result::is_err)) {
-        bail!("something failed; the report says what");
+        bail!("something failed; the report lists it");
     }
     Ok(())
 }
@@ -85,7 +106,7 @@ fn measure_case(case: &Case, progress: &str, cores: Cores, options: &Options) ->
         let mut order: Vec<usize> = (0..case.contestants.len()).collect();
         order.rotate_left(round % case.contestants.len());
         for index in order {
-            let (contestant, result) = (case.contestants[index], &mut results[index]);
+            let (contestant, result) = (&case.contestants[index], &mut results[index]);
             let Ok(samples) = result else { continue };
             let seen = match measure_once(case, contestant, core, span) {
                 Ok(sample) => {
@@ -111,10 +132,15 @@ fn measure_case(case: &Case, progress: &str, cores: Cores, options: &Options) ->
 
 fn measure_once(
     case: &Case,
-    contestant: Contestant,
+    contestant: &Contestant,
     core: Option<usize>,
     span: Span,
 ) -> anyhow::Result<Sample> {
-    let process = ServerProcess::start(contestant.server, contestant.task, core)?;
-    case.load.run(&process, contestant.server, span)
+    let pinned = core.map(|core| {
+        let mut taskset = Command::new("taskset");
+        taskset.args(["--cpu-list", &core.to_string()]);
+        taskset
+    });
+    let process = ServerProcess::start(&contestant.server, contestant.task, pinned)?;
+    case.load.run(&process, span)
 }

@@ -9,4 +9,5 @@ compile_error!("built by cargo-fuzz, or with RUSTFLAGS=\"--cfg fuzzing\"");
 pub mod envelope;
 pub mod handshake;
 pub mod route_path;
+pub mod second_opinion;
 pub mod socket;

@@ -32,3 +32,8 @@ fn the_corpus_of_envelope_holds() {
 fn the_corpus_of_socket_holds() {
     replay("socket", ws_fuzz::socket::check);
 }
+
+#[test]
+fn the_corpus_of_second_opinion_holds() {
+    replay("second_opinion", ws_fuzz::second_opinion::check);
+}

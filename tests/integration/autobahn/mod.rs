@@ -2,8 +2,7 @@
 //!
 //! A test's name carries the numbers of its cases. They are data through one [`check`]: frames, how their bytes are cut
 //! on the way, the answers, and how the connection ends. Where the suite takes more than one outcome, the strict one is
-//! asked for. What it calls "non-strict" and we are is said where it stands: a text that is no UTF-8 is refused with its
-//! frame, not with its octet (6.4.3, 6.4.4); RFC 6455 section 8.1 asks for no more.
+//! asked for.
 //!
 //! The suite itself runs against `cargo run -p ws-core --example echo --features testing -- serve` with `limits.message`
 //! and `limits.outbox_bytes` of more than 16 MiB. Chapters 12 and 13 are about compression, which is not negotiated here.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    App, Given, Problem, StartError,
+    App, Given, Problem, StartError, error_handlers,
     layers::Layers,
     plan::{Plan, PlannedKind, PlannedServer},
     problems::Problems,
@@ -21,8 +21,8 @@ use crate::{
     config::{Config, ConfigError, ServerConfig, ServerKind},
     handshake::{DefaultUpgrade, Pipeline, Route, Warnings},
     place::Location,
-    recovery::{ErrorHandlers, Handler},
-    registry::{ErrorHandlerEntry, HandlersEntry},
+    recovery::ErrorHandlers,
+    registry::HandlersEntry,
     server::{Admission, HttpHandler, HttpServer, Lifecycle, WsServer},
 };
 
@@ -32,6 +32,8 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
         uses_registry,
         mut routes,
         middleware,
+        interceptors,
+        error_handlers: by_hand,
         states,
         provided_twice,
         http,
@@ -59,22 +61,26 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
     warn_of_unrouted(&registry.handlers, &routes);
 
     let middleware = Layers::middleware(&registry.middleware, middleware);
-    let interceptors = Layers::interceptors(&registry.interceptors);
+    let interceptors = Layers::interceptors(&registry.interceptors, interceptors);
     middleware.check(&mut problems);
     interceptors.check(&mut problems);
     routes.sort_by(|a, b| a.spec.sort_key().cmp(&b.spec.sort_key()));
     check_names(&routes, &mut problems);
-    let error_handlers = config
+    let all_error_handlers = error_handlers::all(&registry.error_handlers, by_hand);
+    let error_handlers: HashMap<String, Arc<ErrorHandlers>> = config
         .servers
         .iter()
-        .map(|server| (server.name.clone(), Arc::new(handlers_of(&registry.error_handlers, &server.name))));
-    let error_handlers: HashMap<String, Arc<ErrorHandlers>> = error_handlers.collect();
+        .map(|server| {
+            let of_server = error_handlers::of_server(&all_error_handlers, &server.name, &states);
+            (server.name.clone(), Arc::new(of_server))
+        })
+        .collect();
     let mut routers =
         Tables::new(&middleware, &interceptors, &states, &error_handlers, &mut problems).fill(routes);
     let mut upgrades = given("the core step", upgrades, ServerKind::WebSocket, &mut problems);
     let mut fallbacks = given("the fallback service", fallbacks, ServerKind::WebSocket, &mut problems);
     let mut services = given("the HTTP service", http, ServerKind::Http, &mut problems);
-    check_error_handlers(&registry.error_handlers, &mut problems);
+    error_handlers::check(&all_error_handlers, &mut problems);
 
     middleware.log_order(config);
     let mut servers = Vec::new();
@@ -111,8 +117,8 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
         };
         servers.push(PlannedServer { config: server.clone(), kind });
     }
-    problems.into_result()?;
-    Ok(Plan { servers, hooks, states, live, lifecycle, drain: config.drain.clone() })
+    let taken = problems.into_result()?;
+    Ok(Plan { servers, hooks, states, taken, live, lifecycle, drain: config.drain.clone() })
 }
 
 fn http_server(server: &ServerConfig, handler: HttpHandler, lifecycle: &Lifecycle) -> HttpServer {
@@ -123,20 +129,6 @@ fn http_server(server: &ServerConfig, handler: HttpHandler, lifecycle: &Lifecycl
         admission: Admission::new(server),
         lifecycle: lifecycle.clone(),
     }
-}
-
-fn handlers_of(entries: &[&'static ErrorHandlerEntry], server: &str) -> ErrorHandlers {
-    let of_server = entries.iter().filter(|entry| entry.server.is_none_or(|name| name == server));
-    ErrorHandlers::new(
-        of_server
-            .map(|entry| Handler {
-                name: entry.name,
-                order: entry.order,
-                error_type: (entry.error_type)(),
-                call: entry.call,
-            })
-            .collect(),
-    )
 }
 
 /// Warns about typed handlers whose controller has no route.
@@ -170,30 +162,4 @@ fn given<T>(
         }
     }
     by_server.into_iter().map(|(server, (_, value))| (server, value)).collect()
-}
-
-/// Checks that error handlers name known servers, and that no two of them handle the same error
-/// type at the same order.
-fn check_error_handlers(entries: &[&'static ErrorHandlerEntry], problems: &mut Problems<'_>) {
-    for (number, entry) in entries.iter().enumerate() {
-        if let Some(server) = entry.server {
-            let what = format!("error handler `{}`", entry.name);
-            problems.check_server(&what, entry.location, server, ServerKind::WebSocket);
-        }
-        let is_same = |other: &&&'static ErrorHandlerEntry| {
-            (other.error_type)() == (entry.error_type)()
-                && other.order == entry.order
-                && (other.server.is_none() || entry.server.is_none() || other.server == entry.server)
-        };
-        if let Some(other) = entries.iter().take(number).find(is_same) {
-            problems.push(Problem::ErrorHandlerTwice {
-                error: entry.error_name,
-                order: entry.order,
-                name: entry.name,
-                location: entry.location,
-                other_name: other.name,
-                other_location: other.location,
-            });
-        }
-    }
 }

@@ -27,7 +27,11 @@ pub(super) struct Layers<T> {
 
 impl Layers<Middleware> {
     pub(super) fn middleware(linked: &[&'static MiddlewareEntry], by_hand: Vec<Middleware>) -> Self {
-        let linked = linked.iter().map(|entry| Middleware { layer: entry.layer, call: Box::new(entry.call) });
+        let linked = linked.iter().map(|entry| Middleware {
+            layer: entry.layer,
+            security: entry.security,
+            call: Box::new(entry.call),
+        });
         let all = linked.chain(by_hand).map(|it| (it.layer, Arc::new(it))).collect();
         Self { what: "middleware", attribute: "ws_middleware", all }
     }
@@ -48,9 +52,10 @@ impl Layers<Middleware> {
 }
 
 impl Layers<Interceptor> {
-    pub(super) fn interceptors(linked: &[&'static InterceptorEntry]) -> Self {
-        let linked = linked.iter().map(|entry| Interceptor { layer: entry.layer, call: entry.call });
-        let all = linked.map(|it| (it.layer, Arc::new(it))).collect();
+    pub(super) fn interceptors(linked: &[&'static InterceptorEntry], by_hand: Vec<Interceptor>) -> Self {
+        let linked =
+            linked.iter().map(|entry| Interceptor { layer: entry.layer, call: Box::new(entry.call) });
+        let all = linked.chain(by_hand).map(|it| (it.layer, Arc::new(it))).collect();
         Self { what: "interceptor", attribute: "ws_interceptor", all }
     }
 }

@@ -8,6 +8,7 @@
 
 mod check;
 mod drain;
+mod error_handlers;
 mod layers;
 mod plan;
 mod problem;
@@ -34,9 +35,11 @@ use self::{plan::Plan, signals::Signals, start::Hook};
 use crate::{
     config::Config,
     controller::Controller,
+    handlers::{Interceptor, InterceptorFn},
     handshake::{DynUpgrade, Middleware, MiddlewareFn, Route, Upgrade},
     hub::{Hub, Live},
     place::Scope,
+    recovery::{ErrorHandler, ErrorHandlerFn},
     registry::Registry,
     server::{HttpHandler, Lifecycle},
     state::States,
@@ -75,6 +78,8 @@ pub struct App {
     uses_registry: bool,
     routes: Vec<Route>,
     middleware: Vec<Middleware>,
+    interceptors: Vec<Interceptor>,
+    error_handlers: Vec<ErrorHandler>,
     states: States,
     provided_twice: Vec<(&'static str, Location)>,
     http: Vec<Given<HttpHandler>>,
@@ -109,6 +114,8 @@ impl App {
             uses_registry: false,
             routes: Vec::new(),
             middleware: Vec::new(),
+            interceptors: Vec::new(),
+            error_handlers: Vec::new(),
             states: States::default(),
             provided_twice: Vec::new(),
             http: Vec::new(),
@@ -145,11 +152,12 @@ impl App {
     }
 
     /// Provides a value for `#[state]` fields and `State<T>` parameters of its type. A second value
-    /// of the same type is a start error.
+    /// of the same type is a start error. At start, a warning names each value that nothing takes.
     #[track_caller]
     pub fn state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
-        if self.states.insert(value) {
-            self.provided_twice.push((std::any::type_name::<T>(), Location::caller()));
+        let location = Location::caller();
+        if self.states.insert(value, location) {
+            self.provided_twice.push((std::any::type_name::<T>(), location));
         }
         self
     }
@@ -177,6 +185,54 @@ impl App {
         middleware: M,
     ) -> Self {
         self.middleware.push(Middleware::by_hand(middleware, Scope::Server { server, order }));
+        self
+    }
+
+    /// Adds an interceptor for the callbacks of all routes of a server. The interceptor with the lowest
+    /// `order` is outermost.
+    ///
+    /// ```
+    /// use ws_core::{App, Result, handlers::{Callback, NextHandler}};
+    ///
+    /// async fn logged(callback: Callback<'_>, next: NextHandler<'_>) -> Result {
+    ///     println!("{:?}", callback.kind());
+    ///     next.run(callback).await
+    /// }
+    ///
+    /// let app = App::without_registry().interceptor("ws", 0, logged);
+    /// ```
+    #[track_caller]
+    pub fn interceptor<P, I: InterceptorFn<P>>(
+        mut self,
+        server: &'static str,
+        order: i32,
+        interceptor: I,
+    ) -> Self {
+        self.interceptors.push(Interceptor::by_hand(interceptor, Scope::Server { server, order }));
+        self
+    }
+
+    /// Adds an error handler for one server, or with `None` for all servers. Among the handlers of one
+    /// error type, the one with the lowest `order` is asked first.
+    ///
+    /// ```
+    /// use ws_core::{App, Error, Recovery, Scene};
+    ///
+    /// async fn logged(error: &Error, scene: &Scene) -> Recovery {
+    ///     eprintln!("{:?}: {error}", scene.phase());
+    ///     Recovery::pass()
+    /// }
+    ///
+    /// let app = App::without_registry().error_handler(None, 0, logged);
+    /// ```
+    #[track_caller]
+    pub fn error_handler<P, H: ErrorHandlerFn<P>>(
+        mut self,
+        server: impl Into<Option<&'static str>>,
+        order: i32,
+        handler: H,
+    ) -> Self {
+        self.error_handlers.push(ErrorHandler::by_hand(server.into(), order, handler));
         self
     }
 

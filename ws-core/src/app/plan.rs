@@ -2,7 +2,7 @@
 //!
 //! `check` makes it; `running` binds its servers. It opens nothing itself.
 
-use std::{fmt, sync::Arc};
+use std::{any::TypeId, collections::HashSet, fmt, sync::Arc};
 
 use super::{Problem, StartError, start::Hook};
 use crate::{
@@ -19,6 +19,8 @@ pub(super) struct Plan {
     pub(super) servers: Vec<PlannedServer>,
     pub(super) hooks: Vec<Hook>,
     pub(super) states: Arc<States>,
+    /// The types that something takes from the state.
+    pub(super) taken: HashSet<TypeId>,
     pub(super) live: Arc<Live>,
     pub(super) lifecycle: Lifecycle,
     pub(super) drain: Drain,

@@ -161,6 +161,21 @@ pub enum Problem {
         /// The place that registers the route.
         location: Location,
     },
+    /// A middleware accepts a token as a subprotocol, and a route with it supports no subprotocol.
+    #[error(
+        "`{layer}` at {other_location} accepts a token as a subprotocol, and `{name}` at {location} has no other subprotocol \
+         that could be chosen, so that no browser can connect; write `subprotocols(\"..\")` there"
+    )]
+    NoSubprotocols {
+        /// The middleware.
+        layer: &'static str,
+        /// The controller.
+        name: &'static str,
+        /// The place that registers the route.
+        location: Location,
+        /// The place of the middleware.
+        other_location: Location,
+    },
     /// A name is not the name of a configured server.
     #[error("{what} at {location} names server `{server}`, which is not configured; there are {known}")]
     UnknownServer {
@@ -205,7 +220,11 @@ pub enum Problem {
     },
     /// A state is needed, but no value of its type was provided.
     #[error(
-        "`{name}` at {location} needs a state of type `{type_name}`; add `.state(..)` with a value of that type"
+        "`{name}` at {location} needs a state of type `{type_name}`; {}",
+        match similar {
+            None => "add `.state(..)` with a value of that type".to_owned(),
+            Some(similar) => format!("there is a state of type `{similar}`; ask for that, or give `{type_name}`"),
+        }
     )]
     MissingState {
         /// The item that needs the state.
@@ -214,6 +233,9 @@ pub enum Problem {
         location: Location,
         /// The type of the state.
         type_name: &'static str,
+        /// The provided type that was probably meant: the same type in a pointer or without one, or a
+        /// type of the same name in another module.
+        similar: Option<&'static str>,
     },
     /// Two states of the same type were provided.
     #[error(

@@ -3,6 +3,8 @@
 //! It also has the two checks that every kind of registration needs: whether its server is
 //! configured, and whether its state is provided. A check must not stop at the first problem.
 
+use std::{any::TypeId, collections::HashSet};
+
 use super::{Problem, StartError};
 use crate::{
     config::{Config, ServerConfig, ServerKind},
@@ -14,12 +16,14 @@ use crate::{
 pub(super) struct Problems<'a> {
     config: &'a Config,
     states: &'a States,
+    /// The types that something takes from the state.
+    taken: HashSet<TypeId>,
     found: Vec<Problem>,
 }
 
 impl<'a> Problems<'a> {
     pub(super) fn new(config: &'a Config, states: &'a States) -> Self {
-        Self { config, states, found: Vec::new() }
+        Self { config, states, taken: HashSet::new(), found: Vec::new() }
     }
 
     pub(super) fn push(&mut self, problem: Problem) {
@@ -34,8 +38,10 @@ impl<'a> Problems<'a> {
         keys: impl IntoIterator<Item = StateKey>,
     ) {
         for key in keys {
-            if !self.states.contains(key) {
-                self.push(Problem::MissingState { name, location, type_name: key.name });
+            self.taken.insert(key.id);
+            if !key.is_optional && !self.states.contains(key) {
+                let similar = self.states.similar(key);
+                self.push(Problem::MissingState { name, location, type_name: key.name, similar });
             }
         }
     }
@@ -63,8 +69,9 @@ impl<'a> Problems<'a> {
         self.config.servers.iter().find(|server| server.name == name)
     }
 
-    /// Returns the collected problems as an error, if there are any.
-    pub(super) fn into_result(self) -> Result<(), StartError> {
-        if self.found.is_empty() { Ok(()) } else { Err(StartError::all(self.found)) }
+    /// Returns the collected problems as an error, if there are any; else the types that something
+    /// takes from the state.
+    pub(super) fn into_result(self) -> Result<HashSet<TypeId>, StartError> {
+        if self.found.is_empty() { Ok(self.taken) } else { Err(StartError::all(self.found)) }
     }
 }

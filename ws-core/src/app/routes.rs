@@ -13,10 +13,11 @@ use super::{Problem, layers::Layers, problems::Problems};
 use crate::{
     config::{Limits, ServerKind, TrailingSlash},
     fixed,
-    handlers::{Around, Interceptor},
-    handshake::{ChangeLimits, MatchedRoute, Middleware, Route, RouteSpec, Router},
+    handlers::{Around, Interceptor, ReplyName},
+    handshake::{ChangeLimits, Guard, MatchedRoute, Middleware, Route, RouteSpec, Router},
     place::{Location, other_spelling, parameters},
     recovery::ErrorHandlers,
+    request::{Declared, HandlerInfo, Security},
     session::{Erased, ErasedController, erase},
     state::{StateKey, States},
 };
@@ -92,14 +93,24 @@ impl<'a, 'p> Tables<'a, 'p> {
 
     /// Checks a route, makes its controller and puts both into the router of its server.
     fn add(&mut self, route: Route) {
-        let state: Vec<StateKey> = route.state().collect();
-        let Route { spec, middleware, limits, build } = route;
+        for layer in route.layers() {
+            self.problems.check_state(layer.name, layer.location, layer.state.iter().map(|key| key()));
+        }
+        let Route { spec, middleware, interceptors, guards, limits, build } = route;
         let what = format!("controller `{}`", spec.name);
         self.problems.check_server(&what, spec.location, &spec.server, ServerKind::WebSocket);
+        let state: Vec<StateKey> = spec.state.iter().map(|key| key()).collect();
         self.problems.check_state(spec.name, spec.location, state.iter().copied());
+        let named = spec.guards.iter().map(|guard| Guard::named(*guard, spec.location));
+        let guards: Vec<Guard> = named.chain(guards).collect();
+        for guard in &guards {
+            self.problems.check_state(guard.name, guard.location, guard.state.iter().copied());
+        }
         let mut chain = self.middleware.around(&spec, spec.middleware, self.problems);
         chain.extend(middleware);
-        let interceptors = self.interceptors.around(&spec, spec.interceptors, self.problems);
+        self.check_security(&spec, &chain);
+        let mut around = self.interceptors.around(&spec, spec.interceptors, self.problems);
+        around.extend(interceptors);
         if let Some(message) = unreachable_path(&spec.path) {
             return self.bad_path(&spec, message.to_owned());
         }
@@ -110,6 +121,7 @@ impl<'a, 'p> Tables<'a, 'p> {
         let limits = self.limits(&spec, limits);
         // A server without an entry is unknown, which was already reported.
         let error_handlers = self.error_handlers.get(&*spec.server).cloned().unwrap_or_default();
+        let declared = declared(&spec, controller.handlers());
         self.insert(
             &spec,
             MatchedRoute {
@@ -117,8 +129,9 @@ impl<'a, 'p> Tables<'a, 'p> {
                 controller_name: spec.name,
                 controller,
                 chain,
-                guards: spec.guards,
-                around: Around { interceptors, states: Arc::clone(self.states) },
+                guards,
+                declared,
+                around: Around { interceptors: around, states: Arc::clone(self.states) },
                 error_handlers,
                 subprotocols: spec.subprotocols,
                 subprotocol_mismatch: spec.subprotocol_mismatch,
@@ -201,10 +214,34 @@ impl<'a, 'p> Tables<'a, 'p> {
         }
     }
 
+    /// Checks that a browser can offer a token as a subprotocol: it fails the connection unless one
+    /// of the offered subprotocols is chosen, and a token is never chosen.
+    fn check_security(&mut self, spec: &RouteSpec, chain: &[Arc<Middleware>]) {
+        if !spec.subprotocols.is_empty() {
+            return;
+        }
+        for middleware in chain.iter().filter(|it| it.security.contains(&Security::Subprotocol)) {
+            let (name, location) = (spec.name, spec.location);
+            let (layer, other_location) = (middleware.layer.name, middleware.layer.location);
+            self.problems.push(Problem::NoSubprotocols { layer, name, location, other_location });
+        }
+    }
+
     fn bad_path(&mut self, spec: &RouteSpec, message: String) {
         let (name, location) = (spec.name, spec.location);
         self.problems.push(Problem::Path { path: spec.path.to_string(), name, location, message });
     }
+}
+
+/// Returns the events that a route may send: those that it lists, and those that its handlers
+/// return.
+fn declared(spec: &RouteSpec, handlers: &[HandlerInfo]) -> Declared {
+    let returned = handlers.iter().filter_map(|handler| match (handler.reply)().name {
+        ReplyName::Own(event) => Some(event),
+        _ => None,
+    });
+    let events = spec.emits.iter().map(|event| event.name).chain(returned).collect();
+    Declared { location: spec.location, events }
 }
 
 /// Returns the fault of a path that no request can have or that makes matchit panic.
@@ -234,6 +271,7 @@ mod tests {
                 answers_ping: false,
                 needs: crate::request::Needs::default,
                 keep: |_| Ok(None),
+                handlers: &[],
             };
             Some(&TYPED)
         }

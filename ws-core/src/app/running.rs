@@ -4,7 +4,13 @@
 //! Either all listeners are bound and all hooks succeed, or the application does not start. The
 //! accept loops run as tasks; `drain` closes the connections.
 
-use std::{collections::HashMap, future::pending, net::SocketAddr, sync::Arc};
+use std::{
+    any::TypeId,
+    collections::{HashMap, HashSet},
+    future::pending,
+    net::SocketAddr,
+    sync::Arc,
+};
 
 use tokio::net::TcpListener;
 
@@ -20,6 +26,7 @@ use crate::{
     config::{Drain, ServerConfig},
     hub::{Hub, Live},
     server::{Gate, Lifecycle, PendingStreams, Readiness, Stage, accept},
+    state::{Provided, States},
 };
 
 /// A running application.
@@ -45,11 +52,22 @@ async fn run_hooks(hooks: Vec<Hook>, app: Starting) -> Result<(), StartError> {
     Ok(())
 }
 
+/// Warns about each state that nothing takes. The start hooks have run, so what they read is known.
+fn warn_of_untaken(states: &States, taken: &HashSet<TypeId>) {
+    for Provided { name, location, .. } in states.untaken(taken) {
+        tracing::warn!(
+            %location,
+            "nothing takes the state of type `{name}`: put `#[state]` on a field, write `State<T>` in a parameter, or \
+             remove `.state(..)`; only a parameter of your own that reads it by `Setup::state` is not seen here"
+        );
+    }
+}
+
 impl Running {
     /// Binds all listeners, runs the start hooks, then accepts on all listeners. If one step fails,
     /// nothing is served.
     pub(super) async fn start(plan: Plan) -> Result<Self, StartError> {
-        let Plan { servers, hooks, states, live, lifecycle, drain } = plan;
+        let Plan { servers, hooks, states, taken, live, lifecycle, drain } = plan;
         let (mut bound, mut problems) = (Vec::new(), Vec::new());
         for server in servers {
             let ServerConfig { name, port, .. } = &server.config;
@@ -74,7 +92,9 @@ impl Running {
         let addresses = Arc::new(addresses);
         let reload = bound.iter().filter_map(|(_, gate, ..)| gate.certificates().cloned()).collect();
         // Until the hooks have finished, connections wait in the listeners' queues.
-        run_hooks(hooks, Starting { addresses: Arc::clone(&addresses), states }).await?;
+        let starting = Starting { addresses: Arc::clone(&addresses), states: Arc::clone(&states) };
+        run_hooks(hooks, starting).await?;
+        warn_of_untaken(&states, &taken);
         for (PlannedServer { config, kind }, gate, listener, local) in bound {
             tracing::info!(server = config.name, address = %local, "listening");
             let (lifecycle, tasks, gate) = (lifecycle.clone(), Arc::clone(&live), Arc::new(gate));
@@ -100,6 +120,12 @@ impl Running {
     /// Returns the hub of all connections.
     pub fn hub(&self) -> Hub {
         Hub::new(&self.live)
+    }
+
+    /// Returns the events that were emitted and not declared.
+    #[cfg(feature = "testing")]
+    pub(crate) fn undeclared(&self) -> Vec<crate::hub::UndeclaredEvent> {
+        self.live.undeclared().all()
     }
 
     /// Returns a handle that reports whether the application is ready for new clients. It is ready

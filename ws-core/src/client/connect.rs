@@ -69,7 +69,7 @@ pub(super) async fn connect(settings: &Settings) -> Result<Client, ConnectError>
     let subprotocol = request::verify(&sent, status, response.headers())?;
     let headers = take_headers(response);
     let (transport, prefix) = timeout_at(deadline, http.into_upgraded()).await.map_err(timeout)??;
-    let wire = Wire::new(transport, &prefix, settings).await;
+    let wire = Wire::new(transport, &prefix, settings);
     Ok(Client { wire, headers, subprotocol, send_deadline: settings.send_deadline })
 }
 

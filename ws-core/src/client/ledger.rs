@@ -19,7 +19,7 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// Counts a message that was handed to the codec. Returns the payload of the ping to send after
+    /// Counts a message that was queued. Returns the payload of the ping to send after
     /// it, unless a ping is unanswered.
     pub(super) fn sent(&mut self) -> Option<Bytes> {
         self.sent += 1;

@@ -29,7 +29,6 @@
 //! ```
 
 mod builder;
-mod codec;
 mod connect;
 mod connection;
 mod error;

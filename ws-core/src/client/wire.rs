@@ -14,38 +14,23 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::{
     runtime::Handle,
     time::{Instant, Sleep},
 };
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        Error as WsError, Message as Ws,
-        protocol::{Role, WebSocketConfig},
-    },
-};
 
 use super::{
-    codec::{close_message, data_message},
     ledger::Ledger,
     settings::Settings,
-    transport::{Transport, Watched, drain},
+    transport::{Transport, drain},
 };
 use crate::{
-    socket::{Ended, Incoming},
+    socket::{Ended, Incoming, SizeLimits, Socket},
     wire::{CloseFrame, CloseReason, Message, Text},
 };
 
-/// The size of the read buffer, which is allocated with the connection.
-const READ_BUFFER_BYTES: usize = 16 << 10;
-/// The codec collects this many bytes before it writes, unless it is flushed.
-const WRITE_BUFFER_BYTES: usize = 16 << 10;
 /// The limit of pongs that wait for a server that does not read. At the limit, reading pauses.
 const MAX_UNFLUSHED_PONGS: u32 = 64;
-
-type Stream = WebSocketStream<Watched>;
 
 /// The messages of one connection.
 pub(super) struct Wire {
@@ -60,7 +45,7 @@ pub(super) struct Wire {
 }
 
 enum State {
-    Open(Box<Stream>),
+    Open(Box<Socket<Transport>>),
     Ended(CloseReason),
 }
 
@@ -73,17 +58,10 @@ struct Silence {
 
 impl Wire {
     /// Takes over the transport after the 101. `prefix` holds the bytes that were read after it.
-    pub(super) async fn new(transport: Transport, prefix: &[u8], settings: &Settings) -> Self {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
-            .write_buffer_size(WRITE_BUFFER_BYTES)
-            .max_message_size(Some(settings.message_limit))
-            .max_frame_size(Some(settings.frame_limit.unwrap_or(settings.message_limit)));
-        let transport = Watched::new(transport, prefix);
-        let stream =
-            Stream::from_partially_read(transport, prefix.to_vec(), Role::Client, Some(config)).await;
+    pub(super) fn new(transport: Transport, prefix: &[u8], settings: &Settings) -> Self {
+        let limits = SizeLimits::new(settings.message_limit, settings.frame_limit, usize::MAX);
         Self {
-            state: State::Open(Box::new(stream)),
+            state: State::Open(Box::new(Socket::of_client(transport, prefix, limits))),
             read_ahead: None,
             unflushed_pongs: 0,
             silence: settings.dead_after.map(Silence::new),
@@ -122,7 +100,7 @@ impl Wire {
         }
     }
 
-    /// Takes the message out of `message` once the codec has room, and flushes it.
+    /// Takes the message out of `message` once the ones before it are written, and flushes it.
     ///
     /// With `reads_first` it reads what has arrived before it sends. This way a program that only
     /// sends answers pings and notices a close frame.
@@ -139,14 +117,14 @@ impl Wire {
                 Poll::Pending => {}
             }
         }
-        let stream = match &mut self.state {
-            State::Open(stream) => stream,
+        let socket = match &mut self.state {
+            State::Open(socket) => socket,
             State::Ended(reason) => return Poll::Ready(Err(reason.clone())),
         };
-        let sent = poll_send_on(stream, cx, message, self.ledger.as_mut());
+        let sent = poll_send_on(socket, cx, message, self.ledger.as_mut());
         match ready!(sent) {
             Ok(()) => Poll::Ready(Ok(())),
-            Err(error) => Poll::Ready(Err(self.end(reason_of(error.into()), None))),
+            Err(error) => Poll::Ready(Err(self.end(CloseReason::Gone(error.kind())))),
         }
     }
 
@@ -154,10 +132,11 @@ impl Wire {
     /// away.
     pub(super) async fn close(&mut self, frame: CloseFrame) -> CloseReason {
         self.read_ahead = None;
-        if let State::Open(stream) = &mut self.state
-            && let Err(error) = stream.send(close_message(frame)).await
+        self.queue_close(Some(&frame));
+        if let State::Open(socket) = &mut self.state
+            && let Err(error) = poll_fn(|cx| socket.poll_flush(cx)).await
         {
-            return self.end(reason_of(error.into()), None);
+            return self.end(CloseReason::Gone(error.kind()));
         }
         loop {
             if let Err(reason) = poll_fn(|cx| self.poll_read(cx)).await {
@@ -168,12 +147,12 @@ impl Wire {
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, CloseReason>> {
         loop {
-            let stream = match &mut self.state {
-                State::Open(stream) => stream,
+            let socket = match &mut self.state {
+                State::Open(socket) => socket,
                 State::Ended(reason) => return Poll::Ready(Err(reason.clone())),
             };
             if self.unflushed_pongs > 0 {
-                match stream.poll_flush_unpin(cx) {
+                match socket.poll_flush(cx) {
                     // After a failed write there may be messages to read. The read reports the
                     // error.
                     Poll::Ready(_) => self.unflushed_pongs = 0,
@@ -181,86 +160,58 @@ impl Wire {
                     Poll::Pending => {}
                 }
             }
-            let Poll::Ready(next) = stream.poll_next_unpin(cx) else {
+            let Poll::Ready(arrived) = socket.poll_read(cx) else {
                 let silence = self.silence.as_mut().map_or(Poll::Pending, |silence| silence.poll(cx));
                 ready!(silence);
-                return Poll::Ready(Err(self.end(CloseReason::Heartbeat, None)));
+                return Poll::Ready(Err(self.end(CloseReason::Heartbeat)));
             };
             if let Some(silence) = &mut self.silence {
                 silence.last_read = Instant::now();
             }
-            // The code that the codec answers a close frame with.
-            let codec_code = match &next {
-                Some(Ok(Ws::Close(Some(frame)))) => Some(u16::from(frame.code)),
-                _ => None,
-            };
-            let arrived = match next {
-                Some(Ok(message)) => Incoming::from_codec(message, stream.get_ref().walker()),
-                Some(Err(error)) => Some(Err(error.into())),
-                None => Some(Err(Ended::Gone(io::ErrorKind::UnexpectedEof))),
-            };
             match arrived {
-                Some(Ok(Incoming::Message(message))) => return Poll::Ready(Ok(message)),
-                // The codec has queued the pong; the flush above sends it.
-                Some(Ok(Incoming::Ping(_))) => self.unflushed_pongs += 1,
-                Some(Ok(Incoming::Pong(payload))) => {
+                Ok(Incoming::Message(message)) => return Poll::Ready(Ok(message)),
+                // The socket has queued the pong; the flush above sends it.
+                Ok(Incoming::Ping(_)) => self.unflushed_pongs += 1,
+                Ok(Incoming::Pong(payload)) => {
                     let next = self.ledger.as_mut().and_then(|ledger| ledger.confirm(&payload));
                     if let Some(marker) = next {
-                        let _ = stream.start_send_unpin(Ws::Ping(marker));
+                        socket.send_ping(marker);
                         self.unflushed_pongs += 1;
                     }
                 }
-                Some(Ok(Incoming::Close(received))) => {
-                    return Poll::Ready(Err(self.end_by_close(received, codec_code)));
+                Ok(Incoming::Close(received)) => return Poll::Ready(Err(self.end_by_close(received))),
+                Err(Ended::Fault(fault)) => {
+                    let frame = CloseFrame::new(fault.close_code(), fault.close_reason());
+                    self.queue_close(Some(&frame));
+                    return Poll::Ready(Err(self.end(CloseReason::Fault(fault))));
                 }
-                Some(Err(ended)) => {
-                    let close_frame = match &ended {
-                        // After a close frame the codec has queued its own answer and drops this
-                        // one.
-                        Ended::Fault(fault) => {
-                            Some(CloseFrame::new(fault.close_code(), fault.close_reason()))
-                        }
-                        Ended::Gone(_) => None,
-                    };
-                    return Poll::Ready(Err(self.end(reason_of(ended), close_frame)));
-                }
-                None => {}
+                Err(Ended::Gone(kind)) => return Poll::Ready(Err(self.end(CloseReason::Gone(kind)))),
             }
         }
     }
 
-    /// Ends the connection after the server's close frame. The codec has queued the answer, with
-    /// `codec_code`: unlike the server's socket, a client leaves this to the codec.
-    fn end_by_close(&mut self, received: Option<(u16, Text)>, codec_code: Option<u16>) -> CloseReason {
+    /// Ends the connection after the server's close frame, which is answered with its code.
+    fn end_by_close(&mut self, received: Option<(u16, Text)>) -> CloseReason {
+        let answer = received.as_ref().map(|(code, _)| CloseFrame::new(*code, ""));
+        self.queue_close(answer.as_ref());
         let (code, reason) = received.map_or((None, Text::default()), |(code, text)| (Some(code), text));
-        let reason = CloseReason::Peer { code, reason };
-        if code == codec_code { self.end(reason, None) } else { self.end_by_rejected_code(reason) }
+        self.end(CloseReason::Peer { code, reason })
     }
 
-    /// Ends the connection after a close frame with a valid code that the codec rejects (1014).
-    fn end_by_rejected_code(&mut self, reason: CloseReason) -> CloseReason {
-        if let State::Open(stream) = mem::replace(&mut self.state, State::Ended(reason.clone()))
-            && let Ok(runtime) = Handle::try_current()
-        {
-            let (code, within) = (reason.code(), self.close_deadline);
-            runtime.spawn(async move {
-                // A new codec: the old one has queued 1002 as its answer.
-                let mut stream = Stream::from_raw_socket(stream.into_inner(), Role::Client, None).await;
-                let answer = stream.send(close_message(CloseFrame::new(code, "")));
-                let _ = tokio::time::timeout(within, answer).await;
-                drain(stream.get_mut(), within).await;
-            });
+    /// Queues a close frame, unless one was queued before.
+    fn queue_close(&mut self, frame: Option<&CloseFrame>) {
+        if let State::Open(socket) = &mut self.state {
+            socket.send_close(frame);
         }
-        reason
     }
 
-    /// Ends the connection. This and [`Self::end_by_rejected_code`] are the only places that do.
-    fn end(&mut self, reason: CloseReason, close_frame: Option<CloseFrame>) -> CloseReason {
+    /// Ends the connection. This is the only place that does.
+    fn end(&mut self, reason: CloseReason) -> CloseReason {
         let state = mem::replace(&mut self.state, State::Ended(reason.clone()));
         match (state, &reason) {
             // The server is gone, so there is nothing to send.
             (State::Open(_), CloseReason::Gone(_) | CloseReason::Heartbeat) | (State::Ended(_), _) => {}
-            (State::Open(stream), _) => close_in_background(stream, close_frame, self.close_deadline),
+            (State::Open(socket), _) => close_in_background(socket, self.close_deadline),
         }
         reason
     }
@@ -270,50 +221,41 @@ impl Drop for Wire {
     fn drop(&mut self) {
         if self.ended().is_none() {
             let frame = CloseFrame::new(1000, "");
-            self.end(CloseReason::Local { code: frame.code, reason: frame.reason.clone() }, Some(frame));
+            self.queue_close(Some(&frame));
+            self.end(CloseReason::Local { code: frame.code, reason: frame.reason });
         }
     }
 }
 
-fn reason_of(ended: Ended) -> CloseReason {
-    match ended {
-        Ended::Fault(fault) => CloseReason::Fault(fault),
-        Ended::Gone(kind) => CloseReason::Gone(kind),
-    }
-}
-
-/// Takes the message when the codec has room for it, and flushes. It is called again with `None`
+/// Takes the message when the earlier ones are written, and flushes. It is called again with `None`
 /// inside until the flush is done.
 fn poll_send_on(
-    stream: &mut Stream,
+    socket: &mut Socket<Transport>,
     cx: &mut Context<'_>,
     message: &mut Option<Message>,
     ledger: Option<&mut Ledger>,
-) -> Poll<Result<(), WsError>> {
+) -> Poll<io::Result<()>> {
     if message.is_some() {
-        ready!(stream.poll_ready_unpin(cx))?;
+        ready!(socket.poll_flush(cx))?;
     }
     if let Some(message) = message.take() {
-        stream.start_send_unpin(data_message(message))?;
+        socket.send(message);
         if let Some(marker) = ledger.and_then(Ledger::sent) {
-            stream.start_send_unpin(Ws::Ping(marker))?;
+            socket.send_ping(marker);
         }
     }
-    stream.poll_flush_unpin(cx)
+    socket.poll_flush(cx)
 }
 
 /// Writes as much as the socket takes at once. A task flushes the rest and reads until the server
 /// closes TCP. Without a runtime there is no task, and the close frame is lost if the socket is
 /// full.
-fn close_in_background(mut stream: Box<Stream>, close_frame: Option<CloseFrame>, within: Duration) {
-    if let Some(frame) = close_frame {
-        let _ = stream.start_send_unpin(close_message(frame));
-    }
-    let _ = stream.poll_flush_unpin(&mut Context::from_waker(Waker::noop()));
+fn close_in_background(mut socket: Box<Socket<Transport>>, within: Duration) {
+    let _ = socket.poll_flush(&mut Context::from_waker(Waker::noop()));
     let Ok(runtime) = Handle::try_current() else { return };
     runtime.spawn(async move {
-        let _ = tokio::time::timeout(within, stream.flush()).await;
-        drain(stream.get_mut(), within).await;
+        let _ = tokio::time::timeout(within, poll_fn(|cx| socket.poll_flush(cx))).await;
+        drain(socket.into_io(), within).await;
     });
 }
 

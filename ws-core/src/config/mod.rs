@@ -216,9 +216,9 @@ pub struct Limits {
     /// Default 1 MiB.
     #[serde(with = "units::size")]
     pub message: usize,
-    /// The largest frame payload, in bytes; a larger one closes the connection with 1009. The
-    /// buffer is allocated when the length is announced. Default: the value of `message`, which is
-    /// also the upper bound.
+    /// The largest frame payload, in bytes; a larger one closes the connection with 1009. Memory is
+    /// allocated for bytes that have arrived, not for a length that is announced. Default: the value
+    /// of `message`, which is also the upper bound.
     #[serde(with = "units::optional_size")]
     pub frame: Option<usize>,
     /// The largest number of frames of one message; more close the connection with 1009. Each frame

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     connection::Connection,
-    envelope::{Envelope, Format, Raw, decode_json},
+    envelope::{Envelope, Format, Raw, WsAsk},
     fixed,
     sync::{Mutex, MutexGuard},
     wire::{ConnectionId, Message, SendError},
@@ -38,6 +38,9 @@ impl Connection {
     /// `limits.inbox_bytes`) and handled in order afterwards. One connection may have 64
     /// outstanding asks.
     ///
+    /// This is for names that are known only at run time. Other asks have a type:
+    /// [`ask`](Self::ask).
+    ///
     /// ```no_run
     /// # use std::time::Duration;
     /// # use ws_core::{Connection, connection::AskError};
@@ -50,13 +53,44 @@ impl Connection {
     /// [`AskError`](crate::connection::AskError): the connection ended, no answer arrived in time
     /// (10 s unless [`timeout`](PendingAsk::timeout) sets another), the client refused, or its
     /// answer does not decode as `R`. The ask is removed then, and a late answer is dropped.
-    #[doc(alias("ack"))]
     pub fn ask_event<R: DeserializeOwned>(
         &self,
         event: &str,
         data: &(impl Serialize + ?Sized),
     ) -> PendingAsk<'_, R> {
         PendingAsk::new(self, event, data)
+    }
+
+    /// Asks the client with an event whose type says what the answer is, as
+    /// [`ask_event`](Self::ask_event) does.
+    ///
+    /// ```no_run
+    /// use serde::Serialize;
+    /// use ws_core::{Connection, WsEvent, connection::AskError};
+    ///
+    /// #[derive(Serialize, WsEvent)]
+    /// #[ws_event("confirm", answer = bool)]
+    /// struct Confirm {
+    ///     amount: u32,
+    /// }
+    ///
+    /// async fn is_confirmed(conn: &Connection, amount: u32) -> Result<bool, AskError> {
+    ///     conn.ask(&Confirm { amount }).await
+    /// }
+    /// ```
+    ///
+    /// The controller declares the event with `emits(..)`, as for [`emit`](Self::emit).
+    ///
+    /// # Errors
+    /// The errors of [`ask_event`](Self::ask_event).
+    #[track_caller]
+    #[doc(alias("ack"))]
+    pub fn ask<E>(&self, event: &E) -> PendingAsk<'_, E::Answer>
+    where
+        E: WsAsk<Answer: DeserializeOwned> + Serialize + ?Sized,
+    {
+        self.look_at_emit::<E>(std::panic::Location::caller());
+        PendingAsk::new(self, E::NAME, event)
     }
 }
 
@@ -116,7 +150,8 @@ impl AskError {
     }
 }
 
-/// An ask that is sent when it is awaited. Returned by [`Connection::ask_event`].
+/// An ask that is sent when it is awaited. Returned by [`Connection::ask`] and
+/// [`Connection::ask_event`].
 #[must_use = "nothing is sent until this is awaited"]
 pub struct PendingAsk<'a, R> {
     conn: &'a Connection,
@@ -188,11 +223,7 @@ fn decode<R: DeserializeOwned>(format: Format, message: &Message) -> Result<R, A
         let refusal: Refusal = envelope.data.and_then(|data| data.decode().ok()).unwrap_or_default();
         return Err(AskError::Refused { code: refusal.code, message: refusal.message });
     }
-    let decoded = match envelope.data {
-        Some(data) => data.decode(),
-        None => decode_json("null"),
-    };
-    decoded.map_err(|error| AskError::Invalid(error.to_string()))
+    envelope.decode_data().map_err(|error| AskError::Invalid(error.to_string()))
 }
 
 /// The outstanding asks of one connection.

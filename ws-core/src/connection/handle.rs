@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     config::Limits,
-    envelope::Format,
-    hub::{Alarm, Live, Membership},
+    envelope::{Format, WsEvent},
+    hub::{Alarm, EmitCheck, Live, Membership},
     request::{ContextMap, Handshake},
     wire::{CloseFrame, CloseReason, ConnectionId, Message, SendError, may_be_sent},
 };
@@ -100,11 +100,54 @@ impl Connection {
     /// Queues the event `{"event": name, "data": data}`. The event is encoded in MessagePack if the
     /// connection uses the subprotocol `msgpack`, else in JSON.
     ///
+    /// This is for names that are known only at run time. Other events have a type:
+    /// [`emit`](Self::emit).
+    ///
     /// # Errors
     /// [`SendError::Serialize`], and the errors of [`push`](Self::push).
-    #[doc(alias("emit"))]
     pub fn event<T: Serialize + ?Sized>(&self, name: &str, data: &T) -> Result<(), SendError> {
         self.push(self.format().encode(name, data, None)?)
+    }
+
+    /// Queues an event under the name of its type, as [`event`](Self::event) does.
+    ///
+    /// The controller declares the event with `emits(..)`, or returns it from a handler. In builds
+    /// with `debug_assertions`, the first emit of an event that is not declared is logged as a
+    /// warning.
+    ///
+    /// ```
+    /// use serde::Serialize;
+    /// use ws_core::prelude::*;
+    ///
+    /// /// The number of connections.
+    /// #[derive(Serialize, WsEvent)]
+    /// #[ws_event("crowd")]
+    /// struct Crowd(usize);
+    ///
+    /// #[ws_controller(path = "/crowd", emits(Crowd))]
+    /// struct Counter;
+    ///
+    /// impl Controller for Counter {
+    ///     async fn on_open(&self, conn: &Connection) -> Result {
+    ///         Ok(conn.emit(&Crowd(conn.hub().count_local()))?)
+    ///     }
+    /// }
+    /// # fn main() {}
+    /// ```
+    ///
+    /// # Errors
+    /// The errors of [`event`](Self::event).
+    #[track_caller]
+    pub fn emit<E: WsEvent + Serialize + ?Sized>(&self, event: &E) -> Result<(), SendError> {
+        self.look_at_emit::<E>(std::panic::Location::caller());
+        self.event(E::NAME, event)
+    }
+
+    /// Looks at an emit on this connection alone.
+    pub(super) fn look_at_emit<E: WsEvent + ?Sized>(&self, place: &'static std::panic::Location<'static>) {
+        if let Some(mut check) = EmitCheck::new::<E>(place) {
+            check.look_at(self);
+        }
     }
 
     /// Sends a ping (RFC 6455 section 5.5.2) ahead of the queued messages. The pong is passed to

@@ -5,7 +5,9 @@
 //! the same envelope as MessagePack in binary messages. This module must not depend on connections
 //! or handlers.
 
+mod event;
 mod fault;
+mod form;
 mod json;
 #[cfg(feature = "msgpack")]
 mod msgpack;
@@ -16,7 +18,11 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-pub use self::fault::EventError;
+pub use self::{
+    event::{EventInfo, WsAsk, WsCall, WsEvent},
+    fault::EventError,
+    form::{ManyReplies, NoReplies, Nothing, OneReply, RawReply, Replies, ReplyForm, ReplyName},
+};
 pub(crate) use self::{fault::DecodeError, json::decode as decode_json};
 use crate::wire::{Message, SendError};
 
@@ -88,6 +94,7 @@ impl Format {
 #[derive(Debug)]
 pub struct Envelope<'a> {
     pub(crate) event: Cow<'a, str>,
+    /// `None` if it is absent or `null`.
     pub(crate) data: Option<Raw<'a>>,
     pub(crate) reference: Option<Raw<'a>>,
 }
@@ -165,6 +172,15 @@ impl<'a> Envelope<'a> {
     /// Returns the event's name.
     pub fn event(&self) -> &str {
         &self.event
+    }
+
+    /// Decodes `data`. Absent data is decoded as `null`: both mean the same, so an `Option`, `()`
+    /// and any other type that accepts `null` needs no data.
+    pub(crate) fn decode_data<T: Deserialize<'a>>(&self) -> Result<T, DecodeError> {
+        match self.data {
+            Some(data) => data.decode(),
+            None => json::decode("null"),
+        }
     }
 }
 

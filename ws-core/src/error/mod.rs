@@ -6,6 +6,7 @@
 //! to the client. Error handlers (`#[ws_error_handler]`) may change the answer
 //! ([`recovery`](crate::recovery)). This module must never show a wrapped text to a client.
 
+mod codes;
 mod handshake;
 #[cfg(feature = "jwt")]
 mod jwt;
@@ -15,10 +16,14 @@ use std::{borrow::Cow, error::Error as StdError, fmt};
 
 use http::StatusCode;
 
-pub use self::handshake::HandshakeError;
+pub(crate) use self::codes::Faces;
 #[cfg(feature = "jwt")]
 pub use self::jwt::{Algorithm, JwtError, KeyError};
 use self::source::Source;
+pub use self::{
+    codes::{ErrorCodes, FindFace, FoundFace, PublicFace},
+    handshake::HandshakeError,
+};
 pub use crate::{
     envelope::EventError,
     wire::{MessageError, SendError, SpawnError},
@@ -35,6 +40,9 @@ pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 /// The result of every callback and middleware, by default with `()` and [`Error`].
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
+/// The code and the text of a guard's refusal.
+const FORBIDDEN: &str = "forbidden";
+
 /// Any error of user code, with an optional public face.
 ///
 /// `?` converts every error into it: errors of the standard library, of `thiserror` and of
@@ -45,6 +53,9 @@ pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 /// Error handlers, the status of a [`HandshakeError`] and the quiet end of a closed connection
 /// depend on the type of the wrapped error. `anyhow` hides that type; with the feature `anyhow` it
 /// is still found.
+///
+/// A type with [`#[derive(WsError)]`](macro@crate::WsError) has a public face of its own. It is
+/// added before the error handlers are called, where it was not set by hand.
 ///
 /// Without a public face, a client sees status 500 in the handshake and close code 1011 on an open
 /// connection, and no text.
@@ -72,13 +83,15 @@ struct Inner {
     reply_to: Option<ReplyTo>,
 }
 
-/// The public parts of an error that were set by hand.
+/// The public parts of an error that were set by hand, or by its type ([`codes`]).
 #[derive(Clone, Default)]
 struct Face {
     status: Option<StatusCode>,
     close_code: Option<u16>,
     public: Option<Cow<'static, str>>,
     code: Option<Cow<'static, str>>,
+    /// Whether a guard failed with it: what is not set is `forbidden` and 403.
+    of_guard: bool,
 }
 
 /// The default public face of an error of this crate.
@@ -129,8 +142,9 @@ impl Error {
     /// Sets the machine code of the answer to an event, beside the public text:
     /// `{"code": code, "message": text}`.
     ///
-    /// The default is the code of an [`EventError`], `forbidden` for status 401 and 403 and for a
-    /// refused token, otherwise `internal`.
+    /// The default is the code that the type declares ([`WsError`](macro@crate::WsError)) or that of
+    /// an [`EventError`], `forbidden` for status 401 and 403, for a refused token and for a guard,
+    /// otherwise `internal`.
     #[must_use]
     pub fn code(mut self, code: impl Into<Cow<'static, str>>) -> Self {
         self.0.face.code = Some(code.into());
@@ -140,7 +154,9 @@ impl Error {
     /// Returns the status of the response if this error refuses a handshake.
     pub fn http_status(&self) -> StatusCode {
         let built_in = || self.built_in().and_then(|face| face.status);
-        self.0.face.status.or_else(built_in).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        let default =
+            if self.0.face.of_guard { StatusCode::FORBIDDEN } else { StatusCode::INTERNAL_SERVER_ERROR };
+        self.0.face.status.or_else(built_in).unwrap_or(default)
     }
 
     /// Returns the close code of an open connection that ends because of this error.
@@ -153,7 +169,10 @@ impl Error {
     pub fn public_text(&self) -> Option<Cow<'_, str>> {
         match &self.0.face.public {
             Some(text) => Some(Cow::Borrowed(text)),
-            None => self.built_in().map(|face| face.public),
+            None => {
+                let of_guard = || self.0.face.of_guard.then_some(Cow::Borrowed(FORBIDDEN));
+                self.built_in().map(|face| face.public).or_else(of_guard)
+            }
         }
     }
 
@@ -162,9 +181,12 @@ impl Error {
         if let Some(code) = &self.0.face.code {
             return code;
         }
+        if self.0.face.of_guard {
+            return FORBIDDEN;
+        }
         let forbidden = || {
             let status = self.0.face.status?;
-            matches!(status.as_u16(), 401 | 403).then_some("forbidden")
+            matches!(status.as_u16(), 401 | 403).then_some(FORBIDDEN)
         };
         let built_in = self.built_in().and_then(|face| face.code);
         built_in.or_else(forbidden).unwrap_or("internal")
@@ -189,7 +211,7 @@ impl Error {
             status: Some(StatusCode::UNAUTHORIZED),
             close_code: Some(4401),
             public: Cow::Borrowed("the token is not accepted"),
-            code: Some("forbidden"),
+            code: Some(FORBIDDEN),
         })
     }
 
@@ -200,16 +222,10 @@ impl Error {
         false
     }
 
-    /// Completes the error of a guard: `forbidden` and 403, unless the error sets something else.
+    /// Marks the error of a guard: its code is `forbidden` and its status 403, unless the error or
+    /// its type sets something else.
     pub(crate) fn or_forbidden(mut self) -> Self {
-        let has_own_status = self.built_in().is_some_and(|face| face.status.is_some());
-        if self.0.face.status.is_none() && !has_own_status {
-            self.0.face.status = Some(StatusCode::FORBIDDEN);
-        }
-        self.0.face.code.get_or_insert(Cow::Borrowed("forbidden"));
-        if self.public_text().is_none() {
-            self.0.face.public = Some(Cow::Borrowed("forbidden"));
-        }
+        self.0.face.of_guard = true;
         self
     }
 

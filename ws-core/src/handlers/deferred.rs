@@ -187,14 +187,14 @@ impl Drop for Reply {
 }
 
 /// Asks the error handlers and applies the verdict, as the session does for the error of a handler.
-async fn fail(conn: &Connection, error: Error) -> Result<(), SendError> {
+async fn fail(conn: &Connection, mut error: Error) -> Result<(), SendError> {
     let closed = || SendError::Closed { connection: conn.id() };
     if conn.is_ended_by(&error) {
         drop_caught("an error", error);
         return Err(closed());
     }
     let scene = Scene::on(conn, Phase::Message);
-    let asking = caught(ErrorHandlers::answer_on(conn, &error, &scene));
+    let asking = caught(ErrorHandlers::answer_on(conn, &mut error, &scene));
     let answer = match conn.limits().handler_timeout {
         Some(deadline) => tokio::time::timeout(deadline, asking).await.unwrap_or_default(),
         None => asking.await,

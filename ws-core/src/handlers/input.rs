@@ -2,10 +2,12 @@
 
 use std::{fmt, ops::Deref};
 
+use serde::Deserialize;
+
 use super::{Param, Replier, Reply, Takes, param::read_for_each_callback};
 use crate::{
     connection::Connection,
-    envelope::{Envelope, Raw},
+    envelope::Envelope,
     request::{ParamError, Setup},
     wire::{CloseReason, Message},
 };
@@ -82,11 +84,19 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Returns the event's `data`.
-    pub(super) fn data(&self) -> Result<Raw<'a>, ParamError> {
-        match self.payload {
-            Payload::Event { envelope: &Envelope { data: Some(raw), .. }, .. } => Ok(raw),
-            _ => Err(ParamError::missing("data")),
+    /// Whether the event has `data` that is not `null`.
+    pub(super) fn has_data(&self) -> bool {
+        matches!(self.payload, Payload::Event { envelope: Envelope { data: Some(_), .. }, .. })
+    }
+
+    /// Decodes the event's `data`. It is missing if it is absent or `null` and the type needs a
+    /// value.
+    pub(super) fn decode_data<T: Deserialize<'a>>(&self) -> Result<T, ParamError> {
+        let Payload::Event { envelope, .. } = self.payload else { return Err(ParamError::missing("data")) };
+        match envelope.decode_data() {
+            Ok(data) => Ok(data),
+            Err(_) if envelope.data.is_none() => Err(ParamError::missing("data")),
+            Err(fault) => Err(fault.into()),
         }
     }
 
@@ -114,8 +124,8 @@ impl<'a> Input<'a> {
 /// #[ws_handlers]
 /// impl Lobby {
 ///     #[on_unknown]
-///     async fn other(&self, name: EventName<'_>) -> String {
-///         format!("{name} is not played here")
+///     async fn other(&self, name: EventName<'_>) -> Data<String> {
+///         Data(format!("{name} is not played here"))
 ///     }
 /// }
 /// # fn main() {}

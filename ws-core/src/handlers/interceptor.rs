@@ -5,6 +5,7 @@
 //! handler's own future, so that such a route allocates no box.
 
 use std::{
+    future::ready,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -12,7 +13,14 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use crate::{connection::Connection, error::Result, layer::Layer, state::States};
+use crate::{
+    connection::Connection,
+    error::Result,
+    function::{Function, StateParams, for_each_number_of_states},
+    layer::Layer,
+    place::Scope,
+    state::{FromState, StateKey, States},
+};
 
 /// The future of one run of an interceptor.
 pub type InterceptorFuture<'a> = Pin<Box<dyn Future<Output = Result> + Send + 'a>>;
@@ -86,11 +94,69 @@ impl std::fmt::Debug for NextHandler<'_> {
     }
 }
 
-/// One interceptor, from the registry.
+type Call = dyn for<'a> Fn(Callback<'a>, NextHandler<'a>, &'a States) -> InterceptorFuture<'a> + Send + Sync;
+
+/// One interceptor, from the registry or added by hand.
 pub(crate) struct Interceptor {
     pub(crate) layer: Layer,
-    pub(crate) call: for<'a> fn(Callback<'a>, NextHandler<'a>, &'a States) -> InterceptorFuture<'a>,
+    pub(crate) call: Box<Call>,
 }
+
+impl Interceptor {
+    #[track_caller]
+    pub(crate) fn by_hand<P, I: InterceptorFn<P>>(interceptor: I, scope: Scope) -> Self {
+        Self {
+            layer: Layer::by_hand::<I>(scope, I::STATE),
+            call: Box::new(move |callback, next, states| interceptor.call(callback, next, states)),
+        }
+    }
+}
+
+/// An async function that [`App::interceptor`](crate::App::interceptor) accepts:
+/// `async fn(Callback<'_>, NextHandler<'_>) -> Result`, with up to four `State<T>` after the two
+/// parameters.
+#[diagnostic::on_unimplemented(
+    message = "this function is not an interceptor",
+    label = "not an interceptor",
+    note = "an interceptor is `async fn(Callback<'_>, NextHandler<'_>) -> Result`, with up to four `State<T>` behind these two"
+)]
+pub trait InterceptorFn<Params>: Send + Sync + 'static {
+    #[doc(hidden)]
+    const STATE: &'static [fn() -> StateKey];
+    #[doc(hidden)]
+    fn call<'a>(
+        &self,
+        callback: Callback<'a>,
+        next: NextHandler<'a>,
+        states: &'a States,
+    ) -> InterceptorFuture<'a>;
+}
+
+macro_rules! interceptor_fn {
+    ($($state:ident),*) => {
+        impl<F, $($state: FromState),*> InterceptorFn<($($state,)*)> for F
+        where
+            F: for<'a> Function<'a, (Callback<'a>, NextHandler<'a>, $($state),*), Output = Result> + 'static,
+        {
+            const STATE: &'static [fn() -> StateKey] = <($($state,)*)>::KEYS;
+
+            #[allow(non_snake_case, reason = "a parameter is named as its type")]
+            fn call<'a>(
+                &self,
+                callback: Callback<'a>,
+                next: NextHandler<'a>,
+                states: &'a States,
+            ) -> InterceptorFuture<'a> {
+                match StateParams::from_states(states) {
+                    Ok(($($state,)*)) => Box::pin(self.start((callback, next, $($state),*))),
+                    Err(error) => Box::pin(ready(Err(error))),
+                }
+            }
+        }
+    };
+}
+
+for_each_number_of_states!(interceptor_fn);
 
 pin_project! {
     /// A handler's future, wrapped in the interceptors of its route if there are any.

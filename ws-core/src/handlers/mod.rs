@@ -10,9 +10,11 @@
 mod context;
 mod cookie;
 mod deferred;
+mod guard;
 mod header;
 mod input;
 mod interceptor;
+mod model;
 mod param;
 mod path;
 mod payload;
@@ -20,6 +22,8 @@ mod ping;
 mod query;
 mod replier;
 mod reply;
+#[doc(hidden)]
+pub mod rules;
 #[doc(hidden)]
 pub mod support;
 #[cfg(feature = "validate")]
@@ -34,7 +38,7 @@ pub use self::{
     deferred::Reply,
     header::Header,
     input::{EventName, Input},
-    interceptor::{Callback, CallbackKind, InterceptorFuture, NextHandler},
+    interceptor::{Callback, CallbackKind, InterceptorFn, InterceptorFuture, NextHandler},
     param::{FromHandshake, Param, Takes},
     path::Path,
     payload::{Data, Json},
@@ -47,4 +51,7 @@ pub(crate) use self::{
     ping::pong,
     replier::rate_limited,
 };
-pub use crate::request::{ParamError, Setup};
+pub use crate::{
+    envelope::{ReplyForm, ReplyName, WsAsk, WsCall, WsEvent},
+    request::{ParamError, Setup},
+};

@@ -84,7 +84,11 @@ pub trait Param<'a>: Sized {
     #[doc(hidden)]
     const NEEDS_PATH: bool = false;
 
-    /// Adds the states that the parameter needs, for the check at start.
+    /// Whether the value is parsed from the handshake and kept, so that it cannot borrow.
+    #[doc(hidden)]
+    const IS_PARSED: bool = false;
+
+    /// Adds the states that the parameter takes, for the check at start.
     #[doc(hidden)]
     fn states(keys: &mut Vec<StateKey>) {
         let _ = keys;
@@ -151,6 +155,8 @@ impl<'a, T: FromHandshake> Param<'a> for &'a T {
 
     const NEEDS_PATH: bool = T::NEEDS_PATH;
 
+    const IS_PARSED: bool = true;
+
     fn keep(setup: &Setup<'_>) -> Result<T, ParamError> {
         T::from_handshake(setup.handshake)
     }
@@ -160,7 +166,8 @@ impl<'a, T: FromHandshake> Param<'a> for &'a T {
     }
 }
 
-/// Implements `Param` by value: the value made by [`FromHandshake`] is cloned for each callback.
+/// Implements `Param` by value: the value made by [`FromHandshake`] is cloned for each callback. If
+/// it is kept for a parameter by reference, it is not parsed again.
 macro_rules! by_value {
     ($($(#[$attribute:meta])* $wrapper:ident$(<$t:ident: $bound:path>)?;)*) => {$(
         $(#[$attribute])*
@@ -172,8 +179,13 @@ macro_rules! by_value {
 
             const NEEDS_PATH: bool = <Self as FromHandshake>::NEEDS_PATH;
 
+            const IS_PARSED: bool = true;
+
             fn keep(setup: &Setup<'_>) -> Result<Self, ParamError> {
-                Self::from_handshake(setup.handshake)
+                match setup.kept::<Self>() {
+                    Some(kept) => Ok(kept.clone()),
+                    None => Self::from_handshake(setup.handshake),
+                }
             }
 
             fn get(kept: &'a Self, _: &mut Input<'a>) -> Result<Self, ParamError> {
@@ -196,13 +208,22 @@ impl<'a, P: Param<'a>> Param<'a> for Option<P> {
 
     const TAKES: Takes = P::TAKES;
 
-    fn states(_: &mut Vec<StateKey>) {}
+    const IS_PARSED: bool = P::IS_PARSED;
+
+    fn states(keys: &mut Vec<StateKey>) {
+        let before = keys.len();
+        P::states(keys);
+        keys.iter_mut().skip(before).for_each(|key| key.is_optional = true);
+    }
 
     fn keep(setup: &Setup<'_>) -> Result<Self::Kept, ParamError> {
         missing_as_none(P::keep(setup))
     }
 
     fn get(kept: &'a Self::Kept, input: &mut Input<'a>) -> Result<Self, ParamError> {
+        if matches!(P::TAKES, Takes::Data) && !input.has_data() {
+            return Ok(None);
+        }
         match kept {
             Some(kept) => missing_as_none(P::get(kept, input)),
             None => Ok(None),

@@ -19,6 +19,9 @@ use crate::{
 /// field `&'a str` rejects every string with a JSON escape (`"\n"`, `"\u00e9"`), because the
 /// unescaped text is not in the message.
 ///
+/// An event without `data` has the data `null`: `Data<Option<T>>`, `Data<()>` and any other type that
+/// accepts `null` need no data. `Option<Data<T>>` is `None` for both.
+///
 /// If decoding fails, the handler is not called; the client gets an error with the code
 /// `invalid_data` and the path of the field. As a reply, the data is sent under the event and with
 /// the `ref` of the call.
@@ -84,7 +87,7 @@ impl<'a, T: Deserialize<'a>> Param<'a> for Data<T> {
     }
 
     fn get(_: &'a (), input: &mut Input<'a>) -> Result<Self, ParamError> {
-        Ok(Self(input.data()?.decode()?))
+        input.decode_data().map(Self)
     }
 }
 

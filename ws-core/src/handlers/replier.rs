@@ -82,9 +82,14 @@ impl<'a> Replier<'a> {
     /// # Errors
     /// [`SendError::Serialize`], [`SendError::Closed`].
     pub async fn send_event<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<(), SendError> {
+        self.conn.send(self.encode(event, data)?).await
+    }
+
+    /// Encodes an event that is sent next, with the `ref` of the call if it had one.
+    pub(super) fn encode<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<Message, SendError> {
         let message = self.format().encode(event, data, self.reference)?;
         self.is_answered.store(true, Ordering::Relaxed);
-        self.conn.send(message).await
+        Ok(message)
     }
 
     /// Sends data under the event and the `ref` of the call. If the message was not an event, the

@@ -4,24 +4,29 @@ use std::{future::poll_fn, pin::pin, task::Poll};
 
 use serde::Serialize;
 
-use super::{Data, Json, Replier};
+use super::{Data, Json, Replier, model::Says};
 use crate::{
+    envelope::{ReplyForm, ReplyName},
     error::{Error, Result},
     wire::{Message, Text},
 };
 
 /// The return value of a method under `#[ws_handlers]`, which is sent as the reply.
 ///
-/// | returned | sent |
-/// |---|---|
-/// | `()`, `None` | nothing; a call with a `ref` is completed by the event `end` |
-/// | [`Data<T>`](crate::Data) | `{"event": the same, "data": T, "ref": the same}`; in `#[on_event]` and `#[on_unknown]` only |
-/// | [`Event<T>`](Event) | `{"event": its name, "data": T, "ref": the same}` |
-/// | [`Json<T>`](crate::handlers::Json) | `T` as a JSON text message |
-/// | [`Message`], [`Text`], `String`, `&str` | the message as it is |
-/// | [`Stream<S>`](Stream) | each item when the stream yields it |
-/// | `Option<R>` | `R`, or nothing |
-/// | `Result<R, E>` | `R`, or the error as described below |
+/// | returned | sent | form | name |
+/// |---|---|---|---|
+/// | `()` | nothing; a call with a `ref` is completed by the event `end` | `None` | |
+/// | a type with [`#[derive(WsEvent)]`](crate::WsEvent) | `{"event": its name, "data": the value, "ref": the same}` | `One` | `Own` |
+/// | [`Data<T>`](crate::Data) | `{"event": the same, "data": T, "ref": the same}`; in `#[on_event]` and `#[on_unknown]` only | `One` | `Same` |
+/// | [`Event<T>`](Event) | `{"event": its name, "data": T, "ref": the same}` | `One` | `AtRunTime` |
+/// | [`Message`], [`Text`] | the message as it is | `One` | `Raw` |
+/// | `String`, `&str`, [`Json<T>`](crate::handlers::Json) | the text, or `T` as a JSON text message; not in `#[on_event]` and `#[on_unknown]` | `One` | `Raw` |
+/// | [`Stream<S>`](Stream) | each item when the stream yields it | `Many` | that of the items |
+/// | `Option<R>` | `R`, or nothing | `Optional` | that of `R` |
+/// | `Result<R, E>` | `R`, or the error as described below | that of `R` | that of `R` |
+///
+/// The last two columns are [`FORM`](Self::FORM) and [`NAME`](Self::NAME), the model that documents
+/// and clients are made from.
 ///
 /// A reply waits for room in the outbox. An error goes to the error handlers. If no error handler
 /// handles it, the client gets `{"event": "error", "data": {"code", "message"}, "ref"}`, and the
@@ -45,13 +50,24 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a reply of a handler",
     label = "not a reply",
-    note = "a handler returns `()`, `Data<T>`, `Event<T>`, `Json<T>`, `Message`, `Text`, `String`, `&str`, `Stream<S>`, \
-            or `Option` and `Result` of these",
+    note = "a handler returns `()`, a type with `#[derive(WsEvent)]`, `Data<T>`, `Event<T>`, `Json<T>`, `Message`, `Text`, \
+            `String`, `&str`, `Stream<S>`, or `Option` and `Result` of these",
     note = "serialisable values are wrapped: `Data(value)` answers an event, `Json(value)` is a whole message"
 )]
 pub trait IntoReply: Send {
+    /// The number of messages. The default is one.
+    const FORM: ReplyForm = ReplyForm::One;
+
+    /// The name of the event that is sent. The default is a name that is known only at run time.
+    const NAME: ReplyName = ReplyName::AtRunTime;
+
+    /// Whether the type can answer an event: a text without an envelope is a mistake there.
     #[doc(hidden)]
-    const SAYS: Says = Says::Something;
+    const MAY_ANSWER: bool = true;
+
+    /// The part that the rules for replies look at.
+    #[doc(hidden)]
+    const SAYS: Says = Says { form: Self::FORM, name: Self::NAME, may_answer: Self::MAY_ANSWER };
 
     /// Sends the reply.
     ///
@@ -60,20 +76,8 @@ pub trait IntoReply: Send {
     fn reply(self, to: &Replier<'_>) -> impl Future<Output = Result> + Send;
 }
 
-/// The kind of message that a reply sends; it decides where the reply can be used.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Says {
-    /// Nothing is sent.
-    Nothing,
-    /// A message that needs no call.
-    Something,
-    /// The answer to an event.
-    AnAnswer,
-}
-
 impl IntoReply for () {
-    const SAYS: Says = Says::Nothing;
+    const FORM: ReplyForm = ReplyForm::None;
 
     async fn reply(self, _: &Replier<'_>) -> Result {
         Ok(())
@@ -81,7 +85,9 @@ impl IntoReply for () {
 }
 
 impl<R: IntoReply> IntoReply for Option<R> {
-    const SAYS: Says = R::SAYS;
+    const FORM: ReplyForm = R::FORM.or_none();
+    const NAME: ReplyName = R::NAME;
+    const MAY_ANSWER: bool = R::MAY_ANSWER;
 
     async fn reply(self, to: &Replier<'_>) -> Result {
         match self {
@@ -92,7 +98,9 @@ impl<R: IntoReply> IntoReply for Option<R> {
 }
 
 impl<R: IntoReply, E: Into<Error> + Send> IntoReply for Result<R, E> {
-    const SAYS: Says = R::SAYS;
+    const FORM: ReplyForm = R::FORM;
+    const NAME: ReplyName = R::NAME;
+    const MAY_ANSWER: bool = R::MAY_ANSWER;
 
     async fn reply(self, to: &Replier<'_>) -> Result {
         match self {
@@ -104,8 +112,11 @@ impl<R: IntoReply, E: Into<Error> + Send> IntoReply for Result<R, E> {
 
 /// Implements `IntoReply` for types that are sent as they are.
 macro_rules! as_it_is {
-    ($($ty:ty),*) => {$(
+    ($($ty:ty, $may_answer:literal;)*) => {$(
         impl IntoReply for $ty {
+            const NAME: ReplyName = ReplyName::Raw;
+            const MAY_ANSWER: bool = $may_answer;
+
             async fn reply(self, to: &Replier<'_>) -> Result {
                 Ok(to.send(self).await?)
             }
@@ -113,16 +124,24 @@ macro_rules! as_it_is {
     )*};
 }
 
-as_it_is!(Message, Text, String, &str);
+as_it_is! {
+    Message, true;
+    Text, true;
+    String, false;
+    &str, false;
+}
 
 impl<T: Serialize + Send + Sync> IntoReply for Json<T> {
+    const NAME: ReplyName = ReplyName::Raw;
+    const MAY_ANSWER: bool = false;
+
     async fn reply(self, to: &Replier<'_>) -> Result {
         Ok(to.send(serde_json::to_string(&self.0)?).await?)
     }
 }
 
 impl<T: Serialize + Send + Sync> IntoReply for Data<T> {
-    const SAYS: Says = Says::AnAnswer;
+    const NAME: ReplyName = ReplyName::Same;
 
     async fn reply(self, to: &Replier<'_>) -> Result {
         Ok(to.send_data(&self.0).await?)
@@ -222,7 +241,9 @@ where
     S: futures_core::Stream + Send,
     S::Item: IntoReply,
 {
-    const SAYS: Says = <S::Item as IntoReply>::SAYS;
+    const FORM: ReplyForm = S::Item::FORM.repeated();
+    const NAME: ReplyName = S::Item::NAME;
+    const MAY_ANSWER: bool = S::Item::MAY_ANSWER;
 
     async fn reply(self, to: &Replier<'_>) -> Result {
         let mut items = pin!(self.0);
@@ -238,5 +259,44 @@ where
                 Err(ConnectionClosed) => return Ok(()),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Own;
+
+    impl IntoReply for Own {
+        async fn reply(self, _: &Replier<'_>) -> Result {
+            Ok(())
+        }
+    }
+
+    type Items<T> = Stream<tokio_stream::Iter<std::vec::IntoIter<T>>>;
+
+    fn check<R: IntoReply>(form: ReplyForm, name: ReplyName) {
+        assert_eq!((R::FORM, R::NAME), (form, name), "{}", std::any::type_name::<R>());
+    }
+
+    #[test]
+    fn each_reply_has_a_form_and_a_name() {
+        check::<()>(ReplyForm::None, ReplyName::AtRunTime);
+        check::<Data<u8>>(ReplyForm::One, ReplyName::Same);
+        check::<Event<u8>>(ReplyForm::One, ReplyName::AtRunTime);
+        check::<Json<u8>>(ReplyForm::One, ReplyName::Raw);
+        check::<Message>(ReplyForm::One, ReplyName::Raw);
+        check::<&str>(ReplyForm::One, ReplyName::Raw);
+        check::<Own>(ReplyForm::One, ReplyName::AtRunTime);
+        check::<Option<Data<u8>>>(ReplyForm::Optional, ReplyName::Same);
+        check::<Option<Option<Data<u8>>>>(ReplyForm::Optional, ReplyName::Same);
+        check::<Result<Data<u8>>>(ReplyForm::One, ReplyName::Same);
+        check::<Result<Option<Event<u8>>>>(ReplyForm::Optional, ReplyName::AtRunTime);
+        check::<Result<()>>(ReplyForm::None, ReplyName::AtRunTime);
+        check::<Option<()>>(ReplyForm::None, ReplyName::AtRunTime);
+        check::<Items<Data<u8>>>(ReplyForm::Many, ReplyName::Same);
+        check::<Option<Items<Result<Message>>>>(ReplyForm::Many, ReplyName::Raw);
+        check::<Items<()>>(ReplyForm::None, ReplyName::AtRunTime);
     }
 }

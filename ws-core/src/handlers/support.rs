@@ -1,25 +1,36 @@
 //! Functions and types that the expansion of `#[ws_handlers]` uses. Not part of the public API.
 //!
-//! The checks in const contexts run at compile time: a handler that cannot work does not compile.
-//! A change here needs the matching change in `ws-macros`.
+//! The [`rules`] are checked at compile time: a handler that cannot work does not compile. A change
+//! here needs the matching change in `ws-macros`.
 
 use std::{
+    any::Any,
     future::{Ready, ready},
     marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
 };
 
-use super::{Input, IntoReply, Replier, Takes};
+use pin_project_lite::pin_project;
+
+use super::{Input, IntoReply, Replier, Stream, Takes};
 pub use super::{
+    guard::{Guard, GuardAnswer, GuardParams, Guarded, guard, guarded},
     interceptor::{Callback, CallbackKind, intercepted},
+    model::{
+        AnswerTo, Call, Carries, Failing, HandlerInfo, Known, NoCall, NoCodes, NoEvent, NoModel, Output,
+        ReplyInfo, Says, Sends, Unknown, Unmade, codes_of, first_event, output, says_of,
+    },
     param::Param,
-    reply::Says,
+    rules,
 };
-pub use crate::envelope::Envelope;
+pub use crate::envelope::{
+    Envelope, EventInfo, ManyReplies, NoReplies, Nothing, OneReply, RawReply, Replies, ReplyForm, ReplyName,
+};
 use crate::{
     connection::Connection,
-    envelope::{EventError, ReplyTo},
+    envelope::{EventError, ReplyTo, WsEvent},
     error::Error,
-    place::parameters,
     request::ParamError,
     wire::{CloseReason, Message},
 };
@@ -27,23 +38,7 @@ pub use crate::{
     error::Result,
     request::{Kept, Needs, Setup, Typed},
 };
-
-/// The callbacks that a handler can serve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// `on_open`.
-    Open,
-    /// `on_event` and `on_unknown`.
-    Event,
-    /// `on_text`.
-    Text,
-    /// `on_binary`, `on_ping`, `on_pong`.
-    Binary,
-    /// `on_message`.
-    Message,
-    /// `on_close`.
-    Close,
-}
+pub use serde::Serialize;
 
 /// The result of reading a message as an envelope.
 #[derive(Debug)]
@@ -55,7 +50,8 @@ pub enum Read<'a> {
 }
 
 /// A parameter's type. A type that does not implement [`Param`] gets the same items from
-/// [`NoParam`], so that rustc reports the error once, at [`check_param`], and not at each use.
+/// [`NoParam`], so that rustc reports the error once, where the [`rules`] are checked, and not at
+/// each use.
 #[derive(Debug)]
 pub struct Of<P>(PhantomData<P>);
 
@@ -65,6 +61,9 @@ impl<'a, P: Param<'a>> Of<P> {
 
     /// Whether the route's path must have parameters.
     pub const NEEDS_PATH: bool = P::NEEDS_PATH;
+
+    /// Whether the value is parsed from the handshake and kept.
+    pub const IS_PARSED: bool = P::IS_PARSED;
 
     /// Adds what the parameter needs.
     pub fn need(needs: &mut Needs) {
@@ -95,6 +94,9 @@ pub trait NoParam {
     const NEEDS_PATH: bool = false;
 
     #[doc(hidden)]
+    const IS_PARSED: bool = false;
+
+    #[doc(hidden)]
     fn need(_: &mut Needs) {}
 
     #[doc(hidden)]
@@ -112,12 +114,14 @@ impl<P> NoParam for Of<P> {
     type P = P;
 }
 
-/// Checks that a type implements [`Param`]. This is the only place that reports it.
-pub const fn check_param<'a, P: Param<'a>>() {}
-
 /// Returns the value that was kept with a connection. The function that makes it gives its type.
 pub fn kept<K: 'static>(conn: &Connection, _: impl FnOnce(&Setup<'_>) -> Result<K>) -> Result<&K> {
     conn.kept::<K>().ok_or_else(|| Error::new("this connection was not opened by its controller's own route"))
+}
+
+/// Adds the values that are kept for parameters by reference, which are made first.
+pub fn beside<'a>(setup: &Setup<'a>, kept: &'a [&'a dyn Any]) -> Setup<'a> {
+    Setup { kept, ..*setup }
 }
 
 /// Erases the type of the value that is kept.
@@ -193,6 +197,19 @@ pub async fn pong(to: &Replier<'_>) -> Result {
     Ok(to.send_event("pong", &()).await?)
 }
 
+/// Sends an event under the name of its type. It is encoded before anything is awaited: a future
+/// that holds an `E` is not `Send` for every lifetime that `E` may have.
+pub fn send_own<'r, 'c, E>(
+    to: &'r Replier<'c>,
+    event: &E,
+) -> impl Future<Output = Result> + Send + use<'r, 'c, E>
+where
+    E: WsEvent + Serialize,
+{
+    let message = to.encode(E::NAME, event);
+    async move { Ok(to.connection().send(message?).await?) }
+}
+
 /// Attaches the call to the handler's error.
 pub fn settle(to: &Replier<'_>, result: Result) -> Result {
     to.settle(result)
@@ -206,9 +223,8 @@ pub fn read<'a>(conn: &Connection, message: &'a Message) -> Read<'a> {
     }
 }
 
-/// The return value of a handler whose return type has a name. A type that does not implement
-/// [`IntoReply`] gets the same methods from [`NoReply`], so that rustc reports the error once, at
-/// [`check_reply`].
+/// The return value of a handler. A type that does not implement [`IntoReply`] gets the same
+/// methods from [`NoReply`], so that rustc reports the error once, where the [`rules`] are checked.
 #[derive(Debug)]
 pub struct Returned<R>(pub R);
 
@@ -220,10 +236,48 @@ impl<R, E: Into<Error>> Returned<Result<R, E>> {
     }
 }
 
+impl<R, E: Into<Error>> Returned<Result<Option<Result<R, E>>>> {
+    /// Converts the error inside the reply, as [`converted`](Returned::converted) does around it.
+    pub fn converted_inside(self) -> Result<Option<R>> {
+        self.0?.transpose().map_err(Into::into)
+    }
+}
+
+impl<S, R, E> Returned<Result<Stream<S>>>
+where
+    S: futures_core::Stream<Item = Result<R, E>>,
+    E: Into<Error>,
+{
+    /// Converts the errors of the items, as [`converted`](Returned::converted) does around them.
+    pub fn converted_inside(self) -> Result<Stream<Converted<S, R>>> {
+        let convert = |item: S::Item| item.map_err(Into::into);
+        self.0.map(|items| Stream::new(Converted { items: items.into_inner(), convert }))
+    }
+}
+
+pin_project! {
+    /// A stream of replies whose errors are converted. Its type does not name them, so that it is
+    /// `Send` for every lifetime that they may have.
+    pub struct Converted<S: futures_core::Stream, R> {
+        #[pin]
+        items: S,
+        convert: fn(S::Item) -> Result<R>,
+    }
+}
+
+impl<S: futures_core::Stream, R> futures_core::Stream for Converted<S, R> {
+    type Item = Result<R>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<R>>> {
+        let this = self.project();
+        this.items.poll_next(cx).map(|item| item.map(this.convert))
+    }
+}
+
 impl<R: IntoReply> Returned<R> {
     /// Sends the reply.
-    pub async fn answer<const IS_EVENT: bool, const IS_CLOSE: bool>(self, to: &Replier<'_>) -> Result {
-        answer::<R, IS_EVENT, IS_CLOSE>(self.0, to).await
+    pub async fn answer(self, to: &Replier<'_>) -> Result {
+        self.0.reply(to).await
     }
 }
 
@@ -236,7 +290,10 @@ pub trait NoReply: Sized {
     fn converted(self) -> Result<Self::Value>;
 
     #[doc(hidden)]
-    fn answer<const IS_EVENT: bool, const IS_CLOSE: bool>(self, _: &Replier<'_>) -> Ready<Result> {
+    fn converted_inside(self) -> Self::Value;
+
+    #[doc(hidden)]
+    fn answer(self, _: &Replier<'_>) -> Ready<Result> {
         ready(Ok(()))
     }
 }
@@ -247,36 +304,9 @@ impl<R> NoReply for Returned<R> {
     fn converted(self) -> Result<R> {
         Ok(self.0)
     }
-}
 
-/// Sends the return value of a handler.
-pub async fn answer<R: IntoReply, const IS_EVENT: bool, const IS_CLOSE: bool>(
-    returned: R,
-    to: &Replier<'_>,
-) -> Result {
-    const { check_reply(IS_EVENT, IS_CLOSE, R::SAYS, &[]) };
-    returned.reply(to).await
-}
-
-/// Converts the return value of a guard.
-pub fn guard(answer: impl GuardAnswer) -> Result {
-    answer.refused()
-}
-
-/// `Result<(), E>` of any error. The guard is checked by a bound and not by a type, because rustc's
-/// suggestions for a mismatched type do not fit a function that is only named.
-#[diagnostic::on_unimplemented(
-    message = "a guard returns `Result`",
-    label = "this function returns `{Self}`"
-)]
-pub trait GuardAnswer {
-    /// Returns the error of a refusal. An error without a public text becomes `forbidden`.
-    fn refused(self) -> Result;
-}
-
-impl<E: Into<Error>> GuardAnswer for Result<(), E> {
-    fn refused(self) -> Result {
-        self.map_err(|error| error.into().or_forbidden())
+    fn converted_inside(self) -> R {
+        self.0
     }
 }
 
@@ -298,86 +328,6 @@ pub fn no_event(conn: &Connection, message: &Message, fault: EventError) -> Resu
 #[cold]
 pub fn unsupported(message: &Message) -> EventError {
     EventError::unsupported(message)
-}
-
-/// Checks at compile time that a handler can send its reply, given what its parameters take.
-/// [`answer`] checks again, when code is generated, for return types that have no name.
-pub const fn check_reply(is_event: bool, is_close: bool, says: Says, takes: &[Takes]) {
-    assert!(
-        is_event || !matches!(says, Says::AnAnswer),
-        "`Data<T>` answers an event; here, return `Event<T>`, `Json<T>` or a message"
-    );
-    assert!(
-        !is_close || matches!(says, Says::Nothing),
-        "nothing can be sent in `#[on_close]`; return `()` or `Result`"
-    );
-    let mut rest = takes;
-    while let [first, more @ ..] = rest {
-        assert!(
-            !is_reply(*first) || matches!(says, Says::Nothing),
-            "a handler that takes `Reply` returns `()` or `Result`; send the reply by `reply.send(..)`"
-        );
-        rest = more;
-    }
-}
-
-/// Checks at compile time what a parameter takes, given what the parameters before it take.
-pub const fn check_takes(place: Place, before: &[Takes], take: Takes) {
-    check_take(place, take);
-    let mut rest = before;
-    while let [first, more @ ..] = rest {
-        assert!(!(is_message(*first) && is_message(take)), "at most one parameter takes the message");
-        assert!(!(is_reply(*first) && is_reply(take)), "at most one parameter is the `Reply`");
-        rest = more;
-    }
-}
-
-const fn is_message(take: Takes) -> bool {
-    matches!(take, Takes::Data | Takes::Message | Takes::Text)
-}
-
-const fn is_reply(take: Takes) -> bool {
-    matches!(take, Takes::Reply)
-}
-
-const fn check_take(place: Place, take: Takes) {
-    let has_message = !matches!(place, Place::Open | Place::Close);
-    match take {
-        Takes::Nothing => {}
-        Takes::Data => {
-            assert!(
-                matches!(place, Place::Event),
-                "`Data<T>` is the data of an event; it goes with `#[on_event]` and `#[on_unknown]`"
-            );
-        }
-        Takes::EventName => {
-            assert!(matches!(place, Place::Event), "`EventName` goes with `#[on_event]` and `#[on_unknown]`");
-        }
-        Takes::Reply => {
-            assert!(matches!(place, Place::Event), "`Reply` goes with `#[on_event]` and `#[on_unknown]`");
-        }
-        Takes::Message => assert!(has_message, "there is no message in `#[on_open]` and `#[on_close]`"),
-        Takes::Text => {
-            assert!(has_message, "there is no message in `#[on_open]` and `#[on_close]`");
-            assert!(
-                !matches!(place, Place::Binary),
-                "there is no text in `#[on_binary]`, `#[on_ping]` and `#[on_pong]`; take `Bytes`"
-            );
-        }
-        Takes::CloseReason => {
-            assert!(matches!(place, Place::Close), "`CloseReason` goes with `#[on_close]`");
-        }
-    }
-}
-
-/// Checks at compile time that a route has path parameters if a handler takes one. A path that is
-/// only known at run time is not checked.
-pub const fn check_path(route: Option<&'static str>, needs_path: bool) {
-    let Some(path) = route else { return };
-    if parameters(path) > 0 {
-        return;
-    }
-    assert!(!needs_path, "the path of this controller has no parameters, so there is nothing for `Path<T>`");
 }
 
 /// The path of the controller's attribute, `None` for types without the attribute.

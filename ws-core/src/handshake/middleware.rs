@@ -4,14 +4,15 @@
 //! once per request, within the server's handshake deadline. It has no access to the open
 //! connection.
 
-use std::{any::TypeId, pin::Pin, sync::Arc};
+use std::{future::ready, pin::Pin, sync::Arc};
 
 use super::upgrade::DynUpgrade;
 use crate::{
     error::Result,
+    function::{Function, StateParams, for_each_number_of_states},
     layer::Layer,
-    place::{Location, Scope, short_name},
-    request::{Handshake, Response},
+    place::Scope,
+    request::{Handshake, Response, Security},
     state::{FromState, StateKey, States},
 };
 
@@ -54,6 +55,8 @@ type Call = dyn for<'a> Fn(Handshake, Next<'a>, &'a States) -> MiddlewareFuture<
 /// One middleware, from the registry or added by hand.
 pub(crate) struct Middleware {
     pub(crate) layer: Layer,
+    /// The places of a token that it declares to accept.
+    pub(crate) security: &'static [Security],
     pub(crate) call: Box<Call>,
 }
 
@@ -61,13 +64,8 @@ impl Middleware {
     #[track_caller]
     pub(crate) fn by_hand<P, M: MiddlewareFn<P>>(middleware: M, scope: Scope) -> Self {
         Self {
-            layer: Layer {
-                name: short_name::<M>(),
-                location: Location::caller(),
-                id: TypeId::of::<M>,
-                scope,
-                state: M::STATE,
-            },
+            layer: Layer::by_hand::<M>(scope, M::STATE),
+            security: &[],
             call: Box::new(move |handshake, next, states| middleware.call(handshake, next, states)),
         }
     }
@@ -78,6 +76,7 @@ impl Middleware {
 /// parameters.
 #[diagnostic::on_unimplemented(
     message = "this function is not a middleware",
+    label = "not a middleware",
     note = "a middleware is `async fn(Handshake, Next<'_>) -> Result<Response>`, with up to four `State<T>` behind these two"
 )]
 pub trait MiddlewareFn<Params>: Send + Sync + 'static {
@@ -87,53 +86,23 @@ pub trait MiddlewareFn<Params>: Send + Sync + 'static {
     fn call<'a>(&self, handshake: Handshake, next: Next<'a>, states: &'a States) -> MiddlewareFuture<'a>;
 }
 
-/// Implements [`MiddlewareFn`] for one number of parameters. The helper trait carries the lifetime
-/// of `Next`: with it, the bound `for<'a>` can name a future type that depends on `'a`.
 macro_rules! middleware_fn {
-    ($helper:ident; $($param:ident),*) => {
-        #[doc(hidden)]
-        #[expect(unnameable_types, reason = "a bound that gives the function's future its name")]
-        pub trait $helper<'a, $($param),*>: Send + Sync {
-            type Future: Future<Output = Result<Response>> + Send + 'a;
-            #[allow(non_snake_case)]
-            fn start(&self, handshake: Handshake, next: Next<'a>, $($param: $param),*) -> Self::Future;
-        }
-
-        impl<'a, F, Fut, $($param),*> $helper<'a, $($param),*> for F
+    ($($state:ident),*) => {
+        impl<F, $($state: FromState),*> MiddlewareFn<($($state,)*)> for F
         where
-            F: Fn(Handshake, Next<'a>, $($param),*) -> Fut + Send + Sync,
-            Fut: Future<Output = Result<Response>> + Send + 'a,
+            F: for<'a> Function<'a, (Handshake, Next<'a>, $($state),*), Output = Result<Response>> + 'static,
         {
-            type Future = Fut;
+            const STATE: &'static [fn() -> StateKey] = <($($state,)*)>::KEYS;
 
-            #[allow(non_snake_case)]
-            fn start(&self, handshake: Handshake, next: Next<'a>, $($param: $param),*) -> Fut {
-                self(handshake, next, $($param),*)
-            }
-        }
-
-        impl<F, $($param: FromState),*> MiddlewareFn<($($param,)*)> for F
-        where
-            F: for<'a> $helper<'a, $($param),*> + 'static,
-        {
-            const STATE: &'static [fn() -> StateKey] = &[$($param::key),*];
-
-            #[allow(unused_variables, non_snake_case)]
+            #[allow(non_snake_case, reason = "a parameter is named as its type")]
             fn call<'a>(&self, handshake: Handshake, next: Next<'a>, states: &'a States) -> MiddlewareFuture<'a> {
-                $(
-                    let $param = match $param::from_states(states) {
-                        Ok(value) => value,
-                        Err(error) => return Box::pin(std::future::ready(Err(error))),
-                    };
-                )*
-                Box::pin(self.start(handshake, next, $($param),*))
+                match StateParams::from_states(states) {
+                    Ok(($($state,)*)) => Box::pin(self.start((handshake, next, $($state),*))),
+                    Err(error) => Box::pin(ready(Err(error))),
+                }
             }
         }
     };
 }
 
-middleware_fn!(Takes0;);
-middleware_fn!(Takes1; A);
-middleware_fn!(Takes2; A, B);
-middleware_fn!(Takes3; A, B, C);
-middleware_fn!(Takes4; A, B, C, D);
+for_each_number_of_states!(middleware_fn);

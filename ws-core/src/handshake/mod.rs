@@ -29,19 +29,20 @@ use serde_json::json;
 #[cfg(feature = "client")]
 pub(crate) use self::checks::accept_value;
 use self::upgrade::Accepted;
-pub use self::{
-    guard::{GuardFuture, GuardRef},
-    middleware::{MiddlewareFn, MiddlewareFuture, Next},
-    route::{Route, RouteSpec},
-    upgrade::{DefaultUpgrade, Upgrade},
-};
 pub(crate) use self::{
+    guard::Guard,
     middleware::Middleware,
     names::NamesWriter,
     route::ChangeLimits,
     router::{MatchedRoute, Router, route_of},
     upgrade::DynUpgrade,
     warnings::Warnings,
+};
+pub use self::{
+    guard::{GuardFn, GuardFuture, GuardRef},
+    middleware::{MiddlewareFn, MiddlewareFuture, Next},
+    route::{Route, RouteSpec},
+    upgrade::{DefaultUpgrade, Upgrade},
 };
 use crate::{
     caught::{caught, drop_caught},
@@ -108,8 +109,8 @@ impl Pipeline {
         };
         let mut response = match result {
             Ok(response) => response,
-            Err(error) => {
-                let refusal = self.refuse(&error, &scene, bearer_asked.load(Ordering::Relaxed)).await;
+            Err(mut error) => {
+                let refusal = self.refuse(&mut error, &scene, bearer_asked.load(Ordering::Relaxed)).await;
                 drop_caught("an error", error);
                 refusal
             }
@@ -186,7 +187,7 @@ impl Pipeline {
 
     /// Returns the response to a failed handshake. An error handler makes it; otherwise it has the
     /// error's public text.
-    async fn refuse(&self, error: &Error, scene: &Scene, bearer_asked: bool) -> Response {
+    async fn refuse(&self, error: &mut Error, scene: &Scene, bearer_asked: bool) -> Response {
         let answered = caught(async { self.error_handlers.answer(error, scene).await });
         let answer = match tokio::time::timeout(self.timeout, answered).await {
             Ok(Some(answer)) => answer,

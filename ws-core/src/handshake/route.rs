@@ -9,9 +9,11 @@ use std::{any::TypeId, borrow::Cow, fmt, sync::Arc};
 use crate::{
     config::{Limits, Overflow, TrailingSlash},
     controller::Controller,
+    envelope::{EventInfo, WsEvent},
     error::Result,
-    handshake::{GuardRef, Middleware, MiddlewareFn},
-    layer::LayerRef,
+    handlers::{Interceptor, InterceptorFn},
+    handshake::{Guard, GuardFn, GuardRef, Middleware, MiddlewareFn},
+    layer::{Layer, LayerRef},
     place::{Location, Scope, SubprotocolMismatch, short_name},
     session::{Erased, erase},
     state::{StateKey, States},
@@ -51,6 +53,8 @@ pub struct RouteSpec {
     pub subprotocol_mismatch: SubprotocolMismatch,
     /// Whether a `/` at the end of the path matters; `None` uses the server's setting.
     pub trailing_slash: Option<TrailingSlash>,
+    /// The events that the controller sends unasked.
+    pub emits: Cow<'static, [EventInfo]>,
     /// The types of the controller's `#[state]` fields.
     pub state: &'static [fn() -> StateKey],
 }
@@ -85,6 +89,10 @@ pub struct Route {
     pub(crate) spec: RouteSpec,
     /// The middleware added by hand. It runs inside the middleware that `spec` names.
     pub(crate) middleware: Vec<Arc<Middleware>>,
+    /// The interceptors added by hand. They run inside the interceptors that `spec` names.
+    pub(crate) interceptors: Vec<Arc<Interceptor>>,
+    /// The guards added by hand. They run after the guards that `spec` names.
+    pub(crate) guards: Vec<Guard>,
     pub(crate) limits: Vec<ChangeLimits>,
     pub(crate) build: Build,
 }
@@ -106,9 +114,12 @@ impl Route {
                 subprotocols: &[],
                 subprotocol_mismatch: SubprotocolMismatch::default(),
                 trailing_slash: None,
+                emits: Cow::Borrowed(&[]),
                 state: &[],
             },
             middleware: Vec::new(),
+            interceptors: Vec::new(),
+            guards: Vec::new(),
             limits: Vec::new(),
             build: Box::new(move |_| Ok(erase(controller))),
         }
@@ -134,6 +145,37 @@ impl Route {
         self
     }
 
+    /// Adds an interceptor. It runs inside the interceptor that was added before.
+    #[track_caller]
+    pub fn interceptor<P, I: InterceptorFn<P>>(mut self, interceptor: I) -> Self {
+        self.interceptors.push(Arc::new(Interceptor::by_hand(interceptor, Scope::Route)));
+        self
+    }
+
+    /// Adds a guard. It runs in the handshake, after the guard that was added before; an error refuses
+    /// the connection with 403, or with the error's own status.
+    ///
+    /// ```
+    /// use ws_core::{Controller, Error, Handshake, Result, Route, State};
+    ///
+    /// # #[derive(Clone)]
+    /// # struct Banned(Vec<&'static str>);
+    /// # struct Feed;
+    /// # impl Controller for Feed {}
+    /// async fn not_banned(handshake: &Handshake, State(banned): State<Banned>) -> Result {
+    ///     let name = handshake.query_param("name");
+    ///     let is_banned = banned.0.iter().any(|banned| name.as_deref() == Some(banned));
+    ///     if is_banned { Err(Error::new("banned").public("go away")) } else { Ok(()) }
+    /// }
+    ///
+    /// let route = Route::new("/feed", Feed).guard(not_banned);
+    /// ```
+    #[track_caller]
+    pub fn guard<P, G: GuardFn<P>>(mut self, guard: G) -> Self {
+        self.guards.push(Guard::by_hand(guard));
+        self
+    }
+
     /// Sets the supported subprotocols, most preferred first.
     pub fn subprotocols(mut self, subprotocols: &'static [&'static str]) -> Self {
         self.spec.subprotocols = subprotocols;
@@ -150,6 +192,30 @@ impl Route {
     /// setting.
     pub fn trailing_slash(mut self, rule: TrailingSlash) -> Self {
         self.spec.trailing_slash = Some(rule);
+        self
+    }
+
+    /// Declares an event that the controller sends unasked, with
+    /// [`Connection::emit`](crate::Connection::emit), [`Connection::ask`](crate::Connection::ask)
+    /// or [`Target::emit`](crate::hub::Target::emit). Events that its handlers return are declared
+    /// already.
+    ///
+    /// In builds with `debug_assertions`, the first emit of an event that is not declared is logged
+    /// as a warning.
+    ///
+    /// ```
+    /// use ws_core::{Controller, Route, WsEvent};
+    ///
+    /// #[derive(WsEvent)]
+    /// #[ws_event("tick")]
+    /// struct Tick;
+    ///
+    /// # struct Clock;
+    /// # impl Controller for Clock {}
+    /// let route = Route::new("/clock", Clock).emits::<Tick>();
+    /// ```
+    pub fn emits<E: WsEvent>(mut self) -> Self {
+        self.spec.emits.to_mut().push(EventInfo::of::<E>());
         self
     }
 
@@ -178,10 +244,10 @@ impl Route {
         self
     }
 
-    /// Returns the state types that the controller's fields and the middleware added by hand need.
-    pub(crate) fn state(&self) -> impl Iterator<Item = StateKey> {
-        let of_middleware = self.middleware.iter().flat_map(|middleware| middleware.layer.state);
-        self.spec.state.iter().chain(of_middleware).map(|key| key())
+    /// Returns the functions added by hand, which run around the handshake and the callbacks.
+    pub(crate) fn layers(&self) -> impl Iterator<Item = &Layer> {
+        let middleware = self.middleware.iter().map(|it| &it.layer);
+        middleware.chain(self.interceptors.iter().map(|it| &it.layer))
     }
 }
 

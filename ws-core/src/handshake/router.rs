@@ -12,10 +12,10 @@ use std::{
 use crate::{
     config::Limits,
     handlers::Around,
-    handshake::{GuardRef, Middleware},
+    handshake::{Guard, Middleware},
     place::SubprotocolMismatch,
     recovery::ErrorHandlers,
-    request::{Handshake, Matched},
+    request::{Declared, Handshake, Matched},
     session::ErasedController,
 };
 
@@ -27,7 +27,8 @@ pub(crate) struct MatchedRoute {
     /// Server-wide middleware in its order, then the middleware of the route.
     pub(crate) chain: Vec<Arc<Middleware>>,
     /// The guards. They run in the handshake, after the middleware.
-    pub(crate) guards: &'static [GuardRef],
+    pub(crate) guards: Vec<Guard>,
+    pub(crate) declared: Declared,
     pub(crate) around: Around,
     /// The error handlers of the server.
     pub(crate) error_handlers: Arc<ErrorHandlers>,
@@ -56,6 +57,10 @@ impl Matched for MatchedRoute {
 
     fn controller(&self) -> &'static str {
         self.controller_name
+    }
+
+    fn declared(&self) -> Option<&Declared> {
+        Some(&self.declared)
     }
 
     fn around(&self) -> Option<&(dyn Any + Send + Sync)> {

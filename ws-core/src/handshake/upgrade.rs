@@ -114,10 +114,11 @@ async fn accept(mut handshake: Handshake) -> Result<Response> {
         return Err(HandshakeError::Subprotocol.into());
     }
     handshake.set_subprotocol(chosen);
-    for guard in route.guards {
-        (guard.call)(&handshake).await?;
+    let states = &route.around.states;
+    for guard in &route.guards {
+        (guard.call)(&handshake, states).await?;
     }
-    handshake.kept = route.controller.keep(&Setup { handshake: &handshake, states: &route.around.states })?;
+    handshake.kept = route.controller.keep(&Setup { handshake: &handshake, states, kept: &[] })?;
 
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

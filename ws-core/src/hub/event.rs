@@ -5,7 +5,13 @@ use std::panic::Location;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::{envelope::Format, socket, wire::SendError};
+use super::EmitCheck;
+use crate::{
+    connection::Connection,
+    envelope::{Format, WsEvent},
+    socket,
+    wire::SendError,
+};
 
 /// The frames of an event. A frame is encoded when the first member with its format is served.
 pub(super) struct EventFrames<'a, T: ?Sized> {
@@ -13,13 +19,22 @@ pub(super) struct EventFrames<'a, T: ?Sized> {
     data: &'a T,
     /// The place of the user's call, for the log.
     place: &'static Location<'static>,
+    /// Looks at the routes of the connections; `None` if the event has no type.
+    check: Option<EmitCheck>,
     /// The frame for each format; `None` if the data was not serialised.
     made: Vec<(Format, Option<Bytes>)>,
 }
 
 impl<'a, T: Serialize + ?Sized> EventFrames<'a, T> {
     pub(super) fn new(name: &'a str, data: &'a T, place: &'static Location<'static>) -> Self {
-        Self { name, data, place, made: Vec::new() }
+        Self { name, data, place, check: None, made: Vec::new() }
+    }
+
+    /// Looks at the route of a connection that gets the event.
+    pub(super) fn look_at(&mut self, connection: &Connection) {
+        if let Some(check) = &mut self.check {
+            check.look_at(connection);
+        }
     }
 
     /// Returns the frame in this format, or `None` if the data does not serialise, which is logged
@@ -32,6 +47,13 @@ impl<'a, T: Serialize + ?Sized> EventFrames<'a, T> {
         let frame = frame.inspect_err(|error| log_failure::<T>(error, self.place)).ok();
         self.made.push((format, frame.clone()));
         frame
+    }
+}
+
+impl<'a, E: WsEvent + Serialize + ?Sized> EventFrames<'a, E> {
+    /// The frames of an event of this type.
+    pub(super) fn of_type(event: &'a E, place: &'static Location<'static>) -> Self {
+        Self { check: EmitCheck::new::<E>(place), ..Self::new(E::NAME, event, place) }
     }
 }
 

@@ -21,6 +21,7 @@ use super::{
     groups::Groups,
     names::Names,
     shards::{SHARDS, Shards},
+    undeclared::Undeclared,
     wheel::Wheels,
 };
 use crate::{
@@ -41,6 +42,7 @@ pub(crate) struct Live {
     names: Names,
     shards: Shards<Shard>,
     groups: Groups,
+    undeclared: Undeclared,
     wheels: Wheels,
     tasks: TaskTracker,
     clean: AtomicUsize,
@@ -75,6 +77,7 @@ impl Default for Live {
             names: Names::default(),
             shards: Shards::default(),
             groups: Groups::default(),
+            undeclared: Undeclared::default(),
             wheels: Wheels::default(),
             tasks: TaskTracker::default(),
             clean: AtomicUsize::default(),
@@ -131,6 +134,11 @@ impl Live {
 
     pub(crate) fn groups(&self) -> &Groups {
         &self.groups
+    }
+
+    /// The events that were emitted and not declared.
+    pub(crate) fn undeclared(&self) -> &Undeclared {
+        &self.undeclared
     }
 
     /// The number of connections.

@@ -20,6 +20,7 @@ mod shards;
 mod target;
 #[cfg(test)]
 mod tests;
+mod undeclared;
 mod walk;
 mod watch;
 mod wheel;
@@ -27,6 +28,8 @@ mod wheel;
 use std::{any::TypeId, sync::Arc};
 
 use self::target::Scope;
+#[cfg(feature = "testing")]
+pub use self::undeclared::UndeclaredEvent;
 pub use self::{
     delivery::{Delivery, Incomplete, NotSent, Reach, Remote},
     membership::JoinError,
@@ -37,6 +40,7 @@ pub(crate) use self::{
     groups::GroupKey,
     live::{Entry, Live},
     membership::Membership,
+    undeclared::EmitCheck,
     wheel::Alarm,
 };
 use crate::{connection::Connection, wire::ConnectionId};

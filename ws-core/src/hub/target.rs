@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     connection::{Connection, Stop},
+    envelope::WsEvent,
     socket,
     wire::{CloseFrame, CloseReason, ConnectionId, Message, SendError, may_be_sent},
 };
@@ -99,10 +100,38 @@ impl Target {
     ///
     /// Data that does not serialise is logged at error level, with its type and the place of this
     /// call, and counted in [`Delivery::failed`].
+    ///
+    /// This is for names that are known only at run time. Other events have a type:
+    /// [`emit`](Self::emit).
     #[track_caller]
-    #[doc(alias("emit", "publish"))]
     pub fn event<T: Serialize + ?Sized>(&self, name: &str, data: &T) -> Delivery {
-        let mut frames = EventFrames::new(name, data, Location::caller());
+        self.deliver(EventFrames::new(name, data, Location::caller()))
+    }
+
+    /// Pushes an event under the name of its type, as [`event`](Self::event) does.
+    ///
+    /// ```
+    /// use serde::Serialize;
+    /// use ws_core::{Hub, WsEvent};
+    ///
+    /// #[derive(Serialize, WsEvent)]
+    /// #[ws_event("news")]
+    /// struct News {
+    ///     text: String,
+    /// }
+    ///
+    /// fn announce(hub: &Hub, text: String) {
+    ///     let delivery = hub.all().emit(&News { text });
+    ///     println!("sent to {}", delivery.sent);
+    /// }
+    /// ```
+    #[track_caller]
+    #[doc(alias("publish", "broadcast"))]
+    pub fn emit<E: WsEvent + Serialize + ?Sized>(&self, event: &E) -> Delivery {
+        self.deliver(EventFrames::of_type(event, Location::caller()))
+    }
+
+    fn deliver<T: Serialize + ?Sized>(&self, mut frames: EventFrames<'_, T>) -> Delivery {
         let mut walk = Walk::new(self);
         while walk.advance() {
             walk.event(&mut frames);
@@ -264,15 +293,25 @@ impl<'a> InTurns<'a> {
         name: &'e str,
         data: &'e T,
     ) -> impl Future<Output = Delivery> + Send {
-        let mut frames = EventFrames::new(name, data, Location::caller());
-        async move {
-            let mut walk = Walk::new(self.target);
-            while walk.advance() {
-                walk.event(&mut frames);
-                tokio::task::yield_now().await;
-            }
-            walk.delivery()
+        self.deliver(EventFrames::new(name, data, Location::caller()))
+    }
+
+    /// Pushes an event under the name of its type, as [`Target::emit`] does.
+    #[track_caller]
+    pub fn emit<'e, E: WsEvent + Serialize + Sync + ?Sized>(
+        self,
+        event: &'e E,
+    ) -> impl Future<Output = Delivery> + Send + use<'a, 'e, E> {
+        self.deliver(EventFrames::of_type(event, Location::caller()))
+    }
+
+    async fn deliver<T: Serialize + Sync + ?Sized>(self, mut frames: EventFrames<'_, T>) -> Delivery {
+        let mut walk = Walk::new(self.target);
+        while walk.advance() {
+            walk.event(&mut frames);
+            tokio::task::yield_now().await;
         }
+        walk.delivery()
     }
 }
 

@@ -6,13 +6,26 @@
 
 mod verdict;
 
-use std::{any::TypeId, borrow::Cow, net::SocketAddr, pin::Pin, sync::Arc};
+use std::{
+    any::{TypeId, type_name},
+    borrow::Cow,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+};
 
 use http::StatusCode;
 use serde::Serialize;
 
 pub(crate) use self::verdict::Verdict;
-use crate::{connection::Connection, error::Error, wire::Text};
+use crate::{
+    connection::Connection,
+    error::{Error, Faces},
+    function::{Function, StateParams, for_each_number_of_states},
+    place::{Location, short_name},
+    state::{FromState, StateKey, States},
+    wire::Text,
+};
 
 /// The phase of a connection in which an error happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -128,29 +141,146 @@ impl Recovery {
 /// The future of one call of an error handler.
 pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Recovery> + Send + 'a>>;
 
-/// One error handler, erased: `call` returns `None` for an error of another type.
-pub(crate) struct Handler {
+type Call = dyn for<'a> Fn(&'a Error, &'a Scene, &'a States) -> Option<HandlerFuture<'a>> + Send + Sync;
+
+/// One error handler, from the registry or added by hand.
+pub(crate) struct ErrorHandler {
     pub(crate) name: &'static str,
+    pub(crate) location: Location,
+    /// `None` for all servers.
+    pub(crate) server: Option<&'static str>,
     pub(crate) order: i32,
     /// `None` for the catch-all.
     pub(crate) error_type: Option<TypeId>,
-    pub(crate) call: for<'a> fn(&'a Error, &'a Scene) -> Option<HandlerFuture<'a>>,
+    pub(crate) error_name: &'static str,
+    pub(crate) state: &'static [fn() -> StateKey],
+    /// Returns `None` for an error of another type.
+    pub(crate) call: Box<Call>,
 }
+
+impl ErrorHandler {
+    #[track_caller]
+    pub(crate) fn by_hand<P, H: ErrorHandlerFn<P>>(
+        server: Option<&'static str>,
+        order: i32,
+        handler: H,
+    ) -> Self {
+        Self {
+            name: short_name::<H>(),
+            location: Location::caller(),
+            server,
+            order,
+            error_type: H::Error::error_type(),
+            error_name: type_name::<H::Error>(),
+            state: H::STATE,
+            call: Box::new(move |error, scene, states| handler.call(H::Error::of(error)?, scene, states)),
+        }
+    }
+}
+
+/// A type that an error handler can handle: any [`std::error::Error`], or [`Error`] itself for all.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is nothing that an error handler can be written for",
+    note = "take a reference to a type that implements `std::error::Error`, or `&ws_core::Error` to catch all"
+)]
+pub trait Handled: Sized + 'static {
+    /// Returns the handled type; `None` for the catch-all.
+    fn error_type() -> Option<TypeId>;
+    /// Returns the error as this type, if it is one.
+    fn of(error: &Error) -> Option<&Self>;
+}
+
+impl<E: std::error::Error + Send + Sync + 'static> Handled for E {
+    fn error_type() -> Option<TypeId> {
+        Some(TypeId::of::<E>())
+    }
+
+    fn of(error: &Error) -> Option<&Self> {
+        error.downcast_ref()
+    }
+}
+
+impl Handled for Error {
+    fn error_type() -> Option<TypeId> {
+        None
+    }
+
+    fn of(error: &Error) -> Option<&Self> {
+        Some(error)
+    }
+}
+
+/// An async function that [`App::error_handler`](crate::App::error_handler) accepts:
+/// `async fn(&E, &Scene) -> Recovery`, with up to four `State<T>` after the two parameters. `E` is
+/// an error type, or [`Error`] to catch all.
+#[diagnostic::on_unimplemented(
+    message = "this function is not an error handler",
+    label = "not an error handler",
+    note = "an error handler is `async fn(&E, &Scene) -> Recovery`, with up to four `State<T>` behind these two",
+    note = "`E` is a type that implements `std::error::Error`, or `ws_core::Error` to catch all"
+)]
+pub trait ErrorHandlerFn<Params>: Send + Sync + 'static {
+    #[doc(hidden)]
+    type Error: Handled;
+    #[doc(hidden)]
+    const STATE: &'static [fn() -> StateKey];
+    #[doc(hidden)]
+    fn call<'a>(
+        &self,
+        error: &'a Self::Error,
+        scene: &'a Scene,
+        states: &'a States,
+    ) -> Option<HandlerFuture<'a>>;
+}
+
+macro_rules! error_handler_fn {
+    ($($state:ident),*) => {
+        impl<F, Handles: Handled, $($state: FromState),*> ErrorHandlerFn<(Handles, $($state,)*)> for F
+        where
+            F: for<'a> Function<'a, (&'a Handles, &'a Scene, $($state),*), Output = Recovery> + 'static,
+        {
+            type Error = Handles;
+
+            const STATE: &'static [fn() -> StateKey] = <($($state,)*)>::KEYS;
+
+            #[allow(non_snake_case, reason = "a parameter is named as its type")]
+            fn call<'a>(
+                &self,
+                error: &'a Handles,
+                scene: &'a Scene,
+                states: &'a States,
+            ) -> Option<HandlerFuture<'a>> {
+                // The check at start makes a missing state unreachable.
+                let ($($state,)*) = StateParams::from_states(states).ok()?;
+                Some(Box::pin(self.start((error, scene, $($state),*))))
+            }
+        }
+    };
+}
+
+for_each_number_of_states!(error_handler_fn);
 
 /// A server's error handlers: exact types first, then the catch-alls, each by order.
 #[derive(Default)]
-pub(crate) struct ErrorHandlers(Vec<Handler>);
+pub(crate) struct ErrorHandlers {
+    handlers: Vec<Arc<ErrorHandler>>,
+    states: Arc<States>,
+    faces: Faces,
+}
 
 impl ErrorHandlers {
-    pub(crate) fn new(mut handlers: Vec<Handler>) -> Self {
+    pub(crate) fn new(mut handlers: Vec<Arc<ErrorHandler>>, states: Arc<States>, faces: Faces) -> Self {
         handlers.sort_by_key(|handler| (handler.error_type.is_none(), handler.order));
-        Self(handlers)
+        Self { handlers, states, faces }
     }
 
-    /// Calls the handlers in order; returns [`Answer::Pass`] if none of them handles the error.
-    pub(crate) async fn answer(&self, error: &Error, scene: &Scene) -> Answer {
-        for handler in &self.0 {
-            let Some(answer) = (handler.call)(error, scene) else { continue };
+    /// Adds the public face of the error's type, then calls the handlers in order. Returns
+    /// [`Answer::Pass`] if none of them handles the error.
+    pub(crate) async fn answer(&self, error: &mut Error, scene: &Scene) -> Answer {
+        self.faces.complete(error);
+        let error = &*error;
+        for handler in &self.handlers {
+            let Some(answer) = (handler.call)(error, scene, &self.states) else { continue };
             match answer.await.0 {
                 Answer::Pass => tracing::trace!(handler = handler.name, "error passed on"),
                 answer => return answer,

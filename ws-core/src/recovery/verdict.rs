@@ -109,7 +109,7 @@ impl Scene {
 
 impl ErrorHandlers {
     /// Calls the error handlers of a connection's server.
-    pub(crate) async fn answer_on(conn: &Connection, error: &Error, scene: &Scene) -> Answer {
+    pub(crate) async fn answer_on(conn: &Connection, error: &mut Error, scene: &Scene) -> Answer {
         let of_route = conn.handshake().matched().map(|route| route.error_handlers());
         match of_route.and_then(|handlers| handlers.downcast_ref::<Self>()) {
             Some(handlers) => handlers.answer(error, scene).await,

@@ -2,6 +2,8 @@
 
 use std::{any::Any, sync::Arc};
 
+use super::Declared;
+
 /// The route that a handshake was matched to.
 ///
 /// A request must not depend on routes: they depend on controllers, and through them on all other
@@ -13,6 +15,9 @@ pub(crate) trait Matched: Any + Send + Sync {
 
     /// The name of the controller.
     fn controller(&self) -> &'static str;
+
+    /// The events that the route declares; `None` if they are not known.
+    fn declared(&self) -> Option<&Declared>;
 
     /// The interceptors around the callbacks of the route; `None` if there are none. Their type
     /// belongs to the typed layer.

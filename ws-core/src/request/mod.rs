@@ -5,6 +5,7 @@
 //! ([`Matched`]).
 
 mod context;
+mod declared;
 mod handshake;
 mod head;
 mod lists;
@@ -12,6 +13,7 @@ mod matched;
 mod response;
 mod setup;
 mod tokens;
+mod typed;
 
 #[cfg(feature = "client")]
 pub(crate) use self::lists::tokens as list_tokens;
@@ -21,9 +23,11 @@ pub use self::{
     context::ContextMap,
     handshake::Handshake,
     response::{Body, Response},
-    setup::{Kept, Needs, ParamError, Setup, Typed},
-    tokens::TokenSources,
+    setup::{Kept, ParamError, Setup},
+    tokens::{Security, TokenSources},
+    typed::{HandlerInfo, Needs, ReplyInfo, Typed},
 };
 pub(crate) use self::{
-    handshake::TransportAddr, lists::asks_for_upgrade, matched::Matched, tokens::hide as hide_tokens,
+    declared::Declared, handshake::TransportAddr, lists::asks_for_upgrade, matched::Matched,
+    tokens::hide as hide_tokens,
 };

@@ -7,7 +7,7 @@ use super::Handshake;
 use crate::{
     envelope::DecodeError,
     error::{Error, HandshakeError, Result},
-    state::{StateKey, States},
+    state::States,
 };
 
 /// The input of [`Param::keep`](crate::handlers::Param::keep): the handshake and the state.
@@ -15,6 +15,8 @@ use crate::{
 pub struct Setup<'a> {
     pub(crate) handshake: &'a Handshake,
     pub(crate) states: &'a States,
+    /// The values that are kept for parameters by reference.
+    pub(crate) kept: &'a [&'a dyn Any],
 }
 
 impl<'a> Setup<'a> {
@@ -29,6 +31,11 @@ impl<'a> Setup<'a> {
     /// If no value of this type was given.
     pub fn state<T: Clone + 'static>(&self) -> Result<T, ParamError> {
         self.states.get().map_err(ParamError::Other)
+    }
+
+    /// Returns the value that is kept for parameters of the type `&T`, if a handler has one.
+    pub(crate) fn kept<T: 'static>(&self) -> Option<&'a T> {
+        self.kept.iter().find_map(|kept| kept.downcast_ref())
     }
 }
 
@@ -106,28 +113,6 @@ impl ParamError {
     }
 }
 
-/// The requirements of a controller's handlers, for the checks at start.
-#[doc(hidden)]
-#[derive(Debug, Default)]
-pub struct Needs {
-    /// Types that must be given to `App::state`.
-    pub states: Vec<StateKey>,
-    /// Whether the path must have parameters.
-    pub path: bool,
-}
-
 /// The value that generated code keeps with a connection.
 #[doc(hidden)]
 pub type Kept = Box<dyn Any + Send + Sync>;
-
-/// The description of a controller's typed layer, from generated code.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Typed {
-    /// Whether the event `ping` is answered without a handler.
-    pub answers_ping: bool,
-    /// Returns the requirements of the handlers: application state and path parameters.
-    pub needs: fn() -> Needs,
-    /// Parses the values that are kept with the connection. Called once, before the 101.
-    pub keep: fn(&Setup<'_>) -> Result<Option<Kept>>,
-}

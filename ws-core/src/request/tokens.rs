@@ -67,6 +67,21 @@ impl TokenSources {
     }
 }
 
+/// A place of a token that a middleware declares to accept, for documents: `security(..)` of
+/// `#[ws_middleware]`. Nothing verifies it.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// `Authorization: Bearer <token>`.
+    Bearer,
+    /// A subprotocol `bearer.<base64url of the token>`.
+    Subprotocol,
+    /// The cookie of this name.
+    Cookie(&'static str),
+    /// The query parameter of this name.
+    Query(&'static str),
+}
+
 impl Handshake {
     /// Returns the token from the first of these places that has one.
     ///

@@ -10,7 +10,7 @@ use super::{Life, Served};
 use crate::{
     controller::Controller,
     error::Result,
-    request::{Kept, Needs, Setup},
+    request::{HandlerInfo, Kept, Needs, Setup},
     socket::Transport,
 };
 
@@ -19,6 +19,8 @@ pub(crate) trait ErasedController: Send + Sync {
     fn needs(&self) -> Needs;
 
     fn is_typed(&self) -> bool;
+
+    fn handlers(&self) -> &'static [HandlerInfo];
 
     fn keep(&self, setup: &Setup<'_>) -> Result<Option<Kept>>;
 
@@ -33,6 +35,10 @@ impl<C: Controller> ErasedController for C {
 
     fn is_typed(&self) -> bool {
         C::__typed().is_some()
+    }
+
+    fn handlers(&self) -> &'static [HandlerInfo] {
+        C::__typed().map_or(&[], |typed| typed.handlers)
     }
 
     fn keep(&self, setup: &Setup<'_>) -> Result<Option<Kept>> {

@@ -63,8 +63,8 @@ impl Rescue<'_> {
                 tracing::warn!(?phase, "a callback was cut");
                 Verdict::internal(CloseReason::Aborted)
             }
-            Failure::Error(error) => {
-                let verdict = self.verdict_on(driver, phase, &error).await;
+            Failure::Error(mut error) => {
+                let verdict = self.verdict_on(driver, phase, &mut error).await;
                 drop_caught("an error", error);
                 verdict
             }
@@ -75,7 +75,7 @@ impl Rescue<'_> {
         &self,
         driver: &mut Driver<S>,
         phase: Phase,
-        error: &Error,
+        error: &mut Error,
     ) -> Verdict {
         if self.conn.is_ended_by(error) {
             // The callback failed because its connection had ended, which is not a fault.

@@ -1,23 +1,28 @@
-//! [`Socket`]: reads messages and writes frames over any `AsyncRead + AsyncWrite`. Only this module
-//! and the clients use tungstenite.
+//! [`Socket`]: reads messages and writes frames over any `AsyncRead + AsyncWrite`.
 //!
-//! The socket owns the transport of one open connection; the session's driver polls it.
-//! tungstenite's `WebSocketContext` decodes. It takes its stream as an argument of each call, so it
-//! is borrowed from a [`pool`] while bytes are in flight, and gets an [`Adapter`] for each poll.
-//! All writing goes through one [`OutQueue`] and one place, [`Socket::poll_flush`]. The codec's own
-//! output (pongs, written inside `read`) is appended to that queue, so it never interrupts a frame.
+//! The socket owns the transport of one open connection, on either side of it; the session's driver
+//! or the client polls it. Reading goes through an [`Input`], which is borrowed while bytes are in
+//! flight, and [`Frames`], which makes messages of it. All writing goes through one [`OutQueue`] and
+//! one place, [`Socket::poll_flush`]. A ping is answered as soon as it is read, behind the frames
+//! that are queued, so a pong never interrupts a frame.
 //!
 //! The socket must not use user code, timers or the outbox. It never decides to close: it reports,
-//! and the session decides.
+//! and its owner decides.
 
-mod adapter;
+#[cfg(feature = "client")]
+mod client;
+mod drain;
+mod frames;
+mod header;
+mod input;
+mod mask;
+mod open;
 mod out_queue;
+mod payload;
 #[cfg(feature = "testing")]
 mod pipe;
-mod pool;
-mod translate;
 mod transport;
-mod walker;
+mod utf8;
 
 use std::{
     io,
@@ -27,41 +32,63 @@ use std::{
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_tungstenite::tungstenite::Error as WsError;
 
+pub(crate) use self::out_queue::{OutQueue, encode};
 #[cfg(feature = "testing")]
 pub(crate) use self::pipe::Pipe;
 pub(crate) use self::transport::Transport;
 use self::{
-    adapter::Adapter,
-    pool::{Codec, Size},
+    drain::Skipper,
+    frames::Frames,
+    input::{Input, Size},
+    mask::Role,
 };
-pub(crate) use self::{
-    out_queue::{OutQueue, encode},
-    translate::{Ended, Incoming},
-    walker::{FrameWalker, Sender},
+use crate::{
+    config::Limits,
+    fixed,
+    wire::{Message, MessageError, Text},
 };
-use crate::{config::Limits, fixed, wire::MessageError};
+
+/// An event that arrives on an open connection.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    Message(Message),
+    Ping(Bytes),
+    Pong(Bytes),
+    /// The peer's close frame. The answer must have the same code.
+    Close(Option<(u16, Text)>),
+}
+
+/// The reason why nothing more will arrive.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// The peer broke the protocol or a limit. It should get a close frame with the matching code.
+    Fault(MessageError),
+    /// The transport has ended or failed.
+    Gone(io::ErrorKind),
+}
 
 /// The limits of a message that this side accepts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SizeLimits {
     /// In bytes.
-    pub(crate) message: usize,
-    /// In bytes.
-    pub(crate) frame: usize,
+    message: usize,
+    /// In bytes; at most `message`.
+    frame: usize,
     /// In frames.
-    pub(crate) fragments: usize,
+    fragments: usize,
+}
+
+impl SizeLimits {
+    /// `frame` is that of a message if it is `None` or larger.
+    pub(crate) fn new(message: usize, frame: Option<usize>, fragments: usize) -> Self {
+        Self { message, frame: frame.map_or(message, |frame| frame.min(message)), fragments }
+    }
 }
 
 impl From<&Limits> for SizeLimits {
     fn from(limits: &Limits) -> Self {
-        Self {
-            message: limits.message,
-            // A route may lower one of the two alone.
-            frame: limits.frame.map_or(limits.message, |frame| frame.min(limits.message)),
-            fragments: limits.fragments,
-        }
+        Self::new(limits.message, limits.frame, limits.fragments)
     }
 }
 
@@ -77,14 +104,13 @@ pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Unpin {
 /// The transport of one open connection.
 pub(crate) struct Socket<S> {
     io: S,
-    /// Bytes that arrived after the handshake and are not read yet; usually none.
-    prefix: Option<Box<Bytes>>,
-    /// Borrowed from the pool; `None` while the peer sends nothing.
-    codec: Option<Box<Codec>>,
-    /// The size of the codec to borrow next.
+    /// Borrowed from the pool, or the bytes that arrived after the handshake; `None` while the peer
+    /// sends nothing.
+    input: Option<Box<Input>>,
+    /// The size of the input to borrow next.
     size: Size,
+    frames: Frames,
     limits: SizeLimits,
-    walker: FrameWalker,
     out: OutQueue,
     /// Whether the transport may still buffer accepted bytes, as TLS does.
     unflushed: bool,
@@ -95,17 +121,20 @@ pub(crate) struct Socket<S> {
     alive: bool,
     /// Whether the transport has refused bytes since it last accepted some.
     is_blocked: bool,
+    /// Whether a close frame was queued with `send_close`, which only a client does.
+    has_sent_close: bool,
     /// The number of queued bytes up to the end of the last ping of [`Self::ping`].
     ping_behind: u32,
     /// The number of bytes that the transport has accepted.
     written: u64,
     /// The largest value of `written` that a pong has confirmed.
     confirmed: u64,
-    /// The number of bytes that [`Self::poll_drain`] has discarded.
-    drained: usize,
+    /// The position of [`Self::poll_drain`], from its first call on.
+    drain: Option<Box<Skipper>>,
 }
 
-/// The frames and bytes that may still be read in this poll.
+/// The frames and bytes that may still be read in this poll. A frame that arrives in several reads
+/// counts for each of them.
 #[derive(Clone, Copy)]
 struct Budget {
     frames: u32,
@@ -121,26 +150,30 @@ impl Budget {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    /// Takes over a transport after the 101. `prefix` holds the bytes that were read after it.
+    /// Takes over the server's side of a transport after the 101. `prefix` holds the bytes that were
+    /// read after it.
     pub(crate) fn new(io: S, prefix: Bytes, limits: SizeLimits) -> Self {
+        Self::with_role(Role::Server, io, &prefix, limits)
+    }
+
+    fn with_role(role: Role, io: S, prefix: &[u8], limits: SizeLimits) -> Self {
         Self {
             io,
-            // An empty slice would still pin the buffer that the handshake was read into.
-            prefix: (!prefix.is_empty()).then(|| Box::new(prefix)),
-            codec: None,
+            input: (!prefix.is_empty()).then(|| Box::new(Input::holding(prefix))),
             size: Size::default(),
+            frames: Frames::new(role),
             limits,
-            walker: FrameWalker::new(Sender::Client, limits.fragments),
             out: OutQueue::default(),
             unflushed: false,
             budget: Budget::FULL,
             is_dry: false,
             alive: false,
             is_blocked: false,
+            has_sent_close: false,
             ping_behind: 0,
             written: 0,
             confirmed: 0,
-            drained: 0,
+            drain: None,
         }
     }
 
@@ -187,11 +220,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.is_dry
     }
 
-    /// Returns the next message, ping, pong or close frame.
+    /// Returns the next message, ping, pong or close frame. A ping is answered here.
     ///
     /// Also pending when the budget of this poll is used up; the task is woken then. After an error
-    /// it must not be called again, because tungstenite may return the message that it refused.
-    #[inline] // without it the compiler does not inline it into the driver's turn: 200 instructions a message
+    /// or a close frame it must not be called again.
+    #[inline] // without it the compiler does not inline it into the driver's turn
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming, Ended>> {
         loop {
             if self.budget.is_spent() {
@@ -200,89 +233,78 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            let mut codec = self.codec.take().unwrap_or_else(|| pool::borrow(self.size, self.limits));
-            // Usually there is nothing to read. The codec is not called then, because it would
-            // clear its buffer first.
-            if self.prefix.is_none() && codec.input.is_empty() && self.walker.is_drained() {
-                match codec.input.poll_fill(&mut self.io, cx) {
-                    Poll::Pending => {
-                        self.release(codec);
-                        (self.budget, self.is_dry) = (Budget::FULL, true);
-                        return Poll::Pending;
-                    }
-                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(Ended::Gone(io::ErrorKind::UnexpectedEof))),
-                    Poll::Ready(Ok(_)) => self.alive = true,
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(Ended::Gone(error.kind()))),
+            let next = match &mut self.input {
+                Some(input) if !input.is_empty() => {
+                    self.budget.frames -= 1;
+                    self.frames.next(input, &self.limits).map_err(Ended::Fault)
                 }
-            }
-            let Codec { context, input, .. } = &mut *codec;
-            let mut adapter = Adapter {
-                io: &mut self.io,
-                cx,
-                prefix: &mut self.prefix,
-                input,
-                walker: &mut self.walker,
-                out: &mut self.out,
-                budget: &mut self.budget,
-                alive: &mut self.alive,
+                _ => ready!(self.poll_fill(cx)),
             };
-            match context.read(&mut adapter) {
-                Ok(message) => {
-                    self.budget.frames = self.budget.frames.saturating_sub(1);
-                    codec.note_held(message.len());
-                    if message.is_text() || message.is_binary() {
-                        self.size = Size::of(message.len());
-                        self.walker.note_returned();
-                    }
-                    self.codec = Some(codec);
-                    if let Some(incoming) = Incoming::from_codec(message, &self.walker) {
-                        return Poll::Ready(incoming);
-                    }
+            match next {
+                Ok(None) => {}
+                Ok(Some(Incoming::Message(message))) => return Poll::Ready(Ok(Incoming::Message(message))),
+                Ok(Some(control)) => {
+                    self.note_control(&control);
+                    return Poll::Ready(Ok(control));
                 }
-                Err(WsError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if self.walker.is_stopped() {
-                        self.codec = Some(codec);
-                        let limit = self.limits.fragments;
-                        return Poll::Ready(Err(Ended::Fault(MessageError::TooManyFragments { limit })));
-                    }
-                    if self.budget.is_spent() {
-                        self.codec = Some(codec);
-                        continue;
-                    }
-                    // The codec has returned all that was read. The adapter accepts each pong at
-                    // once, so none is left in the codec.
-                    if self.walker.is_between_messages() {
-                        self.walker.note_all_returned();
-                        self.release(codec);
-                    } else {
-                        self.codec = Some(codec);
-                    }
-                    (self.budget, self.is_dry) = (Budget::FULL, true);
-                    return Poll::Pending;
-                }
-                // The codec holds bytes of this connection, so it does not return to the pool.
-                Err(error) => {
-                    self.codec = Some(codec);
-                    return Poll::Ready(Err(error.into()));
-                }
+                Err(ended) => return Poll::Ready(Err(ended)),
             }
         }
     }
 
-    /// Returns a codec that holds no bytes to the pool.
-    ///
-    /// Queued frames may share the buffer of a large codec, and its next user would have to
-    /// allocate a new one. Such a codec stays here until all is written.
-    fn release(&mut self, codec: Box<Codec>) {
-        if codec.is_large() && !self.out.is_empty() {
-            self.codec = Some(codec);
-        } else {
-            pool::give_back(codec);
+    /// Reads once from the transport: into the input, or the payload of a large message straight into
+    /// its own memory. Returns that message if it is complete.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Incoming>, Ended>> {
+        let is_straight = self.frames.reads_straight();
+        let polled =
+            if is_straight { self.frames.poll_straight(&mut self.io, cx) } else { self.poll_input(cx) };
+        let read = match polled {
+            Poll::Ready(Ok(0)) => return Poll::Ready(Err(Ended::Gone(io::ErrorKind::UnexpectedEof))),
+            Poll::Ready(Ok(read)) => read,
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(Ended::Gone(error.kind()))),
+            Poll::Pending => {
+                self.release_input();
+                (self.budget, self.is_dry) = (Budget::FULL, true);
+                return Poll::Pending;
+            }
+        };
+        self.alive = true;
+        self.budget.bytes = self.budget.bytes.saturating_sub(read);
+        let complete = if is_straight { self.frames.take_straight() } else { Ok(None) };
+        Poll::Ready(complete.map_err(Ended::Fault))
+    }
+
+    /// Reads once from the transport into an empty input.
+    fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.input.as_ref().is_some_and(|input| !input.is(self.size)) {
+            self.release_input();
+        }
+        let input = self.input.get_or_insert_with(|| input::borrow(self.size));
+        let read = ready!(input.poll_fill(&mut self.io, cx))?;
+        self.size = Size::after(read);
+        Poll::Ready(Ok(read))
+    }
+
+    /// Returns the input to the pool, unless it has unread bytes.
+    fn release_input(&mut self) {
+        if let Some(input) = self.input.take_if(|input| input.is_empty()) {
+            input::give_back(input);
+        }
+    }
+
+    /// Answers a ping, unless this side has sent its close frame, which nothing may follow.
+    #[cold]
+    fn note_control(&mut self, frame: &Incoming) {
+        if let Incoming::Ping(payload) = frame
+            && !self.has_sent_close
+        {
+            self.out.frame(header::PONG, payload.clone(), self.frames.role().new_mask());
         }
     }
 
     /// Writes the queue as far as the transport accepts it. Ready when nothing is left.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.release_input();
         if self.out.is_empty() && !self.unflushed {
             return Poll::Ready(Ok(()));
         }
@@ -303,10 +325,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
         ready!(Pin::new(&mut self.io).poll_flush(cx))?;
         self.unflushed = false;
-        let is_drained = self.walker.is_drained();
-        if let Some(codec) = self.codec.take_if(|codec| is_drained && codec.input.is_empty()) {
-            pool::give_back(codec);
-        }
         Poll::Ready(Ok(()))
     }
 
@@ -315,31 +333,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 
-    /// Returns whether the peer's close frame has arrived, decoded or discarded.
+    /// Returns whether the peer's close frame has arrived, read or discarded.
     pub(crate) fn has_seen_close(&self) -> bool {
-        self.walker.has_seen_close()
+        self.frames.has_read_close() || self.drain.as_ref().is_some_and(|drain| drain.has_seen_close())
     }
 
     /// Reads and discards until the peer has sent its close frame, has closed its side, or has sent
     /// too much. Nothing may follow a close frame (RFC 6455 section 5.5.1), so the socket is closed
     /// then (section 7.1.1).
     pub(crate) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // Bytes that were read and not decoded come first.
-        if let Some(prefix) = self.prefix.take() {
-            self.walker.skip(&prefix);
-        }
-        if let Some(codec) = self.codec.take() {
-            self.walker.skip(codec.input.unread());
+        let drain = self.drain.get_or_insert_with(|| Box::new(self.frames.skip_rest()));
+        // Bytes that were read and not parsed come first.
+        if let Some(mut input) = self.input.take() {
+            drain.skip(input.unread());
+            input::give_back(input);
         }
         let mut scratch = [std::mem::MaybeUninit::uninit(); 8 << 10];
-        while self.drained < fixed::DRAINED_BYTES {
+        while !drain.is_full() {
             let mut buffer = ReadBuf::uninit(&mut scratch);
             match Pin::new(&mut self.io).poll_read(cx, &mut buffer) {
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
-                    self.drained += buffer.filled().len();
-                    self.walker.skip(buffer.filled());
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => drain.skip(buffer.filled()),
+                Poll::Pending if !self.frames.has_read_close() && !drain.has_seen_close() => {
+                    return Poll::Pending;
                 }
-                Poll::Pending if !self.walker.has_seen_close() => return Poll::Pending,
                 _ => break,
             }
         }

@@ -14,11 +14,11 @@ use std::{
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::AsyncWrite;
-use tokio_tungstenite::tungstenite::protocol::frame::{
-    FrameHeader,
-    coding::{Control, Data, OpCode},
-};
 
+use super::{
+    header::{self, FIN, Header},
+    mask::Mask,
+};
 use crate::wire::{CloseFrame, Message};
 
 /// A payload of at most this size is copied. A copy is cheaper than another slice in the write, and
@@ -26,8 +26,6 @@ use crate::wire::{CloseFrame, Message};
 const MAX_COPIED_BYTES: usize = 4 << 10;
 /// The largest number of slices in one vectored write.
 const MAX_SLICES: usize = 32;
-/// The longest header of a frame that is not masked (RFC 6455 section 5.2).
-const HEADER_BYTES: usize = 10;
 
 /// Encoded frames, in order.
 #[derive(Debug, Default)]
@@ -55,25 +53,42 @@ impl OutQueue {
 
     /// Appends a message as one frame.
     pub(crate) fn message(&mut self, message: Message) {
-        match message {
-            Message::Text(text) => self.frame(OpCode::Data(Data::Text), text.into()),
-            Message::Binary(bytes) => self.frame(OpCode::Data(Data::Binary), bytes),
-        }
+        let (opcode, payload) = data_payload(message);
+        self.frame(opcode, payload, None);
     }
 
     /// Appends a ping. The payload must have at most 125 bytes.
     pub(crate) fn ping(&mut self, payload: Bytes) {
-        self.frame(OpCode::Control(Control::Ping), payload);
+        self.frame(header::PING, payload, None);
     }
 
     /// Appends a close frame; without a code if `frame` is `None`.
     pub(crate) fn close(&mut self, frame: Option<&CloseFrame>) {
-        let mut payload = BytesMut::new();
-        if let Some(frame) = frame {
-            payload.extend_from_slice(&frame.code.to_be_bytes());
-            payload.extend_from_slice(frame.reason.as_bytes());
+        self.frame(header::CLOSE, close_payload(frame), None);
+    }
+
+    /// Appends a frame that is the last of its message, masked if there is a mask.
+    pub(super) fn frame(&mut self, opcode: u8, payload: Bytes, mask: Option<[u8; 4]>) {
+        let header = header::Written::new(FIN | opcode, payload.len(), mask);
+        let header = header.as_slice();
+        self.len += header.len() + payload.len();
+        if payload.len() <= MAX_COPIED_BYTES {
+            self.tail.reserve(header.len() + payload.len());
+            self.tail.extend_from_slice(header);
+            let start = self.tail.len();
+            self.tail.extend_from_slice(&payload);
+            if let Some(mask) = mask {
+                Mask::new(mask).apply(self.tail.get_mut(start..).unwrap_or_default());
+            }
+            return;
         }
-        self.frame(OpCode::Control(Control::Close), payload.freeze());
+        self.tail.extend_from_slice(header);
+        self.seal();
+        let payload = match mask {
+            None => payload,
+            Some(mask) => masked(payload, mask),
+        };
+        self.chunks().push_back(payload);
     }
 
     /// Appends bytes that are encoded already.
@@ -116,11 +131,10 @@ impl OutQueue {
     /// Returns the length of the first frame in bytes. A header is never split between chunks.
     fn first_frame(&self) -> usize {
         let chunk = self.chunks.as_ref().and_then(|chunks| chunks.front());
-        let mut header = io::Cursor::new(chunk.map_or(&*self.tail, |chunk| chunk));
-        match FrameHeader::parse(&mut header) {
-            Ok(Some((_, payload))) => (header.position() + payload) as usize,
+        match Header::read(chunk.map_or(&*self.tail, |chunk| chunk)) {
+            Some(header) => header.size + header.length as usize,
             // Not reachable: all queued bytes were encoded by this module.
-            _ => self.len,
+            None => self.len,
         }
     }
 
@@ -178,27 +192,6 @@ impl OutQueue {
         bytes
     }
 
-    fn frame(&mut self, opcode: OpCode, payload: Bytes) {
-        let header = FrameHeader { opcode, ..FrameHeader::default() };
-        let mut space = [0; HEADER_BYTES];
-        let mut rest = &mut space[..];
-        // Cannot fail: a server does not mask its frames, so every header fits.
-        let _ = header.format(payload.len() as u64, &mut rest);
-        let unused = rest.len();
-        let header = space.get(..HEADER_BYTES - unused).unwrap_or_default();
-        self.len += header.len() + payload.len();
-        if payload.len() <= MAX_COPIED_BYTES {
-            self.tail.reserve(header.len() + payload.len());
-        }
-        self.tail.extend_from_slice(header);
-        if payload.len() <= MAX_COPIED_BYTES {
-            self.tail.extend_from_slice(&payload);
-        } else {
-            self.seal();
-            self.chunks().push_back(payload);
-        }
-    }
-
     fn seal(&mut self) {
         if !self.tail.is_empty() {
             let sealed = self.tail.split().freeze();
@@ -229,6 +222,27 @@ impl OutQueue {
             self.clear();
         }
     }
+}
+
+/// Returns the opcode and the payload of a message.
+pub(super) fn data_payload(message: Message) -> (u8, Bytes) {
+    match message {
+        Message::Text(text) => (header::TEXT, text.into()),
+        Message::Binary(bytes) => (header::BINARY, bytes),
+    }
+}
+
+/// Returns the payload of a close frame; empty if `frame` is `None`.
+pub(super) fn close_payload(frame: Option<&CloseFrame>) -> Bytes {
+    let Some(frame) = frame else { return Bytes::new() };
+    [&frame.code.to_be_bytes(), frame.reason.as_bytes()].concat().into()
+}
+
+/// Masks a payload: in place if nobody else has it, or else a copy.
+fn masked(payload: Bytes, mask: [u8; 4]) -> Bytes {
+    let mut payload = payload.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
+    Mask::new(mask).apply(&mut payload);
+    payload.freeze()
 }
 
 /// Encodes a message as one frame, which many queues can share.
@@ -280,6 +294,24 @@ mod tests {
         assert!(second.is_empty());
         assert_eq!(queue.len(), expected.len());
         assert_eq!(written(queue, 777).await, expected);
+    }
+
+    #[tokio::test]
+    async fn a_masked_frame_has_its_mask_and_leaves_a_shared_payload_alone() {
+        let mask = [1, 2, 3, 4];
+        for size in [0, 1, 125, 126, 4096, 4097, 65_536] {
+            let payload = Bytes::from(vec![7; size]);
+            let mut queue = OutQueue::default();
+            queue.frame(header::BINARY, payload.clone(), Some(mask));
+            queue.frame(header::BINARY, Bytes::from(vec![7; size]), Some(mask));
+            let mut expected = header(size);
+            expected[1] |= 0x80;
+            expected.extend(mask);
+            expected.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+            assert_eq!(queue.len(), 2 * expected.len());
+            assert_eq!(written(queue, 777).await, expected.repeat(2), "{size}");
+            assert_eq!(payload, vec![7; size]);
+        }
     }
 
     #[tokio::test]

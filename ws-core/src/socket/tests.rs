@@ -1,5 +1,5 @@
 //! Tests of the socket over a scripted transport: the messages it returns, and when it holds a
-//! codec.
+//! buffer.
 
 use std::{
     collections::VecDeque,
@@ -13,6 +13,10 @@ use super::*;
 use crate::wire::{Message, may_be_sent};
 
 const LIMITS: SizeLimits = SizeLimits { message: 1 << 20, frame: 1 << 20, fragments: 3 };
+/// The code that answers a fault of the protocol.
+const PROTOCOL: u16 = 1002;
+const UTF8: u16 = 1007;
+const TOO_BIG: u16 = 1009;
 
 /// A transport that returns one piece per read and is pending in between. It discards all writes.
 #[derive(Default)]
@@ -127,11 +131,10 @@ fn messages(state: &mut u64) -> Vec<u8> {
 }
 
 #[test]
-fn whatever_the_pieces_the_same_comes_out_as_from_one_codec() {
+fn whatever_the_pieces_the_same_comes_out() {
     for seed in 0..200 {
         let mut state = seed;
         let stream = messages(&mut state);
-        // If all bytes arrive in one piece, the codec is given back only after all are read.
         let whole = run(vec![stream.clone()], |_| {});
         let mut pieces = Vec::new();
         let mut rest = stream.as_slice();
@@ -146,7 +149,7 @@ fn whatever_the_pieces_the_same_comes_out_as_from_one_codec() {
 }
 
 #[test]
-fn a_connection_has_a_codec_only_in_the_middle_of_a_message() {
+fn a_connection_that_waits_has_no_input_and_state_only_in_the_middle_of_a_message() {
     let stream = [
         frame(0x81, b"whole"),
         frame(0x01, b"begun"),
@@ -158,67 +161,221 @@ fn a_connection_has_a_codec_only_in_the_middle_of_a_message() {
     let between = [0, 11, stream.len() - 208, stream.len()];
     for cut in 1..=stream.len() {
         let pieces = vec![stream[..cut].to_vec()];
-        run(pieces, |socket| assert_eq!(socket.codec.is_none(), between.contains(&cut), "after {cut} bytes"));
+        run(pieces, |socket| {
+            assert!(socket.input.is_none(), "after {cut} bytes");
+            assert_eq!(socket.frames.is_between_messages(), between.contains(&cut), "after {cut} bytes");
+        });
     }
 }
 
 #[test]
-fn a_codec_that_saw_a_fault_is_not_given_back() {
+fn unread_bytes_stay_with_their_connection_and_a_buffer_without_any_goes_back() {
     std::thread::spawn(|| {
-        let seen = run(vec![frame(0x81, b"ok"), vec![0xff; 20]], |_| {});
-        assert_eq!(seen.len(), 2, "{seen:?}");
-        assert_eq!(pool::kept(), (0, 0));
-        run(vec![frame(0x81, b"ok")], |_| {});
-        assert_eq!(pool::kept(), (1, 0));
-    })
-    .join()
-    .unwrap();
-}
-
-#[test]
-fn large_messages_get_large_buffers_and_leave_them_again() {
-    std::thread::spawn(|| {
-        let large = frame(0x82, &[0; 40_000]);
-        let mut sizes = Vec::new();
-        run(vec![large.clone(), large, frame(0x82, &[0; 10]), frame(0x82, &[0; 10])], |socket| {
-            sizes.push(socket.size);
-        });
-        assert_eq!(sizes.last(), Some(&Size::Small));
-        assert!(sizes.contains(&Size::Large));
-        assert_eq!(pool::kept(), (1, 1), "the small one that grew was dropped");
-    })
-    .join()
-    .unwrap();
-}
-
-#[test]
-fn a_large_codec_stays_until_the_messages_that_share_its_buffer_are_written() {
-    std::thread::spawn(|| {
-        let large = frame(0x82, &[0; 40_000]);
-        let script = Script { pieces: vec![large.clone(), large].into(), is_dry: false };
+        let script = Script { pieces: vec![frame(0x81, b"one").repeat(2)].into(), is_dry: false };
         let mut socket = Socket::new(script, Bytes::new(), LIMITS);
         let mut cx = Context::from_waker(Waker::noop());
-        let mut echoed = 0;
-        for _ in 0..8 {
-            while let Poll::Ready(read) = socket.poll_read(&mut cx) {
-                let Ok(Incoming::Message(message)) = read else { panic!("{read:?}") };
-                socket.out().message(message);
-                echoed += 1;
-            }
-            let is_large = socket.codec.as_ref().is_some_and(|codec| codec.is_large());
-            assert_eq!(is_large, echoed == 2 && !socket.out().is_empty());
-            if is_large {
-                assert!(matches!(socket.poll_flush(&mut cx), Poll::Ready(Ok(()))));
-                assert!(socket.codec.is_none());
-                assert_eq!(pool::kept().1, 1);
-            } else if echoed == 1 {
-                assert!(matches!(socket.poll_flush(&mut cx), Poll::Ready(Ok(()))));
-            }
+        for unread in [true, false] {
+            assert!(socket.poll_read(&mut cx).is_ready());
+            assert!(socket.poll_flush(&mut cx).is_ready());
+            assert_eq!(socket.input.is_some(), unread);
+            assert_eq!(input::kept(), [usize::from(!unread), 0]);
         }
-        assert_eq!(echoed, 2);
     })
     .join()
     .unwrap();
+}
+
+#[test]
+fn a_connection_that_fills_its_input_gets_a_larger_one_and_loses_it_again() {
+    std::thread::spawn(|| {
+        // With its header as large as a small input.
+        let full = frame(0x81, &[b'x'; fixed::INPUT_BYTES - 8]);
+        let mut sizes = Vec::new();
+        run(vec![full.clone(), full, frame(0x81, b"x"), frame(0x81, b"x")], |socket| sizes.push(socket.size));
+        assert_eq!(sizes, [Size::Large, Size::Large, Size::Small, Size::Small]);
+        assert_eq!(input::kept(), [1, 1]);
+    })
+    .join()
+    .unwrap();
+}
+
+#[test]
+fn the_bytes_behind_the_handshake_come_first_and_are_kept_nowhere() {
+    std::thread::spawn(|| {
+        let stream = [frame(0x81, b"one"), frame(0x82, &[7; 40_000]), frame(0x81, b"three")].concat();
+        for cut in [1, 3, 9, 100, 20_000, stream.len()] {
+            let (prefix, rest) = stream.split_at(cut);
+            let script = Script { pieces: VecDeque::from([rest.to_vec()]), is_dry: false };
+            let mut socket = Socket::new(script, Bytes::copy_from_slice(prefix), LIMITS);
+            let mut cx = Context::from_waker(Waker::noop());
+            let mut seen = Vec::new();
+            while seen.len() < 3 {
+                if let Poll::Ready(read) = socket.poll_read(&mut cx) {
+                    let Ok(Incoming::Message(message)) = read else { panic!("{read:?}") };
+                    seen.push(message.len());
+                }
+            }
+            assert_eq!(seen, [3, 40_000, 5], "cut at {cut}");
+            assert!(input::kept()[0] <= 1, "only buffers of the pool's sizes are kept");
+        }
+    })
+    .join()
+    .unwrap();
+}
+
+#[test]
+fn a_received_payload_owns_exactly_its_own_bytes() {
+    for size in [1, 100, 20_000, 100_000, 300_000] {
+        for first in [0x81, 0x82] {
+            let payload = vec![b'x'; size];
+            let (half, rest) = payload.split_at(size / 2);
+            let fragments = [frame(first & 0x0f, half), frame(0x80, rest)].concat();
+            for stream in [frame(first, &payload), fragments] {
+                for piece in [1000, 17_000, stream.len()] {
+                    let pieces = stream.chunks(piece).map(<[u8]>::to_vec).collect();
+                    let mut socket = Socket::new(Script { pieces, is_dry: false }, Bytes::new(), LIMITS);
+                    let mut cx = Context::from_waker(Waker::noop());
+                    let read = loop {
+                        if let Poll::Ready(read) = socket.poll_read(&mut cx) {
+                            break read;
+                        }
+                    };
+                    let Ok(Incoming::Message(message)) = read else { panic!("{read:?}") };
+                    let owned = message.into_bytes().try_into_mut().expect("nothing shares it");
+                    assert_eq!((owned.len(), owned.capacity()), (size, size), "in pieces of {piece}");
+                }
+            }
+        }
+    }
+}
+
+/// Checks that the last of these bytes, and none before it, is answered with this close code. The
+/// bytes come from a client if `role` says so.
+fn check_fault(case: &str, role: Role, limits: SizeLimits, bytes: &[u8], code: u16) {
+    for cut in 1..=bytes.len() {
+        // In two pieces, and with the next byte behind a pending read.
+        for pieces in
+            [vec![bytes[..cut].to_vec()], vec![bytes[..cut - 1].to_vec(), bytes[cut - 1..cut].to_vec()]]
+        {
+            let pieces = pieces.into_iter().filter(|piece| !piece.is_empty()).collect();
+            let mut socket = Socket::with_role(role, Script { pieces, is_dry: false }, &[], limits);
+            let mut cx = Context::from_waker(Waker::noop());
+            let mut fault = None;
+            while fault.is_none() && !(socket.io.pieces.is_empty() && socket.is_dry) {
+                if let Poll::Ready(Err(ended)) = socket.poll_read(&mut cx) {
+                    let Ended::Fault(found) = ended else { panic!("{case}: {ended:?}") };
+                    fault = Some(found);
+                }
+            }
+            let expected = (cut == bytes.len()).then_some(code);
+            assert_eq!(fault.map(|it| it.close_code()), expected, "{case}: {cut} bytes of {bytes:02x?}");
+        }
+    }
+}
+
+#[test]
+fn each_fault_is_found_with_the_byte_that_causes_it() {
+    let limits = SizeLimits { message: 300, frame: 200, fragments: 3 };
+    let length = |first: u8, second: u8, bytes: &[u8]| [&[first, second], bytes].concat();
+    let begun = frame(0x01, b"begun");
+    let behind = |start: &[u8], next: &[u8]| [start, next].concat();
+    let part = |frame: Vec<u8>, length: usize| frame[..length].to_vec();
+    let check = |case, bytes: &[u8], code| check_fault(case, Role::Server, limits, bytes, code);
+
+    for first in [0xa1, 0x91, 0xc1, 0xc9, 0x51] {
+        check("a reserved bit", &[first], PROTOCOL);
+    }
+    for first in [0x83, 0x87, 0x8b, 0x8f, 0x03] {
+        check("an unknown opcode", &[first], PROTOCOL);
+    }
+    for first in [0x08, 0x09, 0x0a] {
+        check("a control frame without FIN", &[first], PROTOCOL);
+    }
+    check("a continuation of nothing", &[0x80], PROTOCOL);
+    check("a continuation behind a whole message", &behind(&frame(0x81, b"x"), &[0x00]), PROTOCOL);
+    check("a message inside of another one", &behind(&begun, &[0x81]), PROTOCOL);
+    check("RSV1 on a continuation", &behind(&begun, &[0xc0]), PROTOCOL);
+    let three = [&begun[..], &frame(0x00, b"2"), &frame(0x89, b"ping"), &frame(0x00, b"3")].concat();
+    check("a fragment too many", &behind(&three, &[0x80]), TOO_BIG);
+
+    check("no mask", &[0x82, 0x05], PROTOCOL);
+    check("a long ping", &[0x89, 0x80 | 126], PROTOCOL);
+    check("a longer ping", &[0x89, 0x80 | 127], PROTOCOL);
+    check("a close frame of one byte", &[0x88, 0x81], PROTOCOL);
+
+    check("the highest bit", &length(0x82, 0xff, &(1_u64 << 63).to_be_bytes()), PROTOCOL);
+    check("a frame too big", &length(0x82, 0xfe, &201_u16.to_be_bytes()), TOO_BIG);
+    check("an enormous frame", &length(0x82, 0xff, &(u64::MAX >> 1).to_be_bytes()), TOO_BIG);
+    let most = frame(0x02, &[0; 200]);
+    check("a message too big", &behind(&most, &[0x80, 0x80 | 101]), TOO_BIG);
+
+    check("no UTF-8", &part(frame(0x81, b"ab\xffbehind"), 6 + 3), UTF8);
+    check("no UTF-8 in a fragment", &behind(&begun, &part(frame(0x00, b"\xf4\x90\x80\x80"), 6 + 2)), UTF8);
+    check("a text that ends inside of a character", &frame(0x81, b"ab\xe2\x82"), UTF8);
+    check("the same in its last fragment", &behind(&begun, &frame(0x80, b"\xe2\x82")), UTF8);
+    check("the same in an empty one", &[&frame(0x01, b"\xe2")[..], &frame(0x80, b"")].concat(), UTF8);
+    check("a reason that is not UTF-8", &frame(0x88, b"\x03\xe8\xff"), UTF8);
+    check("a code that may not be sent", &frame(0x88, &1005_u16.to_be_bytes()), PROTOCOL);
+}
+
+#[cfg(feature = "client")]
+#[test]
+fn a_client_refuses_masked_frames_and_reads_unmasked_ones() {
+    check_fault("a mask", Role::Client, LIMITS, &[0x81, 0x85], PROTOCOL);
+    let stream = [&[0x01, 2][..], b"ab", &[0x89, 1, b'p', 0x80, 1, b'c', 0x82, 0]].concat();
+    for piece in 1..=stream.len() {
+        let pieces = stream.chunks(piece).map(<[u8]>::to_vec).collect();
+        let mut socket = Socket::of_client(Script { pieces, is_dry: false }, &[], LIMITS);
+        let mut seen = Vec::new();
+        while seen.len() < 3 {
+            if let Poll::Ready(read) = socket.poll_read(&mut Context::from_waker(Waker::noop())) {
+                seen.push(format!("{:?}", read.unwrap()));
+            }
+        }
+        let expected = [
+            format!("{:?}", Incoming::Ping("p".into())),
+            format!("{:?}", Incoming::Message(Message::text("abc"))),
+            format!("{:?}", Incoming::Message(Message::binary(Vec::new()))),
+        ];
+        assert_eq!(seen, expected);
+        // The pong is masked.
+        assert_eq!(socket.out().flatten()[..2], [0x8a, 0x81]);
+    }
+}
+
+#[cfg(feature = "client")]
+#[test]
+fn nothing_follows_the_close_frame_of_a_client() {
+    let script = Script { pieces: vec![vec![0x89, 1, b'p']].into(), is_dry: false };
+    let mut socket = Socket::of_client(script, &[], LIMITS);
+    socket.send_close(None);
+    let queued = socket.out().len();
+    assert!(socket.poll_read(&mut Context::from_waker(Waker::noop())).is_ready());
+    socket.send_close(None);
+    assert_eq!(socket.out().len(), queued);
+}
+
+#[test]
+fn a_poll_reads_a_limited_number_of_frames_and_bytes() {
+    let empty = [frame(0x01, b""), frame(0x00, b"").repeat(4 * fixed::FRAMES_A_POLL as usize)].concat();
+    let messages = frame(0x81, b"").repeat(4 * fixed::FRAMES_A_POLL as usize);
+    let limits = SizeLimits { fragments: usize::MAX, message: 16 << 20, frame: 16 << 20 };
+    let large = frame(0x82, &vec![0; 12 * fixed::BYTES_A_POLL]);
+    for (case, stream) in [("fragments", empty), ("messages", messages), ("bytes", large)] {
+        // As one piece, so that the transport is never dry before its end.
+        let script = Script { pieces: vec![stream].into(), is_dry: false };
+        let mut socket = Socket::new(script, Bytes::new(), limits);
+        let mut polls = 0;
+        while polls < 4 {
+            match socket.poll_read(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(read) => assert!(matches!(read, Ok(Incoming::Message(_))), "{case}: {read:?}"),
+                Poll::Pending => {
+                    polls += 1;
+                    assert!(!socket.is_dry(), "{case}: {polls} polls");
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -226,21 +383,6 @@ fn a_frame_is_never_larger_than_a_message() {
     for (message, frame, expected) in [(10, None, 10), (10, Some(4), 4), (10, Some(20), 10)] {
         assert_eq!(SizeLimits::from(&Limits { message, frame, ..Limits::default() }).frame, expected);
     }
-}
-
-#[test]
-fn limits_go_with_the_connection_not_with_the_codec() {
-    std::thread::spawn(|| {
-        run(vec![frame(0x82, &[0; 100])], |_| {});
-        assert_eq!(pool::kept(), (1, 0));
-        let script = Script { pieces: vec![frame(0x82, &[0; 100])].into(), is_dry: false };
-        let mut socket = Socket::new(script, Bytes::new(), SizeLimits { message: 99, frame: 99, ..LIMITS });
-        let read = socket.poll_read(&mut Context::from_waker(Waker::noop()));
-        let too_big = MessageError::TooBig { size: 100, limit: 99 };
-        assert!(matches!(&read, Poll::Ready(Err(Ended::Fault(fault))) if *fault == too_big), "{read:?}");
-    })
-    .join()
-    .unwrap();
 }
 
 #[test]

@@ -69,6 +69,7 @@ pub use self::{
     connection::TestConnection,
     http::{TestHttp, TestRequest},
 };
+pub use crate::hub::UndeclaredEvent;
 use crate::{
     app::{App, PlannedKind, Running, ShutdownReport, StartError},
     server::Arrival,
@@ -129,6 +130,15 @@ impl TestApp {
     /// Returns the running application.
     pub fn running(&self) -> &Running {
         &self.running
+    }
+
+    /// Returns the events that were emitted on a connection whose route does not declare them,
+    /// sorted by controller and event. A test that expects none:
+    /// `assert_eq!(app.undeclared(), [])`.
+    ///
+    /// A route declares the events of `emits(..)` and those that its handlers return.
+    pub fn undeclared(&self) -> Vec<UndeclaredEvent> {
+        self.running.undeclared()
     }
 
     /// Shuts the application down, as [`Running::shutdown`] does.

@@ -6,15 +6,12 @@
 use std::{borrow::Borrow, fmt, ops::Deref};
 
 use bytes::Bytes;
-
-use tokio_tungstenite::tungstenite::Utf8Bytes;
+use tungstenite::Utf8Bytes;
 
 /// A complete data message (RFC 6455 section 5.6), joined from all its frames.
 ///
-/// Cloning is cheap: the payload is shared. The payload of a received message is a part of its read
-/// buffer, which has 4 to 128 KiB, or the size of the largest frame. Copy a payload that you keep
-/// for long, such as a chat's history (`text.to_string()`, `bytes.to_vec()`); otherwise it keeps
-/// the whole buffer alive.
+/// Cloning is cheap: the payload is shared. A received payload owns exactly its own bytes, so keeping
+/// one, such as a chat's history, keeps nothing else alive.
 ///
 /// ```
 /// use ws_core::Message;
@@ -136,6 +133,7 @@ impl Text {
         self.0.as_str()
     }
 
+    #[cfg(feature = "testing")]
     pub(crate) fn from_utf8_bytes(bytes: Utf8Bytes) -> Self {
         Self(bytes)
     }

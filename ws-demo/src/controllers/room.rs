@@ -11,8 +11,9 @@
 //! | `history {"limit"}` | `history {"id", "from", "text"}`, one a line | |
 //! | (the connection ends) | | `left {"account"}` |
 //!
-//! Mistakes are answered by the typed layer; what is wrong with a text, by `errors`. A client that offers the
-//! subprotocol `msgpack` gets all of it as MessagePack.
+//! Events with data of their own are types, so name and data cannot disagree. Mistakes are answered by the typed layer,
+//! and what is wrong with a text, by the codes of [`ChatError`]. A client that offers the subprotocol `msgpack` gets all
+//! of it as MessagePack.
 
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,7 @@ use ws_core::prelude::*;
 
 use crate::{
     chat::{Chat, RoomName, Said, Say},
-    errors,
+    errors::{self, ChatError},
     login::Claims,
     middleware::websocket_auth,
     users::{Uid, Users},
@@ -34,6 +35,7 @@ const HISTORY_LINES: usize = 20;
     path = "/wss/rooms/{room}",
     middleware(websocket_auth),
     subprotocols("msgpack", "demo.v1"),
+    emits(Joined, Left),
     limits(message = "16KiB")
 )]
 #[guard(logged_in)]
@@ -56,19 +58,31 @@ struct Member {
     account: String,
 }
 
-#[derive(Debug, Serialize)]
+/// The first event of a connection.
+#[derive(Debug, Serialize, WsEvent)]
+#[ws_event("welcome")]
 struct Welcome<'a> {
     room: &'a str,
     members: Vec<String>,
 }
 
-/// Whom `joined` and `left` are about.
-#[derive(Debug, Serialize)]
-struct Moved<'a> {
+/// Somebody came in.
+#[derive(Debug, Serialize, WsEvent)]
+#[ws_event("joined")]
+struct Joined<'a> {
     account: &'a str,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// Somebody is gone.
+#[derive(Debug, Serialize, WsEvent)]
+#[ws_event("left")]
+struct Left<'a> {
+    account: &'a str,
+}
+
+/// Asks for the last lines of the room.
+#[derive(Debug, Default, Deserialize, WsEvent)]
+#[ws_event("history", stream = Said)]
 struct History {
     limit: Option<usize>,
 }
@@ -81,14 +95,14 @@ impl Room {
         conn: &Connection,
         Path(room): &'a Path<RoomName>,
         claims: Context<Claims>,
-    ) -> Result<Event<Welcome<'a>>> {
+    ) -> Result<Welcome<'a>> {
         let uid = claims.data.uid;
         let account = self.users.account(uid).await?.or_status(403, errors::ACCOUNT_GONE.msg)?;
         conn.identify(&account)?;
         conn.join(room.as_str())?;
-        conn.room(room.as_str()).except(conn.id()).event("joined", &Moved { account: &account });
+        conn.room(room.as_str()).except(conn.id()).emit(&Joined { account: &account });
         conn.context().set(Member { uid, account });
-        Ok(Event::new("welcome", Welcome { room: room.as_str(), members: members(conn, room) }))
+        Ok(Welcome { room: room.as_str(), members: members(conn, room) })
     }
 
     /// The others hear it through the room, the sender as the reply, with its `ref`.
@@ -99,10 +113,10 @@ impl Room {
         Path(room): &Path<RoomName>,
         Context(member): Context<Member>,
         Data(say): Data<Say>,
-    ) -> Result<Event<Said>> {
+    ) -> Result<Said, ChatError> {
         let said = self.chat.say(room, member.account, say)?;
-        conn.room(room.as_str()).except(conn.id()).event("said", &said);
-        Ok(Event::new("said", said))
+        conn.room(room.as_str()).except(conn.id()).emit(&said);
+        Ok(said)
     }
 
     #[on_event("whoami")]
@@ -133,7 +147,7 @@ impl Room {
         member: Option<Context<Member>>,
     ) -> Result {
         if let Some(Context(member)) = member {
-            conn.room(room.as_str()).except(conn.id()).event("left", &Moved { account: &member.account });
+            conn.room(room.as_str()).except(conn.id()).emit(&Left { account: &member.account });
         }
         Ok(())
     }

@@ -18,7 +18,6 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
     let alias = controller.krate.alias();
     let name = controller.name();
     let ident = placed(&controller.ident);
-    let path = &controller.path;
     let server = controller.server.as_ref().map_or_else(|| quote!("ws"), ToTokens::to_token_stream);
     let middleware = controller.middleware.iter().map(function_ref);
     let interceptors = controller.interceptors.iter().map(function_ref);
@@ -39,17 +38,22 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
             quote!(::core::option::Option::Some(__ws::__private::TrailingSlash::#rule))
         }
     };
+    let emits = controller.emits.iter().map(|event| {
+        let of = quote_spanned!(start(event)=> __ws::__private::EventInfo::of::<#event>);
+        quote!(#of())
+    });
     let limits = controller.limits.change();
     let state = controller.fields.iter().filter(|field| field.source == Source::State).map(state_key);
     let build = build(controller);
     quote! {
+        #[allow(elided_lifetimes_in_paths)]
         const _: () = {
             #alias
             #path_constant
             __ws::__private::submit! {
                 __ws::__private::ControllerEntry {
                     spec: __ws::__private::RouteSpec {
-                        path: ::std::borrow::Cow::Borrowed(#path),
+                        path: ::std::borrow::Cow::Borrowed(__ws::__private::path_of(#ident::__WS_PATH)),
                         server: ::std::borrow::Cow::Borrowed(#server),
                         name: #name,
                         location: __ws::__private::location!(),
@@ -60,6 +64,7 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
                         subprotocols: &[#(#subprotocols),*],
                         subprotocol_mismatch: __ws::__private::SubprotocolMismatch::#subprotocol_mismatch,
                         trailing_slash: #trailing_slash,
+                        emits: ::std::borrow::Cow::Borrowed(&[#(#emits),*]),
                         state: &[#(#state),*],
                     },
                     limits: #limits,
@@ -78,28 +83,32 @@ fn function_ref(path: &Path) -> TokenStream {
     }
 }
 
-/// Calls a guard at the place of its path, so that rustc reports a wrong type there.
+/// Calls a guard at the place of its path, so that rustc reports a wrong signature there.
 fn guard_ref(path: &Path) -> TokenStream {
     let name = written_path(path);
-    let handshake = Ident::new("__handshake", Span::mixed_site());
+    let [handshake, states] = ["__handshake", "__states"].map(|name| Ident::new(name, Span::mixed_site()));
     quote_spanned! {start(path)=>
         __ws::__private::GuardRef {
             name: #name,
-            call: |#handshake| ::std::boxed::Box::pin(async move {
-                __ws::__private::handlers::guard(#path(#handshake).await)
-            }),
+            state: || __ws::__private::GuardRef::state(&#path),
+            call: |#handshake, #states| __ws::__private::GuardRef::call(&#path, #handshake, #states),
         }
     }
 }
 
-/// Writes the path as a constant, which `#[ws_handlers]` uses to check `Path<T>`.
+/// Writes the path as a constant, which `#[ws_handlers]` uses to check `Path<T>`. In an `impl`, so
+/// that `Self` may be part of it.
 fn path_constant(controller: &Controller) -> TokenStream {
     let Controller { ident, path, .. } = controller;
+    let value = quote_spanned!(start(path)=> {
+        let __path: &'static str = #path;
+        __path
+    });
     quote! {
         impl #ident {
             #[doc(hidden)]
             #[allow(dead_code)]
-            pub(crate) const __WS_PATH: ::core::option::Option<&'static str> = ::core::option::Option::Some(#path);
+            pub(crate) const __WS_PATH: ::core::option::Option<&'static str> = ::core::option::Option::Some(#value);
         }
     }
 }
@@ -116,7 +125,9 @@ fn build(controller: &Controller) -> TokenStream {
     let values = controller.fields.iter().map(|Field { member, ty, source, conditions }| {
         let value = match source {
             Source::State => quote_spanned!(start(ty)=> #states.get::<#ty>()?),
-            Source::Default => quote_spanned!(start(ty)=> <#ty as ::core::default::Default>::default()),
+            Source::Default => {
+                quote_spanned!(start(ty)=> <#ty as __ws::__private::FieldDefault>::field_default())
+            }
         };
         match controller.shape {
             Shape::Named => quote!(#(#conditions)* #member: #value),

@@ -24,6 +24,10 @@ const KEYS: &[Key] = &[
     Key { name: "over_rate", usage: r#"over_rate = "refuse""# },
     Key { name: "outbox_messages", usage: "outbox_messages = 64" },
     Key { name: "outbox_bytes", usage: r#"outbox_bytes = "256KiB""# },
+    Key { name: "rooms", usage: "rooms = 8" },
+    Key { name: "tasks", usage: "tasks = 4" },
+    Key { name: "inbox_messages", usage: "inbox_messages = 16" },
+    Key { name: "inbox_bytes", usage: r#"inbox_bytes = "64KiB""# },
     Key { name: "overflow", usage: r#"overflow = "drop_oldest""# },
     Key { name: "handler_timeout", usage: r#"handler_timeout = "5s""# },
     Key { name: "lifetime", usage: r#"lifetime = "12h""# },
@@ -45,6 +49,10 @@ impl Limits {
         limits.set("over_rate", over_rate(&written, errors));
         limits.set("outbox_messages", count(&written, "outbox_messages", errors));
         limits.set("outbox_bytes", size(&written, "outbox_bytes", errors));
+        limits.set("rooms", count_or_none(&written, "rooms", errors));
+        limits.set("tasks", count(&written, "tasks", errors));
+        limits.set("inbox_messages", count(&written, "inbox_messages", errors));
+        limits.set("inbox_bytes", size(&written, "inbox_bytes", errors));
         limits.set("overflow", overflow(&written, errors));
         limits.set("handler_timeout", time_or_off(&written, "handler_timeout", errors));
         limits.set("lifetime", time_or_off(&written, "lifetime", errors));
@@ -82,6 +90,11 @@ fn size(written: &Args, name: &str, errors: &mut Errors) -> Option<TokenStream> 
 fn count(written: &Args, name: &str, errors: &mut Errors) -> Option<TokenStream> {
     let literal: CountLiteral = written.value(name, errors)?;
     literal.number().map_err(|error| errors.push(error)).ok().map(ToTokens::into_token_stream)
+}
+
+fn count_or_none(written: &Args, name: &str, errors: &mut Errors) -> Option<TokenStream> {
+    let literal: CountLiteral = written.value(name, errors)?;
+    literal.number_or_none().map_err(|error| errors.push(error)).ok().map(ToTokens::into_token_stream)
 }
 
 fn count_or_off(written: &Args, name: &str, errors: &mut Errors) -> Option<TokenStream> {

@@ -9,7 +9,7 @@ use syn::{Attribute, Ident, LitStr, Member, Path, Type, ext::IdentExt as _};
 
 use super::{
     limits::Limits,
-    parse::{Arguments, Controller as Written, Source},
+    parse::{Arguments, Controller as Written, RoutePath, Source},
 };
 use crate::{errors::Errors, krate::Krate, route_path, source};
 
@@ -17,7 +17,7 @@ use crate::{errors::Errors, krate::Krate, route_path, source};
 pub(super) struct Controller {
     pub(super) krate: Krate,
     pub(super) ident: Ident,
-    pub(super) path: LitStr,
+    pub(super) path: RoutePath,
     /// `None`: the struct's identifier.
     pub(super) name: Option<LitStr>,
     /// `None` is the server of everything that names none.
@@ -30,6 +30,8 @@ pub(super) struct Controller {
     pub(super) subprotocol_mismatch: Mismatch,
     /// `None` is the server's setting.
     pub(super) trailing_slash: Option<TrailingSlash>,
+    /// The event types that it sends unasked.
+    pub(super) emits: Vec<Type>,
     pub(super) limits: Limits,
     pub(super) shape: Shape,
     pub(super) fields: Vec<Field>,
@@ -75,11 +77,15 @@ impl Controller {
             errors.add(&item.generics, fault);
         }
         check_subprotocols(&arguments.subprotocols, errors);
+        check_emits(&arguments.emits, errors);
         let subprotocol_mismatch = Mismatch::of(arguments.subprotocol_mismatch.as_ref(), errors);
         let trailing_slash = TrailingSlash::of(arguments.trailing_slash.as_ref(), errors);
         let path = arguments.path?;
-        for fault in route_path::faults(&path.value()) {
-            errors.add(&path, fault);
+        // A constant is judged when the application starts, as the path of a route by hand is.
+        if let RoutePath::Literal(literal) = &path {
+            for fault in route_path::faults(&literal.value()) {
+                errors.add(literal, fault);
+            }
         }
         Some(Self {
             krate: arguments.krate,
@@ -93,6 +99,7 @@ impl Controller {
             subprotocols: arguments.subprotocols,
             subprotocol_mismatch,
             trailing_slash,
+            emits: arguments.emits,
             limits: arguments.limits,
             shape: Shape::of(&item.fields),
             fields: fields(written),
@@ -164,6 +171,17 @@ fn check_subprotocols(subprotocols: &[LitStr], errors: &mut Errors) {
             errors.add(literal, format_args!("subprotocol `{name}` is listed twice; keep one"));
         }
         seen.insert(name);
+    }
+}
+
+/// Each event type stands once.
+fn check_emits(emits: &[Type], errors: &mut Errors) {
+    let mut seen = BTreeSet::new();
+    for event in emits {
+        let name = source::written(event);
+        if !seen.insert(name.clone()) {
+            errors.add(event, format_args!("event type `{name}` is listed twice; keep one"));
+        }
     }
 }
 

@@ -4,7 +4,11 @@
 //! judged that needs a second look at a value; that is the model's part.
 
 use proc_macro2::TokenStream;
-use syn::{Field, ItemStruct, LitStr, Meta, Path};
+use quote::ToTokens;
+use syn::{
+    Expr, ExprLit, Field, ItemStruct, Lit, LitStr, Meta, Path, Type,
+    parse::{Parse, ParseStream},
+};
 
 use super::limits::Limits;
 use crate::{
@@ -23,6 +27,7 @@ const KEYS: &[Key] = &[
     Key { name: "subprotocols", usage: r#"subprotocols("chat.v2", "chat.v1")"# },
     Key { name: "subprotocol_mismatch", usage: r#"subprotocol_mismatch = "refuse""# },
     Key { name: "trailing_slash", usage: r#"trailing_slash = "either""# },
+    Key { name: "emits", usage: "emits(Joined, Left)" },
     Key { name: "limits", usage: r#"limits(message = "64KiB", frame = "16KiB")"# },
     Krate::KEY,
 ];
@@ -30,7 +35,7 @@ const KEYS: &[Key] = &[
 /// The attribute's arguments.
 pub(super) struct Arguments {
     pub(super) krate: Krate,
-    pub(super) path: Option<LitStr>,
+    pub(super) path: Option<RoutePath>,
     pub(super) name: Option<LitStr>,
     pub(super) server: Option<LitStr>,
     pub(super) middleware: Vec<Path>,
@@ -38,7 +43,35 @@ pub(super) struct Arguments {
     pub(super) subprotocols: Vec<LitStr>,
     pub(super) subprotocol_mismatch: Option<LitStr>,
     pub(super) trailing_slash: Option<LitStr>,
+    /// The event types of `emits(..)`.
+    pub(super) emits: Vec<Type>,
     pub(super) limits: Limits,
+}
+
+/// The path: a literal, or another constant of the type `&str`.
+pub(super) enum RoutePath {
+    Literal(LitStr),
+    Constant(Expr),
+}
+
+impl Parse for RoutePath {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        match input.parse()? {
+            Expr::Lit(ExprLit { lit: Lit::Str(literal), .. }) => Ok(Self::Literal(literal)),
+            other @ Expr::Lit(_) => Err(syn::Error::new_spanned(other, "expected a path")),
+            Expr::Group(group) => syn::parse2(group.expr.into_token_stream()),
+            other => Ok(Self::Constant(other)),
+        }
+    }
+}
+
+impl ToTokens for RoutePath {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        match self {
+            Self::Literal(literal) => literal.to_tokens(tokens),
+            Self::Constant(constant) => constant.to_tokens(tokens),
+        }
+    }
 }
 
 impl Arguments {
@@ -53,6 +86,7 @@ impl Arguments {
         let subprotocols = args.list("subprotocols", errors);
         let subprotocol_mismatch = args.value("subprotocol_mismatch", errors);
         let trailing_slash = args.value("trailing_slash", errors);
+        let emits = args.list("emits", errors);
         let limits = Limits::read(&args, errors);
         Self {
             krate,
@@ -64,6 +98,7 @@ impl Arguments {
             subprotocols,
             subprotocol_mismatch,
             trailing_slash,
+            emits,
             limits,
         }
     }

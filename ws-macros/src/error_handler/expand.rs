@@ -3,11 +3,14 @@
 //! The call stands where the types stand that it depends on, so that a wrong one is rustc's own error there.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{format_ident, quote, quote_spanned};
 use syn::Ident;
 
 use super::model::ErrorHandler;
-use crate::source::{answered, at, handed, placed, start};
+use crate::{
+    source::{answered, at, handed, placed, start},
+    states::StateParam,
+};
 
 /// The entry, beside the function.
 pub(super) fn registration(handler: &ErrorHandler) -> TokenStream {
@@ -21,6 +24,7 @@ pub(super) fn registration(handler: &ErrorHandler) -> TokenStream {
         None => quote!(::core::option::Option::None),
     };
     let handled = quote_spanned!(start(error)=> <#error as __ws::__private::Handled>);
+    let state = handler.extra.iter().map(StateParam::key);
     let call = call(handler, &handled);
     quote! {
         #[allow(deprecated)]
@@ -34,6 +38,7 @@ pub(super) fn registration(handler: &ErrorHandler) -> TokenStream {
                     order: #order,
                     error_type: #handled::error_type,
                     error_name: #error_name,
+                    state: &[#(#state),*],
                     call: #call,
                 }
             }
@@ -42,16 +47,29 @@ pub(super) fn registration(handler: &ErrorHandler) -> TokenStream {
 }
 
 fn call(handler: &ErrorHandler, handled: &TokenStream) -> TokenStream {
-    let ErrorHandler { ident, error, output, .. } = handler;
+    let ErrorHandler { ident, error, extra, output, .. } = handler;
     let function = placed(ident);
-    let [any, scene] = ["__any", "__scene"].map(|name| Ident::new(name, Span::mixed_site()));
+    let [any, scene, states] =
+        ["__any", "__scene", "__states"].map(|name| Ident::new(name, Span::mixed_site()));
     let error = Ident::new("__error", start(error));
     let second = handed(&scene, &handler.scene);
-    let called = quote_spanned!(at(ident.span())=> #function(#error, #second));
+    let values = extra.iter().enumerate().map(|(index, param)| {
+        let (conditions, value) = (param.conditions(), param.value(&states));
+        let name = format_ident!("__state{index}", span = Span::mixed_site());
+        // The check at start makes a missing state unreachable.
+        quote!(#(#conditions)* let #name = #value.ok()?;)
+    });
+    let arguments = extra.iter().enumerate().map(|(index, param)| {
+        let (conditions, name) =
+            (param.conditions(), format_ident!("__state{index}", span = Span::mixed_site()));
+        quote!(#(#conditions)* #name)
+    });
+    let called = quote_spanned!(at(ident.span())=> #function(#error, #second, #(#arguments),*));
     let answered = answered(&called, output, &quote!(__ws::__private::ErrorHandlerEntry::answer));
     quote_spanned! {at(ident.span())=>
-        |#any, #scene| match #handled::of(#any) {
+        |#any, #scene, #states| match #handled::of(#any) {
             ::core::option::Option::Some(#error) => {
+                #(#values)*
                 ::core::option::Option::Some(::std::boxed::Box::pin(async move #answered))
             }
             ::core::option::Option::None => ::core::option::Option::None,

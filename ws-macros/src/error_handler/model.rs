@@ -7,7 +7,7 @@ use quote::quote;
 use syn::{Ident, LitStr, PatType, ReturnType, Signature, Type, TypeReference, ext::IdentExt as _};
 
 use super::parse::{Arguments, CARD};
-use crate::{errors::Errors, krate::Krate, signature, source};
+use crate::{errors::Errors, krate::Krate, signature, source, states::StateParam};
 
 /// A registration to be written.
 pub(super) struct ErrorHandler {
@@ -20,6 +20,8 @@ pub(super) struct ErrorHandler {
     pub(super) error: Type,
     /// The type of the second parameter.
     pub(super) scene: Type,
+    /// What is resolved from the state.
+    pub(super) extra: Vec<StateParam>,
     pub(super) output: Type,
 }
 
@@ -32,6 +34,7 @@ impl ErrorHandler {
         let error = parameters.next().map(|parameter| behind_reference(parameter, errors));
         let scene =
             parameters.next().map(|parameter| behind_reference(parameter, errors).map(|_| &*parameter.ty));
+        let extra = parameters.map(StateParam::new).collect();
         let error = error??.clone();
         if let Type::TraitObject(object) = &error {
             errors.add(object, "an error handler is for one type; to catch all, write `ws_core::Error`");
@@ -44,6 +47,7 @@ impl ErrorHandler {
             order,
             error,
             scene: scene??.clone(),
+            extra,
             output: output.as_ref().clone(),
         })
     }

@@ -7,7 +7,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::Attribute;
 
-use crate::{errors::Errors, krate::Krate};
+use crate::{errors::Errors, krate::Krate, signature::Function};
 
 /// What a method is called for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,11 +56,6 @@ impl Callback {
         }
     }
 
-    /// Whether there is an event to answer.
-    pub(super) fn is_event(self) -> bool {
-        matches!(self, Self::Event | Self::Unknown)
-    }
-
     /// Its `Place` in `ws_core`: what a parameter may take there.
     pub(super) fn place(self) -> &'static str {
         match self {
@@ -82,6 +77,9 @@ pub(crate) fn outside(name: &str, item: &TokenStream) -> TokenStream {
     } else {
         "to a method of an `impl` block under `#[ws_handlers]`"
     };
-    errors.add_at(Span::call_site(), format_args!("`#[{name}]` belongs {place}"));
+    // A block does not read it behind a path that is not the crate's.
+    let is_method = syn::parse2::<Function>(item.clone()).is_ok_and(|it| it.signature.receiver().is_some());
+    let path = if is_method { "; if it is in one, write it without a path" } else { "" };
+    errors.add_at(Span::call_site(), format_args!("`#[{name}]` belongs {place}{path}"));
     quote!(#item #errors)
 }

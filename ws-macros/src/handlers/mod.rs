@@ -6,6 +6,7 @@
 //! are not, so that rustc's errors about them are told as well.
 
 mod callback;
+mod event;
 mod expand;
 mod model;
 mod parse;
@@ -14,7 +15,7 @@ mod slots;
 use proc_macro2::TokenStream;
 use quote::quote;
 
-pub(crate) use self::callback::outside;
+pub(crate) use self::{callback::outside, event::check_name as check_event_name};
 use crate::errors::Errors;
 
 /// The block and its implementation, and what is wrong.

@@ -3,15 +3,14 @@
 //! A [`Handler`] that exists has the right shape and no rival. One with a fault is left out, so that the others are still
 //! looked at by rustc. What the types of parameters and replies are is for rustc to say.
 
-use syn::{
-    Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, Path, Receiver, ReceiverKind, ReturnType, Signature,
-    Type, ext::IdentExt as _,
-};
+use quote::format_ident;
+use syn::{Attribute, Ident, Receiver, ReceiverKind, ReturnType, Signature, Type, ext::IdentExt as _};
 
 use super::{
     callback::Callback,
+    event::EventName,
     parse::{Block, Mark, Method},
-    slots::{Named, Param, Slots},
+    slots::{Guard, Named, Param, Slots},
 };
 use crate::{
     errors::Errors,
@@ -33,16 +32,24 @@ pub(super) struct Handlers {
 pub(super) struct Handler {
     pub(super) ident: Ident,
     pub(super) callback: Callback,
-    /// Exactly where the callback is an event.
-    pub(super) event: Option<LitStr>,
+    /// One or more where the callback is an event.
+    pub(super) events: Vec<Event>,
     /// The callback's attribute.
     pub(super) attribute: Attribute,
     pub(super) conditions: Vec<Attribute>,
-    pub(super) guards: Vec<Path>,
+    /// The types of `errors(..)`.
+    pub(super) errors: Vec<Type>,
+    pub(super) guards: Vec<Guard>,
     pub(super) params: Vec<Param>,
     /// `None` is `()`.
     pub(super) output: Option<Named>,
     pub(super) docs: String,
+}
+
+/// A name of an event, bound to a constant.
+pub(super) struct Event {
+    pub(super) name: EventName,
+    pub(super) constant: Ident,
 }
 
 impl Handlers {
@@ -78,7 +85,7 @@ impl Handlers {
         let before = errors.len();
         let Method { signature, attributes, marks, guards, is_broken } = method;
         let mut marks = marks.into_iter();
-        let Some(Mark { callback, event, attribute }) = marks.next() else {
+        let Some(Mark { callback, arguments, attribute }) = marks.next() else {
             if let Some(guard) = guards.first().filter(|_| !is_broken) {
                 let fault =
                     r#"only a handler is guarded; write `#[on_event("say")]` or the like on this method"#;
@@ -96,23 +103,29 @@ impl Handlers {
         }
         check_signature(&signature, errors);
         let conditions = source::conditions(&attributes);
-        self.check_rivals(callback, event.as_ref(), &attribute, &conditions, errors);
+        self.check_rivals(callback, &arguments.names, &attribute, &conditions, errors);
         if is_broken || errors.len() > before {
             return;
         }
+        let guards = guards.into_iter().map(|path| self.slots.place_guard(path, &conditions)).collect();
         let params = self.slots.place(&signature, &conditions, &self.controller);
         let output = match &signature.output {
             ReturnType::Default => None,
             ReturnType::Type(_, ty) => Some(Named::new(ty, &signature, &self.controller)),
         };
-        let docs = docs(&attributes);
+        let count = self.handlers.iter().map(|handler| handler.events.len()).sum::<usize>();
+        let events = arguments.names.into_iter().zip(count..);
+        let events = events.map(|(name, number)| Event { name, constant: format_ident!("__EVENT_{number}") });
+        let events = events.collect();
+        let docs = source::docs(&attributes);
         let ident = signature.ident;
         self.handlers.push(Handler {
             ident,
             callback,
-            event,
+            events,
             attribute,
             conditions,
+            errors: arguments.errors,
             guards,
             params,
             output,
@@ -120,31 +133,34 @@ impl Handlers {
         });
     }
 
-    /// Each callback is one method's, each event too. Whether conditions exclude each other is not known here.
+    /// Each callback is one method's, each event too. Whether conditions exclude each other is not known here, nor
+    /// whether two constants are one name: rustc is asked.
     fn check_rivals(
         &self,
         callback: Callback,
-        event: Option<&LitStr>,
+        events: &[EventName],
         attribute: &Attribute,
         conditions: &[Attribute],
         errors: &mut Errors,
     ) {
-        let rival = self.handlers.iter().find(|other| {
-            other.callback == callback
-                && other.event.as_ref().map(LitStr::value) == event.map(LitStr::value)
-                && (other.conditions.is_empty() || conditions.is_empty())
+        let mut rivals = self.handlers.iter().filter(|other| {
+            other.callback == callback && (other.conditions.is_empty() || conditions.is_empty())
         });
-        let Some(Handler { ident, .. }) = rival else { return };
-        match event {
-            Some(event) => {
-                errors.add(
-                    event,
-                    format_args!("event `{}` is handled by `{ident}` already; keep one", event.value()),
-                );
-            }
-            None => {
+        if callback != Callback::Event {
+            if let Some(Handler { ident, .. }) = rivals.next() {
                 let fault = format!("`#[{}]` is on `{ident}` already; keep one", callback.name());
                 errors.add(&attribute.meta, fault);
+            }
+            return;
+        }
+        let rivals: Vec<_> = rivals.collect();
+        for literal in events.iter().filter_map(EventName::literal) {
+            let is_same =
+                |other: &Event| other.name.literal().is_some_and(|other| other.value() == literal.value());
+            if let Some(Handler { ident, .. }) = rivals.iter().find(|other| other.events.iter().any(is_same))
+            {
+                let fault = format!("event `{}` is handled by `{ident}` already; keep one", literal.value());
+                errors.add(literal, fault);
             }
         }
     }
@@ -180,11 +196,6 @@ impl Handlers {
 }
 
 impl Handler {
-    /// Its return type, if it can be named: `impl Trait` cannot.
-    pub(super) fn nameable_output(&self) -> Option<&Named> {
-        self.output.as_ref().filter(|output| source::find_impl(output.inferred.clone()).is_none())
-    }
-
     /// The method's name.
     pub(super) fn name(&self) -> String {
         self.ident.unraw().to_string()
@@ -210,20 +221,4 @@ fn check_signature(signature: &Signature, errors: &mut Errors) {
             faults.add_at(place, "`&self` is missing".to_owned());
         }
     }
-}
-
-/// The text of `///` comments.
-fn docs(attributes: &[Attribute]) -> String {
-    let lines: Vec<String> = attributes
-        .iter()
-        .filter_map(|attribute| match &attribute.meta {
-            Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
-                Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
-                _ => None,
-            },
-            _ => None,
-        })
-        .map(|line| line.strip_prefix(' ').unwrap_or(&line).to_owned())
-        .collect();
-    lines.join("\n")
 }

@@ -3,19 +3,19 @@
 //! Reading takes them off, so that what is left is the block as rustc shall see it. Whether the attributes go together, and
 //! whether a method can be called, is the model's part.
 
-use proc_macro2::TokenStream;
-use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, Path, Signature};
+use proc_macro2::{TokenStream, TokenTree};
+use syn::{
+    Attribute, ImplItem, ImplItemFn, ItemImpl, Meta, Path, Signature, Token, parse_quote,
+    punctuated::Punctuated,
+};
 
-use super::callback::Callback;
+use super::{callback::Callback, event::EventArguments};
 use crate::{
     args::{Args, Key},
     errors::Errors,
     functions,
     krate::Krate,
 };
-
-/// The events of the server itself. A client could not tell them from those of a handler.
-const RESERVED: [&str; 4] = ["error", "end", "pong", "sync"];
 
 /// The block, and those of its methods that carry something of ours.
 pub(super) struct Block {
@@ -41,8 +41,8 @@ pub(super) struct Method {
 /// A callback's attribute.
 pub(super) struct Mark {
     pub(super) callback: Callback,
-    /// The name of the event, where the callback has one.
-    pub(super) event: Option<LitStr>,
+    /// The arguments of `#[on_event(..)]`; empty for other callbacks.
+    pub(super) arguments: EventArguments,
     pub(super) attribute: Attribute,
 }
 
@@ -62,8 +62,14 @@ pub(super) fn arguments(arguments: TokenStream, errors: &mut Errors) -> Krate {
 
 impl Block {
     pub(super) fn read(item: TokenStream, krate: Krate, errors: &mut Errors) -> Option<Self> {
+        let is_impl = |tree: TokenTree| matches!(tree, TokenTree::Ident(word) if word == "impl");
+        let is_block = item.clone().into_iter().any(is_impl);
         let mut item: ItemImpl = match syn::parse2(item) {
             Ok(item) => item,
+            Err(error) if is_block => {
+                errors.add_at(error.span(), format_args!("this block cannot be read: {error}"));
+                return None;
+            }
             Err(error) => {
                 let fault = "handlers are methods of a controller; put `#[ws_handlers]` on its `impl` block";
                 errors.add_at(error.span(), fault);
@@ -86,6 +92,7 @@ impl Method {
     /// Takes our attributes off a method; none if there is none.
     fn read(method: &mut ImplItemFn, krate: &Krate, errors: &mut Errors) -> Option<Self> {
         let before = errors.len();
+        refuse_conditional(&mut method.attrs, krate, errors);
         let is_mark = |attribute: &mut Attribute| Callback::of(attribute, krate).is_some();
         let found: Vec<_> = method.attrs.extract_if(.., is_mark).collect();
         let marks = found.into_iter().filter_map(|attribute| Mark::read(attribute, krate, errors)).collect();
@@ -101,47 +108,46 @@ impl Method {
     }
 }
 
+/// Takes our attributes in `cfg_attr` off a method. rustc has not evaluated them yet when this block
+/// is read.
+fn refuse_conditional(attributes: &mut Vec<Attribute>, krate: &Krate, errors: &mut Errors) {
+    attributes.retain(|attribute| {
+        let before = errors.len();
+        if attribute.path().is_ident("cfg_attr")
+            && let Ok(list) = attribute.meta.require_list()
+            && let Ok(metas) = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)
+        {
+            metas.into_iter().for_each(|meta| check_conditional(meta, krate, errors));
+        }
+        errors.len() == before
+    });
+}
+
+fn check_conditional(meta: Meta, krate: &Krate, errors: &mut Errors) {
+    let attribute: Attribute = parse_quote!(#[#meta]);
+    let name = match Callback::of(&attribute, krate) {
+        Some(callback) => callback.name(),
+        None if krate.exports(&attribute, "guard") => "guard",
+        None => return,
+    };
+    let fault = format!(
+        "`#[{name}]` is not read in `cfg_attr`; write it by itself, and the condition as `#[cfg(..)]` on the method"
+    );
+    errors.add(meta, fault);
+}
+
 impl Mark {
     fn read(attribute: Attribute, krate: &Krate, errors: &mut Errors) -> Option<Self> {
         let callback = Callback::of(&attribute, krate)?;
-        let event = if callback == Callback::Event {
-            Some(Self::event(&attribute.meta, errors)?)
+        let arguments = if callback == Callback::Event {
+            EventArguments::read(&attribute.meta, errors)?
         } else {
             if !matches!(attribute.meta, Meta::Path(_)) {
                 let fault = format!("`#[{}]` has no arguments", callback.name());
                 errors.add(&attribute.meta, fault);
             }
-            None
+            EventArguments::default()
         };
-        Some(Self { callback, event, attribute })
-    }
-
-    /// `on_event("say")`
-    fn event(meta: &Meta, errors: &mut Errors) -> Option<LitStr> {
-        if let Meta::Path(path) = meta {
-            errors.add(path, r#"the name of the event is missing; write `#[on_event("say")]`"#);
-            return None;
-        }
-        let Ok(name) = meta.require_list().and_then(|list| list.parse_args::<LitStr>()) else {
-            let fault = r#"`#[on_event]` is written like this: `#[on_event("say")]`"#;
-            match meta {
-                Meta::List(list) if !list.tokens.is_empty() => errors.add(&list.tokens, fault),
-                _ => errors.add(meta, fault),
-            }
-            return None;
-        };
-        if name.value().is_empty() {
-            errors.add(&name, r#"the name of the event is empty; write one, such as `"say"`"#);
-            return None;
-        }
-        if RESERVED.contains(&name.value().as_str()) {
-            let fault = format!(
-                "`{}` is reserved: the server sends this event by itself; choose another name",
-                name.value()
-            );
-            errors.add(&name, fault);
-            return None;
-        }
-        Some(name)
+        Some(Self { callback, arguments, attribute })
     }
 }

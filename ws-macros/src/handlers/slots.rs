@@ -1,11 +1,15 @@
-//! What is kept with a connection: one slot for each parameter type of a block, filled once before the 101.
+//! What is kept with a connection: one slot for each parameter type of a block and one for each of its guards, filled
+//! once before the 101.
 //!
-//! Parameters of one type share a slot, and so do `T` and `&T`: what is parsed for the one serves the other. Types are only
-//! named in expressions, where lifetimes are inferred, so little of them has to be written anew: [`inferred`].
+//! Parameters of one type share a slot. `T` and `&T` do not: a type of the user's may be a parameter in both forms, and keep
+//! something else for each. The slots of references are filled first, so that those of values can take copies. Types are
+//! only named in expressions, where lifetimes are inferred, so little of them has to be written anew: [`inferred`].
+
+use std::collections::VecDeque;
 
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{Attribute, GenericParam, Lifetime, Signature, Type, TypeReference};
+use syn::{Attribute, GenericParam, Lifetime, Path, Signature, Type, TypeReference};
 
 use crate::{signature, source};
 
@@ -17,8 +21,14 @@ pub(super) struct Param {
     pub(super) slot: usize,
 }
 
+/// A guard of a handler.
+pub(super) struct Guard {
+    pub(super) path: Path,
+    /// The index of its slot.
+    pub(super) slot: usize,
+}
+
 /// A type of a method's signature.
-#[derive(Clone)]
 pub(super) struct Named {
     pub(super) written: Type,
     /// As an expression outside of the method names it.
@@ -29,13 +39,20 @@ pub(super) struct Named {
 #[derive(Default)]
 pub(super) struct Slots(Vec<Slot>);
 
-/// What is kept for the parameters of one type.
+/// What is kept for the parameters of one type, or for those of one guard.
 pub(super) struct Slot {
     key: String,
-    /// The type of the first of them.
-    pub(super) ty: Named,
-    /// The conditions of each of them.
+    pub(super) source: Source,
+    /// The conditions of each parameter, or of each method with the guard.
     users: Vec<Vec<Attribute>>,
+}
+
+/// Where the type of a slot comes from.
+pub(super) enum Source {
+    /// The type of the first of the parameters, as [`Named::inferred`].
+    Param(TokenStream),
+    /// The function's path; rustc infers the types of its parameters.
+    Guard(Path),
 }
 
 impl Slots {
@@ -49,19 +66,26 @@ impl Slots {
         let params = signature::typed(signature).map(|parameter| {
             let ty = Named::new(&parameter.ty, signature, controller);
             let own = source::conditions(&parameter.attrs);
-            let slot = self.slot(&ty, conditions.iter().chain(&own).cloned().collect());
+            let conditions = conditions.iter().chain(&own).cloned().collect();
+            let slot = self.slot(ty.key(), || Source::Param(ty.inferred.clone()), conditions);
             Param { ty, conditions: own, slot }
         });
         params.collect()
     }
 
-    fn slot(&mut self, ty: &Named, conditions: Vec<Attribute>) -> usize {
-        let key = ty.key();
+    /// Gives a guard of a method its slot.
+    pub(super) fn place_guard(&mut self, path: Path, conditions: &[Attribute]) -> Guard {
+        let key = format!("fn {}", source::written_path(&path));
+        let slot = self.slot(key, || Source::Guard(path.clone()), conditions.to_vec());
+        Guard { path, slot }
+    }
+
+    fn slot(&mut self, key: String, source: impl FnOnce() -> Source, conditions: Vec<Attribute>) -> usize {
         if let Some((index, slot)) = self.0.iter_mut().enumerate().find(|(_, slot)| slot.key == key) {
             slot.users.push(conditions);
             return index;
         }
-        self.0.push(Slot { key, ty: ty.clone(), users: vec![conditions] });
+        self.0.push(Slot { key, source: source(), users: vec![conditions] });
         self.0.len() - 1
     }
 
@@ -79,6 +103,11 @@ impl Slot {
     pub(super) fn condition(&self) -> Option<TokenStream> {
         any_of(self.users.iter().map(Vec::as_slice)).map(|any| quote!(#[cfg(#any)]))
     }
+
+    /// Whether the parameters are references.
+    pub(super) fn is_reference(&self) -> bool {
+        self.key.starts_with('&')
+    }
 }
 
 impl Named {
@@ -92,13 +121,51 @@ impl Named {
         Self { written: ty.clone(), inferred: inferred(ty.to_token_stream(), &own, controller) }
     }
 
-    /// The same for `T` and `&T`.
+    /// The same for all lifetimes of a reference.
     fn key(&self) -> String {
         match syn::parse2(self.inferred.clone()) {
-            Ok(Type::Reference(TypeReference { mutability: None, elem, .. })) => source::written(elem),
+            Ok(Type::Reference(TypeReference { mutability: None, elem, .. })) => {
+                format!("&{}", source::written(elem))
+            }
             _ => source::written(&self.inferred),
         }
     }
+}
+
+/// The type with `String` for each `&str` inside of it; `None` if there is none. A type that is a
+/// reference itself stays one.
+pub(super) fn owned(tokens: TokenStream) -> Option<TokenStream> {
+    fn replaced(tokens: TokenStream, count: &mut usize) -> TokenStream {
+        let mut tokens: VecDeque<TokenTree> = tokens.into_iter().collect();
+        let mut written = TokenStream::new();
+        while let Some(tree) = tokens.pop_front() {
+            match tree {
+                TokenTree::Punct(and) if and.as_char() == '&' => {
+                    let name = if is_tick(tokens.front()) { 2 } else { 0 };
+                    if matches!(tokens.get(name), Some(TokenTree::Ident(name)) if name == "str") {
+                        tokens.drain(..=name);
+                        *count += 1;
+                        written.extend(quote!(::std::string::String));
+                    } else {
+                        and.to_tokens(&mut written);
+                    }
+                }
+                TokenTree::Group(group) => {
+                    Group::new(group.delimiter(), replaced(group.stream(), count)).to_tokens(&mut written);
+                }
+                other => other.to_tokens(&mut written),
+            }
+        }
+        written
+    }
+    let mut count = 0;
+    let owned = replaced(tokens, &mut count);
+    let is_str = source::written(&owned) == "::std::string::String";
+    (count > 0 && !is_str).then_some(owned)
+}
+
+fn is_tick(tree: Option<&TokenTree>) -> bool {
+    matches!(tree, Some(TokenTree::Punct(tick)) if tick.as_char() == '\'')
 }
 
 /// The predicate that holds where one of these lists of `#[cfg(..)]` does; `None` if one of them is empty.
@@ -112,7 +179,7 @@ pub(super) fn any_of<'c>(users: impl Iterator<Item = &'c [Attribute]>) -> Option
 }
 
 /// Replaces what only means something in the method's signature: the lifetimes that it declares, and `Self`.
-fn inferred(tokens: TokenStream, own: &[&Ident], controller: &Type) -> TokenStream {
+pub(super) fn inferred(tokens: TokenStream, own: &[&Ident], controller: &Type) -> TokenStream {
     let mut written = TokenStream::new();
     let mut tokens = tokens.into_iter();
     while let Some(tree) = tokens.next() {
@@ -159,12 +226,25 @@ mod tests {
     }
 
     #[test]
-    fn a_type_and_its_reference_share_a_slot() {
+    fn only_a_str_inside_of_a_type_has_an_owned_form() {
+        for (written, owning) in [
+            (quote!(&'_ str), None),
+            (quote!(&Path<String>), None),
+            (quote!(Data<Say<'_>>), None),
+            (quote!(Path<&str>), Some("Path<::std::string::String>")),
+            (quote!(&'_ Path<(&'static str, u8)>), Some("&'_ Path<(::std::string::String, u8)>")),
+        ] {
+            assert_eq!(owned(written).map(source::written).as_deref(), owning);
+        }
+    }
+
+    #[test]
+    fn parameters_of_one_type_share_a_slot_and_a_reference_is_another_type() {
         let signature: Signature = parse_quote! {
-            fn say<'a>(&self, a: &'a Path<u8>, b: Path<u8>, c: &Path<u8>, d: Option<Path<u8>>, e: &mut Path<u8>)
+            fn say<'a>(&self, a: &'a Path<u8>, b: Path<u8>, c: &Path<u8>, d: Option<Path<u8>>, e: Path<u8>)
         };
         let params = Slots::default().place(&signature, &[], &parse_quote!(Room));
-        assert_eq!(params.iter().map(|param| param.slot).collect::<Vec<_>>(), [0, 0, 0, 1, 2]);
+        assert_eq!(params.iter().map(|param| param.slot).collect::<Vec<_>>(), [0, 1, 0, 2, 1]);
     }
 
     #[test]

@@ -8,10 +8,13 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::Ident;
 
 use super::{
-    model::{Layer, Parameter, Scope},
+    model::{Layer, Scope, Security},
     parse::Kind,
 };
-use crate::source::{answered, at, handed, placed, start};
+use crate::{
+    source::{answered, at, handed, placed},
+    states::StateParam,
+};
 
 /// Writes the entry, beside the function.
 pub(super) fn registration(kind: &Kind, layer: &Layer) -> TokenStream {
@@ -25,8 +28,15 @@ pub(super) fn registration(kind: &Kind, layer: &Layer) -> TokenStream {
             quote!(Server { server: #server, order: #order })
         }
     };
-    let state = layer.extra.iter().map(|Parameter { ty, conditions }| {
-        quote_spanned!(start(ty)=> #(#conditions)* <#ty as __ws::__private::FromState>::key)
+    let state = layer.extra.iter().map(StateParam::key);
+    let security = layer.security.as_ref().map(|places| {
+        let places = places.iter().map(|place| match place {
+            Security::Bearer => quote!(Bearer),
+            Security::Subprotocol => quote!(Subprotocol),
+            Security::Cookie(name) => quote!(Cookie(#name)),
+            Security::Query(name) => quote!(Query(#name)),
+        });
+        quote!(security: &[#(__ws::__private::Security::#places),*],)
     });
     let entry = Ident::new(kind.entry, Span::mixed_site());
     let call = call(&entry, layer);
@@ -43,6 +53,7 @@ pub(super) fn registration(kind: &Kind, layer: &Layer) -> TokenStream {
                         scope: __ws::__private::Scope::#scope,
                         state: &[#(#state),*],
                     },
+                    #security
                     call: #call,
                 }
             }
@@ -56,8 +67,9 @@ fn call(entry: &Ident, layer: &Layer) -> TokenStream {
     let [subject, next, states] =
         ["__subject", "__next", "__states"].map(|name| Ident::new(name, Span::mixed_site()));
     let (first, second) = (handed(&subject, &layer.subject), handed(&next, &layer.next));
-    let extra = extra.iter().map(|Parameter { ty, conditions }| {
-        quote_spanned!(start(ty)=> #(#conditions)* <#ty as __ws::__private::FromState>::from_states(#states)?)
+    let extra = extra.iter().map(|param| {
+        let (conditions, value) = (param.conditions(), param.value(&states));
+        quote!(#(#conditions)* #value?)
     });
     let called = quote_spanned!(at(ident.span())=> #function(#first, #second, #(#extra),*));
     let answered = answered(&called, output, &quote!(__ws::__private::#entry::answer));

@@ -18,7 +18,7 @@ use crate::errors::Errors;
 /// The function and its registration, or the function and what is wrong.
 pub(crate) fn attribute(kind: &Kind, arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let arguments = parse::Arguments::read(arguments, &mut errors);
+    let arguments = parse::Arguments::read(kind, arguments, &mut errors);
     let signature = kind.card.read(item.clone(), &mut errors);
     let layer = signature.and_then(|signature| model::Layer::check(kind, arguments, &signature, &mut errors));
     match layer {

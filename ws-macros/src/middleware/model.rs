@@ -3,22 +3,26 @@
 //! A [`Layer`] that exists has the shape of one. Whether its types are the right ones is left to rustc, which is
 //! asked for each of them at its own place.
 
-use syn::{Attribute, Ident, LitStr, ReturnType, Signature, Type, ext::IdentExt as _};
+use std::collections::BTreeSet;
+
+use syn::{Ident, LitStr, ReturnType, Signature, Type, ext::IdentExt as _};
 
 use super::parse::{Arguments, Kind};
-use crate::{errors::Errors, krate::Krate, signature, source};
+use crate::{errors::Errors, krate::Krate, signature, states::StateParam};
 
 /// A registration to be written.
 pub(super) struct Layer {
     pub(super) krate: Krate,
     pub(super) ident: Ident,
     pub(super) scope: Scope,
+    /// The places of a token that it accepts; `None` for an interceptor.
+    pub(super) security: Option<Vec<Security>>,
     /// The type of the first parameter: what it is about.
     pub(super) subject: Type,
     /// The type of the parameter for the rest of the pipeline.
     pub(super) next: Type,
     /// What is resolved from the state.
-    pub(super) extra: Vec<Parameter>,
+    pub(super) extra: Vec<StateParam>,
     pub(super) output: Type,
 }
 
@@ -30,10 +34,12 @@ pub(super) enum Scope {
     Route,
 }
 
-/// A parameter behind the first two.
-pub(super) struct Parameter {
-    pub(super) ty: Type,
-    pub(super) conditions: Vec<Attribute>,
+/// A place of a token.
+pub(super) enum Security {
+    Bearer,
+    Subprotocol,
+    Cookie(String),
+    Query(String),
 }
 
 impl Layer {
@@ -45,22 +51,20 @@ impl Layer {
         errors: &mut Errors,
     ) -> Option<Self> {
         kind.card.check(signature, errors);
+        check_values(kind, signature, errors);
         let scope = Scope::check(&arguments, errors);
+        let security = arguments.security.map(|places| Security::check(&places, errors));
         let mut parameters = signature::typed(signature);
         let subject = parameters.next()?.ty.as_ref().clone();
         let next = parameters.next()?.ty.as_ref().clone();
-        let extra = parameters
-            .map(|parameter| Parameter {
-                ty: parameter.ty.as_ref().clone(),
-                conditions: source::conditions(&parameter.attrs),
-            })
-            .collect();
+        let extra = parameters.map(StateParam::new).collect();
         let ReturnType::Type(_, output) = &signature.output else { return None };
         let output = output.as_ref().clone();
         Some(Self {
             krate: arguments.krate,
             ident: signature.ident.clone(),
             scope,
+            security,
             subject,
             next,
             extra,
@@ -71,6 +75,53 @@ impl Layer {
     /// The name in logs and start errors.
     pub(super) fn name(&self) -> String {
         self.ident.unraw().to_string()
+    }
+}
+
+impl Security {
+    /// Reads the places, of which each stands once.
+    fn check(places: &[LitStr], errors: &mut Errors) -> Vec<Self> {
+        let mut seen = BTreeSet::new();
+        let mut read = Vec::new();
+        for place in places {
+            let text = place.value();
+            match Self::read(&text) {
+                Some(security) => read.push(security),
+                None => {
+                    let fault = format!(
+                        "unknown place of a token `{text}`; write `\"bearer\"`, `\"subprotocol\"`, `\"cookie:name\"` or \
+                         `\"query:name\"`"
+                    );
+                    errors.add(place, fault);
+                }
+            }
+            if !seen.insert(text.clone()) {
+                errors.add(place, format_args!("`{text}` is listed twice; keep one"));
+            }
+        }
+        read
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        match text.split_once(':') {
+            None if text == "bearer" => Some(Self::Bearer),
+            None if text == "subprotocol" => Some(Self::Subprotocol),
+            Some(("cookie", name)) if !name.is_empty() => Some(Self::Cookie(name.to_owned())),
+            Some(("query", name)) if !name.is_empty() => Some(Self::Query(name.to_owned())),
+            _ => None,
+        }
+    }
+}
+
+/// The first two parameters are values: the function passes them on.
+fn check_values(kind: &Kind, signature: &Signature, errors: &mut Errors) {
+    let parameters = kind.card.parameters;
+    for (parameter, usage) in signature::typed(signature).zip(parameters) {
+        if matches!(*parameter.ty, Type::Reference(_)) {
+            let fault =
+                format!("{} takes this by value: write `{usage}`, and {}", kind.card.role, kind.passes_on);
+            errors.add(&parameter.ty, fault);
+        }
     }
 }
 

@@ -17,8 +17,11 @@ use crate::{
 pub(crate) struct Kind {
     /// How it is written.
     pub(super) card: Card,
+    /// How it passes its parameters on.
+    pub(super) passes_on: &'static str,
     /// Its entry in the registry.
     pub(super) entry: &'static str,
+    keys: &'static [Key],
 }
 
 /// `#[ws_middleware]`.
@@ -29,7 +32,9 @@ pub(crate) const MIDDLEWARE: Kind = Kind {
         output: "Result<Response>",
         more: Some("with any number of `State(value): State<T>` behind `next`"),
     },
+    passes_on: "pass the handshake on with `next.run(handshake).await`",
     entry: "MiddlewareEntry",
+    keys: &[SERVER, ORDER, SCOPE, SECURITY, Krate::KEY],
 };
 
 /// `#[ws_interceptor]`.
@@ -40,15 +45,15 @@ pub(crate) const INTERCEPTOR: Kind = Kind {
         output: "Result",
         more: Some("with any number of `State(value): State<T>` behind `next`"),
     },
+    passes_on: "pass the callback on with `next.run(callback).await`",
     entry: "InterceptorEntry",
+    keys: &[SERVER, ORDER, SCOPE, Krate::KEY],
 };
 
-const KEYS: &[Key] = &[
-    Key { name: "server", usage: r#"server = "ws""# },
-    Key { name: "order", usage: "order = 10" },
-    Key { name: "scope", usage: r#"scope = "route""# },
-    Krate::KEY,
-];
+const SERVER: Key = Key { name: "server", usage: r#"server = "ws""# };
+const ORDER: Key = Key { name: "order", usage: "order = 10" };
+const SCOPE: Key = Key { name: "scope", usage: r#"scope = "route""# };
+const SECURITY: Key = Key { name: "security", usage: r#"security("bearer", "cookie:sid")"# };
 
 /// The attribute's arguments.
 pub(super) struct Arguments {
@@ -56,18 +61,22 @@ pub(super) struct Arguments {
     pub(super) server: Option<LitStr>,
     pub(super) order: Option<Integer>,
     pub(super) scope: Option<LitStr>,
+    /// The places of a token that it accepts; `None` for an interceptor.
+    pub(super) security: Option<Vec<LitStr>>,
     /// The keys that belong to a server-wide middleware only.
     pub(super) server_wide: Vec<Ident>,
 }
 
 impl Arguments {
-    pub(super) fn read(tokens: TokenStream, errors: &mut Errors) -> Self {
-        let args = Args::read(tokens, KEYS, errors);
+    pub(super) fn read(kind: &Kind, tokens: TokenStream, errors: &mut Errors) -> Self {
+        let args = Args::read(tokens, kind.keys, errors);
+        let has_security = kind.keys.iter().any(|key| key.name == SECURITY.name);
         Self {
             krate: Krate::read(&args, errors),
             server: args.text("server", errors),
             order: args.value("order", errors),
             scope: args.value("scope", errors),
+            security: has_security.then(|| args.list("security", errors)),
             server_wide: ["server", "order"].into_iter().filter_map(|key| args.given(key).cloned()).collect(),
         }
     }

@@ -23,11 +23,6 @@ async fn without_scene(error: &Error) -> Recovery {
 }
 
 #[ws_error_handler]
-async fn with_more(error: &Error, scene: &Scene, conn: &Connection) -> Recovery {
-    Recovery::pass()
-}
-
-#[ws_error_handler]
 async fn without_recovery(error: &Error, scene: &Scene) {}
 
 #[ws_error_handler]

@@ -30,4 +30,7 @@ struct NoText;
 #[ws_controller(path = "/j", limits(overflow = "wait", over_rate = "ignore"))]
 struct NoPolicy;
 
+#[ws_controller(path = "/k", limits(rooms = "off", tasks = 0, inbox_messages = 0, inbox_bytes = 0))]
+struct NoRoom;
+
 fn main() {}

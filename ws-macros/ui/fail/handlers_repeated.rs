@@ -16,6 +16,9 @@ impl Room {
     #[on_event("say")]
     async fn say_again(&self) {}
 
+    #[on_event("shout", "say")]
+    async fn say_or_shout(&self) {}
+
     #[on_text]
     async fn text(&self) {}
 

@@ -22,8 +22,11 @@ impl Room {
     #[on_event("sync")]
     async fn also_reserved(&self) {}
 
-    #[on_event(say)]
+    #[on_event(7)]
     async fn no_text(&self) {}
+
+    #[on_event("speak", "speak")]
+    async fn given_twice(&self) {}
 
     #[on_event("say", order = 1)]
     async fn more(&self) {}

@@ -10,4 +10,9 @@ async fn wrong_scene(_error: &Error, _scene: &Connection) -> Recovery {
     Recovery::pass()
 }
 
+#[ws_error_handler]
+async fn with_more(_error: &Error, _scene: &Scene, _conn: &Connection) -> Recovery {
+    Recovery::pass()
+}
+
 fn main() {}

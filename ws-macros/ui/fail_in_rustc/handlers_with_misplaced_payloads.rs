@@ -1,4 +1,4 @@
-use ws_core::prelude::*;
+use ws_core::{handlers::EventName, prelude::*};
 
 struct Room;
 

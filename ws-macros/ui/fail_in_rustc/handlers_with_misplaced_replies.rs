@@ -1,4 +1,4 @@
-use ws_core::prelude::*;
+use ws_core::{handlers::IntoReply, prelude::*};
 
 struct Room;
 
@@ -16,6 +16,26 @@ impl Room {
 
     #[on_close]
     async fn close(&self) -> &'static str {
+        "bye"
+    }
+}
+
+struct Lobby;
+
+#[ws_handlers]
+impl Lobby {
+    #[on_open]
+    async fn open(&self, _conn: &Connection) -> impl IntoReply + use<> {
+        Some(Data(1u8))
+    }
+
+    #[on_event("say")]
+    async fn say(&self) -> impl IntoReply + use<> {
+        Data(1u8)
+    }
+
+    #[on_close]
+    async fn close(&self) -> impl IntoReply + use<> {
         "bye"
     }
 }

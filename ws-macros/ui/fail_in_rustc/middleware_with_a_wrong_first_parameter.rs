@@ -3,7 +3,7 @@
 use ws_core::prelude::*;
 
 #[ws_middleware]
-async fn trace(handshake: &Handshake, next: Next<'_>) -> Result<Response> {
+async fn trace(connection: Connection, next: Next<'_>) -> Result<Response> {
     todo!()
 }
 

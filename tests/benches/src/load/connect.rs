@@ -1,4 +1,5 @@
-//! From nothing to an open connection: TCP, the request of RFC 6455 section 4.1, and the check of its response.
+//! From nothing to an open connection: TCP, the request of RFC 6455 section 4.1, and the check of
+//! its response.
 
 use std::{
     io::{Read as _, Write as _},
@@ -9,7 +10,7 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 
 use super::frames::{self, PING, PONG};
-use crate::servers::PATH;
+use crate::process::Endpoint;
 
 /// The longest that a server may take to answer while connections are being opened.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -21,19 +22,15 @@ pub(super) const MAX_HEAD_BYTES: usize = 1024;
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// Connects; reads and writes block, but not for ever.
-pub(super) fn tcp(server: SocketAddr) -> anyhow::Result<TcpStream> {
-    let stream = TcpStream::connect(server).context("no connection")?;
+/// Opens a connection, with a handshake if the server speaks WebSocket. Reads and writes block, for
+/// 10 s at most.
+pub(super) fn open(server: &Endpoint) -> anyhow::Result<TcpStream> {
+    let mut stream = TcpStream::connect(server.address).context("no connection")?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    Ok(stream)
-}
-
-/// Connects and shakes hands.
-pub(super) fn open(server: SocketAddr) -> anyhow::Result<TcpStream> {
-    let mut stream = tcp(server)?;
-    stream.write_all(&request(server))?;
+    let Some(path) = &server.path else { return Ok(stream) };
+    stream.write_all(&request(server.address, path))?;
     let mut head = Vec::with_capacity(MAX_HEAD_BYTES);
     while head_len(&head)?.is_none() {
         let mut buffer = [0; MAX_HEAD_BYTES];
@@ -45,7 +42,8 @@ pub(super) fn open(server: SocketAddr) -> anyhow::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Waits for the answer to a ping: all that the server does first when a connection opens is done then.
+/// Waits for the answer to a ping: all that the server does first when a connection opens is done
+/// then.
 pub(super) fn ping(stream: &mut TcpStream) -> anyhow::Result<()> {
     stream.write_all(&frames::from_client(PING, b"?"))?;
     let (frame, _) = frames::read_from_server(stream).context("no answer to a ping")?;
@@ -53,16 +51,17 @@ pub(super) fn ping(stream: &mut TcpStream) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a client asks with.
-pub(super) fn request(server: SocketAddr) -> Vec<u8> {
+/// The request of the handshake.
+pub(super) fn request(host: SocketAddr, path: &str) -> Vec<u8> {
     format!(
-        "GET {PATH} HTTP/1.1\r\nHost: {server}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
     .into_bytes()
 }
 
-/// The length of the response's head; `None` while it is incomplete, an error if it is not the right 101.
+/// The length of the response's head; `None` while it is incomplete, an error if it is not the
+/// right 101.
 pub(super) fn head_len(bytes: &[u8]) -> anyhow::Result<Option<usize>> {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
         ensure!(bytes.len() <= MAX_HEAD_BYTES, "the response to the handshake is too long");

@@ -1,6 +1,6 @@
 //! Request and reply on many connections, so many under way on each.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use mio::{Events, Poll};
 
@@ -10,15 +10,16 @@ use super::{
     lane::{Lane, READ_BYTES},
     stopwatch::Stopwatch,
 };
+use crate::process::Endpoint;
 
-/// How long epoll waits before the stopwatch is looked at all the same.
+/// The longest wait for epoll events; after it the stopwatch is checked.
 pub(super) const TICK: Duration = Duration::from_millis(20);
 
 /// Events that are fetched at once.
 pub(super) const EVENTS: usize = 1024;
 
 pub(super) fn run(
-    server: SocketAddr,
+    server: &Endpoint,
     exchange: &Exchange,
     in_flight: usize,
     connections: usize,
@@ -27,8 +28,7 @@ pub(super) fn run(
     let mut poll = Poll::new()?;
     let mut lanes = Vec::with_capacity(connections);
     for index in 0..connections {
-        let stream = if exchange.is_websocket { connect::open(server)? } else { connect::tcp(server)? };
-        lanes.push(Lane::new(&poll, index, stream)?);
+        lanes.push(Lane::new(&poll, index, connect::open(server)?)?);
     }
     let mut buffer = vec![0; READ_BYTES];
     let mut events = Events::with_capacity(EVENTS);

@@ -1,7 +1,5 @@
 //! One member sends, all members receive. An item is one delivery.
 
-use std::net::SocketAddr;
-
 use mio::{Events, Poll};
 
 use super::{
@@ -11,9 +9,10 @@ use super::{
     lane::{Lane, READ_BYTES},
     stopwatch::Stopwatch,
 };
+use crate::process::Endpoint;
 
 pub(super) fn run(
-    server: SocketAddr,
+    server: &Endpoint,
     bytes: usize,
     members: usize,
     mut stopwatch: Stopwatch<'_>,

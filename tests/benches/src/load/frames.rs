@@ -1,14 +1,12 @@
-//! Frames prepared before anything is measured (RFC 6455 section 5.2), and what must come back for them.
+//! Frames prepared before the measurement (RFC 6455 section 5.2), and their expected replies.
 
-use std::{
-    io::{Read, Write as _},
-    net::SocketAddr,
-};
+use std::io::{Read, Write as _};
 
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
 use super::connect;
+use crate::process::Endpoint;
 
 pub(super) const TEXT: u8 = 1;
 pub(super) const BINARY: u8 = 2;
@@ -56,7 +54,8 @@ fn head(opcode: u8, masked: u8, len: usize) -> Vec<u8> {
     head
 }
 
-/// Reads one frame that is no longer than 64 KiB from a server; the frame as it came, and its payload.
+/// Reads one frame that is no longer than 64 KiB from a server; the frame as it came, and its
+/// payload.
 pub(super) fn read_from_server(stream: &mut impl Read) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
     let mut frame = vec![0; 2];
     stream.read_exact(&mut frame)?;
@@ -95,7 +94,8 @@ impl Ring {
         self.frame_len as u64
     }
 
-    /// The bytes from this position of the endless stream: `most` of them, or a ring's length if that is less.
+    /// The bytes from this position of the endless stream: `most` of them, or a ring's length if
+    /// that is less.
     pub(super) fn at(&self, position: u64, most: u64) -> &[u8] {
         let period = (self.twice.len() / 2) as u64;
         let start = position % period;
@@ -117,15 +117,15 @@ impl Ring {
     }
 }
 
-/// What is sent, and what must come back for it.
+/// The frames that are sent, and those that must come back.
 pub(super) struct Exchange {
     pub(super) requests: Ring,
     pub(super) replies: Ring,
-    pub(super) is_websocket: bool,
 }
 
 impl Exchange {
-    /// Binary messages of so many bytes, no two in flight alike. Without WebSocket the very frames come back.
+    /// Binary messages of so many bytes, no two in flight alike. Without WebSocket the very frames
+    /// come back.
     pub(super) fn echo(is_websocket: bool, bytes: usize, in_flight: usize) -> anyhow::Result<Self> {
         let payloads = || (0..in_flight.max(2)).map(|index| payload(bytes, index));
         let requests = || Ring::new(payloads().map(|payload| from_client(BINARY, &payload)));
@@ -134,12 +134,12 @@ impl Exchange {
         } else {
             requests()
         };
-        Ok(Self { requests: requests()?, replies: replies?, is_websocket })
+        Ok(Self { requests: requests()?, replies: replies? })
     }
 
-    /// JSON events. What they mean is checked once for each; from then on the very bytes of the answer must come back,
-    /// because the order of an object's members is the server's own choice.
-    pub(super) fn events(server: SocketAddr, in_flight: usize) -> anyhow::Result<Self> {
+    /// JSON events. What they mean is checked once for each; from then on the very bytes of the
+    /// answer must come back, because the order of an object's members is the server's own choice.
+    pub(super) fn events(server: &Endpoint, in_flight: usize) -> anyhow::Result<Self> {
         let mut stream = connect::open(server)?;
         let (mut requests, mut replies) = (Vec::new(), Vec::new());
         for index in 0..in_flight.max(2) {
@@ -152,7 +152,7 @@ impl Exchange {
             requests.push(request);
             replies.push(reply);
         }
-        Ok(Self { requests: Ring::new(requests)?, replies: Ring::new(replies)?, is_websocket: true })
+        Ok(Self { requests: Ring::new(requests)?, replies: Ring::new(replies)? })
     }
 }
 

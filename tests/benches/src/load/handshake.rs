@@ -15,18 +15,16 @@ use super::{
     frames::{self, CLOSE},
     stopwatch::Stopwatch,
 };
+use crate::process::Endpoint;
 
 /// Close code 1000: done.
 const NORMAL: [u8; 2] = 1000u16.to_be_bytes();
 
-pub(super) fn run(
-    server: SocketAddr,
-    at_once: usize,
-    mut stopwatch: Stopwatch<'_>,
-) -> anyhow::Result<Sample> {
+pub(super) fn run(server: &Endpoint, at_once: usize, mut stopwatch: Stopwatch<'_>) -> anyhow::Result<Sample> {
+    let path = server.path.as_deref().context("the server speaks no WebSocket")?;
     let script = Script {
-        server,
-        request: connect::request(server),
+        server: server.address,
+        request: connect::request(server.address, path),
         close: frames::from_client(CLOSE, &NORMAL),
         close_reply: frames::from_server(CLOSE, &NORMAL),
     };
@@ -54,7 +52,7 @@ pub(super) fn run(
     }
 }
 
-/// What is said in every visit.
+/// The address and the bytes of every visit.
 struct Script {
     server: SocketAddr,
     request: Vec<u8>,

@@ -1,4 +1,4 @@
-//! Memory of connections that moved 64 B each way and are silent since.
+//! The memory of connections that exchanged one message and are silent since.
 
 use std::{
     io::{Read as _, Write as _},
@@ -10,22 +10,24 @@ use std::{
 use anyhow::{Context as _, ensure};
 
 use super::{Sample, connect, frames::Exchange};
-use crate::{process::ServerProcess, servers::Server};
-
-const MESSAGE_BYTES: usize = 64;
+use crate::process::ServerProcess;
 
 /// Connections opened, used and closed first, so that what a process allocates once is not counted.
 const WARM_UP_CONNECTIONS: usize = 8;
 
-/// The server's memory is at rest when it has not changed for `REST`; after `MOST_REST` it is taken as it is.
+/// The server's memory is at rest when it has not changed for `REST`; after `MOST_REST` it is taken
+/// as it is.
 const REST: Duration = Duration::from_millis(200);
 const MOST_REST: Duration = Duration::from_secs(3);
 
-pub(super) fn run(process: &ServerProcess, server: Server, connections: usize) -> anyhow::Result<Sample> {
-    let exchange = Exchange::echo(server.speaks_websocket(), MESSAGE_BYTES, 1)?;
-    drop(open_all(process, &exchange, WARM_UP_CONNECTIONS)?);
+pub(super) fn run(
+    process: &ServerProcess,
+    exchange: &Exchange,
+    connections: usize,
+) -> anyhow::Result<Sample> {
+    drop(open_all(process, exchange, WARM_UP_CONNECTIONS)?);
     let before = at_rest(process)?;
-    let open = open_all(process, &exchange, connections)?;
+    let open = open_all(process, exchange, connections)?;
     let after = at_rest(process)?;
     let bytes = after.saturating_sub(before) as f64 / open.len() as f64;
     Ok(Sample { value: bytes, pace: None })
@@ -39,10 +41,9 @@ fn open_all(
     let request = exchange.requests.at(0, exchange.requests.frame_len());
     let mut reply = vec![0; exchange.replies.frame_len() as usize];
     let open = |_| {
-        let address = process.address();
-        let mut stream = if exchange.is_websocket { connect::open(address)? } else { connect::tcp(address)? };
+        let mut stream = connect::open(process.endpoint())?;
         stream.write_all(request)?;
-        stream.read_exact(&mut reply).context("no echo")?;
+        stream.read_exact(&mut reply).context("no reply")?;
         ensure!(exchange.replies.matches(0, &reply), "what came back differs from what was sent");
         Ok(stream)
     };

@@ -10,7 +10,7 @@ use mio::{Interest, Poll, Token};
 
 use super::frames::Ring;
 
-/// How much is read at once.
+/// The size of the read buffer.
 pub(super) const READ_BYTES: usize = 256 << 10;
 
 /// A stream, and how far it is in what is to be sent and to come back.
@@ -29,7 +29,8 @@ impl Lane {
         Ok(Self { stream, sent: 0, received: 0 })
     }
 
-    /// Sends until so many frames have been sent since the connection opened, or the socket is full.
+    /// Sends until so many frames have been sent since the connection opened, or the socket is
+    /// full.
     pub(super) fn send_up_to(&mut self, frames: u64, requests: &Ring) -> anyhow::Result<()> {
         let goal = frames * requests.frame_len();
         while self.sent < goal {
@@ -58,7 +59,8 @@ impl Lane {
                 self.received
             );
             self.received += count as u64;
-            // A short read has emptied the socket; what comes later is an event of its own (epoll(7)).
+            // A short read has emptied the socket; what comes later is an event of its own
+            // (epoll(7)).
             if count < buffer.len() {
                 break;
             }

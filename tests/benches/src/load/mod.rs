@@ -1,7 +1,8 @@
-//! The load generator: one thread, epoll and prepared frames, so that the server is what is measured.
+//! The load generator: one thread, epoll and prepared frames, so that the server is what is
+//! measured.
 //!
-//! Every byte that comes back is compared with what must come back. A generator that is busier than the server says so
-//! in its [`Pace`]; the server's CPU time per item holds even then.
+//! Every byte that comes back is compared with what must come back. A generator that is busier than
+//! the server says so in its [`Pace`]; the server's CPU time per item holds even then.
 
 mod connect;
 mod echo;
@@ -15,9 +16,12 @@ mod stopwatch;
 use std::time::Duration;
 
 use self::{frames::Exchange, stopwatch::Stopwatch};
-use crate::{process::ServerProcess, servers::Server};
+use crate::process::ServerProcess;
 
-/// What clients do to a server.
+/// The bytes of the message that a connection exchanges before it is idle.
+const IDLE_BYTES: usize = 64;
+
+/// The traffic that clients cause.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Load {
     /// Every connection keeps so many binary messages under way; each is echoed.
@@ -26,13 +30,16 @@ pub(crate) enum Load {
     Events { in_flight: usize, connections: usize },
     /// Connections are opened, closed by a close frame and opened again, so many at a time.
     Handshakes { at_once: usize },
-    /// One member sends, all receive; the next message goes out when the last one has arrived everywhere.
+    /// One member sends, all receive; the next message goes out when the last one has arrived
+    /// everywhere.
     FanOut { bytes: usize, members: usize },
-    /// Connections that echoed 64 B once and then stay silent.
+    /// Connections that had 64 B echoed once and then stay silent.
     Idle { connections: usize },
+    /// The same with one JSON event and its answer.
+    IdleAfterEvent { connections: usize },
 }
 
-/// How long a load goes on.
+/// The end of a load.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Span {
     /// First without, then with the clock running.
@@ -50,7 +57,7 @@ pub(crate) struct Sample {
     pub(crate) pace: Option<Pace>,
 }
 
-/// How fast it went, and who was busy.
+/// The rate, and how busy server and generator were.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     /// Items a second.
@@ -63,20 +70,27 @@ pub(crate) struct Pace {
 
 impl Load {
     /// Puts the load on a fresh server.
-    pub(crate) fn run(self, process: &ServerProcess, server: Server, span: Span) -> anyhow::Result<Sample> {
+    pub(crate) fn run(self, process: &ServerProcess, span: Span) -> anyhow::Result<Sample> {
         let stopwatch = Stopwatch::new(process, span)?;
+        let server = process.endpoint();
+        let is_websocket = server.path.is_some();
         match self {
             Self::Echo { bytes, in_flight, connections } => {
-                let exchange = Exchange::echo(server.speaks_websocket(), bytes, in_flight)?;
-                echo::run(process.address(), &exchange, in_flight, connections, stopwatch)
+                let exchange = Exchange::echo(is_websocket, bytes, in_flight)?;
+                echo::run(server, &exchange, in_flight, connections, stopwatch)
             }
             Self::Events { in_flight, connections } => {
-                let exchange = Exchange::events(process.address(), in_flight)?;
-                echo::run(process.address(), &exchange, in_flight, connections, stopwatch)
+                let exchange = Exchange::events(server, in_flight)?;
+                echo::run(server, &exchange, in_flight, connections, stopwatch)
             }
-            Self::Handshakes { at_once } => handshake::run(process.address(), at_once, stopwatch),
-            Self::FanOut { bytes, members } => fan_out::run(process.address(), bytes, members, stopwatch),
-            Self::Idle { connections } => idle::run(process, server, connections),
+            Self::Handshakes { at_once } => handshake::run(server, at_once, stopwatch),
+            Self::FanOut { bytes, members } => fan_out::run(server, bytes, members, stopwatch),
+            Self::Idle { connections } => {
+                idle::run(process, &Exchange::echo(is_websocket, IDLE_BYTES, 1)?, connections)
+            }
+            Self::IdleAfterEvent { connections } => {
+                idle::run(process, &Exchange::events(server, 1)?, connections)
+            }
         }
     }
 }

@@ -1,8 +1,9 @@
-//! The servers, each in a module of its own, each written the way its own documentation shows it.
+//! The built-in servers, each in a module of its own, each written as its own documentation shows
+//! it.
 //!
-//! All listen on 127.0.0.1 on a port that the system chooses, set TCP_NODELAY, and run on one thread, except those of
-//! the worker model. Every limit that would refuse a 1 MiB message is raised, nothing else is tuned: what differs from
-//! the defaults is said in the module.
+//! All listen on 127.0.0.1 on a port that the system chooses, set TCP_NODELAY, and run on one
+//! thread, except those of the worker model. Limits that would refuse a message of 1 MiB are
+//! raised. Each module documents what else differs from the defaults.
 
 mod actix;
 mod axum;
@@ -22,18 +23,18 @@ use std::{
 use anyhow::bail;
 use tokio::net::{TcpListener, TcpStream};
 
-/// What a server prints before its address, once it listens.
+/// Printed by a server before its address, once it listens.
 pub(crate) const ANNOUNCEMENT: &str = "listening on ";
 
-/// The path of every server's one route.
+/// The path of the one route of every built-in server.
 pub(crate) const PATH: &str = "/bench";
 
-/// Who is measured.
+/// A server of this program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Server {
+pub(crate) enum BuiltIn {
     /// ws-core.
     Ours,
-    /// tokio-tungstenite in the loop that everyone writes, `while let Some(message)` and `send`: the baseline.
+    /// tokio-tungstenite in the usual loop, `while let Some(message)` and `send`: the baseline.
     Plain,
     /// tokio-tungstenite with its stream forwarded into its sink, as its echo example does it.
     Forward,
@@ -43,32 +44,35 @@ pub(crate) enum Server {
     Actix,
     FastWebSockets,
     TokioWebSockets,
-    /// TCP without any protocol: what no server can beat by much.
+    /// TCP without any protocol: the lower bound.
     Raw,
 }
 
-/// What a server is to do with what it receives.
+/// The use that a server makes of the messages it receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
-    /// Every message back to its sender.
+    /// Sends every message back to its sender.
     Echo,
-    /// The same behind one middleware that adds a header to the response of the handshake.
+    /// Echo behind one middleware that adds a header to the response of the handshake.
     EchoBehindMiddleware,
-    /// Every message to everyone, its sender included.
+    /// Sends every message to all connections, the sender's included.
     Room,
-    /// A JSON event, answered by an event: `#[ws_handlers]`.
+    /// Answers a JSON event by an event: `#[ws_handlers]`.
     TypedEvent,
-    /// The same payload, matched by hand.
+    /// Typed events with two parameters that are kept with the connection, and `#[on_open]`.
+    TypedRoom,
+    /// Typed events without attributes: the event's name is matched by hand.
     EventByHand,
     /// Echo as a tower service: one multi-thread runtime, one listener.
     SharedRuntime,
-    /// Echo as a tower service: a current-thread runtime and a listener (SO_REUSEPORT) for every core.
+    /// Echo as a tower service: a current-thread runtime and a listener (SO_REUSEPORT) for every
+    /// core.
     RuntimePerCore,
     /// Echo by `App::start` on a multi-thread runtime.
     DefaultRuntime,
 }
 
-impl Server {
+impl BuiltIn {
     pub(crate) const ALL: [Self; 9] = [
         Self::Ours,
         Self::Plain,
@@ -95,11 +99,6 @@ impl Server {
         }
     }
 
-    /// Whether it answers with WebSocket frames, after a handshake.
-    pub(crate) fn speaks_websocket(self) -> bool {
-        self != Self::Raw
-    }
-
     /// Whether it has a way to do this that its users would take.
     pub(crate) fn can(self, task: Task) -> bool {
         match task {
@@ -107,6 +106,7 @@ impl Server {
             Task::EchoBehindMiddleware => matches!(self, Self::Ours | Self::Axum | Self::Actix),
             Task::Room => matches!(self, Self::Ours | Self::Plain | Self::Axum),
             Task::TypedEvent
+            | Task::TypedRoom
             | Task::EventByHand
             | Task::SharedRuntime
             | Task::RuntimePerCore
@@ -115,7 +115,7 @@ impl Server {
     }
 }
 
-impl FromStr for Server {
+impl FromStr for BuiltIn {
     type Err = anyhow::Error;
 
     fn from_str(name: &str) -> anyhow::Result<Self> {
@@ -129,11 +129,12 @@ impl FromStr for Server {
 }
 
 impl Task {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Echo,
         Self::EchoBehindMiddleware,
         Self::Room,
         Self::TypedEvent,
+        Self::TypedRoom,
         Self::EventByHand,
         Self::SharedRuntime,
         Self::RuntimePerCore,
@@ -146,6 +147,7 @@ impl Task {
             Self::EchoBehindMiddleware => "echo-behind-middleware",
             Self::Room => "room",
             Self::TypedEvent => "typed-event",
+            Self::TypedRoom => "typed-room",
             Self::EventByHand => "event-by-hand",
             Self::SharedRuntime => "shared-runtime",
             Self::RuntimePerCore => "runtime-per-core",
@@ -166,21 +168,21 @@ impl FromStr for Task {
 }
 
 /// Serves until the process is ended.
-pub(crate) fn run(server: Server, task: Task) -> anyhow::Result<()> {
+pub(crate) fn run(server: BuiltIn, task: Task) -> anyhow::Result<()> {
     match (server, task) {
-        (Server::Ours, task) => ours::run(task),
-        (Server::Plain, Task::Echo) => on_one_thread(plain::echo()),
-        (Server::Forward, Task::Echo) => on_one_thread(plain::forward()),
-        (Server::Plain, Task::Room) => on_one_thread(plain::room()),
-        (Server::Coalesced, Task::Echo) => on_one_thread(coalesced::echo()),
-        (Server::Axum, Task::Echo) => on_one_thread(axum::echo()),
-        (Server::Axum, Task::EchoBehindMiddleware) => on_one_thread(axum::echo_behind_middleware()),
-        (Server::Axum, Task::Room) => on_one_thread(axum::room()),
-        (Server::Actix, Task::Echo) => actix::echo(),
-        (Server::Actix, Task::EchoBehindMiddleware) => actix::echo_behind_middleware(),
-        (Server::FastWebSockets, Task::Echo) => on_one_thread(fastwebsockets::echo()),
-        (Server::TokioWebSockets, Task::Echo) => on_one_thread(tokio_websockets::echo()),
-        (Server::Raw, Task::Echo) => on_one_thread(raw::echo()),
+        (BuiltIn::Ours, task) => ours::run(task),
+        (BuiltIn::Plain, Task::Echo) => on_one_thread(plain::echo()),
+        (BuiltIn::Forward, Task::Echo) => on_one_thread(plain::forward()),
+        (BuiltIn::Plain, Task::Room) => on_one_thread(plain::room()),
+        (BuiltIn::Coalesced, Task::Echo) => on_one_thread(coalesced::echo()),
+        (BuiltIn::Axum, Task::Echo) => on_one_thread(axum::echo()),
+        (BuiltIn::Axum, Task::EchoBehindMiddleware) => on_one_thread(axum::echo_behind_middleware()),
+        (BuiltIn::Axum, Task::Room) => on_one_thread(axum::room()),
+        (BuiltIn::Actix, Task::Echo) => actix::echo(),
+        (BuiltIn::Actix, Task::EchoBehindMiddleware) => actix::echo_behind_middleware(),
+        (BuiltIn::FastWebSockets, Task::Echo) => on_one_thread(fastwebsockets::echo()),
+        (BuiltIn::TokioWebSockets, Task::Echo) => on_one_thread(tokio_websockets::echo()),
+        (BuiltIn::Raw, Task::Echo) => on_one_thread(raw::echo()),
         (server, task) => bail!("the server `{}` does not do `{}`", server.name(), task.name()),
     }
 }
@@ -195,7 +197,8 @@ async fn listen() -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Accepts for ever; every stream is served by a task of its own. How a connection ends is its own affair.
+/// Accepts for ever; every stream is served by a task of its own. The result of a connection is
+/// ignored.
 async fn serve_each<F>(serve: impl Fn(TcpStream) -> F) -> anyhow::Result<()>
 where
     F: Future<Output = anyhow::Result<()>> + Send + 'static,

@@ -28,7 +28,7 @@ struct Planned {
     cuts: Vec<u16>,
     /// What comes in front of each of its frames.
     between: Vec<Control>,
-    /// Longer length fields than needed, which nobody forbids to read.
+    /// Longer length fields than needed, which data frames may have.
     long_lengths: bool,
     mask: [u8; 4],
 }
@@ -103,9 +103,11 @@ impl Plan {
             let parts = message.parts(&payload);
             for (at, part) in parts.iter().enumerate() {
                 match message.between.get(at) {
-                    Some(Control::Ping(payload)) => bytes.extend(frame(FINAL | 9, control(payload), message)),
+                    Some(Control::Ping(payload)) => {
+                        bytes.extend(masked(FINAL | 9, control(payload), false, message.mask))
+                    }
                     Some(Control::Pong(payload)) => {
-                        bytes.extend(frame(FINAL | 10, control(payload), message))
+                        bytes.extend(masked(FINAL | 10, control(payload), false, message.mask))
                     }
                     Some(Control::None) | None => {}
                 }
@@ -139,7 +141,7 @@ impl Plan {
                     }
                     Some(Control::None) | None => {}
                 }
-                if counted(first, &payload, before) + part.len() > self.limit() {
+                if before + part.len() > self.limit() {
                     heard.push(Heard::Fault(TOO_BIG));
                     return Outcome { heard, written };
                 }
@@ -153,14 +155,6 @@ impl Plan {
         }
         heard.push(self.end.heard());
         Outcome { heard, written }
-    }
-}
-
-/// What of a begun message counts against the limit: of text only whole signs.
-fn counted(first: u8, payload: &[u8], before: usize) -> usize {
-    match std::str::from_utf8(payload) {
-        Ok(text) if first == TEXT => text.floor_char_boundary(before),
-        _ => before,
     }
 }
 

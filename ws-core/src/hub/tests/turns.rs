@@ -9,7 +9,11 @@ use std::{
 };
 
 use super::*;
-use crate::{controller::Controller, fixed::MEMBERS_A_TURN as TURN, request::Matched};
+use crate::{
+    controller::Controller,
+    fixed::MEMBERS_A_TURN as TURN,
+    request::{Declared, Matched},
+};
 
 struct Chat;
 impl Controller for Chat {}
@@ -30,6 +34,10 @@ impl Matched for At {
 
     fn controller(&self) -> &'static str {
         self.1
+    }
+
+    fn declared(&self) -> Option<&Declared> {
+        None
     }
 
     fn around(&self) -> Option<&(dyn Any + Send + Sync)> {

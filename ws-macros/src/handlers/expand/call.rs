@@ -6,9 +6,9 @@
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 
-use super::field;
+use super::kept::field;
 use crate::{
-    handlers::{callback::Callback, model::Handler},
+    handlers::{callback::Callback, model::Handler, slots::Guard},
     source::{at, ends, placed, start},
 };
 
@@ -56,26 +56,31 @@ impl Ways {
 /// The statements of one call; they end with its result.
 pub(super) fn body(handler: &Handler, ways: &Ways) -> TokenStream {
     let replier = &ways.replier;
-    let (is_event, is_close) = (handler.callback.is_event(), handler.callback == Callback::Close);
-    let guards = handler
-        .guards
-        .iter()
-        .map(|path| quote_spanned!(start(path)=> __h::guard(#path(__conn.handshake()).await)?;));
+    let guards = handler.guards.iter().map(|guard| guarded(handler, guard));
     let called = called(handler, ways);
     let place = at(handler.ident.span());
     let (first, last) = handler.output.as_ref().map_or((place, place), |output| ends(&output.written));
-    let awaited = quote_spanned!(last=> __h::Returned(__future.await).converted());
-    // Only a type that has a name can be checked beside, where rustc reports it once.
-    let answer = if handler.output.is_some() && handler.nameable_output().is_none() {
-        quote_spanned!(first=> __h::answer::<_, #is_event, #is_close>(#awaited, &__to))
-    } else {
-        quote_spanned!(first=> __h::Returned(#awaited).answer::<#is_event, #is_close>(&__to))
-    };
+    let converted = quote_spanned!(last=> __h::Returned(__future.await).converted());
+    let awaited = quote_spanned!(last=> __h::Returned(#converted).converted_inside());
+    let answer = quote_spanned!(first=> __h::Returned(#awaited).answer(&__to));
     quote_spanned! {place=>
         #replier
         #(#guards)*
         let __future = { #called };
         #answer.await
+    }
+}
+
+/// Calls a guard. It reads the event; of another callback it does not get the message, which is the handler's.
+fn guarded(handler: &Handler, guard: &Guard) -> TokenStream {
+    let (path, field) = (&guard.path, field(guard.slot));
+    let Ways { input, .. } = match handler.callback {
+        Callback::Event | Callback::Unknown => Ways::event(),
+        _ => Ways::open(),
+    };
+    quote_spanned! {start(path)=>
+        let __guard = __h::guarded(#path).start(&__kept.#field, #input)?;
+        __h::guard(__guard.await)?;
     }
 }
 

@@ -1,71 +1,230 @@
-//! What only rustc knows of a block, checked while compiling: constants that do not evaluate where a rule is broken.
+//! The rules of a block that only rustc can check: trait bounds that do not hold where a rule is broken.
 //!
-//! Each stands at the type that breaks the rule: a parameter that takes what its callback has not, a second one that takes
-//! the message, a `Path<T>` on a route without parameters, a reply where nothing can be answered.
+//! Each stands at the type that breaks the rule. The rules and their words are in `ws_core`
+//! (`handlers/rules.rs`).
 
-use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Ident, Type};
 
+use super::entry;
 use crate::{
     handlers::{
         callback::Callback,
         model::{Handler, Handlers},
-        slots::{Named, Param},
+        slots::{Guard, Named, Param, Slot, Source, owned},
     },
-    source::ends,
+    source::{self, at, start},
 };
+
+/// The rules for what a parameter takes: each is a method of `Place`, and a trait.
+const OF_PARAMS: [(&str, &str); 6] = [
+    ("has_event_data", "HasEventData"),
+    ("has_event_name", "HasEventName"),
+    ("has_message", "HasMessage"),
+    ("has_text", "HasText"),
+    ("has_reply", "HasReply"),
+    ("has_close_reason", "HasCloseReason"),
+];
+
+/// The rules for what a reply sends, in the same form.
+const OF_REPLIES: [(&str, &str); 3] = [
+    ("answers_an_event", "AnswersAnEvent"),
+    ("answers_in_an_envelope", "AnswersInAnEnvelope"),
+    ("sends_nothing", "SendsNothing"),
+];
 
 /// The checks of all handlers.
 pub(super) fn all(handlers: &Handlers) -> TokenStream {
-    handlers.handlers.iter().flat_map(|handler| of(handler, &handlers.controller)).collect()
+    handlers.handlers.iter().map(|handler| of(handler, &handlers.controller)).collect()
 }
 
-fn of<'h>(handler: &'h Handler, controller: &'h Type) -> impl Iterator<Item = TokenStream> + 'h {
-    let params = handler.params.iter().enumerate().map(move |(index, param)| {
-        let before = handler.params.get(..index).unwrap_or_default();
-        of_param(handler, before, param, controller)
+fn of(handler: &Handler, controller: &Type) -> TokenStream {
+    let conditions = &handler.conditions;
+    let params = (0..handler.params.len()).map(|index| of_param(handler, index, controller));
+    let output = handler.output.as_ref().map(|output| of_output(handler, output, controller));
+    let guards = handler.guards.iter().map(|guard| of_guard(handler.callback, guard, controller));
+    let call = of_call(handler, controller);
+    quote! {
+        #(#conditions)*
+        const _: () = {
+            #(#guards)*
+            #(#params)*
+            #output
+            #call
+        };
+    }
+}
+
+/// The constant with what a parameter takes.
+fn takes(index: usize) -> Ident {
+    format_ident!("__TAKES_{index}")
+}
+
+/// What the first parameters take, as a slice.
+fn all_take(handler: &Handler, count: usize) -> TokenStream {
+    let all = handler.params.iter().take(count).enumerate().map(|(index, Param { conditions, .. })| {
+        let it = takes(index);
+        quote!(#(#conditions)* #it)
     });
-    params.chain(handler.nameable_output().into_iter().map(|output| of_output(handler, output)))
+    quote!(&[#(#all),*])
 }
 
-fn of_param(handler: &Handler, before: &[Param], param: &Param, controller: &Type) -> TokenStream {
-    let place = Ident::new(handler.callback.place(), Span::call_site());
-    let before = takes(before);
-    let (method, own, ty) = (&handler.conditions, &param.conditions, &param.ty.inferred);
-    let takes = quote!(__h::Place::#place, &[#(#before),*], __h::Of::<#ty>::TAKES);
-    let path = quote!(<#controller>::__WS_PATH, __h::Of::<#ty>::NEEDS_PATH);
-    let checks = [
-        quote!(__h::check_param::<#ty>()),
-        check(&param.ty, &format_ident!("check_takes"), &takes),
-        check(&param.ty, &format_ident!("check_path"), &path),
-    ];
-    let conditions = quote!(#(#method)* #(#own)*);
-    quote!(#(#conditions const _: () = #checks;)*)
+fn of_param(handler: &Handler, index: usize, controller: &Type) -> TokenStream {
+    let Some(Param { ty, conditions, .. }) = handler.params.get(index) else { return TokenStream::new() };
+    let (it, inferred) = (takes(index), &ty.inferred);
+    let is_param = quote_spanned!(start(&ty.written)=> <#inferred as __h::Param<'_>>::TAKES);
+    let owned = owned(inferred.clone());
+    let owns = owned.as_ref().map(|owned| owns(&ty.written, owned));
+    let mut checks = of_place(handler.callback, &it, &OF_PARAMS, ty);
+    if index > 0 {
+        let before = all_take(handler, index);
+        for (condition, rule) in
+            [("takes_one_message", "TakesOneMessage"), ("takes_one_reply", "TakesOneReply")]
+        {
+            let condition = format_ident!("{condition}");
+            checks.extend(check(&ty.written, rule, &quote!(__h::rules::#condition(#before, #it))));
+        }
+    }
+    let path = owned.as_ref().unwrap_or(inferred);
+    let holds = quote! {
+        __h::rules::has_path_parameters(<#controller>::__WS_PATH, __h::Of::<#path>::NEEDS_PATH)
+    };
+    checks.extend(check(&ty.written, "HasPathParameters", &holds));
+    if !handler.events.is_empty() {
+        let names = handler.events.iter().map(|event| &event.constant);
+        let holds = quote!(__h::rules::is_of_this_event(&[#(#names),*], __h::Of::<#inferred>::EVENT));
+        checks.extend(check(&ty.written, "IsOfThisEvent", &holds));
+    }
+    quote! {
+        #(#conditions)*
+        const #it: __ws::handlers::Takes = {
+            #owns
+            #is_param
+        };
+        #(#conditions)*
+        const _: () = {
+            #checks
+        };
+    }
 }
 
-fn of_output(handler: &Handler, output: &Named) -> TokenStream {
-    let (is_event, is_close) = (handler.callback.is_event(), handler.callback == Callback::Close);
-    let (conditions, ty) = (&handler.conditions, &output.inferred);
-    let takes = takes(&handler.params);
-    let says = quote!(<#ty as __ws::handlers::IntoReply>::SAYS);
-    let arguments = quote!(#is_event, #is_close, #says, &[#(#takes),*]);
-    let check = check(output, &format_ident!("check_reply"), &arguments);
-    quote!(#(#conditions)* const _: () = #check;)
+fn of_guard(callback: Callback, Guard { path, .. }: &Guard, controller: &Type) -> TokenStream {
+    let place = Ident::new(callback.place(), Span::call_site());
+    let guarded = quote_spanned!(start(path)=> __h::guarded(#path));
+    let checks: TokenStream = [
+        ("GuardTakesNoMessage", quote!(__h::rules::Place::#place.guard_takes_no_message(__TAKES))),
+        ("GuardTakesOneMessage", quote!(__h::rules::guard_takes_one_message(__TAKES))),
+        (
+            "HasPathParameters",
+            quote!(__h::rules::has_path_parameters(<#controller>::__WS_PATH, __NEEDS_PATH)),
+        ),
+    ]
+    .into_iter()
+    .map(|(rule, holds)| check(path, rule, &holds))
+    .collect();
+    quote! {
+        const _: () = {
+            const __TAKES: &[__ws::handlers::Takes] = #guarded.takes;
+            const __NEEDS_PATH: bool = #guarded.needs_path;
+            #checks
+        };
+    }
 }
 
-/// The part of the input that each of these parameters consumes.
-fn takes(params: &[Param]) -> impl Iterator<Item = TokenStream> {
-    params.iter().map(|Param { ty, conditions, .. }| {
-        let ty = &ty.inferred;
-        quote!(#(#conditions)* __h::Of::<#ty>::TAKES)
+/// The check that a slot does not borrow what is kept.
+pub(super) fn of_slot(slot: &Slot) -> Option<TokenStream> {
+    let Source::Param(ty) = &slot.source else { return None };
+    let (owned, condition) = (owned(ty.clone())?, slot.condition());
+    let owns = owns(ty, &owned);
+    Some(quote!(#condition #owns))
+}
+
+/// The check that a parameter does not borrow what is kept, given its owned form. It stands in front
+/// of the code that is wrong if it does: rustc says no more about a body whose types are wrong, and
+/// what it says about lifetimes would not help.
+fn owns(ty: &impl ToTokens, owned: &TokenStream) -> TokenStream {
+    let bound = bound(ty, &format_ident!("OwnsItsData"), &quote!(!__h::Of::<#owned>::IS_PARSED));
+    quote!(let () = #bound;)
+}
+
+fn of_output(handler: &Handler, output: &Named, controller: &Type) -> TokenStream {
+    let ty = &output.inferred;
+    let says = if source::find_impl(ty.clone()).is_none() {
+        quote!(<#ty as __ws::handlers::IntoReply>::SAYS)
+    } else {
+        let call = entry::call(handler, controller);
+        let (first, last) = ends(&output.written);
+        let mut says = quote_spanned!(first=> __h::says_of);
+        says.extend(quote_spanned!(last=> (&#call)));
+        says
+    };
+    let it = format_ident!("__SAYS");
+    let mut checks = of_place(handler.callback, &it, &OF_REPLIES, output);
+    let takes = all_take(handler, handler.params.len());
+    let holds = quote!(__h::rules::leaves_the_reply(#takes, #it));
+    checks.extend(check(&output.written, "LeavesTheReply", &holds));
+    quote! {
+        const #it: __h::Says = #says;
+        #checks
+    }
+}
+
+/// Checks that the reply is the one that the type of the event declares. Every parameter is asked,
+/// since only rustc knows which of them is the data.
+fn of_call(handler: &Handler, controller: &Type) -> Option<TokenStream> {
+    if handler.events.is_empty() || handler.params.is_empty() {
+        return None;
+    }
+    let takes = all_take(handler, handler.params.len());
+    let place = at(handler.ident.span());
+    let (first, last) = handler.output.as_ref().map_or((place, place), |output| ends(&output.written));
+    let call = entry::call(handler, controller);
+    let local = Ident::new("__sends", last);
+    let mut sends = quote_spanned!(first=> &);
+    local.to_tokens(&mut sends);
+    let checks = handler.params.iter().map(|param| {
+        let (conditions, ty) = (&param.conditions, &param.ty.inferred);
+        quote!(#(#conditions)* __h::Of::<#ty>::call().check(#sends);)
+    });
+    Some(quote! {
+        const _: fn() = || {
+            let #local = __h::output(&#call).replies().unless::<{ __h::rules::take_reply(#takes) }>();
+            #(#checks)*
+        };
     })
 }
 
-/// A call that stands where the whole type does.
-fn check(ty: &Named, function: &Ident, arguments: &TokenStream) -> TokenStream {
-    let (first, last) = ends(&ty.written);
-    let mut call = quote_spanned!(first=> __h::#function);
-    call.extend(quote_spanned!(last=> (#arguments)));
-    call
+/// The checks of a constant by the rules of its place.
+fn of_place(callback: Callback, it: &Ident, rules: &[(&str, &str)], ty: &Named) -> TokenStream {
+    let place = Ident::new(callback.place(), Span::call_site());
+    rules
+        .iter()
+        .map(|(condition, rule)| {
+            let condition = format_ident!("{condition}");
+            check(&ty.written, rule, &quote!(__h::rules::Place::#place.#condition(#it)))
+        })
+        .collect()
+}
+
+/// The bound of a rule, in a body of its own.
+fn check(source: &impl ToTokens, rule: &str, holds: &TokenStream) -> TokenStream {
+    let bound = bound(source, &format_ident!("{rule}"), holds);
+    quote!(const _: () = #bound;)
+}
+
+/// The bound of a rule. Its self type begins and ends at the user's tokens, so that rustc
+/// underlines all of them.
+pub(super) fn bound(source: &impl ToTokens, rule: &Ident, holds: &TokenStream) -> TokenStream {
+    let (first, last) = ends(source);
+    let (reference, end) = (quote_spanned!(first=> &), quote_spanned!(last=> >));
+    quote!(< #reference __h::rules::Is<{ #holds } #end as __h::rules::#rule>::HOLDS)
+}
+
+/// The spans of the first and the last token. They are the user's own, not ours: rustc
+/// then does not mention the macro.
+fn ends(source: &impl ToTokens) -> (Span, Span) {
+    let tokens: Vec<_> = source.to_token_stream().into_iter().collect();
+    let place = |tree: Option<&TokenTree>| tree.map_or_else(Span::call_site, TokenTree::span);
+    (place(tokens.first()), place(tokens.last()))
 }

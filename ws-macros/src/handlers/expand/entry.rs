@@ -1,43 +1,66 @@
 //! The registration of a block: what documents and clients are made from.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::spanned::Spanned as _;
+use syn::{Ident, Type, spanned::Spanned as _};
 
 use crate::{
     handlers::model::{Handler, Handlers},
-    source::{written, written_path},
+    source::{at, placed, start, written, written_path},
 };
 
-/// The entry.
+/// The entry, and the descriptions of the handlers.
 pub(super) fn registration(handlers: &Handlers) -> TokenStream {
     let (ty, name) = (&handlers.controller, handlers.name());
-    let infos = handlers.handlers.iter().map(info);
+    let infos = handlers.handlers.iter().map(|handler| info(handler, ty));
     quote! {
+        #[allow(elided_lifetimes_in_paths)]
+        const __HANDLERS: &[__ws::__private::HandlerInfo] = &[#(#infos),*];
         __ws::__private::submit! {
             __ws::__private::HandlersEntry {
                 controller: || ::core::any::TypeId::of::<#ty>(),
                 name: #name,
                 location: __ws::__private::location!(),
-                handlers: &[#(#infos),*],
+                handlers: __HANDLERS,
             }
         }
     }
 }
 
-fn info(handler: &Handler) -> TokenStream {
+/// A function that calls the method and never runs; its type has the return type, which may have no
+/// name.
+pub(super) fn call(handler: &Handler, controller: &Type) -> TokenStream {
+    let method = placed(&handler.ident);
+    let place = at(handler.ident.span());
+    let any = Ident::new("__any", Span::mixed_site());
+    let arguments = handler.params.iter().map(|param| {
+        let conditions = &param.conditions;
+        quote!(#(#conditions)* #any.value())
+    });
+    quote_spanned! {place=>
+        |#any: __h::Unmade| <#controller>::#method(#any.value(), #(#arguments),*)
+    }
+}
+
+fn info(handler: &Handler, controller: &Type) -> TokenStream {
     let conditions = &handler.conditions;
     let callback = handler.callback.name();
-    let event = match &handler.event {
-        Some(event) => quote!(::core::option::Option::Some(#event)),
-        None => quote!(::core::option::Option::None),
-    };
+    let names = handler.events.iter().map(|event| &event.constant);
     let method = handler.name();
     let params = handler.params.iter().map(|param| {
         let (conditions, ty) = (&param.conditions, written(&param.ty.written));
         quote!(#(#conditions)* #ty)
     });
-    let guards = handler.guards.iter().map(written_path);
+    let events = handler.params.iter().map(|param| {
+        let (conditions, ty) = (&param.conditions, &param.ty.inferred);
+        quote!(#(#conditions)* __h::Of::<#ty>::EVENT)
+    });
+    let errors = handler.errors.iter().map(|ty| {
+        let codes = quote_spanned!(start(ty)=> __h::codes_of::<#ty>);
+        quote!(#codes())
+    });
+    let call = call(handler, controller);
+    let guards = handler.guards.iter().map(|guard| written_path(&guard.path));
     let returns = handler.output.as_ref().map(|output| written(&output.written)).unwrap_or_default();
     let docs = &handler.docs;
     // The user's own hygiene: in ours the line would be that of `#[ws_handlers]`.
@@ -46,11 +69,21 @@ fn info(handler: &Handler) -> TokenStream {
         #(#conditions)*
         __ws::__private::HandlerInfo {
             callback: #callback,
-            event: #event,
+            events: &[#(#names),*],
             method: #method,
             params: &[#(#params),*],
+            data: __h::first_event(&[#(#events),*]),
             guards: &[#(#guards),*],
             returns: #returns,
+            reply: || {
+                let __output = __h::output(&#call);
+                __h::ReplyInfo {
+                    form: __output.form(),
+                    name: __output.name(),
+                    codes: __output.error().codes(),
+                }
+            },
+            errors: &[#(#errors),*],
             docs: #docs,
             line: #line,
         }

@@ -1,29 +1,32 @@
 //! Writes the implementation. It cannot fail.
 //!
-//! Everything stands in one anonymous constant beside the block: what is kept, `impl Controller`, the [`checks`] and the
+//! Everything stands in one anonymous constant beside the block: what is [`kept`], `impl Controller`, the [`checks`] and the
 //! registration ([`entry`]). Locals have the macro's hygiene and begin with `__`, so that neither the user's names nor
 //! their constants are met; what may not compile stands at the place of the user's tokens that it was made of.
 
 mod call;
 mod checks;
 mod entry;
+mod events;
+mod kept;
 
 use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
-use syn::{Attribute, Ident};
+use quote::{quote, quote_spanned};
+use syn::{Attribute, Ident, spanned::Spanned as _};
 
 use self::call::Ways;
 use super::{
     callback::Callback,
     model::{Handler, Handlers},
-    slots,
+    slots::{self, Source},
 };
 use crate::source::{at, start};
 
 /// What stands beside the block.
 pub(super) fn implementation(handlers: &Handlers) -> TokenStream {
     let alias = handlers.krate.alias();
-    let kept = (!handlers.slots.is_empty()).then(|| kept(handlers));
+    let names = events::names(handlers);
+    let kept = (!handlers.slots.is_empty()).then(|| kept::definition(handlers));
     let controller = controller(handlers);
     let checks = checks::all(handlers);
     let entry = entry::registration(handlers);
@@ -31,7 +34,11 @@ pub(super) fn implementation(handlers: &Handlers) -> TokenStream {
         #[allow(deprecated, unused_imports, unused_mut)]
         const _: () = {
             #alias
-            use __ws::__private::handlers::{self as __h, NoParam as _, NoReply as _, RouteOf as _};
+            use __ws::__private::handlers::{
+                self as __h, NoCodes as _, NoEvent as _, NoModel as _, NoParam as _, NoReply as _,
+                RouteOf as _,
+            };
+            #names
             #kept
             #controller
             #checks
@@ -40,50 +47,10 @@ pub(super) fn implementation(handlers: &Handlers) -> TokenStream {
     }
 }
 
-/// The field of a slot.
-fn field(slot: usize) -> Ident {
-    format_ident!("p{slot}")
-}
-
-/// The type of what is kept with a connection. Its fields' types are told by [`make`], so that a wrong parameter is none
-/// of this one's mistakes.
-fn kept(handlers: &Handlers) -> TokenStream {
-    let slots = || handlers.slots.iter().enumerate().map(|(index, slot)| (slot.condition(), index));
-    let parameters = slots().map(|(condition, index)| {
-        let parameter = format_ident!("P{index}");
-        quote!(#condition #parameter)
-    });
-    let fields = slots().map(|(condition, index)| {
-        let (field, parameter) = (field(index), format_ident!("P{index}"));
-        quote!(#condition #field: #parameter)
-    });
-    quote!(struct __Kept<#(#parameters),*> { #(#fields),* })
-}
-
-/// A closure that makes what is kept.
-fn make(handlers: &Handlers) -> TokenStream {
-    let fields = handlers.slots.iter().enumerate().map(|(index, slot)| {
-        let (condition, field, ty) = (slot.condition(), field(index), &slot.ty.inferred);
-        quote_spanned!(start(ty)=> #condition #field: __h::Of::<#ty>::keep(__setup)?)
-    });
-    quote_spanned! {Span::mixed_site()=>
-        |__setup: &__h::Setup<'_>| -> __h::Result<_> {
-            ::core::result::Result::Ok(__Kept { #(#fields),* })
-        }
-    }
-}
-
-/// Finds what was kept, for the parameters of a call.
-fn find_kept(handlers: &Handlers) -> Option<TokenStream> {
-    let make = make(handlers);
-    let found = quote_spanned!(Span::mixed_site()=> let __kept = __h::kept(__conn, #make)?;);
-    (!handlers.slots.is_empty()).then_some(found)
-}
-
 fn controller(handlers: &Handlers) -> TokenStream {
     let ty = &handlers.controller;
     let typed = typed(handlers);
-    let kept = find_kept(handlers);
+    let kept = kept::find(handlers);
     let message = message(handlers, kept.as_ref());
     let open = handlers.of(Callback::Open).map(|handler| {
         let body = call::body(handler, &Ways::open());
@@ -96,29 +63,45 @@ fn controller(handlers: &Handlers) -> TokenStream {
         let body = call::body(handler, &Ways::close());
         callback(handler, &reason, kept.as_ref(), &body)
     });
-    quote! {
-        #[automatically_derived]
-        impl __ws::Controller for #ty {
+    // An implementation begins and ends at the type, so that rustc reports another one there.
+    let place = at(ty.span());
+    let [start, one_block, end] = [
+        quote_spanned!(place=> impl),
+        quote_spanned!(place=> {}),
+        quote_spanned!(place=> {
             #typed
             #(#open)*
             #message
             #(#frames)*
             #(#close)*
-        }
+        }),
+    ];
+    quote! {
+        #start __h::rules::OneBlockOfHandlersPerController for #ty #one_block
+
+        #[automatically_derived]
+        #start __ws::Controller for #ty #end
     }
 }
 
 /// What the controller's typed layer needs, and what is made before the 101.
 fn typed(handlers: &Handlers) -> TokenStream {
-    let answers_ping = answers_ping(handlers);
+    let answers_ping = events::answers_ping(handlers);
     let needs = handlers.slots.iter().map(|slot| {
-        let (condition, ty) = (slot.condition(), &slot.ty.inferred);
-        quote_spanned!(start(ty)=> #condition __h::Of::<#ty>::need(&mut __needs);)
+        let condition = slot.condition();
+        match &slot.source {
+            Source::Param(ty) => {
+                quote_spanned!(start(ty)=> #condition __h::Of::<#ty>::need(&mut __needs);)
+            }
+            Source::Guard(path) => {
+                quote_spanned!(start(path)=> #condition __h::guarded(#path).need(&mut __needs);)
+            }
+        }
     });
     let keep = if handlers.slots.is_empty() {
         quote!(|_| ::core::result::Result::Ok(::core::option::Option::None))
     } else {
-        let make = make(handlers);
+        let make = kept::make(handlers);
         quote_spanned! {Span::mixed_site()=>
             |__setup| {
                 let __make = #make;
@@ -136,6 +119,7 @@ fn typed(handlers: &Handlers) -> TokenStream {
                     __needs
                 },
                 keep: #keep,
+                handlers: __HANDLERS,
             };
             ::core::option::Option::Some(&__TYPED)
         }
@@ -180,7 +164,7 @@ fn message(handlers: &Handlers, kept: Option<&TokenStream>) -> TokenStream {
     let any = slots::any_of(all.map(|handler| handler.conditions.as_slice())).filter(|_| has_events);
     let is_there = any.as_ref().map(|any| quote!(#[cfg(#any)]));
     let is_not_there = any.as_ref().map(|any| quote!(#[cfg(not(#any))]));
-    let events = has_events.then(|| events(handlers, is_there.as_ref()));
+    let events = has_events.then(|| dispatch(handlers, is_there.as_ref()));
     let texts = handlers.of(Callback::Text).map(|it| arm(it, &quote!(__ws::Message::Text(_))));
     let binaries = handlers.of(Callback::Binary).map(|it| arm(it, &quote!(__ws::Message::Binary(_))));
     let rest = handlers.of(Callback::Message).map(|it| arm(it, &quote!(_)));
@@ -220,28 +204,11 @@ fn message(handlers: &Handlers, kept: Option<&TokenStream>) -> TokenStream {
     }
 }
 
-/// Whether the event `ping` is answered without a handler: if there are handlers of events, and
-/// none for `ping`.
-fn answers_ping(handlers: &Handlers) -> TokenStream {
-    let is_on = |handlers: &[&Handler]| {
-        let any = slots::any_of(handlers.iter().map(|handler| handler.conditions.as_slice()));
-        any.map_or_else(|| quote!(true), |any| quote!(::core::cfg!(#any)))
-    };
-    let mut events: Vec<_> = handlers.of(Callback::Event).chain(handlers.of(Callback::Unknown)).collect();
-    if events.is_empty() {
-        return quote!(false);
-    }
-    let has_events = is_on(&events);
-    events.retain(|handler| handler.event.as_ref().is_some_and(|event| event.value() == "ping"));
-    let is_taken = is_on(&events);
-    quote!(#has_events && !#is_taken)
-}
-
 /// Reads the envelope; goes on with the reason if there is none.
-fn events(handlers: &Handlers, is_there: Option<&TokenStream>) -> TokenStream {
+fn dispatch(handlers: &Handlers, is_there: Option<&TokenStream>) -> TokenStream {
     let arms = handlers.of(Callback::Event).map(|handler| {
-        let event = &handler.event;
-        event_arm(handler, &quote!(#event), &quote!(#event))
+        let names = handler.events.iter().map(|event| &event.constant);
+        event_arm(handler, &quote!(#(#names)|*), &quote_spanned!(Span::mixed_site()=> __envelope.event()))
     });
     let unknown = handlers.of(Callback::Unknown).map(|handler| {
         let name = Ident::new("__event", Span::mixed_site());

@@ -1,17 +1,18 @@
-//! The same JSON event without attributes: the envelope parsed, the event's name matched, the answer serialised.
+//! The same JSON event without attributes: the envelope parsed, the event's name matched, the
+//! answer serialised.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use ws_core::{Connection, Controller, Message, Result};
 
-/// What a client says.
+/// The payload of the client's event.
 #[derive(Deserialize)]
 pub(super) struct Say {
     room: u32,
     text: String,
 }
 
-/// What it is answered.
+/// The payload of the answer.
 #[derive(Serialize)]
 pub(super) struct Said {
     room: u32,

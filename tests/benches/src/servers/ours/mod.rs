@@ -26,6 +26,7 @@ pub(super) fn run(task: Task) -> anyhow::Result<()> {
         Task::EventByHand => on_one_thread(serve(app.controller(PATH, by_hand::Chat))),
         Task::Room => on_one_thread(serve(app.controller(PATH, room::Room))),
         Task::TypedEvent => on_one_thread(serve(app.controller(PATH, typed::Chat))),
+        Task::TypedRoom => on_one_thread(serve(app.controller(typed::ROOM_PATH, typed::Room))),
         Task::SharedRuntime => workers::shared_runtime(app.controller(PATH, Echo)),
         Task::RuntimePerCore => workers::runtime_per_core(app.controller(PATH, Echo)),
         Task::DefaultRuntime => workers::default_runtime(serve(app.controller(PATH, Echo))),

@@ -1,8 +1,16 @@
-//! A JSON event by attributes. What it is compared with is `by_hand`, which shares the payload's types.
+//! A JSON event by attributes. `by_hand` is its counterpart, and shares the payload's types.
 
-use ws_core::{Data, ws_handlers};
+use ws_core::{
+    Connection, Data, Result,
+    handlers::{Header, Path},
+    headers::Host,
+    ws_handlers,
+};
 
 use super::by_hand::{Said, Say};
+
+/// A pattern that `PATH` matches.
+pub(super) const ROOM_PATH: &str = "/{room}";
 
 pub(super) struct Chat;
 
@@ -10,6 +18,23 @@ pub(super) struct Chat;
 impl Chat {
     #[on_event("say")]
     async fn say(&self, Data(say): Data<Say>) -> Data<Said> {
+        Data(Said::from(say))
+    }
+}
+
+/// The chat with two parameters that are taken from the handshake and kept with the connection.
+pub(super) struct Room;
+
+#[ws_handlers]
+impl Room {
+    #[on_open]
+    async fn check(&self, conn: &Connection, Path(room): &Path<String>, host: &Header<Host>) -> Result {
+        let is_kept = conn.handshake().uri().path().ends_with(room.as_str()) && !host.hostname().is_empty();
+        if is_kept { Ok(()) } else { Err("the handshake is not readable".into()) }
+    }
+
+    #[on_event("say")]
+    async fn say(&self, _room: &Path<String>, _host: &Header<Host>, Data(say): Data<Say>) -> Data<Said> {
         Data(Said::from(say))
     }
 }

@@ -1,7 +1,7 @@
 //! The worker model: one multi-thread runtime against a runtime and a listener for every core.
 //!
-//! The toolkit has no setting for the latter, so both are built by hand around its tower service; `default_runtime` is
-//! what the toolkit does today, without that service in between.
+//! The toolkit has no setting for the latter, so both are built by hand around its tower service;
+//! `default_runtime` is what the toolkit does today, without that service in between.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -52,7 +52,8 @@ pub(super) fn runtime_per_core(app: App) -> anyhow::Result<()> {
     first.block_on(async { accept(TcpListener::from_std(listener)?, service).await })
 }
 
-/// A listener on a port that others of this process may listen on, too; the system spreads connections over them.
+/// A listener on a port that others of this process may listen on, too; the system spreads
+/// connections over them.
 fn listen(port: u16) -> anyhow::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.set_reuse_port(true)?;
@@ -70,7 +71,7 @@ async fn accept(listener: TcpListener, service: WsService) -> anyhow::Result<()>
             .timer(TokioTimer::new())
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service.clone()))
             .with_upgrades();
-        // How a connection ends is its own affair.
+        // The result of a connection is ignored.
         tokio::spawn(async { drop(http.await) });
     }
 }

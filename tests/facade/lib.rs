@@ -1,0 +1,15 @@
+//! The crate of a company: its applications use `ws-core` through it, and do not depend on it.
+
+pub use ws_core as ws;
+
+/// What the applications have in common.
+pub mod common {
+    use ws_core::prelude::*;
+
+    /// Refuses requests without a user.
+    #[ws_middleware(scope = "route")]
+    pub async fn require_user(handshake: Handshake, next: Next<'_>) -> Result<Response> {
+        handshake.header("x-user").or_status(401, "who is it?")?;
+        next.run(handshake).await
+    }
+}

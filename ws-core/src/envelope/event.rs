@@ -1,0 +1,97 @@
+//! Events as types: [`WsEvent`], [`WsCall`] and [`WsAsk`], which `#[derive(WsEvent)]` implements.
+
+use super::form::Replies;
+
+/// An event as a type: its name belongs to the type of its data.
+///
+/// `#[derive(WsEvent)]` implements it. A type that also implements `Serialize` can be sent with
+/// [`Connection::emit`](crate::Connection::emit) and [`Target::emit`](crate::hub::Target::emit),
+/// and returned from handlers. A type that also implements `Deserialize` is the data of
+/// `#[on_event]`.
+///
+/// ```
+/// use serde::Serialize;
+/// use ws_core::{Connection, WsEvent, error::SendError};
+///
+/// /// Somebody came in.
+/// #[derive(Serialize, WsEvent)]
+/// #[ws_event("joined")]
+/// struct Joined<'a> {
+///     account: &'a str,
+/// }
+///
+/// /// Sends `{"event": "joined", "data": {"account": "ann"}}`.
+/// fn welcome(conn: &Connection) -> Result<(), SendError> {
+///     conn.emit(&Joined { account: "ann" })
+/// }
+/// assert_eq!(Joined::NAME, "joined");
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an event",
+    label = "not an event",
+    note = "write `#[derive(WsEvent)]` and `#[ws_event(\"name\")]` on the type"
+)]
+pub trait WsEvent {
+    /// The name of the event.
+    const NAME: &'static str;
+
+    /// The doc comment of the type, for documents.
+    #[doc(hidden)]
+    const DOCS: &'static str = "";
+
+    /// Whether the type implements [`WsAsk`].
+    #[doc(hidden)]
+    const IS_ASK: bool = false;
+}
+
+/// An event of the client that gets replies of a known type: `#[ws_event("say", reply = Said)]`, or
+/// `stream = Said` for many replies.
+///
+/// A handler of the event that returns something else does not compile. If `Said` is an event, the
+/// handler returns `Said`; any other type is returned as [`Data<T>`](crate::Data).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an event with a reply",
+    label = "its reply is not known",
+    note = "write `#[derive(WsEvent)]` and `#[ws_event(\"name\", reply = Type)]` on the type"
+)]
+pub trait WsCall: WsEvent {
+    /// The type of the data of a reply.
+    type Reply;
+
+    /// [`OneReply<Self::Reply>`](super::OneReply) or
+    /// [`ManyReplies<Self::Reply>`](super::ManyReplies).
+    #[doc(hidden)]
+    type Replies: Replies<Data = Self::Reply>;
+}
+
+/// An event with which the server asks the client: `#[ws_event("confirm", answer = bool)]`.
+///
+/// [`Connection::ask`](crate::Connection::ask) sends it and waits for the answer.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an event with an answer",
+    label = "its answer is not known",
+    note = "write `#[derive(WsEvent)]` and `#[ws_event(\"name\", answer = Type)]` on the type"
+)]
+pub trait WsAsk: WsEvent {
+    /// The type of the data of the answer.
+    type Answer;
+}
+
+/// The part of an event type that documents and checks use.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventInfo {
+    /// The name of the event.
+    pub name: &'static str,
+    /// The doc comment of the type.
+    pub docs: &'static str,
+    /// Whether the client answers it.
+    pub is_ask: bool,
+}
+
+impl EventInfo {
+    /// Describes an event type.
+    pub const fn of<E: WsEvent + ?Sized>() -> Self {
+        Self { name: E::NAME, docs: E::DOCS, is_ask: E::IS_ASK }
+    }
+}

@@ -1,0 +1,97 @@
+//! The model of a reply: how many messages it has ([`ReplyForm`]) and under which name they are
+//! sent ([`ReplyName`]).
+
+use std::marker::PhantomData;
+
+/// The number of messages of a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyForm {
+    /// No message. A call with a `ref` is completed by the event `end`.
+    None,
+    /// One message.
+    One,
+    /// One message or none.
+    Optional,
+    /// Any number of messages, then the event `end`.
+    Many,
+}
+
+impl ReplyForm {
+    /// Returns the form of an `Option` of a reply.
+    pub(crate) const fn or_none(self) -> Self {
+        match self {
+            Self::One => Self::Optional,
+            other => other,
+        }
+    }
+
+    /// Returns the form of a stream of replies.
+    pub(crate) const fn repeated(self) -> Self {
+        match self {
+            Self::None => Self::None,
+            _ => Self::Many,
+        }
+    }
+}
+
+/// The name of the event under which a reply is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyName {
+    /// The name of the call: [`Data<T>`](crate::Data).
+    Same,
+    /// The name of the reply's own type: [`WsEvent`](crate::WsEvent).
+    Own(&'static str),
+    /// A name that is known only at run time: [`Event<T>`](crate::Event).
+    AtRunTime,
+    /// No name: the message is not an envelope.
+    Raw,
+}
+
+/// The messages of a reply as a type, so that a trait bound can compare them.
+#[doc(hidden)]
+pub trait Replies {
+    /// The data of each message.
+    type Data;
+    /// The messages of a stream of such replies.
+    type Repeated: Replies<Data = Self::Data>;
+}
+
+/// One message, or none.
+#[derive(Debug)]
+pub struct OneReply<T>(PhantomData<fn() -> T>);
+
+/// Any number of messages.
+#[derive(Debug)]
+pub struct ManyReplies<T>(PhantomData<fn() -> T>);
+
+/// No message.
+#[derive(Debug)]
+pub struct NoReplies;
+
+/// Messages without an envelope.
+#[derive(Debug)]
+pub struct RawReply;
+
+/// The data of a reply without an envelope.
+#[derive(Debug)]
+pub struct Nothing;
+
+impl<T> Replies for OneReply<T> {
+    type Data = T;
+    type Repeated = ManyReplies<T>;
+}
+
+impl<T> Replies for ManyReplies<T> {
+    type Data = T;
+    type Repeated = Self;
+}
+
+impl Replies for NoReplies {
+    type Data = Nothing;
+    type Repeated = Self;
+}
+
+impl Replies for RawReply {
+    type Data = Nothing;
+    type Repeated = Self;
+}

@@ -1,0 +1,300 @@
+//! The model of a handler, for documents and for checks at compile time: the event of its data, and
+//! the replies and the error codes of its return value.
+//!
+//! Generated code reads it. A type without a part of the model gets a placeholder from a trait of
+//! the same names (`NoEvent`, `NoModel`, `NoCodes`), so that one piece of code fits every handler.
+
+use std::marker::PhantomData;
+
+#[cfg(feature = "validate")]
+use super::Valid;
+use super::{Data, Event, IntoReply, Json, Stream, rules::Is, support::Of};
+pub use crate::request::{HandlerInfo, ReplyInfo};
+use crate::{
+    envelope::{
+        EventInfo, ManyReplies, NoReplies, Nothing, OneReply, RawReply, Replies, ReplyForm, ReplyName,
+        WsCall, WsEvent,
+    },
+    error::ErrorCodes,
+    wire::{Message, Text},
+};
+
+/// The data of a reply, and the error instead of it.
+pub trait Carries {
+    /// The messages: [`OneReply`], [`ManyReplies`], [`NoReplies`] or [`RawReply`].
+    type Replies: Replies;
+    /// `E` of `Result<R, E>`.
+    type Error;
+}
+
+/// Implements [`Carries`] for types that cannot fail.
+macro_rules! carries {
+    ($($ty:ty $(, $t:ident)? => $replies:ty;)*) => {$(
+        impl$(<$t>)? Carries for $ty {
+            type Replies = $replies;
+            type Error = Nothing;
+        }
+    )*};
+}
+
+carries! {
+    () => NoReplies;
+    Message => RawReply;
+    Text => RawReply;
+    String => RawReply;
+    &str => RawReply;
+    Json<T>, T => RawReply;
+    Data<T>, T => OneReply<T>;
+    Event<T>, T => OneReply<T>;
+}
+
+impl<R: Carries> Carries for Option<R> {
+    type Replies = R::Replies;
+    type Error = R::Error;
+}
+
+impl<R: Carries, E> Carries for Result<R, E> {
+    type Replies = R::Replies;
+    type Error = E;
+}
+
+impl<S: futures_core::Stream<Item: Carries>> Carries for Stream<S> {
+    type Replies = <<S::Item as Carries>::Replies as Replies>::Repeated;
+    type Error = <S::Item as Carries>::Error;
+}
+
+/// Implements the event of a parameter for types around the data of an event.
+macro_rules! event_of {
+    ($($(#[$attribute:meta])* $ty:ty;)*) => {$(
+        $(#[$attribute])*
+        impl<T: WsEvent> Of<$ty> {
+            /// The event type of the data.
+            pub const EVENT: Option<EventInfo> = Some(EventInfo::of::<T>());
+        }
+
+        $(#[$attribute])*
+        impl<T: WsCall> Of<$ty> {
+            /// The event whose reply is known.
+            pub fn call() -> Call<T> {
+                Call(PhantomData)
+            }
+        }
+    )*};
+}
+
+event_of! {
+    Data<T>;
+    Option<Data<T>>;
+    #[cfg(feature = "validate")]
+    Valid<Data<T>>;
+    #[cfg(feature = "validate")]
+    Option<Valid<Data<T>>>;
+}
+
+/// A parameter that is not the data of an event type.
+pub trait NoEvent {
+    #[doc(hidden)]
+    const EVENT: Option<EventInfo> = None;
+
+    #[doc(hidden)]
+    fn call() -> NoCall {
+        NoCall
+    }
+}
+
+impl<P> NoEvent for Of<P> {}
+
+/// An event whose reply is known.
+#[derive(Debug)]
+pub struct Call<T>(PhantomData<fn() -> T>);
+
+/// An event whose reply is not known.
+#[derive(Debug)]
+pub struct NoCall;
+
+impl<T: WsCall> Call<T> {
+    /// Checks the replies of a handler of this event.
+    pub fn check<S: AnswerTo<T::Replies>>(self, _: &Sends<S>) {}
+}
+
+impl NoCall {
+    /// Checks nothing.
+    pub fn check<S>(self, _: &Sends<S>) {}
+}
+
+/// The replies of a handler.
+#[derive(Debug)]
+pub struct Sends<S>(PhantomData<fn() -> S>);
+
+impl<S> Sends<S> {
+    /// The replies, or [`Unknown`] if the handler sends them later.
+    pub fn unless<const IS_DEFERRED: bool>(self) -> Sends<<Is<IS_DEFERRED> as Known<S>>::Replies>
+    where
+        Is<IS_DEFERRED>: Known<S>,
+    {
+        Sends(PhantomData)
+    }
+}
+
+/// The replies `S`, if they are known.
+pub trait Known<S> {
+    /// `S` or [`Unknown`].
+    type Replies;
+}
+
+impl<S> Known<S> for Is<false> {
+    type Replies = S;
+}
+
+impl<S> Known<S> for Is<true> {
+    type Replies = Unknown;
+}
+
+/// The replies of a type whose data is not known.
+#[derive(Debug)]
+pub struct Unknown;
+
+/// The replies that an event declares.
+#[diagnostic::on_unimplemented(
+    message = "the handler does not return the reply that `#[ws_event(..)]` of its event declares",
+    label = "not the reply of the event",
+    note = "for `reply = T`, return `T` if it is an event, else `Data<T>`; for `stream = T`, return a `Stream` of these; \
+            `Result` and `Option` may be around it"
+)]
+pub trait AnswerTo<R> {}
+
+#[diagnostic::do_not_recommend]
+impl<T> AnswerTo<OneReply<T>> for OneReply<T> {}
+
+#[diagnostic::do_not_recommend]
+impl<T> AnswerTo<ManyReplies<T>> for ManyReplies<T> {}
+
+impl<R> AnswerTo<R> for Unknown {}
+
+/// The part of a return type that the rules for replies look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Says {
+    /// See [`IntoReply::FORM`].
+    pub form: ReplyForm,
+    /// See [`IntoReply::NAME`].
+    pub name: ReplyName,
+    /// See [`IntoReply::MAY_ANSWER`].
+    pub may_answer: bool,
+}
+
+/// Returns the part of a return type that may have no name. The call is never made.
+pub const fn says_of<F, R>(_: &impl FnOnce(Unmade) -> F) -> Says
+where
+    F: Future<Output = R>,
+    R: IntoReply,
+{
+    R::SAYS
+}
+
+/// A value that does not exist. Generated code makes the arguments of a call from it whose return
+/// type is needed, and which never runs.
+#[derive(Clone, Copy, Debug)]
+pub enum Unmade {}
+
+impl Unmade {
+    /// Returns a value of any type.
+    pub fn value<T>(self) -> T {
+        match self {}
+    }
+}
+
+/// The type that a handler returns.
+#[derive(Debug)]
+pub struct Output<R>(PhantomData<fn() -> R>);
+
+/// Returns the type that a handler returns, which may have no name. The call is never made.
+pub const fn output<F: Future>(_: &impl FnOnce(Unmade) -> F) -> Output<F::Output> {
+    Output(PhantomData)
+}
+
+impl<R: IntoReply> Output<R> {
+    /// The number of messages.
+    pub fn form(&self) -> ReplyForm {
+        R::FORM
+    }
+
+    /// The name under which they are sent.
+    pub fn name(&self) -> ReplyName {
+        R::NAME
+    }
+}
+
+impl<R: Carries> Output<R> {
+    /// The messages.
+    pub fn replies(&self) -> Sends<R::Replies> {
+        Sends(PhantomData)
+    }
+
+    /// The type of the error.
+    pub fn error(&self) -> Failing<R::Error> {
+        Failing(PhantomData)
+    }
+}
+
+/// A return type whose model is not known.
+pub trait NoModel {
+    #[doc(hidden)]
+    fn form(&self) -> ReplyForm {
+        ReplyForm::None
+    }
+
+    #[doc(hidden)]
+    fn name(&self) -> ReplyName {
+        ReplyName::AtRunTime
+    }
+
+    #[doc(hidden)]
+    fn replies(&self) -> Sends<Unknown> {
+        Sends(PhantomData)
+    }
+
+    #[doc(hidden)]
+    fn error(&self) -> Failing<Nothing> {
+        Failing(PhantomData)
+    }
+}
+
+impl<R> NoModel for Output<R> {}
+
+/// The error type of a handler.
+#[derive(Debug)]
+pub struct Failing<E>(PhantomData<fn() -> E>);
+
+impl<E: ErrorCodes> Failing<E> {
+    /// Its error codes.
+    pub fn codes(&self) -> &'static [(&'static str, &'static str)] {
+        E::CODES
+    }
+}
+
+/// An error type without error codes.
+pub trait NoCodes {
+    #[doc(hidden)]
+    fn codes(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+}
+
+impl<E> NoCodes for Failing<E> {}
+
+/// The error codes of a type in `errors(..)`.
+pub const fn codes_of<E: ErrorCodes>() -> &'static [(&'static str, &'static str)] {
+    E::CODES
+}
+
+/// Returns the first event among the parameters of a handler.
+pub const fn first_event(params: &[Option<EventInfo>]) -> Option<EventInfo> {
+    let mut rest = params;
+    while let [first, more @ ..] = rest {
+        if first.is_some() {
+            return *first;
+        }
+        rest = more;
+    }
+    None
+}

@@ -1,0 +1,75 @@
+//! [`Typed`]: the description of a controller's typed layer, from generated code.
+//!
+//! It is here and not in the typed layer because [`Controller`](crate::Controller), which stands
+//! below that layer, returns it. Documents and checks read it; nothing here runs per message.
+
+use super::{Kept, Setup};
+use crate::{
+    envelope::{EventInfo, ReplyForm, ReplyName},
+    error::Result,
+    state::StateKey,
+};
+
+/// The requirements of a controller's handlers, for the checks at start.
+#[doc(hidden)]
+#[derive(Debug, Default)]
+pub struct Needs {
+    /// Types that must be given to `App::state`.
+    pub states: Vec<StateKey>,
+    /// Whether the path must have parameters.
+    pub path: bool,
+}
+
+/// The description of a controller's typed layer, from generated code.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Typed {
+    /// Whether the event `ping` is answered without a handler.
+    pub answers_ping: bool,
+    /// Returns the requirements of the handlers: application state and path parameters.
+    pub needs: fn() -> Needs,
+    /// Parses the values that are kept with the connection. Called once, before the 101.
+    pub keep: fn(&Setup<'_>) -> Result<Option<Kept>>,
+    /// The handlers, in source order.
+    pub handlers: &'static [HandlerInfo],
+}
+
+/// One method under `#[ws_handlers]`.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct HandlerInfo {
+    /// The attribute's name, such as `on_event`.
+    pub callback: &'static str,
+    /// The names of the event; empty for other callbacks.
+    pub events: &'static [&'static str],
+    /// The method's name.
+    pub method: &'static str,
+    /// The parameters' types as written.
+    pub params: &'static [&'static str],
+    /// The event type of the `Data<T>` parameter, if `T` is one.
+    pub data: Option<EventInfo>,
+    /// Its guards as written.
+    pub guards: &'static [&'static str],
+    /// The return type as written; empty if there is none.
+    pub returns: &'static str,
+    /// Describes the return value. A function, because the return type may have no name.
+    pub reply: fn() -> ReplyInfo,
+    /// The error codes of the types in `errors(..)`, each with its description.
+    pub errors: &'static [&'static [(&'static str, &'static str)]],
+    /// The method's documentation.
+    pub docs: &'static str,
+    /// The attribute's line.
+    pub line: u32,
+}
+
+/// The model of a handler's return value.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplyInfo {
+    /// The number of messages.
+    pub form: ReplyForm,
+    /// The name under which they are sent.
+    pub name: ReplyName,
+    /// The error codes of `E` in `Result<R, E>`, each with its description.
+    pub codes: &'static [(&'static str, &'static str)],
+}

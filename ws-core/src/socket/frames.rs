@@ -1,0 +1,187 @@
+//! [`Frames`]: bytes to messages (RFC 6455 section 5).
+//!
+//! A complete message in one frame is read at once, without any state. Only between a header that
+//! was cut, or a message of several frames, and the end of that message there is an [`Open`]. Each
+//! fault is found with the byte that causes it, before anything is allocated for the rest.
+//!
+//! This file must not read from the transport, except for the payload of a large message, and it
+//! must not write.
+
+use std::{
+    io,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use tokio::io::AsyncRead;
+
+use super::{
+    Incoming, SizeLimits,
+    drain::Skipper,
+    header::{self, CLOSE, FIN, Header},
+    input::Input,
+    mask::{Mask, Role},
+    open::Open,
+    utf8,
+};
+use crate::wire::{Message, MessageError, may_be_sent};
+
+/// The first byte of a whole message in one frame.
+const WHOLE_TEXT: u8 = FIN | header::TEXT;
+const WHOLE_BINARY: u8 = FIN | header::BINARY;
+
+/// The position in the stream of received frames.
+pub(super) struct Frames {
+    role: Role,
+    /// `None` between two messages.
+    open: Option<Box<Open>>,
+    /// Whether the peer's close frame was read.
+    has_read_close: bool,
+}
+
+impl Frames {
+    pub(super) fn new(role: Role) -> Self {
+        Self { role, open: None, has_read_close: false }
+    }
+
+    pub(super) fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Whether the peer's close frame was read, valid or not.
+    pub(super) fn has_read_close(&self) -> bool {
+        self.has_read_close
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_between_messages(&self) -> bool {
+        self.open.is_none()
+    }
+
+    /// Reads one frame, or the part of it that is there. Returns a message that is complete, or a
+    /// control frame.
+    #[inline]
+    pub(super) fn next(
+        &mut self,
+        input: &mut Input,
+        limits: &SizeLimits,
+    ) -> Result<Option<Incoming>, MessageError> {
+        if self.open.is_none()
+            && let Some(message) = self.whole_message(input, limits)
+        {
+            return message.map(|message| Some(Incoming::Message(message)));
+        }
+        self.next_part(input, limits)
+    }
+
+    /// Reads a whole message in one frame; `None` if the input begins with anything else.
+    #[inline]
+    fn whole_message(&self, input: &mut Input, limits: &SizeLimits) -> Option<Result<Message, MessageError>> {
+        let unread = input.unread();
+        let header = Header::read(unread)?;
+        let is_expected = matches!(header.first, WHOLE_TEXT | WHOLE_BINARY)
+            && header.mask.is_some() == self.role.receives_masks()
+            && header.length <= limits.frame as u64;
+        if !is_expected {
+            return None;
+        }
+        let end = header.size.saturating_add(header.length as usize);
+        let payload = unread.get_mut(header.size..end)?;
+        if let Some(mask) = header.mask {
+            Mask::new(mask).apply(payload);
+        }
+        let message = match header.first {
+            WHOLE_TEXT => utf8::text(payload).map(Message::text),
+            _ => Ok(Message::from(&*payload)),
+        };
+        input.advance(end);
+        Some(message)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn next_part(
+        &mut self,
+        input: &mut Input,
+        limits: &SizeLimits,
+    ) -> Result<Option<Incoming>, MessageError> {
+        let open = self.open.get_or_insert_default();
+        if open.remaining == 0 && !open.read_header(input, self.role, limits)? {
+            return Ok(None);
+        }
+        open.read_payload(input)?;
+        self.end_frame()
+    }
+
+    /// Returns what a frame completes, if its last byte was read.
+    fn end_frame(&mut self) -> Result<Option<Incoming>, MessageError> {
+        let Some(open) = &mut self.open else { return Ok(None) };
+        if open.remaining > 0 {
+            return Ok(None);
+        }
+        let first = open.first;
+        if header::is_control(first) {
+            let payload = std::mem::take(&mut open.control).into();
+            self.has_read_close |= header::opcode(first) == CLOSE;
+            if open.message.is_none() {
+                self.open = None;
+            }
+            return control_frame(first, payload).map(Some);
+        }
+        if first & FIN == 0 {
+            return Ok(None);
+        }
+        let message = self.open.take().and_then(|open| open.message);
+        message.map(|message| Ok(Incoming::Message(message.finish()?))).transpose()
+    }
+
+    /// Whether the rest of a frame is read straight into its message.
+    #[inline]
+    pub(super) fn reads_straight(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.reads_straight())
+    }
+
+    /// Reads once from the transport into the open message. Zero bytes are the end of the stream.
+    pub(super) fn poll_straight<S: AsyncRead + Unpin>(
+        &mut self,
+        io: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.open {
+            Some(open) => open.poll_straight(io, cx),
+            None => Poll::Ready(Ok(0)),
+        }
+    }
+
+    /// Returns what a read of [`Self::poll_straight`] has completed.
+    pub(super) fn take_straight(&mut self) -> Result<Option<Incoming>, MessageError> {
+        self.end_frame()
+    }
+
+    /// Gives the open message up. From here on only the boundaries of frames are followed.
+    pub(super) fn skip_rest(&mut self) -> Skipper {
+        match self.open.take() {
+            Some(open) if open.remaining > 0 => Skipper::inside(open.first, open.remaining),
+            Some(open) => Skipper::behind(open.partial_header()),
+            None => Skipper::default(),
+        }
+    }
+}
+
+/// Returns the event of a complete control frame.
+fn control_frame(first: u8, payload: Bytes) -> Result<Incoming, MessageError> {
+    Ok(match header::opcode(first) {
+        header::PING => Incoming::Ping(payload),
+        header::PONG => Incoming::Pong(payload),
+        _ => Incoming::Close(match payload.split_first_chunk::<2>() {
+            None => None,
+            Some((code, reason)) => {
+                let (code, reason) = (u16::from_be_bytes(*code), utf8::text(reason)?);
+                if !may_be_sent(code) {
+                    return Err(MessageError::bad_close_code());
+                }
+                Some((code, reason.into()))
+            }
+        }),
+    })
+}

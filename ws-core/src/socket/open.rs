@@ -1,0 +1,201 @@
+//! [`Open`]: the state between the beginning of a message, or of a frame that was cut, and its end.
+//!
+//! Headers are checked byte by byte here. This file must not decide what a complete frame means;
+//! [`Frames`](super::frames::Frames) does.
+
+use std::{
+    io,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::AsyncRead;
+
+use super::{
+    SizeLimits,
+    header::{self, Announced, CLOSE, CONTINUATION, FIN, Header, LONGEST_HEADER, RESERVED},
+    input::Input,
+    mask::{Mask, Role},
+    payload::{Payload, Rest, poll_append},
+};
+use crate::{fixed, wire::MessageError};
+
+/// A message that has begun, or a part of a header or of a control frame.
+#[derive(Default)]
+pub(super) struct Open {
+    /// A header that is not complete.
+    header: [u8; LONGEST_HEADER],
+    header_len: usize,
+    /// The first byte of the current frame.
+    pub(super) first: u8,
+    /// `None` if the frame is not masked.
+    mask: Option<Mask>,
+    /// The bytes of the frame that are not read; 0 between two frames.
+    pub(super) remaining: usize,
+    /// The part of a control frame that was read.
+    pub(super) control: Vec<u8>,
+    /// The message, from its first frame on.
+    pub(super) message: Option<Payload>,
+    /// The number of its frames.
+    fragments: usize,
+}
+
+impl Open {
+    /// Returns the bytes of a header that is not complete.
+    pub(super) fn partial_header(&self) -> &[u8] {
+        self.header.get(..self.header_len).unwrap_or_default()
+    }
+
+    /// Reads a header as far as it is there. Returns whether it is complete. After a fault its bytes
+    /// are still unread.
+    pub(super) fn read_header(
+        &mut self,
+        input: &mut Input,
+        role: Role,
+        limits: &SizeLimits,
+    ) -> Result<bool, MessageError> {
+        let (mut bytes, had) = (self.header, self.header_len);
+        let room = bytes.get_mut(had..).unwrap_or_default();
+        let unread = input.unread();
+        let more = unread.len().min(room.len());
+        if let (Some(into), Some(from)) = (room.get_mut(..more), unread.get(..more)) {
+            into.copy_from_slice(from);
+        }
+        let seen = bytes.get(..had + more).unwrap_or_default();
+        self.check(seen, role, limits)?;
+        let Some(header) = Header::read(seen) else {
+            (self.header, self.header_len) = (bytes, had + more);
+            input.advance(more);
+            return Ok(false);
+        };
+        input.advance(header.size - had);
+        self.header_len = 0;
+        self.begin(header);
+        Ok(true)
+    }
+
+    /// Checks the part of a header that was seen, each byte as soon as it is there.
+    fn check(&self, seen: &[u8], role: Role, limits: &SizeLimits) -> Result<(), MessageError> {
+        let Some(&first) = seen.first() else { return Ok(()) };
+        self.check_first(first, limits)?;
+        let Some(&second) = seen.get(1) else { return Ok(()) };
+        check_second(first, second, role)?;
+        let Some(Announced { length, .. }) = Announced::read(seen) else { return Ok(()) };
+        self.check_length(first, length, limits)
+    }
+
+    fn check_first(&self, first: u8, limits: &SizeLimits) -> Result<(), MessageError> {
+        // An extension such as compression (RFC 7692) would allow RSV1 in the first frame of a
+        // message. None is negotiated.
+        if first & RESERVED != 0 {
+            return protocol("a reserved bit is set");
+        }
+        let is_inside = self.message.is_some();
+        match header::opcode(first) {
+            CONTINUATION if !is_inside => protocol("a continuation frame without a first frame"),
+            header::TEXT | header::BINARY if is_inside => protocol("a new message inside of another one"),
+            CONTINUATION | header::TEXT | header::BINARY if self.fragments >= limits.fragments => {
+                Err(MessageError::TooManyFragments { limit: limits.fragments })
+            }
+            CONTINUATION | header::TEXT | header::BINARY => Ok(()),
+            CLOSE | header::PING | header::PONG if first & FIN == 0 => protocol("a fragmented control frame"),
+            CLOSE | header::PING | header::PONG => Ok(()),
+            _ => protocol("an unknown opcode"),
+        }
+    }
+
+    fn check_length(&self, first: u8, length: u64, limits: &SizeLimits) -> Result<(), MessageError> {
+        if length >> 63 != 0 {
+            return protocol("the highest bit of a length is set");
+        }
+        let size = usize::try_from(length).unwrap_or(usize::MAX);
+        if size > limits.frame {
+            return Err(MessageError::TooBig { size, limit: limits.frame });
+        }
+        let before = match &self.message {
+            Some(message) if !header::is_control(first) => message.len(),
+            _ => 0,
+        };
+        let size = size.saturating_add(before);
+        if size > limits.message {
+            return Err(MessageError::TooBig { size, limit: limits.message });
+        }
+        Ok(())
+    }
+
+    /// Begins a frame whose header has passed all checks.
+    fn begin(&mut self, header: Header) {
+        self.first = header.first;
+        self.mask = header.mask.map(Mask::new);
+        // Not more than the limit of a frame.
+        self.remaining = header.length as usize;
+        if header::is_control(header.first) {
+            self.control = Vec::with_capacity(self.remaining);
+            return;
+        }
+        self.fragments += 1;
+        match header::opcode(header.first) {
+            header::TEXT => self.message = Some(Payload::text()),
+            header::BINARY => self.message = Some(Payload::binary()),
+            _ => {}
+        }
+    }
+
+    /// Reads the payload of the current frame as far as it is there.
+    pub(super) fn read_payload(&mut self, input: &mut Input) -> Result<(), MessageError> {
+        let piece = input.take(self.remaining);
+        self.remaining -= piece.len();
+        if let Some(mask) = &mut self.mask {
+            mask.apply(piece);
+        }
+        if header::is_control(self.first) {
+            self.control.extend_from_slice(piece);
+            return Ok(());
+        }
+        let rest = Rest { bytes: self.remaining, is_last: self.first & FIN != 0 };
+        match &mut self.message {
+            Some(message) => message.push(piece, rest),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the rest of the frame is read straight into its message: it is binary and exceeds an
+    /// input. Text is validated in pieces first.
+    pub(super) fn reads_straight(&self) -> bool {
+        self.remaining >= fixed::INPUT_BYTES && matches!(self.message, Some(Payload::Binary(_)))
+    }
+
+    /// Reads once from the transport into the message. Zero bytes are the end of the stream.
+    pub(super) fn poll_straight<S: AsyncRead + Unpin>(
+        &mut self,
+        io: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let Some(Payload::Binary(bytes)) = &mut self.message else { return Poll::Ready(Ok(0)) };
+        let before = bytes.len();
+        let rest = Rest { bytes: self.remaining, is_last: self.first & FIN != 0 };
+        let read = ready!(poll_append(bytes, rest, io, cx))?;
+        self.remaining -= read;
+        if let Some(mask) = &mut self.mask {
+            mask.apply(bytes.get_mut(before..).unwrap_or_default());
+        }
+        Poll::Ready(Ok(read))
+    }
+}
+
+fn check_second(first: u8, second: u8, role: Role) -> Result<(), MessageError> {
+    if (second & header::MASKED != 0) != role.receives_masks() {
+        return protocol(role.mask_fault());
+    }
+    let length = second & !header::MASKED;
+    if header::is_control(first) && usize::from(length) > fixed::CONTROL_PAYLOAD_BYTES {
+        return protocol("a control frame of more than 125 bytes");
+    }
+    if header::opcode(first) == CLOSE && length == 1 {
+        return protocol("a close frame of one byte");
+    }
+    Ok(())
+}
+
+fn protocol<T>(rule: &str) -> Result<T, MessageError> {
+    Err(MessageError::Protocol(rule.to_owned()))
+}

@@ -1,0 +1,70 @@
+//! Writes the codes of an error type and its registration. It cannot fail.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+
+use super::model::{ErrorType, Face};
+use crate::source::{at, placed};
+
+/// Writes the codes and the entry. rustc reports at the type's name that it is not an error.
+pub(super) fn registration(error_type: &ErrorType) -> TokenStream {
+    let alias = error_type.krate.alias();
+    let ident = placed(&error_type.ident);
+    let name = error_type.name();
+    let codes = error_type.faces.iter().filter(|face| face.is_first).map(|face| {
+        let Face { conditions, code, description, .. } = face;
+        quote!(#(#conditions)* (#code, #description))
+    });
+    let arms = error_type.faces.iter().map(arm);
+    let find = quote_spanned!(at(ident.span())=> __ws::__private::PublicFace::find::<#ident>);
+    quote! {
+        #[allow(deprecated)]
+        const _: () = {
+            #alias
+            #[automatically_derived]
+            impl __ws::error::ErrorCodes for #ident {
+                const CODES: &'static [(&'static str, &'static str)] = &[#(#codes),*];
+
+                fn face(&self) -> ::core::option::Option<__ws::__private::PublicFace> {
+                    #[allow(unreachable_patterns)]
+                    match self {
+                        #(#arms,)*
+                        _ => ::core::option::Option::None,
+                    }
+                }
+            }
+            __ws::__private::submit! {
+                __ws::__private::ErrorTypeEntry {
+                    name: #name,
+                    location: __ws::__private::location!(),
+                    face: #find,
+                }
+            }
+        };
+    }
+}
+
+/// The face of one variant, or of the struct.
+fn arm(face: &Face) -> TokenStream {
+    let Face { variant, conditions, code, .. } = face;
+    let pattern = match variant {
+        Some(variant) => quote!(Self::#variant { .. }),
+        None => quote!(Self { .. }),
+    };
+    let (status, close) = (option(face.status), option(face.close));
+    quote! {
+        #(#conditions)*
+        #pattern => ::core::option::Option::Some(__ws::__private::PublicFace {
+            code: #code,
+            status: #status,
+            close: #close,
+        })
+    }
+}
+
+fn option(number: Option<u16>) -> TokenStream {
+    match number {
+        Some(number) => quote!(::core::option::Option::Some(#number)),
+        None => quote!(::core::option::Option::None),
+    }
+}

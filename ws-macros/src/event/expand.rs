@@ -1,0 +1,105 @@
+//! Writes the implementations of an event type. It cannot fail.
+//!
+//! The type is a reply where it implements `Serialize`, so that a type that is only received
+//! compiles, too. The bound has a lifetime that it does not need: rustc refuses a bound without one
+//! at the implementation, and checks a bound with one where the implementation is used.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::{Expr, ExprLit, WherePredicate, parse_quote};
+
+use super::model::{Event, Reply};
+use crate::source::{ends, placed, start};
+
+/// Writes the implementations.
+pub(super) fn implementations(event: &Event) -> TokenStream {
+    let alias = event.krate.alias();
+    let ident = placed(&event.ident);
+    let (impls, types, wheres) = event.generics.split_for_impl();
+    let (name, docs, is_ask) = (&event.name, &event.docs, event.answer.is_some());
+    let name_value = quote_spanned!(start(name)=> #name);
+    let check = (!is_literal(name)).then(|| name_check(event));
+    let call = event.reply.as_ref().map(|reply| {
+        let (count, data) = match reply {
+            Reply::One(data) => (quote!(OneReply), data),
+            Reply::Many(data) => (quote!(ManyReplies), data),
+        };
+        quote! {
+            #[automatically_derived]
+            impl #impls __ws::handlers::WsCall for #ident #types #wheres {
+                type Reply = #data;
+                type Replies = __h::#count<#data>;
+            }
+        }
+    });
+    let ask = event.answer.as_ref().map(|answer| {
+        quote! {
+            #[automatically_derived]
+            impl #impls __ws::handlers::WsAsk for #ident #types #wheres {
+                type Answer = #answer;
+            }
+        }
+    });
+    let reply = into_reply(event);
+    quote! {
+        #[allow(deprecated, single_use_lifetimes, unused_lifetimes)]
+        const _: () = {
+            #alias
+            use __ws::__private::handlers as __h;
+            #[automatically_derived]
+            impl #impls __ws::WsEvent for #ident #types #wheres {
+                const NAME: &'static str = #name_value;
+                const DOCS: &'static str = #docs;
+                const IS_ASK: bool = #is_ask;
+            }
+            #check
+            #call
+            #ask
+            #reply
+        };
+    }
+}
+
+/// The type as a reply under its own name.
+fn into_reply(event: &Event) -> TokenStream {
+    let ident = placed(&event.ident);
+    let (impls, types, wheres) = event.generics.split_for_impl();
+    let mut sendable = event.generics.clone();
+    let is_sendable: WherePredicate = parse_quote! {
+        for<'__ws> #ident #types: __h::Serialize + ::core::marker::Send
+    };
+    sendable.make_where_clause().predicates.push(is_sendable);
+    let (_, _, is_sendable) = sendable.split_for_impl();
+    quote! {
+        #[automatically_derived]
+        impl #impls __h::Carries for #ident #types #wheres {
+            type Replies = __h::OneReply<Self>;
+            type Error = __h::Nothing;
+        }
+        #[automatically_derived]
+        impl #impls __ws::handlers::IntoReply for #ident #types #is_sendable {
+            const NAME: __ws::handlers::ReplyName =
+                __ws::handlers::ReplyName::Own(<Self as __ws::WsEvent>::NAME);
+
+            fn reply(
+                self,
+                __to: &__ws::handlers::Replier<'_>,
+            ) -> impl ::core::future::Future<Output = __ws::Result> + ::core::marker::Send {
+                __h::send_own(__to, &self)
+            }
+        }
+    }
+}
+
+/// Checks a name that only rustc knows.
+fn name_check(event: &Event) -> TokenStream {
+    let name = &event.name;
+    let (first, last) = ends(name);
+    let is = quote_spanned!(first=> &__h::rules::Is<{ __h::rules::has_free_name(#name) });
+    let is_end = quote_spanned!(last=> >);
+    quote!(const _: () = < #is #is_end as __h::rules::HasFreeName>::HOLDS;)
+}
+
+fn is_literal(name: &Expr) -> bool {
+    matches!(name, Expr::Lit(ExprLit { .. }))
+}

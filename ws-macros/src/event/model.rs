@@ -1,0 +1,78 @@
+//! What an event type and its attribute mean.
+//!
+//! An [`Event`] that exists can be written down. A name that is not a literal is checked by rustc,
+//! as are the types of replies and answers.
+
+use syn::{Data, Expr, ExprLit, GenericParam, Generics, Ident, Lit, Type};
+
+use super::parse::{Arguments, Given, Written};
+use crate::{errors::Errors, handlers, krate::Krate, source};
+
+/// The implementations to be written.
+pub(super) struct Event {
+    pub(super) krate: Krate,
+    pub(super) ident: Ident,
+    /// Lifetimes only.
+    pub(super) generics: Generics,
+    pub(super) name: Expr,
+    pub(super) docs: String,
+    pub(super) reply: Option<Reply>,
+    pub(super) answer: Option<Type>,
+}
+
+/// The replies to the event.
+pub(super) enum Reply {
+    One(Type),
+    Many(Type),
+}
+
+impl Event {
+    /// Judges what was read.
+    pub(super) fn check(written: Written, errors: &mut Errors) -> Option<Self> {
+        let Written { item, arguments } = written;
+        if let Data::Union(data) = &item.data {
+            errors.add(data.union_token, "an event is a struct or an enum");
+        }
+        for parameter in &item.generics.params {
+            if !matches!(parameter, GenericParam::Lifetime(_)) {
+                let fault = "an event has one type of data, so its type cannot be generic; name the types of its \
+                             fields";
+                errors.add(parameter, fault);
+            }
+        }
+        let Arguments { name, reply, stream, answer, krate } = arguments?;
+        let Some(name) = name else {
+            let fault = r#"the name of the event is missing; write it first: `#[ws_event("name")]`"#;
+            errors.add(&item.ident, fault);
+            return None;
+        };
+        if let Expr::Lit(ExprLit { lit, .. }) = &name {
+            match lit {
+                Lit::Str(name) => handlers::check_event_name(name, errors),
+                other => errors.add(other, r#"the name of an event is a text, such as `"say"`"#),
+            }
+        }
+        let reply = match (reply, stream) {
+            (Some(_), Some(Given { key, .. })) => {
+                errors.add(
+                    key,
+                    "`stream` has no meaning beside `reply`: an event has one reply or many; keep one",
+                );
+                None
+            }
+            (reply, stream) => {
+                let one = reply.map(|given| Reply::One(given.value));
+                one.or(stream.map(|given| Reply::Many(given.value)))
+            }
+        };
+        Some(Self {
+            krate: Krate::at(krate.map(|given| given.value)),
+            docs: source::docs(&item.attrs),
+            ident: item.ident,
+            generics: item.generics,
+            name,
+            reply,
+            answer: answer.map(|given| given.value),
+        })
+    }
+}

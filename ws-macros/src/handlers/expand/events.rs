@@ -1,0 +1,78 @@
+//! The names of a block's events: a constant for each, and the checks of those that are not judged as literals.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::Attribute;
+
+use super::checks::bound;
+use crate::{
+    handlers::{
+        callback::Callback,
+        model::{Event, Handler, Handlers},
+        slots,
+    },
+    source::start,
+};
+
+/// The constants. Handlers are matched by them, so that a name that does not exist is rustc's error, and not a
+/// pattern that matches everything.
+pub(super) fn names(handlers: &Handlers) -> Option<TokenStream> {
+    handlers.of(Callback::Event).chain(handlers.of(Callback::Unknown)).next()?;
+    let constants = each(handlers).map(|(Handler { conditions, .. }, Event { name, constant })| {
+        let value = name.value(&handlers.controller);
+        let value = quote_spanned!(start(&name.0)=> const #constant: &str = #value;);
+        quote!(#(#conditions)* #value)
+    });
+    let all = each(handlers)
+        .map(|(Handler { conditions, .. }, Event { constant, .. })| quote!(#(#conditions)* #constant));
+    let checks: Vec<_> = each(handlers).filter_map(|(handler, event)| check(handler, event)).collect();
+    let hashes = (!checks.is_empty()).then(|| {
+        quote!(
+            const __HASHES: &[u64] = &__h::rules::hashes::<{ __EVENTS.len() }>(__EVENTS);
+        )
+    });
+    Some(quote! {
+        #(#constants)*
+        const __EVENTS: &[&str] = &[#(#all),*];
+        #hashes
+        #(#checks)*
+    })
+}
+
+/// The checks of a name that only rustc knows, or whose handler is under a condition.
+fn check(handler: &Handler, Event { name, constant }: &Event) -> Option<TokenStream> {
+    let conditions: &[Attribute] = &handler.conditions;
+    let is_literal = name.literal().is_some();
+    let unique = ("IsHandledOnce", quote!(__h::rules::is_handled_once(__EVENTS, __HASHES, #constant)));
+    let rules = if is_literal && conditions.is_empty() {
+        return None;
+    } else if is_literal {
+        vec![unique]
+    } else {
+        vec![("HasFreeName", quote!(__h::rules::has_free_name(#constant))), unique]
+    };
+    let checks = rules.iter().map(|(rule, holds)| {
+        let bound = bound(&name.0, &format_ident!("{rule}"), holds);
+        quote!(#(#conditions)* const _: () = #bound;)
+    });
+    Some(checks.collect())
+}
+
+/// Whether the event `ping` is answered without a handler: if there are handlers of events, and
+/// none for `ping`.
+pub(super) fn answers_ping(handlers: &Handlers) -> TokenStream {
+    let mut all = handlers.of(Callback::Event).chain(handlers.of(Callback::Unknown)).peekable();
+    if all.peek().is_none() {
+        return quote!(false);
+    }
+    let has_events = match slots::any_of(all.map(|handler| handler.conditions.as_slice())) {
+        Some(any) => quote!(::core::cfg!(#any)),
+        None => quote!(true),
+    };
+    quote!(#has_events && !__h::rules::is_among(__EVENTS, "ping"))
+}
+
+/// The names with their handlers, in their order.
+fn each(handlers: &Handlers) -> impl Iterator<Item = (&Handler, &Event)> {
+    handlers.handlers.iter().flat_map(|handler| handler.events.iter().map(move |event| (handler, event)))
+}

@@ -1,0 +1,4 @@
+ws_core::link!(serde::de);
+ws_core::link!("serde");
+
+fn main() {}

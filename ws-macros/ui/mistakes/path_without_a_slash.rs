@@ -1,0 +1,11 @@
+//! A path that does not begin with `/`
+//! Write: `"/rooms/{room}"`
+
+use ws_core::prelude::*;
+
+#[ws_controller(path = "rooms/{room}")]
+struct Room;
+
+impl Controller for Room {}
+
+fn main() {}
