@@ -231,7 +231,7 @@ impl Outbox {
     }
 
     /// Queues the message, or returns it if there is no room.
-    fn try_send(&self, message: Message) -> Result<Option<Message>, SendError> {
+    pub(crate) fn try_send(&self, message: Message) -> Result<Option<Message>, SendError> {
         let waiting = self.lock();
         if waiting.shut {
             return Err(self.closed_error());

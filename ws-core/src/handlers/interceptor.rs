@@ -207,7 +207,7 @@ impl Around {
 }
 
 /// Runs a handler inside the interceptors of its route.
-pub fn intercepted<'a, F>(callback: Callback<'a>, handler: F) -> Intercepted<'a, F>
+pub(crate) fn intercepted<'a, F>(callback: Callback<'a>, handler: F) -> Intercepted<'a, F>
 where
     F: Future<Output = Result> + Send + 'a,
 {

@@ -4,11 +4,11 @@ use std::{future::poll_fn, pin::pin, task::Poll};
 
 use serde::Serialize;
 
-use super::{Data, Json, Replier, model::Says};
+use super::{Data, Json, Replier, model::Says, sending::Sending};
 use crate::{
     envelope::{ReplyForm, ReplyName},
     error::{Error, Result},
-    wire::{Message, Text},
+    wire::{Message, SendError, Text},
 };
 
 /// The return value of a method under `#[ws_handlers]`, which is sent as the reply.
@@ -74,13 +74,30 @@ pub trait IntoReply: Send {
     /// # Errors
     /// The error that the handler returned, or the reason why nothing was sent.
     fn reply(self, to: &Replier<'_>) -> impl Future<Output = Result> + Send;
+
+    /// Begins to send the reply. Generated code calls this, because the future is the same for all
+    /// replies.
+    #[doc(hidden)]
+    fn start<'r>(self, to: &'r Replier<'_>) -> Sending<'r>
+    where
+        Self: Sized + 'r,
+    {
+        Sending::later(self.reply(to))
+    }
 }
 
 impl IntoReply for () {
     const FORM: ReplyForm = ReplyForm::None;
 
-    async fn reply(self, _: &Replier<'_>) -> Result {
-        Ok(())
+    async fn reply(self, to: &Replier<'_>) -> Result {
+        self.start(to).await
+    }
+
+    fn start<'r>(self, _: &'r Replier<'_>) -> Sending<'r>
+    where
+        Self: 'r,
+    {
+        Sending::done(Ok(()))
     }
 }
 
@@ -90,9 +107,16 @@ impl<R: IntoReply> IntoReply for Option<R> {
     const MAY_ANSWER: bool = R::MAY_ANSWER;
 
     async fn reply(self, to: &Replier<'_>) -> Result {
+        self.start(to).await
+    }
+
+    fn start<'r>(self, to: &'r Replier<'_>) -> Sending<'r>
+    where
+        Self: 'r,
+    {
         match self {
-            Some(reply) => reply.reply(to).await,
-            None => Ok(()),
+            Some(reply) => reply.start(to),
+            None => Sending::done(Ok(())),
         }
     }
 }
@@ -103,9 +127,16 @@ impl<R: IntoReply, E: Into<Error> + Send> IntoReply for Result<R, E> {
     const MAY_ANSWER: bool = R::MAY_ANSWER;
 
     async fn reply(self, to: &Replier<'_>) -> Result {
+        self.start(to).await
+    }
+
+    fn start<'r>(self, to: &'r Replier<'_>) -> Sending<'r>
+    where
+        Self: 'r,
+    {
         match self {
-            Ok(reply) => reply.reply(to).await,
-            Err(error) => Err(error.into()),
+            Ok(reply) => reply.start(to),
+            Err(error) => Sending::done(Err(error.into())),
         }
     }
 }
@@ -118,7 +149,14 @@ macro_rules! as_it_is {
             const MAY_ANSWER: bool = $may_answer;
 
             async fn reply(self, to: &Replier<'_>) -> Result {
-                Ok(to.send(self).await?)
+                self.start(to).await
+            }
+
+            fn start<'r>(self, to: &'r Replier<'_>) -> Sending<'r>
+            where
+                Self: 'r,
+            {
+                Sending::message(to.connection(), Ok(self.into()))
             }
         }
     )*};
@@ -136,7 +174,15 @@ impl<T: Serialize + Send + Sync> IntoReply for Json<T> {
     const MAY_ANSWER: bool = false;
 
     async fn reply(self, to: &Replier<'_>) -> Result {
-        Ok(to.send(serde_json::to_string(&self.0)?).await?)
+        self.start(to).await
+    }
+
+    fn start<'r>(self, to: &'r Replier<'_>) -> Sending<'r>
+    where
+        Self: 'r,
+    {
+        let text = serde_json::to_string(&self.0);
+        Sending::message(to.connection(), text.map(Message::from).map_err(SendError::from))
     }
 }
 
@@ -144,7 +190,14 @@ impl<T: Serialize + Send + Sync> IntoReply for Data<T> {
     const NAME: ReplyName = ReplyName::Same;
 
     async fn reply(self, to: &Replier<'_>) -> Result {
-        Ok(to.send_data(&self.0).await?)
+        self.start(to).await
+    }
+
+    fn start<'r>(self, to: &'r Replier<'_>) -> Sending<'r>
+    where
+        Self: 'r,
+    {
+        Sending::message(to.connection(), to.encode_data(&self.0))
     }
 }
 
@@ -189,7 +242,14 @@ impl<T> Event<T> {
 
 impl<T: Serialize + Send + Sync> IntoReply for Event<T> {
     async fn reply(self, to: &Replier<'_>) -> Result {
-        Ok(to.send_event(self.name, &self.data).await?)
+        self.start(to).await
+    }
+
+    fn start<'r>(self, to: &'r Replier<'_>) -> Sending<'r>
+    where
+        Self: 'r,
+    {
+        Sending::message(to.connection(), to.encode(self.name, &self.data))
     }
 }
 
@@ -254,8 +314,8 @@ where
                 Poll::Pending => items.as_mut().poll_next(cx).map(Ok),
             });
             match item.await {
-                Ok(Some(item)) => item.reply(to).await?,
-                Ok(None) => return Ok(to.send_end().await?),
+                Ok(Some(item)) => item.start(to).await?,
+                Ok(None) => return to.send_end().await,
                 Err(ConnectionClosed) => return Ok(()),
             }
         }
