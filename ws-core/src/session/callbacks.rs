@@ -15,20 +15,26 @@ use crate::{
     wire::{CloseReason, Message},
 };
 
-/// Calls `on_message`, inside the interceptors of the route. A typed controller runs the interceptors of
-/// its messages itself, since it decodes the event. Without interceptors the future is that of
-/// `on_message` and nothing around it: it takes memory in each connection.
+/// Returns the interceptors that run around `on_message`, if there are any. A typed controller runs those
+/// of its messages itself, since it decodes the event.
+pub(super) fn around_messages<C: Controller>(conn: &Connection) -> Option<&Around> {
+    if C::__typed().is_some() { None } else { Around::of(conn) }
+}
+
+/// Calls `on_message`, inside these interceptors. Without interceptors the future is that of `on_message`
+/// and nothing around it: it takes memory in each connection.
 pub(super) fn message<'a, C: Controller>(
     controller: &'a C,
     conn: &'a Connection,
+    around: Option<&'a Around>,
     message: Message,
 ) -> Intercepted<'a, impl Future<Output = Result> + Send + use<'a, C>> {
-    match Around::of(conn) {
-        Some(around) if C::__typed().is_none() => {
+    match around {
+        Some(around) => {
             let handler = Box::pin(async { controller.on_message(conn, message).await });
             around.run(Callback::new(conn, CallbackKind::Message), handler)
         }
-        _ => Intercepted::None { handler: controller.on_message(conn, message) },
+        None => Intercepted::None { handler: controller.on_message(conn, message) },
     }
 }
 

@@ -87,7 +87,8 @@ where
     async move {
         let mut callback = pin!(None);
         let mut callback = Fragile::new(callback.as_mut());
-        let call = |message| callbacks::message(&*controller, &conn, message);
+        let around = callbacks::around_messages::<C>(&conn);
+        let call = |message| callbacks::message(&*controller, &conn, around, message);
         let mut goes_on = Box::pin(session.open()).await;
         while goes_on {
             let stop = poll_fn(|cx| session.poll_messages(cx, callback.slot(), call)).await;
