@@ -27,8 +27,8 @@ pub(crate) fn caught_call<T>(call: impl FnOnce() -> T) -> Option<T> {
     }
 }
 
-/// Drops the payload of a panic. It is a user value, so its drop may panic, too. The payload of that
-/// second panic is leaked.
+/// Drops the payload of a panic. It is a user value, so its drop may panic, too. The payload of
+/// that second panic is leaked.
 #[cold]
 fn discard(payload: Box<dyn Any + Send>) {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
@@ -51,8 +51,9 @@ pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
     result.filter(|_| clear_slot(future.slot()))
 }
 
-/// A pinned place for a user's future. The trait hides the type of the future, so that the code which
-/// drives it is compiled once. A bare `dyn Future` could not be dropped where a panic is caught.
+/// A pinned place for a user's future. The trait hides the type of the future, so that the code
+/// which drives it is compiled once. A bare `dyn Future` could not be dropped where a panic is
+/// caught.
 pub(crate) trait Slot {
     type Output;
 
@@ -75,8 +76,8 @@ impl<F: Future> Slot for Option<F> {
     }
 }
 
-/// Calls user code that makes a future, polls the future once and, if it is ready, drops it. Ready with
-/// `None` if one of these panicked; then the future is dropped as well.
+/// Calls user code that makes a future, polls the future once and, if it is ready, drops it. Ready
+/// with `None` if one of these panicked; then the future is dropped as well.
 #[inline]
 pub(crate) fn first_poll<F: Future>(
     mut slot: Pin<&mut Option<F>>,
@@ -101,7 +102,8 @@ pub(crate) fn first_poll<F: Future>(
     }
 }
 
-/// Polls a user's future; ready with `None` if it panicked. Must not be called again after it was ready.
+/// Polls a user's future; ready with `None` if it panicked. Must not be called again after it was
+/// ready.
 pub(crate) fn poll_slot<S: Slot + ?Sized>(
     slot: Pin<&mut S>,
     cx: &mut Context<'_>,

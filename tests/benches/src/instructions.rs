@@ -1,5 +1,5 @@
-//! The instructions of one echoed message, of one event by attributes and by hand, and of one delivery
-//! to a room, counted by valgrind's callgrind.
+//! The instructions of one echoed message, of one event by attributes and by hand, and of one
+//! delivery to a room, counted by valgrind's callgrind.
 //!
 //! A server is run twice under it, with two numbers of messages; the difference is what messages
 //! cost, without start, handshake and end. Instructions of the kernel are not among them.

@@ -373,7 +373,7 @@ pub enum Overflow {
 }
 
 /// How a lost peer is detected (ping and pong, RFC 6455 section 5.5.2), and when an idle connection
-/// is closed.
+/// is closed. Each of these times may be exceeded by 16 ms.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]

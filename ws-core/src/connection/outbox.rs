@@ -1,12 +1,13 @@
 //! [`Outbox`]: the bounded queue of frames between the senders and the session task that owns the
 //! socket.
 //!
-//! Senders encode into the queue; the session task collects from it. The queue is limited by messages and by bytes. Pings and the request to close go ahead of it. The outbox owns
-//! no heap memory while it is empty and the task sleeps.
+//! Senders encode into the queue; the session task collects from it. The queue is limited by
+//! messages and by bytes. Pings and the request to close go ahead of it. The outbox owns no heap
+//! memory while it is empty and the task sleeps.
 //!
 //! The mutex is held for one copy at most and never across an await. The task is woken only while
-//! it sleeps, so a push from a callback, which runs on that task, needs no wake-up. While the task has
-//! input to read it does not collect, unless something in the outbox cannot wait.
+//! it sleeps, so a push from a callback, which runs on that task, needs no wake-up. While the task
+//! has input to read it does not collect, unless something in the outbox cannot wait.
 
 use std::{
     sync::{
@@ -59,11 +60,11 @@ pub(crate) struct Outbox {
     /// The limits of the route, which has the limits of the queue.
     limits: Arc<Limits>,
     waiting: Mutex<Waiting>,
-    /// Whether the task must collect before it reads or handles another message. It is written under
-    /// the lock.
+    /// Whether the task must collect before it reads or handles another message. It is written
+    /// under the lock.
     is_urgent: AtomicBool,
-    /// Notified when room becomes free, and when the connection ends. Made for the first task that waits
-    /// for one of them. It must be made before that task looks at what it waits for.
+    /// Notified when room becomes free, and when the connection ends. Made for the first task that
+    /// waits for one of them. It must be made before that task looks at what it waits for.
     room: OnceLock<Box<Notify>>,
 }
 
@@ -298,7 +299,8 @@ impl Outbox {
         let _ = self.stop(Stop::Close { frame, reason });
     }
 
-    /// Wakes the task for a change outside the outbox: the alarm went off, or the expiry has changed.
+    /// Wakes the task for a change outside the outbox: the alarm went off, or the expiry has
+    /// changed.
     pub(crate) fn nudge(&self) {
         let mut waiting = self.lock();
         waiting.nudged = true;
@@ -364,8 +366,8 @@ impl Outbox {
         Collected { stop, has_messages, is_nudged }
     }
 
-    /// Whether [`Self::collect`] must be called before another message is read or handled: there is a
-    /// ping or a request to close, or much of the room is used.
+    /// Whether [`Self::collect`] must be called before another message is read or handled: there is
+    /// a ping or a request to close, or much of the room is used.
     pub(crate) fn must_be_collected(&self) -> bool {
         self.is_urgent.load(Ordering::Relaxed)
     }
@@ -408,8 +410,8 @@ impl Outbox {
         }
     }
 
-    /// Whether much waits. An outbox that is small by its limits is emptied sooner, so that a callback
-    /// finds nearly all of the room whatever the callbacks before it have pushed.
+    /// Whether much waits. An outbox that is small by its limits is emptied sooner, so that a
+    /// callback finds nearly all of the room whatever the callbacks before it have pushed.
     fn is_filling(&self, waiting: &Waiting) -> bool {
         let (messages, bytes) = (self.limits.outbox_messages / 8, self.limits.outbox_bytes / 8);
         waiting.messages >= messages.min(UNCOLLECTED_MESSAGES)

@@ -194,8 +194,8 @@ impl Around {
         conn.handshake().matched()?.around()?.downcast_ref()
     }
 
-    /// Runs a handler inside the interceptors. The type of the handler, if it had run without them, has no
-    /// meaning here.
+    /// Runs a handler inside the interceptors. `F` is the type of a handler that runs without them,
+    /// and is not used.
     pub(crate) fn run<'a, F>(
         &'a self,
         callback: Callback<'a>,

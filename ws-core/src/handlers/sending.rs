@@ -11,11 +11,11 @@ use crate::{
     wire::{Message, SendError},
 };
 
-/// The future of a reply. It has the same type for all replies and is small, so that it is compiled once
-/// and takes no room in the future of a handler.
+/// The future of a reply. It has the same type for all replies and is small, so that it is compiled
+/// once and takes no room in the future of a handler.
 ///
-/// A reply that is one message is encoded and queued when this is made, and only waits here for room in
-/// the outbox.
+/// A reply that is one message is encoded and queued when this is made, and only waits here for
+/// room in the outbox.
 #[must_use = "futures do nothing unless they are awaited"]
 #[expect(missing_debug_implementations, reason = "a future")]
 pub struct Sending<'r>(State<'r>);

@@ -178,8 +178,8 @@ pub fn invocation<'a>(conn: &'a Connection, kind: CallbackKind<'a>) -> Callback<
     Callback::new(conn, kind)
 }
 
-/// Runs a handler inside the interceptors of its route. The type of the handler is hidden, so that this
-/// is compiled once.
+/// Runs a handler inside the interceptors of its route. The type of the handler is hidden, so that
+/// this is compiled once.
 pub fn intercepted<'a>(
     callback: Callback<'a>,
     handler: Pin<&'a mut (dyn Future<Output = Result> + Send + 'a)>,

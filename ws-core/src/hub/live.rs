@@ -122,8 +122,8 @@ impl Live {
         shard.iter().find_map(|(_, connections)| connections.of_sequence(sequence).cloned())
     }
 
-    /// Sets the time at which the session of a connection is woken to check its timers. It runs on the
-    /// current runtime.
+    /// Sets the time at which the session of a connection is woken to check its timers. It runs on
+    /// the current runtime.
     pub(crate) fn set_alarm(self: &Arc<Self>, connection: &Connection, at: Instant) {
         self.wheels.set(self, connection, at);
     }

@@ -1,9 +1,9 @@
 //! [`Wheels`]: the timers of sleeping connections, in place of a timer in each connection.
 //!
 //! A connection sets its alarm to the next time at which its session has something to do, such as a
-//! ping. Each runtime has one wheel and one task, which sleeps until the first slot is due and wakes the
-//! connections in it. A slot has only sequence numbers: an entry keeps no connection alive, and an entry
-//! of a connection that has ended, or has set another alarm, is ignored.
+//! ping. Each runtime has one wheel and one task, which sleeps until the first slot is due and
+//! wakes the connections in it. A slot has only sequence numbers: an entry keeps no connection
+//! alive, and an entry of a connection that has ended, or has set another alarm, is ignored.
 //!
 //! Alarms are late by up to [`TICK`], never early. No lock is held while a connection is woken.
 
@@ -27,15 +27,17 @@ use crate::{connection::Connection, sync::Mutex};
 
 /// Alarms within this time go off together.
 const TICK: Duration = Duration::from_millis(16);
-/// A later alarm is looked up at this distance, so that entries of ended connections do not accumulate.
+/// A later alarm is looked up at this distance, so that entries of ended connections do not
+/// accumulate.
 const FARTHEST_TICKS: u64 = 60_000 / TICK.as_millis() as u64;
 /// The number of alarms that go off before the task yields.
 const ALARMS_A_TURN: usize = 128;
 
 /// The alarm of one connection. Only its session sets it.
 ///
-/// The value has the tick at which the alarm goes off and the slot of its valid entry, 32 bits of each:
-/// enough to compare ticks that are less than two years apart. Slot 0 means that no alarm is set.
+/// The value has the tick at which the alarm goes off and the slot of its valid entry, 32 bits of
+/// each: enough to compare ticks that are less than two years apart. Slot 0 means that no alarm is
+/// set.
 #[derive(Debug, Default)]
 pub(crate) struct Alarm(AtomicU64);
 
@@ -201,8 +203,8 @@ impl Wheels {
     }
 }
 
-/// The task's ownership of a wheel. If the runtime drops the task, the wheel is removed, since another
-/// runtime may get the same id.
+/// The task's ownership of a wheel. If the runtime drops the task, the wheel is removed, since
+/// another runtime may get the same id.
 struct Owner {
     live: Weak<Live>,
     runtime: Id,

@@ -3,8 +3,8 @@
 //!
 //! A header map takes about a hundred bytes per header, and its values keep the read buffer of the
 //! request alive. Most callbacks read one or two headers, or none. An open connection therefore
-//! keeps only the text of the head. The map and the `Uri` are parsed again from that text, each once,
-//! when it is requested.
+//! keeps only the text of the head. The map and the `Uri` are parsed again from that text, each
+//! once, when it is requested.
 
 use std::sync::{
     Arc, OnceLock,

@@ -1,9 +1,9 @@
 //! The callbacks of a controller, as the session calls them.
 //!
 //! `on_message` keeps its type, so that a message costs neither a box nor a virtual call. The other
-//! callbacks are rare: [`Rare`] boxes them without their type, so that the session is compiled once for
-//! all controllers. Each call is made in an `async` block when it is polled, or where a panic of the call
-//! itself is caught as well.
+//! callbacks are rare: [`Rare`] boxes them without their type, so that the session is compiled once
+//! for all controllers. Each call is made in an `async` block when it is polled, or where a panic
+//! of the call itself is caught as well.
 
 use bytes::Bytes;
 
@@ -15,14 +15,14 @@ use crate::{
     wire::{CloseReason, Message},
 };
 
-/// Returns the interceptors that run around `on_message`, if there are any. A typed controller runs those
-/// of its messages itself, since it decodes the event.
+/// Returns the interceptors that run around `on_message`, if there are any. A typed controller runs
+/// those of its messages itself, since it decodes the event.
 pub(super) fn around_messages<C: Controller>(conn: &Connection) -> Option<&Around> {
     if C::__typed().is_some() { None } else { Around::of(conn) }
 }
 
-/// Calls `on_message`, inside these interceptors. Without interceptors the future is that of `on_message`
-/// and nothing around it: it takes memory in each connection.
+/// Calls `on_message`, inside these interceptors. Without interceptors the future is that of
+/// `on_message` and nothing around it: it takes memory in each connection.
 pub(super) fn message<'a, C: Controller>(
     controller: &'a C,
     conn: &'a Connection,
@@ -38,8 +38,8 @@ pub(super) fn message<'a, C: Controller>(
     }
 }
 
-/// The callbacks besides `on_message`, without the controller's type and without the interceptors of the
-/// route.
+/// The callbacks besides `on_message`, without the controller's type and without the interceptors
+/// of the route.
 pub(super) trait Rare: Send + Sync {
     fn open<'a>(&'a self, conn: &'a Connection) -> InterceptorFuture<'a>;
 

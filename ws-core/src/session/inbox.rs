@@ -1,9 +1,9 @@
 //! [`Inbox`]: events that the driver has read and no callback has handled yet.
 //!
-//! An event that can be handled at once does not pass the inbox, and an empty inbox owns no heap memory.
-//! The inbox counts messages and their bytes, so that the driver
-//! can stop reading at `limits.inbox_messages` and `limits.inbox_bytes`. Pings and pongs do not
-//! count: beyond a fixed number of them the oldest is dropped.
+//! An event that can be handled at once does not pass the inbox, and an empty inbox owns no heap
+//! memory. The inbox counts messages and their bytes, so that the driver can stop reading at
+//! `limits.inbox_messages` and `limits.inbox_bytes`. Pings and pongs do not count: beyond a fixed
+//! number of them the oldest is dropped.
 
 use std::collections::VecDeque;
 
@@ -56,8 +56,8 @@ fn compact(message: Message) -> Message {
     }
 }
 
-/// Events in the order in which they were read. Boxed, because in most cases there is none: an event that
-/// can be handled at once does not pass the inbox.
+/// Events in the order in which they were read. Boxed, because in most cases there is none: an
+/// event that can be handled at once does not pass the inbox.
 #[derive(Debug, Default)]
 pub(super) struct Inbox(Option<Box<Waiting>>);
 

@@ -115,7 +115,8 @@ enum Break {
 
 /// A session without the type of its controller.
 ///
-/// The futures of its methods are boxed by the caller, so that an idle connection has no room for them.
+/// The futures of its methods are boxed by the caller, so that an idle connection has no room for
+/// them.
 struct Session<S> {
     driver: Driver<S>,
     on_close: OnClose,
@@ -132,8 +133,8 @@ impl<S: ByteStream> Session<S> {
         self.run(Phase::Open, CallbackKind::Open, controller.open(&conn), &conn).await
     }
 
-    /// Handles one message after another. `call` makes the future of a message's callback, which is in
-    /// the slot while it waits.
+    /// Handles one message after another. `call` makes the future of a message's callback, which is
+    /// in the slot while it waits.
     fn poll_messages<F: Future<Output = Result> + Send>(
         &mut self,
         cx: &mut Context<'_>,
@@ -198,7 +199,8 @@ impl<S: ByteStream> Session<S> {
         }
     }
 
-    /// Runs a rare callback inside the interceptors of the route. Returns false if the connection ends.
+    /// Runs a rare callback inside the interceptors of the route. Returns false if the connection
+    /// ends.
     async fn run(
         &mut self,
         phase: Phase,

@@ -1,12 +1,12 @@
-//! [`Timers`]: all times of one connection: the heartbeat, the idle limit, the expiry of the token or the
-//! lifetime, the checks of the peer while nothing is read, the deadline of a running callback, the close
-//! deadline.
+//! [`Timers`]: all times of one connection: the heartbeat, the idle limit, the expiry of the token
+//! or the lifetime, the checks of the peer while nothing is read, the deadline of a running
+//! callback, the close deadline.
 //!
 //! The first three set the connection's alarm, which a sleeping connection shares with all others
-//! (`hub/wheel.rs`). The deadlines are exact and have a timer of their own, which exists while one of
-//! them runs. The driver polls the timers before it sleeps and acts on the one that is due. Messages must
-//! not set an alarm: it goes off at its time, and only then is it checked whether there was a message. So
-//! a message needs no clock read, unless the idle time is limited.
+//! (`hub/wheel.rs`). The deadlines are exact and have a timer of their own, which exists while one
+//! of them runs. The driver polls the timers before it sleeps and acts on the one that is due.
+//! Messages must not set an alarm: it goes off at its time, and only then is it checked whether
+//! there was a message. So a message needs no clock read, unless the idle time is limited.
 
 use std::{
     pin::Pin,
@@ -64,9 +64,10 @@ struct Silence {
 pin_project! {
     /// The exact deadlines, with their timer.
     ///
-    /// `callback_by` is the deadline of the running callback; after the last callback but `on_close`, that
-    /// of the connection's tasks. `step_by` is the time of the next check of the transport while nothing is
-    /// read; after the connection has begun to end, the deadline of the current closing step.
+    /// `callback_by` is the deadline of the running callback; after the last callback but
+    /// `on_close`, that of the connection's tasks. `step_by` is the time of the next check of the
+    /// transport while nothing is read; after the connection has begun to end, the deadline of the
+    /// current closing step.
     struct Deadlines {
         callback_by: Option<Instant>,
         step_by: Option<Instant>,
@@ -146,8 +147,8 @@ impl Timers {
         self.stop(Some(Instant::now() + within));
     }
 
-    /// Stops all timers but the deadline of a running callback or of the tasks, since nothing is left
-    /// to close.
+    /// Stops all timers but the deadline of a running callback or of the tasks, since nothing is
+    /// left to close.
     pub(crate) fn closed(&mut self) {
         self.stop(None);
     }
@@ -222,14 +223,15 @@ impl Timers {
         }
     }
 
-    /// Whether [`poll`](Self::poll) has nothing to do: no time has changed since the last call, and no
-    /// deadline has passed.
+    /// Whether [`poll`](Self::poll) has nothing to do: no time has changed since the last call, and
+    /// no deadline has passed.
     pub(crate) fn is_waiting(&self) -> bool {
         self.is_set && self.deadlines.as_ref().is_none_or(|deadlines| !deadlines.sleep.is_elapsed())
     }
 
-    /// Returns the timer that is due. If none is, sets the alarm of the connection and the timer of the
-    /// deadlines. `expires` is the time of [`Due::Expired`]; `None` once the connection has begun to end.
+    /// Returns the timer that is due. If none is, sets the alarm of the connection and the timer of
+    /// the deadlines. `expires` is the time of [`Due::Expired`]; `None` once the connection has
+    /// begun to end.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,

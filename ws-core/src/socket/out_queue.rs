@@ -1,10 +1,9 @@
 //! [`OutQueue`]: encoded frames that wait to be written.
 //!
 //! Small frames are copied one behind another into one buffer, large payloads are shared, and one
-//! vectored write sends all of them. A frame of a broadcast that is alone in the queue is shared, too.
-//! An empty queue owns no heap memory. The queue has no limit of
-//! its own: the outbox and the driver limit what is added. A frame must never be inserted in front
-//! of a partly written one.
+//! vectored write sends all of them. A frame of a broadcast that is alone in the queue is shared,
+//! too. An empty queue owns no heap memory. The queue has no limit of its own: the outbox and the
+//! driver limit what is added. A frame must never be inserted in front of a partly written one.
 
 use std::{
     collections::VecDeque,
@@ -156,8 +155,8 @@ impl OutQueue {
         }
     }
 
-    /// Appends an encoded frame that other queues share. A large frame is not copied, nor is one that is
-    /// alone in the queue.
+    /// Appends an encoded frame that other queues share. A large frame is not copied, nor is one
+    /// that is alone in the queue.
     pub(crate) fn shared(&mut self, frame: &Bytes) {
         if self.is_empty() {
             self.tail = Tail::Shared(frame.clone());

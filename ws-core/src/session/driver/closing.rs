@@ -114,7 +114,8 @@ impl<S: ByteStream> Driver<S> {
         poll_fn(|cx| self.poll_tasks(cx)).await;
     }
 
-    /// Waits for the tasks of the connection behind the last event, and answers the end of the peer.
+    /// Waits for the tasks of the connection behind the last event, and answers the end of the
+    /// peer.
     ///
     /// Cold, so that it does not weigh on [`Driver::poll_next`], which runs for each message.
     #[cold]

@@ -1,20 +1,20 @@
 //! [`Driver`]: reads, writes, keeps the timers and closes one connection, also while user code
 //! runs.
 //!
-//! [`Driver::poll_next`] waits for the next event. [`Driver::poll_callback`] drives the connection beside a
-//! callback. Both call [`Driver::poll_turn`], the only place that defines the order of a
-//! turn. [`closing`] takes over after the last message. None of this is compiled for each controller.
+//! [`Driver::poll_next`] waits for the next event. [`Driver::poll_callback`] drives the connection
+//! beside a callback. Both call [`Driver::poll_turn`], the only place that defines the order of a
+//! turn. [`callback`] runs callbacks, and [`closing`] takes over after the last message. None of
+//! this is compiled for each controller.
 //!
 //! The driver must not depend on the controller: the parent module chooses the callback for an
 //! event. The driver is woken by the socket, the outbox and the timers only, and at the end by the
 //! last task of the connection.
 
+mod callback;
 mod closing;
 
 use std::{
-    future::poll_fn,
     io,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
@@ -22,6 +22,7 @@ use std::{
 
 use tokio::{task::coop::has_budget_remaining, time::Instant};
 
+pub(crate) use self::callback::{Completion, Failure};
 use self::closing::State;
 use super::{
     inbox::{Event, Inbox},
@@ -29,25 +30,13 @@ use super::{
     timers::{Due, Timers},
 };
 use crate::{
-    caught::{Fragile, Slot, clear_slot, poll_slot},
     config::Heartbeat,
     connection::{Connection, Stop},
-    error::{Error, Result},
+    error::Result,
     fixed, handlers,
     socket::{ByteStream, Ended, Incoming, Socket},
     wire::{CloseFrame, CloseReason, Message, MessageError},
 };
-
-/// How a callback ended.
-#[derive(Debug)]
-pub(crate) enum Completion {
-    Returned(Result),
-    Panicked,
-    /// It ran longer than its deadline.
-    TimedOut,
-    /// The connection was cut; the callback was dropped.
-    Cut,
-}
 
 /// The messages that the driver or the session answers without a handler.
 #[derive(Clone, Copy, Debug)]
@@ -116,8 +105,8 @@ impl<S: ByteStream> Driver<S> {
         &self.conn
     }
 
-    /// Returns the next event; `None` once the connection has ended, all earlier events were returned
-    /// and its tasks are over.
+    /// Returns the next event; `None` once the connection has ended, all earlier events were
+    /// returned and its tasks are over.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         if !self.inbox.is_empty() && self.must_collect() {
             // Without this, replies to messages that were read ahead would fill the outbox. And a
@@ -142,84 +131,14 @@ impl<S: ByteStream> Driver<S> {
         }
     }
 
-    /// Returns the time by which a callback that begins now must end.
-    pub(crate) fn handler_deadline(&self) -> Option<Instant> {
-        self.conn.limits().handler_timeout.map(|within| Instant::now() + within)
-    }
-
-    /// Runs a callback to its end, and drives the connection while the callback waits.
-    pub(crate) async fn run(
-        &mut self,
-        callback: Pin<&mut (dyn Slot<Output = Result> + Send + '_)>,
-        deadline: Option<Duration>,
-    ) -> Completion {
-        let mut callback = Fragile::new(callback);
-        self.begin_callback(deadline.map(|within| Instant::now() + within));
-        poll_fn(|cx| self.poll_callback(cx, callback.slot())).await
-    }
-
-    /// Notes that a callback runs, until [`poll_callback`](Self::poll_callback) is ready.
-    pub(crate) fn begin_callback(&mut self, deadline: Option<Instant>) {
-        // A cut applies only to the callback that was running when it was requested.
-        self.cut = false;
-        self.in_callback = true;
-        self.timers.callback_must_end(deadline);
-    }
-
-    /// Polls a callback, and drives the connection if the callback waits.
-    ///
-    /// A panic of the callback, or of the drop of its future, is caught. The future is dropped when this
-    /// is ready.
-    pub(crate) fn poll_callback(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut callback: Pin<&mut (dyn Slot<Output = Result> + Send + '_)>,
-    ) -> Poll<Completion> {
-        if self.has_slept {
-            // From now on, messages that the callback pushes do not wake this task.
-            self.collect();
-        }
-        match poll_slot(callback.as_mut(), cx) {
-            Poll::Ready(result) => Poll::Ready(self.end_callback(callback, result.into())),
-            Poll::Pending => self.poll_beside(cx, callback),
-        }
-    }
-
-    /// Drives the connection beside a callback that waits. Ready if the callback was cancelled.
-    pub(crate) fn poll_beside(
-        &mut self,
-        cx: &mut Context<'_>,
-        callback: Pin<&mut (dyn Slot<Output = Result> + Send + '_)>,
-    ) -> Poll<Completion> {
-        while self.poll_turn_into_inbox(cx).is_ready() {}
-        let outcome = if self.cut {
-            Completion::Cut
-        } else if self.timers.is_callback_overdue() {
-            Completion::TimedOut
-        } else {
-            return Poll::Pending;
-        };
-        Poll::Ready(self.end_callback(callback, outcome))
-    }
-
-    fn end_callback(
-        &mut self,
-        callback: Pin<&mut (dyn Slot<Output = Result> + Send + '_)>,
-        outcome: Completion,
-    ) -> Completion {
-        self.timers.callback_must_end(None);
-        self.in_callback = false;
-        if clear_slot(callback) { outcome } else { Completion::Panicked }
-    }
-
     /// The reason for the end, once the connection has begun to end.
     pub(crate) fn reason(&self) -> Option<&CloseReason> {
         self.reason.as_deref()
     }
 
     /// Makes all the progress that is possible now. Ready with an event that was read. Ready with
-    /// `None` if the caller should check for a new state or the inbox. `Pending` means that the task
-    /// will be woken.
+    /// `None` if the caller should check for a new state or the inbox. `Pending` means that the
+    /// task will be woken.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         // After a pending read this turn does not read again: the task's budget may be used up, and
         // other tasks must get their time.
@@ -500,33 +419,4 @@ impl<S: ByteStream> Driver<S> {
         // Fails only if there is an earlier request to close, which has precedence.
         let _ = self.conn.outbox().stop(Stop::Close { frame, reason });
     }
-}
-
-impl From<Option<Result>> for Completion {
-    /// Converts the result of a callback; `None` if it panicked.
-    fn from(result: Option<Result>) -> Self {
-        result.map_or(Self::Panicked, Self::Returned)
-    }
-}
-
-impl Completion {
-    /// Returns the failure, if the callback failed.
-    pub(crate) fn into_failure(self) -> Option<Failure> {
-        match self {
-            Self::Returned(Ok(())) => None,
-            Self::Returned(Err(error)) => Some(Failure::Error(error)),
-            Self::Panicked => Some(Failure::Panic),
-            Self::TimedOut => Some(Failure::TimedOut),
-            Self::Cut => Some(Failure::Cut),
-        }
-    }
-}
-
-/// The way in which a callback failed.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    Error(Error),
-    Panic,
-    TimedOut,
-    Cut,
 }
