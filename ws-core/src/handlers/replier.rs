@@ -82,7 +82,8 @@ impl<'a> Replier<'a> {
     /// # Errors
     /// [`SendError::Serialize`], [`SendError::Closed`].
     pub async fn send_event<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<(), SendError> {
-        self.conn.send(self.encode(event, data)?).await
+        let message = self.encode(event, data);
+        self.conn.send(message?).await
     }
 
     /// Encodes an event that is sent next, with the `ref` of the call if it had one.
@@ -92,13 +93,26 @@ impl<'a> Replier<'a> {
         Ok(message)
     }
 
+    /// Encodes data under the event and the `ref` of the call, as [`send_data`](Self::send_data)
+    /// sends it.
+    pub(super) fn encode_data<T: Serialize + ?Sized>(&self, data: &T) -> Result<Message, SendError> {
+        self.encode(self.event.unwrap_or("message"), data)
+    }
+
     /// Sends data under the event and the `ref` of the call. If the message was not an event, the
     /// event is named `message`.
     ///
     /// # Errors
     /// The errors of [`send_event`](Self::send_event).
     pub async fn send_data<T: Serialize + ?Sized>(&self, data: &T) -> Result<(), SendError> {
-        self.send_event(self.event.unwrap_or("message"), data).await
+        let message = self.encode_data(data);
+        self.conn.send(message?).await
+    }
+
+    /// Sends an encoded reply. The future does not depend on the type of the reply, so it is
+    /// compiled once.
+    pub(super) async fn send_encoded(&self, message: Result<Message, SendError>) -> Result {
+        Ok(self.conn.send(message?).await?)
     }
 
     /// Sends the event `end`, which completes a call with a `ref`. Without a `ref`, nothing is

@@ -1,14 +1,19 @@
 //! [`IntoReply`]: the types that a handler can return.
 
-use std::{future::poll_fn, pin::pin, task::Poll};
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+};
 
+use pin_project_lite::pin_project;
 use serde::Serialize;
 
 use super::{Data, Json, Replier, model::Says};
 use crate::{
     envelope::{ReplyForm, ReplyName},
     error::{Error, Result},
-    wire::{Message, Text},
+    wire::{Message, SendError, Text},
 };
 
 /// The return value of a method under `#[ws_handlers]`, which is sent as the reply.
@@ -76,6 +81,29 @@ pub trait IntoReply: Send {
     fn reply(self, to: &Replier<'_>) -> impl Future<Output = Result> + Send;
 }
 
+pin_project! {
+    /// The future of an `Option` or a `Result` of a reply. Its type is the same for all replies
+    /// whose own futures are.
+    #[project = Projected]
+    enum MaybeReply<F> {
+        /// The future of the reply.
+        Reply { #[pin] reply: F },
+        /// There is no reply to send.
+        Done { result: Option<Result> },
+    }
+}
+
+impl<F: Future<Output = Result>> Future for MaybeReply<F> {
+    type Output = Result;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result> {
+        match self.project() {
+            Projected::Reply { reply } => reply.poll(cx),
+            Projected::Done { result } => result.take().map_or(Poll::Pending, Poll::Ready),
+        }
+    }
+}
+
 impl IntoReply for () {
     const FORM: ReplyForm = ReplyForm::None;
 
@@ -89,10 +117,10 @@ impl<R: IntoReply> IntoReply for Option<R> {
     const NAME: ReplyName = R::NAME;
     const MAY_ANSWER: bool = R::MAY_ANSWER;
 
-    async fn reply(self, to: &Replier<'_>) -> Result {
+    fn reply(self, to: &Replier<'_>) -> impl Future<Output = Result> + Send {
         match self {
-            Some(reply) => reply.reply(to).await,
-            None => Ok(()),
+            Some(reply) => MaybeReply::Reply { reply: reply.reply(to) },
+            None => MaybeReply::Done { result: Some(Ok(())) },
         }
     }
 }
@@ -102,10 +130,10 @@ impl<R: IntoReply, E: Into<Error> + Send> IntoReply for Result<R, E> {
     const NAME: ReplyName = R::NAME;
     const MAY_ANSWER: bool = R::MAY_ANSWER;
 
-    async fn reply(self, to: &Replier<'_>) -> Result {
+    fn reply(self, to: &Replier<'_>) -> impl Future<Output = Result> + Send {
         match self {
-            Ok(reply) => reply.reply(to).await,
-            Err(error) => Err(error.into()),
+            Ok(reply) => MaybeReply::Reply { reply: reply.reply(to) },
+            Err(error) => MaybeReply::Done { result: Some(Err(error.into())) },
         }
     }
 }
@@ -117,8 +145,8 @@ macro_rules! as_it_is {
             const NAME: ReplyName = ReplyName::Raw;
             const MAY_ANSWER: bool = $may_answer;
 
-            async fn reply(self, to: &Replier<'_>) -> Result {
-                Ok(to.send(self).await?)
+            fn reply(self, to: &Replier<'_>) -> impl Future<Output = Result> + Send {
+                to.send_encoded(Ok(self.into()))
             }
         }
     )*};
@@ -135,16 +163,17 @@ impl<T: Serialize + Send + Sync> IntoReply for Json<T> {
     const NAME: ReplyName = ReplyName::Raw;
     const MAY_ANSWER: bool = false;
 
-    async fn reply(self, to: &Replier<'_>) -> Result {
-        Ok(to.send(serde_json::to_string(&self.0)?).await?)
+    fn reply(self, to: &Replier<'_>) -> impl Future<Output = Result> + Send {
+        let message = serde_json::to_string(&self.0).map(Message::from).map_err(SendError::from);
+        to.send_encoded(message)
     }
 }
 
 impl<T: Serialize + Send + Sync> IntoReply for Data<T> {
     const NAME: ReplyName = ReplyName::Same;
 
-    async fn reply(self, to: &Replier<'_>) -> Result {
-        Ok(to.send_data(&self.0).await?)
+    fn reply(self, to: &Replier<'_>) -> impl Future<Output = Result> + Send {
+        to.send_encoded(to.encode_data(&self.0))
     }
 }
 
@@ -188,8 +217,8 @@ impl<T> Event<T> {
 }
 
 impl<T: Serialize + Send + Sync> IntoReply for Event<T> {
-    async fn reply(self, to: &Replier<'_>) -> Result {
-        Ok(to.send_event(self.name, &self.data).await?)
+    fn reply(self, to: &Replier<'_>) -> impl Future<Output = Result> + Send {
+        to.send_encoded(to.encode(self.name, &self.data))
     }
 }
 

@@ -197,8 +197,7 @@ pub async fn pong(to: &Replier<'_>) -> Result {
     Ok(to.send_event("pong", &()).await?)
 }
 
-/// Sends an event under the name of its type. It is encoded before anything is awaited: a future
-/// that holds an `E` is not `Send` for every lifetime that `E` may have.
+/// Sends an event under the name of its type.
 pub fn send_own<'r, 'c, E>(
     to: &'r Replier<'c>,
     event: &E,
@@ -206,8 +205,7 @@ pub fn send_own<'r, 'c, E>(
 where
     E: WsEvent + Serialize,
 {
-    let message = to.encode(E::NAME, event);
-    async move { Ok(to.connection().send(message?).await?) }
+    to.send_encoded(to.encode(E::NAME, event))
 }
 
 /// Attaches the call to the handler's error.
@@ -276,8 +274,8 @@ impl<S: futures_core::Stream, R> futures_core::Stream for Converted<S, R> {
 
 impl<R: IntoReply> Returned<R> {
     /// Sends the reply.
-    pub async fn answer(self, to: &Replier<'_>) -> Result {
-        self.0.reply(to).await
+    pub fn answer(self, to: &Replier<'_>) -> impl Future<Output = Result> + Send {
+        self.0.reply(to)
     }
 }
 
