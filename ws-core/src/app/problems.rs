@@ -16,7 +16,7 @@ use crate::{
 pub(super) struct Problems<'a> {
     config: &'a Config,
     states: &'a States,
-    /// The types that something takes from the state.
+    /// The types of state that are used.
     taken: HashSet<TypeId>,
     found: Vec<Problem>,
 }
@@ -69,8 +69,8 @@ impl<'a> Problems<'a> {
         self.config.servers.iter().find(|server| server.name == name)
     }
 
-    /// Returns the collected problems as an error, if there are any; else the types that something
-    /// takes from the state.
+    /// Returns the collected problems as an error, if there are any; otherwise the types of state
+    /// that are used.
     pub(super) fn into_result(self) -> Result<HashSet<TypeId>, StartError> {
         if self.found.is_empty() { Ok(self.taken) } else { Err(StartError::all(self.found)) }
     }

@@ -1,8 +1,8 @@
-//! [`Reply`]: the reply of a call, sent later than its handler returns.
+//! [`Reply`]: the reply of a call, which may be sent after the handler has returned.
 //!
-//! The handler may fail, and its `Reply` may be sent or dropped in another task at the same time.
-//! [`Call`] decides which of them answers the call, so that the client gets one answer. The
-//! encoding is that of [`Replier`], which borrows from here.
+//! The handler may fail while another task sends or drops its `Reply`. [`Call`] decides which of
+//! them answers the call, so that the client gets one answer. [`Replier`] encodes the reply; it
+//! borrows from the call.
 
 use std::sync::{
     Arc,
@@ -20,18 +20,19 @@ use crate::{
     wire::{Message, SendError},
 };
 
-/// The reply of a call, as a parameter of a handler. It can be sent from any task, also after the
+/// The reply of a call, as a parameter of a handler. It can be sent from any task, even after the
 /// handler has returned.
 ///
-/// A handler of a connection runs after the one before, so a slow handler holds up the next
-/// messages. A handler that takes `Reply` can move the work into a task of its connection
-/// ([`Connection::spawn`]) and return at once. It returns `()` or `Result`, and at most one
-/// parameter is the `Reply`. It can be used in `#[on_event]` and `#[on_unknown]`.
+/// The handlers of a connection run one after another, so a slow handler delays the next messages.
+/// A handler that takes `Reply` can move the work into a task of its connection
+/// ([`Connection::spawn`]) and return at once. It returns `()` or `Result`. At most one parameter
+/// is a `Reply`, and only in `#[on_event]` and `#[on_unknown]`.
 ///
-/// A reply that is dropped ends the call: with the event `end` if the call had a `ref`, and with the
-/// error `internal` if it was dropped by a panic or while it was being sent. If it is dropped before
-/// its handler has returned, the handler decides: its error is the answer, if it fails. An error of
-/// a handler whose reply was sent before is logged, and nothing else is sent.
+/// Dropping the reply ends the call. If the call had a `ref`, the client gets the event `end`. If a
+/// panic dropped the reply, or it was dropped while it was being sent, the client gets the error
+/// `internal`. If it is dropped before the handler has returned, an error of the handler is the
+/// answer instead. An error of a handler whose reply was sent before is logged, and nothing else is
+/// sent.
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
@@ -94,7 +95,7 @@ pub struct Reply {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
     Waiting,
-    /// The call belongs to this reply, and is not answered completely.
+    /// This reply answers the call, and the answer is not complete.
     Sending,
     Done,
 }
@@ -113,24 +114,23 @@ impl Reply {
         Self::new(conn, &call)
     }
 
-    /// Sends the reply. It has the types that a handler returns ([`IntoReply`]), and the same is
-    /// sent for them: `Data(value)` is sent under the event of the call, [`Event`](super::Event)
-    /// under its own name, [`Stream`](super::Stream) sends each item and then `end`, `()` and `None`
-    /// send `end` alone.
+    /// Sends the reply. It accepts the types that a handler returns ([`IntoReply`]). `Data(value)`
+    /// is sent under the event of the call, and [`Event`](super::Event) under its own name.
+    /// [`Stream`](super::Stream) sends each item and then `end`. `()` and `None` send only `end`.
     ///
-    /// `Err(error)` goes to the error handlers, with the phase
-    /// [`Message`](crate::recovery::Phase::Message), as an error that a handler returns. Without an
-    /// error handler for it, the client gets an error event, or the connection is closed if the
-    /// error has a close code. This is not an error of `send`.
+    /// `Err(error)` is handled like an error that a handler returns, with the phase
+    /// [`Message`](crate::recovery::Phase::Message). If no error handler handles it, the client
+    /// gets an error event. If the error has a close code, the connection is closed instead. `send`
+    /// still returns `Ok`.
     ///
-    /// Waits for room in the outbox. If the future is dropped before it is ready, the client gets the
-    /// error `internal`. If the handler has returned an error before, that was the answer, and
-    /// nothing is sent.
+    /// Waits for room in the outbox. If the future is dropped before it is ready, the client gets
+    /// the error `internal`. If the handler has returned an error before, the client has that
+    /// answer, and nothing is sent.
     ///
     /// # Errors
     /// [`SendError::Closed`] when the connection is closing or closed.
-    // Not an `async fn`: its future would be `Send` only where the compiler can see it for every
-    // lifetime, which it cannot for an error that is a `&'static str`.
+    // Not an `async fn`, because the compiler cannot show that its future is `Send` for every
+    // lifetime of an error such as `&'static str`.
     #[allow(clippy::manual_async_fn, reason = "the bound `Send` must be written")]
     pub fn send(mut self, reply: impl IntoReply) -> impl Future<Output = Result<(), SendError>> + Send {
         async move { self.answer(reply).await }
@@ -150,7 +150,7 @@ impl Reply {
         let result = replier.reply(reply).await;
         let result = match result {
             Ok(()) => Ok(()),
-            // Boxed, because few replies are errors.
+            // Boxed, because errors are rare.
             Err(error) => Box::pin(fail(&self.conn, error)).await,
         };
         self.progress = Progress::Done;
@@ -179,14 +179,14 @@ impl Drop for Reply {
             None
         };
         if let Some(Ok(message)) = message {
-            // This cannot wait for room. A closed connection needs no end, and a full outbox closes
-            // it.
+            // A drop cannot wait for room. A closed connection needs no `end`, and a full outbox
+            // closes the connection.
             let _ = self.conn.push(message);
         }
     }
 }
 
-/// Asks the error handlers and applies the verdict, as the session does for the error of a handler.
+/// Calls the error handlers and applies the verdict, as the session does for an error of a handler.
 async fn fail(conn: &Connection, mut error: Error) -> Result<(), SendError> {
     let closed = || SendError::Closed { connection: conn.id() };
     if conn.is_ended_by(&error) {
@@ -194,10 +194,10 @@ async fn fail(conn: &Connection, mut error: Error) -> Result<(), SendError> {
         return Err(closed());
     }
     let scene = Scene::on(conn, Phase::Message);
-    let asking = caught(ErrorHandlers::answer_on(conn, &mut error, &scene));
+    let answering = caught(ErrorHandlers::answer_on(conn, &mut error, &scene));
     let answer = match conn.limits().handler_timeout {
-        Some(deadline) => tokio::time::timeout(deadline, asking).await.unwrap_or_default(),
-        None => asking.await,
+        Some(deadline) => tokio::time::timeout(deadline, answering).await.unwrap_or_default(),
+        None => answering.await,
     };
     let verdict = Verdict::on(&error, conn, Phase::Message, answer);
     drop_caught("an error", error);
@@ -213,11 +213,11 @@ async fn fail(conn: &Connection, mut error: Error) -> Result<(), SendError> {
 pub(super) struct Call {
     event: Box<str>,
     reference: Option<OwnedRaw>,
-    /// Which of the events below have happened.
+    /// The events below that have happened, as bits.
     state: AtomicU8,
 }
 
-/// The answer was begun.
+/// The answer has begun.
 const CLAIMED: u8 = 1;
 /// The handler has returned without an error.
 const RETURNED: u8 = 2;
@@ -237,25 +237,25 @@ impl Call {
         self.reference.as_ref().map(OwnedRaw::borrow)
     }
 
-    /// Takes the right to answer the call. Returns false if it was taken before.
+    /// Claims the right to answer the call. Returns false if it was claimed before.
     pub(super) fn claim(&self) -> bool {
         self.add(CLAIMED) & CLAIMED == 0
     }
 
-    /// Records that the handler has returned without an error. Returns whether the call has to be
-    /// ended, because the reply was dropped before.
+    /// Records that the handler has returned without an error. Returns whether the caller must end
+    /// the call, because the reply was dropped before.
     pub(super) fn return_handler(&self) -> bool {
         self.add(RETURNED) & (CLAIMED | DROPPED) == DROPPED
     }
 
-    /// Records that the reply was dropped. Returns whether the call has to be ended, because the
-    /// handler had returned before.
+    /// Records that the reply was dropped. Returns whether the caller must end the call, because
+    /// the handler has returned before.
     fn drop_reply(&self) -> bool {
         self.add(DROPPED) & (CLAIMED | RETURNED) == RETURNED
     }
 
-    /// Returns the state before. The state is the only shared data, so no order with other memory
-    /// is needed.
+    /// Adds an event and returns the previous state. The state is the only shared data, so no
+    /// ordering of other memory is needed.
     fn add(&self, event: u8) -> u8 {
         self.state.fetch_or(event, Ordering::Relaxed)
     }

@@ -132,9 +132,8 @@ impl TestApp {
         &self.running
     }
 
-    /// Returns the events that were emitted on a connection whose route does not declare them,
-    /// sorted by controller and event. A test that expects none:
-    /// `assert_eq!(app.undeclared(), [])`.
+    /// Returns the emitted events that the connection's route does not declare, sorted by
+    /// controller and event. A test that expects none: `assert_eq!(app.undeclared(), [])`.
     ///
     /// A route declares the events of `emits(..)` and those that its handlers return.
     pub fn undeclared(&self) -> Vec<UndeclaredEvent> {
