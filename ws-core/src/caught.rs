@@ -6,6 +6,7 @@
 //! panics while another panic unwinds aborts the process.
 
 use std::{
+    any::Any,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
@@ -13,19 +14,25 @@ use std::{
 };
 
 /// Calls user code. Returns `None` if it panicked.
+#[inline]
 pub(crate) fn caught_call<T>(call: impl FnOnce() -> T) -> Option<T> {
     // A half-finished change affects only the user's own data, which is dropped with its
     // connection.
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(value) => Some(value),
         Err(payload) => {
-            // The payload is a user value, so its drop may panic, too. The payload of that second
-            // panic is leaked.
-            if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-                std::mem::forget(second);
-            }
+            discard(payload);
             None
         }
+    }
+}
+
+/// Drops the payload of a panic. It is a user value, so its drop may panic, too. The payload of that
+/// second panic is leaked.
+#[cold]
+fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(second);
     }
 }
 
@@ -40,37 +47,92 @@ pub(crate) fn drop_caught<T>(what: &'static str, value: T) {
 pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(Some(future));
     let mut future = Fragile::new(future.as_mut());
-    let result = poll_fn(|cx| future.poll(cx)).await;
-    result.filter(|_| future.end())
+    let result = poll_fn(|cx| poll_slot(future.slot(), cx)).await;
+    result.filter(|_| clear_slot(future.slot()))
 }
 
-/// A user's future. It may be dropped at any time: a panic of its drop is caught.
-pub(crate) struct Fragile<'a, F>(Pin<&'a mut Option<F>>);
+/// A pinned place for a user's future. The trait hides the type of the future, so that the code which
+/// drives it is compiled once. A bare `dyn Future` could not be dropped where a panic is caught.
+pub(crate) trait Slot {
+    type Output;
 
-impl<'a, F: Future> Fragile<'a, F> {
-    pub(crate) fn new(future: Pin<&'a mut Option<F>>) -> Self {
-        Self(future)
+    /// Polls the future; `None` if there is none.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<Poll<Self::Output>>;
+
+    /// Drops the future.
+    fn clear(self: Pin<&mut Self>);
+}
+
+impl<F: Future> Slot for Option<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<Poll<F::Output>> {
+        self.as_pin_mut().map(|future| future.poll(cx))
     }
 
-    /// Polls the future; ready with `None` if it panicked. Must not be called again after it was
-    /// ready.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
-        match caught_call(|| self.0.as_mut().as_pin_mut().map(|future| future.poll(cx))) {
-            Some(Some(Poll::Pending)) => Poll::Pending,
-            Some(Some(Poll::Ready(output))) => Poll::Ready(Some(output)),
-            Some(None) | None => Poll::Ready(None),
+    fn clear(mut self: Pin<&mut Self>) {
+        self.set(None);
+    }
+}
+
+/// Calls user code that makes a future, polls the future once and, if it is ready, drops it. Ready with
+/// `None` if one of these panicked; then the future is dropped as well.
+#[inline]
+pub(crate) fn first_poll<F: Future>(
+    mut slot: Pin<&mut Option<F>>,
+    call: impl FnOnce() -> F,
+    cx: &mut Context<'_>,
+) -> Poll<Option<F::Output>> {
+    let polled = caught_call(|| {
+        slot.set(Some(call()));
+        let polled = slot.as_mut().poll(cx);
+        if !matches!(polled, Some(Poll::Pending)) {
+            slot.set(None);
+        }
+        polled
+    });
+    match polled {
+        Some(Some(polled)) => polled.map(Some),
+        Some(None) => Poll::Ready(None),
+        None => {
+            clear_slot(slot);
+            Poll::Ready(None)
         }
     }
+}
 
-    /// Drops the future; returns false if the drop panicked.
-    pub(crate) fn end(mut self) -> bool {
-        caught_call(|| self.0.set(None)).is_some()
+/// Polls a user's future; ready with `None` if it panicked. Must not be called again after it was ready.
+pub(crate) fn poll_slot<S: Slot + ?Sized>(
+    slot: Pin<&mut S>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<S::Output>> {
+    match caught_call(|| slot.poll(cx)) {
+        Some(Some(polled)) => polled.map(Some),
+        Some(None) | None => Poll::Ready(None),
     }
 }
 
-impl<F> Drop for Fragile<'_, F> {
+/// Drops a user's future; returns false if the drop panicked.
+pub(crate) fn clear_slot<S: Slot + ?Sized>(slot: Pin<&mut S>) -> bool {
+    caught_call(|| slot.clear()).is_some()
+}
+
+/// A slot that may be dropped at any time: a panic of the future's drop is caught.
+pub(crate) struct Fragile<'a, S: Slot + ?Sized>(Pin<&'a mut S>);
+
+impl<'a, S: Slot + ?Sized> Fragile<'a, S> {
+    pub(crate) fn new(slot: Pin<&'a mut S>) -> Self {
+        Self(slot)
+    }
+
+    pub(crate) fn slot(&mut self) -> Pin<&mut S> {
+        self.0.as_mut()
+    }
+}
+
+impl<S: Slot + ?Sized> Drop for Fragile<'_, S> {
     fn drop(&mut self) {
-        if caught_call(|| self.0.set(None)).is_none() {
+        if !clear_slot(self.slot()) {
             tracing::error!(what = "a cancelled future", "user code panicked in a drop");
         }
     }

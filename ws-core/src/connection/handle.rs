@@ -16,7 +16,7 @@ use super::{
 use crate::{
     config::Limits,
     envelope::{Format, WsEvent},
-    hub::{EmitCheck, Live, Membership},
+    hub::{Alarm, EmitCheck, Live, Membership},
     request::{ContextMap, Handshake},
     wire::{CloseFrame, CloseReason, ConnectionId, Message, SendError, may_be_sent},
 };
@@ -34,6 +34,7 @@ struct Shared {
     handshake: Handshake,
     outbox: Outbox,
     expiry: Expiry,
+    alarm: Alarm,
     asks: Asks,
     tasks: Tasks,
     membership: Membership,
@@ -53,6 +54,7 @@ impl Connection {
             handshake,
             outbox: Outbox::new(live.next_id(), OutboxLimits::from(&**limits)),
             expiry,
+            alarm: Alarm::default(),
             asks: Asks::default(),
             tasks: Tasks::default(),
             membership: Membership::default(),
@@ -264,6 +266,11 @@ impl Connection {
 
     pub(crate) fn outbox(&self) -> &Outbox {
         &self.0.outbox
+    }
+
+    /// The time at which the session is woken to check its timers.
+    pub(crate) fn alarm(&self) -> &Alarm {
+        &self.0.alarm
     }
 
     pub(crate) fn expiry(&self) -> &Expiry {

@@ -1,14 +1,17 @@
 //! [`Outbox`]: the bounded queue of frames between the senders and the session task that owns the
 //! socket.
 //!
-//! Senders encode into the queue; the session task collects from it in every turn. The queue is
-//! limited by messages and by bytes. Pings and the request to close go ahead of it. The outbox owns
+//! Senders encode into the queue; the session task collects from it. The queue is limited by messages and by bytes. Pings and the request to close go ahead of it. The outbox owns
 //! no heap memory while it is empty and the task sleeps.
 //!
 //! The mutex is held for one copy at most and never across an await. The task is woken only while
-//! it sleeps, so a push from a callback, which runs on that task, needs no wake-up.
+//! it sleeps, so a push from a callback, which runs on that task, needs no wake-up. While the task has
+//! input to read it does not collect, unless something in the outbox cannot wait.
 
-use std::task::Waker;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    task::Waker,
+};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -20,6 +23,10 @@ use crate::{
     sync::{Mutex, MutexGuard},
     wire::{CloseFrame, CloseReason, ConnectionId, Message, SendError},
 };
+
+/// With this many waiting messages or bytes, the task collects before it reads another message.
+const UNCOLLECTED_MESSAGES: usize = 32;
+const UNCOLLECTED_BYTES: usize = 16 << 10;
 
 /// The limits of the queue, and the policy when it is full.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +59,8 @@ pub(crate) struct Collected {
     pub(crate) stop: Option<Stop>,
     /// Whether messages were moved to the output.
     pub(crate) has_messages: bool,
+    /// Whether there was a [nudge](Outbox::nudge).
+    pub(crate) is_nudged: bool,
 }
 
 #[derive(Debug)]
@@ -60,6 +69,9 @@ pub(crate) struct Outbox {
     id: ConnectionId,
     limits: OutboxLimits,
     waiting: Mutex<Waiting>,
+    /// Whether the task must collect before it reads or handles another message. It is written under
+    /// the lock.
+    is_urgent: AtomicBool,
     /// Notified when room becomes free, and when the connection ends.
     room: Notify,
 }
@@ -146,7 +158,7 @@ fn unlock_and_wake(mut waiting: MutexGuard<'_, Waiting>) {
 
 impl Outbox {
     pub(crate) fn new(id: ConnectionId, limits: OutboxLimits) -> Self {
-        Self { id, limits, waiting: Mutex::default(), room: Notify::new() }
+        Self { id, limits, waiting: Mutex::default(), is_urgent: AtomicBool::new(false), room: Notify::new() }
     }
 
     pub(crate) fn id(&self) -> ConnectionId {
@@ -219,7 +231,7 @@ impl Outbox {
     }
 
     /// Queues the message, or returns it if there is no room.
-    fn try_send(&self, message: Message) -> Result<Option<Message>, SendError> {
+    pub(crate) fn try_send(&self, message: Message) -> Result<Option<Message>, SendError> {
         let waiting = self.lock();
         if waiting.shut {
             return Err(self.closed_error());
@@ -246,7 +258,7 @@ impl Outbox {
         }
         urgent.pings.ping(payload);
         urgent.pings_waiting += 1;
-        unlock_and_wake(waiting);
+        self.must_collect_and_wake(waiting);
         Ok(())
     }
 
@@ -256,7 +268,7 @@ impl Outbox {
         if matches!(stop, Stop::Cut) {
             waiting.urgent().stop = Some(Stop::Cut);
             waiting.shut = true;
-            unlock_and_wake(waiting);
+            self.must_collect_and_wake(waiting);
             self.room.notify_waiters();
             return Ok(());
         }
@@ -274,8 +286,7 @@ impl Outbox {
         let _ = self.stop(Stop::Close { frame, reason });
     }
 
-    /// Wakes the task for a change outside the outbox, such as a new expiry.
-    #[cfg(feature = "jwt")]
+    /// Wakes the task for a change outside the outbox: the alarm went off, or the expiry has changed.
     pub(crate) fn nudge(&self) {
         let mut waiting = self.lock();
         waiting.nudged = true;
@@ -321,7 +332,9 @@ impl Outbox {
     /// closes behind them.
     pub(crate) fn collect(&self, out: &mut OutQueue, full: usize) -> Collected {
         let mut waiting = self.lock();
+        self.is_urgent.store(false, Ordering::Relaxed);
         waiting.wake_for = WakeFor::Nothing;
+        let is_nudged = std::mem::take(&mut waiting.nudged);
         let stop = waiting.urgent.take().and_then(|mut urgent| {
             out.append(&mut urgent.pings);
             urgent.stop
@@ -336,7 +349,13 @@ impl Outbox {
             drop(waiting);
             self.room.notify_waiters();
         }
-        Collected { stop, has_messages }
+        Collected { stop, has_messages, is_nudged }
+    }
+
+    /// Whether [`Self::collect`] must be called before another message is read or handled: there is a
+    /// ping or a request to close, or much of the room is used.
+    pub(crate) fn must_be_collected(&self) -> bool {
+        self.is_urgent.load(Ordering::Relaxed)
     }
 
     /// Registers the session task's waker before it sleeps. Returns false if there is something to
@@ -344,10 +363,8 @@ impl Outbox {
     /// messages do not count and do not wake the task.
     pub(crate) fn register(&self, waker: &Waker, with_messages: bool) -> bool {
         let mut waiting = self.lock();
-        if std::mem::take(&mut waiting.nudged) {
-            return false;
-        }
-        if waiting.urgent.is_some() || (with_messages && waiting.messages > 0) {
+        let has_messages = with_messages && waiting.messages > 0;
+        if waiting.nudged || waiting.urgent.is_some() || has_messages {
             return false;
         }
         match &mut waiting.waker {
@@ -371,15 +388,31 @@ impl Outbox {
     fn enqueue(&self, mut waiting: MutexGuard<'_, Waiting>, append: impl FnOnce(&mut OutQueue)) {
         append(&mut waiting.queue);
         waiting.messages += 1;
+        if self.is_filling(&waiting) {
+            self.is_urgent.store(true, Ordering::Relaxed);
+        }
         if waiting.wake_for == WakeFor::Anything {
             unlock_and_wake(waiting);
         }
     }
 
+    /// Whether much waits. An outbox that is small by its limits is emptied sooner, so that a callback
+    /// finds nearly all of the room whatever the callbacks before it have pushed.
+    fn is_filling(&self, waiting: &Waiting) -> bool {
+        let (messages, bytes) = (self.limits.messages / 8, self.limits.bytes / 8);
+        waiting.messages >= messages.min(UNCOLLECTED_MESSAGES)
+            || waiting.queue.len() >= bytes.min(UNCOLLECTED_BYTES)
+    }
+
+    fn must_collect_and_wake(&self, waiting: MutexGuard<'_, Waiting>) {
+        self.is_urgent.store(true, Ordering::Relaxed);
+        unlock_and_wake(waiting);
+    }
+
     fn stop_locked(&self, mut waiting: MutexGuard<'_, Waiting>, stop: Stop) {
         waiting.urgent().stop = Some(stop);
         waiting.shut = true;
-        unlock_and_wake(waiting);
+        self.must_collect_and_wake(waiting);
         self.room.notify_waiters();
     }
 
@@ -464,6 +497,35 @@ mod tests {
         let outbox = outbox(2, 10);
         outbox.push(vec![0; 1000].into()).unwrap();
         assert!(matches!(outbox.push("x".into()), Err(SendError::Full { .. })));
+    }
+
+    #[test]
+    fn it_asks_to_be_collected_for_what_is_urgent_and_before_much_of_the_room_is_used() {
+        let check = |outbox: Outbox, messages: usize, size: usize| {
+            for number in 0..messages {
+                assert!(!outbox.must_be_collected(), "{number} of {messages} x {size}");
+                outbox.push(vec![0; size].into()).unwrap();
+            }
+            assert!(outbox.must_be_collected(), "{messages} x {size}");
+            outbox.collect(&mut OutQueue::default(), ALL);
+            assert!(!outbox.must_be_collected());
+        };
+        check(outbox(1000, 1 << 20), 32, 0);
+        check(outbox(1000, 1 << 20), 2, 8 << 10);
+        check(outbox(16, 1 << 20), 2, 0);
+        check(outbox(1, 1 << 20), 1, 0);
+        check(outbox(1000, 8000), 1, 1000);
+
+        let asks: [(&str, fn(&Outbox)); 3] = [
+            ("ping", |outbox| outbox.ping(Bytes::new()).unwrap()),
+            ("close", Outbox::shut_down),
+            ("cut", |outbox| outbox.stop(Stop::Cut).unwrap()),
+        ];
+        for (case, ask) in asks {
+            let outbox = outbox(1000, 1 << 20);
+            ask(&outbox);
+            assert!(outbox.must_be_collected(), "{case}");
+        }
     }
 
     #[test]

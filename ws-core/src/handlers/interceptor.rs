@@ -169,13 +169,6 @@ pin_project! {
     }
 }
 
-impl<F> Intercepted<'_, F> {
-    /// Wraps a handler's future without interceptors.
-    pub fn none(handler: F) -> Self {
-        Self::None { handler }
-    }
-}
-
 impl<F: Future<Output = Result>> Future for Intercepted<'_, F> {
     type Output = Result;
 
@@ -195,17 +188,31 @@ pub(crate) struct Around {
     pub(crate) states: Arc<States>,
 }
 
+impl Around {
+    /// Returns the interceptors of the connection's route, if there are any.
+    pub(crate) fn of(conn: &Connection) -> Option<&Self> {
+        conn.handshake().matched()?.around()?.downcast_ref()
+    }
+
+    /// Runs a handler inside the interceptors. The type of the handler, if it had run without them, has no
+    /// meaning here.
+    pub(crate) fn run<'a, F>(
+        &'a self,
+        callback: Callback<'a>,
+        handler: InterceptorFuture<'a>,
+    ) -> Intercepted<'a, F> {
+        let next = NextHandler { chain: &self.interceptors, states: &self.states, handler };
+        Intercepted::Some { call: Box::pin(next.run(callback)) }
+    }
+}
+
 /// Runs a handler inside the interceptors of its route.
-pub fn intercepted<'a, F>(callback: Callback<'a>, handler: F) -> Intercepted<'a, F>
+pub(crate) fn intercepted<'a, F>(callback: Callback<'a>, handler: F) -> Intercepted<'a, F>
 where
     F: Future<Output = Result> + Send + 'a,
 {
-    let around = callback.conn.handshake().matched().and_then(|matched| matched.around());
-    match around.and_then(|around| around.downcast_ref()) {
-        Some(Around { interceptors, states }) => {
-            let next = NextHandler { chain: interceptors, states, handler: Box::pin(handler) };
-            Intercepted::Some { call: Box::pin(next.run(callback)) }
-        }
-        _ => Intercepted::None { handler },
+    match Around::of(callback.conn) {
+        Some(around) => around.run(callback, Box::pin(handler)),
+        None => Intercepted::None { handler },
     }
 }

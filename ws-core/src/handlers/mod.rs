@@ -24,11 +24,14 @@ mod replier;
 mod reply;
 #[doc(hidden)]
 pub mod rules;
+mod sending;
 #[doc(hidden)]
 pub mod support;
 #[cfg(feature = "validate")]
 mod valid;
 
+#[doc(hidden)]
+pub use self::sending::Sending;
 #[cfg(feature = "validate")]
 #[cfg_attr(docsrs, doc(cfg(feature = "validate")))]
 pub use self::valid::Valid;

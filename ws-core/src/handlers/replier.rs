@@ -7,7 +7,7 @@ use std::sync::{
 
 use serde::Serialize;
 
-use super::{IntoReply, Reply, deferred::Call};
+use super::{IntoReply, Reply, deferred::Call, sending::Sending};
 use crate::{
     caught::drop_caught,
     connection::Connection,
@@ -105,22 +105,15 @@ impl<'a> Replier<'a> {
     /// # Errors
     /// The errors of [`send_event`](Self::send_event).
     pub async fn send_data<T: Serialize + ?Sized>(&self, data: &T) -> Result<(), SendError> {
-        let message = self.encode_data(data);
-        self.conn.send(message?).await
-    }
-
-    /// Sends an encoded reply. The future does not depend on the type of the reply, so it is
-    /// compiled once.
-    pub(super) async fn send_encoded(&self, message: Result<Message, SendError>) -> Result {
-        Ok(self.conn.send(message?).await?)
+        self.conn.send(self.encode_data(data)?).await
     }
 
     /// Sends the event `end`, which completes a call with a `ref`. Without a `ref`, nothing is
     /// sent.
-    pub(super) async fn send_end(&self) -> Result<(), SendError> {
-        let Some(message) = self.end() else { return Ok(()) };
+    pub(super) fn send_end(&self) -> Sending<'_> {
+        let Some(message) = self.end() else { return Sending::done(Ok(())) };
         self.is_answered.store(true, Ordering::Relaxed);
-        self.conn.send(message?).await
+        Sending::message(self.conn, message)
     }
 
     /// Encodes the event `end`; `None` without a `ref`.
@@ -139,18 +132,19 @@ impl<'a> Replier<'a> {
     /// # Errors
     /// The error in the reply, with the call attached, or [`SendError::Closed`].
     pub(super) async fn reply(&self, reply: impl IntoReply) -> Result {
-        self.finish(reply.reply(self).await).await
+        self.finish(reply.start(self).await).await
     }
 
     /// Sends `end` if the handler sent no reply, or attaches the call to the handler's error.
     ///
     /// # Errors
     /// The handler's error, or [`SendError::Closed`].
-    pub(super) async fn finish(&self, result: Result) -> Result {
-        if self.needs_end(result)? {
-            self.send_end().await?;
+    pub(super) fn finish(&self, result: Result) -> Sending<'_> {
+        match self.needs_end(result) {
+            Ok(true) => self.send_end(),
+            Ok(false) => Sending::done(Ok(())),
+            Err(error) => Sending::done(Err(error)),
         }
-        Ok(())
     }
 
     /// Returns whether the caller must send `end` now.

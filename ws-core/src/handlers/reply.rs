@@ -1,15 +1,10 @@
 //! [`IntoReply`]: the types that a handler can return.
 
-use std::{
-    future::poll_fn,
-    pin::{Pin, pin},
-    task::{Context, Poll},
-};
+use std::{future::poll_fn, pin::pin, task::Poll};
 
-use pin_project_lite::pin_project;
 use serde::Serialize;
 
-use super::{Data, Json, Replier, model::ReplyShape};
+use super::{Data, Json, Replier, model::ReplyShape, sending::Sending};
 use crate::{
     envelope::{ReplyForm, ReplyName},
     error::{Error, Result},
@@ -79,36 +74,30 @@ pub trait IntoReply: Send {
     /// # Errors
     /// The error that the handler returned, or the reason why nothing was sent.
     fn reply(self, to: &Replier<'_>) -> impl Future<Output = Result> + Send;
-}
 
-pin_project! {
-    /// The future of an `Option` or a `Result` of a reply. Its type is the same for all replies
-    /// whose own futures are.
-    #[project = Projected]
-    enum MaybeReply<F> {
-        /// The future of the reply.
-        Reply { #[pin] reply: F },
-        /// There is no reply to send.
-        Done { result: Option<Result> },
-    }
-}
-
-impl<F: Future<Output = Result>> Future for MaybeReply<F> {
-    type Output = Result;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result> {
-        match self.project() {
-            Projected::Reply { reply } => reply.poll(cx),
-            Projected::Done { result } => result.take().map_or(Poll::Pending, Poll::Ready),
-        }
+    /// Begins to send the reply. Generated code calls this, because the future is the same for all
+    /// replies.
+    #[doc(hidden)]
+    fn start<'r>(self, to: &'r Replier<'_>) -> Sending<'r>
+    where
+        Self: Sized + 'r,
+    {
+        Sending::later(self.reply(to))
     }
 }
 
 impl IntoReply for () {
     const FORM: ReplyForm = ReplyForm::None;
 
-    async fn reply(self, _: &Replier<'_>) -> Result {
-        Ok(())
+    async fn reply(self, to: &Replier<'_>) -> Result {
+        self.start(to).await
+    }
+
+    fn start<'r>(self, _: &'r Replier<'_>) -> Sending<'r>
+    where
+        Self: 'r,
+    {
+        Sending::done(Ok(()))
     }
 }
 
@@ -117,10 +106,17 @@ impl<R: IntoReply> IntoReply for Option<R> {
     const NAME: ReplyName = R::NAME;
     const MAY_ANSWER: bool = R::MAY_ANSWER;
 
-    fn reply(self, to: &Replier<'_>) -> impl Future<Output = Result> + Send {
+    async fn reply(self, to: &Replier<'_>) -> Result {
+        self.start(to).await
+    }
+
+    fn start<'r>(self, to: &'r Replier<'_>) -> Sending<'r>
+    where
+        Self: 'r,
+    {
         match self {
-            Some(reply) => MaybeReply::Reply { reply: reply.reply(to) },
-            None => MaybeReply::Done { result: Some(Ok(())) },
+            Some(reply) => reply.start(to),
+            None => Sending::done(Ok(())),
         }
     }
 }
@@ -130,10 +126,17 @@ impl<R: IntoReply, E: Into<Error> + Send> IntoReply for Result<R, E> {
     const NAME: ReplyName = R::NAME;
     const MAY_ANSWER: bool = R::MAY_ANSWER;
 
-    fn reply(self, to: &Replier<'_>) -> impl Future<Output = Result> + Send {
+    async fn reply(self, to: &Replier<'_>) -> Result {
+        self.start(to).await
+    }
+
+    fn start<'r>(self, to: &'r Replier<'_>) -> Sending<'r>
+    where
+        Self: 'r,
+    {
         match self {
-            Ok(reply) => MaybeReply::Reply { reply: reply.reply(to) },
-            Err(error) => MaybeReply::Done { result: Some(Err(error.into())) },
+            Ok(reply) => reply.start(to),
+            Err(error) => Sending::done(Err(error.into())),
         }
     }
 }
@@ -145,8 +148,15 @@ macro_rules! as_it_is {
             const NAME: ReplyName = ReplyName::Raw;
             const MAY_ANSWER: bool = $may_answer;
 
-            fn reply(self, to: &Replier<'_>) -> impl Future<Output = Result> + Send {
-                to.send_encoded(Ok(self.into()))
+            async fn reply(self, to: &Replier<'_>) -> Result {
+                self.start(to).await
+            }
+
+            fn start<'r>(self, to: &'r Replier<'_>) -> Sending<'r>
+            where
+                Self: 'r,
+            {
+                Sending::message(to.connection(), Ok(self.into()))
             }
         }
     )*};
@@ -163,17 +173,31 @@ impl<T: Serialize + Send + Sync> IntoReply for Json<T> {
     const NAME: ReplyName = ReplyName::Raw;
     const MAY_ANSWER: bool = false;
 
-    fn reply(self, to: &Replier<'_>) -> impl Future<Output = Result> + Send {
-        let message = serde_json::to_string(&self.0).map(Message::from).map_err(SendError::from);
-        to.send_encoded(message)
+    async fn reply(self, to: &Replier<'_>) -> Result {
+        self.start(to).await
+    }
+
+    fn start<'r>(self, to: &'r Replier<'_>) -> Sending<'r>
+    where
+        Self: 'r,
+    {
+        let text = serde_json::to_string(&self.0);
+        Sending::message(to.connection(), text.map(Message::from).map_err(SendError::from))
     }
 }
 
 impl<T: Serialize + Send + Sync> IntoReply for Data<T> {
     const NAME: ReplyName = ReplyName::Same;
 
-    fn reply(self, to: &Replier<'_>) -> impl Future<Output = Result> + Send {
-        to.send_encoded(to.encode_data(&self.0))
+    async fn reply(self, to: &Replier<'_>) -> Result {
+        self.start(to).await
+    }
+
+    fn start<'r>(self, to: &'r Replier<'_>) -> Sending<'r>
+    where
+        Self: 'r,
+    {
+        Sending::message(to.connection(), to.encode_data(&self.0))
     }
 }
 
@@ -217,8 +241,15 @@ impl<T> Event<T> {
 }
 
 impl<T: Serialize + Send + Sync> IntoReply for Event<T> {
-    fn reply(self, to: &Replier<'_>) -> impl Future<Output = Result> + Send {
-        to.send_encoded(to.encode(self.name, &self.data))
+    async fn reply(self, to: &Replier<'_>) -> Result {
+        self.start(to).await
+    }
+
+    fn start<'r>(self, to: &'r Replier<'_>) -> Sending<'r>
+    where
+        Self: 'r,
+    {
+        Sending::message(to.connection(), to.encode(self.name, &self.data))
     }
 }
 
@@ -283,8 +314,8 @@ where
                 Poll::Pending => items.as_mut().poll_next(cx).map(Ok),
             });
             match item.await {
-                Ok(Some(item)) => item.reply(to).await?,
-                Ok(None) => return Ok(to.send_end().await?),
+                Ok(Some(item)) => item.start(to).await?,
+                Ok(None) => return to.send_end().await,
                 Err(ConnectionClosed) => return Ok(()),
             }
         }

@@ -13,16 +13,17 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use super::{Input, IntoReply, Replier, Stream, Takes};
+use super::{Input, IntoReply, Replier, Stream, Takes, interceptor, interceptor::Intercepted};
 pub use super::{
     guard::{Guard, GuardAnswer, GuardParams, Guarded, guard, guarded},
-    interceptor::{Callback, CallbackKind, intercepted},
+    interceptor::{Callback, CallbackKind},
     model::{
         AnswerTo, Call, Carries, Failing, HandlerInfo, Known, NoCall, NoCodes, NoEvent, NoModel, Output,
         ReplyInfo, ReplyShape, Sends, Unknown, Unmade, codes_of, first_event, output, shape_of,
     },
     param::Param,
     rules,
+    sending::Sending,
 };
 pub use crate::envelope::{
     Envelope, EventInfo, ManyReplies, NoReplies, Nothing, OneReply, RawReply, Replies, ReplyForm, ReplyName,
@@ -178,6 +179,15 @@ pub fn invocation<'a>(conn: &'a Connection, kind: CallbackKind<'a>) -> Callback<
     Callback::new(conn, kind)
 }
 
+/// Runs a handler inside the interceptors of its route. The type of the handler is hidden, so that this
+/// is compiled once.
+pub fn intercepted<'a>(
+    callback: Callback<'a>,
+    handler: Pin<&'a mut (dyn Future<Output = Result> + Send + 'a)>,
+) -> Intercepted<'a, Pin<&'a mut (dyn Future<Output = Result> + Send + 'a)>> {
+    interceptor::intercepted(callback, handler)
+}
+
 /// Makes the replier of an event.
 pub fn reply_to_event<'a>(conn: &'a Connection, envelope: &'a Envelope<'a>) -> Replier<'a> {
     Replier::event(conn, envelope)
@@ -189,25 +199,19 @@ pub fn reply_to(conn: &Connection) -> Replier<'_> {
 }
 
 /// Sends `end` if the handler sent no reply, or attaches the call to the handler's error.
-pub async fn finish(to: &Replier<'_>, result: Result) -> Result {
-    to.finish(result).await
+pub fn finish<'r>(to: &'r Replier<'_>, result: Result) -> Sending<'r> {
+    to.finish(result)
 }
 
 /// Answers the event `ping`.
-pub async fn pong(to: &Replier<'_>) -> Result {
-    Ok(to.send_event("pong", &()).await?)
+pub fn pong<'r>(to: &'r Replier<'_>) -> Sending<'r> {
+    Sending::message(to.connection(), to.encode("pong", &()))
 }
 
 /// Sends an event under the name of its type. It is encoded before the first await, because a
 /// future that contains an `E` is not `Send` for every lifetime in `E`.
-pub fn send_own<'r, 'c, E>(
-    to: &'r Replier<'c>,
-    event: &E,
-) -> impl Future<Output = Result> + Send + use<'r, 'c, E>
-where
-    E: WsEvent + Serialize,
-{
-    to.send_encoded(to.encode(E::NAME, event))
+pub fn send_own<'r, E: WsEvent + Serialize>(to: &'r Replier<'_>, event: &E) -> Sending<'r> {
+    Sending::message(to.connection(), to.encode(E::NAME, event))
 }
 
 /// Attaches the call to the handler's error.
@@ -276,8 +280,11 @@ impl<S: futures_core::Stream, R> futures_core::Stream for Converted<S, R> {
 
 impl<R: IntoReply> Returned<R> {
     /// Sends the reply.
-    pub fn answer(self, to: &Replier<'_>) -> impl Future<Output = Result> + Send {
-        self.0.reply(to)
+    pub fn answer<'r>(self, to: &'r Replier<'_>) -> Sending<'r>
+    where
+        R: 'r,
+    {
+        self.0.start(to)
     }
 }
 

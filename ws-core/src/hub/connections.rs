@@ -27,6 +27,10 @@ impl Connections {
         self.0.get(&id.sequence()).filter(|connection| connection.id() == id)
     }
 
+    pub(super) fn of_sequence(&self, sequence: u64) -> Option<&Connection> {
+        self.0.get(&sequence)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }

@@ -13,7 +13,7 @@ use std::{
     },
 };
 
-use tokio::task::AbortHandle;
+use tokio::{task::AbortHandle, time::Instant};
 use tokio_util::task::TaskTracker;
 
 use super::{
@@ -22,6 +22,7 @@ use super::{
     names::Names,
     shards::{SHARDS, Shards},
     undeclared::Undeclared,
+    wheel::Wheels,
 };
 use crate::{
     connection::Connection,
@@ -42,6 +43,7 @@ pub(crate) struct Live {
     shards: Shards<Shard>,
     groups: Groups,
     undeclared: Undeclared,
+    wheels: Wheels,
     tasks: TaskTracker,
     clean: AtomicUsize,
     lost: AtomicUsize,
@@ -76,6 +78,7 @@ impl Default for Live {
             shards: Shards::default(),
             groups: Groups::default(),
             undeclared: Undeclared::default(),
+            wheels: Wheels::default(),
             tasks: TaskTracker::default(),
             clean: AtomicUsize::default(),
             lost: AtomicUsize::default(),
@@ -111,6 +114,22 @@ impl Live {
 
     pub(crate) fn get(&self, id: ConnectionId) -> Option<Connection> {
         self.shard(id).iter().find_map(|(_, connections)| connections.get(id).cloned())
+    }
+
+    /// Returns the connection with an id of this node.
+    pub(super) fn of_sequence(&self, sequence: u64) -> Option<Connection> {
+        let shard = self.shards.lock(sequence as usize);
+        shard.iter().find_map(|(_, connections)| connections.of_sequence(sequence).cloned())
+    }
+
+    /// Sets the time at which the session of a connection is woken to check its timers. It runs on the
+    /// current runtime.
+    pub(crate) fn set_alarm(self: &Arc<Self>, connection: &Connection, at: Instant) {
+        self.wheels.set(self, connection, at);
+    }
+
+    pub(super) fn wheels(&self) -> &Wheels {
+        &self.wheels
     }
 
     pub(crate) fn groups(&self) -> &Groups {

@@ -23,6 +23,7 @@ mod tests;
 mod undeclared;
 mod walk;
 mod watch;
+mod wheel;
 
 use std::{any::TypeId, sync::Arc};
 
@@ -40,6 +41,7 @@ pub(crate) use self::{
     live::{Entry, Live},
     membership::Membership,
     undeclared::EmitCheck,
+    wheel::Alarm,
 };
 use crate::{connection::Connection, wire::ConnectionId};
 

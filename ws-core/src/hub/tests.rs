@@ -18,7 +18,7 @@ use std::{
 use super::*;
 use crate::{config::Limits, fixed, request::Handshake, socket::OutQueue};
 
-fn enter(live: &Arc<Live>) -> Entry {
+pub(super) fn enter(live: &Arc<Live>) -> Entry {
     // No limits, so that no push is refused.
     let limits = Limits { outbox_messages: usize::MAX, outbox_bytes: usize::MAX, ..Limits::default() };
     live.enter(connection(live, &limits))

@@ -251,7 +251,7 @@ impl WsServer {
         if self.lifecycle.has_reached(Stage::Closing) {
             entry.connection().outbox().shut_down();
         }
-        let life = Life { span, entry, prefix, limits, heartbeat: Arc::clone(&self.heartbeat) };
+        let life = Life { span, entry, prefix, heartbeat: Arc::clone(&self.heartbeat) };
         Some(Opened { connection: Arc::clone(&route.controller).serve(transport, life), permit })
     }
 }

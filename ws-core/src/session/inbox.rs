@@ -1,7 +1,7 @@
 //! [`Inbox`]: events that the driver has read and no callback has handled yet.
 //!
-//! In most cases there is one message or none: the inbox stores the first event inline, and an
-//! empty inbox owns no heap memory. The inbox counts messages and their bytes, so that the driver
+//! An event that can be handled at once does not pass the inbox, and an empty inbox owns no heap memory.
+//! The inbox counts messages and their bytes, so that the driver
 //! can stop reading at `limits.inbox_messages` and `limits.inbox_bytes`. Pings and pongs do not
 //! count: beyond a fixed number of them the oldest is dropped.
 
@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::{
+    config::Limits,
     fixed,
     wire::{Message, Text},
 };
@@ -55,17 +56,14 @@ fn compact(message: Message) -> Message {
     }
 }
 
-/// Events in the order in which they were read.
+/// Events in the order in which they were read. Boxed, because in most cases there is none: an event that
+/// can be handled at once does not pass the inbox.
 #[derive(Debug, Default)]
-pub(super) struct Inbox {
-    first: Option<Event>,
-    /// `None` while `first` is. Boxed, because there are rarely further events.
-    rest: Option<Box<Rest>>,
-}
+pub(super) struct Inbox(Option<Box<Waiting>>);
 
-/// The events behind the first.
+/// At least one event.
 #[derive(Debug, Default)]
-struct Rest {
+struct Waiting {
     events: VecDeque<Event>,
     /// The number of messages among the events.
     messages: usize,
@@ -73,11 +71,15 @@ struct Rest {
     bytes: usize,
 }
 
-impl Rest {
+impl Waiting {
     fn push(&mut self, event: Event) {
-        if let Some(message) = event.as_message() {
-            self.messages += 1;
-            self.bytes += message.len();
+        match event.as_message() {
+            Some(message) => {
+                self.messages += 1;
+                self.bytes += message.len();
+            }
+            None if self.controls() == fixed::WAITING_EVENTS => self.drop_oldest_control(),
+            None => {}
         }
         self.events.push_back(event.compact());
     }
@@ -95,62 +97,46 @@ impl Rest {
     fn controls(&self) -> usize {
         self.events.len() - self.messages
     }
+
+    fn drop_oldest_control(&mut self) {
+        if let Some(oldest) = self.events.iter().position(|event| event.as_message().is_none()) {
+            self.events.remove(oldest);
+        }
+    }
 }
 
 impl Inbox {
     pub(super) fn push(&mut self, event: Event) {
-        if event.as_message().is_none() && self.controls() == fixed::WAITING_EVENTS {
-            self.drop_oldest_control();
-        }
-        match self.first {
-            None => self.first = Some(event),
-            Some(_) => self.rest.get_or_insert_default().push(event),
-        }
+        self.0.get_or_insert_default().push(event);
     }
 
+    #[inline]
     pub(super) fn pop(&mut self) -> Option<Event> {
-        let event = self.first.take()?;
-        if let Some(rest) = &mut self.rest {
-            self.first = rest.pop();
-            if rest.events.is_empty() {
-                self.rest = None;
-            }
+        if self.0.is_some() { self.pop_waiting() } else { None }
+    }
+
+    #[cold]
+    fn pop_waiting(&mut self) -> Option<Event> {
+        let waiting = self.0.as_mut()?;
+        let event = waiting.pop();
+        if waiting.events.is_empty() {
+            self.0 = None;
         }
-        Some(event)
+        event
     }
 
     pub(super) fn clear(&mut self) {
-        *self = Self::default();
+        self.0 = None;
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.first.is_none()
+        self.0.is_none()
     }
 
-    fn controls(&self) -> usize {
-        let first = self.first.as_ref().is_some_and(|event| event.as_message().is_none());
-        usize::from(first) + self.rest.as_ref().map_or(0, |rest| rest.controls())
-    }
-
-    fn drop_oldest_control(&mut self) {
-        if self.first.as_ref().is_some_and(|event| event.as_message().is_none()) {
-            self.pop();
-        } else if let Some(rest) = &mut self.rest
-            && let Some(oldest) = rest.events.iter().position(|event| event.as_message().is_none())
-        {
-            rest.events.remove(oldest);
-        }
-    }
-
-    /// Whether the number of waiting messages and their bytes are below these limits.
-    pub(super) fn has_room(&self, messages: usize, bytes: usize) -> bool {
-        let first = self.first.as_ref().and_then(Event::as_message);
-        let (mut waiting, mut size) = (usize::from(first.is_some()), first.map_or(0, Message::len));
-        if let Some(rest) = &self.rest {
-            waiting += rest.messages;
-            size += rest.bytes;
-        }
-        waiting < messages && size < bytes
+    /// Whether the number of waiting messages and their bytes are below the limits.
+    pub(super) fn has_room(&self, limits: &Limits) -> bool {
+        let Some(waiting) = &self.0 else { return true };
+        waiting.messages < limits.inbox_messages && waiting.bytes < limits.inbox_bytes
     }
 }
 
@@ -171,7 +157,7 @@ mod tests {
         assert!(matches!(inbox.pop(), Some(Event::Message(_))));
         assert!(matches!(inbox.pop(), Some(Event::Refused(_))));
         assert!(inbox.pop().is_none());
-        assert!(inbox.is_empty() && inbox.rest.is_none());
+        assert!(inbox.is_empty());
     }
 
     #[test]
@@ -181,13 +167,16 @@ mod tests {
             inbox.push(Event::Ping(Bytes::from_static(&[0; 125])));
             inbox.push(Event::Pong(Bytes::from_static(&[0; 125])));
         }
-        assert!(inbox.has_room(1, 1));
+        let has_room = |inbox: &Inbox, inbox_messages, inbox_bytes| {
+            inbox.has_room(&Limits { inbox_messages, inbox_bytes, ..Limits::default() })
+        };
+        assert!(has_room(&inbox, 1, 1));
         inbox.push(Event::Message("333".into()));
         inbox.push(Event::Refused("4444".into()));
-        assert!(inbox.has_room(3, 8));
-        assert!(!inbox.has_room(2, 8) && !inbox.has_room(3, 7));
+        assert!(has_room(&inbox, 3, 8));
+        assert!(!has_room(&inbox, 2, 8) && !has_room(&inbox, 3, 7));
         while inbox.pop().is_some_and(|event| event.as_message().is_none()) {}
-        assert!(inbox.has_room(2, 5) && !inbox.has_room(2, 4), "the one that is left");
+        assert!(has_room(&inbox, 2, 5) && !has_room(&inbox, 2, 4), "the one that is left");
     }
 
     #[test]
@@ -201,13 +190,13 @@ mod tests {
                 inbox.push(Event::Pong(vec![number].into()));
             }
             inbox.push(Event::Message("last".into()));
-            assert_eq!(matches!(inbox.first, Some(Event::Message(_))), is_behind_a_message);
             let waiting: Vec<Event> = std::iter::from_fn(|| inbox.pop()).collect();
             let pongs: Vec<u8> = waiting
                 .iter()
                 .filter_map(|event| if let Event::Pong(payload) = event { Some(payload[0]) } else { None })
                 .collect();
             assert_eq!(pongs, (84..100).collect::<Vec<u8>>());
+            assert_eq!(matches!(waiting[0], Event::Message(_)), is_behind_a_message);
             assert_eq!(waiting.len(), 17 + usize::from(is_behind_a_message), "no message is dropped");
         }
     }
@@ -219,7 +208,6 @@ mod tests {
         for at in 0..3 {
             inbox.push(Event::Message(Message::Binary(buffer.slice(at..at + 10))));
         }
-        drop(inbox.pop());
         assert!(buffer.is_unique());
     }
 }

@@ -8,6 +8,7 @@
 //! A panic or an error in user code must end at most its own connection. This module must not use
 //! HTTP beyond the finished [`Handshake`](crate::Handshake).
 
+mod callbacks;
 mod driver;
 mod erased;
 mod inbox;
@@ -18,8 +19,10 @@ mod slow_readers;
 mod timers;
 
 use std::{
+    future::poll_fn,
     pin::{Pin, pin},
     sync::Arc,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -29,17 +32,18 @@ use tracing::{Instrument as _, Span};
 pub(crate) use self::erased::ErasedController;
 pub use self::erased::{Erased, erase};
 use self::{
+    callbacks::Rare,
     driver::{Automatic, Completion, Driver},
     inbox::Event,
     rescue::Rescue,
 };
 use crate::{
-    caught::caught,
-    config::{Heartbeat, Limits, OverRate},
+    caught::{Fragile, caught, first_poll},
+    config::{Heartbeat, OverRate},
     connection::Connection,
     controller::Controller,
     error::Result,
-    handlers::{Callback, CallbackKind, Intercepted, intercepted, rate_limited},
+    handlers::{Callback, CallbackKind, InterceptorFuture, intercepted, rate_limited},
     hub::Entry,
     recovery::Phase,
     socket::{ByteStream, SizeLimits, Socket},
@@ -54,8 +58,6 @@ pub(crate) struct Life {
     pub(crate) entry: Entry,
     /// Bytes that were read behind the handshake.
     pub(crate) prefix: Bytes,
-    /// The limits of the route.
-    pub(crate) limits: Arc<Limits>,
     pub(crate) heartbeat: Arc<Heartbeat>,
 }
 
@@ -64,150 +66,191 @@ pub(crate) type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Serves one connection until its socket is dropped.
 ///
-/// Memory per idle connection matters: state that is rarely used is boxed, and the `async` block
-/// captures the arguments instead of holding a second copy. Handling a message boxes nothing.
+/// Only this function is compiled for each controller, so it contains no more than the calls of
+/// `on_message`. Memory per idle connection matters: state that is rarely used is boxed, and the
+/// `async` block captures the arguments instead of holding a second copy. Handling a message boxes
+/// nothing.
 pub(crate) fn serve<C, S>(controller: Arc<C>, transport: S, life: Life) -> impl Future<Output = ()> + Send
 where
     C: Controller,
     S: ByteStream + Send,
 {
-    let Life { span, entry, prefix, limits, heartbeat } = life;
-    let mut socket = Socket::new(transport, prefix, SizeLimits::from(&*limits));
+    let Life { span, entry, prefix, heartbeat } = life;
     let conn = entry.connection().clone();
-    let mut on_close = OnClose {
-        entry: Some(entry),
-        controller: Some(Arc::clone(&controller)),
-        deadline: limits.close_timeout,
+    let automatic = Automatic {
+        pings: C::__typed().is_some_and(|typed| typed.answers_ping),
+        refusals: C::__typed().is_some() && conn.limits().over_rate == OverRate::Refuse,
+    };
+    let socket = Socket::new(transport, prefix, SizeLimits::from(conn.limits()));
+    let mut session = Session {
+        driver: Driver::new(socket, conn.clone(), heartbeat, automatic),
+        on_close: OnClose { entry: Some(entry), controller: controller.clone(), is_called: false },
     };
     let life = async move {
-        let sleep = pin!(tokio::time::sleep(Duration::ZERO));
-        let automatic = Automatic {
-            pings: C::__typed().is_some_and(|typed| typed.answers_ping),
-            refusals: C::__typed().is_some() && limits.over_rate == OverRate::Refuse,
-        };
-        let mut driver = Driver::new(&mut socket, &conn, sleep, &heartbeat, &limits, automatic);
-        let calls = Callbacks { controller: &*controller, conn: &conn };
-        let rescue = Rescue { conn: &conn, deadline: limits.handler_timeout };
-
-        // open: messages wait until `on_open` has finished.
-        let opened = driver.run_boxed(calls.open(), limits.handler_timeout).await;
-        let mut goes_on = rescue.settle(&mut driver, Phase::Open, opened).await;
-
-        // messages: one after another, until the connection has ended and all earlier messages are
-        // handled.
+        let mut callback = pin!(None);
+        let mut callback = Fragile::new(callback.as_mut());
+        let call = |message| callbacks::message(&*controller, &conn, message);
+        let mut goes_on = Box::pin(session.open()).await;
         while goes_on {
-            let Some(event) = driver.next().await else { break };
-            let deadline = limits.handler_timeout;
-            let outcome = match event {
-                Event::Message(message) => driver.run(pin!(Some(calls.message(message))), deadline).await,
-                Event::Refused(message) => Completion::Returned(Err(rate_limited(&conn, &message))),
-                Event::Ping(payload) => driver.run_boxed(calls.ping(payload), deadline).await,
-                Event::Pong(payload) => driver.run_boxed(calls.pong(payload), deadline).await,
-            };
-            // This check is the only work between two successful messages.
-            if !matches!(outcome, Completion::Returned(Ok(()))) {
-                goes_on = rescue.settle(&mut driver, Phase::Message, outcome).await;
-            }
+            let stop = poll_fn(|cx| session.poll_messages(cx, callback.slot(), call)).await;
+            goes_on = Box::pin(session.go_on(stop)).await;
         }
-
-        // tasks: those of the connection have a bounded time to finish.
-        driver.finish_tasks().await;
-        conn.tasks().end();
-
-        // close: `on_close` runs while the close frame is being sent.
-        let reason = driver.reason().cloned().unwrap_or(CloseReason::Aborted);
-        tracing::debug!(?reason, code = reason.code(), "connection ended");
-        on_close.controller = None;
-        let closed = driver.run_boxed(calls.close(reason), Some(limits.close_timeout)).await;
-        let rescue = Rescue { deadline: Some(limits.close_timeout), ..rescue };
-        rescue.settle(&mut driver, Phase::Close, closed).await;
-        driver.finish().await;
-        if let Some(entry) = &mut on_close.entry {
-            entry.ended(driver.ending());
-        }
-        drop(on_close);
+        Box::pin(session.close()).await;
     };
     life.instrument(span)
 }
 
-/// The controller's callbacks, each wrapped in the interceptors of the route. A typed controller
-/// runs the interceptors of its messages itself, since it decodes the event.
-struct Callbacks<'a, C> {
-    controller: &'a C,
-    conn: &'a Connection,
+/// The reason why [`Session::poll_messages`] stops.
+enum Break {
+    /// An event that is not a message to handle.
+    Event(Event),
+    /// The callback of a message failed.
+    Failed(Completion),
+    /// The connection has ended, and all earlier messages are handled.
+    End,
 }
 
-impl<'a, C: Controller> Callbacks<'a, C> {
-    fn open(&self) -> impl Future<Output = Result> + Send + use<'a, C> {
-        let Self { controller, conn } = *self;
-        self.call(CallbackKind::Open, async { controller.on_open(conn).await })
+/// A session without the type of its controller.
+///
+/// The futures of its methods are boxed by the caller, so that an idle connection has no room for them.
+struct Session<S> {
+    driver: Driver<S>,
+    on_close: OnClose,
+}
+
+impl<S: ByteStream> Session<S> {
+    fn parts(&self) -> (Arc<dyn Rare>, Connection) {
+        (Arc::clone(&self.on_close.controller), self.driver.conn().clone())
     }
 
-    fn message(&self, message: Message) -> impl Future<Output = Result> + Send + use<'a, C> {
-        let Self { controller, conn } = *self;
-        let callback = async { controller.on_message(conn, message).await };
-        if C::__typed().is_some() {
-            Intercepted::none(callback)
-        } else {
-            self.call(CallbackKind::Message, callback)
+    /// Messages wait until `on_open` has finished. Returns false if the connection ends.
+    async fn open(&mut self) -> bool {
+        let (controller, conn) = self.parts();
+        self.run(Phase::Open, CallbackKind::Open, controller.open(&conn), &conn).await
+    }
+
+    /// Handles one message after another. `call` makes the future of a message's callback, which is in
+    /// the slot while it waits.
+    fn poll_messages<F: Future<Output = Result> + Send>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut callback: Pin<&mut Option<F>>,
+        call: impl Fn(Message) -> F,
+    ) -> Poll<Break> {
+        if callback.is_some() {
+            match ready!(self.driver.poll_callback(cx, callback.as_mut())) {
+                Completion::Returned(Ok(())) => {}
+                failed => return Poll::Ready(Break::Failed(failed)),
+            }
+        }
+        loop {
+            let message = match ready!(self.driver.poll_next(cx)) {
+                Some(Event::Message(message)) => message,
+                Some(event) => return Poll::Ready(Break::Event(event)),
+                None => return Poll::Ready(Break::End),
+            };
+            let deadline = self.driver.handler_deadline();
+            match first_poll(callback.as_mut(), || call(message), cx) {
+                // This check is the only work between two successful messages.
+                Poll::Ready(Some(Ok(()))) => {}
+                Poll::Ready(failed) => return Poll::Ready(Break::Failed(failed.into())),
+                Poll::Pending => {
+                    self.driver.begin_callback(deadline);
+                    return self.driver.poll_beside(cx, callback).map(Break::Failed);
+                }
+            }
         }
     }
 
-    fn ping(&self, payload: Bytes) -> impl Future<Output = Result> + Send + use<'a, C> {
-        let Self { controller, conn } = *self;
-        self.call(CallbackKind::Control, async { controller.on_ping(conn, payload).await })
+    /// Does what the handling of messages stopped for. Returns false if the connection ends.
+    async fn go_on(&mut self, stop: Break) -> bool {
+        let (controller, conn) = self.parts();
+        let callback = match stop {
+            Break::End => return false,
+            Break::Failed(outcome) => return self.settle(Phase::Message, outcome, &conn).await,
+            Break::Event(Event::Message(message) | Event::Refused(message)) => {
+                let refused = Completion::Returned(Err(rate_limited(&conn, &message)));
+                return self.settle(Phase::Message, refused, &conn).await;
+            }
+            Break::Event(Event::Ping(payload)) => controller.ping(&conn, payload),
+            Break::Event(Event::Pong(payload)) => controller.pong(&conn, payload),
+        };
+        self.run(Phase::Message, CallbackKind::Control, callback, &conn).await
     }
 
-    fn pong(&self, payload: Bytes) -> impl Future<Output = Result> + Send + use<'a, C> {
-        let Self { controller, conn } = *self;
-        self.call(CallbackKind::Control, async { controller.on_pong(conn, payload).await })
+    async fn close(&mut self) {
+        // tasks: those of the connection have a bounded time to finish.
+        let (controller, conn) = self.parts();
+        self.driver.finish_tasks().await;
+        conn.tasks().end();
+
+        // close: `on_close` runs while the close frame is being sent.
+        let reason = self.driver.reason().cloned().unwrap_or(CloseReason::Aborted);
+        tracing::debug!(?reason, code = reason.code(), "connection ended");
+        self.on_close.is_called = true;
+        self.run(Phase::Close, CallbackKind::Close, controller.close(&conn, reason), &conn).await;
+        self.driver.finish().await;
+        if let Some(entry) = &mut self.on_close.entry {
+            entry.ended(self.driver.ending());
+        }
     }
 
-    fn close(&self, reason: CloseReason) -> impl Future<Output = Result> + Send + use<'a, C> {
-        let Self { controller, conn } = *self;
-        self.call(CallbackKind::Close, async { controller.on_close(conn, reason).await })
+    /// Runs a rare callback inside the interceptors of the route. Returns false if the connection ends.
+    async fn run(
+        &mut self,
+        phase: Phase,
+        kind: CallbackKind<'_>,
+        callback: InterceptorFuture<'_>,
+        conn: &Connection,
+    ) -> bool {
+        let callback = pin!(Some(intercepted(Callback::new(conn, kind), callback)));
+        let outcome = self.driver.run(callback, deadline(phase, conn)).await;
+        self.settle(phase, outcome, conn).await
     }
 
-    /// Wraps a callback in the interceptors. `callback` must be an `async` block that calls the
-    /// controller when it is polled, so that a panic of the call itself is caught as well.
-    fn call<F: Future<Output = Result> + Send + 'a>(
-        &self,
-        kind: CallbackKind<'a>,
-        callback: F,
-    ) -> Intercepted<'a, F> {
-        intercepted(Callback::new(self.conn, kind), callback)
+    async fn settle(&mut self, phase: Phase, outcome: Completion, conn: &Connection) -> bool {
+        let rescue = Rescue { conn, deadline: deadline(phase, conn) };
+        rescue.settle(&mut self.driver, phase, outcome).await
     }
+}
+
+/// The time that a callback and an error handler have.
+fn deadline(phase: Phase, conn: &Connection) -> Option<Duration> {
+    let limits = conn.limits();
+    if phase == Phase::Close { Some(limits.close_timeout) } else { limits.handler_timeout }
 }
 
 /// A guard that spawns `on_close` if the session task is aborted before it calls `on_close`.
-struct OnClose<C: Controller> {
+struct OnClose {
+    /// `None` once the guard has acted.
     entry: Option<Entry>,
-    /// `None` once the session task itself has begun to call `on_close`.
-    controller: Option<Arc<C>>,
-    deadline: Duration,
+    controller: Arc<dyn Rare>,
+    /// Whether the session task itself has begun to call `on_close`.
+    is_called: bool,
 }
 
-impl<C: Controller> Drop for OnClose<C> {
+impl Drop for OnClose {
     fn drop(&mut self) {
-        let (Some(entry), Some(controller)) = (self.entry.take(), self.controller.take()) else { return };
+        let Some(entry) = self.entry.take().filter(|_| !self.is_called) else { return };
         entry.connection().outbox().shut();
         entry.connection().tasks().end();
         if tokio::runtime::Handle::try_current().is_err() {
             return;
         }
-        let deadline = self.deadline;
+        let controller = Arc::clone(&self.controller);
+        let deadline = entry.connection().limits().close_timeout;
         let live = entry.live().clone();
-        // Boxed without its type, so that tokio's task is not compiled for each controller.
-        let on_close: Served = Box::pin(async move {
-            let calls = Callbacks { controller: &*controller, conn: entry.connection() };
-            let closed = caught(calls.close(CloseReason::Aborted));
+        let on_close = async move {
+            let conn = entry.connection();
+            let callback = controller.close(conn, CloseReason::Aborted);
+            let closed = caught(intercepted(Callback::new(conn, CallbackKind::Close), callback));
             match tokio::time::timeout(deadline, closed).await {
                 Ok(Some(Ok(()))) => {}
                 Ok(None) => tracing::error!("on_close panicked"),
                 Ok(Some(Err(error))) => tracing::error!(%error, "on_close failed"),
                 Err(_) => tracing::error!("on_close took longer than the close deadline"),
             }
-        });
+        };
         live.spawn(on_close.instrument(Span::current()));
     }
 }
@@ -221,20 +264,26 @@ mod tests {
         task::{Context, Poll},
     };
 
-    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+    use tokio::{
+        io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
+        time::timeout,
+    };
 
     use super::*;
-    use crate::{hub::Live, request::Handshake};
+    use crate::{config::Limits, hub::Live, request::Handshake};
 
     pub(super) fn life(live: &Arc<Live>) -> Life {
+        life_with(Limits::default(), live)
+    }
+
+    fn life_with(limits: Limits, live: &Arc<Live>) -> Life {
         let (parts, ()) = http::Request::new(()).into_parts();
         let handshake = Handshake::new(parts, "ws".into(), None);
-        let conn = Connection::new(handshake, &Arc::default(), Arc::clone(live));
+        let conn = Connection::new(handshake, &Arc::new(limits), Arc::clone(live));
         Life {
             span: Span::none(),
             entry: live.enter(conn),
             prefix: bytes::Bytes::new(),
-            limits: Arc::default(),
             heartbeat: Arc::default(),
         }
     }
@@ -357,6 +406,67 @@ mod tests {
         async fn on_message(&self, conn: &Connection, message: Message) -> crate::error::Result {
             assert!(self.messages.fetch_add(1, Ordering::Relaxed) < 1 << 20, "one poll has no end");
             if self.answers { Ok(conn.send(message).await?) } else { Ok(()) }
+        }
+    }
+
+    /// Returns how often the task of an echo was woken by itself while it answered these messages.
+    async fn own_wakes(limits: Limits, is_delayed: bool, messages: usize) -> usize {
+        struct Echo {
+            delay: Option<Arc<tokio::sync::Semaphore>>,
+        }
+
+        impl Controller for Echo {
+            async fn on_message(&self, conn: &Connection, message: Message) -> crate::error::Result {
+                if let Some(delay) = &self.delay {
+                    delay.acquire().await?.forget();
+                }
+                Ok(conn.push(message)?)
+            }
+        }
+
+        #[derive(Default)]
+        struct Woken(AtomicUsize);
+
+        impl std::task::Wake for Woken {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+
+        let (near, mut far) = tokio::io::duplex(4096);
+        let life = life_with(limits, &Arc::new(Live::default()));
+        let delay = is_delayed.then(|| Arc::new(tokio::sync::Semaphore::new(0)));
+        let mut serving = pin!(serve(Arc::new(Echo { delay: delay.clone() }), near, life));
+        let woken = Arc::new(Woken::default());
+        let waker = std::task::Waker::from(Arc::clone(&woken));
+        let mut cx = Context::from_waker(&waker);
+        assert!(serving.as_mut().poll(&mut cx).is_pending());
+        far.write_all(&[0x81, 0x80, 0, 0, 0, 0].repeat(messages)).await.unwrap();
+        tokio::task::yield_now().await;
+        let before = woken.0.load(Ordering::Relaxed);
+        assert!(serving.as_mut().poll(&mut cx).is_pending());
+        for answered in 0..if is_delayed { messages } else { 0 } {
+            // Renews the budget of the test's task.
+            tokio::task::yield_now().await;
+            delay.iter().for_each(|delay| delay.add_permits(1));
+            assert!(serving.as_mut().poll(&mut cx).is_pending(), "{answered}");
+        }
+        let wakes = woken.0.load(Ordering::Relaxed) - before;
+        let mut answers = vec![0; 2 * messages];
+        far.read_exact(&mut answers).await.unwrap();
+        assert_eq!(answers, [0x81, 0].repeat(messages));
+        if is_delayed { wakes - messages } else { wakes }
+    }
+
+    #[tokio::test]
+    async fn what_a_callback_pushes_does_not_wake_its_own_task_and_fits_a_small_outbox() {
+        for outbox_messages in [1, 2, 256] {
+            for is_delayed in [false, true] {
+                let limits = Limits { outbox_messages, ..Limits::default() };
+                let own_wakes = own_wakes(limits, is_delayed, 20);
+                let wakes = timeout(Duration::from_secs(5), own_wakes).await.expect("all is answered");
+                assert_eq!(wakes, 0, "{outbox_messages} messages, delayed: {is_delayed}");
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 //! The error handlers are asked while the connection is driven. The rules are those of
 //! [`Verdict`]. A panic, a timeout or a cut always ends the connection.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use super::driver::{Completion, Driver, Failure};
 use crate::{
@@ -25,13 +25,12 @@ impl Rescue<'_> {
     /// unless it had ended before.
     pub(super) async fn settle<S: ByteStream>(
         &self,
-        driver: &mut Driver<'_, S>,
+        driver: &mut Driver<S>,
         phase: Phase,
         outcome: Completion,
     ) -> bool {
         let Some(failure) = outcome.into_failure() else { return true };
-        // Boxed, because few callbacks fail.
-        match Box::pin(self.verdict(driver, phase, failure)).await {
+        match self.verdict(driver, phase, failure).await {
             Verdict::Nothing => true,
             Verdict::Reply(message) => {
                 // A closed connection needs no reply, and a full outbox closes it.
@@ -47,7 +46,7 @@ impl Rescue<'_> {
 
     async fn verdict<S: ByteStream>(
         &self,
-        driver: &mut Driver<'_, S>,
+        driver: &mut Driver<S>,
         phase: Phase,
         failure: Failure,
     ) -> Verdict {
@@ -74,7 +73,7 @@ impl Rescue<'_> {
 
     async fn verdict_on<S: ByteStream>(
         &self,
-        driver: &mut Driver<'_, S>,
+        driver: &mut Driver<S>,
         phase: Phase,
         error: &mut Error,
     ) -> Verdict {
@@ -85,11 +84,13 @@ impl Rescue<'_> {
         }
         let scene = Scene::on(self.conn, phase);
         let mut answer = Answer::Pass;
-        let asking = async {
-            answer = ErrorHandlers::answer_on(self.conn, error, &scene).await;
-            Ok(())
+        let has_failed = {
+            let asking = pin!(Some(async {
+                answer = ErrorHandlers::answer_on(self.conn, error, &scene).await;
+                Ok(())
+            }));
+            driver.run(asking, self.deadline).await.into_failure().is_some()
         };
-        let has_failed = driver.run_boxed(asking, self.deadline).await.into_failure().is_some();
         Verdict::on(error, self.conn, phase, (!has_failed).then_some(answer))
     }
 }

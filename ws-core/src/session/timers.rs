@@ -1,21 +1,24 @@
-//! [`Timers`]: all deadlines of one connection in one timer: the heartbeat, the idle limit, the
-//! close deadline, the deadline of a running callback, the checks of the peer while nothing is
-//! read, and the expiry of the token or the lifetime.
+//! [`Timers`]: all times of one connection: the heartbeat, the idle limit, the expiry of the token or the
+//! lifetime, the checks of the peer while nothing is read, the deadline of a running callback, the close
+//! deadline.
 //!
-//! The driver polls the timers once per turn and acts on the one that is due. Timers need no task
-//! and no allocation. Messages must not reset the timer: it fires at its set time, and only then is
-//! it checked whether there was a message. So a message needs no clock read, unless the idle time
-//! is limited.
+//! The first three set the connection's alarm, which a sleeping connection shares with all others
+//! (`hub/wheel.rs`). The deadlines are exact and have a timer of their own, which exists while one of
+//! them runs. The driver polls the timers before it sleeps and acts on the one that is due. Messages must
+//! not set an alarm: it goes off at its time, and only then is it checked whether there was a message. So
+//! a message needs no clock read, unless the idle time is limited.
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use tokio::time::{Instant, Sleep};
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::{config::Heartbeat, fixed};
+use crate::{config::Heartbeat, connection::Connection, fixed};
 
 /// A timer that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,79 +61,131 @@ struct Silence {
     look_at: Instant,
 }
 
-pub(crate) struct Timers<'a> {
-    sleep: Pin<&'a mut Sleep>,
-    /// The time to which `sleep` is set, with the task's waker registered. `None` while `sleep` is
-    /// not in use.
-    set_to: Option<Instant>,
-    heartbeat: &'a Heartbeat,
+pin_project! {
+    /// The exact deadlines, with their timer.
+    ///
+    /// `callback_by` is the deadline of the running callback; after the last callback but `on_close`, that
+    /// of the connection's tasks. `step_by` is the time of the next check of the transport while nothing is
+    /// read; after the connection has begun to end, the deadline of the current closing step.
+    struct Deadlines {
+        callback_by: Option<Instant>,
+        step_by: Option<Instant>,
+        #[pin]
+        sleep: Sleep,
+    }
+}
+
+impl Deadlines {
+    fn first(&self) -> Option<Instant> {
+        [self.callback_by, self.step_by].into_iter().flatten().min()
+    }
+}
+
+pub(crate) struct Timers {
+    heartbeat: Arc<Heartbeat>,
     beat: Beat,
     /// Boxed, because the idle limit is off by default.
     silence: Option<Box<Silence>>,
-    /// The deadline of the running callback. After the last callback but `on_close`: the deadline of
-    /// the connection's tasks.
-    callback_by: Option<Instant>,
-    /// The time of the next check of the transport, while nothing is read. After the connection has
-    /// begun to end: the deadline of the current closing step.
-    step_by: Option<Instant>,
+    /// `None` while the connection sleeps without a deadline.
+    deadlines: Option<Pin<Box<Deadlines>>>,
+    /// The time to which the connection's alarm is set.
+    alarm: Option<Instant>,
+    /// Whether the alarm and the timer of the deadlines are set, with the task's waker registered.
+    is_set: bool,
 }
 
-impl<'a> Timers<'a> {
-    pub(crate) fn new(sleep: Pin<&'a mut Sleep>, heartbeat: &'a Heartbeat) -> Self {
+impl Timers {
+    pub(crate) fn new(heartbeat: Arc<Heartbeat>) -> Self {
         let now = Instant::now();
         let silence = |longest| Box::new(Silence { longest, since: now, look_at: now + longest });
         Self {
-            sleep,
-            set_to: None,
-            heartbeat,
             beat: heartbeat.interval.map_or(Beat::Off, |interval| Beat::Ping(now + interval)),
             silence: heartbeat.idle.map(silence),
-            callback_by: None,
-            step_by: None,
+            heartbeat,
+            deadlines: None,
+            alarm: None,
+            is_set: false,
         }
     }
 
     /// Starts the checks of the transport if `is_blind`, else stops them. Must not be called once
     /// the connection has begun to end.
     pub(crate) fn look_while(&mut self, is_blind: bool) {
-        match self.step_by {
+        match self.step_by() {
             None if is_blind => self.look_again(),
-            Some(_) if !is_blind => self.step_by = None,
+            Some(_) if !is_blind => self.set_step(None),
             _ => {}
         }
     }
 
     /// Sets the time of the next check of the transport.
     pub(crate) fn look_again(&mut self) {
-        self.step_by = Some(Instant::now() + fixed::LOOK_INTERVAL);
+        self.set_step(Some(Instant::now() + fixed::LOOK_INTERVAL));
     }
 
     /// Sets the deadline of the callback that runs now.
-    pub(crate) fn callback_must_end(&mut self, within: Option<Duration>) {
-        self.callback_by = within.map(|within| Instant::now() + within);
+    pub(crate) fn callback_must_end(&mut self, by: Option<Instant>) {
+        if by.is_some() || self.callback_by().is_some() {
+            *self.deadlines().project().callback_by = by;
+        }
     }
 
     /// Sets the deadline of the connection's tasks, unless it is set already. No callback runs.
     pub(crate) fn tasks_must_end(&mut self, within: Duration) {
-        self.callback_by.get_or_insert_with(|| Instant::now() + within);
+        if self.callback_by().is_none() {
+            self.callback_must_end(Some(Instant::now() + within));
+        }
     }
 
     pub(crate) fn is_callback_overdue(&self) -> bool {
-        self.callback_by.is_some_and(|by| by <= Instant::now())
+        self.callback_by().is_some_and(|by| by <= Instant::now())
     }
 
     /// Sets the deadline of the next closing step, and stops the heartbeat and the idle limit.
     pub(crate) fn close_must_go_on(&mut self, within: Duration) {
-        self.beat = Beat::Off;
-        self.silence = None;
-        self.step_by = Some(Instant::now() + within);
+        self.stop(Some(Instant::now() + within));
     }
 
-    /// Stops all timers but the deadline of a running callback or of the tasks, since nothing is left to close.
+    /// Stops all timers but the deadline of a running callback or of the tasks, since nothing is left
+    /// to close.
     pub(crate) fn closed(&mut self) {
+        self.stop(None);
+    }
+
+    fn stop(&mut self, step_by: Option<Instant>) {
         self.beat = Beat::Off;
         self.silence = None;
-        self.step_by = None;
+        self.is_set = false;
+        self.set_step(step_by);
+    }
+
+    fn step_by(&self) -> Option<Instant> {
+        self.deadlines.as_ref().and_then(|deadlines| deadlines.step_by)
+    }
+
+    fn callback_by(&self) -> Option<Instant> {
+        self.deadlines.as_ref().and_then(|deadlines| deadlines.callback_by)
+    }
+
+    fn set_step(&mut self, by: Option<Instant>) {
+        if by.is_some() || self.step_by().is_some() {
+            *self.deadlines().project().step_by = by;
+        }
+    }
+
+    /// Returns the deadlines to change them.
+    fn deadlines(&mut self) -> Pin<&mut Deadlines> {
+        self.is_set = false;
+        let deadlines = self.deadlines.get_or_insert_with(|| {
+            Box::pin(Deadlines { callback_by: None, step_by: None, sleep: sleep_until(Instant::now()) })
+        });
+        deadlines.as_mut()
+    }
+
+    /// Records that the alarm went off, or that the time of the expiry was changed.
+    pub(crate) fn ring(&mut self) {
+        self.alarm = None;
+        self.is_set = false;
     }
 
     /// Restarts the idle time: a message was received or is being sent, or a callback runs.
@@ -167,57 +222,89 @@ impl<'a> Timers<'a> {
         }
     }
 
-    /// Returns the timer that is due. If none is, registers the task for the next one. `expires` is
-    /// the time of [`Due::Expired`]; `None` once the connection has begun to end.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, expires: Option<Instant>) -> Option<Due> {
+    /// Whether [`poll`](Self::poll) has nothing to do: no time has changed since the last call, and no
+    /// deadline has passed.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.is_set && self.deadlines.as_ref().is_none_or(|deadlines| !deadlines.sleep.is_elapsed())
+    }
+
+    /// Returns the timer that is due. If none is, sets the alarm of the connection and the timer of the
+    /// deadlines. `expires` is the time of [`Due::Expired`]; `None` once the connection has begun to end.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        conn: &Connection,
+        expires: Option<Instant>,
+    ) -> Option<Due> {
+        self.is_set = false;
         loop {
-            let beat = match self.beat {
-                Beat::Off => None,
-                Beat::Ping(at) => Some(at),
-                Beat::Sign { by, next } => Some(by.min(next)),
-            };
-            let silence = self.silence.as_ref().map(|silence| silence.look_at);
-            let times = [beat, silence, self.callback_by, self.step_by, expires];
-            let next = times.into_iter().flatten().min()?;
-            if self.set_to == Some(next) {
-                // A task keeps its waker, so the registration is still valid.
-                if !self.sleep.is_elapsed() {
-                    return None;
-                }
-            } else {
-                self.sleep.as_mut().reset(next);
-                self.set_to = Some(next);
+            let due = self.due(Instant::now(), expires);
+            if due.is_some() || self.is_callback_overdue() {
+                // The driver checks the deadline of a callback directly after the turn.
+                return due;
             }
-            if self.sleep.as_mut().poll(cx) == Poll::Pending {
-                return None;
-            }
-            self.set_to = None;
-            let now = Instant::now();
-            if self.step_by.is_some_and(|by| by <= now) {
-                return Some(Due::Step);
-            }
-            if expires.is_some_and(|at| at <= now) {
-                return Some(Due::Expired);
-            }
-            if let Some(silence) = &mut self.silence {
-                silence.look_at = silence.since + silence.longest;
-                if silence.look_at <= now {
-                    return Some(Due::Idle);
-                }
-            }
-            match self.beat {
-                Beat::Ping(at) if at <= now => {
-                    let interval = self.heartbeat.interval.unwrap_or_default();
-                    self.beat = Beat::Sign { by: now + self.heartbeat.timeout, next: now + interval };
-                    return Some(Due::Ping);
-                }
-                Beat::Sign { by, next } if by.min(next) <= now => return Some(Due::SignOfLife),
-                _ => {}
-            }
-            if self.is_callback_overdue() {
-                // `Driver::run` checks this deadline directly after the turn.
+            self.set_alarm(conn, expires);
+            if self.poll_deadlines(cx).is_pending() {
+                self.is_set = true;
                 return None;
             }
         }
+    }
+
+    fn due(&mut self, now: Instant, expires: Option<Instant>) -> Option<Due> {
+        if self.step_by().is_some_and(|by| by <= now) {
+            return Some(Due::Step);
+        }
+        if expires.is_some_and(|at| at <= now) {
+            return Some(Due::Expired);
+        }
+        if let Some(silence) = &mut self.silence
+            && silence.look_at <= now
+        {
+            silence.look_at = silence.since + silence.longest;
+            if silence.look_at <= now {
+                return Some(Due::Idle);
+            }
+        }
+        match self.beat {
+            Beat::Ping(at) if at <= now => {
+                let interval = self.heartbeat.interval.unwrap_or_default();
+                self.beat = Beat::Sign { by: now + self.heartbeat.timeout, next: now + interval };
+                Some(Due::Ping)
+            }
+            Beat::Sign { by, next } if by.min(next) <= now => Some(Due::SignOfLife),
+            _ => None,
+        }
+    }
+
+    fn set_alarm(&mut self, conn: &Connection, expires: Option<Instant>) {
+        let beat = match self.beat {
+            Beat::Off => None,
+            Beat::Ping(at) => Some(at),
+            Beat::Sign { by, next } => Some(by.min(next)),
+        };
+        let silence = self.silence.as_ref().map(|silence| silence.look_at);
+        let alarm = [beat, silence, expires].into_iter().flatten().min();
+        if alarm != self.alarm {
+            self.alarm = alarm;
+            match alarm {
+                Some(at) => conn.live().set_alarm(conn, at),
+                None => conn.alarm().clear(),
+            }
+        }
+    }
+
+    /// Ready if a deadline has passed.
+    fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadlines) = &mut self.deadlines else { return Poll::Pending };
+        let Some(first) = deadlines.first() else {
+            self.deadlines = None;
+            return Poll::Pending;
+        };
+        let mut sleep = deadlines.as_mut().project().sleep;
+        if sleep.deadline() != first {
+            sleep.as_mut().reset(first);
+        }
+        sleep.poll(cx)
     }
 }

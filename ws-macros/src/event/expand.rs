@@ -87,6 +87,13 @@ fn into_reply(event: &Event) -> TokenStream {
             ) -> impl ::core::future::Future<Output = __ws::Result> + ::core::marker::Send {
                 __h::send_own(__to, &self)
             }
+
+            fn start<'__r>(self, __to: &'__r __ws::handlers::Replier<'_>) -> __h::Sending<'__r>
+            where
+                Self: '__r,
+            {
+                __h::send_own(__to, &self)
+            }
         }
     }
 }

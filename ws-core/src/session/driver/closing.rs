@@ -7,7 +7,7 @@
 
 use std::{
     future::poll_fn,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use super::{Driver, Due};
@@ -32,7 +32,7 @@ pub(super) enum State {
     Done,
 }
 
-impl<S: ByteStream> Driver<'_, S> {
+impl<S: ByteStream> Driver<S> {
     /// Closes with this frame for this reason, unless the connection has begun to close before.
     pub(crate) fn close(&mut self, frame: CloseFrame, reason: CloseReason) {
         // A request to close that the callback made before it failed has precedence.
@@ -46,7 +46,7 @@ impl<S: ByteStream> Driver<'_, S> {
     pub(crate) fn abandon(&mut self, reason: CloseReason) {
         self.conn.outbox().shut();
         self.conn.asks().close();
-        self.reason.get_or_insert(reason);
+        self.reason.get_or_insert_with(|| Box::new(reason));
         self.done();
     }
 
@@ -64,8 +64,8 @@ impl<S: ByteStream> Driver<'_, S> {
     /// Records that a close frame or the end of the stream was read. [`Self::answer_end`] answers
     /// it once all earlier messages are handled, or at the close deadline.
     pub(super) fn peer_ends(&mut self, reason: CloseReason) {
-        self.reason.get_or_insert(reason);
-        self.timers.close_must_go_on(self.limits.close_timeout);
+        self.reason.get_or_insert_with(|| Box::new(reason));
+        self.timers.close_must_go_on(self.conn.limits().close_timeout);
         self.announce_end();
     }
 
@@ -83,7 +83,7 @@ impl<S: ByteStream> Driver<'_, S> {
         if self.state != State::Open {
             return;
         }
-        if let Some(CloseReason::Peer { code, .. }) = &self.reason {
+        if let Some(CloseReason::Peer { code, .. }) = self.reason() {
             let frame = code.map(|code| CloseFrame::new(code, ""));
             self.socket.out().close(frame.as_ref());
         }
@@ -91,7 +91,7 @@ impl<S: ByteStream> Driver<'_, S> {
     }
 
     pub(super) fn begin_close(&mut self, frame: &CloseFrame, reason: CloseReason) {
-        self.reason.get_or_insert(reason);
+        self.reason.get_or_insert_with(|| Box::new(reason));
         self.socket.out().close(Some(frame));
         self.begin_flush();
     }
@@ -99,7 +99,7 @@ impl<S: ByteStream> Driver<'_, S> {
     fn begin_flush(&mut self) {
         self.conn.asks().close();
         self.state = State::Flushing;
-        self.timers.close_must_go_on(self.limits.close_timeout);
+        self.timers.close_must_go_on(self.conn.limits().close_timeout);
     }
 
     /// Shuts the outbox and collects all that it has. Frames that stay there would be written
@@ -116,10 +116,10 @@ impl<S: ByteStream> Driver<'_, S> {
 
     /// Waits for the tasks of the connection behind the last event, and answers the end of the peer.
     ///
-    /// Cold, so that it does not weigh on [`Driver::next`], which runs for each message.
+    /// Cold, so that it does not weigh on [`Driver::poll_next`], which runs for each message.
     #[cold]
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        std::task::ready!(self.poll_tasks(cx));
+        ready!(self.poll_tasks(cx));
         if self.state == State::Open {
             self.answer_end();
         }
@@ -130,12 +130,12 @@ impl<S: ByteStream> Driver<'_, S> {
     /// connection is cut. If the peer has closed its side, replies can still be pushed meanwhile.
     fn poll_tasks(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.conn.tasks().poll_idle(cx).is_pending() {
-            self.timers.tasks_must_end(self.limits.close_timeout);
-            let turn = self.poll_turn(cx);
+            self.timers.tasks_must_end(self.conn.limits().close_timeout);
+            let turn = self.poll_turn_into_inbox(cx);
             if self.was_cut || self.timers.is_callback_overdue() {
                 break;
             }
-            std::task::ready!(turn);
+            ready!(turn);
         }
         Poll::Ready(())
     }
@@ -148,7 +148,7 @@ impl<S: ByteStream> Driver<'_, S> {
                 if self.state == State::Done {
                     return Poll::Ready(());
                 }
-                std::task::ready!(self.poll_turn(cx));
+                ready!(self.poll_turn_into_inbox(cx));
             }
         })
         .await;
@@ -160,7 +160,7 @@ impl<S: ByteStream> Driver<'_, S> {
     /// close frame. If the peer closed first, or broke the protocol (RFC 6455 section 7.1.7), the
     /// half-close comes before the reading.
     pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.timers.poll(cx, None) == Some(Due::Step) {
+        if !self.timers.is_waiting() && self.timers.poll(cx, &self.conn, None) == Some(Due::Step) {
             // Over TLS this sends `close_notify`, if the socket accepts it without waiting.
             let _ = self.socket.poll_shutdown(cx);
             self.done();
@@ -195,7 +195,7 @@ impl<S: ByteStream> Driver<'_, S> {
     /// Whether the write side is closed directly after the close frame. If this side closes first,
     /// it is not: some proxies take the FIN as the end of the tunnel and drop the peer's answer.
     fn half_closes_first(&self) -> bool {
-        matches!(self.reason, Some(CloseReason::Peer { .. } | CloseReason::Gone(_) | CloseReason::Fault(_)))
+        matches!(self.reason(), Some(CloseReason::Peer { .. } | CloseReason::Gone(_) | CloseReason::Fault(_)))
     }
 
     /// Returns how the connection ended. Only valid after [`finish`](Self::finish).

@@ -1,9 +1,9 @@
 //! [`Driver`]: reads, writes, keeps the timers and closes one connection, also while user code
 //! runs.
 //!
-//! [`Driver::next`] waits for the next event. [`Driver::run`] runs a callback and drives the
-//! connection meanwhile. Both call [`Driver::poll_turn`], the only place that defines the order of
-//! a turn. [`closing`] takes over after the last message.
+//! [`Driver::poll_next`] waits for the next event. [`Driver::poll_callback`] drives the connection beside a
+//! callback. Both call [`Driver::poll_turn`], the only place that defines the order of a
+//! turn. [`closing`] takes over after the last message. None of this is compiled for each controller.
 //!
 //! The driver must not depend on the controller: the parent module chooses the callback for an
 //! event. The driver is woken by the socket, the outbox and the timers only, and at the end by the
@@ -15,14 +15,12 @@ use std::{
     future::poll_fn,
     io,
     pin::Pin,
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use tokio::{
-    task::coop::has_budget_remaining,
-    time::{Instant, Sleep},
-};
+use tokio::{task::coop::has_budget_remaining, time::Instant};
 
 use self::closing::State;
 use super::{
@@ -31,8 +29,8 @@ use super::{
     timers::{Due, Timers},
 };
 use crate::{
-    caught::Fragile,
-    config::{Heartbeat, Limits},
+    caught::{Fragile, Slot, clear_slot, poll_slot},
+    config::Heartbeat,
     connection::{Connection, Stop},
     error::{Error, Result},
     fixed, handlers,
@@ -60,15 +58,16 @@ pub(crate) struct Automatic {
     pub(crate) refusals: bool,
 }
 
-pub(crate) struct Driver<'a, S> {
-    socket: &'a mut Socket<S>,
-    conn: &'a Connection,
-    timers: Timers<'a>,
-    limits: &'a Limits,
+pub(crate) struct Driver<S> {
+    socket: Socket<S>,
+    conn: Connection,
+    timers: Timers,
     /// The rate limit. Boxed, because it is off by default.
     bucket: Option<Box<Bucket>>,
     automatic: Automatic,
     inbox: Inbox,
+    /// Whether the task has slept since it last collected from the outbox.
+    has_slept: bool,
     /// Whether a callback runs.
     in_callback: bool,
     /// Whether messages are among the bytes that are being written.
@@ -76,7 +75,7 @@ pub(crate) struct Driver<'a, S> {
     state: State,
     /// The reason for the end, once the connection has begun to end. If the state is still `Open`,
     /// the peer has ended its side, and its earlier messages are handled first.
-    reason: Option<CloseReason>,
+    reason: Option<Box<CloseReason>>,
     /// Whether the transport has reported the end of the peer, behind bytes that are not read yet.
     has_seen_end: bool,
     /// Whether the running callback has to be dropped.
@@ -87,23 +86,21 @@ pub(crate) struct Driver<'a, S> {
     was_cut: bool,
 }
 
-impl<'a, S: ByteStream> Driver<'a, S> {
+impl<S: ByteStream> Driver<S> {
     pub(crate) fn new(
-        socket: &'a mut Socket<S>,
-        conn: &'a Connection,
-        sleep: Pin<&'a mut Sleep>,
-        heartbeat: &'a Heartbeat,
-        limits: &'a Limits,
+        socket: Socket<S>,
+        conn: Connection,
+        heartbeat: Arc<Heartbeat>,
         automatic: Automatic,
     ) -> Self {
         Self {
+            bucket: Bucket::new(conn.limits(), Instant::now()).map(Box::new),
             socket,
             conn,
-            timers: Timers::new(sleep, heartbeat),
-            limits,
-            bucket: Bucket::new(limits, Instant::now()).map(Box::new),
+            timers: Timers::new(heartbeat),
             automatic,
             inbox: Inbox::default(),
+            has_slept: true,
             in_callback: false,
             is_sending: false,
             state: State::Open,
@@ -115,120 +112,150 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         }
     }
 
-    /// Waits for the next event. Returns `None` once the connection has ended, all earlier events
-    /// were returned and its tasks are over.
-    pub(crate) async fn next(&mut self) -> Option<Event> {
-        poll_fn(|cx| {
-            if !self.inbox.is_empty() {
-                // Without this, replies to messages that were read ahead would fill the outbox. And
-                // a request to close must drop those messages.
-                self.collect();
+    pub(crate) fn conn(&self) -> &Connection {
+        &self.conn
+    }
+
+    /// Returns the next event; `None` once the connection has ended, all earlier events were returned
+    /// and its tasks are over.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        if !self.inbox.is_empty() && self.must_collect() {
+            // Without this, replies to messages that were read ahead would fill the outbox. And a
+            // request to close must drop those messages.
+            self.collect();
+        }
+        loop {
+            // While the peer does not read its replies, no further message is handled.
+            let may_handle = self.state != State::Open || !self.socket.is_backlogged();
+            if may_handle && let Some(event) = self.inbox.pop() {
+                return Poll::Ready(Some(event));
             }
-            loop {
-                // While the peer does not read its replies, no further message is handled.
-                let may_handle = self.state != State::Open || !self.socket.is_backlogged();
-                if may_handle && let Some(event) = self.inbox.pop() {
+            if self.reason.is_some() && self.inbox.is_empty() {
+                return self.poll_end(cx).map(|()| None);
+            }
+            if let Some(event) = ready!(self.poll_turn(cx)) {
+                if self.inbox.is_empty() && !self.socket.is_backlogged() {
                     return Poll::Ready(Some(event));
                 }
-                if self.reason.is_some() && self.inbox.is_empty() {
-                    return self.poll_end(cx).map(|()| None);
-                }
-                std::task::ready!(self.poll_turn(cx));
+                self.inbox.push(event);
             }
-        })
-        .await
+        }
+    }
+
+    /// Returns the time by which a callback that begins now must end.
+    pub(crate) fn handler_deadline(&self) -> Option<Instant> {
+        self.conn.limits().handler_timeout.map(|within| Instant::now() + within)
     }
 
     /// Runs a callback to its end, and drives the connection while the callback waits.
-    ///
-    /// A panic of the callback, or of the drop of its future, is caught. The future is not polled
-    /// again after it.
-    pub(crate) fn run<F: Future<Output = Result>>(
+    pub(crate) async fn run(
         &mut self,
-        callback: Pin<&mut Option<F>>,
+        callback: Pin<&mut (dyn Slot<Output = Result> + Send + '_)>,
         deadline: Option<Duration>,
-    ) -> impl Future<Output = Completion> {
-        let callback = Fragile::new(callback);
+    ) -> Completion {
+        let mut callback = Fragile::new(callback);
+        self.begin_callback(deadline.map(|within| Instant::now() + within));
+        poll_fn(|cx| self.poll_callback(cx, callback.slot())).await
+    }
+
+    /// Notes that a callback runs, until [`poll_callback`](Self::poll_callback) is ready.
+    pub(crate) fn begin_callback(&mut self, deadline: Option<Instant>) {
         // A cut applies only to the callback that was running when it was requested.
         self.cut = false;
         self.in_callback = true;
         self.timers.callback_must_end(deadline);
-        self.finish_callback(callback)
     }
 
-    async fn finish_callback(
+    /// Polls a callback, and drives the connection if the callback waits.
+    ///
+    /// A panic of the callback, or of the drop of its future, is caught. The future is dropped when this
+    /// is ready.
+    pub(crate) fn poll_callback(
         &mut self,
-        mut callback: Fragile<'_, impl Future<Output = Result>>,
+        cx: &mut Context<'_>,
+        mut callback: Pin<&mut (dyn Slot<Output = Result> + Send + '_)>,
+    ) -> Poll<Completion> {
+        if self.has_slept {
+            // From now on, messages that the callback pushes do not wake this task.
+            self.collect();
+        }
+        match poll_slot(callback.as_mut(), cx) {
+            Poll::Ready(result) => Poll::Ready(self.end_callback(callback, result.into())),
+            Poll::Pending => self.poll_beside(cx, callback),
+        }
+    }
+
+    /// Drives the connection beside a callback that waits. Ready if the callback was cancelled.
+    pub(crate) fn poll_beside(
+        &mut self,
+        cx: &mut Context<'_>,
+        callback: Pin<&mut (dyn Slot<Output = Result> + Send + '_)>,
+    ) -> Poll<Completion> {
+        while self.poll_turn_into_inbox(cx).is_ready() {}
+        let outcome = if self.cut {
+            Completion::Cut
+        } else if self.timers.is_callback_overdue() {
+            Completion::TimedOut
+        } else {
+            return Poll::Pending;
+        };
+        Poll::Ready(self.end_callback(callback, outcome))
+    }
+
+    fn end_callback(
+        &mut self,
+        callback: Pin<&mut (dyn Slot<Output = Result> + Send + '_)>,
+        outcome: Completion,
     ) -> Completion {
-        let outcome = poll_fn(|cx| {
-            match callback.poll(cx) {
-                Poll::Ready(Some(result)) => return Poll::Ready(Completion::Returned(result)),
-                Poll::Ready(None) => return Poll::Ready(Completion::Panicked),
-                Poll::Pending => {}
-            }
-            while self.poll_turn(cx).is_ready() {}
-            if self.cut {
-                return Poll::Ready(Completion::Cut);
-            }
-            if self.timers.is_callback_overdue() { Poll::Ready(Completion::TimedOut) } else { Poll::Pending }
-        })
-        .await;
         self.timers.callback_must_end(None);
         self.in_callback = false;
-        if callback.end() { outcome } else { Completion::Panicked }
-    }
-
-    /// Runs a callback like [`run`](Self::run), but boxed. For rare callbacks, which should take no
-    /// memory in the session's future.
-    pub(crate) fn run_boxed<F: Future<Output = Result>>(
-        &mut self,
-        callback: F,
-        deadline: Option<Duration>,
-    ) -> impl Future<Output = Completion> {
-        // Boxed outside the `async` block: an `async fn` would store its argument besides the box.
-        let mut callback = Box::pin(Some(callback));
-        async move { self.run(callback.as_mut(), deadline).await }
+        if clear_slot(callback) { outcome } else { Completion::Panicked }
     }
 
     /// The reason for the end, once the connection has begun to end.
     pub(crate) fn reason(&self) -> Option<&CloseReason> {
-        self.reason.as_ref()
+        self.reason.as_deref()
     }
 
-    /// Makes all the progress that is possible now. `Ready` means that the caller should check for
-    /// an event or a new state. `Pending` means that the task will be woken.
-    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Makes all the progress that is possible now. Ready with an event that was read. Ready with
+    /// `None` if the caller should check for a new state or the inbox. `Pending` means that the task
+    /// will be woken.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         // After a pending read this turn does not read again: the task's budget may be used up, and
         // other tasks must get their time.
         let mut may_read = true;
         loop {
             // 1. Collect from the outbox, behind the bytes that are being written. A request to
-            //    close may be among it. `reads` is decided before, so that reading continues while
-            //    this side sends more than the peer reads.
+            //    close may be among it. Before a read, collect only if it is urgent; what is pushed
+            //    between two messages can wait until all is read. `reads` is decided before, so that
+            //    reading continues while this side sends more than the peer reads.
             let reads = self.has_room() && !self.socket.is_backlogged();
-            let state = self.state;
-            self.collect();
-            if self.state != state {
-                return Poll::Ready(());
-            }
-            if self.state != State::Open {
-                return self.poll_close(cx);
+            let collects = !(may_read && reads) || self.must_collect();
+            if collects {
+                if self.collect_changes_state() {
+                    return Poll::Ready(None);
+                }
+                if self.state != State::Open {
+                    return self.poll_close(cx).map(|()| None);
+                }
             }
             // 2. Read until there is an event to handle, or nothing to read. Do not flush in
             //    between: one flush sends all replies.
             if may_read && reads {
                 if let Poll::Ready(read) = self.socket.poll_read(cx) {
-                    self.accept(read);
-                    return Poll::Ready(());
+                    return Poll::Ready(self.accept(read));
                 }
                 may_read = false;
                 self.note_all_read();
+                if !collects && self.collect_changes_state() {
+                    return Poll::Ready(None);
+                }
             }
             self.look_unless(reads);
             // 3. Poll the timers after reading: if this task is late, bytes from the peer may
             //    already wait in the socket.
             if self.poll_timers(cx) {
-                return Poll::Ready(());
+                return Poll::Ready(None);
             }
             // 4. Flush everything that is ready at once.
             match self.socket.poll_flush(cx) {
@@ -236,13 +263,13 @@ impl<'a, S: ByteStream> Driver<'a, S> {
                 Poll::Pending => {}
                 Poll::Ready(Err(error)) => {
                     self.abandon(CloseReason::Gone(error.kind()));
-                    return Poll::Ready(());
+                    return Poll::Ready(None);
                 }
             }
             // 5. If the backlog had stopped reading or handling, continue both once it is written.
             if !self.socket.is_backlogged() {
                 if !self.in_callback && !self.inbox.is_empty() {
-                    return Poll::Ready(());
+                    return Poll::Ready(None);
                 }
                 if !reads && self.has_room() {
                     continue;
@@ -250,14 +277,26 @@ impl<'a, S: ByteStream> Driver<'a, S> {
             }
             // 6. Sleep, unless the outbox has received something meanwhile.
             if self.conn.outbox().register(cx.waker(), !self.socket.is_backlogged()) {
+                self.has_slept = true;
                 return Poll::Pending;
             }
         }
     }
 
+    /// A turn while no event can be handled.
+    fn poll_turn_into_inbox(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_turn(cx).map(|event| event.into_iter().for_each(|event| self.inbox.push(event)))
+    }
+
+    /// Whether to collect before the next message is read or handled: in the first turn after a
+    /// sleep, so that further pushes do not wake the task, and if the outbox asks for it.
+    fn must_collect(&self) -> bool {
+        self.has_slept || self.conn.outbox().must_be_collected()
+    }
+
     /// Whether another message may be read ahead. After the end of the peer nothing is read.
     fn has_room(&self) -> bool {
-        self.reason.is_none() && self.inbox.has_room(self.limits.inbox_messages, self.limits.inbox_bytes)
+        self.reason.is_none() && self.inbox.has_room(self.conn.limits())
     }
 
     /// Tells the rate limit that everything that has arrived was read. A read may also be pending
@@ -304,8 +343,18 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         self.collect_until(fixed::BACKLOG_BYTES);
     }
 
+    fn collect_changes_state(&mut self) -> bool {
+        let state = self.state;
+        self.collect();
+        self.state != state
+    }
+
     fn collect_until(&mut self, full: usize) {
+        self.has_slept = false;
         let collected = self.conn.outbox().collect(self.socket.out(), full);
+        if collected.is_nudged {
+            self.timers.ring();
+        }
         if collected.has_messages {
             self.is_sending = true;
             self.timers.not_idle();
@@ -317,7 +366,7 @@ impl<'a, S: ByteStream> Driver<'a, S> {
                 self.was_cut = true;
                 self.inbox.clear();
                 // The connection did not stop in time, so the reason is the cut, not the shutdown.
-                self.reason.take_if(|reason| *reason == CloseReason::Shutdown);
+                self.reason.take_if(|reason| **reason == CloseReason::Shutdown);
                 self.abandon(CloseReason::Aborted);
             }
             Some(Stop::Close { frame, reason } | Stop::CloseNow { frame, reason }) => {
@@ -330,14 +379,14 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         }
     }
 
-    /// Puts the result of a read into the inbox, or begins to end the connection.
-    fn accept(&mut self, read: Result<Incoming, Ended>) {
+    /// Returns the event that was read, if it needs a callback. Or begins to end the connection.
+    fn accept(&mut self, read: Result<Incoming, Ended>) -> Option<Event> {
         match read {
-            Ok(Incoming::Message(message)) => self.accept_message(message),
-            Ok(Incoming::Ping(payload)) => self.inbox.push(Event::Ping(payload)),
+            Ok(Incoming::Message(message)) => return self.accept_message(message),
+            Ok(Incoming::Ping(payload)) => return Some(Event::Ping(payload)),
             Ok(Incoming::Pong(payload)) => {
                 self.socket.ponged(&payload);
-                self.inbox.push(Event::Pong(payload));
+                return Some(Event::Pong(payload));
             }
             Ok(Incoming::Close(None)) => self.peer_ends(CloseReason::Peer { code: None, reason: "".into() }),
             Ok(Incoming::Close(Some((code, reason)))) => {
@@ -347,36 +396,39 @@ impl<'a, S: ByteStream> Driver<'a, S> {
             Err(Ended::Gone(kind)) => self.abandon(CloseReason::Gone(kind)),
             Err(Ended::Fault(fault)) => self.close_for(fault),
         }
+        None
     }
 
     /// Applies the rate limit to every message but the event `ping`, also to answers to asks, then
-    /// passes the message to its ask or to the inbox.
-    fn accept_message(&mut self, message: Message) {
+    /// passes an answer to its ask and returns any other message.
+    fn accept_message(&mut self, message: Message) -> Option<Event> {
         if self.automatic.pings
             && let Some(pong) = handlers::pong(self.conn.format(), &message)
         {
             // Bypasses the outbox: a pong does not count as activity of the connection.
             self.socket.out().message(pong);
-            return;
+            return None;
         }
         self.timers.not_idle();
         if self.bucket.as_mut().is_none_or(|bucket| bucket.take(Instant::now())) {
-            if let Some(message) = self.conn.asks().take_answer(self.conn.format(), message) {
-                self.inbox.push(Event::Message(message));
-            }
-        } else if self.automatic.refusals {
-            self.inbox.push(Event::Refused(message));
-        } else {
-            self.close_for(MessageError::RateLimited);
+            return self.conn.asks().take_answer(self.conn.format(), message).map(Event::Message);
         }
+        if self.automatic.refusals {
+            return Some(Event::Refused(message));
+        }
+        self.close_for(MessageError::RateLimited);
+        None
     }
 
     /// Acts on the timers that are due: sends pings, and ends the connection if the peer does not
     /// respond, the token has expired, the lifetime is over or the connection is idle. Returns true
     /// if the connection ends or a close has been requested.
     fn poll_timers(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.timers.is_waiting() {
+            return false;
+        }
         let expires = if self.reason.is_none() { self.expires() } else { None };
-        match self.timers.poll(cx, expires) {
+        match self.timers.poll(cx, &self.conn, expires) {
             Some(Due::Ping) => {
                 let unread = self.socket.ping().min(fixed::MOST_UNREAD_BYTES);
                 self.timers.allow(Duration::from_millis(unread * 1000 / fixed::SLOWEST_READER));
@@ -433,7 +485,7 @@ impl<'a, S: ByteStream> Driver<'a, S> {
     /// Returns the time at which the token expires or the lifetime is over, whichever is first.
     fn expires(&self) -> Option<Instant> {
         let (expiry, id) = (self.conn.expiry(), self.conn.id());
-        let lifetime = self.limits.lifetime.and_then(|lifetime| expiry.end_of(lifetime, id));
+        let lifetime = self.conn.limits().lifetime.and_then(|lifetime| expiry.end_of(lifetime, id));
         [expiry.at(), lifetime].into_iter().flatten().min()
     }
 
@@ -443,6 +495,13 @@ impl<'a, S: ByteStream> Driver<'a, S> {
         let frame = CloseFrame::new(reason.code(), text);
         // Fails only if there is an earlier request to close, which has precedence.
         let _ = self.conn.outbox().stop(Stop::Close { frame, reason });
+    }
+}
+
+impl From<Option<Result>> for Completion {
+    /// Converts the result of a callback; `None` if it panicked.
+    fn from(result: Option<Result>) -> Self {
+        result.map_or(Self::Panicked, Self::Returned)
     }
 }
 

@@ -182,22 +182,25 @@ fn message(handlers: &Handlers, kept: Option<&TokenStream>) -> TokenStream {
     };
     let unsupported = (!has_events || any.is_some()).then_some(unsupported);
     quote_spanned! {Span::mixed_site()=>
-        async fn on_message(
+        // Boxed, because the future of the largest handler would take room in each idle connection.
+        fn on_message(
             &self,
             __conn: &__ws::Connection,
             mut __message: __ws::Message,
-        ) -> __ws::Result {
-            #kept
-            #events
-            let __to = __h::reply_to(__conn);
-            let __result = match __message {
-                #(#texts)*
-                #(#binaries)*
-                #(#rest)*
-                #no_event
-                #unsupported
-            };
-            __h::settle(&__to, __result)
+        ) -> impl ::core::future::Future<Output = __ws::Result> + ::core::marker::Send {
+            ::std::boxed::Box::pin(async move {
+                #kept
+                #events
+                let __to = __h::reply_to(__conn);
+                let __result = match __message {
+                    #(#texts)*
+                    #(#binaries)*
+                    #(#rest)*
+                    #no_event
+                    #unsupported
+                };
+                __h::settle(&__to, __result)
+            })
         }
     }
 }
