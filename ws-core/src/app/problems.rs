@@ -26,8 +26,12 @@ impl<'a> Problems<'a> {
         Self { config, states, taken: HashSet::new(), found: Vec::new() }
     }
 
+    /// Adds a problem, unless the same one was found before: a function may lack one state twice.
     pub(super) fn push(&mut self, problem: Problem) {
-        self.found.push(problem);
+        let text = problem.to_string();
+        if self.found.iter().all(|found| found.to_string() != text) {
+            self.found.push(problem);
+        }
     }
 
     /// Checks that a value of each of these types was passed to `App::state`.

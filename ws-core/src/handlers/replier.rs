@@ -116,6 +116,11 @@ impl<'a> Replier<'a> {
         Sending::message(self.conn, message)
     }
 
+    /// Sends no `end` for this call: its replies are not complete.
+    pub(super) fn leave_incomplete(&self) {
+        self.is_answered.store(true, Ordering::Relaxed);
+    }
+
     /// Encodes the event `end`; `None` without a `ref`.
     pub(super) fn end(&self) -> Option<Result<Message, SendError>> {
         #[derive(Serialize)]

@@ -316,7 +316,10 @@ where
             match item.await {
                 Ok(Some(item)) => item.start(to).await?,
                 Ok(None) => return to.send_end().await,
-                Err(ConnectionClosed) => return Ok(()),
+                Err(ConnectionClosed) => {
+                    to.leave_incomplete();
+                    return Ok(());
+                }
             }
         }
     }

@@ -68,7 +68,7 @@ impl Verdict {
             tracing::warn!(?phase, %error, "a callback failed because of another connection; its own connection stays open");
             return Self::Nothing;
         }
-        tracing::error!(?phase, %error, "a callback failed");
+        log_failed(error, phase);
         let frame =
             CloseFrame::new(error.ws_close_code(), error.public_text().as_deref().unwrap_or_default());
         let reason = CloseReason::Error { code: frame.code };
@@ -116,6 +116,16 @@ impl ErrorHandlers {
             Some(handlers) => handlers.answer(error, scene).await,
             None => Answer::Pass,
         }
+    }
+}
+
+/// Logs an error that closes the connection. An error with a public text is logged at debug level,
+/// because the program has declared it, any other error at error level.
+fn log_failed(error: &Error, phase: Phase) {
+    if error.public_text().is_some() {
+        tracing::debug!(?phase, %error, "a callback failed");
+    } else {
+        tracing::error!(?phase, %error, "a callback failed");
     }
 }
 
