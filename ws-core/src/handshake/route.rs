@@ -99,6 +99,9 @@ pub struct Route {
 
 impl Route {
     /// Makes a route for this controller at this path of server `ws`.
+    ///
+    /// If the type also has `#[ws_controller(..)]`, its arguments and its `#[guard(..)]` belong to
+    /// the route of the attribute, not to this one: add middleware and guards here.
     #[track_caller]
     pub fn new<C: Controller>(path: impl Into<String>, controller: C) -> Self {
         Self {
