@@ -1,5 +1,5 @@
-//! The instructions of one echoed message, and of one event by attributes and by hand, counted by
-//! valgrind's callgrind.
+//! The instructions of one echoed message, of one event by attributes and by hand, and of one delivery
+//! to a room, counted by valgrind's callgrind.
 //!
 //! A server is run twice under it, with two numbers of messages; the difference is what messages
 //! cost, without start, handshake and end. Instructions of the kernel are not among them.
@@ -29,6 +29,9 @@ const MANY: u64 = 12_000;
 /// The numbers of messages in flight, one column each.
 const IN_FLIGHT: [usize; 3] = [1, 16, 64];
 
+/// The size of the room.
+const MEMBERS: usize = 100;
+
 /// Functions that are shown.
 const FUNCTIONS: usize = 25;
 
@@ -55,6 +58,10 @@ pub(crate) fn count(options: &Options) -> anyhow::Result<()> {
                 rows.push(count_task(&server, task)?);
             }
         }
+        if server.can(Task::Room) {
+            let load = Load::FanOut { bytes: 64, members: MEMBERS };
+            show(&server, Task::Room, load, "delivery")?;
+        }
     }
     print!("{}", table(&rows));
     Ok(())
@@ -63,31 +70,27 @@ pub(crate) fn count(options: &Options) -> anyhow::Result<()> {
 fn count_task(server: &Server, task: Task) -> anyhow::Result<Row> {
     let mut counts = [0; IN_FLIGHT.len()];
     for (count, in_flight) in counts.iter_mut().zip(IN_FLIGHT) {
-        *count = show(server, task, in_flight)?;
+        let load = match task {
+            Task::Echo => Load::Echo { bytes: 64, in_flight, connections: 1 },
+            _ => Load::Events { in_flight, connections: 1 },
+        };
+        *count = show(server, task, load, &format!("message, {in_flight} in flight"))?;
     }
     Ok(Row { server: server.name().to_owned(), task, counts })
 }
 
-/// Prints the profile of one message; returns its instructions.
-fn show(server: &Server, task: Task, in_flight: usize) -> anyhow::Result<u64> {
-    let load = match task {
-        Task::Echo => Load::Echo { bytes: 64, in_flight, connections: 1 },
-        _ => Load::Events { in_flight, connections: 1 },
-    };
-    let name = format!("{}.{}.{in_flight}", server.name(), task.name());
+/// Prints the profile of one item of a load, such as a message; returns its instructions.
+fn show(server: &Server, task: Task, load: Load, item: &str) -> anyhow::Result<u64> {
+    let name = format!("{}.{}.{}", server.name(), task.name(), item.replace([',', ' '], "-"));
     let few = run(server, task, load, FEW, &name)?;
     let many = run(server, task, load, MANY, &name)?;
-    let per_message = (many.instructions - few.instructions) / (MANY - FEW);
-    println!(
-        "\n## {}, {}, {in_flight} in flight: {per_message} instructions per message\n",
-        server.name(),
-        task.name()
-    );
-    println!("| per message | function |\n|---:|---|");
+    let per_item = (many.instructions - few.instructions) / (MANY - FEW);
+    println!("\n## {}, {}: {per_item} instructions per {item}\n", server.name(), task.name());
+    println!("| instructions | function |\n|---:|---|");
     for (function, instructions) in dearest(&many.profile)? {
         println!("| {} | `{function}` |", instructions / MANY);
     }
-    Ok(per_message)
+    Ok(per_item)
 }
 
 fn table(rows: &[Row]) -> String {
