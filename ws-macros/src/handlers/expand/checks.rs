@@ -18,22 +18,40 @@ use crate::{
     source::{self, at, start},
 };
 
-/// The rules for the input of a parameter: a method of `Place`, and a trait.
-const OF_PARAMS: [(&str, &str); 6] = [
-    ("has_event_data", "HasEventData"),
-    ("has_event_name", "HasEventName"),
-    ("has_message", "HasMessage"),
-    ("has_text", "HasText"),
-    ("has_reply", "HasReply"),
-    ("has_close_reason", "HasCloseReason"),
-];
+/// A rule that depends on the callback: the method of `Place` that is its condition, and its trait.
+type PlaceRule = (&'static str, &'static str);
 
-/// The rules for replies, in the same form.
-const OF_REPLIES: [(&str, &str); 3] = [
-    ("answers_an_event", "AnswersAnEvent"),
-    ("answers_in_an_envelope", "AnswersInAnEnvelope"),
-    ("sends_nothing", "SendsNothing"),
-];
+/// Returns the rules for a parameter that this callback can break. Each rule costs compile time for
+/// each parameter, so the others are left out.
+fn rules_of_params(callback: Callback) -> Vec<PlaceRule> {
+    if callback.is_event() {
+        return vec![("has_close_reason", "HasCloseReason")];
+    }
+    let mut rules = vec![
+        ("has_event_data", "HasEventData"),
+        ("has_event_name", "HasEventName"),
+        ("has_reply", "HasReply"),
+    ];
+    if matches!(callback, Callback::Open | Callback::Close) {
+        rules.push(("has_message", "HasMessage"));
+    }
+    if matches!(callback, Callback::Binary | Callback::Ping | Callback::Pong) {
+        rules.push(("has_text", "HasText"));
+    }
+    if callback != Callback::Close {
+        rules.push(("has_close_reason", "HasCloseReason"));
+    }
+    rules
+}
+
+/// Returns the rule for a return value that this callback can break.
+fn rule_of_replies(callback: Callback) -> PlaceRule {
+    match callback {
+        Callback::Event | Callback::Unknown => ("answers_in_an_envelope", "AnswersInAnEnvelope"),
+        Callback::Close => ("sends_nothing", "SendsNothing"),
+        _ => ("answers_an_event", "AnswersAnEvent"),
+    }
+}
 
 /// Writes the checks of all handlers.
 pub(super) fn all(handlers: &Handlers) -> TokenStream {
@@ -77,7 +95,7 @@ fn of_param(handler: &Handler, index: usize, controller: &Type) -> TokenStream {
     let is_param = quote_spanned!(start(&ty.written)=> <#inferred as __h::Param<'_>>::TAKES);
     let owned = owned(inferred.clone());
     let owns = owned.as_ref().map(|owned| owns(&ty.written, owned));
-    let mut checks = of_place(handler.callback, &it, &OF_PARAMS, ty);
+    let mut checks = of_place(handler.callback, &it, &rules_of_params(handler.callback), ty);
     if index > 0 {
         let before = all_take(handler, index);
         for (condition, rule) in
@@ -161,10 +179,12 @@ fn of_output(handler: &Handler, output: &Named, controller: &Type) -> TokenStrea
         shape
     };
     let it = format_ident!("__SHAPE");
-    let mut checks = of_place(handler.callback, &it, &OF_REPLIES, output);
-    let takes = all_take(handler, handler.params.len());
-    let holds = quote!(__h::rules::leaves_the_reply(#takes, #it));
-    checks.extend(check(&output.written, "LeavesTheReply", &holds));
+    let mut checks = of_place(handler.callback, &it, &[rule_of_replies(handler.callback)], output);
+    if handler.callback.is_event() && !handler.params.is_empty() {
+        let takes = all_take(handler, handler.params.len());
+        let holds = quote!(__h::rules::leaves_the_reply(#takes, #it));
+        checks.extend(check(&output.written, "LeavesTheReply", &holds));
+    }
     quote! {
         const #it: __h::ReplyShape = #shape;
         #checks
@@ -197,7 +217,7 @@ fn of_call(handler: &Handler, controller: &Type) -> Option<TokenStream> {
 }
 
 /// Writes the checks of a constant by the rules of the callback.
-fn of_place(callback: Callback, it: &Ident, rules: &[(&str, &str)], ty: &Named) -> TokenStream {
+fn of_place(callback: Callback, it: &Ident, rules: &[PlaceRule], ty: &Named) -> TokenStream {
     let place = Ident::new(callback.place(), Span::call_site());
     rules
         .iter()
