@@ -4,15 +4,18 @@
 //! them answers the call, so that the client gets one answer. [`Replier`] encodes the reply; it
 //! borrows from the call.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
 use super::{Input, IntoReply, Param, Replier, Takes, param::read_for_each_callback};
 use crate::{
     caught::{caught, drop_caught},
-    connection::{Connection, Stop},
+    connection::{Connection, Stop, TaskMark, Waiter},
     envelope::{OwnedRaw, Raw, ReplyTo},
     error::Error,
     recovery::{ErrorHandlers, Phase, Scene, Verdict},
@@ -28,11 +31,23 @@ use crate::{
 /// ([`Connection::spawn`]) and return at once. It returns `()` or `Result`. At most one parameter
 /// is a `Reply`, and only in `#[on_event]` and `#[on_unknown]`.
 ///
+/// The future of the task is `'static`: clone the connection and the fields that it uses. A
+/// parameter `Connection` by value is such a clone.
+///
+/// # A reply that is not sent
 /// Dropping the reply ends the call. If the call had a `ref`, the client gets the event `end`. If a
 /// panic dropped the reply, or it was dropped while it was being sent, the client gets the error
 /// `internal`. If it is dropped before the handler has returned, an error of the handler is the
 /// answer instead. An error of a handler whose reply was sent before is logged, and nothing else is
 /// sent.
+///
+/// A reply that is dropped in a task of its connection waits for the outcome of the task. If the
+/// task returns an error, the error is the answer, as if the handler had returned it: `?` in front
+/// of [`send`](Self::send) works as in a handler. If the task returns `Ok`, the call ends with
+/// `end`, and if it panics, with `internal`. If several replies are dropped in one task, one gets
+/// the error and the others `internal`. Only a task that was started after the call had arrived
+/// counts; a reply that an older one drops, such as a worker of the connection, ends the call at
+/// once. To end a call while its task goes on, send `()`.
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
@@ -88,6 +103,8 @@ use crate::{
 pub struct Reply {
     conn: Connection,
     call: Arc<Call>,
+    /// The time at which the reply was made. It waits for no task that is older.
+    since: TaskMark,
     progress: Progress,
 }
 
@@ -102,7 +119,12 @@ enum Progress {
 
 impl Reply {
     pub(super) fn new(conn: &Connection, call: &Arc<Call>) -> Self {
-        Self { conn: conn.clone(), call: Arc::clone(call), progress: Progress::Waiting }
+        Self {
+            conn: conn.clone(),
+            call: Arc::clone(call),
+            since: TaskMark::now(),
+            progress: Progress::Waiting,
+        }
     }
 
     /// Makes the reply of a call with the `ref` 1, whose handler has returned.
@@ -117,6 +139,11 @@ impl Reply {
     /// Sends the reply. It accepts the types that a handler returns ([`IntoReply`]). `Data(value)`
     /// is sent under the event of the call, and [`Event`](super::Event) under its own name.
     /// [`Stream`](super::Stream) sends each item and then `end`. `()` and `None` send only `end`.
+    ///
+    /// Unlike the return value of a handler, the type is not checked against the event: `reply = T` of
+    /// the event's type does not apply, and a text without an envelope (`&str`, `String`,
+    /// [`Json`](super::Json)) compiles. Such a text is sent as it is, has no `ref`, and is followed by
+    /// `end`. Write `Data(value)` to answer the call.
     ///
     /// `Err(error)` is handled like an error that a handler returns, with the phase
     /// [`Message`](crate::recovery::Phase::Message). If no error handler handles it, the client
@@ -137,15 +164,24 @@ impl Reply {
     }
 
     async fn answer(&mut self, reply: impl IntoReply) -> Result<(), SendError> {
-        if !self.call.claim() {
+        if !self.claim() {
             tracing::debug!(
                 event = self.call.event(),
                 "a reply was not sent, because its handler has failed"
             );
-            self.progress = Progress::Done;
             return Ok(());
         }
-        self.progress = Progress::Sending;
+        self.answer_claimed(reply).await
+    }
+
+    /// Takes the right to answer the call. Returns false if the handler has it.
+    fn claim(&mut self) -> bool {
+        let is_claimed = self.call.claim();
+        self.progress = if is_claimed { Progress::Sending } else { Progress::Done };
+        is_claimed
+    }
+
+    async fn answer_claimed(&mut self, reply: impl IntoReply) -> Result<(), SendError> {
         let replier = Replier::of_call(&self.conn, &self.call);
         let result = replier.reply(reply).await;
         let result = match result {
@@ -162,26 +198,59 @@ impl Reply {
         let call = ReplyTo::new(self.conn.format(), self.call.reference());
         Error::new("the reply was dropped").as_event(&call)
     }
+
+    /// Sends a message without waiting for room. A closed connection needs no message, and a full
+    /// outbox closes it.
+    fn push(&self, message: Result<Message, SendError>) {
+        if let Ok(message) = message {
+            let _ = self.conn.push(message);
+        }
+    }
+
+    /// Lets the call wait for the outcome of the current task. Returns false if the current task is
+    /// not one of the connection, or is older than the call.
+    fn wait_for_task(&self) -> bool {
+        self.conn.leave_in_task(self.since, || {
+            let (conn, call) = (self.conn.clone(), Arc::clone(&self.call));
+            Box::new(Self { conn, call, since: self.since, progress: self.progress })
+        })
+    }
+}
+
+impl Waiter for Reply {
+    fn fail(mut self: Box<Self>, error: Error) -> Pin<Box<dyn Future<Output = Option<Error>> + Send>> {
+        Box::pin(async move {
+            if !self.claim() {
+                return Some(error);
+            }
+            // Fails only if the connection has ended.
+            let _ = self.answer_claimed(Err::<(), _>(error)).await;
+            None
+        })
+    }
+
+    fn give_up(mut self: Box<Self>) {
+        // The drop of an answer that was begun sends the error `internal`.
+        self.claim();
+    }
 }
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        let has_failed = match self.progress {
-            Progress::Done => return,
-            Progress::Sending => true,
-            Progress::Waiting => std::thread::panicking() && self.call.claim(),
-        };
-        let message = if has_failed {
-            Some(self.incomplete())
-        } else if self.call.drop_reply() {
-            Replier::of_call(&self.conn, &self.call).end()
-        } else {
-            None
-        };
-        if let Some(Ok(message)) = message {
-            // A drop cannot wait for room. A closed connection needs no `end`, and a full outbox
-            // closes the connection.
-            let _ = self.conn.push(message);
+        match self.progress {
+            Progress::Done => {}
+            Progress::Sending => self.push(self.incomplete()),
+            Progress::Waiting if std::thread::panicking() && self.call.claim() => {
+                self.push(self.incomplete());
+            }
+            Progress::Waiting if self.wait_for_task() => {}
+            Progress::Waiting => {
+                if self.call.drop_reply()
+                    && let Some(end) = Replier::of_call(&self.conn, &self.call).end()
+                {
+                    self.push(end);
+                }
+            }
         }
     }
 }
