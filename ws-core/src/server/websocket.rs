@@ -40,7 +40,7 @@ use crate::{
     hub::Live,
     request::{Handshake, Response, TransportAddr},
     server::Opened,
-    session::Life,
+    session::{Life, in_span},
     socket::Transport,
     sync::Mutex,
 };
@@ -251,8 +251,9 @@ impl WsServer {
         if self.lifecycle.has_reached(Stage::Closing) {
             entry.connection().outbox().shut_down();
         }
-        let life = Life { span, entry, prefix, heartbeat: Arc::clone(&self.heartbeat) };
-        Some(Opened { connection: Arc::clone(&route.controller).serve(transport, life), permit })
+        let life = Life { entry, prefix, heartbeat: Arc::clone(&self.heartbeat) };
+        let session = Arc::clone(&route.controller).serve(transport, life);
+        Some(Opened { connection: in_span(session, span), permit })
     }
 }
 

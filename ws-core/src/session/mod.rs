@@ -52,8 +52,6 @@ use crate::{
 
 /// The inputs of a session besides its transport and its controller.
 pub(crate) struct Life {
-    /// The span of the session's log lines.
-    pub(crate) span: Span,
     /// The connection's entry in the hub.
     pub(crate) entry: Entry,
     /// Bytes that were read behind the handshake.
@@ -75,7 +73,7 @@ where
     C: Controller,
     S: ByteStream + Send,
 {
-    let Life { span, entry, prefix, heartbeat } = life;
+    let Life { entry, prefix, heartbeat } = life;
     let conn = entry.connection().clone();
     let automatic = Automatic {
         pings: C::__typed().is_some_and(|typed| typed.answers_ping),
@@ -86,7 +84,7 @@ where
         driver: Driver::new(socket, conn.clone(), heartbeat, automatic),
         on_close: OnClose { entry: Some(entry), controller: controller.clone(), is_called: false },
     };
-    let life = async move {
+    async move {
         let mut callback = pin!(None);
         let mut callback = Fragile::new(callback.as_mut());
         let call = |message| callbacks::message(&*controller, &conn, message);
@@ -96,8 +94,12 @@ where
             goes_on = Box::pin(session.go_on(stop)).await;
         }
         Box::pin(session.close()).await;
-    };
-    life.instrument(span)
+    }
+}
+
+/// Runs a session in its span. A span that is disabled costs nothing.
+pub(crate) fn in_span(session: Served, span: Span) -> Served {
+    if span.is_disabled() { session } else { Box::pin(session.instrument(span)) }
 }
 
 /// The reason why [`Session::poll_messages`] stops.
@@ -280,12 +282,7 @@ mod tests {
         let (parts, ()) = http::Request::new(()).into_parts();
         let handshake = Handshake::new(parts, "ws".into(), None);
         let conn = Connection::new(handshake, &Arc::new(limits), Arc::clone(live));
-        Life {
-            span: Span::none(),
-            entry: live.enter(conn),
-            prefix: bytes::Bytes::new(),
-            heartbeat: Arc::default(),
-        }
+        Life { entry: live.enter(conn), prefix: bytes::Bytes::new(), heartbeat: Arc::default() }
     }
 
     struct Stuck(tokio::sync::mpsc::UnboundedSender<Option<CloseReason>>);

@@ -1,7 +1,8 @@
 //! [`OutQueue`]: encoded frames that wait to be written.
 //!
 //! Small frames are copied one behind another into one buffer, large payloads are shared, and one
-//! vectored write sends all of them. An empty queue owns no heap memory. The queue has no limit of
+//! vectored write sends all of them. A frame of a broadcast that is alone in the queue is shared, too.
+//! An empty queue owns no heap memory. The queue has no limit of
 //! its own: the outbox and the driver limit what is added. A frame must never be inserted in front
 //! of a partly written one.
 
@@ -37,8 +38,62 @@ pub(crate) struct OutQueue {
     )]
     chunks: Option<Box<VecDeque<Bytes>>>,
     /// Small frames, and the header of the large payload that follows.
-    tail: BytesMut,
+    tail: Tail,
     len: usize,
+}
+
+#[derive(Debug)]
+enum Tail {
+    Own(BytesMut),
+    /// A frame that other queues share. It needs no allocation for each of them.
+    Shared(Bytes),
+}
+
+impl Default for Tail {
+    fn default() -> Self {
+        Self::Own(BytesMut::new())
+    }
+}
+
+impl Tail {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Shared(frame) => frame,
+        }
+    }
+
+    /// Returns the buffer with room for this many bytes. A shared frame is copied into it.
+    #[inline]
+    fn own(&mut self, additional: usize) -> Option<&mut BytesMut> {
+        if let Self::Shared(_) = self {
+            self.copy(additional);
+        }
+        let Self::Own(bytes) = self else { return None };
+        bytes.reserve(additional);
+        Some(bytes)
+    }
+
+    #[cold]
+    fn copy(&mut self, additional: usize) {
+        let mut bytes = BytesMut::with_capacity(self.bytes().len() + additional);
+        bytes.extend_from_slice(self.bytes());
+        *self = Self::Own(bytes);
+    }
+
+    fn advance(&mut self, count: usize) {
+        match self {
+            Self::Own(bytes) => bytes.advance(count),
+            Self::Shared(frame) => frame.advance(count),
+        }
+    }
+
+    fn freeze(self) -> Bytes {
+        match self {
+            Self::Own(bytes) => bytes.freeze(),
+            Self::Shared(frame) => frame,
+        }
+    }
 }
 
 impl OutQueue {
@@ -73,16 +128,18 @@ impl OutQueue {
         let header = header.as_slice();
         self.len += header.len() + payload.len();
         if payload.len() <= MAX_COPIED_BYTES {
-            self.tail.reserve(header.len() + payload.len());
-            self.tail.extend_from_slice(header);
-            let start = self.tail.len();
-            self.tail.extend_from_slice(&payload);
+            let Some(tail) = self.tail.own(header.len() + payload.len()) else { return };
+            tail.extend_from_slice(header);
+            let start = tail.len();
+            tail.extend_from_slice(&payload);
             if let Some(mask) = mask {
-                Mask::new(mask).apply(self.tail.get_mut(start..).unwrap_or_default());
+                Mask::new(mask).apply(tail.get_mut(start..).unwrap_or_default());
             }
             return;
         }
-        self.tail.extend_from_slice(header);
+        if let Some(tail) = self.tail.own(header.len()) {
+            tail.extend_from_slice(header);
+        }
         self.seal();
         let payload = match mask {
             None => payload,
@@ -93,17 +150,23 @@ impl OutQueue {
 
     /// Appends bytes that are encoded already.
     pub(crate) fn encoded(&mut self, bytes: &[u8]) {
-        self.tail.extend_from_slice(bytes);
         self.len += bytes.len();
+        if let Some(tail) = self.tail.own(bytes.len()) {
+            tail.extend_from_slice(bytes);
+        }
     }
 
-    /// Appends an encoded frame that other queues share. A large frame is not copied.
+    /// Appends an encoded frame that other queues share. A large frame is not copied, nor is one that is
+    /// alone in the queue.
     pub(crate) fn shared(&mut self, frame: &Bytes) {
-        if frame.len() <= MAX_COPIED_BYTES {
+        if self.is_empty() {
+            self.tail = Tail::Shared(frame.clone());
+        } else if frame.len() <= MAX_COPIED_BYTES {
             return self.encoded(frame);
+        } else {
+            self.seal();
+            self.chunks().push_back(frame.clone());
         }
-        self.seal();
-        self.chunks().push_back(frame.clone());
         self.len += frame.len();
     }
 
@@ -124,14 +187,17 @@ impl OutQueue {
                 break;
             }
         }
-        self.encoded(other.tail.get(..rest).unwrap_or_default());
+        match &other.tail {
+            Tail::Shared(frame) => self.shared(&frame.slice(..rest)),
+            Tail::Own(bytes) => self.encoded(bytes.get(..rest).unwrap_or_default()),
+        }
         other.advance(length);
     }
 
     /// Returns the length of the first frame in bytes. A header is never split between chunks.
     fn first_frame(&self) -> usize {
         let chunk = self.chunks.as_ref().and_then(|chunks| chunks.front());
-        match Header::read(chunk.map_or(&*self.tail, |chunk| chunk)) {
+        match Header::read(chunk.map_or(self.tail.bytes(), |chunk| chunk)) {
             Some(header) => header.size + header.length as usize,
             // Not reachable: all queued bytes were encoded by this module.
             None => self.len,
@@ -144,13 +210,19 @@ impl OutQueue {
             std::mem::swap(self, other);
             return;
         }
+        self.len += std::mem::take(&mut other.len);
         if let Some(mut chunks) = other.chunks.take() {
             self.seal();
             self.chunks().append(&mut chunks);
         }
-        self.tail.extend_from_slice(&other.tail);
-        other.tail.clear();
-        self.len += std::mem::take(&mut other.len);
+        if let Some(tail) = self.tail.own(other.tail.bytes().len()) {
+            tail.extend_from_slice(other.tail.bytes());
+        }
+        match &mut other.tail {
+            // Keeps the buffer for the next frames.
+            Tail::Own(bytes) => bytes.clear(),
+            Tail::Shared(_) => other.tail = Tail::default(),
+        }
     }
 
     /// Drops all queued frames and frees their memory.
@@ -166,10 +238,10 @@ impl OutQueue {
     ) -> Poll<io::Result<usize>> {
         let io = Pin::new(io);
         let written = match &self.chunks {
-            None => io.poll_write(cx, &self.tail),
+            None => io.poll_write(cx, self.tail.bytes()),
             Some(chunks) => {
                 let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-                let parts = chunks.iter().map(|chunk| &**chunk).chain([&*self.tail]);
+                let parts = chunks.iter().map(|chunk| &**chunk).chain([self.tail.bytes()]);
                 for (slice, part) in slices.iter_mut().zip(parts) {
                     *slice = IoSlice::new(part);
                 }
@@ -188,13 +260,17 @@ impl OutQueue {
         for chunk in self.chunks.iter().flat_map(|chunks| chunks.iter()) {
             bytes.extend_from_slice(chunk);
         }
-        bytes.extend_from_slice(&self.tail);
+        bytes.extend_from_slice(self.tail.bytes());
         bytes
     }
 
+    /// Makes a chunk of the tail.
     fn seal(&mut self) {
-        if !self.tail.is_empty() {
-            let sealed = self.tail.split().freeze();
+        let sealed = match &mut self.tail {
+            Tail::Own(bytes) => bytes.split().freeze(),
+            Tail::Shared(_) => std::mem::take(&mut self.tail).freeze(),
+        };
+        if !sealed.is_empty() {
             self.chunks().push_back(sealed);
         }
     }
@@ -203,13 +279,13 @@ impl OutQueue {
         self.chunks.get_or_insert_default()
     }
 
-    fn advance(&mut self, mut written: usize) {
-        self.len = self.len.saturating_sub(written);
+    fn advance(&mut self, mut count: usize) {
+        self.len = self.len.saturating_sub(count);
         if let Some(chunks) = &mut self.chunks {
             while let Some(chunk) = chunks.front_mut() {
-                let part = written.min(chunk.len());
+                let part = count.min(chunk.len());
                 chunk.advance(part);
-                written -= part;
+                count -= part;
                 if chunk.has_remaining() {
                     return;
                 }
@@ -217,7 +293,7 @@ impl OutQueue {
             }
             self.chunks = None;
         }
-        self.tail.advance(written.min(self.tail.len()));
+        self.tail.advance(count.min(self.tail.bytes().len()));
         if self.len == 0 {
             self.clear();
         }
@@ -328,6 +404,53 @@ mod tests {
         queue.message(Message::text("x".repeat(100)));
         queue.message(Message::text("x".repeat(100_000)));
         queue.advance(queue.len());
-        assert_eq!((queue.chunks, queue.tail.capacity()), (None, 0));
+        assert!(queue.chunks.is_none());
+        assert!(matches!(queue.tail, Tail::Own(bytes) if bytes.capacity() == 0));
+    }
+
+    #[tokio::test]
+    async fn shared_frames_keep_their_order_among_others_and_are_copied_only_where_they_are_not_alone() {
+        let frame = |fill: u8, size| encode(vec![fill; size].into());
+        let (small, large) = (frame(1, 10), frame(2, 5000));
+        let mut alone = OutQueue::default();
+        alone.shared(&small);
+        assert!(!small.is_unique(), "it is shared");
+        let mut moved = OutQueue::default();
+        moved.append_frame(&mut alone);
+        assert!(alone.is_empty() && !small.is_unique());
+        assert_eq!(written(moved, 5).await, small);
+        assert!(small.is_unique());
+
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0], [0, 0, 1], [1, 1, 0]]
+        {
+            let (mut queue, mut second) = (OutQueue::default(), OutQueue::default());
+            let mut expected = Vec::new();
+            for target in [&mut queue, &mut second] {
+                for kind in order {
+                    match kind {
+                        0 => target.shared(&small),
+                        1 => target.shared(&large),
+                        _ => target.message(Message::binary(vec![3; 20])),
+                    }
+                    let bytes = match kind {
+                        0 => small.clone(),
+                        1 => large.clone(),
+                        _ => frame(3, 20),
+                    };
+                    expected.extend_from_slice(&bytes);
+                }
+            }
+            queue.append(&mut second);
+            assert_eq!(queue.len(), expected.len(), "{order:?}");
+            assert!(queue.flatten() == expected, "{order:?}");
+            let mut moved = OutQueue::default();
+            for _ in 0..2 * order.len() {
+                moved.append_frame(&mut queue);
+            }
+            assert!(queue.is_empty() && moved.flatten() == expected, "{order:?}");
+            let first = moved.first_frame();
+            moved.drop_frame();
+            assert!(written(moved, 777).await == expected[first..], "{order:?}");
+        }
     }
 }
