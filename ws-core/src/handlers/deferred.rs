@@ -140,10 +140,10 @@ impl Reply {
     /// under its own name, [`Stream`](super::Stream) sends each item and then `end`, `()` and `None`
     /// send `end` alone.
     ///
-    /// Unlike the return value of a handler, the type is not checked against the event: `reply = T` of
-    /// the event's type does not apply, and a text without an envelope (`&str`, `String`,
-    /// [`Json`](super::Json)) compiles. Such a text is sent as it is, has no `ref`, and is followed by
-    /// `end`. Write `Data(value)` to answer the call.
+    /// Unlike the return value of a handler, the type is not checked against the event: `reply = T`
+    /// of the event's type does not apply, and a text without an envelope (`&str`, `String`,
+    /// [`Json`](super::Json)) compiles. Such a text is sent as it is, has no `ref`, and is followed
+    /// by `end`. Write `Data(value)` to answer the call.
     ///
     /// `Err(error)` goes to the error handlers, with the phase
     /// [`Message`](crate::recovery::Phase::Message), as an error that a handler returns. Without an
