@@ -27,10 +27,10 @@ impl Connection {
     /// handled while it runs. Any task that holds a connection may call this.
     ///
     /// The future returns `()` or `Result<(), E>`. An error is logged. If the task has dropped the
-    /// [`Reply`](crate::Reply) of a call without sending it, the error is the answer of that call
-    /// instead, so `?` works as in a handler. A panic closes the connection with 1011, as the panic
-    /// of a callback does. A task has no deadline while the connection is open; `heartbeat.idle`
-    /// applies as if it did not run.
+    /// [`Reply`](crate::handlers::Reply) of a call without sending it, the error is the answer of
+    /// that call instead, so `?` works as in a handler. A panic closes the connection with 1011, as
+    /// the panic of a callback does. A task has no deadline while the connection is open;
+    /// `heartbeat.idle` applies as if it did not run.
     ///
     /// The future is `'static`, so it borrows neither the connection nor the controller: clone the
     /// connection and the fields that it uses. A handler may take `Connection` by value, which is

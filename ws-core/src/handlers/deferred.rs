@@ -140,10 +140,10 @@ impl Reply {
     /// is sent under the event of the call, and [`Event`](super::Event) under its own name.
     /// [`Stream`](super::Stream) sends each item and then `end`. `()` and `None` send only `end`.
     ///
-    /// Unlike the return value of a handler, the type is not checked against the event: `reply = T` of
-    /// the event's type does not apply, and a text without an envelope (`&str`, `String`,
-    /// [`Json`](super::Json)) compiles. Such a text is sent as it is, has no `ref`, and is followed by
-    /// `end`. Write `Data(value)` to answer the call.
+    /// Unlike the return value of a handler, the type is not checked against the event: `reply = T`
+    /// of the event's type does not apply, and a text without an envelope (`&str`, `String`,
+    /// [`Json`](super::Json)) compiles. Such a text is sent as it is, has no `ref`, and is followed
+    /// by `end`. Write `Data(value)` to answer the call.
     ///
     /// `Err(error)` is handled like an error that a handler returns, with the phase
     /// [`Message`](crate::recovery::Phase::Message). If no error handler handles it, the client
