@@ -1,6 +1,10 @@
 //! [`Connection`]: the handle through which any task sends to a connection and closes it.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -10,7 +14,6 @@ use super::{
     Outbox, Stop,
     asks::Asks,
     expiry::{Expiry, valid_until},
-    outbox::OutboxLimits,
     tasks::Tasks,
 };
 use crate::{
@@ -35,32 +38,30 @@ struct Shared {
     outbox: Outbox,
     expiry: Expiry,
     alarm: Alarm,
+    /// Not a reference cycle that leaks: [`Live`] drops its handle when the connection ends.
+    live: Arc<Live>,
+    /// Made when one of its parts is needed, at the latest when the connection ends.
+    rare: OnceLock<Box<Rare>>,
+}
+
+/// The parts that most connections do not use.
+#[derive(Default)]
+struct Rare {
     asks: Asks,
     tasks: Tasks,
     membership: Membership,
-    /// The name of the controller. Rooms are separate for each controller.
-    controller: &'static str,
-    /// The limits of the route.
-    limits: Arc<Limits>,
-    /// Not a reference cycle that leaks: [`Live`] drops its handle when the connection ends.
-    live: Arc<Live>,
 }
 
 impl Connection {
     pub(crate) fn new(handshake: Handshake, limits: &Arc<Limits>, live: Arc<Live>) -> Self {
-        let controller = handshake.matched().map_or("", |route| route.controller());
         let expiry = Expiry::new(valid_until(handshake.context()));
         Self(Arc::new(Shared {
             handshake,
-            outbox: Outbox::new(live.next_id(), OutboxLimits::from(&**limits)),
+            outbox: Outbox::new(live.next_id(), Arc::clone(limits)),
             expiry,
             alarm: Alarm::default(),
-            asks: Asks::default(),
-            tasks: Tasks::default(),
-            membership: Membership::default(),
-            controller,
-            limits: Arc::clone(limits),
             live,
+            rare: OnceLock::new(),
         }))
     }
 
@@ -239,7 +240,7 @@ impl Connection {
     }
 
     pub(crate) fn membership(&self) -> &Membership {
-        &self.0.membership
+        &self.rare().membership
     }
 
     /// The open connections of this node.
@@ -249,19 +250,34 @@ impl Connection {
 
     /// The limits of the route.
     pub(crate) fn limits(&self) -> &Limits {
-        &self.0.limits
+        self.0.outbox.limits()
     }
 
+    /// The name of the controller. Rooms are separate for each controller.
     pub(crate) fn controller(&self) -> &'static str {
-        self.0.controller
+        self.0.handshake.matched().map_or("", |route| route.controller())
     }
 
     pub(crate) fn asks(&self) -> &Asks {
-        &self.0.asks
+        &self.rare().asks
+    }
+
+    /// Returns the asks if there may be one.
+    pub(crate) fn asks_if_any(&self) -> Option<&Asks> {
+        self.0.rare.get().map(|rare| &rare.asks)
     }
 
     pub(crate) fn tasks(&self) -> &Tasks {
-        &self.0.tasks
+        &self.rare().tasks
+    }
+
+    /// Returns the tasks if there may be one.
+    pub(crate) fn tasks_if_any(&self) -> Option<&Tasks> {
+        self.0.rare.get().map(|rare| &rare.tasks)
+    }
+
+    fn rare(&self) -> &Rare {
+        self.0.rare.get_or_init(Box::default)
     }
 
     pub(crate) fn outbox(&self) -> &Outbox {

@@ -9,7 +9,10 @@
 //! input to read it does not collect, unless something in the outbox cannot wait.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     task::Waker,
 };
 
@@ -27,20 +30,6 @@ use crate::{
 /// With this many waiting messages or bytes, the task collects before it reads another message.
 const UNCOLLECTED_MESSAGES: usize = 32;
 const UNCOLLECTED_BYTES: usize = 16 << 10;
-
-/// The limits of the queue, and the policy when it is full.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct OutboxLimits {
-    pub(crate) messages: usize,
-    pub(crate) bytes: usize,
-    pub(crate) overflow: Overflow,
-}
-
-impl From<&Limits> for OutboxLimits {
-    fn from(limits: &Limits) -> Self {
-        Self { messages: limits.outbox_messages, bytes: limits.outbox_bytes, overflow: limits.overflow }
-    }
-}
 
 /// A request from this side to end the connection.
 #[derive(Debug)]
@@ -67,13 +56,15 @@ pub(crate) struct Collected {
 pub(crate) struct Outbox {
     /// The id of the connection that owns the outbox.
     id: ConnectionId,
-    limits: OutboxLimits,
+    /// The limits of the route, which has the limits of the queue.
+    limits: Arc<Limits>,
     waiting: Mutex<Waiting>,
     /// Whether the task must collect before it reads or handles another message. It is written under
     /// the lock.
     is_urgent: AtomicBool,
-    /// Notified when room becomes free, and when the connection ends.
-    room: Notify,
+    /// Notified when room becomes free, and when the connection ends. Made for the first task that waits
+    /// for one of them. It must be made before that task looks at what it waits for.
+    room: OnceLock<Box<Notify>>,
 }
 
 #[derive(Debug, Default)]
@@ -157,12 +148,33 @@ fn unlock_and_wake(mut waiting: MutexGuard<'_, Waiting>) {
 }
 
 impl Outbox {
-    pub(crate) fn new(id: ConnectionId, limits: OutboxLimits) -> Self {
-        Self { id, limits, waiting: Mutex::default(), is_urgent: AtomicBool::new(false), room: Notify::new() }
+    pub(crate) fn new(id: ConnectionId, limits: Arc<Limits>) -> Self {
+        Self {
+            id,
+            limits,
+            waiting: Mutex::default(),
+            is_urgent: AtomicBool::new(false),
+            room: OnceLock::new(),
+        }
     }
 
     pub(crate) fn id(&self) -> ConnectionId {
         self.id
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    fn room(&self) -> &Notify {
+        self.room.get_or_init(Box::default)
+    }
+
+    /// Wakes the tasks that wait for room or for the end. Must be called after the change.
+    fn notify(&self) {
+        if let Some(room) = self.room.get() {
+            room.notify_waiters();
+        }
     }
 
     fn closed_error(&self) -> SendError {
@@ -220,7 +232,7 @@ impl Outbox {
     pub(crate) async fn send(&self, mut message: Message) -> Result<(), SendError> {
         // In most cases there is room, so the first try does not register for a notification.
         while let Some(refused) = self.try_send(message)? {
-            let room = self.room.notified();
+            let room = self.room().notified();
             let Some(refused) = self.try_send(refused)? else { break };
             // `notify_waiters` reaches every `Notified` that exists, also before its first poll, so
             // no notification after the second try is missed.
@@ -269,7 +281,7 @@ impl Outbox {
             waiting.urgent().stop = Some(Stop::Cut);
             waiting.shut = true;
             self.must_collect_and_wake(waiting);
-            self.room.notify_waiters();
+            self.notify();
             return Ok(());
         }
         if waiting.shut {
@@ -297,20 +309,20 @@ impl Outbox {
     /// are kept.
     pub(crate) fn shut(&self) {
         self.lock().shut = true;
-        self.room.notify_waiters();
+        self.notify();
     }
 
     /// Records that the peer has closed its side, and wakes the tasks that wait in
     /// [`Self::closed`].
     pub(crate) fn announce_end(&self) {
         self.lock().peer_has_ended = true;
-        self.room.notify_waiters();
+        self.notify();
     }
 
     /// Waits until the peer has closed its side, or the outbox is shut.
     pub(crate) async fn closed(&self) {
         loop {
-            let changed = self.room.notified();
+            let changed = self.room().notified();
             if self.is_ending() {
                 return;
             }
@@ -347,7 +359,7 @@ impl Outbox {
         if has_messages {
             waiting.move_messages(out, full);
             drop(waiting);
-            self.room.notify_waiters();
+            self.notify();
         }
         Collected { stop, has_messages, is_nudged }
     }
@@ -381,8 +393,8 @@ impl Outbox {
     /// Whether a message of `len` bytes fits. An empty outbox has room for a message of any size.
     fn has_room(&self, waiting: &Waiting, len: usize) -> bool {
         waiting.messages == 0
-            || (waiting.messages < self.limits.messages
-                && waiting.queue.len().saturating_add(len) <= self.limits.bytes)
+            || (waiting.messages < self.limits.outbox_messages
+                && waiting.queue.len().saturating_add(len) <= self.limits.outbox_bytes)
     }
 
     fn enqueue(&self, mut waiting: MutexGuard<'_, Waiting>, append: impl FnOnce(&mut OutQueue)) {
@@ -399,7 +411,7 @@ impl Outbox {
     /// Whether much waits. An outbox that is small by its limits is emptied sooner, so that a callback
     /// finds nearly all of the room whatever the callbacks before it have pushed.
     fn is_filling(&self, waiting: &Waiting) -> bool {
-        let (messages, bytes) = (self.limits.messages / 8, self.limits.bytes / 8);
+        let (messages, bytes) = (self.limits.outbox_messages / 8, self.limits.outbox_bytes / 8);
         waiting.messages >= messages.min(UNCOLLECTED_MESSAGES)
             || waiting.queue.len() >= bytes.min(UNCOLLECTED_BYTES)
     }
@@ -413,7 +425,7 @@ impl Outbox {
         waiting.urgent().stop = Some(stop);
         waiting.shut = true;
         self.must_collect_and_wake(waiting);
-        self.room.notify_waiters();
+        self.notify();
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -442,7 +454,8 @@ mod tests {
     }
 
     fn with(messages: usize, bytes: usize, overflow: Overflow) -> Outbox {
-        Outbox::new(ConnectionId::new(1, 1), OutboxLimits { messages, bytes, overflow })
+        let limits = Limits { outbox_messages: messages, outbox_bytes: bytes, overflow, ..Limits::default() };
+        Outbox::new(ConnectionId::new(1, 1), Arc::new(limits))
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //!
 //! A header map takes about a hundred bytes per header, and its values keep the read buffer of the
 //! request alive. Most callbacks read one or two headers, or none. An open connection therefore
-//! keeps only the text of the head. The map is parsed again from that text, once, when it is
-//! requested.
+//! keeps only the text of the head. The map and the `Uri` are parsed again from that text, each once,
+//! when it is requested.
 
 use std::sync::{
     Arc, OnceLock,
@@ -40,7 +40,14 @@ pub(super) struct Kept {
     path: u32,
     query: u32,
     headers: u32,
-    whole: OnceLock<Box<Whole>>,
+    parsed: OnceLock<Box<Parsed>>,
+}
+
+/// The parts of the request that were requested.
+#[derive(Default)]
+struct Parsed {
+    uri: OnceLock<Uri>,
+    headers: OnceLock<HeaderMap>,
 }
 
 impl Head {
@@ -83,11 +90,17 @@ impl Head {
     }
 
     pub(super) fn uri(&self) -> &Uri {
-        &self.whole().uri
+        match self {
+            Self::Whole(whole) => &whole.uri,
+            Self::Kept(kept) => kept.parsed().uri.get_or_init(|| kept.parse_uri()),
+        }
     }
 
     pub(super) fn headers(&self) -> &HeaderMap {
-        &self.whole().headers
+        match self {
+            Self::Whole(whole) => &whole.headers,
+            Self::Kept(kept) => kept.parsed().headers.get_or_init(|| kept.parse_headers()),
+        }
     }
 
     pub(super) fn path(&self) -> &str {
@@ -115,13 +128,6 @@ impl Head {
         let kept = kept.filter(move |(other, _)| other.eq_ignore_ascii_case(name.as_bytes()));
         whole.map(HeaderValue::as_bytes).chain(kept.map(|(_, value)| value))
     }
-
-    fn whole(&self) -> &Whole {
-        match self {
-            Self::Whole(whole) => whole,
-            Self::Kept(kept) => kept.whole.get_or_init(|| Box::new(kept.parse())),
-        }
-    }
 }
 
 impl Kept {
@@ -145,7 +151,7 @@ impl Kept {
             query: query.try_into().ok()?,
             headers: target.len().try_into().ok()?,
             block: block.into(),
-            whole: OnceLock::new(),
+            parsed: OnceLock::new(),
         })
     }
 
@@ -163,7 +169,15 @@ impl Kept {
         })
     }
 
-    fn parse(&self) -> Whole {
+    fn parsed(&self) -> &Parsed {
+        self.parsed.get_or_init(Box::default)
+    }
+
+    fn parse_uri(&self) -> Uri {
+        self.text(0, self.headers).parse().unwrap_or_default()
+    }
+
+    fn parse_headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in self.lines() {
             // Both were a valid name and a valid value before, so this does not fail.
@@ -172,8 +186,7 @@ impl Kept {
             }
         }
         tokens::hide(&mut headers);
-        let uri = self.text(0, self.headers).parse().unwrap_or_default();
-        Whole { method: Method::GET, uri, headers, bearer_asked: None }
+        headers
     }
 }
 

@@ -129,7 +129,7 @@ impl<S: ByteStream> Driver<S> {
     /// Drives the connection until its tasks have ended, or the close deadline has passed, or the
     /// connection is cut. If the peer has closed its side, replies can still be pushed meanwhile.
     fn poll_tasks(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while self.conn.tasks().poll_idle(cx).is_pending() {
+        while self.conn.tasks_if_any().is_some_and(|tasks| tasks.poll_idle(cx).is_pending()) {
             self.timers.tasks_must_end(self.conn.limits().close_timeout);
             let turn = self.poll_turn_into_inbox(cx);
             if self.was_cut || self.timers.is_callback_overdue() {

@@ -411,7 +411,11 @@ impl<S: ByteStream> Driver<S> {
         }
         self.timers.not_idle();
         if self.bucket.as_mut().is_none_or(|bucket| bucket.take(Instant::now())) {
-            return self.conn.asks().take_answer(self.conn.format(), message).map(Event::Message);
+            let message = match self.conn.asks_if_any() {
+                Some(asks) => asks.take_answer(self.conn.format(), message)?,
+                None => message,
+            };
+            return Some(Event::Message(message));
         }
         if self.automatic.refusals {
             return Some(Event::Refused(message));
