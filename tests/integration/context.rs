@@ -92,3 +92,34 @@ async fn p25_context_verbs_work_on_this_and_on_another_connection() {
     second.send_text(format!("take {id}")).await;
     assert_eq!(second.next_text().await.unwrap(), "copied false");
 }
+
+/// A value that holds its own connection, and the sender that is dropped with it.
+#[derive(Clone)]
+#[expect(dead_code, reason = "the values are only held")]
+struct Own(Connection, mpsc::Sender<()>);
+
+struct KeepsItself(mpsc::Sender<()>);
+
+impl Controller for KeepsItself {
+    async fn on_open(&self, conn: &Connection) -> Result {
+        conn.context().set(Own(conn.clone(), self.0.clone()));
+        Ok(())
+    }
+
+    async fn on_close(&self, conn: &Connection, _: ws_core::CloseReason) -> Result {
+        assert!(conn.context().has::<Own>(), "still readable");
+        Ok(self.0.send(()).await?)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p22_a_context_is_released_after_on_close_even_if_it_holds_its_connection() {
+    let (sender, mut held) = mpsc::channel(1);
+    let app = TestApp::start(App::without_registry().controller("/", KeepsItself(sender))).await;
+    let mut client = app.connect("/").await.unwrap();
+    client.close(1000, "").await;
+    assert_eq!(held.recv().await, Some(()));
+    app.shutdown().await;
+    let gone = tokio::time::timeout(std::time::Duration::from_secs(1), held.recv()).await;
+    assert_eq!(gone, Ok(None), "the value in the context is dropped");
+}

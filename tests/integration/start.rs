@@ -280,7 +280,7 @@ async fn a_state_of_a_similar_type_is_named_in_place_of_the_missing_one() {
         assert_eq!(*similar, expected);
         let users = std::any::type_name::<Users>();
         let words = match expected {
-            Some(given) => format!("there is a state of type `{given}`; ask for that, or give `{users}`"),
+            Some(given) => format!("there is a state of type `{given}`; use that type, or provide `{users}`"),
             None => "add `.state(..)` with a value of that type".to_owned(),
         };
         assert!(error.to_string().ends_with(&words), "{error}");
@@ -341,10 +341,10 @@ async fn a_warning_names_each_state_that_nothing_takes() {
     for (type_name, line) in
         [("i8".to_owned(), line), (format!("({}, &str)", std::any::type_name::<Users>()), line + 1)]
     {
-        let text = logs.line(&format!("nothing takes the state of type `{type_name}`"));
+        let text = logs.line(&format!("the state of type `{type_name}` is not used"));
         assert!(text.contains(&at(line)), "{text}");
     }
-    assert_eq!(logs.text().matches("nothing takes the state").count(), 2, "{}", logs.text());
+    assert_eq!(logs.text().matches("is not used: put").count(), 2, "{}", logs.text());
 }
 
 #[tokio::test]

@@ -196,7 +196,7 @@ fn expected() -> String {
         ),
         format!(
             "`self::needs_names` at {} needs a state of type `start_errors::UserNames`; there is a state of type \
-             `alloc::sync::Arc<start_errors::UserNames>`; ask for that, or give `start_errors::UserNames`",
+             `alloc::sync::Arc<start_errors::UserNames>`; use that type, or provide `start_errors::UserNames`",
             at(NEEDS_GUARD)
         ),
         format!(
@@ -228,8 +228,8 @@ fn expected() -> String {
             at(NEEDS_STATE)
         ),
         format!(
-            "`by_subprotocol` at {} accepts a token as a subprotocol, and `NoSubprotocol` at {} has no other subprotocol \
-             that could be chosen, so that no browser can connect; write `subprotocols(\"..\")` there",
+            "`by_subprotocol` at {} accepts a token as a subprotocol, but `NoSubprotocol` at {} supports no \
+             subprotocol, so browsers cannot connect; write `subprotocols(\"..\")` there",
             at(BY_SUBPROTOCOL),
             at(NO_SUBPROTOCOL)
         ),
@@ -250,7 +250,7 @@ fn expected() -> String {
         ),
         format!(
             "`handles_by_names` at {} needs a state of type `start_errors::UserNames`; there is a state of type \
-             `alloc::sync::Arc<start_errors::UserNames>`; ask for that, or give `start_errors::UserNames`",
+             `alloc::sync::Arc<start_errors::UserNames>`; use that type, or provide `start_errors::UserNames`",
             at(NEEDS_NAMES)
         ),
         "server `http` has kind = \"http\" and nothing to serve; add `.http(\"http\", router)`".to_owned(),

@@ -158,6 +158,82 @@ impl Defers {
         Ok(())
     }
 
+    /// Fails in a task, in one of many ways, without having sent its reply.
+    #[on_event("fails in a task")]
+    async fn fails_in_a_task(&self, conn: Connection, reply: Reply, Data(kind): Data<String>) -> Result {
+        let older = conn.clone();
+        conn.spawn(async move {
+            match &*kind {
+                "before send" => {
+                    let number: u8 = "x".parse()?;
+                    reply.send(Data(number)).await?;
+                }
+                "public" => {
+                    sleep(SECOND).await;
+                    Err(sold_out())?;
+                    reply.send(()).await?;
+                }
+                "after the drop" => {
+                    drop(reply);
+                    sleep(SECOND).await;
+                    Err(sold_out())?;
+                }
+                "closes" => {
+                    let _kept = reply;
+                    Err(sold_out().close_code(4001))?;
+                }
+                "no error" => {
+                    drop(reply);
+                    sleep(SECOND).await;
+                }
+                "panic after the drop" => {
+                    drop(reply);
+                    sleep(SECOND).await;
+                    assert!(SECOND.is_zero(), "on purpose");
+                }
+                "after send" => {
+                    reply.send(Data(1)).await?;
+                    Err(sold_out())?;
+                }
+                "moved on" => {
+                    tokio::spawn(async { drop(reply) }).await.unwrap();
+                    Err(sold_out())?;
+                }
+                "in its own task" => {
+                    older.spawn(async {
+                        sleep(SECOND).await;
+                        drop(reply);
+                        Err::<(), _>(sold_out())
+                    })?;
+                    Err("of the outer task")?;
+                }
+                other => panic!("{other}"),
+            }
+            Ok::<(), Error>(())
+        })?;
+        Ok(())
+    }
+
+    #[on_event("fails twice")]
+    async fn fails_twice(&self, conn: &Connection, reply: Reply) -> Result {
+        conn.spawn(async {
+            let _kept = reply;
+            Err::<(), _>("of the task")
+        })?;
+        sleep(SECOND).await;
+        Err(sold_out())
+    }
+
+    #[on_event("fails before its task")]
+    async fn fails_before_its_task(&self, conn: &Connection, reply: Reply) -> Result {
+        conn.spawn(async {
+            let _kept = reply;
+            sleep(SECOND).await;
+            Err::<(), _>("of the task")
+        })?;
+        Err(sold_out())
+    }
+
     /// Gives a stream up after a second.
     #[on_event("gives up")]
     async fn gives_up(&self, conn: &Connection, reply: Reply) -> Result {
@@ -283,6 +359,112 @@ async fn a_call_gets_one_answer_however_its_handler_and_its_reply_end() {
     let mut client = app.connect("/").await.unwrap();
     client.send_text(r#"{"event":"not decoded","data":"x","ref":7}"#).await;
     assert_eq!(next(&mut client).await["data"]["code"], "invalid_data");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_drops_its_reply_answers_the_call_with_its_error() {
+    let app = defers(|_| ()).await;
+    let ended = || end("fails in a task");
+    let internal = || error("internal", "internal error");
+    let public = || error("sold_out", "sold out");
+    for (kind, expected) in [
+        ("before send", vec![internal()]),
+        ("public", vec![public()]),
+        ("after the drop", vec![public()]),
+        ("closes", vec![json!(4001)]),
+        ("no error", vec![ended()]),
+        ("panic after the drop", vec![internal(), json!(1011)]),
+        ("after send", vec![data("fails in a task", 1)]),
+        ("moved on", vec![ended()]),
+        ("in its own task", vec![public()]),
+    ] {
+        let mut client = app.connect("/").await.unwrap();
+        check(&mut client, "fails in a task", json!(kind), &expected).await;
+    }
+    for (event, expected) in [("fails twice", internal()), ("fails before its task", public())] {
+        let mut client = app.connect("/").await.unwrap();
+        check(&mut client, event, Value::Null, &[expected]).await;
+    }
+}
+
+/// Collects replies of all connections, and has a worker for the last connection.
+#[derive(Default)]
+struct Collects {
+    replies: std::sync::Mutex<Vec<Reply>>,
+    worker: std::sync::Mutex<Option<tokio::sync::mpsc::UnboundedSender<Reply>>>,
+}
+
+#[ws_handlers]
+impl Collects {
+    /// Starts a worker that drops replies until the connection ends.
+    #[on_open]
+    async fn open(&self, conn: Connection) -> Result {
+        let (sender, mut replies) = tokio::sync::mpsc::unbounded_channel();
+        *self.worker.lock().unwrap() = Some(sender);
+        conn.clone().spawn(async move {
+            loop {
+                tokio::select! {
+                    () = conn.closed() => return,
+                    Some(reply) = replies.recv() => drop(reply),
+                }
+            }
+        })?;
+        Ok(())
+    }
+
+    #[on_event("collect")]
+    async fn collect(&self, reply: Reply) {
+        self.replies.lock().unwrap().push(reply);
+    }
+
+    #[on_event("fail")]
+    async fn fail(&self, conn: &Connection) -> Result {
+        let replies = std::mem::take(&mut *self.replies.lock().unwrap());
+        conn.spawn(async {
+            drop(replies);
+            Err::<(), _>(sold_out())
+        })?;
+        Ok(())
+    }
+
+    #[on_event("work")]
+    async fn work(&self, reply: Reply) {
+        let worker = self.worker.lock().unwrap();
+        worker.as_ref().unwrap().send(reply).unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_of_several_replies_that_a_task_drops_gets_its_error() {
+    let app = serve(Collects::default()).await;
+    let mut client = app.connect("/").await.unwrap();
+    for _ in 0..3 {
+        client.send_text(r#"{"event":"collect","ref":7}"#).await;
+    }
+    client.send_text(r#"{"event":"fail"}"#).await;
+    assert_eq!(next(&mut client).await, error("sold_out", "sold out"));
+    for _ in 0..2 {
+        assert_eq!(next(&mut client).await, error("internal", "internal error"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_older_than_a_call_does_not_hold_its_end_up() {
+    let app = serve(Collects::default()).await;
+    let mut client = app.connect("/").await.unwrap();
+    client.send_text(r#"{"event":"work","ref":7}"#).await;
+    assert_eq!(next(&mut client).await, end("work"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_waits_for_no_task_of_another_connection() {
+    let app = serve(Collects::default()).await;
+    let mut first = app.connect("/").await.unwrap();
+    let mut second = app.connect("/").await.unwrap();
+    first.send_text(r#"{"event":"collect","ref":7}"#).await;
+    sleep(SECOND).await;
+    second.send_text(r#"{"event":"fail"}"#).await;
+    assert_eq!(next(&mut first).await, end("collect"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -428,6 +610,16 @@ impl Fails {
         Ok(())
     }
 
+    /// The same error from a task that sends nothing.
+    #[on_event("fail in a task")]
+    async fn fail_in_a_task(&self, conn: &Connection, reply: Reply, Data(kind): Data<u8>) -> Result {
+        conn.spawn(async move {
+            Self::failed(kind)?;
+            Ok::<_, Error>(reply.send(()).await?)
+        })?;
+        Ok(())
+    }
+
     /// The same error from a handler itself, to compare.
     #[on_event("fail at once")]
     async fn fail_at_once(&self, Data(kind): Data<u8>) -> Result<(), Handled> {
@@ -452,7 +644,7 @@ impl Fails {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_that_is_sent_later_goes_through_the_error_handlers_as_one_of_a_handler() {
+async fn an_error_of_a_task_goes_through_the_error_handlers_as_one_of_a_handler() {
     let app = serve_registered().await;
     let expected = [
         json!("replied"),
@@ -462,7 +654,7 @@ async fn an_error_that_is_sent_later_goes_through_the_error_handlers_as_one_of_a
         json!(1011),
         json!(1011),
     ];
-    for event in ["fail", "fail at once"] {
+    for event in ["fail", "fail in a task", "fail at once"] {
         for (kind, expected) in expected.iter().enumerate() {
             let mut client = app.connect_to("deferred", "/deferred").await.unwrap();
             check(&mut client, event, json!(kind), std::slice::from_ref(expected)).await;

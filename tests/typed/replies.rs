@@ -329,3 +329,27 @@ async fn a_stream_waits_for_a_client_that_does_not_read() {
     let got: serde_json::Value = client.next_json().await.unwrap();
     assert_eq!(got["event"], "end", "none was lost, and the outbox never overflowed");
 }
+
+/// Never sends anything, and says when it is called.
+struct Waits(tokio::sync::mpsc::UnboundedSender<()>);
+
+#[ws_handlers]
+impl Waits {
+    #[on_event("wait")]
+    async fn wait(&self) -> Stream<futures_util::stream::Pending<Data<u8>>> {
+        self.0.send(()).unwrap();
+        Stream::new(futures_util::stream::pending())
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_dropped_before_its_first_item_is_not_ended_either() {
+    let (sender, mut called) = tokio::sync::mpsc::unbounded_channel();
+    let app = serve(Waits(sender)).await;
+    let mut client = app.connect("/").await.unwrap();
+    client.send_text(r#"{"event":"wait","ref":1}"#).await;
+    called.recv().await.unwrap();
+    client.close(1000, "").await;
+    let got = client.next().await;
+    assert!(matches!(got, Err(TestError::Closed { code: 1000, .. })), "{got:?}");
+}

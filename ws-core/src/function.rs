@@ -1,17 +1,17 @@
-//! [`Function`]: an async function by its parameters; and [`StateParams`], the `State<T>` behind the
-//! parameters that a role of function has.
+//! [`Function`]: an async function with given parameters. [`StateParams`]: the `State<T>`
+//! parameters after them.
 //!
-//! A middleware, an interceptor, a guard and an error handler may all be given by hand. The module
-//! that calls such a function has the trait of its role, which it implements by
-//! [`for_each_number_of_states`] for the functions whose parameters fit.
+//! A middleware, an interceptor, a guard and an error handler can be given by hand. The module that
+//! calls such a function has a trait for it, and implements the trait with
+//! [`for_each_number_of_states`].
 
 use crate::{
     error::Result,
     state::{FromState, StateKey, States},
 };
 
-/// An async function with these parameters. The lifetime is that of its future: with it, a bound
-/// `for<'a>` can name a future that depends on `'a`.
+/// An async function with these parameters. `'a` is the lifetime of its future. A bound `for<'a>`
+/// can thus name a future that depends on `'a`.
 #[doc(hidden)]
 #[expect(unnameable_types, reason = "a bound that gives the function's future its name")]
 pub trait Function<'a, Params>: Send + Sync {
@@ -34,7 +34,7 @@ macro_rules! function {
             type Output = Fut::Output;
             type Future = Fut;
 
-            #[allow(non_snake_case, reason = "a parameter is named as its type")]
+            #[allow(non_snake_case, reason = "a parameter has the name of its type")]
             fn start(&self, ($($param,)*): ($($param,)*)) -> Fut {
                 self($($param),*)
             }
@@ -54,11 +54,11 @@ pub(crate) trait StateParams: Sized {
     /// The types that must be provided.
     const KEYS: &'static [fn() -> StateKey];
 
-    /// Returns the values from the provided ones.
+    /// Returns the values from the provided states.
     fn from_states(states: &States) -> Result<Self>;
 }
 
-/// Calls a macro for each number of `State<T>` parameters that a function given by hand may have.
+/// Calls a macro for each supported number of `State<T>` parameters.
 macro_rules! for_each_number_of_states {
     ($implement:ident) => {
         $implement!();

@@ -28,7 +28,7 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// Makes the registration of a function that is given by hand, at the caller's place.
+    /// Makes the registration of a function given by hand. Its place is that of the caller.
     #[track_caller]
     pub(crate) fn by_hand<F: 'static>(scope: Scope, state: &'static [fn() -> StateKey]) -> Self {
         Self { name: short_name::<F>(), location: Location::caller(), id: TypeId::of::<F>, scope, state }

@@ -94,13 +94,13 @@ macro_rules! link {
     };
     ($name:ident :: $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(
-            "a crate is linked as a whole; write `link!(",
+            "`link!` links whole crates; write `link!(",
             ::core::stringify!($name),
             ")`"
         ));
     };
     ($($other:tt)*) => {
-        ::core::compile_error!("`link!` takes names of crates, such as `link!(my_controllers)`");
+        ::core::compile_error!("expected names of crates, such as `link!(my_controllers)`");
     };
 }
 

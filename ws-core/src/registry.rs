@@ -196,8 +196,8 @@ pub struct ErrorTypeEntry {
     pub face: FindFace,
 }
 
-/// Returns the public faces of the error types of this binary. They belong to the types, so an
-/// application without the registry has them, too.
+/// Returns the public faces of the error types of this binary. An application without the registry
+/// has them, too, because they belong to the types.
 pub(crate) fn faces() -> Faces {
     let entries = sorted(|entry: &ErrorTypeEntry| (0, entry.name, entry.location));
     Faces::new(entries.iter().map(|entry| entry.face).collect())

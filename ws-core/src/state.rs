@@ -16,8 +16,8 @@ use std::{
 
 use crate::{error::Error, place::Location};
 
-/// A value given to [`App::state`](crate::App::state), as a parameter of a handler, a middleware, an
-/// interceptor, a guard or an error handler.
+/// A value given to [`App::state`](crate::App::state), as a parameter of a handler, a middleware,
+/// an interceptor, a guard or an error handler.
 ///
 /// ```
 /// use ws_core::prelude::*;
@@ -50,7 +50,7 @@ impl<T> Deref for State<T> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a parameter of this function",
     label = "expected `State<T>` with `T: Clone + Send + Sync + 'static`",
-    note = "a middleware, an interceptor and an error handler take any number of `State<T>` behind their first two parameters"
+    note = "a middleware, an interceptor and an error handler take any number of `State<T>` after their first two parameters"
 )]
 pub trait FromState: Sized {
     /// Returns the type that must be provided.
@@ -72,11 +72,11 @@ impl<T: Clone + Send + Sync + 'static> FromState for State<T> {
     }
 }
 
-/// The value of a controller's field without `#[state]`: its default. It is a trait of its own, because
-/// the mistake is more often a forgotten `#[state]` than a missing `Default`.
+/// The default of a controller's field without `#[state]`. It is a trait of its own, so that its
+/// message can suggest `#[state]`, which is missing more often than a `Default`.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
-    message = "nothing gives the field of type `{Self}` a value",
+    message = "the field of type `{Self}` has no value",
     label = "put `#[state]` on the field, or give `{Self}` a `Default`",
     note = "`#[state]` takes the value given to `App::state`"
 )]
@@ -97,7 +97,7 @@ impl<T: Default> FieldDefault for T {
 pub struct StateKey {
     pub(crate) id: TypeId,
     pub(crate) name: &'static str,
-    /// Whether a missing value is not an error.
+    /// Whether the value may be missing.
     pub(crate) is_optional: bool,
 }
 
@@ -136,7 +136,7 @@ impl States {
             .ok_or_else(|| Error::new(format!("no state of type `{}`; add `.state(..)`", type_name::<T>())))
     }
 
-    /// Returns a clone of the value for a start hook, and remembers that it was read.
+    /// Returns a clone of the value for a start hook, and records that it was read.
     pub(crate) fn read_at_start<T: Clone + 'static>(&self) -> Option<T> {
         let provided = self.values.get(&TypeId::of::<T>())?;
         provided.is_read_at_start.store(true, Ordering::Relaxed);
@@ -163,8 +163,8 @@ impl States {
         self.values.insert(TypeId::of::<T>(), provided).is_some()
     }
 
-    /// Returns the provided type that was probably meant by a missing one: the same type in a pointer
-    /// or without one, or a type of the same name in another module.
+    /// Returns the provided type that was probably meant: the missing type with or without a
+    /// pointer around it, or a type of the same name in another module.
     pub(crate) fn similar(&self, missing: StateKey) -> Option<&'static str> {
         let asked = pointee(missing.name);
         let is_similar =
@@ -173,14 +173,15 @@ impl States {
         names.filter(is_similar).min_by_key(|name| (pointee(name) != asked, *name))
     }
 
-    /// Returns the values that are neither among the taken types nor read by a start hook, by place.
-    pub(crate) fn untaken(&self, taken: &HashSet<TypeId>) -> Vec<&Provided> {
-        let untaken = self.values.iter().filter(|(id, provided)| {
-            !taken.contains(*id) && !provided.is_read_at_start.load(Ordering::Relaxed)
+    /// Returns the values, by place, that are not among the used types and were not read by a start
+    /// hook.
+    pub(crate) fn unused(&self, used: &HashSet<TypeId>) -> Vec<&Provided> {
+        let unused = self.values.iter().filter(|(id, provided)| {
+            !used.contains(*id) && !provided.is_read_at_start.load(Ordering::Relaxed)
         });
-        let mut untaken: Vec<_> = untaken.map(|(_, provided)| provided).collect();
-        untaken.sort_by_key(|provided| (provided.location, provided.name));
-        untaken
+        let mut unused: Vec<_> = unused.map(|(_, provided)| provided).collect();
+        unused.sort_by_key(|provided| (provided.location, provided.name));
+        unused
     }
 }
 

@@ -1,8 +1,8 @@
 //! The arguments of an attribute: `key = value` and `key(list)`, separated by commas.
 //!
-//! The reader knows the keys and how each is written. It finds unknown and repeated keys by itself, missing ones when they
-//! are asked for, and values of the wrong form when they are read. One broken argument hides no other. What a
-//! value means is not known here.
+//! The reader gets a list of keys and their usage. It reports unknown and repeated keys when it
+//! splits the arguments, missing keys and values of the wrong form when they are read. One broken
+//! argument does not hide the others. This module does not interpret values.
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -17,11 +17,11 @@ use crate::errors::Errors;
 /// An argument that an attribute takes.
 pub(crate) struct Key {
     pub(crate) name: &'static str,
-    /// How it is written, by example.
+    /// An example of its use.
     pub(crate) usage: &'static str,
 }
 
-/// What stands between the attribute's parentheses.
+/// The arguments between the attribute's parentheses.
 pub(crate) struct Args {
     keys: &'static [Key],
     given: Vec<Argument>,
@@ -42,13 +42,13 @@ enum Value {
 }
 
 impl Args {
-    /// Splits the arguments and knows their keys.
+    /// Splits the arguments and checks their keys.
     pub(crate) fn read(tokens: TokenStream, keys: &'static [Key], errors: &mut Errors) -> Self {
         let mut given: Vec<Argument> = Vec::new();
         for part in split(tokens) {
             let Some(argument) = Argument::read(&part) else {
                 let (names, usage) = (names(keys), first_usage(keys));
-                let message = format_args!("this is not an argument; write one of {names}, such as {usage}");
+                let message = format_args!("expected an argument; write one of {names}, such as {usage}");
                 errors.add(TokenStream::from_iter(part), message);
                 continue;
             };
@@ -68,12 +68,12 @@ impl Args {
         Self { keys, given }
     }
 
-    /// The key as it stands there, if it does.
+    /// The key as written, if it is present.
     pub(crate) fn given(&self, name: &str) -> Option<&Ident> {
         self.find(name).map(|argument| &argument.key)
     }
 
-    /// The value of `name = ..`; a missing key is a mistake.
+    /// Returns the value of `name = ..`; reports a missing key.
     pub(crate) fn required<T: Parse>(&self, name: &str, errors: &mut Errors) -> Option<T> {
         if self.find(name).is_none() {
             let usage = self.usage(name);
@@ -82,7 +82,7 @@ impl Args {
         self.value(name, errors)
     }
 
-    /// The value of `name = ..`, if it is there.
+    /// Returns the value of `name = ..`, if the key is present.
     pub(crate) fn value<T: Parse>(&self, name: &str, errors: &mut Errors) -> Option<T> {
         let argument = self.find(name)?;
         let Value::Single(tokens) = &argument.value else {
@@ -103,7 +103,7 @@ impl Args {
         }
     }
 
-    /// The text of `name = ".."` where it names something.
+    /// Returns the text of `name = ".."`, which must not be empty.
     pub(crate) fn text(&self, name: &str, errors: &mut Errors) -> Option<LitStr> {
         let text: LitStr = self.value(name, errors)?;
         if text.value().trim().is_empty() {
@@ -116,7 +116,7 @@ impl Args {
         Some(text)
     }
 
-    /// The readable elements of `name(..)`; none if it is not there.
+    /// Returns the valid elements of `name(..)`; none if the key is absent.
     pub(crate) fn list<T: Parse>(&self, name: &str, errors: &mut Errors) -> Vec<T> {
         let Some((argument, group)) = self.group(name, errors) else { return Vec::new() };
         let mut elements = Vec::new();
@@ -130,7 +130,7 @@ impl Args {
         elements
     }
 
-    /// The arguments inside of `name(..)`; none if it is not there.
+    /// Returns the arguments inside `name(..)`; none if the key is absent.
     pub(crate) fn nested(&self, name: &str, keys: &'static [Key], errors: &mut Errors) -> Self {
         match self.group(name, errors) {
             Some((_, group)) => Self::read(group.stream(), keys, errors),
@@ -193,7 +193,7 @@ impl Argument {
         self.key.unraw().to_string()
     }
 
-    /// Key and value, for the span of a message.
+    /// Returns key and value, for the span of a message.
     fn tokens(&self) -> TokenStream {
         let mut tokens = self.key.to_token_stream();
         match &self.value {
@@ -218,7 +218,7 @@ impl Parse for Integer {
 }
 
 impl Integer {
-    /// Its value as an order among functions of one kind.
+    /// Returns the value as an order among functions of one kind.
     pub(crate) fn order(&self, errors: &mut Errors) -> i32 {
         let sign = if self.minus.is_some() { "-" } else { "" };
         format!("{sign}{}", self.digits.base10_digits()).parse().unwrap_or_else(|_| {
@@ -231,7 +231,8 @@ impl Integer {
     }
 }
 
-/// The parts between commas; a comma at the end is not a part. Where a part is missing the comma stands for it.
+/// Splits at commas. A trailing comma does not start a part. An empty part is represented by its
+/// comma.
 fn split(tokens: TokenStream) -> Vec<Vec<TokenTree>> {
     let mut parts = Vec::new();
     let mut part = Vec::new();
@@ -252,12 +253,12 @@ fn split(tokens: TokenStream) -> Vec<Vec<TokenTree>> {
     parts
 }
 
-/// Whether a name is probably meant to be a key: one letter in three is wrong at the most.
+/// Whether a name is probably a misspelt key: at most one letter in three differs.
 fn is_close(key: &str, written: &str) -> bool {
     distance(key, written) * 3 <= key.len().max(written.len())
 }
 
-/// How many letters have to be changed, added or taken away (Levenshtein).
+/// The number of letters to change, add or remove (Levenshtein).
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (index, letter) in one.bytes().enumerate() {
@@ -280,7 +281,7 @@ fn names(keys: &[Key]) -> String {
     keys.iter().map(|key| format!("`{}`", key.name)).collect::<Vec<_>>().join(", ")
 }
 
-/// How the first of the keys is written.
+/// The usage of the first key.
 fn first_usage(keys: &[Key]) -> String {
     keys.first().map(|key| format!("`{}`", key.usage)).unwrap_or_default()
 }
@@ -348,11 +349,11 @@ mod tests {
             ),
             (
                 r#"path = "/", "x""#,
-                "this is not an argument; write one of `path`, `middleware`, `order`, such as `path = \"/echo\"`",
+                "expected an argument; write one of `path`, `middleware`, `order`, such as `path = \"/echo\"`",
             ),
             (
                 r#"path = "/",, order = 1"#,
-                "this is not an argument; write one of `path`, `middleware`, `order`, such as `path = \"/echo\"`",
+                "expected an argument; write one of `path`, `middleware`, `order`, such as `path = \"/echo\"`",
             ),
         ] {
             assert_eq!(said(text), [message], "{text}");

@@ -1,13 +1,14 @@
-//! Counts as they are written in `limits(..)`: `20`, or `"off"` where a limit can be switched off.
+//! Counts in `limits(..)`: `20`, or `"off"` for a limit that can be disabled.
 //!
-//! A count is at least one, as in the configuration file, since a limit of zero would refuse everything.
+//! A count is at least one, as in the configuration file, because a limit of zero would refuse
+//! everything.
 
 use syn::{
     Lit, LitInt, LitStr,
     parse::{Parse, ParseStream, Result},
 };
 
-/// `20` or `"off"`, not yet looked at.
+/// `20` or `"off"`, not checked yet.
 pub(crate) enum CountLiteral {
     Text(LitStr),
     Number(LitInt),
@@ -24,7 +25,7 @@ impl Parse for CountLiteral {
 }
 
 impl CountLiteral {
-    /// The number, as a plain literal at the place of this one.
+    /// Returns the number as a plain literal with the span of this one.
     pub(crate) fn number(&self) -> Result<LitInt> {
         match self {
             Self::Text(text) => {
@@ -34,7 +35,7 @@ impl CountLiteral {
         }
     }
 
-    /// The same for a count that may be zero.
+    /// Returns the number of a count that may be zero.
     pub(crate) fn number_or_none(&self) -> Result<LitInt> {
         match self {
             Self::Number(number) => plain(number, 0),
@@ -42,7 +43,7 @@ impl CountLiteral {
         }
     }
 
-    /// The same; `None` for `"off"`.
+    /// Returns the number; `None` for `"off"`.
     pub(crate) fn number_or_off(&self) -> Result<Option<LitInt>> {
         match self {
             Self::Text(text) if text.value() == "off" => Ok(None),
@@ -59,7 +60,8 @@ fn fault(text: &str, accepted: &str) -> String {
     format!("`{text}` is not a count; write {accepted}")
 }
 
-/// The number without suffix and underscores, from the least one to what fits 32 bits.
+/// Parses the number, which is at least `least` and fits 32 bits. A suffix is refused, underscores
+/// are removed.
 fn plain(number: &LitInt, least: u32) -> Result<LitInt> {
     let text = number.to_string().replace('_', "");
     let fault = if !text.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -1,8 +1,9 @@
-//! Everything that is wrong with one attribute, told at once.
+//! The collector for all mistakes of one attribute, so that they are reported together.
 //!
-//! Parsing and checking go on after a mistake and leave it here; the entry point emits the user's item together with
-//! all of it. A message names what is wrong and what to write, in lower case and without a full stop; its span is the
-//! least that has to change. Nothing is decided here: whoever finds a mistake words it.
+//! Parsing and checking continue after a mistake. The entry point emits the user's item together
+//! with all collected errors. A message says what is wrong and what to write, in lower case and
+//! without a full stop. Its span covers the smallest part that must change. The code that finds a
+//! mistake also writes its message.
 
 use std::fmt::Display;
 
@@ -14,32 +15,32 @@ use quote::ToTokens;
 pub(crate) struct Errors(Vec<syn::Error>);
 
 impl Errors {
-    /// A mistake in these tokens, from the first to the last of them.
+    /// Adds a mistake in these tokens, from the first to the last of them.
     pub(crate) fn add(&mut self, tokens: impl ToTokens, message: impl Display) {
         self.0.push(syn::Error::new_spanned(tokens, message));
     }
 
-    /// A mistake at one place.
+    /// Adds a mistake at one place.
     pub(crate) fn add_at(&mut self, span: Span, message: impl Display) {
         self.0.push(syn::Error::new(span, message));
     }
 
-    /// A mistake that brings its place along.
+    /// Adds an error that has a span already.
     pub(crate) fn push(&mut self, error: syn::Error) {
         self.0.push(error);
     }
 
-    /// Whether nothing was wrong.
+    /// Whether no mistake was found.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many there are: whoever remembers it knows later whether something was wrong in between.
+    /// The number of mistakes. Two counts tell whether a mistake was found in between.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// What was said, for tests.
+    /// The messages, for tests.
     #[cfg(test)]
     pub(crate) fn messages(&self) -> Vec<String> {
         self.0.iter().map(ToString::to_string).collect()

@@ -1,7 +1,7 @@
-//! Functions that are named by their paths: `middleware(..)`, `interceptors(..)` and `#[guard(..)]`.
+//! Functions named by their paths: `middleware(..)`, `interceptors(..)` and `#[guard(..)]`.
 //!
-//! A path is read and written down as it stands, without type arguments; rustc says at the path if there is no such
-//! function, and of a wrong one what is wrong with it. Each stands once in its list.
+//! A path is emitted as it was written, without type arguments. rustc reports at the path a
+//! function that does not exist or does not fit. Each function is listed once.
 
 use std::collections::BTreeSet;
 
@@ -12,14 +12,14 @@ use syn::{
 
 use crate::{args::Args, errors::Errors, krate::Krate, source};
 
-/// Those that `name(..)` lists, outermost first.
+/// The functions that `name(..)` lists, outermost first.
 pub(crate) fn listed(args: &Args, name: &'static str, errors: &mut Errors) -> Vec<Path> {
     let paths: Vec<Path> = args.list(name, errors).into_iter().map(|ModPath(path)| path).collect();
     check_once(name.trim_end_matches('s'), &paths, errors);
     paths
 }
 
-/// Takes the guards off a struct or a method, in their order.
+/// Removes the guards from a struct or a method and returns them in order.
 pub(crate) fn take_guards(attributes: &mut Vec<Attribute>, krate: &Krate, errors: &mut Errors) -> Vec<Path> {
     let mut guards = Vec::new();
     for mark in attributes.extract_if(.., |attribute| krate.exports(attribute, "guard")) {
@@ -37,7 +37,8 @@ pub(crate) fn take_guards(attributes: &mut Vec<Attribute>, krate: &Krate, errors
     guards
 }
 
-/// Two paths to one function are found when the application starts.
+/// Reports a path that is listed twice. Two paths to one function are found when the application
+/// starts.
 fn check_once(what: &str, paths: &[Path], errors: &mut Errors) {
     let mut seen = BTreeSet::new();
     for path in paths {

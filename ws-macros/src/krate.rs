@@ -22,24 +22,24 @@ impl Krate {
     /// The argument of every attribute.
     pub(crate) const KEY: Key = Key { name: "crate", usage: "crate = path::to::ws_core" };
 
-    /// Reads the argument; without it the path is `::ws_core`.
+    /// Reads the argument; the default is `::ws_core`.
     pub(crate) fn read(args: &Args, errors: &mut Errors) -> Self {
         Self::at(args.value("crate", errors).map(|ModPath(path)| path))
     }
 
-    /// The crate at this path, `::ws_core` without one.
+    /// Creates the path; `::ws_core` if there is none.
     pub(crate) fn at(path: Option<Path>) -> Self {
         Self(path.unwrap_or_else(|| parse_quote!(::ws_core)))
     }
 
-    /// Defines the alias. It has the span of the path, so that rustc reports a wrong one there.
+    /// Defines the alias, with the span of the path, so that rustc reports a wrong path there.
     pub(crate) fn alias(&self) -> TokenStream {
         let path = &self.0;
         let alias = quote_spanned!(Span::mixed_site().located_at(path.span())=> use #path as __ws;);
         quote!(#[allow(unused_imports)] #alias)
     }
 
-    /// Whether an attribute is the one of this name: by its name alone, or behind the path of the
+    /// Whether an attribute is the attribute of this name: written alone, or behind the path of the
     /// crate.
     pub(crate) fn exports(&self, attribute: &Attribute, name: &str) -> bool {
         let written = written_path(attribute.path());

@@ -1,13 +1,16 @@
-//! The attributes of `ws-core`: [`ws_controller`], [`ws_handlers`], [`ws_middleware`], [`ws_interceptor`] and
-//! [`ws_error_handler`], and the derives [`WsEvent`](derive@WsEvent) and [`WsError`](derive@WsError).
+//! The attributes of `ws-core`: [`ws_controller`], [`ws_handlers`], [`ws_middleware`],
+//! [`ws_interceptor`] and [`ws_error_handler`], and the derives [`WsEvent`](derive@WsEvent) and
+//! [`WsError`](derive@WsError).
 //!
-//! Use them through `ws_core`, which exports them; what they write names `::ws_core`, or the path given as `crate = ..`. Each leaves the item that it
-//! stands on as it was written and adds a registration beside it, which the linker collects. No body is rewritten, no
-//! type is wrapped, and no type is recognised by its name: shapes are checked here, types by rustc, and what can only be
-//! known of the whole program when the application starts, before any socket is bound.
+//! Use them through `ws_core`, which exports them. Generated code names `::ws_core`, or the path
+//! given as `crate = ..`. Each macro keeps the item as it was written and adds a registration
+//! beside it, which the linker collects. Bodies are not rewritten, types are not wrapped, and no
+//! type is recognised by its name. The macros check shapes, rustc checks types. Facts about the
+//! whole program are checked when the application starts, before any socket is bound.
 //!
-//! Each attribute and each derive is a folder: *parse* reads what stands there, *model* says what it means, *expand* writes the
-//! registration. All mistakes are told at once, and the item is emitted in any case.
+//! Each attribute and each derive is a folder: *parse* reads the syntax, *model* checks it,
+//! *expand* writes the registration. All mistakes are reported at once, and the item is always
+//! emitted.
 
 mod args;
 mod controller;
@@ -71,7 +74,8 @@ pub fn ws_error(item: TokenStream) -> TokenStream {
     error_type::derive(item.into()).into()
 }
 
-/// Attributes that mean something inside of another attribute's item only; anywhere else they say so.
+/// Attributes that are valid only inside another attribute's item. Anywhere else they report an
+/// error.
 macro_rules! inner_attributes {
     ($($name:ident)*) => {$(
         #[doc = include_str!(concat!("../docs/", stringify!($name), ".md"))]

@@ -1,21 +1,21 @@
-//! The path of a route, checked while the user's program compiles.
+//! The path of a route, checked at compile time.
 //!
-//! The syntax is matchit's: `{name}` takes one segment or a part of it, `{*rest}` takes all that is
-//! left, `{{` and `}}` stand for the braces themselves. A path may end with `/`. The router takes
-//! every path that passes here; a clash of two paths is found when the application starts. Stable
-//! Rust cannot point into a literal, so each message counts characters instead, the first being
+//! The syntax is that of matchit: `{name}` matches one segment or a part of it, `{*rest}` matches
+//! the rest of the path, `{{` and `}}` are literal braces. A path may end with `/`. The router
+//! accepts every path that passes here. Two paths that conflict are found when the application
+//! starts. Stable Rust cannot point into a literal, so each message counts characters; the first is
 //! character 1.
 
 use std::collections::BTreeSet;
 
-/// The router panics at one more (matchit 0.9.2).
+/// The router panics at a larger number (matchit 0.9.2).
 const MAX_PARAMETERS: usize = 25;
 
-/// All that is wrong with a path: what belongs to the whole of it, then at most one fault a segment.
+/// Returns the faults of a path: those of the whole path, then at most one for each segment.
 pub(crate) fn faults(path: &str) -> Vec<String> {
     let Some(rest) = path.strip_prefix('/') else {
         return vec![match path {
-            "" => "an empty path is never asked for; write `/` for the root".to_owned(),
+            "" => "an empty path never matches; write `/` for the root".to_owned(),
             _ => format!("path `{path}` does not begin with `/`; write `/{path}`"),
         }];
     };
@@ -49,7 +49,8 @@ pub(crate) fn faults(path: &str) -> Vec<String> {
     faults
 }
 
-/// A character that the path of a request never has (RFC 3986 section 3.3), so that the route would never be found.
+/// Finds a character that a request's path never has (RFC 3986 section 3.3). A route with it would
+/// never match.
 fn foreign_character(path: &str) -> Option<String> {
     let (index, character) = path.chars().enumerate().find(|(_, character)| {
         matches!(character, '?' | '#')
@@ -59,7 +60,7 @@ fn foreign_character(path: &str) -> Option<String> {
     })?;
     let help = match character {
         '?' => "the query is not part of a path; read it with `Handshake::query_param`".to_owned(),
-        '#' => "clients keep a fragment to themselves".to_owned(),
+        '#' => "clients do not send a fragment; remove it".to_owned(),
         _ => format!("requests carry it encoded; write `{}`", percent_encoded(character)),
     };
     let shown = character.escape_debug();
@@ -71,7 +72,7 @@ fn percent_encoded(character: char) -> String {
     character.encode_utf8(&mut buffer).bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
-/// What stands between two slashes.
+/// The part between two slashes.
 struct Segment<'p> {
     path: &'p str,
     text: &'p str,
@@ -94,13 +95,13 @@ impl<'p> Segment<'p> {
             }
             let place = self.place(braces);
             let Some(inner) = braces.strip_prefix('{') else {
-                return Err(self.says(format!(
+                return Err(self.fault(format!(
                     "a `}}` at character {place} that closes nothing; write `}}}}` for the character itself"
                 )));
             };
             let (name, after) = self.name(inner, place)?;
             if found.replace(name).is_some() {
-                return Err(self.says(format!(
+                return Err(self.fault(format!(
                     "a second parameter in one segment at character {place}; put a `/` between the two"
                 )));
             }
@@ -109,10 +110,10 @@ impl<'p> Segment<'p> {
         Ok(found)
     }
 
-    /// Reads what follows a `{`: the name, and what is left behind the `}`.
+    /// Reads a parameter after its `{`: the name, and the rest behind the `}`.
     fn name(&self, inner: &'p str, place: usize) -> Result<(&'p str, &'p str), String> {
         let unclosed = || {
-            self.says(format!(
+            self.fault(format!(
                 "a `{{` at character {place} that is never closed; write `{{{{` for the character itself"
             ))
         };
@@ -127,42 +128,43 @@ impl<'p> Segment<'p> {
         };
         if name.is_empty() {
             return Err(
-                self.says(format!("a parameter without a name at character {place}; write `{{name}}`"))
+                self.fault(format!("a parameter without a name at character {place}; write `{{name}}`"))
             );
         }
         if !is_identifier(name) {
-            return Err(self.says(format!(
+            return Err(self.fault(format!(
                 "a parameter `{name}` at character {place}; a name has letters, digits and `_`, and no digit first"
             )));
         }
         if takes_rest && !(self.is_last && after.is_empty()) {
-            return Err(self
-                .says(format!("something behind `{{*{name}}}`, which takes all that is left; put it last")));
+            return Err(self.fault(format!(
+                "something behind `{{*{name}}}`, which takes all that is left; put it last"
+            )));
         }
-        // matchit 0.9.2 loses track of a brace that stands right here, and refuses the whole path.
+        // matchit 0.9.2 misreads a brace at this place and refuses the whole path.
         if after.starts_with("{{") {
-            return Err(self.says(format!(
+            return Err(self.fault(format!(
                 "a `{{{{` right behind `{{{name}}}`, which the router does not read; write `%7B`"
             )));
         }
         Ok((name, after))
     }
 
-    /// Refuses what would compile into a route that nobody reaches.
+    /// Refuses a segment that compiles but never matches.
     fn plausible(&self) -> Result<(), String> {
         let place = self.first;
         match self.text {
             // A path may end with `/`.
             "" if self.is_last => Ok(()),
-            "" => Err(self.says(format!("an empty segment at character {place}; write one `/`"))),
+            "" => Err(self.fault(format!("an empty segment at character {place}; write one `/`"))),
             text if text.starts_with(':') && is_identifier(text.trim_start_matches(':')) => {
                 let name = text.trim_start_matches(':');
-                Err(self.says(format!("a segment `{text}`; a parameter is written `{{{name}}}`")))
+                Err(self.fault(format!("a segment `{text}`; a parameter is written `{{{name}}}`")))
             }
             text if text.starts_with('*') => {
                 let name = text.trim_start_matches('*');
                 let name = if is_identifier(name) { name } else { "rest" };
-                Err(self.says(format!("a segment `{text}`; all that is left is written `{{*{name}}}`")))
+                Err(self.fault(format!("a segment `{text}`; all that is left is written `{{*{name}}}`")))
             }
             _ => Ok(()),
         }
@@ -173,7 +175,7 @@ impl<'p> Segment<'p> {
         self.first + self.text.chars().count() - tail.chars().count()
     }
 
-    fn says(&self, fault: String) -> String {
+    fn fault(&self, fault: String) -> String {
         format!("path `{}` has {fault}", self.path)
     }
 }

@@ -1,8 +1,8 @@
-//! The shape of the functions that attributes stand on.
+//! The shape of the functions under an attribute.
 //!
-//! Only the shape is judged: `async`, the number of parameters, no `self`, nothing generic but lifetimes. What the
-//! types are is for rustc to say, since only it knows them; no type is recognised by its name. A function of the wrong
-//! shape is answered with its faults, and the first of them shows how such a function is written.
+//! Only the shape is checked here: `async`, the number of parameters, no `self`, no generics except
+//! lifetimes. rustc checks the types; no type is recognised by its name. Each fault of a function
+//! is reported, and the first report includes the correct signature.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
@@ -13,7 +13,7 @@ use syn::{
 
 use crate::{errors::Errors, source};
 
-/// A function as far as it concerns us: not its body.
+/// The parts of a function that are checked. The body is not one of them.
 pub(crate) struct Function {
     pub(crate) signature: Signature,
 }
@@ -31,27 +31,27 @@ impl Parse for Function {
     }
 }
 
-/// How a kind of function is written.
+/// The signature of one kind of function.
 pub(crate) struct Card {
-    /// What such a function is called: `a middleware`.
+    /// The name of the kind: `a middleware`.
     pub(crate) role: &'static str,
-    /// The parameters that it always has.
+    /// The required parameters.
     pub(crate) parameters: &'static [&'static str],
-    /// What it returns.
+    /// The return type.
     pub(crate) output: &'static str,
-    /// What may follow the parameters, in words.
+    /// The description of further parameters.
     pub(crate) more: Option<&'static str>,
 }
 
 impl Card {
-    /// The whole rule, with the user's own name for the function.
+    /// Returns the whole signature, with the name of the user's function.
     pub(crate) fn usage(&self, name: &Ident) -> String {
         let parameters = self.parameters.join(", ");
         let more = self.more.map(|more| format!(", {more}")).unwrap_or_default();
         format!("{} is `async fn {name}({parameters}) -> {}`{more}", self.role, self.output)
     }
 
-    /// Reads the function that the attribute stands on.
+    /// Reads the function under the attribute.
     pub(crate) fn read(&self, item: TokenStream, errors: &mut Errors) -> Option<Signature> {
         match syn::parse2::<Function>(item) {
             Ok(function) => Some(function.signature),
@@ -66,7 +66,7 @@ impl Card {
         }
     }
 
-    /// Finds how a function differs from the card.
+    /// Reports the differences between a function and the card.
     pub(crate) fn check(&self, signature: &Signature, errors: &mut Errors) {
         let mut faults = Faults::new(self.role, &self.usage(&signature.ident), errors);
         faults.of_qualifiers(signature);
@@ -80,8 +80,7 @@ impl Card {
     fn check_parameters(&self, signature: &Signature, faults: &mut Faults<'_>) {
         let role = self.role;
         if let Some(receiver) = signature.receiver() {
-            let fault =
-                format!("{role} is a free function; take `self` away and put it outside of the `impl`");
+            let fault = format!("{role} is a free function; remove `self` and move it out of the `impl`");
             faults.add(receiver, fault);
         }
         if let Some(variadic) = &signature.variadic {
@@ -101,7 +100,7 @@ impl Card {
     }
 }
 
-/// The parameters less `self`.
+/// Returns the parameters without `self`.
 pub(crate) fn typed(signature: &Signature) -> impl Iterator<Item = &PatType> {
     signature.inputs.iter().filter_map(|input| match input {
         FnArg::Typed(parameter) => Some(parameter),
@@ -109,7 +108,7 @@ pub(crate) fn typed(signature: &Signature) -> impl Iterator<Item = &PatType> {
     })
 }
 
-/// The faults of one function: the first of them takes the usage along.
+/// The faults of one function. The first one includes the usage.
 pub(crate) struct Faults<'e> {
     role: &'static str,
     usage: String,
@@ -117,12 +116,12 @@ pub(crate) struct Faults<'e> {
 }
 
 impl<'e> Faults<'e> {
-    /// None yet.
+    /// Starts without faults.
     pub(crate) fn new(role: &'static str, usage: &str, errors: &'e mut Errors) -> Self {
         Self { role, usage: format!("; {usage}"), errors }
     }
 
-    /// It is `async`, and nothing else stands before `fn`.
+    /// Checks that the function is `async`, and that nothing else is in front of `fn`.
     pub(crate) fn of_qualifiers(&mut self, signature: &Signature) {
         let role = self.role;
         if signature.asyncness.is_none() {
@@ -136,12 +135,12 @@ impl<'e> Faults<'e> {
         }
     }
 
-    /// Nothing is generic but lifetimes.
+    /// Checks that nothing is generic except lifetimes.
     pub(crate) fn of_generics(&mut self, signature: &Signature) {
         let role = self.role;
         for parameter in &signature.generics.params {
             if !matches!(parameter, GenericParam::Lifetime(_)) {
-                self.add(parameter, format!("{role} is registered as it stands, so it cannot be generic"));
+                self.add(parameter, format!("{role} is registered as one function, so it cannot be generic"));
             }
         }
         for PatType { ty, .. } in typed(signature) {

@@ -1,14 +1,15 @@
-//! Sizes as they are written in `limits(..)`: `"64KiB"`, `"1MB"`, `4096`.
+//! Sizes in `limits(..)`: `"64KiB"`, `"1MB"`, `4096`.
 //!
-//! The units are those of the configuration file. Every limit is at least one byte, since a limit of zero would refuse
-//! everything. How a limit relates to the server's is not known here; that is checked when the application starts.
+//! The units are those of the configuration file. Every limit is at least one byte, because a limit
+//! of zero would refuse everything. The relation of a limit to the server's other limits is checked
+//! when the application starts.
 
 use syn::{
     Lit, LitInt, LitStr,
     parse::{Parse, ParseStream, Result},
 };
 
-/// Bytes in each unit, the ones with a longer name first: the name of `B` ends all the others.
+/// The bytes of each unit. Longer names are first, because every name ends with `B`.
 const UNITS: [(&str, u64); 7] = [
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),
@@ -19,7 +20,7 @@ const UNITS: [(&str, u64); 7] = [
     ("B", 1),
 ];
 
-/// `"64KiB"` or `65536`, not yet looked at.
+/// `"64KiB"` or `65536`, not checked yet.
 pub(crate) enum SizeLiteral {
     Text(LitStr),
     Number(LitInt),
@@ -36,7 +37,7 @@ impl Parse for SizeLiteral {
 }
 
 impl SizeLiteral {
-    /// The size in bytes, as a literal at the place of this one.
+    /// Returns the size in bytes, as a literal with the span of this one.
     pub(crate) fn bytes(&self) -> Result<LitInt> {
         let (text, span) = match self {
             Self::Text(literal) => (literal.value(), literal.span()),
@@ -49,7 +50,7 @@ impl SizeLiteral {
     }
 }
 
-/// Bytes of a size: digits, then a unit; no unit means bytes.
+/// Parses a size: digits, then a unit. Without a unit it is in bytes.
 fn parse(text: &str) -> std::result::Result<u64, String> {
     let (digits, factor) = UNITS
         .iter()

@@ -1,18 +1,19 @@
-//! The way back into the user's source: places for generated tokens, and source text for names and messages.
+//! Spans for generated tokens, and source text for names and messages.
 //!
-//! Generated code that may fail to compile stands at the place of the tokens it was made from, so that rustc's own error
-//! points there. It keeps the macro's hygiene: lints see generated code, and our locals cannot meet the user's names.
+//! Generated code that may fail to compile has the span of the user's tokens, so that rustc reports
+//! its error there. It keeps the hygiene of the macro: lints treat it as generated code, and its
+//! locals cannot collide with the user's names.
 
 use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::{Attribute, Expr, ExprLit, Lit, Meta, Path, Type, ext::IdentExt as _, spanned::Spanned as _};
 
-/// Our hygiene, the user's place.
+/// The hygiene of the macro at the user's place.
 pub(crate) fn at(place: Span) -> Span {
     Span::mixed_site().located_at(place)
 }
 
-/// Tokens as a person would have written them: `ws_core::Error`, `Vec<u8>`.
+/// Formats tokens as hand-written code: `ws_core::Error`, `Vec<u8>`.
 pub(crate) fn written(tokens: impl ToTokens) -> String {
     let mut text = String::new();
     for tree in tokens.into_token_stream() {
@@ -42,7 +43,7 @@ fn brackets(delimiter: Delimiter) -> (&'static str, &'static str) {
     }
 }
 
-/// A path as it was written, less `r#`.
+/// Formats a path without `r#`.
 pub(crate) fn written_path(path: &Path) -> String {
     let segments: Vec<String> =
         path.segments.iter().map(|segment| segment.ident.unraw().to_string()).collect();
@@ -50,12 +51,12 @@ pub(crate) fn written_path(path: &Path) -> String {
     format!("{leading}{}", segments.join("::"))
 }
 
-/// The `#[cfg(..)]` of a field or a parameter: what is generated for it comes and goes with it.
+/// The `#[cfg(..)]` of a field or a parameter, for the code that is generated for it.
 pub(crate) fn conditions(attributes: &[Attribute]) -> Vec<Attribute> {
     attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect()
 }
 
-/// The text of `///` comments.
+/// Returns the text of `///` comments.
 pub(crate) fn docs(attributes: &[Attribute]) -> String {
     let lines: Vec<String> = attributes
         .iter()
@@ -71,7 +72,7 @@ pub(crate) fn docs(attributes: &[Attribute]) -> String {
     lines.join("\n")
 }
 
-/// The first `impl` in a type: `impl Trait` is a generic parameter by another name.
+/// Finds the first `impl` in a type: `impl Trait` is a generic parameter in another form.
 pub(crate) fn find_impl(tokens: TokenStream) -> Option<Span> {
     tokens.into_iter().find_map(|tree| match tree {
         TokenTree::Ident(ident) if ident == "impl" => Some(ident.span()),
@@ -80,7 +81,7 @@ pub(crate) fn find_impl(tokens: TokenStream) -> Option<Span> {
     })
 }
 
-/// Awaits a call, and hands what it answers to `check`, at the place of the return type.
+/// Awaits a call and passes its output to `check`, at the place of the return type.
 pub(crate) fn answered(call: &TokenStream, output: &Type, check: &TokenStream) -> TokenStream {
     let (first, last) = ends(output);
     let future = Ident::new("__future", first);
@@ -91,7 +92,7 @@ pub(crate) fn answered(call: &TokenStream, output: &Type, check: &TokenStream) -
     }}
 }
 
-/// Hands a value to a parameter, at the place of its type.
+/// Passes a value to a parameter, at the place of its type.
 pub(crate) fn handed(value: &Ident, ty: &Type) -> TokenStream {
     let (first, last) = ends(ty);
     let mut call = quote_spanned!(first=> __ws::__private::exactly);
@@ -99,22 +100,22 @@ pub(crate) fn handed(value: &Ident, ty: &Type) -> TokenStream {
     call
 }
 
-/// An identifier of the user's in generated code: the same name at the same place, but ours.
+/// Copies a user's identifier: the same name and place, with the hygiene of the macro.
 pub(crate) fn placed(ident: &Ident) -> Ident {
     let mut ident = ident.clone();
     ident.set_span(at(ident.span()));
     ident
 }
 
-/// The places where these tokens begin and end: an expression that begins and ends there is underlined from one to the
-/// other.
+/// Returns the spans of the first and the last token. rustc underlines an expression that begins
+/// and ends there as a whole.
 pub(crate) fn ends(tokens: &impl ToTokens) -> (Span, Span) {
     let tokens: Vec<TokenTree> = tokens.to_token_stream().into_iter().collect();
     let place = |tree: Option<&TokenTree>| at(tree.map_or_else(Span::call_site, TokenTree::span));
     (place(tokens.first()), place(tokens.last()))
 }
 
-/// The place where these tokens begin.
+/// Returns the span of the first token.
 pub(crate) fn start(tokens: &impl ToTokens) -> Span {
     at(tokens.span())
 }

@@ -1,6 +1,6 @@
-//! The `State<T>` parameters of a function, behind those that it always has.
+//! The `State<T>` parameters of a function, after its required parameters.
 //!
-//! Whether a type is `State<T>` is left to rustc, which is asked at its place.
+//! rustc checks at the parameter's place whether its type is `State<T>`.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote_spanned;
@@ -19,13 +19,13 @@ impl StateParam {
         Self { ty: parameter.ty.as_ref().clone(), conditions: source::conditions(&parameter.attrs) }
     }
 
-    /// The function that returns the key of its type.
+    /// Returns the function that returns the key of its type.
     pub(crate) fn key(&self) -> TokenStream {
         let Self { ty, conditions } = self;
         quote_spanned!(start(ty)=> #(#conditions)* <#ty as __ws::__private::FromState>::key)
     }
 
-    /// Its value, as a `Result`.
+    /// Returns its value, as a `Result`.
     pub(crate) fn value(&self, states: &Ident) -> TokenStream {
         let ty = &self.ty;
         quote_spanned!(start(ty)=> <#ty as __ws::__private::FromState>::from_states(#states))

@@ -1,12 +1,12 @@
-//! Times as they are written in `limits(..)`: `"5s"`, `"500ms"`, or `"off"`.
+//! Times in `limits(..)`: `"5s"`, `"500ms"`, or `"off"`.
 //!
-//! One whole number and one unit, which is the plainest of the forms that the configuration file takes. A time is more
-//! than nothing, since a deadline of zero would fail everything.
+//! A time is one whole number and one unit, the simplest form of the configuration file. It is more
+//! than zero, because a deadline of zero would fail everything.
 
-/// Milliseconds in each unit, the ones with a longer name first: the name of `s` ends that of `ms`.
+/// The milliseconds of each unit. Longer names are first, because `ms` also ends with `s`.
 const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
 
-/// Milliseconds of a time; `None` for `"off"`.
+/// Parses a time to milliseconds; `None` for `"off"`.
 pub(crate) fn or_off(text: &str) -> Result<Option<u64>, String> {
     if text == "off" {
         return Ok(None);
@@ -22,7 +22,7 @@ pub(crate) fn or_off(text: &str) -> Result<Option<u64>, String> {
     };
     match digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)) {
         Some(0) => {
-            Err(format!("`{text}` is over before it begins; write a time, such as `\"5s\"`, or `\"off\"`"))
+            Err(format!("`{text}` has no length; write a time above zero, such as `\"5s\"`, or `\"off\"`"))
         }
         Some(millis) if millis <= u64::from(u32::MAX) => Ok(Some(millis)),
         _ => Err(format!("`{text}` is longer than any deadline; write a time under 50 days, or `\"off\"`")),
@@ -58,7 +58,7 @@ mod tests {
             ("-1s", "is not a time"),
             ("5 seconds", "is not a time"),
             ("1m 30s", "is not a time"),
-            ("0s", "over before it begins"),
+            ("0s", "has no length"),
             ("1200h", "under 50 days"),
             ("99999999999999999999s", "under 50 days"),
         ] {

@@ -28,8 +28,8 @@ pub(super) fn all(
     linked.chain(by_hand).map(Arc::new).collect()
 }
 
-/// Checks that error handlers name known servers, that their state is provided, and that no two of
-/// them handle the same error type at the same order.
+/// Checks that error handlers name known servers and that their state is provided. No two of them
+/// may handle the same error type with the same order.
 pub(super) fn check(handlers: &[Arc<ErrorHandler>], problems: &mut Problems<'_>) {
     for (number, handler) in handlers.iter().enumerate() {
         let (name, location) = (handler.name, handler.location);

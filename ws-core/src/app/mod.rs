@@ -152,7 +152,7 @@ impl App {
     }
 
     /// Provides a value for `#[state]` fields and `State<T>` parameters of its type. A second value
-    /// of the same type is a start error. At start, a warning names each value that nothing takes.
+    /// of the same type is a start error. At start, a warning names each value that is not used.
     #[track_caller]
     pub fn state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
         let location = Location::caller();
@@ -188,8 +188,8 @@ impl App {
         self
     }
 
-    /// Adds an interceptor for the callbacks of all routes of a server. The interceptor with the lowest
-    /// `order` is outermost.
+    /// Adds an interceptor for the callbacks of all routes of a server. The interceptor with the
+    /// lowest `order` is outermost.
     ///
     /// ```
     /// use ws_core::{App, Result, handlers::{Callback, NextHandler}};
@@ -212,8 +212,8 @@ impl App {
         self
     }
 
-    /// Adds an error handler for one server, or with `None` for all servers. Among the handlers of one
-    /// error type, the one with the lowest `order` is asked first.
+    /// Adds an error handler for one server, or with `None` for all servers. Among the handlers of
+    /// one error type, the one with the lowest `order` is called first.
     ///
     /// ```
     /// use ws_core::{App, Error, Recovery, Scene};

@@ -19,7 +19,7 @@ pub(super) struct Plan {
     pub(super) servers: Vec<PlannedServer>,
     pub(super) hooks: Vec<Hook>,
     pub(super) states: Arc<States>,
-    /// The types that something takes from the state.
+    /// The types of state that are used.
     pub(super) taken: HashSet<TypeId>,
     pub(super) live: Arc<Live>,
     pub(super) lifecycle: Lifecycle,

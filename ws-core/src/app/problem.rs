@@ -161,10 +161,10 @@ pub enum Problem {
         /// The place that registers the route.
         location: Location,
     },
-    /// A middleware accepts a token as a subprotocol, and a route with it supports no subprotocol.
+    /// A middleware accepts a token as a subprotocol, but a route with it supports no subprotocol.
     #[error(
-        "`{layer}` at {other_location} accepts a token as a subprotocol, and `{name}` at {location} has no other subprotocol \
-         that could be chosen, so that no browser can connect; write `subprotocols(\"..\")` there"
+        "`{layer}` at {other_location} accepts a token as a subprotocol, but `{name}` at {location} supports no \
+         subprotocol, so browsers cannot connect; write `subprotocols(\"..\")` there"
     )]
     NoSubprotocols {
         /// The middleware.
@@ -223,7 +223,7 @@ pub enum Problem {
         "`{name}` at {location} needs a state of type `{type_name}`; {}",
         match similar {
             None => "add `.state(..)` with a value of that type".to_owned(),
-            Some(similar) => format!("there is a state of type `{similar}`; ask for that, or give `{type_name}`"),
+            Some(similar) => format!("there is a state of type `{similar}`; use that type, or provide `{type_name}`"),
         }
     )]
     MissingState {
@@ -233,8 +233,8 @@ pub enum Problem {
         location: Location,
         /// The type of the state.
         type_name: &'static str,
-        /// The provided type that was probably meant: the same type in a pointer or without one, or a
-        /// type of the same name in another module.
+        /// The provided type that was probably meant: the missing type with or without a pointer
+        /// around it, or a type of the same name in another module.
         similar: Option<&'static str>,
     },
     /// Two states of the same type were provided.

@@ -16,7 +16,7 @@ use crate::{
 pub(super) struct Problems<'a> {
     config: &'a Config,
     states: &'a States,
-    /// The types that something takes from the state.
+    /// The types of state that are used.
     taken: HashSet<TypeId>,
     found: Vec<Problem>,
 }
@@ -26,8 +26,12 @@ impl<'a> Problems<'a> {
         Self { config, states, taken: HashSet::new(), found: Vec::new() }
     }
 
+    /// Adds a problem, unless the same one was found before: a function may lack one state twice.
     pub(super) fn push(&mut self, problem: Problem) {
-        self.found.push(problem);
+        let text = problem.to_string();
+        if self.found.iter().all(|found| found.to_string() != text) {
+            self.found.push(problem);
+        }
     }
 
     /// Checks that a value of each of these types was passed to `App::state`.
@@ -69,8 +73,8 @@ impl<'a> Problems<'a> {
         self.config.servers.iter().find(|server| server.name == name)
     }
 
-    /// Returns the collected problems as an error, if there are any; else the types that something
-    /// takes from the state.
+    /// Returns the collected problems as an error, if there are any; otherwise the types of state
+    /// that are used.
     pub(super) fn into_result(self) -> Result<HashSet<TypeId>, StartError> {
         if self.found.is_empty() { Ok(self.taken) } else { Err(StartError::all(self.found)) }
     }

@@ -214,8 +214,8 @@ impl<'a, 'p> Tables<'a, 'p> {
         }
     }
 
-    /// Checks that a browser can offer a token as a subprotocol: it fails the connection unless one
-    /// of the offered subprotocols is chosen, and a token is never chosen.
+    /// Checks that a browser can offer a token as a subprotocol. A browser fails the connection if
+    /// the server chooses none of the offered subprotocols, and the server never chooses a token.
     fn check_security(&mut self, spec: &RouteSpec, chain: &[Arc<Middleware>]) {
         if !spec.subprotocols.is_empty() {
             return;
@@ -233,7 +233,7 @@ impl<'a, 'p> Tables<'a, 'p> {
     }
 }
 
-/// Returns the events that a route may send: those that it lists, and those that its handlers
+/// Returns the events that a route may send: the events that it lists, and those that its handlers
 /// return.
 fn declared(spec: &RouteSpec, handlers: &[HandlerInfo]) -> Declared {
     let returned = handlers.iter().filter_map(|handler| match (handler.reply)().name {

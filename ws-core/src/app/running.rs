@@ -52,13 +52,13 @@ async fn run_hooks(hooks: Vec<Hook>, app: Starting) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Warns about each state that nothing takes. The start hooks have run, so what they read is known.
-fn warn_of_untaken(states: &States, taken: &HashSet<TypeId>) {
-    for Provided { name, location, .. } in states.untaken(taken) {
+/// Warns about each unused state. The start hooks have run, so the states that they read are known.
+fn warn_of_unused(states: &States, used: &HashSet<TypeId>) {
+    for Provided { name, location, .. } in states.unused(used) {
         tracing::warn!(
             %location,
-            "nothing takes the state of type `{name}`: put `#[state]` on a field, write `State<T>` in a parameter, or \
-             remove `.state(..)`; only a parameter of your own that reads it by `Setup::state` is not seen here"
+            "the state of type `{name}` is not used: put `#[state]` on a field, write `State<T>` in a parameter, or \
+             remove `.state(..)`; a use by `Setup::state` in your own parameter is not detected"
         );
     }
 }
@@ -94,7 +94,7 @@ impl Running {
         // Until the hooks have finished, connections wait in the listeners' queues.
         let starting = Starting { addresses: Arc::clone(&addresses), states: Arc::clone(&states) };
         run_hooks(hooks, starting).await?;
-        warn_of_untaken(&states, &taken);
+        warn_of_unused(&states, &taken);
         for (PlannedServer { config, kind }, gate, listener, local) in bound {
             tracing::info!(server = config.name, address = %local, "listening");
             let (lifecycle, tasks, gate) = (lifecycle.clone(), Arc::clone(&live), Arc::new(gate));

@@ -100,7 +100,7 @@ impl Wire {
         }
     }
 
-    /// Takes the message out of `message` once the ones before it are written, and flushes it.
+    /// Takes the message out of `message` when the messages before it are written, and flushes it.
     ///
     /// With `reads_first` it reads what has arrived before it sends. This way a program that only
     /// sends answers pings and notices a close frame.
@@ -170,7 +170,7 @@ impl Wire {
             }
             match arrived {
                 Ok(Incoming::Message(message)) => return Poll::Ready(Ok(message)),
-                // The socket has queued the pong; the flush above sends it.
+                // The socket has queued the pong. The next flush sends it.
                 Ok(Incoming::Ping(_)) => self.unflushed_pongs += 1,
                 Ok(Incoming::Pong(payload)) => {
                     let next = self.ledger.as_mut().and_then(|ledger| ledger.confirm(&payload));
@@ -205,7 +205,7 @@ impl Wire {
         }
     }
 
-    /// Ends the connection. This is the only place that does.
+    /// Ends the connection. No other function does.
     fn end(&mut self, reason: CloseReason) -> CloseReason {
         let state = mem::replace(&mut self.state, State::Ended(reason.clone()));
         match (state, &reason) {
@@ -227,8 +227,8 @@ impl Drop for Wire {
     }
 }
 
-/// Takes the message when the earlier ones are written, and flushes. It is called again with `None`
-/// inside until the flush is done.
+/// Takes the message when the earlier messages are written, and flushes. The caller repeats it,
+/// with `None` inside, until the flush is done.
 fn poll_send_on(
     socket: &mut Socket<Transport>,
     cx: &mut Context<'_>,

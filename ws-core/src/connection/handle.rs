@@ -218,7 +218,7 @@ impl Connection {
         &self.0.handshake
     }
 
-    /// Typed values that belong to this connection.
+    /// Typed values that belong to this connection. They are dropped after `on_close` has run.
     pub fn context(&self) -> &ContextMap {
         self.0.handshake.context()
     }

@@ -17,6 +17,7 @@ pub(crate) use self::expiry::{register_expiring, valid_until};
 pub(crate) use self::{
     asks::is_ask_ref,
     outbox::{Outbox, Stop},
+    tasks::{TaskMark, Waiter},
 };
 pub use self::{
     asks::{AskError, PendingAsk},

@@ -531,14 +531,14 @@ mod tests {
         check(outbox(1, 1 << 20), 1, 0);
         check(outbox(1000, 8000), 1, 1000);
 
-        let asks = |case: &str, ask: &dyn Fn(&Outbox)| {
+        let check = |case: &str, ask: &dyn Fn(&Outbox)| {
             let outbox = outbox(1000, 1 << 20);
             ask(&outbox);
             assert!(outbox.must_be_collected(), "{case}");
         };
-        asks("ping", &|outbox| outbox.ping(Bytes::new()).unwrap());
-        asks("close", &Outbox::shut_down);
-        asks("cut", &|outbox| outbox.stop(Stop::Cut).unwrap());
+        check("ping", &|outbox| outbox.ping(Bytes::new()).unwrap());
+        check("close", &Outbox::shut_down);
+        check("cut", &|outbox| outbox.stop(Stop::Cut).unwrap());
     }
 
     #[test]

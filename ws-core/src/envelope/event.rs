@@ -2,7 +2,7 @@
 
 use super::form::Replies;
 
-/// An event as a type: its name belongs to the type of its data.
+/// An event as a type: the type of the data has the event's name.
 ///
 /// `#[derive(WsEvent)]` implements it. A type that also implements `Serialize` can be sent with
 /// [`Connection::emit`](crate::Connection::emit) and [`Target::emit`](crate::hub::Target::emit),
@@ -44,11 +44,11 @@ pub trait WsEvent {
     const IS_ASK: bool = false;
 }
 
-/// An event of the client that gets replies of a known type: `#[ws_event("say", reply = Said)]`, or
+/// An event of the client whose replies have a known type: `#[ws_event("say", reply = Said)]`, or
 /// `stream = Said` for many replies.
 ///
-/// A handler of the event that returns something else does not compile. If `Said` is an event, the
-/// handler returns `Said`; any other type is returned as [`Data<T>`](crate::Data).
+/// A handler that returns another reply does not compile. If `Said` is an event, the handler
+/// returns `Said`; any other type is returned as [`Data<T>`](crate::Data).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an event with a reply",
     label = "its reply is not known",
@@ -64,7 +64,8 @@ pub trait WsCall: WsEvent {
     type Replies: Replies<Data = Self::Reply>;
 }
 
-/// An event with which the server asks the client: `#[ws_event("confirm", answer = bool)]`.
+/// An event of the server that asks the client for an answer: `#[ws_event("confirm", answer =
+/// bool)]`.
 ///
 /// [`Connection::ask`](crate::Connection::ask) sends it and waits for the answer.
 #[diagnostic::on_unimplemented(
@@ -77,7 +78,7 @@ pub trait WsAsk: WsEvent {
     type Answer;
 }
 
-/// The part of an event type that documents and checks use.
+/// The description of an event type, for documents and checks.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventInfo {
@@ -90,7 +91,7 @@ pub struct EventInfo {
 }
 
 impl EventInfo {
-    /// Describes an event type.
+    /// Returns the description of an event type.
     pub const fn of<E: WsEvent + ?Sized>() -> Self {
         Self { name: E::NAME, docs: E::DOCS, is_ask: E::IS_ASK }
     }

@@ -1,5 +1,5 @@
-//! The model of a reply: how many messages it has ([`ReplyForm`]) and under which name they are
-//! sent ([`ReplyName`]).
+//! The model of a reply: the number of its messages ([`ReplyForm`]), and the name under which they
+//! are sent ([`ReplyName`]).
 
 use std::marker::PhantomData;
 
@@ -47,7 +47,7 @@ pub enum ReplyName {
     Raw,
 }
 
-/// The messages of a reply as a type, so that a trait bound can compare them.
+/// The messages of a reply as a type, so that a trait bound can compare two of them.
 #[doc(hidden)]
 pub trait Replies {
     /// The data of each message.
@@ -56,7 +56,7 @@ pub trait Replies {
     type Repeated: Replies<Data = Self::Data>;
 }
 
-/// One message, or none.
+/// At most one message.
 #[derive(Debug)]
 pub struct OneReply<T>(PhantomData<fn() -> T>);
 

@@ -10,12 +10,12 @@ use super::{DecodeError, place};
 /// whole message.
 const MAX_FAULT_BYTES: usize = 256;
 
-/// The capacity with which the text of an envelope begins, so that a small one is allocated once.
+/// The initial capacity of an envelope's text, so that a small envelope needs one allocation.
 const ENVELOPE_BYTES: usize = 128;
 
-/// Decodes a value; the error has the place of the fault.
+/// Decodes a value. The error has the place of the fault.
 pub(crate) fn decode<'a, T: Deserialize<'a>>(raw: &'a str) -> Result<T, DecodeError> {
-    // The call is not generic, because this function is compiled for each payload type.
+    // The called function is not generic, because `decode` is compiled for each payload type.
     serde_json::from_str(raw).map_err(|error| fault(raw, &error))
 }
 
@@ -25,8 +25,8 @@ fn fault(raw: &str, error: &serde_json::Error) -> DecodeError {
     DecodeError { path: shortened(&path), message: shortened(without_position(&message)) }
 }
 
-/// Encodes an envelope. This function is compiled for each type of data, so that it only serialises
-/// the data and calls functions that are not generic.
+/// Encodes an envelope. This function is compiled for each type of data, so it only serialises the
+/// data; the functions that it calls are not generic.
 pub(super) fn encode<T: Serialize + ?Sized>(
     event: &str,
     data: &T,

@@ -174,8 +174,8 @@ impl<'a> Envelope<'a> {
         &self.event
     }
 
-    /// Decodes `data`. Absent data is decoded as `null`: both mean the same, so an `Option`, `()`
-    /// and any other type that accepts `null` needs no data.
+    /// Decodes `data`. Absent data is decoded as `null`, so `Option`, `()` and other types that
+    /// accept `null` need no data.
     pub(crate) fn decode_data<T: Deserialize<'a>>(&self) -> Result<T, DecodeError> {
         match self.data {
             Some(data) => data.decode(),
@@ -227,7 +227,7 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// Copies the part, so that it outlives its message.
+    /// Copies the part, so that it can outlive its message.
     pub(crate) fn to_owned(self) -> OwnedRaw {
         match self {
             Self::Json(raw) => OwnedRaw::Json(raw.to_owned()),

@@ -1,9 +1,9 @@
 //! Finds the place of a decoding fault in JSON, such as `items[2].name`, from the position that
 //! serde_json reports.
 //!
-//! The alternative, decoding a second time with a deserializer that tracks its path, compiles the
-//! decoder of every payload type twice. This module is not generic. Its input is text that came
-//! from the network: it must not panic and not recurse.
+//! A deserializer that tracks its path would have to decode a second time, which compiles the
+//! decoder of every payload type twice. This module is not generic. Its input comes from the
+//! network, so it must not panic or recurse.
 
 use std::borrow::Cow;
 
@@ -15,8 +15,8 @@ enum Open<'a> {
     Object(Option<&'a str>),
 }
 
-/// Returns the path to the value at which serde_json stopped with this error; empty for the whole
-/// text.
+/// Returns the path to the value at which serde_json stopped with this error. It is empty for the
+/// whole text.
 #[cold]
 pub(super) fn of(text: &str, error: &serde_json::Error) -> String {
     // The position of a syntax error includes the unexpected character.
@@ -27,10 +27,10 @@ pub(super) fn of(text: &str, error: &serde_json::Error) -> String {
     let message = error.to_string();
     let starts_with = |starts: &[&str]| starts.iter().any(|start| message.starts_with(start));
     match walk.closed {
-        // The error is about the value that the last bracket closes.
+        // The error is about the value that ends with the last bracket.
         Some(_) if starts_with(&["missing field", "invalid length"]) => {}
-        // An error that a type raises itself has no position. It gets that of the value around it,
-        // whose last child it is about.
+        // An error from the type itself has no position of its own. serde_json reports the end of
+        // the enclosing value, and the error is about its last child.
         Some(closed) => walk.open.push(closed),
         None if starts_with(&["unknown field"]) => walk.open.push(Open::Object(Some(walk.string))),
         None => {}
@@ -38,7 +38,7 @@ pub(super) fn of(text: &str, error: &serde_json::Error) -> String {
     written(&walk.open)
 }
 
-/// Converts a line and a column of serde_json, which count bytes from 1, to an offset.
+/// Converts a line and a column of serde_json to an offset. serde_json counts bytes, from 1.
 fn offset(text: &str, line: usize, column: usize) -> usize {
     let line_start = match line.checked_sub(2) {
         None => 0,
@@ -52,7 +52,7 @@ struct Walk<'a> {
     open: Vec<Open<'a>>,
     /// The last string, as written between its quotes.
     string: &'a str,
-    /// The array or object that the last token closed.
+    /// The array or object that ended with the last token.
     closed: Option<Open<'a>>,
 }
 
@@ -99,7 +99,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Writes the path, as `items[2].name`.
+/// Formats the path, such as `items[2].name`.
 fn written(open: &[Open<'_>]) -> String {
     let mut path = String::new();
     for step in open {

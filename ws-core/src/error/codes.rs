@@ -1,9 +1,9 @@
 //! [`ErrorCodes`] and [`Faces`]: the public faces of error types, which `#[derive(WsError)]`
 //! declares.
 //!
-//! A face is a property of the type. It is registered at link time, and it is added to an [`Error`]
-//! that contains a value of the type when the error handlers are asked. A face that was set by hand
-//! takes precedence. The text of a variant without a code must never become public.
+//! A face is a property of the type and is registered at link time. Before the error handlers are
+//! called, it is added to each [`Error`] that contains a value of the type. A face that was set by
+//! hand takes precedence. The text of a variant without a code must never become public.
 
 use std::{borrow::Cow, error::Error as StdError, fmt};
 
@@ -12,7 +12,7 @@ use http::StatusCode;
 use super::Error;
 use crate::caught::caught_call;
 
-/// The error codes that a type shows to clients, for documents.
+/// The public error codes of a type, for documents.
 ///
 /// `#[derive(WsError)]` implements it; see [`WsError`](macro@crate::WsError).
 #[diagnostic::on_unimplemented(
@@ -24,14 +24,14 @@ pub trait ErrorCodes {
     /// The codes, each with its description.
     const CODES: &'static [(&'static str, &'static str)];
 
-    /// The public face of this value; `None` if it shows nothing to clients.
+    /// Returns the public face of this value; `None` if the value is not public.
     #[doc(hidden)]
     fn face(&self) -> Option<PublicFace> {
         None
     }
 
     /// Returns the code of this value, for an answer outside of a connection, such as an HTTP
-    /// response. `None` if the value shows nothing to clients.
+    /// response. `None` if the value is not public.
     fn code(&self) -> Option<&'static str> {
         self.face().map(|face| face.code)
     }
@@ -79,7 +79,7 @@ impl Faces {
     pub(crate) fn complete(&self, error: &mut Error) {
         let Some((face, text)) = self.0.iter().find_map(|find| find(error)) else { return };
         let PublicFace { code, status, close } = face;
-        // The text of a user's error may panic; the panic is caught here.
+        // The `Display` of a user's error may panic; the panic is caught here.
         let text = if error.0.face.public.is_none() { caught_call(|| text.to_string()) } else { None };
         let status = status.and_then(|status| StatusCode::from_u16(status).ok());
         let face = &mut error.0.face;

@@ -54,8 +54,8 @@ const FORBIDDEN: &str = "forbidden";
 /// depend on the type of the wrapped error. `anyhow` hides that type; with the feature `anyhow` it
 /// is still found.
 ///
-/// A type with [`#[derive(WsError)]`](macro@crate::WsError) has a public face of its own. It is
-/// added before the error handlers are called, where it was not set by hand.
+/// A type with [`#[derive(WsError)]`](macro@crate::WsError) has a public face of its own. Before
+/// the error handlers are called, the parts that were not set by hand are taken from it.
 ///
 /// Without a public face, a client sees status 500 in the handshake and close code 1011 on an open
 /// connection, and no text.
@@ -83,14 +83,15 @@ struct Inner {
     reply_to: Option<ReplyTo>,
 }
 
-/// The public parts of an error that were set by hand, or by its type ([`codes`]).
+/// The public parts of an error. They are set by hand, or by the error's type ([`codes`]).
 #[derive(Clone, Default)]
 struct Face {
     status: Option<StatusCode>,
     close_code: Option<u16>,
     public: Option<Cow<'static, str>>,
     code: Option<Cow<'static, str>>,
-    /// Whether a guard failed with it: what is not set is `forbidden` and 403.
+    /// Whether a guard failed with it. The default code is then `forbidden`, and the default status
+    /// 403.
     of_guard: bool,
 }
 
@@ -142,9 +143,9 @@ impl Error {
     /// Sets the machine code of the answer to an event, beside the public text:
     /// `{"code": code, "message": text}`.
     ///
-    /// The default is the code that the type declares ([`WsError`](macro@crate::WsError)) or that of
-    /// an [`EventError`], `forbidden` for status 401 and 403, for a refused token and for a guard,
-    /// otherwise `internal`.
+    /// The default is the code that the type declares ([`WsError`](macro@crate::WsError)), or that
+    /// of an [`EventError`]. For status 401 and 403, a refused token and a guard, it is
+    /// `forbidden`; otherwise `internal`.
     #[must_use]
     pub fn code(mut self, code: impl Into<Cow<'static, str>>) -> Self {
         self.0.face.code = Some(code.into());
@@ -222,8 +223,8 @@ impl Error {
         false
     }
 
-    /// Marks the error of a guard: its code is `forbidden` and its status 403, unless the error or
-    /// its type sets something else.
+    /// Marks the error of a guard. Its default code becomes `forbidden`, and its default status
+    /// 403.
     pub(crate) fn or_forbidden(mut self) -> Self {
         self.0.face.of_guard = true;
         self

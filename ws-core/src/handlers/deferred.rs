@@ -1,18 +1,21 @@
-//! [`Reply`]: the reply of a call, sent later than its handler returns.
+//! [`Reply`]: the reply of a call, which may be sent after the handler has returned.
 //!
-//! The handler may fail, and its `Reply` may be sent or dropped in another task at the same time.
-//! [`Call`] decides which of them answers the call, so that the client gets one answer. The
-//! encoding is that of [`Replier`], which borrows from here.
+//! The handler may fail while another task sends or drops its `Reply`. [`Call`] decides which of
+//! them answers the call, so that the client gets one answer. [`Replier`] encodes the reply; it
+//! borrows from the call.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
 use super::{Input, IntoReply, Param, Replier, Takes, param::read_for_each_callback};
 use crate::{
     caught::{caught, drop_caught},
-    connection::{Connection, Stop},
+    connection::{Connection, Stop, TaskMark, Waiter},
     envelope::{OwnedRaw, Raw, ReplyTo},
     error::Error,
     recovery::{ErrorHandlers, Phase, Scene, Verdict},
@@ -20,18 +23,31 @@ use crate::{
     wire::{Message, SendError},
 };
 
-/// The reply of a call, as a parameter of a handler. It can be sent from any task, also after the
+/// The reply of a call, as a parameter of a handler. It can be sent from any task, even after the
 /// handler has returned.
 ///
-/// A handler of a connection runs after the one before, so a slow handler holds up the next
-/// messages. A handler that takes `Reply` can move the work into a task of its connection
-/// ([`Connection::spawn`]) and return at once. It returns `()` or `Result`, and at most one
-/// parameter is the `Reply`. It can be used in `#[on_event]` and `#[on_unknown]`.
+/// The handlers of a connection run one after another, so a slow handler delays the next messages.
+/// A handler that takes `Reply` can move the work into a task of its connection
+/// ([`Connection::spawn`]) and return at once. It returns `()` or `Result`. At most one parameter
+/// is a `Reply`, and only in `#[on_event]` and `#[on_unknown]`.
 ///
-/// A reply that is dropped ends the call: with the event `end` if the call had a `ref`, and with the
-/// error `internal` if it was dropped by a panic or while it was being sent. If it is dropped before
-/// its handler has returned, the handler decides: its error is the answer, if it fails. An error of
-/// a handler whose reply was sent before is logged, and nothing else is sent.
+/// The future of the task is `'static`: clone the connection and the fields that it uses. A
+/// parameter `Connection` by value is such a clone.
+///
+/// # A reply that is not sent
+/// Dropping the reply ends the call. If the call had a `ref`, the client gets the event `end`. If a
+/// panic dropped the reply, or it was dropped while it was being sent, the client gets the error
+/// `internal`. If it is dropped before the handler has returned, an error of the handler is the
+/// answer instead. An error of a handler whose reply was sent before is logged, and nothing else is
+/// sent.
+///
+/// A reply that is dropped in a task of its connection waits for the outcome of the task. If the
+/// task returns an error, the error is the answer, as if the handler had returned it: `?` in front
+/// of [`send`](Self::send) works as in a handler. If the task returns `Ok`, the call ends with
+/// `end`, and if it panics, with `internal`. If several replies are dropped in one task, one gets
+/// the error and the others `internal`. Only a task that was started after the call had arrived
+/// counts; a reply that an older one drops, such as a worker of the connection, ends the call at
+/// once. To end a call while its task goes on, send `()`.
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
@@ -87,6 +103,8 @@ use crate::{
 pub struct Reply {
     conn: Connection,
     call: Arc<Call>,
+    /// The time at which the reply was made. It waits for no task that is older.
+    since: TaskMark,
     progress: Progress,
 }
 
@@ -94,14 +112,19 @@ pub struct Reply {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
     Waiting,
-    /// The call belongs to this reply, and is not answered completely.
+    /// This reply answers the call, and the answer is not complete.
     Sending,
     Done,
 }
 
 impl Reply {
     pub(super) fn new(conn: &Connection, call: &Arc<Call>) -> Self {
-        Self { conn: conn.clone(), call: Arc::clone(call), progress: Progress::Waiting }
+        Self {
+            conn: conn.clone(),
+            call: Arc::clone(call),
+            since: TaskMark::now(),
+            progress: Progress::Waiting,
+        }
     }
 
     /// Makes the reply of a call with the `ref` 1, whose handler has returned.
@@ -113,44 +136,57 @@ impl Reply {
         Self::new(conn, &call)
     }
 
-    /// Sends the reply. It has the types that a handler returns ([`IntoReply`]), and the same is
-    /// sent for them: `Data(value)` is sent under the event of the call, [`Event`](super::Event)
-    /// under its own name, [`Stream`](super::Stream) sends each item and then `end`, `()` and `None`
-    /// send `end` alone.
+    /// Sends the reply. It accepts the types that a handler returns ([`IntoReply`]). `Data(value)`
+    /// is sent under the event of the call, and [`Event`](super::Event) under its own name.
+    /// [`Stream`](super::Stream) sends each item and then `end`. `()` and `None` send only `end`.
     ///
-    /// `Err(error)` goes to the error handlers, with the phase
-    /// [`Message`](crate::recovery::Phase::Message), as an error that a handler returns. Without an
-    /// error handler for it, the client gets an error event, or the connection is closed if the
-    /// error has a close code. This is not an error of `send`.
+    /// Unlike the return value of a handler, the type is not checked against the event: `reply = T`
+    /// of the event's type does not apply, and a text without an envelope (`&str`, `String`,
+    /// [`Json`](super::Json)) compiles. Such a text is sent as it is, has no `ref`, and is followed
+    /// by `end`. Write `Data(value)` to answer the call.
     ///
-    /// Waits for room in the outbox. If the future is dropped before it is ready, the client gets the
-    /// error `internal`. If the handler has returned an error before, that was the answer, and
-    /// nothing is sent.
+    /// `Err(error)` is handled like an error that a handler returns, with the phase
+    /// [`Message`](crate::recovery::Phase::Message). If no error handler handles it, the client
+    /// gets an error event. If the error has a close code, the connection is closed instead. `send`
+    /// still returns `Ok`.
+    ///
+    /// Waits for room in the outbox. If the future is dropped before it is ready, the client gets
+    /// the error `internal`. If the handler has returned an error before, the client has that
+    /// answer, and nothing is sent.
     ///
     /// # Errors
     /// [`SendError::Closed`] when the connection is closing or closed.
-    // Not an `async fn`: its future would be `Send` only where the compiler can see it for every
-    // lifetime, which it cannot for an error that is a `&'static str`.
+    // Not an `async fn`, because the compiler cannot show that its future is `Send` for every
+    // lifetime of an error such as `&'static str`.
     #[allow(clippy::manual_async_fn, reason = "the bound `Send` must be written")]
     pub fn send(mut self, reply: impl IntoReply) -> impl Future<Output = Result<(), SendError>> + Send {
         async move { self.answer(reply).await }
     }
 
     async fn answer(&mut self, reply: impl IntoReply) -> Result<(), SendError> {
-        if !self.call.claim() {
+        if !self.claim() {
             tracing::debug!(
                 event = self.call.event(),
                 "a reply was not sent, because its handler has failed"
             );
-            self.progress = Progress::Done;
             return Ok(());
         }
-        self.progress = Progress::Sending;
+        self.answer_claimed(reply).await
+    }
+
+    /// Takes the right to answer the call. Returns false if the handler has it.
+    fn claim(&mut self) -> bool {
+        let is_claimed = self.call.claim();
+        self.progress = if is_claimed { Progress::Sending } else { Progress::Done };
+        is_claimed
+    }
+
+    async fn answer_claimed(&mut self, reply: impl IntoReply) -> Result<(), SendError> {
         let replier = Replier::of_call(&self.conn, &self.call);
         let result = replier.reply(reply).await;
         let result = match result {
             Ok(()) => Ok(()),
-            // Boxed, because few replies are errors.
+            // Boxed, because errors are rare.
             Err(error) => Box::pin(fail(&self.conn, error)).await,
         };
         self.progress = Progress::Done;
@@ -162,31 +198,64 @@ impl Reply {
         let call = ReplyTo::new(self.conn.format(), self.call.reference());
         Error::new("the reply was dropped").as_event(&call)
     }
+
+    /// Sends a message without waiting for room. A closed connection needs no message, and a full
+    /// outbox closes it.
+    fn push(&self, message: Result<Message, SendError>) {
+        if let Ok(message) = message {
+            let _ = self.conn.push(message);
+        }
+    }
+
+    /// Lets the call wait for the outcome of the current task. Returns false if the current task is
+    /// not one of the connection, or is older than the call.
+    fn wait_for_task(&self) -> bool {
+        self.conn.leave_in_task(self.since, || {
+            let (conn, call) = (self.conn.clone(), Arc::clone(&self.call));
+            Box::new(Self { conn, call, since: self.since, progress: self.progress })
+        })
+    }
+}
+
+impl Waiter for Reply {
+    fn fail(mut self: Box<Self>, error: Error) -> Pin<Box<dyn Future<Output = Option<Error>> + Send>> {
+        Box::pin(async move {
+            if !self.claim() {
+                return Some(error);
+            }
+            // Fails only if the connection has ended.
+            let _ = self.answer_claimed(Err::<(), _>(error)).await;
+            None
+        })
+    }
+
+    fn give_up(mut self: Box<Self>) {
+        // The drop of an answer that was begun sends the error `internal`.
+        self.claim();
+    }
 }
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        let has_failed = match self.progress {
-            Progress::Done => return,
-            Progress::Sending => true,
-            Progress::Waiting => std::thread::panicking() && self.call.claim(),
-        };
-        let message = if has_failed {
-            Some(self.incomplete())
-        } else if self.call.drop_reply() {
-            Replier::of_call(&self.conn, &self.call).end()
-        } else {
-            None
-        };
-        if let Some(Ok(message)) = message {
-            // This cannot wait for room. A closed connection needs no end, and a full outbox closes
-            // it.
-            let _ = self.conn.push(message);
+        match self.progress {
+            Progress::Done => {}
+            Progress::Sending => self.push(self.incomplete()),
+            Progress::Waiting if std::thread::panicking() && self.call.claim() => {
+                self.push(self.incomplete());
+            }
+            Progress::Waiting if self.wait_for_task() => {}
+            Progress::Waiting => {
+                if self.call.drop_reply()
+                    && let Some(end) = Replier::of_call(&self.conn, &self.call).end()
+                {
+                    self.push(end);
+                }
+            }
         }
     }
 }
 
-/// Asks the error handlers and applies the verdict, as the session does for the error of a handler.
+/// Calls the error handlers and applies the verdict, as the session does for an error of a handler.
 async fn fail(conn: &Connection, mut error: Error) -> Result<(), SendError> {
     let closed = || SendError::Closed { connection: conn.id() };
     if conn.is_ended_by(&error) {
@@ -194,10 +263,10 @@ async fn fail(conn: &Connection, mut error: Error) -> Result<(), SendError> {
         return Err(closed());
     }
     let scene = Scene::on(conn, Phase::Message);
-    let asking = caught(ErrorHandlers::answer_on(conn, &mut error, &scene));
+    let answering = caught(ErrorHandlers::answer_on(conn, &mut error, &scene));
     let answer = match conn.limits().handler_timeout {
-        Some(deadline) => tokio::time::timeout(deadline, asking).await.unwrap_or_default(),
-        None => asking.await,
+        Some(deadline) => tokio::time::timeout(deadline, answering).await.unwrap_or_default(),
+        None => answering.await,
     };
     let verdict = Verdict::on(&error, conn, Phase::Message, answer);
     drop_caught("an error", error);
@@ -213,11 +282,11 @@ async fn fail(conn: &Connection, mut error: Error) -> Result<(), SendError> {
 pub(super) struct Call {
     event: Box<str>,
     reference: Option<OwnedRaw>,
-    /// Which of the events below have happened.
+    /// The events below that have happened, as bits.
     state: AtomicU8,
 }
 
-/// The answer was begun.
+/// The answer has begun.
 const CLAIMED: u8 = 1;
 /// The handler has returned without an error.
 const RETURNED: u8 = 2;
@@ -237,25 +306,25 @@ impl Call {
         self.reference.as_ref().map(OwnedRaw::borrow)
     }
 
-    /// Takes the right to answer the call. Returns false if it was taken before.
+    /// Claims the right to answer the call. Returns false if it was claimed before.
     pub(super) fn claim(&self) -> bool {
         self.add(CLAIMED) & CLAIMED == 0
     }
 
-    /// Records that the handler has returned without an error. Returns whether the call has to be
-    /// ended, because the reply was dropped before.
+    /// Records that the handler has returned without an error. Returns whether the caller must end
+    /// the call, because the reply was dropped before.
     pub(super) fn return_handler(&self) -> bool {
         self.add(RETURNED) & (CLAIMED | DROPPED) == DROPPED
     }
 
-    /// Records that the reply was dropped. Returns whether the call has to be ended, because the
-    /// handler had returned before.
+    /// Records that the reply was dropped. Returns whether the caller must end the call, because
+    /// the handler has returned before.
     fn drop_reply(&self) -> bool {
         self.add(DROPPED) & (CLAIMED | RETURNED) == RETURNED
     }
 
-    /// Returns the state before. The state is the only shared data, so no order with other memory
-    /// is needed.
+    /// Adds an event and returns the previous state. The state is the only shared data, so no
+    /// ordering of other memory is needed.
     fn add(&self, event: u8) -> u8 {
         self.state.fetch_or(event, Ordering::Relaxed)
     }

@@ -1,8 +1,8 @@
 //! [`Guard`]: a function that may refuse a callback, with the parameters of a handler.
 //!
-//! `#[guard(..)]` knows only the path of the function, so [`guarded`] infers the types of its
-//! parameters. What the parameters keep is one value beside that of the
-//! handlers' parameters, made before the 101.
+//! `#[guard(..)]` has only the path of the function, so [`guarded`] infers the types of its
+//! parameters. The kept values of a guard's parameters are one value, made before the 101. The
+//! handlers' parameters have values of their own.
 
 use super::{Input, Param, Takes, support::Of};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     request::{Needs, Setup},
 };
 
-/// An async function of this number of parameters.
+/// An async function with these parameters.
 #[diagnostic::on_unimplemented(
     message = "this function is not a guard",
     label = "not a guard",
@@ -35,7 +35,7 @@ pub trait GuardParams<'a>: Sized {
     /// Whether the route's path must have parameters.
     const NEEDS_PATH: bool;
 
-    /// Adds what the parameters need.
+    /// Adds the requirements of the parameters.
     fn need(needs: &mut Needs);
 
     /// Makes the values that are kept.
@@ -59,7 +59,7 @@ macro_rules! guard {
         {
             type Future = Fut;
 
-            #[allow(non_snake_case, reason = "a parameter is named as its type")]
+            #[allow(non_snake_case, reason = "a parameter has the name of its type")]
             fn start(self, ($($param,)*): ($($param,)*)) -> Fut {
                 self($($param),*)
             }
@@ -81,7 +81,7 @@ macro_rules! guard {
                 Ok(($(Of::<$param>::keep(setup)?,)*))
             }
 
-            #[allow(non_snake_case, reason = "a parameter is named as its type")]
+            #[allow(non_snake_case, reason = "a parameter has the name of its type")]
             #[allow(unused_variables, clippy::unused_unit, reason = "there may be no parameter")]
             fn get(kept: &'a Self::Kept, input: &mut Input<'a>) -> Result<Self> {
                 let ($($param,)*) = kept;
@@ -101,10 +101,11 @@ guard!(A, B, C, D, E, G);
 guard!(A, B, C, D, E, G, H);
 guard!(A, B, C, D, E, G, H, I);
 
-/// A guard with what its parameters need. `K` is kept for them with the connection.
+/// A guard and the requirements of its parameters. `K` is the value that is kept for them with the
+/// connection.
 ///
-/// It holds functions in place of methods with bounds, so that the bounds of [`guarded`] are the only
-/// ones: rustc then reports a wrong guard once.
+/// It contains function pointers instead of methods with bounds. The bounds of [`guarded`] are then
+/// the only ones, so that rustc reports a wrong guard once.
 #[derive(Debug)]
 pub struct Guarded<'a, G, K, Fut> {
     guard: G,
@@ -130,7 +131,7 @@ pub const fn guarded<'a, G: Guard<P>, P: GuardParams<'a>>(guard: G) -> Guarded<'
 }
 
 impl<'a, G, K, Fut> Guarded<'a, G, K, Fut> {
-    /// Adds what its parameters need.
+    /// Adds the requirements of its parameters.
     pub fn need(self, needs: &mut Needs) {
         (self.need)(needs);
     }
@@ -151,8 +152,8 @@ pub fn guard(answer: impl GuardAnswer) -> Result {
     answer.refused()
 }
 
-/// `Result<(), E>` of any error. The guard is checked by a bound and not by a type, because rustc's
-/// suggestions for a mismatched type do not fit a function that is only named.
+/// `Result<(), E>` with any error type. A bound checks the return type, because rustc's suggestions
+/// for a mismatched type do not fit a function that is given by its path.
 #[diagnostic::on_unimplemented(
     message = "a guard returns `Result`",
     label = "this function returns `{Self}`"

@@ -100,7 +100,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Takes the reply of the event out, so that it can be sent later.
+    /// Returns the reply of the event, so that it can be sent later.
     pub(super) fn defer(&self) -> Result<Reply, ParamError> {
         self.replier.map(Replier::defer).ok_or_else(|| ParamError::missing("event"))
     }

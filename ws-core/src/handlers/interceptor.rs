@@ -118,7 +118,7 @@ impl Interceptor {
 #[diagnostic::on_unimplemented(
     message = "this function is not an interceptor",
     label = "not an interceptor",
-    note = "an interceptor is `async fn(Callback<'_>, NextHandler<'_>) -> Result`, with up to four `State<T>` behind these two"
+    note = "an interceptor is `async fn(Callback<'_>, NextHandler<'_>) -> Result`, with up to four `State<T>` after these two"
 )]
 pub trait InterceptorFn<Params>: Send + Sync + 'static {
     #[doc(hidden)]
@@ -140,7 +140,7 @@ macro_rules! interceptor_fn {
         {
             const STATE: &'static [fn() -> StateKey] = <($($state,)*)>::KEYS;
 
-            #[allow(non_snake_case, reason = "a parameter is named as its type")]
+            #[allow(non_snake_case, reason = "a parameter has the name of its type")]
             fn call<'a>(
                 &self,
                 callback: Callback<'a>,

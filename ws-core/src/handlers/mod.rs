@@ -1,8 +1,8 @@
 //! The typed layer: parameters by type, replies by type, and interceptors around callbacks.
 //!
-//! `#[ws_handlers]` generates an `impl Controller` that uses this module: [`Param`] makes each
-//! parameter of a handler, [`IntoReply`] sends the handler's return value, [`Reply`] sends it later,
-//! and interceptors (`#[ws_interceptor]`) run around each callback.
+//! `#[ws_handlers]` generates an `impl Controller` that uses this module. [`Param`] makes each
+//! parameter of a handler, [`IntoReply`] sends the handler's return value, and [`Reply`] sends a
+//! reply later. Interceptors (`#[ws_interceptor]`) run around each callback.
 //!
 //! The module stands above [`Controller`](crate::Controller): the session calls the generated
 //! controller as it calls one written by hand. It must not read a socket or keep a queue.

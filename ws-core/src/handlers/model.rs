@@ -1,8 +1,9 @@
-//! The model of a handler, for documents and for checks at compile time: the event of its data, and
-//! the replies and the error codes of its return value.
+//! The model of a handler: the event of its data, and the replies and the error codes of its return
+//! value. Documents and compile-time checks use it.
 //!
-//! Generated code reads it. A type without a part of the model gets a placeholder from a trait of
-//! the same names (`NoEvent`, `NoModel`, `NoCodes`), so that one piece of code fits every handler.
+//! Generated code reads the model. For a type without a part of the model, the traits `NoEvent`,
+//! `NoModel` and `NoCodes` provide placeholders with the same names, so that the same code fits
+//! every handler.
 
 use std::marker::PhantomData;
 
@@ -19,11 +20,11 @@ use crate::{
     wire::{Message, Text},
 };
 
-/// The data of a reply, and the error instead of it.
+/// The messages of a reply, and its error type.
 pub trait Carries {
     /// The messages: [`OneReply`], [`ManyReplies`], [`NoReplies`] or [`RawReply`].
     type Replies: Replies;
-    /// `E` of `Result<R, E>`.
+    /// The `E` of `Result<R, E>`.
     type Error;
 }
 
@@ -63,7 +64,7 @@ impl<S: futures_core::Stream<Item: Carries>> Carries for Stream<S> {
     type Error = <S::Item as Carries>::Error;
 }
 
-/// Implements the event of a parameter for types around the data of an event.
+/// Implements the model for parameters that contain the data of an event.
 macro_rules! event_of {
     ($($(#[$attribute:meta])* $ty:ty;)*) => {$(
         $(#[$attribute])*
@@ -74,7 +75,7 @@ macro_rules! event_of {
 
         $(#[$attribute])*
         impl<T: WsCall> Of<$ty> {
-            /// The event whose reply is known.
+            /// Returns the event, whose reply is known.
             pub fn call() -> Call<T> {
                 Call(PhantomData)
             }
@@ -118,7 +119,7 @@ impl<T: WsCall> Call<T> {
 }
 
 impl NoCall {
-    /// Checks nothing.
+    /// Accepts any replies.
     pub fn check<S>(self, _: &Sends<S>) {}
 }
 
@@ -127,7 +128,7 @@ impl NoCall {
 pub struct Sends<S>(PhantomData<fn() -> S>);
 
 impl<S> Sends<S> {
-    /// The replies, or [`Unknown`] if the handler sends them later.
+    /// Returns the replies, or [`Unknown`] if the handler sends them later.
     pub fn unless<const IS_DEFERRED: bool>(self) -> Sends<<Is<IS_DEFERRED> as Known<S>>::Replies>
     where
         Is<IS_DEFERRED>: Known<S>,
@@ -159,7 +160,7 @@ pub struct Unknown;
     message = "the handler does not return the reply that `#[ws_event(..)]` of its event declares",
     label = "not the reply of the event",
     note = "for `reply = T`, return `T` if it is an event, else `Data<T>`; for `stream = T`, return a `Stream` of these; \
-            `Result` and `Option` may be around it"
+            `Result` and `Option` of them are accepted"
 )]
 pub trait AnswerTo<R> {}
 
@@ -171,9 +172,9 @@ impl<T> AnswerTo<ManyReplies<T>> for ManyReplies<T> {}
 
 impl<R> AnswerTo<R> for Unknown {}
 
-/// The part of a return type that the rules for replies look at.
+/// The properties of a return type that the rules for replies check.
 #[derive(Clone, Copy, Debug)]
-pub struct Says {
+pub struct ReplyShape {
     /// See [`IntoReply::FORM`].
     pub form: ReplyForm,
     /// See [`IntoReply::NAME`].
@@ -182,17 +183,17 @@ pub struct Says {
     pub may_answer: bool,
 }
 
-/// Returns the part of a return type that may have no name. The call is never made.
-pub const fn says_of<F, R>(_: &impl FnOnce(Unmade) -> F) -> Says
+/// Returns the properties of a return type that may have no name. The closure is never called.
+pub const fn shape_of<F, R>(_: &impl FnOnce(Unmade) -> F) -> ReplyShape
 where
     F: Future<Output = R>,
     R: IntoReply,
 {
-    R::SAYS
+    R::SHAPE
 }
 
-/// A value that does not exist. Generated code makes the arguments of a call from it whose return
-/// type is needed, and which never runs.
+/// A type without values. Generated code uses it as the arguments of a call that is never made, to
+/// get the call's return type.
 #[derive(Clone, Copy, Debug)]
 pub enum Unmade {}
 
@@ -203,11 +204,11 @@ impl Unmade {
     }
 }
 
-/// The type that a handler returns.
+/// The return type of a handler.
 #[derive(Debug)]
 pub struct Output<R>(PhantomData<fn() -> R>);
 
-/// Returns the type that a handler returns, which may have no name. The call is never made.
+/// Returns the return type of a handler, which may have no name. The closure is never called.
 pub const fn output<F: Future>(_: &impl FnOnce(Unmade) -> F) -> Output<F::Output> {
     Output(PhantomData)
 }

@@ -84,11 +84,11 @@ pub trait Param<'a>: Sized {
     #[doc(hidden)]
     const NEEDS_PATH: bool = false;
 
-    /// Whether the value is parsed from the handshake and kept, so that it cannot borrow.
+    /// Whether the value is parsed from the handshake and kept. A kept value cannot borrow.
     #[doc(hidden)]
     const IS_PARSED: bool = false;
 
-    /// Adds the states that the parameter takes, for the check at start.
+    /// Adds the required states, for the check at start.
     #[doc(hidden)]
     fn states(keys: &mut Vec<StateKey>) {
         let _ = keys;
@@ -166,8 +166,8 @@ impl<'a, T: FromHandshake> Param<'a> for &'a T {
     }
 }
 
-/// Implements `Param` by value: the value made by [`FromHandshake`] is cloned for each callback. If
-/// it is kept for a parameter by reference, it is not parsed again.
+/// Implements `Param` by value: each callback gets a clone of the value made by [`FromHandshake`].
+/// A value that is kept for a parameter by reference is not parsed again.
 macro_rules! by_value {
     ($($(#[$attribute:meta])* $wrapper:ident$(<$t:ident: $bound:path>)?;)*) => {$(
         $(#[$attribute])*

@@ -19,8 +19,8 @@ use crate::{
 /// field `&'a str` rejects every string with a JSON escape (`"\n"`, `"\u00e9"`), because the
 /// unescaped text is not in the message.
 ///
-/// An event without `data` has the data `null`: `Data<Option<T>>`, `Data<()>` and any other type that
-/// accepts `null` need no data. `Option<Data<T>>` is `None` for both.
+/// An event without `data` has the data `null`. `Data<Option<T>>`, `Data<()>` and other types that
+/// accept `null` therefore need no data. `Option<Data<T>>` is `None` in both cases.
 ///
 /// If decoding fails, the handler is not called; the client gets an error with the code
 /// `invalid_data` and the path of the field. As a reply, the data is sent under the event and with

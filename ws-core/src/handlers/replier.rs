@@ -27,7 +27,7 @@ pub struct Replier<'a> {
     reference: Option<Raw<'a>>,
     /// Whether an event was sent for the call: a reply or its `end`.
     is_answered: AtomicBool,
-    /// The call, once a parameter has taken its reply.
+    /// The call, if a parameter has taken its reply.
     deferred: OnceLock<Arc<Call>>,
 }
 
@@ -52,7 +52,7 @@ impl<'a> Replier<'a> {
         Self { conn, event, reference, is_answered, deferred }
     }
 
-    /// Takes the reply out, so that it can be sent later.
+    /// Returns the reply, so that it can be sent later.
     pub(super) fn defer(&self) -> Reply {
         let event = self.event.unwrap_or_default();
         let call = self.deferred.get_or_init(|| Arc::new(Call::new(event, self.reference)));
@@ -82,14 +82,21 @@ impl<'a> Replier<'a> {
     /// # Errors
     /// [`SendError::Serialize`], [`SendError::Closed`].
     pub async fn send_event<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<(), SendError> {
-        self.conn.send(self.encode(event, data)?).await
+        let message = self.encode(event, data);
+        self.conn.send(message?).await
     }
 
-    /// Encodes an event that is sent next, with the `ref` of the call if it had one.
+    /// Encodes an event, with the `ref` of the call if it had one. The caller must send it.
     pub(super) fn encode<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<Message, SendError> {
         let message = self.format().encode(event, data, self.reference)?;
         self.is_answered.store(true, Ordering::Relaxed);
         Ok(message)
+    }
+
+    /// Encodes data under the event and the `ref` of the call, as [`send_data`](Self::send_data)
+    /// sends it.
+    pub(super) fn encode_data<T: Serialize + ?Sized>(&self, data: &T) -> Result<Message, SendError> {
+        self.encode(self.event.unwrap_or("message"), data)
     }
 
     /// Sends data under the event and the `ref` of the call. If the message was not an event, the
@@ -101,17 +108,17 @@ impl<'a> Replier<'a> {
         self.conn.send(self.encode_data(data)?).await
     }
 
-    /// Encodes data that is sent next, under the event and the `ref` of the call.
-    pub(super) fn encode_data<T: Serialize + ?Sized>(&self, data: &T) -> Result<Message, SendError> {
-        self.encode(self.event.unwrap_or("message"), data)
-    }
-
     /// Sends the event `end`, which completes a call with a `ref`. Without a `ref`, nothing is
     /// sent.
     pub(super) fn send_end(&self) -> Sending<'_> {
         let Some(message) = self.end() else { return Sending::done(Ok(())) };
         self.is_answered.store(true, Ordering::Relaxed);
         Sending::message(self.conn, message)
+    }
+
+    /// Sends no `end` for this call: its replies are not complete.
+    pub(super) fn leave_incomplete(&self) {
+        self.is_answered.store(true, Ordering::Relaxed);
     }
 
     /// Encodes the event `end`; `None` without a `ref`.
@@ -128,7 +135,7 @@ impl<'a> Replier<'a> {
     /// Sends a reply, and `end` if it sent nothing.
     ///
     /// # Errors
-    /// The error that the reply is, with the call attached, or [`SendError::Closed`].
+    /// The error in the reply, with the call attached, or [`SendError::Closed`].
     pub(super) async fn reply(&self, reply: impl IntoReply) -> Result {
         self.finish(reply.start(self).await).await
     }
@@ -138,34 +145,34 @@ impl<'a> Replier<'a> {
     /// # Errors
     /// The handler's error, or [`SendError::Closed`].
     pub(super) fn finish(&self, result: Result) -> Sending<'_> {
-        match self.has_to_end(result) {
+        match self.needs_end(result) {
             Ok(true) => self.send_end(),
             Ok(false) => Sending::done(Ok(())),
             Err(error) => Sending::done(Err(error)),
         }
     }
 
-    /// Returns whether the call has to be ended now.
-    fn has_to_end(&self, result: Result) -> Result<bool> {
+    /// Returns whether the caller must send `end` now.
+    fn needs_end(&self, result: Result) -> Result<bool> {
         let is_answered = self.is_answered.load(Ordering::Relaxed);
         match self.deferred.get() {
             None => self.settle(result).map(|()| self.reference.is_some() && !is_answered),
             Some(call) if is_answered => {
-                // A handler whose return type has no name has answered by itself.
+                // The handler returned a type without a name, which sent the reply already.
                 call.claim();
                 self.settle(result).map(|()| false)
             }
-            Some(call) => self.has_to_end_deferred(call, result),
+            Some(call) => self.needs_end_deferred(call, result),
         }
     }
 
-    /// The same for a call whose reply a parameter has taken.
+    /// Does the same for a call whose reply a parameter has taken.
     #[cold]
-    fn has_to_end_deferred(&self, call: &Call, result: Result) -> Result<bool> {
+    fn needs_end_deferred(&self, call: &Call, result: Result) -> Result<bool> {
         match result {
             Ok(()) => Ok(call.return_handler()),
             Err(error) if call.claim() => Err(self.attach_call(error)),
-            // The call was answered; the error still closes the connection.
+            // The call is answered, but the error still closes the connection.
             Err(error) if error.has_close_code() => Err(error),
             Err(error) => {
                 tracing::error!(%error, event = call.event(), "a handler failed after its reply was sent");

@@ -4,7 +4,7 @@ use std::{future::poll_fn, pin::pin, task::Poll};
 
 use serde::Serialize;
 
-use super::{Data, Json, Replier, model::Says, sending::Sending};
+use super::{Data, Json, Replier, model::ReplyShape, sending::Sending};
 use crate::{
     envelope::{ReplyForm, ReplyName},
     error::{Error, Result},
@@ -25,8 +25,8 @@ use crate::{
 /// | `Option<R>` | `R`, or nothing | `Optional` | that of `R` |
 /// | `Result<R, E>` | `R`, or the error as described below | that of `R` | that of `R` |
 ///
-/// The last two columns are [`FORM`](Self::FORM) and [`NAME`](Self::NAME), the model that documents
-/// and clients are made from.
+/// The last two columns are [`FORM`](Self::FORM) and [`NAME`](Self::NAME). Documents and clients
+/// are made from them.
 ///
 /// A reply waits for room in the outbox. An error goes to the error handlers. If no error handler
 /// handles it, the client gets `{"event": "error", "data": {"code", "message"}, "ref"}`, and the
@@ -61,13 +61,13 @@ pub trait IntoReply: Send {
     /// The name of the event that is sent. The default is a name that is known only at run time.
     const NAME: ReplyName = ReplyName::AtRunTime;
 
-    /// Whether the type can answer an event: a text without an envelope is a mistake there.
+    /// Whether the type can answer an event. A text without an envelope cannot.
     #[doc(hidden)]
     const MAY_ANSWER: bool = true;
 
-    /// The part that the rules for replies look at.
+    /// The properties that the rules for replies check.
     #[doc(hidden)]
-    const SAYS: Says = Says { form: Self::FORM, name: Self::NAME, may_answer: Self::MAY_ANSWER };
+    const SHAPE: ReplyShape = ReplyShape { form: Self::FORM, name: Self::NAME, may_answer: Self::MAY_ANSWER };
 
     /// Sends the reply.
     ///
@@ -259,8 +259,8 @@ impl<T: Serialize + Send + Sync> IntoReply for Event<T> {
 /// closes, the stream is dropped. If the call had a `ref`, the event `end` with the data
 /// `{"event": <event of the call>}` is sent after the last item.
 ///
-/// The connection's next message waits until the stream ends, as it waits for any handler. For a long
-/// or an endless stream, take a [`Reply`](super::Reply) and send the stream from a task of the
+/// Like any handler, it delays the connection's next message until the stream ends. For a long or
+/// an endless stream, take a [`Reply`](super::Reply) and send the stream from a task of the
 /// connection ([`Connection::spawn`](crate::Connection::spawn)).
 ///
 /// ```
@@ -316,7 +316,10 @@ where
             match item.await {
                 Ok(Some(item)) => item.start(to).await?,
                 Ok(None) => return to.send_end().await,
-                Err(ConnectionClosed) => return Ok(()),
+                Err(ConnectionClosed) => {
+                    to.leave_incomplete();
+                    return Ok(());
+                }
             }
         }
     }

@@ -1,11 +1,11 @@
-//! The rules for handlers that only rustc can check, since only rustc knows the types.
+//! The rules for handlers that only rustc can check, because only rustc knows the types.
 //!
-//! Each rule is a trait that `&Is<true>` implements, so a rule that is broken is a trait bound that
-//! does not hold, reported at the user's type in the words of the trait. A const assertion would
-//! print "evaluation panicked" and the path of its evaluation. The reference keeps the report
-//! short: rustc shows where a type is defined, but not where a reference is.
+//! Each rule is a trait that `&Is<true>` implements. A broken rule is a trait bound that does not
+//! hold, and rustc reports it at the user's type with the message of the trait. A const assertion
+//! would print "evaluation panicked" and the path of its evaluation. The reference keeps the report
+//! short: rustc would also show where a plain type is defined.
 
-use super::{Takes, model::Says};
+use super::{Takes, model::ReplyShape};
 use crate::{
     envelope::{EventInfo, ReplyForm, ReplyName},
     place::parameters,
@@ -31,67 +31,67 @@ macro_rules! rules {
 }
 
 rules! {
-    /// A parameter that takes the data of an event is in a callback of an event.
+    /// A parameter that takes the data of an event is used in a callback of an event.
     HasEventData {
-        message: "there is no event here, and `Data<T>` is the data of one; \
+        message: "this callback has no event, so it has no `Data<T>`; \
                   take it in `#[on_event]` or `#[on_unknown]`, or take the whole message as `Json<T>`",
         label: "not available in this callback"
     }
 
-    /// A parameter that takes the name of an event is in a callback of an event.
+    /// A parameter that takes the name of an event is used in a callback of an event.
     HasEventName {
-        message: "there is no event here, so there is no name of one; \
+        message: "this callback has no event, so it has no `EventName`; \
                   take it in `#[on_event]` or `#[on_unknown]`",
         label: "not available in this callback"
     }
 
-    /// A parameter that takes the message is in a callback that has one.
+    /// A parameter that takes the message is used in a callback that has one.
     HasMessage {
-        message: "there is no message in `#[on_open]` and `#[on_close]`; take this parameter away",
+        message: "`#[on_open]` and `#[on_close]` have no message; remove this parameter",
         label: "not available in this callback"
     }
 
-    /// A parameter that takes text is not in a callback whose message is binary.
+    /// A parameter that takes text is not used in a callback with a binary message.
     HasText {
-        message: "there is no text in `#[on_binary]`, `#[on_ping]` and `#[on_pong]`; take `Bytes`",
+        message: "`#[on_binary]`, `#[on_ping]` and `#[on_pong]` have no text; take `Bytes`",
         label: "not available in this callback"
     }
 
-    /// A `Reply` is in a callback of an event.
+    /// A `Reply` is used in a callback of an event.
     HasReply {
-        message: "there is no event here, so there is nothing to reply to; \
+        message: "this callback has no event to reply to; \
                   take `Reply` in `#[on_event]` or `#[on_unknown]`",
         label: "not available in this callback"
     }
 
-    /// A parameter that takes the reason of the close is in `on_close`.
+    /// A parameter that takes the reason of the close is used in `on_close`.
     HasCloseReason {
-        message: "the connection is still open here; take the reason of its close in `#[on_close]`",
+        message: "the connection is still open in this callback; take `CloseReason` in `#[on_close]`",
         label: "not available in this callback"
     }
 
     /// At most one parameter takes the message.
     TakesOneMessage {
-        message: "at most one parameter takes the message; keep one of the two",
+        message: "two parameters take the message; keep one",
         label: "a parameter before this one takes the message"
     }
 
-    /// A guard takes what its callback has, and leaves the message to the handler.
+    /// Only a guard of an event takes the message.
     GuardTakesNoMessage {
-        message: "only a guard of an event takes its data, its name or its message; elsewhere the \
-                  handler alone takes the message",
-        label: "this guard takes what is not available in this callback"
+        message: "this guard takes the message, and only the guard of an event may do so; \
+                  take it in the handler",
+        label: "not available to a guard of this callback"
     }
 
     /// At most one parameter of a guard takes the message.
     GuardTakesOneMessage {
-        message: "at most one parameter takes the message; keep one of the two",
+        message: "two parameters take the message; keep one",
         label: "two parameters of this guard take the message"
     }
 
     /// At most one parameter is the `Reply`.
     TakesOneReply {
-        message: "at most one parameter is the `Reply`; keep one of the two",
+        message: "two parameters are the `Reply`; keep one",
         label: "a parameter before this one is the `Reply`"
     }
 
@@ -99,33 +99,34 @@ rules! {
     OwnsItsData {
         message: "a parameter from the handshake is kept with the connection, so it cannot borrow; \
                   write `String` for `&str`, such as `&Path<String>`",
-        label: "borrows"
+        label: "this type borrows"
     }
 
     /// A route has path parameters if a handler takes one.
     HasPathParameters {
-        message: "the path of this controller has no parameters, so there is nothing for `Path<T>`; \
+        message: "the path of this controller has no parameters for `Path<T>`; \
                   write one, such as `path = \"/rooms/{{room}}\"`",
         label: "no parameter in the path"
     }
 
-    /// An event is handled by one method of a block.
+    /// An event has one handler in a block.
     IsHandledOnce {
         message: "this event has two handlers in this block; keep one",
         label: "another attribute has the same name"
     }
 
-    /// A reply that answers an event is returned by a callback of an event.
+    /// A reply to an event is returned from a callback of an event.
     AnswersAnEvent {
-        message: "`Data<T>` answers an event, and there is none here; \
+        message: "`Data<T>` replies to an event, and this callback has none; \
                   return `Event<T>`, `Json<T>` or a message",
-        label: "nothing to answer in this callback"
+        label: "no event in this callback"
     }
 
     /// A handler that takes `Reply` returns no reply.
     LeavesTheReply {
-        message: "a handler that takes `Reply` returns `()` or `Result`; send the reply by `reply.send(..)`",
-        label: "the reply is sent by `Reply`"
+        message: "this handler takes `Reply`, so it cannot return a reply; \
+                  return `()` or `Result`, and send the reply with `reply.send(..)`",
+        label: "the `Reply` sends the reply"
     }
 
     /// A text without an envelope does not answer an event.
@@ -135,14 +136,14 @@ rules! {
         label: "not in an envelope"
     }
 
-    /// The type of an event is taken by the handler of this event.
+    /// An event type is taken by the handler of its event.
     IsOfThisEvent {
-        message: "the type of this data belongs to another event than the one of `#[on_event(..)]`; \
-                  write the same name at both",
+        message: "the event of this data has another name than `#[on_event(..)]`; \
+                  write the same name at the type and at the handler",
         label: "an event of another name"
     }
 
-    /// An event does not have the name of an event of the server itself.
+    /// An event does not have the name of an event of the server.
     HasFreeName {
         message: "this cannot be the name of an event: it is empty, or the server sends this event by itself \
                   (`error`, `end`, `pong`, `sync`); choose another name",
@@ -151,13 +152,13 @@ rules! {
 
     /// No reply is returned by `on_close`.
     SendsNothing {
-        message: "nothing can be sent in `#[on_close]`; return `()` or `Result`",
+        message: "`#[on_close]` cannot send a reply; return `()` or `Result`",
         label: "the connection is closed"
     }
 }
 
-/// Implemented by each block of handlers. A second block for a controller conflicts with the first,
-/// and rustc prints the name of this trait.
+/// Implemented for the controller of each block of handlers. A second block conflicts with the
+/// first, and rustc prints the name of this trait.
 pub trait OneBlockOfHandlersPerController {}
 
 /// The callbacks that a handler can serve.
@@ -228,22 +229,22 @@ impl Place {
     }
 
     /// See [`AnswersAnEvent`].
-    pub const fn answers_an_event(self, says: Says) -> bool {
-        matches!(self, Self::Event | Self::Close) || !matches!(says.name, ReplyName::Same)
+    pub const fn answers_an_event(self, shape: ReplyShape) -> bool {
+        matches!(self, Self::Event | Self::Close) || !matches!(shape.name, ReplyName::Same)
     }
 
     /// See [`AnswersInAnEnvelope`].
-    pub const fn answers_in_an_envelope(self, says: Says) -> bool {
-        !matches!(self, Self::Event) || says.may_answer
+    pub const fn answers_in_an_envelope(self, shape: ReplyShape) -> bool {
+        !matches!(self, Self::Event) || shape.may_answer
     }
 
     /// See [`SendsNothing`].
-    pub const fn sends_nothing(self, says: Says) -> bool {
-        !matches!(self, Self::Close) || matches!(says.form, ReplyForm::None)
+    pub const fn sends_nothing(self, shape: ReplyShape) -> bool {
+        !matches!(self, Self::Close) || matches!(shape.form, ReplyForm::None)
     }
 }
 
-/// The condition of [`TakesOneMessage`], given what the parameters before this one take.
+/// The condition of [`TakesOneMessage`], given the input of the parameters before this one.
 pub const fn takes_one_message(before: &[Takes], takes: Takes) -> bool {
     let mut rest = before;
     while let [first, more @ ..] = rest {
@@ -267,14 +268,14 @@ pub const fn guard_takes_one_message(takes: &[Takes]) -> bool {
     true
 }
 
-/// The condition of [`TakesOneReply`], given what the parameters before this one take.
+/// The condition of [`TakesOneReply`], given the input of the parameters before this one.
 pub const fn takes_one_reply(before: &[Takes], takes: Takes) -> bool {
     !(matches!(takes, Takes::Reply) && take_reply(before))
 }
 
-/// The condition of [`LeavesTheReply`], given what the parameters take.
-pub const fn leaves_the_reply(params: &[Takes], says: Says) -> bool {
-    matches!(says.form, ReplyForm::None) || !take_reply(params)
+/// The condition of [`LeavesTheReply`], given the input of the parameters.
+pub const fn leaves_the_reply(params: &[Takes], shape: ReplyShape) -> bool {
+    matches!(shape.form, ReplyForm::None) || !take_reply(params)
 }
 
 /// Returns whether one of the parameters is the `Reply`, so that the handler does not return it.
@@ -293,7 +294,7 @@ const fn is_message(takes: Takes) -> bool {
     matches!(takes, Takes::Data | Takes::Message | Takes::Text)
 }
 
-/// The condition of [`HasPathParameters`]. A path that is only known at run time is not checked.
+/// The condition of [`HasPathParameters`]. A path that is known only at run time is not checked.
 pub const fn has_path_parameters(route: Option<&'static str>, needs_path: bool) -> bool {
     match route {
         Some(path) => !needs_path || parameters(path) > 0,
@@ -313,8 +314,8 @@ pub const fn is_among(names: &[&str], name: &str) -> bool {
     false
 }
 
-/// The condition of [`IsHandledOnce`]. The names are compared where their hashes are equal: with
-/// hundreds of names, comparing all of them takes seconds.
+/// The condition of [`IsHandledOnce`]. Names are compared only if their hashes are equal, because
+/// comparing all of hundreds of names takes seconds.
 pub const fn is_handled_once(names: &[&str], hashes: &[u64], name: &str) -> bool {
     let hash = hash(name);
     let (mut rest, mut count) = (names, 0);

@@ -1,7 +1,7 @@
 //! Functions and types that the expansion of `#[ws_handlers]` uses. Not part of the public API.
 //!
-//! The [`rules`] are checked at compile time: a handler that cannot work does not compile. A change
-//! here needs the matching change in `ws-macros`.
+//! The [`rules`] are checked at compile time. A change here needs the matching change in
+//! `ws-macros`.
 
 use std::{
     any::Any,
@@ -19,7 +19,7 @@ pub use super::{
     interceptor::{Callback, CallbackKind},
     model::{
         AnswerTo, Call, Carries, Failing, HandlerInfo, Known, NoCall, NoCodes, NoEvent, NoModel, Output,
-        ReplyInfo, Says, Sends, Unknown, Unmade, codes_of, first_event, output, says_of,
+        ReplyInfo, ReplyShape, Sends, Unknown, Unmade, codes_of, first_event, output, shape_of,
     },
     param::Param,
     rules,
@@ -46,13 +46,13 @@ pub use serde::Serialize;
 pub enum Read<'a> {
     /// An event.
     Event(Envelope<'a>),
-    /// Not an envelope. The error is used if no handler takes the message as it is.
+    /// Not an envelope. The error is the answer if no handler takes the raw message.
     Raw(EventError),
 }
 
 /// A parameter's type. A type that does not implement [`Param`] gets the same items from
-/// [`NoParam`], so that rustc reports the error once, where the [`rules`] are checked, and not at
-/// each use.
+/// [`NoParam`]. rustc then reports the error once, where the [`rules`] are checked, and not at each
+/// use.
 #[derive(Debug)]
 pub struct Of<P>(PhantomData<P>);
 
@@ -66,7 +66,7 @@ impl<'a, P: Param<'a>> Of<P> {
     /// Whether the value is parsed from the handshake and kept.
     pub const IS_PARSED: bool = P::IS_PARSED;
 
-    /// Adds what the parameter needs.
+    /// Adds the requirements of the parameter.
     pub fn need(needs: &mut Needs) {
         P::states(&mut needs.states);
         needs.path |= P::NEEDS_PATH;
@@ -115,12 +115,13 @@ impl<P> NoParam for Of<P> {
     type P = P;
 }
 
-/// Returns the value that was kept with a connection. The function that makes it gives its type.
+/// Returns the value that was kept with a connection. The closure that makes it determines its
+/// type.
 pub fn kept<K: 'static>(conn: &Connection, _: impl FnOnce(&Setup<'_>) -> Result<K>) -> Result<&K> {
     conn.kept::<K>().ok_or_else(|| Error::new("this connection was not opened by its controller's own route"))
 }
 
-/// Adds the values that are kept for parameters by reference, which are made first.
+/// Adds the values that are kept for parameters by reference. They are made first.
 pub fn beside<'a>(setup: &Setup<'a>, kept: &'a [&'a dyn Any]) -> Setup<'a> {
     Setup { kept, ..*setup }
 }
@@ -207,8 +208,8 @@ pub fn pong<'r>(to: &'r Replier<'_>) -> Sending<'r> {
     Sending::message(to.connection(), to.encode("pong", &()))
 }
 
-/// Sends an event under the name of its type. It is encoded before anything is awaited: a future
-/// that holds an `E` is not `Send` for every lifetime that `E` may have.
+/// Sends an event under the name of its type. It is encoded before the first await, because a
+/// future that contains an `E` is not `Send` for every lifetime in `E`.
 pub fn send_own<'r, E: WsEvent + Serialize>(to: &'r Replier<'_>, event: &E) -> Sending<'r> {
     Sending::message(to.connection(), to.encode(E::NAME, event))
 }
@@ -227,20 +228,20 @@ pub fn read<'a>(conn: &Connection, message: &'a Message) -> Read<'a> {
 }
 
 /// The return value of a handler. A type that does not implement [`IntoReply`] gets the same
-/// methods from [`NoReply`], so that rustc reports the error once, where the [`rules`] are checked.
+/// methods from [`NoReply`]. rustc then reports the error once, where the [`rules`] are checked.
 #[derive(Debug)]
 pub struct Returned<R>(pub R);
 
 impl<R, E: Into<Error>> Returned<Result<R, E>> {
-    /// Converts the error before anything is awaited: a future that holds an `E` is not `Send` for
-    /// every lifetime that `E` may have.
+    /// Converts the error before the first await, because a future that contains an `E` is not
+    /// `Send` for every lifetime in `E`.
     pub fn converted(self) -> Result<R> {
         self.0.map_err(Into::into)
     }
 }
 
 impl<R, E: Into<Error>> Returned<Result<Option<Result<R, E>>>> {
-    /// Converts the error inside the reply, as [`converted`](Returned::converted) does around it.
+    /// Converts an error inside the reply.
     pub fn converted_inside(self) -> Result<Option<R>> {
         self.0?.transpose().map_err(Into::into)
     }
@@ -251,7 +252,7 @@ where
     S: futures_core::Stream<Item = Result<R, E>>,
     E: Into<Error>,
 {
-    /// Converts the errors of the items, as [`converted`](Returned::converted) does around them.
+    /// Converts the errors of the items.
     pub fn converted_inside(self) -> Result<Stream<Converted<S, R>>> {
         let convert = |item: S::Item| item.map_err(Into::into);
         self.0.map(|items| Stream::new(Converted { items: items.into_inner(), convert }))
@@ -259,8 +260,8 @@ where
 }
 
 pin_project! {
-    /// A stream of replies whose errors are converted. Its type does not name them, so that it is
-    /// `Send` for every lifetime that they may have.
+    /// A stream of replies whose errors are converted. Its type does not name the error types, so
+    /// that it is `Send` for every lifetime in them.
     pub struct Converted<S: futures_core::Stream, R> {
         #[pin]
         items: S,

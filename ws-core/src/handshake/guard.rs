@@ -70,11 +70,12 @@ impl Guard {
 }
 
 /// An async function that guards a controller: `async fn(&Handshake) -> Result`, with up to four
-/// `State<T>` after the handshake. [`Route::guard`](super::Route::guard) and `#[guard(..)]` accept it.
+/// `State<T>` after the handshake. [`Route::guard`](super::Route::guard) and `#[guard(..)]` accept
+/// it.
 #[diagnostic::on_unimplemented(
     message = "this function is not a guard of a controller",
     label = "not a guard of a controller",
-    note = "a guard of a controller is `async fn(&Handshake) -> Result`, with up to four `State<T>` behind the handshake"
+    note = "a guard of a controller is `async fn(&Handshake) -> Result`, with up to four `State<T>` after the handshake"
 )]
 pub trait GuardFn<Params>: Send + Sync + 'static {
     #[doc(hidden)]
@@ -91,7 +92,7 @@ macro_rules! guard_fn {
         {
             const STATE: &'static [fn() -> StateKey] = <($($state,)*)>::KEYS;
 
-            #[allow(non_snake_case, reason = "a parameter is named as its type")]
+            #[allow(non_snake_case, reason = "a parameter has the name of its type")]
             fn call<'a>(&self, handshake: &'a Handshake, states: &'a States) -> GuardFuture<'a> {
                 match StateParams::from_states(states) {
                     Ok(($($state,)*)) => {

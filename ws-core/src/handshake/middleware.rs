@@ -55,7 +55,7 @@ type Call = dyn for<'a> Fn(Handshake, Next<'a>, &'a States) -> MiddlewareFuture<
 /// One middleware, from the registry or added by hand.
 pub(crate) struct Middleware {
     pub(crate) layer: Layer,
-    /// The places of a token that it declares to accept.
+    /// The declared places from which it accepts a token.
     pub(crate) security: &'static [Security],
     pub(crate) call: Box<Call>,
 }
@@ -77,7 +77,7 @@ impl Middleware {
 #[diagnostic::on_unimplemented(
     message = "this function is not a middleware",
     label = "not a middleware",
-    note = "a middleware is `async fn(Handshake, Next<'_>) -> Result<Response>`, with up to four `State<T>` behind these two"
+    note = "a middleware is `async fn(Handshake, Next<'_>) -> Result<Response>`, with up to four `State<T>` after these two"
 )]
 pub trait MiddlewareFn<Params>: Send + Sync + 'static {
     #[doc(hidden)]
@@ -94,7 +94,7 @@ macro_rules! middleware_fn {
         {
             const STATE: &'static [fn() -> StateKey] = <($($state,)*)>::KEYS;
 
-            #[allow(non_snake_case, reason = "a parameter is named as its type")]
+            #[allow(non_snake_case, reason = "a parameter has the name of its type")]
             fn call<'a>(&self, handshake: Handshake, next: Next<'a>, states: &'a States) -> MiddlewareFuture<'a> {
                 match StateParams::from_states(states) {
                     Ok(($($state,)*)) => Box::pin(self.start((handshake, next, $($state),*))),

@@ -53,7 +53,7 @@ pub struct RouteSpec {
     pub subprotocol_mismatch: SubprotocolMismatch,
     /// Whether a `/` at the end of the path matters; `None` uses the server's setting.
     pub trailing_slash: Option<TrailingSlash>,
-    /// The events that the controller sends unasked.
+    /// The declared events that the controller sends on its own.
     pub emits: Cow<'static, [EventInfo]>,
     /// The types of the controller's `#[state]` fields.
     pub state: &'static [fn() -> StateKey],
@@ -99,6 +99,9 @@ pub struct Route {
 
 impl Route {
     /// Makes a route for this controller at this path of server `ws`.
+    ///
+    /// If the type also has `#[ws_controller(..)]`, its arguments and its `#[guard(..)]` belong to
+    /// the route of the attribute, not to this one: add middleware and guards here.
     #[track_caller]
     pub fn new<C: Controller>(path: impl Into<String>, controller: C) -> Self {
         Self {
@@ -152,8 +155,8 @@ impl Route {
         self
     }
 
-    /// Adds a guard. It runs in the handshake, after the guard that was added before; an error refuses
-    /// the connection with 403, or with the error's own status.
+    /// Adds a guard. It runs in the handshake, after the guard that was added before. An error
+    /// refuses the connection with 403, or with the error's own status.
     ///
     /// ```
     /// use ws_core::{Controller, Error, Handshake, Result, Route, State};
@@ -195,13 +198,13 @@ impl Route {
         self
     }
 
-    /// Declares an event that the controller sends unasked, with
+    /// Declares an event that the controller sends on its own, with
     /// [`Connection::emit`](crate::Connection::emit), [`Connection::ask`](crate::Connection::ask)
-    /// or [`Target::emit`](crate::hub::Target::emit). Events that its handlers return are declared
-    /// already.
+    /// or [`Target::emit`](crate::hub::Target::emit). Events that its handlers return need no
+    /// declaration.
     ///
-    /// In builds with `debug_assertions`, the first emit of an event that is not declared is logged
-    /// as a warning.
+    /// In builds with `debug_assertions`, the first emit of an undeclared event is logged as a
+    /// warning.
     ///
     /// ```
     /// use ws_core::{Controller, Route, WsEvent};

@@ -239,6 +239,7 @@ impl Drop for Entry {
         for (_, connections) in &mut *self.live.shard(self.connection.id()) {
             connections.remove(&self.connection);
         }
+        self.connection.context().clear();
         let gone = match self.ending {
             Ending::Clean => &self.live.clean,
             Ending::Lost => &self.live.lost,

@@ -1,8 +1,8 @@
 //! [`Undeclared`]: finds events that are emitted on a connection whose route does not declare them.
 //!
-//! A connection does not know the type of its controller, so the compiler cannot find them. Builds
-//! with `debug_assertions`, and those with the feature `testing`, look at each emit; other builds
-//! contain none of this. A broadcast looks at each route once and takes a lock only to report.
+//! A connection does not have the type of its controller, so the compiler cannot find them. Builds
+//! with `debug_assertions`, and those with the feature `testing`, check each emit; other builds
+//! contain none of this. A broadcast checks each route once, and takes a lock only to report.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -13,7 +13,7 @@ use crate::{
     sync::Mutex,
 };
 
-/// Whether emits are looked at.
+/// Whether emits are checked.
 const IS_ON: bool = cfg!(any(debug_assertions, feature = "testing"));
 
 /// An event that was emitted on a connection whose route does not declare it.
@@ -44,12 +44,12 @@ impl fmt::Display for UndeclaredEvent {
     }
 }
 
-/// The undeclared events of an application, each once for a controller.
+/// The undeclared events of an application, each reported once per controller.
 #[derive(Debug, Default)]
 pub(crate) struct Undeclared(Mutex<BTreeMap<(&'static str, &'static str), UndeclaredEvent>>);
 
 impl Undeclared {
-    /// Returns them, sorted by controller and event.
+    /// Returns the events, sorted by controller and event.
     #[cfg(feature = "testing")]
     pub(crate) fn all(&self) -> Vec<UndeclaredEvent> {
         self.0.lock().values().cloned().collect()
@@ -70,17 +70,17 @@ impl Undeclared {
     }
 }
 
-/// Looks at one emit, of one or many connections.
+/// Checks one emit, to one or many connections.
 pub(crate) struct EmitCheck {
     event: &'static str,
     type_name: &'static str,
     place: Location,
-    /// The addresses of the declarations that were looked at.
+    /// The addresses of the declarations that were checked.
     seen: Vec<usize>,
 }
 
 impl EmitCheck {
-    /// Begins with an emit of this event type at this place.
+    /// Starts the check of an emit of this event type at this place.
     pub(crate) fn new<E: WsEvent + ?Sized>(place: &'static std::panic::Location<'static>) -> Option<Self> {
         IS_ON.then(|| Self {
             event: E::NAME,
@@ -90,7 +90,7 @@ impl EmitCheck {
         })
     }
 
-    /// Looks at the route of a connection. Nothing is declared without a route.
+    /// Checks the route of a connection. A connection without a route is not checked.
     pub(crate) fn look_at(&mut self, connection: &Connection) {
         let Some(declared) = connection.handshake().matched().and_then(|route| route.declared()) else {
             return;

@@ -1,8 +1,8 @@
 //! Error handlers: [`Scene`] is the place of an error, [`Recovery`] is the handler's decision.
 //!
-//! The handshake calls `ErrorHandlers` for an error and applies the decision. On an open connection
-//! `Verdict` has the rules that follow from the decision. This module selects the handler; it never
-//! sends anything itself.
+//! The handshake calls `ErrorHandlers` for an error and applies the decision. On an open
+//! connection, `Verdict` is the consequence of the decision. This module selects the handler; it
+//! never sends anything itself.
 
 mod verdict;
 
@@ -180,7 +180,7 @@ impl ErrorHandler {
 
 /// A type that an error handler can handle: any [`std::error::Error`], or [`Error`] itself for all.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is nothing that an error handler can be written for",
+    message = "`{Self}` is not a type that an error handler can handle",
     note = "take a reference to a type that implements `std::error::Error`, or `&ws_core::Error` to catch all"
 )]
 pub trait Handled: Sized + 'static {
@@ -216,7 +216,7 @@ impl Handled for Error {
 #[diagnostic::on_unimplemented(
     message = "this function is not an error handler",
     label = "not an error handler",
-    note = "an error handler is `async fn(&E, &Scene) -> Recovery`, with up to four `State<T>` behind these two",
+    note = "an error handler is `async fn(&E, &Scene) -> Recovery`, with up to four `State<T>` after these two",
     note = "`E` is a type that implements `std::error::Error`, or `ws_core::Error` to catch all"
 )]
 pub trait ErrorHandlerFn<Params>: Send + Sync + 'static {
@@ -243,7 +243,7 @@ macro_rules! error_handler_fn {
 
             const STATE: &'static [fn() -> StateKey] = <($($state,)*)>::KEYS;
 
-            #[allow(non_snake_case, reason = "a parameter is named as its type")]
+            #[allow(non_snake_case, reason = "a parameter has the name of its type")]
             fn call<'a>(
                 &self,
                 error: &'a Handles,

@@ -1,8 +1,8 @@
 //! [`Verdict`]: the consequence of a failure of user code for its open connection.
 //!
-//! The session and a deferred reply both ask the error handlers, each under its own deadline, and
-//! apply the verdict. The rules are here, so that both follow the same ones. This module never sends
-//! anything itself. Internal detail must go to the log only, never to the client.
+//! The session and a deferred reply both call the error handlers, each with its own deadline, and
+//! apply the verdict. The rules are here, so that both follow the same ones. This module never
+//! sends anything itself. Internal detail must go to the log only, never to the client.
 
 use super::{Answer, ErrorHandlers, Phase, Scene};
 use crate::{
@@ -30,10 +30,10 @@ impl Verdict {
     }
 
     /// Returns the verdict on an error. `answer` is the decision of the error handlers; `None` if
-    /// one of them panicked, or did not answer in time.
+    /// one of them panicked or took too long.
     pub(crate) fn on(error: &Error, conn: &Connection, phase: Phase, answer: Option<Answer>) -> Self {
         let Some(answer) = answer else {
-            tracing::error!(?phase, %error, "an error handler panicked or was cut");
+            tracing::error!(?phase, %error, "an error handler panicked or took too long");
             return Self::internal(CloseReason::Panic).unless_closing(phase);
         };
         match (answer, phase) {
@@ -51,31 +51,31 @@ impl Verdict {
                 return Self::Close { frame, reason };
             }
             (answer, _) => {
-                tracing::error!(?phase, ?answer, "an error handler's answer does not fit its phase")
+                tracing::error!(?phase, ?answer, "the decision of an error handler is not valid in its phase")
             }
         }
         Self::by_default(error, conn, phase)
     }
 
     /// Returns the verdict on an error that no error handler has handled: an error reply to a call,
-    /// else a close frame.
+    /// otherwise a close frame.
     fn by_default(error: &Error, conn: &Connection, phase: Phase) -> Self {
         if let Some(call) = error.reply_to().filter(|_| phase == Phase::Message) {
             log_answered(error);
             return Self::answer(error, call);
         }
         if conn.is_other_in(error) {
-            tracing::warn!(?phase, %error, "a callback failed because of another connection; its own stays open");
+            tracing::warn!(?phase, %error, "a callback failed because of another connection; its own connection stays open");
             return Self::Nothing;
         }
-        tracing::error!(?phase, %error, "a callback failed");
+        log_failed(error, phase);
         let frame =
             CloseFrame::new(error.ws_close_code(), error.public_text().as_deref().unwrap_or_default());
         let reason = CloseReason::Error { code: frame.code };
         Self::Close { frame, reason }.unless_closing(phase)
     }
 
-    /// Sends the error as an event.
+    /// Replies with the error event.
     fn answer(error: &Error, call: &ReplyTo) -> Self {
         match error.as_event(call) {
             Ok(message) => Self::Reply(message),
@@ -86,7 +86,8 @@ impl Verdict {
         }
     }
 
-    /// After `on_close` there is nothing left to close.
+    /// Replaces the verdict by `Nothing` after `on_close`, because the connection is closed
+    /// already.
     fn unless_closing(self, phase: Phase) -> Self {
         if phase == Phase::Close { Self::Nothing } else { self }
     }
@@ -118,8 +119,18 @@ impl ErrorHandlers {
     }
 }
 
-/// Logs an error that is sent to the client: an error with a public text at debug level, since the
-/// client can act on it, any other error at error level.
+/// Logs an error that closes the connection. An error with a public text is logged at debug level,
+/// because the program has declared it, any other error at error level.
+fn log_failed(error: &Error, phase: Phase) {
+    if error.public_text().is_some() {
+        tracing::debug!(?phase, %error, "a callback failed");
+    } else {
+        tracing::error!(?phase, %error, "a callback failed");
+    }
+}
+
+/// Logs an error that is sent to the client. An error with a public text is logged at debug level,
+/// because the client can act on it, any other error at error level.
 fn log_answered(error: &Error) {
     if error.public_text().is_some() {
         tracing::debug!(%error, code = error.event_code(), "an event was answered with an error");

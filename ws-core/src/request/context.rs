@@ -1,4 +1,4 @@
-//! [`ContextMap`]: typed values that belong to one connection and are dropped with it.
+//! [`ContextMap`]: typed values that belong to one connection and are dropped after its `on_close`.
 
 use http::Extensions;
 
@@ -19,9 +19,10 @@ use crate::{
 /// | `override($id, $closure)` | [`update`](Self::update) |
 /// | `copy($fromFd)` | [`copy_from`](Self::copy_from) |
 /// | `get($id, $default, $fd)` | `conn.hub().get_local(id)`, then its context |
-/// | `release($fd)` | not needed: the context is dropped with the connection |
+/// | `release($fd)` | not needed: the context is emptied after `on_close` |
 ///
 /// Middleware fills it during the handshake; callbacks read and change it until `on_close` has run.
+/// Then it is emptied, also if a handle of the connection is kept; a value may hold such a handle.
 /// Values are cloned on reading, so the caller holds no lock; wrap values that are shared or
 /// expensive to clone in an `Arc`. A value's `Clone` runs under the context's lock: it must not use
 /// the same context.
@@ -92,6 +93,13 @@ impl ContextMap {
     /// ```
     pub fn copy_from<T: Clone + Send + Sync + 'static>(&self, other: &Self) -> bool {
         other.get::<T>().map(|value| self.set(value)).is_some()
+    }
+
+    /// Drops all values. A value may hold the connection itself, which would otherwise keep the
+    /// context and the connection alive for ever.
+    pub(crate) fn clear(&self) {
+        let values = std::mem::take(&mut *self.lock());
+        drop_caught("the values of a context", values);
     }
 
     fn lock(&self) -> MutexGuard<'_, Extensions> {

@@ -1,4 +1,4 @@
-//! [`Declared`]: the events that a route declares to send unasked or as replies.
+//! [`Declared`]: the events that a route declares to send, on its own or as replies.
 
 use std::collections::BTreeSet;
 

@@ -67,7 +67,7 @@ impl TokenSources {
     }
 }
 
-/// A place of a token that a middleware declares to accept, for documents: `security(..)` of
+/// A place from which a middleware accepts a token, for documents: `security(..)` of
 /// `#[ws_middleware]`. Nothing verifies it.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

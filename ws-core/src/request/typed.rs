@@ -1,7 +1,7 @@
 //! [`Typed`]: the description of a controller's typed layer, from generated code.
 //!
-//! It is here and not in the typed layer because [`Controller`](crate::Controller), which stands
-//! below that layer, returns it. Documents and checks read it; nothing here runs per message.
+//! It is here because [`Controller`](crate::Controller), which is below the typed layer, returns
+//! it. Documents and checks read it; nothing here runs per message.
 
 use super::{Kept, Setup};
 use crate::{
@@ -52,7 +52,7 @@ pub struct HandlerInfo {
     pub guards: &'static [&'static str],
     /// The return type as written; empty if there is none.
     pub returns: &'static str,
-    /// Describes the return value. A function, because the return type may have no name.
+    /// Describes the return value. It is a function, because the return type may have no name.
     pub reply: fn() -> ReplyInfo,
     /// The error codes of the types in `errors(..)`, each with its description.
     pub errors: &'static [&'static [(&'static str, &'static str)]],

@@ -1,4 +1,4 @@
-//! The side of a [`Socket`] that a client has: it masks what it sends (RFC 6455 section 5.3).
+//! The client's side of a [`Socket`]: it masks the frames that it sends (RFC 6455 section 5.3).
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -12,8 +12,8 @@ use super::{
 use crate::wire::{CloseFrame, Message};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    /// Takes over the client's side of a transport after the 101. `prefix` holds the bytes that were
-    /// read after it.
+    /// Takes over the client's side of a transport after the 101. `prefix` holds the bytes that
+    /// were read after it.
     pub(crate) fn of_client(io: S, prefix: &[u8], limits: SizeLimits) -> Self {
         Self::with_role(Role::Client, io, prefix, limits)
     }
@@ -29,8 +29,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.send_frame(PING, payload);
     }
 
-    /// Queues a close frame, unless one was queued before; without a code if `frame` is `None`. From
-    /// then on pings are not answered.
+    /// Queues a close frame, unless one was queued before. It has no code if `frame` is `None`.
+    /// After it, pings are not answered.
     pub(crate) fn send_close(&mut self, frame: Option<&CloseFrame>) {
         if !std::mem::replace(&mut self.has_sent_close, true) {
             self.send_frame(CLOSE, close_payload(frame));

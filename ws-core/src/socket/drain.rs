@@ -1,18 +1,19 @@
 //! [`Skipper`]: follows the boundaries of frames whose payloads are discarded, to find the peer's
 //! close frame.
 //!
-//! It is used after this side has sent its close frame. It keeps no payload and finds no faults.
+//! It is used after this side has sent its close frame. It does not keep payloads or check for
+//! faults.
 
 use super::header::{CLOSE, FIN, Header, LONGEST_HEADER};
 use crate::fixed;
 
-/// The position in a stream that is discarded.
+/// The position in a stream whose bytes are discarded.
 #[derive(Debug, Default)]
 pub(super) struct Skipper {
-    /// A header that is not complete.
+    /// The bytes of an incomplete header.
     header: [u8; LONGEST_HEADER],
     header_len: usize,
-    /// The bytes of the current frame that are not discarded; 0 between two frames.
+    /// The number of bytes of the current frame that are still to discard; 0 between two frames.
     remaining: u64,
     /// Whether the current frame is a close frame.
     is_close: bool,
@@ -22,12 +23,12 @@ pub(super) struct Skipper {
 }
 
 impl Skipper {
-    /// Begins inside of a frame with this first byte, before its last `remaining` bytes.
+    /// Starts inside a frame with this first byte, before its last `remaining` bytes.
     pub(super) fn inside(first: u8, remaining: usize) -> Self {
         Self { remaining: remaining as u64, is_close: is_close(first), ..Self::default() }
     }
 
-    /// Begins behind the beginning of a header.
+    /// Starts after these bytes of an incomplete header.
     pub(super) fn behind(header: &[u8]) -> Self {
         let mut skipper = Self::default();
         skipper.walk(header);
@@ -39,7 +40,7 @@ impl Skipper {
         self.has_seen_close
     }
 
-    /// Whether so much was discarded that the peer does not get more.
+    /// Whether the limit of discarded bytes is reached.
     pub(super) fn is_full(&self) -> bool {
         self.bytes >= fixed::DRAINED_BYTES
     }

@@ -1,11 +1,11 @@
-//! [`Frames`]: bytes to messages (RFC 6455 section 5).
+//! [`Frames`]: parses received bytes to messages (RFC 6455 section 5).
 //!
-//! A complete message in one frame is read at once, without any state. Only between a header that
-//! was cut, or a message of several frames, and the end of that message there is an [`Open`]. Each
-//! fault is found with the byte that causes it, before anything is allocated for the rest.
+//! A complete message in one frame is read at once, without any state. A message of several frames,
+//! or a frame that arrives in parts, has an [`Open`] from its beginning to its end. Each fault is
+//! found with the byte that causes it, before memory for the rest is allocated.
 //!
-//! This file must not read from the transport, except for the payload of a large message, and it
-//! must not write.
+//! This module must not write. It must not read from the transport, except for the payload of a
+//! large message.
 
 use std::{
     io,
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::wire::{Message, MessageError, may_be_sent};
 
-/// The first byte of a whole message in one frame.
+/// The first byte of a complete message in one frame.
 const WHOLE_TEXT: u8 = FIN | header::TEXT;
 const WHOLE_BINARY: u8 = FIN | header::BINARY;
 
@@ -58,7 +58,7 @@ impl Frames {
         self.open.is_none()
     }
 
-    /// Reads one frame, or the part of it that is there. Returns a message that is complete, or a
+    /// Reads one frame, or the part of it that has arrived. Returns a complete message, or a
     /// control frame.
     #[inline]
     pub(super) fn next(
@@ -74,7 +74,7 @@ impl Frames {
         self.next_part(input, limits)
     }
 
-    /// Reads a whole message in one frame; `None` if the input begins with anything else.
+    /// Reads a complete message in one frame; `None` if the input begins with anything else.
     #[inline]
     fn whole_message(&self, input: &mut Input, limits: &SizeLimits) -> Option<Result<Message, MessageError>> {
         let unread = input.unread();
@@ -113,7 +113,8 @@ impl Frames {
         self.end_frame()
     }
 
-    /// Returns what a frame completes, if its last byte was read.
+    /// Ends the frame if its last byte was read. Returns the message that it completes, or the
+    /// control frame.
     fn end_frame(&mut self) -> Result<Option<Incoming>, MessageError> {
         let Some(open) = &mut self.open else { return Ok(None) };
         if open.remaining > 0 {
@@ -135,13 +136,13 @@ impl Frames {
         message.map(|message| Ok(Incoming::Message(message.finish()?))).transpose()
     }
 
-    /// Whether the rest of a frame is read straight into its message.
+    /// Whether the rest of the frame is read directly into its message.
     #[inline]
     pub(super) fn reads_straight(&self) -> bool {
         self.open.as_ref().is_some_and(|open| open.reads_straight())
     }
 
-    /// Reads once from the transport into the open message. Zero bytes are the end of the stream.
+    /// Reads once from the transport into the open message. Zero bytes mean the end of the stream.
     pub(super) fn poll_straight<S: AsyncRead + Unpin>(
         &mut self,
         io: &mut S,
@@ -153,12 +154,12 @@ impl Frames {
         }
     }
 
-    /// Returns what a read of [`Self::poll_straight`] has completed.
+    /// Returns the message that the last [`Self::poll_straight`] has completed.
     pub(super) fn take_straight(&mut self) -> Result<Option<Incoming>, MessageError> {
         self.end_frame()
     }
 
-    /// Gives the open message up. From here on only the boundaries of frames are followed.
+    /// Discards the open message. From here on, only the boundaries of frames are followed.
     pub(super) fn skip_rest(&mut self) -> Skipper {
         match self.open.take() {
             Some(open) if open.remaining > 0 => Skipper::inside(open.first, open.remaining),

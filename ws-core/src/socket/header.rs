@@ -1,11 +1,11 @@
-//! [`Header`]: the header of a frame (RFC 6455 section 5.2), read and written.
+//! [`Header`]: reads and writes the header of a frame (RFC 6455 section 5.2).
 
-/// The longest header: two bytes, a length of eight bytes, a mask.
+/// The size of the longest header: two bytes, a length of eight bytes, a mask of four.
 pub(super) const LONGEST_HEADER: usize = 14;
 
 /// Marks the last frame of a message.
 pub(super) const FIN: u8 = 0x80;
-/// The bits that belong to extensions.
+/// The bits reserved for extensions.
 pub(super) const RESERVED: u8 = 0x70;
 /// Marks a masked payload, in the second byte.
 pub(super) const MASKED: u8 = 0x80;
@@ -41,7 +41,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Reads the header at the beginning of these bytes; `None` if it is not complete.
+    /// Reads the header at the start of these bytes; `None` if it is not complete.
     #[inline]
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let [first, second, ..] = *bytes else { return None };
@@ -54,18 +54,18 @@ impl Header {
     }
 }
 
-/// The length of a payload, which is known before the mask.
+/// The announced length of a payload. It is before the mask in a header.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Announced {
-    /// In bytes.
+    /// The length in bytes.
     pub(super) length: u64,
-    /// The length of the header up to here, in bytes.
+    /// The size of the header without the mask, in bytes.
     size: usize,
 }
 
 impl Announced {
-    /// Reads the length in a header; `None` if it is not complete. It need not be encoded in the
-    /// fewest bytes.
+    /// Reads the length in a header; `None` if it is not complete. Longer encodings than necessary
+    /// are accepted.
     #[inline]
     pub(super) fn read(header: &[u8]) -> Option<Self> {
         let [_, second, rest @ ..] = header else { return None };
@@ -77,7 +77,7 @@ impl Announced {
     }
 }
 
-/// A header that is to be written.
+/// An encoded header.
 #[derive(Debug)]
 pub(super) struct Written {
     bytes: [u8; LONGEST_HEADER],

@@ -1,9 +1,9 @@
-//! [`Input`]: bytes that were read from the transport and not parsed yet, and the pool that they are
-//! read into.
+//! [`Input`]: bytes that were read from the transport and not parsed yet, and the pool of their
+//! buffers.
 //!
-//! A connection borrows a buffer only while it has unread bytes. Each thread has a pool of buffers,
-//! limited in number. An idle connection owns none. Buffers are cleared once, when they are
-//! allocated; only the unread part of a buffer may be looked at.
+//! A connection borrows a buffer only while it has unread bytes, so an idle connection owns none.
+//! Each thread has a pool with a limited number of buffers. A buffer is cleared only once, when it
+//! is allocated; only its unread part may be read.
 
 use std::{
     cell::RefCell,
@@ -22,7 +22,7 @@ use crate::fixed;
 pub(super) enum Size {
     #[default]
     Small,
-    /// For a connection whose last read would have filled a small one.
+    /// For a connection whose last read would have filled a small buffer.
     Large,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// Returns an input with these unread bytes. It does not belong to the pool.
+    /// Makes an input with these unread bytes. It does not belong to the pool.
     pub(super) fn holding(bytes: &[u8]) -> Self {
         Self { buffer: bytes.into(), unread: 0..bytes.len() }
     }
@@ -59,21 +59,22 @@ impl Input {
         self.unread.is_empty()
     }
 
-    /// Whether this buffer is of this size.
+    /// Whether this buffer has this size.
     #[inline]
     pub(super) fn is(&self, size: Size) -> bool {
         self.buffer.len() == size.bytes()
     }
 
-    /// Reads once from the transport. The input must be empty. Zero bytes are the end of the stream.
+    /// Reads once from the transport. The input must be empty. Zero bytes mean the end of the
+    /// stream.
     #[inline]
     pub(super) fn poll_fill<S: AsyncRead + Unpin>(
         &mut self,
         io: &mut S,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        // After a read that does not fill the buffer, tokio clears the readiness of the socket. This
-        // saves the next system call, which would find nothing.
+        // If a read does not fill the buffer, tokio clears the readiness of the socket. This saves
+        // a system call that would return nothing.
         let mut buffer = ReadBuf::new(&mut self.buffer);
         ready!(Pin::new(io).poll_read(cx, &mut buffer))?;
         let read = buffer.filled().len();
@@ -100,9 +101,9 @@ impl Input {
     }
 }
 
-/// The buffers of a thread. They are boxed, so that a loan moves a pointer and does not allocate, and
-/// a connection without one stays small.
-#[expect(clippy::vec_box, reason = "unboxed, each loan would be an allocation of its own")]
+/// The buffers of a thread. They are boxed, so that borrowing moves a pointer and a connection
+/// without a buffer stays small.
+#[expect(clippy::vec_box, reason = "without the box, each borrow would allocate")]
 struct Pool {
     small: Vec<Box<Input>>,
     large: Vec<Box<Input>>,
@@ -119,7 +120,7 @@ pub(super) fn borrow(size: Size) -> Box<Input> {
         Size::Small => pool.borrow_mut().small.pop(),
         Size::Large => pool.borrow_mut().large.pop(),
     });
-    // There is no pool while the thread ends.
+    // The pool is gone while the thread ends.
     kept.ok().flatten().unwrap_or_else(|| allocate(size))
 }
 
@@ -128,7 +129,7 @@ fn allocate(size: Size) -> Box<Input> {
     Box::new(Input { buffer: vec![0; size.bytes()].into(), unread: 0..0 })
 }
 
-/// Returns a buffer to the pool. If the pool is full, it is dropped.
+/// Returns a buffer to the pool. If the pool is full, the buffer is dropped.
 #[inline]
 pub(super) fn give_back(mut input: Box<Input>) {
     input.unread = 0..0;

@@ -1,12 +1,12 @@
-//! [`Mask`] and [`Role`]: which side masks its frames, and the masking itself (RFC 6455 sections 5.1
-//! and 5.3).
+//! [`Mask`] and [`Role`]: the side that masks its frames, and the masking itself (RFC 6455 sections
+//! 5.1 and 5.3).
 
-/// The side of a connection that this process is.
+/// The side of a connection that this process has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// Receives masked frames and sends unmasked ones.
     Server,
-    /// Receives unmasked frames and masks all that it sends.
+    /// Receives unmasked frames and sends masked ones.
     #[cfg(feature = "client")]
     Client,
 }
@@ -18,7 +18,7 @@ impl Role {
         self == Self::Server
     }
 
-    /// Returns the rule that a received frame breaks that is masked or not as it must not be.
+    /// Returns the fault of a received frame with the wrong masking.
     pub(super) fn mask_fault(self) -> &'static str {
         match self {
             Self::Server => "a client's frame without a mask",

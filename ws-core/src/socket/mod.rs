@@ -1,10 +1,10 @@
 //! [`Socket`]: reads messages and writes frames over any `AsyncRead + AsyncWrite`.
 //!
-//! The socket owns the transport of one open connection, on either side of it; the session's driver
-//! or the client polls it. Reading goes through an [`Input`], which is borrowed while bytes are in
-//! flight, and [`Frames`], which makes messages of it. All writing goes through one [`OutQueue`] and
-//! one place, [`Socket::poll_flush`]. A ping is answered as soon as it is read, behind the frames
-//! that are queued, so a pong never interrupts a frame.
+//! The socket owns the transport of one open connection, on the server's or the client's side. The
+//! session's driver or the client polls it. Received bytes are in an [`Input`], which is borrowed
+//! from a pool, and [`Frames`] parses them to messages. All writing goes through one [`OutQueue`]
+//! and one place, [`Socket::poll_flush`]. A pong is queued as soon as the ping is read, after the
+//! frames that are queued, so it never interrupts a frame.
 //!
 //! The socket must not use user code, timers or the outbox. It never decides to close: it reports,
 //! and its owner decides.
@@ -80,7 +80,7 @@ pub(crate) struct SizeLimits {
 }
 
 impl SizeLimits {
-    /// `frame` is that of a message if it is `None` or larger.
+    /// Makes the limits. If `frame` is `None` or larger than `message`, it is `message`.
     pub(crate) fn new(message: usize, frame: Option<usize>, fragments: usize) -> Self {
         Self { message, frame: frame.map_or(message, |frame| frame.min(message)), fragments }
     }
@@ -104,10 +104,10 @@ pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Unpin {
 /// The transport of one open connection.
 pub(crate) struct Socket<S> {
     io: S,
-    /// Borrowed from the pool, or the bytes that arrived after the handshake; `None` while the peer
-    /// sends nothing.
+    /// The received bytes, in a buffer from the pool or, directly after the handshake, in one of
+    /// its own. `None` while the peer sends nothing.
     input: Option<Box<Input>>,
-    /// The size of the input to borrow next.
+    /// The size of the next buffer.
     size: Size,
     frames: Frames,
     limits: SizeLimits,
@@ -121,7 +121,7 @@ pub(crate) struct Socket<S> {
     alive: bool,
     /// Whether the transport has refused bytes since it last accepted some.
     is_blocked: bool,
-    /// Whether a close frame was queued with `send_close`, which only a client does.
+    /// Whether a close frame was queued with `send_close`. Only a client calls it.
     has_sent_close: bool,
     /// The number of queued bytes up to the end of the last ping of [`Self::ping`].
     ping_behind: u32,
@@ -129,7 +129,7 @@ pub(crate) struct Socket<S> {
     written: u64,
     /// The largest value of `written` that a pong has confirmed.
     confirmed: u64,
-    /// The position of [`Self::poll_drain`], from its first call on.
+    /// The state of [`Self::poll_drain`], from its first call on.
     drain: Option<Box<Skipper>>,
 }
 
@@ -150,8 +150,8 @@ impl Budget {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    /// Takes over the server's side of a transport after the 101. `prefix` holds the bytes that were
-    /// read after it.
+    /// Takes over the server's side of a transport after the 101. `prefix` holds the bytes that
+    /// were read after it.
     pub(crate) fn new(io: S, prefix: Bytes, limits: SizeLimits) -> Self {
         Self::with_role(Role::Server, io, &prefix, limits)
     }
@@ -222,8 +222,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Returns the next message, ping, pong or close frame. A ping is answered here.
     ///
-    /// Also pending when the budget of this poll is used up; the task is woken then. After an error
-    /// or a close frame it must not be called again.
+    /// It is also pending when the budget of this poll is used up, and then wakes the task. It must
+    /// not be called again after an error or a close frame.
     #[inline] // without it the compiler does not inline it into the driver's turn
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming, Ended>> {
         loop {
@@ -252,8 +252,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Reads once from the transport: into the input, or the payload of a large message straight into
-    /// its own memory. Returns that message if it is complete.
+    /// Reads once from the transport, into the input. The payload of a large message is read
+    /// directly into the memory of the message. Returns that message if it is complete.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Incoming>, Ended>> {
         let is_straight = self.frames.reads_straight();
         let polled =
@@ -292,7 +292,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Answers a ping, unless this side has sent its close frame, which nothing may follow.
+    /// Answers a ping, unless this side has sent its close frame, because nothing may follow that.
     #[cold]
     fn note_control(&mut self, frame: &Incoming) {
         if let Incoming::Ping(payload) = frame
@@ -333,7 +333,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 
-    /// Returns whether the peer's close frame has arrived, read or discarded.
+    /// Returns whether the peer's close frame has arrived, even if it was discarded.
     pub(crate) fn has_seen_close(&self) -> bool {
         self.frames.has_read_close() || self.drain.as_ref().is_some_and(|drain| drain.has_seen_close())
     }
@@ -343,7 +343,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// then (section 7.1.1).
     pub(crate) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let drain = self.drain.get_or_insert_with(|| Box::new(self.frames.skip_rest()));
-        // Bytes that were read and not parsed come first.
+        // The bytes that were read but not parsed come first.
         if let Some(mut input) = self.input.take() {
             drain.skip(input.unread());
             input::give_back(input);

@@ -1,7 +1,7 @@
-//! [`Open`]: the state between the beginning of a message, or of a frame that was cut, and its end.
+//! [`Open`]: the state of an incomplete message or frame.
 //!
-//! Headers are checked byte by byte here. This file must not decide what a complete frame means;
-//! [`Frames`](super::frames::Frames) does.
+//! Headers are checked byte by byte here. The meaning of a complete frame is decided by
+//! [`Frames`](super::frames::Frames), never here.
 
 use std::{
     io,
@@ -19,19 +19,19 @@ use super::{
 };
 use crate::{fixed, wire::MessageError};
 
-/// A message that has begun, or a part of a header or of a control frame.
+/// An incomplete message, header or control frame.
 #[derive(Default)]
 pub(super) struct Open {
-    /// A header that is not complete.
+    /// The bytes of an incomplete header.
     header: [u8; LONGEST_HEADER],
     header_len: usize,
     /// The first byte of the current frame.
     pub(super) first: u8,
     /// `None` if the frame is not masked.
     mask: Option<Mask>,
-    /// The bytes of the frame that are not read; 0 between two frames.
+    /// The number of bytes of the frame that are not read; 0 between two frames.
     pub(super) remaining: usize,
-    /// The part of a control frame that was read.
+    /// The received part of a control frame's payload.
     pub(super) control: Vec<u8>,
     /// The message, from its first frame on.
     pub(super) message: Option<Payload>,
@@ -40,13 +40,13 @@ pub(super) struct Open {
 }
 
 impl Open {
-    /// Returns the bytes of a header that is not complete.
+    /// Returns the bytes of an incomplete header.
     pub(super) fn partial_header(&self) -> &[u8] {
         self.header.get(..self.header_len).unwrap_or_default()
     }
 
-    /// Reads a header as far as it is there. Returns whether it is complete. After a fault its bytes
-    /// are still unread.
+    /// Reads the part of a header that has arrived. Returns whether the header is complete. After a
+    /// fault its bytes are still unread.
     pub(super) fn read_header(
         &mut self,
         input: &mut Input,
@@ -73,7 +73,7 @@ impl Open {
         Ok(true)
     }
 
-    /// Checks the part of a header that was seen, each byte as soon as it is there.
+    /// Checks the received part of a header, each byte as soon as it has arrived.
     fn check(&self, seen: &[u8], role: Role, limits: &SizeLimits) -> Result<(), MessageError> {
         let Some(&first) = seen.first() else { return Ok(()) };
         self.check_first(first, limits)?;
@@ -126,7 +126,7 @@ impl Open {
     fn begin(&mut self, header: Header) {
         self.first = header.first;
         self.mask = header.mask.map(Mask::new);
-        // Not more than the limit of a frame.
+        // The length is at most the limit of a frame.
         self.remaining = header.length as usize;
         if header::is_control(header.first) {
             self.control = Vec::with_capacity(self.remaining);
@@ -140,7 +140,7 @@ impl Open {
         }
     }
 
-    /// Reads the payload of the current frame as far as it is there.
+    /// Reads the part of the current payload that has arrived.
     pub(super) fn read_payload(&mut self, input: &mut Input) -> Result<(), MessageError> {
         let piece = input.take(self.remaining);
         self.remaining -= piece.len();
@@ -158,13 +158,13 @@ impl Open {
         }
     }
 
-    /// Whether the rest of the frame is read straight into its message: it is binary and exceeds an
-    /// input. Text is validated in pieces first.
+    /// Whether the rest of the frame is read directly into its message. This is so for a binary
+    /// payload that exceeds an input. Text is validated in pieces first.
     pub(super) fn reads_straight(&self) -> bool {
         self.remaining >= fixed::INPUT_BYTES && matches!(self.message, Some(Payload::Binary(_)))
     }
 
-    /// Reads once from the transport into the message. Zero bytes are the end of the stream.
+    /// Reads once from the transport into the message. Zero bytes mean the end of the stream.
     pub(super) fn poll_straight<S: AsyncRead + Unpin>(
         &mut self,
         io: &mut S,

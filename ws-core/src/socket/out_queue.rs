@@ -313,7 +313,7 @@ pub(super) fn close_payload(frame: Option<&CloseFrame>) -> Bytes {
     [&frame.code.to_be_bytes(), frame.reason.as_bytes()].concat().into()
 }
 
-/// Masks a payload: in place if nobody else has it, or else a copy.
+/// Masks a payload: in place if it is not shared, otherwise in a copy.
 fn masked(payload: Bytes, mask: [u8; 4]) -> Bytes {
     let mut payload = payload.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
     Mask::new(mask).apply(&mut payload);

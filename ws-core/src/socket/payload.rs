@@ -1,5 +1,5 @@
-//! [`Payload`]: a message that is not complete. Its memory follows the bytes that have arrived, not
-//! those that were announced.
+//! [`Payload`]: an incomplete message. Its memory grows with the bytes that have arrived, and not
+//! with the announced length.
 
 use std::{
     io,
@@ -16,7 +16,7 @@ use crate::{
     wire::{Message, MessageError},
 };
 
-/// The part of a frame that has not arrived.
+/// The part of a frame that has not arrived yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rest {
     pub(super) bytes: usize,
@@ -40,7 +40,7 @@ impl Payload {
         Self::Binary(Vec::new())
     }
 
-    /// The number of bytes so far.
+    /// The number of bytes that have arrived.
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
@@ -48,7 +48,7 @@ impl Payload {
         }
     }
 
-    /// Appends an unmasked piece. `rest` is what follows it in its frame.
+    /// Appends an unmasked piece. `rest` is the rest of its frame.
     pub(super) fn push(&mut self, piece: &[u8], rest: Rest) -> Result<(), MessageError> {
         let len = self.len();
         match self {
@@ -77,8 +77,8 @@ impl Payload {
     }
 }
 
-/// Reads once from the transport to the end of these bytes, at most the rest of a frame. Zero bytes are
-/// the end of the stream.
+/// Reads once from the transport and appends to these bytes, at most the rest of a frame. Zero
+/// bytes mean the end of the stream.
 pub(super) fn poll_append<S: AsyncRead + Unpin>(
     bytes: &mut Vec<u8>,
     rest: Rest,
@@ -90,15 +90,15 @@ pub(super) fn poll_append<S: AsyncRead + Unpin>(
     }
     let most = rest.bytes.min(bytes.capacity() - bytes.len());
     let mut into = bytes.limit(most);
-    // A read that is pending has taken nothing, so its future need not be kept.
+    // A pending read has not consumed anything, so its future need not be kept.
     pin!(io.read_buf(&mut into)).poll(cx)
 }
 
 /// Returns the number of bytes to allocate beyond `len`, for a piece that does not fit.
 ///
-/// They are limited to twice the bytes that have arrived, in steps of [`fixed::PAYLOAD_STEP`]. The
-/// end of the message is known in its last frame only; before that, the allocation is doubled, so
-/// that many small fragments are copied a few times only.
+/// The allocation is limited to twice the bytes that have arrived, in steps of
+/// [`fixed::PAYLOAD_STEP`]. Only the last frame has the end of the message. Before it, the
+/// allocation is doubled, so that many small fragments are not copied often.
 fn room(len: usize, piece: usize, rest: Rest) -> usize {
     let arrived = len + piece;
     let most = arrived.saturating_mul(2).max(1).next_multiple_of(fixed::PAYLOAD_STEP);

@@ -3,7 +3,7 @@
 
 use crate::wire::{MessageError, Text};
 
-/// The size from which vector instructions outweigh what it takes to begin with them, in bytes.
+/// The size in bytes from which vector instructions are faster.
 const LONG_BYTES: usize = 1 << 10;
 
 /// Returns these bytes as text.
@@ -19,13 +19,13 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str, MessageError> {
 /// The received part of a text.
 #[derive(Debug, Default)]
 pub(super) struct TextPieces {
-    /// All complete characters.
+    /// The complete characters.
     text: String,
-    /// The bytes of a character that is not complete.
+    /// The bytes of an incomplete character.
     tail: Tail,
 }
 
-/// At most three bytes.
+/// An incomplete character, of at most three bytes.
 #[derive(Debug, Default)]
 struct Tail {
     bytes: [u8; 4],
@@ -55,7 +55,7 @@ impl Tail {
 }
 
 impl TextPieces {
-    /// The number of bytes so far.
+    /// The number of bytes that have arrived.
     pub(super) fn len(&self) -> usize {
         self.text.len() + self.tail.len
     }
@@ -70,7 +70,7 @@ impl TextPieces {
         self.text.reserve_exact(self.tail.len + additional);
     }
 
-    /// Appends a piece. Fails as soon as the text cannot become UTF-8 any more.
+    /// Appends a piece. Fails as soon as no further bytes can make the text valid UTF-8.
     pub(super) fn push(&mut self, mut piece: &[u8]) -> Result<(), MessageError> {
         while self.tail.len > 0
             && let Some((&byte, rest)) = piece.split_first()
@@ -100,7 +100,7 @@ impl TextPieces {
     }
 }
 
-/// Returns the number of bytes at the end that may be the beginning of a character.
+/// Returns the number of bytes at the end that may be an incomplete character.
 fn begun_character(bytes: &[u8]) -> usize {
     for (behind, byte) in bytes.iter().rev().take(3).enumerate() {
         let length = match byte {

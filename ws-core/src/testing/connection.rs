@@ -70,7 +70,7 @@ impl TestConnection {
 
     /// Makes the reply of a call of this event with the `ref` 1, to pass it to a handler.
     ///
-    /// What is sent with it is among the messages that were [`pushed`](Self::pushed).
+    /// Its messages are among the [`pushed`](Self::pushed) ones.
     pub fn reply(&self, event: &str) -> Reply {
         Reply::of_test(self.connection(), event)
     }

@@ -132,11 +132,12 @@ impl TestApp {
         &self.running
     }
 
-    /// Returns the events that were emitted on a connection whose route does not declare them,
-    /// sorted by controller and event. A test that expects none:
-    /// `assert_eq!(app.undeclared(), [])`.
+    /// Returns the emitted events that the connection's route does not declare, sorted by
+    /// controller and event. A test that expects none: `assert_eq!(app.undeclared(), [])`.
     ///
-    /// A route declares the events of `emits(..)` and those that its handlers return.
+    /// A route declares the events of `emits(..)` and those that its handlers return. Only an emit
+    /// that reaches a connection is seen, so a test of `room.emit(..)` needs a member. Events that
+    /// are sent by name (`Connection::event`, `Target::event`) are not checked.
     pub fn undeclared(&self) -> Vec<UndeclaredEvent> {
         self.running.undeclared()
     }

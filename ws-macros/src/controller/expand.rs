@@ -96,8 +96,8 @@ fn guard_ref(path: &Path) -> TokenStream {
     }
 }
 
-/// Writes the path as a constant, which `#[ws_handlers]` uses to check `Path<T>`. In an `impl`, so
-/// that `Self` may be part of it.
+/// Writes the path as a constant, which `#[ws_handlers]` uses to check `Path<T>`. It is inside an
+/// `impl`, so that the path may contain `Self`.
 fn path_constant(controller: &Controller) -> TokenStream {
     let Controller { ident, path, .. } = controller;
     let value = quote_spanned!(start(path)=> {

@@ -1,7 +1,9 @@
-//! `limits(..)`: what one route changes of its server's limits, by the names and in the words of the configuration file.
+//! `limits(..)`: the server's limits that a route changes, with the names and the syntax of the
+//! configuration file.
 //!
-//! Each is an assignment to a field of `ws_core::config::Limits`. A value that would refuse everything is a mistake here;
-//! how a limit relates to the server's others is checked when the application starts.
+//! Each argument becomes an assignment to a field of `ws_core::config::Limits`. A value that would
+//! refuse everything is an error here. The relation to the server's other limits is checked when
+//! the application starts.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
@@ -33,7 +35,7 @@ const KEYS: &[Key] = &[
     Key { name: "lifetime", usage: r#"lifetime = "12h""# },
 ];
 
-/// What stands in `limits(..)`, in the order of [`KEYS`].
+/// The changed fields and their values, in the order of [`KEYS`].
 #[derive(Default)]
 pub(super) struct Limits(Vec<(Ident, TokenStream)>);
 
@@ -63,7 +65,7 @@ impl Limits {
         self.0.extend(value.map(|value| (format_ident!("{name}"), value)));
     }
 
-    /// A closure that makes the server's limits the route's.
+    /// Writes a closure that changes the server's limits to those of the route.
     pub(super) fn change(&self) -> TokenStream {
         if self.0.is_empty() {
             return quote!(|_| {});
@@ -123,7 +125,7 @@ fn overflow(written: &Args, errors: &mut Errors) -> Option<TokenStream> {
         "drop_newest" => Some(quote!(__ws::__private::Overflow::DropNewest)),
         other => {
             let fault = format!(
-                "unknown policy `{other}`; write `\"disconnect\"`, `\"drop_oldest\"` or `\"drop_newest\"`"
+                "unknown value `{other}`; write `\"disconnect\"`, `\"drop_oldest\"` or `\"drop_newest\"`"
             );
             errors.add(policy, fault);
             None
@@ -137,7 +139,7 @@ fn over_rate(written: &Args, errors: &mut Errors) -> Option<TokenStream> {
         "close" => Some(quote!(__ws::__private::OverRate::Close)),
         "refuse" => Some(quote!(__ws::__private::OverRate::Refuse)),
         other => {
-            errors.add(&policy, format_args!("unknown answer `{other}`; write `\"close\"` or `\"refuse\"`"));
+            errors.add(&policy, format_args!("unknown value `{other}`; write `\"close\"` or `\"refuse\"`"));
             None
         }
     }

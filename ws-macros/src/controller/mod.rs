@@ -1,8 +1,9 @@
 //! `#[ws_controller]`: registers a struct under a path.
 //!
-//! The way is [`parse`] (what stands there), [`model`] (what it means, if it means anything), [`expand`] (the
-//! registration). The struct is emitted in any case, less `#[guard(..)]` and `#[state]`; the registration only if nothing
-//! was wrong. The trait carries the contract, so nothing here knows the callbacks.
+//! The steps are [`parse`] (reads the syntax), [`model`] (checks it) and [`expand`] (writes the
+//! registration). The struct is always emitted, without `#[guard(..)]` and `#[state]`. The
+//! registration is emitted only if there is no mistake. The callbacks are the concern of the trait;
+//! nothing here names them.
 
 mod expand;
 mod limits;
@@ -14,7 +15,7 @@ use quote::quote;
 
 use crate::errors::Errors;
 
-/// The struct and its registration, or the struct and what is wrong.
+/// Emits the struct and its registration, or the struct and the errors.
 pub(crate) fn attribute(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let arguments = parse::Arguments::read(arguments, &mut errors);

@@ -1,7 +1,8 @@
-//! What a controller's attribute means: values that were looked at, ready to be written down.
+//! The checked model of a controller's attribute.
 //!
-//! A [`Controller`] that exists can be registered. All that can be known without types is judged here; that middleware
-//! exist, that fields have a default and that the struct implements the trait is left to rustc.
+//! A [`Controller`] can always be registered. Everything that can be checked without types is
+//! checked here. rustc checks that the middleware exist, that fields have a default, and that the
+//! struct implements the trait.
 
 use std::collections::BTreeSet;
 
@@ -13,22 +14,22 @@ use super::{
 };
 use crate::{errors::Errors, krate::Krate, route_path, source};
 
-/// A registration to be written.
+/// The contents of a registration.
 pub(super) struct Controller {
     pub(super) krate: Krate,
     pub(super) ident: Ident,
     pub(super) path: RoutePath,
-    /// `None`: the struct's identifier.
+    /// `None` stands for the struct's identifier.
     pub(super) name: Option<LitStr>,
-    /// `None` is the server of everything that names none.
+    /// `None` stands for the default server.
     pub(super) server: Option<LitStr>,
     pub(super) middleware: Vec<Path>,
     pub(super) interceptors: Vec<Path>,
-    /// Asked in the handshake, in this order.
+    /// Called in the handshake, in this order.
     pub(super) guards: Vec<Path>,
     pub(super) subprotocols: Vec<LitStr>,
     pub(super) subprotocol_mismatch: Mismatch,
-    /// `None` is the server's setting.
+    /// `None` keeps the server's setting.
     pub(super) trailing_slash: Option<TrailingSlash>,
     /// The event types that it sends unasked.
     pub(super) emits: Vec<Type>,
@@ -37,21 +38,21 @@ pub(super) struct Controller {
     pub(super) fields: Vec<Field>,
 }
 
-/// What happens to a client that offers only subprotocols that the route does not speak.
+/// The treatment of a client that offers only subprotocols that the route does not support.
 #[derive(Clone, Copy)]
 pub(super) enum Mismatch {
     Accept,
     Refuse,
 }
 
-/// Whether a `/` at the end of a path makes another path.
+/// Whether a trailing `/` makes another path.
 #[derive(Clone, Copy)]
 pub(super) enum TrailingSlash {
     Exact,
     Either,
 }
 
-/// How the struct is constructed.
+/// The syntax that constructs the struct.
 #[derive(Clone, Copy)]
 pub(super) enum Shape {
     Unit,
@@ -59,7 +60,7 @@ pub(super) enum Shape {
     Named,
 }
 
-/// A field and where its value comes from.
+/// A field and the source of its value.
 pub(super) struct Field {
     pub(super) member: Member,
     pub(super) ty: Type,
@@ -68,7 +69,7 @@ pub(super) struct Field {
 }
 
 impl Controller {
-    /// Judges what was read; `None` without a path.
+    /// Checks the parsed input; `None` without a path.
     pub(super) fn check(arguments: Arguments, written: &Written, errors: &mut Errors) -> Option<Self> {
         let item = &written.item;
         if !item.generics.params.is_empty() {
@@ -81,7 +82,8 @@ impl Controller {
         let subprotocol_mismatch = Mismatch::of(arguments.subprotocol_mismatch.as_ref(), errors);
         let trailing_slash = TrailingSlash::of(arguments.trailing_slash.as_ref(), errors);
         let path = arguments.path?;
-        // A constant is judged when the application starts, as the path of a route by hand is.
+        // A constant is checked when the application starts, like the path of a route added by
+        // hand.
         if let RoutePath::Literal(literal) = &path {
             for fault in route_path::faults(&literal.value()) {
                 errors.add(literal, fault);
@@ -121,7 +123,7 @@ impl Mismatch {
             other => {
                 errors.add(
                     written,
-                    format_args!("unknown answer `{other}`; write `\"accept\"` or `\"refuse\"`"),
+                    format_args!("unknown value `{other}`; write `\"accept\"` or `\"refuse\"`"),
                 );
                 Self::Accept
             }
@@ -136,7 +138,7 @@ impl TrailingSlash {
             "exact" => Some(Self::Exact),
             "either" => Some(Self::Either),
             other => {
-                let fault = format_args!("unknown rule `{other}`; write `\"exact\"` or `\"either\"`");
+                let fault = format_args!("unknown value `{other}`; write `\"exact\"` or `\"either\"`");
                 errors.add(written, fault);
                 None
             }
@@ -154,7 +156,7 @@ impl Shape {
     }
 }
 
-/// Each subprotocol is a token and stands once (RFC 6455 section 4.1, point 10).
+/// Checks that each subprotocol is a token and is listed once (RFC 6455 section 4.1, point 10).
 fn check_subprotocols(subprotocols: &[LitStr], errors: &mut Errors) {
     let mut seen = BTreeSet::new();
     for literal in subprotocols {
@@ -174,7 +176,7 @@ fn check_subprotocols(subprotocols: &[LitStr], errors: &mut Errors) {
     }
 }
 
-/// Each event type stands once.
+/// Checks that each event type is listed once.
 fn check_emits(emits: &[Type], errors: &mut Errors) {
     let mut seen = BTreeSet::new();
     for event in emits {

@@ -1,7 +1,8 @@
-//! What stands there: the arguments of `#[ws_controller]`, and the struct with its guards and its `#[state]` fields.
+//! Reads the arguments of `#[ws_controller]`, and the struct with its guards and its `#[state]`
+//! fields.
 //!
-//! Reading takes `#[guard(..)]` and `#[state]` off, so that what is left is the struct as rustc shall see it. Nothing is
-//! judged that needs a second look at a value; that is the model's part.
+//! Reading removes `#[guard(..)]` and `#[state]`, so that rustc gets the struct without them.
+//! Values are checked by the model.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -104,9 +105,9 @@ impl Arguments {
     }
 }
 
-/// The struct, and which of its fields are filled from the state.
+/// The struct, its guards and the sources of its fields.
 pub(super) struct Controller {
-    /// As written, less `#[guard]` and `#[state]`.
+    /// The struct without `#[guard]` and `#[state]`.
     pub(super) item: ItemStruct,
     /// The functions of `#[guard(..)]`.
     pub(super) guards: Vec<Path>,
@@ -114,12 +115,12 @@ pub(super) struct Controller {
     pub(super) sources: Vec<Source>,
 }
 
-/// Where a field's value comes from.
+/// The source of a field's value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
-    /// `#[state]`: what the application provides.
+    /// A value given to the application (`#[state]`).
     State,
-    /// Everything else.
+    /// The default of the field's type.
     Default,
 }
 
@@ -128,13 +129,16 @@ impl Controller {
         let mut item: ItemStruct = match syn::parse2(item) {
             Ok(item) => item,
             Err(error) => {
-                errors.add_at(error.span(), "a controller is a struct; put `#[ws_controller(..)]` on one");
+                errors.add_at(error.span(), "this is not a struct; put `#[ws_controller(..)]` on a struct");
                 return None;
             }
         };
         let guards = functions::take_guards(&mut item.attrs, krate, errors);
         if let Some(second) = item.attrs.iter().find(|attribute| krate.exports(attribute, "ws_controller")) {
-            errors.add(second.path(), "a struct is registered once; write another one for the other path");
+            errors.add(
+                second.path(),
+                "this struct is registered twice; write another struct for the second path",
+            );
         }
         let sources = item.fields.iter_mut().map(|field| Source::take(field, errors)).collect();
         Some(Self { item, guards, sources })
@@ -142,13 +146,16 @@ impl Controller {
 }
 
 impl Source {
-    /// Takes `#[state]` off a field.
+    /// Removes `#[state]` from a field.
     fn take(field: &mut Field, errors: &mut Errors) -> Self {
         let marks: Vec<_> =
             field.attrs.extract_if(.., |attribute| attribute.path().is_ident("state")).collect();
         for mark in &marks {
             if !matches!(mark.meta, Meta::Path(_)) {
-                errors.add(&mark.meta, "`#[state]` has no arguments; the field's type says what is taken");
+                errors.add(
+                    &mark.meta,
+                    "`#[state]` has no arguments; write `#[state]`, the type of the field selects the value",
+                );
             }
         }
         if let Some(second) = marks.get(1) {

@@ -1,6 +1,7 @@
 //! Writes the registration of an error handler. It cannot fail.
 //!
-//! The call stands where the types stand that it depends on, so that a wrong one is rustc's own error there.
+//! The call has the spans of the types on which it depends, so that rustc reports a wrong type
+//! there.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -12,7 +13,7 @@ use crate::{
     states::StateParam,
 };
 
-/// The entry, beside the function.
+/// Writes the entry, beside the function.
 pub(super) fn registration(handler: &ErrorHandler) -> TokenStream {
     let alias = handler.krate.alias();
     let name = handler.name();

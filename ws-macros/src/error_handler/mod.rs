@@ -1,8 +1,9 @@
-//! `#[ws_error_handler]`: registers an async function that answers errors of one type.
+//! `#[ws_error_handler]`: registers an async function that handles errors of one type.
 //!
-//! The way is [`parse`] (what stands there), [`model`] (what it means), [`expand`] (the registration). The function is
-//! emitted as written and stays callable; the registration only if nothing was wrong. Which handler an error finds is
-//! decided at run time, by the type that stands behind the first `&`.
+//! The steps are [`parse`] (reads the syntax), [`model`] (checks it) and [`expand`] (writes the
+//! registration). The function is emitted as written and can still be called. The registration is
+//! emitted only if there is no mistake. At run time, the type behind the first `&` selects the
+//! handler of an error.
 
 mod expand;
 mod model;
@@ -13,7 +14,7 @@ use quote::quote;
 
 use crate::errors::Errors;
 
-/// The function and its registration, or the function and what is wrong.
+/// Emits the function and its registration, or the function and the errors.
 pub(crate) fn attribute(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let arguments = parse::Arguments::read(arguments, &mut errors);

@@ -1,7 +1,7 @@
-//! What an error handler's attribute and signature mean.
+//! The checked model of an error handler's attribute and signature.
 //!
-//! Both parameters are shared references; the type behind the first is what the handler is for. Whether it is an error
-//! is left to rustc.
+//! Both parameters are shared references. The type behind the first one is the handled type; rustc
+//! checks that it is an error.
 
 use quote::quote;
 use syn::{Ident, LitStr, PatType, ReturnType, Signature, Type, TypeReference, ext::IdentExt as _};
@@ -9,24 +9,24 @@ use syn::{Ident, LitStr, PatType, ReturnType, Signature, Type, TypeReference, ex
 use super::parse::{Arguments, CARD};
 use crate::{errors::Errors, krate::Krate, signature, source, states::StateParam};
 
-/// A registration to be written.
+/// The contents of a registration.
 pub(super) struct ErrorHandler {
     pub(super) krate: Krate,
     pub(super) ident: Ident,
-    /// `None` serves all.
+    /// `None` stands for all servers.
     pub(super) server: Option<LitStr>,
     pub(super) order: i32,
-    /// What the handler is for.
+    /// The handled type.
     pub(super) error: Type,
     /// The type of the second parameter.
     pub(super) scene: Type,
-    /// What is resolved from the state.
+    /// The `State<T>` parameters.
     pub(super) extra: Vec<StateParam>,
     pub(super) output: Type,
 }
 
 impl ErrorHandler {
-    /// Judges what was read; `None` if the signature has not the parts that a registration speaks of.
+    /// Checks the parsed input; `None` if the signature lacks a part that the registration needs.
     pub(super) fn check(arguments: Arguments, signature: &Signature, errors: &mut Errors) -> Option<Self> {
         CARD.check(signature, errors);
         let order = arguments.order.as_ref().map_or(0, |order| order.order(errors));
@@ -37,7 +37,7 @@ impl ErrorHandler {
         let extra = parameters.map(StateParam::new).collect();
         let error = error??.clone();
         if let Type::TraitObject(object) = &error {
-            errors.add(object, "an error handler is for one type; to catch all, write `ws_core::Error`");
+            errors.add(object, "an error handler cannot handle a trait object; write one type, or `ws_core::Error` to catch all");
         }
         let ReturnType::Type(_, output) = &signature.output else { return None };
         Some(Self {
@@ -63,24 +63,30 @@ impl ErrorHandler {
     }
 }
 
-/// `T` of `&T`.
+/// Returns `T` of `&T`; reports any other type.
 fn behind_reference<'p>(parameter: &'p PatType, errors: &mut Errors) -> Option<&'p Type> {
     match bare(&parameter.ty) {
         Type::Reference(TypeReference { mutability: None, elem, .. }) => Some(bare(elem)),
         Type::Reference(TypeReference { and_token, mutability, elem, .. }) => {
-            let fault = format!("an error handler only reads; write `&{}`", source::written(elem));
+            let fault = format!(
+                "an error handler takes this by shared reference; write `&{}`",
+                source::written(elem)
+            );
             errors.add(quote!(#and_token #mutability), fault);
             None
         }
         other => {
-            let fault = format!("an error handler borrows what it gets; write `&{}`", source::written(other));
+            let fault = format!(
+                "an error handler takes this by shared reference; write `&{}`",
+                source::written(other)
+            );
             errors.add(other, fault);
             None
         }
     }
 }
 
-/// A type less its parentheses and the invisible ones of a macro.
+/// Returns a type without its parentheses and the invisible groups of a macro.
 fn bare(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => bare(&group.elem),

@@ -1,7 +1,7 @@
-//! What stands there: the arguments of `#[ws_error_handler]`, and how an error handler is written.
+//! Reads the arguments of `#[ws_error_handler]`, and defines the signature of an error handler.
 //!
-//! [`Arguments`] are read by themselves, each by its key; the [`CARD`] is the rule that a wrong signature is answered
-//! with. Whether the function is one, and for which type, is the model's part.
+//! [`Arguments`] are read by key. The [`CARD`] is the signature that errors suggest. The model
+//! checks the function's signature and finds its error type.
 
 use proc_macro2::TokenStream;
 use syn::LitStr;
@@ -13,7 +13,7 @@ use crate::{
     signature::Card,
 };
 
-/// How an error handler is written.
+/// The signature of an error handler.
 pub(super) const CARD: Card = Card {
     role: "an error handler",
     parameters: &["error: &ChatError", "scene: &Scene"],

@@ -6,7 +6,7 @@ use quote::{quote, quote_spanned};
 use super::model::{ErrorType, Face};
 use crate::source::{at, placed};
 
-/// Writes the codes and the entry. rustc reports at the type's name that it is not an error.
+/// Writes the codes and the entry. rustc reports a type that is not an error, at the type's name.
 pub(super) fn registration(error_type: &ErrorType) -> TokenStream {
     let alias = error_type.krate.alias();
     let ident = placed(&error_type.ident);
@@ -44,7 +44,7 @@ pub(super) fn registration(error_type: &ErrorType) -> TokenStream {
     }
 }
 
-/// The face of one variant, or of the struct.
+/// Writes the face of one variant, or of the struct.
 fn arm(face: &Face) -> TokenStream {
     let Face { variant, conditions, code, .. } = face;
     let pattern = match variant {

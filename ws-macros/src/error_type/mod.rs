@@ -1,7 +1,7 @@
 //! `#[derive(WsError)]`: declares which variants of an error type clients may see, and how.
 //!
-//! The way is [`parse`] (the type and its `#[ws_error(..)]`), [`model`] (what they mean) and
-//! [`expand`] (the codes and the registration). Nothing is written if something was wrong.
+//! The steps are [`parse`] (reads the type and its `#[ws_error(..)]`), [`model`] (checks them) and
+//! [`expand`] (writes the codes and the registration). After a mistake, only errors are emitted.
 
 mod expand;
 mod model;
@@ -12,7 +12,7 @@ use quote::ToTokens as _;
 
 use crate::errors::Errors;
 
-/// Writes the codes and the registration, or what is wrong.
+/// Emits the codes and the registration, or the errors.
 pub(crate) fn derive(item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let written = match parse::Written::read(item, &mut errors) {

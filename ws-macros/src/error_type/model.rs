@@ -1,6 +1,6 @@
-//! What an error type means: the public faces of its variants.
+//! The checked model of an error type: the public faces of its variants.
 //!
-//! Only what has a code is public. That the type is an error is for rustc to say.
+//! Only a variant with a code is public. rustc checks that the type is an error.
 
 use std::collections::BTreeSet;
 
@@ -9,14 +9,14 @@ use syn::{Attribute, Data, Expr, ExprLit, Ident, Lit, LitInt, LitStr, Meta, ext:
 use super::parse::{Arguments, Variant, Written};
 use crate::{errors::Errors, krate::Krate, source};
 
-/// A registration to be written.
+/// The contents of a registration.
 pub(super) struct ErrorType {
     pub(super) krate: Krate,
     pub(super) ident: Ident,
     pub(super) faces: Vec<Face>,
 }
 
-/// What a client sees of one variant, or of a struct.
+/// The public part of one variant, or of a struct.
 pub(super) struct Face {
     /// `None` for a struct.
     pub(super) variant: Option<Ident>,
@@ -25,12 +25,12 @@ pub(super) struct Face {
     pub(super) status: Option<u16>,
     pub(super) close: Option<u16>,
     pub(super) description: String,
-    /// Whether the code stands in the list of codes for the first time.
+    /// Whether no earlier variant has the same code.
     pub(super) is_first: bool,
 }
 
 impl ErrorType {
-    /// Judges what was read.
+    /// Checks the parsed input.
     pub(super) fn check(written: Written, errors: &mut Errors) -> Self {
         let Written { item, own, variants, krate } = written;
         if !item.generics.params.is_empty() {
@@ -43,7 +43,7 @@ impl ErrorType {
         match (&item.data, own) {
             (Data::Enum(_), Some(own)) => {
                 for key in own.keys {
-                    errors.add(&key, format_args!("`{key}` belongs to a variant of this enum"));
+                    errors.add(&key, format_args!("`{key}` is on the enum; put it on a variant"));
                 }
             }
             (_, Some(own)) => faces.extend(Face::check(None, &item.attrs, own, errors)),
@@ -56,8 +56,7 @@ impl ErrorType {
         }
         if faces.is_empty() && errors.len() == before {
             let place = if matches!(item.data, Data::Enum(_)) { "a variant" } else { "the type" };
-            let fault =
-                format!("nothing of this error is public; write `#[ws_error(code = \"..\")]` on {place}");
+            let fault = format!("this error has no code; write `#[ws_error(code = \"..\")]` on {place}");
             errors.add(&item.ident, fault);
         }
         let mut seen = BTreeSet::new();
@@ -84,7 +83,7 @@ impl Face {
         let Some(code) = code else {
             for key in keys.iter().filter(|key| *key != "code") {
                 let fault = format!(
-                    "`{key}` has no meaning without `code`: an error without a code shows nothing of itself; add `code = \
+                    "`{key}` has no effect without `code`, because an error without a code is not public; add `code = \
                      \"..\"`"
                 );
                 errors.add(key, fault);
@@ -92,17 +91,16 @@ impl Face {
             if keys.is_empty()
                 && let Some(variant) = &variant
             {
-                errors.add(variant, "`#[ws_error]` of this variant has no `code`; add `code = \"..\"`");
+                errors.add(variant, "`#[ws_error]` on this variant has no `code`; add `code = \"..\"`");
             }
             return None;
         };
         let status = status.and_then(|literal| {
-            let fault = "is not the status of an error; write one from 400 to 599";
+            let fault = "is not an error status; write a number from 400 to 599";
             number(&literal, |status| (400..=599).contains(&status), fault, errors)
         });
         let close = close.and_then(|literal| {
-            let fault = "is not a close code that may be sent (RFC 6455 section 7.4); an application's own are from 4000 \
-                         to 4999";
+            let fault = "is not a close code that may be sent (RFC 6455 section 7.4); write a number from 4000 to 4999";
             number(&literal, may_be_sent, fault, errors)
         });
         let docs = source::docs(attributes);
@@ -120,12 +118,12 @@ fn number(literal: &LitInt, is_valid: impl Fn(u16) -> bool, fault: &str, errors:
     number
 }
 
-/// The close codes that an endpoint may send, as `ws_core` knows them.
+/// Whether an endpoint may send this close code. `ws_core` has the same rule.
 fn may_be_sent(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
-/// The text of `#[error("..")]`, as it is written.
+/// Returns the text of `#[error("..")]`, as it is written.
 fn text(attributes: &[Attribute]) -> Option<String> {
     let error = attributes.iter().find(|attribute| attribute.path().is_ident("error"))?;
     let Meta::List(list) = &error.meta else { return None };

@@ -38,12 +38,12 @@ pub(super) struct Arguments {
     pub(super) code: Option<LitStr>,
     pub(super) status: Option<LitInt>,
     pub(super) close: Option<LitInt>,
-    /// The keys that were given, without `crate`.
+    /// The keys of the attribute, without `crate`.
     pub(super) keys: Vec<Ident>,
 }
 
 impl Written {
-    /// Reads the type; fails only if it is not one.
+    /// Reads the type; fails only if the item is not a type.
     pub(super) fn read(item: TokenStream, errors: &mut Errors) -> syn::Result<Self> {
         let item: DeriveInput = syn::parse2(item)?;
         let (own, krate) = match read(&item.attrs, errors) {
@@ -61,7 +61,10 @@ impl Written {
                     let before = errors.len();
                     let args = read(&variant.attrs, errors);
                     if let Some(key) = args.as_ref().and_then(|args| args.given("crate")) {
-                        errors.add(key, "`crate` belongs to the `#[ws_error(..)]` of the type itself");
+                        errors.add(
+                            key,
+                            "`crate` is on a variant; write it in the `#[ws_error(..)]` of the type",
+                        );
                     }
                     let args = args.filter(|_| errors.len() == before);
                     let arguments = args.map(|args| Arguments::of(&args, errors));
@@ -70,13 +73,15 @@ impl Written {
                 }
             }
             Data::Struct(data) => check_fields(&data.fields, errors),
-            Data::Union(data) => errors.add(data.union_token, "an error type is a struct or an enum"),
+            Data::Union(data) => {
+                errors.add(data.union_token, "a union cannot be an error type; write a struct or an enum")
+            }
         }
         Ok(Self { item, own, variants, krate })
     }
 }
 
-/// Reads the one attribute of a type or a variant.
+/// Reads the attribute of a type or a variant, and reports a second one.
 fn read(attributes: &[Attribute], errors: &mut Errors) -> Option<Args> {
     let mut ours = attributes.iter().filter(|attribute| attribute.path().is_ident("ws_error"));
     let attribute = ours.next()?;
@@ -96,7 +101,7 @@ fn read(attributes: &[Attribute], errors: &mut Errors) -> Option<Args> {
 fn check_fields(fields: &Fields, errors: &mut Errors) {
     let attributes = fields.iter().flat_map(|field| &field.attrs);
     for attribute in attributes.filter(|attribute| attribute.path().is_ident("ws_error")) {
-        errors.add(attribute.path(), "`#[ws_error]` belongs to a variant or to a struct, not to a field");
+        errors.add(attribute.path(), "`#[ws_error]` is on a field; put it on the variant or the struct");
     }
 }
 

@@ -1,8 +1,8 @@
 //! Writes the implementations of an event type. It cannot fail.
 //!
-//! The type is a reply where it implements `Serialize`, so that a type that is only received
-//! compiles, too. The bound has a lifetime that it does not need: rustc refuses a bound without one
-//! at the implementation, and checks a bound with one where the implementation is used.
+//! The type is a reply if it implements `Serialize`. A type that is only received compiles without
+//! it. The bound has a lifetime that it does not use: rustc refuses a bound without a lifetime at
+//! the implementation, and checks a bound with one where the implementation is used.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -60,7 +60,7 @@ pub(super) fn implementations(event: &Event) -> TokenStream {
     }
 }
 
-/// The type as a reply under its own name.
+/// Implements the reply under the type's own name.
 fn into_reply(event: &Event) -> TokenStream {
     let ident = placed(&event.ident);
     let (impls, types, wheres) = event.generics.split_for_impl();
@@ -98,7 +98,7 @@ fn into_reply(event: &Event) -> TokenStream {
     }
 }
 
-/// Checks a name that only rustc knows.
+/// Writes the check of a name that only rustc can evaluate.
 fn name_check(event: &Event) -> TokenStream {
     let name = &event.name;
     let (first, last) = ends(name);

@@ -1,7 +1,7 @@
 //! `#[derive(WsEvent)]`: gives a type the name of its event, and makes it a reply of handlers.
 //!
-//! The way is [`parse`] (the type and its `#[ws_event(..)]`), [`model`] (what they mean) and
-//! [`expand`] (the implementations). Nothing is written if something was wrong.
+//! The steps are [`parse`] (reads the type and its `#[ws_event(..)]`), [`model`] (checks them) and
+//! [`expand`] (writes the implementations). After a mistake, only errors are emitted.
 
 mod expand;
 mod model;
@@ -12,7 +12,7 @@ use quote::ToTokens as _;
 
 use crate::errors::Errors;
 
-/// Writes the implementations, or what is wrong.
+/// Emits the implementations, or the errors.
 pub(crate) fn derive(item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let written = match parse::Written::read(item, &mut errors) {

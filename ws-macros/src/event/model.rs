@@ -1,18 +1,17 @@
-//! What an event type and its attribute mean.
+//! The checked model of an event type and its attribute.
 //!
-//! An [`Event`] that exists can be written down. A name that is not a literal is checked by rustc,
-//! as are the types of replies and answers.
+//! rustc checks a name that is not a literal, and the types of replies and answers.
 
 use syn::{Data, Expr, ExprLit, GenericParam, Generics, Ident, Lit, Type};
 
 use super::parse::{Arguments, Given, Written};
 use crate::{errors::Errors, handlers, krate::Krate, source};
 
-/// The implementations to be written.
+/// The contents of the implementations.
 pub(super) struct Event {
     pub(super) krate: Krate,
     pub(super) ident: Ident,
-    /// Lifetimes only.
+    /// The generics, which are lifetimes only.
     pub(super) generics: Generics,
     pub(super) name: Expr,
     pub(super) docs: String,
@@ -20,18 +19,18 @@ pub(super) struct Event {
     pub(super) answer: Option<Type>,
 }
 
-/// The replies to the event.
+/// The declared replies to the event.
 pub(super) enum Reply {
     One(Type),
     Many(Type),
 }
 
 impl Event {
-    /// Judges what was read.
+    /// Checks the parsed input.
     pub(super) fn check(written: Written, errors: &mut Errors) -> Option<Self> {
         let Written { item, arguments } = written;
         if let Data::Union(data) = &item.data {
-            errors.add(data.union_token, "an event is a struct or an enum");
+            errors.add(data.union_token, "a union cannot be an event; write a struct or an enum");
         }
         for parameter in &item.generics.params {
             if !matches!(parameter, GenericParam::Lifetime(_)) {
@@ -49,14 +48,16 @@ impl Event {
         if let Expr::Lit(ExprLit { lit, .. }) = &name {
             match lit {
                 Lit::Str(name) => handlers::check_event_name(name, errors),
-                other => errors.add(other, r#"the name of an event is a text, such as `"say"`"#),
+                other => {
+                    errors.add(other, r#"the name of an event must be a string; write one, such as `"say"`"#)
+                }
             }
         }
         let reply = match (reply, stream) {
             (Some(_), Some(Given { key, .. })) => {
                 errors.add(
                     key,
-                    "`stream` has no meaning beside `reply`: an event has one reply or many; keep one",
+                    "`stream` cannot be used with `reply`: an event has one reply or many; keep one",
                 );
                 None
             }

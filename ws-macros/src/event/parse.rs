@@ -1,4 +1,4 @@
-//! Reads a type and its `#[ws_event(..)]`. Whether the arguments go together is the model's part.
+//! Reads a type and its `#[ws_event(..)]`. The model checks the combination of the arguments.
 
 use proc_macro2::TokenStream;
 use syn::{
@@ -9,7 +9,7 @@ use syn::{
 
 use crate::errors::Errors;
 
-/// How the attribute is written.
+/// The usage of the attribute.
 const USAGE: &str = r#"`#[ws_event]` is written like this: `#[ws_event("say", reply = Said)]`"#;
 
 /// A type and its attribute.
@@ -36,7 +36,7 @@ pub(super) struct Given<T> {
 }
 
 impl Written {
-    /// Reads the type; fails only if it is not one.
+    /// Reads the type; fails only if the item is not a type.
     pub(super) fn read(item: TokenStream, errors: &mut Errors) -> syn::Result<Self> {
         let item: DeriveInput = syn::parse2(item)?;
         let mut attributes = item.attrs.iter().filter(|attribute| attribute.path().is_ident("ws_event"));
@@ -74,7 +74,7 @@ impl Arguments {
     }
 }
 
-/// The arguments, and the keys that are unknown or repeated.
+/// The arguments, and the faults of unknown or repeated keys.
 struct Parsed {
     arguments: Arguments,
     faults: Vec<syn::Error>,
@@ -115,7 +115,7 @@ impl Parse for Parsed {
     }
 }
 
-/// Reads a value; returns whether there was one already.
+/// Reads a value. Returns whether the argument is a repetition.
 fn put<T: Parse>(slot: &mut Option<Given<T>>, key: &Ident, input: ParseStream<'_>) -> syn::Result<bool> {
     let value = input.parse()?;
     let is_second = slot.is_some();

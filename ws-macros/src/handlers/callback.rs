@@ -1,7 +1,7 @@
-//! The callbacks that a method can be, one attribute each.
+//! The callbacks of a method, each with its own attribute.
 //!
-//! The attributes are inert inside of a block under `#[ws_handlers]`, which takes them off. Anywhere else they are macros
-//! that say where they belong: [`outside`].
+//! `#[ws_handlers]` removes these attributes from its block. Anywhere else they are macros that
+//! report the right place: [`outside`].
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
@@ -9,7 +9,7 @@ use syn::Attribute;
 
 use crate::{errors::Errors, krate::Krate, signature::Function};
 
-/// What a method is called for.
+/// The callback of a method.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Callback {
     Open,
@@ -36,7 +36,7 @@ impl Callback {
         Self::Close,
     ];
 
-    /// The callback that an attribute stands for.
+    /// Returns the callback of an attribute.
     pub(super) fn of(attribute: &Attribute, krate: &Krate) -> Option<Self> {
         Self::ALL.into_iter().find(|callback| krate.exports(attribute, callback.name()))
     }
@@ -56,7 +56,12 @@ impl Callback {
         }
     }
 
-    /// Its `Place` in `ws_core`: what a parameter may take there.
+    /// Returns whether it is called for an event.
+    pub(super) fn is_event(self) -> bool {
+        matches!(self, Self::Event | Self::Unknown)
+    }
+
+    /// Returns its `Place` in `ws_core`, which has the rules for parameters.
     pub(super) fn place(self) -> &'static str {
         match self {
             Self::Open => "Open",
@@ -69,17 +74,17 @@ impl Callback {
     }
 }
 
-/// An attribute that stands where nothing takes it off: the item, and where it belongs.
+/// Reports an attribute in a wrong place, and emits the item.
 pub(crate) fn outside(name: &str, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let place = if name == "guard" {
-        "to a struct, below `#[ws_controller]`, or to a method of an `impl` block under `#[ws_handlers]`"
+        "on a struct, below `#[ws_controller]`, or on a method of an `impl` block under `#[ws_handlers]`"
     } else {
-        "to a method of an `impl` block under `#[ws_handlers]`"
+        "on a method of an `impl` block under `#[ws_handlers]`"
     };
-    // A block does not read it behind a path that is not the crate's.
+    // `#[ws_handlers]` does not recognise it behind a path other than that of the crate.
     let is_method = syn::parse2::<Function>(item.clone()).is_ok_and(|it| it.signature.receiver().is_some());
-    let path = if is_method { "; if it is in one, write it without a path" } else { "" };
-    errors.add_at(Span::call_site(), format_args!("`#[{name}]` belongs {place}{path}"));
+    let path = if is_method { "; inside such a block, write it without a path" } else { "" };
+    errors.add_at(Span::call_site(), format_args!("`#[{name}]` is in the wrong place; put it {place}{path}"));
     quote!(#item #errors)
 }

@@ -1,7 +1,7 @@
 //! The names of an event's handler: literals, and any other constant of the type `&str`.
 //!
-//! A literal is judged here. What another expression is only rustc knows, so it is bound to a
-//! constant, and the constant is judged by the rules of `ws_core`.
+//! A literal is checked here. Only rustc can evaluate another expression, so a constant is
+//! generated for it, and the rules of `ws_core` check the constant.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens as _;
@@ -14,10 +14,10 @@ use syn::{
 use super::slots::inferred;
 use crate::errors::Errors;
 
-/// The events of the server itself. A client could not tell them from those of a handler.
+/// The events of the server itself. A client could not distinguish them from those of a handler.
 const RESERVED: [&str; 4] = ["error", "end", "pong", "sync"];
 
-/// How the attribute is written.
+/// The usage of the attribute.
 const USAGE: &str = r#"`#[on_event]` is written like this: `#[on_event("say")]`, with one name or several, and `errors(ChatError)` behind them"#;
 
 /// The arguments of `#[on_event(..)]`.
@@ -49,7 +49,7 @@ impl Parse for EventArguments {
 }
 
 impl EventArguments {
-    /// Reads the attribute; `None` if one of its names cannot be one.
+    /// Reads the attribute; `None` if one of its names is invalid.
     pub(super) fn read(meta: &Meta, errors: &mut Errors) -> Option<Self> {
         if let Meta::Path(path) = meta {
             errors.add(path, r#"the name of the event is missing; write `#[on_event("say")]`"#);
@@ -89,7 +89,7 @@ impl EventName {
         }
     }
 
-    /// The name itself, if it is a literal.
+    /// Returns the name, if it is a literal.
     pub(super) fn literal(&self) -> Option<&LitStr> {
         match bare(&self.0) {
             Expr::Lit(ExprLit { lit: Lit::Str(literal), .. }) => Some(literal),
@@ -101,7 +101,7 @@ impl EventName {
         self.literal().map(LitStr::value)
     }
 
-    /// The expression, as code outside of the block names it.
+    /// Returns the expression as code outside of the block can name it.
     pub(super) fn value(&self, controller: &Type) -> TokenStream {
         inferred(self.0.to_token_stream(), &[], controller)
     }
@@ -119,7 +119,7 @@ pub(crate) fn check_name(name: &LitStr, errors: &mut Errors) {
     }
 }
 
-/// An expression less the invisible groups of a macro.
+/// Returns an expression without the invisible groups of a macro.
 fn bare(expr: &Expr) -> &Expr {
     match expr {
         Expr::Group(group) => bare(&group.expr),

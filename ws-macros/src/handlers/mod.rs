@@ -1,9 +1,10 @@
 //! `#[ws_handlers]`: writes `impl Controller` for a block of methods.
 //!
-//! The way is [`parse`] (the block and our attributes on its methods), [`model`] (what they mean), [`slots`] (what is kept
-//! with a connection), [`expand`] (the implementation, the checks that only rustc can do, the registration). The block is
-//! emitted in any case, less our attributes. A method with a mistake is left out of the implementation, and the others
-//! are not, so that rustc's errors about them are told as well.
+//! The steps are [`parse`] (reads the block and the attributes of its methods), [`model`] (checks
+//! them), [`slots`] (plans the values kept with a connection) and [`expand`] (writes the
+//! implementation, the checks for rustc and the registration). The block is always emitted, without
+//! the attributes. A method with a mistake is left out of the implementation. The others stay, so
+//! that rustc reports their errors as well.
 
 mod callback;
 mod event;
@@ -18,7 +19,7 @@ use quote::quote;
 pub(crate) use self::{callback::outside, event::check_name as check_event_name};
 use crate::errors::Errors;
 
-/// The block and its implementation, and what is wrong.
+/// Emits the block, its implementation and the errors.
 pub(crate) fn attribute(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let krate = parse::arguments(arguments, &mut errors);

@@ -1,7 +1,8 @@
-//! What a block of handlers means: methods that can be called, and what for.
+//! The checked model of a block of handlers: the methods and their callbacks.
 //!
-//! A [`Handler`] that exists has the right shape and no rival. One with a fault is left out, so that the others are still
-//! looked at by rustc. What the types of parameters and replies are is for rustc to say.
+//! A [`Handler`] has the right shape, and no other method has its callback. A handler with a fault
+//! is left out, so that rustc still checks the others. rustc checks the types of parameters and
+//! replies.
 
 use quote::format_ident;
 use syn::{Attribute, Ident, Receiver, ReceiverKind, ReturnType, Signature, Type, ext::IdentExt as _};
@@ -19,20 +20,20 @@ use crate::{
     source,
 };
 
-/// An implementation to be written.
+/// The contents of an implementation.
 pub(super) struct Handlers {
     pub(super) krate: Krate,
     pub(super) controller: Type,
     pub(super) handlers: Vec<Handler>,
-    /// What is kept with a connection.
+    /// The values that are kept with a connection.
     pub(super) slots: Slots,
 }
 
-/// A method that is called.
+/// A method that handles a callback.
 pub(super) struct Handler {
     pub(super) ident: Ident,
     pub(super) callback: Callback,
-    /// One or more where the callback is an event.
+    /// The names of the event; empty for other callbacks.
     pub(super) events: Vec<Event>,
     /// The callback's attribute.
     pub(super) attribute: Attribute,
@@ -41,24 +42,23 @@ pub(super) struct Handler {
     pub(super) errors: Vec<Type>,
     pub(super) guards: Vec<Guard>,
     pub(super) params: Vec<Param>,
-    /// `None` is `()`.
+    /// The return type; `None` stands for `()`.
     pub(super) output: Option<Named>,
     pub(super) docs: String,
 }
 
-/// A name of an event, bound to a constant.
+/// The name of an event, and the constant that holds it.
 pub(super) struct Event {
     pub(super) name: EventName,
     pub(super) constant: Ident,
 }
 
 impl Handlers {
-    /// Judges what was read; `None` if the block is none of a controller.
+    /// Checks the parsed input; `None` if the block does not belong to a controller.
     pub(super) fn check(block: Block, errors: &mut Errors) -> Option<Self> {
         let item = &block.item;
         if let Some((path, _)) = &item.trait_ {
-            let fault = "handlers are methods of the controller itself; put `#[ws_handlers]` on an `impl` block \
-                         without a trait";
+            let fault = "this `impl` block implements a trait; put `#[ws_handlers]` on an `impl` block without a trait";
             errors.add(path, fault);
             return None;
         }
@@ -68,7 +68,7 @@ impl Handlers {
             return None;
         }
         if block.methods.is_empty() {
-            let fault = r#"no method here is a handler; write `#[on_event("say")]` or the like on one"#;
+            let fault = r#"this block has no handler; write `#[on_event("say")]` or the like on a method"#;
             errors.add(&item.self_ty, fault);
         }
         let controller = item.self_ty.as_ref().clone();
@@ -80,26 +80,27 @@ impl Handlers {
         Some(this)
     }
 
-    /// Adds a method, unless something is wrong with it.
+    /// Adds a method, unless it has a mistake.
     fn add(&mut self, method: Method, errors: &mut Errors) {
         let before = errors.len();
         let Method { signature, attributes, marks, guards, is_broken } = method;
         let mut marks = marks.into_iter();
         let Some(Mark { callback, arguments, attribute }) = marks.next() else {
             if let Some(guard) = guards.first().filter(|_| !is_broken) {
-                let fault =
-                    r#"only a handler is guarded; write `#[on_event("say")]` or the like on this method"#;
+                let fault = r#"this method is not a handler; write `#[on_event("say")]` or the like beside the guard"#;
                 errors.add(guard, fault);
             }
             return;
         };
         for second in marks {
-            let fault =
-                format!("a method has one callback, and this one is `#[{}]` already", callback.name());
+            let fault = format!(
+                "this method is `#[{}]` already, and a method has one callback; keep one",
+                callback.name()
+            );
             errors.add(&second.attribute.meta, fault);
         }
         if let Some(guard) = guards.first().filter(|_| callback == Callback::Close) {
-            errors.add(guard, "nothing can be refused in `#[on_close]`; take the guard away");
+            errors.add(guard, "`#[on_close]` cannot be refused; remove the guard");
         }
         check_signature(&signature, errors);
         let conditions = source::conditions(&attributes);
@@ -133,8 +134,8 @@ impl Handlers {
         });
     }
 
-    /// Each callback is one method's, each event too. Whether conditions exclude each other is not known here, nor
-    /// whether two constants are one name: rustc is asked.
+    /// Checks that no other method has the same callback or event. Where `#[cfg(..)]` or constants
+    /// decide, rustc checks it.
     fn check_rivals(
         &self,
         callback: Callback,
@@ -165,7 +166,7 @@ impl Handlers {
         }
     }
 
-    /// Something is left for `on_message`.
+    /// Checks that `on_message` can be called.
     fn check_messages(&self, errors: &mut Errors) {
         let always = |callback| {
             let mut all = self.handlers.iter();
@@ -175,13 +176,12 @@ impl Handlers {
             return;
         }
         for handler in self.handlers.iter().filter(|handler| handler.callback == Callback::Message) {
-            let fault = "nothing is left for `#[on_message]` beside `#[on_text]` and `#[on_binary]`; take one of the \
-                         three away";
+            let fault = "`#[on_message]` is never called beside `#[on_text]` and `#[on_binary]`; remove one of the three";
             errors.add(&handler.attribute.meta, fault);
         }
     }
 
-    /// Those of a callback, in their order.
+    /// Returns the handlers of a callback, in order.
     pub(super) fn of(&self, callback: Callback) -> impl Iterator<Item = &Handler> {
         self.handlers.iter().filter(move |handler| handler.callback == callback)
     }
@@ -210,7 +210,7 @@ fn check_signature(signature: &Signature, errors: &mut Errors) {
     match signature.receiver() {
         Some(Receiver { mutability: None, kind: ReceiverKind::Reference(_, _, None), .. }) => {}
         Some(receiver) => {
-            let fault = "one instance serves all connections, so a handler borrows it as `&self`";
+            let fault = "a handler takes `&self`, because one instance serves all connections";
             faults.add(receiver, fault.to_owned());
         }
         None => {

@@ -1,7 +1,7 @@
-//! What stands there: an `impl` block, and the attributes of ours on its methods.
+//! Reads an `impl` block, and the attributes of this crate on its methods.
 //!
-//! Reading takes them off, so that what is left is the block as rustc shall see it. Whether the attributes go together, and
-//! whether a method can be called, is the model's part.
+//! Reading removes the attributes, so that rustc gets the block without them. The model checks the
+//! combination of attributes and the signatures.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::{
@@ -17,24 +17,24 @@ use crate::{
     krate::Krate,
 };
 
-/// The block, and those of its methods that carry something of ours.
+/// The block, and the methods that have attributes of this crate.
 pub(super) struct Block {
     pub(super) krate: Krate,
-    /// As written, less our attributes.
+    /// The block without these attributes.
     pub(super) item: ItemImpl,
     pub(super) methods: Vec<Method>,
 }
 
-/// A method with attributes of ours.
+/// A method that has attributes of this crate.
 pub(super) struct Method {
     pub(super) signature: Signature,
-    /// Those that are not ours.
+    /// The other attributes.
     pub(super) attributes: Vec<Attribute>,
-    /// One, if it is well written.
+    /// The callbacks' attributes: one, if the method is correct.
     pub(super) marks: Vec<Mark>,
     /// The functions of `#[guard(..)]`.
     pub(super) guards: Vec<Path>,
-    /// Whether something was wrong with an attribute.
+    /// Whether an attribute has a mistake.
     pub(super) is_broken: bool,
 }
 
@@ -46,13 +46,13 @@ pub(super) struct Mark {
     pub(super) attribute: Attribute,
 }
 
-/// Reads the arguments of `#[ws_handlers]`, of which there is one.
+/// Reads the arguments of `#[ws_handlers]`: `crate`, or none.
 pub(super) fn arguments(arguments: TokenStream, errors: &mut Errors) -> Krate {
     const KEYS: &[Key] = &[Krate::KEY];
     let starts_with_crate =
         arguments.clone().into_iter().next().is_none_or(|first| first.to_string() == "crate");
     if !starts_with_crate {
-        let fault = "`#[ws_handlers]` takes only `crate = path::to::ws_core`; path, server and limits belong to \
+        let fault = "`#[ws_handlers]` takes only `crate = path::to::ws_core`; write the other arguments in \
                      `#[ws_controller(..)]`";
         errors.add(arguments, fault);
         return Krate::read(&Args::read(TokenStream::new(), KEYS, errors), errors);
@@ -71,7 +71,8 @@ impl Block {
                 return None;
             }
             Err(error) => {
-                let fault = "handlers are methods of a controller; put `#[ws_handlers]` on its `impl` block";
+                let fault =
+                    "this is not an `impl` block; put `#[ws_handlers]` on the `impl` block of a controller";
                 errors.add_at(error.span(), fault);
                 return None;
             }
@@ -89,7 +90,7 @@ impl Block {
 }
 
 impl Method {
-    /// Takes our attributes off a method; none if there is none.
+    /// Removes the attributes from a method; `None` if it has none.
     fn read(method: &mut ImplItemFn, krate: &Krate, errors: &mut Errors) -> Option<Self> {
         let before = errors.len();
         refuse_conditional(&mut method.attrs, krate, errors);
@@ -108,8 +109,8 @@ impl Method {
     }
 }
 
-/// Takes our attributes in `cfg_attr` off a method. rustc has not evaluated them yet when this block
-/// is read.
+/// Reports and removes attributes inside `cfg_attr`. rustc evaluates `cfg_attr` after this block is
+/// read.
 fn refuse_conditional(attributes: &mut Vec<Attribute>, krate: &Krate, errors: &mut Errors) {
     attributes.retain(|attribute| {
         let before = errors.len();
@@ -131,7 +132,7 @@ fn check_conditional(meta: Meta, krate: &Krate, errors: &mut Errors) {
         None => return,
     };
     let fault = format!(
-        "`#[{name}]` is not read in `cfg_attr`; write it by itself, and the condition as `#[cfg(..)]` on the method"
+        "`#[{name}]` is inside `cfg_attr`; write it alone, and the condition as `#[cfg(..)]` on the method"
     );
     errors.add(meta, fault);
 }

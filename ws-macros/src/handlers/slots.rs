@@ -1,9 +1,10 @@
-//! What is kept with a connection: one slot for each parameter type of a block and one for each of its guards, filled
-//! once before the 101.
+//! The values that are kept with a connection. Each parameter type of a block has a slot, and so
+//! has each of its guards. The slots are filled once, before the 101.
 //!
-//! Parameters of one type share a slot. `T` and `&T` do not: a type of the user's may be a parameter in both forms, and keep
-//! something else for each. The slots of references are filled first, so that those of values can take copies. Types are
-//! only named in expressions, where lifetimes are inferred, so little of them has to be written anew: [`inferred`].
+//! Parameters of one type share a slot. `T` and `&T` have separate slots, because a type may be a
+//! parameter in both forms and keep a different value for each. The slots of references are filled
+//! first, so that values can be copied from them. Types are named in expressions only, where rustc
+//! infers lifetimes, so that little of them must be rewritten: [`inferred`].
 
 use std::collections::VecDeque;
 
@@ -31,7 +32,7 @@ pub(super) struct Guard {
 /// A type of a method's signature.
 pub(super) struct Named {
     pub(super) written: Type,
-    /// As an expression outside of the method names it.
+    /// The type as code outside of the method can name it.
     pub(super) inferred: TokenStream,
 }
 
@@ -39,7 +40,7 @@ pub(super) struct Named {
 #[derive(Default)]
 pub(super) struct Slots(Vec<Slot>);
 
-/// What is kept for the parameters of one type, or for those of one guard.
+/// The kept value for the parameters of one type, or for those of one guard.
 pub(super) struct Slot {
     key: String,
     pub(super) source: Source,
@@ -47,16 +48,16 @@ pub(super) struct Slot {
     users: Vec<Vec<Attribute>>,
 }
 
-/// Where the type of a slot comes from.
+/// The origin of a slot's type.
 pub(super) enum Source {
-    /// The type of the first of the parameters, as [`Named::inferred`].
+    /// The type of the first parameter, as [`Named::inferred`].
     Param(TokenStream),
     /// The function's path; rustc infers the types of its parameters.
     Guard(Path),
 }
 
 impl Slots {
-    /// Gives each parameter of a method its slot.
+    /// Assigns a slot to each parameter of a method.
     pub(super) fn place(
         &mut self,
         signature: &Signature,
@@ -73,7 +74,7 @@ impl Slots {
         params.collect()
     }
 
-    /// Gives a guard of a method its slot.
+    /// Assigns a slot to a guard of a method.
     pub(super) fn place_guard(&mut self, path: Path, conditions: &[Attribute]) -> Guard {
         let key = format!("fn {}", source::written_path(&path));
         let slot = self.slot(key, || Source::Guard(path.clone()), conditions.to_vec());
@@ -99,7 +100,7 @@ impl Slots {
 }
 
 impl Slot {
-    /// The `#[cfg(..)]` of a slot: it is there if one of its parameters is.
+    /// Returns the `#[cfg(..)]` of a slot, which exists if one of its parameters exists.
     pub(super) fn condition(&self) -> Option<TokenStream> {
         any_of(self.users.iter().map(Vec::as_slice)).map(|any| quote!(#[cfg(#any)]))
     }
@@ -111,7 +112,7 @@ impl Slot {
 }
 
 impl Named {
-    /// Of a signature, in a block of this controller.
+    /// Creates it for a type in a signature, in a block of this controller.
     pub(super) fn new(ty: &Type, signature: &Signature, controller: &Type) -> Self {
         let own = signature.generics.params.iter().filter_map(|parameter| match parameter {
             GenericParam::Lifetime(parameter) => Some(&parameter.lifetime.ident),
@@ -121,7 +122,7 @@ impl Named {
         Self { written: ty.clone(), inferred: inferred(ty.to_token_stream(), &own, controller) }
     }
 
-    /// The same for all lifetimes of a reference.
+    /// Returns the key of the slot. References that differ in lifetimes have the same key.
     fn key(&self) -> String {
         match syn::parse2(self.inferred.clone()) {
             Ok(Type::Reference(TypeReference { mutability: None, elem, .. })) => {
@@ -132,8 +133,8 @@ impl Named {
     }
 }
 
-/// The type with `String` for each `&str` inside of it; `None` if there is none. A type that is a
-/// reference itself stays one.
+/// Replaces each `&str` inside the type by `String`; `None` if there is none. A reference around
+/// the type stays.
 pub(super) fn owned(tokens: TokenStream) -> Option<TokenStream> {
     fn replaced(tokens: TokenStream, count: &mut usize) -> TokenStream {
         let mut tokens: VecDeque<TokenTree> = tokens.into_iter().collect();
@@ -168,7 +169,8 @@ fn is_tick(tree: Option<&TokenTree>) -> bool {
     matches!(tree, Some(TokenTree::Punct(tick)) if tick.as_char() == '\'')
 }
 
-/// The predicate that holds where one of these lists of `#[cfg(..)]` does; `None` if one of them is empty.
+/// Returns a predicate that is true if one of these lists of `#[cfg(..)]` is; `None` if one of them
+/// is empty.
 pub(super) fn any_of<'c>(users: impl Iterator<Item = &'c [Attribute]>) -> Option<TokenStream> {
     let all = users.map(|conditions| {
         let predicates = conditions.iter().filter_map(|it| Some(&it.meta.require_list().ok()?.tokens));
@@ -178,7 +180,7 @@ pub(super) fn any_of<'c>(users: impl Iterator<Item = &'c [Attribute]>) -> Option
     all.map(|all| quote!(any(#(#all),*)))
 }
 
-/// Replaces what only means something in the method's signature: the lifetimes that it declares, and `Self`.
+/// Replaces the names that are valid only in the method's signature: its own lifetimes, and `Self`.
 pub(super) fn inferred(tokens: TokenStream, own: &[&Ident], controller: &Type) -> TokenStream {
     let mut written = TokenStream::new();
     let mut tokens = tokens.into_iter();

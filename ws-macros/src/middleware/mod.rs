@@ -1,9 +1,10 @@
-//! `#[ws_middleware]` and `#[ws_interceptor]`: register an async function around the core step of
-//! the handshake, or around the callbacks of controllers. The two differ in a [`Kind`] only.
+//! `#[ws_middleware]` and `#[ws_interceptor]`: register an async function that runs around the
+//! handshake, or around the callbacks of controllers. The two differ only in their [`Kind`].
 //!
-//! The way is [`parse`] (what stands there), [`model`] (what it means), [`expand`] (the registration). The function is
-//! emitted as written and stays callable; the registration only if nothing was wrong. The function item's type is its
-//! identity: a controller that names the function holds the same.
+//! The steps are [`parse`] (reads the syntax), [`model`] (checks it) and [`expand`] (writes the
+//! registration). The function is emitted as written and can still be called. The registration is
+//! emitted only if there is no mistake. The type of the function item identifies the function: a
+//! controller that names the function refers to the same type.
 
 mod expand;
 mod model;
@@ -15,7 +16,7 @@ use quote::quote;
 pub(crate) use self::parse::{INTERCEPTOR, Kind, MIDDLEWARE};
 use crate::errors::Errors;
 
-/// The function and its registration, or the function and what is wrong.
+/// Emits the function and its registration, or the function and the errors.
 pub(crate) fn attribute(kind: &Kind, arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let arguments = parse::Arguments::read(kind, arguments, &mut errors);

@@ -1,7 +1,6 @@
-//! What the attribute and the signature of a middleware or an interceptor mean.
+//! The checked model of the attribute and the signature of a middleware or an interceptor.
 //!
-//! A [`Layer`] that exists has the shape of one. Whether its types are the right ones is left to rustc, which is
-//! asked for each of them at its own place.
+//! A [`Layer`] has the right shape. rustc checks each of its types at the place of the type.
 
 use std::collections::BTreeSet;
 
@@ -10,27 +9,27 @@ use syn::{Ident, LitStr, ReturnType, Signature, Type, ext::IdentExt as _};
 use super::parse::{Arguments, Kind};
 use crate::{errors::Errors, krate::Krate, signature, states::StateParam};
 
-/// A registration to be written.
+/// The contents of a registration.
 pub(super) struct Layer {
     pub(super) krate: Krate,
     pub(super) ident: Ident,
     pub(super) scope: Scope,
     /// The places of a token that it accepts; `None` for an interceptor.
     pub(super) security: Option<Vec<Security>>,
-    /// The type of the first parameter: what it is about.
+    /// The type of the first parameter: the handshake or the callback.
     pub(super) subject: Type,
     /// The type of the parameter for the rest of the pipeline.
     pub(super) next: Type,
-    /// What is resolved from the state.
+    /// The `State<T>` parameters.
     pub(super) extra: Vec<StateParam>,
     pub(super) output: Type,
 }
 
-/// Where it runs.
+/// The place where the function runs.
 pub(super) enum Scope {
-    /// On every request of a server; `None` is the server of everything that names none.
+    /// On every request of a server; `None` stands for the default server.
     Server { server: Option<LitStr>, order: i32 },
-    /// Where a controller names it.
+    /// For the controllers that name it.
     Route,
 }
 
@@ -43,7 +42,7 @@ pub(super) enum Security {
 }
 
 impl Layer {
-    /// Judges what was read; `None` if the signature has not the parts that a registration speaks of.
+    /// Checks the parsed input; `None` if the signature lacks a part that the registration needs.
     pub(super) fn check(
         kind: &Kind,
         arguments: Arguments,
@@ -79,7 +78,7 @@ impl Layer {
 }
 
 impl Security {
-    /// Reads the places, of which each stands once.
+    /// Reads the places and reports repetitions.
     fn check(places: &[LitStr], errors: &mut Errors) -> Vec<Self> {
         let mut seen = BTreeSet::new();
         let mut read = Vec::new();
@@ -89,7 +88,7 @@ impl Security {
                 Some(security) => read.push(security),
                 None => {
                     let fault = format!(
-                        "unknown place of a token `{text}`; write `\"bearer\"`, `\"subprotocol\"`, `\"cookie:name\"` or \
+                        "`{text}` is not a place of a token; write `\"bearer\"`, `\"subprotocol\"`, `\"cookie:name\"` or \
                          `\"query:name\"`"
                     );
                     errors.add(place, fault);
@@ -113,13 +112,13 @@ impl Security {
     }
 }
 
-/// The first two parameters are values: the function passes them on.
+/// Checks that the first two parameters are values, because the function passes them on.
 fn check_values(kind: &Kind, signature: &Signature, errors: &mut Errors) {
     let parameters = kind.card.parameters;
     for (parameter, usage) in signature::typed(signature).zip(parameters) {
         if matches!(*parameter.ty, Type::Reference(_)) {
             let fault =
-                format!("{} takes this by value: write `{usage}`, and {}", kind.card.role, kind.passes_on);
+                format!("{} takes this by value; write `{usage}`, and {}", kind.card.role, kind.passes_on);
             errors.add(&parameter.ty, fault);
         }
     }
@@ -147,12 +146,12 @@ impl Scope {
         }
     }
 
-    /// Why a key has no meaning for what controllers name.
+    /// Returns the fault of a key that has no effect with `scope = "route"`.
     fn why_not(key: &Ident) -> &'static str {
         if key == "order" {
-            "has no meaning with `scope = \"route\"`: the controller's list is the order; leave one of the two out"
+            "has no effect with `scope = \"route\"`: the controller's list sets the order; remove one of the two"
         } else {
-            "has no meaning with `scope = \"route\"`: it runs where a controller names it; leave one of the two out"
+            "has no effect with `scope = \"route\"`: the function runs for the controllers that name it; remove one of the two"
         }
     }
 }

@@ -1,7 +1,8 @@
-//! What stands there: the arguments of `#[ws_middleware]` and `#[ws_interceptor]`, and how such a function is written.
+//! Reads the arguments of `#[ws_middleware]` and `#[ws_interceptor]`, and defines the signatures of
+//! such functions.
 //!
-//! [`Arguments`] are read by themselves, each by its key; a [`Kind`] has the rule that a wrong signature is answered
-//! with. What the arguments mean together, and whether the function is one, is the model's part.
+//! [`Arguments`] are read by key. A [`Kind`] has the signature that errors suggest. The model
+//! checks the combination of the arguments, and the function's signature.
 
 use proc_macro2::TokenStream;
 use syn::{Ident, LitStr};
@@ -13,13 +14,13 @@ use crate::{
     signature::Card,
 };
 
-/// What stands around something else: middleware around the handshake, interceptors around calls.
+/// The kind of a wrapping function: middleware around the handshake, interceptors around callbacks.
 pub(crate) struct Kind {
-    /// How it is written.
+    /// The signature.
     pub(super) card: Card,
-    /// How it passes its parameters on.
+    /// The usage of the function's `next`.
     pub(super) passes_on: &'static str,
-    /// Its entry in the registry.
+    /// The type of its entry in the registry.
     pub(super) entry: &'static str,
     keys: &'static [Key],
 }

@@ -1,4 +1,4 @@
-//! A handler for an event that the server sends itself
+//! A handler for an event of the server
 //! Write: another name, such as `#[on_event("problem")]`
 
 use ws_core::prelude::*;

@@ -1,4 +1,4 @@
-//! A reply that is not the one that the event's type promises
+//! A reply that the event's type does not declare
 //! Write: `-> Said`, or `reply = usize` at the event
 
 use serde::{Deserialize, Serialize};

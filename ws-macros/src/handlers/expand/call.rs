@@ -1,7 +1,7 @@
 //! One call of a handler: its guards, its parameters, the method, its reply.
 //!
-//! A parameter is made at the place of its type and a reply is taken at the place of the return type, so that a wrong one
-//! is rustc's own error, there.
+//! A parameter has the span of its type, and the reply has the span of the return type. rustc
+//! reports a wrong type there.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
@@ -12,15 +12,15 @@ use crate::{
     source::{at, ends, placed, start},
 };
 
-/// How a callback comes and where its reply goes.
-pub(super) struct Ways {
-    /// What the parameters are read from.
+/// The code for the input and the replier of a callback.
+pub(super) struct CallParts {
+    /// The input that the parameters are read from.
     input: TokenStream,
-    /// Where replies go, if nobody made a place before.
+    /// Creates the replier, if the callback has none yet.
     replier: Option<TokenStream>,
 }
 
-impl Ways {
+impl CallParts {
     /// `on_open`.
     pub(super) fn open() -> Self {
         Self::new(quote_spanned!(Span::mixed_site()=> __h::nothing(__conn))).with_replier()
@@ -53,11 +53,11 @@ impl Ways {
     }
 }
 
-/// The statements of one call; they end with its result.
-pub(super) fn body(handler: &Handler, ways: &Ways) -> TokenStream {
-    let replier = &ways.replier;
+/// Writes the statements of one call. The last one is its result.
+pub(super) fn body(handler: &Handler, parts: &CallParts) -> TokenStream {
+    let replier = &parts.replier;
     let guards = handler.guards.iter().map(|guard| guarded(handler, guard));
-    let called = called(handler, ways);
+    let called = called(handler, parts);
     let place = at(handler.ident.span());
     let (first, last) = handler.output.as_ref().map_or((place, place), |output| ends(&output.written));
     let converted = quote_spanned!(last=> __h::Returned(__future.await).converted());
@@ -71,12 +71,13 @@ pub(super) fn body(handler: &Handler, ways: &Ways) -> TokenStream {
     }
 }
 
-/// Calls a guard. It reads the event; of another callback it does not get the message, which is the handler's.
+/// Writes the call of a guard. It reads an event, but no other message; that is left to the
+/// handler.
 fn guarded(handler: &Handler, guard: &Guard) -> TokenStream {
     let (path, field) = (&guard.path, field(guard.slot));
-    let Ways { input, .. } = match handler.callback {
-        Callback::Event | Callback::Unknown => Ways::event(),
-        _ => Ways::open(),
+    let CallParts { input, .. } = match handler.callback {
+        Callback::Event | Callback::Unknown => CallParts::event(),
+        _ => CallParts::open(),
     };
     quote_spanned! {start(path)=>
         let __guard = __h::guarded(#path).start(&__kept.#field, #input)?;
@@ -84,8 +85,8 @@ fn guarded(handler: &Handler, guard: &Guard) -> TokenStream {
     }
 }
 
-/// The method's future. What its parameters were read from is gone when it is awaited.
-fn called(handler: &Handler, ways: &Ways) -> TokenStream {
+/// Writes the method's future. The input of its parameters is dropped before it is awaited.
+fn called(handler: &Handler, parts: &CallParts) -> TokenStream {
     let method = placed(&handler.ident);
     let place = at(handler.ident.span());
     let params = handler.params.iter().map(|param| {
@@ -100,7 +101,7 @@ fn called(handler: &Handler, ways: &Ways) -> TokenStream {
     if handler.params.is_empty() {
         return call;
     }
-    let input = &ways.input;
+    let input = &parts.input;
     quote_spanned! {place=>
         let __input = &mut #input;
         #call

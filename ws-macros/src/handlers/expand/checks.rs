@@ -1,6 +1,7 @@
-//! The rules of a block that only rustc can check: trait bounds that do not hold where a rule is broken.
+//! The rules of a block that only rustc can check. Each check is a trait bound, which does not hold
+//! if the rule is broken.
 //!
-//! Each stands at the type that breaks the rule. The rules and their words are in `ws_core`
+//! A check has the span of the type that it is about. The rules and their messages are in `ws_core`
 //! (`handlers/rules.rs`).
 
 use proc_macro2::{Span, TokenStream, TokenTree};
@@ -17,24 +18,42 @@ use crate::{
     source::{self, at, start},
 };
 
-/// The rules for what a parameter takes: each is a method of `Place`, and a trait.
-const OF_PARAMS: [(&str, &str); 6] = [
-    ("has_event_data", "HasEventData"),
-    ("has_event_name", "HasEventName"),
-    ("has_message", "HasMessage"),
-    ("has_text", "HasText"),
-    ("has_reply", "HasReply"),
-    ("has_close_reason", "HasCloseReason"),
-];
+/// A rule that depends on the callback: the method of `Place` that is its condition, and its trait.
+type PlaceRule = (&'static str, &'static str);
 
-/// The rules for what a reply sends, in the same form.
-const OF_REPLIES: [(&str, &str); 3] = [
-    ("answers_an_event", "AnswersAnEvent"),
-    ("answers_in_an_envelope", "AnswersInAnEnvelope"),
-    ("sends_nothing", "SendsNothing"),
-];
+/// Returns the rules for a parameter that this callback can break. Each rule costs compile time for
+/// each parameter, so the others are left out.
+fn rules_of_params(callback: Callback) -> Vec<PlaceRule> {
+    if callback.is_event() {
+        return vec![("has_close_reason", "HasCloseReason")];
+    }
+    let mut rules = vec![
+        ("has_event_data", "HasEventData"),
+        ("has_event_name", "HasEventName"),
+        ("has_reply", "HasReply"),
+    ];
+    if matches!(callback, Callback::Open | Callback::Close) {
+        rules.push(("has_message", "HasMessage"));
+    }
+    if matches!(callback, Callback::Binary | Callback::Ping | Callback::Pong) {
+        rules.push(("has_text", "HasText"));
+    }
+    if callback != Callback::Close {
+        rules.push(("has_close_reason", "HasCloseReason"));
+    }
+    rules
+}
 
-/// The checks of all handlers.
+/// Returns the rule for a return value that this callback can break.
+fn rule_of_replies(callback: Callback) -> PlaceRule {
+    match callback {
+        Callback::Event | Callback::Unknown => ("answers_in_an_envelope", "AnswersInAnEnvelope"),
+        Callback::Close => ("sends_nothing", "SendsNothing"),
+        _ => ("answers_an_event", "AnswersAnEvent"),
+    }
+}
+
+/// Writes the checks of all handlers.
 pub(super) fn all(handlers: &Handlers) -> TokenStream {
     handlers.handlers.iter().map(|handler| of(handler, &handlers.controller)).collect()
 }
@@ -56,12 +75,12 @@ fn of(handler: &Handler, controller: &Type) -> TokenStream {
     }
 }
 
-/// The constant with what a parameter takes.
+/// Returns the name of the constant that describes the input of a parameter.
 fn takes(index: usize) -> Ident {
     format_ident!("__TAKES_{index}")
 }
 
-/// What the first parameters take, as a slice.
+/// Returns a slice of these constants for the first parameters.
 fn all_take(handler: &Handler, count: usize) -> TokenStream {
     let all = handler.params.iter().take(count).enumerate().map(|(index, Param { conditions, .. })| {
         let it = takes(index);
@@ -76,7 +95,7 @@ fn of_param(handler: &Handler, index: usize, controller: &Type) -> TokenStream {
     let is_param = quote_spanned!(start(&ty.written)=> <#inferred as __h::Param<'_>>::TAKES);
     let owned = owned(inferred.clone());
     let owns = owned.as_ref().map(|owned| owns(&ty.written, owned));
-    let mut checks = of_place(handler.callback, &it, &OF_PARAMS, ty);
+    let mut checks = of_place(handler.callback, &it, &rules_of_params(handler.callback), ty);
     if index > 0 {
         let before = all_take(handler, index);
         for (condition, rule) in
@@ -132,7 +151,7 @@ fn of_guard(callback: Callback, Guard { path, .. }: &Guard, controller: &Type) -
     }
 }
 
-/// The check that a slot does not borrow what is kept.
+/// Writes the check that a slot's type does not borrow.
 pub(super) fn of_slot(slot: &Slot) -> Option<TokenStream> {
     let Source::Param(ty) = &slot.source else { return None };
     let (owned, condition) = (owned(ty.clone())?, slot.condition());
@@ -140,9 +159,9 @@ pub(super) fn of_slot(slot: &Slot) -> Option<TokenStream> {
     Some(quote!(#condition #owns))
 }
 
-/// The check that a parameter does not borrow what is kept, given its owned form. It stands in front
-/// of the code that is wrong if it does: rustc says no more about a body whose types are wrong, and
-/// what it says about lifetimes would not help.
+/// Writes the check that a parameter does not borrow, given its owned form. The check is inside the
+/// code that would fail to compile: rustc then reports only the check, and not the lifetime errors,
+/// which would not help.
 fn owns(ty: &impl ToTokens, owned: &TokenStream) -> TokenStream {
     let bound = bound(ty, &format_ident!("OwnsItsData"), &quote!(!__h::Of::<#owned>::IS_PARSED));
     quote!(let () = #bound;)
@@ -150,28 +169,30 @@ fn owns(ty: &impl ToTokens, owned: &TokenStream) -> TokenStream {
 
 fn of_output(handler: &Handler, output: &Named, controller: &Type) -> TokenStream {
     let ty = &output.inferred;
-    let says = if source::find_impl(ty.clone()).is_none() {
-        quote!(<#ty as __ws::handlers::IntoReply>::SAYS)
+    let shape = if source::find_impl(ty.clone()).is_none() {
+        quote!(<#ty as __ws::handlers::IntoReply>::SHAPE)
     } else {
         let call = entry::call(handler, controller);
         let (first, last) = ends(&output.written);
-        let mut says = quote_spanned!(first=> __h::says_of);
-        says.extend(quote_spanned!(last=> (&#call)));
-        says
+        let mut shape = quote_spanned!(first=> __h::shape_of);
+        shape.extend(quote_spanned!(last=> (&#call)));
+        shape
     };
-    let it = format_ident!("__SAYS");
-    let mut checks = of_place(handler.callback, &it, &OF_REPLIES, output);
-    let takes = all_take(handler, handler.params.len());
-    let holds = quote!(__h::rules::leaves_the_reply(#takes, #it));
-    checks.extend(check(&output.written, "LeavesTheReply", &holds));
+    let it = format_ident!("__SHAPE");
+    let mut checks = of_place(handler.callback, &it, &[rule_of_replies(handler.callback)], output);
+    if handler.callback.is_event() && !handler.params.is_empty() {
+        let takes = all_take(handler, handler.params.len());
+        let holds = quote!(__h::rules::leaves_the_reply(#takes, #it));
+        checks.extend(check(&output.written, "LeavesTheReply", &holds));
+    }
     quote! {
-        const #it: __h::Says = #says;
+        const #it: __h::ReplyShape = #shape;
         #checks
     }
 }
 
-/// Checks that the reply is the one that the type of the event declares. Every parameter is asked,
-/// since only rustc knows which of them is the data.
+/// Writes the check that the reply is the declared reply of the event type. Every parameter is
+/// checked, because only rustc knows which one is the data.
 fn of_call(handler: &Handler, controller: &Type) -> Option<TokenStream> {
     if handler.events.is_empty() || handler.params.is_empty() {
         return None;
@@ -195,8 +216,8 @@ fn of_call(handler: &Handler, controller: &Type) -> Option<TokenStream> {
     })
 }
 
-/// The checks of a constant by the rules of its place.
-fn of_place(callback: Callback, it: &Ident, rules: &[(&str, &str)], ty: &Named) -> TokenStream {
+/// Writes the checks of a constant by the rules of the callback.
+fn of_place(callback: Callback, it: &Ident, rules: &[PlaceRule], ty: &Named) -> TokenStream {
     let place = Ident::new(callback.place(), Span::call_site());
     rules
         .iter()
@@ -207,13 +228,13 @@ fn of_place(callback: Callback, it: &Ident, rules: &[(&str, &str)], ty: &Named) 
         .collect()
 }
 
-/// The bound of a rule, in a body of its own.
+/// Writes the bound of a rule, as a constant of its own.
 fn check(source: &impl ToTokens, rule: &str, holds: &TokenStream) -> TokenStream {
     let bound = bound(source, &format_ident!("{rule}"), holds);
     quote!(const _: () = #bound;)
 }
 
-/// The bound of a rule. Its self type begins and ends at the user's tokens, so that rustc
+/// Writes the bound of a rule. Its self type begins and ends at the user's tokens, so that rustc
 /// underlines all of them.
 pub(super) fn bound(source: &impl ToTokens, rule: &Ident, holds: &TokenStream) -> TokenStream {
     let (first, last) = ends(source);
@@ -221,8 +242,8 @@ pub(super) fn bound(source: &impl ToTokens, rule: &Ident, holds: &TokenStream) -
     quote!(< #reference __h::rules::Is<{ #holds } #end as __h::rules::#rule>::HOLDS)
 }
 
-/// The spans of the first and the last token. They are the user's own, not ours: rustc
-/// then does not mention the macro.
+/// Returns the spans of the first and the last token, with the user's hygiene. With the hygiene of
+/// the macro, rustc would mention the macro.
 fn ends(source: &impl ToTokens) -> (Span, Span) {
     let tokens: Vec<_> = source.to_token_stream().into_iter().collect();
     let place = |tree: Option<&TokenTree>| tree.map_or_else(Span::call_site, TokenTree::span);

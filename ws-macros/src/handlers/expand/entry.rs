@@ -1,4 +1,4 @@
-//! The registration of a block: what documents and clients are made from.
+//! The registration of a block, which documents and clients are made from.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -9,7 +9,7 @@ use crate::{
     source::{at, placed, start, written, written_path},
 };
 
-/// The entry, and the descriptions of the handlers.
+/// Writes the entry and the descriptions of the handlers.
 pub(super) fn registration(handlers: &Handlers) -> TokenStream {
     let (ty, name) = (&handlers.controller, handlers.name());
     let infos = handlers.handlers.iter().map(|handler| info(handler, ty));
@@ -27,8 +27,8 @@ pub(super) fn registration(handlers: &Handlers) -> TokenStream {
     }
 }
 
-/// A function that calls the method and never runs; its type has the return type, which may have no
-/// name.
+/// Writes a closure that calls the method and is never run. Its type contains the return type,
+/// which may have no name.
 pub(super) fn call(handler: &Handler, controller: &Type) -> TokenStream {
     let method = placed(&handler.ident);
     let place = at(handler.ident.span());
@@ -63,7 +63,7 @@ fn info(handler: &Handler, controller: &Type) -> TokenStream {
     let guards = handler.guards.iter().map(|guard| written_path(&guard.path));
     let returns = handler.output.as_ref().map(|output| written(&output.written)).unwrap_or_default();
     let docs = &handler.docs;
-    // The user's own hygiene: in ours the line would be that of `#[ws_handlers]`.
+    // With the hygiene of the macro, this would be the line of `#[ws_handlers]`.
     let line = quote_spanned!(handler.attribute.path().span()=> ::core::line!());
     quote! {
         #(#conditions)*

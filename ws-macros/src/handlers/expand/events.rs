@@ -1,4 +1,5 @@
-//! The names of a block's events: a constant for each, and the checks of those that are not judged as literals.
+//! The names of a block's events: a constant for each name, and the checks of names that are not
+//! literals.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
@@ -14,8 +15,8 @@ use crate::{
     source::start,
 };
 
-/// The constants. Handlers are matched by them, so that a name that does not exist is rustc's error, and not a
-/// pattern that matches everything.
+/// Writes the constants. They are the patterns of the dispatch. rustc reports a name that does not
+/// exist; as a pattern, it would match every event.
 pub(super) fn names(handlers: &Handlers) -> Option<TokenStream> {
     handlers.of(Callback::Event).chain(handlers.of(Callback::Unknown)).next()?;
     let constants = each(handlers).map(|(Handler { conditions, .. }, Event { name, constant })| {
@@ -39,7 +40,7 @@ pub(super) fn names(handlers: &Handlers) -> Option<TokenStream> {
     })
 }
 
-/// The checks of a name that only rustc knows, or whose handler is under a condition.
+/// Writes the checks of a name that only rustc can evaluate, or whose handler has a `#[cfg(..)]`.
 fn check(handler: &Handler, Event { name, constant }: &Event) -> Option<TokenStream> {
     let conditions: &[Attribute] = &handler.conditions;
     let is_literal = name.literal().is_some();
@@ -58,8 +59,8 @@ fn check(handler: &Handler, Event { name, constant }: &Event) -> Option<TokenStr
     Some(checks.collect())
 }
 
-/// Whether the event `ping` is answered without a handler: if there are handlers of events, and
-/// none for `ping`.
+/// Writes whether `ping` is answered without a handler: there are handlers of events, and none for
+/// `ping`.
 pub(super) fn answers_ping(handlers: &Handlers) -> TokenStream {
     let mut all = handlers.of(Callback::Event).chain(handlers.of(Callback::Unknown)).peekable();
     if all.peek().is_none() {
@@ -72,7 +73,7 @@ pub(super) fn answers_ping(handlers: &Handlers) -> TokenStream {
     quote!(#has_events && !__h::rules::is_among(__EVENTS, "ping"))
 }
 
-/// The names with their handlers, in their order.
+/// Returns the names with their handlers, in source order.
 fn each(handlers: &Handlers) -> impl Iterator<Item = (&Handler, &Event)> {
     handlers.handlers.iter().flat_map(|handler| handler.events.iter().map(move |event| (handler, event)))
 }

@@ -1,4 +1,4 @@
-//! What is kept with a connection: one field for each slot, made before the 101.
+//! The values that are kept with a connection: one field for each slot, made before the 101.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -10,13 +10,13 @@ use crate::{
     source::start,
 };
 
-/// The field of a slot.
+/// Returns the field of a slot.
 pub(super) fn field(slot: usize) -> Ident {
     format_ident!("p{slot}")
 }
 
-/// The type of what is kept with a connection. Its fields' types are told by [`make`], so that a wrong parameter is none
-/// of this one's mistakes.
+/// Writes the type of the kept values. It is generic, and [`make`] determines the types of its
+/// fields, so that rustc does not report a wrong parameter here.
 pub(super) fn definition(handlers: &Handlers) -> TokenStream {
     let slots = || handlers.slots.iter().enumerate().map(|(index, slot)| (slot.condition(), index));
     let parameters = slots().map(|(condition, index)| {
@@ -30,8 +30,8 @@ pub(super) fn definition(handlers: &Handlers) -> TokenStream {
     quote!(struct __Kept<#(#parameters),*> { #(#fields),* })
 }
 
-/// A closure that makes what is kept. What parameters by reference keep is made first, and shown to
-/// the others: a value that is parsed for `&Path<T>` is not parsed again for `Path<T>`.
+/// Writes a closure that makes the kept values. The values for references are made first and passed
+/// to the others: a `Path<T>` is copied from the value of `&Path<T>` instead of parsed again.
 pub(super) fn make(handlers: &Handlers) -> TokenStream {
     let slots: Vec<_> = handlers
         .slots
@@ -74,7 +74,7 @@ pub(super) fn make(handlers: &Handlers) -> TokenStream {
     }
 }
 
-/// Finds what was kept, for the parameters of a call.
+/// Writes the code that finds the kept values for a call.
 pub(super) fn find(handlers: &Handlers) -> Option<TokenStream> {
     let make = make(handlers);
     let found = quote_spanned!(Span::mixed_site()=> let __kept = __h::kept(__conn, #make)?;);

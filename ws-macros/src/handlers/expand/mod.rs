@@ -1,8 +1,9 @@
 //! Writes the implementation. It cannot fail.
 //!
-//! Everything stands in one anonymous constant beside the block: what is [`kept`], `impl Controller`, the [`checks`] and the
-//! registration ([`entry`]). Locals have the macro's hygiene and begin with `__`, so that neither the user's names nor
-//! their constants are met; what may not compile stands at the place of the user's tokens that it was made of.
+//! All code is in one anonymous constant beside the block: the [`kept`] values, `impl Controller`,
+//! the [`checks`] and the registration ([`entry`]). Locals have the hygiene of the macro and begin
+//! with `__`, so that they cannot collide with the user's names or constants. Code that may fail to
+//! compile has the span of the user's tokens from which it was made.
 
 mod call;
 mod checks;
@@ -14,7 +15,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Attribute, Ident, spanned::Spanned as _};
 
-use self::call::Ways;
+use self::call::CallParts;
 use super::{
     callback::Callback,
     model::{Handler, Handlers},
@@ -22,7 +23,7 @@ use super::{
 };
 use crate::source::{at, start};
 
-/// What stands beside the block.
+/// Writes the code beside the block.
 pub(super) fn implementation(handlers: &Handlers) -> TokenStream {
     let alias = handlers.krate.alias();
     let names = events::names(handlers);
@@ -53,17 +54,17 @@ fn controller(handlers: &Handlers) -> TokenStream {
     let kept = kept::find(handlers);
     let message = message(handlers, kept.as_ref());
     let open = handlers.of(Callback::Open).map(|handler| {
-        let body = call::body(handler, &Ways::open());
+        let body = call::body(handler, &CallParts::open());
         callback(handler, &quote!(), kept.as_ref(), &body)
     });
     let frames = [Callback::Ping, Callback::Pong].into_iter().flat_map(|callback| handlers.of(callback));
     let frames = frames.map(|handler| frame(handler, kept.as_ref()));
     let close = handlers.of(Callback::Close).map(|handler| {
         let reason = quote_spanned!(Span::mixed_site()=> , __reason: __ws::CloseReason);
-        let body = call::body(handler, &Ways::close());
+        let body = call::body(handler, &CallParts::close());
         callback(handler, &reason, kept.as_ref(), &body)
     });
-    // An implementation begins and ends at the type, so that rustc reports another one there.
+    // The implementation has the span of the type, so that rustc reports a conflicting one there.
     let place = at(ty.span());
     let [start, one_block, end] = [
         quote_spanned!(place=> impl),
@@ -84,7 +85,7 @@ fn controller(handlers: &Handlers) -> TokenStream {
     }
 }
 
-/// What the controller's typed layer needs, and what is made before the 101.
+/// Writes the requirements of the handlers, and the values made before the 101.
 fn typed(handlers: &Handlers) -> TokenStream {
     let answers_ping = events::answers_ping(handlers);
     let needs = handlers.slots.iter().map(|slot| {
@@ -126,7 +127,7 @@ fn typed(handlers: &Handlers) -> TokenStream {
     }
 }
 
-/// A callback that one method is.
+/// Writes a callback that calls one method.
 fn callback(
     handler: &Handler,
     more: &TokenStream,
@@ -144,10 +145,10 @@ fn callback(
     }
 }
 
-/// `on_ping` and `on_pong`.
+/// Writes `on_ping` or `on_pong`.
 fn frame(handler: &Handler, kept: Option<&TokenStream>) -> TokenStream {
     let payload = quote_spanned!(Span::mixed_site()=> , __payload: __ws::Bytes);
-    let body = call::body(handler, &Ways::message());
+    let body = call::body(handler, &CallParts::message());
     let body = quote_spanned! {at(handler.ident.span())=>
         let mut __message = __ws::Message::Binary(__payload);
         let __to = __h::reply_to(__conn);
@@ -157,7 +158,7 @@ fn frame(handler: &Handler, kept: Option<&TokenStream>) -> TokenStream {
     callback(handler, &payload, kept, &body)
 }
 
-/// `on_message`: events, then what is none.
+/// Writes `on_message`: first the events, then all other messages.
 fn message(handlers: &Handlers, kept: Option<&TokenStream>) -> TokenStream {
     let mut all = handlers.of(Callback::Event).chain(handlers.of(Callback::Unknown)).peekable();
     let has_events = all.peek().is_some();
@@ -204,7 +205,8 @@ fn message(handlers: &Handlers, kept: Option<&TokenStream>) -> TokenStream {
     }
 }
 
-/// Reads the envelope; goes on with the reason if there is none.
+/// Writes the dispatch of an event. A message that is not an event continues behind it, with the
+/// fault.
 fn dispatch(handlers: &Handlers, is_there: Option<&TokenStream>) -> TokenStream {
     let arms = handlers.of(Callback::Event).map(|handler| {
         let names = handler.events.iter().map(|event| &event.constant);
@@ -236,14 +238,19 @@ fn dispatch(handlers: &Handlers, is_there: Option<&TokenStream>) -> TokenStream 
 
 fn event_arm(handler: &Handler, pattern: &TokenStream, name: &TokenStream) -> TokenStream {
     let kind = quote!(__h::CallbackKind::Event(#name));
-    intercepted(handler, pattern, &kind, &call::body(handler, &Ways::event()))
+    intercepted(handler, pattern, &kind, &call::body(handler, &CallParts::event()))
 }
 
 fn arm(handler: &Handler, pattern: &TokenStream) -> TokenStream {
-    intercepted(handler, pattern, &quote!(__h::CallbackKind::Message), &call::body(handler, &Ways::message()))
+    intercepted(
+        handler,
+        pattern,
+        &quote!(__h::CallbackKind::Message),
+        &call::body(handler, &CallParts::message()),
+    )
 }
 
-/// One arm of a dispatch: the call inside of the interceptors.
+/// Writes one arm of a dispatch: the call inside the interceptors.
 fn intercepted(
     handler: &Handler,
     pattern: &TokenStream,
@@ -254,7 +261,7 @@ fn intercepted(
     quote_spanned! {at(handler.ident.span())=>
         #(#conditions)*
         #pattern => {
-            // Pinned where it is made: it may be large, and is not moved from hand to hand.
+            // Pinned here, because it may be large and must not be moved again.
             let __call = ::core::pin::pin!(async { #body });
             __h::intercepted(__h::invocation(__conn, #kind), __call).await
         }
