@@ -146,6 +146,7 @@ async fn pings_and_the_end_are_intercepted_as_well() {
         let hub = app.running().hub();
         ask(&mut client, r#"{"event":"log"}"#).await;
         let conn = hub.get_local(hub.all().ids_local()[0]).unwrap();
+        let log = log(&conn);
         client.ping("p").await;
         client.close(1000, "").await;
         client.expect_close(1000).await;
@@ -153,6 +154,6 @@ async fn pings_and_the_end_are_intercepted_as_well() {
         app.shutdown().await;
         let of_log = "inner ok";
         let expected = [of_log, "outer", "inner Control", "inner ok", "outer", "inner Close", "inner ok"];
-        assert_eq!(log(&conn).take(), expected, "{path}");
+        assert_eq!(log.take(), expected, "{path}");
     }
 }
