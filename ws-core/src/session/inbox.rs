@@ -9,15 +9,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::{
-    config::Limits,
-    fixed,
-    wire::{Message, Text},
-};
-
-/// A waiting message of at least this size is not copied and keeps the input buffer alive. It is a
-/// large part of that buffer.
-const MAX_COPIED_BYTES: usize = 64 << 10;
+use crate::{config::Limits, fixed, wire::Message};
 
 /// An event that waits for its callback.
 #[derive(Debug)]
@@ -35,24 +27,6 @@ impl Event {
             Self::Message(message) | Self::Refused(message) => Some(message),
             Self::Ping(_) | Self::Pong(_) => None,
         }
-    }
-
-    /// Copies a small payload, which would keep a whole input buffer alive.
-    fn compact(self) -> Self {
-        match self {
-            Self::Message(message) => Self::Message(compact(message)),
-            Self::Refused(message) => Self::Refused(compact(message)),
-            Self::Ping(payload) => Self::Ping(Bytes::copy_from_slice(&payload)),
-            Self::Pong(payload) => Self::Pong(Bytes::copy_from_slice(&payload)),
-        }
-    }
-}
-
-fn compact(message: Message) -> Message {
-    match message {
-        message if message.len() >= MAX_COPIED_BYTES => message,
-        Message::Text(text) => Message::Text(Text::from(&*text)),
-        Message::Binary(bytes) => Message::Binary(Bytes::copy_from_slice(&bytes)),
     }
 }
 
@@ -81,7 +55,7 @@ impl Waiting {
             None if self.controls() == fixed::WAITING_EVENTS => self.drop_oldest_control(),
             None => {}
         }
-        self.events.push_back(event.compact());
+        self.events.push_back(event);
     }
 
     fn pop(&mut self) -> Option<Event> {
@@ -199,15 +173,5 @@ mod tests {
             assert_eq!(matches!(waiting[0], Event::Message(_)), is_behind_a_message);
             assert_eq!(waiting.len(), 17 + usize::from(is_behind_a_message), "no message is dropped");
         }
-    }
-
-    #[test]
-    fn a_waiting_message_keeps_no_more_than_its_own_bytes() {
-        let buffer = Bytes::from(vec![b'x'; 16 << 10]);
-        let mut inbox = Inbox::default();
-        for at in 0..3 {
-            inbox.push(Event::Message(Message::Binary(buffer.slice(at..at + 10))));
-        }
-        assert!(buffer.is_unique());
     }
 }
