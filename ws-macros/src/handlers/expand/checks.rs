@@ -18,38 +18,49 @@ use crate::{
     source::{self, at, start},
 };
 
-/// A rule that depends on the callback: the method of `Place` that is its condition, and its trait.
-type PlaceRule = (&'static str, &'static str);
+/// A rule that depends on the callback.
+struct Rule {
+    /// The method of `Place` that is its condition.
+    condition: &'static str,
+    /// The trait with its message.
+    name: &'static str,
+}
+
+impl Rule {
+    const fn new(condition: &'static str, name: &'static str) -> Self {
+        Self { condition, name }
+    }
+}
 
 /// Returns the rules for a parameter that this callback can break. Each rule costs compile time for
 /// each parameter, so the others are left out.
-fn rules_of_params(callback: Callback) -> Vec<PlaceRule> {
+fn rules_of_params(callback: Callback) -> Vec<Rule> {
     if callback.is_event() {
-        return vec![("has_close_reason", "HasCloseReason")];
+        return vec![Rule::new("has_close_reason", "HasCloseReason")];
     }
     let mut rules = vec![
-        ("has_event_data", "HasEventData"),
-        ("has_event_name", "HasEventName"),
-        ("has_reply", "HasReply"),
+        Rule::new("has_event_data", "HasEventData"),
+        Rule::new("has_event_name", "HasEventName"),
+        Rule::new("has_reply", "HasReply"),
     ];
     if matches!(callback, Callback::Open | Callback::Close) {
-        rules.push(("has_message", "HasMessage"));
+        rules.push(Rule::new("has_message", "HasMessage"));
     }
     if matches!(callback, Callback::Binary | Callback::Ping | Callback::Pong) {
-        rules.push(("has_text", "HasText"));
+        rules.push(Rule::new("has_text", "HasText"));
     }
     if callback != Callback::Close {
-        rules.push(("has_close_reason", "HasCloseReason"));
+        rules.push(Rule::new("has_close_reason", "HasCloseReason"));
     }
     rules
 }
 
 /// Returns the rule for a return value that this callback can break.
-fn rule_of_replies(callback: Callback) -> PlaceRule {
+fn rule_of_replies(callback: Callback) -> Rule {
     match callback {
-        Callback::Event | Callback::Unknown => ("answers_in_an_envelope", "AnswersInAnEnvelope"),
-        Callback::Close => ("sends_nothing", "SendsNothing"),
-        _ => ("answers_an_event", "AnswersAnEvent"),
+        Callback::Event | Callback::Unknown => Rule::new("answers_in_an_envelope", "AnswersInAnEnvelope"),
+        Callback::Close => Rule::new("sends_nothing", "SendsNothing"),
+        _ => Rule::new("answers_an_event", "AnswersAnEvent"),
     }
 }
 
@@ -217,13 +228,13 @@ fn of_call(handler: &Handler, controller: &Type) -> Option<TokenStream> {
 }
 
 /// Writes the checks of a constant by the rules of the callback.
-fn of_place(callback: Callback, it: &Ident, rules: &[PlaceRule], ty: &Named) -> TokenStream {
+fn of_place(callback: Callback, it: &Ident, rules: &[Rule], ty: &Named) -> TokenStream {
     let place = Ident::new(callback.place(), Span::call_site());
     rules
         .iter()
-        .map(|(condition, rule)| {
+        .map(|Rule { condition, name }| {
             let condition = format_ident!("{condition}");
-            check(&ty.written, rule, &quote!(__h::rules::Place::#place.#condition(#it)))
+            check(&ty.written, name, &quote!(__h::rules::Place::#place.#condition(#it)))
         })
         .collect()
 }
