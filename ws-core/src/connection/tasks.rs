@@ -69,7 +69,11 @@ impl Connection {
     ///     }
     /// }
     ///
+    /// # #[cfg(not(feature = "testing"))]
+    /// # fn main() {}
+    /// # #[cfg(feature = "testing")]
     /// # use ws_core::{Route, testing::TestApp};
+    /// # #[cfg(feature = "testing")]
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
     /// # let prices = broadcast::Sender::new(8);

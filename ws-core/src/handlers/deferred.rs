@@ -87,7 +87,11 @@ use crate::{
 ///     }
 /// }
 ///
+/// # #[cfg(not(feature = "testing"))]
+/// # fn main() {}
+/// # #[cfg(feature = "testing")]
 /// # use ws_core::{Route, testing::TestApp};
+/// # #[cfg(feature = "testing")]
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// # let app = App::without_registry().route(Route::new("/", Reports { db: Db }));
