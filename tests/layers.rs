@@ -146,7 +146,8 @@ fn a_crate_is_named_only_by_the_modules_that_it_belongs_to() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// The page that explains the modules has all of them, in their order, and names no file that is gone.
+/// The page that explains the modules has all of them, in their order, and names no file that is
+/// gone.
 #[test]
 fn the_documented_code_map_is_the_order_of_the_modules() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

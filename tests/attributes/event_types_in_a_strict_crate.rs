@@ -67,7 +67,7 @@ pub struct Local {
     pub cause: std::rc::Rc<u8>,
 }
 
-/// What can go wrong.
+/// The errors of this crate.
 #[derive(Debug, thiserror::Error, WsError)]
 #[ws_error(crate = ::ws_core)]
 #[non_exhaustive]

@@ -2,7 +2,7 @@
 
 pub use ws_core as ws;
 
-/// What the applications have in common.
+/// Items that the applications share.
 pub mod common {
     use ws_core::prelude::*;
 

@@ -60,7 +60,7 @@ async fn check_all() {
         .controller("/busy", Busy)
         .http("http", axum::Router::new());
     let server = start_with(app, config).await;
-    // What is allocated once: the pool's buffers, the runtime's and the client's own things.
+    // This allocates the pool's buffers and everything else that is made once.
     others_are_served(&server, 1).await;
     a_half_sent_head_costs_little_more_than_its_bytes(&server, "ws").await;
     a_half_sent_head_costs_little_more_than_its_bytes(&server, "http").await;

@@ -57,7 +57,7 @@ struct Said {
     len: usize,
 }
 
-/// What clients may know.
+/// The errors that clients may see.
 #[derive(Debug, net::WsError)]
 #[ws_error(crate = net)]
 enum Refused {

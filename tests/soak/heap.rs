@@ -1,7 +1,8 @@
-//! How many bytes of this process are allocated: exact where resident memory is not, which keeps what an allocator has
-//! not given back, and so hides a leak or shows one that is none.
+//! How many bytes of this process are allocated: exact where resident memory is not, which keeps
+//! what an allocator has not given back, and so hides a leak or shows one that is none.
 //!
-//! Buffers are counted apart: threads keep some to read into, within bounds but not the same number each time.
+//! Buffers are counted apart: threads keep some to read into, within bounds but not the same number
+//! each time.
 
 #![allow(unsafe_code, reason = "counting takes a global allocator, and every method of one is unsafe")]
 
@@ -16,7 +17,8 @@ struct Counted;
 #[global_allocator]
 static COUNTED: Counted = Counted;
 
-/// From this size on an allocation is a buffer, in bytes: the smallest that a connection reads into.
+/// From this size on an allocation is a buffer, in bytes: the smallest that a connection reads
+/// into.
 const BUFFER: usize = 16 << 10;
 
 static BYTES: AtomicUsize = AtomicUsize::new(0);

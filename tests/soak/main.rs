@@ -147,7 +147,7 @@ async fn nothing_is_left_of_connections_however_they_lived() {
     let began = Instant::now();
     let before = held(&mut process).await;
     assert_eq!((before.connections, before.grouped), (0, 0));
-    // What is made once, and kept, is made now. The clients of the first round need the room.
+    // This allocates everything that is made once, as much as the clients of the first round need.
     fill(addr).await;
     left(&mut process, before).await;
     let size = if minutes.is_some() { LONG_ROUND } else { ROUND };

@@ -8,7 +8,7 @@ use ws_core::{Route, error::ErrorCodes, prelude::*, testing::TestApp};
 
 use super::{ask, serve};
 
-/// What is wrong with a text.
+/// A fault of a text.
 #[derive(Debug, thiserror::Error, WsError)]
 enum ChatError {
     /// There is no text.
@@ -49,7 +49,7 @@ async fn handled(_: &Handled, _: &Scene) -> Recovery {
     Recovery::error("by_handler", "by its handler")
 }
 
-/// What the catch-all handler saw.
+/// The errors that the catch-all handler was called with.
 static SEEN: Mutex<Vec<(String, u16)>> = Mutex::new(Vec::new());
 
 #[ws_error_handler(server = "error_types")]

@@ -66,7 +66,7 @@ pub(crate) struct Say {
     text: String,
 }
 
-/// What was said in a room.
+/// A line that was said in a room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, WsEvent)]
 #[ws_event("said")]
 pub(crate) struct Said {
@@ -74,7 +74,7 @@ pub(crate) struct Said {
     pub(crate) id: u64,
     /// Who said it.
     pub(crate) from: String,
-    /// What was said.
+    /// The text of the line.
     pub(crate) text: String,
 }
 
@@ -139,7 +139,7 @@ impl Lines {
     }
 }
 
-/// What the HTTP handler needs.
+/// The state of the HTTP handler.
 #[derive(Clone)]
 struct Speaker {
     hub: Hub,

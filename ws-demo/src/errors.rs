@@ -1,14 +1,14 @@
 //! 自定义异常 / custom exceptions: what goes wrong here, and who answers it.
 //!
-//! Three ways. A refusal that belongs to the flow is answered where it is found, with one of the [`ErrorCode`]s. An error
-//! that says by itself what a client may see carries `#[derive(WsError)]` and is passed on with `?`. Everything else is
-//! answered by its type in a `#[ws_error_handler]`: the `ExceptionHandler` of the how-to, registered where it is
-//! written.
+//! Three ways. A refusal that belongs to the flow is answered where it is found, with one of the
+//! [`ErrorCode`]s. An error that says by itself what a client may see carries `#[derive(WsError)]`
+//! and is passed on with `?`. Everything else is answered by its type in a `#[ws_error_handler]`:
+//! the `ExceptionHandler` of the how-to, registered where it is written.
 
 use serde::Serialize;
 use ws_core::prelude::*;
 
-/// What a refused client reads: `{"code": .., "msg": ".."}`.
+/// The body of a refusal: `{"code": .., "msg": ".."}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct ErrorCode {
     /// The status and two digits of our own.
@@ -44,7 +44,7 @@ pub(crate) const SAY_MALFORMED: ErrorCode = ErrorCode {
     msg: r#"expected application/json: {"text": ".."}, and a room of 1 to 32 characters"#,
 };
 
-/// What is wrong with a text. On a connection it is answered as an error event with its code.
+/// A fault of a text. On a connection, the client gets an error event with its code.
 #[derive(Debug, PartialEq, Eq, thiserror::Error, WsError)]
 pub(crate) enum ChatError {
     /// Nothing but white space.

@@ -1,4 +1,5 @@
-//! The page `docs/mistakes.md` lists the fixtures in `ui/mistakes` and the first line of each error.
+//! The page `docs/mistakes.md` lists the fixtures in `ui/mistakes` and the first line of each
+//! error.
 //!
 //! `tests/ui.rs` checks that the compiler says so. With `TRYBUILD=overwrite` the page is rewritten.
 

@@ -41,7 +41,7 @@ struct Said {
     len: usize,
 }
 
-/// What clients may know.
+/// The errors that clients may see.
 #[derive(Debug, WsError)]
 #[ws_error(crate = facade::ws)]
 enum Refused {

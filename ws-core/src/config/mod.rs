@@ -217,8 +217,8 @@ pub struct Limits {
     #[serde(with = "units::size")]
     pub message: usize,
     /// The largest frame payload, in bytes; a larger one closes the connection with 1009. Memory is
-    /// allocated for bytes that have arrived, not for a length that is announced. Default: the value
-    /// of `message`, which is also the upper bound.
+    /// allocated for bytes that have arrived, not for a length that is announced. Default: the
+    /// value of `message`, which is also the upper bound.
     #[serde(with = "units::optional_size")]
     pub frame: Option<usize>,
     /// The largest number of frames of one message; more close the connection with 1009. Each frame
@@ -294,8 +294,8 @@ pub struct Limits {
     pub inbox_bytes: usize,
     /// The reaction to a full outbox. Default: disconnect.
     pub overflow: Overflow,
-    /// The time from the close frame to the end of the socket, the time for `on_close`, and the time
-    /// that the tasks of a connection have to finish after its end. Default 5 s.
+    /// The time from the close frame to the end of the socket, the time for `on_close`, and the
+    /// time that the tasks of a connection have to finish after its end. Default 5 s.
     #[serde(with = "units::duration")]
     pub close_timeout: Duration,
     /// The longest time of one callback; beyond it the connection closes with 1011. Default: off

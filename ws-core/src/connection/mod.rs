@@ -1,5 +1,5 @@
-//! [`Connection`], the handle of an open connection, with its outbox, its outstanding asks, its tasks
-//! and its expiry.
+//! [`Connection`], the handle of an open connection, with its outbox, its outstanding asks, its
+//! tasks and its expiry.
 //!
 //! A handle exists from the accepted handshake on. Any task may hold one. The handle never touches
 //! the socket: the session task owns the socket, takes messages from the outbox and writes them. A

@@ -1,8 +1,8 @@
 //! [`compare_with_tungstenite`]: the socket layer and tungstenite's codec read the same bytes, and
 //! must return the same messages, the same kind of fault and the same close code.
 //!
-//! Both stand behind the trait [`Layer`]. The differences that are intended are listed where they are
-//! compared, each with its reason. Any other difference is a failure.
+//! Both stand behind the trait [`Layer`]. The differences that are intended are listed where they
+//! are compared, each with its reason. Any other difference is a failure.
 
 use std::{
     collections::VecDeque,
@@ -69,7 +69,8 @@ pub enum Side {
 
 /// An implementation of RFC 6455 that reads frames.
 trait Layer {
-    /// Reads these pieces and then the end of the stream. Returns all events, the last one included.
+    /// Reads these pieces and then the end of the stream. Returns all events, the last one
+    /// included.
     fn read(pieces: &[Vec<u8>], reading: Reading) -> Vec<Seen>;
 }
 
@@ -178,11 +179,12 @@ pub fn compare_with_tungstenite(bytes: &[u8], reading: Reading) {
     assert!(intended, "event {at} of {bytes:02x?} with {reading:?}: {own:?} is not {other:?}");
 }
 
-/// Returns the events of tungstenite, with the last frame completed if this crate has found a fault.
+/// Returns the events of tungstenite, with the last frame completed if this crate has found a
+/// fault.
 ///
 /// Intended: tungstenite judges complete frames only, and finds nothing if the stream ends before.
-/// This crate judges a header byte by byte, and text with each piece of it, so that a fault ends the
-/// connection before more is received and kept for it.
+/// This crate judges a header byte by byte, and text with each piece of it, so that a fault ends
+/// the connection before more is received and kept for it.
 fn judged(own: &[Seen], other: Vec<Seen>, bytes: &[u8], reading: Reading) -> Vec<Seen> {
     match (own.last(), other.last()) {
         (Some(Seen::Fault(_)), Some(Seen::Gone)) => {
@@ -238,8 +240,8 @@ fn cut(bytes: &[u8], seed: u64) -> Vec<Vec<u8>> {
     pieces
 }
 
-/// A transport that returns one piece per read, is pending in between, and then ends. It discards all
-/// writes.
+/// A transport that returns one piece per read, is pending in between, and then ends. It discards
+/// all writes.
 struct Pieces {
     pieces: VecDeque<Vec<u8>>,
     is_dry: bool,

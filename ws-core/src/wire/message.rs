@@ -10,8 +10,8 @@ use tungstenite::Utf8Bytes;
 
 /// A complete data message (RFC 6455 section 5.6), joined from all its frames.
 ///
-/// Cloning is cheap: the payload is shared. A received payload owns exactly its own bytes, so keeping
-/// one, such as a chat's history, keeps nothing else alive.
+/// Cloning is cheap: the payload is shared. A received payload owns exactly its own bytes, so
+/// keeping one, such as a chat's history, keeps nothing else alive.
 ///
 /// ```
 /// use ws_core::Message;

@@ -2,7 +2,8 @@
 
 use crate::wire::ConnectionId;
 
-/// Why [`Connection::spawn`](crate::Connection::spawn) did not start a task. The future was dropped.
+/// Why [`Connection::spawn`](crate::Connection::spawn) did not start a task. The future was
+/// dropped.
 ///
 /// A client whose event fails with [`TooMany`](Self::TooMany) gets the code `rate_limited`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

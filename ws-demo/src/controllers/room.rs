@@ -11,9 +11,9 @@
 //! | `history {"limit"}` | `history {"id", "from", "text"}`, one a line | |
 //! | (the connection ends) | | `left {"account"}` |
 //!
-//! Events with data of their own are types, so name and data cannot disagree. Mistakes are answered by the typed layer,
-//! and what is wrong with a text, by the codes of [`ChatError`]. A client that offers the subprotocol `msgpack` gets all
-//! of it as MessagePack.
+//! Events with data of their own are types, so name and data cannot disagree. Mistakes are answered
+//! by the typed layer, and what is wrong with a text, by the codes of [`ChatError`]. A client that
+//! offers the subprotocol `msgpack` gets all of it as MessagePack.
 
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
