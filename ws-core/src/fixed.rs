@@ -90,6 +90,45 @@ pub(crate) const HURRIED_CUT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The shortest pause between two batches of a drain, because timers have a resolution of one
 /// millisecond. If shorter pauses would be needed, the batches grow.
 pub(crate) const LEAST_BATCH_PAUSE: Duration = Duration::from_millis(10);
+/// The number of nodes whose messages are accepted.
+pub(crate) const CLUSTER_NODES: usize = 1024;
+/// The messages that may wait for the broker, and the received ones that may wait for each worker.
+pub(crate) const CLUSTER_QUEUE: usize = 8192;
+/// The most workers that deliver received messages.
+pub(crate) const CLUSTER_WORKERS: usize = 4;
+/// The size that a message between nodes may have beyond `cluster.message`, for its head.
+pub(crate) const CLUSTER_HEAD_BYTES: usize = 4 << 10;
+/// The time that unsent messages are kept while there is no link to the broker.
+pub(crate) const UNSENT_KEPT: Duration = Duration::from_secs(1);
+/// The size of one batch of published messages, and the number of batches in flight.
+pub(crate) const PUBLISHES_A_BATCH: usize = 256;
+pub(crate) const PUBLISHED_BYTES_A_BATCH: usize = 256 << 10;
+pub(crate) const BATCHES_IN_FLIGHT: usize = 8;
+/// The number of channels in one subscription, and the number of subscriptions in flight.
+pub(crate) const CHANNELS_A_BATCH: usize = 512;
+pub(crate) const SUBSCRIBES_IN_FLIGHT: usize = 4;
+/// The time that a channel stays subscribed after the last member of its group has left.
+pub(crate) const INTEREST_LINGERS: Duration = Duration::from_secs(2);
+/// The longest time that `join_confirmed` waits.
+pub(crate) const CONFIRM_TIMEOUT: Duration = Duration::from_secs(2);
+/// The longest time that a question to the other nodes waits, and the number of open questions.
+pub(crate) const QUESTION_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const OPEN_QUESTIONS: usize = 1024;
+/// The most ids that a node answers with, and the number of them in one message.
+pub(crate) const CLUSTER_IDS: usize = 1_000_000;
+pub(crate) const IDS_A_PART: usize = 8192;
+/// The longest time to connect to the broker and to subscribe the own channels, each.
+pub(crate) const BROKER_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest pause before the first new connection to the broker. It doubles up to the second
+/// value; each pause is a random part of it.
+pub(crate) const LEAST_BROKER_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const MOST_BROKER_PAUSE: Duration = Duration::from_secs(5);
+/// The least time between two heartbeats of a node.
+pub(crate) const LEAST_BEAT_PAUSE: Duration = Duration::from_millis(100);
+/// The time in which a stopping node sends what is queued for the broker.
+pub(crate) const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+/// The pause between two turns of connections that are closed after a gap.
+pub(crate) const GAP_PAUSE: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests {
@@ -209,6 +248,38 @@ mod tests {
             ("streams that wait to be accepted", "1024, or the system's `somaxconn` if less".into()),
             ("header of the PROXY protocol", size(PROXY_HEADER_BYTES)),
             ("Nagle's algorithm", "off (`TCP_NODELAY`)".into()),
+            (
+                "cluster: messages that wait for the broker",
+                format!("{CLUSTER_QUEUE} and `cluster.queue` bytes, else `NotSent::Full`"),
+            ),
+            (
+                "cluster: received messages that wait for delivery",
+                format!(
+                    "{CLUSTER_QUEUE} for each of up to {CLUSTER_WORKERS} workers, and `cluster.queue` bytes, then the newest is dropped and counted"
+                ),
+            ),
+            (
+                "cluster: unsent messages while the broker is away",
+                format!("kept for {}, then dropped and counted", time(UNSENT_KEPT)),
+            ),
+            ("cluster: `join_confirmed`", format!("{}, then `Reach::Local`", time(CONFIRM_TIMEOUT))),
+            (
+                "cluster: `count()` and `ids()`",
+                format!(
+                    "{}, then `Incomplete`; {CLUSTER_IDS} ids from a node; {OPEN_QUESTIONS} calls at once",
+                    time(QUESTION_TIMEOUT)
+                ),
+            ),
+            ("cluster: a room or user without members stays subscribed", time(INTEREST_LINGERS)),
+            (
+                "cluster: pause before a new connection to the broker",
+                format!(
+                    "random, up to {}, doubling to {}",
+                    time(LEAST_BROKER_PAUSE),
+                    time(MOST_BROKER_PAUSE)
+                ),
+            ),
+            ("cluster: nodes", format!("{CLUSTER_NODES}")),
         ];
         let rows: String = rows.iter().map(|(limit, value)| format!("| {limit} | {value} |\n")).collect();
         let table = format!("| limit | value |\n|---|---|\n{rows}\n");

@@ -24,6 +24,7 @@ pub mod hub;
 pub mod jwt;
 mod layer;
 mod place;
+mod random;
 pub mod recovery;
 mod registry;
 mod request;

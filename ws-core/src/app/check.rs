@@ -13,13 +13,15 @@ use std::{
 use super::{
     App, Given, Problem, StartError, error_handlers,
     layers::Layers,
-    plan::{Plan, PlannedKind, PlannedServer},
+    plan::{Plan, PlannedCluster, PlannedKind, PlannedServer},
     problems::Problems,
     routes::{Tables, check_names},
 };
 use crate::{
-    config::{Config, ConfigError, ServerConfig, ServerKind},
+    config::{self, Config, ConfigError, ServerConfig, ServerKind},
+    fixed,
     handshake::{DefaultUpgrade, Pipeline, Route, Warnings},
+    hub::Connector,
     place::Location,
     recovery::ErrorHandlers,
     registry::HandlersEntry,
@@ -41,6 +43,8 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
         hooks,
         upgrades,
         config: _,
+        #[cfg(feature = "testing")]
+        connector,
         live,
         lifecycle,
     } = app;
@@ -117,8 +121,33 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
         };
         servers.push(PlannedServer { config: server.clone(), kind });
     }
+    #[cfg(not(feature = "testing"))]
+    let connector = None;
+    let cluster = cluster(config, connector, &mut problems);
     let taken = problems.into_result()?;
-    Ok(Plan { servers, hooks, states, taken, live, lifecycle, drain: config.drain.clone() })
+    Ok(Plan { servers, hooks, states, taken, live, lifecycle, drain: config.drain.clone(), cluster })
+}
+
+/// Checks the settings of the broker, unless a test has given a connector.
+fn cluster(
+    config: &Config,
+    connector: Option<Connector>,
+    problems: &mut Problems<'_>,
+) -> Option<PlannedCluster> {
+    let config = with_name(config.cluster.clone()?);
+    match connector.map_or_else(|| Connector::new(&config), Ok) {
+        Ok(connector) => Some(PlannedCluster { config, connector }),
+        Err(message) => {
+            problems.push(Problem::Config(ConfigError::Invalid(message)));
+            None
+        }
+    }
+}
+
+/// Names the node after its host if it has no name.
+fn with_name(config: config::Cluster) -> config::Cluster {
+    let host = || std::env::var("HOSTNAME").ok().filter(|host| (1..=fixed::NAME_BYTES).contains(&host.len()));
+    config::Cluster { name: config.name.clone().or_else(host), ..config }
 }
 
 fn http_server(server: &ServerConfig, handler: HttpHandler, lifecycle: &Lifecycle) -> HttpServer {

@@ -5,11 +5,7 @@
 //! open connections. Connections are closed in batches, so that their clients do not all reconnect
 //! to other servers at the same time. Each wait has a deadline.
 
-use std::{
-    hash::{BuildHasher as _, RandomState},
-    pin::pin,
-    time::Duration,
-};
+use std::{pin::pin, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout};
 
@@ -18,6 +14,7 @@ use crate::{
     connection::Stop,
     fixed,
     hub::Live,
+    random,
     server::{Lifecycle, Stage},
 };
 
@@ -63,6 +60,8 @@ pub(super) async fn drain(
     if !is_over {
         tracing::error!(connections = live.len(), "some tasks did not end; not waiting for them");
     }
+    // The goodbye follows the last `on_close`, which may still push to other nodes.
+    live.leave_cluster().await;
     let gone = live.gone();
     let report = ShutdownReport {
         closed: gone.clean - before.clean,
@@ -104,7 +103,7 @@ async fn close_in_batches(live: &Live, config: &Drain) {
         if left.len() == 0 {
             return;
         }
-        sleep(with_jitter(pause).min(remaining)).await;
+        sleep(random::jitter(pause, 50).min(remaining)).await;
     }
 }
 
@@ -118,13 +117,6 @@ fn next_batch(left: usize, config: &Drain, remaining: Duration) -> (usize, Durat
     let size = batch.max(left.div_ceil(pauses.saturating_add(1)));
     let share = remaining / u32::try_from(pauses).unwrap_or(u32::MAX).max(1);
     (size, config.interval.min(share))
-}
-
-/// Returns a random time between 50 % and 150 % of the pause.
-fn with_jitter(pause: Duration) -> Duration {
-    // Each `RandomState` has its own keys, which is random enough here without a generator.
-    let percent = 50 + (RandomState::new().hash_one(()) % 101) as u32;
-    (pause / 100).saturating_mul(percent)
 }
 
 /// Cuts the remaining connections. Unless the user asked for it, it logs each one, because the
@@ -178,14 +170,5 @@ mod tests {
                 "{left} {remaining:?}"
             );
         }
-    }
-
-    #[test]
-    fn a_pause_is_varied_by_half_and_not_always_alike() {
-        let pause = Duration::from_millis(100);
-        let seen: std::collections::HashSet<_> = (0..100).map(|_| with_jitter(pause)).collect();
-        assert!(seen.iter().all(|it| (pause / 2..=pause * 3 / 2).contains(it)), "{seen:?}");
-        assert!(seen.len() > 10, "{seen:?}");
-        assert!(with_jitter(Duration::MAX) >= Duration::MAX / 100 * 50, "no overflow");
     }
 }

@@ -32,6 +32,8 @@ pub use self::{
     table::{RouteInfo, RouteTable},
 };
 use self::{plan::Plan, signals::Signals, start::Hook};
+#[cfg(feature = "testing")]
+use crate::hub::Connector;
 use crate::{
     config::Config,
     controller::Controller,
@@ -87,6 +89,9 @@ pub struct App {
     hooks: Vec<Hook>,
     upgrades: Vec<Given<Box<dyn DynUpgrade>>>,
     config: Option<Config>,
+    /// The way to the broker, if a test has given one.
+    #[cfg(feature = "testing")]
+    connector: Option<Connector>,
     live: Arc<Live>,
     lifecycle: Lifecycle,
 }
@@ -123,6 +128,8 @@ impl App {
             hooks: Vec::new(),
             upgrades: Vec::new(),
             config: None,
+            #[cfg(feature = "testing")]
+            connector: None,
             live: Arc::default(),
             lifecycle: Lifecycle::default(),
         }
@@ -171,6 +178,9 @@ impl App {
     /// Adds a route.
     pub fn route(mut self, route: Route) -> Self {
         self.live.names().add((route.spec.controller)(), route.spec.name);
+        if route.spec.subprotocols.contains(&"msgpack") {
+            self.live.names().add_msgpack();
+        }
         self.routes.push(route);
         self
     }
@@ -338,6 +348,14 @@ impl App {
             let running = Running::start(plan).await?;
             Ok((WsService::new(service), running))
         }
+    }
+
+    /// Joins the cluster of a broker in memory, with these settings.
+    #[cfg(feature = "testing")]
+    pub(crate) fn in_cluster(mut self, settings: crate::config::Cluster, connector: Connector) -> Self {
+        let mut config = self.config.take().unwrap_or_else(|| self.config_by_use());
+        config.cluster.get_or_insert(settings);
+        Self { config: Some(config), connector: Some(connector), ..self }
     }
 
     /// Starts the application without listeners, and returns the servers that would be bound.

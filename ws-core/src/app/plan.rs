@@ -6,8 +6,8 @@ use std::{any::TypeId, collections::HashSet, fmt, sync::Arc};
 
 use super::{Problem, StartError, start::Hook};
 use crate::{
-    config::{Drain, ServerConfig, ServerKind},
-    hub::Live,
+    config::{self, Drain, ServerConfig, ServerKind},
+    hub::{Connector, Live},
     place::Location,
     server::{Arrival, HttpServer, Lifecycle, WsServer, served},
     socket::Transport,
@@ -24,6 +24,13 @@ pub(super) struct Plan {
     pub(super) live: Arc<Live>,
     pub(super) lifecycle: Lifecycle,
     pub(super) drain: Drain,
+    pub(super) cluster: Option<PlannedCluster>,
+}
+
+/// The cluster that will be joined.
+pub(super) struct PlannedCluster {
+    pub(super) config: config::Cluster,
+    pub(super) connector: Connector,
 }
 
 /// One server that will be bound.

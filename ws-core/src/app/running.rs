@@ -17,13 +17,13 @@ use tokio::net::TcpListener;
 use super::{
     Problem, ShutdownReport, StartError,
     drain::{close_all, drain},
-    plan::{Plan, PlannedServer},
+    plan::{Plan, PlannedCluster, PlannedServer},
     reload::Reload,
     signals::Signals,
     start::{Hook, Starting},
 };
 use crate::{
-    config::{Drain, ServerConfig},
+    config::{ClusterStart, Drain, ServerConfig},
     hub::{Hub, Live},
     server::{Gate, Lifecycle, PendingStreams, Readiness, Stage, accept},
     state::{Provided, States},
@@ -52,6 +52,17 @@ async fn run_hooks(hooks: Vec<Hook>, app: Starting) -> Result<(), StartError> {
     Ok(())
 }
 
+/// Advances to [`Stage::Ready`] when the broker was reached, unless the application stops before.
+fn become_ready(live: &Arc<Live>, lifecycle: &Lifecycle) {
+    let (live, lifecycle) = (Arc::clone(live), lifecycle.clone());
+    tokio::spawn(async move {
+        tokio::select! {
+            () = live.cluster_joined() => lifecycle.advance(Stage::Ready),
+            () = lifecycle.reached(Stage::Draining) => {}
+        }
+    });
+}
+
 /// Warns about each unused state. The start hooks have run, so the states that they read are known.
 fn warn_of_unused(states: &States, used: &HashSet<TypeId>) {
     for Provided { name, location, .. } in states.unused(used) {
@@ -67,7 +78,7 @@ impl Running {
     /// Binds all listeners, runs the start hooks, then accepts on all listeners. If one step fails,
     /// nothing is served.
     pub(super) async fn start(plan: Plan) -> Result<Self, StartError> {
-        let Plan { servers, hooks, states, taken, live, lifecycle, drain } = plan;
+        let Plan { servers, hooks, states, taken, live, lifecycle, drain, cluster } = plan;
         let (mut bound, mut problems) = (Vec::new(), Vec::new());
         for server in servers {
             let ServerConfig { name, port, .. } = &server.config;
@@ -91,9 +102,16 @@ impl Running {
             bound.iter().map(|(server, _, _, local)| (server.config.name.clone(), *local)).collect();
         let addresses = Arc::new(addresses);
         let reload = bound.iter().filter_map(|(_, gate, ..)| gate.certificates().cloned()).collect();
+        let waits_for_broker = cluster.as_ref().is_some_and(|it| it.config.start == ClusterStart::Wait);
+        if let Some(PlannedCluster { config, connector }) = cluster {
+            live.join_cluster(config, connector);
+        }
         // Until the hooks have finished, connections wait in the listeners' queues.
         let starting = Starting { addresses: Arc::clone(&addresses), states: Arc::clone(&states) };
-        run_hooks(hooks, starting).await?;
+        if let Err(error) = run_hooks(hooks, starting).await {
+            live.leave_cluster_soon();
+            return Err(error);
+        }
         warn_of_unused(&states, &taken);
         for (PlannedServer { config, kind }, gate, listener, local) in bound {
             tracing::info!(server = config.name, address = %local, "listening");
@@ -108,7 +126,11 @@ impl Running {
                 accept(&config.name, listener, pending, lifecycle, serve).await;
             });
         }
-        lifecycle.advance(Stage::Ready);
+        if waits_for_broker {
+            become_ready(&live, &lifecycle);
+        } else {
+            lifecycle.advance(Stage::Ready);
+        }
         Ok(Self { addresses, live, lifecycle, drain, reload })
     }
 
@@ -199,6 +221,11 @@ impl Running {
     }
 
     #[cfg(feature = "testing")]
+    pub(crate) async fn cluster_joined(&self) {
+        self.live.cluster_joined().await;
+    }
+
+    #[cfg(feature = "testing")]
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.live.spawn(task);
     }
@@ -208,5 +235,6 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.lifecycle.advance(Stage::Closing);
         close_all(&self.live);
+        self.live.leave_cluster_soon();
     }
 }

@@ -3,7 +3,9 @@
 
 use std::{collections::HashSet, ffi::OsString, io, path::Path, time::Duration};
 
-use super::{Config, Drain, Heartbeat, Limits, ServerConfig, env};
+use super::{Cluster, Config, Drain, Heartbeat, Limits, ServerConfig, cluster::without_credentials, env};
+
+use crate::fixed;
 
 /// The file that is read by default, in the working directory.
 const FILE: &str = "ws.toml";
@@ -15,6 +17,9 @@ const MOST_HEADERS: usize = 16 << 10;
 /// The buffer of a frame is allocated when its length is announced. A larger allocation could fail,
 /// which aborts the process.
 const MOST_MESSAGE_BYTES: usize = 1 << 30;
+
+/// The lengths in the format between nodes have 32 bits, and a Redis accepts at most 512 MiB.
+const MOST_CLUSTER_MESSAGE_BYTES: usize = 256 << 20;
 
 /// Why a configuration is invalid, and where.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +84,11 @@ impl Config {
     /// If the text is invalid.
     pub fn from_toml_str(text: &str, file: &str) -> Result<Self, ConfigError> {
         let mut config: Self = toml::from_str(text)
-            .map_err(|error| ConfigError::Toml { file: file.to_owned(), message: error.to_string() })?;
+            // The message quotes the line, which may have a password.
+            .map_err(|error| ConfigError::Toml {
+                file: file.to_owned(),
+                message: without_credentials(&error.to_string()),
+            })?;
         config.check().map_err(|message| ConfigError::Toml { file: file.to_owned(), message })?;
         config.sources.file = true;
         Ok(config)
@@ -149,7 +158,8 @@ impl Config {
                 .and_then(|()| server.heartbeat.check())
                 .map_err(|message| format!("server `{}`: {message}", server.name))?;
         }
-        self.drain.check()
+        self.drain.check()?;
+        self.cluster.as_ref().map_or(Ok(()), Cluster::check)
     }
 }
 
@@ -192,6 +202,33 @@ impl Drain {
             ("drain.interval", Some(self.interval)),
             ("drain.timeout", Some(self.timeout)),
         ])
+    }
+}
+
+impl Cluster {
+    fn check(&self) -> Result<(), String> {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+        if !(1..=64).contains(&self.prefix.len()) || !self.prefix.bytes().all(is_allowed) {
+            return Err("`cluster.prefix` must be 1 to 64 of `A-Z a-z 0-9 _ -`".to_owned());
+        }
+        if self.name.as_ref().is_some_and(|name| name.is_empty() || name.len() > fixed::NAME_BYTES) {
+            return Err(format!("`cluster.name` must have 1 to {} bytes", fixed::NAME_BYTES));
+        }
+        check_times(&[
+            ("cluster.heartbeat", Some(self.heartbeat)),
+            ("cluster.node_timeout", Some(self.node_timeout)),
+        ])?;
+        if self.node_timeout < self.heartbeat * 3 {
+            return Err("`cluster.node_timeout` must be at least three times `cluster.heartbeat`".to_owned());
+        }
+        check_counts(&[("cluster.message", Some(self.message)), ("cluster.queue", Some(self.queue))])?;
+        if self.message > MOST_CLUSTER_MESSAGE_BYTES {
+            return Err("`cluster.message` must be at most \"256MiB\"".to_owned());
+        }
+        if self.queue < self.message {
+            return Err("`cluster.queue` must be at least `cluster.message`".to_owned());
+        }
+        Ok(())
     }
 }
 

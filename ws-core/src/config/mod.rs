@@ -5,6 +5,7 @@
 //! value is an error that names the file, the line and the accepted values. Servers copy their
 //! settings at start; this module is not used while they run.
 
+mod cluster;
 mod drain;
 mod env;
 mod load;
@@ -20,6 +21,7 @@ use std::{path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    cluster::{BrokerKind, BrokerUrl, Cluster, ClusterStart, ClusterTls, OnGap},
     drain::Drain,
     load::ConfigError,
     origin::{Origin, OriginPolicy},
@@ -54,6 +56,9 @@ pub struct Config {
     pub servers: Vec<ServerConfig>,
     /// How the process stops.
     pub drain: Drain,
+    /// The broker that connects this process to the other nodes of the application. Default: none,
+    /// this process is alone.
+    pub cluster: Option<Cluster>,
     #[serde(skip)]
     pub(crate) sources: Sources,
 }
@@ -75,7 +80,12 @@ impl PartialEq for Sources {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { servers: vec![ServerConfig::default()], drain: Drain::default(), sources: Sources::default() }
+        Self {
+            servers: vec![ServerConfig::default()],
+            drain: Drain::default(),
+            cluster: None,
+            sources: Sources::default(),
+        }
     }
 }
 

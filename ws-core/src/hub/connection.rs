@@ -24,16 +24,19 @@ impl Connection {
     /// Joins a room as [`join`](Self::join) does, and waits until the membership is known to all
     /// nodes.
     ///
-    /// After [`Reach::Cluster`], every message that any node pushes to the room arrives. An
-    /// unreachable broker is not an error: the result is [`Reach::Local`], and the other nodes
-    /// follow when the broker can be reached again. Today an application is one process, and the
-    /// result is [`Reach::Cluster`] at once.
+    /// After [`Reach::Cluster`], every message that any node pushes to the room arrives while the
+    /// link to the broker is up. An unreachable broker, or no confirmation within 2 s, is not an
+    /// error: the result is [`Reach::Local`], and messages of other nodes arrive when the broker can
+    /// be reached again. The first member of a room on a node waits for a round trip to the broker,
+    /// further ones do not wait. Without a cluster the result is [`Reach::Cluster`] at once.
     ///
     /// # Errors
     /// The errors of [`join`](Self::join).
     pub async fn join_confirmed(&self, room: impl AsRef<str>) -> Result<Reach, JoinError> {
+        let room = room.as_ref();
         self.join(room)?;
-        Ok(Reach::Cluster)
+        let Some(cluster) = self.live().cluster() else { return Ok(Reach::Cluster) };
+        Ok(cluster.confirmed(&GroupKey::Room(self.controller(), room.into())).await)
     }
 
     /// Leaves a room. Returns false if the connection was not in it. After this method has

@@ -1,6 +1,4 @@
 //! The results of hub calls: the outcome of a push, and counts over all nodes of a cluster.
-//!
-//! Today an application is one process: results are exact, and nothing is remote.
 
 use std::fmt;
 
@@ -37,12 +35,11 @@ impl Delivery {
 }
 
 /// The outcome of a message for the other nodes of a cluster. It does not include whether their
-/// members received it. Today an application is one process, and it is always
-/// [`None`](Self::None).
+/// members received it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Remote {
-    /// There are no other nodes.
+    /// There is no cluster, or the target is one connection of this node.
     #[default]
     None,
     /// The message is queued for the broker.
@@ -59,12 +56,17 @@ pub enum Remote {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotSent {
-    /// Too many messages are queued for the broker.
+    /// Too many messages are queued for the broker (8192, or `cluster.queue` bytes).
     Full,
-    /// The message exceeds the size limit of messages between nodes.
+    /// The message is larger than `cluster.message`.
     TooLarge,
     /// The broker cannot be reached.
     Unreachable,
+    /// The broker has refused the message, for example because its user may not publish. The error
+    /// is logged.
+    Refused,
+    /// The value was not serialised. The error is logged.
+    Failed,
 }
 
 /// The nodes for which a membership holds, returned by
@@ -86,12 +88,16 @@ pub enum Reach {
 pub struct Incomplete<T> {
     /// The result of all nodes that answered, including this one.
     pub value: T,
-    /// The names of the nodes that did not answer.
+    /// The names of the nodes that did not answer within a second. While the broker cannot be
+    /// reached, these are all nodes that were known; the list may be empty.
     pub missing: Vec<String>,
 }
 
 impl<T> fmt::Display for Incomplete<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.missing.is_empty() {
+            return f.write_str("the other nodes cannot be reached");
+        }
         write!(f, "no answer from node {}", self.missing.join(", "))
     }
 }

@@ -5,7 +5,7 @@ use std::panic::Location;
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::EmitCheck;
+use super::{EmitCheck, cluster::wire::Frames};
 use crate::{
     connection::Connection,
     envelope::{Format, WsEvent},
@@ -47,6 +47,21 @@ impl<'a, T: Serialize + ?Sized> EventFrames<'a, T> {
         let frame = frame.inspect_err(|error| log_failure::<T>(error, self.place)).ok();
         self.made.push((format, frame.clone()));
         frame
+    }
+
+    /// Returns the frames for other nodes, in JSON and, if their connections may use it, in
+    /// MessagePack. Returns `None` if the data does not serialise.
+    pub(super) fn for_nodes(&mut self, use_msgpack: bool) -> Option<Frames> {
+        #[cfg(not(feature = "msgpack"))]
+        let _ = use_msgpack;
+        let formats = [
+            Some(Format::Json),
+            #[cfg(feature = "msgpack")]
+            use_msgpack.then_some(Format::MsgPack),
+        ];
+        let frames = |format| Some((format, self.get(format)?));
+        let frames: Vec<_> = formats.into_iter().flatten().filter_map(frames).collect();
+        (!frames.is_empty()).then_some(Frames::ByFormat(frames))
     }
 }
 

@@ -8,12 +8,12 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher as _, RandomState},
-    sync::{Arc, MutexGuard},
+    sync::{Arc, MutexGuard, OnceLock},
 };
 
 use tokio::sync::broadcast;
 
-use super::{connections::Connections, shards::Shards};
+use super::{cluster::Interest, connections::Connections, shards::Shards};
 use crate::{connection::Connection, fixed, wire::ConnectionId};
 
 /// The key of a group: the same in every build and on every node.
@@ -68,9 +68,17 @@ type Shard = HashMap<GroupKey, Group>;
 pub(crate) struct Groups {
     shards: Shards<Shard>,
     hasher: RandomState,
+    /// Informed of the first and the last member of each group. Empty without a cluster. Its lock
+    /// comes after those of the shards.
+    interest: OnceLock<Arc<Interest>>,
 }
 
 impl Groups {
+    /// Reports the first and the last member of each group from now on.
+    pub(super) fn report_to(&self, interest: Arc<Interest>) {
+        let _ = self.interest.set(interest);
+    }
+
     /// Adds a member. Returns the key of the group itself: all members of one group share the
     /// allocation of its name.
     pub(crate) fn join(&self, key: GroupKey, connection: &Connection) -> GroupKey {
@@ -82,6 +90,11 @@ impl Groups {
         let group = shard.entry(key.clone()).or_default();
         if group.members.insert(connection) {
             group.notify(connection.id(), true);
+            if group.members.len() == 1
+                && let Some(interest) = self.interest.get()
+            {
+                interest.want(&key);
+            }
         }
         key
     }
@@ -92,6 +105,11 @@ impl Groups {
         let Some(group) = shard.get_mut(key) else { return };
         if group.members.remove(connection) {
             group.notify(connection.id(), false);
+            if group.members.is_empty()
+                && let Some(interest) = self.interest.get()
+            {
+                interest.unwant(key);
+            }
         }
         if group.is_unused() {
             shard.remove(key);

@@ -5,18 +5,16 @@
 //! [`Entry`] removes it on drop. The registry is split into independently locked shards; no lock
 //! may be held across an await or during a delivery.
 
-use std::{
-    hash::{BuildHasher as _, Hasher as _, RandomState},
-    sync::{
-        Arc, MutexGuard,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc, MutexGuard, OnceLock,
+    atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
 };
 
 use tokio::{task::AbortHandle, time::Instant};
 use tokio_util::task::TaskTracker;
 
 use super::{
+    cluster::{Connector, ThisNode},
     connections::Connections,
     groups::Groups,
     names::Names,
@@ -25,8 +23,9 @@ use super::{
     wheel::Wheels,
 };
 use crate::{
+    config,
     connection::Connection,
-    fixed,
+    fixed, random,
     wire::{ConnectionId, Ending},
 };
 
@@ -37,13 +36,15 @@ type Shard = Vec<(&'static str, Connections)>;
 #[derive(Debug)]
 pub(crate) struct Live {
     /// The node part of connection ids.
-    node: u32,
+    node: AtomicU32,
     next_sequence: AtomicU64,
     names: Names,
     shards: Shards<Shard>,
     groups: Groups,
     undeclared: Undeclared,
     wheels: Wheels,
+    /// The other nodes. Set before the first connection; empty without a cluster.
+    cluster: OnceLock<Arc<ThisNode>>,
     tasks: TaskTracker,
     clean: AtomicUsize,
     lost: AtomicUsize,
@@ -72,13 +73,14 @@ pub(crate) struct Gone {
 impl Default for Live {
     fn default() -> Self {
         Self {
-            node: RandomState::new().build_hasher().finish() as u32,
+            node: AtomicU32::new(random::number() as u32),
             next_sequence: AtomicU64::new(1),
             names: Names::default(),
             shards: Shards::default(),
             groups: Groups::default(),
             undeclared: Undeclared::default(),
             wheels: Wheels::default(),
+            cluster: OnceLock::new(),
             tasks: TaskTracker::default(),
             clean: AtomicUsize::default(),
             lost: AtomicUsize::default(),
@@ -90,7 +92,60 @@ impl Default for Live {
 impl Live {
     /// Returns a connection id that was never used.
     pub(crate) fn next_id(&self) -> ConnectionId {
-        ConnectionId::new(self.node, self.next_sequence.fetch_add(1, Ordering::Relaxed))
+        self.own_id(self.next_sequence.fetch_add(1, Ordering::AcqRel))
+    }
+
+    /// Returns the id of a connection of this node with this number.
+    pub(super) fn own_id(&self, sequence: u64) -> ConnectionId {
+        ConnectionId::new(self.node(), sequence)
+    }
+
+    /// The node part of connection ids.
+    pub(super) fn node(&self) -> u32 {
+        self.node.load(Ordering::Acquire)
+    }
+
+    /// Draws another node part. Returns false if the present one is in use, because there was a
+    /// connection.
+    pub(super) fn draw_node(&self) -> bool {
+        let is_unused = self.next_sequence.load(Ordering::Acquire) == 1;
+        if is_unused {
+            self.node.store(random::number() as u32, Ordering::Release);
+        }
+        is_unused
+    }
+
+    /// Joins a cluster. It must be called on a runtime, before the first connection, and once.
+    pub(crate) fn join_cluster(self: &Arc<Self>, config: config::Cluster, connector: Connector) {
+        let node = ThisNode::start(self, config, connector);
+        self.groups.report_to(Arc::clone(node.interest()));
+        let _ = self.cluster.set(node);
+    }
+
+    /// The other nodes; `None` without a cluster.
+    pub(super) fn cluster(&self) -> Option<&Arc<ThisNode>> {
+        self.cluster.get()
+    }
+
+    /// Waits until the broker was reached for the first time. Without a cluster it returns at once.
+    pub(crate) async fn cluster_joined(&self) {
+        if let Some(node) = self.cluster() {
+            node.joined().await;
+        }
+    }
+
+    /// Leaves the cluster, after all connections have ended.
+    pub(crate) async fn leave_cluster(&self) {
+        if let Some(node) = self.cluster() {
+            node.leave().await;
+        }
+    }
+
+    /// Leaves the cluster in the background.
+    pub(crate) fn leave_cluster_soon(&self) {
+        if let Some(node) = self.cluster() {
+            node.leave_soon();
+        }
     }
 
     /// The names of the controllers.

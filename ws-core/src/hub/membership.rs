@@ -116,6 +116,14 @@ impl Membership {
         }
     }
 
+    /// Whether the connection is in a room or has a user.
+    pub(crate) fn is_joined(&self) -> bool {
+        match &*self.lock() {
+            State::Joined(joined) => joined.user.is_some() || !joined.rooms.is_empty(),
+            State::Empty | State::Ended => false,
+        }
+    }
+
     pub(crate) fn user(&self) -> Option<Arc<str>> {
         match &*self.lock() {
             State::Joined(joined) => joined.user.as_ref().map(|key| Arc::clone(key.name())),

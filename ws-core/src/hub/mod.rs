@@ -3,11 +3,16 @@
 //!
 //! A [`Target`] is the set of connections that a call addresses. A push copies the members in turns
 //! of limited size under a lock, and delivers to their outboxes without it. The drain at shutdown
-//! also uses this module, since no other module has all connections. Only this node is addressed;
-//! other nodes are not reached.
+//! also uses this module, since no other module has all connections. `cluster` reaches the members
+//! on other nodes, and `remote` joins it with the targets.
 //!
 //! The hub must not use sockets or HTTP, and must not hold a lock while it delivers or awaits.
 
+#[cfg_attr(
+    not(any(feature = "redis", feature = "testing")),
+    expect(dead_code, unused_variables, reason = "without a broker there is no link")
+)]
+mod cluster;
 mod connection;
 mod connections;
 mod delivery;
@@ -16,6 +21,7 @@ mod groups;
 mod live;
 mod membership;
 mod names;
+mod remote;
 mod shards;
 mod target;
 #[cfg(test)]
@@ -27,10 +33,14 @@ mod wheel;
 
 use std::{any::TypeId, sync::Arc};
 
+pub(crate) use self::cluster::Connector;
+#[cfg(feature = "testing")]
+pub(crate) use self::cluster::memory;
 use self::target::Scope;
 #[cfg(feature = "testing")]
 pub use self::undeclared::UndeclaredEvent;
 pub use self::{
+    cluster::{Cluster, ClusterChange, ClusterChanges, ClusterNode, ClusterState, ClusterStats, NodeId},
     delivery::{Delivery, Incomplete, NotSent, Reach, Remote},
     membership::JoinError,
     target::{InTurns, Room, Target, User},
@@ -48,9 +58,10 @@ use crate::{connection::Connection, wire::ConnectionId};
 /// The connections of this application, from any task: `conn.hub()` in a callback, `running.hub()`
 /// elsewhere, `app.hub()` before the start.
 ///
-/// Methods whose name ends in `_local` return the result for this process and never wait. The async
-/// methods of the same name are made for several nodes. Today an application is one process, and
-/// both return the same.
+/// Calls that act (push, event, disconnect) act on all nodes of the [cluster](Self::cluster), and
+/// deliver on this node before they return. Methods whose name ends in `_local` return the result
+/// for this process and never wait; the async methods of the same name ask all nodes. Without a
+/// cluster both return the same.
 ///
 /// ```
 /// use ws_core::{Hub, prelude::*};
@@ -98,8 +109,8 @@ impl Hub {
         self.0.len()
     }
 
-    /// The connection with this id, as a target. If it has ended, it is counted in
-    /// [`Delivery::gone`].
+    /// The connection with this id, as a target, on whichever node it is. If it has ended on this
+    /// node, or its node is gone, it is counted in [`Delivery::gone`].
     pub fn connection(&self, id: ConnectionId) -> Target {
         Target::new(&self.0, Scope::One(id))
     }
@@ -117,6 +128,12 @@ impl Hub {
     /// A room of the controller of this type.
     pub(crate) fn room_of(&self, controller: TypeId, name: &str) -> Room {
         Room::new(&self.0, self.0.names().of(controller), name)
+    }
+
+    /// The cluster that this process belongs to. Without `[cluster]` its state is
+    /// [`ClusterState::Alone`].
+    pub fn cluster(&self) -> Cluster {
+        Cluster::new(&self.0)
     }
 
     /// The connections of this user ([`Connection::identify`]).

@@ -4,7 +4,11 @@
 //! between builds and nodes. Users of the hub name the type; only this module translates it to the
 //! name.
 
-use std::{any::TypeId, collections::HashMap};
+use std::{
+    any::TypeId,
+    collections::HashMap,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use crate::sync::RwLock;
 
@@ -18,13 +22,40 @@ pub(super) enum Named {
 
 /// The names by type. Written before the start only.
 #[derive(Debug, Default)]
-pub(crate) struct Names(RwLock<HashMap<TypeId, &'static str>>);
+pub(crate) struct Names {
+    by_type: RwLock<HashMap<TypeId, &'static str>>,
+    /// Whether a route accepts MessagePack, so that events for other nodes are encoded in it.
+    use_msgpack: AtomicBool,
+}
 
 impl Names {
     /// Registers a controller. A second name for one type is a start error, so the first one stays.
     pub(crate) fn add(&self, controller: TypeId, name: &'static str) {
-        let mut names = self.0.write();
+        let mut names = self.by_type.write();
         names.entry(controller).or_insert(name);
+    }
+
+    /// Records that a route accepts MessagePack.
+    pub(crate) fn add_msgpack(&self) {
+        self.use_msgpack.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a route accepts MessagePack.
+    pub(super) fn use_msgpack(&self) -> bool {
+        self.use_msgpack.load(Ordering::Relaxed)
+    }
+
+    /// Returns all names.
+    pub(super) fn all(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.by_type.read().values().copied().collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// Returns the name of a controller that another node has sent.
+    pub(super) fn find(&self, name: &str) -> Option<&'static str> {
+        self.by_type.read().values().find(|known| **known == name).copied()
     }
 
     /// Returns the name of the type, or the type itself if the name is not known yet.
@@ -41,6 +72,6 @@ impl Names {
     }
 
     fn get(&self, controller: TypeId) -> Option<&'static str> {
-        self.0.read().get(&controller).copied()
+        self.by_type.read().get(&controller).copied()
     }
 }

@@ -9,6 +9,10 @@ use serde::Serialize;
 
 use super::{
     Delivery, Incomplete, Live,
+    cluster::{
+        self,
+        wire::{About, Body, Frames},
+    },
     event::EventFrames,
     groups::GroupKey,
     names::Named,
@@ -16,10 +20,10 @@ use super::{
     watch::{Members, Presence},
 };
 use crate::{
-    connection::{Connection, Stop},
+    connection::Connection,
     envelope::WsEvent,
     socket,
-    wire::{CloseFrame, CloseReason, ConnectionId, Message, SendError, may_be_sent},
+    wire::{CloseFrame, ConnectionId, Message, SendError, may_be_sent},
 };
 
 /// The connections that a hub call addresses. Each call determines the members anew, so a target
@@ -57,6 +61,21 @@ pub(super) enum Scope {
     User(Arc<str>),
 }
 
+impl Scope {
+    /// The connections of the controller of this name.
+    pub(super) fn of_controller(name: &'static str) -> Self {
+        Self::Controller(Named::Name(name))
+    }
+
+    /// The members of a group.
+    pub(super) fn of_group(key: GroupKey) -> Self {
+        match key {
+            GroupKey::Room(controller, name) => Self::Room(Named::Name(controller), name),
+            GroupKey::User(name) => Self::User(name),
+        }
+    }
+}
+
 impl Target {
     pub(super) fn new(live: &Arc<Live>, scope: Scope) -> Self {
         Self { live: Arc::clone(live), scope, except: Vec::new() }
@@ -79,7 +98,7 @@ impl Target {
         while walk.advance() {
             walk.push(&frame);
         }
-        walk.delivery()
+        Delivery { remote: self.publish(|| Some(Body::Push(Frames::One(frame)))), ..walk.delivery() }
     }
 
     /// Serialises a value once and pushes the JSON as a text message.
@@ -136,7 +155,8 @@ impl Target {
         while walk.advance() {
             walk.event(&mut frames);
         }
-        walk.delivery()
+        let body = || frames.for_nodes(self.live.names().use_msgpack()).map(Body::Push);
+        Delivery { remote: self.publish(body), ..walk.delivery() }
     }
 
     /// Returns the same target for async code. It lets other tasks run after every 512 members.
@@ -165,21 +185,25 @@ impl Target {
         let frame = CloseFrame::new(code, reason.as_ref());
         let mut walk = Walk::new(self);
         while walk.advance() {
-            walk.each(|connection| {
-                let reason = CloseReason::Local { code, reason: frame.reason.clone() };
-                connection.outbox().stop(Stop::Close { frame: frame.clone(), reason })
-            });
+            walk.close(&frame);
         }
-        Ok(walk.delivery())
+        Ok(Delivery { remote: self.publish(|| Some(Body::Close(frame))), ..walk.delivery() })
     }
 
     /// Returns the number of members on all nodes.
     ///
     /// # Errors
-    /// [`Incomplete`] has the number of the nodes that answered. Without a cluster the result is
-    /// exact.
+    /// [`Incomplete`] has the number of the nodes that answered within a second. Without a cluster
+    /// the result is exact.
     pub async fn count(&self) -> Result<usize, Incomplete<usize>> {
-        Ok(self.count_local())
+        let local = self.count_local();
+        match self.ask(About::Count).await {
+            None => Ok(local),
+            Some(answers) => {
+                let value = local.saturating_add(cluster::count(&answers));
+                complete(value, answers.missing, self.is_unreachable())
+            }
+        }
     }
 
     /// Returns the number of members on this node.
@@ -200,10 +224,18 @@ impl Target {
     /// Returns the ids of the members on all nodes, in no particular order.
     ///
     /// # Errors
-    /// [`Incomplete`] has the ids of the nodes that answered. Without a cluster the result is
-    /// exact.
+    /// [`Incomplete`] has the ids of the nodes that answered within a second. Without a cluster the
+    /// result is exact. A node answers with at most a million ids.
     pub async fn ids(&self) -> Result<Vec<ConnectionId>, Incomplete<Vec<ConnectionId>>> {
-        Ok(self.ids_local())
+        let mut ids = self.ids_local();
+        match self.ask(About::Ids).await {
+            None => Ok(ids),
+            Some(mut answers) => {
+                let missing = std::mem::take(&mut answers.missing);
+                ids.append(&mut cluster::ids(answers));
+                complete(ids, missing, self.is_unreachable())
+            }
+        }
     }
 
     /// Returns the ids of the members on this node, in no particular order.
@@ -242,8 +274,14 @@ impl Target {
     #[cold]
     fn failed<T: ?Sized>(&self, error: &SendError, place: &Location<'_>) -> Delivery {
         super::event::log_failure::<T>(error, place);
-        Delivery { failed: self.count_local(), ..Delivery::default() }
+        let remote = self.publish(|| None);
+        Delivery { failed: self.count_local(), remote, ..Delivery::default() }
     }
+}
+
+/// Returns a value that all nodes have contributed to, or the error if some have not.
+fn complete<T>(value: T, missing: Vec<String>, is_unreachable: bool) -> Result<T, Incomplete<T>> {
+    if missing.is_empty() && !is_unreachable { Ok(value) } else { Err(Incomplete { value, missing }) }
 }
 
 /// A [`Target`] for async code, which lets other tasks run after every 512 members. Returned by
@@ -251,7 +289,11 @@ impl Target {
 ///
 /// If a task awaits one push and then another, their messages arrive in this order. A member that
 /// leaves before its turn does not get the message. A member that joins during the push may get it.
-/// Dropping the future stops the push between two turns.
+///
+/// After the members on this node, the message goes to the other nodes, and the future waits until
+/// the broker has accepted it ([`Remote::Accepted`](super::Remote::Accepted)). That takes at most
+/// three times `cluster.heartbeat`, after which the link is replaced. Dropping the future stops the
+/// push between two turns; a message that was queued for the other nodes is sent all the same.
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a target does nothing until something is pushed"]
 pub struct InTurns<'a> {
@@ -267,7 +309,8 @@ impl<'a> InTurns<'a> {
             walk.push(&frame);
             tokio::task::yield_now().await;
         }
-        walk.delivery()
+        let remote = self.target.publish_accepted(|| Some(Body::Push(Frames::One(frame)))).await;
+        Delivery { remote, ..walk.delivery() }
     }
 
     /// Serialises a value once and pushes the JSON as a text message, as [`Target::push_json`]
@@ -311,7 +354,9 @@ impl<'a> InTurns<'a> {
             walk.event(&mut frames);
             tokio::task::yield_now().await;
         }
-        walk.delivery()
+        let use_msgpack = self.target.live.names().use_msgpack();
+        let body = || frames.for_nodes(use_msgpack).map(Body::Push);
+        Delivery { remote: self.target.publish_accepted(body).await, ..walk.delivery() }
     }
 }
 

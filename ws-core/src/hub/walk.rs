@@ -7,12 +7,17 @@ use serde::Serialize;
 
 use super::{
     Delivery,
+    cluster::wire::Frames,
     event::EventFrames,
     groups::GroupKey,
     live::Place,
     target::{Scope, Target},
 };
-use crate::{connection::Connection, fixed, wire::SendError};
+use crate::{
+    connection::{Connection, Stop},
+    fixed,
+    wire::{CloseFrame, CloseReason, SendError},
+};
 
 /// A delivery in progress.
 ///
@@ -59,7 +64,7 @@ impl<'a> Walk<'a> {
         match &self.target.scope {
             Scope::One(id) => {
                 turn.extend(live.get(*id));
-                self.delivery.gone = usize::from(turn.is_empty());
+                self.delivery.gone = usize::from(turn.is_empty() && !live.is_of_other_node(*id));
             }
             Scope::All => live.take(None, &mut self.place, turn),
             Scope::Controller(controller) => {
@@ -75,6 +80,11 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Whether the current turn is the last one.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
     /// The connections of the current turn.
     pub(super) fn turn(&self) -> &[Connection] {
         &self.turn
@@ -82,6 +92,31 @@ impl<'a> Walk<'a> {
 
     pub(super) fn push(&mut self, frame: &Bytes) {
         self.each(|connection| connection.outbox().push_frame(frame));
+    }
+
+    /// Pushes frames that another node has encoded.
+    pub(super) fn frames(&mut self, frames: &Frames) {
+        let by_format = match frames {
+            Frames::One(frame) => return self.push(frame),
+            Frames::ByFormat(by_format) => by_format,
+        };
+        for connection in &self.turn {
+            let format = connection.format();
+            let Some((_, frame)) = by_format.iter().find(|(of, _)| *of == format) else {
+                self.delivery.failed += 1;
+                continue;
+            };
+            let result = if_member(connection, self.group.as_ref(), || connection.outbox().push_frame(frame));
+            self.delivery.count(result);
+        }
+    }
+
+    /// Closes the connections of the turn.
+    pub(super) fn close(&mut self, frame: &CloseFrame) {
+        self.each(|connection| {
+            let reason = CloseReason::Local { code: frame.code, reason: frame.reason.clone() };
+            connection.outbox().stop(Stop::Close { frame: frame.clone(), reason })
+        });
     }
 
     pub(super) fn event<T: Serialize + ?Sized>(&mut self, frames: &mut EventFrames<'_, T>) {
@@ -98,7 +133,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Calls `deliver` for each connection of the turn that has not left the group meanwhile.
-    pub(super) fn each(&mut self, deliver: impl Fn(&Connection) -> Result<(), SendError>) {
+    fn each(&mut self, deliver: impl Fn(&Connection) -> Result<(), SendError>) {
         for connection in &self.turn {
             self.delivery.count(if_member(connection, self.group.as_ref(), || deliver(connection)));
         }

@@ -1,5 +1,7 @@
 //! [`Header`]: reads and writes the header of a frame (RFC 6455 section 5.2).
 
+use super::utf8;
+
 /// The size of the longest header: two bytes, a length of eight bytes, a mask of four.
 pub(super) const LONGEST_HEADER: usize = 14;
 
@@ -26,6 +28,15 @@ pub(super) fn opcode(first: u8) -> u8 {
 /// fragments of a message and do not belong to it.
 pub(super) fn is_control(first: u8) -> bool {
     first & 0x08 != 0
+}
+
+/// Whether these bytes are one unfragmented, unmasked data frame, as a server sends a message: with
+/// FIN, without reserved bits, with exactly the announced length, and with valid UTF-8 if it is text.
+pub(crate) fn is_whole_message(frame: &[u8]) -> bool {
+    let Some(Header { first, mask: None, length, size }) = Header::read(frame) else { return false };
+    let Some(payload) = frame.get(size..) else { return false };
+    payload.len() as u64 == length
+        && (first == FIN | BINARY || (first == FIN | TEXT && utf8::text(payload).is_ok()))
 }
 
 /// A complete header.

@@ -33,7 +33,6 @@ use std::{
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-pub(crate) use self::out_queue::{OutQueue, encode};
 #[cfg(feature = "testing")]
 pub(crate) use self::pipe::Pipe;
 pub(crate) use self::transport::Transport;
@@ -42,6 +41,10 @@ use self::{
     frames::Frames,
     input::{Input, Size},
     mask::Role,
+};
+pub(crate) use self::{
+    header::is_whole_message,
+    out_queue::{OutQueue, encode},
 };
 use crate::{
     config::Limits,

@@ -57,6 +57,7 @@
 //! ```
 
 mod client;
+mod cluster;
 mod connection;
 mod http;
 
@@ -66,6 +67,7 @@ use ::http::{HeaderName, HeaderValue, StatusCode};
 
 pub use self::{
     client::{Connect, TestClient},
+    cluster::{Between, TestCluster},
     connection::TestConnection,
     http::{TestHttp, TestRequest},
 };
@@ -88,6 +90,8 @@ const PIPE_BYTES: usize = 64 << 10;
 pub struct TestApp {
     running: Running,
     servers: HashMap<String, PlannedKind>,
+    /// The number of the node in its [`TestCluster`].
+    member: Option<usize>,
 }
 
 impl TestApp {
@@ -108,7 +112,7 @@ impl TestApp {
     /// All problems that keep the application from starting, at once.
     pub async fn try_start(app: App) -> Result<Self, StartError> {
         let (running, servers) = app.start_in_memory().await?;
-        Ok(Self { running, servers })
+        Ok(Self { running, servers, member: None })
     }
 
     /// Connects a client to server `ws` when the returned value is awaited.
@@ -145,6 +149,11 @@ impl TestApp {
     /// Shuts the application down, as [`Running::shutdown`] does.
     pub async fn shutdown(self) -> ShutdownReport {
         self.running.shutdown().await
+    }
+
+    /// Waits until the node has joined its cluster.
+    async fn joined(&self) {
+        self.running.cluster_joined().await;
     }
 
     /// Opens a pipe to a server and returns the client's end.

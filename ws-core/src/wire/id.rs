@@ -28,6 +28,11 @@ impl ConnectionId {
         Self { node, sequence }
     }
 
+    /// Returns the id of the connection's node.
+    pub(crate) fn node(self) -> u32 {
+        self.node
+    }
+
     /// Returns the connection's number on its node, counted from 1; another node may use the same
     /// number.
     pub(crate) fn sequence(self) -> u64 {

@@ -1,0 +1,243 @@
+//! [`Incoming`]: the received messages, from the broker's read callback to the connections.
+//!
+//! The read callback must not wait, since the broker's client reads nothing meanwhile. It checks
+//! the head of a message and queues the message for one of the workers, which is chosen by the
+//! channel: the messages of one channel stay in order. A worker decodes the rest, and delivers it
+//! to the members in turns. A message that does not fit into the queue is dropped and counted.
+
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::{
+    ThisNode,
+    handle::ClusterChange,
+    names::Channel,
+    nodes::Verdict,
+    wire::{self, About, Body, Found, Head, Message, Question, ResultPart, Start, Unreadable},
+};
+use crate::{
+    fixed,
+    hub::{
+        Live,
+        target::{Scope, Target},
+        walk::Walk,
+    },
+    throttle::shown,
+};
+
+/// A message that waits for a worker.
+#[derive(Debug)]
+struct Waiting {
+    /// The name of the channel without the prefix.
+    channel: Bytes,
+    head: Head,
+    message: Bytes,
+}
+
+impl Waiting {
+    fn size(&self) -> usize {
+        self.channel.len() + self.message.len()
+    }
+}
+
+/// The queues of the workers.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    workers: Vec<mpsc::Sender<Waiting>>,
+    hasher: RandomState,
+    /// The bytes that wait in all queues, and their limit.
+    bytes: AtomicUsize,
+    limit: usize,
+    /// The lost messages that were not reported yet.
+    unreported: AtomicUsize,
+}
+
+/// The receiving ends of the queues. They are given to the workers when the node starts.
+#[derive(Debug)]
+pub(super) struct Receivers(Vec<mpsc::Receiver<Waiting>>);
+
+impl Incoming {
+    /// Creates the queues with a limit in bytes.
+    pub(super) fn new(limit: usize) -> (Self, Receivers) {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = cores.min(fixed::CLUSTER_WORKERS);
+        let (workers, receivers) = (0..count).map(|_| mpsc::channel(fixed::CLUSTER_QUEUE)).unzip();
+        let (bytes, unreported) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let this = Self { workers, hasher: RandomState::new(), bytes, limit, unreported };
+        (this, Receivers(receivers))
+    }
+
+    /// Queues a message. Returns false if there is no room.
+    fn queue(&self, waiting: Waiting) -> bool {
+        let worker = self.hasher.hash_one(&waiting.channel) as usize % self.workers.len().max(1);
+        let Some(worker) = self.workers.get(worker) else { return false };
+        let size = waiting.size();
+        if self.bytes.fetch_add(size, Ordering::Relaxed).saturating_add(size) > self.limit
+            || worker.try_send(waiting).is_err()
+        {
+            self.bytes.fetch_sub(size, Ordering::Relaxed);
+            return false;
+        }
+        true
+    }
+}
+
+impl ThisNode {
+    /// Receives a message from the broker. Never waits.
+    pub(super) fn receive(&self, link: u32, channel: Bytes, message: Bytes) {
+        if !self.is_current(link) {
+            return;
+        }
+        let head = match wire::start(&message) {
+            Ok(Start::Beat(beat)) => return self.hear(beat),
+            Ok(Start::Message(head)) if head.node == self.id() => return,
+            Ok(Start::Message(head)) => head,
+            Err(error) => return self.malformed(error, &channel),
+        };
+        match self.nodes.admit(&head) {
+            Verdict::Accepted => {}
+            Verdict::Duplicate => return self.counters.duplicates.add(1),
+            Verdict::Late => return self.counters.late.add(1),
+            Verdict::TooManyNodes => return self.malformed(Unreadable::Malformed, &channel),
+        }
+        self.counters.received.add(1);
+        let prefix = self.config.prefix.len() + ":1:".len();
+        let name = if channel.len() < prefix { Bytes::new() } else { channel.slice(prefix..) };
+        if !self.incoming.queue(Waiting { channel: name, head, message }) {
+            self.lost(1);
+        }
+    }
+
+    /// Records that the broker's client has dropped messages.
+    pub(super) fn lost(&self, messages: usize) {
+        self.counters.lost.add(messages);
+        self.incoming.unreported.fetch_add(messages, Ordering::Relaxed);
+    }
+
+    /// Reports the lost messages, several at once.
+    pub(super) fn report_lost(&self) {
+        let messages = self.incoming.unreported.swap(0, Ordering::Relaxed) as u64;
+        if messages > 0 {
+            tracing::warn!(messages, "messages of other nodes were dropped: this node is too slow");
+            self.announce(ClusterChange::Lost { messages });
+        }
+    }
+
+    /// Spawns the workers. They end when the node is dropped.
+    pub(super) fn spawn_workers(self: &Arc<Self>, receivers: Receivers) {
+        for mut receiver in receivers.0 {
+            let node = Arc::downgrade(self);
+            tokio::spawn(async move {
+                while let Some(waiting) = receiver.recv().await {
+                    let Some(node) = Weak::upgrade(&node) else { return };
+                    node.incoming.bytes.fetch_sub(waiting.size(), Ordering::Relaxed);
+                    node.report_lost();
+                    if let Some(live) = node.live() {
+                        node.handle(&live, waiting).await;
+                    }
+                }
+            });
+        }
+    }
+
+    async fn handle(&self, live: &Arc<Live>, waiting: Waiting) {
+        let Waiting { channel, head, message } = waiting;
+        let message = match Message::decode(head, &message) {
+            Ok(message) => message,
+            Err(error) => return self.malformed(error, &channel),
+        };
+        match message.body {
+            Body::Push(frames) => {
+                let Some(target) = target(live, &channel, message.connection, message.except) else {
+                    return self.malformed(Unreadable::Malformed, &channel);
+                };
+                let mut walk = Walk::new(&target);
+                while walk.advance() {
+                    walk.frames(&frames);
+                    if !walk.is_over() {
+                        tokio::task::yield_now().await;
+                    }
+                }
+            }
+            Body::Close(frame) => {
+                let Some(target) = target(live, &channel, message.connection, message.except) else {
+                    return self.malformed(Unreadable::Malformed, &channel);
+                };
+                let mut walk = Walk::new(&target);
+                while walk.advance() {
+                    walk.close(&frame);
+                    tokio::task::yield_now().await;
+                }
+            }
+            Body::Question(question) => {
+                let Question { id, about, channel: of } = question;
+                // A node without the controller has no members.
+                let target = target(live, &of, message.connection, message.except);
+                self.answer(head.node, id, about, target.as_ref());
+            }
+            Body::Result(part) => self.questions.receive(head.node, part),
+        }
+    }
+
+    /// Sends the result of a question about the members on this node.
+    fn answer(&self, to: u32, id: u64, about: About, target: Option<&Target>) {
+        let channel = Channel::Node(to);
+        let send = |is_last, found| {
+            let body = Body::Result(ResultPart { id, is_last, found });
+            // Without it, the node that asked reports this one as missing.
+            let _ =
+                self.publish(&channel, &Message { except: Vec::new(), connection: None, key: None, body });
+        };
+        match about {
+            About::Count => send(true, Found::Count(target.map_or(0, Target::count_local) as u64)),
+            About::Ids => {
+                let ids = target.map(Target::ids_local).unwrap_or_default();
+                let mut numbers: Vec<u64> = ids.iter().map(|id| id.sequence()).collect();
+                numbers.truncate(fixed::CLUSTER_IDS);
+                while numbers.len() > fixed::IDS_A_PART {
+                    let rest = numbers.split_off(fixed::IDS_A_PART);
+                    send(false, Found::Ids(std::mem::replace(&mut numbers, rest)));
+                }
+                send(true, Found::Ids(numbers));
+            }
+        }
+    }
+
+    #[cold]
+    fn malformed(&self, error: Unreadable, channel: &[u8]) {
+        self.counters.malformed.add(1);
+        if let Some(skipped) = self.malformed_warning.due() {
+            tracing::warn!(
+                channel = shown(channel),
+                skipped,
+                "a message of the broker was not read: {error}"
+            );
+        }
+    }
+}
+
+/// Returns the connections of this node that a channel addresses.
+fn target(
+    live: &Arc<Live>,
+    channel: &[u8],
+    connection: Option<u64>,
+    except: Vec<crate::wire::ConnectionId>,
+) -> Option<Target> {
+    let channel = Channel::parse(channel, |name| live.names().find(name))?;
+    let scope = match (channel, connection) {
+        (Channel::Node(_), Some(sequence)) => Scope::One(live.own_id(sequence)),
+        (Channel::All, None) => Scope::All,
+        (Channel::Controller(name), None) => Scope::of_controller(name),
+        (Channel::Group(key), None) => Scope::of_group(key),
+        _ => return None,
+    };
+    Some(Target { live: Arc::clone(live), scope, except })
+}

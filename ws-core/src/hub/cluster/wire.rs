@@ -1,0 +1,618 @@
+//! The format of the messages between nodes: encoding and decoding, without I/O.
+//!
+//! All numbers are big-endian. A message is
+//!
+//! ```text
+//! version u8 | kind u8 | flags u8 | link u32 | node u32 | sequence u64
+//! excepted ids: count u16, then node u32 and sequence u64 of each
+//! with flag 1, the connection of the receiving node that it is for: sequence u64
+//! with flag 2, a key: length u16 and bytes
+//! body
+//! ```
+//!
+//! A heartbeat has version 0 and never changes its form, so nodes of all versions know each other;
+//! bytes after its end are ignored. Decoding trusts nothing: each length is compared with the bytes
+//! that are there before anything is allocated.
+
+use bytes::{BufMut as _, Bytes};
+
+use crate::{
+    envelope::Format,
+    socket,
+    wire::{CloseFrame, ConnectionId, may_be_sent},
+};
+
+/// The version that this node sends, and the versions that it reads.
+pub(super) const VERSION: u8 = 1;
+pub(super) const OLDEST_VERSION: u8 = 1;
+/// The version of heartbeats.
+const BEAT_VERSION: u8 = 0;
+/// The offset of the link in a message. It is written when the message is sent.
+const LINK_OFFSET: usize = 3;
+/// The size of the part before the excepted ids.
+const HEAD_BYTES: usize = 19;
+
+const FOR_CONNECTION: u8 = 1;
+const HAS_KEY: u8 = 2;
+
+const BEAT: u8 = 1;
+const PUSH: u8 = 2;
+const CLOSE: u8 = 3;
+const QUESTION: u8 = 4;
+const RESULT: u8 = 5;
+
+/// The formats of a frame in a push.
+const ANY_FORMAT: u8 = 0;
+const JSON: u8 = 1;
+const MSGPACK: u8 = 2;
+/// More formats than there are.
+const MOST_FRAMES: u8 = 8;
+
+/// The phase of a node that sends a heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The first heartbeat of a link. It is answered by a heartbeat of each node.
+    Hello,
+    Alive,
+    /// The node has stopped.
+    Goodbye,
+}
+
+/// A heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Beat {
+    pub(crate) phase: Phase,
+    /// The number of the node's link to the broker.
+    pub(crate) link: u32,
+    pub(crate) node: u32,
+    /// The number of the heartbeat, counted from the start of the node.
+    pub(crate) sequence: u64,
+    /// A random number of the process, which tells two nodes with the same id apart.
+    pub(crate) instance: u64,
+    /// The versions of messages that the node reads.
+    pub(crate) oldest: u8,
+    pub(crate) newest: u8,
+    pub(crate) connections: u64,
+    pub(crate) name: String,
+}
+
+/// The head of a message other than a heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    kind: u8,
+    flags: u8,
+    pub(crate) link: u32,
+    pub(crate) node: u32,
+    pub(crate) sequence: u64,
+}
+
+/// The start of a received message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    Beat(Beat),
+    Message(Head),
+}
+
+/// A message other than a heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Message {
+    /// The connections that do not get the message.
+    pub(crate) except: Vec<ConnectionId>,
+    /// The number of the connection that the message is for, on the receiving node.
+    pub(crate) connection: Option<u64>,
+    /// Names the value of which only the latest matters. It is not used yet.
+    pub(crate) key: Option<Bytes>,
+    pub(crate) body: Body,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Body {
+    Push(Frames),
+    Close(CloseFrame),
+    Question(Question),
+    Result(ResultPart),
+}
+
+/// The encoded WebSocket frames of one push.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Frames {
+    /// One frame for all connections.
+    One(Bytes),
+    /// A frame for each format.
+    ByFormat(Vec<(Format, Bytes)>),
+}
+
+/// A question to the other nodes about a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Question {
+    pub(crate) id: u64,
+    pub(crate) about: About,
+    /// The name of the target's channel.
+    pub(crate) channel: Bytes,
+}
+
+/// The subject of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    Count,
+    Ids,
+}
+
+/// A part of a result. The last part of a result is marked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ResultPart {
+    /// The id of the question.
+    pub(crate) id: u64,
+    pub(crate) is_last: bool,
+    pub(crate) found: Found,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    Count(u64),
+    /// The numbers of connections of the answering node.
+    Ids(Vec<u64>),
+}
+
+/// The reason why a message is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unreadable {
+    #[error("not a message of this protocol")]
+    Malformed,
+    #[error("a version or kind that this node does not read")]
+    Unknown,
+}
+
+impl Beat {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(HEAD_BYTES + 20 + self.name.len());
+        let phase = match self.phase {
+            Phase::Alive => 0,
+            Phase::Hello => 1,
+            Phase::Goodbye => 2,
+        };
+        put_head(&mut out, [BEAT_VERSION, BEAT, phase], self.link, self.node, self.sequence);
+        out.put_u64(self.instance);
+        out.put_u8(self.oldest);
+        out.put_u8(self.newest);
+        out.put_u64(self.connections);
+        put_short(&mut out, self.name.as_bytes());
+        out
+    }
+
+    fn decode(mut from: Reader<'_>, phase: u8, link: u32, node: u32, sequence: u64) -> Option<Self> {
+        let phase = match phase {
+            0 => Phase::Alive,
+            1 => Phase::Hello,
+            2 => Phase::Goodbye,
+            _ => return None,
+        };
+        let (instance, oldest, newest, connections) = (from.u64()?, from.u8()?, from.u8()?, from.u64()?);
+        let length = usize::from(from.u16()?);
+        let name = std::str::from_utf8(from.take(length)?).ok()?.to_owned();
+        Some(Self { phase, link, node, sequence, instance, oldest, newest, connections, name })
+    }
+}
+
+/// Reads the start of a received message.
+pub(crate) fn start(message: &[u8]) -> Result<Start, Unreadable> {
+    let mut from = Reader { bytes: message, at: 0 };
+    let mut head = || Some((from.u8()?, from.u8()?, from.u8()?, from.u32()?, from.u32()?, from.u64()?));
+    let (version, kind, flags, link, node, sequence) = head().ok_or(Unreadable::Malformed)?;
+    match (version, kind) {
+        (BEAT_VERSION, BEAT) => {
+            Beat::decode(from, flags, link, node, sequence).map(Start::Beat).ok_or(Unreadable::Malformed)
+        }
+        (OLDEST_VERSION..=VERSION, PUSH | CLOSE | QUESTION | RESULT) => {
+            Ok(Start::Message(Head { kind, flags, link, node, sequence }))
+        }
+        _ => Err(Unreadable::Unknown),
+    }
+}
+
+impl Message {
+    /// Encodes a message of this node. The link is written when it is sent, by [`set_link`].
+    pub(crate) fn encode(&self, node: u32, sequence: u64) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.size());
+        let kind = match &self.body {
+            Body::Push(_) => PUSH,
+            Body::Close(_) => CLOSE,
+            Body::Question(_) => QUESTION,
+            Body::Result(_) => RESULT,
+        };
+        let for_connection = if self.connection.is_some() { FOR_CONNECTION } else { 0 };
+        let has_key = if self.key.is_some() { HAS_KEY } else { 0 };
+        put_head(&mut out, [VERSION, kind, for_connection | has_key], 0, node, sequence);
+        out.put_u16(self.except.len() as u16);
+        for id in self.except.iter().take(usize::from(u16::MAX)) {
+            out.put_u32(id.node());
+            out.put_u64(id.sequence());
+        }
+        if let Some(connection) = self.connection {
+            out.put_u64(connection);
+        }
+        if let Some(key) = &self.key {
+            put_short(&mut out, key);
+        }
+        self.body.encode(&mut out);
+        out
+    }
+
+    /// An upper bound of the encoded size.
+    pub(crate) fn size(&self) -> usize {
+        let body = match &self.body {
+            Body::Push(Frames::One(frame)) => 8 + frame.len(),
+            Body::Push(Frames::ByFormat(frames)) => frames.iter().map(|(_, frame)| 8 + frame.len()).sum(),
+            Body::Close(frame) => 2 + frame.reason.len(),
+            Body::Question(question) => 16 + question.channel.len(),
+            Body::Result(ResultPart { found: Found::Ids(ids), .. }) => 16 + 8 * ids.len(),
+            Body::Result(_) => 24,
+        };
+        HEAD_BYTES + 16 + 12 * self.except.len() + self.key.as_ref().map_or(0, Bytes::len) + body
+    }
+
+    /// Reads the rest of a message with this head.
+    pub(crate) fn decode(head: Head, message: &Bytes) -> Result<Self, Unreadable> {
+        let mut from = Reader { bytes: message, at: HEAD_BYTES };
+        Self::read(head, &mut from, message).ok_or(Unreadable::Malformed)
+    }
+
+    fn read(head: Head, from: &mut Reader<'_>, message: &Bytes) -> Option<Self> {
+        let excepted = usize::from(from.u16()?);
+        if excepted > from.left() / 12 {
+            return None;
+        }
+        let mut except = Vec::with_capacity(excepted);
+        for _ in 0..excepted {
+            except.push(ConnectionId::new(from.u32()?, from.u64()?));
+        }
+        let connection = if head.flags & FOR_CONNECTION == 0 { None } else { Some(from.u64()?) };
+        let key = if head.flags & HAS_KEY == 0 {
+            None
+        } else {
+            let length = usize::from(from.u16()?);
+            Some(from.slice(message, length)?)
+        };
+        let body = match head.kind {
+            PUSH => Body::Push(Frames::read(from, message)?),
+            CLOSE => {
+                let code = from.u16()?;
+                let reason = std::str::from_utf8(from.rest()).ok()?;
+                if !may_be_sent(code) {
+                    return None;
+                }
+                Body::Close(CloseFrame::new(code, reason))
+            }
+            QUESTION => Body::Question(Question::read(from, message)?),
+            RESULT => Body::Result(ResultPart::read(from)?),
+            _ => return None,
+        };
+        Some(Self { except, connection, key, body })
+    }
+}
+
+/// Writes the number of the link into an encoded message.
+pub(super) fn set_link(message: &mut [u8], link: u32) {
+    if let Some(place) = message.get_mut(LINK_OFFSET..LINK_OFFSET + 4) {
+        place.copy_from_slice(&link.to_be_bytes());
+    }
+}
+
+impl Body {
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Push(Frames::One(frame)) => {
+                out.put_u8(1);
+                put_frame(out, ANY_FORMAT, frame);
+            }
+            Self::Push(Frames::ByFormat(frames)) => {
+                out.put_u8(frames.len() as u8);
+                for (format, frame) in frames {
+                    let format = match format {
+                        Format::Json => JSON,
+                        #[cfg(feature = "msgpack")]
+                        Format::MsgPack => MSGPACK,
+                    };
+                    put_frame(out, format, frame);
+                }
+            }
+            Self::Close(frame) => {
+                out.put_u16(frame.code);
+                out.put_slice(frame.reason.as_bytes());
+            }
+            Self::Question(question) => {
+                out.put_u64(question.id);
+                out.put_u8(match question.about {
+                    About::Count => 1,
+                    About::Ids => 2,
+                });
+                out.put_slice(&question.channel);
+            }
+            Self::Result(part) => {
+                out.put_u64(part.id);
+                out.put_u8(u8::from(part.is_last));
+                match &part.found {
+                    Found::Count(count) => {
+                        out.put_u8(1);
+                        out.put_u64(*count);
+                    }
+                    Found::Ids(ids) => {
+                        out.put_u8(2);
+                        ids.iter().for_each(|id| out.put_u64(*id));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Frames {
+    fn read(from: &mut Reader<'_>, message: &Bytes) -> Option<Self> {
+        let count = from.u8()?;
+        if count > MOST_FRAMES {
+            return None;
+        }
+        let (mut one, mut by_format) = (None, Vec::new());
+        for _ in 0..count {
+            let format = from.u8()?;
+            let length = usize::try_from(from.u32()?).ok()?;
+            let frame = from.slice(message, length)?;
+            if !socket::is_whole_message(&frame) {
+                return None;
+            }
+            match format {
+                ANY_FORMAT => one = Some(frame),
+                JSON => by_format.push((Format::Json, frame)),
+                #[cfg(feature = "msgpack")]
+                MSGPACK => by_format.push((Format::MsgPack, frame)),
+                // No connection of this node has such a format.
+                #[cfg(not(feature = "msgpack"))]
+                MSGPACK => {}
+                _ => return None,
+            }
+        }
+        match (one, from.left()) {
+            (Some(frame), 0) if count == 1 => Some(Self::One(frame)),
+            (None, 0) => Some(Self::ByFormat(by_format)),
+            _ => None,
+        }
+    }
+}
+
+impl Question {
+    fn read(from: &mut Reader<'_>, message: &Bytes) -> Option<Self> {
+        let id = from.u64()?;
+        let about = match from.u8()? {
+            1 => About::Count,
+            2 => About::Ids,
+            _ => return None,
+        };
+        let channel = from.slice(message, from.left())?;
+        Some(Self { id, about, channel })
+    }
+}
+
+impl ResultPart {
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let (id, is_last) = (from.u64()?, from.u8()? == 1);
+        let found = match from.u8()? {
+            1 => Found::Count(from.u64()?),
+            2 if from.left().is_multiple_of(8) => {
+                let mut ids = Vec::with_capacity(from.left() / 8);
+                while from.left() > 0 {
+                    ids.push(from.u64()?);
+                }
+                Found::Ids(ids)
+            }
+            _ => return None,
+        };
+        (from.left() == 0).then_some(Self { id, is_last, found })
+    }
+}
+
+fn put_head(out: &mut Vec<u8>, start: [u8; 3], link: u32, node: u32, sequence: u64) {
+    out.put_slice(&start);
+    out.put_u32(link);
+    out.put_u32(node);
+    out.put_u64(sequence);
+}
+
+fn put_short(out: &mut Vec<u8>, bytes: &[u8]) {
+    let bytes = bytes.get(..usize::from(u16::MAX)).unwrap_or(bytes);
+    out.put_u16(bytes.len() as u16);
+    out.put_slice(bytes);
+}
+
+fn put_frame(out: &mut Vec<u8>, format: u8, frame: &[u8]) {
+    out.put_u8(format);
+    // `cluster.message` is below 4 GiB.
+    out.put_u32(frame.len() as u32);
+    out.put_slice(frame);
+}
+
+/// Reads numbers and bytes from the start of a slice on. Each method returns `None` where the slice
+/// is too short.
+#[derive(Debug)]
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn left(&self) -> usize {
+        self.bytes.len().saturating_sub(self.at)
+    }
+
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let taken = self.bytes.get(self.at..self.at.checked_add(length)?)?;
+        self.at += length;
+        Some(taken)
+    }
+
+    fn rest(&mut self) -> &'a [u8] {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        self.at = self.bytes.len();
+        rest
+    }
+
+    /// Takes bytes of the message that this reader reads, without a copy.
+    fn slice(&mut self, message: &Bytes, length: usize) -> Option<Bytes> {
+        self.take(length).map(|taken| message.slice_ref(taken))
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.first_chunk().copied()
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.array().map(u8::from_be_bytes)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.array().map(u16::from_be_bytes)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_be_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Message as WsMessage;
+
+    fn frame(text: &str) -> Bytes {
+        socket::encode(WsMessage::text(text))
+    }
+
+    fn message(body: Body) -> Message {
+        Message { except: Vec::new(), connection: None, key: None, body }
+    }
+
+    fn examples() -> Vec<Message> {
+        let except = vec![ConnectionId::new(1, 2), ConnectionId::new(u32::MAX, u64::MAX)];
+        let push = Body::Push(Frames::One(frame("hi")));
+        let question = Question { id: 7, about: About::Ids, channel: Bytes::from_static(b"r:Room:x") };
+        let ids = Found::Ids(vec![1, u64::MAX]);
+        vec![
+            message(push.clone()),
+            Message { except, connection: Some(9), key: Some(Bytes::from_static(b"k")), body: push },
+            message(Body::Push(Frames::ByFormat(vec![(Format::Json, frame(&"x".repeat(70_000)))]))),
+            #[cfg(feature = "msgpack")]
+            message(Body::Push(Frames::ByFormat(vec![
+                (Format::Json, frame("{}")),
+                (Format::MsgPack, socket::encode(WsMessage::binary(vec![0x80]))),
+            ]))),
+            message(Body::Close(CloseFrame::new(4403, "断 banned"))),
+            message(Body::Question(question)),
+            message(Body::Result(ResultPart { id: 7, is_last: false, found: Found::Count(3) })),
+            message(Body::Result(ResultPart { id: 7, is_last: true, found: ids })),
+        ]
+    }
+
+    fn decoded(bytes: &Bytes) -> Result<Message, Unreadable> {
+        match start(bytes)? {
+            Start::Message(head) => Message::decode(head, bytes),
+            Start::Beat(_) => Err(Unreadable::Unknown),
+        }
+    }
+
+    #[test]
+    fn a_message_is_read_as_it_was_written() {
+        for example in examples() {
+            let mut bytes = example.encode(0xc0_ffee, 42);
+            assert!(bytes.len() <= example.size(), "{example:?}");
+            set_link(&mut bytes, 5);
+            let bytes = Bytes::from(bytes);
+            let Start::Message(head) = start(&bytes).unwrap() else { panic!("{example:?}") };
+            assert_eq!((head.link, head.node, head.sequence), (5, 0xc0_ffee, 42));
+            assert_eq!(Message::decode(head, &bytes), Ok(example));
+        }
+    }
+
+    #[test]
+    fn a_heartbeat_is_read_as_it_was_written_and_what_later_versions_add_is_ignored() {
+        for phase in [Phase::Hello, Phase::Alive, Phase::Goodbye] {
+            let name = "pod-1".to_owned();
+            let (oldest, newest) = (1, 3);
+            let beat = Beat {
+                phase,
+                link: 1,
+                node: 2,
+                sequence: 3,
+                instance: 4,
+                oldest,
+                newest,
+                connections: 5,
+                name,
+            };
+            let mut bytes = beat.encode();
+            assert_eq!(start(&bytes), Ok(Start::Beat(beat.clone())));
+            bytes.extend_from_slice(b"more");
+            assert_eq!(start(&bytes), Ok(Start::Beat(beat)));
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_cut_is_malformed_or_another_message_and_never_the_same() {
+        for example in examples() {
+            let bytes = Bytes::from(example.encode(1, 1));
+            for end in 0..bytes.len() {
+                assert_ne!(decoded(&bytes.slice(..end)).as_ref(), Ok(&example), "{end}");
+            }
+        }
+    }
+
+    #[test]
+    fn frames_that_a_connection_may_not_get_are_malformed() {
+        let fragment = [0x01, 1, b'x'];
+        let reserved = [0xc1, 1, b'x'];
+        let close = [0x88, 0];
+        let masked = [0x81, 0x81, 0, 0, 0, 0, b'x'];
+        let short = [0x81, 2, b'x'];
+        let long = [0x81, 1, b'x', b'y'];
+        let not_text = [0x81, 1, 0xff];
+        let cases: [&[u8]; 8] = [&fragment, &reserved, &close, &masked, &short, &long, &not_text, &[]];
+        for frame in cases {
+            let push = message(Body::Push(Frames::One(Bytes::copy_from_slice(frame))));
+            let bytes = Bytes::from(push.encode(1, 1));
+            assert_eq!(decoded(&bytes), Err(Unreadable::Malformed), "{frame:?}");
+        }
+    }
+
+    #[test]
+    fn a_close_code_that_may_not_be_sent_is_malformed() {
+        for (code, is_read) in [(1000, true), (1005, false), (1006, false), (4403, true), (999, false)] {
+            let bytes = Bytes::from(message(Body::Close(CloseFrame::new(code, ""))).encode(1, 1));
+            assert_eq!(decoded(&bytes).is_ok(), is_read, "{code}");
+        }
+    }
+
+    #[test]
+    fn lengths_beyond_the_end_are_malformed_without_an_allocation() {
+        let mut excepted = message(Body::Push(Frames::One(frame("x")))).encode(1, 1);
+        excepted[HEAD_BYTES] = 0xff;
+        assert_eq!(decoded(&excepted.into()), Err(Unreadable::Malformed));
+        let mut frames = message(Body::Push(Frames::One(frame("x")))).encode(1, 1);
+        frames[HEAD_BYTES + 2] = 0xff;
+        assert_eq!(decoded(&frames.clone().into()), Err(Unreadable::Malformed));
+        frames[HEAD_BYTES + 2] = 1;
+        frames[HEAD_BYTES + 4] = 0xff;
+        assert_eq!(decoded(&frames.into()), Err(Unreadable::Malformed));
+    }
+
+    #[test]
+    fn other_versions_and_kinds_are_unknown() {
+        let bytes = message(Body::Push(Frames::One(frame("x")))).encode(1, 1);
+        for (at, value) in [(0, 0), (0, 2), (0, 255), (1, 0), (1, 6), (1, 255)] {
+            let mut bytes = bytes.clone();
+            bytes[at] = value;
+            assert_eq!(decoded(&bytes.into()), Err(Unreadable::Unknown), "{at} {value}");
+        }
+    }
+}
