@@ -149,6 +149,20 @@ struct Speaker {
     callers: Callers,
 }
 
+/// The answer to `POST /rooms/{room}/say`.
+#[derive(Serialize)]
+struct Spoken {
+    id: u64,
+    /// The members on this process whose outboxes took the line.
+    heard_by: usize,
+    /// The members on all processes of a cluster; `null` if not all processes have answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    members: Option<Option<usize>>,
+    /// The outcome for the other processes of a cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_nodes: Option<&'static str>,
+}
+
 /// The route of the server `http`.
 pub(crate) fn router(hub: Hub, chat: Chat, callers: Callers) -> Router {
     Router::new()
@@ -158,9 +172,7 @@ pub(crate) fn router(hub: Hub, chat: Chat, callers: Callers) -> Router {
 
 /// `{"text": "hi"}` with a token: the members of the room get it as if it were said on a connection.
 ///
-/// `heard_by` counts the members on this process. In a cluster, `other_nodes` says whether the line
-/// went to the other processes, and `members` counts the members on all of them. A room without a
-/// member is not an error: the line is kept for those who come later.
+/// A room without a member is not an error: the line is kept for those who come later.
 async fn say(
     State(speaker): State<Speaker>,
     Path(room): Path<String>,
@@ -179,13 +191,10 @@ async fn say(
             let room = speaker.hub.room::<Room>(room.as_str());
             // In turns, because this waits until the broker has accepted the line.
             let delivery = room.in_turns().emit(&said).await;
-            let mut body = serde_json::json!({ "id": said.id, "heard_by": delivery.sent });
-            if let Some(outcome) = nodes::outcome(delivery.remote) {
-                // `null` if not all processes have answered.
-                body["members"] = room.count().await.ok().into();
-                body["other_nodes"] = outcome.into();
-            }
-            Json(body).into_response()
+            let other_nodes = nodes::outcome(delivery.remote);
+            let members = if other_nodes.is_some() { Some(room.count().await.ok()) } else { None };
+            let spoken = Spoken { id: said.id, heard_by: delivery.sent, members, other_nodes };
+            Json(spoken).into_response()
         }
         Err(error) => {
             let body = serde_json::json!({ "code": error.code(), "msg": error.to_string() });

@@ -21,7 +21,6 @@ pub(crate) fn router(readiness: Readiness, hub: Hub) -> Router {
 fn readyz(readiness: &Readiness, hub: &Hub) -> impl IntoResponse + use<> {
     let ready = readiness.is_ready();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let mut body = json!({ "ready": ready });
     let cluster = hub.cluster();
     let state = match cluster.state() {
         ClusterState::Alone => None,
@@ -29,9 +28,9 @@ fn readyz(readiness: &Readiness, hub: &Hub) -> impl IntoResponse + use<> {
         ClusterState::Up => Some("up"),
         _ => Some("down"),
     };
-    if let Some(state) = state {
-        body["cluster"] = state.into();
-        body["nodes"] = cluster.nodes().len().into();
-    }
+    let body = match state {
+        None => json!({ "ready": ready }),
+        Some(state) => json!({ "ready": ready, "cluster": state, "nodes": cluster.nodes().len() }),
+    };
     (status, Json(body))
 }

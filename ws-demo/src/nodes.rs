@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::delete,
 };
-use serde_json::json;
+use serde::Serialize;
 use ws_core::{
     Hub,
     hub::{NotSent, Remote},
@@ -34,17 +34,24 @@ struct Disconnecter {
     callers: Callers,
 }
 
+/// The answer to `DELETE /users/{account}`.
+#[derive(Serialize)]
+struct Disconnected {
+    /// The connections on this process.
+    closed_here: usize,
+    /// The outcome for the other processes of a cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_nodes: Option<&'static str>,
+}
+
 /// The route of the server `http`.
 pub(crate) fn router(hub: Hub, callers: Callers) -> Router {
     Router::new().route("/users/{account}", delete(disconnect)).with_state(Disconnecter { hub, callers })
 }
 
 /// With a token of `admin`: closes the connections of a user on all processes with 4403. The account
-/// stays, and its tokens stay valid.
-///
-/// `closed_here` counts the connections on this process. In a cluster, `other_nodes` says whether
-/// the request went to the other processes. If it did not, the status is 503, and the request may be
-/// repeated.
+/// stays, and its tokens stay valid. If the request did not go to the other processes, the status is
+/// 503, and the request may be repeated.
 async fn disconnect(
     State(state): State<Disconnecter>,
     Path(account): Path<String>,
@@ -65,10 +72,7 @@ async fn disconnect(
         Err(error) => return fail(&error),
     };
     tracing::info!(account, closed_here = delivery.sent, remote = ?delivery.remote, "a user was disconnected");
-    let mut body = json!({ "closed_here": delivery.sent });
-    if let Some(outcome) = outcome(delivery.remote) {
-        body["other_nodes"] = outcome.into();
-    }
+    let body = Disconnected { closed_here: delivery.sent, other_nodes: outcome(delivery.remote) };
     let status = match delivery.remote {
         Remote::NotSent(_) => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::OK,
