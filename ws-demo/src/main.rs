@@ -177,9 +177,11 @@ A chat with typed events, heard by everyone in the room:
   {{"event":"say","data":{{"text":"hi"}},"ref":1}}
   curl -s http://{http}/rooms/lobby/say -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{{"text":"over HTTP"}}'
 
-As `admin` (password `admin-demo`), close the connections of a user: curl -X DELETE http://{http}/users/lily with that token.
-More processes, one chat: the same JWT_SECRET and WS__CLUSTER__URL=redis://127.0.0.1:6379 for each (docs/cluster.md).
+With a TOKEN of admin / admin-demo, this closes the connections of lily with 4403:
 
+  curl -s -X DELETE http://{http}/users/lily -H "Authorization: Bearer $TOKEN"
+
+More processes, one chat: the same JWT_SECRET and WS__CLUSTER__URL=redis://127.0.0.1:6379 for each (docs/cluster.md).
 /wss/late takes the same, but opens first and closes with 4401 without a good token.
 Say anything, or `nihao` to be disconnected. /wss/errors knows `boom` and `panic`.
 "#
