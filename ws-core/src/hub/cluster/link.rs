@@ -106,6 +106,8 @@ async fn link_once(node: &Arc<ThisNode>, link: u32) -> Ended {
     tokio::select! {
         ended = ended.recv() => ended,
         ended = beats => ended,
+    // Before the tasks of the link: one of them records the progress of this link.
+    node.beats.start();
         ended = publish(node, &broker) => ended,
         ended = follow_interest(node, &broker) => ended,
     }
@@ -128,7 +130,6 @@ async fn join(node: &ThisNode, broker: &Connected) -> Result<(), Ended> {
 /// Sends heartbeats, and ends when none has come back for too long.
 async fn beat(node: &ThisNode, broker: &Connected, link: u32) -> Ended {
     let most = node.config.heartbeat * 3;
-    node.beats.start();
     // A heartbeat that is published before the own subscription does not come back.
     let subscribed = timeout_at(node.beats.last_echo() + most, node.beats.own_channels());
     if subscribed.await.is_err() {
