@@ -4,4 +4,5 @@
 //! with `WS_TESTS_NEED_REDIS=1` they fail instead.
 
 mod brokers;
+mod races;
 mod rules;

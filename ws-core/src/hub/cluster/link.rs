@@ -48,9 +48,20 @@ pub(crate) enum Ended {
 
 /// Keeps the node linked to the broker until it leaves the cluster.
 pub(super) async fn run(node: Arc<ThisNode>) {
+    // It is dropped last, also if the task is aborted or the runtime ends.
+    let left = Left(node);
     tokio::select! {
-        () = links(&node) => {}
-        () = drop_unsent(&node) => {}
+        () = links(&left.0) => {}
+        () = drop_unsent(&left.0) => {}
+    }
+}
+
+/// Records on drop that the node has left the cluster.
+struct Left(Arc<ThisNode>);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        self.0.left();
     }
 }
 
@@ -95,6 +106,8 @@ async fn link_once(node: &Arc<ThisNode>, link: u32) -> Ended {
         Ok(Err(error)) => return Ended::Broker(error.0),
         Err(_) => return Ended::ConnectTimeout,
     };
+    // Before the tasks of the link: one of them records the progress of this link.
+    node.beats.start();
     let mut beats = pin!(beat(node, &broker, link));
     tokio::select! {
         joined = join(node, &broker) => if let Err(ended) = joined { return ended },
@@ -106,8 +119,6 @@ async fn link_once(node: &Arc<ThisNode>, link: u32) -> Ended {
     tokio::select! {
         ended = ended.recv() => ended,
         ended = beats => ended,
-    // Before the tasks of the link: one of them records the progress of this link.
-    node.beats.start();
         ended = publish(node, &broker) => ended,
         ended = follow_interest(node, &broker) => ended,
     }
