@@ -7,5 +7,6 @@ mod brokers;
 mod logs;
 mod memory;
 mod nodes;
+mod races;
 mod redis;
 mod rules;

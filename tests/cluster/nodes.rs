@@ -23,7 +23,7 @@ impl Controller for Room {
             conn.identify(user)?;
         }
         if let Some(room) = handshake.uri().query() {
-            conn.join(room)?;
+            conn.join_confirmed(room).await?;
         }
         Ok(conn.push(conn.id().to_string())?)
     }
@@ -59,7 +59,7 @@ pub(crate) fn reporting() -> (App, mpsc::UnboundedReceiver<CloseReason>) {
 }
 
 fn with_room(room: Room) -> App {
-    let user = Route::new("/user/{user}", room).subprotocols(&["msgpack"]);
+    let user = Route::new("/room/{user}", room).subprotocols(&["msgpack"]);
     App::without_registry().route(user).controller("/plain", Plain)
 }
 
@@ -107,7 +107,7 @@ pub(crate) fn hub(node: &TestApp) -> Hub {
 
 /// Connects to a node as a user, and joins a room. The subscriptions of its node are confirmed.
 pub(crate) async fn connect(node: &TestApp, user: &str, room: &str) -> (TestClient, Connection) {
-    let client = node.connect(format!("/user/{user}?{room}")).await.unwrap();
+    let client = node.connect(format!("/room/{user}?{room}")).await.unwrap();
     let (client, conn) = opened(node, client).await;
     settle(&conn).await;
     (client, conn)

@@ -29,3 +29,5 @@ mod names;
 mod outage;
 mod start;
 mod targets;
+
+pub(crate) use crate::nodes::app;

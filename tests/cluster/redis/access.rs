@@ -14,8 +14,19 @@ use crate::{
 
 /// The smallest rights of a node: `HELLO` and `AUTH` need none.
 const USER: &[&str] = &[
-    "--user", "app", "on", ">secret", "resetchannels", "&test-*:1:*", "-@all", "+publish", "+subscribe",
-    "+unsubscribe", "--user", "default", "off",
+    "--user",
+    "app",
+    "on",
+    ">secret",
+    "resetchannels",
+    "&test-*:1:*",
+    "-@all",
+    "+publish",
+    "+subscribe",
+    "+unsubscribe",
+    "--user",
+    "default",
+    "off",
 ];
 
 /// The settings of a node that presents a user and a password.
@@ -74,8 +85,15 @@ async fn a_message_that_the_user_may_not_publish_is_refused_and_logged_and_the_l
     let logs = Logs::start();
     // It may subscribe everything, but it may not publish to rooms.
     let user = [
-        "--user", "app", "on", ">secret", "resetchannels", "-@all", "+unsubscribe",
-        "(+subscribe &*)", "(+publish &*:nodes &*:node:* &*:all)",
+        "--user",
+        "app",
+        "on",
+        ">secret",
+        "resetchannels",
+        "-@all",
+        "+unsubscribe",
+        "(+subscribe &*)",
+        "(+publish &*:nodes &*:node:* &*:all)",
     ];
     let Some(redis) = Redis::start(&user) else { return };
     let a = joined(settings(&redis, "a", "app:secret")).await;

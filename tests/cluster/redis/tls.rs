@@ -45,8 +45,18 @@ fn serve(server: &Files, clients: Option<&Files>) -> Option<Redis> {
     let ca = text(&clients.unwrap_or(server).certificate);
     let auth = if clients.is_some() { "yes" } else { "no" };
     Redis::start(&[
-        "--port", "0", "--tls-port", "{port}", "--tls-cert-file", &certificate, "--tls-key-file", &key,
-        "--tls-ca-cert-file", &ca, "--tls-auth-clients", auth,
+        "--port",
+        "0",
+        "--tls-port",
+        "{port}",
+        "--tls-cert-file",
+        &certificate,
+        "--tls-key-file",
+        &key,
+        "--tls-ca-cert-file",
+        &ca,
+        "--tls-auth-clients",
+        auth,
     ])
 }
 

@@ -20,7 +20,7 @@ async fn without_a_cluster_every_call_is_about_this_process() {
     assert_eq!(cluster.changes().next().now_or_never(), Some(None));
     assert_eq!(cluster.stats(), ClusterStats::default());
     assert!(node.running().readiness().is_ready());
-    let client = node.connect("/user/tom?lobby").await.unwrap();
+    let client = node.connect("/room/tom?lobby").await.unwrap();
     let (mut client, conn) = opened(&node, client).await;
     assert_eq!(conn.join_confirmed("kitchen").now_or_never(), Some(Ok(Reach::Cluster)));
     for target in [

@@ -107,7 +107,7 @@ async fn a_disconnect_closes_on_other_nodes_with_its_code_and_reason(broker: &Br
 }
 
 async fn connect_packed(node: &TestApp) -> (TestClient, Connection) {
-    let client = node.connect("/user/tom?lobby").subprotocols(&["msgpack"]).await.unwrap();
+    let client = node.connect("/room/tom?lobby").subprotocols(&["msgpack"]).await.unwrap();
     let (client, conn) = opened(node, client).await;
     settle(&conn).await;
     (client, conn)
@@ -151,11 +151,9 @@ async fn in_turns_waits_until_the_broker_has_accepted_the_message(broker: &Broke
         for delivery in deliveries {
             assert_eq!((delivery.sent, delivery.remote), (0, Remote::Accepted), "{name}");
         }
-        for expected in [
-            name.to_owned(),
-            format!("{name:?}"),
-            format!(r#"{{"event":"named","data":{name:?}}}"#),
-        ] {
+        for expected in
+            [name.to_owned(), format!("{name:?}"), format!(r#"{{"event":"named","data":{name:?}}}"#)]
+        {
             expect(&mut client, &expected).await;
         }
     }

@@ -33,6 +33,14 @@ struct State {
     waiting: HashMap<GroupKey, Vec<oneshot::Sender<()>>>,
 }
 
+impl State {
+    /// Removes a group without members. The calls that wait for its confirmation return.
+    fn remove(&mut self, key: &GroupKey) {
+        self.groups.remove(key);
+        self.waiting.remove(key);
+    }
+}
+
 #[derive(Debug)]
 struct Entry {
     status: Status,
@@ -115,9 +123,9 @@ impl Interest {
         groups.retain(|_, entry| entry.lingers_until.is_none());
         groups.values_mut().for_each(|entry| entry.status = Status::Pending);
         *pending = groups.keys().cloned().collect();
-        waiting.retain(|_, waiting| {
+        waiting.retain(|key, waiting| {
             waiting.retain(|sender| !sender.is_closed());
-            !waiting.is_empty()
+            !waiting.is_empty() && groups.contains_key(key)
         });
     }
 
@@ -169,9 +177,7 @@ impl Interest {
                     entry.status = Status::Unsubscribing;
                     taken.push(key);
                 }
-                Status::Pending => {
-                    state.groups.remove(&key);
-                }
+                Status::Pending => state.remove(&key),
                 Status::Subscribing | Status::Unsubscribing => {
                     let later = now + fixed::INTEREST_LINGERS;
                     entry.lingers_until = Some(later);
@@ -193,9 +199,7 @@ impl Interest {
                     entry.status = Status::Pending;
                     state.pending.push_back(key);
                 }
-                _ => {
-                    state.groups.remove(&key);
-                }
+                _ => state.remove(&key),
             }
         }
         if state.pending.len() > before {
@@ -282,11 +286,13 @@ mod tests {
     async fn a_group_that_is_not_wanted_any_more_before_it_is_subscribed_is_forgotten() {
         let interest = Interest::default();
         interest.want(&user("a"));
+        let Confirmation::Waits(confirmed) = interest.confirmation(&user("a")) else { panic!("confirmed") };
         interest.unwant(&user("a"));
         advance(fixed::INTEREST_LINGERS).await;
         assert!(interest.take_lingering(9).is_empty());
         assert!(interest.take_pending(9).is_empty());
         assert_eq!(interest.len(), 0);
+        confirmed.await.unwrap_err();
     }
 
     #[tokio::test(start_paused = true)]
