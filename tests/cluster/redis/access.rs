@@ -107,7 +107,7 @@ async fn a_message_that_the_user_may_not_publish_is_refused_and_logged_and_the_l
     assert_eq!(room.push("queued").remote, Remote::Queued);
     let cluster = hub(&a).cluster();
     eventually("both are counted", || cluster.stats().dropped == 2).await;
-    assert!(logs.have(&["ERROR", "the broker refused a message", "NOPERM"]), "{}", logs.text());
+    assert!(logs.have(&["ERROR", "the broker refused a message", "no permissions"]), "{}", logs.text());
     assert!(!logs.text().contains("secret"), "{}", logs.text());
     expect(&mut local, "for members on this node").await;
     expect(&mut local, "queued").await;

@@ -21,6 +21,8 @@ mod names;
 mod nodes;
 mod outgoing;
 mod questions;
+#[cfg(all(test, feature = "testing"))]
+mod tests;
 pub(in crate::hub) mod wire;
 
 use std::{
