@@ -114,6 +114,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::config::{BrokerKind, Cluster};
 
     fn with(variables: &[(&str, &str)]) -> Result<Config, String> {
         let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
@@ -167,5 +168,25 @@ mod tests {
             let error = with(&[(variable, value)]).unwrap_err();
             assert!(error.contains(variable) && error.contains(expected), "{variable}: {error}");
         }
+    }
+
+    #[test]
+    fn a_variable_creates_the_section_of_the_cluster() {
+        let config = with(&[
+            ("WS__CLUSTER__KIND", "redis"),
+            ("WS__CLUSTER__URL", "rediss://:hunter2@host:1"),
+            ("WS__CLUSTER__NODE_TIMEOUT", "30s"),
+            ("WS__CLUSTER__TLS__CA", "ca.pem"),
+        ])
+        .unwrap();
+        let mut expected = Cluster::new(BrokerKind::Redis, "rediss://:hunter2@host:1");
+        expected.node_timeout = Duration::from_secs(30);
+        expected.tls.ca = Some("ca.pem".into());
+        assert_eq!(config.cluster, Some(expected));
+        assert_eq!(with(&[("WS__CLUSTER__KIND", "redis")]).unwrap().cluster, Some(Cluster::default()));
+        let error = with(&[("WS__CLUSTER__KIND", "kafka")]).unwrap_err();
+        assert!(error.contains("WS__CLUSTER__KIND") && error.contains("`redis`"), "{error}");
+        let error = with(&[("WS__CLUSTER__URI", "redis://:hunter2@host")]).unwrap_err();
+        assert!(error.contains("WS__CLUSTER__URI") && !error.contains("hunter2"), "{error}");
     }
 }

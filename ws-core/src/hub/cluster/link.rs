@@ -48,9 +48,20 @@ pub(crate) enum Ended {
 
 /// Keeps the node linked to the broker until it leaves the cluster.
 pub(super) async fn run(node: Arc<ThisNode>) {
+    // It is dropped last, also if the task is aborted or the runtime ends.
+    let left = Left(node);
     tokio::select! {
-        () = links(&node) => {}
-        () = drop_unsent(&node) => {}
+        () = links(&left.0) => {}
+        () = drop_unsent(&left.0) => {}
+    }
+}
+
+/// Records on drop that the node has left the cluster.
+struct Left(Arc<ThisNode>);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        self.0.left();
     }
 }
 

@@ -69,6 +69,8 @@ struct State {
     next_sequence: u64,
     /// The time since which there is no link.
     no_link_since: Option<Instant>,
+    /// Whether the node has left the cluster.
+    is_closed: bool,
 }
 
 impl Queue {
@@ -78,6 +80,7 @@ impl Queue {
             bytes: 0,
             next_sequence: 1,
             no_link_since: Some(Instant::now()),
+            is_closed: false,
         };
         Self { state: Mutex::new(state), bytes, added: Notify::new(), interrupted: Notify::new() }
     }
@@ -87,7 +90,8 @@ impl Queue {
         let Added { channel, message, node, done } = added;
         let size = channel.len() + message.size();
         let mut state = self.state.lock();
-        if state.no_link_since.is_some_and(|since| since.elapsed() >= fixed::UNSENT_KEPT) {
+        let is_expired = |since: Instant| since.elapsed() >= fixed::UNSENT_KEPT;
+        if state.is_closed || state.no_link_since.is_some_and(is_expired) {
             return Err(NotSent::Unreachable);
         }
         if state.waiting.len() >= fixed::CLUSTER_QUEUE || state.bytes.saturating_add(size) > self.bytes {
@@ -162,8 +166,14 @@ impl Queue {
         }
     }
 
+    /// Refuses further messages, and removes all.
+    pub(super) fn close(&self) -> VecDeque<Outgoing> {
+        self.state.lock().is_closed = true;
+        self.clear()
+    }
+
     /// Removes all messages.
-    pub(super) fn clear(&self) -> VecDeque<Outgoing> {
+    fn clear(&self) -> VecDeque<Outgoing> {
         let mut state = self.state.lock();
         state.bytes = 0;
         std::mem::take(&mut state.waiting)
