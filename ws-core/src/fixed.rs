@@ -117,6 +117,31 @@ pub(crate) const OPEN_QUESTIONS: usize = 1024;
 /// The most ids that a node answers with, and the number of them in one message.
 pub(crate) const CLUSTER_IDS: usize = 1_000_000;
 pub(crate) const IDS_A_PART: usize = 8192;
+/// The time between two messages that renew the watch of a group. A lost change is noticed within
+/// it and [`QUESTION_TIMEOUT`].
+pub(crate) const WATCH_RENEWED: Duration = Duration::from_secs(8);
+/// The time that a node publishes the changes of a group after the last question or renewal.
+pub(crate) const WATCH_REMEMBERED: Duration = Duration::from_secs(30);
+/// The number of groups whose changes a node publishes. Watches of further groups are updated by
+/// the renewals only.
+pub(crate) const WATCHED_GROUPS: usize = 65_536;
+/// The time for which changes of a group are gathered before they are published.
+pub(crate) const CHANGES_GATHERED: Duration = Duration::from_millis(50);
+/// The most members of a group that a watch knows of one other node.
+pub(crate) const WATCHED_MEMBERS: usize = 1_000_000;
+/// The size of one message about the members of a group.
+pub(crate) const PRESENCE_BYTES: usize = 64 << 10;
+/// The changes that wait for a roster which was asked for.
+pub(crate) const EARLY_CHANGES: usize = 64;
+/// The rosters that other nodes may wait for.
+pub(crate) const WAITING_ROSTERS: usize = 8192;
+/// The messages about members that are queued before the broker must have accepted one of them, so
+/// that they leave room for the messages of the application.
+pub(crate) const PRESENCE_IN_FLIGHT: usize = 256;
+/// The groups whose first member waits to be announced.
+pub(crate) const WAITING_ANNOUNCEMENTS: usize = 1 << 20;
+/// The time after which a user without connections counts as gone.
+pub(crate) const USER_GRACE: Duration = Duration::from_secs(5);
 /// The longest time to connect to the broker and to subscribe the own channels, each.
 pub(crate) const BROKER_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest pause before the first new connection to the broker. It doubles up to the second

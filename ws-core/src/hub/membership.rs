@@ -74,7 +74,8 @@ impl Membership {
         if joined.rooms.len() >= limit {
             return Err(JoinError::TooManyRooms { limit });
         }
-        joined.rooms.push(groups.join(key, connection));
+        let own = groups.join(key, connection, joined.user.as_ref().map(GroupKey::name));
+        joined.rooms.push(own);
         Ok(true)
     }
 
@@ -104,7 +105,9 @@ impl Membership {
         if let Some(before) = joined.user.take() {
             groups.leave(&before, connection);
         }
-        joined.user = Some(groups.join(key, connection));
+        let own = groups.join(key, connection, None);
+        joined.rooms.iter().for_each(|room| groups.identify(room, connection, own.name()));
+        joined.user = Some(own);
         Ok(())
     }
 

@@ -27,6 +27,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod undeclared;
+mod users;
 mod walk;
 mod watch;
 mod wheel;
@@ -44,7 +45,8 @@ pub use self::{
     delivery::{Delivery, Incomplete, NotSent, Reach, Remote},
     membership::JoinError,
     target::{InTurns, Room, Target, User},
-    watch::{MemberEvent, Members, Presence, PresenceEvent},
+    users::{UserEvent, Users},
+    watch::{Member, MemberEvent, Members, Presence, PresenceEvent},
 };
 pub(crate) use self::{
     groups::GroupKey,

@@ -184,6 +184,9 @@ impl ThisNode {
                 self.answer(head.node, id, about, target.as_ref());
             }
             Body::Result(part) => self.questions.receive(head.node, part),
+            Body::Watch(watch) => self.watch_asked(live, head.node, watch),
+            Body::Roster(part) => self.roster_received(live, head.node, part),
+            Body::Changes(changes) => self.members_changed(live, head.node, changes),
         }
     }
 
@@ -233,7 +236,7 @@ fn target(
     connection: Option<u64>,
     except: Vec<crate::wire::ConnectionId>,
 ) -> Option<Target> {
-    let channel = Channel::parse(channel, |name| live.names().find(name))?;
+    let channel = Channel::parse(channel, &|name| live.names().find(name))?;
     let scope = match (channel, connection) {
         (Channel::Node(_), Some(sequence)) => Scope::One(live.own_id(sequence)),
         (Channel::All, None) => Scope::All,

@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use super::{
     ThisNode,
     brokers::{Broker, Connected, PublishError, Sink},
+    interest::Interest,
     names::Channel,
     outgoing::Outgoing,
     wire::{Beat, OLDEST_VERSION, Phase, VERSION},
@@ -120,7 +121,8 @@ async fn link_once(node: &Arc<ThisNode>, link: u32) -> Ended {
         ended = ended.recv() => ended,
         ended = beats => ended,
         ended = publish(node, &broker) => ended,
-        ended = follow_interest(node, &broker) => ended,
+        ended = follow_interest(node, &broker, Followed::Members) => ended,
+        ended = follow_interest(node, &broker, Followed::Watches) => ended,
     }
 }
 
@@ -133,7 +135,8 @@ async fn join(node: &ThisNode, broker: &Connected) -> Result<(), Ended> {
     let subscribed = timeout(fixed::BROKER_CONNECT_TIMEOUT, broker.subscribe(&channels));
     subscribed.await.map_err(|_| Ended::ConnectTimeout)?.map_err(|error| Ended::Broker(error.0))?;
     node.beats.own_channels_are_subscribed();
-    subscribe_pending(node, broker).await?;
+    subscribe_pending(node, broker, Followed::Members).await?;
+    subscribe_pending(node, broker, Followed::Watches).await?;
     node.beats.first_echo().await;
     Ok(())
 }
@@ -274,39 +277,73 @@ impl Drop for Batch<'_> {
     }
 }
 
+/// The channels of groups that a task subscribes.
+#[derive(Clone, Copy, Debug)]
+enum Followed {
+    /// The messages to the groups with members on this node.
+    Members,
+    /// The changes of the groups that this node watches.
+    Watches,
+}
+
+impl Followed {
+    fn interest(self, node: &ThisNode) -> &Interest {
+        match self {
+            Self::Members => &node.interest,
+            Self::Watches => &node.watching.heard,
+        }
+    }
+
+    fn channels(self, node: &ThisNode, keys: &[GroupKey]) -> Vec<String> {
+        let channel = match self {
+            Self::Members => Channel::Group,
+            Self::Watches => Channel::Watch,
+        };
+        keys.iter().map(|key| node.full_name(&channel(key.clone()))).collect()
+    }
+
+    fn subscribed(self, node: &ThisNode, keys: &[GroupKey]) {
+        self.interest(node).subscribed(keys);
+        if let Self::Watches = self {
+            node.watches_confirmed(keys);
+        }
+    }
+}
+
 /// Subscribes and unsubscribes the channels of groups.
-async fn follow_interest(node: &ThisNode, broker: &Connected) -> Ended {
+async fn follow_interest(node: &ThisNode, broker: &Connected, followed: Followed) -> Ended {
+    let interest = followed.interest(node);
     loop {
-        if let Err(ended) = subscribe_pending(node, broker).await {
+        if let Err(ended) = subscribe_pending(node, broker, followed).await {
             return ended;
         }
         loop {
-            let keys = node.interest.take_lingering(fixed::CHANNELS_A_BATCH);
+            let keys = interest.take_lingering(fixed::CHANNELS_A_BATCH);
             if keys.is_empty() {
                 break;
             }
-            if let Err(error) = broker.unsubscribe(&channels(node, &keys)).await {
+            if let Err(error) = broker.unsubscribe(&followed.channels(node, &keys)).await {
                 return Ended::Broker(error.0);
             }
-            node.interest.unsubscribed(keys);
+            interest.unsubscribed(keys);
         }
-        node.interest.changed().await;
+        interest.changed().await;
     }
 }
 
 /// Subscribes everything that is to be subscribed, several batches at once.
-async fn subscribe_pending(node: &ThisNode, broker: &Connected) -> Result<(), Ended> {
+async fn subscribe_pending(node: &ThisNode, broker: &Connected, followed: Followed) -> Result<(), Ended> {
     let mut batches = InOrder::default();
     loop {
         while batches.len() < fixed::SUBSCRIBES_IN_FLIGHT {
-            let keys = node.interest.take_pending(fixed::CHANNELS_A_BATCH);
+            let keys = followed.interest(node).take_pending(fixed::CHANNELS_A_BATCH);
             if keys.is_empty() {
                 break;
             }
             batches.push(async move {
-                let result = broker.subscribe(&channels(node, &keys)).await;
+                let result = broker.subscribe(&followed.channels(node, &keys)).await;
                 if result.is_ok() {
-                    node.interest.subscribed(&keys);
+                    followed.subscribed(node, &keys);
                 }
                 result.err().map(|error| error.0)
             });
@@ -318,10 +355,6 @@ async fn subscribe_pending(node: &ThisNode, broker: &Connected) -> Result<(), En
             return Err(Ended::Broker(error));
         }
     }
-}
-
-fn channels(node: &ThisNode, keys: &[GroupKey]) -> Vec<String> {
-    keys.iter().map(|key| node.full_name(&Channel::Group(key.clone()))).collect()
 }
 
 /// Futures that are polled in the order in which they were added. A client's first poll sends the

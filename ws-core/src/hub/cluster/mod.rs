@@ -10,6 +10,7 @@
 //! a change. Bytes from the broker are untrusted: [`wire`] checks them. Without `[cluster]` there is
 //! no [`ThisNode`] and no task of this module.
 
+mod agenda;
 mod beats;
 mod brokers;
 mod counters;
@@ -20,9 +21,12 @@ mod link;
 mod names;
 mod nodes;
 mod outgoing;
+mod owned;
 mod questions;
+mod roster;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
+mod watching;
 pub(in crate::hub) mod wire;
 
 use std::{
@@ -48,17 +52,24 @@ pub use self::handle::{
     Cluster, ClusterChange, ClusterChanges, ClusterNode, ClusterState, ClusterStats, NodeId,
 };
 use self::{
+    agenda::Due,
     beats::Beats,
     counters::Counters,
     incoming::Incoming,
-    interest::Confirmation,
+    interest::{Confirmation, Interest},
     link::Ended,
     nodes::{Heard, Nodes},
     outgoing::{Added, Queue},
     questions::{Collected, Questions},
+    watching::Watching,
     wire::{About, Beat, Body, Found, Message, Phase, Question},
 };
-pub(super) use self::{interest::Interest, names::Channel, questions::Answers};
+pub(super) use self::{
+    names::Channel,
+    owned::{Owned, Reports},
+    questions::Answers,
+    watching::RemoteWatch,
+};
 use super::{GroupKey, Live, NotSent, Reach, Remote};
 use crate::{
     config::{self, OnGap},
@@ -94,6 +105,7 @@ pub(super) struct ThisNode {
     outgoing: Queue,
     incoming: Incoming,
     interest: Arc<Interest>,
+    watching: Watching,
     questions: Questions,
     counters: Counters,
     malformed_warning: Throttle,
@@ -107,6 +119,8 @@ impl ThisNode {
     /// Joins the cluster: starts the link and the workers. It must be called on a runtime.
     pub(super) fn start(live: &Arc<Live>, config: config::Cluster, connector: Connector) -> Arc<Self> {
         let (incoming, receivers) = Incoming::new(config.queue);
+        let interest = Arc::default();
+        let (watching, rosters) = Watching::new(&interest);
         let node = Arc::new(Self {
             live: Arc::downgrade(live),
             outgoing: Queue::new(config.queue),
@@ -121,7 +135,8 @@ impl ThisNode {
             beats: Beats::new(),
             nodes: Nodes::default(),
             incoming,
-            interest: Arc::default(),
+            interest,
+            watching,
             questions: Questions::default(),
             counters: Counters::default(),
             malformed_warning: Throttle::default(),
@@ -131,6 +146,8 @@ impl ThisNode {
             task: Mutex::default(),
         });
         node.spawn_workers(receivers);
+        tokio::spawn(Arc::clone(&node).follow_watches());
+        tokio::spawn(Arc::clone(&node).send_rosters(rosters));
         *node.task.lock() = Some(tokio::spawn(link::run(Arc::clone(&node))));
         node
     }
@@ -229,8 +246,9 @@ impl ThisNode {
         self.nodes.is_alive(node)
     }
 
-    pub(super) fn interest(&self) -> &Arc<Interest> {
-        &self.interest
+    /// The part of the cluster that the index of groups reports to.
+    pub(super) fn reports(&self) -> &Arc<Reports> {
+        &self.watching.reports
     }
 
     /// Waits until the link is up, or the node leaves the cluster.
@@ -259,6 +277,7 @@ impl ThisNode {
             outgoing.settle(Remote::NotSent(NotSent::Unreachable));
         }
         self.changes.lock().take();
+        self.end_watches();
     }
 
     /// Leaves the cluster in the background.
@@ -271,7 +290,7 @@ impl ThisNode {
     }
 
     fn stats(&self) -> ClusterStats {
-        ClusterStats::of(&self.counters, self.interest.len())
+        ClusterStats::of(&self.counters, self.interest.len() + self.watching.heard.len())
     }
 
     fn changes(&self) -> Option<broadcast::Receiver<ClusterChange>> {
@@ -341,6 +360,7 @@ impl ThisNode {
         let gap = self.gap_since.lock().take().map(|since| since.elapsed());
         tracing::info!(node = %NodeId(self.id()), name = self.name(), broker = %self.config.url, "the cluster is joined");
         self.announce(ClusterChange::Up);
+        self.watches_due(Due::Up);
         if let Some(at_most) = gap {
             self.counters.reconnects.add(1);
             tracing::warn!(?at_most, "messages of other nodes were missed while the broker was away");
@@ -364,6 +384,7 @@ impl ThisNode {
             tracing::warn!(broker = %self.config.url, skipped, "no link to the other nodes: {why}");
         }
         self.interest.restart();
+        self.watches_lost_link();
         was_up
     }
 
@@ -388,6 +409,7 @@ impl ThisNode {
             Heard::Nothing => {}
             Heard::Joined { id, name } => {
                 tracing::info!(node = %NodeId(id), name, "a node has joined the cluster");
+                self.watches_due(Due::Joined(id));
                 self.announce(ClusterChange::NodeJoined { id: NodeId(id), name });
             }
             Heard::Left { id, name } => self.node_left(id, name, false),
@@ -424,6 +446,7 @@ impl ThisNode {
 
     fn node_left(&self, id: u32, name: String, died: bool) {
         tracing::info!(node = %NodeId(id), name, died, "a node has left the cluster");
+        self.watches_due(Due::Left(id));
         self.announce(ClusterChange::NodeLeft { id: NodeId(id), name, died });
     }
 

@@ -1,9 +1,9 @@
 //! [`Channel`]: the channels of the broker, and their names.
 //!
 //! A name is `<prefix>:1:` and then `nodes`, `node:<hex>`, `all`, `c:<controller>`,
-//! `r:<controller>:<room>` or `u:<user>`. Each part is percent-encoded except for `A-Za-z0-9_-`, so
-//! a name of a room cannot contain a separator or a pattern. The number is the version of this
-//! scheme. Names starting with `w:` are reserved for watches of groups.
+//! `r:<controller>:<room>` or `u:<user>`. The name of a group after `w:` is the channel for the
+//! changes of its members. Each part is percent-encoded except for `A-Za-z0-9_-`, so a name of a
+//! room cannot contain a separator or a pattern. The number is the version of this scheme.
 
 use std::sync::Arc;
 
@@ -27,6 +27,8 @@ pub(in crate::hub) enum Channel {
     Controller(&'static str),
     /// Messages to a room or a user, heard by the nodes with members.
     Group(GroupKey),
+    /// Changes of the members of a group, heard by the nodes that watch it.
+    Watch(GroupKey),
 }
 
 impl Channel {
@@ -40,6 +42,7 @@ impl Channel {
             Self::Controller(controller) => format!("c:{}", part(controller)),
             Self::Group(GroupKey::Room(controller, room)) => format!("r:{}:{}", part(controller), part(room)),
             Self::Group(GroupKey::User(user)) => format!("u:{}", part(user)),
+            Self::Watch(key) => format!("w:{}", Self::Group(key.clone()).name()),
         }
     }
 
@@ -50,7 +53,7 @@ impl Channel {
 
     /// Reads a name without the prefix. `controller` returns the controller of a name on this node.
     /// Returns `None` for a name that no channel has.
-    pub(super) fn parse(name: &[u8], controller: impl Fn(&str) -> Option<&'static str>) -> Option<Self> {
+    pub(super) fn parse(name: &[u8], controller: &dyn Fn(&str) -> Option<&'static str>) -> Option<Self> {
         let name = std::str::from_utf8(name).ok()?;
         let (kind, rest) = name.split_once(':').unwrap_or((name, ""));
         let channel = match kind {
@@ -63,6 +66,10 @@ impl Channel {
                 Self::Group(GroupKey::Room(controller(&decoded(of)?)?, decoded(room)?))
             }
             "u" => Self::Group(GroupKey::User(decoded(rest)?)),
+            "w" if !rest.starts_with("w:") => match Self::parse(rest.as_bytes(), controller)? {
+                Self::Group(key) => Self::Watch(key),
+                _ => return None,
+            },
             _ => return None,
         };
         // Only one spelling is accepted.
@@ -94,9 +101,11 @@ mod tests {
             (Channel::Group(GroupKey::Room("Room", "a:*".into())), "r:Room:a%3A%2A"),
             (Channel::Group(GroupKey::User("jerry_1-x".into())), "u:jerry_1-x"),
             (Channel::Group(GroupKey::User("".into())), "u:"),
+            (Channel::Watch(GroupKey::Room("Room", "a:*".into())), "w:r:Room:a%3A%2A"),
+            (Channel::Watch(GroupKey::User("w".into())), "w:u:w"),
         ] {
             assert_eq!(channel.full_name("ws"), format!("ws:1:{name}"));
-            assert_eq!(Channel::parse(name.as_bytes(), controller), Some(channel));
+            assert_eq!(Channel::parse(name.as_bytes(), &controller), Some(channel));
         }
     }
 
@@ -114,11 +123,15 @@ mod tests {
             b"r:Room:%2",
             b"u:%ff",
             b"u:%61",
-            b"w:u:x",
+            b"w:",
+            b"w:all",
+            b"w:nodes",
+            b"w:w:u:x",
+            b"w:u:%61",
             b"u:\xff",
             b"r:Room:a:b",
         ] {
-            assert_eq!(Channel::parse(name, controller), None, "{}", name.escape_ascii());
+            assert_eq!(Channel::parse(name, &controller), None, "{}", name.escape_ascii());
         }
     }
 
@@ -127,8 +140,9 @@ mod tests {
         fn every_name_of_a_group_is_read_back(room in ".{0,80}", of_room in any::<bool>()) {
             let name = room.as_str().into();
             let key = if of_room { GroupKey::Room("章", name) } else { GroupKey::User(name) };
-            let channel = Channel::Group(key);
-            prop_assert_eq!(Channel::parse(channel.name().as_bytes(), controller), Some(channel));
+            for channel in [Channel::Group(key.clone()), Channel::Watch(key)] {
+                prop_assert_eq!(Channel::parse(channel.name().as_bytes(), &controller), Some(channel));
+            }
         }
     }
 }

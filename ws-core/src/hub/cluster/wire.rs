@@ -14,8 +14,11 @@
 //! bytes after its end are ignored. Decoding trusts nothing: each length is compared with the bytes
 //! that are there before anything is allocated.
 
+mod presence;
+
 use bytes::{BufMut as _, Bytes};
 
+pub(crate) use self::presence::{Changes, Entry, RosterPart, Wanted, Watch};
 use crate::{
     envelope::Format,
     socket,
@@ -40,6 +43,9 @@ const PUSH: u8 = 2;
 const CLOSE: u8 = 3;
 const QUESTION: u8 = 4;
 const RESULT: u8 = 5;
+const WATCH: u8 = 8;
+const ROSTER: u8 = 9;
+const CHANGES: u8 = 10;
 
 /// The formats of a frame in a push.
 const ANY_FORMAT: u8 = 0;
@@ -113,6 +119,9 @@ pub(crate) enum Body {
     Close(CloseFrame),
     Question(Question),
     Result(ResultPart),
+    Watch(Watch),
+    Roster(RosterPart),
+    Changes(Changes),
 }
 
 /// The encoded WebSocket frames of one push.
@@ -207,7 +216,7 @@ pub(crate) fn start(message: &[u8]) -> Result<Start, Unreadable> {
         (BEAT_VERSION, BEAT) => {
             Beat::decode(from, flags, link, node, sequence).map(Start::Beat).ok_or(Unreadable::Malformed)
         }
-        (OLDEST_VERSION..=VERSION, PUSH | CLOSE | QUESTION | RESULT) => {
+        (OLDEST_VERSION..=VERSION, PUSH | CLOSE | QUESTION | RESULT | WATCH | ROSTER | CHANGES) => {
             Ok(Start::Message(Head { kind, flags, link, node, sequence }))
         }
         _ => Err(Unreadable::Unknown),
@@ -223,6 +232,9 @@ impl Message {
             Body::Close(_) => CLOSE,
             Body::Question(_) => QUESTION,
             Body::Result(_) => RESULT,
+            Body::Watch(_) => WATCH,
+            Body::Roster(_) => ROSTER,
+            Body::Changes(_) => CHANGES,
         };
         let for_connection = if self.connection.is_some() { FOR_CONNECTION } else { 0 };
         let has_key = if self.key.is_some() { HAS_KEY } else { 0 };
@@ -251,6 +263,9 @@ impl Message {
             Body::Question(question) => 16 + question.channel.len(),
             Body::Result(ResultPart { found: Found::Ids(ids), .. }) => 16 + 8 * ids.len(),
             Body::Result(_) => 24,
+            Body::Watch(watch) => watch.size(),
+            Body::Roster(part) => part.size(),
+            Body::Changes(changes) => changes.size(),
         };
         HEAD_BYTES + 16 + 12 * self.except.len() + self.key.as_ref().map_or(0, Bytes::len) + body
     }
@@ -289,6 +304,9 @@ impl Message {
             }
             QUESTION => Body::Question(Question::read(from, message)?),
             RESULT => Body::Result(ResultPart::read(from)?),
+            WATCH => Body::Watch(Watch::read(from, message)?),
+            ROSTER => Body::Roster(RosterPart::read(from, message)?),
+            CHANGES => Body::Changes(Changes::read(from, message)?),
             _ => return None,
         };
         Some(Self { except, connection, key, body })
@@ -305,6 +323,9 @@ pub(super) fn set_link(message: &mut [u8], link: u32) {
 impl Body {
     fn encode(&self, out: &mut Vec<u8>) {
         match self {
+            Self::Watch(watch) => watch.encode(out),
+            Self::Roster(part) => part.encode(out),
+            Self::Changes(changes) => changes.encode(out),
             Self::Push(Frames::One(frame)) => {
                 out.put_u8(1);
                 put_frame(out, ANY_FORMAT, frame);
@@ -504,6 +525,12 @@ mod tests {
         let push = Body::Push(Frames::One(frame("hi")));
         let question = Question { id: 7, about: About::Ids, channel: Bytes::from_static(b"r:Room:x") };
         let ids = Found::Ids(vec![1, u64::MAX]);
+        let channel = Bytes::from_static(b"r:Room:x");
+        let members = vec![
+            Entry { connection: 1, user: Some("断".into()) },
+            Entry { connection: 2, user: Some("".into()) },
+            Entry { connection: u64::MAX, user: None },
+        ];
         vec![
             message(push.clone()),
             Message { except, connection: Some(9), key: Some(Bytes::from_static(b"k")), body: push },
@@ -517,6 +544,24 @@ mod tests {
             message(Body::Question(question)),
             message(Body::Result(ResultPart { id: 7, number: 0, is_last: false, found: Found::Count(3) })),
             message(Body::Result(ResultPart { id: 7, number: 9, is_last: true, found: ids })),
+            message(Body::Watch(Watch { id: 1, wanted: Wanted::Roster, channel: channel.clone() })),
+            message(Body::Watch(Watch { id: 2, wanted: Wanted::Version, channel: channel.clone() })),
+            message(Body::Roster(RosterPart {
+                question: 1,
+                version: 2,
+                number: 3,
+                is_last: true,
+                channel: channel.clone(),
+                members: members.clone(),
+            })),
+            message(Body::Changes(Changes {
+                from: 1,
+                to: 2,
+                channel: channel.clone(),
+                joined: members,
+                left: vec![3, 4],
+            })),
+            message(Body::Changes(Changes { from: 5, to: 5, channel, joined: vec![], left: vec![] })),
         ]
     }
 
@@ -612,9 +657,30 @@ mod tests {
     }
 
     #[test]
+    fn changes_and_entries_that_no_node_sends_are_malformed() {
+        let entry = |user: &str| Entry { connection: 1, user: Some(user.into()) };
+        let changes = |from, to, user: &str| {
+            let (channel, joined) = (Bytes::from_static(b"u:x"), vec![entry(user)]);
+            message(Body::Changes(Changes { from, to, channel, joined, left: Vec::new() })).encode(1, 1)
+        };
+        let most = "x".repeat(crate::fixed::NAME_BYTES);
+        assert!(decoded(&changes(1, 2, &most).into()).is_ok());
+        // The versions go back, a user is too long, and a user is not UTF-8.
+        let mut not_text = changes(1, 2, "x");
+        *not_text.last_mut().unwrap() = 0xff;
+        // More entries are announced than there are.
+        let mut count = changes(1, 2, "x");
+        let place = count.len() - 15;
+        count[place] = 0xff;
+        for bytes in [changes(2, 1, "x"), changes(1, 2, &format!("{most}x")), not_text, count] {
+            assert_eq!(decoded(&bytes.into()), Err(Unreadable::Malformed));
+        }
+    }
+
+    #[test]
     fn other_versions_and_kinds_are_unknown() {
         let bytes = message(Body::Push(Frames::One(frame("x")))).encode(1, 1);
-        for (at, value) in [(0, 0), (0, 2), (0, 255), (1, 0), (1, 6), (1, 255)] {
+        for (at, value) in [(0, 0), (0, 2), (0, 255), (1, 0), (1, 6), (1, 11), (1, 255)] {
             let mut bytes = bytes.clone();
             bytes[at] = value;
             assert_eq!(decoded(&bytes.into()), Err(Unreadable::Unknown), "{at} {value}");

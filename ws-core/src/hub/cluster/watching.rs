@@ -1,0 +1,504 @@
+//! [`Watching`]: the watches of this node, and the answers to those of other nodes.
+//!
+//! All watchers of one group on this node share a [`Watched`]. One task does what is due on the
+//! [`Agenda`]: it asks, renews, and publishes the changes of the own members. A second one sends
+//! rosters. Both wait for the broker after every 256 messages, so that they leave room in the queue
+//! for the messages of the application. The state machines are [`roster`](super::roster) and
+//! [`owned`](super::owned).
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
+
+use super::{
+    ThisNode,
+    agenda::{Agenda, Due},
+    handle::ClusterState,
+    interest::{Confirmation, Interest},
+    names::Channel,
+    owned::Reports,
+    roster::{Known, Step},
+    wire::{Body, Changes, Entry, Message, RosterPart, Wanted, Watch},
+};
+use crate::{
+    fixed,
+    hub::{GroupKey, Live, Remote},
+    sync::Mutex,
+    wire::ConnectionId,
+};
+
+#[derive(Debug)]
+pub(super) struct Watching {
+    groups: Mutex<HashMap<GroupKey, Shared>>,
+    /// The channels of the changes of watched groups. Its lock comes after that of the groups.
+    pub(super) heard: Interest,
+    next_question: AtomicU64,
+    agenda: Arc<Agenda>,
+    pub(super) reports: Arc<Reports>,
+    /// The rosters that other nodes have asked for.
+    rosters: mpsc::Sender<WaitingRoster>,
+}
+
+/// A watched group, and the number of its watchers.
+#[derive(Debug)]
+struct Shared {
+    watchers: usize,
+    watched: Arc<Watched>,
+}
+
+/// One watched group.
+#[derive(Debug)]
+struct Watched {
+    key: GroupKey,
+    /// The name of the group's channel.
+    channel: Bytes,
+    /// Its lock comes before those of the index of groups and of the agenda.
+    state: Mutex<State>,
+    status: watch::Sender<Status>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    known: Known,
+    /// The time of the next check on the agenda.
+    checked_at: Option<Instant>,
+}
+
+/// How much of the other nodes a watch knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Status {
+    /// There is no link, or not all nodes have answered.
+    #[default]
+    Stale,
+    Settled,
+    /// This node has left the cluster.
+    Over,
+}
+
+/// A roster that another node has asked for.
+#[derive(Debug)]
+pub(super) struct WaitingRoster {
+    to: u32,
+    watch: Watch,
+    /// `None` for a group that this node cannot have.
+    key: Option<GroupKey>,
+}
+
+/// The rosters that other nodes have asked for. It is given to the task that sends them.
+#[derive(Debug)]
+pub(super) struct WaitingRosters(mpsc::Receiver<WaitingRoster>);
+
+/// A watch of the members of a group on the other nodes. Ends on drop.
+#[derive(Debug)]
+pub(in crate::hub) struct RemoteWatch {
+    node: Arc<ThisNode>,
+    watched: Arc<Watched>,
+}
+
+impl Watching {
+    pub(super) fn new(interest: &Arc<Interest>) -> (Self, WaitingRosters) {
+        let agenda = Arc::default();
+        let (rosters, waiting) = mpsc::channel(fixed::WAITING_ROSTERS);
+        let this = Self {
+            groups: Mutex::default(),
+            heard: Interest::default(),
+            next_question: AtomicU64::new(1),
+            reports: Arc::new(Reports::new(interest, &agenda)),
+            agenda,
+            rosters,
+        };
+        (this, WaitingRosters(waiting))
+    }
+
+    fn get(&self, key: &GroupKey) -> Option<Arc<Watched>> {
+        self.groups.lock().get(key).map(|shared| Arc::clone(&shared.watched))
+    }
+
+    fn all(&self) -> Vec<Arc<Watched>> {
+        self.groups.lock().values().map(|shared| Arc::clone(&shared.watched)).collect()
+    }
+
+    fn question(&self) -> u64 {
+        self.next_question.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Adds a watcher of a group.
+    fn enter(&self, key: &GroupKey) -> Arc<Watched> {
+        let mut groups = self.groups.lock();
+        if let Some(shared) = groups.get_mut(key) {
+            shared.watchers += 1;
+            return Arc::clone(&shared.watched);
+        }
+        let watched = Arc::new(Watched {
+            key: key.clone(),
+            channel: Channel::Group(key.clone()).name().into(),
+            state: Mutex::default(),
+            status: watch::Sender::default(),
+        });
+        groups.insert(key.clone(), Shared { watchers: 1, watched: Arc::clone(&watched) });
+        self.heard.want(key);
+        watched
+    }
+
+    /// Removes a watcher of a group.
+    fn leave(&self, key: &GroupKey) {
+        let mut groups = self.groups.lock();
+        let Some(shared) = groups.get_mut(key) else { return };
+        shared.watchers = shared.watchers.saturating_sub(1);
+        if shared.watchers == 0 {
+            groups.remove(key);
+            self.heard.unwant(key);
+        }
+    }
+}
+
+impl Watched {
+    /// Returns whether the check on the agenda is due. Otherwise it was replaced by a later one.
+    fn take_check(&self) -> bool {
+        self.state.lock().checked_at.take_if(|at| *at <= Instant::now()).is_some()
+    }
+
+    /// Changes what is known, and passes the changes on. Returns the questions to ask.
+    fn update(&self, node: &ThisNode, change: impl FnOnce(&mut Known) -> Step) -> Step {
+        let mut state = self.state.lock();
+        let mut step = change(&mut state.known);
+        let changes = std::mem::take(&mut step.changes);
+        if !changes.is_empty()
+            && let Some(live) = node.live()
+        {
+            live.groups().announce(&self.key, changes);
+        }
+        let status = match (node.state(), state.known.is_settled()) {
+            (ClusterState::Alone, _) => Status::Over,
+            (_, true) => Status::Settled,
+            (_, false) => Status::Stale,
+        };
+        self.status.send_if_modified(|now| std::mem::replace(now, status) != status);
+        if let Some(due) = state.known.next_due(Instant::now())
+            && state.checked_at.is_none_or(|at| due < at)
+        {
+            state.checked_at = Some(due);
+            node.watching.agenda.add(due, Due::Check(self.key.clone()));
+        }
+        step
+    }
+}
+
+impl RemoteWatch {
+    /// Returns the members on other nodes, and the result of a function that is called meanwhile:
+    /// every later change is announced after it.
+    pub(in crate::hub) fn begin<T>(
+        &self,
+        begin: impl FnOnce() -> T,
+    ) -> (Vec<(ConnectionId, Option<Arc<str>>)>, T) {
+        let state = self.watched.state.lock();
+        (state.known.members(), begin())
+    }
+
+    /// Whether the known members may differ from the present ones.
+    pub(in crate::hub) fn is_stale(&self) -> bool {
+        *self.watched.status.borrow() != Status::Settled
+    }
+
+    /// Waits until all nodes have answered, or this node has left the cluster.
+    pub(in crate::hub) async fn settled(&self) {
+        // This fails only if the sender is dropped, and `self` owns it.
+        let _ = self.watched.status.subscribe().wait_for(|status| *status != Status::Stale).await;
+    }
+}
+
+impl Drop for RemoteWatch {
+    fn drop(&mut self) {
+        self.node.watching.leave(&self.watched.key);
+    }
+}
+
+/// The watches of this node.
+impl ThisNode {
+    /// Watches the members of a group on the other nodes.
+    pub(in crate::hub) fn watch(self: &Arc<Self>, key: &GroupKey) -> RemoteWatch {
+        let watched = self.watching.enter(key);
+        // The channel may be subscribed because of an earlier watch.
+        if let Confirmation::Confirmed = self.watching.heard.confirmation(key) {
+            self.hears(&watched);
+        } else if self.state() == ClusterState::Alone {
+            self.end_watch(&watched);
+        }
+        RemoteWatch { node: Arc::clone(self), watched }
+    }
+
+    /// Records that the broker has confirmed the channels of the changes of groups.
+    pub(super) fn watches_confirmed(&self, keys: &[GroupKey]) {
+        keys.iter().filter_map(|key| self.watching.get(key)).for_each(|watched| self.hears(&watched));
+    }
+
+    fn hears(&self, watched: &Watched) {
+        watched.update(self, |known| {
+            known.heard();
+            Step::default()
+        });
+    }
+
+    /// Records that there is no link any more. The known members stay.
+    pub(super) fn watches_lost_link(&self) {
+        self.watching.heard.restart();
+        for watched in self.watching.all() {
+            watched.update(self, |known| {
+                known.lost_link();
+                Step::default()
+            });
+        }
+    }
+
+    /// Lets all calls return that wait for other nodes, after this node has left the cluster.
+    pub(super) fn end_watches(&self) {
+        self.watching.all().iter().for_each(|watched| self.end_watch(watched));
+    }
+
+    fn end_watch(&self, watched: &Watched) {
+        watched.update(self, |_| Step::default());
+    }
+
+    /// Records something that the task of the watches has to do.
+    pub(super) fn watches_due(&self, due: Due) {
+        self.watching.agenda.add_now(due);
+    }
+
+    /// Handles changes of members on another node.
+    pub(super) fn members_changed(&self, live: &Live, from: u32, changes: Changes) {
+        if let Some(watched) = self.watched(live, &changes.channel) {
+            let (now, id) = (Instant::now(), self.watching.question());
+            let step = watched.update(self, |known| known.changed(now, id, from, changes));
+            self.ask_for_rosters(&watched, id, &step);
+        }
+    }
+
+    /// Handles a part of the members on another node.
+    pub(super) fn roster_received(&self, live: &Live, from: u32, part: RosterPart) {
+        if let Some(watched) = self.watched(live, &part.channel) {
+            let (now, id) = (Instant::now(), self.watching.question());
+            let step = watched.update(self, |known| known.part(now, id, from, part));
+            self.ask_for_rosters(&watched, id, &step);
+        }
+    }
+
+    fn watched(&self, live: &Live, channel: &[u8]) -> Option<Arc<Watched>> {
+        match Channel::parse(channel, &|name| live.names().find(name))? {
+            Channel::Group(key) => self.watching.get(&key),
+            _ => None,
+        }
+    }
+
+    fn ask_for_rosters(&self, watched: &Watched, id: u64, step: &Step) {
+        for node in &step.ask {
+            // A question that is not sent is asked again after its timeout.
+            let _ = self.publish(&Channel::Node(*node), &watched.question(id, Wanted::Roster));
+        }
+    }
+
+    /// Does what is due, until the node leaves the cluster.
+    pub(super) async fn follow_watches(self: Arc<Self>) {
+        let work = async {
+            let mut pace = Pace::default();
+            loop {
+                let due = self.watching.agenda.next().await;
+                let Some(live) = self.live() else { return };
+                self.carry_out(&live, due, &mut pace).await;
+            }
+        };
+        tokio::select! {
+            () = work => {}
+            () = self.leaving() => {}
+        }
+    }
+
+    async fn carry_out(&self, live: &Live, due: Due, pace: &mut Pace) {
+        let reports = &self.watching.reports;
+        match due {
+            Due::First(key) => {
+                if let Some(version) = live.groups().version(&key, reports) {
+                    pace.publish(self, &Channel::Watch(key.clone()), announcement(&key, version)).await;
+                }
+            }
+            Due::Gathered(key) => {
+                let channel = Channel::Group(key.clone()).name().into();
+                for changes in live.groups().take_gathered(&key, &channel, self.part_bytes(), reports) {
+                    pace.publish(self, &Channel::Watch(key.clone()), message(Body::Changes(changes))).await;
+                }
+            }
+            Due::Forget(key) => live.groups().disown(&key, reports),
+            Due::Check(key) => {
+                if let Some(watched) = self.watching.get(&key)
+                    && watched.take_check()
+                {
+                    self.check(&watched, pace).await;
+                }
+            }
+            Due::Up => {
+                for watched in self.watching.all() {
+                    self.check(&watched, pace).await;
+                }
+            }
+            Due::Joined(node) => {
+                for watched in self.watching.all() {
+                    watched.update(self, |known| {
+                        known.joined(Instant::now(), node);
+                        Step::default()
+                    });
+                }
+            }
+            Due::Left(node) => {
+                for watched in self.watching.all() {
+                    watched.update(self, |known| known.left(node));
+                }
+            }
+        }
+    }
+
+    /// Sends the questions and the renewal of a watch that are due.
+    async fn check(&self, watched: &Watched, pace: &mut Pace) {
+        // When the link is up, everything is checked.
+        if self.state() != ClusterState::Up {
+            return;
+        }
+        let (now, id) = (Instant::now(), self.watching.question());
+        let alive: Vec<u32> = self.nodes.names().into_keys().collect();
+        let step = watched.update(self, |known| known.due(now, id, &alive));
+        if step.ask_all {
+            pace.publish(self, &Channel::Nodes, watched.question(id, Wanted::Roster)).await;
+        }
+        if step.renew {
+            let channel = Channel::Group(watched.key.clone());
+            pace.publish(self, &channel, watched.question(id, Wanted::Version)).await;
+        }
+        for node in step.ask {
+            pace.publish(self, &Channel::Node(node), watched.question(id, Wanted::Roster)).await;
+        }
+    }
+}
+
+/// The answers to the watches of other nodes.
+impl ThisNode {
+    /// Handles a question of another node about the members of a group on this one.
+    pub(super) fn watch_asked(&self, live: &Live, from: u32, watch: Watch) {
+        let key = match Channel::parse(&watch.channel, &|name| live.names().find(name)) {
+            Some(Channel::Group(key)) => Some(key),
+            _ => None,
+        };
+        match (watch.wanted, key) {
+            // If too many wait, the other node asks again.
+            (Wanted::Roster, key) => {
+                let _ = self.watching.rosters.try_send(WaitingRoster { to: from, watch, key });
+            }
+            (Wanted::Version, Some(key)) => {
+                if let Some(version) = live.groups().renew(&key, &self.watching.reports) {
+                    // Without it, the other node asks for the roster.
+                    let _ = self.publish(&Channel::Node(from), &announcement(&key, version));
+                }
+            }
+            (Wanted::Version, None) => {}
+        }
+    }
+
+    /// Sends the rosters that other nodes ask for, until the node leaves the cluster.
+    pub(super) async fn send_rosters(self: Arc<Self>, mut waiting: WaitingRosters) {
+        let send = async {
+            let mut pace = Pace::default();
+            while let Some(waiting) = waiting.0.recv().await {
+                let Some(live) = self.live() else { return };
+                self.send_roster(&live, waiting, &mut pace).await;
+            }
+        };
+        tokio::select! {
+            () = send => {}
+            () = self.leaving() => {}
+        }
+    }
+
+    async fn send_roster(&self, live: &Live, waiting: WaitingRoster, pace: &mut Pace) {
+        let WaitingRoster { to, watch: Watch { id: question, channel, .. }, key } = waiting;
+        let reports = &self.watching.reports;
+        let (version, mut ids) = match &key {
+            Some(key) => live.groups().own(key, reports),
+            None => (reports.next_version(), Vec::new()),
+        };
+        ids.truncate(fixed::WATCHED_MEMBERS);
+        let (mut number, mut ids) = (0, ids.into_iter().peekable());
+        loop {
+            let (mut members, mut bytes) = (Vec::new(), 0);
+            while bytes < self.part_bytes()
+                && let Some(id) = ids.next()
+            {
+                let user = match key {
+                    Some(GroupKey::Room(..)) => live.get(id).and_then(|connection| connection.user()),
+                    _ => None,
+                };
+                let entry = Entry { connection: id.sequence(), user };
+                bytes += entry.size();
+                members.push(entry);
+            }
+            let is_last = ids.peek().is_none();
+            let part = RosterPart { question, version, number, is_last, channel: channel.clone(), members };
+            let is_sent = pace.publish(self, &Channel::Node(to), message(Body::Roster(part))).await;
+            // The other node asks again if a part is missing.
+            if is_last || !is_sent {
+                return;
+            }
+            number += 1;
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// The size of one message about members.
+    fn part_bytes(&self) -> usize {
+        self.config.message.clamp(1024, fixed::PRESENCE_BYTES)
+    }
+}
+
+impl Watched {
+    fn question(&self, id: u64, wanted: Wanted) -> Message {
+        message(Body::Watch(Watch { id, wanted, channel: self.channel.clone() }))
+    }
+}
+
+/// The message with the version of the members of a group.
+fn announcement(key: &GroupKey, version: u64) -> Message {
+    let channel = Channel::Group(key.clone()).name().into();
+    let (joined, left) = (Vec::new(), Vec::new());
+    message(Body::Changes(Changes { from: version, to: version, channel, joined, left }))
+}
+
+fn message(body: Body) -> Message {
+    Message { except: Vec::new(), connection: None, key: None, body }
+}
+
+/// The pace of a task that publishes.
+#[derive(Debug, Default)]
+struct Pace {
+    /// The size and the number of messages since the broker has accepted one.
+    bytes: usize,
+    messages: usize,
+}
+
+impl Pace {
+    /// Publishes a message. Returns whether it was queued.
+    async fn publish(&mut self, node: &ThisNode, channel: &Channel, message: Message) -> bool {
+        self.messages += 1;
+        self.bytes += message.size();
+        if self.messages < fixed::PRESENCE_IN_FLIGHT && self.bytes < 16 * fixed::PRESENCE_BYTES {
+            return node.publish(channel, &message) == Remote::Queued;
+        }
+        (self.messages, self.bytes) = (0, 0);
+        node.publish_accepted(channel, &message).await == Remote::Accepted
+    }
+}
