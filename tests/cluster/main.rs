@@ -10,3 +10,4 @@ mod nodes;
 mod races;
 mod redis;
 mod rules;
+mod watches;

@@ -27,6 +27,7 @@ mod limits;
 mod members;
 mod names;
 mod outage;
+pub(crate) mod presence;
 mod start;
 mod targets;
 

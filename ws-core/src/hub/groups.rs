@@ -128,12 +128,7 @@ impl Groups {
 
     /// Adds a member with this user. Returns the key of the group itself: all members of one group
     /// share the allocation of its name.
-    pub(crate) fn join(
-        &self,
-        key: GroupKey,
-        connection: &Connection,
-        user: Option<&Arc<str>>,
-    ) -> GroupKey {
+    pub(crate) fn join(&self, key: GroupKey, connection: &Connection, user: Option<&Arc<str>>) -> GroupKey {
         let (mut shard, reports) = (self.lock(&key), self.reports());
         let key = match shard.get_key_value(&key) {
             Some((own, _)) => own.clone(),

@@ -287,7 +287,8 @@ mod tests {
         let (mut state, now) = (State::default(), Instant::now());
         [joined(1, "tom"), joined(2, "jerry")].into_iter().for_each(|it| state.apply(now, it));
         events(&mut state, now);
-        let member = |number, user: &str| Member { id: ConnectionId::new(1, number), user: Some(user.into()) };
+        let member =
+            |number, user: &str| Member { id: ConnectionId::new(1, number), user: Some(user.into()) };
         state.replace(now, vec![member(3, "jerry"), member(4, "spike")]);
         assert_eq!(events(&mut state, now), ["+spike"]);
         assert_eq!(events(&mut state, now + fixed::USER_GRACE), ["-tom"]);

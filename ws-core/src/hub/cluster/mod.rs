@@ -357,10 +357,10 @@ impl ThisNode {
         self.nodes.excuse_silence();
         self.outgoing.connected();
         self.state.send_replace(ClusterState::Up);
+        self.watches_have_link();
         let gap = self.gap_since.lock().take().map(|since| since.elapsed());
         tracing::info!(node = %NodeId(self.id()), name = self.name(), broker = %self.config.url, "the cluster is joined");
         self.announce(ClusterChange::Up);
-        self.watches_due(Due::Up);
         if let Some(at_most) = gap {
             self.counters.reconnects.add(1);
             tracing::warn!(?at_most, "messages of other nodes were missed while the broker was away");

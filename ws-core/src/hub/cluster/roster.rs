@@ -26,6 +26,16 @@ use crate::{
 pub(super) struct Known {
     nodes: HashMap<u32, Roster>,
     phase: Phase,
+    /// The time before which a node may be alive without being known.
+    heard_at: Option<Instant>,
+}
+
+/// The other nodes at the time of a check.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Others<'a> {
+    pub(super) alive: &'a [u32],
+    /// The later time from which on all nodes that are alive are known; `None` if it has come.
+    pub(super) heard_at: Option<Instant>,
 }
 
 /// The phase of a watch within one link to the broker.
@@ -100,13 +110,15 @@ impl Known {
 
     /// Whether all nodes have answered, and no answer is outstanding.
     pub(super) fn is_settled(&self) -> bool {
-        matches!(self.phase, Phase::Renews(_)) && self.nodes.values().all(|it| it.question.is_none())
+        matches!(self.phase, Phase::Renews(_))
+            && self.heard_at.is_none()
+            && self.nodes.values().all(|it| it.question.is_none())
     }
 
     /// The members on the other nodes and their users.
     pub(super) fn members(&self) -> Vec<(ConnectionId, Option<Arc<str>>)> {
-        let member = |node: u32| move |(number, user): (&u64, &Option<Arc<str>>)| {
-            (ConnectionId::new(node, *number), user.clone())
+        let member = |node: u32| {
+            move |(number, user): (&u64, &Option<Arc<str>>)| (ConnectionId::new(node, *number), user.clone())
         };
         self.nodes.iter().flat_map(|(node, roster)| roster.members.0.iter().map(member(*node))).collect()
     }
@@ -159,7 +171,9 @@ impl Known {
     pub(super) fn part(&mut self, now: Instant, id: u64, node: u32, part: RosterPart) -> Step {
         let mut step = Step::default();
         let Some(roster) = self.nodes.get_mut(&node) else { return step };
-        let Some(question) = roster.question.as_mut().filter(|it| it.id == part.question) else { return step };
+        let Some(question) = roster.question.as_mut().filter(|it| it.id == part.question) else {
+            return step;
+        };
         if part.number != question.next_part {
             roster.ask(now, id);
             step.ask.push(node);
@@ -190,16 +204,17 @@ impl Known {
         step
     }
 
-    /// Returns what is due now. `alive` are the other nodes, and `id` is the id of the questions.
-    pub(super) fn due(&mut self, now: Instant, id: u64, alive: &[u32]) -> Step {
+    /// Returns what is due now. `id` is the id of the questions.
+    pub(super) fn due(&mut self, now: Instant, id: u64, others: Others<'_>) -> Step {
         let mut step = Step::default();
+        self.heard_at = others.heard_at;
         let is_renewal = match self.phase {
             Phase::Unheard => return step,
             Phase::Asks => true,
             Phase::Renews(at) => at <= now,
         };
         if is_renewal {
-            let alive: HashSet<u32> = alive.iter().copied().collect();
+            let alive: HashSet<u32> = others.alive.iter().copied().collect();
             let gone: Vec<u32> = self.nodes.keys().copied().filter(|node| !alive.contains(node)).collect();
             gone.into_iter().for_each(|node| step.changes.append(&mut self.left(node).changes));
             step.ask_all = self.phase == Phase::Asks;
@@ -233,7 +248,7 @@ impl Known {
             Phase::Asks => now,
             Phase::Renews(at) => at,
         };
-        self.nodes.values().filter_map(Roster::due).chain([next]).min()
+        self.nodes.values().filter_map(Roster::due).chain(self.heard_at).chain([next]).min()
     }
 }
 
@@ -317,3 +332,6 @@ impl Members {
 fn left(node: u32, number: u64) -> Change {
     Change { id: ConnectionId::new(node, number), kind: ChangeKind::Left }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,7 @@ use super::{
     interest::{Confirmation, Interest},
     names::Channel,
     owned::Reports,
-    roster::{Known, Step},
+    roster::{Known, Others, Step},
     wire::{Body, Changes, Entry, Message, RosterPart, Wanted, Watch},
 };
 use crate::{
@@ -43,6 +43,8 @@ pub(super) struct Watching {
     /// The channels of the changes of watched groups. Its lock comes after that of the groups.
     pub(super) heard: Interest,
     next_question: AtomicU64,
+    /// The time at which the link came up.
+    up_since: Mutex<Instant>,
     agenda: Arc<Agenda>,
     pub(super) reports: Arc<Reports>,
     /// The rosters that other nodes have asked for.
@@ -113,6 +115,7 @@ impl Watching {
             groups: Mutex::default(),
             heard: Interest::default(),
             next_question: AtomicU64::new(1),
+            up_since: Mutex::new(Instant::now()),
             reports: Arc::new(Reports::new(interest, &agenda)),
             agenda,
             rosters,
@@ -269,6 +272,12 @@ impl ThisNode {
         watched.update(self, |_| Step::default());
     }
 
+    /// Records that the link is up.
+    pub(super) fn watches_have_link(&self) {
+        *self.watching.up_since.lock() = Instant::now();
+        self.watches_due(Due::Up);
+    }
+
     /// Records something that the task of the watches has to do.
     pub(super) fn watches_due(&self, due: Due) {
         self.watching.agenda.add_now(due);
@@ -373,7 +382,8 @@ impl ThisNode {
         }
         let (now, id) = (Instant::now(), self.watching.question());
         let alive: Vec<u32> = self.nodes.names().into_keys().collect();
-        let step = watched.update(self, |known| known.due(now, id, &alive));
+        let heard_at = Some(*self.watching.up_since.lock() + fixed::NODES_HEARD).filter(|at| *at > now);
+        let step = watched.update(self, |known| known.due(now, id, Others { alive: &alive, heard_at }));
         if step.ask_all {
             pace.publish(self, &Channel::Nodes, watched.question(id, Wanted::Roster)).await;
         }
