@@ -162,3 +162,86 @@ impl Owned {
         parts
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ConnectionId;
+
+    fn reports() -> Reports {
+        Reports::new(&Arc::default(), &Arc::default())
+    }
+
+    fn change(number: u64, kind: ChangeKind) -> Change {
+        Change { id: ConnectionId::new(1, number), kind }
+    }
+
+    fn joined(number: u64) -> Change {
+        change(number, ChangeKind::Joined(Some("tom".into())))
+    }
+
+    #[test]
+    fn the_last_change_of_each_connection_is_published_also_if_it_undoes_an_earlier_one() {
+        let (reports, key, channel) = (reports(), GroupKey::Room("Room", "r".into()), Bytes::new());
+        let mut owned = None;
+        let version = reports.own(&key, &mut owned);
+        let owned = owned.as_mut().unwrap();
+        // A roster of this version may have been sent in between.
+        for change in
+            [joined(1), joined(2), change(1, ChangeKind::Left), joined(1), change(1, ChangeKind::Left)]
+        {
+            reports.record(&key, owned, &change);
+        }
+        let [changes] = &*owned.take(&channel, 1000, || reports.next_version()) else { panic!("one part") };
+        assert_eq!((changes.from, changes.to), (version, owned.version()));
+        assert_eq!((changes.joined.len(), &*changes.left), (1, &[1][..]));
+        assert!(owned.take(&channel, 1000, || reports.next_version()).is_empty());
+    }
+
+    #[test]
+    fn parts_of_changes_follow_each_other_and_are_limited_in_size() {
+        let (reports, key, channel) = (reports(), GroupKey::User("tom".into()), Bytes::new());
+        let mut owned = None;
+        let mut version = reports.own(&key, &mut owned);
+        let owned = owned.as_mut().unwrap();
+        (0..100).for_each(|number| reports.record(&key, owned, &joined(number)));
+        let parts = owned.take(&channel, 95, || reports.next_version());
+        assert_eq!(parts.len(), 10);
+        for part in parts {
+            assert_eq!((part.from, part.joined.len()), (version, 10));
+            assert_eq!(part.joined[0].user, None, "the user is the group");
+            version = part.to;
+        }
+        assert_eq!(version, owned.version());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_ends_after_thirty_seconds_without_a_renewal_and_a_later_one_has_a_new_version() {
+        let (reports, key) = (reports(), GroupKey::User("tom".into()));
+        let mut owned = None;
+        let version = reports.own(&key, &mut owned);
+        for _ in 0..3 {
+            tokio::time::advance(fixed::WATCH_REMEMBERED * 2 / 3).await;
+            reports.disown(&key, &mut owned);
+            assert_eq!(reports.own(&key, &mut owned), version, "it is renewed");
+        }
+        tokio::time::advance(fixed::WATCH_REMEMBERED).await;
+        reports.disown(&key, &mut owned);
+        assert!(owned.is_none());
+        assert!(reports.own(&key, &mut owned) > version);
+    }
+
+    #[test]
+    fn the_number_of_watched_groups_is_limited() {
+        let reports = reports();
+        let mut groups: Vec<_> = (0..fixed::WATCHED_GROUPS).map(|_| None).collect();
+        let key = GroupKey::User("tom".into());
+        for owned in &mut groups {
+            reports.own(&key, owned);
+        }
+        let mut further = None;
+        let version = reports.own(&key, &mut further);
+        assert!(further.is_none());
+        assert!(reports.own(&key, &mut further) > version, "the version is new each time");
+    }
+}

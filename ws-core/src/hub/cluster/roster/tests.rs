@@ -245,10 +245,11 @@ enum Action {
 fn action() -> impl Strategy<Value = Action> {
     let message = 0..8usize;
     prop_oneof![
-        6 => (0..6u64, 0..3u8).prop_map(|(number, user)| Action::Join(number, user)),
-        4 => (0..6u64).prop_map(Action::Leave),
+        6 => (0..4u64, 0..3u8).prop_map(|(number, user)| Action::Join(number, user)),
+        4 => (0..4u64).prop_map(Action::Leave),
         5 => Just(Action::Publish),
-        12 => message.clone().prop_map(Action::Deliver),
+        8 => Just(Action::Deliver(0)),
+        4 => message.clone().prop_map(Action::Deliver),
         3 => message.clone().prop_map(Action::Lose),
         2 => message.prop_map(Action::Repeat),
         1 => Just(Action::Forget),
