@@ -101,13 +101,14 @@ impl Redis {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let prefix = format!("test-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let options: Vec<String> = options.iter().map(ToString::to_string).collect();
-        let (child, port) = loop {
+        // Another process may take the port before the server does.
+        for _ in 0..10 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             if let Some(child) = spawn(port, &options) {
-                break (child, port);
+                return Some(Self { child: Mutex::new(child), port, options, prefix });
             }
-        };
-        Some(Self { child: Mutex::new(child), port, options, prefix })
+        }
+        panic!("redis-server does not start with {options:?}");
     }
 
     pub(crate) fn settings(&self) -> Cluster {
