@@ -4,6 +4,7 @@
 //! with `WS_TESTS_NEED_REDIS=1` they fail instead.
 
 mod brokers;
+mod killed;
 mod logs;
 mod memory;
 mod nodes;
