@@ -4,5 +4,6 @@
 //! with `WS_TESTS_NEED_REDIS=1` they fail instead.
 
 mod brokers;
+mod model;
 mod races;
 mod rules;
