@@ -132,7 +132,7 @@ impl World<'_> {
     }
 
     /// Waits for what is on its way.
-    async fn receive(&mut self) {
+    pub(super) async fn receive(&mut self) {
         let patience = if self.net.is_memory() { 1 } else { 200 };
         for _ in 0..patience {
             sleep(Duration::from_millis(10)).await;

@@ -122,3 +122,14 @@ fn random_steps_keep_all_promises_over_redis() {
         block_on(false, async { World::new(net, Random(seed), steps).await.run(2, 40).await });
     });
 }
+
+#[test]
+fn a_room_that_is_joined_again_while_it_is_unsubscribed_misses_nothing() {
+    for yields in 0..40 {
+        let steps = Mutex::default();
+        println!("after {yields} polls of other tasks");
+        block_on(true, async {
+            World::new(Net::memory(), Random(yields), &steps).await.join_again(yields).await;
+        });
+    }
+}

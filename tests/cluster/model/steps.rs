@@ -100,6 +100,31 @@ impl World<'_> {
         }
     }
 
+    /// Leaves a room, and joins it again at the time at which it is unsubscribed, or so many polls
+    /// of other tasks later.
+    pub(super) async fn join_again(mut self, yields: u64) {
+        self.connect().await;
+        let conn = self.clients[0].conn.clone();
+        for _ in 0..2 {
+            conn.push("j0").unwrap();
+            assert_eq!(conn.join_confirmed("room 0").await.unwrap(), Reach::Cluster);
+            self.clients[0].rooms.insert(0, true);
+            for from in 0..NODES {
+                self.send(from, Goal::Room(0), Vec::new(), true).await;
+            }
+            self.receive().await;
+            assert!(self.owed.is_empty(), "not received: {:?}", self.owed);
+            assert!(conn.leave("room 0"));
+            conn.push("l0").unwrap();
+            self.clients[0].rooms.clear();
+            // `fixed::INTEREST_LINGERS`, to the millisecond.
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            for _ in 0..yields {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
     /// Waits until the memberships of a client are known to all nodes: a room that it joins after
     /// them is subscribed after them.
     pub(super) async fn confirm(&mut self, at: usize) -> bool {
