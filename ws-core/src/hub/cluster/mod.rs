@@ -45,6 +45,8 @@ pub(crate) use self::brokers::memory;
 pub use self::handle::{
     Cluster, ClusterChange, ClusterChanges, ClusterNode, ClusterState, ClusterStats, NodeId,
 };
+#[cfg(all(fuzzing, feature = "testing"))]
+pub(crate) use self::wire::{Body as NodeBody, Frames, Message as NodeMessage, Start, start as read_start};
 use self::{
     beats::Beats,
     counters::Counters,
