@@ -27,7 +27,7 @@ use self::world::{Net, World};
 use crate::brokers::Redis;
 
 /// The seeds that a run of all tests tries.
-const MEMORY_SEEDS: Range<u64> = 0..200;
+const MEMORY_SEEDS: Range<u64> = 0..150;
 const REDIS_SEEDS: Range<u64> = 0..10;
 
 /// A generator of random numbers that depends on its seed only (SplitMix64).
