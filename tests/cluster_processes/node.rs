@@ -57,6 +57,12 @@ pub(crate) enum Ask {
         name: String,
         numbers: Range<usize>,
     },
+    /// Does the same from this number on, without an end, and a little slower.
+    Endless {
+        room: String,
+        name: String,
+        from: usize,
+    },
     Count(String),
     /// The number of nodes that the node knows, with itself.
     Nodes,
@@ -98,6 +104,16 @@ impl Controller for Node {
                 let of = conn.clone();
                 conn.spawn(async move {
                     of.push(format!("={}", burst(&of, &room, &name, numbers).await)).unwrap()
+                })?;
+                return Ok(());
+            }
+            Ask::Endless { room, name, from } => {
+                let of = conn.clone();
+                conn.spawn(async move {
+                    for start in (from..).step_by(WINDOW) {
+                        burst(&of, &room, &name, start..start + WINDOW).await;
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                    }
                 })?;
                 return Ok(());
             }
