@@ -4,6 +4,10 @@
 //! with `WS_TESTS_NEED_REDIS=1` they fail instead.
 
 mod brokers;
+mod logs;
+mod memory;
 mod model;
+mod nodes;
 mod races;
+mod redis;
 mod rules;

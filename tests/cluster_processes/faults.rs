@@ -128,7 +128,7 @@ impl Receiver {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_is_killed_and_restarted_empty_costs_a_reported_gap_and_nothing_local() {
     let _alone = alone().await;
-    let Some(mut redis) = Redis::start(&[]) else { return };
+    let Some(redis) = Redis::start(&[]) else { return };
     let nodes = three(&redis, "broker").await;
     let mut members = members(&nodes).await;
     let mut watchers = Vec::new();

@@ -192,6 +192,7 @@ impl Interest {
     /// are to be subscribed again.
     pub(super) fn unsubscribed(&self, keys: Vec<GroupKey>) {
         let mut state = self.state.lock();
+        let before = state.pending.len();
         for key in keys {
             match state.groups.get_mut(&key) {
                 Some(entry) if entry.lingers_until.is_none() => {
@@ -200,6 +201,10 @@ impl Interest {
                 }
                 _ => state.remove(&key),
             }
+        }
+        if state.pending.len() > before {
+            // `want` did not notify, because it could not subscribe them yet.
+            self.changed.notify_one();
         }
     }
 
@@ -223,6 +228,7 @@ impl Interest {
 mod tests {
     use std::time::Duration;
 
+    use futures_util::FutureExt as _;
     use tokio::time::advance;
 
     use super::*;
@@ -266,10 +272,12 @@ mod tests {
         interest.unwant(&user("a"));
         advance(fixed::INTEREST_LINGERS).await;
         let keys = interest.take_lingering(9);
+        interest.changed().now_or_never();
         interest.want(&user("a"));
         let Confirmation::Waits(confirmed) = interest.confirmation(&user("a")) else { panic!("confirmed") };
         assert!(interest.take_pending(9).is_empty(), "its unsubscription is not confirmed");
         interest.unsubscribed(keys);
+        assert!(interest.changed().now_or_never().is_some(), "there is something to subscribe");
         assert_eq!(subscribe(&interest), [user("a")]);
         confirmed.await.unwrap();
     }

@@ -21,6 +21,8 @@ mod names;
 mod nodes;
 mod outgoing;
 mod questions;
+#[cfg(all(test, feature = "testing"))]
+mod tests;
 pub(in crate::hub) mod wire;
 
 use std::{
@@ -179,7 +181,12 @@ impl ThisNode {
             Confirmation::NotWanted => return Reach::Local,
             Confirmation::Waits(confirmed) => confirmed,
         };
-        if let ClusterState::Down { .. } | ClusterState::Alone = self.state() {
+        let is_away = match self.state() {
+            ClusterState::Up => false,
+            ClusterState::Joining => self.outgoing.is_unreachable(),
+            ClusterState::Down { .. } | ClusterState::Alone => true,
+        };
+        if is_away {
             return Reach::Local;
         }
         match timeout(fixed::CONFIRM_TIMEOUT, confirmed).await {
