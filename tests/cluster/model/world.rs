@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -195,6 +195,13 @@ pub(super) struct World<'a> {
     /// The users that were kicked since the last settlement.
     pub(super) kicked_users: BTreeSet<usize>,
     pub(super) began: Instant,
+}
+
+impl Drop for World<'_> {
+    fn drop(&mut self) {
+        // The controller and its connections own each other.
+        self.members.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
 }
 
 impl<'a> World<'a> {
