@@ -6,6 +6,7 @@
 mod brokers;
 mod logs;
 mod memory;
+mod model;
 mod nodes;
 mod races;
 mod redis;

@@ -125,6 +125,8 @@ pub(crate) const LEAST_BROKER_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) const MOST_BROKER_PAUSE: Duration = Duration::from_secs(5);
 /// The least time between two heartbeats of a node.
 pub(crate) const LEAST_BEAT_PAUSE: Duration = Duration::from_millis(100);
+/// The time after the start of a link in which all nodes have answered its first heartbeat.
+pub(crate) const NODES_KNOWN: Duration = Duration::from_millis(300);
 /// The time in which a stopping node sends what is queued for the broker.
 pub(crate) const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 /// The pause between two turns of connections that are closed after a gap.
