@@ -144,7 +144,11 @@ mod tests {
             ("WS__SERVERS__WS__LIMITS__MESSAGE", "many", "expected a size of at least one byte"),
             ("WS__DRAIN__TIMEOUT", "soon", "expected a time with its unit"),
             ("WS__DRAINS", "1", "unknown field `drains`, expected one of `servers`, `drain`, `cluster`"),
-            ("WS__WS__DRAIN__BATCH", "1", "unknown field `ws`, expected one of `servers`, `drain`, `cluster`"),
+            (
+                "WS__WS__DRAIN__BATCH",
+                "1",
+                "unknown field `ws`, expected one of `servers`, `drain`, `cluster`",
+            ),
         ];
         for (variable, value, expected) in cases {
             let error = with(&[(variable, value)]).unwrap_err();

@@ -72,6 +72,8 @@ use crate::{
 pub(super) struct ThisNode {
     /// Weak, because the registry owns the node.
     live: Weak<Live>,
+    /// The id of this node: a copy of the registry's, which is read for each message.
+    id: AtomicU32,
     config: config::Cluster,
     connector: Connector,
     /// A random number of this process.
@@ -112,6 +114,7 @@ impl ThisNode {
         let (incoming, receivers) = Incoming::new(config.queue);
         let node = Arc::new(Self {
             live: Arc::downgrade(live),
+            id: AtomicU32::new(live.node()),
             outgoing: Queue::new(config.queue),
             config,
             connector,
@@ -296,7 +299,7 @@ impl ThisNode {
     }
 
     fn id(&self) -> u32 {
-        self.live().map_or(0, |live| live.node())
+        self.id.load(Ordering::Acquire)
     }
 
     fn name(&self) -> String {
@@ -397,7 +400,8 @@ impl ThisNode {
     /// connection.
     #[cold]
     fn id_is_taken(&self, other: Beat) {
-        if self.live().is_some_and(|live| live.draw_node()) {
+        if let Some(live) = self.live().filter(|live| live.draw_node()) {
+            self.id.store(live.node(), Ordering::Release);
             self.beats.take_id();
         } else if let Some(skipped) = self.malformed_warning.due() {
             let (id, name) = (NodeId(other.node), other.name);
