@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use mio::{Events, Poll};
 
-use super::{Dialect, Setting, nodes, redis::Redis, report::Row};
+use super::{Dialect, Setting, dialect::Rings, nodes, redis::Redis, report::Row};
 use crate::{
     load::{
         echo::{EVENTS, TICK},
@@ -74,39 +74,84 @@ struct Flow {
 
 fn flow(dialect: Dialect, processes: [&ServerProcess; 3], span: Duration) -> anyhow::Result<Flow> {
     let [publishing, receiving, _] = processes;
-    let rings = dialect.rings(BYTES)?;
-    let mut poll = Poll::new()?;
-    let mut member = Lane::new(&poll, 0, dialect.open_member(receiving.endpoint())?)?;
-    let mut publisher = Lane::new(&poll, 1, dialect.open(publishing.endpoint())?)?;
-    let mut buffer = vec![0; READ_BYTES];
-    let mut events = Events::with_capacity(EVENTS);
-    let (mut received, mut sent) = (0, 0);
-    let mut progress = Instant::now();
+    let mut pair = Pair::open(dialect, publishing, receiving)?;
     let begun = Instant::now();
-    let (mut start, mut end) = (None, None);
-    while end.is_none() || received < sent {
-        if end.is_none() {
-            sent = received + UNDER_WAY;
-        }
-        publisher.send_up_to(sent, &rings.requests)?;
-        poll.poll(&mut events, Some(TICK))?;
-        let more = member.receive(&rings.replies, &mut buffer)?;
-        received += more;
-        if more > 0 {
-            progress = Instant::now();
-        }
-        ensure!(progress.elapsed() < PATIENCE, "{} messages were lost", sent - received);
-        match &start {
-            None if begun.elapsed() >= span / 4 => start = Some(Reading::new(received, processes)?),
-            Some(start) if end.is_none() && start.at.elapsed() >= span => {
-                end = Some(Reading::new(received, processes)?);
-            }
-            _ => {}
-        }
+    while begun.elapsed() < span / 4 {
+        pair.pass(pair.received + UNDER_WAY)?;
     }
-    match (start, end) {
-        (Some(start), Some(end)) => Ok(start.until(&end)),
-        _ => anyhow::bail!("the span has not ended"),
+    let start = Reading::new(pair.received, processes)?;
+    while start.at.elapsed() < span {
+        pair.pass(pair.received + UNDER_WAY)?;
+    }
+    let end = Reading::new(pair.received, processes)?;
+    pair.finish()?;
+    Ok(start.until(&end))
+}
+
+/// A publisher on one node and a member on the other one.
+pub(super) struct Pair {
+    rings: Rings,
+    poll: Poll,
+    events: Events,
+    buffer: Vec<u8>,
+    publisher: Lane,
+    member: Lane,
+    sent: u64,
+    received: u64,
+    progress: Instant,
+}
+
+impl Pair {
+    pub(super) fn open(
+        dialect: Dialect,
+        publishing: &ServerProcess,
+        receiving: &ServerProcess,
+    ) -> anyhow::Result<Self> {
+        let poll = Poll::new()?;
+        let member = Lane::new(&poll, 0, dialect.open_member(receiving.endpoint())?)?;
+        let publisher = Lane::new(&poll, 1, dialect.open(publishing.endpoint())?)?;
+        Ok(Self {
+            rings: dialect.rings(BYTES)?,
+            poll,
+            events: Events::with_capacity(EVENTS),
+            buffer: vec![0; READ_BYTES],
+            publisher,
+            member,
+            sent: 0,
+            received: 0,
+            progress: Instant::now(),
+        })
+    }
+
+    /// Passes so many messages, and waits until all have arrived.
+    pub(super) fn pass_all(&mut self, messages: u64) -> anyhow::Result<()> {
+        while self.sent < messages {
+            self.pass(messages.min(self.received + UNDER_WAY))?;
+        }
+        self.finish()
+    }
+
+    /// Sends until so many messages were sent, and receives what is there.
+    fn pass(&mut self, sent: u64) -> anyhow::Result<()> {
+        self.sent = self.sent.max(sent);
+        self.publisher.send_up_to(self.sent, &self.rings.requests)?;
+        self.poll.poll(&mut self.events, Some(TICK))?;
+        let more = self.member.receive(&self.rings.replies, &mut self.buffer)?;
+        self.received += more;
+        if more > 0 {
+            self.progress = Instant::now();
+        }
+        let missing = self.sent - self.received;
+        ensure!(self.progress.elapsed() < PATIENCE, "{missing} messages were lost");
+        Ok(())
+    }
+
+    /// Waits until all messages have arrived.
+    fn finish(&mut self) -> anyhow::Result<()> {
+        while self.received < self.sent {
+            self.pass(self.sent)?;
+        }
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod dialect;
 mod fan_out;
+mod instructions;
 mod latency;
 mod link;
 mod nodes;
@@ -18,8 +19,8 @@ use std::path::Path;
 
 use anyhow::{bail, ensure};
 
-pub(crate) use self::dialect::Dialect;
 use self::report::{Measured, Row};
+pub(crate) use self::{dialect::Dialect, instructions::count};
 use crate::{
     machine::{self, Cores},
     options::Options,
