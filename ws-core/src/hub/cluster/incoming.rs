@@ -149,6 +149,8 @@ impl ThisNode {
                     for waiting in batch.drain(..) {
                         node.incoming.bytes.fetch_sub(waiting.size(), Ordering::Relaxed);
                         node.handle(&live, waiting).await;
+                        // A batch counts as one step of the scheduler; each message is one.
+                        tokio::task::coop::consume_budget().await;
                     }
                 }
             });
