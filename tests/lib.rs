@@ -8,6 +8,10 @@
 struct Readme;
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/cluster.md")]
+struct Cluster;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/from-hyperf.md")]
 struct FromHyperf;
 

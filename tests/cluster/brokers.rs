@@ -4,7 +4,10 @@ use std::{
     net::TcpListener,
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -22,40 +25,73 @@ pub(crate) enum Broker {
 }
 
 impl Broker {
+    pub(crate) fn memory() -> Self {
+        Self::Memory(TestCluster::new())
+    }
+
+    /// Returns `None` if there is no Redis on this machine.
+    pub(crate) fn redis() -> Option<Self> {
+        Redis::start(&[]).map(Self::Redis)
+    }
+
     /// Starts a node with these settings, and waits until it has joined.
     pub(crate) async fn node(&self, app: App, change: impl FnOnce(&mut Cluster)) -> TestApp {
-        let mut config = Config::default();
-        config.servers = vec![ServerConfig::new("ws", ServerKind::WebSocket, 0)];
+        let app = self.start(app, change).await;
+        let cluster = app.running().hub().cluster();
+        eventually("the node joins", || cluster.state() == ClusterState::Up).await;
+        app
+    }
+
+    /// Starts a node with these settings, and does not wait until it has joined.
+    pub(crate) async fn start(&self, app: App, change: impl FnOnce(&mut Cluster)) -> TestApp {
+        let mut settings = match self {
+            Self::Memory(_) => Cluster::default(),
+            Self::Redis(redis) => redis.settings(),
+        };
+        change(&mut settings);
+        let app = app.config(config(settings));
         match self {
-            Self::Memory(cluster) => {
-                let mut settings = Cluster::default();
-                change(&mut settings);
-                config.cluster = Some(settings);
-                cluster.start(app.config(config)).await
-            }
-            Self::Redis(redis) => {
-                let mut settings = redis.settings();
-                change(&mut settings);
-                config.cluster = Some(settings);
-                let app = TestApp::start(app.config(config)).await;
-                let cluster = app.running().hub().cluster();
-                eventually("the node joins", || cluster.state() == ClusterState::Up).await;
-                app
-            }
+            Self::Memory(cluster) => cluster.start_alone(app).await,
+            Self::Redis(_) => TestApp::start(app).await,
+        }
+    }
+
+    /// Stops the broker, which ends all links.
+    pub(crate) fn stop(&self) {
+        match self {
+            Self::Memory(cluster) => cluster.stop_broker(),
+            Self::Redis(redis) => redis.kill(),
+        }
+    }
+
+    /// Starts the broker again, empty.
+    pub(crate) fn restart(&self) {
+        match self {
+            Self::Memory(cluster) => cluster.start_broker(),
+            Self::Redis(redis) => redis.restart(),
         }
     }
 }
 
+/// The configuration of a node.
+pub(crate) fn config(cluster: impl Into<Option<Cluster>>) -> Config {
+    let mut config = Config::default();
+    config.servers = vec![ServerConfig::new("ws", ServerKind::WebSocket, 0)];
+    config.cluster = cluster.into();
+    config
+}
+
 /// A Redis server of the test, in a process of its own.
 pub(crate) struct Redis {
-    child: Child,
+    child: Mutex<Child>,
     pub(crate) port: u16,
     options: Vec<String>,
     prefix: String,
 }
 
 impl Redis {
-    /// Starts a Redis on a free port. Returns `None` if there is none on this machine.
+    /// Starts a Redis on a free port. In the options, `{port}` stands for the port. Returns `None`
+    /// if there is no Redis on this machine.
     pub(crate) fn start(options: &[&str]) -> Option<Self> {
         let Some(_) = find("redis-server") else {
             assert!(std::env::var_os("WS_TESTS_NEED_REDIS").is_none(), "redis-server is not installed");
@@ -65,45 +101,59 @@ impl Redis {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let prefix = format!("test-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let options: Vec<String> = options.iter().map(ToString::to_string).collect();
-        let (child, port) = loop {
+        // Another process may take the port before the server does.
+        for _ in 0..10 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             if let Some(child) = spawn(port, &options) {
-                break (child, port);
+                return Some(Self { child: Mutex::new(child), port, options, prefix });
             }
-        };
-        Some(Self { child, port, options, prefix })
+        }
+        panic!("redis-server does not start with {options:?}");
     }
 
     pub(crate) fn settings(&self) -> Cluster {
-        let mut settings = Cluster::new(BrokerKind::Redis, format!("redis://127.0.0.1:{}", self.port));
+        self.settings_of(&format!("redis://127.0.0.1:{}", self.port))
+    }
+
+    pub(crate) fn settings_of(&self, url: &str) -> Cluster {
+        let mut settings = Cluster::new(BrokerKind::Redis, url);
         settings.prefix = self.prefix.clone();
         settings
     }
 
     /// Kills the server.
-    pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    pub(crate) fn kill(&self) {
+        let mut child = self.child.lock().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     /// Starts the server again, empty.
-    pub(crate) fn restart(&mut self) {
-        self.child = spawn(self.port, &self.options).expect("the port is free again");
+    pub(crate) fn restart(&self) {
+        *self.child.lock().unwrap() = spawn(self.port, &self.options).expect("the port is free again");
+    }
+
+    /// Sends a signal to the server.
+    pub(crate) fn signal(&self, signal: &str) {
+        let id = self.child.lock().unwrap().id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
 }
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let child = self.child.get_mut().unwrap();
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 
 /// Starts a server and waits until it accepts connections. Returns `None` if the port is taken.
 fn spawn(port: u16, options: &[String]) -> Option<Child> {
+    let port_option = port.to_string();
     let mut child = Command::new("redis-server")
-        .args(["--port", &port.to_string(), "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"])
-        .args(options)
+        .args(["--port", &port_option, "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"])
+        .args(options.iter().map(|option| option.replace("{port}", &port_option)))
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
@@ -134,4 +184,9 @@ pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     panic!("not in time: {what}");
+}
+
+/// Waits for a future, at most ten seconds.
+pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(10), future).await.expect("in time")
 }

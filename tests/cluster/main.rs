@@ -4,4 +4,9 @@
 //! with `WS_TESTS_NEED_REDIS=1` they fail instead.
 
 mod brokers;
+mod logs;
+mod memory;
+mod nodes;
+mod races;
+mod redis;
 mod rules;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ws_core::{
     App, Config, Connection, Controller, Message, Result,
-    config::{ConfigError, OverRate, Overflow},
+    config::{Cluster, ConfigError, OverRate, Overflow},
 };
 
 use crate::{
@@ -375,14 +375,28 @@ fn keys(value: &serde_json::Value) -> Vec<String> {
 
 #[test]
 fn the_readme_lists_every_setting_with_its_default() {
-    let readme = include_str!("../../README.md");
-    let mut blocks = readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
-    let listed = blocks.find(|block| block.contains("[[servers]]")).unwrap();
-    let default = Config::default();
-    assert_eq!(Config::from_toml_str(listed, "README.md").unwrap(), default);
-    for key in keys(&serde_json::to_value(&default).unwrap()) {
+    lists_every_setting(include_str!("../../README.md"), "[[servers]]", &Config::default());
+}
+
+#[test]
+fn the_guide_to_the_cluster_lists_every_setting_with_its_default() {
+    let mut config = Config::default();
+    config.cluster = Some(Cluster::default());
+    lists_every_setting(include_str!("../../docs/cluster.md"), "[cluster.tls]", &config);
+}
+
+/// Checks that the block of a document with this text has this configuration and all its keys.
+fn lists_every_setting(document: &str, text: &str, config: &Config) {
+    let mut blocks = document.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let listed = blocks.find(|block| block.contains(text)).unwrap();
+    assert_eq!(Config::from_toml_str(listed, "the list").unwrap(), *config);
+    let keys = match &config.cluster {
+        Some(cluster) => keys(&serde_json::to_value(cluster).unwrap()),
+        None => keys(&serde_json::to_value(config).unwrap()),
+    };
+    for key in keys {
         let is_listed = [format!("{key} = "), format!("{key}]")].iter().any(|form| listed.contains(form));
-        assert!(is_listed, "`{key}` is not in the README's list");
+        assert!(is_listed, "`{key}` is not in the list:\n{listed}");
     }
 }
 

@@ -2,6 +2,9 @@
 //!
 //! The hub knows who is in which room. Kept here are only the last lines of each room, for those who come later; a room
 //! in which nobody has spoken for long makes place for another.
+//!
+//! In a cluster, every process keeps the lines that were said on it, and numbers them by itself. The
+//! broker stores nothing.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -11,7 +14,7 @@ use std::{
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, Path, State, rejection::JsonRejection},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -20,10 +23,9 @@ use ws_core::{Hub, WsEvent, error::ErrorCodes as _};
 
 use crate::{
     controllers::Room,
-    errors::{self, ChatError, ErrorCode},
-    login::{Verifier, fail, refuse},
-    token,
-    users::Users,
+    errors::{self, ChatError},
+    login::{Callers, refuse},
+    nodes,
 };
 
 /// Lines that are kept of a room.
@@ -144,35 +146,40 @@ impl Lines {
 struct Speaker {
     hub: Hub,
     chat: Chat,
-    users: Users,
-    verifier: Verifier,
+    callers: Callers,
 }
 
-impl Speaker {
-    /// Who asks, by the token of the request; else what to answer.
-    async fn account(&self, headers: &HeaderMap) -> Result<String, Response> {
-        let token = token::of_request(headers).map_err(unauthorized)?;
-        let claims = self.verifier.verify(token).map_err(|_| unauthorized(errors::DO_JWT_FAIL))?;
-        let account = self.users.account(claims.data.uid).await.map_err(|error| fail(&error))?;
-        account.ok_or_else(|| refuse(StatusCode::FORBIDDEN, errors::ACCOUNT_GONE))
-    }
+/// The answer to `POST /rooms/{room}/say`.
+#[derive(Serialize)]
+struct Spoken {
+    id: u64,
+    /// The members on this process whose outboxes took the line.
+    heard_by: usize,
+    /// The members on all processes of a cluster; `null` if not all processes have answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    members: Option<Option<usize>>,
+    /// The outcome for the other processes of a cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_nodes: Option<&'static str>,
 }
 
 /// The route of the server `http`.
-pub(crate) fn router(hub: Hub, chat: Chat, users: Users, verifier: Verifier) -> Router {
+pub(crate) fn router(hub: Hub, chat: Chat, callers: Callers) -> Router {
     Router::new()
         .route("/rooms/{room}/say", post(say).layer(DefaultBodyLimit::max(SAY_BYTES)))
-        .with_state(Speaker { hub, chat, users, verifier })
+        .with_state(Speaker { hub, chat, callers })
 }
 
-/// `{"text": "hi"}` with a token: the room hears it as if it were said on a connection.
+/// `{"text": "hi"}` with a token: the members of the room get it as if it were said on a connection.
+///
+/// A room without a member is not an error: the line is kept for those who come later.
 async fn say(
     State(speaker): State<Speaker>,
     Path(room): Path<String>,
     headers: HeaderMap,
     body: Result<Json<Say>, JsonRejection>,
 ) -> Response {
-    let from = match speaker.account(&headers).await {
+    let from = match speaker.callers.account(&headers).await {
         Ok(account) => account,
         Err(refusal) => return refusal,
     };
@@ -181,20 +188,19 @@ async fn say(
     };
     match speaker.chat.say(&room, from, say) {
         Ok(said) => {
-            let delivery = speaker.hub.room::<Room>(room.as_str()).emit(&said);
-            let heard_by = delivery.sent;
-            Json(serde_json::json!({ "id": said.id, "heard_by": heard_by })).into_response()
+            let room = speaker.hub.room::<Room>(room.as_str());
+            // In turns, because this waits until the broker has accepted the line.
+            let delivery = room.in_turns().emit(&said).await;
+            let other_nodes = nodes::outcome(delivery.remote);
+            let members = if other_nodes.is_some() { Some(room.count().await.ok()) } else { None };
+            let spoken = Spoken { id: said.id, heard_by: delivery.sent, members, other_nodes };
+            Json(spoken).into_response()
         }
         Err(error) => {
             let body = serde_json::json!({ "code": error.code(), "msg": error.to_string() });
             (StatusCode::UNPROCESSABLE_ENTITY, Json(body)).into_response()
         }
     }
-}
-
-/// A 401, which names the scheme that is wanted (RFC 6750 section 3).
-fn unauthorized(code: ErrorCode) -> Response {
-    ([(header::WWW_AUTHENTICATE, "Bearer")], refuse(StatusCode::UNAUTHORIZED, code)).into_response()
 }
 
 #[cfg(test)]

@@ -28,13 +28,19 @@ pub(crate) const JWT_EMPTY_ERR: ErrorCode = ErrorCode {
 /// The same over HTTP, where the header is the one way.
 pub(crate) const JWT_EMPTY_OVER_HTTP: ErrorCode =
     ErrorCode { code: 40101, msg: "no token: send `Authorization: Bearer <token>`" };
-/// A token that is none of ours, or expired.
-pub(crate) const DO_JWT_FAIL: ErrorCode =
-    ErrorCode { code: 40102, msg: "the token is invalid or has expired" };
+/// A token that was signed with another secret, or has expired. The text fits into a close reason.
+pub(crate) const DO_JWT_FAIL: ErrorCode = ErrorCode {
+    code: 40102,
+    msg: "the token is invalid, has expired, or was signed by a process with another JWT_SECRET",
+};
 /// An unknown account, or a wrong password; which of the two is not said.
 pub(crate) const LOGIN_FAIL: ErrorCode = ErrorCode { code: 40103, msg: "unknown account or wrong password" };
 /// A good token of an account that was removed since.
 pub(crate) const ACCOUNT_GONE: ErrorCode = ErrorCode { code: 40301, msg: "this account is no more" };
+/// A request that only the account `admin` may make.
+pub(crate) const ADMIN_ONLY: ErrorCode = ErrorCode { code: 40302, msg: "only `admin` may do this" };
+/// A user that is to be disconnected and is not in the users table.
+pub(crate) const UNKNOWN_ACCOUNT: ErrorCode = ErrorCode { code: 40401, msg: "there is no such account" };
 /// Ours to repair; the log knows more.
 pub(crate) const SERVER_ERROR: ErrorCode = ErrorCode { code: 50001, msg: "something went wrong here" };
 

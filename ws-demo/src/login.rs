@@ -9,7 +9,7 @@ use std::{error::Error, sync::Arc};
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, State, rejection::JsonRejection},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -19,6 +19,7 @@ use ws_core::jwt::{self, JwtVerifier, Key, KeyError};
 
 use crate::{
     errors::{self, ErrorCode},
+    token,
     users::{Uid, Users},
 };
 
@@ -65,16 +66,23 @@ pub(crate) struct Tokens(Arc<EncodingKey>);
 /// # Errors
 /// When the secret is too short, or the system has no random numbers to give.
 pub(crate) fn tokens_from_env() -> Result<(Tokens, Verifier), Box<dyn Error>> {
-    match std::env::var("JWT_SECRET") {
-        Ok(secret) if !secret.is_empty() => {
-            tokens(secret.as_bytes()).map_err(|error| format!("JWT_SECRET: {error}").into())
-        }
-        _ => {
+    match secret() {
+        Some(secret) => tokens(secret.as_bytes()).map_err(|error| format!("JWT_SECRET: {error}").into()),
+        None => {
             let mut secret = [0; SECRET_BYTES];
             getrandom::fill(&mut secret)?;
             Ok(tokens(&secret)?)
         }
     }
+}
+
+/// Whether the tokens are signed with a secret that other processes can have, too.
+pub(crate) fn has_secret() -> bool {
+    secret().is_some()
+}
+
+fn secret() -> Option<String> {
+    std::env::var("JWT_SECRET").ok().filter(|secret| !secret.is_empty())
 }
 
 /// Tokens signed with this secret, and what checks them: `exp` has to be there, and to come.
@@ -136,6 +144,33 @@ async fn login(State(state): State<Login>, body: Result<Json<Credentials>, JsonR
             .into_response(),
         Err(error) => fail(&error),
     }
+}
+
+/// Finds the account that makes an HTTP request, by the token of the request.
+#[derive(Clone)]
+pub(crate) struct Callers {
+    /// The users.
+    pub(crate) users: Users,
+    /// Checks the tokens.
+    pub(crate) verifier: Verifier,
+}
+
+impl Callers {
+    /// Returns the account.
+    ///
+    /// # Errors
+    /// The response to a request without a token, with a bad one, or of an account that was removed.
+    pub(crate) async fn account(&self, headers: &HeaderMap) -> Result<String, Response> {
+        let token = token::of_request(headers).map_err(unauthorized)?;
+        let claims = self.verifier.verify(token).map_err(|_| unauthorized(errors::DO_JWT_FAIL))?;
+        let account = self.users.account(claims.data.uid).await.map_err(|error| fail(&error))?;
+        account.ok_or_else(|| refuse(StatusCode::FORBIDDEN, errors::ACCOUNT_GONE))
+    }
+}
+
+/// A 401, which names the scheme that is wanted (RFC 6750 section 3).
+fn unauthorized(code: ErrorCode) -> Response {
+    ([(header::WWW_AUTHENTICATE, "Bearer")], refuse(StatusCode::UNAUTHORIZED, code)).into_response()
 }
 
 /// An answer in the shape of every refusal.

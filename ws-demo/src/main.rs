@@ -12,6 +12,7 @@
 //! | 鉴权中间件 / the auth middleware | `middleware` |
 //! | 自定义异常 / custom exceptions | `errors`, `controllers/errors` |
 //! | (beyond the how-to) typed handlers and rooms | `controllers/room`, `chat` |
+//! | (beyond the how-to) several processes | `nodes`, `health` |
 //! | 客户端 / the client | `client` |
 //!
 //! `users`, `login` and `page` are what the how-to takes as given: a users table, tokens, and an HTTP server. `health` is
@@ -26,6 +27,7 @@ mod errors;
 mod health;
 mod login;
 mod middleware;
+mod nodes;
 mod page;
 mod token;
 mod upgrade;
@@ -44,6 +46,7 @@ use ws_core::{App, Config};
 
 use crate::{
     chat::Chat,
+    login::Callers,
     middleware::Auth,
     page::WsPort,
     upgrade::CoreStep,
@@ -60,7 +63,9 @@ usage: ws-demo            serve until SIGINT or SIGTERM
 
 environment: WS__SERVERS__HTTP__PORT, WS__SERVERS__WS__PORT   ports, 0 for any (9501, 9502)
              WS_DEMO_DB                                       users file, or `:memory:`
-             JWT_SECRET                                       signs the tokens, 32 bytes (drawn anew at each start)
+             JWT_SECRET                                       signs the tokens, 32 bytes (drawn anew at each start);
+                                                              the same for all processes of a cluster
+             WS__CLUSTER__URL                                 joins demos by Redis: redis://127.0.0.1:6379 (none)
              JWT_OPEN                                         `false`: the handshake checks no token (true)
              RUST_LOG                                         what is logged (info)
 ";
@@ -117,13 +122,20 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     tracing::info!(%location, "users");
     let (tokens, verifier) = login::tokens_from_env()?;
     let auth = Auth::from_env(verifier)?;
+    if config.cluster.is_some() && !login::has_secret() {
+        tracing::warn!(
+            "JWT_SECRET is not set: the other processes of the cluster refuse the tokens of this one"
+        );
+    }
 
     let ws_port = WsPort::default();
     let app = app(config);
     let chat = Chat::default();
+    let callers = Callers { users: users.clone(), verifier: auth.verifier.clone() };
     let http = login::router(users.clone(), tokens)
-        .merge(chat::router(app.hub(), chat.clone(), users.clone(), auth.verifier.clone()))
-        .merge(health::router(app.readiness()))
+        .merge(chat::router(app.hub(), chat.clone(), callers.clone()))
+        .merge(nodes::router(app.hub(), callers))
+        .merge(health::router(app.readiness(), app.hub()))
         .merge(page::router(ws_port.clone()));
     let app = app.state(users).state(chat).state(auth).http("http", http);
     let routes = app.routes();
@@ -165,6 +177,11 @@ A chat with typed events, heard by everyone in the room:
   {{"event":"say","data":{{"text":"hi"}},"ref":1}}
   curl -s http://{http}/rooms/lobby/say -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{{"text":"over HTTP"}}'
 
+With a TOKEN of admin / admin-demo, this closes the connections of lily with 4403:
+
+  curl -s -X DELETE http://{http}/users/lily -H "Authorization: Bearer $TOKEN"
+
+More processes, one chat: the same JWT_SECRET and WS__CLUSTER__URL=redis://127.0.0.1:6379 for each (docs/cluster.md).
 /wss/late takes the same, but opens first and closes with 4401 without a good token.
 Say anything, or `nihao` to be disconnected. /wss/errors knows `boom` and `panic`.
 "#

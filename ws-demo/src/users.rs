@@ -21,8 +21,12 @@ use tokio::{sync::Semaphore, task};
 /// What names a user: the table's `id`, the token's `uid`.
 pub(crate) type Uid = u32;
 
-/// Who is there after the first start.
-const SEED: [(Uid, &str, &str); 2] = [(1, "jerry", "jerry-demo"), (2, "lily", "lily-demo")];
+/// The account that may disconnect users.
+pub(crate) const ADMIN: &str = "admin";
+
+/// The accounts that exist after the first start.
+const SEED: [(Uid, &str, &str); 3] =
+    [(1, "jerry", "jerry-demo"), (2, "lily", "lily-demo"), (3, ADMIN, "admin-demo")];
 
 /// How long a statement waits for another process that holds the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -128,6 +132,14 @@ impl Users {
         .await
     }
 
+    /// Whether there is a user with this account.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub(crate) async fn has(&self, account: String) -> Result<bool, UsersError> {
+        self.query(move |table| Ok(find(table, &account)?.is_some())).await
+    }
+
     /// Runs a query on a blocking thread.
     async fn query<T: Send + 'static>(
         &self,
@@ -226,6 +238,7 @@ mod tests {
         let users = Users::open(Location::Memory).await.unwrap();
         assert_eq!(login(&users, "jerry", "jerry-demo").await, Some(1));
         assert_eq!(login(&users, "lily", "lily-demo").await, Some(2));
+        assert_eq!(login(&users, "admin", "admin-demo").await, Some(3));
         assert_eq!(login(&users, "jerry", "lily-demo").await, None, "another one's password");
         assert_eq!(login(&users, "jerry", "").await, None);
         assert_eq!(login(&users, "nobody", "jerry-demo").await, None);
@@ -236,7 +249,9 @@ mod tests {
     async fn a_uid_has_an_account_or_none() {
         let users = Users::open(Location::Memory).await.unwrap();
         assert_eq!(users.account(1).await.unwrap().as_deref(), Some("jerry"));
-        assert_eq!(users.account(3).await.unwrap(), None);
+        assert_eq!(users.account(4).await.unwrap(), None);
+        assert!(users.has("jerry".to_owned()).await.unwrap());
+        assert!(!users.has("nobody".to_owned()).await.unwrap());
     }
 
     #[test]
@@ -261,7 +276,7 @@ mod tests {
             .query(|table| table.query_row("SELECT count(*) FROM users", [], |row| row.get(0)))
             .await
             .unwrap();
-        assert_eq!(count, 2);
+        assert_eq!(count as usize, SEED.len());
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@
     reason = "a test says what it expects"
 )]
 
+mod cluster;
 mod disk;
 mod support;
 

@@ -38,6 +38,15 @@ pub(super) fn names(variables: impl Iterator<Item = (OsString, OsString)>) -> Ve
 
 /// Returns the configuration with one variable applied.
 fn set(config: &Config, variable: &str, text: &str) -> Result<Config, String> {
+    let value = value(text);
+    set_value(config, variable, &value).or_else(|error| match value {
+        Value::String(_) => Err(error),
+        // A name or a prefix may look like a number.
+        _ => set_value(config, variable, &Value::String(text.to_owned())).map_err(|_| error),
+    })
+}
+
+fn set_value(config: &Config, variable: &str, value: &Value) -> Result<Config, String> {
     let mut table = Table::try_from(config).map_err(|error| error.to_string())?;
     let path = variable.strip_prefix(PREFIX).unwrap_or(variable);
     let path: Vec<String> = path.split("__").map(str::to_lowercase).collect();
@@ -46,7 +55,7 @@ fn set(config: &Config, variable: &str, text: &str) -> Result<Config, String> {
         ["servers", name, keys @ ..] if !keys.is_empty() => (server(&mut table, name)?, keys),
         keys => (&mut table, keys),
     };
-    put(parent, keys, value(text));
+    put(parent, keys, value.clone());
     table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
 }
 
@@ -105,6 +114,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::config::{BrokerKind, Cluster};
 
     fn with(variables: &[(&str, &str)]) -> Result<Config, String> {
         let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
@@ -120,6 +130,8 @@ mod tests {
             ("WS__SERVERS__WS__LIMITS__FRAME", "4096"),
             ("WS__SERVERS__WS__HEARTBEAT__INTERVAL", "off"),
             ("WS__DRAIN__TIMEOUT", "2m"),
+            ("WS__CLUSTER__PREFIX", "2026"),
+            ("WS__CLUSTER__NAME", "7"),
             ("WS__SERVERS__WS__ORIGIN__POLICY", "listed"),
             ("WS__SERVERS__WS__ORIGIN__ALLOW", "https://a.example, http://localhost:*"),
             ("UNRELATED", "x"),
@@ -130,6 +142,8 @@ mod tests {
         assert_eq!((server.limits.message, server.limits.frame), (65_536, Some(4096)));
         assert_eq!(server.heartbeat.interval, None);
         assert_eq!(config.drain.timeout, Duration::from_secs(120));
+        let cluster = config.cluster.unwrap();
+        assert_eq!((&*cluster.prefix, cluster.name.as_deref()), ("2026", Some("7")));
         let allow: Vec<String> = server.origin.allow.iter().map(ToString::to_string).collect();
         assert_eq!(allow, ["https://a.example", "http://localhost:*"]);
     }
@@ -154,5 +168,25 @@ mod tests {
             let error = with(&[(variable, value)]).unwrap_err();
             assert!(error.contains(variable) && error.contains(expected), "{variable}: {error}");
         }
+    }
+
+    #[test]
+    fn a_variable_creates_the_section_of_the_cluster() {
+        let config = with(&[
+            ("WS__CLUSTER__KIND", "redis"),
+            ("WS__CLUSTER__URL", "rediss://:hunter2@host:1"),
+            ("WS__CLUSTER__NODE_TIMEOUT", "30s"),
+            ("WS__CLUSTER__TLS__CA", "ca.pem"),
+        ])
+        .unwrap();
+        let mut expected = Cluster::new(BrokerKind::Redis, "rediss://:hunter2@host:1");
+        expected.node_timeout = Duration::from_secs(30);
+        expected.tls.ca = Some("ca.pem".into());
+        assert_eq!(config.cluster, Some(expected));
+        assert_eq!(with(&[("WS__CLUSTER__KIND", "redis")]).unwrap().cluster, Some(Cluster::default()));
+        let error = with(&[("WS__CLUSTER__KIND", "kafka")]).unwrap_err();
+        assert!(error.contains("WS__CLUSTER__KIND") && error.contains("`redis`"), "{error}");
+        let error = with(&[("WS__CLUSTER__URI", "redis://:hunter2@host")]).unwrap_err();
+        assert!(error.contains("WS__CLUSTER__URI") && !error.contains("hunter2"), "{error}");
     }
 }

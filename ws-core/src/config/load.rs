@@ -357,7 +357,35 @@ mod tests {
         ("drain.interval", "11y", |it| it.drain.interval = AGE),
         ("drain.timeout", "0s", |it| it.drain.timeout = Duration::ZERO),
         ("drain.timeout", "11y", |it| it.drain.timeout = AGE),
+        ("cluster.prefix", "", |it| cluster(it).prefix.clear()),
+        ("cluster.prefix", "a:b", |it| cluster(it).prefix = "a:b".into()),
+        ("cluster.prefix", "章", |it| cluster(it).prefix = "章".into()),
+        ("cluster.prefix", LONG, |it| cluster(it).prefix = LONG.into()),
+        ("cluster.name", "", |it| cluster(it).name = Some(String::new())),
+        ("cluster.name", LONG, |it| cluster(it).name = Some(LONG.into())),
+        ("cluster.heartbeat", "0s", |it| cluster(it).heartbeat = Duration::ZERO),
+        ("cluster.heartbeat", "4s", |it| cluster(it).heartbeat = Duration::from_secs(4)),
+        ("cluster.heartbeat", "11y", |it| cluster(it).heartbeat = AGE),
+        ("cluster.node_timeout", "0s", |it| cluster(it).node_timeout = Duration::ZERO),
+        ("cluster.node_timeout", "5s", |it| cluster(it).node_timeout = Duration::from_secs(5)),
+        ("cluster.node_timeout", "11y", |it| cluster(it).node_timeout = AGE),
+        ("cluster.message", "0", |it| cluster(it).message = 0),
+        ("cluster.message", "257MiB", |it| cluster(it).message = 257 << 20),
+        ("cluster.message", "17MiB", |it| cluster(it).message = 17 << 20),
+        ("cluster.queue", "0", |it| cluster(it).queue = 0),
+        ("cluster.queue", "1023KiB", |it| cluster(it).queue = 1023 << 10),
     ];
+
+    /// The section of a configuration, with its defaults if there is none.
+    fn cluster(config: &mut Config) -> &mut Cluster {
+        config.cluster.get_or_insert_default()
+    }
+
+    /// 257 bytes, more than any name may have.
+    const LONG: &str = match std::str::from_utf8(&[b'n'; 257]) {
+        Ok(text) => text,
+        Err(_) => "",
+    };
 
     const AGE: Duration = Duration::from_secs(11 * 366 * 24 * 60 * 60);
 
@@ -366,14 +394,15 @@ mod tests {
 
     fn in_file(key: &str, text: &str) -> String {
         let value = text.parse().map_or_else(|_| format!("{text:?}"), |number: u64| number.to_string());
-        match key.strip_prefix("drain.") {
-            Some(key) => format!("[drain]\n{key} = {value}"),
-            None => format!("[[servers]]\n{key} = {value}"),
+        match key.split_once('.') {
+            Some((section @ ("drain" | "cluster"), key)) => format!("[{section}]\n{key} = {value}"),
+            _ => format!("[[servers]]\n{key} = {value}"),
         }
     }
 
     fn in_environment(key: &str, text: &str) -> Result<Config, ConfigError> {
-        let server = if key.starts_with("drain.") { "" } else { "SERVERS__WS__" };
+        let is_section = key.starts_with("drain.") || key.starts_with("cluster.");
+        let server = if is_section { "" } else { "SERVERS__WS__" };
         let variable = format!("WS__{server}{}", key.to_uppercase().replace('.', "__"));
         Config::default().with_variables([(OsString::from(variable), OsString::from(text))].into_iter())
     }
@@ -420,7 +449,19 @@ mod tests {
     /// The names of all counts, sizes and times.
     fn numbers(within: &str, value: &serde_json::Value) -> Vec<String> {
         let serde_json::Value::Object(map) = value else { return vec![within.to_owned()] };
-        let words = ["kind", "host", "tls", "origin", "proxy", "over_rate", "overflow", "trailing_slash"];
+        let words = [
+            "kind",
+            "host",
+            "tls",
+            "origin",
+            "proxy",
+            "over_rate",
+            "overflow",
+            "trailing_slash",
+            "url",
+            "start",
+            "on_gap",
+        ];
         let numbers_in = |(key, value): (&String, &serde_json::Value)| {
             let key = if within.is_empty() { key.clone() } else { format!("{within}.{key}") };
             numbers(&key, value)
@@ -433,9 +474,29 @@ mod tests {
         let config = Config::default();
         let of_servers = numbers("", &serde_json::to_value(&config.servers[0]).unwrap());
         let of_drain = numbers("drain", &serde_json::to_value(&config.drain).unwrap());
-        for key in of_servers.iter().chain(&of_drain) {
+        let of_cluster = numbers("cluster", &serde_json::to_value(Cluster::default()).unwrap());
+        for key in of_servers.iter().chain(&of_drain).chain(&of_cluster) {
             let is_known = FREE.contains(&&**key) || BROKEN.iter().any(|(broken, ..)| broken == key);
             assert!(is_known, "which value of `{key}` would break?");
         }
+    }
+
+    #[test]
+    fn a_password_in_a_line_with_a_mistake_is_not_printed() {
+        for line in [
+            "url = redis://user:hunter2@host",
+            "url = \"redis://user:hunter2@host",
+            "url = \"redis://user:hun\"hunter2@host\"",
+            "url = 'redis://user:hunter2@host' 1",
+            "uri = \"redis://user:hunter2@host\"",
+            "url = [\"redis://user:hunter2@host\"]",
+        ] {
+            let error = Config::from_toml_str(&format!("[cluster]\n{line}\n"), "ws.toml").unwrap_err();
+            for told in [error.to_string(), format!("{error:?}")] {
+                assert!(told.contains("ws.toml") && !told.contains("hunter2"), "{line}: {told}");
+            }
+        }
+        let config = Config::from_toml_str("[cluster]\nurl = \"redis://:hunter2@host\"", "ws.toml").unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
     }
 }

@@ -213,50 +213,59 @@ pub const fn output<F: Future>(_: &impl FnOnce(Unmade) -> F) -> Output<F::Output
     Output(PhantomData)
 }
 
-impl<R: IntoReply> Output<R> {
-    /// The number of messages.
-    pub fn form(&self) -> ReplyForm {
-        R::FORM
-    }
+/// Returns a return type that has a name, which costs less time to compile.
+pub const fn output_of<R>() -> Output<R> {
+    Output(PhantomData)
+}
 
+/// The number and the name of a handler's messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent {
+    /// The number of messages.
+    pub form: ReplyForm,
     /// The name under which they are sent.
-    pub fn name(&self) -> ReplyName {
-        R::NAME
+    pub name: ReplyName,
+}
+
+/// The types of a handler's messages and of its error.
+#[derive(Debug)]
+pub struct Carried<S, E> {
+    /// The messages.
+    pub replies: Sends<S>,
+    /// The type of the error.
+    pub error: Failing<E>,
+}
+
+impl<S, E> Carried<S, E> {
+    fn new() -> Self {
+        Self { replies: Sends(PhantomData), error: Failing(PhantomData) }
+    }
+}
+
+impl<R: IntoReply> Output<R> {
+    /// The number and the name of the messages.
+    pub fn sent(&self) -> Sent {
+        Sent { form: R::FORM, name: R::NAME }
     }
 }
 
 impl<R: Carries> Output<R> {
-    /// The messages.
-    pub fn replies(&self) -> Sends<R::Replies> {
-        Sends(PhantomData)
-    }
-
-    /// The type of the error.
-    pub fn error(&self) -> Failing<R::Error> {
-        Failing(PhantomData)
+    /// The types of the messages and of the error.
+    pub fn carried(&self) -> Carried<R::Replies, R::Error> {
+        Carried::new()
     }
 }
 
 /// A return type whose model is not known.
 pub trait NoModel {
     #[doc(hidden)]
-    fn form(&self) -> ReplyForm {
-        ReplyForm::None
+    fn sent(&self) -> Sent {
+        Sent { form: ReplyForm::None, name: ReplyName::AtRunTime }
     }
 
     #[doc(hidden)]
-    fn name(&self) -> ReplyName {
-        ReplyName::AtRunTime
-    }
-
-    #[doc(hidden)]
-    fn replies(&self) -> Sends<Unknown> {
-        Sends(PhantomData)
-    }
-
-    #[doc(hidden)]
-    fn error(&self) -> Failing<Nothing> {
-        Failing(PhantomData)
+    fn carried(&self) -> Carried<Unknown, Nothing> {
+        Carried::new()
     }
 }
 

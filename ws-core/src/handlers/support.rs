@@ -18,8 +18,9 @@ pub use super::{
     guard::{Guard, GuardAnswer, GuardParams, Guarded, guard, guarded},
     interceptor::{Callback, CallbackKind},
     model::{
-        AnswerTo, Call, Carries, Failing, HandlerInfo, Known, NoCall, NoCodes, NoEvent, NoModel, Output,
-        ReplyInfo, ReplyShape, Sends, Unknown, Unmade, codes_of, first_event, output, shape_of,
+        AnswerTo, Call, Carried, Carries, Failing, HandlerInfo, Known, NoCall, NoCodes, NoEvent, NoModel,
+        Output, ReplyInfo, ReplyShape, Sends, Sent, Unknown, Unmade, codes_of, first_event, output,
+        output_of, shape_of,
     },
     param::Param,
     rules,

@@ -105,14 +105,15 @@ impl Live {
         self.node.load(Ordering::Acquire)
     }
 
-    /// Draws another node part. Returns false if the present one is in use, because there was a
-    /// connection.
-    pub(super) fn draw_node(&self) -> bool {
+    /// Draws another node part and returns it. Returns `None` if the present one is in use, because
+    /// there was a connection.
+    pub(super) fn draw_node(&self) -> Option<u32> {
         let is_unused = self.next_sequence.load(Ordering::Acquire) == 1;
-        if is_unused {
-            self.node.store(random::number() as u32, Ordering::Release);
-        }
-        is_unused
+        is_unused.then(|| {
+            let node = random::number() as u32;
+            self.node.store(node, Ordering::Release);
+            node
+        })
     }
 
     /// Joins a cluster. It must be called on a runtime, before the first connection, and once.

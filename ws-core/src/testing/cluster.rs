@@ -142,9 +142,9 @@ impl Between<'_> {
         self.change(|fault| fault.swap_next = messages);
     }
 
-    /// Ends all faults. Messages that are delayed still arrive.
+    /// Ends all faults. Messages that are delayed or held still arrive.
     pub fn heal(&self) {
-        self.change(|fault| *fault = Fault::default());
+        self.change(Fault::heal);
     }
 
     fn change(&self, change: impl FnOnce(&mut Fault)) {

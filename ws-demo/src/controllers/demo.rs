@@ -19,11 +19,14 @@ struct Demo {
 impl Controller for Demo {
     async fn on_open(&self, conn: &Connection) -> Result {
         // The middleware has put the claims here; with `JWT_OPEN=false` it lets those through who have none.
-        if conn.context().has::<Claims>() {
-            conn.push("Authorization Success")?;
-        } else {
+        let Some(claims) = conn.context().get::<Claims>() else {
             conn.disconnect(NORMAL, "非法请求")?;
+            return Ok(());
+        };
+        if let Some(account) = self.users.account(claims.data.uid).await? {
+            conn.identify(account)?;
         }
+        conn.push("Authorization Success")?;
         Ok(())
     }
 

@@ -10,7 +10,7 @@
 
 use ws_core::prelude::*;
 
-use crate::middleware::Auth;
+use crate::{middleware::Auth, users::Users};
 
 /// The close code for a token that is missing or bad.
 ///
@@ -26,14 +26,20 @@ const UNAUTHORIZED: u16 = 4401;
 struct Late {
     #[state]
     auth: Auth,
+    #[state]
+    users: Users,
 }
 
 impl Controller for Late {
     async fn on_open(&self, conn: &Connection) -> Result {
         match self.auth.check(conn.handshake()) {
             Ok(claims) => {
+                let account = self.users.account(claims.data.uid).await?;
                 // As a middleware's claims do, they end the connection when they expire.
                 conn.refresh(claims)?;
+                if let Some(account) = account {
+                    conn.identify(account)?;
+                }
                 conn.push("Authorization Success")?;
             }
             // From here on no message is handled: what a stranger sent already is not read.

@@ -14,10 +14,13 @@
 //! Events with data of their own are types, so name and data cannot disagree. Mistakes are answered
 //! by the typed layer, and what is wrong with a text, by the codes of [`ChatError`]. A client that
 //! offers the subprotocol `msgpack` gets all of it as MessagePack.
+//!
+//! In a cluster the members of a room may be on several processes: `said`, `joined` and `left` reach
+//! all of them. `members`, `who` and `history` are those of the process that answers.
 
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
-use ws_core::prelude::*;
+use ws_core::{hub::Reach, prelude::*};
 
 use crate::{
     chat::{Chat, RoomName, Said, Say},
@@ -99,7 +102,11 @@ impl Room {
         let uid = claims.data.uid;
         let account = self.users.account(uid).await?.or_status(403, errors::ACCOUNT_GONE.msg)?;
         conn.identify(&account)?;
-        conn.join(room.as_str())?;
+        // After it, nothing that is said on another process is missed either. While the broker is
+        // away, the room goes on with this process alone.
+        if conn.join_confirmed(room.as_str()).await? == Reach::Local {
+            tracing::warn!(room = room.as_str(), account, "joined without the other processes");
+        }
         conn.room(room.as_str()).except(conn.id()).emit(&Joined { account: &account });
         conn.context().set(Member { uid, account });
         Ok(Welcome { room: room.as_str(), members: members(conn, room) })
@@ -153,7 +160,7 @@ impl Room {
     }
 }
 
-/// The accounts in a room, each once.
+/// The accounts in a room on this process, each once.
 fn members(conn: &Connection, room: &RoomName) -> Vec<String> {
     let hub = conn.hub();
     let ids = conn.room(room.as_str()).ids_local();

@@ -139,6 +139,11 @@ impl Demo {
         exchange(self.http, &format!("GET {path} HTTP/1.1"), &[], "").await
     }
 
+    /// A DELETE over HTTP.
+    pub(crate) async fn delete(&self, path: &str, headers: &[&str]) -> Answer {
+        exchange(self.http, &format!("DELETE {path} HTTP/1.1"), headers, "").await
+    }
+
     /// A POST of JSON over HTTP.
     pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
         exchange(self.http, &format!("POST {path} HTTP/1.1"), &["Content-Type: application/json"], body).await

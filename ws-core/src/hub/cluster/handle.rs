@@ -196,7 +196,7 @@ impl Cluster {
 
     /// Returns a stream of the changes from now on. Without a cluster it ends at once.
     pub fn changes(&self) -> ClusterChanges {
-        ClusterChanges(self.node().map(|node| BroadcastStream::new(node.changes().subscribe())))
+        ClusterChanges(self.node().and_then(|node| node.changes()).map(BroadcastStream::new))
     }
 
     /// Returns the counters since the start. Without a cluster they are zero.

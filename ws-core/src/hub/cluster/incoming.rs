@@ -199,8 +199,10 @@ impl ThisNode {
     /// Sends the result of a question about the members on this node.
     fn answer(&self, to: u32, id: u64, about: About, target: Option<&Target>) {
         let channel = Channel::Node(to);
-        let send = |is_last, found| {
-            let body = Body::Result(ResultPart { id, is_last, found });
+        let mut number = 0;
+        let mut send = |is_last, found| {
+            let body = Body::Result(ResultPart { id, number, is_last, found });
+            number += 1;
             // Without it, the node that asked reports this one as missing.
             let _ =
                 self.publish(&channel, &Message { except: Vec::new(), connection: None, key: None, body });

@@ -33,6 +33,14 @@ struct State {
     waiting: HashMap<GroupKey, Vec<oneshot::Sender<()>>>,
 }
 
+impl State {
+    /// Removes a group without members. The calls that wait for its confirmation return.
+    fn remove(&mut self, key: &GroupKey) {
+        self.groups.remove(key);
+        self.waiting.remove(key);
+    }
+}
+
 #[derive(Debug)]
 struct Entry {
     status: Status,
@@ -115,9 +123,9 @@ impl Interest {
         groups.retain(|_, entry| entry.lingers_until.is_none());
         groups.values_mut().for_each(|entry| entry.status = Status::Pending);
         *pending = groups.keys().cloned().collect();
-        waiting.retain(|_, waiting| {
+        waiting.retain(|key, waiting| {
             waiting.retain(|sender| !sender.is_closed());
-            !waiting.is_empty()
+            !waiting.is_empty() && groups.contains_key(key)
         });
     }
 
@@ -169,9 +177,7 @@ impl Interest {
                     entry.status = Status::Unsubscribing;
                     taken.push(key);
                 }
-                Status::Pending => {
-                    state.groups.remove(&key);
-                }
+                Status::Pending => state.remove(&key),
                 Status::Subscribing | Status::Unsubscribing => {
                     let later = now + fixed::INTEREST_LINGERS;
                     entry.lingers_until = Some(later);
@@ -186,16 +192,19 @@ impl Interest {
     /// are to be subscribed again.
     pub(super) fn unsubscribed(&self, keys: Vec<GroupKey>) {
         let mut state = self.state.lock();
+        let before = state.pending.len();
         for key in keys {
             match state.groups.get_mut(&key) {
                 Some(entry) if entry.lingers_until.is_none() => {
                     entry.status = Status::Pending;
                     state.pending.push_back(key);
                 }
-                _ => {
-                    state.groups.remove(&key);
-                }
+                _ => state.remove(&key),
             }
+        }
+        if state.pending.len() > before {
+            // `want` did not notify, because it could not subscribe them yet.
+            self.changed.notify_one();
         }
     }
 
@@ -219,6 +228,7 @@ impl Interest {
 mod tests {
     use std::time::Duration;
 
+    use futures_util::FutureExt as _;
     use tokio::time::advance;
 
     use super::*;
@@ -262,10 +272,12 @@ mod tests {
         interest.unwant(&user("a"));
         advance(fixed::INTEREST_LINGERS).await;
         let keys = interest.take_lingering(9);
+        interest.changed().now_or_never();
         interest.want(&user("a"));
         let Confirmation::Waits(confirmed) = interest.confirmation(&user("a")) else { panic!("confirmed") };
         assert!(interest.take_pending(9).is_empty(), "its unsubscription is not confirmed");
         interest.unsubscribed(keys);
+        assert!(interest.changed().now_or_never().is_some(), "there is something to subscribe");
         assert_eq!(subscribe(&interest), [user("a")]);
         confirmed.await.unwrap();
     }
@@ -274,11 +286,13 @@ mod tests {
     async fn a_group_that_is_not_wanted_any_more_before_it_is_subscribed_is_forgotten() {
         let interest = Interest::default();
         interest.want(&user("a"));
+        let Confirmation::Waits(confirmed) = interest.confirmation(&user("a")) else { panic!("confirmed") };
         interest.unwant(&user("a"));
         advance(fixed::INTEREST_LINGERS).await;
         assert!(interest.take_lingering(9).is_empty());
         assert!(interest.take_pending(9).is_empty());
         assert_eq!(interest.len(), 0);
+        confirmed.await.unwrap_err();
     }
 
     #[tokio::test(start_paused = true)]

@@ -48,9 +48,20 @@ pub(crate) enum Ended {
 
 /// Keeps the node linked to the broker until it leaves the cluster.
 pub(super) async fn run(node: Arc<ThisNode>) {
+    // It is dropped last, also if the task is aborted or the runtime ends.
+    let left = Left(node);
     tokio::select! {
-        () = links(&node) => {}
-        () = drop_unsent(&node) => {}
+        () = links(&left.0) => {}
+        () = drop_unsent(&left.0) => {}
+    }
+}
+
+/// Records on drop that the node has left the cluster.
+struct Left(Arc<ThisNode>);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        self.0.left();
     }
 }
 
@@ -95,6 +106,8 @@ async fn link_once(node: &Arc<ThisNode>, link: u32) -> Ended {
         Ok(Err(error)) => return Ended::Broker(error.0),
         Err(_) => return Ended::ConnectTimeout,
     };
+    // Before the tasks of the link: one of them records the progress of this link.
+    node.beats.start();
     let mut beats = pin!(beat(node, &broker, link));
     tokio::select! {
         joined = join(node, &broker) => if let Err(ended) = joined { return ended },
@@ -128,7 +141,6 @@ async fn join(node: &ThisNode, broker: &Connected) -> Result<(), Ended> {
 /// Sends heartbeats, and ends when none has come back for too long.
 async fn beat(node: &ThisNode, broker: &Connected, link: u32) -> Ended {
     let most = node.config.heartbeat * 3;
-    node.beats.start();
     // A heartbeat that is published before the own subscription does not come back.
     let subscribed = timeout_at(node.beats.last_echo() + most, node.beats.own_channels());
     if subscribed.await.is_err() {

@@ -21,6 +21,8 @@ mod names;
 mod nodes;
 mod outgoing;
 mod questions;
+#[cfg(all(test, feature = "testing"))]
+mod tests;
 pub(in crate::hub) mod wire;
 
 use std::{
@@ -53,10 +55,10 @@ use self::{
     link::Ended,
     nodes::{Heard, Nodes},
     outgoing::{Added, Queue},
-    questions::Questions,
+    questions::{Collected, Questions},
     wire::{About, Beat, Body, Found, Message, Phase, Question},
 };
-pub(super) use self::{interest::Interest, names::Channel};
+pub(super) use self::{interest::Interest, names::Channel, questions::Answers};
 use super::{GroupKey, Live, NotSent, Reach, Remote};
 use crate::{
     config::{self, OnGap},
@@ -72,16 +74,18 @@ use crate::{
 pub(super) struct ThisNode {
     /// Weak, because the registry owns the node.
     live: Weak<Live>,
-    /// The id of this node: a copy of the registry's, which is read for each message.
-    id: AtomicU32,
     config: config::Cluster,
     connector: Connector,
+    /// The id of this node. A copy of the registry's, because it is read for each message, and the
+    /// goodbye may be sent after the registry was dropped.
+    id: AtomicU32,
     /// A random number of this process.
     instance: u64,
     /// The number of the current link. It increases with each link.
     link: AtomicU32,
     state: watch::Sender<ClusterState>,
-    changes: broadcast::Sender<ClusterChange>,
+    /// `None` after the node has left, so that the streams of changes end.
+    changes: Mutex<Option<broadcast::Sender<ClusterChange>>>,
     /// The time at which the last link that was up received its last heartbeat; `None` while the
     /// link is up.
     gap_since: Mutex<Option<Instant>>,
@@ -99,29 +103,20 @@ pub(super) struct ThisNode {
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// The results of a question.
-#[derive(Debug, Default)]
-pub(super) struct Answers {
-    /// The results, each with the id of its node. A node may have several.
-    pub(super) found: Vec<(u32, Found)>,
-    /// The names of the nodes without a complete result.
-    pub(super) missing: Vec<String>,
-}
-
 impl ThisNode {
     /// Joins the cluster: starts the link and the workers. It must be called on a runtime.
     pub(super) fn start(live: &Arc<Live>, config: config::Cluster, connector: Connector) -> Arc<Self> {
         let (incoming, receivers) = Incoming::new(config.queue);
         let node = Arc::new(Self {
             live: Arc::downgrade(live),
-            id: AtomicU32::new(live.node()),
             outgoing: Queue::new(config.queue),
             config,
             connector,
+            id: AtomicU32::new(live.node()),
             instance: random::number(),
             link: AtomicU32::new(0),
             state: watch::Sender::new(ClusterState::Joining),
-            changes: handle::changes(),
+            changes: Mutex::new(Some(handle::changes())),
             gap_since: Mutex::default(),
             beats: Beats::new(),
             nodes: Nodes::default(),
@@ -161,7 +156,8 @@ impl ThisNode {
         message: &Message,
         done: Option<oneshot::Sender<Remote>>,
     ) -> Result<(), NotSent> {
-        let added = if message.size() > self.config.message.saturating_add(fixed::CLUSTER_HEAD_BYTES) {
+        let most = self.config.message.saturating_add(fixed::CLUSTER_HEAD_BYTES);
+        let added = if message.size() > most || message.except.len() > wire::MOST_EXCEPTED {
             Err(NotSent::TooLarge)
         } else {
             self.outgoing.add(Added { channel: self.full_name(channel), message, node: self.id(), done })
@@ -180,7 +176,12 @@ impl ThisNode {
             Confirmation::NotWanted => return Reach::Local,
             Confirmation::Waits(confirmed) => confirmed,
         };
-        if let ClusterState::Down { .. } | ClusterState::Alone = self.state() {
+        let is_away = match self.state() {
+            ClusterState::Up => false,
+            ClusterState::Joining => self.outgoing.is_unreachable(),
+            ClusterState::Down { .. } | ClusterState::Alone => true,
+        };
+        if is_away {
             return Reach::Local;
         }
         match timeout(fixed::CONFIRM_TIMEOUT, confirmed).await {
@@ -206,31 +207,26 @@ impl ThisNode {
             }
             _ => Channel::Nodes,
         };
-        let mut found = Vec::new();
+        let mut collected = Collected::of(missing);
         if self.state() == ClusterState::Up
-            && !missing.is_empty()
+            && !collected.is_complete()
             && let Some(mut open) = self.questions.open()
         {
             let question = Question { id: open.id, about, channel: target.name().into() };
             let message = Message { except, connection, key: None, body: Body::Question(question) };
             if let Remote::Queued = self.publish(&to, &message) {
                 let collect = async {
-                    while !missing.is_empty()
+                    while !collected.is_complete()
                         && let Some(received) = open.received.recv().await
                     {
-                        if received.part.is_last {
-                            missing.remove(&received.node);
-                        }
-                        found.push((received.node, received.part.found));
+                        collected.add(received);
                     }
                 };
                 // At the deadline, the nodes without a complete result are missing.
                 let _ = timeout(fixed::QUESTION_TIMEOUT, collect).await;
             }
         }
-        let mut missing: Vec<String> = missing.into_values().collect();
-        missing.sort();
-        Answers { found, missing }
+        collected.answers()
     }
 
     /// Whether a node is known and alive.
@@ -259,6 +255,17 @@ impl ThisNode {
         }
     }
 
+    /// Records that this node has left the cluster: nothing is queued any more, and the calls that
+    /// wait for the broker return.
+    fn left(&self) {
+        self.state.send_replace(ClusterState::Alone);
+        for outgoing in self.outgoing.close() {
+            self.counters.dropped.add(1);
+            outgoing.settle(Remote::NotSent(NotSent::Unreachable));
+        }
+        self.changes.lock().take();
+    }
+
     /// Leaves the cluster in the background.
     pub(super) fn leave_soon(&self) {
         self.leaving.cancel();
@@ -272,8 +279,8 @@ impl ThisNode {
         ClusterStats::of(&self.counters, self.interest.len())
     }
 
-    fn changes(&self) -> &broadcast::Sender<ClusterChange> {
-        &self.changes
+    fn changes(&self) -> Option<broadcast::Receiver<ClusterChange>> {
+        self.changes.lock().as_ref().map(broadcast::Sender::subscribe)
     }
 
     /// The nodes that are alive, this one first.
@@ -400,8 +407,8 @@ impl ThisNode {
     /// connection.
     #[cold]
     fn id_is_taken(&self, other: Beat) {
-        if let Some(live) = self.live().filter(|live| live.draw_node()) {
-            self.id.store(live.node(), Ordering::Release);
+        if let Some(id) = self.live().and_then(|live| live.draw_node()) {
+            self.id.store(id, Ordering::Release);
             self.beats.take_id();
         } else if let Some(skipped) = self.malformed_warning.due() {
             let (id, name) = (NodeId(other.node), other.name);
@@ -433,8 +440,10 @@ impl ThisNode {
     }
 
     fn announce(&self, change: ClusterChange) {
-        // Fails if nobody watches the changes.
-        let _ = self.changes.send(change);
+        if let Some(changes) = &*self.changes.lock() {
+            // Fails if there is no stream of the changes.
+            let _ = changes.send(change);
+        }
     }
 }
 

@@ -58,6 +58,8 @@ struct Known {
     /// The largest number of a link in a message of the node.
     link: u32,
     received: Window,
+    /// The process that has said goodbye. Its heartbeats that arrive later are ignored.
+    left: Option<u64>,
     /// The time of the first message or of the last heartbeat.
     seen: Instant,
     is_incompatible: bool,
@@ -86,7 +88,7 @@ impl Nodes {
         let mut nodes = self.0.lock();
         let (id, name) = (beat.node, beat.name.clone());
         let Some(node) = known(&mut nodes, id) else { return Heard::Nothing };
-        if beat.link < node.link {
+        if beat.link < node.link || node.left == Some(beat.instance) {
             return Heard::Nothing;
         }
         (node.link, node.seen) = (beat.link, Instant::now());
@@ -106,6 +108,7 @@ impl Nodes {
             return Heard::Nothing;
         };
         node.link = beat.link;
+        node.left = Some(beat.instance);
         match node.alive.take() {
             Some(Alive { beat: Beat { name, .. }, .. }) => Heard::Left { id: beat.node, name },
             None => Heard::Nothing,
@@ -170,6 +173,7 @@ fn known(nodes: &mut HashMap<u32, Known>, id: u32) -> Option<&mut Known> {
         alive: None,
         link: 0,
         received: Window::default(),
+        left: None,
         seen: Instant::now(),
         is_incompatible: false,
     }))
@@ -286,6 +290,17 @@ mod tests {
         assert_eq!(nodes.left(&beat(2, 1)), Heard::Left { id: 2, name: "n2".into() });
         assert_eq!(nodes.left(&beat(2, 1)), Heard::Nothing);
         assert!(nodes.alive().is_empty());
+    }
+
+    #[test]
+    fn a_heartbeat_after_the_goodbye_does_not_bring_a_node_back() {
+        let nodes = Nodes::default();
+        nodes.heard(beat(1, 1));
+        nodes.left(&beat(1, 1));
+        assert_eq!(nodes.heard(beat(1, 1)), Heard::Nothing);
+        assert!(!nodes.is_alive(1));
+        let other = Beat { instance: 2, ..beat(1, 1) };
+        assert_eq!(nodes.heard(other), Heard::Joined { id: 1, name: "n1".into() });
     }
 
     #[tokio::test(start_paused = true)]

@@ -69,6 +69,16 @@ struct State {
     next_sequence: u64,
     /// The time since which there is no link.
     no_link_since: Option<Instant>,
+    /// Whether the node has left the cluster.
+    is_closed: bool,
+}
+
+impl State {
+    /// Whether messages are refused, because there is no link.
+    fn is_unreachable(&self) -> bool {
+        let is_expired = |since: Instant| since.elapsed() >= fixed::UNSENT_KEPT;
+        self.is_closed || self.no_link_since.is_some_and(is_expired)
+    }
 }
 
 impl Queue {
@@ -78,6 +88,7 @@ impl Queue {
             bytes: 0,
             next_sequence: 1,
             no_link_since: Some(Instant::now()),
+            is_closed: false,
         };
         Self { state: Mutex::new(state), bytes, added: Notify::new(), interrupted: Notify::new() }
     }
@@ -87,7 +98,7 @@ impl Queue {
         let Added { channel, message, node, done } = added;
         let size = channel.len() + message.size();
         let mut state = self.state.lock();
-        if state.no_link_since.is_some_and(|since| since.elapsed() >= fixed::UNSENT_KEPT) {
+        if state.is_unreachable() {
             return Err(NotSent::Unreachable);
         }
         if state.waiting.len() >= fixed::CLUSTER_QUEUE || state.bytes.saturating_add(size) > self.bytes {
@@ -126,6 +137,11 @@ impl Queue {
         self.added.notified().await;
     }
 
+    /// Whether messages are refused, because there is no link.
+    pub(super) fn is_unreachable(&self) -> bool {
+        self.state.lock().is_unreachable()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.state.lock().waiting.is_empty()
     }
@@ -162,8 +178,14 @@ impl Queue {
         }
     }
 
+    /// Refuses further messages, and removes all.
+    pub(super) fn close(&self) -> VecDeque<Outgoing> {
+        self.state.lock().is_closed = true;
+        self.clear()
+    }
+
     /// Removes all messages.
-    pub(super) fn clear(&self) -> VecDeque<Outgoing> {
+    fn clear(&self) -> VecDeque<Outgoing> {
         let mut state = self.state.lock();
         state.bytes = 0;
         std::mem::take(&mut state.waiting)

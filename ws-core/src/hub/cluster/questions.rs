@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::wire::ResultPart;
+use super::wire::{Found, ResultPart};
 use crate::{fixed, sync::Mutex};
 
 /// The parts of results that may wait for the task that asked.
@@ -32,6 +32,55 @@ pub(super) struct Open<'a> {
     questions: &'a Questions,
     pub(super) id: u64,
     pub(super) received: mpsc::Receiver<Received>,
+}
+
+/// The results of a question.
+#[derive(Debug, Default)]
+pub(in crate::hub) struct Answers {
+    /// The results, each with the id of its node. A node may have several.
+    pub(in crate::hub) found: Vec<(u32, Found)>,
+    /// The names of the nodes without a complete result.
+    pub(in crate::hub) missing: Vec<String>,
+}
+
+/// The results that were received so far.
+#[derive(Debug)]
+pub(super) struct Collected {
+    /// The nodes without a complete result, with their names.
+    missing: HashMap<u32, String>,
+    /// The number of the next part of each node.
+    next: HashMap<u32, u32>,
+    found: Vec<(u32, Found)>,
+}
+
+impl Collected {
+    /// Begins with the nodes that have to answer.
+    pub(super) fn of(missing: HashMap<u32, String>) -> Self {
+        Self { missing, next: HashMap::new(), found: Vec::new() }
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.missing.is_empty()
+    }
+
+    /// Adds a part. The parts of a node arrive in order; if one was lost, the result of the node
+    /// stays incomplete.
+    pub(super) fn add(&mut self, Received { node, part }: Received) {
+        let next = self.next.entry(node).or_default();
+        if part.number == *next {
+            *next += 1;
+            if part.is_last {
+                self.missing.remove(&node);
+            }
+        }
+        self.found.push((node, part.found));
+    }
+
+    pub(super) fn answers(self) -> Answers {
+        let mut missing: Vec<String> = self.missing.into_values().collect();
+        missing.sort();
+        Answers { found: self.found, missing }
+    }
 }
 
 impl Questions {
@@ -65,7 +114,21 @@ impl Drop for Open<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::cluster::wire::Found;
+
+    fn part(number: u32, is_last: bool) -> Received {
+        Received { node: 1, part: ResultPart { id: 1, number, is_last, found: Found::Count(1) } }
+    }
+
+    #[test]
+    fn a_result_without_one_of_its_parts_is_incomplete() {
+        for (parts, missing) in [(&[0, 1, 2][..], 0), (&[0, 2], 1), (&[1, 2], 1), (&[0, 1], 1), (&[2], 1)] {
+            let mut collected = Collected::of(HashMap::from([(1, "one".to_owned())]));
+            parts.iter().for_each(|number| collected.add(part(*number, *number == 2)));
+            assert_eq!(collected.is_complete(), missing == 0, "{parts:?}");
+            let answers = collected.answers();
+            assert_eq!((answers.found.len(), answers.missing.len()), (parts.len(), missing), "{parts:?}");
+        }
+    }
 
     #[test]
     fn open_questions_are_limited_and_closed_on_drop() {
@@ -73,7 +136,7 @@ mod tests {
         let mut open: Vec<_> = (0..fixed::OPEN_QUESTIONS).map(|_| questions.open().unwrap()).collect();
         assert!(questions.open().is_none());
         let id = open.pop().unwrap().id;
-        let part = ResultPart { id, is_last: true, found: Found::Count(1) };
+        let part = ResultPart { id, number: 0, is_last: true, found: Found::Count(1) };
         questions.receive(1, part.clone());
         let mut again = questions.open().unwrap();
         assert!(again.received.try_recv().is_err(), "an old result");

@@ -47,6 +47,8 @@ const JSON: u8 = 1;
 const MSGPACK: u8 = 2;
 /// More formats than there are.
 const MOST_FRAMES: u8 = 8;
+/// The most excepted ids of a message: their count has two bytes.
+pub(super) const MOST_EXCEPTED: usize = u16::MAX as usize;
 
 /// The phase of a node that sends a heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +145,8 @@ pub(crate) enum About {
 pub(crate) struct ResultPart {
     /// The id of the question.
     pub(crate) id: u64,
+    /// The number of the part, from zero on.
+    pub(crate) number: u32,
     pub(crate) is_last: bool,
     pub(crate) found: Found,
 }
@@ -330,6 +334,7 @@ impl Body {
             }
             Self::Result(part) => {
                 out.put_u64(part.id);
+                out.put_u32(part.number);
                 out.put_u8(u8::from(part.is_last));
                 match &part.found {
                     Found::Count(count) => {
@@ -394,7 +399,7 @@ impl Question {
 
 impl ResultPart {
     fn read(from: &mut Reader<'_>) -> Option<Self> {
-        let (id, is_last) = (from.u64()?, from.u8()? == 1);
+        let (id, number, is_last) = (from.u64()?, from.u32()?, from.u8()? == 1);
         let found = match from.u8()? {
             1 => Found::Count(from.u64()?),
             2 if from.left().is_multiple_of(8) => {
@@ -406,7 +411,7 @@ impl ResultPart {
             }
             _ => return None,
         };
-        (from.left() == 0).then_some(Self { id, is_last, found })
+        (from.left() == 0).then_some(Self { id, number, is_last, found })
     }
 }
 
@@ -510,8 +515,8 @@ mod tests {
             ]))),
             message(Body::Close(CloseFrame::new(4403, "断 banned"))),
             message(Body::Question(question)),
-            message(Body::Result(ResultPart { id: 7, is_last: false, found: Found::Count(3) })),
-            message(Body::Result(ResultPart { id: 7, is_last: true, found: ids })),
+            message(Body::Result(ResultPart { id: 7, number: 0, is_last: false, found: Found::Count(3) })),
+            message(Body::Result(ResultPart { id: 7, number: 9, is_last: true, found: ids })),
         ]
     }
 

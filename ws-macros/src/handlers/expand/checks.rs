@@ -74,14 +74,12 @@ fn of(handler: &Handler, controller: &Type) -> TokenStream {
     let params = (0..handler.params.len()).map(|index| of_param(handler, index, controller));
     let output = handler.output.as_ref().map(|output| of_output(handler, output, controller));
     let guards = handler.guards.iter().map(|guard| of_guard(handler.callback, guard, controller));
-    let call = of_call(handler, controller);
     quote! {
         #(#conditions)*
         const _: () = {
             #(#guards)*
             #(#params)*
             #output
-            #call
         };
     }
 }
@@ -133,9 +131,7 @@ fn of_param(handler: &Handler, index: usize, controller: &Type) -> TokenStream {
             #is_param
         };
         #(#conditions)*
-        const _: () = {
-            #checks
-        };
+        { #checks }
     }
 }
 
@@ -154,11 +150,11 @@ fn of_guard(callback: Callback, Guard { path, .. }: &Guard, controller: &Type) -
     .map(|(rule, holds)| check(path, rule, &holds))
     .collect();
     quote! {
-        const _: () = {
+        {
             const __TAKES: &[__ws::handlers::Takes] = #guarded.takes;
             const __NEEDS_PATH: bool = #guarded.needs_path;
             #checks
-        };
+        }
     }
 }
 
@@ -202,16 +198,21 @@ fn of_output(handler: &Handler, output: &Named, controller: &Type) -> TokenStrea
     }
 }
 
-/// Writes the check that the reply is the declared reply of the event type. Every parameter is
-/// checked, because only rustc knows which one is the data.
-fn of_call(handler: &Handler, controller: &Type) -> Option<TokenStream> {
+/// Writes the check that the reply is the declared reply of the event type, given the variable with
+/// the types that the handler sends. Every parameter is checked, because only rustc knows which one is the
+/// data. It is part of the closure that describes the reply: the output of a handler costs time to
+/// compile wherever it is named.
+pub(super) fn of_call(handler: &Handler, carried: &Ident) -> Option<TokenStream> {
     if handler.events.is_empty() || handler.params.is_empty() {
         return None;
     }
-    let takes = all_take(handler, handler.params.len());
+    let takes = handler.params.iter().map(|Param { conditions, ty, .. }| {
+        // A type that borrows is reported by its own check.
+        let ty = owned(ty.inferred.clone()).unwrap_or_else(|| ty.inferred.clone());
+        quote!(#(#conditions)* <#ty as __h::Param<'_>>::TAKES)
+    });
     let place = at(handler.ident.span());
     let (first, last) = handler.output.as_ref().map_or((place, place), |output| ends(&output.written));
-    let call = entry::call(handler, controller);
     let local = Ident::new("__sends", last);
     let mut sends = quote_spanned!(first=> &);
     local.to_tokens(&mut sends);
@@ -220,10 +221,8 @@ fn of_call(handler: &Handler, controller: &Type) -> Option<TokenStream> {
         quote!(#(#conditions)* __h::Of::<#ty>::call().check(#sends);)
     });
     Some(quote! {
-        const _: fn() = || {
-            let #local = __h::output(&#call).replies().unless::<{ __h::rules::take_reply(#takes) }>();
-            #(#checks)*
-        };
+        let #local = #carried.replies.unless::<{ __h::rules::take_reply(&[#(#takes),*]) }>();
+        #(#checks)*
     })
 }
 
@@ -239,10 +238,11 @@ fn of_place(callback: Callback, it: &Ident, rules: &[Rule], ty: &Named) -> Token
         .collect()
 }
 
-/// Writes the bound of a rule, as a constant of its own.
+/// Writes the bound of a rule, as a statement. A constant for each bound would cost more time to
+/// compile.
 fn check(source: &impl ToTokens, rule: &str, holds: &TokenStream) -> TokenStream {
     let bound = bound(source, &format_ident!("{rule}"), holds);
-    quote!(const _: () = #bound;)
+    quote!(let () = #bound;)
 }
 
 /// Writes the bound of a rule. Its self type begins and ends at the user's tokens, so that rustc

@@ -4,9 +4,13 @@ use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Ident, Type, spanned::Spanned as _};
 
+use super::checks;
 use crate::{
-    handlers::model::{Handler, Handlers},
-    source::{at, placed, start, written, written_path},
+    handlers::{
+        model::{Handler, Handlers},
+        slots::Named,
+    },
+    source::{at, find_impl, placed, start, written, written_path},
 };
 
 /// Writes the entry and the descriptions of the handlers.
@@ -42,6 +46,21 @@ pub(super) fn call(handler: &Handler, controller: &Type) -> TokenStream {
     }
 }
 
+/// Writes the return type of the method as a value of `Output`. The type is named if it has a name:
+/// a call costs more time to compile.
+fn output(handler: &Handler, controller: &Type) -> TokenStream {
+    match &handler.output {
+        None => quote!(__h::output_of::<()>()),
+        Some(Named { inferred, .. }) if find_impl(inferred.clone()).is_none() => {
+            quote!(__h::output_of::<#inferred>())
+        }
+        Some(_) => {
+            let call = call(handler, controller);
+            quote!(__h::output(&#call))
+        }
+    }
+}
+
 fn info(handler: &Handler, controller: &Type) -> TokenStream {
     let conditions = &handler.conditions;
     let callback = handler.callback.name();
@@ -59,7 +78,9 @@ fn info(handler: &Handler, controller: &Type) -> TokenStream {
         let codes = quote_spanned!(start(ty)=> __h::codes_of::<#ty>);
         quote!(#codes())
     });
-    let call = call(handler, controller);
+    let of_output = output(handler, controller);
+    let carried = Ident::new("__carried", Span::mixed_site());
+    let check = checks::of_call(handler, &carried);
     let guards = handler.guards.iter().map(|guard| written_path(&guard.path));
     let returns = handler.output.as_ref().map(|output| written(&output.written)).unwrap_or_default();
     let docs = &handler.docs;
@@ -76,12 +97,10 @@ fn info(handler: &Handler, controller: &Type) -> TokenStream {
             guards: &[#(#guards),*],
             returns: #returns,
             reply: || {
-                let __output = __h::output(&#call);
-                __h::ReplyInfo {
-                    form: __output.form(),
-                    name: __output.name(),
-                    codes: __output.error().codes(),
-                }
+                let __output = #of_output;
+                let (__sent, #carried) = (__output.sent(), __output.carried());
+                #check
+                __h::ReplyInfo { form: __sent.form, name: __sent.name, codes: #carried.error.codes() }
             },
             errors: &[#(#errors),*],
             docs: #docs,

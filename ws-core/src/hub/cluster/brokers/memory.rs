@@ -58,6 +58,13 @@ pub(crate) struct Fault {
     held: Option<Delivery>,
 }
 
+impl Fault {
+    /// Ends the fault. A held message is still delivered.
+    pub(crate) fn heal(&mut self) {
+        *self = Self { held: self.held.take(), ..Self::default() };
+    }
+}
+
 /// A message on its way to one link.
 #[derive(Clone, Debug)]
 struct Delivery {
