@@ -96,6 +96,8 @@ pub(crate) const CLUSTER_NODES: usize = 1024;
 pub(crate) const CLUSTER_QUEUE: usize = 8192;
 /// The most workers that deliver received messages.
 pub(crate) const CLUSTER_WORKERS: usize = 4;
+/// The received messages that a worker takes from its queue at once.
+pub(crate) const RECEIVED_A_BATCH: usize = 64;
 /// The size that a message between nodes may have beyond `cluster.message`, for its head.
 pub(crate) const CLUSTER_HEAD_BYTES: usize = 4 << 10;
 /// The time that unsent messages are kept while there is no link to the broker.

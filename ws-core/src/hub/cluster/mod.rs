@@ -78,8 +78,8 @@ pub(super) struct ThisNode {
     live: Weak<Live>,
     config: config::Cluster,
     connector: Connector,
-    /// The id of this node. A copy of the registry's, because the goodbye may be sent after the
-    /// registry was dropped.
+    /// The id of this node. A copy of the registry's, because it is read for each message, and the
+    /// goodbye may be sent after the registry was dropped.
     id: AtomicU32,
     /// A random number of this process.
     instance: u64,
