@@ -7,6 +7,7 @@ mod brokers;
 mod killed;
 mod logs;
 mod memory;
+mod model;
 mod nodes;
 mod races;
 mod redis;

@@ -317,17 +317,16 @@ async fn follow_interest(node: &ThisNode, broker: &Connected, followed: Followed
         if let Err(ended) = subscribe_pending(node, broker, followed).await {
             return ended;
         }
-        loop {
-            let keys = interest.take_lingering(fixed::CHANNELS_A_BATCH);
-            if keys.is_empty() {
-                break;
-            }
-            if let Err(error) = broker.unsubscribe(&followed.channels(node, &keys)).await {
-                return Ended::Broker(error.0);
-            }
-            interest.unsubscribed(keys);
+        let keys = interest.take_lingering(fixed::CHANNELS_A_BATCH);
+        if keys.is_empty() {
+            interest.changed().await;
+            continue;
         }
-        interest.changed().await;
+        // One batch at a time: calls may wait for subscriptions, and none for these.
+        if let Err(error) = broker.unsubscribe(&followed.channels(node, &keys)).await {
+            return Ended::Broker(error.0);
+        }
+        interest.unsubscribed(keys);
     }
 }
 

@@ -302,7 +302,7 @@ impl ThisNode {
     }
 
     fn watched(&self, live: &Live, channel: &[u8]) -> Option<Arc<Watched>> {
-        match Channel::parse(channel, &|name| live.names().find(name))? {
+        match Channel::parse(channel, |name| live.names().find(name))? {
             Channel::Group(key) => self.watching.get(&key),
             _ => None,
         }
@@ -401,7 +401,7 @@ impl ThisNode {
 impl ThisNode {
     /// Handles a question of another node about the members of a group on this one.
     pub(super) fn watch_asked(&self, live: &Live, from: u32, watch: Watch) {
-        let key = match Channel::parse(&watch.channel, &|name| live.names().find(name)) {
+        let key = match Channel::parse(&watch.channel, |name| live.names().find(name)) {
             Some(Channel::Group(key)) => Some(key),
             _ => None,
         };

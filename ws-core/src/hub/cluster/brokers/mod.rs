@@ -43,6 +43,7 @@ pub(crate) struct BrokerError(pub(crate) String);
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum PublishError {
     /// The broker has refused the message and goes on.
+    #[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "other brokers refuse nothing"))]
     #[error("{0}")]
     Refused(String),
     /// The connection has failed. The message may have been published.
