@@ -8,7 +8,6 @@
 use std::{collections::HashSet, time::Duration};
 
 use bytes::Bytes;
-use futures_util::FutureExt as _;
 use tokio::runtime::Builder;
 use ws_core::{
     App, Connection, ConnectionId, Controller, Message, Result,
@@ -111,7 +110,7 @@ async fn receive(mut list: &[u8]) {
     }
     // The clock runs ahead once everything is delivered.
     tokio::time::sleep(Duration::from_millis(1)).await;
-    each_once(&mut members);
+    each_once(&mut members).await;
     assert_eq!(app.running().hub().cluster().stats().lost, 0, "so few are never too many");
     app.running().hub().all().push("the end");
     for client in &mut clients {
@@ -120,9 +119,9 @@ async fn receive(mut list: &[u8]) {
 }
 
 /// A member joins if it is not there, and leaves if it is.
-fn each_once(members: &mut Members) {
+async fn each_once(members: &mut Members) {
     let mut there: HashSet<ConnectionId> = members.now().iter().copied().collect();
-    while let Some(Some(event)) = members.next().now_or_never() {
+    while let Ok(Some(event)) = tokio::time::timeout(Duration::ZERO, members.next()).await {
         match event {
             MemberEvent::Joined(id) => assert!(there.insert(id), "{id} has joined twice"),
             MemberEvent::Left(id) => assert!(there.remove(&id), "{id} was not there"),
