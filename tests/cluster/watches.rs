@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
-use ws_core::{Connection, ConnectionId, testing::TestApp};
+use ws_core::{Connection, ConnectionId, hub::ClusterState, testing::TestApp};
 
 use crate::{
     brokers::{Broker, eventually, soon},
@@ -146,6 +146,27 @@ async fn a_watch_waits_for_a_node_that_does_not_answer_until_it_is_gone() {
     assert!(members.is_stale());
     timeout(Duration::from_secs(10), members.settled()).await.unwrap();
     assert_eq!(members.now(), [of_a.id()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_during_an_outage_of_the_other_node_are_reported_when_its_link_is_back() {
+    let broker = Broker::memory();
+    let (a, b) = pair(&broker).await;
+    let (_first, first) = connect(&b, "tom", "lobby").await;
+    let mut list = settled(&a).await;
+    // The other node's heartbeats do not come back, so it replaces its link.
+    let cluster = hub(&b).cluster();
+    between(&broker, &b, &b).cut();
+    eventually("the link ends", || matches!(cluster.state(), ClusterState::Down { .. })).await;
+    let dropped = cluster.stats().dropped;
+    first.leave("lobby");
+    published().await;
+    between(&broker, &b, &b).heal();
+    eventually("the link is up", || cluster.state() == ClusterState::Up).await;
+    let began = Instant::now();
+    list.becomes(&[]).await;
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!(cluster.stats().dropped, dropped);
 }
 
 #[tokio::test(start_paused = true)]

@@ -131,6 +131,8 @@ pub(crate) const NODES_HEARD: Duration = Duration::from_millis(500);
 pub(crate) const WATCHED_GROUPS: usize = 65_536;
 /// The time for which changes of a group are gathered before they are published.
 pub(crate) const CHANGES_GATHERED: Duration = Duration::from_millis(50);
+/// The time between two attempts to publish gathered changes while there is no link.
+pub(crate) const CHANGES_WAIT: Duration = Duration::from_millis(500);
 /// The most members of a group that a watch knows of one other node.
 pub(crate) const WATCHED_MEMBERS: usize = 1_000_000;
 /// The size of one message about the members of a group.
@@ -311,6 +313,18 @@ mod tests {
                 ),
             ),
             ("cluster: nodes", format!("{CLUSTER_NODES}")),
+            (
+                "cluster: a lost change of the members of a watched room or user",
+                format!("noticed within {}", time(WATCH_RENEWED + QUESTION_TIMEOUT)),
+            ),
+            (
+                "cluster: watched rooms and users",
+                format!(
+                    "{WATCHED_MEMBERS} members of each node; each node publishes the changes of {WATCHED_GROUPS}, further watches are updated every {}",
+                    time(WATCH_RENEWED)
+                ),
+            ),
+            ("`room.users()`: a user without connections", format!("gone after {}", time(USER_GRACE))),
         ];
         let rows: String = rows.iter().map(|(limit, value)| format!("| {limit} | {value} |\n")).collect();
         let table = format!("| limit | value |\n|---|---|\n{rows}\n");

@@ -79,13 +79,13 @@ struct Watcher {
 #[derive(Debug)]
 pub(super) struct Snapshot {
     local: Vec<ConnectionId>,
-    remote: Vec<(ConnectionId, Option<Arc<str>>)>,
+    remote: Vec<Member>,
 }
 
 impl Snapshot {
     pub(super) fn ids(self) -> Vec<ConnectionId> {
         let Self { local: mut ids, remote } = self;
-        ids.extend(remote.into_iter().map(|(id, _)| id));
+        ids.extend(remote.into_iter().map(|member| member.id));
         ids
     }
 
@@ -94,8 +94,7 @@ impl Snapshot {
     pub(super) fn members(self, live: &Live) -> Vec<Member> {
         let user = |id| live.get(id).and_then(|connection| connection.user());
         let local = self.local.into_iter().map(|id| Member { id, user: user(id) });
-        let remote = self.remote.into_iter().map(|(id, user)| Member { id, user });
-        local.chain(remote).collect()
+        local.chain(self.remote).collect()
     }
 }
 

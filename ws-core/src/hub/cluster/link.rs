@@ -20,14 +20,14 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use super::{
     ThisNode,
     brokers::{Broker, Connected, PublishError, Sink},
-    interest::Interest,
+    followed::Followed,
     names::Channel,
     outgoing::Outgoing,
     wire::{Beat, OLDEST_VERSION, Phase, VERSION},
 };
 use crate::{
     fixed,
-    hub::{GroupKey, NotSent, Remote},
+    hub::{NotSent, Remote},
     random,
 };
 
@@ -273,39 +273,6 @@ impl Drop for Batch<'_> {
         for message in self.messages.drain(..) {
             self.node.counters.unknown.add(1);
             message.settle(Remote::Unknown);
-        }
-    }
-}
-
-/// The channels of groups that a task subscribes.
-#[derive(Clone, Copy, Debug)]
-enum Followed {
-    /// The messages to the groups with members on this node.
-    Members,
-    /// The changes of the groups that this node watches.
-    Watches,
-}
-
-impl Followed {
-    fn interest(self, node: &ThisNode) -> &Interest {
-        match self {
-            Self::Members => &node.interest,
-            Self::Watches => &node.watching.heard,
-        }
-    }
-
-    fn channels(self, node: &ThisNode, keys: &[GroupKey]) -> Vec<String> {
-        let channel = match self {
-            Self::Members => Channel::Group,
-            Self::Watches => Channel::Watch,
-        };
-        keys.iter().map(|key| node.full_name(&channel(key.clone()))).collect()
-    }
-
-    fn subscribed(self, node: &ThisNode, keys: &[GroupKey]) {
-        self.interest(node).subscribed(keys);
-        if let Self::Watches = self {
-            node.watches_confirmed(keys);
         }
     }
 }

@@ -14,6 +14,7 @@ mod agenda;
 mod beats;
 mod brokers;
 mod counters;
+mod followed;
 mod handle;
 mod incoming;
 mod interest;

@@ -17,7 +17,10 @@ use tokio::time::Instant;
 use super::wire::{Changes, Entry, RosterPart};
 use crate::{
     fixed,
-    hub::groups::{Change, ChangeKind},
+    hub::{
+        Member,
+        groups::{Change, ChangeKind},
+    },
     wire::ConnectionId,
 };
 
@@ -116,11 +119,16 @@ impl Known {
     }
 
     /// The members on the other nodes and their users.
-    pub(super) fn members(&self) -> Vec<(ConnectionId, Option<Arc<str>>)> {
-        let member = |node: u32| {
-            move |(number, user): (&u64, &Option<Arc<str>>)| (ConnectionId::new(node, *number), user.clone())
-        };
-        self.nodes.iter().flat_map(|(node, roster)| roster.members.0.iter().map(member(*node))).collect()
+    pub(super) fn members(&self) -> Vec<Member> {
+        let mut members = Vec::new();
+        for (node, roster) in &self.nodes {
+            let member = |(number, user): (&u64, &Option<Arc<str>>)| Member {
+                id: ConnectionId::new(*node, *number),
+                user: user.clone(),
+            };
+            members.extend(roster.members.0.iter().map(member));
+        }
+        members
     }
 
     /// Records that a node has joined the cluster. It is asked at the next check.

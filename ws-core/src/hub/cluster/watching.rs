@@ -6,6 +6,9 @@
 //! for the messages of the application. The state machines are [`roster`](super::roster) and
 //! [`owned`](super::owned).
 
+mod answers;
+mod tasks;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -27,14 +30,13 @@ use super::{
     interest::{Confirmation, Interest},
     names::Channel,
     owned::Reports,
-    roster::{Known, Others, Step},
-    wire::{Body, Changes, Entry, Message, RosterPart, Wanted, Watch},
+    roster::{Known, Step},
+    wire::{Body, Changes, Message, RosterPart, Wanted, Watch},
 };
 use crate::{
     fixed,
-    hub::{GroupKey, Live, Remote},
+    hub::{GroupKey, Live, Member},
     sync::Mutex,
-    wire::ConnectionId,
 };
 
 #[derive(Debug)]
@@ -200,10 +202,7 @@ impl Watched {
 impl RemoteWatch {
     /// Returns the members on other nodes, and the result of a function that is called meanwhile:
     /// every later change is announced after it.
-    pub(in crate::hub) fn begin<T>(
-        &self,
-        begin: impl FnOnce() -> T,
-    ) -> (Vec<(ConnectionId, Option<Arc<str>>)>, T) {
+    pub(in crate::hub) fn begin<T>(&self, begin: impl FnOnce() -> T) -> (Vec<Member>, T) {
         let state = self.watched.state.lock();
         (state.known.members(), begin())
     }
@@ -314,165 +313,6 @@ impl ThisNode {
             let _ = self.publish(&Channel::Node(*node), &watched.question(id, Wanted::Roster));
         }
     }
-
-    /// Does what is due, until the node leaves the cluster.
-    pub(super) async fn follow_watches(self: Arc<Self>) {
-        let work = async {
-            let mut pace = Pace::default();
-            loop {
-                let due = self.watching.agenda.next().await;
-                let Some(live) = self.live() else { return };
-                self.carry_out(&live, due, &mut pace).await;
-            }
-        };
-        tokio::select! {
-            () = work => {}
-            () = self.leaving() => {}
-        }
-    }
-
-    async fn carry_out(&self, live: &Live, due: Due, pace: &mut Pace) {
-        let reports = &self.watching.reports;
-        match due {
-            Due::First(key) => {
-                if let Some(version) = live.groups().version(&key, reports) {
-                    pace.publish(self, &Channel::Watch(key.clone()), announcement(&key, version)).await;
-                }
-            }
-            Due::Gathered(key) => {
-                let channel = Channel::Group(key.clone()).name().into();
-                for changes in live.groups().take_gathered(&key, &channel, self.part_bytes(), reports) {
-                    pace.publish(self, &Channel::Watch(key.clone()), message(Body::Changes(changes))).await;
-                }
-            }
-            Due::Forget(key) => live.groups().disown(&key, reports),
-            Due::Check(key) => {
-                if let Some(watched) = self.watching.get(&key)
-                    && watched.take_check()
-                {
-                    self.check(&watched, pace).await;
-                }
-            }
-            Due::Up => {
-                for watched in self.watching.all() {
-                    self.check(&watched, pace).await;
-                }
-            }
-            Due::Joined(node) => {
-                for watched in self.watching.all() {
-                    watched.update(self, |known| {
-                        known.joined(Instant::now(), node);
-                        Step::default()
-                    });
-                }
-            }
-            Due::Left(node) => {
-                for watched in self.watching.all() {
-                    watched.update(self, |known| known.left(node));
-                }
-            }
-        }
-    }
-
-    /// Sends the questions and the renewal of a watch that are due.
-    async fn check(&self, watched: &Watched, pace: &mut Pace) {
-        // When the link is up, everything is checked.
-        if self.state() != ClusterState::Up {
-            return;
-        }
-        let (now, id) = (Instant::now(), self.watching.question());
-        let alive: Vec<u32> = self.nodes.names().into_keys().collect();
-        let heard_at = Some(*self.watching.up_since.lock() + fixed::NODES_HEARD).filter(|at| *at > now);
-        let step = watched.update(self, |known| known.due(now, id, Others { alive: &alive, heard_at }));
-        if step.ask_all {
-            pace.publish(self, &Channel::Nodes, watched.question(id, Wanted::Roster)).await;
-        }
-        if step.renew {
-            let channel = Channel::Group(watched.key.clone());
-            pace.publish(self, &channel, watched.question(id, Wanted::Version)).await;
-        }
-        for node in step.ask {
-            pace.publish(self, &Channel::Node(node), watched.question(id, Wanted::Roster)).await;
-        }
-    }
-}
-
-/// The answers to the watches of other nodes.
-impl ThisNode {
-    /// Handles a question of another node about the members of a group on this one.
-    pub(super) fn watch_asked(&self, live: &Live, from: u32, watch: Watch) {
-        let key = match Channel::parse(&watch.channel, |name| live.names().find(name)) {
-            Some(Channel::Group(key)) => Some(key),
-            _ => None,
-        };
-        match (watch.wanted, key) {
-            // If too many wait, the other node asks again.
-            (Wanted::Roster, key) => {
-                let _ = self.watching.rosters.try_send(WaitingRoster { to: from, watch, key });
-            }
-            (Wanted::Version, Some(key)) => {
-                if let Some(version) = live.groups().renew(&key, &self.watching.reports) {
-                    // Without it, the other node asks for the roster.
-                    let _ = self.publish(&Channel::Node(from), &announcement(&key, version));
-                }
-            }
-            (Wanted::Version, None) => {}
-        }
-    }
-
-    /// Sends the rosters that other nodes ask for, until the node leaves the cluster.
-    pub(super) async fn send_rosters(self: Arc<Self>, mut waiting: WaitingRosters) {
-        let send = async {
-            let mut pace = Pace::default();
-            while let Some(waiting) = waiting.0.recv().await {
-                let Some(live) = self.live() else { return };
-                self.send_roster(&live, waiting, &mut pace).await;
-            }
-        };
-        tokio::select! {
-            () = send => {}
-            () = self.leaving() => {}
-        }
-    }
-
-    async fn send_roster(&self, live: &Live, waiting: WaitingRoster, pace: &mut Pace) {
-        let WaitingRoster { to, watch: Watch { id: question, channel, .. }, key } = waiting;
-        let reports = &self.watching.reports;
-        let (version, mut ids) = match &key {
-            Some(key) => live.groups().own(key, reports),
-            None => (reports.next_version(), Vec::new()),
-        };
-        ids.truncate(fixed::WATCHED_MEMBERS);
-        let (mut number, mut ids) = (0, ids.into_iter().peekable());
-        loop {
-            let (mut members, mut bytes) = (Vec::new(), 0);
-            while bytes < self.part_bytes()
-                && let Some(id) = ids.next()
-            {
-                let user = match key {
-                    Some(GroupKey::Room(..)) => live.get(id).and_then(|connection| connection.user()),
-                    _ => None,
-                };
-                let entry = Entry { connection: id.sequence(), user };
-                bytes += entry.size();
-                members.push(entry);
-            }
-            let is_last = ids.peek().is_none();
-            let part = RosterPart { question, version, number, is_last, channel: channel.clone(), members };
-            let is_sent = pace.publish(self, &Channel::Node(to), message(Body::Roster(part))).await;
-            // The other node asks again if a part is missing.
-            if is_last || !is_sent {
-                return;
-            }
-            number += 1;
-            tokio::task::yield_now().await;
-        }
-    }
-
-    /// The size of one message about members.
-    fn part_bytes(&self) -> usize {
-        self.config.message.clamp(1024, fixed::PRESENCE_BYTES)
-    }
 }
 
 impl Watched {
@@ -490,25 +330,4 @@ fn announcement(key: &GroupKey, version: u64) -> Message {
 
 fn message(body: Body) -> Message {
     Message { except: Vec::new(), connection: None, key: None, body }
-}
-
-/// The pace of a task that publishes.
-#[derive(Debug, Default)]
-struct Pace {
-    /// The size and the number of messages since the broker has accepted one.
-    bytes: usize,
-    messages: usize,
-}
-
-impl Pace {
-    /// Publishes a message. Returns whether it was queued.
-    async fn publish(&mut self, node: &ThisNode, channel: &Channel, message: Message) -> bool {
-        self.messages += 1;
-        self.bytes += message.size();
-        if self.messages < fixed::PRESENCE_IN_FLIGHT && self.bytes < 16 * fixed::PRESENCE_BYTES {
-            return node.publish(channel, &message) == Remote::Queued;
-        }
-        (self.messages, self.bytes) = (0, 0);
-        node.publish_accepted(channel, &message).await == Remote::Accepted
-    }
 }

@@ -103,7 +103,8 @@ fn changes_in_order_are_applied_and_old_ones_are_ignored() {
         assert_eq!(known.changed(now, 3, NODE, old), Step::default());
     }
     assert_eq!(shown(&known.changed(now, 3, NODE, changes(12, 13, vec![], &[1, 9]))), ["-1"]);
-    assert_eq!(known.members(), [(ConnectionId::new(NODE, 2), Some("jerry".into()))]);
+    let jerry = Member { id: ConnectionId::new(NODE, 2), user: Some("jerry".into()) };
+    assert_eq!(known.members(), [jerry]);
 }
 
 #[test]
@@ -457,7 +458,7 @@ proptest! {
         actions.into_iter().for_each(|action| world.act(action));
         world.renew();
         let known: BTreeMap<_, _> =
-            world.known.members().into_iter().map(|(id, user)| (id.sequence(), user)).collect();
+            world.known.members().into_iter().map(|it| (it.id.sequence(), it.user)).collect();
         prop_assert_eq!(&known, &world.members);
         prop_assert_eq!(&world.shown, &world.members);
         prop_assert!(world.known.is_settled());
