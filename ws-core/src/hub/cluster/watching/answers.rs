@@ -9,6 +9,7 @@ use crate::{
         GroupKey, Live,
         cluster::{
             ThisNode,
+            handle::ClusterState,
             names::Channel,
             wire::{Body, Entry, RosterPart, Wanted, Watch},
         },
@@ -18,6 +19,11 @@ use crate::{
 impl ThisNode {
     /// Handles a question of another node about the members of a group on this one.
     pub(in super::super) fn watch_asked(&self, live: &Live, from: u32, watch: Watch) {
+        // Questions arrive before the link is up, and answers are sent after it. The other node asks
+        // again.
+        if self.state() != ClusterState::Up {
+            return;
+        }
         let key = match Channel::parse(&watch.channel, |name| live.names().find(name)) {
             Some(Channel::Group(key)) => Some(key),
             _ => None,
