@@ -170,17 +170,3 @@ impl Sink {
         let _ = self.ended.try_send(why.into());
     }
 }
-
-#[cfg(all(test, not(feature = "redis")))]
-mod tests {
-    use crate::{App, Config, config::Cluster};
-
-    #[tokio::test]
-    async fn a_broker_whose_feature_is_missing_is_a_start_error_that_names_the_feature() {
-        let mut config = Config::default();
-        config.cluster = Some(Cluster::default());
-        let error = App::without_registry().config(config).start().await.unwrap_err().to_string();
-        assert!(error.contains("`cluster.kind = \"redis\"`"), "{error}");
-        assert!(error.contains("the feature `redis` of ws-core"), "{error}");
-    }
-}
