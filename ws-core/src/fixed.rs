@@ -124,8 +124,6 @@ pub(crate) const IDS_A_PART: usize = 8192;
 pub(crate) const WATCH_RENEWED: Duration = Duration::from_secs(8);
 /// The time that a node publishes the changes of a group after the last question or renewal.
 pub(crate) const WATCH_REMEMBERED: Duration = Duration::from_secs(30);
-/// The time after which all nodes have answered the first heartbeat of a link.
-pub(crate) const NODES_HEARD: Duration = Duration::from_millis(500);
 /// The number of groups whose changes a node publishes. Watches of further groups are updated by
 /// the renewals only.
 pub(crate) const WATCHED_GROUPS: usize = 65_536;

@@ -104,7 +104,7 @@ async fn the_members_of_all_nodes_are_known_after_settled_and_their_changes_foll
     of_b.join("lobby").unwrap();
     assert_eq!(list.becomes(&[of_b.id()]).await, 1);
     list.stays().await;
-    // The other room is not concerned, and its watch knows nothing of this one.
+    // Another room has no members.
     assert!(hub(&a).room::<Room>("other").members().now().is_empty());
 }
 

@@ -405,7 +405,7 @@ impl Room {
         Members::new(&self.0.live, self.0.watched())
     }
 
-    /// Returns the users in the room on all nodes, each once, and a stream of those who come and
+    /// Returns the users in the room on all nodes, each once, and a stream of those who join and
     /// leave from now on. The users of other nodes are known after [`Users::settled`].
     ///
     /// ```no_run

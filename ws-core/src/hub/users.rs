@@ -1,5 +1,4 @@
-//! [`Users`]: a stream of the users who come to a room and leave it, each once whatever the number
-//! of their connections.
+//! [`Users`]: a stream of the users who join a room and leave it, each once for all connections.
 //!
 //! A user who has no connection any more is kept for five seconds, because clients connect again
 //! when a page is loaded or their node stops. A watcher that reads too slowly compares the users
@@ -160,7 +159,7 @@ impl State {
     /// Replaces all connections. The differences are reported.
     fn replace(&mut self, now: Instant, members: Vec<Member>) {
         let mut gone = std::mem::take(&mut self.by_connection);
-        // Added before the others are removed, so that nobody leaves for a moment.
+        // Added before the others are removed, so that no user leaves for a moment.
         for Member { id, user } in members {
             if let Some(before) = gone.remove(&id) {
                 self.by_connection.insert(id, before);

@@ -56,8 +56,8 @@ impl Agenda {
         self.add(Instant::now(), due);
     }
 
-    /// Adds the first member of a group. If too many wait, the watches learn of it when they are
-    /// renewed.
+    /// Adds the first member of a group. If too many wait, it is found by the next renewal of a
+    /// watch.
     pub(super) fn add_first(&self, key: &GroupKey) {
         if self.entries.lock().len() < fixed::WAITING_ANNOUNCEMENTS {
             self.add_now(Due::First(key.clone()));

@@ -374,7 +374,7 @@ impl ThisNode {
         *self.nodes_known_at.lock() = Instant::now() + fixed::NODES_KNOWN;
         self.outgoing.connected();
         self.state.send_replace(ClusterState::Up);
-        self.watches_have_link();
+        self.watches_due(Due::Up);
         let gap = self.gap_since.lock().take().map(|since| since.elapsed());
         tracing::info!(node = %NodeId(self.id()), name = self.name(), broker = %self.config.url, "the cluster is joined");
         self.announce(ClusterChange::Up);

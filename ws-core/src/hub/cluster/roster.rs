@@ -30,7 +30,7 @@ pub(super) struct Known {
     nodes: HashMap<u32, Roster>,
     phase: Phase,
     /// The time before which a node may be alive without being known.
-    heard_at: Option<Instant>,
+    known_at: Option<Instant>,
 }
 
 /// The other nodes at the time of a check.
@@ -38,7 +38,7 @@ pub(super) struct Known {
 pub(super) struct Others<'a> {
     pub(super) alive: &'a [u32],
     /// The later time from which on all nodes that are alive are known; `None` if it has come.
-    pub(super) heard_at: Option<Instant>,
+    pub(super) known_at: Option<Instant>,
 }
 
 /// The phase of a watch within one link to the broker.
@@ -114,7 +114,7 @@ impl Known {
     /// Whether all nodes have answered, and no answer is outstanding.
     pub(super) fn is_settled(&self) -> bool {
         matches!(self.phase, Phase::Renews(_))
-            && self.heard_at.is_none()
+            && self.known_at.is_none()
             && self.nodes.values().all(|it| it.question.is_none())
     }
 
@@ -215,7 +215,7 @@ impl Known {
     /// Returns what is due now. `id` is the id of the questions.
     pub(super) fn due(&mut self, now: Instant, id: u64, others: Others<'_>) -> Step {
         let mut step = Step::default();
-        self.heard_at = others.heard_at;
+        self.known_at = others.known_at;
         let is_renewal = match self.phase {
             Phase::Unheard => return step,
             Phase::Asks => true,
@@ -256,7 +256,7 @@ impl Known {
             Phase::Asks => now,
             Phase::Renews(at) => at,
         };
-        self.nodes.values().filter_map(Roster::due).chain(self.heard_at).chain([next]).min()
+        self.nodes.values().filter_map(Roster::due).chain(self.known_at).chain([next]).min()
     }
 }
 

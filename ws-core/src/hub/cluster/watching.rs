@@ -45,8 +45,6 @@ pub(super) struct Watching {
     /// The channels of the changes of watched groups. Its lock comes after that of the groups.
     pub(super) heard: Interest,
     next_question: AtomicU64,
-    /// The time at which the link came up.
-    up_since: Mutex<Instant>,
     agenda: Arc<Agenda>,
     pub(super) reports: Arc<Reports>,
     /// The rosters that other nodes have asked for.
@@ -78,7 +76,7 @@ struct State {
     checked_at: Option<Instant>,
 }
 
-/// How much of the other nodes a watch knows.
+/// The completeness of a watch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Status {
     /// There is no link, or not all nodes have answered.
@@ -117,7 +115,6 @@ impl Watching {
             groups: Mutex::default(),
             heard: Interest::default(),
             next_question: AtomicU64::new(1),
-            up_since: Mutex::new(Instant::now()),
             reports: Arc::new(Reports::new(interest, &agenda)),
             agenda,
             rosters,
@@ -269,12 +266,6 @@ impl ThisNode {
 
     fn end_watch(&self, watched: &Watched) {
         watched.update(self, |_| Step::default());
-    }
-
-    /// Records that the link is up.
-    pub(super) fn watches_have_link(&self) {
-        *self.watching.up_since.lock() = Instant::now();
-        self.watches_due(Due::Up);
     }
 
     /// Records something that the task of the watches has to do.

@@ -26,7 +26,7 @@ fn entry(connection: u64, user: &str) -> Entry {
 
 /// All nodes that are alive are known.
 fn others(alive: &[u32]) -> Others<'_> {
-    Others { alive, heard_at: None }
+    Others { alive, known_at: None }
 }
 
 fn changes(from: u64, to: u64, joined: Vec<Entry>, left: &[u64]) -> Changes {
@@ -58,7 +58,7 @@ fn asked(now: Instant) -> Known {
     known
 }
 
-/// A watch that knows connection 1 of tom, at version 10.
+/// A watch of connection 1 of tom, at version 10.
 fn settled(now: Instant) -> Known {
     let mut known = asked(now);
     let step = known.part(now, 2, NODE, part(1, 10, 0, true, vec![entry(1, "tom")]));
@@ -82,13 +82,13 @@ fn a_watch_is_settled_when_all_nodes_have_answered_or_are_gone() {
     assert!(!known.is_settled());
     known.left(3);
     assert!(known.is_settled());
-    // Without another node it is settled as soon as all nodes had the time to be heard.
+    // Without another node it is settled as soon as all nodes are known.
     let mut alone = Known::default();
     alone.heard();
-    let heard_at = now + Duration::from_millis(500);
-    alone.due(now, 1, Others { alive: &[], heard_at: Some(heard_at) });
-    assert_eq!((alone.is_settled(), alone.next_due(now)), (false, Some(heard_at)));
-    alone.due(heard_at, 1, others(&[]));
+    let known_at = now + Duration::from_millis(500);
+    alone.due(now, 1, Others { alive: &[], known_at: Some(known_at) });
+    assert_eq!((alone.is_settled(), alone.next_due(now)), (false, Some(known_at)));
+    alone.due(known_at, 1, others(&[]));
     assert!(alone.is_settled());
 }
 
@@ -190,7 +190,7 @@ fn a_watch_is_renewed_and_a_node_with_members_that_does_not_answer_is_asked() {
         if answers {
             known.changed(renewal, 5, NODE, changes(10, 10, vec![], &[]));
         }
-        // The node without members does not hear the renewal.
+        // The node without members does not receive the renewal.
         let step = known.due(renewal + fixed::QUESTION_TIMEOUT, 6, others(&[NODE, 8]));
         assert_eq!(step.ask, asked);
     }

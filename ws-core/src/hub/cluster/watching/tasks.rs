@@ -40,7 +40,7 @@ impl ThisNode {
     async fn carry_out(&self, live: &Live, due: Due, pace: &mut Pace) {
         let reports = &self.watching.reports;
         match due {
-            // The watches learn of the members when they are renewed.
+            // The next renewal of a watch finds the members.
             Due::First(_) if self.state() != ClusterState::Up => {}
             Due::Gathered(key) if self.state() != ClusterState::Up => {
                 // The changes go on to be gathered, until the watch ends.
@@ -95,8 +95,8 @@ impl ThisNode {
         }
         let (now, id) = (Instant::now(), self.watching.question());
         let alive: Vec<u32> = self.nodes.names().into_keys().collect();
-        let heard_at = Some(*self.watching.up_since.lock() + fixed::NODES_HEARD).filter(|at| *at > now);
-        let step = watched.update(self, |known| known.due(now, id, Others { alive: &alive, heard_at }));
+        let known_at = Some(*self.nodes_known_at.lock()).filter(|at| *at > now);
+        let step = watched.update(self, |known| known.due(now, id, Others { alive: &alive, known_at }));
         if step.ask_all {
             pace.publish(self, &Channel::Nodes, watched.question(id, Wanted::Roster)).await;
         }
