@@ -126,9 +126,8 @@ async fn a_node_that_is_cut_off_loses_its_members_after_node_timeout_and_a_secon
     let began = Instant::now();
     list.becomes(&[of_a.id(), of_c.id()]).await;
     let after = began.elapsed();
-    // The node's silence is noticed with an own heartbeat, every 2.2 s at most.
     assert!(after >= Duration::from_millis(9900), "{after:?}");
-    assert!(after <= Duration::from_millis(12_300), "{after:?}");
+    assert!(after <= Duration::from_secs(11), "{after:?}");
     // It comes back with its members.
     between(&broker, &b, &a).heal();
     list.becomes(&[of_a.id(), of_b.id(), of_c.id()]).await;

@@ -156,6 +156,8 @@ pub(crate) const MOST_BROKER_PAUSE: Duration = Duration::from_secs(5);
 pub(crate) const LEAST_BEAT_PAUSE: Duration = Duration::from_millis(100);
 /// The time after the start of a link in which all nodes have answered its first heartbeat.
 pub(crate) const NODES_KNOWN: Duration = Duration::from_millis(300);
+/// The longest time between two checks whether nodes are silent for too long.
+pub(crate) const EXPIRY_PAUSE: Duration = Duration::from_millis(500);
 /// The time in which a stopping node sends what is queued for the broker.
 pub(crate) const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 /// The pause between two turns of connections that are closed after a gap.

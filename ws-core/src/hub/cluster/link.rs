@@ -19,11 +19,12 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::{
     ThisNode,
+    beats::beat_message,
     brokers::{Broker, Connected, PublishError, Sink},
     followed::Followed,
     names::Channel,
     outgoing::Outgoing,
-    wire::{Beat, OLDEST_VERSION, Phase, VERSION},
+    wire::Phase,
 };
 use crate::{
     fixed,
@@ -170,26 +171,18 @@ async fn beat(node: &ThisNode, broker: &Connected, link: u32) -> Ended {
             if deadline <= Instant::now() {
                 return Ended::NoEcho(most);
             }
+            let check = Instant::now() + fixed::EXPIRY_PAUSE;
             tokio::select! {
-                () = sleep_until(next.min(deadline)) => if next <= Instant::now() { break },
+                () = sleep_until(next.min(deadline).min(check)) => {
+                    if next <= Instant::now() {
+                        break;
+                    }
+                    node.expire_nodes();
+                }
                 () = node.beats.wanted() => break,
                 () = node.beats.id_is_taken() => return Ended::IdTaken,
             }
         }
-    }
-}
-
-fn beat_message(node: &ThisNode, link: u32, phase: Phase) -> Beat {
-    Beat {
-        phase,
-        link,
-        node: node.id(),
-        sequence: node.beats.next_sequence(),
-        instance: node.instance,
-        oldest: OLDEST_VERSION,
-        newest: VERSION,
-        connections: node.live().map_or(0, |live| live.len() as u64),
-        name: node.name(),
     }
 }
 
