@@ -129,10 +129,11 @@ impl Deref for Redis {
 pub(crate) struct Nats {
     server: Server,
     pub(crate) prefix: String,
+    file: PathBuf,
 }
 
 impl Nats {
-    /// Starts a NATS server with this configuration. Returns `None` if there is no NATS server on
+    /// Starts a NATS server with this configuration, in which `{prefix}` stands for the prefix. Returns `None` if there is no NATS server on
     /// this machine.
     pub(crate) fn start(configuration: &str) -> Option<Self> {
         let prefix = prefix();
@@ -141,7 +142,12 @@ impl Nats {
         std::fs::write(&file, configuration.replace("{prefix}", &prefix)).unwrap();
         let options = ["--addr", "127.0.0.1", "--port", "{port}", "--config", file.to_str().unwrap()];
         let server = Server::start("nats-server", "WS_TESTS_NEED_NATS", &options)?;
-        Some(Self { server, prefix })
+        Some(Self { server, prefix, file })
+    }
+
+    /// Replaces the configuration. The server reads it when it starts again.
+    pub(crate) fn configure(&self, configuration: &str) {
+        std::fs::write(&self.file, configuration.replace("{prefix}", &self.prefix)).unwrap();
     }
 
     pub(crate) fn settings(&self) -> Cluster {

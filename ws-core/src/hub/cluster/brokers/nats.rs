@@ -14,11 +14,12 @@
 //! the subscriptions, which ends the link. A link that is replaced while the server does not read
 //! may leave messages to send; receivers drop them by the number of the link.
 
+mod fences;
 mod inline;
 mod subjects;
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet},
     future::ready,
     sync::{
         Arc,
@@ -32,10 +33,13 @@ use async_nats::{
 };
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
-use tokio::sync::{Mutex as OrderedMutex, MutexGuard as OrderedGuard, oneshot};
+use tokio::sync::{Mutex as OrderedMutex, MutexGuard as OrderedGuard};
 use tokio_rustls::rustls::ClientConfig;
 
-use self::inline::{Handle, Inline};
+use self::{
+    fences::Fences,
+    inline::{Handle, Inline},
+};
 use super::{Broker, BrokerError, PublishError, Sink, tls};
 use crate::{
     config::{self, ClusterTls},
@@ -319,50 +323,6 @@ impl Handle<Message> for Received {
     }
 }
 
-/// The fences that have not come back.
-#[derive(Default)]
-struct Fences(Mutex<Waiting>);
-
-#[derive(Default)]
-struct Waiting {
-    last: u64,
-    fences: VecDeque<(u64, oneshot::Sender<()>)>,
-    is_closed: bool,
-}
-
-impl Fences {
-    /// Returns the number of the next fence, and a receiver that waits for it.
-    fn open(&self) -> (u64, oneshot::Receiver<()>) {
-        let (sender, receiver) = oneshot::channel();
-        let mut waiting = self.0.lock();
-        waiting.last += 1;
-        let number = waiting.last;
-        if !waiting.is_closed {
-            waiting.fences.push_back((number, sender));
-        }
-        (number, receiver)
-    }
-
-    /// Records that a fence has come back, and those before it.
-    fn pass(&self, number: &[u8]) {
-        let Ok(number) = <[u8; 8]>::try_from(number).map(u64::from_be_bytes) else { return };
-        let mut waiting = self.0.lock();
-        while waiting.fences.front().is_some_and(|(waiting, _)| *waiting <= number)
-            && let Some((_, sender)) = waiting.fences.pop_front()
-        {
-            // Fails if the call was given up.
-            let _ = sender.send(());
-        }
-    }
-
-    /// Records that no fence comes back any more.
-    fn close(&self) {
-        let mut waiting = self.0.lock();
-        waiting.is_closed = true;
-        waiting.fences.clear();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -401,26 +361,11 @@ mod tests {
             ("nats://[::1]:7/", "::1", 7, Login::None),
             ("nats://u%40:p%2F@h:1", "h", 1, user("u@", "p/")),
             ("tls://t%3Ak@h", "h", 4222, Login::Token("t:k".into())),
-            ("tls://u:@h", "h", 4222, user("u", "")),
         ] {
             let nats = nats(url).unwrap();
             assert_eq!((nats.server.host(), nats.server.port(), nats.login), (host, port, login), "{url}");
             assert_eq!(nats.server.tls_required(), url.starts_with("tls"));
             assert!(!nats.server.has_user_pass() && nats.server.password().is_none());
         }
-    }
-
-    #[test]
-    fn a_fence_that_comes_back_passes_those_before_it_and_no_later_one() {
-        let fences = Fences::default();
-        let mut receivers: Vec<_> = (0..4).map(|_| fences.open()).collect();
-        fences.pass(b"");
-        fences.pass(&[0; 9]);
-        fences.pass(&receivers[1].0.to_be_bytes());
-        assert_eq!(receivers.iter_mut().filter(|(_, it)| it.try_recv().is_ok()).count(), 2);
-        fences.close();
-        assert!(receivers[2].1.try_recv().is_err());
-        let (_, mut late) = fences.open();
-        assert!(matches!(late.try_recv(), Err(oneshot::error::TryRecvError::Closed)));
     }
 }
