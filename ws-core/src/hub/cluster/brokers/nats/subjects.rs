@@ -8,7 +8,7 @@
 //! `ws.1.g.<bucket>.r.Room.lobby`. A node subscribes whole buckets.
 
 /// The number of buckets. A node with `n` groups receives at most `n / BUCKETS` of the messages to
-/// all groups of the application, and each bucket costs it 7 KiB. All nodes must agree on it.
+/// all groups of the application, and each bucket takes 5 KiB. All nodes must agree on the number.
 pub(super) const BUCKETS: u64 = 4096;
 
 /// The kinds of channels that all nodes subscribe, or few: they have subjects of their own.
@@ -33,7 +33,7 @@ pub(super) fn subscription(channel: &str) -> String {
     }
 }
 
-/// Returns the channel of a subject. For a subject that no channel has, the result is any text.
+/// Returns the channel of a subject that [`subject`] has returned.
 pub(super) fn channel(subject: &str) -> String {
     let mut channel = String::with_capacity(subject.len());
     let mut tokens = subject.split('.').enumerate().peekable();
