@@ -193,13 +193,14 @@ impl Server {
             return None;
         };
         let options: Vec<String> = options.iter().map(ToString::to_string).collect();
-        let (child, port) = loop {
+        // Another process may take the port before the server does.
+        for _ in 0..10 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             if let Some(child) = spawn(program, port, &options) {
-                break (child, port);
+                return Some(Self { child: Mutex::new(child), port, program, options });
             }
-        };
-        Some(Self { child: Mutex::new(child), port, program, options })
+        }
+        panic!("{program} does not start with {options:?}");
     }
 
     /// Kills the server.

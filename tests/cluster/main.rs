@@ -9,6 +9,7 @@ mod brokers;
 mod certificates;
 mod logs;
 mod memory;
+mod model;
 mod nats;
 mod nodes;
 mod races;

@@ -1,5 +1,7 @@
 //! The application that the nodes of the tests run, and its clients.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use tokio::sync::mpsc;
 use ws_core::{
     App, Hub, Route,
@@ -131,7 +133,9 @@ pub(crate) async fn opened(node: &TestApp, mut client: TestClient) -> (TestClien
 /// Waits until everything that a connection has joined so far is confirmed by the broker, if it is
 /// there. Channels are subscribed in the order in which they are wanted.
 pub(crate) async fn settle(conn: &Connection) {
-    let last = format!("settled-{}", conn.id());
+    // A room that was not joined before, because only such a one waits.
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let last = format!("settled-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     conn.join_confirmed(&last).await.unwrap();
 }
 

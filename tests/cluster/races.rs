@@ -123,3 +123,20 @@ async fn a_message_that_is_held_when_the_faults_end_is_still_delivered() {
     cluster.between(&a, &b).heal();
     assert_eq!(client.next_text().await.unwrap(), "held");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_has_just_joined_counts_the_members_of_nodes_that_it_does_not_know_yet() {
+    let cluster = TestCluster::new();
+    let [a] = nodes(&cluster).await;
+    let mut client = a.connect("/room/tom").await.unwrap();
+    let id: ConnectionId = client.next_text().await.unwrap().parse().unwrap();
+    let b = cluster.start_alone(app()).await;
+    cluster.between(&a, &b).delay(Duration::from_millis(20));
+    while hub(&b).cluster().state() != ClusterState::Up {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(hub(&b).cluster().nodes().len(), 1, "the other one is not known yet");
+    assert_eq!(hub(&b).count().await, Ok(1));
+    assert_eq!(hub(&b).user("tom").ids().await, Ok(vec![id]));
+    assert_eq!(hub(&b).cluster().nodes().len(), 2);
+}

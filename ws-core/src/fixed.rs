@@ -96,6 +96,8 @@ pub(crate) const CLUSTER_NODES: usize = 1024;
 pub(crate) const CLUSTER_QUEUE: usize = 8192;
 /// The most workers that deliver received messages.
 pub(crate) const CLUSTER_WORKERS: usize = 4;
+/// The received messages that a worker takes from its queue at once.
+pub(crate) const RECEIVED_A_BATCH: usize = 64;
 /// The size that a message between nodes may have beyond `cluster.message`, for its head.
 pub(crate) const CLUSTER_HEAD_BYTES: usize = 4 << 10;
 /// The time that unsent messages are kept while there is no link to the broker.
@@ -125,6 +127,8 @@ pub(crate) const LEAST_BROKER_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) const MOST_BROKER_PAUSE: Duration = Duration::from_secs(5);
 /// The least time between two heartbeats of a node.
 pub(crate) const LEAST_BEAT_PAUSE: Duration = Duration::from_millis(100);
+/// The time after the start of a link in which all nodes have answered its first heartbeat.
+pub(crate) const NODES_KNOWN: Duration = Duration::from_millis(300);
 /// The time in which a stopping node sends what is queued for the broker.
 pub(crate) const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 /// The pause between two turns of connections that are closed after a gap.

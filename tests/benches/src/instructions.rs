@@ -1,5 +1,5 @@
-//! The instructions of one echoed message, of one event by attributes and by hand, and of one
-//! delivery to a room, counted by valgrind's callgrind.
+//! The instructions of one echoed message, of one event by attributes and by hand, of one delivery
+//! to a room, and of one message between two nodes, counted by valgrind's callgrind.
 //!
 //! A server is run twice under it, with two numbers of messages; the difference is what messages
 //! cost, without start, handshake and end. Instructions of the kernel are not among them.
@@ -14,6 +14,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 
 use crate::{
+    cluster,
     load::{Load, Span},
     machine,
     options::Options,
@@ -23,8 +24,8 @@ use crate::{
 };
 
 /// The numbers of messages of the two runs.
-const FEW: u64 = 2_000;
-const MANY: u64 = 12_000;
+pub(crate) const FEW: u64 = 2_000;
+pub(crate) const MANY: u64 = 12_000;
 
 /// The numbers of messages in flight, one column each.
 const IN_FLIGHT: [usize; 3] = [1, 16, 64];
@@ -62,6 +63,9 @@ pub(crate) fn count(options: &Options) -> anyhow::Result<()> {
             let load = Load::FanOut { bytes: 64, members: MEMBERS };
             show(&server, Task::Room, load, "delivery")?;
         }
+        if server == Server::BuiltIn(BuiltIn::Ours) {
+            cluster::count()?;
+        }
     }
     print!("{}", table(&rows));
     Ok(())
@@ -84,8 +88,13 @@ fn show(server: &Server, task: Task, load: Load, item: &str) -> anyhow::Result<u
     let name = format!("{}.{}.{}", server.name(), task.name(), item.replace([',', ' '], "-"));
     let few = run(server, task, load, FEW, &name)?;
     let many = run(server, task, load, MANY, &name)?;
+    print(&format!("{}, {}", server.name(), task.name()), item, &few, &many)
+}
+
+/// Prints the profile of one item; returns its instructions. The runs had `FEW` and `MANY` items.
+pub(crate) fn print(title: &str, item: &str, few: &Counted, many: &Counted) -> anyhow::Result<u64> {
     let per_item = (many.instructions - few.instructions) / (MANY - FEW);
-    println!("\n## {}, {}: {per_item} instructions per {item}\n", server.name(), task.name());
+    println!("\n## {title}: {per_item} instructions per {item}\n");
     println!("| instructions | function |\n|---:|---|");
     for (function, instructions) in dearest(&many.profile)? {
         println!("| {} | `{function}` |", instructions / MANY);
@@ -107,22 +116,45 @@ fn table(rows: &[Row]) -> String {
 }
 
 /// One run under callgrind.
-struct Counted {
-    instructions: u64,
+pub(crate) struct Counted {
+    pub(crate) instructions: u64,
     profile: PathBuf,
 }
 
 fn run(server: &Server, task: Task, load: Load, messages: u64, name: &str) -> anyhow::Result<Counted> {
-    let profile = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("callgrind.out.{name}.{messages}"));
-    let mut valgrind = Command::new("valgrind");
-    valgrind.args(["--tool=callgrind", "--quiet"]).env("GLIBC_TUNABLES", TUNABLES);
-    valgrind.arg(format!("--callgrind-out-file={}", profile.display()));
-    let process = ServerProcess::start(server, task, Some(valgrind)).context("is valgrind installed?")?;
+    let profiler = Profiler::new(&format!("{name}.{messages}"));
+    let process =
+        ServerProcess::start(server, task, Some(profiler.command())).context("is valgrind installed?")?;
     load.run(&process, Span::Items(messages))?;
-    process.terminate()?;
-    let text = fs::read_to_string(&profile).context("callgrind left no profile")?;
-    let line = text.lines().find_map(|line| line.strip_prefix("totals: ")).context("no line `totals:`")?;
-    Ok(Counted { instructions: line.trim().parse()?, profile })
+    profiler.finish(process)
+}
+
+/// valgrind around one process.
+pub(crate) struct Profiler {
+    profile: PathBuf,
+}
+
+impl Profiler {
+    pub(crate) fn new(name: &str) -> Self {
+        Self { profile: Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("callgrind.out.{name}")) }
+    }
+
+    /// The command that runs the one in its last arguments.
+    pub(crate) fn command(&self) -> Command {
+        let mut valgrind = Command::new("valgrind");
+        valgrind.args(["--tool=callgrind", "--quiet"]).env("GLIBC_TUNABLES", TUNABLES);
+        valgrind.arg(format!("--callgrind-out-file={}", self.profile.display()));
+        valgrind
+    }
+
+    /// Ends the process and reads its profile.
+    pub(crate) fn finish(self, process: ServerProcess) -> anyhow::Result<Counted> {
+        process.terminate()?;
+        let text = fs::read_to_string(&self.profile).context("callgrind left no profile")?;
+        let line =
+            text.lines().find_map(|line| line.strip_prefix("totals: ")).context("no line `totals:`")?;
+        Ok(Counted { instructions: line.trim().parse()?, profile: self.profile })
+    }
 }
 
 /// The functions with most instructions of their own, the dearest first.

@@ -1,7 +1,7 @@
 //! The machine: its cores, its limits, and its description for the report. Linux only, as the CPU
 //! clocks are.
 
-use std::{fs, time::SystemTime};
+use std::{fs, process::Command, time::SystemTime};
 
 use anyhow::Context as _;
 use nix::{
@@ -46,6 +46,13 @@ pub(crate) fn pin_to_all(cores: &[usize]) -> anyhow::Result<()> {
         set.set(core)?;
     }
     sched_setaffinity(Pid::from_raw(0), &set).context("the process cannot be pinned")
+}
+
+/// A command that starts the one in its last arguments on one core.
+pub(crate) fn pinned_to(core: usize) -> Command {
+    let mut taskset = Command::new("taskset");
+    taskset.args(["--cpu-list", &core.to_string()]);
+    taskset
 }
 
 /// As many open files as the system lets this process have: 10 000 connections need as many.

@@ -5,9 +5,11 @@
 //! delivery. Every server is a child process of its own (`server`, `process`), pinned to one core;
 //! the load generator (`load`) is the parent, pinned to another. `servers` has those that are part
 //! of this program, `peer` describes others. `cases` lists what is measured, `run` measures it in
-//! turns, `report` and `summary` write it down. Of the toolkit only the public API is used.
+//! turns, `report` and `summary` write it down. `cluster` is a run of its own, with two
+//! processes and a Redis. Of the toolkit only the public API is used.
 
 mod cases;
+mod cluster;
 mod instructions;
 mod load;
 mod machine;
@@ -27,6 +29,11 @@ fn main() -> anyhow::Result<()> {
     match Command::parse(std::env::args().skip(1))? {
         Command::Measure(options) => run::measure(&options),
         Command::Instructions(options) => instructions::count(&options),
+        Command::Cluster(options) => cluster::measure(&options),
+        Command::Node { dialect, broker } => {
+            machine::raise_file_limit()?;
+            dialect.serve(broker)
+        }
         Command::Server { server, task } => {
             machine::raise_file_limit()?;
             servers::run(server, task)

@@ -5,6 +5,7 @@ use std::{collections::HashSet, path::PathBuf, str::FromStr, time::Duration};
 use anyhow::{Context as _, bail, ensure};
 
 use crate::{
+    cluster::Dialect,
     peer::Peer,
     server::Server,
     servers::{BuiltIn, Task},
@@ -14,6 +15,7 @@ use crate::{
 pub(crate) const USAGE: &str = "\
 usage: ws-benches [FILTER..] [--quick] [--rounds N] [--seconds S] [--servers A,B] [--peer P].. [--output FILE]
        ws-benches instructions [--servers A,B] [--peer P]..
+       ws-benches cluster [FILTER..] [--quick] [--rounds N] [--seconds S] [--output FILE]
 
 FILTER      only cases whose name contains one of these, such as `echo`, `fan-out`, `idle`, `64 KiB`
 --quick     a smoke run: two short rounds, small numbers of connections
@@ -25,7 +27,10 @@ FILTER      only cases whose name contains one of these, such as `echo`, `fan-ou
             `{task}` in it is replaced by `echo` or `room`; without `{task}` the peer takes part in echo, handshakes
             and idle memory only
 --output    the file for the report; by default results.md (and a line in the README of the project) if everything
-            was measured, otherwise none. The report is printed in any case";
+            was measured, otherwise none. The report is printed in any case
+
+`cluster` needs redis-server. Its filters are `fan-out`, `latency`, `link`, `rooms`, and the columns `ours`,
+`socketioxide` and `redis-benchmark`; its file is results-cluster.md";
 
 /// The work to do.
 pub(crate) enum Command {
@@ -33,6 +38,14 @@ pub(crate) enum Command {
     Measure(Options),
     /// Count the instructions of one message.
     Instructions(Options),
+    /// Measure two nodes over a Redis.
+    Cluster(Options),
+    /// Be a node of a cluster, or a node alone. The process starts itself with this command.
+    Node {
+        dialect: Dialect,
+        /// The URL of the Redis.
+        broker: Option<String>,
+    },
     /// Be one of the servers. The process starts itself with this command.
     Server {
         server: BuiltIn,
@@ -58,10 +71,17 @@ impl Command {
         let mut arguments = arguments.peekable();
         match arguments.peek().map(String::as_str) {
             Some("server") => Self::parse_server(arguments.skip(1)),
+            Some("node") => Self::parse_node(arguments.skip(1)),
+            Some("cluster") => Options::parse(arguments.skip(1)).map(Self::Cluster),
             Some("instructions") => Options::parse(arguments.skip(1)).map(Self::Instructions),
             Some("--help" | "-h") => Ok(Self::Help),
             _ => Options::parse(arguments).map(Self::Measure),
         }
+    }
+
+    fn parse_node(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Self> {
+        let dialect = arguments.next().context("which kind of node?")?.parse()?;
+        Ok(Self::Node { dialect, broker: arguments.next() })
     }
 
     fn parse_server(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Self> {
@@ -124,6 +144,11 @@ impl Options {
     /// Whether every case and every built-in server is measured, in full length.
     pub(crate) fn is_complete(&self) -> bool {
         self.filters.is_empty() && self.chosen.is_empty() && !self.is_quick
+    }
+
+    /// Whether servers were chosen or added.
+    pub(crate) fn has_servers(&self) -> bool {
+        !self.chosen.is_empty() || !self.peers.is_empty()
     }
 
     /// The servers that take part: those of `--servers`, or else these, and all peers.

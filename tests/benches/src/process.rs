@@ -1,6 +1,7 @@
 //! A server as a child process: started, watched from outside, and gone when dropped.
 
 use std::{
+    ffi::OsString,
     fs,
     io::{BufRead as _, BufReader},
     net::{SocketAddr, TcpStream},
@@ -52,31 +53,43 @@ impl ServerProcess {
     }
 
     fn try_start(server: &Server, task: Task, wrapper: Option<Command>) -> anyhow::Result<Self> {
-        let mut words = server.command(task)?.into_iter();
-        let program = words.next().context("the command is empty")?;
-        let mut command = match wrapper {
-            Some(mut wrapper) => {
-                wrapper.arg(program);
-                wrapper
-            }
-            None => Command::new(program),
-        };
-        command.args(words).stdin(Stdio::null());
-        let (child, endpoint) = match server {
-            Server::BuiltIn(_) => {
-                let mut child = KilledOnDrop::spawn(command.stdout(Stdio::piped()))?;
-                let address = announced(child.0.stdout.take().context("no output")?)?;
-                let path = server.speaks_websocket().then(|| PATH.to_owned());
-                (child, Endpoint { address, path })
-            }
+        let mut command = wrapped(server.command(task)?, wrapper)?;
+        match server {
+            Server::BuiltIn(_) => Self::announcing(command, server.speaks_websocket().then_some(PATH)),
             Server::Peer(peer) => {
                 let address = peer.endpoint.address;
                 ensure!(TcpStream::connect(address).is_err(), "another process listens on {address}");
                 let mut child = KilledOnDrop::spawn(command.stdout(Stdio::null()))?;
                 wait_until_accepting(&mut child.0, address)?;
-                (child, peer.endpoint.clone())
+                Self::new(child, peer.endpoint.clone())
             }
-        };
+        }
+    }
+
+    /// Starts this program with these arguments, and waits until it announces its address.
+    pub(crate) fn start_self(
+        arguments: impl IntoIterator<Item = OsString>,
+        path: &str,
+        wrapper: Option<Command>,
+    ) -> anyhow::Result<Self> {
+        let program = std::env::current_exe()?.into();
+        Self::announcing(wrapped([program].into_iter().chain(arguments), wrapper)?, Some(path))
+    }
+
+    /// Starts a server that does not announce its address, and waits until it accepts connections.
+    pub(crate) fn start_at(mut command: Command, address: SocketAddr) -> anyhow::Result<Self> {
+        let mut child = KilledOnDrop::spawn(command.stdin(Stdio::null()).stdout(Stdio::null()))?;
+        wait_until_accepting(&mut child.0, address)?;
+        Self::new(child, Endpoint { address, path: None })
+    }
+
+    fn announcing(mut command: Command, path: Option<&str>) -> anyhow::Result<Self> {
+        let mut child = KilledOnDrop::spawn(command.stdout(Stdio::piped()))?;
+        let address = announced(child.0.stdout.take().context("no output")?)?;
+        Self::new(child, Endpoint { address, path: path.map(str::to_owned) })
+    }
+
+    fn new(child: KilledOnDrop, endpoint: Endpoint) -> anyhow::Result<Self> {
         let clock = clock_getcpuclockid(pid_of(&child.0)?)?;
         Ok(Self { child, clock, endpoint })
     }
@@ -100,6 +113,13 @@ impl ServerProcess {
         Ok(kibibytes * 1024)
     }
 
+    /// Kills it, and waits until it has ended.
+    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.0.kill()?;
+        self.child.0.wait()?;
+        Ok(())
+    }
+
     /// Asks it to end, and waits until it has: a profiler around it writes its results on the way
     /// out.
     pub(crate) fn terminate(mut self) -> anyhow::Result<()> {
@@ -107,6 +127,21 @@ impl ServerProcess {
         self.child.0.wait()?;
         Ok(())
     }
+}
+
+/// The command of these words, behind the wrapper if there is one.
+fn wrapped(words: impl IntoIterator<Item = OsString>, wrapper: Option<Command>) -> anyhow::Result<Command> {
+    let mut words = words.into_iter();
+    let program = words.next().context("the command is empty")?;
+    let mut command = match wrapper {
+        Some(mut wrapper) => {
+            wrapper.arg(program);
+            wrapper
+        }
+        None => Command::new(program),
+    };
+    command.args(words).stdin(Stdio::null());
+    Ok(command)
 }
 
 /// A child process that does not outlive this value.

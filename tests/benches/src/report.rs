@@ -151,6 +151,11 @@ fn is_held_up(samples: &[Sample]) -> bool {
 /// The versions that were linked, from the lock file; a peer may bring another one of what others
 /// use, too.
 fn versions(lock: &str) -> String {
+    versions_of(&PEERS, lock)
+}
+
+/// The versions of these packages.
+pub(crate) fn versions_of(packages: &[&str], lock: &str) -> String {
     let of_package = |package: &str| {
         let head = format!("\nname = \"{package}\"\nversion = \"");
         let found =
@@ -158,7 +163,7 @@ fn versions(lock: &str) -> String {
         let found: Vec<&str> = found.collect();
         (!found.is_empty()).then(|| format!("{package} {}", found.join(" and ")))
     };
-    PEERS.into_iter().filter_map(of_package).collect::<Vec<_>>().join(", ")
+    packages.iter().filter_map(|package| of_package(package)).collect::<Vec<_>>().join(", ")
 }
 
 fn percent(share: f64) -> String {

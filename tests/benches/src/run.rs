@@ -3,7 +3,7 @@
 //!
 //! So a disturbance of the machine meets all servers alike, and no server always runs first.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
 use anyhow::{Context as _, bail};
 
@@ -86,7 +86,7 @@ pub(crate) fn measure(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+pub(crate) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     fs::write(path, text)?;
     eprintln!("written to {}", path.display());
     Ok(())
@@ -136,11 +136,7 @@ fn measure_once(
     core: Option<usize>,
     span: Span,
 ) -> anyhow::Result<Sample> {
-    let pinned = core.map(|core| {
-        let mut taskset = Command::new("taskset");
-        taskset.args(["--cpu-list", &core.to_string()]);
-        taskset
-    });
+    let pinned = core.map(machine::pinned_to);
     let process = ServerProcess::start(&contestant.server, contestant.task, pinned)?;
     case.load.run(&process, span)
 }

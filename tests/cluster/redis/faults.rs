@@ -102,6 +102,31 @@ async fn a_stopped_server_is_noticed_by_the_heartbeats_and_an_unanswered_push_is
 }
 
 #[tokio::test]
+async fn while_a_server_does_not_answer_a_join_is_local_after_two_seconds_and_a_count_incomplete_after_one() {
+    let Some(broker) = start(&[]) else { return };
+    let (a, b) = pair(&broker).await;
+    let (mut client, conn) = connect(&b, "tom", "lobby").await;
+    server(&broker).signal("-STOP");
+    let began = Instant::now();
+    let hub_of_b = hub(&b);
+    let (reach, count) = tokio::join!(conn.join_confirmed("kitchen"), async {
+        let count = hub_of_b.count().await;
+        (count, began.elapsed())
+    });
+    assert_eq!((reach, began.elapsed().as_secs()), (Ok(Reach::Local), 2));
+    let (incomplete, after) = (count.0.unwrap_err(), count.1);
+    assert_eq!((incomplete.value, incomplete.missing, after.as_secs()), (1, vec!["a".to_owned()], 1));
+    assert_eq!(hub(&b).cluster().state(), ClusterState::Up, "six seconds without a heartbeat end a link");
+    let delivery = hub(&b).room::<Room>("kitchen").push("local");
+    assert_eq!((delivery.sent, delivery.remote), (1, Remote::Queued));
+    expect(&mut client, "local").await;
+    server(&broker).signal("-CONT");
+    assert_eq!(conn.join_confirmed("kitchen").await, Ok(Reach::Cluster));
+    hub(&a).room::<Room>("kitchen").push("remote");
+    expect(&mut client, "remote").await;
+}
+
+#[tokio::test]
 async fn a_subscriber_that_the_server_cuts_reports_a_gap_and_joins_again() {
     let Some(broker) = start(&["--client-output-buffer-limit", "pubsub", "40kb", "0", "0"]) else { return };
     let (a, b) = pair(&broker).await;

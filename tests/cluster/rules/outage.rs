@@ -128,7 +128,7 @@ async fn no_node_is_declared_gone_because_the_broker_was_away(broker: &Broker) {
         settings.heartbeat = Duration::from_millis(300);
         settings.node_timeout = Duration::from_secs(1);
     };
-    let (a, b) = pair_with(broker, fast).await;
+    let (a, _b) = pair_with(broker, fast).await;
     let mut changes = hub(&a).cluster().changes();
     stop(broker, &a).await;
     let until = Instant::now() + Duration::from_millis(1500);
@@ -136,12 +136,14 @@ async fn no_node_is_declared_gone_because_the_broker_was_away(broker: &Broker) {
         assert_eq!(hub(&a).cluster().nodes().len(), 2);
         sleep(Duration::from_millis(50)).await;
     }
-    restart(broker, [&a, &b]).await;
-    assert_eq!(hub(&a).cluster().nodes().len(), 2);
-    eventually("the other node is heard again", || {
-        hub(&a).cluster().nodes()[1].last_heard < Duration::from_millis(300)
-    })
-    .await;
+    broker.restart();
+    eventually("the link is back", || hub(&a).cluster().state() == ClusterState::Up).await;
+    // The other node has a second from now on. Its link may be back later than this one.
+    let until = Instant::now() + Duration::from_millis(700);
+    while Instant::now() < until {
+        assert_eq!(hub(&a).cluster().nodes().len(), 2);
+        sleep(Duration::from_millis(50)).await;
+    }
     let mut reported = Vec::new();
     while let Ok(Some(change)) = tokio::time::timeout(Duration::ZERO, changes.next()).await {
         reported.push(change);

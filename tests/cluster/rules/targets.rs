@@ -42,20 +42,29 @@ fn targets(hub: &Hub, conn: &Connection) -> Vec<(&'static str, Target, bool)> {
     ]
 }
 
+/// A call, and the message that it sends.
+struct Call {
+    send: fn(&Target) -> Delivery,
+    expected: Message,
+}
+
 async fn every_target_reaches_its_members_on_other_nodes_with_every_call(broker: &Broker) {
     let (a, b) = pair(broker).await;
     let (mut local, _) = connect(&a, "jerry", "lobby").await;
     let (mut remote, conn) = connect(&b, "tom", "lobby").await;
-    let calls: [(fn(&Target) -> Delivery, Message); 5] = [
-        (|it| it.push("text"), "text".into()),
-        (|it| it.push(vec![0, 255]), Message::binary(vec![0, 255])),
-        (|it| it.push_json(&json!({"a": 1})), r#"{"a":1}"#.into()),
-        (|it| it.event("named", &1), r#"{"event":"named","data":1}"#.into()),
-        (|it| it.emit(&News { number: 7 }), r#"{"event":"news","data":{"number":7}}"#.into()),
+    let calls = [
+        Call { send: |it| it.push("text"), expected: "text".into() },
+        Call { send: |it| it.push(vec![0, 255]), expected: Message::binary(vec![0, 255]) },
+        Call { send: |it| it.push_json(&json!({"a": 1})), expected: r#"{"a":1}"#.into() },
+        Call { send: |it| it.event("named", &1), expected: r#"{"event":"named","data":1}"#.into() },
+        Call {
+            send: |it| it.emit(&News { number: 7 }),
+            expected: r#"{"event":"news","data":{"number":7}}"#.into(),
+        },
     ];
     for (name, target, is_shared) in targets(&hub(&a), &conn) {
-        for (call, expected) in &calls {
-            let delivery = call(&target);
+        for Call { send, expected } in &calls {
+            let delivery = send(&target);
             let counts = (delivery.sent, delivery.full, delivery.gone, delivery.failed);
             assert_eq!(counts, (usize::from(is_shared), 0, 0, 0), "{name}");
             assert_eq!(delivery.remote, Remote::Queued, "{name}");

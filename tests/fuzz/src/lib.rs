@@ -6,6 +6,7 @@
 #[cfg(not(fuzzing))]
 compile_error!("built by cargo-fuzz, or with RUSTFLAGS=\"--cfg fuzzing\"");
 
+pub mod cluster;
 pub mod envelope;
 pub mod handshake;
 pub mod route_path;

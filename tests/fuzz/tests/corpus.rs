@@ -14,6 +14,11 @@ fn replay(target: &str, check: impl Fn(&[u8])) {
 }
 
 #[test]
+fn the_corpus_of_cluster_holds() {
+    replay("cluster", ws_fuzz::cluster::check);
+}
+
+#[test]
 fn the_corpus_of_handshake_holds() {
     replay("handshake", ws_fuzz::handshake::check);
 }

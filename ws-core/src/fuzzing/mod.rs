@@ -6,9 +6,13 @@
 //! behaviour: the properties are in the targets.
 
 #[cfg(all(fuzzing, feature = "testing"))]
+mod node_message;
+#[cfg(all(fuzzing, feature = "testing"))]
 mod parts;
 mod second_opinion;
 
+#[cfg(all(fuzzing, feature = "testing"))]
+pub use self::node_message::{NodeMessage, receive_from_broker};
 #[cfg(all(fuzzing, feature = "testing"))]
 pub use self::parts::{Envelope, Heard, Socket, connect, proxy_header};
 pub use self::second_opinion::{Reading, Side, compare_with_tungstenite};

@@ -221,14 +221,18 @@ pub const fn output_of<R>() -> Output<R> {
 /// The number and the name of a handler's messages.
 #[derive(Clone, Copy, Debug)]
 pub struct Sent {
+    /// The number of messages.
     pub form: ReplyForm,
+    /// The name under which they are sent.
     pub name: ReplyName,
 }
 
 /// The types of a handler's messages and of its error.
 #[derive(Debug)]
 pub struct Carried<S, E> {
+    /// The messages.
     pub replies: Sends<S>,
+    /// The type of the error.
     pub error: Failing<E>,
 }
 

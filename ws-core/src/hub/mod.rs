@@ -36,6 +36,8 @@ use std::{any::TypeId, sync::Arc};
 pub(crate) use self::cluster::Connector;
 #[cfg(feature = "testing")]
 pub(crate) use self::cluster::memory;
+#[cfg(all(fuzzing, feature = "testing"))]
+pub(crate) use self::cluster::{Frames, NodeBody, NodeMessage, Start, read_start};
 use self::target::Scope;
 #[cfg(feature = "testing")]
 pub use self::undeclared::UndeclaredEvent;

@@ -16,7 +16,7 @@ use crate::process::Endpoint;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The longest response that a handshake may have, in bytes.
-pub(super) const MAX_HEAD_BYTES: usize = 1024;
+pub(crate) const MAX_HEAD_BYTES: usize = 1024;
 
 /// The example of RFC 6455 section 1.3.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -24,27 +24,30 @@ const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 /// Opens a connection, with a handshake if the server speaks WebSocket. Reads and writes block, for
 /// 10 s at most.
-pub(super) fn open(server: &Endpoint) -> anyhow::Result<TcpStream> {
+pub(crate) fn open(server: &Endpoint) -> anyhow::Result<TcpStream> {
     let mut stream = TcpStream::connect(server.address).context("no connection")?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let Some(path) = &server.path else { return Ok(stream) };
     stream.write_all(&request(server.address, path))?;
-    let mut head = Vec::with_capacity(MAX_HEAD_BYTES);
-    while head_len(&head)?.is_none() {
-        let mut buffer = [0; MAX_HEAD_BYTES];
-        let count = stream.read(&mut buffer).context("no response to the handshake")?;
+    let mut head = [0; MAX_HEAD_BYTES];
+    // A server may send its first message at once: nothing behind the head is read.
+    let len = loop {
+        let count = stream.peek(&mut head).context("no response to the handshake")?;
         ensure!(count > 0, "the server closed during the handshake");
-        head.extend(&buffer[..count]);
-    }
-    ensure!(head_len(&head)? == Some(head.len()), "there are bytes behind the handshake");
+        match head_len(&head[..count])? {
+            Some(len) => break len,
+            None => ensure!(count < head.len(), "the response to the handshake is too long"),
+        }
+    };
+    stream.read_exact(&mut head[..len])?;
     Ok(stream)
 }
 
 /// Waits for the answer to a ping: all that the server does first when a connection opens is done
 /// then.
-pub(super) fn ping(stream: &mut TcpStream) -> anyhow::Result<()> {
+pub(crate) fn ping(stream: &mut TcpStream) -> anyhow::Result<()> {
     stream.write_all(&frames::from_client(PING, b"?"))?;
     let (frame, _) = frames::read_from_server(stream).context("no answer to a ping")?;
     ensure!(frame == frames::from_server(PONG, b"?"), "a ping was answered by {frame:?}");
@@ -52,7 +55,7 @@ pub(super) fn ping(stream: &mut TcpStream) -> anyhow::Result<()> {
 }
 
 /// The request of the handshake.
-pub(super) fn request(host: SocketAddr, path: &str) -> Vec<u8> {
+pub(crate) fn request(host: SocketAddr, path: &str) -> Vec<u8> {
     format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -62,7 +65,7 @@ pub(super) fn request(host: SocketAddr, path: &str) -> Vec<u8> {
 
 /// The length of the response's head; `None` while it is incomplete, an error if it is not the
 /// right 101.
-pub(super) fn head_len(bytes: &[u8]) -> anyhow::Result<Option<usize>> {
+pub(crate) fn head_len(bytes: &[u8]) -> anyhow::Result<Option<usize>> {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
         ensure!(bytes.len() <= MAX_HEAD_BYTES, "the response to the handshake is too long");
         return Ok(None);

@@ -13,10 +13,10 @@ use super::{
 use crate::process::Endpoint;
 
 /// The longest wait for epoll events; after it the stopwatch is checked.
-pub(super) const TICK: Duration = Duration::from_millis(20);
+pub(crate) const TICK: Duration = Duration::from_millis(20);
 
 /// Events that are fetched at once.
-pub(super) const EVENTS: usize = 1024;
+pub(crate) const EVENTS: usize = 1024;
 
 pub(super) fn run(
     server: &Endpoint,

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use super::connect;
 use crate::process::Endpoint;
 
-pub(super) const TEXT: u8 = 1;
-pub(super) const BINARY: u8 = 2;
-pub(super) const CLOSE: u8 = 8;
-pub(super) const PING: u8 = 9;
-pub(super) const PONG: u8 = 10;
+pub(crate) const TEXT: u8 = 1;
+pub(crate) const BINARY: u8 = 2;
+pub(crate) const CLOSE: u8 = 8;
+pub(crate) const PING: u8 = 9;
+pub(crate) const PONG: u8 = 10;
 
 /// The bit that says that a frame is the last of its message.
 const FIN: u8 = 0x80;
@@ -24,7 +24,7 @@ const MASKED: u8 = 0x80;
 const MASKING_KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 /// A frame as a client sends it.
-pub(super) fn from_client(opcode: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn from_client(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = head(opcode, MASKED, payload.len());
     frame.extend(MASKING_KEY);
     frame.extend(payload.iter().zip(MASKING_KEY.iter().cycle()).map(|(byte, key)| byte ^ key));
@@ -32,7 +32,7 @@ pub(super) fn from_client(opcode: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// A frame as a server sends it.
-pub(super) fn from_server(opcode: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn from_server(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = head(opcode, 0, payload.len());
     frame.extend(payload);
     frame
@@ -56,7 +56,7 @@ fn head(opcode: u8, masked: u8, len: usize) -> Vec<u8> {
 
 /// Reads one frame that is no longer than 64 KiB from a server; the frame as it came, and its
 /// payload.
-pub(super) fn read_from_server(stream: &mut impl Read) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
+pub(crate) fn read_from_server(stream: &mut impl Read) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
     let mut frame = vec![0; 2];
     stream.read_exact(&mut frame)?;
     let len = match frame[1] {
@@ -76,34 +76,34 @@ pub(super) fn read_from_server(stream: &mut impl Read) -> anyhow::Result<(Vec<u8
 }
 
 /// Frames of equal length, one after another for ever.
-pub(super) struct Ring {
+pub(crate) struct Ring {
     /// All frames twice, so that any stretch up to the ring's length is one slice.
     twice: Vec<u8>,
     frame_len: usize,
 }
 
 impl Ring {
-    fn new(frames: impl IntoIterator<Item = Vec<u8>>) -> anyhow::Result<Self> {
+    pub(crate) fn new(frames: impl IntoIterator<Item = Vec<u8>>) -> anyhow::Result<Self> {
         let frames: Vec<Vec<u8>> = frames.into_iter().collect();
         let frame_len = frames.first().context("a ring holds frames")?.len();
         ensure!(frames.iter().all(|frame| frame.len() == frame_len), "the frames of a ring are equally long");
         Ok(Self { twice: [frames.concat(), frames.concat()].concat(), frame_len })
     }
 
-    pub(super) fn frame_len(&self) -> u64 {
+    pub(crate) fn frame_len(&self) -> u64 {
         self.frame_len as u64
     }
 
     /// The bytes from this position of the endless stream: `most` of them, or a ring's length if
     /// that is less.
-    pub(super) fn at(&self, position: u64, most: u64) -> &[u8] {
+    pub(crate) fn at(&self, position: u64, most: u64) -> &[u8] {
         let period = (self.twice.len() / 2) as u64;
         let start = position % period;
         &self.twice[start as usize..(start + most.min(period)) as usize]
     }
 
     /// Whether these bytes stand at this position of the endless stream.
-    pub(super) fn matches(&self, mut position: u64, mut bytes: &[u8]) -> bool {
+    pub(crate) fn matches(&self, mut position: u64, mut bytes: &[u8]) -> bool {
         while !bytes.is_empty() {
             let expected = self.at(position, bytes.len() as u64);
             let (now, later) = bytes.split_at(expected.len());
@@ -118,15 +118,15 @@ impl Ring {
 }
 
 /// The frames that are sent, and those that must come back.
-pub(super) struct Exchange {
-    pub(super) requests: Ring,
-    pub(super) replies: Ring,
+pub(crate) struct Exchange {
+    pub(crate) requests: Ring,
+    pub(crate) replies: Ring,
 }
 
 impl Exchange {
     /// Binary messages of so many bytes, no two in flight alike. Without WebSocket the very frames
     /// come back.
-    pub(super) fn echo(is_websocket: bool, bytes: usize, in_flight: usize) -> anyhow::Result<Self> {
+    pub(crate) fn echo(is_websocket: bool, bytes: usize, in_flight: usize) -> anyhow::Result<Self> {
         let payloads = || (0..in_flight.max(2)).map(|index| payload(bytes, index));
         let requests = || Ring::new(payloads().map(|payload| from_client(BINARY, &payload)));
         let replies = if is_websocket {
@@ -139,7 +139,7 @@ impl Exchange {
 
     /// JSON events. What they mean is checked once for each; from then on the very bytes of the
     /// answer must come back, because the order of an object's members is the server's own choice.
-    pub(super) fn events(server: &Endpoint, in_flight: usize) -> anyhow::Result<Self> {
+    pub(crate) fn events(server: &Endpoint, in_flight: usize) -> anyhow::Result<Self> {
         let mut stream = connect::open(server)?;
         let (mut requests, mut replies) = (Vec::new(), Vec::new());
         for index in 0..in_flight.max(2) {

@@ -51,7 +51,7 @@ fn open_all(
 }
 
 /// The resident memory once it no longer changes.
-fn at_rest(process: &ServerProcess) -> anyhow::Result<u64> {
+pub(crate) fn at_rest(process: &ServerProcess) -> anyhow::Result<u64> {
     let begun = Instant::now();
     let mut last = process.resident_bytes()?;
     loop {

@@ -11,10 +11,10 @@ use mio::{Interest, Poll, Token};
 use super::frames::Ring;
 
 /// The size of the read buffer.
-pub(super) const READ_BYTES: usize = 256 << 10;
+pub(crate) const READ_BYTES: usize = 256 << 10;
 
 /// A stream, and how far it is in what is to be sent and to come back.
-pub(super) struct Lane {
+pub(crate) struct Lane {
     stream: mio::net::TcpStream,
     sent: u64,
     received: u64,
@@ -22,7 +22,7 @@ pub(super) struct Lane {
 
 impl Lane {
     /// Takes over an open connection.
-    pub(super) fn new(poll: &Poll, index: usize, stream: TcpStream) -> anyhow::Result<Self> {
+    pub(crate) fn new(poll: &Poll, index: usize, stream: TcpStream) -> anyhow::Result<Self> {
         stream.set_nonblocking(true)?;
         let mut stream = mio::net::TcpStream::from_std(stream);
         poll.registry().register(&mut stream, Token(index), Interest::READABLE | Interest::WRITABLE)?;
@@ -31,7 +31,7 @@ impl Lane {
 
     /// Sends until so many frames have been sent since the connection opened, or the socket is
     /// full.
-    pub(super) fn send_up_to(&mut self, frames: u64, requests: &Ring) -> anyhow::Result<()> {
+    pub(crate) fn send_up_to(&mut self, frames: u64, requests: &Ring) -> anyhow::Result<()> {
         let goal = frames * requests.frame_len();
         while self.sent < goal {
             match self.stream.write(requests.at(self.sent, goal - self.sent)) {
@@ -44,7 +44,7 @@ impl Lane {
     }
 
     /// Reads and checks what is there; how many frames became complete.
-    pub(super) fn receive(&mut self, replies: &Ring, buffer: &mut [u8]) -> anyhow::Result<u64> {
+    pub(crate) fn receive(&mut self, replies: &Ring, buffer: &mut [u8]) -> anyhow::Result<u64> {
         let before = self.received_frames(replies);
         loop {
             let count = match self.stream.read(buffer) {
@@ -69,7 +69,7 @@ impl Lane {
     }
 
     /// Frames that came back since the connection opened.
-    pub(super) fn received_frames(&self, replies: &Ring) -> u64 {
+    pub(crate) fn received_frames(&self, replies: &Ring) -> u64 {
         self.received / replies.frame_len()
     }
 }

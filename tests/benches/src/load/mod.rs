@@ -4,14 +4,14 @@
 //! Every byte that comes back is compared with what must come back. A generator that is busier than
 //! the server says so in its [`Pace`]; the server's CPU time per item holds even then.
 
-mod connect;
-mod echo;
+pub(crate) mod connect;
+pub(crate) mod echo;
 mod fan_out;
-mod frames;
+pub(crate) mod frames;
 mod handshake;
-mod idle;
-mod lane;
-mod stopwatch;
+pub(crate) mod idle;
+pub(crate) mod lane;
+pub(crate) mod stopwatch;
 
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ use crate::process::ServerProcess;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Counts items, and knows when it is enough.
-pub(super) struct Stopwatch<'a> {
+pub(crate) struct Stopwatch<'a> {
     server: &'a ServerProcess,
     span: Span,
     begun: Instant,
@@ -29,19 +29,19 @@ struct Reading {
 }
 
 impl<'a> Stopwatch<'a> {
-    pub(super) fn new(server: &'a ServerProcess, span: Span) -> anyhow::Result<Self> {
+    pub(crate) fn new(server: &'a ServerProcess, span: Span) -> anyhow::Result<Self> {
         let now = Instant::now();
         Ok(Self { server, span, begun: now, progress: now, start: None, items: 0 })
     }
 
     /// Begins the span: connecting is over.
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.begun = Instant::now();
         self.progress = self.begun;
     }
 
     /// Takes note of finished items; the sample once the span is over.
-    pub(super) fn tick(&mut self, items: u64) -> anyhow::Result<Option<Sample>> {
+    pub(crate) fn tick(&mut self, items: u64) -> anyhow::Result<Option<Sample>> {
         let now = Instant::now();
         if items > 0 {
             self.progress = now;
@@ -66,7 +66,7 @@ impl<'a> Stopwatch<'a> {
     }
 
     /// Fails if something was lost.
-    pub(super) fn check_progress(&self) -> anyhow::Result<()> {
+    pub(crate) fn check_progress(&self) -> anyhow::Result<()> {
         if self.progress.elapsed() > PATIENCE {
             bail!("nothing came back for {} s", PATIENCE.as_secs());
         }

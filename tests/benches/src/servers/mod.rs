@@ -12,6 +12,7 @@ mod fastwebsockets;
 mod ours;
 mod plain;
 mod raw;
+mod socketioxide;
 mod tokio_websockets;
 
 use std::{
@@ -22,6 +23,8 @@ use std::{
 
 use anyhow::bail;
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::cluster::Dialect;
 
 /// Printed by a server before its address, once it listens.
 pub(crate) const ANNOUNCEMENT: &str = "listening on ";
@@ -184,6 +187,14 @@ pub(crate) fn run(server: BuiltIn, task: Task) -> anyhow::Result<()> {
         (BuiltIn::TokioWebSockets, Task::Echo) => on_one_thread(tokio_websockets::echo()),
         (BuiltIn::Raw, Task::Echo) => on_one_thread(raw::echo()),
         (server, task) => bail!("the server `{}` does not do `{}`", server.name(), task.name()),
+    }
+}
+
+/// Is a node of a cluster until the process is ended.
+pub(crate) fn run_node(dialect: Dialect, broker: Option<String>) -> anyhow::Result<()> {
+    match dialect {
+        Dialect::Ours => on_one_thread(ours::node::run(broker)),
+        Dialect::SocketIo => on_one_thread(socketioxide::run(broker)),
     }
 }
 

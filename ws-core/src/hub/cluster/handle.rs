@@ -202,6 +202,14 @@ impl Cluster {
         ClusterChanges(self.node().and_then(|node| node.changes()).map(BroadcastStream::new))
     }
 
+    /// Receives a message of this channel as if the broker had sent it.
+    #[cfg(all(fuzzing, feature = "testing"))]
+    pub(crate) fn receive(&self, channel: bytes::Bytes, message: bytes::Bytes) {
+        if let Some(node) = self.node() {
+            node.receive(node.link(), channel, message);
+        }
+    }
+
     /// Returns the counters since the start. Without a cluster they are zero.
     pub fn stats(&self) -> ClusterStats {
         self.node().map(|node| node.stats()).unwrap_or_default()

@@ -13,13 +13,13 @@ use std::{
     },
 };
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use tokio::sync::mpsc;
 
 use super::{
     ThisNode,
     handle::ClusterChange,
-    names::Channel,
+    names::{self, Channel},
     nodes::Verdict,
     wire::{self, About, Body, Found, Head, Message, Question, ResultPart, Start, Unreadable},
 };
@@ -92,7 +92,7 @@ impl Incoming {
 
 impl ThisNode {
     /// Receives a message from the broker. Never waits.
-    pub(super) fn receive(&self, link: u32, channel: Bytes, message: Bytes) {
+    pub(super) fn receive(&self, link: u32, mut channel: Bytes, message: Bytes) {
         if !self.is_current(link) {
             return;
         }
@@ -109,9 +109,10 @@ impl ThisNode {
             Verdict::TooManyNodes => return self.malformed(Unreadable::Malformed, &channel),
         }
         self.counters.received.add(1);
-        let prefix = self.config.prefix.len() + ":1:".len();
-        let name = if channel.len() < prefix { Bytes::new() } else { channel.slice(prefix..) };
-        if !self.incoming.queue(Waiting { channel: name, head, message }) {
+        let prefix = self.config.prefix.len() + names::VERSION.len();
+        // This keeps the allocation, which a slice would share through another one.
+        channel.advance(prefix.min(channel.len()));
+        if !self.incoming.queue(Waiting { channel, head, message }) {
             self.lost(1);
         }
     }
@@ -124,6 +125,10 @@ impl ThisNode {
 
     /// Reports the lost messages, several at once.
     pub(super) fn report_lost(&self) {
+        // This is called for each batch of messages, and almost never finds any.
+        if self.incoming.unreported.load(Ordering::Relaxed) == 0 {
+            return;
+        }
         let messages = self.incoming.unreported.swap(0, Ordering::Relaxed) as u64;
         if messages > 0 {
             tracing::warn!(messages, "messages of other nodes were dropped: this node is too slow");
@@ -136,12 +141,16 @@ impl ThisNode {
         for mut receiver in receivers.0 {
             let node = Arc::downgrade(self);
             tokio::spawn(async move {
-                while let Some(waiting) = receiver.recv().await {
+                let mut batch = Vec::new();
+                while receiver.recv_many(&mut batch, fixed::RECEIVED_A_BATCH).await > 0 {
                     let Some(node) = Weak::upgrade(&node) else { return };
-                    node.incoming.bytes.fetch_sub(waiting.size(), Ordering::Relaxed);
                     node.report_lost();
-                    if let Some(live) = node.live() {
+                    let Some(live) = node.live() else { return };
+                    for waiting in batch.drain(..) {
+                        node.incoming.bytes.fetch_sub(waiting.size(), Ordering::Relaxed);
                         node.handle(&live, waiting).await;
+                        // A batch counts as one step of the scheduler; each message is one.
+                        tokio::task::coop::consume_budget().await;
                     }
                 }
             });

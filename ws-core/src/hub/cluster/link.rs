@@ -285,17 +285,16 @@ async fn follow_interest(node: &ThisNode, broker: &Connected) -> Ended {
         if let Err(ended) = subscribe_pending(node, broker).await {
             return ended;
         }
-        loop {
-            let keys = node.interest.take_lingering(fixed::CHANNELS_A_BATCH);
-            if keys.is_empty() {
-                break;
-            }
-            if let Err(error) = broker.unsubscribe(&channels(node, &keys)).await {
-                return Ended::Broker(error.0);
-            }
-            node.interest.unsubscribed(keys);
+        let keys = node.interest.take_lingering(fixed::CHANNELS_A_BATCH);
+        if keys.is_empty() {
+            node.interest.changed().await;
+            continue;
         }
-        node.interest.changed().await;
+        // One batch at a time: calls may wait for subscriptions, and none for these.
+        if let Err(error) = broker.unsubscribe(&channels(node, &keys)).await {
+            return Ended::Broker(error.0);
+        }
+        node.interest.unsubscribed(keys);
     }
 }
 

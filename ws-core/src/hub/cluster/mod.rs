@@ -37,7 +37,7 @@ use std::{
 use tokio::{
     sync::{broadcast, oneshot, watch},
     task::JoinHandle,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +47,8 @@ pub(crate) use self::brokers::memory;
 pub use self::handle::{
     Cluster, ClusterChange, ClusterChanges, ClusterNode, ClusterState, ClusterStats, NodeId,
 };
+#[cfg(all(fuzzing, feature = "testing"))]
+pub(crate) use self::wire::{Body as NodeBody, Frames, Message as NodeMessage, Start, start as read_start};
 use self::{
     beats::Beats,
     counters::Counters,
@@ -76,8 +78,8 @@ pub(super) struct ThisNode {
     live: Weak<Live>,
     config: config::Cluster,
     connector: Connector,
-    /// The id of this node. A copy of the registry's, because the goodbye may be sent after the
-    /// registry was dropped.
+    /// The id of this node. A copy of the registry's, because it is read for each message, and the
+    /// goodbye may be sent after the registry was dropped.
     id: AtomicU32,
     /// A random number of this process.
     instance: u64,
@@ -91,6 +93,8 @@ pub(super) struct ThisNode {
     gap_since: Mutex<Option<Instant>>,
     beats: Beats,
     nodes: Nodes,
+    /// The time at which the nodes that were there before the link are known.
+    nodes_known_at: Mutex<Instant>,
     outgoing: Queue,
     incoming: Incoming,
     interest: Arc<Interest>,
@@ -120,6 +124,7 @@ impl ThisNode {
             gap_since: Mutex::default(),
             beats: Beats::new(),
             nodes: Nodes::default(),
+            nodes_known_at: Mutex::new(Instant::now()),
             incoming,
             interest: Arc::default(),
             questions: Questions::default(),
@@ -176,7 +181,12 @@ impl ThisNode {
             Confirmation::NotWanted => return Reach::Local,
             Confirmation::Waits(confirmed) => confirmed,
         };
-        if let ClusterState::Down { .. } | ClusterState::Alone = self.state() {
+        let is_away = match self.state() {
+            ClusterState::Up => false,
+            ClusterState::Joining => self.outgoing.is_unreachable(),
+            ClusterState::Down { .. } | ClusterState::Alone => true,
+        };
+        if is_away {
             return Reach::Local;
         }
         match timeout(fixed::CONFIRM_TIMEOUT, confirmed).await {
@@ -195,26 +205,31 @@ impl ThisNode {
         about: About,
     ) -> Answers {
         let mut missing = self.nodes.names();
+        let mut known_at = *self.nodes_known_at.lock();
         let to = match *target {
             Channel::Node(node) => {
                 missing.retain(|id, _| *id == node);
+                known_at = Instant::now();
                 Channel::Node(node)
             }
             _ => Channel::Nodes,
         };
         let mut collected = Collected::of(missing);
         if self.state() == ClusterState::Up
-            && !collected.is_complete()
+            && (!collected.is_complete() || Instant::now() < known_at)
             && let Some(mut open) = self.questions.open()
         {
             let question = Question { id: open.id, about, channel: target.name().into() };
             let message = Message { except, connection, key: None, body: Body::Question(question) };
             if let Remote::Queued = self.publish(&to, &message) {
                 let collect = async {
-                    while !collected.is_complete()
-                        && let Some(received) = open.received.recv().await
-                    {
-                        collected.add(received);
+                    // Soon after the start, nodes that are not known yet answer as well.
+                    while !collected.is_complete() || Instant::now() < known_at {
+                        tokio::select! {
+                            Some(received) = open.received.recv() => collected.add(received),
+                            () = sleep_until(known_at), if collected.is_complete() => {}
+                            else => break,
+                        }
                     }
                 };
                 // At the deadline, the nodes without a complete result are missing.
@@ -336,6 +351,7 @@ impl ThisNode {
     /// Records that the link is up.
     fn link_is_up(self: &Arc<Self>) {
         self.nodes.excuse_silence();
+        *self.nodes_known_at.lock() = Instant::now() + fixed::NODES_KNOWN;
         self.outgoing.connected();
         self.state.send_replace(ClusterState::Up);
         let gap = self.gap_since.lock().take().map(|since| since.elapsed());

@@ -5,7 +5,7 @@
 //! a name of a room cannot contain a separator or a pattern. The number is the version of this
 //! scheme. Names starting with `w:` are reserved for watches of groups.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 
@@ -13,6 +13,9 @@ use crate::hub::GroupKey;
 
 /// The bytes of a part that are percent-encoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-');
+
+/// The version of this scheme, between the prefix and the name.
+pub(super) const VERSION: &str = ":1:";
 
 /// A channel of the broker.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -32,46 +35,93 @@ pub(in crate::hub) enum Channel {
 impl Channel {
     /// Returns the name without the prefix.
     pub(super) fn name(&self) -> String {
-        let part = |text| utf8_percent_encode(text, ENCODED);
-        match self {
-            Self::Nodes => "nodes".to_owned(),
-            Self::Node(node) => format!("node:{node:08x}"),
-            Self::All => "all".to_owned(),
-            Self::Controller(controller) => format!("c:{}", part(controller)),
-            Self::Group(GroupKey::Room(controller, room)) => format!("r:{}:{}", part(controller), part(room)),
-            Self::Group(GroupKey::User(user)) => format!("u:{}", part(user)),
-        }
+        let mut name = String::with_capacity(self.size());
+        self.write(&mut name);
+        name
     }
 
     /// Returns the name in the broker.
     pub(super) fn full_name(&self, prefix: &str) -> String {
-        format!("{prefix}:1:{}", self.name())
+        let mut name = String::with_capacity(prefix.len() + VERSION.len() + self.size());
+        name.push_str(prefix);
+        name.push_str(VERSION);
+        self.write(&mut name);
+        name
+    }
+
+    /// The size of the name without the prefix, if nothing in it is encoded.
+    fn size(&self) -> usize {
+        let parts = match self {
+            Self::Nodes | Self::Node(_) | Self::All => "node:00000000".len(),
+            Self::Controller(controller) => controller.len(),
+            Self::Group(GroupKey::Room(controller, room)) => controller.len() + room.len(),
+            Self::Group(GroupKey::User(user)) => user.len(),
+        };
+        "r::".len() + parts
+    }
+
+    /// Appends the name. It is called for each published message, so it does not format.
+    fn write(&self, to: &mut String) {
+        let part = |to: &mut String, text| utf8_percent_encode(text, ENCODED).for_each(|it| to.push_str(it));
+        match self {
+            Self::Nodes => to.push_str("nodes"),
+            Self::Node(node) => to.push_str(&node_name(*node)),
+            Self::All => to.push_str("all"),
+            Self::Controller(controller) => {
+                to.push_str("c:");
+                part(to, controller);
+            }
+            Self::Group(GroupKey::Room(controller, room)) => {
+                to.push_str("r:");
+                part(to, controller);
+                to.push(':');
+                part(to, room);
+            }
+            Self::Group(GroupKey::User(user)) => {
+                to.push_str("u:");
+                part(to, user);
+            }
+        }
     }
 
     /// Reads a name without the prefix. `controller` returns the controller of a name on this node.
-    /// Returns `None` for a name that no channel has.
+    /// Returns `None` for a name that no channel has. Only one spelling of a name is accepted.
     pub(super) fn parse(name: &[u8], controller: impl Fn(&str) -> Option<&'static str>) -> Option<Self> {
         let name = std::str::from_utf8(name).ok()?;
-        let (kind, rest) = name.split_once(':').unwrap_or((name, ""));
-        let channel = match kind {
-            "nodes" => Self::Nodes,
-            "all" => Self::All,
-            "node" => Self::Node(u32::from_str_radix(rest, 16).ok()?),
+        let Some((kind, rest)) = name.split_once(':') else {
+            return match name {
+                "nodes" => Some(Self::Nodes),
+                "all" => Some(Self::All),
+                _ => None,
+            };
+        };
+        Some(match kind {
+            "node" => {
+                let node = u32::from_str_radix(rest, 16).ok()?;
+                return (node_name(node) == name).then_some(Self::Node(node));
+            }
             "c" => Self::Controller(controller(&decoded(rest)?)?),
             "r" => {
                 let (of, room) = rest.split_once(':')?;
-                Self::Group(GroupKey::Room(controller(&decoded(of)?)?, decoded(room)?))
+                Self::Group(GroupKey::Room(controller(&decoded(of)?)?, decoded(room)?.into()))
             }
-            "u" => Self::Group(GroupKey::User(decoded(rest)?)),
+            "u" => Self::Group(GroupKey::User(decoded(rest)?.into())),
             _ => return None,
-        };
-        // Only one spelling is accepted.
-        (channel.name() == name).then_some(channel)
+        })
     }
 }
 
-fn decoded(part: &str) -> Option<Arc<str>> {
-    percent_decode(part.as_bytes()).decode_utf8().ok().map(Arc::from)
+fn node_name(node: u32) -> String {
+    format!("node:{node:08x}")
+}
+
+/// Decodes a part of a name. Returns `None` unless the part is encoded as [`Channel::write`] does.
+fn decoded(part: &str) -> Option<Cow<'_, str>> {
+    if part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-') {
+        return Some(Cow::Borrowed(part));
+    }
+    let text = percent_decode(part.as_bytes()).decode_utf8().ok()?;
+    (utf8_percent_encode(&text, ENCODED).to_string() == part).then_some(text)
 }
 
 #[cfg(test)]
@@ -107,6 +157,7 @@ mod tests {
             b"node",
             b"node:",
             b"node:C0ffee",
+            b"node:+0c0ffee",
             b"all:",
             b"nodes:1",
             b"c:Unknown",
@@ -114,6 +165,9 @@ mod tests {
             b"r:Room:%2",
             b"u:%ff",
             b"u:%61",
+            b"u:%3a",
+            b"u:a%",
+            b"u:a.b",
             b"w:u:x",
             b"u:\xff",
             b"r:Room:a:b",

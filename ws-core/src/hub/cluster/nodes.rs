@@ -60,7 +60,7 @@ struct Known {
     received: Window,
     /// The process that has said goodbye. Its heartbeats that arrive later are ignored.
     left: Option<u64>,
-    /// The time of the last message.
+    /// The time of the first message or of the last heartbeat.
     seen: Instant,
     is_incompatible: bool,
 }
@@ -91,7 +91,7 @@ impl Nodes {
         if beat.link < node.link || node.left == Some(beat.instance) {
             return Heard::Nothing;
         }
-        node.link = beat.link;
+        (node.link, node.seen) = (beat.link, Instant::now());
         if beat.newest < OLDEST_VERSION || beat.oldest > VERSION {
             let is_new = !std::mem::replace(&mut node.is_incompatible, true);
             return if is_new { Heard::Incompatible { id, name } } else { Heard::Nothing };
@@ -168,17 +168,15 @@ fn known(nodes: &mut HashMap<u32, Known>, id: u32) -> Option<&mut Known> {
         let oldest = gone.min_by_key(|(_, node)| node.seen).map(|(id, _)| *id)?;
         nodes.remove(&oldest);
     }
-    let now = Instant::now();
-    let node = nodes.entry(id).or_insert_with(|| Known {
+    // The clock is not read for each message.
+    Some(nodes.entry(id).or_insert_with(|| Known {
         alive: None,
         link: 0,
         received: Window::default(),
         left: None,
-        seen: now,
+        seen: Instant::now(),
         is_incompatible: false,
-    });
-    node.seen = now;
-    Some(node)
+    }))
 }
 
 /// The size of a [`Window`] in words and in numbers.

@@ -73,6 +73,14 @@ struct State {
     is_closed: bool,
 }
 
+impl State {
+    /// Whether messages are refused, because there is no link.
+    fn is_unreachable(&self) -> bool {
+        let is_expired = |since: Instant| since.elapsed() >= fixed::UNSENT_KEPT;
+        self.is_closed || self.no_link_since.is_some_and(is_expired)
+    }
+}
+
 impl Queue {
     pub(super) fn new(bytes: usize) -> Self {
         let state = State {
@@ -90,8 +98,7 @@ impl Queue {
         let Added { channel, message, node, done } = added;
         let size = channel.len() + message.size();
         let mut state = self.state.lock();
-        let is_expired = |since: Instant| since.elapsed() >= fixed::UNSENT_KEPT;
-        if state.is_closed || state.no_link_since.is_some_and(is_expired) {
+        if state.is_unreachable() {
             return Err(NotSent::Unreachable);
         }
         if state.waiting.len() >= fixed::CLUSTER_QUEUE || state.bytes.saturating_add(size) > self.bytes {
@@ -128,6 +135,11 @@ impl Queue {
     /// Waits until a message may have been added.
     pub(super) async fn added(&self) {
         self.added.notified().await;
+    }
+
+    /// Whether messages are refused, because there is no link.
+    pub(super) fn is_unreachable(&self) -> bool {
+        self.state.lock().is_unreachable()
     }
 
     pub(super) fn is_empty(&self) -> bool {

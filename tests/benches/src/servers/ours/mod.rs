@@ -1,6 +1,7 @@
 //! ws-core, by its public API alone: what a user would write. Defaults throughout.
 
 mod by_hand;
+pub(super) mod node;
 mod room;
 mod typed;
 mod workers;

@@ -3,12 +3,12 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Weak},
+    sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
-use tokio::{sync::oneshot, time::sleep};
+use tokio::time::sleep;
 
 use super::{Broker, BrokerError, PublishError, Sink};
 use crate::{
@@ -159,6 +159,11 @@ impl MemoryBroker {
         if !is_beat && fault.swap_next > 0 {
             fault.swap_next -= 1;
             fault.held = Some(delivery);
+            let broker = self.clone();
+            tokio::spawn(async move {
+                sleep(HELD).await;
+                broker.release();
+            });
             return Vec::new();
         }
         vec![delivery]
@@ -181,18 +186,7 @@ impl Member {
         state.next_link += 1;
         let number = state.next_link;
         state.links.insert(number, Link { member: self.number, sink });
-        let (alive, dead) = oneshot::channel::<()>();
-        let broker = Arc::downgrade(&self.broker.0);
-        tokio::spawn(async move {
-            let mut dead = dead;
-            while let Some(broker) = Weak::upgrade(&broker).map(MemoryBroker) {
-                tokio::select! {
-                    _ = &mut dead => return,
-                    () = sleep(HELD) => broker.release(),
-                }
-            }
-        });
-        Ok(MemoryLink { broker: self.broker.clone(), number, _alive: alive })
+        Ok(MemoryLink { broker: self.broker.clone(), number })
     }
 }
 
@@ -200,8 +194,6 @@ impl Member {
 pub(crate) struct MemoryLink {
     broker: MemoryBroker,
     number: u64,
-    /// Ends the task that releases held messages.
-    _alive: oneshot::Sender<()>,
 }
 
 impl Broker for MemoryLink {
@@ -213,6 +205,8 @@ impl Broker for MemoryLink {
     }
 
     async fn subscribe(&self, channels: &[String]) -> Result<(), BrokerError> {
+        // As over a network, the command takes effect later.
+        tokio::task::yield_now().await;
         let mut state = self.broker.0.lock();
         if !state.links.contains_key(&self.number) {
             return Err(BrokerError("the broker was stopped".to_owned()));
@@ -224,6 +218,7 @@ impl Broker for MemoryLink {
     }
 
     async fn unsubscribe(&self, channels: &[String]) -> Result<(), BrokerError> {
+        tokio::task::yield_now().await;
         let mut state = self.broker.0.lock();
         for channel in channels {
             if let Some(links) = state.channels.get_mut(channel) {

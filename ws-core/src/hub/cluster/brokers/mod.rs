@@ -47,15 +47,15 @@ pub(crate) struct BrokerError(pub(crate) String);
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum PublishError {
     /// The broker has refused the message and goes on.
-    #[error("{0}")]
     #[cfg_attr(
         not(feature = "redis"),
         allow(dead_code, reason = "NATS does not say which message it refuses")
     )]
+    #[error("{0}")]
     Refused(String),
     /// The broker accepts smaller messages only. The message was not sent.
-    #[error("{0}")]
     #[cfg_attr(not(feature = "nats"), allow(dead_code, reason = "other brokers have no limit of their own"))]
+    #[error("{0}")]
     TooLarge(String),
     /// The connection has failed. The message may have been published.
     #[error("{0}")]
@@ -214,29 +214,5 @@ impl Sink {
     /// Records that the connection has ended. Only the first reason counts.
     pub(crate) fn ended(&self, why: impl Into<String>) {
         let _ = self.ended.try_send(why.into());
-    }
-}
-
-#[cfg(all(test, not(all(feature = "nats", feature = "redis"))))]
-mod tests {
-    use crate::{
-        App, Config,
-        config::{BrokerKind, Cluster},
-    };
-
-    #[tokio::test]
-    async fn a_broker_whose_feature_is_missing_is_a_start_error_that_names_the_feature() {
-        for (kind, is_missing) in [
-            (BrokerKind::Nats, cfg!(not(feature = "nats"))),
-            (BrokerKind::Redis, cfg!(not(feature = "redis"))),
-        ] {
-            if is_missing {
-                let mut config = Config::default();
-                config.cluster = Some(Cluster::new(kind, "any"));
-                let error = App::without_registry().config(config).start().await.unwrap_err().to_string();
-                assert!(error.contains(&format!("`cluster.kind = \"{kind}\"`")), "{error}");
-                assert!(error.contains(&format!("the feature `{kind}` of ws-core")), "{error}");
-            }
-        }
     }
 }

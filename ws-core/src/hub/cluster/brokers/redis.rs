@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use redis::{
-    AsyncConnectionConfig, ConnectionAddr, IntoConnectionInfo as _, Pipeline, ProtocolVersion, PushInfo,
+    AsyncConnectionConfig, Cmd, ConnectionAddr, IntoConnectionInfo as _, Pipeline, ProtocolVersion, PushInfo,
     PushKind, RedisConnectionInfo, RedisError, Value,
     aio::{ConnectionLike as _, MultiplexedConnection},
 };
@@ -25,6 +25,8 @@ use crate::{
     config::{self, ClusterTls},
     hub::cluster::outgoing::Outgoing,
 };
+
+const PUBLISH: &str = "PUBLISH";
 
 /// The address, the user and the certificates of a Redis.
 pub(crate) struct Redis {
@@ -113,7 +115,9 @@ impl Broker for RedisLink {
     async fn publish(&self, batch: &[Outgoing]) -> Vec<Result<(), PublishError>> {
         let mut pipeline = Pipeline::with_capacity(batch.len());
         for Outgoing { channel, message, .. } in batch {
-            pipeline.cmd("PUBLISH").arg(channel).arg(&**message);
+            let mut command = Cmd::with_capacity(3, PUBLISH.len() + channel.len() + message.len());
+            command.arg(PUBLISH).arg(channel).arg(&**message);
+            pipeline.add_command(command);
         }
         let sent = self.publisher.clone().req_packed_commands(&pipeline, 0, batch.len()).await;
         match sent {

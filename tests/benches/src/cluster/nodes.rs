@@ -1,0 +1,20 @@
+//! The nodes of a measurement: processes of this program.
+
+use std::process::Command;
+
+use anyhow::Context as _;
+
+use super::{Dialect, redis::Redis};
+use crate::process::ServerProcess;
+
+/// Starts a node, with a cluster if there is a Redis. The wrapper may pin it.
+pub(super) fn start(
+    dialect: Dialect,
+    redis: Option<&Redis>,
+    wrapper: Option<Command>,
+) -> anyhow::Result<ServerProcess> {
+    let arguments = ["node".into(), dialect.name().into()].into_iter();
+    let arguments = arguments.chain(redis.map(|redis| redis.url().into()));
+    ServerProcess::start_self(arguments, dialect.path(), wrapper)
+        .with_context(|| format!("a node of `{}` did not start", dialect.name()))
+}

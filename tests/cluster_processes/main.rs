@@ -1,0 +1,15 @@
+//! A cluster of real processes over a real Redis: processes that are killed, a broker that is
+//! killed, and races between processes.
+//!
+//! Each node is this binary, started again as a server. Tests are skipped without `redis-server`,
+//! and say so; with `WS_TESTS_NEED_REDIS=1` they fail instead.
+
+#[allow(dead_code, reason = "the tests of one process use the rest of it")]
+#[path = "../cluster/brokers.rs"]
+mod brokers;
+mod client;
+mod faults;
+mod names;
+mod node;
+mod races;
+mod rooms;

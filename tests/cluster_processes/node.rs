@@ -1,0 +1,256 @@
+//! A node in a process of its own: this binary, asked for one test that is the server.
+
+use std::{
+    ops::Range,
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+    sync::{Mutex, MutexGuard},
+};
+use ws_core::{
+    App, Config,
+    hub::{Reach, Remote},
+    prelude::*,
+};
+
+use crate::{
+    brokers::Redis,
+    client::{Client, within},
+};
+
+const CONFIG: &str = "WS_TESTS_NODE";
+/// The time between two heartbeats, and the time after which a silent node is gone.
+pub(crate) const HEARTBEAT: Duration = Duration::from_millis(500);
+pub(crate) const NODE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The messages that a burst sends before it waits for the broker.
+const WINDOW: usize = 100;
+
+/// A command of a test to a node. Each is answered with one text that begins with `=`.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) enum Ask {
+    /// Joins the rooms, and waits until this is known to all nodes.
+    Join(Vec<String>),
+    Leave(Vec<String>),
+    Identify(String),
+    Say {
+        room: String,
+        text: String,
+    },
+    /// Pushes the name of each room to the room.
+    Call(Vec<String>),
+    Tell {
+        user: String,
+        text: String,
+    },
+    /// Pushes `<name> <number>` to the room for each of the numbers.
+    Burst {
+        room: String,
+        name: String,
+        numbers: Range<usize>,
+    },
+    /// Does the same from this number on, without an end, and a little slower.
+    Endless {
+        room: String,
+        name: String,
+        from: usize,
+    },
+    Count(String),
+    /// The number of nodes that the node knows, with itself.
+    Nodes,
+    /// Answers with each change of the cluster.
+    Watch,
+}
+
+struct Node;
+
+impl Controller for Node {
+    async fn on_message(&self, conn: &Connection, message: Message) -> Result {
+        let Message::Text(text) = message else { return Ok(()) };
+        let answer = match serde_json::from_str(&text).unwrap() {
+            Ask::Join(rooms) => {
+                let joined = rooms.iter().map(|room| conn.join_confirmed(room));
+                let joined = futures_util::future::join_all(joined).await;
+                let is_known = |reach: &Result<_, _>| matches!(reach, Ok(Reach::Cluster));
+                format!("joined {}", joined.iter().filter(|reach| is_known(reach)).count())
+            }
+            Ask::Leave(rooms) => {
+                format!("left {}", rooms.iter().filter(|room| conn.leave(room)).count())
+            }
+            Ask::Identify(user) => {
+                conn.identify(&user)?;
+                // A new room that is joined later is subscribed later.
+                static NUMBER: AtomicU32 = AtomicU32::new(0);
+                let fence = format!("fence {}", NUMBER.fetch_add(1, Ordering::Relaxed));
+                let reach = conn.join_confirmed(&fence).await?;
+                conn.leave(fence);
+                format!("identified {reach:?}")
+            }
+            Ask::Say { room, text } => format!("{:?}", conn.room(room).push(text).remote),
+            Ask::Call(rooms) => {
+                let queued = rooms.iter().map(|room| conn.room(room).push(&**room).remote);
+                format!("called {}", queued.filter(|remote| *remote == Remote::Queued).count())
+            }
+            Ask::Tell { user, text } => format!("{:?}", conn.hub().user(user).push(text).remote),
+            Ask::Burst { room, name, numbers } => {
+                let of = conn.clone();
+                conn.spawn(async move {
+                    of.push(format!("={}", burst(&of, &room, &name, numbers).await)).unwrap()
+                })?;
+                return Ok(());
+            }
+            Ask::Endless { room, name, from } => {
+                let of = conn.clone();
+                conn.spawn(async move {
+                    for start in (from..).step_by(WINDOW) {
+                        burst(&of, &room, &name, start..start + WINDOW).await;
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                    }
+                })?;
+                return Ok(());
+            }
+            Ask::Count(room) => format!("{:?}", conn.room(room).count().await),
+            Ask::Nodes => conn.hub().cluster().nodes().len().to_string(),
+            Ask::Watch => {
+                let mut changes = conn.hub().cluster().changes();
+                let of = conn.clone();
+                conn.spawn(async move {
+                    while let Some(change) = changes.next().await {
+                        if of.push(format!("={change:?}")).is_err() {
+                            return;
+                        }
+                    }
+                })?;
+                "watching".to_owned()
+            }
+        };
+        Ok(conn.push(format!("={answer}"))?)
+    }
+}
+
+/// Pushes many messages, no faster than the broker accepts them.
+async fn burst(conn: &Connection, room: &str, name: &str, numbers: Range<usize>) -> String {
+    let room = conn.room(room);
+    for number in numbers {
+        let text = format!("{name} {number}");
+        let (remote, expected) = if number % WINDOW == WINDOW - 1 {
+            (room.in_turns().push(text).await.remote, Remote::Accepted)
+        } else {
+            (room.push(text).remote, Remote::Queued)
+        };
+        if remote != expected {
+            return format!("{remote:?} at {number}");
+        }
+    }
+    "done".to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a server that other tests run in a process of its own"]
+async fn serves() {
+    let Ok(config) = std::env::var(CONFIG) else { return };
+    tracing_subscriber::fmt().with_ansi(false).init();
+    let config = Config::from_toml_str(&config, CONFIG).unwrap();
+    App::without_registry().controller("/", Node).config(config).run().await.unwrap();
+}
+
+/// A node in a process. It is killed on drop.
+pub(crate) struct Process {
+    child: Child,
+    address: String,
+    said: Arc<std::sync::Mutex<Vec<String>>>,
+}
+
+impl Process {
+    /// Starts a node, and waits until it has joined the cluster.
+    pub(crate) async fn start(redis: &Redis, prefix: &str, name: &str) -> Self {
+        let config = format!(
+            "[[servers]]\nname = \"ws\"\nport = 0\n\
+             [servers.limits]\nrooms = 1000\noutbox_messages = 1000000\noutbox_bytes = \"256MiB\"\n\
+             [cluster]\nurl = \"redis://127.0.0.1:{}\"\nprefix = \"{prefix}\"\nname = \"{name}\"\n\
+             heartbeat = \"{}ms\"\nnode_timeout = \"{}ms\"\n",
+            redis.port,
+            HEARTBEAT.as_millis(),
+            NODE_TIMEOUT.as_millis()
+        );
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["node::serves", "--exact", "--ignored", "--nocapture"])
+            .env(CONFIG, config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let said: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
+        let (mut address, mut has_joined) = (None, false);
+        within("the start of a node", async {
+            while address.is_none() || !has_joined {
+                let line = lines.next_line().await.unwrap().expect("the node has ended");
+                if let Some((_, of)) =
+                    line.split_once("listening").and_then(|(_, it)| it.split_once("address="))
+                {
+                    address = Some(of.to_owned());
+                }
+                has_joined |= line.contains("the cluster is joined");
+                said.lock().unwrap().push(line);
+            }
+        })
+        .await;
+        let into = Arc::clone(&said);
+        // Nothing may be lost of the output, and a full pipe would stop the node.
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                into.lock().unwrap().push(line);
+            }
+        });
+        Self { child, address: address.unwrap(), said }
+    }
+
+    /// Waits until the node knows this number of nodes, with itself.
+    pub(crate) async fn knows(&self, nodes: usize) {
+        let mut client = self.connect().await;
+        within("the nodes know each other", async {
+            while client.ask(&Ask::Nodes).await != nodes.to_string() {}
+        })
+        .await;
+    }
+
+    pub(crate) async fn connect(&self) -> Client {
+        Client::connect(&self.address).await
+    }
+
+    /// Connects a client that receives the changes of the cluster.
+    pub(crate) async fn watch(&self) -> Client {
+        let mut client = self.connect().await;
+        assert_eq!(client.ask(&Ask::Watch).await, "watching");
+        client
+    }
+
+    /// Sends SIGKILL, and waits until the process is gone.
+    pub(crate) async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}: {:#?}", self.address, self.said.lock().unwrap());
+        }
+    }
+}
+
+/// Lets one test run at a time: each has several processes, and their heartbeats have deadlines.
+pub(crate) async fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::const_new(());
+    ONE.lock().await
+}
