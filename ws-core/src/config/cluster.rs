@@ -105,7 +105,7 @@ pub enum BrokerKind {
     /// Redis 6 or later, or a server that speaks its protocol; needs the feature `redis`.
     #[default]
     Redis,
-    /// NATS 2.2 or later, without JetStream; needs the feature `nats`.
+    /// NATS 2, without JetStream; needs the feature `nats`. Tested with 2.9.
     Nats,
 }
 
