@@ -133,8 +133,8 @@ pub(crate) struct Nats {
 }
 
 impl Nats {
-    /// Starts a NATS server with this configuration, in which `{prefix}` stands for the prefix. Returns `None` if there is no NATS server on
-    /// this machine.
+    /// Starts a NATS server with this configuration, in which `{prefix}` stands for the prefix.
+    /// Returns `None` if there is no NATS server on this machine.
     pub(crate) fn start(configuration: &str) -> Option<Self> {
         let prefix = prefix();
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));

@@ -67,8 +67,8 @@ pub struct Cluster {
     /// The reaction to a time without the broker, in which messages of other nodes were missed.
     /// Default: the connections stay open.
     pub on_gap: OnGap,
-    /// The certificates for `rediss://` and `tls://`. Default: the broker is verified with the built-in roots of
-    /// Mozilla, and this process presents no certificate.
+    /// The certificates for `rediss://` and `tls://`. Default: the broker is verified with the
+    /// built-in roots of Mozilla, and this process presents no certificate.
     pub tls: ClusterTls,
 }
 

@@ -1,5 +1,5 @@
-//! TLS to a broker: the certificates of `[cluster.tls]`, and the crypto provider that the rest of this
-//! crate uses.
+//! TLS to a broker: the certificates of `[cluster.tls]`, and the crypto provider that the rest of
+//! this crate uses.
 
 use std::{path::Path, sync::Arc};
 

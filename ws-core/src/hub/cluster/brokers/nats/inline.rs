@@ -1,11 +1,10 @@
 //! [`Inline`]: a stream whose items are handled where they are sent.
 //!
-//! NATS's client has a queue for each subscription, and nothing of the order between two of them: a
-//! task that reads thousands of queues reads them in another order than the server has sent, and
-//! each may overflow by itself. A queue wakes its reader when an item is sent. Here the reader *is*
-//! the waker: to wake it is to read. So an item is handled inside the call that sends it, by the
-//! task that reads the socket; the items of all subscriptions keep their order, no queue fills, and
-//! a subscription needs no task.
+//! NATS's client has a queue for each subscription. A task that reads many queues cannot restore the
+//! order in which the server has sent the messages, and each queue can overflow. The client calls
+//! the waker of a queue when it adds an item. Here this waker reads the queue, so the item is
+//! handled inside that call, by the task that reads the socket: the items of all subscriptions keep
+//! their order, no queue fills, and a subscription needs no task.
 
 use std::{
     future::poll_fn,
@@ -34,8 +33,8 @@ pub(super) trait Handle<T>: Send + Sync + 'static {
 pub(super) struct Inline<S, H>(Arc<Reader<S, H>>);
 
 struct Reader<S, H> {
-    /// `None` after the end. The sender keeps the waker, and so this reader, which must not keep the
-    /// stream then.
+    /// `None` after the end. The stream keeps the waker, which is this reader: without this, both
+    /// would keep each other.
     stream: Mutex<Option<S>>,
     handler: Arc<H>,
     /// The calls of `wake` since the stream was last read to its end. Only the call that finds zero
