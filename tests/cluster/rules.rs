@@ -1,6 +1,6 @@
 //! The rules of a cluster, each over every broker.
 
-/// Runs rules over the broker in memory, where time is paused, and over Redis.
+/// Runs rules over the broker in memory, where time is paused, and over Redis and NATS.
 macro_rules! rules {
     ($($name:ident),+ $(,)?) => {
         mod memory {
@@ -13,6 +13,14 @@ macro_rules! rules {
             $(#[tokio::test]
             async fn $name() {
                 if let Some(broker) = crate::brokers::Broker::redis() {
+                    super::$name(&broker).await;
+                }
+            })+
+        }
+        mod nats {
+            $(#[tokio::test]
+            async fn $name() {
+                if let Some(broker) = crate::brokers::Broker::nats() {
                     super::$name(&broker).await;
                 }
             })+

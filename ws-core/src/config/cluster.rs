@@ -32,8 +32,9 @@ use super::units;
 pub struct Cluster {
     /// The kind of the broker. Default `redis`.
     pub kind: BrokerKind,
-    /// The address of the broker, with its user and password: `redis://user:password@host:6379`, or
-    /// `rediss://..` for TLS. Set it by the variable `WS__CLUSTER__URL` to keep the password out of
+    /// The address of the broker, with its user and password: `redis://user:password@host:6379` or
+    /// `rediss://..` for TLS; `nats://user:password@host:4222`, `nats://token@host:4222` or
+    /// `tls://..` for TLS. Set it by the variable `WS__CLUSTER__URL` to keep the password out of
     /// files. It is never printed. Default `redis://127.0.0.1:6379`.
     pub url: BrokerUrl,
     /// The first part of all channel names, 1 to 64 of `A-Z a-z 0-9 _ -`. Applications that share a
@@ -54,7 +55,8 @@ pub struct Cluster {
     #[serde(with = "units::duration")]
     pub node_timeout: Duration,
     /// The largest message between nodes, in bytes. A larger one is delivered to the connections of
-    /// this node only. At most 256 MiB. Default 1 MiB.
+    /// this node only. At most 256 MiB. NATS has a limit of its own, `max_payload`, which is 1 MiB
+    /// with the head of a message. Default 1 MiB.
     #[serde(with = "units::size")]
     pub message: usize,
     /// The bytes of messages that may wait for the broker, and, counted by itself, the bytes of
@@ -65,8 +67,8 @@ pub struct Cluster {
     /// The reaction to a time without the broker, in which messages of other nodes were missed.
     /// Default: the connections stay open.
     pub on_gap: OnGap,
-    /// The certificates for `rediss://`. Default: the broker is verified with the built-in roots of
-    /// Mozilla, and this process presents no certificate.
+    /// The certificates for `rediss://` and `tls://`. Default: the broker is verified with the
+    /// built-in roots of Mozilla, and this process presents no certificate.
     pub tls: ClusterTls,
 }
 
@@ -103,12 +105,15 @@ pub enum BrokerKind {
     /// Redis 6 or later, or a server that speaks its protocol; needs the feature `redis`.
     #[default]
     Redis,
+    /// NATS 2, without JetStream; needs the feature `nats`. Tested with 2.9.
+    Nats,
 }
 
 impl fmt::Display for BrokerKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Redis => "redis",
+            Self::Nats => "nats",
         })
     }
 }
@@ -121,7 +126,7 @@ pub struct BrokerUrl(String);
 
 impl BrokerUrl {
     /// The whole address, with the password.
-    #[cfg(feature = "redis")]
+    #[cfg(any(feature = "nats", feature = "redis"))]
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }

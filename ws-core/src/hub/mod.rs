@@ -9,7 +9,7 @@
 //! The hub must not use sockets or HTTP, and must not hold a lock while it delivers or awaits.
 
 #[cfg_attr(
-    not(any(feature = "redis", feature = "testing")),
+    not(any(feature = "nats", feature = "redis", feature = "testing")),
     expect(dead_code, unused_variables, reason = "without a broker there is no link")
 )]
 mod cluster;

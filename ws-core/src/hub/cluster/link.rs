@@ -254,6 +254,11 @@ impl<'a> Batch<'a> {
                     self.node.refused(&error);
                     Remote::NotSent(NotSent::Refused)
                 }
+                Err(PublishError::TooLarge(error)) => {
+                    counters.dropped.add(1);
+                    self.node.refused(&error);
+                    Remote::NotSent(NotSent::TooLarge)
+                }
                 Err(PublishError::Unknown(error)) => {
                     counters.unknown.add(1);
                     ends = Some(error);

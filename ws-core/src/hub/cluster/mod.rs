@@ -443,6 +443,14 @@ impl ThisNode {
         self.announce(ClusterChange::NodeLeft { id: NodeId(id), name, died });
     }
 
+    /// Records that the broker has refused a message without saying which one, so it was counted as
+    /// accepted.
+    #[cfg(feature = "nats")]
+    fn refused_unknown(&self, error: &str) {
+        self.counters.refused.add(1);
+        self.refused(error);
+    }
+
     #[cold]
     fn refused(&self, error: &str) {
         if let Some(skipped) = self.refused_warning.due() {
