@@ -156,15 +156,28 @@ impl fmt::Debug for BrokerUrl {
     }
 }
 
-/// Replaces the user and the password of each URL in a text. A password may have any characters, so
-/// everything between `://` and the last `@` of the line is replaced.
-pub(super) fn without_credentials(text: &str) -> String {
-    let line = |line: &str| match (line.find("://"), line.rfind('@')) {
+/// Replaces the user and the password of a URL. A password may have any characters, so everything
+/// between `://` and the last `@` is replaced.
+fn without_credentials(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
         (Some(start), Some(end)) if start + 3 <= end => {
-            let (scheme, host) = (line.get(..start + 3), line.get(end..));
+            let (scheme, host) = (url.get(..start + 3), url.get(end..));
             format!("{}..{}", scheme.unwrap_or_default(), host.unwrap_or_default())
         }
-        _ => line.to_owned(),
+        _ => url.to_owned(),
+    }
+}
+
+/// Hides the addresses of brokers in a text that quotes lines of a file. The rest of such a line is
+/// left out, since an address that is malformed may have its password anywhere.
+pub(super) fn without_addresses(text: &str) -> String {
+    let line = |line: &str| {
+        let schemes = ["redis://", "rediss://", "nats://", "tls://"];
+        let end = schemes.iter().filter_map(|scheme| Some(line.find(scheme)? + scheme.len())).min();
+        match end.and_then(|end| line.get(..end)) {
+            Some(start) => format!("{start}.."),
+            None => line.to_owned(),
+        }
     };
     let lines: Vec<String> = text.split('\n').map(line).collect();
     lines.join("\n")
@@ -219,13 +232,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_quoted_line_has_no_address_of_a_broker() {
+        for (text, expected) in [
+            ("1 | url = \"redis://:x@h\"\n2 | b@c", "1 | url = \"redis://..\n2 | b@c"),
+            ("url = \"rediss://user:secret", "url = \"rediss://.."),
+            ("url = 'nats://secret", "url = 'nats://.."),
+            ("allow = [\"https://a.example\"]", "allow = [\"https://a.example\"]"),
+        ] {
+            assert_eq!(without_addresses(text), expected);
+        }
+    }
+
+    #[test]
     fn a_password_is_never_printed() {
         for (url, expected) in [
             ("redis://127.0.0.1:6379", "redis://127.0.0.1:6379"),
             ("redis://user:secret@host:6379/1", "redis://..@host:6379/1"),
             ("rediss://:sec@ret/@host", "rediss://..@host"),
             ("secret", "secret"),
-            ("a\nurl = \"redis://:x@h\"\nb@c", "a\nurl = \"redis://..@h\"\nb@c"),
         ] {
             let url = BrokerUrl::from(url);
             assert_eq!((url.to_string(), format!("{url:?}")), (expected.to_owned(), format!("{expected:?}")));

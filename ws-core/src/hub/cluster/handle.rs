@@ -161,7 +161,8 @@ pub struct ClusterStats {
     pub refused: u64,
     /// Messages of other nodes that were received.
     pub received: u64,
-    /// Received messages that were dropped because this node is too slow.
+    /// Received messages that were dropped because this node is too slow, or because they came
+    /// after 1024 later messages of their sender.
     pub lost: u64,
     /// Received messages that were received before.
     pub duplicates: u64,

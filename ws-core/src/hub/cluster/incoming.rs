@@ -105,6 +105,7 @@ impl ThisNode {
         match self.nodes.admit(&head) {
             Verdict::Accepted => {}
             Verdict::Duplicate => return self.counters.duplicates.add(1),
+            Verdict::TooOld => return self.lost(1),
             Verdict::Late => return self.counters.late.add(1),
             Verdict::TooManyNodes => return self.malformed(Unreadable::Malformed, &channel),
         }

@@ -79,11 +79,11 @@ async fn links(node: &Arc<ThisNode>) {
     let mut failures = 0;
     loop {
         let link = node.next_link();
-        let (mut was_up, ended) = (false, link_once(node, link).await);
+        let ended = link_once(node, link).await;
         if let Ended::Left = ended {
             return;
         }
-        was_up |= node.link_ended(&ended);
+        let was_up = node.link_ended(&ended);
         failures = if was_up { 0 } else { failures + 1 };
         let pause = fixed::LEAST_BROKER_PAUSE.saturating_mul(1 << u32::min(failures, 10));
         tokio::select! {
