@@ -29,5 +29,6 @@ mod names;
 mod outage;
 mod start;
 mod targets;
+mod user_asks;
 
 pub(crate) use crate::nodes::app;

@@ -145,7 +145,7 @@ impl Connection {
     }
 
     /// Looks at an emit on this connection alone.
-    pub(super) fn look_at_emit<E: WsEvent + ?Sized>(&self, place: &'static std::panic::Location<'static>) {
+    pub(crate) fn look_at_emit<E: WsEvent + ?Sized>(&self, place: &'static std::panic::Location<'static>) {
         if let Some(mut check) = EmitCheck::new::<E>(place) {
             check.look_at(self);
         }

@@ -27,6 +27,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod undeclared;
+mod user_at;
 mod walk;
 mod watch;
 mod wheel;
@@ -44,6 +45,7 @@ pub use self::{
     delivery::{Delivery, Incomplete, NotSent, Reach, Remote},
     membership::JoinError,
     target::{InTurns, Room, Target, User},
+    user_at::{UserAsk, UserAt},
     watch::{MemberEvent, Members, Presence, PresenceEvent},
 };
 pub(crate) use self::{

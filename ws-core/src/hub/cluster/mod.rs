@@ -10,6 +10,7 @@
 //! a change. Bytes from the broker are untrusted: [`wire`] checks them. Without `[cluster]` there is
 //! no [`ThisNode`] and no task of this module.
 
+mod asking;
 mod beats;
 mod brokers;
 mod counters;
@@ -34,8 +35,9 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::{
-    sync::{broadcast, oneshot, watch},
+    sync::{Semaphore, broadcast, oneshot, watch},
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
@@ -47,6 +49,7 @@ pub(crate) use self::brokers::memory;
 pub use self::handle::{
     Cluster, ClusterChange, ClusterChanges, ClusterNode, ClusterState, ClusterStats, NodeId,
 };
+pub(super) use self::{asking::Sought, interest::Interest, names::Channel, questions::Answers};
 use self::{
     beats::Beats,
     counters::Counters,
@@ -58,7 +61,6 @@ use self::{
     questions::{Collected, Questions},
     wire::{About, Beat, Body, Found, Message, Phase, Question},
 };
-pub(super) use self::{interest::Interest, names::Channel, questions::Answers};
 use super::{GroupKey, Live, NotSent, Reach, Remote};
 use crate::{
     config::{self, OnGap},
@@ -95,6 +97,8 @@ pub(super) struct ThisNode {
     incoming: Incoming,
     interest: Arc<Interest>,
     questions: Questions,
+    /// The asks of other nodes that this node may serve at once.
+    served_asks: Arc<Semaphore>,
     counters: Counters,
     malformed_warning: Throttle,
     refused_warning: Throttle,
@@ -123,6 +127,7 @@ impl ThisNode {
             incoming,
             interest: Arc::default(),
             questions: Questions::default(),
+            served_asks: Arc::new(Semaphore::new(fixed::OPEN_QUESTIONS)),
             counters: Counters::default(),
             malformed_warning: Throttle::default(),
             refused_warning: Throttle::default(),
@@ -196,6 +201,7 @@ impl ThisNode {
         &self,
         target: &Channel,
         connection: Option<u64>,
+        at: Option<Bytes>,
         except: Vec<ConnectionId>,
         about: About,
     ) -> Answers {
@@ -213,7 +219,7 @@ impl ThisNode {
             && let Some(mut open) = self.questions.open()
         {
             let question = Question { id: open.id, about, channel: target.name().into() };
-            let message = Message { except, connection, key: None, body: Body::Question(question) };
+            let message = Message { except, connection, at, ..Message::new(Body::Question(question)) };
             if let Remote::Queued = self.publish(&to, &message) {
                 let collect = async {
                     while !collected.is_complete()
@@ -466,7 +472,7 @@ async fn close_members(live: Weak<Live>) {
 pub(super) fn count(answers: &Answers) -> usize {
     let counts = answers.found.iter().filter_map(|(_, found)| match found {
         Found::Count(count) => Some(*count),
-        Found::Ids(_) => None,
+        Found::Ids(_) | Found::Answer(_) => None,
     });
     usize::try_from(counts.fold(0, u64::saturating_add)).unwrap_or(usize::MAX)
 }
