@@ -22,6 +22,7 @@ macro_rules! rules {
 
 mod alone;
 mod asking;
+mod exclusive;
 mod interest;
 mod limits;
 mod members;

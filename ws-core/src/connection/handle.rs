@@ -243,6 +243,11 @@ impl Connection {
         &self.rare().membership
     }
 
+    /// Returns the membership if the connection may be in a room or have a user.
+    pub(crate) fn membership_if_any(&self) -> Option<&Membership> {
+        self.0.rare.get().map(|rare| &rare.membership)
+    }
+
     /// The open connections of this node.
     pub(crate) fn live(&self) -> &Arc<Live> {
         &self.0.live

@@ -8,6 +8,7 @@
 //!
 //! The hub must not use sockets or HTTP, and must not hold a lock while it delivers or awaits.
 
+mod claims;
 #[cfg_attr(
     not(any(feature = "redis", feature = "testing")),
     expect(dead_code, unused_variables, reason = "without a broker there is no link")
@@ -17,6 +18,7 @@ mod connection;
 mod connections;
 mod delivery;
 mod event;
+mod exclusive;
 mod groups;
 mod live;
 mod membership;

@@ -264,6 +264,12 @@ impl Target {
         }
     }
 
+    /// Returns the user and the name of the controller, if the target is a user at one.
+    pub(super) fn user_at(&self) -> Option<(GroupKey, &'static str)> {
+        let Scope::UserAt(controller, name) = &self.scope else { return None };
+        Some((GroupKey::User(Arc::clone(name)), self.live.names().resolve(*controller)?))
+    }
+
     /// Returns the key to watch. A controller without a route has no members, so it gets the key of
     /// a group that no controller can have.
     fn watched(&self) -> GroupKey {

@@ -189,7 +189,10 @@ impl ThisNode {
                 let target = target(live, &ask.channel, only, message.except);
                 self.serve_ask(live, head.node, target.as_ref(), ask);
             }
-            Body::Claim(_) => {}
+            Body::Claim(claiming) => match target(live, &channel, only, message.except) {
+                Some(target) => self.hear_claim(live, &target, head.node, claiming),
+                None => self.malformed(Unreadable::Malformed, &channel),
+            },
         }
     }
 
@@ -215,7 +218,7 @@ impl ThisNode {
                 }
                 send(true, Found::Ids(numbers));
             }
-            About::Claims => send(true, Found::Count(0)),
+            About::Claims => send(true, Found::Count(self.live().map_or(0, |live| live.claims().known()))),
         }
     }
 

@@ -13,6 +13,7 @@
 mod asking;
 mod beats;
 mod brokers;
+mod claiming;
 mod counters;
 mod handle;
 mod incoming;
@@ -352,6 +353,7 @@ impl ThisNode {
         let gap = self.gap_since.lock().take().map(|since| since.elapsed());
         tracing::info!(node = %NodeId(self.id()), name = self.name(), broker = %self.config.url, "the cluster is joined");
         self.announce(ClusterChange::Up);
+        tokio::spawn(claiming::announce_claims(Arc::downgrade(self), Weak::clone(&self.live)));
         if let Some(at_most) = gap {
             self.counters.reconnects.add(1);
             tracing::warn!(?at_most, "messages of other nodes were missed while the broker was away");

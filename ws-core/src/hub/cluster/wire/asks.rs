@@ -181,7 +181,7 @@ pub(super) fn examples() -> Vec<Body> {
         (Format::MsgPack, Message::binary(vec![0x80])),
     ];
     let ask = Ask { id: 1, reference: 2, wait_millis: 3, channel: Bytes::from_static(b"u:x"), events };
-    let none = Ask { events: Vec::new(), ..ask.clone() };
+    let messages = ask.events.iter().map(|(format, message)| Answer::Message(*format, message.clone()));
     let failures = [
         Failure::Offline,
         Failure::Closed(ConnectionId::new(1, 2)),
@@ -190,11 +190,11 @@ pub(super) fn examples() -> Vec<Body> {
         Failure::TooLarge,
         Failure::NoFormat,
     ];
-    let messages = ask.events.iter().map(|(format, message)| Answer::Message(*format, message.clone()));
-    let answers = failures.into_iter().map(Answer::Failed).chain(messages);
     let result =
         |answer| Body::Result(ResultPart { id: 7, number: 0, is_last: true, found: Found::Answer(answer) });
-    answers.map(result).chain([Body::Ask(ask), Body::Ask(none)]).collect()
+    let answers = failures.into_iter().map(Answer::Failed).chain(messages).map(result);
+    let asks = [Body::Ask(ask.clone()), Body::Ask(Ask { events: Vec::new(), ..ask.clone() })];
+    answers.chain(asks).collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,154 @@
+//! Exclusive users: at most one connection of a user at a controller, on all nodes.
+//!
+//! A connection first becomes a member of the user's group and learns the counters of the other
+//! nodes, then makes its claim, and then publishes it. A node that receives a smaller claim than its
+//! own answers with the own one. So of two claims that do not know each other, each node closes the
+//! same connection. `claims` decides; this module applies it to connections.
+
+use std::sync::Arc;
+
+use super::{
+    GroupKey, JoinError, Reach,
+    claims::Claim,
+    membership::Judged,
+    names::Named,
+    target::{Scope, Target},
+    walk::Walk,
+};
+use crate::{
+    connection::{Connection, Stop},
+    wire::{CloseFrame, CloseReason, may_be_sent},
+};
+
+/// A claim, and the close frame for the connections that lose against it.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnClaim {
+    pub(super) claim: Claim,
+    pub(super) frame: CloseFrame,
+}
+
+/// A guard of the time in which a connection is a member and its claim is not made. It is not closed
+/// by the claims of others meanwhile, because its own will be greater.
+struct Claiming<'a> {
+    connection: &'a Connection,
+    key: GroupKey,
+}
+
+impl<'a> Claiming<'a> {
+    fn begin(connection: &'a Connection, key: GroupKey) -> Result<Self, JoinError> {
+        connection.membership().begin_claim(connection.live().groups(), key.clone(), connection)?;
+        Ok(Self { connection, key })
+    }
+}
+
+impl Drop for Claiming<'_> {
+    fn drop(&mut self) {
+        self.connection.membership().end_claim(&self.key);
+    }
+}
+
+impl Connection {
+    /// Sets the user of this connection as [`identify`](Self::identify) does, and closes all other
+    /// connections of the user at this connection's controller, on all nodes, with this code and
+    /// reason.
+    ///
+    /// The newest call stays: of several calls at the same time, exactly one connection survives,
+    /// and the others are closed with the code and reason of its call. So this connection may be
+    /// closed when the future returns. A connection that is only [identified](Self::identify) is
+    /// closed by a later call as well; it closes nothing itself.
+    ///
+    /// The future waits until the broker has confirmed the subscription of the user (at most 2 s),
+    /// until the other nodes have named their newest claims (at most 1 s, at the same time), and
+    /// until the broker has accepted the claim. [`Reach::Cluster`] says that all nodes with a
+    /// connection of the user get the claim. With [`Reach::Local`] the broker is away: the
+    /// connections of this node are closed, two may live on two nodes, and the one with the older
+    /// claim is closed when the link is up again. The same holds for a node that does not answer,
+    /// and for a claim among messages that are [lost](super::ClusterChange::Lost). If the future is
+    /// dropped, the connection may be identified without a claim. Without a cluster the result is
+    /// [`Reach::Cluster`] at once.
+    ///
+    /// ```
+    /// use ws_core::prelude::*;
+    ///
+    /// struct Device;
+    ///
+    /// impl Controller for Device {
+    ///     async fn on_open(&self, conn: &Connection) -> Result {
+    ///         let id = conn.handshake().path_param("id").unwrap_or_default().to_owned();
+    ///         conn.identify_exclusive(id, 4409, "connected elsewhere").await?;
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`JoinError::CloseCode`] for a code that may not be sent, [`JoinError::NameTooLong`] over 256
+    /// bytes, [`JoinError::Closed`] after the connection was closed, also by a newer claim.
+    pub async fn identify_exclusive(
+        &self,
+        user: impl AsRef<str>,
+        code: u16,
+        reason: impl AsRef<str>,
+    ) -> Result<Reach, JoinError> {
+        if !may_be_sent(code) {
+            return Err(JoinError::CloseCode(code));
+        }
+        let key = GroupKey::User(user.as_ref().into());
+        self.claim_user(key, CloseFrame::new(code, reason.as_ref())).await
+    }
+
+    async fn claim_user(&self, key: GroupKey, frame: CloseFrame) -> Result<Reach, JoinError> {
+        self.is_open().then_some(()).ok_or(JoinError::Closed)?;
+        let (live, claiming) = (self.live(), Claiming::begin(self, key.clone())?);
+        let confirmed = match live.cluster() {
+            Some(node) => node.prepare_claim(live.claims(), &key).await,
+            None => Reach::Cluster,
+        };
+        self.is_open().then_some(()).ok_or(JoinError::Closed)?;
+        let own = OwnClaim { claim: live.claims().next(live.node()), frame };
+        self.membership().claim(&key, own.clone())?;
+        drop(claiming);
+        let scope = Scope::UserAt(Named::Name(self.controller()), Arc::clone(key.name()));
+        let others = Target { except: vec![self.id()], ..Target::new(live, scope) };
+        if let Some(greater) = others.contest(&own, true)
+            && let Judged::Loses = self.membership().judge(&key, greater.claim, false)
+        {
+            lose(self, &greater.frame);
+            return Ok(confirmed);
+        }
+        let accepted = match live.cluster() {
+            Some(node) => node.publish_claim(&key, self.controller(), own).await,
+            None => Reach::Cluster,
+        };
+        Ok(if accepted == Reach::Cluster { confirmed } else { Reach::Local })
+    }
+}
+
+impl Target {
+    /// Compares the members on this node with the claim of another connection, and closes those that
+    /// lose. Returns the greatest claim of a member that wins.
+    pub(super) fn contest(&self, other: &OwnClaim, is_new: bool) -> Option<OwnClaim> {
+        let key = self.group()?;
+        let (mut walk, mut greatest) = (Walk::new(self), None::<OwnClaim>);
+        while walk.advance() {
+            for connection in walk.turn().iter().filter(|connection| connection.is_open()) {
+                match connection.membership().judge(&key, other.claim, is_new) {
+                    Judged::Stays => {}
+                    Judged::Loses => lose(connection, &other.frame),
+                    Judged::Wins(own) if greatest.as_ref().is_none_or(|it| it.claim < own.claim) => {
+                        greatest = Some(own);
+                    }
+                    Judged::Wins(_) => {}
+                }
+            }
+        }
+        greatest
+    }
+}
+
+/// Closes a connection because of a greater claim.
+fn lose(connection: &Connection, frame: &CloseFrame) {
+    let reason = CloseReason::Local { code: frame.code, reason: frame.reason.clone() };
+    // Fails if the connection is closing anyway.
+    let _ = connection.outbox().stop(Stop::Close { frame: frame.clone(), reason });
+}
