@@ -272,6 +272,13 @@ mod tests {
                     time(QUESTION_TIMEOUT)
                 ),
             ),
+            (
+                "cluster: asks of clients of other nodes",
+                format!(
+                    "{} to find a connection, else `AskError::Unreachable`; {OPEN_QUESTIONS} at once, asked and served, else `AskError::TooMany`",
+                    time(QUESTION_TIMEOUT)
+                ),
+            ),
             ("cluster: a room or user without members stays subscribed", time(INTEREST_LINGERS)),
             (
                 "cluster: pause before a new connection to the broker",

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::time::Instant;
 use ws_core::{
     App, Route,
     hub::{ClusterState, JoinError},
@@ -284,6 +285,18 @@ async fn a_claim_of_a_node_that_does_not_know_a_greater_one_is_closed() {
     assert!(matches!(closed, TestError::Closed { code: 4001, .. }), "{closed:?}");
     hub(&a).user("tom").push("still open");
     expect(&mut greatest, "still open").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_node_does_not_answer_a_claim_is_local() {
+    let broker = Broker::memory();
+    let [a, b] = nodes(&broker).await;
+    faults(&broker).between(&b, &a).cut();
+    let began = Instant::now();
+    let (_client, _) = claim(&a, 4000, "Local").await;
+    assert!(began.elapsed() < Duration::from_millis(1500), "{:?}", began.elapsed());
+    faults(&broker).between(&b, &a).heal();
+    let (_newest, _) = claim(&a, 4001, "Cluster").await;
 }
 
 #[tokio::test]

@@ -59,13 +59,15 @@ impl Connection {
     ///
     /// The future waits until the broker has confirmed the subscription of the user (at most 2 s),
     /// until the other nodes have named their newest claims (at most 1 s, at the same time), and
-    /// until the broker has accepted the claim. [`Reach::Cluster`] says that all nodes with a
-    /// connection of the user get the claim. With [`Reach::Local`] the broker is away: the
-    /// connections of this node are closed, two may live on two nodes, and the one with the older
-    /// claim is closed when the link is up again. The same holds for a node that does not answer,
-    /// and for a claim among messages that are [lost](super::ClusterChange::Lost). If the future is
-    /// dropped, the connection may be identified without a claim. Without a cluster the result is
-    /// [`Reach::Cluster`] at once.
+    /// until the broker has accepted the claim. Without a cluster the result is [`Reach::Cluster`] at
+    /// once.
+    ///
+    /// With [`Reach::Local`] the broker is away, or a node did not answer. The other connections on
+    /// this node are closed, but two connections may live on two nodes. The one with the smaller
+    /// claim is closed when the links of both nodes are up again; it is the older one, unless both
+    /// claims were made meanwhile. Two may also live after a node has
+    /// [lost](super::ClusterChange::Lost) messages, until one of them claims again or a link is
+    /// replaced. If the future is dropped, the connection may be identified without a claim.
     ///
     /// ```
     /// use ws_core::prelude::*;

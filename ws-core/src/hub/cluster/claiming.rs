@@ -26,7 +26,7 @@ enum Age {
 
 impl ThisNode {
     /// Waits until claims of other nodes arrive here, and until the claims that they know are known
-    /// here, each within its deadline.
+    /// here, each within its deadline. The result is local if one of both failed.
     pub(in crate::hub) async fn prepare_claim(&self, claims: &Claims, key: &GroupKey) -> Reach {
         let counters = self.ask(&Channel::All, None, None, Vec::new(), About::Claims);
         let (reach, answers) = tokio::join!(self.confirmed(key), counters);
@@ -35,7 +35,7 @@ impl ThisNode {
                 claims.hear(counter);
             }
         }
-        reach
+        if answers.missing.is_empty() { reach } else { Reach::Local }
     }
 
     /// Publishes a claim that was just made.
