@@ -308,3 +308,12 @@ async fn without_a_cluster_the_newest_connection_stays() {
     hub(&node).user("tom").push("still open");
     expect(&mut second, "still open").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn on_many_threads_exactly_one_connection_survives() {
+    let broker = Broker::memory();
+    let nodes: [TestApp; 3] = nodes(&broker).await;
+    for round in 0..100 {
+        race(&nodes, &format!("tom-{}", round % 3), Duration::ZERO).await;
+    }
+}
