@@ -108,14 +108,9 @@ impl Connection {
         };
         self.is_open().then_some(()).ok_or(JoinError::Closed)?;
         let own = OwnClaim { claim: live.claims().next(live.node()), frame };
-        self.membership().claim(&key, own.clone())?;
+        let outcome = self.settle(&key, &own)?;
         drop(claiming);
-        let scope = Scope::UserAt(Named::Name(self.controller()), Arc::clone(key.name()));
-        let others = Target { except: vec![self.id()], ..Target::new(live, scope) };
-        if let Some(greater) = others.contest(&own, true)
-            && let Judged::Loses = self.membership().judge(&key, greater.claim, false)
-        {
-            lose(self, &greater.frame);
+        if let Outcome::Lost = outcome {
             return Ok(confirmed);
         }
         let accepted = match live.cluster() {
@@ -124,6 +119,28 @@ impl Connection {
         };
         Ok(if accepted == Reach::Cluster { confirmed } else { Reach::Local })
     }
+
+    /// Stores a claim, and compares it with the other connections of the user on this node.
+    fn settle(&self, key: &GroupKey, own: &OwnClaim) -> Result<Outcome, JoinError> {
+        self.membership().claim(key, own.clone())?;
+        let scope = Scope::UserAt(Named::Name(self.controller()), Arc::clone(key.name()));
+        let others = Target { except: vec![self.id()], ..Target::new(self.live(), scope) };
+        // Another connection of this node may have got a greater claim and stored it before.
+        if let Some(greater) = others.contest(own, true)
+            && let Judged::Loses = self.membership().judge(key, greater.claim, false)
+        {
+            lose(self, &greater.frame);
+            return Ok(Outcome::Lost);
+        }
+        Ok(Outcome::Stays)
+    }
+}
+
+/// Whether a connection with a new claim stays on its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Stays,
+    Lost,
 }
 
 impl Target {
@@ -153,4 +170,80 @@ fn lose(connection: &Connection, frame: &CloseFrame) {
     let reason = CloseReason::Local { code: frame.code, reason: frame.reason.clone() };
     // Fails if the connection is closing anyway.
     let _ = connection.outbox().stop(Stop::Close { frame: frame.clone(), reason });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::{Live, tests::enter};
+
+    fn user() -> GroupKey {
+        GroupKey::User("tom".into())
+    }
+
+    fn next(live: &Live, code: u16) -> OwnClaim {
+        OwnClaim { claim: live.claims().next(live.node()), frame: CloseFrame::new(code, "") }
+    }
+
+    #[test]
+    fn of_two_claims_of_a_node_the_greater_one_stays_whichever_is_stored_first() {
+        for is_greater_first in [false, true] {
+            let live = Arc::new(Live::default());
+            let entries = [enter(&live), enter(&live)];
+            let [smaller, greater] = entries.each_ref().map(|entry| entry.connection());
+            let _claiming = [smaller, greater].map(|it| Claiming::begin(it, user()).unwrap());
+            let claims = [next(&live, 4000), next(&live, 4001)];
+            let outcomes = if is_greater_first {
+                let second = greater.settle(&user(), &claims[1]).unwrap();
+                assert!(smaller.is_open(), "its claim is not stored yet");
+                [smaller.settle(&user(), &claims[0]).unwrap(), second]
+            } else {
+                [(smaller, &claims[0]), (greater, &claims[1])]
+                    .map(|(connection, own)| connection.settle(&user(), own).unwrap())
+            };
+            let first = if is_greater_first { Outcome::Lost } else { Outcome::Stays };
+            assert_eq!(outcomes, [first, Outcome::Stays]);
+            assert_eq!([smaller.is_open(), greater.is_open()], [false, true]);
+        }
+    }
+
+    #[test]
+    fn a_connection_that_has_lost_or_has_ended_does_not_claim() {
+        let live = Arc::new(Live::default());
+        let (first, second) = (enter(&live), enter(&live));
+        first.connection().identify("tom").unwrap();
+        let connection = second.connection().clone();
+        let _claiming = Claiming::begin(&connection, user()).unwrap();
+        connection.settle(&user(), &next(&live, 4000)).unwrap();
+        assert!(!first.connection().is_open());
+        let late = first.connection().settle(&user(), &next(&live, 4001));
+        assert_eq!(late, Err(JoinError::Closed));
+        assert!(connection.is_open());
+        drop(second);
+        assert_eq!(connection.settle(&user(), &next(&live, 4002)), Err(JoinError::Closed));
+    }
+
+    #[test]
+    fn a_claim_that_is_given_up_leaves_an_identified_connection() {
+        let live = Arc::new(Live::default());
+        let (first, second) = (enter(&live), enter(&live));
+        drop(Claiming::begin(first.connection(), user()).unwrap());
+        assert_eq!(first.connection().user().as_deref(), Some("tom"));
+        let _claiming = Claiming::begin(second.connection(), user()).unwrap();
+        second.connection().settle(&user(), &next(&live, 4000)).unwrap();
+        assert!(!first.connection().is_open());
+    }
+
+    #[test]
+    fn another_user_ends_the_claim() {
+        let live = Arc::new(Live::default());
+        let (first, second) = (enter(&live), enter(&live));
+        for entry in [&first, &second] {
+            let _claiming = Claiming::begin(entry.connection(), user()).unwrap();
+            entry.connection().settle(&user(), &next(&live, 4000)).unwrap();
+            entry.connection().identify("jerry").unwrap();
+            assert!(entry.connection().membership().own_claim().is_none());
+        }
+        assert!(first.connection().is_open() && second.connection().is_open());
+    }
 }
