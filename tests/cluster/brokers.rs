@@ -64,6 +64,14 @@ impl Broker {
         }
     }
 
+    /// The faults between two nodes, which only the broker in memory has.
+    pub(crate) fn faults(&self) -> &TestCluster {
+        match self {
+            Self::Memory(cluster) => cluster,
+            Self::Redis(_) | Self::Nats(_) => panic!("not in memory"),
+        }
+    }
+
     /// Stops the broker, which ends all links.
     pub(crate) fn stop(&self) {
         match self {

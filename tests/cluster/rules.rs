@@ -30,6 +30,7 @@ macro_rules! rules {
 
 mod alone;
 mod asking;
+mod exclusive;
 mod interest;
 mod limits;
 mod members;
@@ -37,5 +38,6 @@ mod names;
 mod outage;
 mod start;
 mod targets;
+mod user_asks;
 
 pub(crate) use crate::nodes::app;

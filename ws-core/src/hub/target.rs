@@ -3,7 +3,7 @@
 //! A target stores a description, not the connections: each call determines the members anew.
 //! [`Walk`] copies and serves the members; this module must not take the hub's locks itself.
 
-use std::{panic::Location, sync::Arc};
+use std::{any::TypeId, panic::Location, sync::Arc};
 
 use serde::Serialize;
 
@@ -16,6 +16,7 @@ use super::{
     event::EventFrames,
     groups::GroupKey,
     names::Named,
+    user_at::UserAt,
     walk::Walk,
     watch::{Members, Presence},
 };
@@ -59,6 +60,8 @@ pub(super) enum Scope {
     Controller(Named),
     Room(Named, Arc<str>),
     User(Arc<str>),
+    /// The connections of a user at one controller.
+    UserAt(Named, Arc<str>),
 }
 
 impl Scope {
@@ -218,6 +221,7 @@ impl Target {
                 self.live.names().resolve(*controller).map_or(0, |name| self.live.len_of(name))
             }
             Scope::Room(..) | Scope::User(_) => self.group().map_or(0, |key| self.live.groups().count(&key)),
+            Scope::UserAt(..) => self.ids_local().len(),
         }
     }
 
@@ -255,9 +259,15 @@ impl Target {
                 let controller = self.live.names().resolve(*controller)?;
                 Some(GroupKey::Room(controller, Arc::clone(name)))
             }
-            Scope::User(name) => Some(GroupKey::User(Arc::clone(name))),
+            Scope::User(name) | Scope::UserAt(_, name) => Some(GroupKey::User(Arc::clone(name))),
             Scope::One(_) | Scope::All | Scope::Controller(_) => None,
         }
+    }
+
+    /// Returns the user and the name of the controller, if the target is a user at one.
+    pub(super) fn user_at(&self) -> Option<(GroupKey, &'static str)> {
+        let Scope::UserAt(controller, name) = &self.scope else { return None };
+        Some((GroupKey::User(Arc::clone(name)), self.live.names().resolve(*controller)?))
     }
 
     /// Returns the key to watch. A controller without a route has no members, so it gets the key of
@@ -265,7 +275,7 @@ impl Target {
     fn watched(&self) -> GroupKey {
         let unused = |name: &Arc<str>| GroupKey::Room("\0", Arc::clone(name));
         self.group().unwrap_or_else(|| match &self.scope {
-            Scope::Room(_, name) | Scope::User(name) => unused(name),
+            Scope::Room(_, name) | Scope::User(name) | Scope::UserAt(_, name) => unused(name),
             Scope::One(_) | Scope::All | Scope::Controller(_) => unused(&"".into()),
         })
     }
@@ -412,6 +422,13 @@ impl User {
     /// All connections of the user but this one.
     pub fn except(self, id: ConnectionId) -> Target {
         self.0.except(id)
+    }
+
+    /// The connections of the user at the controller of this type.
+    pub(crate) fn at_controller(&self, controller: TypeId) -> UserAt {
+        let Target { live, scope, .. } = &self.0;
+        let Scope::User(name) = scope else { return UserAt::new(self.0.clone()) };
+        UserAt::new(Target::new(live, Scope::UserAt(live.names().of(controller), Arc::clone(name))))
     }
 
     /// Returns whether the user is connected now, and a stream that reports when the first

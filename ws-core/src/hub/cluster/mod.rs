@@ -10,8 +10,10 @@
 //! a change. Bytes from the broker are untrusted: [`wire`] checks them. Without `[cluster]` there is
 //! no [`ThisNode`] and no task of this module.
 
+mod asking;
 mod beats;
 mod brokers;
+mod claiming;
 mod counters;
 mod handle;
 mod incoming;
@@ -34,8 +36,9 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::{
-    sync::{broadcast, oneshot, watch},
+    sync::{Semaphore, broadcast, oneshot, watch},
     task::JoinHandle,
     time::{Instant, sleep, sleep_until, timeout},
 };
@@ -49,6 +52,7 @@ pub use self::handle::{
 };
 #[cfg(all(fuzzing, feature = "testing"))]
 pub(crate) use self::wire::{Body as NodeBody, Frames, Message as NodeMessage, Start, start as read_start};
+pub(super) use self::{asking::Sought, interest::Interest, names::Channel, questions::Answers};
 use self::{
     beats::Beats,
     counters::Counters,
@@ -60,7 +64,6 @@ use self::{
     questions::{Collected, Questions},
     wire::{About, Beat, Body, Found, Message, Phase, Question},
 };
-pub(super) use self::{interest::Interest, names::Channel, questions::Answers};
 use super::{GroupKey, Live, NotSent, Reach, Remote};
 use crate::{
     config::{self, OnGap},
@@ -99,6 +102,8 @@ pub(super) struct ThisNode {
     incoming: Incoming,
     interest: Arc<Interest>,
     questions: Questions,
+    /// The asks of other nodes that this node may serve at once.
+    served_asks: Arc<Semaphore>,
     counters: Counters,
     malformed_warning: Throttle,
     refused_warning: Throttle,
@@ -128,6 +133,7 @@ impl ThisNode {
             incoming,
             interest: Arc::default(),
             questions: Questions::default(),
+            served_asks: Arc::new(Semaphore::new(fixed::OPEN_QUESTIONS)),
             counters: Counters::default(),
             malformed_warning: Throttle::default(),
             refused_warning: Throttle::default(),
@@ -201,6 +207,7 @@ impl ThisNode {
         &self,
         target: &Channel,
         connection: Option<u64>,
+        at: Option<Bytes>,
         except: Vec<ConnectionId>,
         about: About,
     ) -> Answers {
@@ -220,7 +227,7 @@ impl ThisNode {
             && let Some(mut open) = self.questions.open()
         {
             let question = Question { id: open.id, about, channel: target.name().into() };
-            let message = Message { except, connection, key: None, body: Body::Question(question) };
+            let message = Message { except, connection, at, ..Message::new(Body::Question(question)) };
             if let Remote::Queued = self.publish(&to, &message) {
                 let collect = async {
                     // Soon after the start, nodes that are not known yet answer as well.
@@ -357,6 +364,7 @@ impl ThisNode {
         let gap = self.gap_since.lock().take().map(|since| since.elapsed());
         tracing::info!(node = %NodeId(self.id()), name = self.name(), broker = %self.config.url, "the cluster is joined");
         self.announce(ClusterChange::Up);
+        tokio::spawn(claiming::announce_claims(Arc::downgrade(self), Weak::clone(&self.live)));
         if let Some(at_most) = gap {
             self.counters.reconnects.add(1);
             tracing::warn!(?at_most, "messages of other nodes were missed while the broker was away");
@@ -485,7 +493,7 @@ async fn close_members(live: Weak<Live>) {
 pub(super) fn count(answers: &Answers) -> usize {
     let counts = answers.found.iter().filter_map(|(_, found)| match found {
         Found::Count(count) => Some(*count),
-        Found::Ids(_) => None,
+        Found::Ids(_) | Found::Answer(_) => None,
     });
     usize::try_from(counts.fold(0, u64::saturating_add)).unwrap_or(usize::MAX)
 }

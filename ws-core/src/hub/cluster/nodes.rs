@@ -239,6 +239,7 @@ mod tests {
             except: Vec::new(),
             connection: None,
             key: None,
+            at: None,
             body: wire::Body::Push(wire::Frames::ByFormat(Vec::new())),
         };
         let mut bytes = message.encode(node, sequence);
