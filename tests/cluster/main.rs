@@ -7,6 +7,7 @@
 
 mod brokers;
 mod certificates;
+mod killed;
 mod logs;
 mod memory;
 mod model;
@@ -15,3 +16,4 @@ mod nodes;
 mod races;
 mod redis;
 mod rules;
+mod watches;

@@ -13,7 +13,7 @@ use crate::{
     nodes::{Room, app, connect, expect, hub, know_each_other, node, pair},
 };
 
-fn between<'a>(broker: &'a Broker, from: &TestApp, to: &TestApp) -> Between<'a> {
+pub(crate) fn between<'a>(broker: &'a Broker, from: &TestApp, to: &TestApp) -> Between<'a> {
     match broker {
         Broker::Memory(cluster) => cluster.between(from, to),
         Broker::Redis(_) | Broker::Nats(_) => panic!("not in memory"),

@@ -36,6 +36,7 @@ mod limits;
 mod members;
 mod names;
 mod outage;
+pub(crate) mod presence;
 mod start;
 mod targets;
 mod user_asks;

@@ -121,6 +121,33 @@ pub(crate) const ASK_SEARCHES: usize = 3;
 /// The most ids that a node answers with, and the number of them in one message.
 pub(crate) const CLUSTER_IDS: usize = 1_000_000;
 pub(crate) const IDS_A_PART: usize = 8192;
+/// The time between two messages that renew the watch of a group. A lost change is noticed within
+/// it and [`QUESTION_TIMEOUT`].
+pub(crate) const WATCH_RENEWED: Duration = Duration::from_secs(8);
+/// The time that a node publishes the changes of a group after the last question or renewal.
+pub(crate) const WATCH_REMEMBERED: Duration = Duration::from_secs(30);
+/// The number of groups whose changes a node publishes. Watches of further groups are updated by
+/// the renewals only.
+pub(crate) const WATCHED_GROUPS: usize = 65_536;
+/// The time for which changes of a group are gathered before they are published.
+pub(crate) const CHANGES_GATHERED: Duration = Duration::from_millis(50);
+/// The time between two attempts to publish gathered changes while there is no link.
+pub(crate) const CHANGES_WAIT: Duration = Duration::from_millis(500);
+/// The most members of a group that a watch knows of one other node.
+pub(crate) const WATCHED_MEMBERS: usize = 1_000_000;
+/// The size of one message about the members of a group.
+pub(crate) const PRESENCE_BYTES: usize = 64 << 10;
+/// The changes that wait for a roster which was asked for.
+pub(crate) const EARLY_CHANGES: usize = 64;
+/// The rosters that other nodes may wait for.
+pub(crate) const WAITING_ROSTERS: usize = 8192;
+/// The messages about members that are queued before the broker must have accepted one of them, so
+/// that they leave room for the messages of the application.
+pub(crate) const PRESENCE_IN_FLIGHT: usize = 256;
+/// The groups whose first member waits to be announced.
+pub(crate) const WAITING_ANNOUNCEMENTS: usize = 1 << 20;
+/// The time after which a user without connections counts as gone.
+pub(crate) const USER_GRACE: Duration = Duration::from_secs(5);
 /// The longest time to connect to the broker and to subscribe the own channels, each.
 pub(crate) const BROKER_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest pause before the first new connection to the broker. It doubles up to the second
@@ -131,6 +158,8 @@ pub(crate) const MOST_BROKER_PAUSE: Duration = Duration::from_secs(5);
 pub(crate) const LEAST_BEAT_PAUSE: Duration = Duration::from_millis(100);
 /// The time after the start of a link in which all nodes have answered its first heartbeat.
 pub(crate) const NODES_KNOWN: Duration = Duration::from_millis(300);
+/// The longest time between two checks whether nodes are silent for too long.
+pub(crate) const EXPIRY_PAUSE: Duration = Duration::from_millis(500);
 /// The time in which a stopping node sends what is queued for the broker.
 pub(crate) const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 /// The pause between two turns of connections that are closed after a gap.
@@ -293,6 +322,18 @@ mod tests {
                 ),
             ),
             ("cluster: nodes", format!("{CLUSTER_NODES}")),
+            (
+                "cluster: a lost change of the members of a watched room or user",
+                format!("noticed within {}", time(WATCH_RENEWED + QUESTION_TIMEOUT)),
+            ),
+            (
+                "cluster: watched rooms and users",
+                format!(
+                    "{WATCHED_MEMBERS} members of each node; each node publishes the changes of {WATCHED_GROUPS}, further watches are updated every {}",
+                    time(WATCH_RENEWED)
+                ),
+            ),
+            ("`room.users()`: a user without connections", format!("gone after {}", time(USER_GRACE))),
         ];
         let rows: String = rows.iter().map(|(limit, value)| format!("| {limit} | {value} |\n")).collect();
         let table = format!("| limit | value |\n|---|---|\n{rows}\n");

@@ -128,6 +128,7 @@ impl World<'_> {
         self.clients.iter_mut().for_each(|client| client.is_kicked = false);
         self.begin_anew();
         self.check_exactly().await;
+        self.check_watches().await;
         self.pushes.clear();
     }
 

@@ -6,12 +6,15 @@
 //! - A message that a member does not receive has a reported reason: the result of the push, a
 //!   counter of the sender, a gap of the receiving node, or a fault between the two.
 //! - After the faults have ended, a push reaches exactly the members.
+//! - The watches of all nodes report no member twice, and after the faults have ended, they have
+//!   exactly the members.
 //!
 //! `WS_TESTS_MODEL_SEED=7` runs one seed and prints its steps; `WS_TESTS_MODEL_SEEDS=0..10000` runs
 //! a range.
 
 mod check;
 mod steps;
+mod watches;
 mod world;
 
 use std::{

@@ -195,6 +195,7 @@ pub(super) struct World<'a> {
     /// The users that were kicked since the last settlement.
     pub(super) kicked_users: BTreeSet<usize>,
     pub(super) began: Instant,
+    pub(super) watches: super::watches::Watches,
 }
 
 impl Drop for World<'_> {
@@ -233,6 +234,7 @@ impl<'a> World<'a> {
             was_out: false,
             kicked_users: BTreeSet::new(),
             began: Instant::now(),
+            watches: super::watches::Watches::default(),
         }
     }
 
@@ -241,9 +243,11 @@ impl<'a> World<'a> {
         for _ in 0..4 {
             self.connect().await;
         }
+        self.watch_all();
         for _ in 0..rounds {
             for _ in 0..steps {
                 self.step().await;
+                self.read_watches();
             }
             self.settle().await;
         }

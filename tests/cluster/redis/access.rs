@@ -93,7 +93,7 @@ async fn a_message_that_the_user_may_not_publish_is_refused_and_logged_and_the_l
         "-@all",
         "+unsubscribe",
         "(+subscribe &*)",
-        "(+publish &*:nodes &*:node:* &*:all)",
+        "(+publish &*:nodes &*:node:* &*:all &*:w:*)",
     ];
     let Some(redis) = Redis::start(&user) else { return };
     let a = joined(settings(&redis, "a", "app:secret")).await;

@@ -1,16 +1,18 @@
 //! `cluster`: the messages between nodes are read without a panic, are the same once they are
 //! written and read again, and have whole WebSocket frames only; a node that receives any of them
-//! goes on, and its connections receive nothing else than these frames.
+//! goes on, its connections receive nothing else than these frames, and a watch of its room reports
+//! each member once.
 //!
 //! The first byte chooses: one message, or a list of channels and messages that a node receives.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use bytes::Bytes;
 use tokio::runtime::Builder;
 use ws_core::{
-    App, Connection, Controller, Message, Result,
+    App, Connection, ConnectionId, Controller, Message, Result,
     fuzzing::{NodeMessage, receive_from_broker},
+    hub::{MemberEvent, Members},
     testing::{TestApp, TestClient, TestCluster, TestError},
 };
 
@@ -90,6 +92,9 @@ async fn receive(mut list: &[u8]) {
         assert_eq!(client.next_text().await.expect("it is open"), "open");
         clients.push(client);
     }
+    let mut members = app.running().hub().room::<Room>("lobby").members();
+    // The question to the other nodes is asked. Nobody answers, since there are none.
+    members.settled().await;
     let (mut pushed, mut may_close) = (Vec::new(), false);
     for _ in 0..MOST_MESSAGES {
         let [choice, high, low, rest @ ..] = list else { break };
@@ -105,11 +110,27 @@ async fn receive(mut list: &[u8]) {
     }
     // The clock runs ahead once everything is delivered.
     tokio::time::sleep(Duration::from_millis(1)).await;
+    each_once(&mut members).await;
     assert_eq!(app.running().hub().cluster().stats().lost, 0, "so few are never too many");
     app.running().hub().all().push("the end");
     for client in &mut clients {
         expect_only(client, &pushed, may_close).await;
     }
+}
+
+/// A member joins if it is not there, and leaves if it is.
+async fn each_once(members: &mut Members) {
+    let mut there: HashSet<ConnectionId> = members.now().iter().copied().collect();
+    while let Ok(Some(event)) = tokio::time::timeout(Duration::ZERO, members.next()).await {
+        match event {
+            MemberEvent::Joined(id) => assert!(there.insert(id), "{id} has joined twice"),
+            MemberEvent::Left(id) => assert!(there.remove(&id), "{id} was not there"),
+            // There are more members than a watch remembers.
+            _ => return,
+        }
+    }
+    let current: HashSet<ConnectionId> = members.current().iter().map(|member| member.id).collect();
+    assert_eq!(there, current);
 }
 
 /// A client receives nothing but these frames until the end, or until it is closed.

@@ -11,10 +11,18 @@ use std::{
     sync::{Arc, MutexGuard, OnceLock},
 };
 
+use bytes::Bytes;
 use tokio::sync::broadcast;
 
-use super::{cluster::Interest, connections::Connections, shards::Shards};
+use super::{
+    cluster::{Owned, Reports, wire::Changes},
+    connections::Connections,
+    shards::Shards,
+};
 use crate::{connection::Connection, fixed, wire::ConnectionId};
+
+/// A name that no controller can have.
+const NO_CONTROLLER: &str = "\0";
 
 /// The key of a group: the same in every build and on every node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -31,33 +39,72 @@ impl GroupKey {
             Self::Room(_, name) | Self::User(name) => name,
         }
     }
+
+    /// The key of a room of a controller without a route, which has no members.
+    pub(crate) fn of_no_controller(name: &Arc<str>) -> Self {
+        Self::Room(NO_CONTROLLER, Arc::clone(name))
+    }
+
+    pub(crate) fn is_of_no_controller(&self) -> bool {
+        matches!(self, Self::Room(NO_CONTROLLER, _))
+    }
 }
 
-/// A change in a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A change of a member of a group, on this node or another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(crate) id: ConnectionId,
-    pub(crate) joined: bool,
-    /// The number of members after the change.
-    pub(crate) members: usize,
+    pub(crate) kind: ChangeKind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ChangeKind {
+    /// A connection with this user joined.
+    Joined(Option<Arc<str>>),
+    /// A member now has this user.
+    User(Option<Arc<str>>),
+    Left,
 }
 
 #[derive(Debug, Default)]
 struct Group {
     members: Connections,
     watchers: Option<broadcast::Sender<Change>>,
+    /// The changes for other nodes that watch the group.
+    owned: Option<Box<Owned>>,
 }
 
 impl Group {
-    fn notify(&self, id: ConnectionId, joined: bool) {
+    /// Passes a change of a member on this node to the watchers on all nodes.
+    fn notify(
+        &mut self,
+        key: &GroupKey,
+        connection: &Connection,
+        kind: impl FnOnce() -> ChangeKind,
+        reports: Option<&Reports>,
+    ) {
+        if self.watchers.is_none() && self.owned.is_none() {
+            return;
+        }
+        let change = Change { id: connection.id(), kind: kind() };
+        if let (Some(owned), Some(reports)) = (&mut self.owned, reports) {
+            reports.record(key, owned, &change);
+        }
+        self.announce(change);
+    }
+
+    /// Passes a change to the watchers on this node.
+    fn announce(&self, change: Change) {
         if let Some(watchers) = &self.watchers {
             // Fails if there is no watcher any more, which is not an error.
-            let _ = watchers.send(Change { id, joined, members: self.members.len() });
+            let _ = watchers.send(change);
         }
     }
 
     fn is_unused(&self) -> bool {
-        self.members.is_empty() && self.watchers.as_ref().is_none_or(|it| it.receiver_count() == 0)
+        self.members.is_empty()
+            && self.owned.is_none()
+            && self.watchers.as_ref().is_none_or(|it| it.receiver_count() == 0)
     }
 }
 
@@ -68,47 +115,54 @@ type Shard = HashMap<GroupKey, Group>;
 pub(crate) struct Groups {
     shards: Shards<Shard>,
     hasher: RandomState,
-    /// Informed of the first and the last member of each group. Empty without a cluster. Its lock
-    /// comes after those of the shards.
-    interest: OnceLock<Arc<Interest>>,
+    /// Informed of the first and the last member of each group, and of the changes in groups that
+    /// other nodes watch. Empty without a cluster. Its locks come after those of the shards.
+    reports: OnceLock<Arc<Reports>>,
 }
 
 impl Groups {
-    /// Reports the first and the last member of each group from now on.
-    pub(super) fn report_to(&self, interest: Arc<Interest>) {
-        let _ = self.interest.set(interest);
+    /// Reports the changes of all groups from now on.
+    pub(super) fn report_to(&self, reports: Arc<Reports>) {
+        let _ = self.reports.set(reports);
     }
 
-    /// Adds a member. Returns the key of the group itself: all members of one group share the
-    /// allocation of its name.
-    pub(crate) fn join(&self, key: GroupKey, connection: &Connection) -> GroupKey {
-        let mut shard = self.lock(&key);
+    /// Adds a member with this user. Returns the key of the group itself: all members of one group
+    /// share the allocation of its name.
+    pub(crate) fn join(&self, key: GroupKey, connection: &Connection, user: Option<&Arc<str>>) -> GroupKey {
+        let (mut shard, reports) = (self.lock(&key), self.reports());
         let key = match shard.get_key_value(&key) {
             Some((own, _)) => own.clone(),
             None => key,
         };
         let group = shard.entry(key.clone()).or_default();
         if group.members.insert(connection) {
-            group.notify(connection.id(), true);
+            group.notify(&key, connection, || ChangeKind::Joined(user.cloned()), reports);
             if group.members.len() == 1
-                && let Some(interest) = self.interest.get()
+                && let Some(reports) = reports
             {
-                interest.want(&key);
+                reports.first_joined(&key, group.owned.as_deref());
             }
         }
         key
     }
 
+    /// Records that a member of a room now has this user.
+    pub(crate) fn identify(&self, key: &GroupKey, connection: &Connection, user: &Arc<str>) {
+        if let Some(group) = self.lock(key).get_mut(key) {
+            group.notify(key, connection, || ChangeKind::User(Some(Arc::clone(user))), self.reports());
+        }
+    }
+
     /// Removes a member. A group without members and watchers is removed as well.
     pub(crate) fn leave(&self, key: &GroupKey, connection: &Connection) {
-        let mut shard = self.lock(key);
+        let (mut shard, reports) = (self.lock(key), self.reports());
         let Some(group) = shard.get_mut(key) else { return };
         if group.members.remove(connection) {
-            group.notify(connection.id(), false);
+            group.notify(key, connection, || ChangeKind::Left, reports);
             if group.members.is_empty()
-                && let Some(interest) = self.interest.get()
+                && let Some(reports) = reports
             {
-                interest.unwant(key);
+                reports.last_left(key);
             }
         }
         if group.is_unused() {
@@ -134,6 +188,11 @@ impl Groups {
         self.lock(key).get(key).map_or(0, |group| group.members.len())
     }
 
+    /// Returns the present members.
+    pub(crate) fn ids(&self, key: &GroupKey) -> Vec<ConnectionId> {
+        self.lock(key).get(key).map(|group| group.members.ids()).unwrap_or_default()
+    }
+
     /// Returns the present members, and a receiver of every change from now on.
     pub(crate) fn watch(&self, key: GroupKey) -> (Vec<ConnectionId>, broadcast::Receiver<Change>) {
         let mut shard = self.lock(&key);
@@ -156,10 +215,74 @@ impl Groups {
         }
     }
 
+    /// Passes changes of members on other nodes to the watchers on this node.
+    pub(crate) fn announce(&self, key: &GroupKey, changes: Vec<Change>) {
+        let mut changes = changes.into_iter().peekable();
+        while changes.peek().is_some() {
+            // The lock is released after each turn.
+            let shard = self.lock(key);
+            let Some(group) = shard.get(key) else { return };
+            changes.by_ref().take(fixed::MEMBERS_A_TURN).for_each(|change| group.announce(change));
+        }
+    }
+
+    /// Begins or extends the watch of other nodes. Returns the version of the members on this node
+    /// and their ids; a group without members has a new version.
+    pub(super) fn own(&self, key: &GroupKey, reports: &Reports) -> (u64, Vec<ConnectionId>) {
+        match self.lock(key).get_mut(key) {
+            Some(group) if group.owned.is_some() || !group.members.is_empty() => {
+                (reports.own(key, &mut group.owned), group.members.ids())
+            }
+            _ => (reports.next_version(), Vec::new()),
+        }
+    }
+
+    /// Extends the watch of other nodes. Returns the version of the members on this node if there
+    /// are some or were some lately.
+    pub(super) fn renew(&self, key: &GroupKey, reports: &Reports) -> Option<u64> {
+        let mut shard = self.lock(key);
+        let group = shard.get_mut(key).filter(|it| it.owned.is_some() || !it.members.is_empty())?;
+        Some(reports.own(key, &mut group.owned))
+    }
+
+    /// Returns a version to announce if a group has members.
+    pub(super) fn version(&self, key: &GroupKey, reports: &Reports) -> Option<u64> {
+        let shard = self.lock(key);
+        let group = shard.get(key).filter(|group| !group.members.is_empty())?;
+        Some(group.owned.as_ref().map_or_else(|| reports.next_version(), |owned| owned.version()))
+    }
+
+    /// Takes the gathered changes for the nodes that watch a group, in parts of this size.
+    pub(super) fn take_gathered(
+        &self,
+        key: &GroupKey,
+        channel: &Bytes,
+        part_bytes: usize,
+        reports: &Reports,
+    ) -> Vec<Changes> {
+        let mut shard = self.lock(key);
+        let owned = shard.get_mut(key).and_then(|group| group.owned.as_mut());
+        owned.map(|it| it.take(channel, part_bytes, || reports.next_version())).unwrap_or_default()
+    }
+
+    /// Ends the watch of other nodes if it was not renewed.
+    pub(super) fn disown(&self, key: &GroupKey, reports: &Reports) {
+        let mut shard = self.lock(key);
+        let Some(group) = shard.get_mut(key) else { return };
+        reports.disown(key, &mut group.owned);
+        if group.is_unused() {
+            shard.remove(key);
+        }
+    }
+
     /// The number of groups.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.shards.sum(HashMap::len)
+    }
+
+    fn reports(&self) -> Option<&Reports> {
+        self.reports.get().map(Arc::as_ref)
     }
 
     fn lock(&self, key: &GroupKey) -> MutexGuard<'_, Shard> {

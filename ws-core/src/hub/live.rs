@@ -122,7 +122,7 @@ impl Live {
     /// Joins a cluster. It must be called on a runtime, before the first connection, and once.
     pub(crate) fn join_cluster(self: &Arc<Self>, config: config::Cluster, connector: Connector) {
         let node = ThisNode::start(self, config, connector);
-        self.groups.report_to(Arc::clone(node.interest()));
+        self.groups.report_to(Arc::clone(node.reports()));
         let _ = self.cluster.set(node);
     }
 

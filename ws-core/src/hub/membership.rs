@@ -102,7 +102,8 @@ impl Membership {
         if joined.rooms.len() >= limit {
             return Err(JoinError::TooManyRooms { limit });
         }
-        joined.rooms.push(groups.join(key, connection));
+        let own = groups.join(key, connection, joined.user.as_ref().map(GroupKey::name));
+        joined.rooms.push(own);
         Ok(true)
     }
 
@@ -278,7 +279,9 @@ impl Joined {
         if let Some(before) = self.user.take() {
             groups.leave(&before, connection);
         }
-        self.user = Some(groups.join(key, connection));
+        let own = groups.join(key, connection, None);
+        self.rooms.iter().for_each(|room| groups.identify(room, connection, own.name()));
+        self.user = Some(own);
     }
 }
 

@@ -30,6 +30,7 @@ mod target;
 mod tests;
 mod undeclared;
 mod user_at;
+mod users;
 mod walk;
 mod watch;
 mod wheel;
@@ -50,7 +51,8 @@ pub use self::{
     membership::JoinError,
     target::{InTurns, Room, Target, User},
     user_at::{UserAsk, UserAt},
-    watch::{MemberEvent, Members, Presence, PresenceEvent},
+    users::{UserEvent, Users},
+    watch::{Member, MemberEvent, Members, Presence, PresenceEvent},
 };
 pub(crate) use self::{
     groups::GroupKey,

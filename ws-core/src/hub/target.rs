@@ -17,6 +17,7 @@ use super::{
     groups::GroupKey,
     names::Named,
     user_at::UserAt,
+    users::Users,
     walk::Walk,
     watch::{Members, Presence},
 };
@@ -273,10 +274,11 @@ impl Target {
     /// Returns the key to watch. A controller without a route has no members, so it gets the key of
     /// a group that no controller can have.
     fn watched(&self) -> GroupKey {
-        let unused = |name: &Arc<str>| GroupKey::Room("\0", Arc::clone(name));
         self.group().unwrap_or_else(|| match &self.scope {
-            Scope::Room(_, name) | Scope::User(name) | Scope::UserAt(_, name) => unused(name),
-            Scope::One(_) | Scope::All | Scope::Controller(_) => unused(&"".into()),
+            Scope::Room(_, name) | Scope::User(name) | Scope::UserAt(_, name) => {
+                GroupKey::of_no_controller(name)
+            }
+            Scope::One(_) | Scope::All | Scope::Controller(_) => GroupKey::of_no_controller(&"".into()),
         })
     }
 
@@ -396,13 +398,15 @@ impl Room {
         self.0.except(id)
     }
 
-    /// Returns the present members, and a stream of those that join and leave from now on.
+    /// Returns the members on all nodes, and a stream of those that join and leave from now on. The
+    /// members of other nodes are known after [`Members::settled`].
     ///
     /// ```no_run
     /// # use ws_core::{Hub, prelude::*};
     /// # struct Lobby; impl Controller for Lobby {}
     /// async fn watch(hub: &Hub) {
     ///     let mut members = hub.room::<Lobby>("42").members();
+    ///     members.settled().await;
     ///     println!("{} are there", members.now().len());
     ///     while let Some(event) = members.next().await {
     ///         println!("{event:?}");
@@ -411,6 +415,29 @@ impl Room {
     /// ```
     pub fn members(&self) -> Members {
         Members::new(&self.0.live, self.0.watched())
+    }
+
+    /// Returns the users in the room on all nodes, each once, and a stream of those who join and
+    /// leave from now on. The users of other nodes are known after [`Users::settled`].
+    ///
+    /// ```no_run
+    /// # use ws_core::{Hub, hub::UserEvent, prelude::*};
+    /// # struct Lobby; impl Controller for Lobby {}
+    /// async fn watch(hub: &Hub) {
+    ///     let mut users = hub.room::<Lobby>("42").users();
+    ///     users.settled().await;
+    ///     println!("{} are there", users.now().join(", "));
+    ///     while let Some(event) = users.next().await {
+    ///         match event {
+    ///             UserEvent::Joined(user) => println!("{user} came"),
+    ///             UserEvent::Left(user) => println!("{user} left"),
+    ///             _ => {}
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    pub fn users(&self) -> Users {
+        Users::new(&self.0.live, self.0.watched())
     }
 }
 
@@ -431,8 +458,9 @@ impl User {
         UserAt::new(Target::new(live, Scope::UserAt(live.names().of(controller), Arc::clone(name))))
     }
 
-    /// Returns whether the user is connected now, and a stream that reports when the first
-    /// connection opens and the last one ends.
+    /// Returns whether the user is connected to any node, and a stream that reports when the first
+    /// connection opens and the last one ends. The connections on other nodes are known after
+    /// [`Presence::settled`].
     pub fn presence(&self) -> Presence {
         Presence::new(&self.0.live, self.0.watched())
     }

@@ -15,6 +15,8 @@ use std::{
     thread,
 };
 
+use futures_util::FutureExt as _;
+
 use super::*;
 use crate::{config::Limits, fixed, request::Handshake, socket::OutQueue};
 
@@ -250,5 +252,52 @@ async fn presence_is_the_first_connection_and_the_last() {
     drop(first);
     drop(second);
     assert_eq!(presence.next().await, Some(PresenceEvent::Online));
+    assert_eq!(presence.next().await, Some(PresenceEvent::Offline));
+}
+
+#[tokio::test]
+async fn without_a_cluster_a_watch_is_settled_at_once_and_never_stale() {
+    let live = Arc::new(Live::default());
+    let entry = enter(&live);
+    let (conn, hub) = (entry.connection(), Hub::new(&live));
+    conn.identify("u").unwrap();
+    conn.join("r").unwrap();
+    let (mut members, mut users) = (conn.room("r").members(), conn.room("r").users());
+    let mut presence = hub.user("u").presence();
+    conn.leave("r");
+    conn.identify("v").unwrap();
+    for settled in
+        [members.settled().now_or_never(), users.settled().now_or_never(), presence.settled().now_or_never()]
+    {
+        assert_eq!(settled, Some(()));
+    }
+    assert!(!members.is_stale() && !users.is_stale() && !presence.is_stale());
+    // What happened before is neither skipped nor repeated.
+    assert_eq!((members.now(), &*users.now().join(" "), presence.is_online()), (&[conn.id()][..], "u", true));
+    assert_eq!(members.current(), []);
+    assert_eq!(members.next().await, Some(MemberEvent::Left(conn.id())));
+    assert_eq!(presence.next().await, Some(PresenceEvent::Offline));
+    conn.join("r").unwrap();
+    assert_eq!(users.next().await, Some(UserEvent::Joined("v".into())));
+    let member = Member { id: conn.id(), user: Some("v".into()) };
+    assert_eq!(members.current(), [member]);
+    conn.identify("w").unwrap();
+    assert_eq!(users.next().await, Some(UserEvent::Joined("w".into())));
+    assert_eq!(members.next().await, Some(MemberEvent::Joined(conn.id())));
+}
+
+#[tokio::test]
+async fn a_presence_that_missed_changes_reports_the_outcome() {
+    let live = Arc::new(Live::default());
+    let entry = enter(&live);
+    let mut presence = Hub::new(&live).user("u").presence();
+    for _ in 0..200 {
+        entry.connection().identify("u").unwrap();
+        entry.connection().identify("v").unwrap();
+    }
+    entry.connection().identify("u").unwrap();
+    assert_eq!(presence.next().await, Some(PresenceEvent::Lagged(401 - 256)));
+    assert_eq!(presence.next().await, Some(PresenceEvent::Online));
+    entry.connection().identify("v").unwrap();
     assert_eq!(presence.next().await, Some(PresenceEvent::Offline));
 }

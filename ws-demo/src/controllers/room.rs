@@ -16,7 +16,10 @@
 //! offers the subprotocol `msgpack` gets all of it as MessagePack.
 //!
 //! In a cluster the members of a room may be on several processes: `said`, `joined` and `left` reach
-//! all of them. `members`, `who` and `history` are those of the process that answers.
+//! all of them, and `who` lists the accounts of all. `members` and `history` are those of the process
+//! that answers.
+
+use std::time::Duration;
 
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
@@ -32,6 +35,8 @@ use crate::{
 
 /// Lines that `history` sends at once if it is not told how many.
 const HISTORY_LINES: usize = 20;
+/// The time that `who` waits for the other processes.
+const WHO_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A chat room; everyone in it hears what is said.
 #[ws_controller(
@@ -133,7 +138,14 @@ impl Room {
 
     #[on_event("who")]
     async fn who(&self, conn: &Connection, Path(room): &Path<RoomName>) -> Data<Vec<String>> {
-        Data(members(conn, room))
+        let mut users = conn.room(room.as_str()).users();
+        if tokio::time::timeout(WHO_TIMEOUT, users.settled()).await.is_err() {
+            tracing::warn!(room = room.as_str(), "not all processes have said who is there");
+        }
+        // Without an answer in time, these are the users that are known.
+        let mut accounts: Vec<String> = users.now().iter().map(ToString::to_string).collect();
+        accounts.sort();
+        Data(accounts)
     }
 
     #[on_event("history")]

@@ -98,6 +98,33 @@ async fn chat((one, other): (Demo, Demo)) {
     assert_eq!(event(&mut lily, "left").await["data"], json!({"account": "jerry"}));
 }
 
+/// Asks a client's process for the accounts in the room.
+async fn who(client: &mut Client) -> Value {
+    client.say(r#"{"event":"who"}"#).await;
+    event(client, "who").await["data"].take()
+}
+
+#[tokio::test]
+async fn who_lists_the_accounts_of_both_processes_and_those_of_a_killed_one_leave_within_12_s() {
+    let Some(redis) = Redis::start() else { return };
+    let (one, mut other) = two_demos(&redis).await;
+    let mut jerry = enter(&one, "jerry", "lobby").await;
+    let mut lily = enter(&other, "lily", "lobby").await;
+    event(&mut jerry, "joined").await;
+    for client in [&mut jerry, &mut lily] {
+        assert_eq!(who(client).await, json!(["jerry", "lily"]));
+    }
+    other.kill().await;
+    let killed = std::time::Instant::now();
+    while who(&mut jerry).await != json!(["jerry"]) {
+        assert!(killed.elapsed() < Duration::from_secs(12), "{:?}", killed.elapsed());
+    }
+    readyz(&one, json!({"ready": true, "cluster": "up", "nodes": 1})).await;
+    let began = std::time::Instant::now();
+    assert_eq!(who(&mut jerry).await, json!(["jerry"]));
+    assert!(began.elapsed() < Duration::from_secs(1), "it waits for nobody: {:?}", began.elapsed());
+}
+
 #[tokio::test]
 async fn a_line_over_http_reaches_the_members_on_both_processes() {
     let Some(redis) = Redis::start() else { return };

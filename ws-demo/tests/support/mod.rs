@@ -134,6 +134,11 @@ impl Demo {
         assert!(within(Command::new("kill").args(["-TERM", &id]).status()).await.unwrap().success());
     }
 
+    /// Kills the process, which cannot say goodbye.
+    pub(crate) async fn kill(&mut self) {
+        within(self.process.kill()).await.unwrap();
+    }
+
     /// A GET over HTTP.
     pub(crate) async fn get(&self, path: &str) -> Answer {
         exchange(self.http, &format!("GET {path} HTTP/1.1"), &[], "").await

@@ -7,6 +7,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+use super::{
+    ThisNode,
+    wire::{Beat, OLDEST_VERSION, Phase, VERSION},
+};
 use crate::{fixed, sync::Mutex};
 
 /// The heartbeats whose time of sending is known.
@@ -127,5 +131,20 @@ impl Beats {
     /// Waits until another node with the same id is found.
     pub(super) async fn id_is_taken(&self) {
         self.taken.notified().await;
+    }
+}
+
+/// The next heartbeat of a node.
+pub(super) fn beat_message(node: &ThisNode, link: u32, phase: Phase) -> Beat {
+    Beat {
+        phase,
+        link,
+        node: node.id(),
+        sequence: node.beats.next_sequence(),
+        instance: node.instance,
+        oldest: OLDEST_VERSION,
+        newest: VERSION,
+        connections: node.live().map_or(0, |live| live.len() as u64),
+        name: node.name(),
     }
 }

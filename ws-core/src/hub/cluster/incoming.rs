@@ -203,6 +203,9 @@ impl ThisNode {
                 Some(target) => self.hear_claim(live, &target, head.node, claiming),
                 None => self.malformed(Unreadable::Malformed, &channel),
             },
+            Body::Watch(watch) => self.watch_asked(live, head.node, watch),
+            Body::Roster(part) => self.roster_received(live, head.node, part),
+            Body::Changes(changes) => self.members_changed(live, head.node, changes),
         }
     }
 

@@ -19,14 +19,16 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::{
     ThisNode,
+    beats::beat_message,
     brokers::{Broker, Connected, PublishError, Sink},
+    followed::Followed,
     names::Channel,
     outgoing::Outgoing,
-    wire::{Beat, OLDEST_VERSION, Phase, VERSION},
+    wire::Phase,
 };
 use crate::{
     fixed,
-    hub::{GroupKey, NotSent, Remote},
+    hub::{NotSent, Remote},
     random,
 };
 
@@ -120,7 +122,8 @@ async fn link_once(node: &Arc<ThisNode>, link: u32) -> Ended {
         ended = ended.recv() => ended,
         ended = beats => ended,
         ended = publish(node, &broker) => ended,
-        ended = follow_interest(node, &broker) => ended,
+        ended = follow_interest(node, &broker, Followed::Members) => ended,
+        ended = follow_interest(node, &broker, Followed::Watches) => ended,
     }
 }
 
@@ -133,7 +136,8 @@ async fn join(node: &ThisNode, broker: &Connected) -> Result<(), Ended> {
     let subscribed = timeout(fixed::BROKER_CONNECT_TIMEOUT, broker.subscribe(&channels));
     subscribed.await.map_err(|_| Ended::ConnectTimeout)?.map_err(|error| Ended::Broker(error.0))?;
     node.beats.own_channels_are_subscribed();
-    subscribe_pending(node, broker).await?;
+    subscribe_pending(node, broker, Followed::Members).await?;
+    subscribe_pending(node, broker, Followed::Watches).await?;
     node.beats.first_echo().await;
     Ok(())
 }
@@ -167,26 +171,18 @@ async fn beat(node: &ThisNode, broker: &Connected, link: u32) -> Ended {
             if deadline <= Instant::now() {
                 return Ended::NoEcho(most);
             }
+            let check = Instant::now() + fixed::EXPIRY_PAUSE;
             tokio::select! {
-                () = sleep_until(next.min(deadline)) => if next <= Instant::now() { break },
+                () = sleep_until(next.min(deadline).min(check)) => {
+                    if next <= Instant::now() {
+                        break;
+                    }
+                    node.expire_nodes();
+                }
                 () = node.beats.wanted() => break,
                 () = node.beats.id_is_taken() => return Ended::IdTaken,
             }
         }
-    }
-}
-
-fn beat_message(node: &ThisNode, link: u32, phase: Phase) -> Beat {
-    Beat {
-        phase,
-        link,
-        node: node.id(),
-        sequence: node.beats.next_sequence(),
-        instance: node.instance,
-        oldest: OLDEST_VERSION,
-        newest: VERSION,
-        connections: node.live().map_or(0, |live| live.len() as u64),
-        name: node.name(),
     }
 }
 
@@ -280,37 +276,38 @@ impl Drop for Batch<'_> {
 }
 
 /// Subscribes and unsubscribes the channels of groups.
-async fn follow_interest(node: &ThisNode, broker: &Connected) -> Ended {
+async fn follow_interest(node: &ThisNode, broker: &Connected, followed: Followed) -> Ended {
+    let interest = followed.interest(node);
     loop {
-        if let Err(ended) = subscribe_pending(node, broker).await {
+        if let Err(ended) = subscribe_pending(node, broker, followed).await {
             return ended;
         }
-        let keys = node.interest.take_lingering(fixed::CHANNELS_A_BATCH);
+        let keys = interest.take_lingering(fixed::CHANNELS_A_BATCH);
         if keys.is_empty() {
-            node.interest.changed().await;
+            interest.changed().await;
             continue;
         }
         // One batch at a time: calls may wait for subscriptions, and none for these.
-        if let Err(error) = broker.unsubscribe(&channels(node, &keys)).await {
+        if let Err(error) = broker.unsubscribe(&followed.channels(node, &keys)).await {
             return Ended::Broker(error.0);
         }
-        node.interest.unsubscribed(keys);
+        interest.unsubscribed(keys);
     }
 }
 
 /// Subscribes everything that is to be subscribed, several batches at once.
-async fn subscribe_pending(node: &ThisNode, broker: &Connected) -> Result<(), Ended> {
+async fn subscribe_pending(node: &ThisNode, broker: &Connected, followed: Followed) -> Result<(), Ended> {
     let mut batches = InOrder::default();
     loop {
         while batches.len() < fixed::SUBSCRIBES_IN_FLIGHT {
-            let keys = node.interest.take_pending(fixed::CHANNELS_A_BATCH);
+            let keys = followed.interest(node).take_pending(fixed::CHANNELS_A_BATCH);
             if keys.is_empty() {
                 break;
             }
             batches.push(async move {
-                let result = broker.subscribe(&channels(node, &keys)).await;
+                let result = broker.subscribe(&followed.channels(node, &keys)).await;
                 if result.is_ok() {
-                    node.interest.subscribed(&keys);
+                    followed.subscribed(node, &keys);
                 }
                 result.err().map(|error| error.0)
             });
@@ -322,10 +319,6 @@ async fn subscribe_pending(node: &ThisNode, broker: &Connected) -> Result<(), En
             return Err(Ended::Broker(error));
         }
     }
-}
-
-fn channels(node: &ThisNode, keys: &[GroupKey]) -> Vec<String> {
-    keys.iter().map(|key| node.full_name(&Channel::Group(key.clone()))).collect()
 }
 
 /// Futures that are polled in the order in which they were added. A client's first poll sends the

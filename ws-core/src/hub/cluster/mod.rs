@@ -10,11 +10,13 @@
 //! a change. Bytes from the broker are untrusted: [`wire`] checks them. Without `[cluster]` there is
 //! no [`ThisNode`] and no task of this module.
 
+mod agenda;
 mod asking;
 mod beats;
 mod brokers;
 mod claiming;
 mod counters;
+mod followed;
 mod handle;
 mod incoming;
 mod interest;
@@ -22,9 +24,12 @@ mod link;
 mod names;
 mod nodes;
 mod outgoing;
+mod owned;
 mod questions;
+mod roster;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
+mod watching;
 pub(in crate::hub) mod wire;
 
 use std::{
@@ -52,17 +57,25 @@ pub use self::handle::{
 };
 #[cfg(all(fuzzing, feature = "testing"))]
 pub(crate) use self::wire::{Body as NodeBody, Frames, Message as NodeMessage, Start, start as read_start};
-pub(super) use self::{asking::Sought, interest::Interest, names::Channel, questions::Answers};
 use self::{
+    agenda::Due,
     beats::Beats,
     counters::Counters,
     incoming::Incoming,
-    interest::Confirmation,
+    interest::{Confirmation, Interest},
     link::Ended,
     nodes::{Heard, Nodes},
     outgoing::{Added, Queue},
     questions::{Collected, Questions},
+    watching::Watching,
     wire::{About, Beat, Body, Found, Message, Phase, Question},
+};
+pub(super) use self::{
+    asking::Sought,
+    names::Channel,
+    owned::{Owned, Reports},
+    questions::Answers,
+    watching::RemoteWatch,
 };
 use super::{GroupKey, Live, NotSent, Reach, Remote};
 use crate::{
@@ -101,6 +114,7 @@ pub(super) struct ThisNode {
     outgoing: Queue,
     incoming: Incoming,
     interest: Arc<Interest>,
+    watching: Watching,
     questions: Questions,
     /// The asks of other nodes that this node may serve at once.
     served_asks: Arc<Semaphore>,
@@ -116,6 +130,8 @@ impl ThisNode {
     /// Joins the cluster: starts the link and the workers. It must be called on a runtime.
     pub(super) fn start(live: &Arc<Live>, config: config::Cluster, connector: Connector) -> Arc<Self> {
         let (incoming, receivers) = Incoming::new(config.queue);
+        let interest = Arc::default();
+        let (watching, rosters) = Watching::new(&interest);
         let node = Arc::new(Self {
             live: Arc::downgrade(live),
             outgoing: Queue::new(config.queue),
@@ -131,7 +147,8 @@ impl ThisNode {
             nodes: Nodes::default(),
             nodes_known_at: Mutex::new(Instant::now()),
             incoming,
-            interest: Arc::default(),
+            interest,
+            watching,
             questions: Questions::default(),
             served_asks: Arc::new(Semaphore::new(fixed::OPEN_QUESTIONS)),
             counters: Counters::default(),
@@ -142,6 +159,8 @@ impl ThisNode {
             task: Mutex::default(),
         });
         node.spawn_workers(receivers);
+        tokio::spawn(Arc::clone(&node).follow_watches());
+        tokio::spawn(Arc::clone(&node).send_rosters(rosters));
         *node.task.lock() = Some(tokio::spawn(link::run(Arc::clone(&node))));
         node
     }
@@ -251,8 +270,9 @@ impl ThisNode {
         self.nodes.is_alive(node)
     }
 
-    pub(super) fn interest(&self) -> &Arc<Interest> {
-        &self.interest
+    /// The part of the cluster that the index of groups reports to.
+    pub(super) fn reports(&self) -> &Arc<Reports> {
+        &self.watching.reports
     }
 
     /// Waits until the link is up, or the node leaves the cluster.
@@ -281,6 +301,7 @@ impl ThisNode {
             outgoing.settle(Remote::NotSent(NotSent::Unreachable));
         }
         self.changes.lock().take();
+        self.end_watches();
     }
 
     /// Leaves the cluster in the background.
@@ -293,7 +314,7 @@ impl ThisNode {
     }
 
     fn stats(&self) -> ClusterStats {
-        ClusterStats::of(&self.counters, self.interest.len())
+        ClusterStats::of(&self.counters, self.interest.len() + self.watching.heard.len())
     }
 
     fn changes(&self) -> Option<broadcast::Receiver<ClusterChange>> {
@@ -361,6 +382,7 @@ impl ThisNode {
         *self.nodes_known_at.lock() = Instant::now() + fixed::NODES_KNOWN;
         self.outgoing.connected();
         self.state.send_replace(ClusterState::Up);
+        self.watches_due(Due::Up);
         let gap = self.gap_since.lock().take().map(|since| since.elapsed());
         tracing::info!(node = %NodeId(self.id()), name = self.name(), broker = %self.config.url, "the cluster is joined");
         self.announce(ClusterChange::Up);
@@ -388,6 +410,7 @@ impl ThisNode {
             tracing::warn!(broker = %self.config.url, skipped, "no link to the other nodes: {why}");
         }
         self.interest.restart();
+        self.watches_lost_link();
         was_up
     }
 
@@ -412,6 +435,7 @@ impl ThisNode {
             Heard::Nothing => {}
             Heard::Joined { id, name } => {
                 tracing::info!(node = %NodeId(id), name, "a node has joined the cluster");
+                self.watches_due(Due::Joined(id));
                 self.announce(ClusterChange::NodeJoined { id: NodeId(id), name });
             }
             Heard::Left { id, name } => self.node_left(id, name, false),
@@ -448,6 +472,7 @@ impl ThisNode {
 
     fn node_left(&self, id: u32, name: String, died: bool) {
         tracing::info!(node = %NodeId(id), name, died, "a node has left the cluster");
+        self.watches_due(Due::Left(id));
         self.announce(ClusterChange::NodeLeft { id: NodeId(id), name, died });
     }
 

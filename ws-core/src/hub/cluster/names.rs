@@ -1,9 +1,9 @@
 //! [`Channel`]: the channels of the broker, and their names.
 //!
 //! A name is `<prefix>:1:` and then `nodes`, `node:<hex>`, `all`, `c:<controller>`,
-//! `r:<controller>:<room>` or `u:<user>`. Each part is percent-encoded except for `A-Za-z0-9_-`, so
-//! a name of a room cannot contain a separator or a pattern. The number is the version of this
-//! scheme. Names starting with `w:` are reserved for watches of groups.
+//! `r:<controller>:<room>` or `u:<user>`. The name of a group after `w:` is the channel for the
+//! changes of its members. Each part is percent-encoded except for `A-Za-z0-9_-`, so a name of a
+//! room cannot contain a separator or a pattern. The number is the version of this scheme.
 
 use std::borrow::Cow;
 
@@ -30,6 +30,8 @@ pub(in crate::hub) enum Channel {
     Controller(&'static str),
     /// Messages to a room or a user, heard by the nodes with members.
     Group(GroupKey),
+    /// Changes of the members of a group, heard by the nodes that watch it.
+    Watch(GroupKey),
 }
 
 impl Channel {
@@ -54,32 +56,28 @@ impl Channel {
         let parts = match self {
             Self::Nodes | Self::Node(_) | Self::All => "node:00000000".len(),
             Self::Controller(controller) => controller.len(),
-            Self::Group(GroupKey::Room(controller, room)) => controller.len() + room.len(),
-            Self::Group(GroupKey::User(user)) => user.len(),
+            Self::Group(key) | Self::Watch(key) => match key {
+                GroupKey::Room(controller, room) => controller.len() + room.len(),
+                GroupKey::User(user) => user.len(),
+            },
         };
-        "r::".len() + parts
+        "w:r::".len() + parts
     }
 
     /// Appends the name. It is called for each published message, so it does not format.
     fn write(&self, to: &mut String) {
-        let part = |to: &mut String, text| utf8_percent_encode(text, ENCODED).for_each(|it| to.push_str(it));
         match self {
             Self::Nodes => to.push_str("nodes"),
             Self::Node(node) => to.push_str(&node_name(*node)),
             Self::All => to.push_str("all"),
             Self::Controller(controller) => {
                 to.push_str("c:");
-                part(to, controller);
+                part(controller, to);
             }
-            Self::Group(GroupKey::Room(controller, room)) => {
-                to.push_str("r:");
-                part(to, controller);
-                to.push(':');
-                part(to, room);
-            }
-            Self::Group(GroupKey::User(user)) => {
-                to.push_str("u:");
-                part(to, user);
+            Self::Group(key) => write_group(key, to),
+            Self::Watch(key) => {
+                to.push_str("w:");
+                write_group(key, to);
             }
         }
     }
@@ -101,13 +99,42 @@ impl Channel {
                 return (node_name(node) == name).then_some(Self::Node(node));
             }
             "c" => Self::Controller(controller(&decoded(rest)?)?),
-            "r" => {
-                let (of, room) = rest.split_once(':')?;
-                Self::Group(GroupKey::Room(controller(&decoded(of)?)?, decoded(room)?.into()))
+            "w" => {
+                let (kind, rest) = rest.split_once(':')?;
+                Self::Watch(read_group(kind, rest, controller)?)
             }
-            "u" => Self::Group(GroupKey::User(decoded(rest)?.into())),
-            _ => return None,
+            _ => Self::Group(read_group(kind, rest, controller)?),
         })
+    }
+}
+
+fn part(text: &str, to: &mut String) {
+    utf8_percent_encode(text, ENCODED).for_each(|it| to.push_str(it));
+}
+
+fn write_group(key: &GroupKey, to: &mut String) {
+    match key {
+        GroupKey::Room(controller, room) => {
+            to.push_str("r:");
+            part(controller, to);
+            to.push(':');
+            part(room, to);
+        }
+        GroupKey::User(user) => {
+            to.push_str("u:");
+            part(user, to);
+        }
+    }
+}
+
+fn read_group(kind: &str, rest: &str, controller: impl Fn(&str) -> Option<&'static str>) -> Option<GroupKey> {
+    match kind {
+        "r" => {
+            let (of, room) = rest.split_once(':')?;
+            Some(GroupKey::Room(controller(&decoded(of)?)?, decoded(room)?.into()))
+        }
+        "u" => Some(GroupKey::User(decoded(rest)?.into())),
+        _ => None,
     }
 }
 
@@ -144,6 +171,8 @@ mod tests {
             (Channel::Group(GroupKey::Room("Room", "a:*".into())), "r:Room:a%3A%2A"),
             (Channel::Group(GroupKey::User("jerry_1-x".into())), "u:jerry_1-x"),
             (Channel::Group(GroupKey::User("".into())), "u:"),
+            (Channel::Watch(GroupKey::Room("Room", "a:*".into())), "w:r:Room:a%3A%2A"),
+            (Channel::Watch(GroupKey::User("w".into())), "w:u:w"),
         ] {
             assert_eq!(channel.full_name("ws"), format!("ws:1:{name}"));
             assert_eq!(Channel::parse(name.as_bytes(), controller), Some(channel));
@@ -168,7 +197,12 @@ mod tests {
             b"u:%3a",
             b"u:a%",
             b"u:a.b",
-            b"w:u:x",
+            b"w:",
+            b"w:u",
+            b"w:all",
+            b"w:nodes",
+            b"w:w:u:x",
+            b"w:u:%61",
             b"u:\xff",
             b"r:Room:a:b",
         ] {
@@ -181,8 +215,9 @@ mod tests {
         fn every_name_of_a_group_is_read_back(room in ".{0,80}", of_room in any::<bool>()) {
             let name = room.as_str().into();
             let key = if of_room { GroupKey::Room("章", name) } else { GroupKey::User(name) };
-            let channel = Channel::Group(key);
-            prop_assert_eq!(Channel::parse(channel.name().as_bytes(), controller), Some(channel));
+            for channel in [Channel::Group(key.clone()), Channel::Watch(key)] {
+                prop_assert_eq!(Channel::parse(channel.name().as_bytes(), controller), Some(channel));
+            }
         }
     }
 }

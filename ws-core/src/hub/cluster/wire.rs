@@ -16,10 +16,14 @@
 //! that are there before anything is allocated.
 
 mod asks;
+mod presence;
 
 use bytes::{BufMut as _, Bytes};
 
-pub(crate) use self::asks::{Answer, Ask, Failure};
+pub(crate) use self::{
+    asks::{Answer, Ask, Failure},
+    presence::{Changes, Entry, RosterPart, Wanted, Watch},
+};
 use crate::{
     envelope::Format,
     socket,
@@ -47,6 +51,9 @@ const QUESTION: u8 = 4;
 const RESULT: u8 = 5;
 const ASK: u8 = 16;
 const CLAIM: u8 = 17;
+const WATCH: u8 = 8;
+const ROSTER: u8 = 9;
+const CHANGES: u8 = 10;
 
 /// The formats of a frame in a push.
 const ANY_FORMAT: u8 = 0;
@@ -126,6 +133,9 @@ pub(crate) enum Body {
     Ask(Ask),
     /// The sending node claims that its connection is the only one of a user at a controller.
     Claim(Claiming),
+    Watch(Watch),
+    Roster(RosterPart),
+    Changes(Changes),
 }
 
 /// The claim of a connection of the sending node.
@@ -236,9 +246,10 @@ pub(crate) fn start(message: &[u8]) -> Result<Start, Unreadable> {
         (BEAT_VERSION, BEAT) => {
             Beat::decode(from, flags, link, node, sequence).map(Start::Beat).ok_or(Unreadable::Malformed)
         }
-        (OLDEST_VERSION..=VERSION, PUSH | CLOSE | QUESTION | RESULT | ASK | CLAIM) => {
-            Ok(Start::Message(Head { kind, flags, link, node, sequence }))
-        }
+        (
+            OLDEST_VERSION..=VERSION,
+            PUSH | CLOSE | QUESTION | RESULT | WATCH | ROSTER | CHANGES | ASK | CLAIM,
+        ) => Ok(Start::Message(Head { kind, flags, link, node, sequence })),
         _ => Err(Unreadable::Unknown),
     }
 }
@@ -259,6 +270,9 @@ impl Message {
             Body::Result(_) => RESULT,
             Body::Ask(_) => ASK,
             Body::Claim(_) => CLAIM,
+            Body::Watch(_) => WATCH,
+            Body::Roster(_) => ROSTER,
+            Body::Changes(_) => CHANGES,
         };
         let for_connection = if self.connection.is_some() { FOR_CONNECTION } else { 0 };
         let has_key = if self.key.is_some() { HAS_KEY } else { 0 };
@@ -295,6 +309,9 @@ impl Message {
             Body::Result(_) => 24,
             Body::Ask(ask) => ask.size(),
             Body::Claim(claim) => 16 + claim.frame.reason.len(),
+            Body::Watch(watch) => watch.size(),
+            Body::Roster(part) => part.size(),
+            Body::Changes(changes) => changes.size(),
         };
         let short = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, |bytes| 2 + bytes.len());
         HEAD_BYTES + 16 + 12 * self.except.len() + short(&self.key) + short(&self.at) + body
@@ -328,6 +345,9 @@ impl Message {
                 let (counter, is_new) = (from.u64()?, from.u8()? == 1);
                 Body::Claim(Claiming { counter, is_new, frame: read_close(from)? })
             }
+            WATCH => Body::Watch(Watch::read(from, message)?),
+            ROSTER => Body::Roster(RosterPart::read(from, message)?),
+            CHANGES => Body::Changes(Changes::read(from, message)?),
             _ => return None,
         };
         Some(Self { except, connection, key, at, body })
@@ -344,6 +364,9 @@ pub(super) fn set_link(message: &mut [u8], link: u32) {
 impl Body {
     fn encode(&self, out: &mut Vec<u8>) {
         match self {
+            Self::Watch(watch) => watch.encode(out),
+            Self::Roster(part) => part.encode(out),
+            Self::Changes(changes) => changes.encode(out),
             Self::Push(Frames::One(frame)) => {
                 out.put_u8(1);
                 put_frame(out, ANY_FORMAT, frame);
@@ -567,6 +590,12 @@ mod tests {
         let push = Body::Push(Frames::One(frame("hi")));
         let question = Question { id: 7, about: About::Ids, channel: Bytes::from_static(b"r:Room:x") };
         let ids = Found::Ids(vec![1, u64::MAX]);
+        let channel = Bytes::from_static(b"r:Room:x");
+        let members = vec![
+            Entry { connection: 1, user: Some("断".into()) },
+            Entry { connection: 2, user: Some("".into()) },
+            Entry { connection: u64::MAX, user: None },
+        ];
         vec![
             message(push.clone()),
             Message { at: Some(Bytes::from_static("章".as_bytes())), ..message(push.clone()) },
@@ -588,6 +617,24 @@ mod tests {
             message(Body::Result(ResultPart { id: 7, number: 0, is_last: false, found: Found::Count(3) })),
             message(Body::Result(ResultPart { id: 7, number: 9, is_last: true, found: ids })),
             message(Body::Claim(Claiming { counter: 3, is_new: true, frame: CloseFrame::new(4001, "x") })),
+            message(Body::Watch(Watch { id: 1, wanted: Wanted::Roster, channel: channel.clone() })),
+            message(Body::Watch(Watch { id: 2, wanted: Wanted::Version, channel: channel.clone() })),
+            message(Body::Roster(RosterPart {
+                question: 1,
+                version: 2,
+                number: 3,
+                is_last: true,
+                channel: channel.clone(),
+                members: members.clone(),
+            })),
+            message(Body::Changes(Changes {
+                from: 1,
+                to: 2,
+                channel: channel.clone(),
+                joined: members,
+                left: vec![3, 4],
+            })),
+            message(Body::Changes(Changes { from: 5, to: 5, channel, joined: vec![], left: vec![] })),
         ]
         .into_iter()
         .chain(asks::examples().into_iter().map(message))
@@ -690,9 +737,30 @@ mod tests {
     }
 
     #[test]
+    fn changes_and_entries_that_no_node_sends_are_malformed() {
+        let entry = |user: &str| Entry { connection: 1, user: Some(user.into()) };
+        let changes = |from, to, user: &str| {
+            let (channel, joined) = (Bytes::from_static(b"u:x"), vec![entry(user)]);
+            message(Body::Changes(Changes { from, to, channel, joined, left: Vec::new() })).encode(1, 1)
+        };
+        let most = "x".repeat(crate::fixed::NAME_BYTES);
+        assert!(decoded(&changes(1, 2, &most).into()).is_ok());
+        // The versions go back, a user is too long, and a user is not UTF-8.
+        let mut not_text = changes(1, 2, "x");
+        *not_text.last_mut().unwrap() = 0xff;
+        // More entries are announced than there are.
+        let mut count = changes(1, 2, "x");
+        let place = count.len() - 15;
+        count[place] = 0xff;
+        for bytes in [changes(2, 1, "x"), changes(1, 2, &format!("{most}x")), not_text, count] {
+            assert_eq!(decoded(&bytes.into()), Err(Unreadable::Malformed));
+        }
+    }
+
+    #[test]
     fn other_versions_and_kinds_are_unknown() {
         let bytes = message(Body::Push(Frames::One(frame("x")))).encode(1, 1);
-        for (at, value) in [(0, 0), (0, 2), (0, 255), (1, 0), (1, 6), (1, 255)] {
+        for (at, value) in [(0, 0), (0, 2), (0, 255), (1, 0), (1, 6), (1, 11), (1, 255)] {
             let mut bytes = bytes.clone();
             bytes[at] = value;
             assert_eq!(decoded(&bytes.into()), Err(Unreadable::Unknown), "{at} {value}");
