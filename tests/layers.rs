@@ -60,6 +60,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("inventory", &["registry", "lib"]),
     ("tungstenite", &["wire", "testing", "fuzzing"]),
     ("redis", &["hub"]),
+    ("async_nats", &["hub"]),
 ];
 
 /// The only pair of modules that import each other: the lower one may import the upper one.

@@ -2,6 +2,7 @@
 
 use std::{
     net::TcpListener,
+    ops::Deref,
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{
@@ -22,6 +23,7 @@ use ws_core::{
 pub(crate) enum Broker {
     Memory(TestCluster),
     Redis(Redis),
+    Nats(Nats),
 }
 
 impl Broker {
@@ -32,6 +34,11 @@ impl Broker {
     /// Returns `None` if there is no Redis on this machine.
     pub(crate) fn redis() -> Option<Self> {
         Redis::start(&[]).map(Self::Redis)
+    }
+
+    /// Returns `None` if there is no NATS server on this machine.
+    pub(crate) fn nats() -> Option<Self> {
+        Nats::start("").map(Self::Nats)
     }
 
     /// Starts a node with these settings, and waits until it has joined.
@@ -47,12 +54,21 @@ impl Broker {
         let mut settings = match self {
             Self::Memory(_) => Cluster::default(),
             Self::Redis(redis) => redis.settings(),
+            Self::Nats(nats) => nats.settings(),
         };
         change(&mut settings);
         let app = app.config(config(settings));
         match self {
             Self::Memory(cluster) => cluster.start_alone(app).await,
-            Self::Redis(_) => TestApp::start(app).await,
+            Self::Redis(_) | Self::Nats(_) => TestApp::start(app).await,
+        }
+    }
+
+    /// The faults between two nodes, which only the broker in memory has.
+    pub(crate) fn faults(&self) -> &TestCluster {
+        match self {
+            Self::Memory(cluster) => cluster,
+            Self::Redis(_) | Self::Nats(_) => panic!("not in memory"),
         }
     }
 
@@ -61,6 +77,7 @@ impl Broker {
         match self {
             Self::Memory(cluster) => cluster.stop_broker(),
             Self::Redis(redis) => redis.kill(),
+            Self::Nats(nats) => nats.kill(),
         }
     }
 
@@ -69,6 +86,7 @@ impl Broker {
         match self {
             Self::Memory(cluster) => cluster.start_broker(),
             Self::Redis(redis) => redis.restart(),
+            Self::Nats(nats) => nats.restart(),
         }
     }
 }
@@ -81,34 +99,19 @@ pub(crate) fn config(cluster: impl Into<Option<Cluster>>) -> Config {
     config
 }
 
-/// A Redis server of the test, in a process of its own.
+/// A Redis server of the test.
 pub(crate) struct Redis {
-    child: Mutex<Child>,
-    pub(crate) port: u16,
-    options: Vec<String>,
+    server: Server,
     prefix: String,
 }
 
 impl Redis {
-    /// Starts a Redis on a free port. In the options, `{port}` stands for the port. Returns `None`
-    /// if there is no Redis on this machine.
+    /// Starts a Redis. In the options, `{port}` stands for the port. Returns `None` if there is no
+    /// Redis on this machine.
     pub(crate) fn start(options: &[&str]) -> Option<Self> {
-        let Some(_) = find("redis-server") else {
-            assert!(std::env::var_os("WS_TESTS_NEED_REDIS").is_none(), "redis-server is not installed");
-            eprintln!("skipped: redis-server is not installed");
-            return None;
-        };
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let prefix = format!("test-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let options: Vec<String> = options.iter().map(ToString::to_string).collect();
-        // Another process may take the port before the server does.
-        for _ in 0..10 {
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            if let Some(child) = spawn(port, &options) {
-                return Some(Self { child: Mutex::new(child), port, options, prefix });
-            }
-        }
-        panic!("redis-server does not start with {options:?}");
+        let fixed = ["--port", "{port}", "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"];
+        let server = Server::start("redis-server", "WS_TESTS_NEED_REDIS", &[&fixed[..], options].concat())?;
+        Some(Self { server, prefix: prefix() })
     }
 
     pub(crate) fn settings(&self) -> Cluster {
@@ -120,6 +123,93 @@ impl Redis {
         settings.prefix = self.prefix.clone();
         settings
     }
+}
+
+impl Deref for Redis {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+/// A NATS server of the test.
+pub(crate) struct Nats {
+    server: Server,
+    pub(crate) prefix: String,
+    file: PathBuf,
+}
+
+impl Nats {
+    /// Starts a NATS server with this configuration, in which `{prefix}` stands for the prefix.
+    /// Returns `None` if there is no NATS server on this machine.
+    pub(crate) fn start(configuration: &str) -> Option<Self> {
+        let prefix = prefix();
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+        let file = folder.join(format!("nats-{}-{prefix}.conf", std::process::id()));
+        std::fs::write(&file, configuration.replace("{prefix}", &prefix)).unwrap();
+        let options = ["--addr", "127.0.0.1", "--port", "{port}", "--config", file.to_str().unwrap()];
+        let server = Server::start("nats-server", "WS_TESTS_NEED_NATS", &options)?;
+        Some(Self { server, prefix, file })
+    }
+
+    /// Replaces the configuration. The server reads it when it starts again.
+    pub(crate) fn configure(&self, configuration: &str) {
+        std::fs::write(&self.file, configuration.replace("{prefix}", &self.prefix)).unwrap();
+    }
+
+    pub(crate) fn settings(&self) -> Cluster {
+        self.settings_of(&format!("nats://127.0.0.1:{}", self.port))
+    }
+
+    pub(crate) fn settings_of(&self, url: &str) -> Cluster {
+        let mut settings = Cluster::new(BrokerKind::Nats, url);
+        settings.prefix = self.prefix.clone();
+        settings
+    }
+}
+
+impl Deref for Nats {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+/// Returns a prefix that no other test of this process has.
+fn prefix() -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    format!("test-{}", NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The server of a broker, in a process of its own.
+pub(crate) struct Server {
+    child: Mutex<Child>,
+    pub(crate) port: u16,
+    program: &'static str,
+    options: Vec<String>,
+}
+
+impl Server {
+    /// Starts a server on a free port, for which `{port}` stands in the options. Returns `None` if
+    /// there is no such server on this machine, unless this variable is set.
+    fn start(program: &'static str, needed: &str, options: &[&str]) -> Option<Self> {
+        let Some(_) = find(program) else {
+            assert!(std::env::var_os(needed).is_none(), "{program} is not installed");
+            eprintln!("skipped: {program} is not installed");
+            return None;
+        };
+        let options: Vec<String> = options.iter().map(ToString::to_string).collect();
+        // Another process may take the port before the server does.
+        for _ in 0..10 {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            if let Some(child) = spawn(program, port, &options) {
+                return Some(Self { child: Mutex::new(child), port, program, options });
+            }
+        }
+        panic!("{program} does not start with {options:?}");
+    }
 
     /// Kills the server.
     pub(crate) fn kill(&self) {
@@ -130,7 +220,8 @@ impl Redis {
 
     /// Starts the server again, empty.
     pub(crate) fn restart(&self) {
-        *self.child.lock().unwrap() = spawn(self.port, &self.options).expect("the port is free again");
+        let child = spawn(self.program, self.port, &self.options);
+        *self.child.lock().unwrap() = child.expect("the port is free again");
     }
 
     /// Sends a signal to the server.
@@ -140,7 +231,7 @@ impl Redis {
     }
 }
 
-impl Drop for Redis {
+impl Drop for Server {
     fn drop(&mut self) {
         let child = self.child.get_mut().unwrap();
         let _ = child.kill();
@@ -149,12 +240,11 @@ impl Drop for Redis {
 }
 
 /// Starts a server and waits until it accepts connections. Returns `None` if the port is taken.
-fn spawn(port: u16, options: &[String]) -> Option<Child> {
-    let port_option = port.to_string();
-    let mut child = Command::new("redis-server")
-        .args(["--port", &port_option, "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"])
-        .args(options.iter().map(|option| option.replace("{port}", &port_option)))
+fn spawn(program: &str, port: u16, options: &[String]) -> Option<Child> {
+    let mut child = Command::new(program)
+        .args(options.iter().map(|option| option.replace("{port}", &port.to_string())))
         .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     for _ in 0..500 {
@@ -166,7 +256,7 @@ fn spawn(port: u16, options: &[String]) -> Option<Child> {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    panic!("redis-server does not accept connections");
+    panic!("{program} does not accept connections");
 }
 
 /// Returns the path of a program.

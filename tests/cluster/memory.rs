@@ -16,7 +16,7 @@ use crate::{
 pub(crate) fn between<'a>(broker: &'a Broker, from: &TestApp, to: &TestApp) -> Between<'a> {
     match broker {
         Broker::Memory(cluster) => cluster.between(from, to),
-        Broker::Redis(_) => panic!("not in memory"),
+        Broker::Redis(_) | Broker::Nats(_) => panic!("not in memory"),
     }
 }
 

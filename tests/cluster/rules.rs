@@ -1,6 +1,6 @@
 //! The rules of a cluster, each over every broker.
 
-/// Runs rules over the broker in memory, where time is paused, and over Redis.
+/// Runs rules over the broker in memory, where time is paused, and over Redis and NATS.
 macro_rules! rules {
     ($($name:ident),+ $(,)?) => {
         mod memory {
@@ -17,11 +17,20 @@ macro_rules! rules {
                 }
             })+
         }
+        mod nats {
+            $(#[tokio::test]
+            async fn $name() {
+                if let Some(broker) = crate::brokers::Broker::nats() {
+                    super::$name(&broker).await;
+                }
+            })+
+        }
     };
 }
 
 mod alone;
 mod asking;
+mod exclusive;
 mod interest;
 mod limits;
 mod members;
@@ -30,5 +39,6 @@ mod outage;
 pub(crate) mod presence;
 mod start;
 mod targets;
+mod user_asks;
 
 pub(crate) use crate::nodes::app;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::{
     connection::Connection,
     error::Result,
-    hub::{Hub, Room, Target},
+    hub::{Hub, Room, Target, User, UserAt},
     request::Typed,
     wire::{CloseReason, Message},
 };
@@ -103,5 +103,14 @@ impl Hub {
     /// are different rooms.
     pub fn room<C: Controller>(&self, name: impl AsRef<str>) -> Room {
         self.room_of(TypeId::of::<C>(), name.as_ref())
+    }
+}
+
+/// The connections of a user selected by the type of a controller.
+impl User {
+    /// The connections of the user at this controller, on all nodes. One of them can be
+    /// [asked](UserAt::ask).
+    pub fn at<C: Controller>(&self) -> UserAt {
+        self.at_controller(TypeId::of::<C>())
     }
 }

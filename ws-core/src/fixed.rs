@@ -116,6 +116,8 @@ pub(crate) const CONFIRM_TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest time that a question to the other nodes waits, and the number of open questions.
 pub(crate) const QUESTION_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) const OPEN_QUESTIONS: usize = 1024;
+/// The number of times that an ask of a user looks for a connection, if the found one has ended.
+pub(crate) const ASK_SEARCHES: usize = 3;
 /// The most ids that a node answers with, and the number of them in one message.
 pub(crate) const CLUSTER_IDS: usize = 1_000_000;
 pub(crate) const IDS_A_PART: usize = 8192;
@@ -300,6 +302,13 @@ mod tests {
                 "cluster: `count()` and `ids()`",
                 format!(
                     "{}, then `Incomplete`; {CLUSTER_IDS} ids from a node; {OPEN_QUESTIONS} calls at once",
+                    time(QUESTION_TIMEOUT)
+                ),
+            ),
+            (
+                "cluster: asks of clients of other nodes",
+                format!(
+                    "{} to find a connection, else `AskError::Unreachable`; {OPEN_QUESTIONS} at once, asked and served, else `AskError::TooMany`",
                     time(QUESTION_TIMEOUT)
                 ),
             ),

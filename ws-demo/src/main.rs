@@ -66,6 +66,7 @@ environment: WS__SERVERS__HTTP__PORT, WS__SERVERS__WS__PORT   ports, 0 for any (
              JWT_SECRET                                       signs the tokens, 32 bytes (drawn anew at each start);
                                                               the same for all processes of a cluster
              WS__CLUSTER__URL                                 joins demos by Redis: redis://127.0.0.1:6379 (none)
+             WS__CLUSTER__KIND                                `nats`: by NATS, nats://127.0.0.1:4222 (redis)
              JWT_OPEN                                         `false`: the handshake checks no token (true)
              RUST_LOG                                         what is logged (info)
 ";

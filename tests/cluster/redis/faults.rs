@@ -25,7 +25,7 @@ fn start(options: &[&str]) -> Option<Broker> {
 fn server(broker: &Broker) -> &Redis {
     match broker {
         Broker::Redis(redis) => redis,
-        Broker::Memory(_) => panic!("not a Redis"),
+        Broker::Memory(_) | Broker::Nats(_) => panic!("not a Redis"),
     }
 }
 

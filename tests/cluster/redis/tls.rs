@@ -1,9 +1,6 @@
 //! TLS to the broker.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
-};
+use std::path::Path;
 
 use ws_core::{
     config::{Cluster, ClusterTls},
@@ -13,30 +10,10 @@ use ws_core::{
 
 use crate::{
     brokers::{Redis, config, eventually},
+    certificates::Files,
     logs::Logs,
     nodes::{app, connect, expect, hub, know_each_other},
 };
-
-/// A certificate that a test made, in files.
-struct Files {
-    certificate: PathBuf,
-    key: PathBuf,
-}
-
-impl Files {
-    fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!("cluster-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::create_dir_all(&folder).unwrap();
-        let files = Self { certificate: folder.join("certificate.pem"), key: folder.join("key.pem") };
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let made = rcgen::generate_simple_self_signed(names).unwrap();
-        std::fs::write(&files.certificate, made.cert.pem()).unwrap();
-        std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
-        files
-    }
-}
 
 /// Starts a server with TLS that accepts clients with this certificate, or any.
 fn serve(server: &Files, clients: Option<&Files>) -> Option<Redis> {

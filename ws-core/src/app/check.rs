@@ -193,19 +193,26 @@ fn given<T>(
     by_server.into_iter().map(|(server, (_, value))| (server, value)).collect()
 }
 
-#[cfg(all(test, not(feature = "redis")))]
+#[cfg(all(test, not(all(feature = "nats", feature = "redis"))))]
 mod tests {
     use crate::{
         app::App,
-        config::{Cluster, Config},
+        config::{BrokerKind, Cluster, Config},
     };
 
     #[tokio::test]
     async fn a_broker_whose_feature_is_missing_is_a_start_error_that_names_the_feature() {
-        let mut config = Config::default();
-        config.cluster = Some(Cluster::default());
-        let error = App::without_registry().config(config).start().await.unwrap_err().to_string();
-        assert!(error.contains("`cluster.kind = \"redis\"`"), "{error}");
-        assert!(error.contains("the feature `redis` of ws-core"), "{error}");
+        for (kind, is_missing) in [
+            (BrokerKind::Nats, cfg!(not(feature = "nats"))),
+            (BrokerKind::Redis, cfg!(not(feature = "redis"))),
+        ] {
+            if is_missing {
+                let mut config = Config::default();
+                config.cluster = Some(Cluster::new(kind, "any"));
+                let error = App::without_registry().config(config).start().await.unwrap_err().to_string();
+                assert!(error.contains(&format!("`cluster.kind = \"{kind}\"`")), "{error}");
+                assert!(error.contains(&format!("the feature `{kind}` of ws-core")), "{error}");
+            }
+        }
     }
 }

@@ -32,8 +32,9 @@ use super::units;
 pub struct Cluster {
     /// The kind of the broker. Default `redis`.
     pub kind: BrokerKind,
-    /// The address of the broker, with its user and password: `redis://user:password@host:6379`, or
-    /// `rediss://..` for TLS. Set it by the variable `WS__CLUSTER__URL` to keep the password out of
+    /// The address of the broker, with its user and password: `redis://user:password@host:6379` or
+    /// `rediss://..` for TLS; `nats://user:password@host:4222`, `nats://token@host:4222` or
+    /// `tls://..` for TLS. Set it by the variable `WS__CLUSTER__URL` to keep the password out of
     /// files. It is never printed. Default `redis://127.0.0.1:6379`.
     pub url: BrokerUrl,
     /// The first part of all channel names, 1 to 64 of `A-Z a-z 0-9 _ -`. Applications that share a
@@ -54,7 +55,8 @@ pub struct Cluster {
     #[serde(with = "units::duration")]
     pub node_timeout: Duration,
     /// The largest message between nodes, in bytes. A larger one is delivered to the connections of
-    /// this node only. At most 256 MiB. Default 1 MiB.
+    /// this node only. At most 256 MiB. NATS has a limit of its own, `max_payload`, which is 1 MiB
+    /// with the head of a message. Default 1 MiB.
     #[serde(with = "units::size")]
     pub message: usize,
     /// The bytes of messages that may wait for the broker, and, counted by itself, the bytes of
@@ -65,8 +67,8 @@ pub struct Cluster {
     /// The reaction to a time without the broker, in which messages of other nodes were missed.
     /// Default: the connections stay open.
     pub on_gap: OnGap,
-    /// The certificates for `rediss://`. Default: the broker is verified with the built-in roots of
-    /// Mozilla, and this process presents no certificate.
+    /// The certificates for `rediss://` and `tls://`. Default: the broker is verified with the
+    /// built-in roots of Mozilla, and this process presents no certificate.
     pub tls: ClusterTls,
 }
 
@@ -103,12 +105,15 @@ pub enum BrokerKind {
     /// Redis 6 or later, or a server that speaks its protocol; needs the feature `redis`.
     #[default]
     Redis,
+    /// NATS 2, without JetStream; needs the feature `nats`. Tested with 2.9.
+    Nats,
 }
 
 impl fmt::Display for BrokerKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Redis => "redis",
+            Self::Nats => "nats",
         })
     }
 }
@@ -121,7 +126,7 @@ pub struct BrokerUrl(String);
 
 impl BrokerUrl {
     /// The whole address, with the password.
-    #[cfg(feature = "redis")]
+    #[cfg(any(feature = "nats", feature = "redis"))]
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
@@ -151,15 +156,28 @@ impl fmt::Debug for BrokerUrl {
     }
 }
 
-/// Replaces the user and the password of each URL in a text. A password may have any characters, so
-/// everything between `://` and the last `@` of the line is replaced.
-pub(super) fn without_credentials(text: &str) -> String {
-    let line = |line: &str| match (line.find("://"), line.rfind('@')) {
+/// Replaces the user and the password of a URL. A password may have any characters, so everything
+/// between `://` and the last `@` is replaced.
+fn without_credentials(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
         (Some(start), Some(end)) if start + 3 <= end => {
-            let (scheme, host) = (line.get(..start + 3), line.get(end..));
+            let (scheme, host) = (url.get(..start + 3), url.get(end..));
             format!("{}..{}", scheme.unwrap_or_default(), host.unwrap_or_default())
         }
-        _ => line.to_owned(),
+        _ => url.to_owned(),
+    }
+}
+
+/// Hides the addresses of brokers in a text that quotes lines of a file. The rest of such a line is
+/// left out, since an address that is malformed may have its password anywhere.
+pub(super) fn without_addresses(text: &str) -> String {
+    let line = |line: &str| {
+        let schemes = ["redis://", "rediss://", "nats://", "tls://"];
+        let end = schemes.iter().filter_map(|scheme| Some(line.find(scheme)? + scheme.len())).min();
+        match end.and_then(|end| line.get(..end)) {
+            Some(start) => format!("{start}.."),
+            None => line.to_owned(),
+        }
     };
     let lines: Vec<String> = text.split('\n').map(line).collect();
     lines.join("\n")
@@ -214,13 +232,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_quoted_line_has_no_address_of_a_broker() {
+        for (text, expected) in [
+            ("1 | url = \"redis://:x@h\"\n2 | b@c", "1 | url = \"redis://..\n2 | b@c"),
+            ("url = \"rediss://user:secret", "url = \"rediss://.."),
+            ("url = 'nats://secret", "url = 'nats://.."),
+            ("allow = [\"https://a.example\"]", "allow = [\"https://a.example\"]"),
+        ] {
+            assert_eq!(without_addresses(text), expected);
+        }
+    }
+
+    #[test]
     fn a_password_is_never_printed() {
         for (url, expected) in [
             ("redis://127.0.0.1:6379", "redis://127.0.0.1:6379"),
             ("redis://user:secret@host:6379/1", "redis://..@host:6379/1"),
             ("rediss://:sec@ret/@host", "rediss://..@host"),
             ("secret", "secret"),
-            ("a\nurl = \"redis://:x@h\"\nb@c", "a\nurl = \"redis://..@h\"\nb@c"),
         ] {
             let url = BrokerUrl::from(url);
             assert_eq!((url.to_string(), format!("{url:?}")), (expected.to_owned(), format!("{expected:?}")));

@@ -3,7 +3,7 @@
 
 use std::{collections::HashSet, ffi::OsString, io, path::Path, time::Duration};
 
-use super::{Cluster, Config, Drain, Heartbeat, Limits, ServerConfig, cluster::without_credentials, env};
+use super::{Cluster, Config, Drain, Heartbeat, Limits, ServerConfig, cluster::without_addresses, env};
 
 use crate::fixed;
 
@@ -87,7 +87,7 @@ impl Config {
             // The message quotes the line, which may have a password.
             .map_err(|error| ConfigError::Toml {
                 file: file.to_owned(),
-                message: without_credentials(&error.to_string()),
+                message: without_addresses(&error.to_string()),
             })?;
         config.check().map_err(|message| ConfigError::Toml { file: file.to_owned(), message })?;
         config.sources.file = true;

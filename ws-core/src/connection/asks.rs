@@ -21,6 +21,7 @@ use crate::{
     connection::Connection,
     envelope::{Envelope, Format, Raw, WsAsk},
     fixed,
+    hub::NotSent,
     sync::{Mutex, MutexGuard},
     wire::{ConnectionId, Message, SendError},
 };
@@ -107,7 +108,7 @@ pub enum AskError {
         /// The connection that ended.
         connection: ConnectionId,
     },
-    /// No answer arrived within this time.
+    /// No answer arrived within this time. The client may have got the ask.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
     /// The client answered with an error.
@@ -118,12 +119,26 @@ pub enum AskError {
         /// The error text, as the client wrote it.
         message: String,
     },
-    /// The answer does not decode as the requested type.
+    /// The answer does not decode as the requested type, or is larger than `cluster.message`.
     #[error("the answer does not fit: {0}")]
     Invalid(String),
-    /// 64 asks of this connection are outstanding already.
+    /// 64 asks of this connection are outstanding already, or 1024 asks of a node to the clients of
+    /// others. Nothing was sent.
     #[error("too many asks of this connection are outstanding")]
     TooMany,
+    /// No connection of the user at the controller is open on any node. Nothing was sent. Only an
+    /// ask of a [user](crate::hub::UserAt::ask) fails with it.
+    #[error("the user has no open connection")]
+    Offline,
+    /// No connection of the user is open on this node, and not all others could be asked for one:
+    /// the broker is away, or a node did not answer within a second. Nothing was sent. Only an ask
+    /// of a user fails with it.
+    #[error("the user has no open connection on this node, and the other nodes cannot be reached")]
+    Unreachable,
+    /// The ask was not sent to the node of the user, because it is too large, too many messages
+    /// wait for the broker, or the broker has refused it. Only an ask of a user fails with it.
+    #[error("not sent to the node of the user: {0:?}")]
+    NotSent(NotSent),
 }
 
 impl From<SendError> for AskError {
@@ -145,7 +160,13 @@ impl AskError {
         match self {
             Self::Closed { connection } => Some(*connection),
             Self::Send(error) => error.connection(),
-            Self::TimedOut(_) | Self::Refused { .. } | Self::Invalid(_) | Self::TooMany => None,
+            Self::TimedOut(_)
+            | Self::Refused { .. }
+            | Self::Invalid(_)
+            | Self::TooMany
+            | Self::Offline
+            | Self::Unreachable
+            | Self::NotSent(_) => None,
         }
     }
 }
@@ -165,7 +186,7 @@ impl<'a, R: DeserializeOwned> PendingAsk<'a, R> {
     pub(crate) fn new<T: Serialize + ?Sized>(conn: &'a Connection, event: &str, data: &T) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let message = conn.format().encode_ask(event, data, &format!("{PREFIX}{id}"));
+        let message = encode(conn.format(), event, data, id);
         Self { conn, id, message, timeout: fixed::ASK_TIMEOUT, answer: PhantomData }
     }
 
@@ -176,16 +197,37 @@ impl<'a, R: DeserializeOwned> PendingAsk<'a, R> {
     }
 
     async fn run(self) -> Result<R, AskError> {
-        let message = self.message?;
-        let closed = || AskError::Closed { connection: self.conn.id() };
-        let (_outstanding, answer) = self.conn.asks().begin(self.id, closed)?;
+        let answer = self.conn.ask_encoded(self.id, self.message?, self.timeout).await?;
+        decode(self.conn.format(), &answer)
+    }
+}
+
+impl Connection {
+    /// Sends an ask that is encoded with the `ref` of this number, and waits for the answer.
+    pub(crate) async fn ask_encoded(
+        &self,
+        id: u64,
+        message: Message,
+        timeout: Duration,
+    ) -> Result<Message, AskError> {
+        let closed = || AskError::Closed { connection: self.id() };
+        let (_outstanding, answer) = self.asks().begin(id, closed)?;
         let asked = async {
-            self.conn.send(message).await?;
+            self.send(message).await?;
             answer.await.map_err(|_| closed())
         };
-        let in_time = tokio::time::timeout(self.timeout, asked).await;
-        decode(self.conn.format(), &in_time.map_err(|_| AskError::TimedOut(self.timeout))??)
+        tokio::time::timeout(timeout, asked).await.map_err(|_| AskError::TimedOut(timeout))?
     }
+}
+
+/// Encodes an ask with the `ref` of this number.
+pub(crate) fn encode<T: Serialize + ?Sized>(
+    format: Format,
+    event: &str,
+    data: &T,
+    id: u64,
+) -> Result<Message, SendError> {
+    format.encode_ask(event, data, &format!("{PREFIX}{id}"))
 }
 
 impl<'a, R: DeserializeOwned + 'a> IntoFuture for PendingAsk<'a, R> {
@@ -204,7 +246,7 @@ impl<R> std::fmt::Debug for PendingAsk<'_, R> {
 }
 
 /// Decodes the answer, or the client's refusal.
-fn decode<R: DeserializeOwned>(format: Format, message: &Message) -> Result<R, AskError> {
+pub(crate) fn decode<R: DeserializeOwned>(format: Format, message: &Message) -> Result<R, AskError> {
     #[derive(Deserialize)]
     #[serde(default)]
     struct Refusal {

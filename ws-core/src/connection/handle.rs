@@ -145,7 +145,7 @@ impl Connection {
     }
 
     /// Looks at an emit on this connection alone.
-    pub(super) fn look_at_emit<E: WsEvent + ?Sized>(&self, place: &'static std::panic::Location<'static>) {
+    pub(crate) fn look_at_emit<E: WsEvent + ?Sized>(&self, place: &'static std::panic::Location<'static>) {
         if let Some(mut check) = EmitCheck::new::<E>(place) {
             check.look_at(self);
         }
@@ -241,6 +241,11 @@ impl Connection {
 
     pub(crate) fn membership(&self) -> &Membership {
         &self.rare().membership
+    }
+
+    /// Returns the membership if the connection may be in a room or have a user.
+    pub(crate) fn membership_if_any(&self) -> Option<&Membership> {
+        self.0.rare.get().map(|rare| &rare.membership)
     }
 
     /// The open connections of this node.

@@ -14,15 +14,15 @@ mod tasks;
 
 #[cfg(feature = "jwt")]
 pub(crate) use self::expiry::{register_expiring, valid_until};
-pub(crate) use self::{
-    asks::is_ask_ref,
-    outbox::{Outbox, Stop},
-    tasks::{TaskMark, Waiter},
-};
 pub use self::{
     asks::{AskError, PendingAsk},
     handle::Connection,
     tasks::TaskOutput,
+};
+pub(crate) use self::{
+    asks::{decode as decode_answer, encode as encode_ask, is_ask_ref},
+    outbox::{Outbox, Stop},
+    tasks::{TaskMark, Waiter},
 };
 pub use crate::{
     request::ContextMap,

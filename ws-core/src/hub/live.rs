@@ -14,6 +14,7 @@ use tokio::{task::AbortHandle, time::Instant};
 use tokio_util::task::TaskTracker;
 
 use super::{
+    claims::Claims,
     cluster::{Connector, ThisNode},
     connections::Connections,
     groups::Groups,
@@ -43,6 +44,7 @@ pub(crate) struct Live {
     groups: Groups,
     undeclared: Undeclared,
     wheels: Wheels,
+    claims: Claims,
     /// The other nodes. Set before the first connection; empty without a cluster.
     cluster: OnceLock<Arc<ThisNode>>,
     tasks: TaskTracker,
@@ -80,6 +82,7 @@ impl Default for Live {
             groups: Groups::default(),
             undeclared: Undeclared::default(),
             wheels: Wheels::default(),
+            claims: Claims::default(),
             cluster: OnceLock::new(),
             tasks: TaskTracker::default(),
             clean: AtomicUsize::default(),
@@ -190,6 +193,11 @@ impl Live {
 
     pub(crate) fn groups(&self) -> &Groups {
         &self.groups
+    }
+
+    /// The claims of exclusive users.
+    pub(super) fn claims(&self) -> &Claims {
+        &self.claims
     }
 
     /// The events that were emitted and not declared.

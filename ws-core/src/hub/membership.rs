@@ -8,7 +8,11 @@
 
 use std::sync::Arc;
 
-use super::groups::{GroupKey, Groups};
+use super::{
+    claims::{Claim, Standing, Verdict},
+    exclusive::OwnClaim,
+    groups::{GroupKey, Groups},
+};
 use crate::{
     connection::Connection,
     fixed,
@@ -34,6 +38,10 @@ pub enum JoinError {
         /// The size of the name in bytes.
         size: usize,
     },
+    /// This close code may not be sent (RFC 6455 section 7.4). Use 1000 to 1003, 1007 to 1014, or
+    /// 3000 to 4999.
+    #[error("close code {0} may not be sent; use 1000 to 1003, 1007 to 1014, or 3000 to 4999")]
+    CloseCode(u16),
 }
 
 /// The rooms and the user of one connection. Without any, it owns no heap memory.
@@ -54,6 +62,26 @@ enum State {
 struct Joined {
     rooms: Vec<GroupKey>,
     user: Option<GroupKey>,
+    /// The claim to be the only connection of the user; `None` if there never was one.
+    exclusive: Option<Box<Exclusive>>,
+}
+
+#[derive(Debug, Default)]
+struct Exclusive {
+    claim: Option<OwnClaim>,
+    /// The number of claims that are not made yet.
+    claiming: usize,
+    /// Whether the connection is closed because of a greater claim. It cannot claim any more.
+    has_lost: bool,
+}
+
+/// The outcome of a comparison with the claim of another connection.
+#[derive(Debug)]
+pub(super) enum Judged {
+    Stays,
+    Loses,
+    /// The own claim is greater.
+    Wins(OwnClaim),
 }
 
 impl Membership {
@@ -97,18 +125,79 @@ impl Membership {
         connection: &Connection,
     ) -> Result<(), JoinError> {
         check_name(key.name())?;
+        self.lock().joined_mut()?.identify(groups, key, connection);
+        Ok(())
+    }
+
+    /// Sets the user as [`identify`](Self::identify) does. Until [`end_claim`](Self::end_claim), a
+    /// connection without a claim is not compared with those of others.
+    pub(super) fn begin_claim(
+        &self,
+        groups: &Groups,
+        key: GroupKey,
+        connection: &Connection,
+    ) -> Result<(), JoinError> {
+        check_name(key.name())?;
         let mut state = self.lock();
         let joined = state.joined_mut()?;
-        if joined.user.as_ref() == Some(&key) {
-            return Ok(());
-        }
-        if let Some(before) = joined.user.take() {
-            groups.leave(&before, connection);
-        }
-        let own = groups.join(key, connection, None);
-        joined.rooms.iter().for_each(|room| groups.identify(room, connection, own.name()));
-        joined.user = Some(own);
+        joined.identify(groups, key, connection);
+        joined.exclusive.get_or_insert_default().claiming += 1;
         Ok(())
+    }
+
+    pub(super) fn end_claim(&self, key: &GroupKey) {
+        if let Some(exclusive) = self.lock().exclusive_of(key) {
+            exclusive.claiming = exclusive.claiming.saturating_sub(1);
+        }
+    }
+
+    /// Stores a claim. It is dropped if the connection has another user meanwhile.
+    pub(super) fn claim(&self, key: &GroupKey, own: OwnClaim) -> Result<(), JoinError> {
+        let mut state = self.lock();
+        state.joined_mut()?;
+        match state.exclusive_of(key) {
+            Some(exclusive) if exclusive.has_lost => Err(JoinError::Closed),
+            Some(exclusive) => {
+                exclusive.claim = Some(own);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Compares the connection of a user with the claim of another connection. Under the same lock
+    /// as [`claim`](Self::claim), so that a connection that has lost does not claim afterwards.
+    pub(super) fn judge(&self, key: &GroupKey, other: Claim, is_new: bool) -> Judged {
+        let mut state = self.lock();
+        let State::Joined(joined) = &mut *state else { return Judged::Stays };
+        if joined.user.as_ref() != Some(key) {
+            return Judged::Stays;
+        }
+        let own = joined.exclusive.as_ref().and_then(|it| it.claim.clone());
+        let standing = match (&own, &joined.exclusive) {
+            (Some(own), _) => Standing::Claimed(own.claim),
+            (None, Some(exclusive)) if exclusive.claiming > 0 => Standing::Claiming,
+            (None, _) => Standing::Identified,
+        };
+        match (standing.judge(other, is_new), own) {
+            (Verdict::Loses, _) => {
+                joined.exclusive.get_or_insert_default().has_lost = true;
+                Judged::Loses
+            }
+            (Verdict::Wins, Some(own)) => Judged::Wins(own),
+            (Verdict::Wins | Verdict::Stays, _) => Judged::Stays,
+        }
+    }
+
+    /// Returns the claim of the connection and its user.
+    pub(super) fn own_claim(&self) -> Option<(GroupKey, OwnClaim)> {
+        match &*self.lock() {
+            State::Joined(joined) => {
+                let own = joined.exclusive.as_ref()?.claim.clone()?;
+                Some((joined.user.clone()?, own))
+            }
+            State::Empty | State::Ended => None,
+        }
     }
 
     /// The names of the rooms, in the order in which they were joined unless some were left.
@@ -167,6 +256,32 @@ impl State {
             Self::Joined(joined) => Ok(joined),
             Self::Empty | Self::Ended => Err(JoinError::Closed),
         }
+    }
+}
+
+impl State {
+    /// Returns the claim if the connection has this user.
+    fn exclusive_of(&mut self, key: &GroupKey) -> Option<&mut Exclusive> {
+        match self {
+            Self::Joined(joined) if joined.user.as_ref() == Some(key) => joined.exclusive.as_deref_mut(),
+            Self::Joined(_) | Self::Empty | Self::Ended => None,
+        }
+    }
+}
+
+impl Joined {
+    /// Sets the user, and leaves the group of the previous user.
+    fn identify(&mut self, groups: &Groups, key: GroupKey, connection: &Connection) {
+        if self.user.as_ref() == Some(&key) {
+            return;
+        }
+        self.exclusive = None;
+        if let Some(before) = self.user.take() {
+            groups.leave(&before, connection);
+        }
+        let own = groups.join(key, connection, None);
+        self.rooms.iter().for_each(|room| groups.identify(room, connection, own.name()));
+        self.user = Some(own);
     }
 }
 

@@ -8,8 +8,9 @@
 //!
 //! The hub must not use sockets or HTTP, and must not hold a lock while it delivers or awaits.
 
+mod claims;
 #[cfg_attr(
-    not(any(feature = "redis", feature = "testing")),
+    not(any(feature = "nats", feature = "redis", feature = "testing")),
     expect(dead_code, unused_variables, reason = "without a broker there is no link")
 )]
 mod cluster;
@@ -17,6 +18,7 @@ mod connection;
 mod connections;
 mod delivery;
 mod event;
+mod exclusive;
 mod groups;
 mod live;
 mod membership;
@@ -27,6 +29,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod undeclared;
+mod user_at;
 mod users;
 mod walk;
 mod watch;
@@ -47,6 +50,7 @@ pub use self::{
     delivery::{Delivery, Incomplete, NotSent, Reach, Remote},
     membership::JoinError,
     target::{InTurns, Room, Target, User},
+    user_at::{UserAsk, UserAt},
     users::{UserEvent, Users},
     watch::{Member, MemberEvent, Members, Presence, PresenceEvent},
 };

@@ -58,6 +58,12 @@ impl Names {
         self.by_type.read().values().find(|known| **known == name).copied()
     }
 
+    /// Returns the controller of a name that another node has sent, or one without connections if
+    /// this node has no such controller.
+    pub(super) fn find_or_unused(&self, name: &str) -> Named {
+        Named::Name(self.find(name).unwrap_or("\0"))
+    }
+
     /// Returns the name of the type, or the type itself if the name is not known yet.
     pub(super) fn of(&self, controller: TypeId) -> Named {
         self.get(controller).map_or(Named::Type(controller), Named::Name)

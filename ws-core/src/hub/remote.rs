@@ -1,15 +1,20 @@
 //! The part of a target's calls that concerns the other nodes of the cluster.
 
+use std::time::Duration;
+
+use bytes::Bytes;
+
 use super::{
     ClusterState, NotSent, Remote, Target,
     cluster::{
-        Answers, Channel, Cluster, ThisNode,
+        Answers, Channel, Cluster, Sought, ThisNode,
         wire::{About, Body, Message},
     },
     live::Live,
     target::Scope,
+    user_at::{Answered, Encoded},
 };
-use crate::wire::ConnectionId;
+use crate::{connection::AskError, wire::ConnectionId};
 
 /// The members of a target on other nodes.
 struct Others<'a> {
@@ -17,6 +22,8 @@ struct Others<'a> {
     channel: Channel,
     /// The number of the connection, if the target is one.
     connection: Option<u64>,
+    /// The name of the controller, if the target is a user at one.
+    at: Option<Bytes>,
 }
 
 impl Live {
@@ -32,7 +39,7 @@ impl Target {
     pub(super) fn publish(&self, body: impl FnOnce() -> Option<Body>) -> Remote {
         let Some(others) = self.others() else { return Remote::None };
         match body() {
-            Some(body) => others.node.publish(&others.channel, &self.message(others.connection, body)),
+            Some(body) => others.node.publish(&others.channel, &self.message(&others, body)),
             None => Remote::NotSent(NotSent::Failed),
         }
     }
@@ -42,7 +49,7 @@ impl Target {
         let Some(others) = self.others() else { return Remote::None };
         match body() {
             Some(body) => {
-                let message = self.message(others.connection, body);
+                let message = self.message(&others, body);
                 others.node.publish_accepted(&others.channel, &message).await
             }
             None => Remote::NotSent(NotSent::Failed),
@@ -51,8 +58,18 @@ impl Target {
 
     /// Asks the other nodes about their members. Returns `None` if there cannot be any.
     pub(super) async fn ask(&self, about: About) -> Option<Answers> {
-        let Others { node, channel, connection } = self.others()?;
-        Some(node.ask(&channel, connection, self.except.clone(), about).await)
+        let Others { node, channel, connection, at } = self.others()?;
+        Some(node.ask(&channel, connection, at, self.except.clone(), about).await)
+    }
+
+    /// Asks one client of another node.
+    pub(super) async fn ask_other_nodes(
+        &self,
+        encoded: Encoded,
+        timeout: Duration,
+    ) -> Result<Answered, AskError> {
+        let Others { node, channel, at, .. } = self.others().ok_or(AskError::Offline)?;
+        node.ask_client(&Sought { channel, at }, encoded, timeout).await
     }
 
     /// Whether the other nodes cannot be reached, so that a result without missing nodes is
@@ -64,6 +81,7 @@ impl Target {
 
     fn others(&self) -> Option<Others<'_>> {
         let node = &**self.live.cluster()?;
+        let mut at = None;
         let (channel, connection) = match &self.scope {
             Scope::One(id) if self.live.is_of_other_node(*id) => {
                 (Channel::Node(id.node()), Some(id.sequence()))
@@ -74,11 +92,16 @@ impl Target {
                 (Channel::Controller(self.live.names().resolve(*controller)?), None)
             }
             Scope::Room(..) | Scope::User(_) => (Channel::Group(self.group()?), None),
+            Scope::UserAt(controller, _) => {
+                at = Some(Bytes::from_static(self.live.names().resolve(*controller)?.as_bytes()));
+                (Channel::Group(self.group()?), None)
+            }
         };
-        Some(Others { node, channel, connection })
+        Some(Others { node, channel, connection, at })
     }
 
-    fn message(&self, connection: Option<u64>, body: Body) -> Message {
-        Message { except: self.except.clone(), connection, key: None, body }
+    fn message(&self, others: &Others<'_>, body: Body) -> Message {
+        let (connection, at) = (others.connection, others.at.clone());
+        Message { except: self.except.clone(), connection, at, ..Message::new(body) }
     }
 }

@@ -3,7 +3,7 @@
 //! A target stores a description, not the connections: each call determines the members anew.
 //! [`Walk`] copies and serves the members; this module must not take the hub's locks itself.
 
-use std::{panic::Location, sync::Arc};
+use std::{any::TypeId, panic::Location, sync::Arc};
 
 use serde::Serialize;
 
@@ -16,6 +16,7 @@ use super::{
     event::EventFrames,
     groups::GroupKey,
     names::Named,
+    user_at::UserAt,
     users::Users,
     walk::Walk,
     watch::{Members, Presence},
@@ -60,6 +61,8 @@ pub(super) enum Scope {
     Controller(Named),
     Room(Named, Arc<str>),
     User(Arc<str>),
+    /// The connections of a user at one controller.
+    UserAt(Named, Arc<str>),
 }
 
 impl Scope {
@@ -219,6 +222,7 @@ impl Target {
                 self.live.names().resolve(*controller).map_or(0, |name| self.live.len_of(name))
             }
             Scope::Room(..) | Scope::User(_) => self.group().map_or(0, |key| self.live.groups().count(&key)),
+            Scope::UserAt(..) => self.ids_local().len(),
         }
     }
 
@@ -256,16 +260,24 @@ impl Target {
                 let controller = self.live.names().resolve(*controller)?;
                 Some(GroupKey::Room(controller, Arc::clone(name)))
             }
-            Scope::User(name) => Some(GroupKey::User(Arc::clone(name))),
+            Scope::User(name) | Scope::UserAt(_, name) => Some(GroupKey::User(Arc::clone(name))),
             Scope::One(_) | Scope::All | Scope::Controller(_) => None,
         }
+    }
+
+    /// Returns the user and the name of the controller, if the target is a user at one.
+    pub(super) fn user_at(&self) -> Option<(GroupKey, &'static str)> {
+        let Scope::UserAt(controller, name) = &self.scope else { return None };
+        Some((GroupKey::User(Arc::clone(name)), self.live.names().resolve(*controller)?))
     }
 
     /// Returns the key to watch. A controller without a route has no members, so it gets the key of
     /// a group that no controller can have.
     fn watched(&self) -> GroupKey {
         self.group().unwrap_or_else(|| match &self.scope {
-            Scope::Room(_, name) | Scope::User(name) => GroupKey::of_no_controller(name),
+            Scope::Room(_, name) | Scope::User(name) | Scope::UserAt(_, name) => {
+                GroupKey::of_no_controller(name)
+            }
             Scope::One(_) | Scope::All | Scope::Controller(_) => GroupKey::of_no_controller(&"".into()),
         })
     }
@@ -437,6 +449,13 @@ impl User {
     /// All connections of the user but this one.
     pub fn except(self, id: ConnectionId) -> Target {
         self.0.except(id)
+    }
+
+    /// The connections of the user at the controller of this type.
+    pub(crate) fn at_controller(&self, controller: TypeId) -> UserAt {
+        let Target { live, scope, .. } = &self.0;
+        let Scope::User(name) = scope else { return UserAt::new(self.0.clone()) };
+        UserAt::new(Target::new(live, Scope::UserAt(live.names().of(controller), Arc::clone(name))))
     }
 
     /// Returns whether the user is connected to any node, and a stream that reports when the first

@@ -53,6 +53,10 @@ impl<'a> Walk<'a> {
         self.take();
         self.is_over = self.turn.len() < fixed::MEMBERS_A_TURN;
         let is_turn = !self.turn.is_empty();
+        if let Scope::UserAt(controller, _) = &self.target.scope {
+            let name = self.target.live.names().resolve(*controller);
+            self.turn.retain(|connection| Some(connection.controller()) == name);
+        }
         if !self.target.except.is_empty() {
             self.turn.retain(|connection| !self.target.except.contains(&connection.id()));
         }
@@ -72,7 +76,7 @@ impl<'a> Walk<'a> {
                     live.take(Some(name), &mut self.place, turn);
                 }
             }
-            Scope::Room(..) | Scope::User(_) => {
+            Scope::Room(..) | Scope::User(_) | Scope::UserAt(..) => {
                 if let Some(key) = &self.key {
                     self.group = live.groups().take(key, &mut self.place.after, turn);
                 }

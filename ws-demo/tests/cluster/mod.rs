@@ -1,16 +1,17 @@
-//! Two demos and a Redis: one chat over two processes, and the admin who disconnects a user on
-//! either.
+//! Two demos and a Redis, or a NATS server: one chat over two processes, and the admin who
+//! disconnects a user on either.
 //!
 //! Without `redis-server` these tests are skipped, and say so; with `WS_TESTS_NEED_REDIS=1` they fail
-//! instead.
+//! instead. For `nats-server` the variable is `WS_TESTS_NEED_NATS`.
 
 mod redis;
+mod server;
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use self::redis::Redis;
+use self::{redis::Redis, server::Server};
 use crate::{
     event,
     support::{Answer, Client, Demo, within},
@@ -20,8 +21,12 @@ const SECRET: (&str, &str) = ("JWT_SECRET", "a secret of no less than 32 bytes")
 
 /// Starts two demos that share a Redis and a secret, and waits until they know each other.
 async fn two_demos(redis: &Redis) -> (Demo, Demo) {
-    let url = redis.url();
-    let settings = [SECRET, ("WS__CLUSTER__KIND", "redis"), ("WS__CLUSTER__URL", &url)];
+    two_demos_over("redis", &redis.url()).await
+}
+
+/// Starts two demos that share this broker and a secret, and waits until they know each other.
+async fn two_demos_over(kind: &str, url: &str) -> (Demo, Demo) {
+    let settings = [SECRET, ("WS__CLUSTER__KIND", kind), ("WS__CLUSTER__URL", url)];
     let (one, other) = tokio::join!(Demo::start(&settings), Demo::start(&settings));
     for demo in [&one, &other] {
         readyz(demo, json!({"ready": true, "cluster": "up", "nodes": 2})).await;
@@ -66,7 +71,18 @@ async fn say(demo: &Demo, account: &str, room: &str, text: &str) -> Answer {
 #[tokio::test]
 async fn what_is_said_on_one_process_is_heard_on_the_other() {
     let Some(redis) = Redis::start() else { return };
-    let (one, other) = two_demos(&redis).await;
+    chat(two_demos(&redis).await).await;
+}
+
+#[tokio::test]
+async fn what_is_said_on_one_process_is_heard_on_the_other_over_nats() {
+    let Some(nats) = Server::nats() else { return };
+    let url = format!("nats://127.0.0.1:{}", nats.port());
+    chat(two_demos_over("nats", &url).await).await;
+}
+
+/// Checks that jerry on one demo and lily on the other chat.
+async fn chat((one, other): (Demo, Demo)) {
     let mut jerry = enter(&one, "jerry", "lobby").await;
     let mut lily = enter(&other, "lily", "lobby").await;
     assert_eq!(event(&mut jerry, "joined").await["data"], json!({"account": "lily"}));

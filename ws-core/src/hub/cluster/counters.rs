@@ -27,6 +27,7 @@ pub(super) struct Counters {
     pub(super) accepted: Counter,
     pub(super) unknown: Counter,
     pub(super) dropped: Counter,
+    pub(super) refused: Counter,
     pub(super) received: Counter,
     pub(super) lost: Counter,
     pub(super) duplicates: Counter,

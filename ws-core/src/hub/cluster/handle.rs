@@ -156,9 +156,13 @@ pub struct ClusterStats {
     /// Messages that were not sent: the queue was full, they were too large, the broker refused
     /// them, or there was no link.
     pub dropped: u64,
+    /// Messages that the broker refused after they were counted as accepted. NATS reports a missing
+    /// permission in this way; with Redis they are `dropped`.
+    pub refused: u64,
     /// Messages of other nodes that were received.
     pub received: u64,
-    /// Received messages that were dropped because this node is too slow.
+    /// Received messages that were dropped because this node is too slow, or because they came
+    /// after 1024 later messages of their sender.
     pub lost: u64,
     /// Received messages that were received before.
     pub duplicates: u64,
@@ -249,6 +253,7 @@ impl ClusterStats {
             accepted: counters.accepted.get(),
             unknown: counters.unknown.get(),
             dropped: counters.dropped.get(),
+            refused: counters.refused.get(),
             received: counters.received.get(),
             lost: counters.lost.get(),
             duplicates: counters.duplicates.get(),

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     fixed,
     hub::{
-        Live,
+        GroupKey, Live,
         target::{Scope, Target},
         walk::Walk,
     },
@@ -105,6 +105,7 @@ impl ThisNode {
         match self.nodes.admit(&head) {
             Verdict::Accepted => {}
             Verdict::Duplicate => return self.counters.duplicates.add(1),
+            Verdict::TooOld => return self.lost(1),
             Verdict::Late => return self.counters.late.add(1),
             Verdict::TooManyNodes => return self.malformed(Unreadable::Malformed, &channel),
         }
@@ -157,15 +158,16 @@ impl ThisNode {
         }
     }
 
-    async fn handle(&self, live: &Arc<Live>, waiting: Waiting) {
+    async fn handle(self: &Arc<Self>, live: &Arc<Live>, waiting: Waiting) {
         let Waiting { channel, head, message } = waiting;
         let message = match Message::decode(head, &message) {
             Ok(message) => message,
             Err(error) => return self.malformed(error, &channel),
         };
+        let only = Only { connection: message.connection, at: message.at };
         match message.body {
             Body::Push(frames) => {
-                let Some(target) = target(live, &channel, message.connection, message.except) else {
+                let Some(target) = target(live, &channel, only, message.except) else {
                     return self.malformed(Unreadable::Malformed, &channel);
                 };
                 let mut walk = Walk::new(&target);
@@ -177,7 +179,7 @@ impl ThisNode {
                 }
             }
             Body::Close(frame) => {
-                let Some(target) = target(live, &channel, message.connection, message.except) else {
+                let Some(target) = target(live, &channel, only, message.except) else {
                     return self.malformed(Unreadable::Malformed, &channel);
                 };
                 let mut walk = Walk::new(&target);
@@ -189,10 +191,18 @@ impl ThisNode {
             Body::Question(question) => {
                 let Question { id, about, channel: of } = question;
                 // A node without the controller has no members.
-                let target = target(live, &of, message.connection, message.except);
+                let target = target(live, &of, only, message.except);
                 self.answer(head.node, id, about, target.as_ref());
             }
             Body::Result(part) => self.questions.receive(head.node, part),
+            Body::Ask(ask) => {
+                let target = target(live, &ask.channel, only, message.except);
+                self.serve_ask(live, head.node, target.as_ref(), ask);
+            }
+            Body::Claim(claiming) => match target(live, &channel, only, message.except) {
+                Some(target) => self.hear_claim(live, &target, head.node, claiming),
+                None => self.malformed(Unreadable::Malformed, &channel),
+            },
             Body::Watch(watch) => self.watch_asked(live, head.node, watch),
             Body::Roster(part) => self.roster_received(live, head.node, part),
             Body::Changes(changes) => self.members_changed(live, head.node, changes),
@@ -207,8 +217,7 @@ impl ThisNode {
             let body = Body::Result(ResultPart { id, number, is_last, found });
             number += 1;
             // Without it, the node that asked reports this one as missing.
-            let _ =
-                self.publish(&channel, &Message { except: Vec::new(), connection: None, key: None, body });
+            let _ = self.publish(&channel, &Message::new(body));
         };
         match about {
             About::Count => send(true, Found::Count(target.map_or(0, Target::count_local) as u64)),
@@ -222,6 +231,7 @@ impl ThisNode {
                 }
                 send(true, Found::Ids(numbers));
             }
+            About::Claims => send(true, Found::Count(self.live().map_or(0, |live| live.claims().known()))),
         }
     }
 
@@ -238,19 +248,30 @@ impl ThisNode {
     }
 }
 
+/// The connections of a channel to which a message is narrowed.
+struct Only {
+    connection: Option<u64>,
+    /// The name of their controller.
+    at: Option<Bytes>,
+}
+
 /// Returns the connections of this node that a channel addresses.
 fn target(
     live: &Arc<Live>,
     channel: &[u8],
-    connection: Option<u64>,
+    Only { connection, at }: Only,
     except: Vec<crate::wire::ConnectionId>,
 ) -> Option<Target> {
     let channel = Channel::parse(channel, |name| live.names().find(name))?;
-    let scope = match (channel, connection) {
-        (Channel::Node(_), Some(sequence)) => Scope::One(live.own_id(sequence)),
-        (Channel::All, None) => Scope::All,
-        (Channel::Controller(name), None) => Scope::of_controller(name),
-        (Channel::Group(key), None) => Scope::of_group(key),
+    let scope = match (channel, connection, at) {
+        (Channel::Node(_), Some(sequence), None) => Scope::One(live.own_id(sequence)),
+        (Channel::All, None, None) => Scope::All,
+        (Channel::Controller(name), None, None) => Scope::of_controller(name),
+        (Channel::Group(key), None, None) => Scope::of_group(key),
+        (Channel::Group(GroupKey::User(user)), None, Some(at)) => {
+            let name = std::str::from_utf8(&at).ok()?;
+            Scope::UserAt(live.names().find_or_unused(name), user)
+        }
         _ => return None,
     };
     Some(Target { live: Arc::clone(live), scope, except })

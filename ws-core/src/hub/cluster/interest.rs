@@ -27,7 +27,8 @@ struct State {
     groups: HashMap<GroupKey, Entry>,
     /// The groups to subscribe, in order. A group may have been removed meanwhile.
     pending: VecDeque<GroupKey>,
-    /// The groups without members, by the time at which they are unsubscribed.
+    /// The groups that have lost their last member, with the time at which to look at them. Each
+    /// group is in it at most once.
     lingering: VecDeque<(Instant, GroupKey)>,
     /// The calls that wait for a confirmation.
     waiting: HashMap<GroupKey, Vec<oneshot::Sender<()>>>,
@@ -46,6 +47,8 @@ struct Entry {
     status: Status,
     /// The end of the time for which a group without members lingers; `None` with members.
     lingers_until: Option<Instant>,
+    /// Whether the group is in the queue of lingering groups.
+    is_lingering: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +76,8 @@ impl Interest {
             entry.lingers_until = None;
             return;
         }
-        state.groups.insert(key.clone(), Entry { status: Status::Pending, lingers_until: None });
+        let entry = Entry { status: Status::Pending, lingers_until: None, is_lingering: false };
+        state.groups.insert(key.clone(), entry);
         state.pending.push_back(key.clone());
         drop(state);
         self.changed.notify_one();
@@ -85,6 +89,9 @@ impl Interest {
         let until = Instant::now() + fixed::INTEREST_LINGERS;
         let Some(entry) = state.groups.get_mut(key) else { return };
         entry.lingers_until = Some(until);
+        if std::mem::replace(&mut entry.is_lingering, true) {
+            return;
+        }
         let is_first = state.lingering.is_empty();
         state.lingering.push_back((until, key.clone()));
         drop(state);
@@ -121,7 +128,9 @@ impl Interest {
         let State { groups, pending, lingering, waiting } = &mut *state;
         lingering.clear();
         groups.retain(|_, entry| entry.lingers_until.is_none());
-        groups.values_mut().for_each(|entry| entry.status = Status::Pending);
+        for entry in groups.values_mut() {
+            (entry.status, entry.is_lingering) = (Status::Pending, false);
+        }
         *pending = groups.keys().cloned().collect();
         waiting.retain(|key, waiting| {
             waiting.retain(|sender| !sender.is_closed());
@@ -166,13 +175,17 @@ impl Interest {
         let (now, mut taken) = (Instant::now(), Vec::new());
         while taken.len() < most
             && state.lingering.front().is_some_and(|(until, _)| *until <= now)
-            && let Some((until, key)) = state.lingering.pop_front()
+            && let Some((_, key)) = state.lingering.pop_front()
         {
-            // Otherwise the group has members again, or it lingers anew.
-            let Some(entry) = state.groups.get_mut(&key).filter(|it| it.lingers_until == Some(until)) else {
-                continue;
-            };
+            let Some(entry) = state.groups.get_mut(&key) else { continue };
+            entry.is_lingering = false;
+            let Some(until) = entry.lingers_until else { continue };
             match entry.status {
+                _ if until > now => {
+                    // Members have come and gone meanwhile.
+                    entry.is_lingering = true;
+                    state.lingering.push_back((until, key));
+                }
                 Status::Confirmed => {
                     entry.status = Status::Unsubscribing;
                     taken.push(key);
@@ -181,6 +194,7 @@ impl Interest {
                 Status::Subscribing | Status::Unsubscribing => {
                     let later = now + fixed::INTEREST_LINGERS;
                     entry.lingers_until = Some(later);
+                    entry.is_lingering = true;
                     state.lingering.push_back((later, key));
                 }
             }
@@ -262,6 +276,22 @@ mod tests {
         assert_eq!(interest.take_lingering(9), [user("a")]);
         interest.unsubscribed(vec![user("a")]);
         assert_eq!(interest.len(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_that_members_join_and_leave_all_the_time_lingers_once() {
+        let interest = Interest::default();
+        for _ in 0..1000 {
+            interest.want(&user("a"));
+            subscribe(&interest);
+            interest.unwant(&user("a"));
+            advance(Duration::from_millis(1)).await;
+        }
+        assert_eq!(interest.state.lock().lingering.len(), 1);
+        advance(Duration::from_millis(1500)).await;
+        assert!(interest.take_lingering(9).is_empty(), "it lingers from the last member on");
+        advance(Duration::from_millis(500)).await;
+        assert_eq!(interest.take_lingering(9), [user("a")]);
     }
 
     #[tokio::test(start_paused = true)]

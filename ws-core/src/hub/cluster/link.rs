@@ -81,11 +81,11 @@ async fn links(node: &Arc<ThisNode>) {
     let mut failures = 0;
     loop {
         let link = node.next_link();
-        let (mut was_up, ended) = (false, link_once(node, link).await);
+        let ended = link_once(node, link).await;
         if let Ended::Left = ended {
             return;
         }
-        was_up |= node.link_ended(&ended);
+        let was_up = node.link_ended(&ended);
         failures = if was_up { 0 } else { failures + 1 };
         let pause = fixed::LEAST_BROKER_PAUSE.saturating_mul(1 << u32::min(failures, 10));
         tokio::select! {
@@ -249,6 +249,11 @@ impl<'a> Batch<'a> {
                     counters.dropped.add(1);
                     self.node.refused(&error);
                     Remote::NotSent(NotSent::Refused)
+                }
+                Err(PublishError::TooLarge(error)) => {
+                    counters.dropped.add(1);
+                    self.node.refused(&error);
+                    Remote::NotSent(NotSent::TooLarge)
                 }
                 Err(PublishError::Unknown(error)) => {
                     counters.unknown.add(1);

@@ -11,8 +11,10 @@
 //! no [`ThisNode`] and no task of this module.
 
 mod agenda;
+mod asking;
 mod beats;
 mod brokers;
+mod claiming;
 mod counters;
 mod followed;
 mod handle;
@@ -39,8 +41,9 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::{
-    sync::{broadcast, oneshot, watch},
+    sync::{Semaphore, broadcast, oneshot, watch},
     task::JoinHandle,
     time::{Instant, sleep, sleep_until, timeout},
 };
@@ -68,6 +71,7 @@ use self::{
     wire::{About, Beat, Body, Found, Message, Phase, Question},
 };
 pub(super) use self::{
+    asking::Sought,
     names::Channel,
     owned::{Owned, Reports},
     questions::Answers,
@@ -112,6 +116,8 @@ pub(super) struct ThisNode {
     interest: Arc<Interest>,
     watching: Watching,
     questions: Questions,
+    /// The asks of other nodes that this node may serve at once.
+    served_asks: Arc<Semaphore>,
     counters: Counters,
     malformed_warning: Throttle,
     refused_warning: Throttle,
@@ -144,6 +150,7 @@ impl ThisNode {
             interest,
             watching,
             questions: Questions::default(),
+            served_asks: Arc::new(Semaphore::new(fixed::OPEN_QUESTIONS)),
             counters: Counters::default(),
             malformed_warning: Throttle::default(),
             refused_warning: Throttle::default(),
@@ -219,6 +226,7 @@ impl ThisNode {
         &self,
         target: &Channel,
         connection: Option<u64>,
+        at: Option<Bytes>,
         except: Vec<ConnectionId>,
         about: About,
     ) -> Answers {
@@ -238,7 +246,7 @@ impl ThisNode {
             && let Some(mut open) = self.questions.open()
         {
             let question = Question { id: open.id, about, channel: target.name().into() };
-            let message = Message { except, connection, key: None, body: Body::Question(question) };
+            let message = Message { except, connection, at, ..Message::new(Body::Question(question)) };
             if let Remote::Queued = self.publish(&to, &message) {
                 let collect = async {
                     // Soon after the start, nodes that are not known yet answer as well.
@@ -378,6 +386,7 @@ impl ThisNode {
         let gap = self.gap_since.lock().take().map(|since| since.elapsed());
         tracing::info!(node = %NodeId(self.id()), name = self.name(), broker = %self.config.url, "the cluster is joined");
         self.announce(ClusterChange::Up);
+        tokio::spawn(claiming::announce_claims(Arc::downgrade(self), Weak::clone(&self.live)));
         if let Some(at_most) = gap {
             self.counters.reconnects.add(1);
             tracing::warn!(?at_most, "messages of other nodes were missed while the broker was away");
@@ -467,6 +476,14 @@ impl ThisNode {
         self.announce(ClusterChange::NodeLeft { id: NodeId(id), name, died });
     }
 
+    /// Records that the broker has refused a message without saying which one, so it was counted as
+    /// accepted.
+    #[cfg(feature = "nats")]
+    fn refused_unknown(&self, error: &str) {
+        self.counters.refused.add(1);
+        self.refused(error);
+    }
+
     #[cold]
     fn refused(&self, error: &str) {
         if let Some(skipped) = self.refused_warning.due() {
@@ -501,7 +518,7 @@ async fn close_members(live: Weak<Live>) {
 pub(super) fn count(answers: &Answers) -> usize {
     let counts = answers.found.iter().filter_map(|(_, found)| match found {
         Found::Count(count) => Some(*count),
-        Found::Ids(_) => None,
+        Found::Ids(_) | Found::Answer(_) => None,
     });
     usize::try_from(counts.fold(0, u64::saturating_add)).unwrap_or(usize::MAX)
 }

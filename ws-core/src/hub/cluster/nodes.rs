@@ -21,6 +21,9 @@ pub(super) enum Verdict {
     Accepted,
     /// The message was received before.
     Duplicate,
+    /// The message is older than the last 1024 of its node, so it is not known whether it was
+    /// received before.
+    TooOld,
     /// The sender has declared the message's link ended, so it has counted the message as unknown.
     Late,
     /// More nodes than [`fixed::CLUSTER_NODES`] have sent messages.
@@ -80,7 +83,7 @@ impl Nodes {
             return Verdict::Late;
         }
         node.link = head.link;
-        if node.received.insert(head.sequence) { Verdict::Accepted } else { Verdict::Duplicate }
+        node.received.insert(head.sequence)
     }
 
     /// Records a heartbeat of another node, other than a goodbye.
@@ -193,8 +196,8 @@ struct Window {
 }
 
 impl Window {
-    /// Returns false if the number was received before, or is too old to know.
-    fn insert(&mut self, number: u64) -> bool {
+    /// Records a number.
+    fn insert(&mut self, number: u64) -> Verdict {
         if number >= self.next {
             if number - self.next >= NUMBERS {
                 self.received = [0; WORDS];
@@ -203,12 +206,12 @@ impl Window {
             }
             self.next = number.saturating_add(1);
         } else if self.next - number > NUMBERS {
-            return false;
+            return Verdict::TooOld;
         }
         let word = self.word(number);
         let is_new = *word & bit(number) == 0;
         *word |= bit(number);
-        is_new
+        if is_new { Verdict::Accepted } else { Verdict::Duplicate }
     }
 
     #[expect(clippy::indexing_slicing, reason = "the remainder is below the length")]
@@ -236,6 +239,7 @@ mod tests {
             except: Vec::new(),
             connection: None,
             key: None,
+            at: None,
             body: wire::Body::Push(wire::Frames::ByFormat(Vec::new())),
         };
         let mut bytes = message.encode(node, sequence);
@@ -264,7 +268,7 @@ mod tests {
             (2, 3, Verdict::Accepted),
             (2, 5000, Verdict::Accepted),
             (2, 3977, Verdict::Accepted),
-            (2, 3976, Verdict::Duplicate),
+            (2, 3976, Verdict::TooOld),
         ] {
             assert_eq!(nodes.admit(&head(7, link, sequence)), expected, "{link} {sequence}");
         }
@@ -343,7 +347,12 @@ mod tests {
             let (mut window, mut seen, mut largest) = (Window::default(), HashSet::new(), None::<u64>);
             for number in steps {
                 let is_old = largest.is_some_and(|largest| largest >= number + NUMBERS);
-                prop_assert_eq!(window.insert(number), !is_old && !seen.contains(&number), "{}", number);
+                let expected = match (is_old, seen.contains(&number)) {
+                    (true, _) => Verdict::TooOld,
+                    (false, true) => Verdict::Duplicate,
+                    (false, false) => Verdict::Accepted,
+                };
+                prop_assert_eq!(window.insert(number), expected, "{}", number);
                 seen.insert(number);
                 largest = largest.max(Some(number));
             }

@@ -204,7 +204,7 @@ mod tests {
 
     fn message(size: usize) -> Message {
         let frame = socket::encode(crate::wire::Message::binary(vec![0; size]));
-        Message { except: Vec::new(), connection: None, key: None, body: Body::Push(Frames::One(frame)) }
+        Message::new(Body::Push(Frames::One(frame)))
     }
 
     fn add(queue: &Queue, size: usize) -> Result<(), NotSent> {

@@ -308,7 +308,7 @@ impl ThisNode {
 
 impl Watched {
     fn question(&self, id: u64, wanted: Wanted) -> Message {
-        message(Body::Watch(Watch { id, wanted, channel: self.channel.clone() }))
+        Message::new(Body::Watch(Watch { id, wanted, channel: self.channel.clone() }))
     }
 }
 
@@ -316,9 +316,5 @@ impl Watched {
 fn announcement(key: &GroupKey, version: u64) -> Message {
     let channel = Channel::Group(key.clone()).name().into();
     let (joined, left) = (Vec::new(), Vec::new());
-    message(Body::Changes(Changes { from: version, to: version, channel, joined, left }))
-}
-
-fn message(body: Body) -> Message {
-    Message { except: Vec::new(), connection: None, key: None, body }
+    Message::new(Body::Changes(Changes { from: version, to: version, channel, joined, left }))
 }

@@ -7,6 +7,7 @@
 //! excepted ids: count u16, then node u32 and sequence u64 of each
 //! with flag 1, the connection of the receiving node that it is for: sequence u64
 //! with flag 2, a key: length u16 and bytes
+//! with flag 4, the name of the controller that members must have: length u16 and bytes
 //! body
 //! ```
 //!
@@ -14,11 +15,15 @@
 //! bytes after its end are ignored. Decoding trusts nothing: each length is compared with the bytes
 //! that are there before anything is allocated.
 
+mod asks;
 mod presence;
 
 use bytes::{BufMut as _, Bytes};
 
-pub(crate) use self::presence::{Changes, Entry, RosterPart, Wanted, Watch};
+pub(crate) use self::{
+    asks::{Answer, Ask, Failure},
+    presence::{Changes, Entry, RosterPart, Wanted, Watch},
+};
 use crate::{
     envelope::Format,
     socket,
@@ -37,12 +42,15 @@ const HEAD_BYTES: usize = 19;
 
 const FOR_CONNECTION: u8 = 1;
 const HAS_KEY: u8 = 2;
+const AT_CONTROLLER: u8 = 4;
 
 const BEAT: u8 = 1;
 const PUSH: u8 = 2;
 const CLOSE: u8 = 3;
 const QUESTION: u8 = 4;
 const RESULT: u8 = 5;
+const ASK: u8 = 16;
+const CLAIM: u8 = 17;
 const WATCH: u8 = 8;
 const ROSTER: u8 = 9;
 const CHANGES: u8 = 10;
@@ -110,6 +118,8 @@ pub(crate) struct Message {
     pub(crate) connection: Option<u64>,
     /// Names the value of which only the latest matters. It is not used yet.
     pub(crate) key: Option<Bytes>,
+    /// The name of the controller to which the members are narrowed.
+    pub(crate) at: Option<Bytes>,
     pub(crate) body: Body,
 }
 
@@ -119,9 +129,25 @@ pub(crate) enum Body {
     Close(CloseFrame),
     Question(Question),
     Result(ResultPart),
+    /// An ask of one connection of the receiving node.
+    Ask(Ask),
+    /// The sending node claims that its connection is the only one of a user at a controller.
+    Claim(Claiming),
     Watch(Watch),
     Roster(RosterPart),
     Changes(Changes),
+}
+
+/// The claim of a connection of the sending node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Claiming {
+    /// Orders the claims; of two equal ones, the one of the greater node is greater.
+    pub(crate) counter: u64,
+    /// Whether the claim was just made. Otherwise it is repeated, and connections without a claim
+    /// may be newer.
+    pub(crate) is_new: bool,
+    /// Closes the connections with smaller claims.
+    pub(crate) frame: CloseFrame,
 }
 
 /// The encoded WebSocket frames of one push.
@@ -147,6 +173,8 @@ pub(crate) struct Question {
 pub(crate) enum About {
     Count,
     Ids,
+    /// The greatest counter of a claim that the node knows.
+    Claims,
 }
 
 /// A part of a result. The last part of a result is marked.
@@ -165,6 +193,8 @@ pub(crate) enum Found {
     Count(u64),
     /// The numbers of connections of the answering node.
     Ids(Vec<u64>),
+    /// The outcome of an ask.
+    Answer(Answer),
 }
 
 /// The reason why a message is not read.
@@ -216,14 +246,20 @@ pub(crate) fn start(message: &[u8]) -> Result<Start, Unreadable> {
         (BEAT_VERSION, BEAT) => {
             Beat::decode(from, flags, link, node, sequence).map(Start::Beat).ok_or(Unreadable::Malformed)
         }
-        (OLDEST_VERSION..=VERSION, PUSH | CLOSE | QUESTION | RESULT | WATCH | ROSTER | CHANGES) => {
-            Ok(Start::Message(Head { kind, flags, link, node, sequence }))
-        }
+        (
+            OLDEST_VERSION..=VERSION,
+            PUSH | CLOSE | QUESTION | RESULT | WATCH | ROSTER | CHANGES | ASK | CLAIM,
+        ) => Ok(Start::Message(Head { kind, flags, link, node, sequence })),
         _ => Err(Unreadable::Unknown),
     }
 }
 
 impl Message {
+    /// A message without exceptions to all members of a channel.
+    pub(crate) fn new(body: Body) -> Self {
+        Self { except: Vec::new(), connection: None, key: None, at: None, body }
+    }
+
     /// Encodes a message of this node. The link is written when it is sent, by [`set_link`].
     pub(crate) fn encode(&self, node: u32, sequence: u64) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.size());
@@ -232,13 +268,17 @@ impl Message {
             Body::Close(_) => CLOSE,
             Body::Question(_) => QUESTION,
             Body::Result(_) => RESULT,
+            Body::Ask(_) => ASK,
+            Body::Claim(_) => CLAIM,
             Body::Watch(_) => WATCH,
             Body::Roster(_) => ROSTER,
             Body::Changes(_) => CHANGES,
         };
         let for_connection = if self.connection.is_some() { FOR_CONNECTION } else { 0 };
         let has_key = if self.key.is_some() { HAS_KEY } else { 0 };
-        put_head(&mut out, [VERSION, kind, for_connection | has_key], 0, node, sequence);
+        let at_controller = if self.at.is_some() { AT_CONTROLLER } else { 0 };
+        let flags = for_connection | has_key | at_controller;
+        put_head(&mut out, [VERSION, kind, flags], 0, node, sequence);
         out.put_u16(self.except.len() as u16);
         for id in self.except.iter().take(usize::from(u16::MAX)) {
             out.put_u32(id.node());
@@ -249,6 +289,9 @@ impl Message {
         }
         if let Some(key) = &self.key {
             put_short(&mut out, key);
+        }
+        if let Some(at) = &self.at {
+            put_short(&mut out, at);
         }
         self.body.encode(&mut out);
         out
@@ -262,12 +305,16 @@ impl Message {
             Body::Close(frame) => 2 + frame.reason.len(),
             Body::Question(question) => 16 + question.channel.len(),
             Body::Result(ResultPart { found: Found::Ids(ids), .. }) => 16 + 8 * ids.len(),
+            Body::Result(ResultPart { found: Found::Answer(answer), .. }) => 24 + answer.size(),
             Body::Result(_) => 24,
+            Body::Ask(ask) => ask.size(),
+            Body::Claim(claim) => 16 + claim.frame.reason.len(),
             Body::Watch(watch) => watch.size(),
             Body::Roster(part) => part.size(),
             Body::Changes(changes) => changes.size(),
         };
-        HEAD_BYTES + 16 + 12 * self.except.len() + self.key.as_ref().map_or(0, Bytes::len) + body
+        let short = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, |bytes| 2 + bytes.len());
+        HEAD_BYTES + 16 + 12 * self.except.len() + short(&self.key) + short(&self.at) + body
     }
 
     /// Reads the rest of a message with this head.
@@ -286,30 +333,24 @@ impl Message {
             except.push(ConnectionId::new(from.u32()?, from.u64()?));
         }
         let connection = if head.flags & FOR_CONNECTION == 0 { None } else { Some(from.u64()?) };
-        let key = if head.flags & HAS_KEY == 0 {
-            None
-        } else {
-            let length = usize::from(from.u16()?);
-            Some(from.slice(message, length)?)
-        };
+        let key = if head.flags & HAS_KEY == 0 { None } else { Some(from.short(message)?) };
+        let at = if head.flags & AT_CONTROLLER == 0 { None } else { Some(from.short(message)?) };
         let body = match head.kind {
             PUSH => Body::Push(Frames::read(from, message)?),
-            CLOSE => {
-                let code = from.u16()?;
-                let reason = std::str::from_utf8(from.rest()).ok()?;
-                if !may_be_sent(code) {
-                    return None;
-                }
-                Body::Close(CloseFrame::new(code, reason))
-            }
+            CLOSE => Body::Close(read_close(from)?),
             QUESTION => Body::Question(Question::read(from, message)?),
-            RESULT => Body::Result(ResultPart::read(from)?),
+            RESULT => Body::Result(ResultPart::read(from, message)?),
+            ASK => Body::Ask(Ask::read(from, message)?),
+            CLAIM => {
+                let (counter, is_new) = (from.u64()?, from.u8()? == 1);
+                Body::Claim(Claiming { counter, is_new, frame: read_close(from)? })
+            }
             WATCH => Body::Watch(Watch::read(from, message)?),
             ROSTER => Body::Roster(RosterPart::read(from, message)?),
             CHANGES => Body::Changes(Changes::read(from, message)?),
             _ => return None,
         };
-        Some(Self { except, connection, key, body })
+        Some(Self { except, connection, key, at, body })
     }
 }
 
@@ -341,15 +382,19 @@ impl Body {
                     put_frame(out, format, frame);
                 }
             }
-            Self::Close(frame) => {
-                out.put_u16(frame.code);
-                out.put_slice(frame.reason.as_bytes());
+            Self::Close(frame) => put_close(out, frame),
+            Self::Ask(ask) => ask.encode(out),
+            Self::Claim(claim) => {
+                out.put_u64(claim.counter);
+                out.put_u8(u8::from(claim.is_new));
+                put_close(out, &claim.frame);
             }
             Self::Question(question) => {
                 out.put_u64(question.id);
                 out.put_u8(match question.about {
                     About::Count => 1,
                     About::Ids => 2,
+                    About::Claims => 16,
                 });
                 out.put_slice(&question.channel);
             }
@@ -366,6 +411,7 @@ impl Body {
                         out.put_u8(2);
                         ids.iter().for_each(|id| out.put_u64(*id));
                     }
+                    Found::Answer(answer) => answer.encode(out),
                 }
             }
         }
@@ -411,6 +457,7 @@ impl Question {
         let about = match from.u8()? {
             1 => About::Count,
             2 => About::Ids,
+            16 => About::Claims,
             _ => return None,
         };
         let channel = from.slice(message, from.left())?;
@@ -419,7 +466,7 @@ impl Question {
 }
 
 impl ResultPart {
-    fn read(from: &mut Reader<'_>) -> Option<Self> {
+    fn read(from: &mut Reader<'_>, message: &Bytes) -> Option<Self> {
         let (id, number, is_last) = (from.u64()?, from.u32()?, from.u8()? == 1);
         let found = match from.u8()? {
             1 => Found::Count(from.u64()?),
@@ -430,7 +477,7 @@ impl ResultPart {
                 }
                 Found::Ids(ids)
             }
-            _ => return None,
+            kind => Found::Answer(Answer::read(kind, from, message)?),
         };
         (from.left() == 0).then_some(Self { id, number, is_last, found })
     }
@@ -447,6 +494,18 @@ fn put_short(out: &mut Vec<u8>, bytes: &[u8]) {
     let bytes = bytes.get(..usize::from(u16::MAX)).unwrap_or(bytes);
     out.put_u16(bytes.len() as u16);
     out.put_slice(bytes);
+}
+
+fn put_close(out: &mut Vec<u8>, frame: &CloseFrame) {
+    out.put_u16(frame.code);
+    out.put_slice(frame.reason.as_bytes());
+}
+
+/// Reads a close frame at the end of a message.
+fn read_close(from: &mut Reader<'_>) -> Option<CloseFrame> {
+    let code = from.u16()?;
+    let reason = std::str::from_utf8(from.rest()).ok()?;
+    may_be_sent(code).then(|| CloseFrame::new(code, reason))
 }
 
 fn put_frame(out: &mut Vec<u8>, format: u8, frame: &[u8]) {
@@ -486,6 +545,12 @@ impl<'a> Reader<'a> {
         self.take(length).map(|taken| message.slice_ref(taken))
     }
 
+    /// Takes bytes after their length, as `put_short` writes them.
+    fn short(&mut self, message: &Bytes) -> Option<Bytes> {
+        let length = usize::from(self.u16()?);
+        self.slice(message, length)
+    }
+
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         self.take(N)?.first_chunk().copied()
     }
@@ -517,7 +582,7 @@ mod tests {
     }
 
     fn message(body: Body) -> Message {
-        Message { except: Vec::new(), connection: None, key: None, body }
+        Message::new(body)
     }
 
     fn examples() -> Vec<Message> {
@@ -533,7 +598,14 @@ mod tests {
         ];
         vec![
             message(push.clone()),
-            Message { except, connection: Some(9), key: Some(Bytes::from_static(b"k")), body: push },
+            Message { at: Some(Bytes::from_static("章".as_bytes())), ..message(push.clone()) },
+            Message {
+                except,
+                connection: Some(9),
+                key: Some(Bytes::from_static(b"k")),
+                at: None,
+                body: push,
+            },
             message(Body::Push(Frames::ByFormat(vec![(Format::Json, frame(&"x".repeat(70_000)))]))),
             #[cfg(feature = "msgpack")]
             message(Body::Push(Frames::ByFormat(vec![
@@ -544,6 +616,7 @@ mod tests {
             message(Body::Question(question)),
             message(Body::Result(ResultPart { id: 7, number: 0, is_last: false, found: Found::Count(3) })),
             message(Body::Result(ResultPart { id: 7, number: 9, is_last: true, found: ids })),
+            message(Body::Claim(Claiming { counter: 3, is_new: true, frame: CloseFrame::new(4001, "x") })),
             message(Body::Watch(Watch { id: 1, wanted: Wanted::Roster, channel: channel.clone() })),
             message(Body::Watch(Watch { id: 2, wanted: Wanted::Version, channel: channel.clone() })),
             message(Body::Roster(RosterPart {
@@ -563,6 +636,9 @@ mod tests {
             })),
             message(Body::Changes(Changes { from: 5, to: 5, channel, joined: vec![], left: vec![] })),
         ]
+        .into_iter()
+        .chain(asks::examples().into_iter().map(message))
+        .collect()
     }
 
     fn decoded(bytes: &Bytes) -> Result<Message, Unreadable> {
@@ -638,8 +714,12 @@ mod tests {
     #[test]
     fn a_close_code_that_may_not_be_sent_is_malformed() {
         for (code, is_read) in [(1000, true), (1005, false), (1006, false), (4403, true), (999, false)] {
-            let bytes = Bytes::from(message(Body::Close(CloseFrame::new(code, ""))).encode(1, 1));
-            assert_eq!(decoded(&bytes).is_ok(), is_read, "{code}");
+            let frame = CloseFrame::new(code, "");
+            let claim = Body::Claim(Claiming { counter: 1, is_new: true, frame: frame.clone() });
+            for body in [Body::Close(frame), claim] {
+                let bytes = Bytes::from(message(body).encode(1, 1));
+                assert_eq!(decoded(&bytes).is_ok(), is_read, "{code}");
+            }
         }
     }
 

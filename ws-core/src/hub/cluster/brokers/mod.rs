@@ -5,8 +5,12 @@
 
 #[cfg(feature = "testing")]
 pub(crate) mod memory;
+#[cfg(feature = "nats")]
+pub(crate) mod nats;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
+#[cfg(any(feature = "nats", feature = "redis"))]
+mod tls;
 
 use std::{
     fmt,
@@ -43,9 +47,16 @@ pub(crate) struct BrokerError(pub(crate) String);
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum PublishError {
     /// The broker has refused the message and goes on.
-    #[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "other brokers refuse nothing"))]
+    #[cfg_attr(
+        not(feature = "redis"),
+        allow(dead_code, reason = "NATS does not say which message it refuses")
+    )]
     #[error("{0}")]
     Refused(String),
+    /// The broker accepts smaller messages only. The message was not sent.
+    #[cfg_attr(not(feature = "nats"), allow(dead_code, reason = "other brokers have no limit of their own"))]
+    #[error("{0}")]
+    TooLarge(String),
     /// The connection has failed. The message may have been published.
     #[error("{0}")]
     Unknown(String),
@@ -53,6 +64,8 @@ pub(crate) enum PublishError {
 
 /// The way to connect to a broker, checked at start.
 pub(crate) enum Connector {
+    #[cfg(feature = "nats")]
+    Nats(Box<nats::Nats>),
     #[cfg(feature = "redis")]
     Redis(Box<redis::Redis>),
     #[cfg(feature = "testing")]
@@ -69,26 +82,35 @@ impl Connector {
             #[cfg(feature = "redis")]
             config::BrokerKind::Redis => redis::Redis::new(config).map(Box::new).map(Self::Redis),
             #[cfg(not(feature = "redis"))]
-            config::BrokerKind::Redis => {
-                Err("`cluster.kind = \"redis\"` needs the feature `redis` of ws-core; write \
-                                              `features = [\"redis\"]`"
-                    .to_owned())
-            }
+            config::BrokerKind::Redis => Err(missing_feature(config.kind)),
+            #[cfg(feature = "nats")]
+            config::BrokerKind::Nats => nats::Nats::new(config).map(Box::new).map(Self::Nats),
+            #[cfg(not(feature = "nats"))]
+            config::BrokerKind::Nats => Err(missing_feature(config.kind)),
         }
     }
 
     /// Connects to the broker. Received messages go to the sink.
     pub(super) async fn connect(&self, sink: Sink) -> Result<Connected, BrokerError> {
         // Without a broker there is no connector.
-        #[cfg(not(any(feature = "redis", feature = "testing")))]
+        #[cfg(not(any(feature = "nats", feature = "redis", feature = "testing")))]
         drop(sink);
         match *self {
+            #[cfg(feature = "nats")]
+            Self::Nats(ref nats) => nats.connect(sink).await.map(Connected::Nats),
             #[cfg(feature = "redis")]
             Self::Redis(ref redis) => redis.connect(sink).await.map(Connected::Redis),
             #[cfg(feature = "testing")]
             Self::Memory(ref member) => member.connect(sink).map(Connected::Memory),
         }
     }
+}
+
+#[cfg(not(all(feature = "nats", feature = "redis")))]
+fn missing_feature(kind: config::BrokerKind) -> String {
+    format!(
+        "`cluster.kind = \"{kind}\"` needs the feature `{kind}` of ws-core; write `features = [\"{kind}\"]`"
+    )
 }
 
 impl fmt::Debug for Connector {
@@ -99,6 +121,8 @@ impl fmt::Debug for Connector {
 
 /// A connection to a broker of any kind.
 pub(super) enum Connected {
+    #[cfg(feature = "nats")]
+    Nats(nats::NatsLink),
     #[cfg(feature = "redis")]
     Redis(redis::RedisLink),
     #[cfg(feature = "testing")]
@@ -108,6 +132,8 @@ pub(super) enum Connected {
 impl Broker for Connected {
     async fn publish(&self, batch: &[Outgoing]) -> Vec<Result<(), PublishError>> {
         match *self {
+            #[cfg(feature = "nats")]
+            Self::Nats(ref link) => link.publish(batch).await,
             #[cfg(feature = "redis")]
             Self::Redis(ref link) => link.publish(batch).await,
             #[cfg(feature = "testing")]
@@ -117,6 +143,8 @@ impl Broker for Connected {
 
     async fn subscribe(&self, channels: &[String]) -> Result<(), BrokerError> {
         match *self {
+            #[cfg(feature = "nats")]
+            Self::Nats(ref link) => link.subscribe(channels).await,
             #[cfg(feature = "redis")]
             Self::Redis(ref link) => link.subscribe(channels).await,
             #[cfg(feature = "testing")]
@@ -126,6 +154,8 @@ impl Broker for Connected {
 
     async fn unsubscribe(&self, channels: &[String]) -> Result<(), BrokerError> {
         match *self {
+            #[cfg(feature = "nats")]
+            Self::Nats(ref link) => link.unsubscribe(channels).await,
             #[cfg(feature = "redis")]
             Self::Redis(ref link) => link.unsubscribe(channels).await,
             #[cfg(feature = "testing")]
@@ -162,6 +192,22 @@ impl Sink {
     pub(crate) fn message(&self, channel: Bytes, message: Bytes) {
         if let Some(node) = self.node.upgrade() {
             node.receive(self.link, channel, message);
+        }
+    }
+
+    /// Records that the broker's client has dropped received messages.
+    #[cfg(feature = "nats")]
+    pub(crate) fn lost(&self, messages: usize) {
+        if let Some(node) = self.node.upgrade() {
+            node.lost(messages);
+        }
+    }
+
+    /// Records that the broker has refused a message without saying which one.
+    #[cfg(feature = "nats")]
+    pub(crate) fn refused(&self, error: &str) {
+        if let Some(node) = self.node.upgrade() {
+            node.refused_unknown(error);
         }
     }
 

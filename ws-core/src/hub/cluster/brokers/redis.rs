@@ -5,7 +5,7 @@
 //! receives. The streams are opened here and given to the client, so that TLS uses the same crypto
 //! provider as the rest of this crate.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use redis::{
@@ -18,16 +18,9 @@ use tokio::{
     net::TcpStream,
     task::JoinSet,
 };
-use tokio_rustls::{
-    TlsConnector,
-    rustls::{
-        ClientConfig, RootCertStore,
-        crypto::aws_lc_rs,
-        pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
-    },
-};
+use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 
-use super::{Broker, BrokerError, PublishError, Sink};
+use super::{Broker, BrokerError, PublishError, Sink, tls};
 use crate::{
     config::{self, ClusterTls},
     hub::cluster::outgoing::Outgoing,
@@ -163,47 +156,11 @@ fn failure(error: RedisError) -> BrokerError {
     BrokerError(format!("Redis: {error}"))
 }
 
-/// Reads the certificates of TLS.
 fn connector(tls: &ClusterTls, host: &str) -> Result<(TlsConnector, ServerName<'static>), String> {
-    let mut roots = RootCertStore::empty();
-    match &tls.ca {
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Some(file) => {
-            for certificate in certificates("ca", file)? {
-                roots.add(certificate).map_err(|error| fault("ca", file, &error))?;
-            }
-        }
-    }
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(roots);
-    let config = match (&tls.certificate, &tls.key) {
-        (None, None) => config.with_no_client_auth(),
-        (Some(certificate), Some(key)) => {
-            let private = PrivateKeyDer::from_pem_file(key).map_err(|error| fault("key", key, &error))?;
-            config
-                .with_client_auth_cert(certificates("certificate", certificate)?, private)
-                .map_err(|error| fault("certificate", certificate, &error))?
-        }
-        _ => return Err("`cluster.tls.certificate` and `cluster.tls.key` need each other".to_owned()),
-    };
+    let config = tls::config(tls)?;
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let name = ServerName::try_from(host).map_err(|_| "`cluster.url` has no valid host name".to_owned())?;
     Ok((TlsConnector::from(Arc::new(config)), name))
-}
-
-fn certificates(key: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let all = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    match all.map_err(|error| fault(key, file, &error))? {
-        none if none.is_empty() => Err(format!("`cluster.tls.{key}`: {} has no certificate", file.display())),
-        certificates => Ok(certificates),
-    }
-}
-
-fn fault(key: &str, file: &Path, error: &dyn std::fmt::Display) -> String {
-    format!("`cluster.tls.{key}`: {}: {error}", file.display())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{WaitingRoster, WaitingRosters, announcement, message, tasks::Pace};
+use super::{WaitingRoster, WaitingRosters, announcement, tasks::Pace};
 use crate::{
     fixed,
     hub::{
@@ -11,7 +11,7 @@ use crate::{
             ThisNode,
             handle::ClusterState,
             names::Channel,
-            wire::{Body, Entry, RosterPart, Wanted, Watch},
+            wire::{Body, Entry, Message, RosterPart, Wanted, Watch},
         },
     },
 };
@@ -82,7 +82,7 @@ impl ThisNode {
             }
             let is_last = ids.peek().is_none();
             let part = RosterPart { question, version, number, is_last, channel: channel.clone(), members };
-            let is_sent = pace.publish(self, &Channel::Node(to), message(Body::Roster(part))).await;
+            let is_sent = pace.publish(self, &Channel::Node(to), Message::new(Body::Roster(part))).await;
             // The other node asks again if a part is missing.
             if is_last || !is_sent {
                 return;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Watched, announcement, message};
+use super::{Watched, announcement};
 use crate::{
     fixed,
     hub::{
@@ -55,7 +55,8 @@ impl ThisNode {
             Due::Gathered(key) => {
                 let channel = Channel::Group(key.clone()).name().into();
                 for changes in live.groups().take_gathered(&key, &channel, self.part_bytes(), reports) {
-                    pace.publish(self, &Channel::Watch(key.clone()), message(Body::Changes(changes))).await;
+                    pace.publish(self, &Channel::Watch(key.clone()), Message::new(Body::Changes(changes)))
+                        .await;
                 }
             }
             Due::Forget(key) => live.groups().disown(&key, reports),
