@@ -62,7 +62,7 @@ async fn a_login_is_a_token_or_a_user_with_a_password_and_both_are_decoded() {
 async fn a_message_that_the_user_may_not_publish_is_logged_and_counted_and_the_link_stays() {
     let logs = Logs::start();
     let user = r#"authorization { users = [
-        { user: app, password: "secret", permissions: { publish: { deny: "{prefix}.1.g.>" } } }
+        { user: app, password: "secret", permissions: { publish: { deny: "{prefix}.1.g.*.r.>" } } }
         { user: other, password: "secret" }
     ] }"#;
     let Some(nats) = Nats::start(user) else { return };
