@@ -14,6 +14,7 @@ mod agenda;
 mod asking;
 mod beats;
 mod brokers;
+mod changes;
 mod claiming;
 mod counters;
 mod followed;
@@ -33,7 +34,6 @@ mod watching;
 pub(in crate::hub) mod wire;
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc, Weak,
         atomic::{AtomicU32, Ordering},
@@ -41,11 +41,10 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use tokio::{
     sync::{Semaphore, broadcast, oneshot, watch},
     task::JoinHandle,
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -57,35 +56,26 @@ pub use self::handle::{
 };
 #[cfg(all(fuzzing, feature = "testing"))]
 pub(crate) use self::wire::{Body as NodeBody, Frames, Message as NodeMessage, Start, start as read_start};
-use self::{
-    agenda::Due,
-    beats::Beats,
-    counters::Counters,
-    incoming::Incoming,
-    interest::{Confirmation, Interest},
-    link::Ended,
-    nodes::{Heard, Nodes},
-    outgoing::{Added, Queue},
-    questions::{Collected, Questions},
-    watching::Watching,
-    wire::{About, Beat, Body, Found, Message, Phase, Question},
-};
 pub(super) use self::{
     asking::Sought,
     names::Channel,
     owned::{Owned, Reports},
-    questions::Answers,
+    questions::{Answers, count, ids},
     watching::RemoteWatch,
 };
-use super::{GroupKey, Live, NotSent, Reach, Remote};
-use crate::{
-    config::{self, OnGap},
-    connection::Stop,
-    fixed, random,
-    sync::Mutex,
-    throttle::Throttle,
-    wire::{CloseFrame, CloseReason, ConnectionId},
+use self::{
+    beats::Beats,
+    counters::Counters,
+    incoming::Incoming,
+    interest::{Confirmation, Interest},
+    nodes::Nodes,
+    outgoing::{Added, Queue},
+    questions::Questions,
+    watching::Watching,
+    wire::{Beat, Message, Phase},
 };
+use super::{GroupKey, Live, NotSent, Reach, Remote};
+use crate::{config, fixed, random, sync::Mutex, throttle::Throttle};
 
 /// This node of the cluster. The hub's calls, the link and the workers share it.
 #[derive(Debug)]
@@ -220,51 +210,6 @@ impl ThisNode {
         }
     }
 
-    /// Asks the other nodes about the members of a target, and waits for their results for at most
-    /// a second.
-    pub(super) async fn ask(
-        &self,
-        target: &Channel,
-        connection: Option<u64>,
-        at: Option<Bytes>,
-        except: Vec<ConnectionId>,
-        about: About,
-    ) -> Answers {
-        let mut missing = self.nodes.names();
-        let mut known_at = *self.nodes_known_at.lock();
-        let to = match *target {
-            Channel::Node(node) => {
-                missing.retain(|id, _| *id == node);
-                known_at = Instant::now();
-                Channel::Node(node)
-            }
-            _ => Channel::Nodes,
-        };
-        let mut collected = Collected::of(missing);
-        if self.state() == ClusterState::Up
-            && (!collected.is_complete() || Instant::now() < known_at)
-            && let Some(mut open) = self.questions.open()
-        {
-            let question = Question { id: open.id, about, channel: target.name().into() };
-            let message = Message { except, connection, at, ..Message::new(Body::Question(question)) };
-            if let Remote::Queued = self.publish(&to, &message) {
-                let collect = async {
-                    // Soon after the start, nodes that are not known yet answer as well.
-                    while !collected.is_complete() || Instant::now() < known_at {
-                        tokio::select! {
-                            Some(received) = open.received.recv() => collected.add(received),
-                            () = sleep_until(known_at), if collected.is_complete() => {}
-                            else => break,
-                        }
-                    }
-                };
-                // At the deadline, the nodes without a complete result are missing.
-                let _ = timeout(fixed::QUESTION_TIMEOUT, collect).await;
-            }
-        }
-        collected.answers()
-    }
-
     /// Whether a node is known and alive.
     pub(super) fn is_alive(&self, node: u32) -> bool {
         self.nodes.is_alive(node)
@@ -375,163 +320,4 @@ impl ThisNode {
     fn next_link(&self) -> u32 {
         self.link.fetch_add(1, Ordering::AcqRel) + 1
     }
-
-    /// Records that the link is up.
-    fn link_is_up(self: &Arc<Self>) {
-        self.nodes.excuse_silence();
-        *self.nodes_known_at.lock() = Instant::now() + fixed::NODES_KNOWN;
-        self.outgoing.connected();
-        self.state.send_replace(ClusterState::Up);
-        self.watches_due(Due::Up);
-        let gap = self.gap_since.lock().take().map(|since| since.elapsed());
-        tracing::info!(node = %NodeId(self.id()), name = self.name(), broker = %self.config.url, "the cluster is joined");
-        self.announce(ClusterChange::Up);
-        tokio::spawn(claiming::announce_claims(Arc::downgrade(self), Weak::clone(&self.live)));
-        if let Some(at_most) = gap {
-            self.counters.reconnects.add(1);
-            tracing::warn!(?at_most, "messages of other nodes were missed while the broker was away");
-            self.announce(ClusterChange::Gap { at_most });
-            if self.config.on_gap == OnGap::Close {
-                tokio::spawn(close_members(Weak::clone(&self.live)));
-            }
-        }
-    }
-
-    /// Records that the link has ended. Returns whether it was up.
-    fn link_ended(&self, why: &Ended) -> bool {
-        let was_up = self.state() == ClusterState::Up;
-        if was_up {
-            *self.gap_since.lock() = Some(self.beats.last_echo());
-            self.outgoing.disconnected();
-            self.state.send_replace(ClusterState::Down { since: Instant::now() });
-            self.announce(ClusterChange::Down);
-        }
-        if let Some(skipped) = self.link_warning.due().or(was_up.then_some(0)) {
-            tracing::warn!(broker = %self.config.url, skipped, "no link to the other nodes: {why}");
-        }
-        self.interest.restart();
-        self.watches_lost_link();
-        was_up
-    }
-
-    /// Records a heartbeat.
-    fn hear(&self, beat: Beat) {
-        if beat.node == self.id() {
-            if beat.instance != self.instance {
-                self.id_is_taken(beat);
-            } else if self.is_current(beat.link)
-                && let Some(delay) = self.beats.echo(beat.sequence)
-            {
-                self.counters.worst_echo_micros.at_least(delay.as_micros() as u64);
-            }
-            return;
-        }
-        if beat.phase == Phase::Hello {
-            self.beats.want();
-        }
-        let heard =
-            if beat.phase == Phase::Goodbye { self.nodes.left(&beat) } else { self.nodes.heard(beat) };
-        match heard {
-            Heard::Nothing => {}
-            Heard::Joined { id, name } => {
-                tracing::info!(node = %NodeId(id), name, "a node has joined the cluster");
-                self.watches_due(Due::Joined(id));
-                self.announce(ClusterChange::NodeJoined { id: NodeId(id), name });
-            }
-            Heard::Left { id, name } => self.node_left(id, name, false),
-            Heard::Incompatible { id, name } => {
-                tracing::error!(node = %NodeId(id), name, "a node speaks none of the versions of this node");
-                self.announce(ClusterChange::Incompatible { id: NodeId(id), name });
-            }
-        }
-    }
-
-    /// Another process has the same id. It is drawn anew, which is possible before the first
-    /// connection.
-    #[cold]
-    fn id_is_taken(&self, other: Beat) {
-        if let Some(id) = self.live().and_then(|live| live.draw_node()) {
-            self.id.store(id, Ordering::Release);
-            self.beats.take_id();
-        } else if let Some(skipped) = self.malformed_warning.due() {
-            let (id, name) = (NodeId(other.node), other.name);
-            tracing::error!(%id, name, skipped, "another node has the id of this node; restart one of them");
-            self.announce(ClusterChange::Incompatible { id, name });
-        }
-    }
-
-    /// Removes the nodes that are silent for too long. While there is no link, silence means
-    /// nothing.
-    fn expire_nodes(&self) {
-        if self.state() == ClusterState::Up {
-            for (id, name) in self.nodes.expire(self.config.node_timeout) {
-                self.node_left(id, name, true);
-            }
-        }
-    }
-
-    fn node_left(&self, id: u32, name: String, died: bool) {
-        tracing::info!(node = %NodeId(id), name, died, "a node has left the cluster");
-        self.watches_due(Due::Left(id));
-        self.announce(ClusterChange::NodeLeft { id: NodeId(id), name, died });
-    }
-
-    /// Records that the broker has refused a message without saying which one, so it was counted as
-    /// accepted.
-    #[cfg(feature = "nats")]
-    fn refused_unknown(&self, error: &str) {
-        self.counters.refused.add(1);
-        self.refused(error);
-    }
-
-    #[cold]
-    fn refused(&self, error: &str) {
-        if let Some(skipped) = self.refused_warning.due() {
-            tracing::error!(skipped, "the broker refused a message: {error}");
-        }
-    }
-
-    fn announce(&self, change: ClusterChange) {
-        if let Some(changes) = &*self.changes.lock() {
-            // Fails if there is no stream of the changes.
-            let _ = changes.send(change);
-        }
-    }
-}
-
-/// Closes each connection that is in a room or has a user with 1012, in turns, so that their clients
-/// do not all connect again at the same time.
-async fn close_members(live: Weak<Live>) {
-    let Some(all) = live.upgrade().map(|live| live.all()) else { return };
-    for turn in all.chunks(fixed::MEMBERS_A_TURN) {
-        for connection in turn.iter().filter(|connection| connection.membership().is_joined()) {
-            let frame = CloseFrame::new(1012, "messages may be missing");
-            let reason = CloseReason::Local { code: frame.code, reason: frame.reason.clone() };
-            // Fails if the connection is closing anyway.
-            let _ = connection.outbox().stop(Stop::Close { frame, reason });
-        }
-        sleep(random::jitter(fixed::GAP_PAUSE, 50)).await;
-    }
-}
-
-/// Adds the counts of a result.
-pub(super) fn count(answers: &Answers) -> usize {
-    let counts = answers.found.iter().filter_map(|(_, found)| match found {
-        Found::Count(count) => Some(*count),
-        Found::Ids(_) | Found::Answer(_) => None,
-    });
-    usize::try_from(counts.fold(0, u64::saturating_add)).unwrap_or(usize::MAX)
-}
-
-/// Collects the ids of a result.
-pub(super) fn ids(answers: Answers) -> Vec<ConnectionId> {
-    let mut by_node: HashMap<u32, Vec<u64>> = HashMap::new();
-    for (node, found) in answers.found {
-        if let Found::Ids(numbers) = found {
-            by_node.entry(node).or_default().extend(numbers);
-        }
-    }
-    let ids =
-        |(node, numbers): (u32, Vec<u64>)| numbers.into_iter().map(move |it| ConnectionId::new(node, it));
-    by_node.into_iter().flat_map(ids).collect()
 }

@@ -5,10 +5,19 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use tokio::sync::mpsc;
+use bytes::Bytes;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until, timeout},
+};
 
-use super::wire::{Found, ResultPart};
-use crate::{fixed, sync::Mutex};
+use super::{
+    ThisNode,
+    handle::ClusterState,
+    names::Channel,
+    wire::{About, Body, Found, Message, Question, ResultPart},
+};
+use crate::{fixed, hub::Remote, sync::Mutex, wire::ConnectionId};
 
 /// The parts of results that may wait for the task that asked.
 const WAITING_PARTS: usize = 1024;
@@ -109,6 +118,75 @@ impl Drop for Open<'_> {
     fn drop(&mut self) {
         self.questions.open.lock().remove(&self.id);
     }
+}
+
+impl ThisNode {
+    /// Asks the other nodes about the members of a target, and waits for their results for at most
+    /// a second.
+    pub(in crate::hub) async fn ask(
+        &self,
+        target: &Channel,
+        connection: Option<u64>,
+        at: Option<Bytes>,
+        except: Vec<ConnectionId>,
+        about: About,
+    ) -> Answers {
+        let mut missing = self.nodes.names();
+        let mut known_at = *self.nodes_known_at.lock();
+        let to = match *target {
+            Channel::Node(node) => {
+                missing.retain(|id, _| *id == node);
+                known_at = Instant::now();
+                Channel::Node(node)
+            }
+            _ => Channel::Nodes,
+        };
+        let mut collected = Collected::of(missing);
+        if self.state() == ClusterState::Up
+            && (!collected.is_complete() || Instant::now() < known_at)
+            && let Some(mut open) = self.questions.open()
+        {
+            let question = Question { id: open.id, about, channel: target.name().into() };
+            let message = Message { except, connection, at, ..Message::new(Body::Question(question)) };
+            if let Remote::Queued = self.publish(&to, &message) {
+                let collect = async {
+                    // Soon after the start, nodes that are not known yet answer as well.
+                    while !collected.is_complete() || Instant::now() < known_at {
+                        tokio::select! {
+                            Some(received) = open.received.recv() => collected.add(received),
+                            () = sleep_until(known_at), if collected.is_complete() => {}
+                            else => break,
+                        }
+                    }
+                };
+                // At the deadline, the nodes without a complete result are missing.
+                let _ = timeout(fixed::QUESTION_TIMEOUT, collect).await;
+            }
+        }
+        collected.answers()
+    }
+}
+
+/// Adds the counts of a result.
+pub(in crate::hub) fn count(answers: &Answers) -> usize {
+    let counts = answers.found.iter().filter_map(|(_, found)| match found {
+        Found::Count(count) => Some(*count),
+        Found::Ids(_) | Found::Answer(_) => None,
+    });
+    usize::try_from(counts.fold(0, u64::saturating_add)).unwrap_or(usize::MAX)
+}
+
+/// Collects the ids of a result.
+pub(in crate::hub) fn ids(answers: Answers) -> Vec<ConnectionId> {
+    let mut by_node: HashMap<u32, Vec<u64>> = HashMap::new();
+    for (node, found) in answers.found {
+        if let Found::Ids(numbers) = found {
+            by_node.entry(node).or_default().extend(numbers);
+        }
+    }
+    let ids =
+        |(node, numbers): (u32, Vec<u64>)| numbers.into_iter().map(move |it| ConnectionId::new(node, it));
+    by_node.into_iter().flat_map(ids).collect()
 }
 
 #[cfg(test)]

@@ -16,18 +16,24 @@
 //! that are there before anything is allocated.
 
 mod asks;
+mod beat;
+mod fields;
 mod presence;
+#[cfg(test)]
+mod tests;
 
 use bytes::{BufMut as _, Bytes};
 
+use self::fields::{Reader, put_close, put_frame, put_head, put_short, read_close};
 pub(crate) use self::{
     asks::{Answer, Ask, Failure},
+    beat::{Beat, Phase},
     presence::{Changes, Entry, RosterPart, Wanted, Watch},
 };
 use crate::{
     envelope::Format,
     socket,
-    wire::{CloseFrame, ConnectionId, may_be_sent},
+    wire::{CloseFrame, ConnectionId},
 };
 
 /// The version that this node sends, and the versions that it reads.
@@ -49,11 +55,11 @@ const PUSH: u8 = 2;
 const CLOSE: u8 = 3;
 const QUESTION: u8 = 4;
 const RESULT: u8 = 5;
-const ASK: u8 = 16;
-const CLAIM: u8 = 17;
 const WATCH: u8 = 8;
 const ROSTER: u8 = 9;
 const CHANGES: u8 = 10;
+const ASK: u8 = 16;
+const CLAIM: u8 = 17;
 
 /// The formats of a frame in a push.
 const ANY_FORMAT: u8 = 0;
@@ -63,34 +69,6 @@ const MSGPACK: u8 = 2;
 const MOST_FRAMES: u8 = 8;
 /// The most excepted ids of a message: their count has two bytes.
 pub(super) const MOST_EXCEPTED: usize = u16::MAX as usize;
-
-/// The phase of a node that sends a heartbeat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// The first heartbeat of a link. It is answered by a heartbeat of each node.
-    Hello,
-    Alive,
-    /// The node has stopped.
-    Goodbye,
-}
-
-/// A heartbeat.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Beat {
-    pub(crate) phase: Phase,
-    /// The number of the node's link to the broker.
-    pub(crate) link: u32,
-    pub(crate) node: u32,
-    /// The number of the heartbeat, counted from the start of the node.
-    pub(crate) sequence: u64,
-    /// A random number of the process, which tells two nodes with the same id apart.
-    pub(crate) instance: u64,
-    /// The versions of messages that the node reads.
-    pub(crate) oldest: u8,
-    pub(crate) newest: u8,
-    pub(crate) connections: u64,
-    pub(crate) name: String,
-}
 
 /// The head of a message other than a heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,40 +184,9 @@ pub(crate) enum Unreadable {
     Unknown,
 }
 
-impl Beat {
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(HEAD_BYTES + 20 + self.name.len());
-        let phase = match self.phase {
-            Phase::Alive => 0,
-            Phase::Hello => 1,
-            Phase::Goodbye => 2,
-        };
-        put_head(&mut out, [BEAT_VERSION, BEAT, phase], self.link, self.node, self.sequence);
-        out.put_u64(self.instance);
-        out.put_u8(self.oldest);
-        out.put_u8(self.newest);
-        out.put_u64(self.connections);
-        put_short(&mut out, self.name.as_bytes());
-        out
-    }
-
-    fn decode(mut from: Reader<'_>, phase: u8, link: u32, node: u32, sequence: u64) -> Option<Self> {
-        let phase = match phase {
-            0 => Phase::Alive,
-            1 => Phase::Hello,
-            2 => Phase::Goodbye,
-            _ => return None,
-        };
-        let (instance, oldest, newest, connections) = (from.u64()?, from.u8()?, from.u8()?, from.u64()?);
-        let length = usize::from(from.u16()?);
-        let name = std::str::from_utf8(from.take(length)?).ok()?.to_owned();
-        Some(Self { phase, link, node, sequence, instance, oldest, newest, connections, name })
-    }
-}
-
 /// Reads the start of a received message.
 pub(crate) fn start(message: &[u8]) -> Result<Start, Unreadable> {
-    let mut from = Reader { bytes: message, at: 0 };
+    let mut from = Reader::new(message, 0);
     let mut head = || Some((from.u8()?, from.u8()?, from.u8()?, from.u32()?, from.u32()?, from.u64()?));
     let (version, kind, flags, link, node, sequence) = head().ok_or(Unreadable::Malformed)?;
     match (version, kind) {
@@ -319,7 +266,7 @@ impl Message {
 
     /// Reads the rest of a message with this head.
     pub(crate) fn decode(head: Head, message: &Bytes) -> Result<Self, Unreadable> {
-        let mut from = Reader { bytes: message, at: HEAD_BYTES };
+        let mut from = Reader::new(message, HEAD_BYTES);
         Self::read(head, &mut from, message).ok_or(Unreadable::Malformed)
     }
 
@@ -480,290 +427,5 @@ impl ResultPart {
             kind => Found::Answer(Answer::read(kind, from, message)?),
         };
         (from.left() == 0).then_some(Self { id, number, is_last, found })
-    }
-}
-
-fn put_head(out: &mut Vec<u8>, start: [u8; 3], link: u32, node: u32, sequence: u64) {
-    out.put_slice(&start);
-    out.put_u32(link);
-    out.put_u32(node);
-    out.put_u64(sequence);
-}
-
-fn put_short(out: &mut Vec<u8>, bytes: &[u8]) {
-    let bytes = bytes.get(..usize::from(u16::MAX)).unwrap_or(bytes);
-    out.put_u16(bytes.len() as u16);
-    out.put_slice(bytes);
-}
-
-fn put_close(out: &mut Vec<u8>, frame: &CloseFrame) {
-    out.put_u16(frame.code);
-    out.put_slice(frame.reason.as_bytes());
-}
-
-/// Reads a close frame at the end of a message.
-fn read_close(from: &mut Reader<'_>) -> Option<CloseFrame> {
-    let code = from.u16()?;
-    let reason = std::str::from_utf8(from.rest()).ok()?;
-    may_be_sent(code).then(|| CloseFrame::new(code, reason))
-}
-
-fn put_frame(out: &mut Vec<u8>, format: u8, frame: &[u8]) {
-    out.put_u8(format);
-    // `cluster.message` is below 4 GiB.
-    out.put_u32(frame.len() as u32);
-    out.put_slice(frame);
-}
-
-/// Reads numbers and bytes from the start of a slice on. Each method returns `None` where the slice
-/// is too short.
-#[derive(Debug)]
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn left(&self) -> usize {
-        self.bytes.len().saturating_sub(self.at)
-    }
-
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let taken = self.bytes.get(self.at..self.at.checked_add(length)?)?;
-        self.at += length;
-        Some(taken)
-    }
-
-    fn rest(&mut self) -> &'a [u8] {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        self.at = self.bytes.len();
-        rest
-    }
-
-    /// Takes bytes of the message that this reader reads, without a copy.
-    fn slice(&mut self, message: &Bytes, length: usize) -> Option<Bytes> {
-        self.take(length).map(|taken| message.slice_ref(taken))
-    }
-
-    /// Takes bytes after their length, as `put_short` writes them.
-    fn short(&mut self, message: &Bytes) -> Option<Bytes> {
-        let length = usize::from(self.u16()?);
-        self.slice(message, length)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.first_chunk().copied()
-    }
-
-    fn u8(&mut self) -> Option<u8> {
-        self.array().map(u8::from_be_bytes)
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        self.array().map(u16::from_be_bytes)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_be_bytes)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.array().map(u64::from_be_bytes)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::wire::Message as WsMessage;
-
-    fn frame(text: &str) -> Bytes {
-        socket::encode(WsMessage::text(text))
-    }
-
-    fn message(body: Body) -> Message {
-        Message::new(body)
-    }
-
-    fn examples() -> Vec<Message> {
-        let except = vec![ConnectionId::new(1, 2), ConnectionId::new(u32::MAX, u64::MAX)];
-        let push = Body::Push(Frames::One(frame("hi")));
-        let question = Question { id: 7, about: About::Ids, channel: Bytes::from_static(b"r:Room:x") };
-        let ids = Found::Ids(vec![1, u64::MAX]);
-        let channel = Bytes::from_static(b"r:Room:x");
-        let members = vec![
-            Entry { connection: 1, user: Some("断".into()) },
-            Entry { connection: 2, user: Some("".into()) },
-            Entry { connection: u64::MAX, user: None },
-        ];
-        vec![
-            message(push.clone()),
-            Message { at: Some(Bytes::from_static("章".as_bytes())), ..message(push.clone()) },
-            Message {
-                except,
-                connection: Some(9),
-                key: Some(Bytes::from_static(b"k")),
-                at: None,
-                body: push,
-            },
-            message(Body::Push(Frames::ByFormat(vec![(Format::Json, frame(&"x".repeat(70_000)))]))),
-            #[cfg(feature = "msgpack")]
-            message(Body::Push(Frames::ByFormat(vec![
-                (Format::Json, frame("{}")),
-                (Format::MsgPack, socket::encode(WsMessage::binary(vec![0x80]))),
-            ]))),
-            message(Body::Close(CloseFrame::new(4403, "断 banned"))),
-            message(Body::Question(question)),
-            message(Body::Result(ResultPart { id: 7, number: 0, is_last: false, found: Found::Count(3) })),
-            message(Body::Result(ResultPart { id: 7, number: 9, is_last: true, found: ids })),
-            message(Body::Claim(Claiming { counter: 3, is_new: true, frame: CloseFrame::new(4001, "x") })),
-            message(Body::Watch(Watch { id: 1, wanted: Wanted::Roster, channel: channel.clone() })),
-            message(Body::Watch(Watch { id: 2, wanted: Wanted::Version, channel: channel.clone() })),
-            message(Body::Roster(RosterPart {
-                question: 1,
-                version: 2,
-                number: 3,
-                is_last: true,
-                channel: channel.clone(),
-                members: members.clone(),
-            })),
-            message(Body::Changes(Changes {
-                from: 1,
-                to: 2,
-                channel: channel.clone(),
-                joined: members,
-                left: vec![3, 4],
-            })),
-            message(Body::Changes(Changes { from: 5, to: 5, channel, joined: vec![], left: vec![] })),
-        ]
-        .into_iter()
-        .chain(asks::examples().into_iter().map(message))
-        .collect()
-    }
-
-    fn decoded(bytes: &Bytes) -> Result<Message, Unreadable> {
-        match start(bytes)? {
-            Start::Message(head) => Message::decode(head, bytes),
-            Start::Beat(_) => Err(Unreadable::Unknown),
-        }
-    }
-
-    #[test]
-    fn a_message_is_read_as_it_was_written() {
-        for example in examples() {
-            let mut bytes = example.encode(0xc0_ffee, 42);
-            assert!(bytes.len() <= example.size(), "{example:?}");
-            set_link(&mut bytes, 5);
-            let bytes = Bytes::from(bytes);
-            let Start::Message(head) = start(&bytes).unwrap() else { panic!("{example:?}") };
-            assert_eq!((head.link, head.node, head.sequence), (5, 0xc0_ffee, 42));
-            assert_eq!(Message::decode(head, &bytes), Ok(example));
-        }
-    }
-
-    #[test]
-    fn a_heartbeat_is_read_as_it_was_written_and_what_later_versions_add_is_ignored() {
-        for phase in [Phase::Hello, Phase::Alive, Phase::Goodbye] {
-            let name = "pod-1".to_owned();
-            let (oldest, newest) = (1, 3);
-            let beat = Beat {
-                phase,
-                link: 1,
-                node: 2,
-                sequence: 3,
-                instance: 4,
-                oldest,
-                newest,
-                connections: 5,
-                name,
-            };
-            let mut bytes = beat.encode();
-            assert_eq!(start(&bytes), Ok(Start::Beat(beat.clone())));
-            bytes.extend_from_slice(b"more");
-            assert_eq!(start(&bytes), Ok(Start::Beat(beat)));
-        }
-    }
-
-    #[test]
-    fn a_message_that_is_cut_is_malformed_or_another_message_and_never_the_same() {
-        for example in examples() {
-            let bytes = Bytes::from(example.encode(1, 1));
-            for end in 0..bytes.len() {
-                assert_ne!(decoded(&bytes.slice(..end)).as_ref(), Ok(&example), "{end}");
-            }
-        }
-    }
-
-    #[test]
-    fn frames_that_a_connection_may_not_get_are_malformed() {
-        let fragment = [0x01, 1, b'x'];
-        let reserved = [0xc1, 1, b'x'];
-        let close = [0x88, 0];
-        let masked = [0x81, 0x81, 0, 0, 0, 0, b'x'];
-        let short = [0x81, 2, b'x'];
-        let long = [0x81, 1, b'x', b'y'];
-        let not_text = [0x81, 1, 0xff];
-        let cases: [&[u8]; 8] = [&fragment, &reserved, &close, &masked, &short, &long, &not_text, &[]];
-        for frame in cases {
-            let push = message(Body::Push(Frames::One(Bytes::copy_from_slice(frame))));
-            let bytes = Bytes::from(push.encode(1, 1));
-            assert_eq!(decoded(&bytes), Err(Unreadable::Malformed), "{frame:?}");
-        }
-    }
-
-    #[test]
-    fn a_close_code_that_may_not_be_sent_is_malformed() {
-        for (code, is_read) in [(1000, true), (1005, false), (1006, false), (4403, true), (999, false)] {
-            let frame = CloseFrame::new(code, "");
-            let claim = Body::Claim(Claiming { counter: 1, is_new: true, frame: frame.clone() });
-            for body in [Body::Close(frame), claim] {
-                let bytes = Bytes::from(message(body).encode(1, 1));
-                assert_eq!(decoded(&bytes).is_ok(), is_read, "{code}");
-            }
-        }
-    }
-
-    #[test]
-    fn lengths_beyond_the_end_are_malformed_without_an_allocation() {
-        let mut excepted = message(Body::Push(Frames::One(frame("x")))).encode(1, 1);
-        excepted[HEAD_BYTES] = 0xff;
-        assert_eq!(decoded(&excepted.into()), Err(Unreadable::Malformed));
-        let mut frames = message(Body::Push(Frames::One(frame("x")))).encode(1, 1);
-        frames[HEAD_BYTES + 2] = 0xff;
-        assert_eq!(decoded(&frames.clone().into()), Err(Unreadable::Malformed));
-        frames[HEAD_BYTES + 2] = 1;
-        frames[HEAD_BYTES + 4] = 0xff;
-        assert_eq!(decoded(&frames.into()), Err(Unreadable::Malformed));
-    }
-
-    #[test]
-    fn changes_and_entries_that_no_node_sends_are_malformed() {
-        let entry = |user: &str| Entry { connection: 1, user: Some(user.into()) };
-        let changes = |from, to, user: &str| {
-            let (channel, joined) = (Bytes::from_static(b"u:x"), vec![entry(user)]);
-            message(Body::Changes(Changes { from, to, channel, joined, left: Vec::new() })).encode(1, 1)
-        };
-        let most = "x".repeat(crate::fixed::NAME_BYTES);
-        assert!(decoded(&changes(1, 2, &most).into()).is_ok());
-        // The versions go back, a user is too long, and a user is not UTF-8.
-        let mut not_text = changes(1, 2, "x");
-        *not_text.last_mut().unwrap() = 0xff;
-        // More entries are announced than there are.
-        let mut count = changes(1, 2, "x");
-        let place = count.len() - 15;
-        count[place] = 0xff;
-        for bytes in [changes(2, 1, "x"), changes(1, 2, &format!("{most}x")), not_text, count] {
-            assert_eq!(decoded(&bytes.into()), Err(Unreadable::Malformed));
-        }
-    }
-
-    #[test]
-    fn other_versions_and_kinds_are_unknown() {
-        let bytes = message(Body::Push(Frames::One(frame("x")))).encode(1, 1);
-        for (at, value) in [(0, 0), (0, 2), (0, 255), (1, 0), (1, 6), (1, 11), (1, 255)] {
-            let mut bytes = bytes.clone();
-            bytes[at] = value;
-            assert_eq!(decoded(&bytes.into()), Err(Unreadable::Unknown), "{at} {value}");
-        }
     }
 }
