@@ -8,6 +8,7 @@
 //! | `say {"text"}` | `said {"id", "from", "text"}` | the same |
 //! | `whoami` | `whoami {"uid", "account"}` | |
 //! | `who` | `who ["jerry", ..]` | |
+//! | `online` | `online ["jerry", ..]`, now and after each change | |
 //! | `history {"limit"}` | `history {"id", "from", "text"}`, one a line | |
 //! | (the connection ends) | | `left {"account"}` |
 //!
@@ -16,14 +17,17 @@
 //! offers the subprotocol `msgpack` gets all of it as MessagePack.
 //!
 //! In a cluster the members of a room may be on several processes: `said`, `joined` and `left` reach
-//! all of them, and `who` lists the accounts of all. `members` and `history` are those of the process
+//! all of them, and `who` and `online` list the accounts of all. `members` and `history` are those of the process
 //! that answers.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
-use ws_core::{hub::Reach, prelude::*};
+use ws_core::{
+    hub::{Members, Reach},
+    prelude::*,
+};
 
 use crate::{
     chat::{Chat, RoomName, Said, Say},
@@ -35,7 +39,7 @@ use crate::{
 
 /// Lines that `history` sends at once if it is not told how many.
 const HISTORY_LINES: usize = 20;
-/// The time that `who` waits for the other processes.
+/// The time that `who` and `online` wait for the other processes.
 const WHO_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A chat room; everyone in it hears what is said.
@@ -137,15 +141,17 @@ impl Room {
     }
 
     #[on_event("who")]
-    async fn who(&self, conn: &Connection, Path(room): &Path<RoomName>) -> Data<Vec<String>> {
-        let mut users = conn.room(room.as_str()).users();
-        if tokio::time::timeout(WHO_TIMEOUT, users.settled()).await.is_err() {
-            tracing::warn!(room = room.as_str(), "not all processes have said who is there");
-        }
-        // Without an answer in time, these are the users that are known.
-        let mut accounts: Vec<String> = users.now().iter().map(ToString::to_string).collect();
-        accounts.sort();
-        Data(accounts)
+    async fn who(&self, conn: &Connection, Path(room): &Path<RoomName>) -> Data<BTreeSet<String>> {
+        Data(settled(&mut conn.room(room.as_str()).members()).await)
+    }
+
+    /// Replies until the connection ends, in a task of its own, so that other events are handled
+    /// meanwhile.
+    #[on_event("online")]
+    async fn online(&self, conn: &Connection, Path(room): &Path<RoomName>, reply: Reply) -> Result {
+        let members = conn.room(room.as_str()).members();
+        conn.spawn(async move { reply.send(Stream::new(online(members))).await })?;
+        Ok(())
     }
 
     #[on_event("history")]
@@ -170,6 +176,35 @@ impl Room {
         }
         Ok(())
     }
+}
+
+/// Waits until all processes have said which accounts are in the room. Without an answer in time,
+/// these are the ones that are known.
+async fn settled(members: &mut Members) -> BTreeSet<String> {
+    if tokio::time::timeout(WHO_TIMEOUT, members.settled()).await.is_err() {
+        tracing::warn!("not all processes have said who is in a room");
+    }
+    accounts(members)
+}
+
+fn accounts(members: &Members) -> BTreeSet<String> {
+    members.current().into_iter().filter_map(|member| Some(member.user?.to_string())).collect()
+}
+
+/// The accounts in a room on all processes, now and after each change.
+fn online(members: Members) -> impl futures_util::Stream<Item = Data<BTreeSet<String>>> {
+    stream::unfold((members, None), async |(mut members, known)| {
+        let mut present = match &known {
+            None => settled(&mut members).await,
+            Some(known) => BTreeSet::clone(known),
+        };
+        // An account may have several connections, so not every change is one of accounts.
+        while known.as_ref() == Some(&present) {
+            members.next().await?;
+            present = accounts(&members);
+        }
+        Some((Data(present.clone()), (members, Some(present))))
+    })
 }
 
 /// The accounts in a room on this process, each once.

@@ -109,16 +109,19 @@ async fn who_lists_the_accounts_of_both_processes_and_those_of_a_killed_one_leav
     let Some(redis) = Redis::start() else { return };
     let (one, mut other) = two_demos(&redis).await;
     let mut jerry = enter(&one, "jerry", "lobby").await;
+    jerry.say(r#"{"event":"online","ref":"page"}"#).await;
+    assert_eq!(event(&mut jerry, "online").await["data"], json!(["jerry"]));
     let mut lily = enter(&other, "lily", "lobby").await;
-    event(&mut jerry, "joined").await;
+    assert_eq!(event(&mut jerry, "online").await["data"], json!(["jerry", "lily"]));
     for client in [&mut jerry, &mut lily] {
         assert_eq!(who(client).await, json!(["jerry", "lily"]));
     }
     other.kill().await;
     let killed = std::time::Instant::now();
-    while who(&mut jerry).await != json!(["jerry"]) {
-        assert!(killed.elapsed() < Duration::from_secs(12), "{:?}", killed.elapsed());
-    }
+    let left = event(&mut jerry, "online").await;
+    assert_eq!((&left["data"], &left["ref"]), (&json!(["jerry"]), &json!("page")));
+    assert!(killed.elapsed() < Duration::from_secs(12), "{:?}", killed.elapsed());
+    assert_eq!(who(&mut jerry).await, json!(["jerry"]));
     readyz(&one, json!({"ready": true, "cluster": "up", "nodes": 1})).await;
     let began = std::time::Instant::now();
     assert_eq!(who(&mut jerry).await, json!(["jerry"]));
