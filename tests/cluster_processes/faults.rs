@@ -1,4 +1,14 @@
-//! A node that is killed, and a broker that is killed.
+//! A node that is killed, a broker that is killed, and the faults of both brokers in the modules.
+//!
+//! With `WS_TESTS_LONG_FAULTS=1` the outages and the churn are longer.
+
+mod both;
+mod churn;
+mod network;
+mod proxy;
+mod slow;
+mod stopped;
+mod talk;
 
 use std::time::{Duration, Instant};
 
