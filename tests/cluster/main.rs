@@ -15,3 +15,4 @@ mod nodes;
 mod races;
 mod redis;
 mod rules;
+mod versions;
