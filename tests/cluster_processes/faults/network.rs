@@ -14,7 +14,7 @@ use super::{
 use crate::{
     brokers::{Broker, Redis},
     client::{Client, within},
-    node::alone,
+    node::{Ask, alone},
 };
 
 const HEARTBEAT: Duration = Duration::from_millis(200);
@@ -42,8 +42,18 @@ async fn each_fault_of_the_network_is_noticed_and_reported_and_heals_without_dou
         let nodes = nodes(&[("a", &direct), ("b", &through)]).await;
         let mut talk = Talk::start(kind(&broker), &nodes).await;
         let mut watcher = nodes[1].watch().await;
-        for fault in FAULTS {
-            endure(fault, &proxy, &mut talk, &mut watcher).await;
+        for (number, fault) in FAULTS.into_iter().enumerate() {
+            let mut guest = nodes[1].connect().await;
+            let room = format!("joined during fault {number}");
+            let joined = endure(fault, &proxy, &mut talk, &mut watcher, async || {
+                guest.ask(&Ask::Join(vec![room.clone()])).await
+            });
+            if let Some(joined) = joined.await {
+                assert_eq!(joined, "joined 0", "{}: {fault:?}", kind(&broker));
+                // What was joined during the fault is subscribed when the link is up.
+                assert_eq!(talk.member(0).say(&room, "welcome").await, "Queued");
+                assert_eq!(guest.message().await, "welcome", "{}: {fault:?}", kind(&broker));
+            }
         }
         talk.check().await;
         for node in &nodes {
@@ -53,8 +63,15 @@ async fn each_fault_of_the_network_is_noticed_and_reported_and_heals_without_dou
     .await;
 }
 
-/// Lets the members talk while there is a fault, until it has healed.
-async fn endure(fault: Fault, proxy: &Proxy, talk: &mut Talk, watcher: &mut Client) {
+/// Lets the members talk while there is a fault, until it has healed. Returns the result of what is
+/// done while the node has no link.
+async fn endure(
+    fault: Fault,
+    proxy: &Proxy,
+    talk: &mut Talk,
+    watcher: &mut Client,
+    meanwhile: impl AsyncFnOnce() -> String,
+) -> Option<String> {
     talk.say_for(Duration::from_millis(100)).await;
     talk.meet().await;
     let missed = talk.said();
@@ -68,6 +85,8 @@ async fn endure(fault: Fault, proxy: &Proxy, talk: &mut Talk, watcher: &mut Clie
     let noticed = began.elapsed();
     // The last part is for a busy machine.
     assert!(noticed < HEARTBEAT * 3 + Duration::from_secs(2), "{fault:?}: {noticed:?}");
+    // After a cut there is a link again soon.
+    let done = if let Fault::Cuts(..) = fault { None } else { Some(meanwhile().await) };
     talk.say_for(Duration::from_millis(300)).await;
     proxy.set(Fault::None);
     let gone = Instant::now();
@@ -78,6 +97,46 @@ async fn endure(fault: Fault, proxy: &Proxy, talk: &mut Talk, watcher: &mut Clie
     let gap = talk.say_until(watcher, "Gap").await;
     assert!(gap.contains("at_most"), "{fault:?}: {gap}");
     talk.missed_since(missed);
+    done
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_halted_link_sent_is_dropped_when_it_arrives_after_its_node_has_another_link() {
+    let _alone = alone().await;
+    over_both(async |broker| {
+        let of = kind(&broker);
+        let proxy = Proxy::start(server(&broker).port).await;
+        let direct = settings(&broker, server(&broker).port, HEARTBEAT);
+        let through = settings(&broker, proxy.port, HEARTBEAT);
+        let nodes = nodes(&[("a", &direct), ("b", &through)]).await;
+        let mut talk = Talk::start(of, &nodes).await;
+        let mut watcher = nodes[1].watch().await;
+        talk.meet().await;
+        let missed = talk.said();
+        proxy.set(Fault::HaltsOld);
+        for change in ["Down", "Up", "Gap"] {
+            talk.say_until(&mut watcher, change).await;
+        }
+        talk.missed_since(missed);
+        // The other node has received messages of the new link.
+        talk.meet().await;
+        let mut other = nodes[0].connect().await;
+        assert_eq!(other.stats().await.late, 0, "{of}");
+        proxy.set(Fault::None);
+        within("the late messages arrive", async {
+            while other.stats().await.late == 0 {
+                talk.say().await;
+            }
+        })
+        .await;
+        talk.say_for(Duration::from_millis(200)).await;
+        talk.check().await;
+        let unknown = nodes[1].connect().await.stats().await.unknown;
+        let (late, duplicates) = (other.stats().await.late, other.stats().await.duplicates);
+        assert!(late <= unknown, "{of}: {late} late messages, but {unknown} without an outcome");
+        assert_eq!(duplicates, 0, "{of}");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

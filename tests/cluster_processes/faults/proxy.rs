@@ -32,6 +32,8 @@ pub(super) enum Fault {
     Refuses,
     /// Passes nothing in these directions, and everything later.
     Halts(&'static [Way]),
+    /// Halts the connections that were there before, and passes new ones.
+    HaltsOld,
     Delays(Duration),
     /// Ends the first connection that has passed this number of bytes in this direction since then.
     /// After that there is no fault.
@@ -80,9 +82,17 @@ async fn pass(node: TcpStream, to: u16, fault: watch::Sender<Fault>) {
     let (from_node, to_node) = node.into_split();
     let (from_broker, to_broker) = broker.into_split();
     let mut watched = fault.subscribe();
+    let is_old = *watched.borrow() != Fault::HaltsOld;
+    let is_halted = |way| {
+        move |fault: &Fault| match fault {
+            Fault::Halts(ways) => ways.contains(&way),
+            Fault::HaltsOld => is_old,
+            _ => false,
+        }
+    };
     tokio::select! {
-        () = pump(from_node, to_broker, Way::ToBroker, &fault) => {}
-        () = pump(from_broker, to_node, Way::ToNode, &fault) => {}
+        () = pump(from_node, to_broker, Way::ToBroker, &fault, is_halted(Way::ToBroker)) => {}
+        () = pump(from_broker, to_node, Way::ToNode, &fault, is_halted(Way::ToNode)) => {}
         _ = watched.wait_for(|fault| *fault == Fault::Refuses) => {}
     }
 }
@@ -93,13 +103,13 @@ async fn pump(
     mut to: impl AsyncWrite + Unpin,
     way: Way,
     fault: &watch::Sender<Fault>,
+    is_halted: impl Fn(&Fault) -> bool,
 ) {
     let mut buffer = vec![0; CHUNK];
     let mut watched = fault.subscribe();
     let mut passed = 0;
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
         // What was read before the fault is held as well.
-        let is_halted = |fault: &Fault| matches!(fault, Fault::Halts(ways) if ways.contains(&way));
         let now = *watched.wait_for(|fault| !is_halted(fault)).await.unwrap();
         match now {
             Fault::Delays(time) => sleep(time).await,
