@@ -1,6 +1,7 @@
 //! A node that is killed, a broker that is killed, and the faults of both brokers in the modules.
 //!
-//! With `WS_TESTS_LONG_FAULTS=1` the outages and the churn are longer.
+//! With `WS_TESTS_LONG_FAULTS=10` the churn takes ten minutes, and a broker is also stopped for one
+//! minute.
 
 mod both;
 mod churn;

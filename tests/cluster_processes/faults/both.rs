@@ -7,9 +7,10 @@ use crate::{
     node::{Process, Settings},
 };
 
-/// Whether the long form of the tests was asked for.
-pub(super) fn is_long() -> bool {
-    std::env::var_os("WS_TESTS_LONG_FAULTS").is_some_and(|it| it != "0")
+/// The minutes of churn in the long form of the tests, if it was asked for.
+pub(super) fn long_minutes() -> Option<f64> {
+    let minutes = std::env::var("WS_TESTS_LONG_FAULTS").ok()?;
+    Some(minutes.parse().expect("WS_TESTS_LONG_FAULTS is a number of minutes"))
 }
 
 /// Runs a test over Redis and over NATS at the same time, because the tests mostly wait.

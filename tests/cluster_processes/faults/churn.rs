@@ -10,7 +10,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::both::{is_long, kind, nodes, over, server, settings};
+use super::both::{kind, long_minutes, nodes, over, server, settings};
 use crate::{
     brokers::{Broker, Nats},
     node::{Ask, Process, Settings, alone},
@@ -47,7 +47,7 @@ async fn nothing_is_left_of_connections_and_nodes_that_have_come_and_gone() {
         round(&broker, &settings, &stable, time).await;
         returns_to(&before, &broker, monitor, &stable).await;
         let resident: Vec<u64> = stable.iter().map(resident).collect();
-        let end = Instant::now() + if is_long() { Duration::from_secs(600) } else { time };
+        let end = Instant::now() + long_minutes().map_or(time, |it| Duration::from_secs_f64(60.0 * it));
         while Instant::now() < end {
             round(&broker, &settings, &stable, Duration::min(time * 20, end - Instant::now())).await;
             returns_to(&before, &broker, monitor, &stable).await;

@@ -184,42 +184,62 @@ async fn query(port: u16, command: &[&str]) -> String {
     command[1..].iter().for_each(|argument| {
         sent.arg(argument);
     });
-    sent.query_async(&mut connection).await.unwrap()
+    let answer: redis::Value = sent.query_async(&mut connection).await.unwrap();
+    redis::from_redis_value(answer).unwrap()
+}
+
+/// The end of the first server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failover {
+    IsKilled,
+    /// It becomes a replica, and ends its connections, as a Sentinel does it.
+    IsDemoted,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_that_moves_to_a_promoted_replica_costs_a_reported_gap_and_no_doubles() {
     let _alone = alone().await;
-    let redis = Redis::start(&["--repl-diskless-sync-delay", "0"]).map(Broker::Redis);
-    over(redis, Broker::nats(), async |primary| {
-        let of = kind(&primary);
-        let replica = second(&primary).await;
-        let proxy = Proxy::start(server(&primary).port).await;
-        let settings = settings(&primary, proxy.port, HEARTBEAT);
-        let nodes = nodes(&[("a", &settings), ("b", &settings)]).await;
-        let mut talk = Talk::start(of, &nodes).await;
-        let mut watchers = [nodes[0].watch().await, nodes[1].watch().await];
-        talk.say_for(Duration::from_millis(300)).await;
-        talk.meet().await;
-        let missed = talk.said();
-        primary.stop();
+    let redis = || Redis::start(&["--repl-diskless-sync-delay", "0"]).map(Broker::Redis);
+    over(redis(), Broker::nats(), async |first| moves(&first, Failover::IsKilled).await).await;
+    over(redis(), None, async |first| moves(&first, Failover::IsDemoted).await).await;
+}
+
+async fn moves(first: &Broker, failover: Failover) {
+    let of = kind(first);
+    let second = second(first).await;
+    let proxy = Proxy::start(server(first).port).await;
+    let settings = settings(first, proxy.port, HEARTBEAT);
+    let nodes = nodes(&[("a", &settings), ("b", &settings)]).await;
+    let mut talk = Talk::start(of, &nodes).await;
+    let mut watchers = [nodes[0].watch().await, nodes[1].watch().await];
+    talk.say_for(Duration::from_millis(300)).await;
+    talk.meet().await;
+    let missed = talk.said();
+    let (from, to) = (server(first).port, server(&second).port);
+    if let Failover::IsKilled = failover {
+        first.stop();
         for watcher in &mut watchers {
             talk.say_until(watcher, "Down").await;
         }
-        if let Broker::Redis(replica) = &replica {
-            assert_eq!(query(replica.port, &["REPLICAOF", "NO", "ONE"]).await, "OK");
+    }
+    if let Broker::Redis(_) = second {
+        assert_eq!(query(to, &["REPLICAOF", "NO", "ONE"]).await, "OK");
+    }
+    proxy.switch(to);
+    if let Failover::IsDemoted = failover {
+        query(from, &["REPLICAOF", "127.0.0.1", &to.to_string()]).await;
+        for kind in ["pubsub", "normal"] {
+            query(from, &["CLIENT", "KILL", "TYPE", kind]).await;
         }
-        proxy.switch(server(&replica).port);
-        for watcher in &mut watchers {
-            talk.say_until(watcher, "Up").await;
-            talk.say_until(watcher, "Gap").await;
-        }
-        talk.missed_since(missed);
-        talk.say_for(Duration::from_millis(300)).await;
-        talk.check().await;
-        for node in &nodes {
-            assert_eq!(node.connect().await.stats().await.duplicates, 0, "{of}");
-        }
-    })
-    .await;
+    }
+    for watcher in &mut watchers {
+        talk.say_until(watcher, "Up").await;
+        talk.say_until(watcher, "Gap").await;
+    }
+    talk.missed_since(missed);
+    talk.say_for(Duration::from_millis(300)).await;
+    talk.check().await;
+    for node in &nodes {
+        assert_eq!(node.connect().await.stats().await.duplicates, 0, "{of}: {failover:?}");
+    }
 }

@@ -11,7 +11,7 @@ use std::{
 use tokio::task::JoinHandle;
 
 use super::{
-    both::{is_long, kind, nodes, over_both, server, settings},
+    both::{kind, long_minutes, nodes, over_both, server, settings},
     talk::{ROOM, Talk},
 };
 use crate::{
@@ -84,7 +84,7 @@ async fn a_broker_that_is_stopped_for_long_costs_a_reported_gap_and_nothing_that
  {
     let _alone = alone().await;
     over_both(async |broker| outage(&broker, Duration::from_secs(8)).await).await;
-    if is_long() {
+    if long_minutes().is_some() {
         over_both(async |broker| outage(&broker, Duration::from_secs(60)).await).await;
     }
 }
