@@ -84,7 +84,6 @@ pub(crate) struct Stats {
     pub(crate) late: u64,
     pub(crate) malformed: u64,
     pub(crate) unknown: u64,
-    pub(crate) dropped: u64,
     pub(crate) subscriptions: u64,
     pub(crate) tasks: usize,
 }
@@ -97,7 +96,6 @@ impl Stats {
             late: stats.late,
             malformed: stats.malformed,
             unknown: stats.unknown,
-            dropped: stats.dropped,
             subscriptions: stats.subscriptions,
             tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
         }

@@ -7,7 +7,7 @@ use crate::{
     node::{Process, Settings},
 };
 
-/// The minutes of churn in the long form of the tests, if it was asked for.
+/// The minutes of churn and of random faults in the long form of the tests, if it was asked for.
 pub(super) fn long_minutes() -> Option<f64> {
     let minutes = std::env::var("WS_TESTS_LONG_FAULTS").ok()?;
     Some(minutes.parse().expect("WS_TESTS_LONG_FAULTS is a number of minutes"))

@@ -39,7 +39,7 @@ async fn nothing_is_left_of_connections_and_nodes_that_have_come_and_gone() {
     let monitor = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let nats = Nats::start(&format!("http: \"127.0.0.1:{monitor}\"")).map(Broker::Nats);
     over(Broker::redis(), nats, async |broker| {
-        let settings = settings(&broker, server(&broker).port, Duration::from_millis(200));
+        let settings = settings(&broker, server(&broker).port, Duration::from_millis(500));
         let stable = nodes(&[("a", &settings), ("b", &settings)]).await;
         let before = held(&broker, monitor, &stable).await;
         // The first round fills tables and pools.

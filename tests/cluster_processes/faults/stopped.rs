@@ -90,7 +90,7 @@ async fn a_broker_that_is_stopped_for_long_costs_a_reported_gap_and_nothing_that
 }
 
 async fn outage(broker: &Broker, time: Duration) {
-    const HEARTBEAT: Duration = Duration::from_millis(200);
+    const HEARTBEAT: Duration = Duration::from_millis(300);
     let of = kind(broker);
     let settings = settings(broker, server(broker).port, HEARTBEAT);
     let nodes = nodes(&[("a", &settings), ("b", &settings)]).await;

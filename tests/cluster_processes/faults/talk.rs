@@ -134,8 +134,37 @@ impl Talk {
         }
     }
 
+    /// Waits until a message of each member reaches all, and nothing of the time before is on its
+    /// way. Numbers that were said so far may be missing.
+    pub(super) async fn heal(&mut self) {
+        let began = Instant::now();
+        loop {
+            self.missed_since(0);
+            self.marks += 1;
+            let mark = format!("mark {}", self.marks);
+            for member in &mut self.members {
+                member.say(ROOM, &mark).await;
+            }
+            let sent = Instant::now();
+            // Longer than a message takes; otherwise there is another mark.
+            while sent.elapsed() < Duration::from_millis(500) {
+                let mut is_healed = true;
+                let expected = self.members.len();
+                for (member, received) in self.members.iter_mut().zip(&mut self.received) {
+                    received.append(&mut member.arrived());
+                    is_healed &= received.iter().filter(|it| **it == mark).count() == expected;
+                }
+                if is_healed {
+                    return;
+                }
+                sleep(Duration::from_millis(5)).await;
+            }
+            assert!(began.elapsed() < PATIENCE, "{}: the nodes have not healed", self.of);
+        }
+    }
+
     /// Checks that each member has received everything once and in order, except for what was
-    /// missed. Returns what the members have received.
+    /// missed. Returns what the members have received, and closes their connections.
     pub(super) async fn check(mut self) -> Vec<Vec<String>> {
         self.meet().await;
         for (receiver, received) in self.received.iter().enumerate() {
@@ -152,6 +181,9 @@ impl Talk {
                 missing.retain(|number| numbers.binary_search(number).is_err() && !is_optional(*number));
                 assert!(missing.is_empty(), "{place}: {missing:?} are missing; may be: {:?}", self.missed);
             }
+        }
+        for member in self.members {
+            member.close().await;
         }
         self.received
     }
