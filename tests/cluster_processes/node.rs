@@ -85,6 +85,7 @@ pub(crate) struct Stats {
     pub(crate) malformed: u64,
     pub(crate) unknown: u64,
     pub(crate) subscriptions: u64,
+    pub(crate) reconnects: u64,
     pub(crate) tasks: usize,
 }
 
@@ -97,6 +98,7 @@ impl Stats {
             malformed: stats.malformed,
             unknown: stats.unknown,
             subscriptions: stats.subscriptions,
+            reconnects: stats.reconnects,
             tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
         }
     }

@@ -73,6 +73,7 @@ async fn after_random_faults_of_all_nodes_everything_heals_and_nothing_was_recei
         for node in &nodes {
             let stats = node.connect().await.stats().await;
             assert_eq!((stats.duplicates, stats.malformed), (0, 0), "{of}");
+            eprintln!("{of}: {stats:?}");
         }
     })
     .await;
