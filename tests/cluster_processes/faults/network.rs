@@ -163,8 +163,9 @@ async fn second(first: &Broker) -> Broker {
     match first {
         Broker::Redis(redis) => {
             let primary = format!("127.0.0.1 {}", redis.port);
-            let replica =
-                Redis::start(&["--replicaof", &primary, "--repl-diskless-sync-delay", "0"]).unwrap();
+            // Otherwise it writes the copy of the primary into the working directory.
+            let options = ["--replicaof", &primary, "--repl-diskless-load", "on-empty-db"];
+            let replica = Redis::start(&options).unwrap();
             within("the replica is linked", async {
                 while !query(replica.port, &["INFO", "replication"]).await.contains("master_link_status:up") {
                     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -200,7 +201,10 @@ enum Failover {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_that_moves_to_a_promoted_replica_costs_a_reported_gap_and_no_doubles() {
     let _alone = alone().await;
-    let redis = || Redis::start(&["--repl-diskless-sync-delay", "0"]).map(Broker::Redis);
+    let redis = || {
+        Redis::start(&["--repl-diskless-sync-delay", "0", "--repl-diskless-load", "on-empty-db"])
+            .map(Broker::Redis)
+    };
     over(redis(), Broker::nats(), async |first| moves(&first, Failover::IsKilled).await).await;
     over(redis(), None, async |first| moves(&first, Failover::IsDemoted).await).await;
 }
