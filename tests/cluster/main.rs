@@ -16,4 +16,5 @@ mod nodes;
 mod races;
 mod redis;
 mod rules;
+mod versions;
 mod watches;

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
 
-use crate::node::Ask;
+use crate::node::{Ask, Stats};
 
 /// Longer than anything takes on a busy machine; no test waits for it unless it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -62,6 +62,15 @@ impl Client {
         within("an answer", self.answers.recv()).await.expect("the connection has ended")
     }
 
+    /// Returns the next answer with this text that has arrived, without waiting.
+    pub(crate) fn arrived_answer_with(&mut self, text: &str) -> Option<String> {
+        std::iter::from_fn(|| self.answers.try_recv().ok()).find(|answer| answer.contains(text))
+    }
+
+    pub(crate) async fn stats(&mut self) -> Stats {
+        serde_json::from_str(&self.ask(&Ask::Stats).await).unwrap()
+    }
+
     /// Returns the next answer with this text.
     pub(crate) async fn answer_with(&mut self, text: &str) -> String {
         loop {
@@ -70,6 +79,11 @@ impl Client {
                 return answer;
             }
         }
+    }
+
+    /// Closes the connection.
+    pub(crate) async fn close(mut self) {
+        self.sender.close().await.unwrap();
     }
 
     /// Joins rooms, and waits until this is known to all nodes.

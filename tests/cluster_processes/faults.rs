@@ -1,4 +1,16 @@
-//! A node that is killed, and a broker that is killed.
+//! A node that is killed, a broker that is killed, and the faults of both brokers in the modules.
+//!
+//! With `WS_TESTS_LONG_FAULTS=10` the churn and the random faults take ten minutes each, and a broker
+//! is also stopped for one minute.
+
+mod both;
+mod chaos;
+mod churn;
+mod network;
+mod proxy;
+mod slow;
+mod stopped;
+mod talk;
 
 use std::time::{Duration, Instant};
 

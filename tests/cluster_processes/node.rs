@@ -64,10 +64,44 @@ pub(crate) enum Ask {
         from: usize,
     },
     Count(String),
+    /// Pushes a message to a room, and waits until the broker has accepted it.
+    Publish {
+        room: String,
+        text: String,
+    },
+    /// The counters of the node, see [`Stats`].
+    Stats,
     /// The number of nodes that the node knows, with itself.
     Nodes,
     /// Answers with each change of the cluster.
     Watch,
+}
+
+/// The counters of a node that tests compare.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(crate) struct Stats {
+    pub(crate) duplicates: u64,
+    pub(crate) late: u64,
+    pub(crate) malformed: u64,
+    pub(crate) unknown: u64,
+    pub(crate) subscriptions: u64,
+    pub(crate) reconnects: u64,
+    pub(crate) tasks: usize,
+}
+
+impl Stats {
+    fn of(hub: &Hub) -> Self {
+        let stats = hub.cluster().stats();
+        Self {
+            duplicates: stats.duplicates,
+            late: stats.late,
+            malformed: stats.malformed,
+            unknown: stats.unknown,
+            subscriptions: stats.subscriptions,
+            reconnects: stats.reconnects,
+            tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
+        }
+    }
 }
 
 struct Node;
@@ -118,6 +152,10 @@ impl Controller for Node {
                 return Ok(());
             }
             Ask::Count(room) => format!("{:?}", conn.room(room).count().await),
+            Ask::Publish { room, text } => {
+                format!("{:?}", conn.room(room).in_turns().push(text).await.remote)
+            }
+            Ask::Stats => serde_json::to_string(&Stats::of(&conn.hub())).unwrap(),
             Ask::Nodes => conn.hub().cluster().nodes().len().to_string(),
             Ask::Watch => {
                 let mut changes = conn.hub().cluster().changes();
@@ -162,6 +200,23 @@ async fn serves() {
     App::without_registry().controller("/", Node).config(config).run().await.unwrap();
 }
 
+/// The broker of a node, and its heartbeats.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) kind: &'static str,
+    pub(crate) url: String,
+    pub(crate) prefix: String,
+    pub(crate) heartbeat: Duration,
+    pub(crate) node_timeout: Duration,
+}
+
+impl Settings {
+    fn of_redis(redis: &Redis, prefix: &str) -> Self {
+        let (kind, url) = ("redis", format!("redis://127.0.0.1:{}", redis.port));
+        Self { kind, url, prefix: prefix.into(), heartbeat: HEARTBEAT, node_timeout: NODE_TIMEOUT }
+    }
+}
+
 /// A node in a process. It is killed on drop.
 pub(crate) struct Process {
     child: Child,
@@ -172,14 +227,19 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a node, and waits until it has joined the cluster.
     pub(crate) async fn start(redis: &Redis, prefix: &str, name: &str) -> Self {
+        Self::start_with(&Settings::of_redis(redis, prefix), name).await
+    }
+
+    /// Starts a node with these settings, and waits until it has joined the cluster.
+    pub(crate) async fn start_with(settings: &Settings, name: &str) -> Self {
+        let Settings { kind, url, prefix, heartbeat, node_timeout } = settings;
         let config = format!(
             "[[servers]]\nname = \"ws\"\nport = 0\n\
              [servers.limits]\nrooms = 1000\noutbox_messages = 1000000\noutbox_bytes = \"256MiB\"\n\
-             [cluster]\nurl = \"redis://127.0.0.1:{}\"\nprefix = \"{prefix}\"\nname = \"{name}\"\n\
+             [cluster]\nkind = \"{kind}\"\nurl = \"{url}\"\nprefix = \"{prefix}\"\nname = \"{name}\"\n\
              heartbeat = \"{}ms\"\nnode_timeout = \"{}ms\"\n",
-            redis.port,
-            HEARTBEAT.as_millis(),
-            NODE_TIMEOUT.as_millis()
+            heartbeat.as_millis(),
+            node_timeout.as_millis()
         );
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["node::serves", "--exact", "--ignored", "--nocapture"])
@@ -233,6 +293,21 @@ impl Process {
         let mut client = self.connect().await;
         assert_eq!(client.ask(&Ask::Watch).await, "watching");
         client
+    }
+
+    /// Sends a signal to the process.
+    pub(crate) fn signal(&self, signal: &str) {
+        let id = self.id().to_string();
+        assert!(std::process::Command::new("kill").args([signal, &id]).status().unwrap().success());
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("the process runs")
+    }
+
+    /// Waits until the process has ended.
+    pub(crate) async fn ended(&mut self) {
+        within("the end of a process", self.child.wait()).await.unwrap();
     }
 
     /// Sends SIGKILL, and waits until the process is gone.

@@ -106,6 +106,10 @@ pub enum BrokerKind {
     #[default]
     Redis,
     /// NATS 2, without JetStream; needs the feature `nats`. Tested with 2.9.
+    ///
+    /// Set the server's `write_deadline`, which is 10 s by default, below two heartbeats. While a
+    /// node does not read, NATS stops reading from the nodes that send to it for that time, and
+    /// three missing heartbeats end their links as well.
     Nats,
 }
 

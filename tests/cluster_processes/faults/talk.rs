@@ -1,0 +1,190 @@
+//! [`Talk`]: members of one room that say numbers all the time, and the check of what they have
+//! received.
+
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
+
+use tokio::time::sleep;
+
+use crate::{
+    client::{Client, numbers},
+    node::Process,
+};
+
+/// The room of the members.
+pub(super) const ROOM: &str = "lobby";
+/// Longer than anything takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A member at each node. A member says `<its index> <number>`.
+pub(super) struct Talk {
+    of: &'static str,
+    members: Vec<Client>,
+    received: Vec<Vec<String>>,
+    /// All numbers that were said are below this one.
+    said: usize,
+    /// The numbers that each member has said.
+    numbers: Vec<Vec<usize>>,
+    missed: Vec<Missed>,
+    marks: usize,
+}
+
+/// Numbers that may be missing.
+#[derive(Debug)]
+struct Missed {
+    /// The node that may have missed them; `None` for all other nodes than the sender.
+    at: Option<usize>,
+    numbers: Range<usize>,
+}
+
+impl Talk {
+    /// Connects the members. The name is for failures.
+    pub(super) async fn start(of: &'static str, nodes: &[Process]) -> Self {
+        let mut members = Vec::new();
+        for node in nodes {
+            let mut member = node.connect().await;
+            member.join(&[ROOM]).await;
+            members.push(member);
+        }
+        let (received, numbers) = (vec![Vec::new(); members.len()], vec![Vec::new(); members.len()]);
+        Self { of, members, received, said: 0, numbers, missed: Vec::new(), marks: 0 }
+    }
+
+    pub(super) fn member(&mut self, at: usize) -> &mut Client {
+        &mut self.members[at]
+    }
+
+    pub(super) fn said(&self) -> usize {
+        self.said
+    }
+
+    /// Lets each of these members say the next number, and checks that it is delivered locally at
+    /// once. Returns the results for the other nodes.
+    async fn say_at(&mut self, at: &[usize]) -> Vec<String> {
+        let mut outcomes = Vec::new();
+        for &at in at {
+            self.numbers[at].push(self.said);
+            let text = format!("{at} {}", self.said);
+            outcomes.push(self.members[at].say(ROOM, &text).await);
+            // A local message is queued before the answer.
+            self.received[at].append(&mut self.members[at].arrived());
+            assert!(self.received[at].contains(&text), "{}: {text} is not delivered locally", self.of);
+        }
+        self.said += 1;
+        outcomes
+    }
+
+    pub(super) async fn say(&mut self) -> Vec<String> {
+        let all: Vec<usize> = (0..self.members.len()).collect();
+        self.say_at(&all).await
+    }
+
+    pub(super) async fn say_for(&mut self, time: Duration) {
+        let began = Instant::now();
+        while began.elapsed() < time {
+            self.say().await;
+            // Not a wait for anything: it spreads the messages over the time.
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Lets all members talk until a watcher reports this change, and returns it.
+    pub(super) async fn say_until(&mut self, watcher: &mut Client, change: &str) -> String {
+        let all: Vec<usize> = (0..self.members.len()).collect();
+        self.say_at_until(&all, watcher, change).await
+    }
+
+    /// Lets these members talk until a watcher reports this change, and returns it.
+    pub(super) async fn say_at_until(&mut self, at: &[usize], watcher: &mut Client, change: &str) -> String {
+        let began = Instant::now();
+        loop {
+            self.say_at(at).await;
+            if let Some(reported) = watcher.arrived_answer_with(change) {
+                return reported;
+            }
+            assert!(began.elapsed() < PATIENCE, "{}: {change} is not reported", self.of);
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Records that the numbers since this one may be missing on other nodes.
+    pub(super) fn missed_since(&mut self, first: usize) {
+        self.missed.push(Missed { at: None, numbers: first..self.said });
+    }
+
+    /// Records that the numbers since this one may be missing on this node.
+    pub(super) fn missed_by(&mut self, at: usize, first: usize) {
+        self.missed.push(Missed { at: Some(at), numbers: first..self.said });
+    }
+
+    /// Waits until each member has received what all have said so far.
+    pub(super) async fn meet(&mut self) {
+        self.marks += 1;
+        let mark = format!("mark {}", self.marks);
+        for member in &mut self.members {
+            assert_eq!(member.say(ROOM, &mark).await, "Queued", "{}", self.of);
+        }
+        let marks = self.members.len();
+        for (member, received) in self.members.iter_mut().zip(&mut self.received) {
+            for _ in 0..marks {
+                received.append(&mut member.messages_until(&mark).await);
+            }
+        }
+    }
+
+    /// Waits until a message of each member reaches all, and nothing of the time before is on its
+    /// way. Numbers that were said so far may be missing.
+    pub(super) async fn heal(&mut self) {
+        let began = Instant::now();
+        loop {
+            self.missed_since(0);
+            self.marks += 1;
+            let mark = format!("mark {}", self.marks);
+            for member in &mut self.members {
+                member.say(ROOM, &mark).await;
+            }
+            let sent = Instant::now();
+            // Longer than a message takes; otherwise there is another mark.
+            while sent.elapsed() < Duration::from_millis(500) {
+                let mut is_healed = true;
+                let expected = self.members.len();
+                for (member, received) in self.members.iter_mut().zip(&mut self.received) {
+                    received.append(&mut member.arrived());
+                    is_healed &= received.iter().filter(|it| **it == mark).count() == expected;
+                }
+                if is_healed {
+                    return;
+                }
+                sleep(Duration::from_millis(5)).await;
+            }
+            assert!(began.elapsed() < PATIENCE, "{}: the nodes have not healed", self.of);
+        }
+    }
+
+    /// Checks that each member has received everything once and in order, except for what was
+    /// missed. Returns what the members have received, and closes their connections.
+    pub(super) async fn check(mut self) -> Vec<Vec<String>> {
+        self.meet().await;
+        for (receiver, received) in self.received.iter().enumerate() {
+            for sender in 0..self.members.len() {
+                let place = format!("{}: of {sender} at {receiver}", self.of);
+                let numbers = numbers(received, &sender.to_string());
+                assert!(numbers.is_sorted_by(|a, b| a < b), "{place}: twice or in another order");
+                let may_miss = |missed: &Missed| missed.at.is_none_or(|at| at == receiver);
+                let is_optional = |number| {
+                    let mut missed = self.missed.iter().filter(|missed| may_miss(missed));
+                    receiver != sender && missed.any(|missed| missed.numbers.contains(&number))
+                };
+                let mut missing = self.numbers[sender].clone();
+                missing.retain(|number| numbers.binary_search(number).is_err() && !is_optional(*number));
+                assert!(missing.is_empty(), "{place}: {missing:?} are missing; may be: {:?}", self.missed);
+            }
+        }
+        for member in self.members {
+            member.close().await;
+        }
+        self.received
+    }
+}
