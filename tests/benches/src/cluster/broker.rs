@@ -84,8 +84,8 @@ impl Broker {
         }
     }
 
-    /// Whether Redis has more than so many subscribed channels. For NATS it is always true: a client
-    /// of many rooms has wildcards there, and the nodes count a subscription when it is confirmed.
+    /// Whether Redis has more than so many subscribed channels. For NATS it is always true: nodes
+    /// subscribe buckets of rooms there, and count a room when its subscription is confirmed.
     pub(super) fn has_more_channels_than(&self, count: usize) -> anyhow::Result<bool> {
         match self.kind {
             Kind::Redis => Ok(number(&self.info("stats")?, "pubsub_channels:")? > count as u64),
