@@ -6,7 +6,7 @@
 //! the load generator (`load`) is the parent, pinned to another. `servers` has those that are part
 //! of this program, `peer` describes others. `cases` lists what is measured, `run` measures it in
 //! turns, `report` and `summary` write it down. `cluster` is a run of its own, with two
-//! processes and a Redis. Of the toolkit only the public API is used.
+//! or three processes and a broker. Of the toolkit only the public API is used.
 
 mod cases;
 mod cluster;

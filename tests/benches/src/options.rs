@@ -29,8 +29,9 @@ FILTER      only cases whose name contains one of these, such as `echo`, `fan-ou
 --output    the file for the report; by default results.md (and a line in the README of the project) if everything
             was measured, otherwise none. The report is printed in any case
 
-`cluster` needs redis-server. Its filters are `fan-out`, `latency`, `link`, `rooms`, and the columns `ours`,
-`socketioxide` and `redis-benchmark`; its file is results-cluster.md";
+`cluster` needs redis-server, and nats-server for the column `ours, NATS`. Its filters are `fan-out`, `latency`, `link`,
+`rooms`, `ask`, `presence`, and the columns `ours`, `NATS`, `socketioxide` and `redis-benchmark`; its file is
+results-cluster.md";
 
 /// The work to do.
 pub(crate) enum Command {
@@ -38,12 +39,12 @@ pub(crate) enum Command {
     Measure(Options),
     /// Count the instructions of one message.
     Instructions(Options),
-    /// Measure two nodes over a Redis.
+    /// Measure nodes over a broker.
     Cluster(Options),
     /// Be a node of a cluster, or a node alone. The process starts itself with this command.
     Node {
         dialect: Dialect,
-        /// The URL of the Redis.
+        /// The URL of the broker.
         broker: Option<String>,
     },
     /// Be one of the servers. The process starts itself with this command.

@@ -1,5 +1,7 @@
 //! Medians, and numbers as they are written.
 
+use std::time::Duration;
+
 /// The middle of some values, and how far they spread.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Spread {
@@ -18,6 +20,12 @@ impl Spread {
         let lower = (values.len() - 1) / 2;
         Some(Self { median: (values[lower] + values[upper]) / 2.0, least, most })
     }
+}
+
+/// The milliseconds of this rank among sorted times.
+pub(crate) fn of_rank(sorted: &[Duration], share: f64) -> f64 {
+    let at = (sorted.len() as f64 * share) as usize;
+    sorted.get(at).copied().unwrap_or_default().as_secs_f64() * 1e3
 }
 
 /// Three significant digits, thousands apart: nothing is rounder than it was measured, nothing more exact.

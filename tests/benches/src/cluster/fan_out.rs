@@ -1,12 +1,17 @@
 //! The CPU time of one delivery to a room of 1000: once published on the same node, and once on
 //! another node. The publisher is not a member in either case.
 //!
-//! The node with the members has a core of its own. The other node, Redis and the load generator
+//! The node with the members has a core of its own. The other node, the broker and the load generator
 //! share the other core.
 
 use mio::{Events, Poll};
 
-use super::{Dialect, Setting, nodes, redis::Redis, report::Row};
+use super::{
+    Dialect, Setting,
+    broker::{Broker, Kind},
+    nodes,
+    report::Row,
+};
 use crate::{
     load::{
         Sample, Span,
@@ -21,7 +26,7 @@ use crate::{
 const BYTES: usize = 64;
 const MEMBERS: usize = 1000;
 
-pub(super) fn run(dialect: Dialect, setting: &Setting<'_>) -> anyhow::Result<Vec<Row>> {
+pub(super) fn run(dialect: Dialect, kind: Kind, setting: &Setting<'_>) -> anyhow::Result<Vec<Row>> {
     machine::pin_to(setting.cores.generator)?;
     let members = MEMBERS / setting.scale;
     let span = Span::Time { warm_up: setting.options.seconds / 4, measured: setting.options.seconds };
@@ -31,9 +36,9 @@ pub(super) fn run(dialect: Dialect, setting: &Setting<'_>) -> anyhow::Result<Vec
         publish(dialect, &node, &node, members, span)?
     };
     let remote = {
-        let redis = Redis::start()?;
-        let receiving = nodes::start(dialect, Some(&redis), pinned())?;
-        let publishing = nodes::start(dialect, Some(&redis), None)?;
+        let broker = Broker::start(kind)?;
+        let receiving = nodes::start(dialect, Some(&broker), pinned())?;
+        let publishing = nodes::start(dialect, Some(&broker), None)?;
         publish(dialect, &publishing, &receiving, members, span)?
     };
     let case = format!("fan-out {BYTES} B to {members}");

@@ -1,7 +1,13 @@
 //! The instructions of one message between two nodes, on the publishing and on the receiving one,
 //! and of one delivery to a room of the same and of another node.
 
-use super::{Dialect, fan_out, link::Pair, nodes, redis::Redis};
+use super::{
+    Dialect,
+    broker::{Broker, Kind},
+    fan_out,
+    link::Pair,
+    nodes,
+};
 use crate::{
     instructions::{self, Counted, FEW, MANY, Profiler},
     load::Span,
@@ -18,7 +24,7 @@ enum Role {
 }
 
 pub(crate) fn count() -> anyhow::Result<()> {
-    if let Err(error) = super::redis::check() {
+    if let Err(error) = Kind::Redis.check() {
         println!("\nMessages between nodes are not counted: {error}");
         return Ok(());
     }
@@ -37,11 +43,11 @@ pub(crate) fn count() -> anyhow::Result<()> {
 /// The members are on the publishing node or on the other one.
 fn fan_out(members: Role, name: &str, deliveries: u64) -> anyhow::Result<Counted> {
     let profiler = Profiler::new(&format!("node.{}.{deliveries}", name.replace(' ', "-")));
-    let redis = Redis::start()?;
-    let receiving = nodes::start(Dialect::Ours, Some(&redis), Some(profiler.command()))?;
+    let broker = Broker::start(Kind::Redis)?;
+    let receiving = nodes::start(Dialect::Ours, Some(&broker), Some(profiler.command()))?;
     let span = Span::Items(deliveries);
     if members == Role::Receiving {
-        let publishing = nodes::start(Dialect::Ours, Some(&redis), None)?;
+        let publishing = nodes::start(Dialect::Ours, Some(&broker), None)?;
         fan_out::publish(Dialect::Ours, &publishing, &receiving, MEMBERS, span)?;
     } else {
         fan_out::publish(Dialect::Ours, &receiving, &receiving, MEMBERS, span)?;
@@ -52,9 +58,9 @@ fn fan_out(members: Role, name: &str, deliveries: u64) -> anyhow::Result<Counted
 fn run(role: Role, name: &str, messages: u64) -> anyhow::Result<Counted> {
     let profiler = Profiler::new(&format!("node.{name}.{messages}"));
     let wrapper = |of| (role == of).then(|| profiler.command());
-    let redis = Redis::start()?;
-    let publishing = nodes::start(Dialect::Ours, Some(&redis), wrapper(Role::Publishing))?;
-    let receiving = nodes::start(Dialect::Ours, Some(&redis), wrapper(Role::Receiving))?;
+    let broker = Broker::start(Kind::Redis)?;
+    let publishing = nodes::start(Dialect::Ours, Some(&broker), wrapper(Role::Publishing))?;
+    let receiving = nodes::start(Dialect::Ours, Some(&broker), wrapper(Role::Receiving))?;
     Pair::open(Dialect::Ours, &publishing, &receiving)?.pass_all(messages)?;
     match role {
         Role::Publishing => profiler.finish(publishing),

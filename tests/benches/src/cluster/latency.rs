@@ -11,19 +11,24 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 
-use super::{Dialect, Setting, nodes, redis::Redis, report::Row};
-use crate::machine;
+use super::{
+    Dialect, Setting,
+    broker::{Broker, Kind},
+    nodes,
+    report::Row,
+};
+use crate::{machine, stats::of_rank};
 
 const BYTES: usize = 64;
 const PER_SECOND: u64 = 10_000;
 /// The digits of the time in a message.
 const DIGITS: usize = 16;
 
-pub(super) fn run(dialect: Dialect, setting: &Setting<'_>) -> anyhow::Result<Vec<Row>> {
+pub(super) fn run(dialect: Dialect, kind: Kind, setting: &Setting<'_>) -> anyhow::Result<Vec<Row>> {
     machine::pin_to_all(&[setting.cores.server, setting.cores.generator])?;
-    let redis = Redis::start()?;
-    let receiving = nodes::start(dialect, Some(&redis), None)?;
-    let publishing = nodes::start(dialect, Some(&redis), None)?;
+    let broker = Broker::start(kind)?;
+    let receiving = nodes::start(dialect, Some(&broker), None)?;
+    let publishing = nodes::start(dialect, Some(&broker), None)?;
     let member = dialect.open_member(receiving.endpoint())?;
     let publisher = dialect.open(publishing.endpoint())?;
     let warm_up = setting.options.seconds / 2;
@@ -36,14 +41,10 @@ pub(super) fn run(dialect: Dialect, setting: &Setting<'_>) -> anyhow::Result<Vec
         received
     })?;
     latencies.sort_unstable();
-    let of_rank = |share: f64| {
-        let at = (latencies.len() as f64 * share) as usize;
-        latencies.get(at).copied().unwrap_or_default().as_secs_f64() * 1e3
-    };
     let case = format!("publish to receive, {PER_SECOND} messages/s of {BYTES} B");
     Ok(vec![
-        Row::new(format!("{case}, p50"), "ms", of_rank(0.5)),
-        Row::new(format!("{case}, p99"), "ms", of_rank(0.99)),
+        Row::new(format!("{case}, p50"), "ms", of_rank(&latencies, 0.5)),
+        Row::new(format!("{case}, p99"), "ms", of_rank(&latencies, 0.99)),
     ])
 }
 

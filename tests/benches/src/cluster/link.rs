@@ -6,7 +6,13 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use mio::{Events, Poll};
 
-use super::{Dialect, Setting, dialect::Rings, nodes, redis::Redis, report::Row};
+use super::{
+    Dialect, Setting,
+    broker::{Broker, Kind},
+    dialect::Rings,
+    nodes,
+    report::Row,
+};
 use crate::{
     load::{
         echo::{EVENTS, TICK},
@@ -24,36 +30,37 @@ const BENCHMARK: f64 = 700_000.0;
 /// Without any progress for so long, something was lost.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(super) fn run(dialect: Dialect, setting: &Setting<'_>) -> anyhow::Result<Vec<Row>> {
+pub(super) fn run(dialect: Dialect, kind: Kind, setting: &Setting<'_>) -> anyhow::Result<Vec<Row>> {
     machine::pin_to_all(&[setting.cores.server, setting.cores.generator])?;
-    let redis = Redis::start()?;
-    let receiving = nodes::start(dialect, Some(&redis), None)?;
-    let publishing = nodes::start(dialect, Some(&redis), None)?;
-    let processes = [&publishing, &receiving, &redis.process];
+    let broker = Broker::start(kind)?;
+    let receiving = nodes::start(dialect, Some(&broker), None)?;
+    let publishing = nodes::start(dialect, Some(&broker), None)?;
+    let processes = [&publishing, &receiving, &broker.process];
     let flow = flow(dialect, processes, setting.options.seconds)?;
-    let [publishing, receiving, redis] = flow.cpu.map(|cpu| cpu * 1e6 / flow.messages);
+    let [publishing, receiving, broker] = flow.cpu.map(|cpu| cpu * 1e6 / flow.messages);
     Ok(vec![
         rate(flow.messages / flow.seconds),
         Row::new(named("CPU of the publishing node"), "µs a message", publishing),
         Row::new(named("CPU of the receiving node"), "µs a message", receiving),
-        Row::new(named("CPU of Redis"), REDIS_UNIT, redis),
+        Row::new(named(OF_BROKER), BROKER_UNIT, broker),
     ])
 }
 
-const REDIS_UNIT: &str = "µs a message";
+const OF_BROKER: &str = "CPU of the broker";
+const BROKER_UNIT: &str = "µs a message";
 
 /// The rate of `redis-benchmark` with one connection, pipelines of 256 and one subscriber.
 pub(super) fn run_redis(setting: &Setting<'_>) -> anyhow::Result<Vec<Row>> {
     machine::pin_to_all(&[setting.cores.server, setting.cores.generator])?;
-    let redis = Redis::start()?;
+    let broker = Broker::start(Kind::Redis)?;
     let messages = (setting.options.seconds.as_secs_f64() * BENCHMARK) as usize;
-    redis.benchmark(messages / 10, BYTES)?;
-    let before = redis.process.cpu()?;
-    let per_second = redis.benchmark(messages, BYTES)?;
-    let cpu = redis.process.cpu()? - before;
+    broker.benchmark(messages / 10, BYTES)?;
+    let before = broker.process.cpu()?;
+    let per_second = broker.benchmark(messages, BYTES)?;
+    let cpu = broker.process.cpu()? - before;
     Ok(vec![
         rate(per_second),
-        Row::new(named("CPU of Redis"), REDIS_UNIT, cpu.as_secs_f64() * 1e6 / messages as f64),
+        Row::new(named(OF_BROKER), BROKER_UNIT, cpu.as_secs_f64() * 1e6 / messages as f64),
     ])
 }
 

@@ -1,25 +1,30 @@
-//! The cluster: two nodes, each a process of its own, over a Redis on this machine.
+//! The cluster: two or three nodes, each a process of its own, over a broker on this machine.
 //!
-//! The command starts a `redis-server` for each measurement, on a free port and without
-//! persistence. `fan_out`, `latency`, `link` and `rooms` are the loads; they use the parts of the
+//! The command starts a `redis-server` or a `nats-server` (`broker`) for each measurement, on a free
+//! port and without persistence. `fan_out`, `latency`, `link`, `rooms`, `ask` and `presence` are the loads; they use the parts of the
 //! load generator (`load`). `dialect` is the difference between the servers that are compared,
 //! `nodes` starts them, and `report` writes the table.
 
+mod ask;
+mod broker;
 mod dialect;
 mod fan_out;
 mod instructions;
 mod latency;
 mod link;
 mod nodes;
-mod redis;
+mod presence;
 mod report;
 mod rooms;
 
 use std::path::Path;
 
-use anyhow::{bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 
-use self::report::{Measured, Row};
+use self::{
+    broker::Kind,
+    report::{Measured, Row},
+};
 pub(crate) use self::{dialect::Dialect, instructions::count};
 use crate::{
     machine::{self, Cores},
@@ -35,8 +40,20 @@ pub(crate) const JOINED: &str = "joined";
 /// The start of the message with which a connection joins many rooms; the numbers of the first room
 /// and of the one behind the last follow.
 pub(crate) const JOIN_MANY: &str = "rooms ";
-/// The message that asks for the state of the link and the number of subscriptions.
+/// The message that asks for the state of the link, the number of subscriptions, and how often the
+/// link came up again.
 pub(crate) const STATE: &str = "state";
+/// The message with which a connection becomes that of the user who is asked. `JOINED` answers it.
+pub(crate) const IDENTIFY: &str = "identify";
+/// The start of the message that lets a node ask the user; the number of asks and how many of them
+/// are sent at once follow. The answer has two times and a rate, or starts with `FAILED`.
+pub(crate) const ASK: &str = "ask ";
+pub(crate) const FAILED: &str = "failed: ";
+/// The message that begins a watch of the room. The answer has the number of members and the
+/// milliseconds until all nodes had answered.
+pub(crate) const WATCH: &str = "watch";
+/// The message that asks for the number of members that the watch knows.
+pub(crate) const MEMBERS: &str = "members";
 /// The name of the event of a message, where messages are events.
 pub(crate) const SAY: &str = "say";
 
@@ -53,10 +70,12 @@ enum Case {
     Latency,
     Link,
     Rooms,
+    Ask,
+    Presence,
 }
 
 impl Case {
-    const ALL: [Self; 4] = [Self::FanOut, Self::Latency, Self::Link, Self::Rooms];
+    const ALL: [Self; 6] = [Self::FanOut, Self::Latency, Self::Link, Self::Rooms, Self::Ask, Self::Presence];
 
     fn name(self) -> &'static str {
         match self {
@@ -64,27 +83,34 @@ impl Case {
             Self::Latency => "latency",
             Self::Link => "link",
             Self::Rooms => "rooms",
+            Self::Ask => "ask",
+            Self::Presence => "presence",
         }
     }
 
     /// The columns of the report: the servers, and Redis alone.
     fn contestants(self) -> Vec<Contestant> {
-        let (ours, socketioxide) = (Contestant::Server(Dialect::Ours), Contestant::Server(Dialect::SocketIo));
+        let (ours, nats) = (Contestant::OURS, Contestant::OURS_OVER_NATS);
         match self {
-            Self::FanOut | Self::Latency => vec![ours, socketioxide],
-            Self::Link => vec![ours, socketioxide, Contestant::Redis],
+            Self::FanOut | Self::Latency => vec![ours, nats, Contestant::SOCKET_IO],
+            Self::Link => vec![ours, nats, Contestant::SOCKET_IO, Contestant::Redis],
             // The other server has one channel for all rooms.
-            Self::Rooms => vec![ours],
+            Self::Rooms => vec![ours, nats],
+            // The other server has neither.
+            Self::Ask => vec![ours, nats],
+            Self::Presence => vec![ours],
         }
     }
 
     fn run(self, contestant: Contestant, setting: &Setting<'_>) -> anyhow::Result<Vec<Row>> {
         match (self, contestant) {
-            (Self::FanOut, Contestant::Server(dialect)) => fan_out::run(dialect, setting),
-            (Self::Latency, Contestant::Server(dialect)) => latency::run(dialect, setting),
-            (Self::Link, Contestant::Server(dialect)) => link::run(dialect, setting),
+            (Self::FanOut, Contestant::Server(dialect, kind)) => fan_out::run(dialect, kind, setting),
+            (Self::Latency, Contestant::Server(dialect, kind)) => latency::run(dialect, kind, setting),
+            (Self::Link, Contestant::Server(dialect, kind)) => link::run(dialect, kind, setting),
             (Self::Link, Contestant::Redis) => link::run_redis(setting),
-            (Self::Rooms, Contestant::Server(_)) => rooms::run(setting),
+            (Self::Rooms, Contestant::Server(_, kind)) => rooms::run(kind, setting),
+            (Self::Ask, Contestant::Server(_, kind)) => ask::run(kind, setting),
+            (Self::Presence, Contestant::Server(..)) => presence::run(setting),
             (_, Contestant::Redis) => bail!("Redis alone has no `{}`", self.name()),
         }
     }
@@ -93,19 +119,28 @@ impl Case {
 /// One column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Contestant {
-    Server(Dialect),
+    Server(Dialect, Kind),
     /// `redis-benchmark`, without any node.
     Redis,
 }
 
 impl Contestant {
-    const ALL: [Self; 3] = [Self::Server(Dialect::Ours), Self::Server(Dialect::SocketIo), Self::Redis];
+    const OURS: Self = Self::Server(Dialect::Ours, Kind::Redis);
+    const OURS_OVER_NATS: Self = Self::Server(Dialect::Ours, Kind::Nats);
+    const SOCKET_IO: Self = Self::Server(Dialect::SocketIo, Kind::Redis);
+
+    const ALL: [Self; 4] = [Self::OURS, Self::OURS_OVER_NATS, Self::SOCKET_IO, Self::Redis];
 
     fn name(self) -> &'static str {
         match self {
-            Self::Server(dialect) => dialect.name(),
+            Self::OURS_OVER_NATS => "ours, NATS",
+            Self::Server(dialect, _) => dialect.name(),
             Self::Redis => "redis-benchmark",
         }
+    }
+
+    fn needs_nats(self) -> bool {
+        matches!(self, Self::Server(_, Kind::Nats))
     }
 }
 
@@ -115,6 +150,8 @@ struct Setting<'a> {
     cores: Cores,
     /// The divisor of numbers of connections and rooms.
     scale: usize,
+    /// Whether a NATS server is installed.
+    has_nats: bool,
 }
 
 /// Measures, shows progress on stderr, and writes the report.
@@ -123,8 +160,17 @@ pub(crate) fn measure(options: &Options) -> anyhow::Result<()> {
         !options.has_servers(),
         "`cluster` has neither `--servers` nor `--peer`; a filter such as `ours` chooses"
     );
-    redis::check()?;
-    let setting = Setting { options, cores: Cores::choose()?, scale: if options.is_quick { 10 } else { 1 } };
+    Kind::Redis.check().context("`cluster` needs Redis 6 or later")?;
+    let has_nats = Kind::Nats.check();
+    if let Err(error) = &has_nats {
+        eprintln!("nothing is measured over NATS: {error}");
+    }
+    let setting = Setting {
+        options,
+        cores: Cores::choose()?,
+        scale: if options.is_quick { 10 } else { 1 },
+        has_nats: has_nats.is_ok(),
+    };
     machine::raise_file_limit()?;
     let machine = machine::describe();
     let mut measured = Measured::default();
@@ -133,7 +179,7 @@ pub(crate) fn measure(options: &Options) -> anyhow::Result<()> {
     }
     ensure!(
         !measured.is_empty(),
-        "nothing has this name; try `fan-out`, `latency`, `link`, `rooms` or `ours`"
+        "nothing has this name; try `fan-out`, `latency`, `link`, `rooms`, `ask`, `presence` or `ours`"
     );
     let report = report::write(&measured, options, &machine);
     print!("{report}");
@@ -149,9 +195,12 @@ pub(crate) fn measure(options: &Options) -> anyhow::Result<()> {
 fn measure_case(case: Case, setting: &Setting<'_>, measured: &mut Measured) {
     let named = |contestant: Contestant| format!("{}, {}", case.name(), contestant.name());
     let mut contestants = case.contestants();
+    contestants.retain(|contestant| setting.has_nats || !contestant.needs_nats());
     contestants.retain(|contestant| setting.options.wants_case(&named(*contestant)));
     let rounds = match case {
         Case::Rooms => setting.options.rounds.min(MOST_ROUNDS_OF_ROOMS),
+        // It waits for the end of a killed node.
+        Case::Presence => 1,
         _ => setting.options.rounds,
     };
     for round in 0..rounds {

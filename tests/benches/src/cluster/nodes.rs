@@ -4,17 +4,17 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use super::{Dialect, redis::Redis};
+use super::{Dialect, broker::Broker};
 use crate::process::ServerProcess;
 
-/// Starts a node, with a cluster if there is a Redis. The wrapper may pin it.
+/// Starts a node, with a cluster if there is a broker. The wrapper may pin it.
 pub(super) fn start(
     dialect: Dialect,
-    redis: Option<&Redis>,
+    broker: Option<&Broker>,
     wrapper: Option<Command>,
 ) -> anyhow::Result<ServerProcess> {
     let arguments = ["node".into(), dialect.name().into()].into_iter();
-    let arguments = arguments.chain(redis.map(|redis| redis.url().into()));
+    let arguments = arguments.chain(broker.map(|broker| broker.url().into()));
     ServerProcess::start_self(arguments, dialect.path(), wrapper)
         .with_context(|| format!("a node of `{}` did not start", dialect.name()))
 }

@@ -15,7 +15,7 @@ Medians over all rounds; in brackets the least and the greatest value. CPU time 
 system. Rates and times depend on what else the machine does, and on the two cores that all processes share.\n";
 
 /// Packages whose versions a reader wants to know.
-const PACKAGES: [&str; 5] = ["ws-core", "tokio", "redis", "socketioxide", "socketioxide-redis"];
+const PACKAGES: [&str; 6] = ["ws-core", "tokio", "redis", "async-nats", "socketioxide", "socketioxide-redis"];
 
 /// One figure of one measurement.
 pub(super) struct Row {
@@ -78,7 +78,7 @@ pub(super) fn write(measured: &Measured, options: &Options, machine: &Descriptio
     let Description { date, hardware, kernel, load_average } = machine;
     let mut text = format!(
         "# Results of the cluster\n\n{date} · {hardware} · {kernel}  \n\
-         load average before the run: {load_average}; {rounds} rounds of {ms} ms each (rooms: 3 at the most)  \n\
+         load average before the run: {load_average}; {rounds} rounds of {ms} ms each (rooms: 3 at the most, presence: 1)  \n\
          {versions}\n\n{NOTES}\n",
         rounds = options.rounds,
         ms = options.seconds.as_millis(),
@@ -117,13 +117,12 @@ fn cell(values: &[f64]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::Dialect;
 
     #[test]
     fn a_figure_has_a_row_and_each_contestant_a_column() {
         let mut measured = Measured::default();
         for value in [2.0, 1.0, 4.0] {
-            measured.add(Contestant::Server(Dialect::Ours), vec![Row::new("rate", "per second", value)]);
+            measured.add(Contestant::OURS, vec![Row::new("rate", "per second", value)]);
         }
         measured.add(Contestant::Redis, vec![Row::new("rate", "per second", 9.0)]);
         let [date, hardware, kernel, load_average] = ["now", "a machine", "Linux", "0"].map(str::to_owned);

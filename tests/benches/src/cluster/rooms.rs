@@ -1,5 +1,5 @@
 //! 100 000 rooms on one node: the memory of their subscriptions, and the time until all are
-//! subscribed again after Redis was killed and started.
+//! subscribed again after the broker was killed and started.
 //!
 //! The memory of the same rooms in a node without a cluster is subtracted.
 
@@ -13,9 +13,9 @@ use anyhow::ensure;
 
 use super::{
     Dialect, JOIN_MANY, JOINED, STATE, Setting,
+    broker::{Broker, Kind},
     dialect::{expect, receive, send},
     nodes,
-    redis::Redis,
     report::Row,
 };
 use crate::{load::idle::at_rest, machine, process::ServerProcess};
@@ -27,7 +27,7 @@ const CONNECTIONS: usize = 1000;
 const LOOK: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(super) fn run(setting: &Setting<'_>) -> anyhow::Result<Vec<Row>> {
+pub(super) fn run(kind: Kind, setting: &Setting<'_>) -> anyhow::Result<Vec<Row>> {
     machine::pin_to_all(&[setting.cores.server, setting.cores.generator])?;
     let rooms = ROOMS / setting.scale;
     let alone = {
@@ -36,28 +36,28 @@ pub(super) fn run(setting: &Setting<'_>) -> anyhow::Result<Vec<Row>> {
         let _open = join(&node, rooms)?;
         at_rest(&node)?.saturating_sub(before)
     };
-    let mut redis = Redis::start()?;
-    let node = nodes::start(Dialect::Ours, Some(&redis), None)?;
+    let mut broker = Broker::start(kind)?;
+    let node = nodes::start(Dialect::Ours, Some(&broker), None)?;
     let before = at_rest(&node)?;
     let mut open = join(&node, rooms)?;
-    let subscribed = wait(&redis, &mut open[0], rooms, Instant::now())?;
+    let subscribed = wait(&broker, &mut open[0], Subscribed { rooms, reconnects: 0 }, Instant::now())?;
     let with_cluster = at_rest(&node)?.saturating_sub(before);
     let per_room = |bytes: u64| bytes as f64 / rooms as f64;
     let killed = Instant::now();
-    redis.restart()?;
-    let again = wait(&redis, &mut open[0], rooms, killed)?;
+    broker.restart()?;
+    let again = wait(&broker, &mut open[0], Subscribed { rooms, reconnects: 1 }, killed)?;
     let after = at_rest(&node)?.saturating_sub(before);
     let (case, unit) = (format!("{rooms} rooms"), "resident bytes a room");
     Ok(vec![
         Row::new(format!("{case}, memory without a cluster"), unit, per_room(alone)),
         Row::new(format!("{case}, more with one"), unit, per_room(with_cluster.saturating_sub(alone))),
         Row::new(
-            format!("{case}, more with one after a restart of Redis"),
+            format!("{case}, more with one after a restart of the broker"),
             unit,
             per_room(after.saturating_sub(alone)),
         ),
         Row::new(format!("{case}, subscribed after the last join"), "s", subscribed.as_secs_f64()),
-        Row::new(format!("{case}, subscribed after Redis was killed"), "s", again.as_secs_f64()),
+        Row::new(format!("{case}, subscribed after the broker was killed"), "s", again.as_secs_f64()),
     ])
 }
 
@@ -74,15 +74,50 @@ fn join(node: &ServerProcess, rooms: usize) -> anyhow::Result<Vec<TcpStream>> {
     (0..CONNECTIONS).map(open).collect()
 }
 
-/// Waits until the link is up and Redis has all subscriptions; returns the time since then.
-fn wait(redis: &Redis, connection: &mut TcpStream, rooms: usize, since: Instant) -> anyhow::Result<Duration> {
-    let wanted = format!("Up {rooms}");
+/// The state to wait for: all rooms are subscribed, on a link that came up again at least so often.
+#[derive(Clone, Copy)]
+struct Subscribed {
+    rooms: usize,
+    reconnects: usize,
+}
+
+impl Subscribed {
+    fn is_reached(self, state: &str) -> bool {
+        let words: Vec<&str> = state.split(' ').collect();
+        let [state, subscriptions, reconnects] = words[..] else { return false };
+        state == "Up"
+            && subscriptions.parse() == Ok(self.rooms)
+            && reconnects.parse().is_ok_and(|reconnects: usize| reconnects >= self.reconnects)
+    }
+}
+
+/// Waits until the link is up and the broker has all subscriptions; returns the time since then.
+fn wait(
+    broker: &Broker,
+    connection: &mut TcpStream,
+    wanted: Subscribed,
+    since: Instant,
+) -> anyhow::Result<Duration> {
     loop {
         send(connection, STATE)?;
-        if receive(connection)? == wanted && redis.channels()? > rooms {
+        if wanted.is_reached(&receive(connection)?) && broker.has_more_channels_than(wanted.rooms)? {
             return Ok(since.elapsed());
         }
         ensure!(since.elapsed() < PATIENCE, "the rooms are not subscribed");
         thread::sleep(LOOK);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rooms_of_a_link_that_ended_do_not_count() {
+        let wanted = Subscribed { rooms: 5, reconnects: 1 };
+        assert!(wanted.is_reached("Up 5 1"));
+        for state in ["Up 5 0", "Up 4 1", "Down 5 1", "Up 5"] {
+            assert!(!wanted.is_reached(state), "{state}");
+        }
     }
 }

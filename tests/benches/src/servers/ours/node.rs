@@ -1,24 +1,37 @@
 //! A node of a cluster: rooms that members join by a message, and to which all other messages go.
 
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
 use anyhow::Context as _;
+use futures_util::future::try_join_all;
 use ws_core::{
-    App, Config, Connection, Controller, Message, Result,
+    App, Config, Connection, Controller, Hub, Message, Result,
     config::{BrokerKind, Cluster},
-    hub::ClusterState,
+    connection::AskError,
+    hub::{ClusterState, Members},
 };
 
 use super::{PATH, SERVER, announce, config};
-use crate::cluster::{JOIN, JOIN_MANY, JOINED, LOBBY, STATE};
+use crate::{
+    cluster::{ASK, FAILED, IDENTIFY, JOIN, JOIN_MANY, JOINED, LOBBY, MEMBERS, STATE, WATCH},
+    stats::of_rank,
+};
 
 /// More messages than the load has under way, so that no outbox refuses one.
 const OUTBOX_MESSAGES: usize = 8192;
 const OUTBOX_BYTES: usize = 16 << 20;
 
+/// The user who is asked.
+const USER: &str = "user";
+
 /// More rooms than a connection of the load joins.
 const ROOMS: usize = 128;
 
 pub(crate) async fn run(broker: Option<String>) -> anyhow::Result<()> {
-    let app = App::without_registry().controller(PATH, Node).config(node_config(broker));
+    let app = App::without_registry().controller(PATH, Node::default()).config(node_config(broker));
     let running = app.start().await?;
     let mut changes = running.hub().cluster().changes();
     while running.hub().cluster().state() == ClusterState::Joining {
@@ -36,11 +49,16 @@ fn node_config(broker: Option<String>) -> Config {
         server.limits.outbox_bytes = OUTBOX_BYTES;
         server.limits.rooms = ROOMS;
     }
-    config.cluster = broker.map(|url| Cluster::new(BrokerKind::Redis, url));
+    let kind = |url: &str| if url.starts_with("nats:") { BrokerKind::Nats } else { BrokerKind::Redis };
+    config.cluster = broker.map(|url| Cluster::new(kind(&url), url));
     config
 }
 
-struct Node;
+#[derive(Default)]
+struct Node {
+    /// The watch of the room, if one was begun.
+    watch: Mutex<Option<Members>>,
+}
 
 impl Controller for Node {
     async fn on_message(&self, conn: &Connection, message: Message) -> Result {
@@ -56,10 +74,54 @@ impl Controller for Node {
             conn.push(JOINED)?;
         } else if text == STATE {
             let cluster = conn.hub().cluster();
-            conn.push(format!("{:?} {}", cluster.state(), cluster.stats().subscriptions))?;
+            let stats = cluster.stats();
+            conn.push(format!("{:?} {} {}", cluster.state(), stats.subscriptions, stats.reconnects))?;
+        } else if text == IDENTIFY {
+            conn.identify(USER)?;
+            conn.push(JOINED)?;
+        } else if let Some(numbers) = text.strip_prefix(ASK) {
+            let (asks, at_once) = numbers.split_once(' ').ok_or("two numbers are expected")?;
+            match ask(&conn.hub(), asks.parse()?, at_once.parse()?).await {
+                Ok(figures) => conn.push_json(&figures)?,
+                Err(error) => conn.push(format!("{FAILED}{error}"))?,
+            }
+        } else if text == WATCH {
+            let begun = Instant::now();
+            let mut members = conn.hub().room::<Self>(LOBBY).members();
+            members.settled().await;
+            conn.push_json(&[members.now().len() as f64, begun.elapsed().as_secs_f64() * 1e3])?;
+            *self.watch() = Some(members);
+        } else if text == MEMBERS {
+            let count = self.watch().as_ref().map(|watch| watch.current().len());
+            conn.push(count.unwrap_or_default().to_string())?;
         } else {
             conn.hub().room::<Self>(LOBBY).push(message);
         }
         Ok(())
     }
+}
+
+impl Node {
+    fn watch(&self) -> MutexGuard<'_, Option<Members>> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks the client of the user, so many asks at once; the times of rank 0.5 and 0.99 in
+/// milliseconds, and the asks per second.
+async fn ask(hub: &Hub, asks: usize, at_once: usize) -> Result<[f64; 3], AskError> {
+    let begun = Instant::now();
+    let lanes = (0..at_once).map(|_| async {
+        let mut times = Vec::with_capacity(asks / at_once);
+        for _ in 0..asks / at_once {
+            let sent = Instant::now();
+            let _: bool = hub.user(USER).at::<Node>().ask_event("confirm", &true).await?;
+            times.push(sent.elapsed());
+        }
+        Ok::<_, AskError>(times)
+    });
+    let mut times = try_join_all(lanes).await?.concat();
+    times.sort_unstable();
+    let per_second = times.len() as f64 / begun.elapsed().as_secs_f64();
+    Ok([of_rank(&times, 0.5), of_rank(&times, 0.99), per_second])
 }
