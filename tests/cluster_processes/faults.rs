@@ -6,6 +6,7 @@
 mod both;
 mod chaos;
 mod churn;
+mod clocks;
 mod network;
 mod proxy;
 mod slow;

@@ -2,12 +2,13 @@
 
 use std::{
     ops::Range,
+    path::PathBuf,
     process::Stdio,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use serde::{Deserialize, Serialize};
@@ -71,6 +72,8 @@ pub(crate) enum Ask {
     },
     /// The counters of the node, see [`Stats`].
     Stats,
+    /// The seconds of the wall clock.
+    Clock,
     /// The number of nodes that the node knows, with itself.
     Nodes,
     /// Answers with each change of the cluster.
@@ -156,6 +159,10 @@ impl Controller for Node {
                 format!("{:?}", conn.room(room).in_turns().push(text).await.remote)
             }
             Ask::Stats => serde_json::to_string(&Stats::of(&conn.hub())).unwrap(),
+            Ask::Clock => {
+                let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+                now.as_secs().to_string()
+            }
             Ask::Nodes => conn.hub().cluster().nodes().len().to_string(),
             Ask::Watch => {
                 let mut changes = conn.hub().cluster().changes();
@@ -208,12 +215,23 @@ pub(crate) struct Settings {
     pub(crate) prefix: String,
     pub(crate) heartbeat: Duration,
     pub(crate) node_timeout: Duration,
+    /// The offset of the wall clock, if it is wrong.
+    pub(crate) clock: Option<WrongClock>,
+}
+
+/// A wall clock with an offset, by libfaketime.
+#[derive(Clone, Debug)]
+pub(crate) struct WrongClock {
+    pub(crate) library: PathBuf,
+    /// Such as `+1h`.
+    pub(crate) offset: &'static str,
 }
 
 impl Settings {
     fn of_redis(redis: &Redis, prefix: &str) -> Self {
         let (kind, url) = ("redis", format!("redis://127.0.0.1:{}", redis.port));
-        Self { kind, url, prefix: prefix.into(), heartbeat: HEARTBEAT, node_timeout: NODE_TIMEOUT }
+        let (heartbeat, node_timeout) = (HEARTBEAT, NODE_TIMEOUT);
+        Self { kind, url, prefix: prefix.into(), heartbeat, node_timeout, clock: None }
     }
 }
 
@@ -232,7 +250,7 @@ impl Process {
 
     /// Starts a node with these settings, and waits until it has joined the cluster.
     pub(crate) async fn start_with(settings: &Settings, name: &str) -> Self {
-        let Settings { kind, url, prefix, heartbeat, node_timeout } = settings;
+        let Settings { kind, url, prefix, heartbeat, node_timeout, clock } = settings;
         let config = format!(
             "[[servers]]\nname = \"ws\"\nport = 0\n\
              [servers.limits]\nrooms = 1000\noutbox_messages = 1000000\noutbox_bytes = \"256MiB\"\n\
@@ -241,7 +259,12 @@ impl Process {
             heartbeat.as_millis(),
             node_timeout.as_millis()
         );
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        if let Some(WrongClock { library, offset }) = clock {
+            command.env("LD_PRELOAD", library).env("FAKETIME", offset);
+            command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        }
+        let mut child = command
             .args(["node::serves", "--exact", "--ignored", "--nocapture"])
             .env(CONFIG, config)
             .stdin(Stdio::null())

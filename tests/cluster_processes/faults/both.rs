@@ -48,7 +48,8 @@ pub(super) fn kind(broker: &Broker) -> &'static str {
 pub(super) fn settings(broker: &Broker, port: u16, heartbeat: Duration) -> Settings {
     let kind = kind(broker);
     let url = format!("{kind}://127.0.0.1:{port}");
-    Settings { kind, url, prefix: "faults".into(), heartbeat, node_timeout: heartbeat * 5 }
+    let node_timeout = heartbeat * 5;
+    Settings { kind, url, prefix: "faults".into(), heartbeat, node_timeout, clock: None }
 }
 
 /// Starts nodes with these settings, and waits until they know each other.
