@@ -1,6 +1,7 @@
 //! The brokers that the rules are tested over.
 
 use std::{
+    io::Write as _,
     net::TcpListener,
     ops::Deref,
     path::PathBuf,
@@ -197,7 +198,7 @@ impl Server {
     fn start(program: &'static str, needed: &str, options: &[&str]) -> Option<Self> {
         let Some(_) = find(program) else {
             assert!(std::env::var_os(needed).is_none(), "{program} is not installed");
-            eprintln!("skipped: {program} is not installed");
+            say_skipped(program);
             return None;
         };
         let options: Vec<String> = options.iter().map(ToString::to_string).collect();
@@ -279,4 +280,15 @@ pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 /// Waits for a future, at most ten seconds.
 pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(10), future).await.expect("in time")
+}
+
+/// Says once for each program that tests are skipped. It is written to the stream itself, because
+/// the output of a test that passes is not shown.
+pub(crate) fn say_skipped(program: &'static str) {
+    static SAID: Mutex<Vec<&str>> = Mutex::new(Vec::new());
+    let mut said = SAID.lock().unwrap();
+    if !said.contains(&program) {
+        said.push(program);
+        let _ = writeln!(std::io::stderr(), "skipped: the tests that need {program}, which is not installed");
+    }
 }

@@ -6,7 +6,10 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use super::both::{kind, nodes, over_both, server, settings};
-use crate::node::{Ask, Settings, WrongClock, alone};
+use crate::{
+    brokers::say_skipped,
+    node::{Ask, Settings, WrongClock, alone},
+};
 
 /// Returns the library if it is installed.
 fn library() -> Option<PathBuf> {
@@ -15,7 +18,7 @@ fn library() -> Option<PathBuf> {
     let library = files.find(|file| file.exists());
     if library.is_none() {
         assert!(std::env::var_os("WS_TESTS_NEED_FAKETIME").is_none(), "libfaketime is not installed");
-        eprintln!("skipped: libfaketime is not installed");
+        say_skipped("libfaketime");
     }
     library
 }
