@@ -1,4 +1,4 @@
-//! What must hold: for each client while it receives, and for all after the faults have ended.
+//! The rules: for each client while it receives, and for all after the faults have ended.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::brokers::eventually;
 
-/// What a client has received so far.
+/// The messages that a client has received so far.
 #[derive(Debug, Default)]
 pub(super) struct Received {
     /// The number of checked entries.

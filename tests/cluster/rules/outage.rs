@@ -115,7 +115,7 @@ async fn the_changes_report_the_outage_and_a_bound_of_the_gap(broker: &Broker) {
     restart(broker, [&a, &b]).await;
     assert_eq!(next(&mut changes).await, ClusterChange::Up);
     let ClusterChange::Gap { at_most } = next(&mut changes).await else { panic!("no gap") };
-    // It is no shorter than the outage, and begins at the last heartbeat at the earliest.
+    // It is at least as long as the outage, and begins at the last heartbeat at the earliest.
     assert!(at_most >= Duration::from_millis(700), "{at_most:?}");
     let most = last.elapsed() + HEARTBEAT * 2;
     assert!(at_most <= most, "{at_most:?} <= {most:?}");
