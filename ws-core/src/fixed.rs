@@ -56,7 +56,7 @@ pub(crate) const NAME_BYTES: usize = 256;
 /// The number of changes that may wait for a watcher; beyond it the watcher receives the number of
 /// missed changes.
 pub(crate) const WATCHED_CHANGES: usize = 256;
-/// The number of members that `Target::broadcast` copies under one lock; then it yields to other
+/// The number of members that a delivery copies under one lock; `in_turns` then yields to other
 /// tasks.
 pub(crate) const MEMBERS_A_TURN: usize = 512;
 /// The longest accepted token, in bytes: the default of `limits.head`.

@@ -54,7 +54,7 @@ async fn after_random_faults_of_all_nodes_everything_heals_and_nothing_was_recei
         let named: Vec<_> = ["a", "b", "c"].into_iter().zip(&through).collect();
         let nodes = nodes(&named).await;
         let end = Instant::now() + Duration::from_secs_f64(long_minutes().map_or(4.0, |it| 60.0 * it));
-        // What was received is checked and forgotten from time to time.
+        // From time to time the received messages are checked and forgotten.
         while Instant::now() < end {
             let mut talk = Talk::start(of, &nodes).await;
             let round = end.min(Instant::now() + Duration::from_secs(20));
