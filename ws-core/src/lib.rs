@@ -8,6 +8,9 @@ mod caught;
 pub mod client;
 pub mod config;
 pub mod connection;
+#[cfg(feature = "asyncapi")]
+#[cfg_attr(docsrs, doc(cfg(feature = "asyncapi")))]
+pub mod contract;
 mod controller;
 mod envelope;
 pub mod error;
@@ -28,6 +31,7 @@ mod random;
 pub mod recovery;
 mod registry;
 mod request;
+mod schema;
 mod server;
 mod session;
 mod socket;
@@ -141,4 +145,21 @@ pub mod __private {
         };
     }
     pub use crate::__location as location;
+
+    /// The description of types, which builds without the feature `asyncapi` do not compile.
+    #[cfg(feature = "asyncapi")]
+    #[macro_export]
+    #[doc(hidden)]
+    macro_rules! __describe {
+        ($($description:tt)*) => { ::core::option::Option::Some($($description)*) };
+    }
+    #[cfg(not(feature = "asyncapi"))]
+    #[macro_export]
+    #[doc(hidden)]
+    macro_rules! __describe {
+        ($($description:tt)*) => {
+            ::core::option::Option::None
+        };
+    }
+    pub use crate::__describe as describe;
 }

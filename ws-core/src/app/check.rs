@@ -47,6 +47,8 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
         connector,
         live,
         lifecycle,
+        #[cfg(feature = "asyncapi")]
+            description: _,
     } = app;
     let states = Arc::new(states);
     let mut problems = Problems::new(config, &states);

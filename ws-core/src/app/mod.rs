@@ -34,6 +34,8 @@ pub use self::{
 use self::{plan::Plan, signals::Signals, start::Hook};
 #[cfg(feature = "testing")]
 use crate::hub::Connector;
+#[cfg(feature = "asyncapi")]
+use crate::request::Security;
 use crate::{
     config::Config,
     controller::Controller,
@@ -89,6 +91,9 @@ pub struct App {
     hooks: Vec<Hook>,
     upgrades: Vec<Given<Box<dyn DynUpgrade>>>,
     config: Option<Config>,
+    /// The title and the version in documents.
+    #[cfg(feature = "asyncapi")]
+    description: Option<(String, String)>,
     /// The way to the broker, if a test has given one.
     #[cfg(feature = "testing")]
     connector: Option<Connector>,
@@ -128,6 +133,8 @@ impl App {
             hooks: Vec::new(),
             upgrades: Vec::new(),
             config: None,
+            #[cfg(feature = "asyncapi")]
+            description: None,
             #[cfg(feature = "testing")]
             connector: None,
             live: Arc::default(),
@@ -155,6 +162,15 @@ impl App {
     /// for a `ws.toml` that was not read because the configuration was made in code.
     pub fn config(mut self, config: Config) -> Self {
         self.config = Some(config);
+        self
+    }
+
+    /// Sets the title and the version of the application in its [contract](crate::contract).
+    /// Default: the name of the crate of the first controller, and `0.0.0`.
+    #[cfg(feature = "asyncapi")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "asyncapi")))]
+    pub fn described_as(mut self, title: impl Into<String>, version: impl Into<String>) -> Self {
+        self.description = Some((title.into(), version.into()));
         self
     }
 
@@ -385,6 +401,37 @@ impl App {
             }
         }
         config
+    }
+
+    /// Returns the routes, in the order of their registration.
+    #[cfg(feature = "asyncapi")]
+    pub(crate) fn registered_routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// Returns the places from which the middleware of a route accepts a token: the middleware of
+    /// its server, and that which the route names.
+    #[cfg(feature = "asyncapi")]
+    pub(crate) fn security_of(&self, route: &Route) -> Vec<Security> {
+        let spec = &route.spec;
+        let runs = |layer: &crate::layer::Layer| match layer.scope {
+            Scope::Server { server, .. } => server == spec.server,
+            Scope::Route => spec.middleware.iter().any(|named| (named.id)() == (layer.id)()),
+        };
+        let entries = self.registry.middleware.iter().filter(|entry| runs(&entry.layer));
+        entries.flat_map(|entry| entry.security).copied().collect()
+    }
+
+    /// Returns the title and the version that were set.
+    #[cfg(feature = "asyncapi")]
+    pub(crate) fn description(&self) -> Option<&(String, String)> {
+        self.description.as_ref()
+    }
+
+    /// Returns the configuration that was set.
+    #[cfg(feature = "asyncapi")]
+    pub(crate) fn given_config(&self) -> Option<&Config> {
+        self.config.as_ref()
     }
 
     fn plan(self) -> Result<Plan, StartError> {

@@ -1,6 +1,7 @@
 //! Events as types: [`WsEvent`], [`WsCall`] and [`WsAsk`], which `#[derive(WsEvent)]` implements.
 
 use super::form::Replies;
+use crate::schema::{Direction, Schemas, TypeSchema};
 
 /// An event as a type: the type of the data has the event's name.
 ///
@@ -42,6 +43,10 @@ pub trait WsEvent {
     /// Whether the type implements [`WsAsk`].
     #[doc(hidden)]
     const IS_ASK: bool = false;
+
+    /// Describes the types of the event; `None` without the feature `asyncapi`.
+    #[doc(hidden)]
+    const DESCRIBE: Option<DescribeEvent> = None;
 }
 
 /// An event of the client whose replies have a known type: `#[ws_event("say", reply = Said)]`, or
@@ -80,7 +85,7 @@ pub trait WsAsk: WsEvent {
 
 /// The description of an event type, for documents and checks.
 #[doc(hidden)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct EventInfo {
     /// The name of the event.
     pub name: &'static str,
@@ -88,11 +93,41 @@ pub struct EventInfo {
     pub docs: &'static str,
     /// Whether the client answers it.
     pub is_ask: bool,
+    /// Describes the types of the event.
+    pub describe: Option<DescribeEvent>,
+}
+
+/// Describes the types of an event that is sent in this direction.
+#[doc(hidden)]
+pub type DescribeEvent = fn(&mut Schemas, Direction) -> EventTypes;
+
+/// The types of an event.
+#[doc(hidden)]
+#[derive(Clone, Debug)]
+pub struct EventTypes {
+    /// The type of the data.
+    pub data: TypeSchema,
+    /// The reply of `reply = T` or `stream = T`.
+    pub reply: Option<DeclaredReply>,
+    /// The answer of `answer = T`.
+    pub answer: Option<TypeSchema>,
+}
+
+/// The reply that an event type declares.
+#[doc(hidden)]
+#[derive(Clone, Debug)]
+pub struct DeclaredReply {
+    /// Whether it is a stream.
+    pub is_stream: bool,
+    /// The event of the reply, if its type is one. Otherwise the reply has the name of the call.
+    pub event: Option<EventInfo>,
+    /// The type of the data.
+    pub data: TypeSchema,
 }
 
 impl EventInfo {
     /// Returns the description of an event type.
     pub const fn of<E: WsEvent + ?Sized>() -> Self {
-        Self { name: E::NAME, docs: E::DOCS, is_ask: E::IS_ASK }
+        Self { name: E::NAME, docs: E::DOCS, is_ask: E::IS_ASK, describe: E::DESCRIBE }
     }
 }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub use self::{
-    event::{EventInfo, WsAsk, WsCall, WsEvent},
+    event::{DeclaredReply, DescribeEvent, EventInfo, EventTypes, WsAsk, WsCall, WsEvent},
     fault::EventError,
     form::{ManyReplies, NoReplies, Nothing, OneReply, RawReply, Replies, ReplyForm, ReplyName},
 };

@@ -10,6 +10,7 @@
 mod context;
 mod cookie;
 mod deferred;
+mod describe;
 mod guard;
 mod header;
 mod input;

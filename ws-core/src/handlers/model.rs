@@ -155,6 +155,11 @@ impl<S> Known<S> for Is<true> {
 #[derive(Debug)]
 pub struct Unknown;
 
+impl Replies for Unknown {
+    type Data = Nothing;
+    type Repeated = Self;
+}
+
 /// The replies that an event declares.
 #[diagnostic::on_unimplemented(
     message = "the handler does not return the reply that `#[ws_event(..)]` of its event declares",

@@ -15,6 +15,7 @@ use pin_project_lite::pin_project;
 
 use super::{Input, IntoReply, Replier, Stream, Takes, interceptor, interceptor::Intercepted};
 pub use super::{
+    describe::{EventOf, NoPart, NotAnEvent, Part, PartOf},
     guard::{Guard, GuardAnswer, GuardParams, Guarded, guard, guarded},
     interceptor::{Callback, CallbackKind},
     model::{
@@ -27,7 +28,8 @@ pub use super::{
     sending::Sending,
 };
 pub use crate::envelope::{
-    Envelope, EventInfo, ManyReplies, NoReplies, Nothing, OneReply, RawReply, Replies, ReplyForm, ReplyName,
+    DeclaredReply, DescribeEvent, Envelope, EventInfo, EventTypes, ManyReplies, NoReplies, Nothing, OneReply,
+    RawReply, Replies, ReplyForm, ReplyName,
 };
 use crate::{
     connection::Connection,
@@ -38,7 +40,8 @@ use crate::{
 };
 pub use crate::{
     error::Result,
-    request::{Kept, Needs, Setup, Typed},
+    request::{DescribeHandler, HandlerTypes, Kept, Needs, ParamSource, ParamTypes, Setup, Typed},
+    schema::{Direction, NoSchema, SchemaOf, Schemas, TypeSchema},
 };
 pub use serde::Serialize;
 

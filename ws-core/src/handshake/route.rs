@@ -39,6 +39,8 @@ pub struct RouteSpec {
     pub name: &'static str,
     /// The place of the attribute, or of the call that registers the route.
     pub location: Location,
+    /// The doc comment of the controller, for documents.
+    pub docs: &'static str,
     /// Returns the controller's type.
     pub controller: fn() -> TypeId,
     /// The registered middleware that the route names, outermost first.
@@ -110,6 +112,7 @@ impl Route {
                 server: Cow::Borrowed("ws"),
                 name: short_name::<C>(),
                 location: Location::caller(),
+                docs: "",
                 controller: TypeId::of::<C>,
                 middleware: &[],
                 interceptors: &[],

@@ -25,7 +25,7 @@ pub use self::{
     response::{Body, Response},
     setup::{Kept, ParamError, Setup},
     tokens::{Security, TokenSources},
-    typed::{HandlerInfo, Needs, ReplyInfo, Typed},
+    typed::{DescribeHandler, HandlerInfo, HandlerTypes, Needs, ParamSource, ParamTypes, ReplyInfo, Typed},
 };
 pub(crate) use self::{
     declared::Declared, handshake::TransportAddr, lists::asks_for_upgrade, matched::Matched,

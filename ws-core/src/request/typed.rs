@@ -7,6 +7,7 @@ use super::{Kept, Setup};
 use crate::{
     envelope::{EventInfo, ReplyForm, ReplyName},
     error::Result,
+    schema::{Schemas, TypeSchema},
     state::StateKey,
 };
 
@@ -54,6 +55,9 @@ pub struct HandlerInfo {
     pub returns: &'static str,
     /// Describes the return value. It is a function, because the return type may have no name.
     pub reply: fn() -> ReplyInfo,
+    /// Describes the types of the parameters and of the reply; `None` without the feature
+    /// `asyncapi`.
+    pub describe: Option<DescribeHandler>,
     /// The error codes of the types in `errors(..)`, each with its description.
     pub errors: &'static [&'static [(&'static str, &'static str)]],
     /// The method's documentation.
@@ -72,4 +76,50 @@ pub struct ReplyInfo {
     pub name: ReplyName,
     /// The error codes of `E` in `Result<R, E>`, each with its description.
     pub codes: &'static [(&'static str, &'static str)],
+}
+
+/// Describes the types of a handler.
+#[doc(hidden)]
+pub type DescribeHandler = fn(&mut Schemas) -> HandlerTypes;
+
+/// The types of a handler.
+#[doc(hidden)]
+#[derive(Clone, Debug)]
+pub struct HandlerTypes {
+    /// The parameters, in their order.
+    pub params: Vec<ParamTypes>,
+    /// The type of the reply's data, if it is known.
+    pub reply: TypeSchema,
+    /// The event of this type, if it is one.
+    pub reply_event: Option<EventInfo>,
+}
+
+/// The type of a parameter.
+#[doc(hidden)]
+#[derive(Clone, Debug)]
+pub struct ParamTypes {
+    /// The place of the value.
+    pub source: ParamSource,
+    /// Whether the parameter is an `Option`.
+    pub is_optional: bool,
+    /// The type of the value.
+    pub value: TypeSchema,
+}
+
+/// The place that a parameter's value is read from.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParamSource {
+    /// The data of the event.
+    Data,
+    /// The parameters of the path.
+    Path,
+    /// The query string.
+    Query,
+    /// The header of this name.
+    Header(&'static str),
+    /// The parameter is the right to reply later.
+    Reply,
+    /// A place that documents do not describe.
+    Other,
 }

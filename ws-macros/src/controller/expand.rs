@@ -17,6 +17,7 @@ use crate::source::{at, placed, start, written_path};
 pub(super) fn registration(controller: &Controller) -> TokenStream {
     let alias = controller.krate.alias();
     let name = controller.name();
+    let docs = &controller.docs;
     let ident = placed(&controller.ident);
     let server = controller.server.as_ref().map_or_else(|| quote!("ws"), ToTokens::to_token_stream);
     let middleware = controller.middleware.iter().map(function_ref);
@@ -57,6 +58,7 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
                         server: ::std::borrow::Cow::Borrowed(#server),
                         name: #name,
                         location: __ws::__private::location!(),
+                        docs: #docs,
                         controller: || ::core::any::TypeId::of::<#ident>(),
                         middleware: &[#(#middleware),*],
                         interceptors: &[#(#interceptors),*],

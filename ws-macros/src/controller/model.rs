@@ -18,6 +18,7 @@ use crate::{errors::Errors, krate::Krate, route_path, source};
 pub(super) struct Controller {
     pub(super) krate: Krate,
     pub(super) ident: Ident,
+    pub(super) docs: String,
     pub(super) path: RoutePath,
     /// `None` stands for the struct's identifier.
     pub(super) name: Option<LitStr>,
@@ -92,6 +93,7 @@ impl Controller {
         Some(Self {
             krate: arguments.krate,
             ident: item.ident.clone(),
+            docs: source::docs(&item.attrs),
             path,
             name: arguments.name,
             server: arguments.server,

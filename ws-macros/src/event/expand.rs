@@ -4,9 +4,9 @@
 //! it. The bound has a lifetime that it does not use: rustc refuses a bound without a lifetime at
 //! the implementation, and checks a bound with one where the implementation is used.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Expr, ExprLit, WherePredicate, parse_quote};
+use syn::{Expr, ExprLit, Ident, WherePredicate, parse_quote};
 
 use super::model::{Event, Reply};
 use crate::source::{ends, placed, start};
@@ -41,6 +41,7 @@ pub(super) fn implementations(event: &Event) -> TokenStream {
         }
     });
     let reply = into_reply(event);
+    let describe = describe(event);
     quote! {
         #[allow(deprecated, single_use_lifetimes, unused_lifetimes)]
         const _: () = {
@@ -51,6 +52,7 @@ pub(super) fn implementations(event: &Event) -> TokenStream {
                 const NAME: &'static str = #name_value;
                 const DOCS: &'static str = #docs;
                 const IS_ASK: bool = #is_ask;
+                const DESCRIBE: ::core::option::Option<__h::DescribeEvent> = #describe;
             }
             #check
             #call
@@ -95,6 +97,45 @@ fn into_reply(event: &Event) -> TokenStream {
                 __h::send_own(__to, &self)
             }
         }
+    }
+}
+
+/// Writes the description of the types. A build without documents does not compile it.
+fn describe(event: &Event) -> TokenStream {
+    let [schemas, direction] = ["__schemas", "__direction"].map(|name| Ident::new(name, Span::mixed_site()));
+    let none = quote!(::core::option::Option::None);
+    let reply = event.reply.as_ref().map_or_else(
+        || none.clone(),
+        |reply| {
+            let (is_stream, data) = match reply {
+                Reply::One(data) => (false, data),
+                Reply::Many(data) => (true, data),
+            };
+            quote! {
+                ::core::option::Option::Some(__h::DeclaredReply {
+                    is_stream: #is_stream,
+                    event: __h::EventOf::<#data>::new().event(),
+                    data: __h::SchemaOf::<#data>::new().get(#schemas, __h::Direction::Sent),
+                })
+            }
+        },
+    );
+    let answer = event.answer.as_ref().map_or(none, |answer| {
+        quote! {
+            ::core::option::Option::Some(
+                __h::SchemaOf::<#answer>::new().get(#schemas, __h::Direction::Received)
+            )
+        }
+    });
+    quote! {
+        __ws::__private::describe!(|#schemas, #direction| {
+            use __h::{NoSchema as _, NotAnEvent as _};
+            __h::EventTypes {
+                data: __h::SchemaOf::<Self>::new().get(#schemas, #direction),
+                reply: #reply,
+                answer: #answer,
+            }
+        })
     }
 }
 

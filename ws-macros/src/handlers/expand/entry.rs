@@ -81,6 +81,7 @@ fn info(handler: &Handler, controller: &Type) -> TokenStream {
     let of_output = output(handler, controller);
     let carried = Ident::new("__carried", Span::mixed_site());
     let check = checks::of_call(handler, &carried);
+    let describe = describe(handler, &of_output);
     let guards = handler.guards.iter().map(|guard| written_path(&guard.path));
     let returns = handler.output.as_ref().map(|output| written(&output.written)).unwrap_or_default();
     let docs = &handler.docs;
@@ -102,9 +103,38 @@ fn info(handler: &Handler, controller: &Type) -> TokenStream {
                 #check
                 __h::ReplyInfo { form: __sent.form, name: __sent.name, codes: #carried.error.codes() }
             },
+            describe: #describe,
             errors: &[#(#errors),*],
             docs: #docs,
             line: #line,
         }
+    }
+}
+
+/// Writes the description of the types. A build without documents does not compile it.
+fn describe(handler: &Handler, of_output: &TokenStream) -> TokenStream {
+    let schemas = Ident::new("__schemas", Span::mixed_site());
+    let params = handler.params.iter().map(|param| {
+        let (conditions, ty) = (&param.conditions, &param.ty.inferred);
+        quote_spanned! {Span::mixed_site()=>
+            #(#conditions)*
+            {
+                let __part = __h::PartOf::<#ty>::new();
+                let (__source, __is_optional) = __part.source();
+                let __value = __part.value().get(#schemas, __h::Direction::Received);
+                __h::ParamTypes { source: __source, is_optional: __is_optional, value: __value }
+            }
+        }
+    });
+    quote_spanned! {Span::mixed_site()=>
+        __ws::__private::describe!(|#schemas| {
+            use __h::{NoPart as _, NoSchema as _, NotAnEvent as _};
+            let __replies = #of_output.carried().replies;
+            __h::HandlerTypes {
+                params: ::std::vec![#(#params),*],
+                reply: __replies.data().get(#schemas, __h::Direction::Sent),
+                reply_event: __replies.event().event(),
+            }
+        })
     }
 }

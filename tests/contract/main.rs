@@ -1,0 +1,5 @@
+//! The contract of an application: its model, the documents and clients made from it, and the
+//! check for breaking changes.
+
+mod fixture;
+mod model;
