@@ -4,6 +4,7 @@
 //! It needs no configuration, no state and no listener.
 
 mod collect;
+mod javascript;
 mod model;
 
 pub use self::model::{
