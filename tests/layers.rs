@@ -14,6 +14,7 @@ const LAYERS: &[&str] = &[
     "place",
     "random",
     "throttle",
+    "schema",
     "config",
     "wire",
     "envelope",
@@ -33,6 +34,7 @@ const LAYERS: &[&str] = &[
     "registry",
     "server",
     "app",
+    "contract",
     "jwt",
     "client",
     "testing",
@@ -61,6 +63,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tungstenite", &["wire", "testing", "fuzzing"]),
     ("redis", &["hub"]),
     ("async_nats", &["hub"]),
+    ("schemars", &["schema"]),
 ];
 
 /// The only pair of modules that import each other: the lower one may import the upper one.

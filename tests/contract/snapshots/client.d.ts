@@ -199,6 +199,10 @@ export type CallTypes<Calls> = { [Name in keyof Calls]: (...args: never[]) => un
 
 /** The error codes that every call may be refused with. */
 export type CommonCode =
+  /** A text message is not an envelope. */
+  | "bad_json"
+  /** A binary message is not an envelope (subprotocol `msgpack`). */
+  | "bad_msgpack"
   /** A guard refused the event. */
   | "forbidden"
   /** The server failed; its log has the reason. */
@@ -209,14 +213,14 @@ export type CommonCode =
   | "rate_limited"
   /** The server has no handler for the event. */
   | "unknown_event"
-  /** The message is not an envelope that the server can read. */
+  /** The server has no handler for messages of this kind (text or binary). */
   | "unsupported";
 
 export declare class Forms extends TypedChannel<FormsEvents, FormsAsks, FormsCalls> {
   private constructor();
   /**
-   * Connects to `/forms` and waits until the connection is open. Throws `ConnectFailed` if the first
-   * attempt fails; later ones are repeated.
+   * Connects to `/forms` and waits until the connection is open.
+   * Throws `ConnectFailed` if the first attempt fails; later ones are repeated.
    */
   static connect(options: Options): Promise<Forms>;
   /** Begins to connect, and does not wait. Also the first attempt is repeated. */
@@ -252,8 +256,8 @@ export interface FormsCodes {
 export declare class Lobby extends TypedChannel<LobbyEvents, LobbyAsks, LobbyCalls> {
   private constructor();
   /**
-   * Connects to `/lobby` and waits until the connection is open. Throws `ConnectFailed` if the first
-   * attempt fails; later ones are repeated.
+   * Connects to `/lobby` and waits until the connection is open.
+   * Throws `ConnectFailed` if the first attempt fails; later ones are repeated.
    */
   static connect(options: Options): Promise<Lobby>;
   /** Begins to connect, and does not wait. Also the first attempt is repeated. */
@@ -286,8 +290,8 @@ export interface LobbyCodes {
 export declare class Lobby2 extends TypedChannel<Lobby2Events, Lobby2Asks, Lobby2Calls> {
   private constructor();
   /**
-   * Connects to `/rooms` and waits until the connection is open. Throws `ConnectFailed` if the first
-   * attempt fails; later ones are repeated.
+   * Connects to `/rooms` and waits until the connection is open.
+   * Throws `ConnectFailed` if the first attempt fails; later ones are repeated.
    */
   static connect(options: Options): Promise<Lobby2>;
   /** Begins to connect, and does not wait. Also the first attempt is repeated. */
@@ -328,8 +332,8 @@ export interface Lobby2Codes {
 export declare class Room extends TypedChannel<RoomEvents, RoomAsks, RoomCalls> {
   private constructor();
   /**
-   * Connects to `/rooms/{room}/seats/{seat}` and waits until the connection is open. Throws `ConnectFailed` if the first
-   * attempt fails; later ones are repeated.
+   * Connects to `/rooms/{room}/seats/{seat}` and waits until the connection is open.
+   * Throws `ConnectFailed` if the first attempt fails; later ones are repeated.
    */
   static connect(params: RoomParams, options: Options<RoomQuery>): Promise<Room>;
   /** Begins to connect, and does not wait. Also the first attempt is repeated. */
@@ -424,8 +428,8 @@ export interface RoomCodes {
 export declare class Shop extends TypedChannel<ShopEvents, ShopAsks, ShopCalls> {
   private constructor();
   /**
-   * Connects to `/shop/{item}` and waits until the connection is open. Throws `ConnectFailed` if the first
-   * attempt fails; later ones are repeated.
+   * Connects to `/shop/{item}` and waits until the connection is open.
+   * Throws `ConnectFailed` if the first attempt fails; later ones are repeated.
    */
   static connect(params: ShopParams, options: Options): Promise<Shop>;
   /** Begins to connect, and does not wait. Also the first attempt is repeated. */
@@ -470,11 +474,13 @@ export interface ShopCodes {
   restock: CommonCode;
 }
 
-export type Adjacent = {
-  /** An integer that may have more than 53 bits; JavaScript rounds beyond 2^53 - 1. */
-  c: number;
-  t: "A";
-} | { c: { x: string }; t: "B" };
+export type Adjacent =
+  | {
+    /** An integer that may have more than 53 bits; JavaScript rounds beyond 2^53 - 1. */
+    c: number;
+    t: "A";
+  }
+  | { c: { x: string }; t: "B" };
 
 export interface Closed {
   only: boolean;
@@ -514,7 +520,11 @@ export interface EverythingInput {
   untagged: Untagged;
 }
 
-export type External = "Unit" | { Newtype: string } | { Tuple: [number, boolean] } | { Struct: { a: number } };
+export type External =
+  | "Unit"
+  | { Newtype: string }
+  | { Tuple: [number, boolean] }
+  | { Struct: { a: number } };
 
 /** Asks for the last lines. */
 export interface History {
@@ -563,10 +573,16 @@ export interface Say {
 }
 
 /** An enum with a tag inside. */
-export type Shape = { radius: number; type: "circle" } | { label: string | null; side: number; type: "square" } | { type: "nothing" };
+export type Shape =
+  | { radius: number; type: "circle" }
+  | { label: string | null; side: number; type: "square" }
+  | { type: "nothing" };
 
 /** An enum with a tag inside. */
-export type ShapeInput = { radius: number; type: "circle" } | { label?: string | null; side: number; type: "square" } | { type: "nothing" };
+export type ShapeInput =
+  | { radius: number; type: "circle" }
+  | { label?: string | null; side: number; type: "square" }
+  | { type: "nothing" };
 
 /** A member of the shop, not of a room. */
 export interface ShopMember {

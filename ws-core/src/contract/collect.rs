@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::model::{
-    Channel, ClientEvent, Code, Contract, Gap, Header, Parameter, Payload, ReplyForm, ReplyMessage, Security,
-    Server, ServerEvent,
+    COMPONENTS, Channel, ClientEvent, Code, Contract, Gap, Header, Parameter, Payload, ReplyForm,
+    ReplyMessage, Security, Server, ServerEvent,
 };
 use crate::{
     app::App,
@@ -50,9 +50,6 @@ impl App {
         Collector::default().collect(self)
     }
 }
-
-/// The beginning of a reference to a component.
-const COMPONENTS: &str = "#/components/schemas/";
 
 /// The state of a collection.
 #[derive(Default)]

@@ -3,11 +3,16 @@
 //! [`App::contract`](crate::App::contract) collects a [`Contract`] from the registered controllers.
 //! It needs no configuration, no state and no listener.
 
+mod asyncapi;
+mod cli;
 mod collect;
+mod example;
+mod file;
 mod javascript;
 mod model;
 
 pub use self::model::{
-    COMMON_CODES, Channel, ClientEvent, Code, Contract, Gap, Header, Parameter, Payload, ReplyForm,
+    COMMON_CODES, Channel, ClientEvent, Code, Contract, Gap, Gaps, Header, Parameter, Payload, ReplyForm,
     ReplyMessage, Security, Server, ServerEvent,
 };
+pub use self::{cli::cli, file::assert_file};

@@ -7,6 +7,9 @@ use serde_json::Value;
 pub use crate::handlers::ReplyForm;
 use crate::place::Location;
 
+/// The beginning of a reference to a named type.
+pub(super) const COMPONENTS: &str = "#/components/schemas/";
+
 /// The routes of an application, their events, and the types of the events.
 ///
 /// [`App::contract`](crate::App::contract) makes it from the registered controllers. Everything is
@@ -189,18 +192,36 @@ impl fmt::Display for Gap {
 
 /// The error codes that every typed channel may send, each with its meaning.
 pub const COMMON_CODES: &[(&str, &str)] = &[
+    ("bad_json", "A text message is not an envelope."),
+    ("bad_msgpack", "A binary message is not an envelope (subprotocol `msgpack`)."),
     ("forbidden", "A guard refused the event."),
     ("internal", "The server failed; its log has the reason."),
     ("invalid_data", "The data cannot be read; `path` or `fields` names the fault."),
     ("rate_limited", "The client sends too many messages."),
     ("unknown_event", "The server has no handler for the event."),
-    ("unsupported", "The message is not an envelope that the server can read."),
+    ("unsupported", "The server has no handler for messages of this kind (text or binary)."),
 ];
 
-impl Channel {
-    /// Returns whether the reply of an event contains messages of its own name, so that a client
-    /// may also receive it without a call.
-    pub fn push(&self, name: &str) -> Option<&ServerEvent> {
-        self.pushes.iter().find(|push| push.name == name)
+impl Contract {
+    /// Returns the contract, or an error if a part of it is not known.
+    ///
+    /// # Errors
+    /// [`Gaps`], with the place of each.
+    pub fn strict(self) -> Result<Self, Gaps> {
+        if self.gaps.is_empty() { Ok(self) } else { Err(Gaps(self.gaps)) }
     }
 }
+
+/// The parts of a contract that are not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gaps(pub Vec<Gap>);
+
+impl fmt::Display for Gaps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.0.len();
+        write!(f, "{count} {} of the contract not known:", if count == 1 { "part is" } else { "parts are" })?;
+        self.0.iter().try_for_each(|gap| write!(f, "\n  {gap}"))
+    }
+}
+
+impl std::error::Error for Gaps {}
