@@ -213,6 +213,8 @@ export class TypedChannel {
 
   close(code = NORMAL_CLOSURE, reason = "") {
     if (this.#state.name === "closed") return;
+    const isAllowed = code === NORMAL_CLOSURE || (code >= 3000 && code <= 4999);
+    if (!isAllowed) throw new RangeError(`${code} is not a close code of applications`);
     this.#link?.socket?.close(code, reason);
     this.#drop();
     this.#end(code, reason);
