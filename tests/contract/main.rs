@@ -2,4 +2,5 @@
 //! check for breaking changes.
 
 mod fixture;
+mod javascript;
 mod model;
