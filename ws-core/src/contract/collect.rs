@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use self::used::{resolve, retain_used};
 use super::model::{
@@ -94,16 +94,14 @@ impl Collector {
     fn channel(&mut self, app: &App, route: &Route, registry: &Registry) -> Channel {
         let spec = &route.spec;
         let controller = (spec.controller)();
-        let blocks: Vec<&HandlersEntry> =
-            registry.handlers.iter().copied().filter(|entry| (entry.controller)() == controller).collect();
-        let is_typed = !blocks.is_empty();
-        if !is_typed {
+        let block = registry.handlers.iter().find(|entry| (entry.controller)() == controller);
+        if block.is_none() {
             self.gap(
                 format!("the messages of `{}`, which has no `#[ws_handlers]`", spec.name),
                 spec.location,
             );
         }
-        let handlers: Vec<Described> = blocks.into_iter().flat_map(|entry| self.handlers(entry)).collect();
+        let handlers = block.map(|entry| self.handlers(entry)).unwrap_or_default();
         let security: BTreeSet<Security> = app.security_of(route).into_iter().map(Security::from).collect();
         Channel {
             name: spec.name.to_owned(),
@@ -115,7 +113,7 @@ impl Collector {
             headers: opening::headers(&handlers),
             subprotocols: spec.subprotocols.iter().map(|name| (*name).to_owned()).collect(),
             security: security.into_iter().collect(),
-            is_typed,
+            is_typed: block.is_some(),
             events: self.events(&handlers),
             pushes: self.pushes(route, &handlers),
         }
@@ -168,26 +166,11 @@ impl Collector {
         }
     }
 
-    /// Returns the data of an event. Data that several parameters read must fit all of them.
+    /// Returns the data of an event. At most one parameter reads it.
     fn data(&mut self, name: &str, handler: &Described) -> Option<Payload> {
-        let params = handler.params().filter(|param| param.source == ParamSource::Data);
-        let mut is_required = false;
-        let mut schemas = Vec::new();
-        for param in params {
-            is_required |= !param.is_optional;
-            let schema = self.known(&param.value, &format!("in `{name}`"), handler.location);
-            if !schemas.contains(&schema) {
-                schemas.push(schema);
-            }
-        }
-        let last = schemas.pop()?;
-        let schema = if schemas.is_empty() {
-            last
-        } else {
-            schemas.push(last);
-            json!({ "allOf": schemas })
-        };
-        Some(Payload { schema, is_required })
+        let param = handler.params().find(|param| param.source == ParamSource::Data)?;
+        let schema = self.known(&param.value, &format!("in `{name}`"), handler.location);
+        Some(Payload { schema, is_required: !param.is_optional })
     }
 
     /// Returns the reply that the event declares, or else the one that the handler returns.
