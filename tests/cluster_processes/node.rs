@@ -13,13 +13,15 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
+    io::{AsyncBufRead, AsyncBufReadExt as _, BufReader, Lines},
     process::{Child, Command},
     sync::{Mutex, MutexGuard},
+    task::JoinHandle,
 };
 use ws_core::{
     App, Config,
-    hub::{Reach, Remote},
+    connection::SpawnError,
+    hub::{Member, Members, Reach, Remote},
     prelude::*,
 };
 
@@ -76,8 +78,19 @@ pub(crate) enum Ask {
     Clock,
     /// The number of nodes that the node knows, with itself.
     Nodes,
+    /// The names of the nodes that the node knows, and the versions that they read.
+    Versions,
     /// Answers with each change of the cluster.
     Watch,
+    /// Answers with the users of all members of a room, now and after each change.
+    Members(String),
+    /// Pushes `<name> <number>` to the room for each number below this one when the connection has
+    /// ended.
+    Farewell {
+        room: String,
+        name: String,
+        numbers: usize,
+    },
 }
 
 /// The counters of a node that tests compare.
@@ -108,6 +121,14 @@ impl Stats {
 }
 
 struct Node;
+
+/// The last messages of a connection.
+#[derive(Clone)]
+struct Farewell {
+    room: String,
+    name: String,
+    numbers: usize,
+}
 
 impl Controller for Node {
     async fn on_message(&self, conn: &Connection, message: Message) -> Result {
@@ -164,10 +185,15 @@ impl Controller for Node {
                 now.as_secs().to_string()
             }
             Ask::Nodes => conn.hub().cluster().nodes().len().to_string(),
+            Ask::Versions => {
+                let nodes = conn.hub().cluster().nodes();
+                let mut nodes: Vec<_> = nodes.into_iter().map(|node| (node.name, node.versions)).collect();
+                nodes.sort();
+                format!("{nodes:?}")
+            }
             Ask::Watch => {
                 let mut changes = conn.hub().cluster().changes();
-                let of = conn.clone();
-                conn.spawn(async move {
+                until_closed(conn, |of| async move {
                     while let Some(change) = changes.next().await {
                         if of.push(format!("={change:?}")).is_err() {
                             return;
@@ -176,9 +202,53 @@ impl Controller for Node {
                 })?;
                 "watching".to_owned()
             }
+            Ask::Members(room) => {
+                let mut members = conn.room(room).members();
+                until_closed(conn, |of| async move {
+                    while of.push(format!("={}", users(&members))).is_ok() && members.next().await.is_some() {
+                    }
+                })?;
+                return Ok(());
+            }
+            Ask::Farewell { room, name, numbers } => {
+                conn.context().set(Farewell { room, name, numbers });
+                "kept".to_owned()
+            }
         };
         Ok(conn.push(format!("={answer}"))?)
     }
+
+    async fn on_close(&self, conn: &Connection, _: CloseReason) -> Result {
+        if let Some(Farewell { room, name, numbers }) = conn.context().get() {
+            let room = conn.room(room);
+            (0..numbers).for_each(|number| {
+                room.push(format!("{name} {number}"));
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Runs a task until the connection closes, which would wait for it otherwise.
+fn until_closed<F: Future<Output = ()> + Send + 'static>(
+    conn: &Connection,
+    task: impl FnOnce(Connection) -> F,
+) -> Result<(), SpawnError> {
+    let (task, of) = (task(conn.clone()), conn.clone());
+    conn.spawn(async move {
+        tokio::select! {
+            () = task => {}
+            () = of.closed() => {}
+        }
+    })
+}
+
+/// The users of the present members, sorted.
+fn users(members: &Members) -> String {
+    let user = |member: Member| member.user.map_or("nobody".to_owned(), |user| user.to_string());
+    let mut users: Vec<String> = members.current().into_iter().map(user).collect();
+    users.sort();
+    users.join(" ")
 }
 
 /// Pushes many messages, no faster than the broker accepts them.
@@ -240,6 +310,8 @@ pub(crate) struct Process {
     child: Child,
     address: String,
     said: Arc<std::sync::Mutex<Vec<String>>>,
+    /// The tasks that read the output. They end with the process.
+    output: [JoinHandle<()>; 2],
 }
 
 impl Process {
@@ -269,11 +341,15 @@ impl Process {
             .env(CONFIG, config)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let said: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
+        // Nothing may be lost of the output, and a full pipe would stop the node.
+        let errors =
+            tokio::spawn(keep(BufReader::new(child.stderr.take().unwrap()).lines(), Arc::clone(&said)));
         let (mut address, mut has_joined) = (None, false);
         within("the start of a node", async {
             while address.is_none() || !has_joined {
@@ -288,14 +364,8 @@ impl Process {
             }
         })
         .await;
-        let into = Arc::clone(&said);
-        // Nothing may be lost of the output, and a full pipe would stop the node.
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = lines.next_line().await {
-                into.lock().unwrap().push(line);
-            }
-        });
-        Self { child, address: address.unwrap(), said }
+        let output = [errors, tokio::spawn(keep(lines, Arc::clone(&said)))];
+        Self { child, address: address.unwrap(), said, output }
     }
 
     /// Waits until the node knows this number of nodes, with itself.
@@ -328,14 +398,31 @@ impl Process {
         self.child.id().expect("the process runs")
     }
 
-    /// Waits until the process has ended.
+    /// Waits until the process has ended by itself, and checks that nothing has failed in it.
     pub(crate) async fn ended(&mut self) {
-        within("the end of a process", self.child.wait()).await.unwrap();
+        let status = within("the end of a process", self.child.wait()).await.unwrap();
+        within("the end of its output", futures_util::future::join_all(&mut self.output)).await;
+        assert!(status.success(), "{status}");
+        self.has_not_panicked();
+    }
+
+    /// Checks that there is no panic in the output so far.
+    pub(crate) fn has_not_panicked(&self) {
+        let has_panicked = |line: &&String| line.contains("panicked");
+        let panics: Vec<String> = self.said.lock().unwrap().iter().filter(has_panicked).cloned().collect();
+        assert!(panics.is_empty(), "{panics:?}");
     }
 
     /// Sends SIGKILL, and waits until the process is gone.
     pub(crate) async fn kill(&mut self) {
         self.child.kill().await.unwrap();
+    }
+}
+
+/// Keeps all lines of an output.
+async fn keep(mut lines: Lines<impl AsyncBufRead + Unpin>, into: Arc<std::sync::Mutex<Vec<String>>>) {
+    while let Ok(Some(line)) = lines.next_line().await {
+        into.lock().unwrap().push(line);
     }
 }
 
