@@ -4,6 +4,8 @@
 
 use std::{fmt, time::Duration};
 
+use tokio::io::{AsyncRead, AsyncWrite};
+
 use super::{
     connect,
     connection::Client,
@@ -174,6 +176,35 @@ impl ClientBuilder {
     /// See [`ConnectError`]. A mistake in the settings is reported before anything is sent.
     pub async fn connect(self) -> Result<Client, ConnectError> {
         connect::connect(&self.settings).await
+    }
+
+    /// Connects over a stream of the caller's own, in one attempt: a Unix socket, an in-memory
+    /// duplex, a stream that a proxy has connected, or TLS that this crate does not do.
+    ///
+    /// Neither a name lookup nor a TCP connect happens. The URI still gives the path, the query and
+    /// the header `host`. A `wss://` URI means a TLS handshake over the stream, as behind a SOCKS
+    /// proxy; for a stream that is encrypted already, write `ws://`.
+    ///
+    /// ```no_run
+    /// # #[cfg(unix)]
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tokio::net::UnixStream;
+    /// use ws_core::client::Client;
+    ///
+    /// let stream = UnixStream::connect("/run/chat.sock").await?;
+    /// let mut client = Client::builder("ws://localhost/chat").connect_over(stream).await?;
+    /// client.send("hi").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect). The connect deadline limits both handshakes.
+    pub async fn connect_over<S>(self, stream: S) -> Result<Client, ConnectError>
+    where
+        S: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static,
+    {
+        connect::connect_over(&self.settings, stream).await
     }
 
     /// Connects, and connects again whenever the connection is lost.

@@ -8,6 +8,7 @@
 
 use std::{
     future::{Future, poll_fn},
+    io,
     pin::pin,
     task::{Poll, ready},
 };
@@ -24,7 +25,7 @@ use super::{
     error::ConnectError,
     request::{self, Prepared},
     settings::Settings,
-    transport::{self, Transport},
+    transport::{self, Io, Transport},
     wire::Wire,
 };
 use crate::handshake::NamesWriter;
@@ -36,15 +37,29 @@ const HEAD_BYTES: usize = 64 << 10;
 /// The maximum number of headers in it.
 const HEADERS: usize = 128;
 
-/// Connects within the connect deadline.
+/// Connects by TCP, within the connect deadline.
 pub(super) async fn connect(settings: &Settings) -> Result<Client, ConnectError> {
     let prepared = request::prepare(settings)?;
+    let stream = transport::tcp(prepared.host.clone(), prepared.port);
+    handshake(settings, prepared, stream).await
+}
+
+/// Does the handshakes over a stream that is already connected, within the connect deadline.
+pub(super) async fn connect_over(settings: &Settings, stream: impl Io) -> Result<Client, ConnectError> {
+    handshake(settings, request::prepare(settings)?, async { Ok(stream) }).await
+}
+
+async fn handshake(
+    settings: &Settings,
+    prepared: Prepared,
+    stream: impl Future<Output = io::Result<impl Io>>,
+) -> Result<Client, ConnectError> {
     let after = settings.connect_deadline;
     // `Instant` cannot represent every deadline that a `Duration` can express.
     let deadline = Instant::now().checked_add(after).unwrap_or_else(far_away);
     let timeout = |_| ConnectError::Timeout { after };
 
-    let transport = timeout_at(deadline, open(settings, &prepared)).await.map_err(timeout)??;
+    let transport = timeout_at(deadline, open(settings, &prepared, stream)).await.map_err(timeout)??;
     let sent = prepared.request.headers().clone();
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(HEAD_BYTES)
@@ -78,18 +93,22 @@ fn far_away() -> Instant {
     Instant::now() + std::time::Duration::from_secs(30 * 365 * 24 * 60 * 60)
 }
 
-async fn open(settings: &Settings, prepared: &Prepared) -> Result<Transport, ConnectError> {
+/// Awaits the stream, and does the TLS handshake if the URI says so.
+async fn open(
+    settings: &Settings,
+    prepared: &Prepared,
+    stream: impl Future<Output = io::Result<impl Io>>,
+) -> Result<Transport, ConnectError> {
     if !prepared.tls {
-        return Ok(Box::new(transport::tcp(&prepared.host, prepared.port).await?));
+        return Ok(Box::new(stream.await?));
     }
     #[cfg(feature = "client-tls")]
     {
-        let stream = transport::tcp(&prepared.host, prepared.port).await?;
-        super::tls::wrap(stream, &prepared.host, &settings.root_certificates).await
+        super::tls::wrap(stream.await?, &prepared.host, &settings.root_certificates).await
     }
     #[cfg(not(feature = "client-tls"))]
     {
-        let _ = settings;
+        let _ = (settings, stream);
         Err(ConnectError::TlsNotEnabled)
     }
 }

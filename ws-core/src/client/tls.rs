@@ -5,7 +5,6 @@
 
 use std::{io, sync::Arc};
 
-use tokio::net::TcpStream;
 use tokio_rustls::{
     TlsConnector,
     rustls::{
@@ -15,15 +14,14 @@ use tokio_rustls::{
     },
 };
 
-use super::{error::ConnectError, transport::Transport};
+use super::{
+    error::ConnectError,
+    transport::{Io, Transport},
+};
 
 /// Performs the TLS handshake over a connected stream. `roots` are certificates in PEM that are
 /// trusted besides the built-in ones.
-pub(super) async fn wrap(
-    stream: TcpStream,
-    host: &str,
-    roots: &[Vec<u8>],
-) -> Result<Transport, ConnectError> {
+pub(super) async fn wrap(stream: impl Io, host: &str, roots: &[Vec<u8>]) -> Result<Transport, ConnectError> {
     let name = ServerName::try_from(host.to_owned()).map_err(|error| fault(error.to_string()))?;
     let connector = TlsConnector::from(Arc::new(config(roots)?));
     match connector.connect(name, stream).await {
