@@ -2,6 +2,7 @@
 
 mod over;
 mod reconnect;
+mod roots;
 
 use std::{sync::Arc, time::Duration};
 

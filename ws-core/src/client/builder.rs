@@ -2,9 +2,13 @@
 //!
 //! It only collects: `request` checks the values when `connect` is awaited.
 
+#[cfg(feature = "client-tls")]
+use std::sync::Arc;
 use std::{fmt, time::Duration};
 
 use tokio::io::{AsyncRead, AsyncWrite};
+#[cfg(feature = "client-tls")]
+use tokio_rustls::rustls;
 
 use super::{
     connect,
@@ -159,14 +163,55 @@ impl ClientBuilder {
         self
     }
 
-    /// Trusts these certificates in addition to Mozilla's list: one or more in PEM, for a private
-    /// authority or a self-signed server.
+    /// Trusts these certificates in addition to Mozilla's list, or to
+    /// [`native_roots`](Self::native_roots): one or more in PEM, for a private authority or a
+    /// self-signed server.
     ///
     /// An invalid certificate makes [`connect`](Self::connect) return [`ConnectError::Tls`].
     #[cfg(feature = "client-tls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "client-tls")))]
     pub fn root_certificates_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.settings.root_certificates.push(pem.into());
+        self.settings.tls.root_certificates.push(pem.into());
+        self
+    }
+
+    /// Trusts the certificates of the system in place of Mozilla's list, for networks whose
+    /// administrator installs the root certificates.
+    ///
+    /// They are read before each attempt to connect, by a blocking task of the runtime. On Linux
+    /// the variables `SSL_CERT_FILE` and `SSL_CERT_DIR` name other places. An unreadable
+    /// certificate is skipped and logged at debug level. If there is none at all,
+    /// [`connect`](Self::connect) returns [`ConnectError::Tls`].
+    #[cfg(feature = "client-native-roots")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "client-native-roots")))]
+    pub fn native_roots(mut self) -> Self {
+        self.settings.tls.has_native_roots = true;
+        self
+    }
+
+    /// Uses this configuration of [`rustls`](super::rustls) for `wss://`: a client certificate, a
+    /// verifier, protocol versions or a crypto provider of one's own.
+    ///
+    /// It is used as it is, and it decides alone which certificates are trusted:
+    /// [`root_certificates_pem`](Self::root_certificates_pem) or `native_roots` beside it make
+    /// [`connect`](Self::connect) return [`ConnectError::Tls`]. If it sets `alpn_protocols`, they
+    /// should be `http/1.1` only, because a WebSocket begins as HTTP/1.1.
+    ///
+    /// ```no_run
+    /// use std::sync::Arc;
+    ///
+    /// use ws_core::client::{Client, rustls};
+    ///
+    /// # async fn example(config: rustls::ClientConfig) -> Result<(), ws_core::client::ConnectError> {
+    /// let client =
+    ///     Client::builder("wss://example.com/").rustls_config(Arc::new(config)).connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "client-tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "client-tls")))]
+    pub fn rustls_config(mut self, config: Arc<rustls::ClientConfig>) -> Self {
+        self.settings.tls.config = Some(config);
         self
     }
 

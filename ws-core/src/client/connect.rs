@@ -104,7 +104,7 @@ async fn open(
     }
     #[cfg(feature = "client-tls")]
     {
-        super::tls::wrap(stream.await?, &prepared.host, &settings.root_certificates).await
+        super::tls::wrap(stream.await?, &prepared.host, &settings.tls).await
     }
     #[cfg(not(feature = "client-tls"))]
     {

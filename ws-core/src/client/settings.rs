@@ -3,7 +3,12 @@
 //! `builder` fills it, `request` checks it before anything is sent. It must not name another file
 //! of the client.
 
+#[cfg(feature = "client-tls")]
+use std::sync::Arc;
 use std::time::Duration;
+
+#[cfg(feature = "client-tls")]
+use tokio_rustls::rustls::ClientConfig;
 
 /// All that [`ClientBuilder`](super::ClientBuilder) sets.
 #[derive(Clone)]
@@ -21,7 +26,20 @@ pub(super) struct Settings {
     /// Whether a ping follows each sent message, so that its pong confirms the message.
     pub(super) confirms: bool,
     #[cfg(feature = "client-tls")]
+    pub(super) tls: TlsSettings,
+}
+
+/// The server certificates that are trusted.
+#[cfg(feature = "client-tls")]
+#[derive(Clone, Default)]
+pub(super) struct TlsSettings {
+    /// Certificates in PEM that are trusted besides the list.
     pub(super) root_certificates: Vec<Vec<u8>>,
+    /// Whether the list is the system's and not Mozilla's.
+    #[cfg(feature = "client-native-roots")]
+    pub(super) has_native_roots: bool,
+    /// A configuration in place of all of the above.
+    pub(super) config: Option<Arc<ClientConfig>>,
 }
 
 impl Settings {
@@ -39,7 +57,7 @@ impl Settings {
             frame_limit: None,
             confirms: false,
             #[cfg(feature = "client-tls")]
-            root_certificates: Vec::new(),
+            tls: TlsSettings::default(),
         }
     }
 }
