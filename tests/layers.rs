@@ -42,6 +42,7 @@ const LAYERS: &[&str] = &[
 /// The files of `ws_core::client`, bottom up.
 const CLIENT: &[&str] = &[
     "error",
+    "attempt",
     "settings",
     "ledger",
     "transport",

@@ -2,20 +2,19 @@
 //!
 //! It only collects: `request` checks the values when `connect` is awaited.
 
-#[cfg(feature = "client-tls")]
-use std::sync::Arc;
-use std::{fmt, time::Duration};
+use std::{error::Error as StdError, fmt, pin::Pin, sync::Arc, time::Duration};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 #[cfg(feature = "client-tls")]
 use tokio_rustls::rustls;
 
 use super::{
+    attempt::Attempt,
     connect,
     connection::Client,
     error::ConnectError,
     reconnect::{ReconnectPolicy, ReconnectingClient},
-    settings::Settings,
+    settings::{BeforeAttempt, Settings},
 };
 
 /// The settings of a connection; made by [`Client::builder`].
@@ -95,9 +94,16 @@ impl ClientBuilder {
         self
     }
 
+    /// Replaces the URI, for [`before_attempt`](Self::before_attempt).
+    pub fn uri(mut self, uri: impl Into<String>) -> Self {
+        self.settings.uri = uri.into();
+        self
+    }
+
     /// Adds `Authorization: Bearer <token>` (RFC 6750 section 2.1), the recommended way to
-    /// authenticate.
-    pub fn bearer(self, token: impl fmt::Display) -> Self {
+    /// authenticate. It replaces an `authorization` that was set before.
+    pub fn bearer(mut self, token: impl fmt::Display) -> Self {
+        self.settings.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
         self.header("authorization", format!("Bearer {token}"))
     }
 
@@ -215,12 +221,54 @@ impl ClientBuilder {
         self
     }
 
+    /// Runs a function before each attempt to connect, the first one included. It returns the
+    /// settings of the attempt: a new token, another URI, a header, a query parameter.
+    ///
+    /// It gets this builder, without the changes that it made for earlier attempts, and the
+    /// [`Attempt`]: its number, and why the one before it failed. Set what changes here only, since
+    /// `header` and `query` add to what is set already. The send deadline and the policy of a
+    /// [`ReconnectingClient`] stay as they were.
+    ///
+    /// With it, a 401 and the close code 4401 do not end the reconnecting: see [`ReconnectPolicy`].
+    ///
+    /// ```no_run
+    /// use ws_core::client::{Client, ReconnectPolicy};
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn token_from_cache() -> Result<String, std::io::Error> { Ok(String::new()) }
+    /// # async fn new_token() -> Result<String, std::io::Error> { Ok(String::new()) }
+    /// let client = Client::builder("wss://example.com/chat")
+    ///     .before_attempt(async |builder, attempt| {
+    ///         let token =
+    ///             if attempt.is_unauthorized() { new_token().await } else { token_from_cache().await };
+    ///         token.map(|token| builder.bearer(token))
+    ///     })
+    ///     .reconnect(ReconnectPolicy::new())
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If the function fails or takes longer than the connect deadline, the attempt fails with
+    /// [`ConnectError::NotPrepared`] and nothing is sent. A reconnecting client tries again after
+    /// the back-off.
+    pub fn before_attempt<F, Changing, E>(mut self, change: F) -> Self
+    where
+        F: Fn(Self, Attempt) -> Changing + Send + Sync + 'static,
+        Changing: Future<Output = Result<Self, E>> + Send + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        self.settings.before_attempt = Some(Arc::new(Change(change)));
+        self
+    }
+
     /// Connects, in one attempt.
     ///
     /// # Errors
     /// See [`ConnectError`]. A mistake in the settings is reported before anything is sent.
     pub async fn connect(self) -> Result<Client, ConnectError> {
-        connect::connect(&self.settings).await
+        connect::connect(&self.settings, Attempt::first()).await
     }
 
     /// Connects over a stream of the caller's own, in one attempt: a Unix socket, an in-memory
@@ -260,8 +308,30 @@ impl ClientBuilder {
     /// As [`connect`](Self::connect), for the first connection.
     pub async fn reconnect(mut self, policy: ReconnectPolicy) -> Result<ReconnectingClient, ConnectError> {
         self.settings.confirms = true;
-        let first = connect::connect(&self.settings).await?;
+        let first = connect::connect(&self.settings, Attempt::first()).await?;
         Ok(ReconnectingClient::new(self.settings, policy, first))
+    }
+}
+
+/// The function of [`ClientBuilder::before_attempt`].
+struct Change<F>(F);
+
+impl<F, Changing, E> BeforeAttempt for Change<F>
+where
+    F: Fn(ClientBuilder, Attempt) -> Changing + Send + Sync,
+    Changing: Future<Output = Result<ClientBuilder, E>> + Send + 'static,
+    E: Into<Box<dyn StdError + Send + Sync>>,
+{
+    fn change(
+        &self,
+        settings: Settings,
+        attempt: Attempt,
+    ) -> Pin<Box<dyn Future<Output = Result<Settings, ConnectError>> + Send>> {
+        let changing = (self.0)(ClientBuilder { settings }, attempt);
+        Box::pin(async {
+            let changed = changing.await.map_err(|error| ConnectError::NotPrepared(error.into()))?;
+            Ok(changed.settings)
+        })
     }
 }
 

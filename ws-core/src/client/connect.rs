@@ -7,6 +7,7 @@
 //! never tries twice.
 
 use std::{
+    borrow::Cow,
     future::{Future, poll_fn},
     io,
     pin::pin,
@@ -21,6 +22,7 @@ use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
+    attempt::Attempt,
     connection::Client,
     error::ConnectError,
     request::{self, Prepared},
@@ -38,7 +40,8 @@ const HEAD_BYTES: usize = 64 << 10;
 const HEADERS: usize = 128;
 
 /// Connects by TCP, within the connect deadline.
-pub(super) async fn connect(settings: &Settings) -> Result<Client, ConnectError> {
+pub(super) async fn connect(settings: &Settings, attempt: Attempt) -> Result<Client, ConnectError> {
+    let settings = &*changed(settings, attempt).await?;
     let prepared = request::prepare(settings)?;
     let stream = transport::tcp(prepared.host.clone(), prepared.port);
     handshake(settings, prepared, stream).await
@@ -46,7 +49,18 @@ pub(super) async fn connect(settings: &Settings) -> Result<Client, ConnectError>
 
 /// Does the handshakes over a stream that is already connected, within the connect deadline.
 pub(super) async fn connect_over(settings: &Settings, stream: impl Io) -> Result<Client, ConnectError> {
+    let settings = &*changed(settings, Attempt::first()).await?;
     handshake(settings, request::prepare(settings)?, async { Ok(stream) }).await
+}
+
+/// Lets the user's function change the settings, if there is one.
+async fn changed(settings: &Settings, attempt: Attempt) -> Result<Cow<'_, Settings>, ConnectError> {
+    let Some(change) = &settings.before_attempt else { return Ok(Cow::Borrowed(settings)) };
+    let after = settings.connect_deadline;
+    let changed = tokio::time::timeout(after, change.change(settings.clone(), attempt)).await;
+    let late = || ConnectError::NotPrepared(format!("`before_attempt` took longer than {after:?}").into());
+    // The user has a builder, which does not know whether the client reconnects.
+    Ok(Cow::Owned(Settings { confirms: settings.confirms, ..changed.map_err(|_| late())?? }))
 }
 
 async fn handshake(
@@ -169,7 +183,8 @@ mod tests {
 
     #[tokio::test]
     async fn wss_without_its_feature_names_it() {
-        let error = connect(&Settings::new("wss://localhost:1/".to_owned())).await.unwrap_err();
+        let error =
+            connect(&Settings::new("wss://localhost:1/".to_owned()), Attempt::first()).await.unwrap_err();
         assert!(matches!(error, ConnectError::TlsNotEnabled), "{error:?}");
         assert!(error.to_string().contains("`client-tls`"), "{error}");
     }

@@ -28,6 +28,7 @@
 //! # }
 //! ```
 
+mod attempt;
 mod builder;
 mod connect;
 mod connection;
@@ -47,6 +48,7 @@ mod wire;
 pub use tokio_rustls::rustls;
 
 pub use self::{
+    attempt::Attempt,
     builder::ClientBuilder,
     connection::{Client, Received},
     error::{ClientError, ConnectError, GaveUp, Reconnected},

@@ -1,14 +1,14 @@
 //! [`Settings`]: the values that a connection is made with, and their defaults.
 //!
 //! `builder` fills it, `request` checks it before anything is sent. It must not name another file
-//! of the client.
+//! of the client but `attempt` and `error`.
 
-#[cfg(feature = "client-tls")]
-use std::sync::Arc;
-use std::time::Duration;
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 #[cfg(feature = "client-tls")]
 use tokio_rustls::rustls::ClientConfig;
+
+use super::{attempt::Attempt, error::ConnectError};
 
 /// All that [`ClientBuilder`](super::ClientBuilder) sets.
 #[derive(Clone)]
@@ -27,6 +27,18 @@ pub(super) struct Settings {
     pub(super) confirms: bool,
     #[cfg(feature = "client-tls")]
     pub(super) tls: TlsSettings,
+    /// Changes the settings before each attempt.
+    pub(super) before_attempt: Option<Arc<dyn BeforeAttempt>>,
+}
+
+/// The user's function that changes the settings before an attempt. It gets the settings without
+/// the changes of earlier attempts.
+pub(super) trait BeforeAttempt: Send + Sync {
+    fn change(
+        &self,
+        settings: Settings,
+        attempt: Attempt,
+    ) -> Pin<Box<dyn Future<Output = Result<Settings, ConnectError>> + Send>>;
 }
 
 /// The server certificates that are trusted.
@@ -58,6 +70,7 @@ impl Settings {
             confirms: false,
             #[cfg(feature = "client-tls")]
             tls: TlsSettings::default(),
+            before_attempt: None,
         }
     }
 }
