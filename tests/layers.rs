@@ -52,6 +52,8 @@ const CLIENT: &[&str] = &[
     "connection",
     "connect",
     "reconnect",
+    "driver",
+    "split",
     "builder",
     "mod",
 ];

@@ -3,6 +3,7 @@
 mod over;
 mod reconnect;
 mod roots;
+mod split;
 
 use std::{sync::Arc, time::Duration};
 

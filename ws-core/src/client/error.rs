@@ -125,6 +125,12 @@ pub enum ClientError {
     /// [`ReconnectingClient`](super::ReconnectingClient) only.
     #[error("not sent: {0}")]
     Reconnected(Reconnected),
+    /// There is no connection at present, for this reason; the client connects again. The message
+    /// was not sent. If the connection was lost during the `send`, the server may have received it.
+    /// Returned by the [`ClientSender`](super::ClientSender) of a
+    /// [`ReconnectingClient`](super::ReconnectingClient) only.
+    #[error("there is no connection at present (lost with code {})", .0.code())]
+    Reconnecting(CloseReason),
     /// There is no connection and no further attempt. Returned by
     /// [`ReconnectingClient`](super::ReconnectingClient) only.
     #[error(transparent)]

@@ -32,11 +32,13 @@ mod attempt;
 mod builder;
 mod connect;
 mod connection;
+mod driver;
 mod error;
 mod ledger;
 mod reconnect;
 mod request;
 mod settings;
+mod split;
 #[cfg(feature = "client-tls")]
 mod tls;
 mod transport;
@@ -53,4 +55,5 @@ pub use self::{
     connection::{Client, Received},
     error::{ClientError, ConnectError, GaveUp, Reconnected},
     reconnect::{ReconnectPolicy, ReconnectingClient, Update},
+    split::{ClientReceiver, ClientSender, ReconnectingReceiver},
 };

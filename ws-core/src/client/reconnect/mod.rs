@@ -181,7 +181,7 @@ impl ReconnectingClient {
         }
     }
 
-    fn poll_update(&mut self, cx: &mut Context<'_>) -> Poll<Result<Update, GaveUp>> {
+    pub(super) fn poll_update(&mut self, cx: &mut Context<'_>) -> Poll<Result<Update, GaveUp>> {
         if let Some(message) = self.read_ahead.take() {
             return Poll::Ready(Ok(Update::Message(message)));
         }
@@ -214,6 +214,37 @@ impl ReconnectingClient {
                 Err(reason) => self.on_loss(reason),
             }
         }
+    }
+
+    /// Sends on a connection that `poll_update` has reported; pending while there is none.
+    pub(super) fn poll_send_reported(
+        &mut self,
+        cx: &mut Context<'_>,
+        message: &mut Option<Message>,
+    ) -> Poll<Result<(), ClientError>> {
+        let (State::Up { client, .. }, None) = (&mut self.state, &self.unreported) else {
+            return Poll::Pending;
+        };
+        let Err(reason) = ready!(client.wire.poll_send(cx, message, false)) else {
+            return Poll::Ready(Ok(()));
+        };
+        self.on_loss(reason.clone());
+        Poll::Ready(Err(match &self.state {
+            State::GaveUp(gave_up) => ClientError::GaveUp(gave_up.clone()),
+            State::Up { .. } | State::Down { .. } => ClientError::Reconnecting(reason),
+        }))
+    }
+
+    /// Returns why the connection was lost, during an outage.
+    pub(super) fn lost(&self) -> Option<&CloseReason> {
+        match &self.state {
+            State::Down { loss, .. } => Some(&loss.ended),
+            State::Up { .. } | State::GaveUp(_) => None,
+        }
+    }
+
+    pub(super) fn send_deadline(&self) -> Duration {
+        self.settings.send_deadline
     }
 
     /// Ready when there is a connection, or with an error when the policy allows no further
