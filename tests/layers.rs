@@ -55,6 +55,7 @@ const CLIENT: &[&str] = &[
     "driver",
     "split",
     "builder",
+    "typed",
     "mod",
 ];
 

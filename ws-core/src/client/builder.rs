@@ -144,6 +144,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets how long a [`TypedClient`](super::TypedClient) waits for the reply to a call. Default
+    /// 10 s.
+    pub fn call_deadline(mut self, deadline: Duration) -> Self {
+        self.settings.call_deadline = deadline;
+        self
+    }
+
     /// Ends the connection with [`CloseReason::Heartbeat`](crate::CloseReason::Heartbeat) when
     /// nothing has arrived for this long, not even a ping.
     ///

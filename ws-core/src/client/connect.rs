@@ -99,7 +99,13 @@ async fn handshake(
     let headers = take_headers(response);
     let (transport, prefix) = timeout_at(deadline, http.into_upgraded()).await.map_err(timeout)??;
     let wire = Wire::new(transport, &prefix, settings);
-    Ok(Client { wire, headers, subprotocol, send_deadline: settings.send_deadline })
+    Ok(Client {
+        wire,
+        headers,
+        subprotocol,
+        send_deadline: settings.send_deadline,
+        call_deadline: settings.call_deadline,
+    })
 }
 
 /// Returns an instant in thirty years.

@@ -151,7 +151,7 @@ pub(super) trait Inbox: Send + 'static {
     fn take(&mut self, arrival: Arrival, current: Option<&Client>);
 
     /// Returns a message that the inbox itself sends.
-    fn next_answer(&mut self) -> Option<Message> {
+    fn next_answer(&mut self) -> Option<Outgoing> {
         None
     }
 
@@ -163,16 +163,15 @@ pub(super) trait Inbox: Send + 'static {
 }
 
 /// A message, and the `send` that waits for it.
-struct Outgoing {
-    message: Message,
-    sent: oneshot::Sender<Result<(), ClientError>>,
+pub(super) struct Outgoing {
+    pub(super) message: Message,
+    pub(super) sent: Option<oneshot::Sender<Result<(), ClientError>>>,
 }
 
 /// The message that is being written.
 struct Sending {
     /// `None` from the moment on that the socket has it.
     message: Option<Message>,
-    /// `None` for a message of the inbox.
     sent: Option<oneshot::Sender<Result<(), ClientError>>>,
 }
 
@@ -214,7 +213,7 @@ impl Handle {
 
     async fn send_in_any_time(&self, message: Message) -> Result<(), ClientError> {
         let (sent, result) = oneshot::channel();
-        if self.outgoing.send(Outgoing { message, sent }).await.is_ok()
+        if self.outgoing.send(Outgoing { message, sent: Some(sent) }).await.is_ok()
             && let Ok(result) = result.await
         {
             return result;
@@ -336,16 +335,14 @@ impl<L: Link, I: Inbox> Driver<L, I> {
     }
 
     fn poll_next_outgoing(&mut self, cx: &mut Context<'_>) -> Poll<Sending> {
-        if let Some(answer) = self.inbox.next_answer() {
-            return Poll::Ready(Sending { message: Some(answer), sent: None });
-        }
-        match ready!(self.messages.poll_recv(cx)) {
-            Some(Outgoing { message, sent }) => {
-                Poll::Ready(Sending { message: Some(message), sent: Some(sent) })
-            }
-            // The handles are dropped, and `closes` says so.
-            None => Poll::Pending,
-        }
+        let next = match self.inbox.next_answer() {
+            Some(answer) => Some(answer),
+            None => ready!(self.messages.poll_recv(cx)),
+        };
+        // Without handles there is no next one, and `closes` says so.
+        next.map_or(Poll::Pending, |Outgoing { message, sent }| {
+            Poll::Ready(Sending { message: Some(message), sent })
+        })
     }
 
     /// Gives one arrival to the inbox.

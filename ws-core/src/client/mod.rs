@@ -42,6 +42,7 @@ mod split;
 #[cfg(feature = "client-tls")]
 mod tls;
 mod transport;
+mod typed;
 mod wire;
 
 /// The version of rustls that [`ClientBuilder::rustls_config`] takes.
@@ -56,4 +57,8 @@ pub use self::{
     error::{ClientError, ConnectError, GaveUp, Reconnected},
     reconnect::{ReconnectPolicy, ReconnectingClient, Update},
     split::{ClientReceiver, ClientSender, ReconnectingReceiver},
+    typed::{
+        Asked, CallFailed, ClientState, EventFailed, Events, Others, PendingCall, Question, Replies,
+        TypedClient,
+    },
 };

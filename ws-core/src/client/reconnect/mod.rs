@@ -247,6 +247,10 @@ impl ReconnectingClient {
         self.settings.send_deadline
     }
 
+    pub(super) fn call_deadline(&self) -> Duration {
+        self.settings.call_deadline
+    }
+
     /// Ready when there is a connection, or with an error when the policy allows no further
     /// attempt.
     fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), GaveUp>> {
