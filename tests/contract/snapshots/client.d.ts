@@ -152,7 +152,7 @@ export interface Options<Query = QueryValues> {
 }
 
 /**
- * The methods of all channels. `Events` are the events of the server by name, `Asks` its questions,
+ * The methods of all channels. `Events` are the events of the server by name, `Asks` those that it wants answered,
  * `Calls` the events of the client.
  */
 export declare abstract class TypedChannel<
@@ -173,7 +173,7 @@ export declare abstract class TypedChannel<
    */
   events<Name extends keyof Events & string>(event: Name): AsyncIterableIterator<Events[Name]>;
   /**
-   * Answers the questions of this name. A question without an answer function is refused with
+   * Answers the asks of this name. An ask without an answer function is refused with
    * `unknown_event`; one whose function throws, with `internal`, or as an `AskRefused` says.
    */
   answer<Name extends keyof Asks & string>(
@@ -191,7 +191,7 @@ export declare abstract class TypedChannel<
   close(code?: number, reason?: string): void;
 }
 
-/** The types of questions. */
+/** The types of asks. */
 export type AskTypes<Asks> = { [Name in keyof Asks]: { data: unknown; answer: unknown } };
 
 /** The types of calls. */
@@ -237,7 +237,7 @@ export declare class Forms extends TypedChannel<FormsEvents, FormsAsks, FormsCal
 /** The events of the server on `Forms`, by name. */
 export interface FormsEvents {}
 
-/** The questions of the server on `Forms`, by name. */
+/** The asks of the server on `Forms`, by name. */
 export interface FormsAsks {}
 
 /** The events of the client on `Forms`, by name; for `call`. */
@@ -274,7 +274,7 @@ export declare class Lobby extends TypedChannel<LobbyEvents, LobbyAsks, LobbyCal
 /** The events of the server on `Lobby`, by name. */
 export interface LobbyEvents {}
 
-/** The questions of the server on `Lobby`, by name. */
+/** The asks of the server on `Lobby`, by name. */
 export interface LobbyAsks {}
 
 /** The events of the client on `Lobby`, by name; for `call`. */
@@ -311,7 +311,7 @@ export interface Lobby2Events {
   closing: Closing;
 }
 
-/** The questions of the server on `Lobby2`, by name. */
+/** The asks of the server on `Lobby2`, by name. */
 export interface Lobby2Asks {}
 
 /** The events of the client on `Lobby2`, by name; for `call`. */
@@ -397,7 +397,7 @@ export interface RoomEvents {
   welcome: Welcome;
 }
 
-/** The questions of the server on `Room`, by name. */
+/** The asks of the server on `Room`, by name. */
 export interface RoomAsks {
   /** Asks whether to pay. */
   confirm: { data: Confirm; answer: boolean };
@@ -455,7 +455,7 @@ export interface ShopEvents {
   restocked: unknown;
 }
 
-/** The questions of the server on `Shop`, by name. */
+/** The asks of the server on `Shop`, by name. */
 export interface ShopAsks {}
 
 /** The events of the client on `Shop`, by name; for `call`. */

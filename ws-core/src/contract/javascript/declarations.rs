@@ -1,4 +1,4 @@
-//! The types of the channels in `client.d.ts`: a class, and maps of its events, questions, calls
+//! The types of the channels in `client.d.ts`: a class, and maps of its events, asks, calls
 //! and error codes.
 
 use std::collections::BTreeMap;
@@ -155,7 +155,7 @@ fn ask_types(channel: &Channel, names: &ChannelNames, types: &Types<'_>) -> Stri
         let (name, data) = (key(&push.name, true), types.of(&push.schema, 2));
         Some(format!("{}  {name}: {{ data: {data}; answer: {answer} }};\n", doc_comment(&push.docs, 2)))
     });
-    let docs = format!("The questions of the server on `{}`, by name.", names.class);
+    let docs = format!("The asks of the server on `{}`, by name.", names.class);
     interface(&docs, &names.asks, fields.collect())
 }
 

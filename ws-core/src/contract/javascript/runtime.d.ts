@@ -149,7 +149,7 @@ export interface Options<Query = QueryValues> {
 }
 
 /**
- * The methods of all channels. `Events` are the events of the server by name, `Asks` its questions,
+ * The methods of all channels. `Events` are the events of the server by name, `Asks` those that it wants answered,
  * `Calls` the events of the client.
  */
 export declare abstract class TypedChannel<
@@ -170,7 +170,7 @@ export declare abstract class TypedChannel<
    */
   events<Name extends keyof Events & string>(event: Name): AsyncIterableIterator<Events[Name]>;
   /**
-   * Answers the questions of this name. A question without an answer function is refused with
+   * Answers the asks of this name. An ask without an answer function is refused with
    * `unknown_event`; one whose function throws, with `internal`, or as an `AskRefused` says.
    */
   answer<Name extends keyof Asks & string>(
@@ -188,7 +188,7 @@ export declare abstract class TypedChannel<
   close(code?: number, reason?: string): void;
 }
 
-/** The types of questions. */
+/** The types of asks. */
 export type AskTypes<Asks> = { [Name in keyof Asks]: { data: unknown; answer: unknown } };
 
 /** The types of calls. */
