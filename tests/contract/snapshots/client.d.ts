@@ -7,18 +7,21 @@
 export type Stop = () => void;
 
 /** The server refused a call. The connection stays open. */
-export declare class CallRefused<Code extends string = string> extends Error {
+export declare class CallRefused extends Error {
   /** For tests; the client makes it from the event `error` of the server. */
-  constructor(event: string, error: { code: Code; message?: string; path?: string; fields?: unknown });
+  constructor(event: string, error: { code: string; message?: string; path?: string; fields?: unknown });
   /** The event of the call. */
   readonly event: string;
   /** For programs. */
-  readonly code: Code;
+  readonly code: string;
   /** The place of the fault inside the data; of `invalid_data`. */
   readonly path: string | undefined;
   /** The faults by field; of `invalid_data` of a validated type. */
   readonly fields: unknown;
 }
+
+/** A refusal whose codes are known. */
+export type RefusedWith<Code extends string> = CallRefused & { readonly code: Code };
 
 /**
  * A call has no reply.
@@ -229,7 +232,7 @@ export declare class Forms extends TypedChannel<FormsEvents, FormsAsks, FormsCal
   static refused<Name extends keyof FormsCodes & string>(
     event: Name,
     error: unknown,
-  ): error is CallRefused<FormsCodes[Name]>;
+  ): error is RefusedWith<FormsCodes[Name]>;
   closed(data: Closed, options?: CallOptions): Promise<boolean>;
   everything(data: EverythingInput, options?: CallOptions): Promise<Everything>;
 }
@@ -266,7 +269,7 @@ export declare class Lobby extends TypedChannel<LobbyEvents, LobbyAsks, LobbyCal
   static refused<Name extends keyof LobbyCodes & string>(
     event: Name,
     error: unknown,
-  ): error is CallRefused<LobbyCodes[Name]>;
+  ): error is RefusedWith<LobbyCodes[Name]>;
   /** Takes anything, with or without data. */
   note(data?: unknown, options?: CallOptions): Promise<void>;
 }
@@ -300,7 +303,7 @@ export declare class Lobby2 extends TypedChannel<Lobby2Events, Lobby2Asks, Lobby
   static refused<Name extends keyof Lobby2Codes & string>(
     event: Name,
     error: unknown,
-  ): error is CallRefused<Lobby2Codes[Name]>;
+  ): error is RefusedWith<Lobby2Codes[Name]>;
   /** Takes anything, with or without data. */
   note(data?: unknown, options?: CallOptions): Promise<void>;
 }
@@ -342,7 +345,7 @@ export declare class Room extends TypedChannel<RoomEvents, RoomAsks, RoomCalls> 
   static refused<Name extends keyof RoomCodes & string>(
     event: Name,
     error: unknown,
-  ): error is CallRefused<RoomCodes[Name]>;
+  ): error is RefusedWith<RoomCodes[Name]>;
   /** Replies or not. */
   find(data: string, options?: CallOptions): Promise<number | undefined>;
   /** Asks for the last lines. */
@@ -438,7 +441,7 @@ export declare class Shop extends TypedChannel<ShopEvents, ShopAsks, ShopCalls> 
   static refused<Name extends keyof ShopCodes & string>(
     event: Name,
     error: unknown,
-  ): error is CallRefused<ShopCodes[Name]>;
+  ): error is RefusedWith<ShopCodes[Name]>;
   me(options?: CallOptions): Promise<ShopMember>;
   order(data: OrderInput, options?: CallOptions): Promise<Order>;
   redeem(data: unknown, options?: CallOptions): Promise<void>;

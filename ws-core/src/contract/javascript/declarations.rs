@@ -98,7 +98,7 @@ fn class(channel: &Channel, names: &ChannelNames, types: &Types<'_>) -> String {
         "\n{docs}export declare class {class} extends TypedChannel<{events}, {asks}, {calls}> {{\n  private \
          constructor();\n{connect_docs}  static connect({arguments}): Promise<{class}>;\n{open_docs}  static \
          open({arguments}): {class};\n{refused_docs}  static refused<Name extends keyof {codes} & string>(\n    \
-         event: Name,\n    error: unknown,\n  ): error is CallRefused<{codes}[Name]>;\n{methods}}}\n",
+         event: Name,\n    error: unknown,\n  ): error is RefusedWith<{codes}[Name]>;\n{methods}}}\n",
         docs = doc_comment(&docs, 0),
         connect_docs = doc_comment(
             &format!(

@@ -31,6 +31,7 @@ const RESERVED: &[&str] = &[
     "QueryValue",
     "QueryValues",
     "Reconnect",
+    "RefusedWith",
     "ReturnType",
     "Set",
     "SocketLike",

@@ -4,18 +4,21 @@
 export type Stop = () => void;
 
 /** The server refused a call. The connection stays open. */
-export declare class CallRefused<Code extends string = string> extends Error {
+export declare class CallRefused extends Error {
   /** For tests; the client makes it from the event `error` of the server. */
-  constructor(event: string, error: { code: Code; message?: string; path?: string; fields?: unknown });
+  constructor(event: string, error: { code: string; message?: string; path?: string; fields?: unknown });
   /** The event of the call. */
   readonly event: string;
   /** For programs. */
-  readonly code: Code;
+  readonly code: string;
   /** The place of the fault inside the data; of `invalid_data`. */
   readonly path: string | undefined;
   /** The faults by field; of `invalid_data` of a validated type. */
   readonly fields: unknown;
 }
+
+/** A refusal whose codes are known. */
+export type RefusedWith<Code extends string> = CallRefused & { readonly code: Code };
 
 /**
  * A call has no reply.
