@@ -11,7 +11,8 @@ import { after, test } from "node:test";
 
 import { DEADLINE, Demo, tokenOf } from "./support.mjs";
 
-const PAGE = '<!doctype html><link rel="icon" href="data:,"><title>test</title>';
+const PAGE = '<!doctype html><link rel="icon" href="data:,"><script type="module" src="page.js"></script>';
+const SCRIPT = 'import * as client from "./client.js"; Object.assign(window, { client, Room: client.Room });';
 const CLIENT = new URL("../demo/client.js", import.meta.url);
 const closers = [];
 
@@ -21,12 +22,12 @@ after(async () => {
 
 /** A server of the page, with a policy that forbids `eval`. */
 async function serve() {
-  const client = await readFile(CLIENT);
+  const files = { "/": PAGE, "/page.js": SCRIPT, "/client.js": await readFile(CLIENT) };
+  const policy = "default-src 'none'; script-src 'self'; connect-src ws:; img-src data:";
   const server = createServer((request, response) => {
-    const isClient = request.url === "/client.js";
-    response.setHeader("Content-Type", isClient ? "text/javascript" : "text/html");
-    response.setHeader("Content-Security-Policy", "default-src 'none'; script-src 'self'; connect-src ws:; img-src data:");
-    response.end(isClient ? client : PAGE);
+    response.setHeader("Content-Type", request.url === "/" ? "text/html" : "text/javascript");
+    response.setHeader("Content-Security-Policy", policy);
+    response.end(files[request.url]);
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -40,6 +41,7 @@ class Browser {
   #last = 0;
   #waiting = new Map();
   #session;
+  #loaded;
 
   static async start(url) {
     const profile = await mkdtemp(join(tmpdir(), "ws-client-chromium-"));
@@ -59,9 +61,13 @@ class Browser {
       rest = messages.pop();
       for (const message of messages) browser.#received(JSON.parse(message));
     });
-    const { targetId } = await browser.#send("Target.createTarget", { url });
+    const { targetId } = await browser.#send("Target.createTarget", { url: "about:blank" });
     const { sessionId } = await browser.#send("Target.attachToTarget", { targetId, flatten: true });
     browser.#session = sessionId;
+    await browser.#send("Page.enable");
+    const loaded = new Promise((resolve) => (browser.#loaded = resolve));
+    await browser.#send("Page.navigate", { url });
+    await loaded;
     return browser;
   }
 
@@ -83,7 +89,8 @@ class Browser {
     });
   }
 
-  #received({ id, result, error }) {
+  #received({ id, method, result, error }) {
+    if (method === "Page.loadEventFired") this.#loaded?.();
     const waiting = this.#waiting.get(id);
     if (!waiting) return;
     clearTimeout(waiting.deadline);
@@ -102,7 +109,6 @@ test("a page connects, calls, and survives a restart of the server", async () =>
     const { token, ...options } = ${options(token)};
     const room = await Room.connect({ room: "lobby" }, { ...options, token: () => token });`;
 
-  await page.run(`window.client = await import("/client.js"); window.Room = client.Room;`);
   const refused = await page.run(`
     try { ${connect("a.b.c")} } catch (error) {
       return [error instanceof client.ConnectFailed, error.code, error.message];
@@ -143,8 +149,10 @@ test("a page connects, calls, and survives a restart of the server", async () =>
   assert.deepEqual([welcome, text], [{ room: "lobby", members: ["jerry"] }, "again"]);
 
   await page.run(`
-    window.closed = new Promise((resolve) => room.watch(({ name, code }) => name === "closed" && resolve(code)));`);
+    window.ended = new Promise((resolve) => {
+      room.watch(({ name, code }) => name === "closed" && resolve(code));
+    });`);
   const headers = { Authorization: `Bearer ${await restarted.login("admin")}` };
   await fetch(`${restarted.http}/users/jerry`, { method: "DELETE", headers });
-  assert.equal(await page.run("return closed;"), 4403);
+  assert.equal(await page.run("return ended;"), 4403);
 });
