@@ -84,7 +84,8 @@ export class Scripted {
     const scripted = new Scripted();
     const handleProtocols = (offered) => [...offered].find((name) => !name.startsWith("bearer.")) ?? false;
     const verifyClient = ({ req }) => {
-      scripted.requests.push({ url: req.url, protocols: req.headers["sec-websocket-protocol"] });
+      const protocols = req.headers["sec-websocket-protocol"]?.split(/, ?/) ?? [];
+      scripted.requests.push({ url: req.url, protocols });
       return accept(scripted.requests.length);
     };
     const server = new WebSocketServer({ host: "127.0.0.1", port, handleProtocols, verifyClient });

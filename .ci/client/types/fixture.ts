@@ -131,7 +131,7 @@ export async function listening(room: Room): Promise<void> {
   room.on("closing", (nothing) => same<typeof nothing, null>(true));
   // @ts-expect-error: there is no such event
   room.on("shout", () => {});
-  // @ts-expect-error: a question is not an event
+  // @ts-expect-error: an ask is not an event
   room.on("confirm", () => {});
   for await (const { account } of room.events("joined")) same<typeof account, string>(true);
   room.answer("confirm", ({ amount }) => amount < 100);
@@ -141,7 +141,7 @@ export async function listening(room: Room): Promise<void> {
   });
   // @ts-expect-error: the answer has another type
   room.answer("confirm", ({ amount }) => amount);
-  // @ts-expect-error: there is no such question
+  // @ts-expect-error: there is no such ask
   room.answer("joined", () => true);
 }
 

@@ -7,18 +7,21 @@
 export type Stop = () => void;
 
 /** The server refused a call. The connection stays open. */
-export declare class CallRefused<Code extends string = string> extends Error {
+export declare class CallRefused extends Error {
   /** For tests; the client makes it from the event `error` of the server. */
-  constructor(event: string, error: { code: Code; message?: string; path?: string; fields?: unknown });
+  constructor(event: string, error: { code: string; message?: string; path?: string; fields?: unknown });
   /** The event of the call. */
   readonly event: string;
   /** For programs. */
-  readonly code: Code;
+  readonly code: string;
   /** The place of the fault inside the data; of `invalid_data`. */
   readonly path: string | undefined;
   /** The faults by field; of `invalid_data` of a validated type. */
   readonly fields: unknown;
 }
+
+/** A refusal whose codes are known. */
+export type RefusedWith<Code extends string> = CallRefused & { readonly code: Code };
 
 /**
  * A call has no reply.
@@ -152,7 +155,7 @@ export interface Options<Query = QueryValues> {
 }
 
 /**
- * The methods of all channels. `Events` are the events of the server by name, `Asks` its questions,
+ * The methods of all channels. `Events` are the events of the server by name, `Asks` those that it wants answered,
  * `Calls` the events of the client.
  */
 export declare abstract class TypedChannel<
@@ -173,7 +176,7 @@ export declare abstract class TypedChannel<
    */
   events<Name extends keyof Events & string>(event: Name): AsyncIterableIterator<Events[Name]>;
   /**
-   * Answers the questions of this name. A question without an answer function is refused with
+   * Answers the asks of this name. An ask without an answer function is refused with
    * `unknown_event`; one whose function throws, with `internal`, or as an `AskRefused` says.
    */
   answer<Name extends keyof Asks & string>(
@@ -191,7 +194,7 @@ export declare abstract class TypedChannel<
   close(code?: number, reason?: string): void;
 }
 
-/** The types of questions. */
+/** The types of asks. */
 export type AskTypes<Asks> = { [Name in keyof Asks]: { data: unknown; answer: unknown } };
 
 /** The types of calls. */
@@ -321,7 +324,7 @@ export declare class Forms extends TypedChannel<FormsEvents, FormsAsks, FormsCal
   static refused<Name extends keyof FormsCodes & string>(
     event: Name,
     error: unknown,
-  ): error is CallRefused<FormsCodes[Name]>;
+  ): error is RefusedWith<FormsCodes[Name]>;
   closed(data: Closed, options?: CallOptions): Promise<boolean>;
   everything(data: EverythingInput, options?: CallOptions): Promise<Everything>;
   open(data: Open, options?: CallOptions): Promise<Open>;
@@ -331,7 +334,7 @@ export declare class Forms extends TypedChannel<FormsEvents, FormsAsks, FormsCal
 /** The events of the server on `Forms`, by name. */
 export interface FormsEvents {}
 
-/** The questions of the server on `Forms`, by name. */
+/** The asks of the server on `Forms`, by name. */
 export interface FormsAsks {}
 
 /** The events of the client on `Forms`, by name; for `call`. */
@@ -430,7 +433,7 @@ export declare class Lobby extends TypedChannel<LobbyEvents, LobbyAsks, LobbyCal
   static refused<Name extends keyof LobbyCodes & string>(
     event: Name,
     error: unknown,
-  ): error is CallRefused<LobbyCodes[Name]>;
+  ): error is RefusedWith<LobbyCodes[Name]>;
   /** Takes anything, with or without data. */
   note(data?: unknown, options?: CallOptions): Promise<void>;
 }
@@ -438,7 +441,7 @@ export declare class Lobby extends TypedChannel<LobbyEvents, LobbyAsks, LobbyCal
 /** The events of the server on `Lobby`, by name. */
 export interface LobbyEvents {}
 
-/** The questions of the server on `Lobby`, by name. */
+/** The asks of the server on `Lobby`, by name. */
 export interface LobbyAsks {}
 
 /** The events of the client on `Lobby`, by name; for `call`. */
@@ -520,7 +523,7 @@ export declare class Lobby2 extends TypedChannel<Lobby2Events, Lobby2Asks, Lobby
   static refused<Name extends keyof Lobby2Codes & string>(
     event: Name,
     error: unknown,
-  ): error is CallRefused<Lobby2Codes[Name]>;
+  ): error is RefusedWith<Lobby2Codes[Name]>;
   /** Takes anything, with or without data. */
   note(data?: unknown, options?: CallOptions): Promise<void>;
 }
@@ -531,7 +534,7 @@ export interface Lobby2Events {
   closing: Closing;
 }
 
-/** The questions of the server on `Lobby2`, by name. */
+/** The asks of the server on `Lobby2`, by name. */
 export interface Lobby2Asks {}
 
 /** The events of the client on `Lobby2`, by name; for `call`. */
@@ -562,7 +565,7 @@ export declare class Room extends TypedChannel<RoomEvents, RoomAsks, RoomCalls> 
   static refused<Name extends keyof RoomCodes & string>(
     event: Name,
     error: unknown,
-  ): error is CallRefused<RoomCodes[Name]>;
+  ): error is RefusedWith<RoomCodes[Name]>;
   /** Replies or not. */
   find(data: string, options?: CallOptions): Promise<number | undefined>;
   /** Asks for the last lines. */
@@ -617,7 +620,7 @@ export interface RoomEvents {
   welcome: Welcome;
 }
 
-/** The questions of the server on `Room`, by name. */
+/** The asks of the server on `Room`, by name. */
 export interface RoomAsks {
   /** Asks whether to pay. */
   confirm: { data: Confirm; answer: boolean };
@@ -658,7 +661,7 @@ export declare class Shop extends TypedChannel<ShopEvents, ShopAsks, ShopCalls> 
   static refused<Name extends keyof ShopCodes & string>(
     event: Name,
     error: unknown,
-  ): error is CallRefused<ShopCodes[Name]>;
+  ): error is RefusedWith<ShopCodes[Name]>;
   me(options?: CallOptions): Promise<ShopMember>;
   order(data: OrderInput, options?: CallOptions): Promise<Order>;
   redeem(data: unknown, options?: CallOptions): Promise<void>;
@@ -675,7 +678,7 @@ export interface ShopEvents {
   restocked: unknown;
 }
 
-/** The questions of the server on `Shop`, by name. */
+/** The asks of the server on `Shop`, by name. */
 export interface ShopAsks {}
 
 /** The events of the client on `Shop`, by name; for `call`. */

@@ -218,8 +218,8 @@ export class TypedChannel {
     if (this.#state.name === "closed") return;
     const isAllowed = code === NORMAL_CLOSURE || (code >= 3000 && code <= 4999);
     if (!isAllowed) throw new RangeError(`${code} is not a close code of applications`);
-    this.#link?.socket?.close(code, reason);
-    this.#drop();
+    if (new TextEncoder().encode(reason).length > 123) throw new RangeError("the reason is too long");
+    this.#drop(code, reason);
     this.#end(code, reason);
   }
 
@@ -227,7 +227,7 @@ export class TypedChannel {
 
   #connect() {
     clearTimeout(this.#retry);
-    const link = (this.#link = { heard: now(), awaitsPong: false });
+    const link = (this.#link = { isOpen: false, heard: now(), awaitsPong: false });
     const { timeout } = this.#options;
     const late = () => this.#lost(link, ABNORMAL_CLOSURE, `no connection within ${timeout} ms`);
     link.deadline = timer(late, timeout);
@@ -247,13 +247,20 @@ export class TypedChannel {
     link.socket = socket;
     socket.addEventListener("open", () => this.#opened(link));
     socket.addEventListener("message", ({ data }) => this.#received(link, data));
-    socket.addEventListener("error", ({ error }) => (link.error = error));
-    socket.addEventListener("close", ({ code, reason }) => this.#lost(link, code, reason, link.error));
+    socket.addEventListener("error", ({ error }) => {
+      link.error = error;
+      // The WebSocket of Node 20 has no event `close` after a refused handshake.
+      if (!link.isOpen) this.#lost(link, ABNORMAL_CLOSURE, "", error);
+    });
+    socket.addEventListener("close", ({ code, reason }) => {
+      this.#lost(link, code, String(reason ?? ""), link.error);
+    });
   }
 
   #opened(link) {
     if (link !== this.#link) return;
     clearTimeout(link.deadline);
+    link.isOpen = true;
     link.stable = timer(() => {
       this.#failures = 0;
       this.#hasRenewed = false;
@@ -290,10 +297,9 @@ export class TypedChannel {
   }
 
   /** An attempt has failed, or a connection has ended. */
-  #lost(link, code, reason = "", cause, closeCode = undefined) {
+  #lost(link, code, reason, cause, closeCode = NORMAL_CLOSURE) {
     if (link !== this.#link) return;
-    link.socket?.close(...(closeCode ? [closeCode, reason] : []));
-    this.#drop();
+    this.#drop(closeCode, reason);
     const { reconnect = {} } = this.#options;
     if (this.#first || reconnect === false || code === NORMAL_CLOSURE || code === FORBIDDEN) {
       return this.#end(code, reason, cause);
@@ -308,10 +314,11 @@ export class TypedChannel {
     this.#set({ name: "waiting", delay, code, reason, cause });
   }
 
-  /** Forgets the socket. What was sent over it and not answered is lost. */
-  #drop() {
+  /** Forgets and closes the socket. What was sent over it and not answered is lost. */
+  #drop(code, reason) {
     const link = this.#link;
     this.#link = undefined;
+    link?.socket?.close(code, reason);
     for (const running of [link?.deadline, link?.stable, link?.idle, this.#retry]) clearTimeout(running);
     for (const [ref, { event }] of [...this.#calls]) {
       this.#settle(ref)?.fail(new CallLost(event, "closed", { wasSent: true }));

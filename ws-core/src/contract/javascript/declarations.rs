@@ -1,4 +1,4 @@
-//! The types of the channels in `client.d.ts`: a class, and maps of its events, questions, calls
+//! The types of the channels in `client.d.ts`: a class, and maps of its events, asks, calls
 //! and error codes.
 
 use std::collections::BTreeMap;
@@ -98,7 +98,7 @@ fn class(channel: &Channel, names: &ChannelNames, types: &Types<'_>) -> String {
         "\n{docs}export declare class {class} extends TypedChannel<{events}, {asks}, {calls}> {{\n  private \
          constructor();\n{connect_docs}  static connect({arguments}): Promise<{class}>;\n{open_docs}  static \
          open({arguments}): {class};\n{refused_docs}  static refused<Name extends keyof {codes} & string>(\n    \
-         event: Name,\n    error: unknown,\n  ): error is CallRefused<{codes}[Name]>;\n{methods}}}\n",
+         event: Name,\n    error: unknown,\n  ): error is RefusedWith<{codes}[Name]>;\n{methods}}}\n",
         docs = doc_comment(&docs, 0),
         connect_docs = doc_comment(
             &format!(
@@ -155,7 +155,7 @@ fn ask_types(channel: &Channel, names: &ChannelNames, types: &Types<'_>) -> Stri
         let (name, data) = (key(&push.name, true), types.of(&push.schema, 2));
         Some(format!("{}  {name}: {{ data: {data}; answer: {answer} }};\n", doc_comment(&push.docs, 2)))
     });
-    let docs = format!("The questions of the server on `{}`, by name.", names.class);
+    let docs = format!("The asks of the server on `{}`, by name.", names.class);
     interface(&docs, &names.asks, fields.collect())
 }
 

@@ -31,6 +31,7 @@ const RESERVED: &[&str] = &[
     "QueryValue",
     "QueryValues",
     "Reconnect",
+    "RefusedWith",
     "ReturnType",
     "Set",
     "SocketLike",
@@ -162,7 +163,7 @@ pub(super) struct ChannelNames {
     pub(super) query: String,
     /// The events of the server.
     pub(super) events: String,
-    /// The questions of the server.
+    /// The asks of the server.
     pub(super) asks: String,
     /// The events of the client.
     pub(super) calls: String,

@@ -4,18 +4,21 @@
 export type Stop = () => void;
 
 /** The server refused a call. The connection stays open. */
-export declare class CallRefused<Code extends string = string> extends Error {
+export declare class CallRefused extends Error {
   /** For tests; the client makes it from the event `error` of the server. */
-  constructor(event: string, error: { code: Code; message?: string; path?: string; fields?: unknown });
+  constructor(event: string, error: { code: string; message?: string; path?: string; fields?: unknown });
   /** The event of the call. */
   readonly event: string;
   /** For programs. */
-  readonly code: Code;
+  readonly code: string;
   /** The place of the fault inside the data; of `invalid_data`. */
   readonly path: string | undefined;
   /** The faults by field; of `invalid_data` of a validated type. */
   readonly fields: unknown;
 }
+
+/** A refusal whose codes are known. */
+export type RefusedWith<Code extends string> = CallRefused & { readonly code: Code };
 
 /**
  * A call has no reply.
@@ -149,7 +152,7 @@ export interface Options<Query = QueryValues> {
 }
 
 /**
- * The methods of all channels. `Events` are the events of the server by name, `Asks` its questions,
+ * The methods of all channels. `Events` are the events of the server by name, `Asks` those that it wants answered,
  * `Calls` the events of the client.
  */
 export declare abstract class TypedChannel<
@@ -170,7 +173,7 @@ export declare abstract class TypedChannel<
    */
   events<Name extends keyof Events & string>(event: Name): AsyncIterableIterator<Events[Name]>;
   /**
-   * Answers the questions of this name. A question without an answer function is refused with
+   * Answers the asks of this name. An ask without an answer function is refused with
    * `unknown_event`; one whose function throws, with `internal`, or as an `AskRefused` says.
    */
   answer<Name extends keyof Asks & string>(
@@ -188,7 +191,7 @@ export declare abstract class TypedChannel<
   close(code?: number, reason?: string): void;
 }
 
-/** The types of questions. */
+/** The types of asks. */
 export type AskTypes<Asks> = { [Name in keyof Asks]: { data: unknown; answer: unknown } };
 
 /** The types of calls. */
