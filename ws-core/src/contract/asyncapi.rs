@@ -490,7 +490,7 @@ fn id(name: &str) -> String {
 
 /// Sorts the keys of all objects. `serde_json` does so by itself, unless a crate of the program asks
 /// it to keep the order of insertion.
-fn sorted(value: Value) -> Value {
+pub(super) fn sorted(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
             let fields: BTreeMap<String, Value> =
