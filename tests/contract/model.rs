@@ -156,7 +156,7 @@ fn types_of_one_name_are_components_of_their_own() {
     assert!(!contract.schemas.contains_key("TreeInput"), "its two schemas are equal");
     let said = event(&contract, "Names", "names/say it").reply.as_ref().unwrap().schema["$ref"].clone();
     let said = said.as_str().unwrap().rsplit('/').next().unwrap();
-    assert_eq!(contract.schemas[said]["properties"]["$ref"], json!({ "type": "string" }));
+    assert_eq!(contract.schemas[said]["properties"]["$schema"], json!({ "type": "string" }));
 }
 
 #[test]
