@@ -3,5 +3,6 @@
 
 mod document;
 mod fixture;
+mod javascript;
 mod model;
 mod schemas;

@@ -16,6 +16,7 @@ use crate::app::App;
 /// |---|---|
 /// | `routes` | prints the table of routes |
 /// | `asyncapi FILE` | writes the AsyncAPI document; `-` prints it |
+/// | `client FOLDER` | writes `client.js` and `client.d.ts` into the folder |
 ///
 /// The arguments are those of the program without its name. A command needs no state, no
 /// configuration and no listener, so it runs before all of these are made:
@@ -49,6 +50,13 @@ pub fn cli(app: &App, arguments: impl IntoIterator<Item = impl Into<OsString>>) 
             put(path, &contract.asyncapi())
         }
         ["asyncapi", ..] => return Some(usage("asyncapi FILE")),
+        ["client", folder] if !folder.starts_with('-') => {
+            let contract = app.contract();
+            warn_of_gaps(&contract);
+            let path = |name: &str| Path::new(folder).join(name).display().to_string();
+            put(&path("client.js"), &contract.javascript())
+                .and_then(|()| put(&path("client.d.ts"), &contract.typescript()))
+        }
         _ => return None,
     };
     Some(match done {
