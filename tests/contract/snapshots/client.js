@@ -520,6 +520,44 @@ function base64url(text) {
   return btoa(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
+export class Maps extends TypedChannel {
+  static channel = {
+    name: "Maps",
+    address: "/maps/{first}/{second}",
+    protocols: [],
+    tokenIn: { query: "access/token" },
+    events: [],
+    calls: new Map([]),
+  };
+}
+
+export class Tables___seats extends TypedChannel {
+  static channel = {
+    name: "Tables___seats",
+    address: "/tables/{table}/{side}/{*rest}",
+    protocols: [],
+    tokenIn: { query: "access/token" },
+    events: [],
+    calls: new Map([
+      ["browse", { reply: "none", hasData: false }],
+      ["look", { reply: "none", hasData: false }],
+      ["present", { reply: "none", hasData: true }],
+    ]),
+  };
+
+  browse(...args) {
+    return this.call("browse", ...args);
+  }
+
+  look(...args) {
+    return this.call("look", ...args);
+  }
+
+  present(...args) {
+    return this.call("present", ...args);
+  }
+}
+
 export class Forms extends TypedChannel {
   static channel = {
     name: "Forms",
@@ -530,6 +568,8 @@ export class Forms extends TypedChannel {
     calls: new Map([
       ["closed", { reply: "one", hasData: true }],
       ["everything", { reply: "one", hasData: true }],
+      ["open", { reply: "one", hasData: true }],
+      ["options", { reply: "one", hasData: true }],
     ]),
   };
 
@@ -539,6 +579,48 @@ export class Forms extends TypedChannel {
 
   everything(...args) {
     return this.call("everything", ...args);
+  }
+
+  open(...args) {
+    return this.call("open", ...args);
+  }
+
+  options(...args) {
+    return this.call("options", ...args);
+  }
+}
+
+export class Local extends TypedChannel {
+  static channel = {
+    name: "Local",
+    address: "/functions/a",
+    protocols: [],
+    tokenIn: undefined,
+    events: [],
+    calls: new Map([
+      ["inside", { reply: "none", hasData: true }],
+    ]),
+  };
+
+  inside(...args) {
+    return this.call("inside", ...args);
+  }
+}
+
+export class Local2 extends TypedChannel {
+  static channel = {
+    name: "Local2",
+    address: "/functions/b",
+    protocols: [],
+    tokenIn: undefined,
+    events: [],
+    calls: new Map([
+      ["inside", { reply: "none", hasData: true }],
+    ]),
+  };
+
+  inside(...args) {
+    return this.call("inside", ...args);
   }
 }
 
@@ -556,6 +638,41 @@ export class Lobby extends TypedChannel {
 
   note(...args) {
     return this.call("note", ...args);
+  }
+}
+
+export class Names extends TypedChannel {
+  static channel = {
+    name: "Names",
+    address: "/names",
+    protocols: ["json"],
+    tokenIn: "subprotocol",
+    events: ["names/said it", "odd"],
+    calls: new Map([
+      ["name", { reply: "none", hasData: true }],
+      ["names say it", { reply: "none", hasData: false }],
+      ["names/say it", { reply: "one", hasData: true }],
+      ["names/say-it", { reply: "none", hasData: false }],
+      ["numbers", { reply: "one", hasData: false }],
+      ["pulse", { reply: "one", hasData: true }],
+      ["texts", { reply: "optional", hasData: false }],
+    ]),
+  };
+
+  name(...args) {
+    return this.call("name", ...args);
+  }
+
+  numbers(...args) {
+    return this.call("numbers", ...args);
+  }
+
+  pulse(...args) {
+    return this.call("pulse", ...args);
+  }
+
+  texts(...args) {
+    return this.call("texts", ...args);
   }
 }
 
