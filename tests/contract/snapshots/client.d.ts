@@ -233,7 +233,7 @@ export declare class Maps extends TypedChannel<MapsEvents, MapsAsks, MapsCalls> 
   static refused<Name extends keyof MapsCodes & string>(
     event: Name,
     error: unknown,
-  ): error is CallRefused<MapsCodes[Name]>;
+  ): error is RefusedWith<MapsCodes[Name]>;
 }
 
 /** The parameters of the path `/maps/{first}/{second}`. */
@@ -245,7 +245,7 @@ export interface MapsParams {
 /** The events of the server on `Maps`, by name. */
 export interface MapsEvents {}
 
-/** The questions of the server on `Maps`, by name. */
+/** The asks of the server on `Maps`, by name. */
 export interface MapsAsks {}
 
 /** The events of the client on `Maps`, by name; for `call`. */
@@ -268,7 +268,7 @@ export declare class Tables___seats extends TypedChannel<Tables___seatsEvents, T
   static refused<Name extends keyof Tables___seatsCodes & string>(
     event: Name,
     error: unknown,
-  ): error is CallRefused<Tables___seatsCodes[Name]>;
+  ): error is RefusedWith<Tables___seatsCodes[Name]>;
   browse(options?: CallOptions): Promise<void>;
   look(options?: CallOptions): Promise<void>;
   /** A parameter that some builds do not have. */
@@ -294,7 +294,7 @@ export interface Tables___seatsQuery {
 /** The events of the server on `Tables___seats`, by name. */
 export interface Tables___seatsEvents {}
 
-/** The questions of the server on `Tables___seats`, by name. */
+/** The asks of the server on `Tables___seats`, by name. */
 export interface Tables___seatsAsks {}
 
 /** The events of the client on `Tables___seats`, by name; for `call`. */
@@ -366,14 +366,14 @@ export declare class Local extends TypedChannel<LocalEvents, LocalAsks, LocalCal
   static refused<Name extends keyof LocalCodes & string>(
     event: Name,
     error: unknown,
-  ): error is CallRefused<LocalCodes[Name]>;
+  ): error is RefusedWith<LocalCodes[Name]>;
   inside(data: Inside, options?: CallOptions): Promise<void>;
 }
 
 /** The events of the server on `Local`, by name. */
 export interface LocalEvents {}
 
-/** The questions of the server on `Local`, by name. */
+/** The asks of the server on `Local`, by name. */
 export interface LocalAsks {}
 
 /** The events of the client on `Local`, by name; for `call`. */
@@ -399,14 +399,14 @@ export declare class Local2 extends TypedChannel<Local2Events, Local2Asks, Local
   static refused<Name extends keyof Local2Codes & string>(
     event: Name,
     error: unknown,
-  ): error is CallRefused<Local2Codes[Name]>;
+  ): error is RefusedWith<Local2Codes[Name]>;
   inside(data: Inside2, options?: CallOptions): Promise<void>;
 }
 
 /** The events of the server on `Local2`, by name. */
 export interface Local2Events {}
 
-/** The questions of the server on `Local2`, by name. */
+/** The asks of the server on `Local2`, by name. */
 export interface Local2Asks {}
 
 /** The events of the client on `Local2`, by name; for `call`. */
@@ -468,7 +468,7 @@ export declare class Names extends TypedChannel<NamesEvents, NamesAsks, NamesCal
   static refused<Name extends keyof NamesCodes & string>(
     event: Name,
     error: unknown,
-  ): error is CallRefused<NamesCodes[Name]>;
+  ): error is RefusedWith<NamesCodes[Name]>;
   name(data?: Name, options?: CallOptions): Promise<void>;
   numbers(options?: CallOptions): Promise<Listed>;
   /** Replies later with what the event declares. */
@@ -479,12 +479,12 @@ export declare class Names extends TypedChannel<NamesEvents, NamesAsks, NamesCal
 /** The events of the server on `Names`, by name. */
 export interface NamesEvents {
   /** The reply, and the message for the others. */
-  "names/said it": NamesSaid;
+  "names/said it": Spoken;
   /** A type with a name for readers. */
   odd: Odd___type__1_;
 }
 
-/** The questions of the server on `Names`, by name. */
+/** The asks of the server on `Names`, by name. */
 export interface NamesAsks {}
 
 /** The events of the client on `Names`, by name; for `call`. */
@@ -492,7 +492,7 @@ export interface NamesCalls {
   name: Names["name"];
   "names say it": (options?: CallOptions) => Promise<void>;
   /** A text that is not copied. */
-  "names/say it": (data: NamesSay, options?: CallOptions) => Promise<NamesSaid>;
+  "names/say it": (data: Speak, options?: CallOptions) => Promise<Spoken>;
   "names/say-it": (options?: CallOptions) => Promise<void>;
   numbers: Names["numbers"];
   pulse: Names["pulse"];
@@ -569,7 +569,7 @@ export declare class Room extends TypedChannel<RoomEvents, RoomAsks, RoomCalls> 
   /** Replies or not. */
   find(data: string, options?: CallOptions): Promise<number | undefined>;
   /** Asks for the last lines. */
-  history(data: History, options?: CallOptions): AsyncIterableIterator<RoomSaid>;
+  history(data: History, options?: CallOptions): AsyncIterableIterator<Said>;
   /**
    * The others hear it through the room.
    *
@@ -577,7 +577,7 @@ export declare class Room extends TypedChannel<RoomEvents, RoomAsks, RoomCalls> 
    * - `empty`: The text is empty.
    * - `too_long`: The text is too long.
    */
-  say(data: RoomSay, options?: CallOptions): Promise<RoomSaid>;
+  say(data: Say, options?: CallOptions): Promise<Said>;
   /** Replies later, with a type that is not declared. */
   slow(options?: CallOptions): AsyncIterableIterator<unknown>;
   /** Has no reply. */
@@ -615,7 +615,7 @@ export interface RoomEvents {
   /** Somebody came in. */
   joined: Joined;
   /** Somebody said something. */
-  said: RoomSaid;
+  said: Said;
   /** The first event of a connection. */
   welcome: Welcome;
 }
@@ -789,17 +789,6 @@ export type Mood = "calm" | "very_happy";
 /** A name. */
 export type Name = string;
 
-/** The reply, and the message for the others. */
-export interface NamesSaid {
-  $ref: string;
-}
-
-/** A text that is not copied. */
-export interface NamesSay {
-  required?: boolean | null;
-  text: string;
-}
-
 /** A type with a name for readers. */
 export interface Odd___type__1_ {
   inner: Odd___type__1_ | null;
@@ -813,7 +802,7 @@ export interface Open {
 
 /** Fields that are not always sent, or need not be. */
 export type OptionsData = {
-  $ref: number;
+  $schema: number;
   address: string;
   bytes: number[];
   float: number;
@@ -831,7 +820,7 @@ export type OptionsData = {
 
 /** Fields that are not always sent, or need not be. */
 export type OptionsInput = {
-  $ref?: number;
+  $schema?: number;
   address: string;
   bytes: number[];
   float: number;
@@ -872,7 +861,7 @@ export interface RoomMember {
 }
 
 /** Somebody said something. */
-export interface RoomSaid {
+export interface Said {
   from: RoomMember;
   /** An integer that may have more than 53 bits; JavaScript rounds beyond 2^53 - 1. */
   id: number;
@@ -882,7 +871,7 @@ export interface RoomSaid {
 }
 
 /** Says something. */
-export interface RoomSay {
+export interface Say {
   mood?: Mood;
   /** 1 to 500 characters. */
   text: string;
@@ -903,6 +892,17 @@ export type ShapeInput =
 /** A member of the shop, not of a room. */
 export interface ShopMember {
   points: number;
+}
+
+/** A text that is not copied. */
+export interface Speak {
+  required?: boolean | null;
+  text: string;
+}
+
+/** The reply, and the message for the others. */
+export interface Spoken {
+  $schema: string;
 }
 
 /** A tree. */
