@@ -1,5 +1,6 @@
 //! The contract of an application: its model, the documents and clients made from it, and the
 //! check for breaking changes.
 
+mod check;
 mod fixture;
 mod model;
