@@ -70,7 +70,7 @@ fn variants_are_found_by_their_names() {
             ),
             Case(
                 "first variant with data",
-                one_of(&[unit.clone()]),
+                one_of(std::slice::from_ref(&unit)),
                 one_of(&[unit.clone(), key("A")]),
                 "compatible",
                 "risky",
