@@ -513,7 +513,7 @@ export declare class Names extends TypedChannel<
 /** The events of the server on `Names`, by name. */
 export interface NamesEvents {
   /** The reply, and the message for the others. */
-  "names/said it": NamesSaid;
+  "names/said it": Spoken;
   /** A type with a name for readers. */
   odd: Odd___type__1_;
 }
@@ -526,7 +526,7 @@ export interface NamesCalls {
   name: Names["name"];
   "names say it": (options?: CallOptions) => Promise<void>;
   /** A text that is not copied. */
-  "names/say it": (data: NamesSay, options?: CallOptions) => Promise<NamesSaid>;
+  "names/say it": (data: Speak, options?: CallOptions) => Promise<Spoken>;
   "names/say-it": (options?: CallOptions) => Promise<void>;
   numbers: Names["numbers"];
   pulse: Names["pulse"];
@@ -611,7 +611,7 @@ export declare class Room extends TypedChannel<
   /** Replies or not. */
   find(data: string, options?: CallOptions): Promise<number | undefined>;
   /** Asks for the last lines. */
-  history(data: History, options?: CallOptions): AsyncIterableIterator<RoomSaid>;
+  history(data: History, options?: CallOptions): AsyncIterableIterator<Said>;
   /**
    * The others hear it through the room.
    *
@@ -619,7 +619,7 @@ export declare class Room extends TypedChannel<
    * - `empty`: The text is empty.
    * - `too_long`: The text is too long.
    */
-  say(data: RoomSay, options?: CallOptions): Promise<RoomSaid>;
+  say(data: Say, options?: CallOptions): Promise<Said>;
   /** Replies later, with a type that is not declared. */
   slow(options?: CallOptions): AsyncIterableIterator<unknown>;
   /** Has no reply. */
@@ -657,7 +657,7 @@ export interface RoomEvents {
   /** Somebody came in. */
   joined: Joined;
   /** Somebody said something. */
-  said: RoomSaid;
+  said: Said;
   /** The first event of a connection. */
   welcome: Welcome;
 }
@@ -835,17 +835,6 @@ export type Mood = "calm" | "very_happy";
 /** A name. */
 export type Name = string;
 
-/** The reply, and the message for the others. */
-export interface NamesSaid {
-  $ref: string;
-}
-
-/** A text that is not copied. */
-export interface NamesSay {
-  required?: boolean | null;
-  text: string;
-}
-
 /** A type with a name for readers. */
 export interface Odd___type__1_ {
   inner: Odd___type__1_ | null;
@@ -859,7 +848,7 @@ export interface Open {
 
 /** Fields that are not always sent, or need not be. */
 export type OptionsData = {
-  $ref: number;
+  $schema: number;
   address: string;
   bytes: number[];
   float: number;
@@ -877,7 +866,7 @@ export type OptionsData = {
 
 /** Fields that are not always sent, or need not be. */
 export type OptionsInput = {
-  $ref?: number;
+  $schema?: number;
   address: string;
   bytes: number[];
   float: number;
@@ -918,7 +907,7 @@ export interface RoomMember {
 }
 
 /** Somebody said something. */
-export interface RoomSaid {
+export interface Said {
   from: RoomMember;
   /** An integer that may have more than 53 bits; JavaScript rounds beyond 2^53 - 1. */
   id: number;
@@ -928,7 +917,7 @@ export interface RoomSaid {
 }
 
 /** Says something. */
-export interface RoomSay {
+export interface Say {
   mood?: Mood;
   /** 1 to 500 characters. */
   text: string;
@@ -949,6 +938,17 @@ export type ShapeInput =
 /** A member of the shop, not of a room. */
 export interface ShopMember {
   points: number;
+}
+
+/** A text that is not copied. */
+export interface Speak {
+  required?: boolean | null;
+  text: string;
+}
+
+/** The reply, and the message for the others. */
+export interface Spoken {
+  $schema: string;
 }
 
 /** A tree. */
