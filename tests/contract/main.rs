@@ -2,5 +2,8 @@
 //! check for breaking changes.
 
 mod check;
+mod document;
 mod fixture;
+mod javascript;
 mod model;
+mod schemas;

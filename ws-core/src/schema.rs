@@ -14,12 +14,20 @@ use std::marker::PhantomData;
 use serde_json::Value;
 
 #[cfg(feature = "asyncapi")]
-pub(crate) use self::collected::Components;
-#[cfg(feature = "asyncapi")]
 pub use self::collected::Schemas;
+#[cfg(feature = "asyncapi")]
+pub(crate) use self::{
+    collected::Components,
+    names::key,
+    walk::{each_reference, sorted},
+};
 
 #[cfg(feature = "asyncapi")]
 mod collected;
+#[cfg(feature = "asyncapi")]
+mod names;
+#[cfg(feature = "asyncapi")]
+mod walk;
 
 /// The collector of a build without the feature `asyncapi`. It has no values.
 #[cfg(not(feature = "asyncapi"))]

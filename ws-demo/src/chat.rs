@@ -18,6 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ws_core::{Hub, WsEvent, error::ErrorCodes as _};
 
@@ -40,7 +41,7 @@ const NAME_CHARS: usize = 32;
 const SAY_BYTES: usize = 4 << 10;
 
 /// The name of a room; one that is empty or too long is none.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 pub(crate) struct RoomName(String);
 
@@ -62,14 +63,15 @@ impl TryFrom<String> for RoomName {
 }
 
 /// The event `say`, and the body of `POST /rooms/{room}/say`.
-#[derive(Debug, Deserialize, WsEvent)]
+#[derive(Debug, Deserialize, JsonSchema, WsEvent)]
 #[ws_event("say", reply = Said)]
 pub(crate) struct Say {
+    /// 1 to 500 characters.
     text: String,
 }
 
 /// A line that was said in a room.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, WsEvent)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema, WsEvent)]
 #[ws_event("said")]
 pub(crate) struct Said {
     /// Counts the lines of all rooms.

@@ -42,7 +42,7 @@ use std::{
 };
 
 use tracing_subscriber::EnvFilter;
-use ws_core::{App, Config};
+use ws_core::{App, Config, contract};
 
 use crate::{
     chat::Chat,
@@ -54,8 +54,9 @@ use crate::{
 };
 
 const USAGE: &str = "\
-usage: ws-demo            serve until SIGINT or SIGTERM
-       ws-demo routes     print the route table
+usage: ws-demo                 serve until SIGINT or SIGTERM
+       ws-demo routes          print the route table
+       ws-demo asyncapi FILE   write the AsyncAPI document; `-` prints it
        ws-demo client     log in to a running demo and chat from the terminal
                [--url ws://127.0.0.1:9502] [--http http://127.0.0.1:9501]
                [--account jerry] [--password jerry-demo] [--path /wss/demo]
@@ -76,9 +77,15 @@ async fn main() -> ExitCode {
     let arguments: Vec<String> =
         env::args_os().skip(1).map(|argument| argument.to_string_lossy().into()).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let configured = match config() {
+        Ok(config) => app(config),
+        Err(error) => return failed(&*error),
+    };
+    if let Some(code) = contract::cli(&configured, &arguments) {
+        return code;
+    }
     let ended = match arguments.as_slice() {
         [] => serve().await,
-        ["routes"] => print(&format!("{}\n", app(Config::default()).routes())),
         ["-h" | "--help"] => print(USAGE),
         ["client", options @ ..] => match client::Options::from_arguments(options) {
             Some(options) => client::run(&options).await,
@@ -88,11 +95,13 @@ async fn main() -> ExitCode {
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&*error),
     }
+}
+
+fn failed(error: &dyn Error) -> ExitCode {
+    let _ = writeln!(io::stderr(), "error: {error}");
+    ExitCode::FAILURE
 }
 
 /// The answer to arguments that mean nothing here.
@@ -103,7 +112,12 @@ fn misunderstood(arguments: &[&str]) -> ExitCode {
 
 /// What is the same whatever is done with it: everything that carries an attribute, and the replaced core step.
 fn app(config: Config) -> App {
-    App::new().config(config).upgrade("ws", CoreStep)
+    App::new().config(config).described_as("ws-demo", env!("CARGO_PKG_VERSION")).upgrade("ws", CoreStep)
+}
+
+/// The configuration without the environment. The document of the contract has these addresses.
+fn config() -> Result<Config, Box<dyn Error>> {
+    Ok(Config::from_toml_str(include_str!("../ws.toml"), "ws.toml")?)
 }
 
 /// Runs both servers until a signal comes.
@@ -117,7 +131,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         .map_err(|error| format!("RUST_LOG: {error}"))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(has_colours).init();
 
-    let config = Config::from_toml_str(include_str!("../ws.toml"), "ws.toml")?.with_env()?;
+    let config = config()?.with_env()?;
     let location = Location::from_env();
     let users = Users::open(location.clone()).await.map_err(|error| format!("{location}: {error}"))?;
     tracing::info!(%location, "users");
@@ -203,5 +217,15 @@ fn print(text: &str) -> Result<(), Box<dyn Error>> {
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_document_is_that_of_this_build() {
+        contract::assert_file("asyncapi.json", app(config().unwrap()).contract().asyncapi());
     }
 }

@@ -51,7 +51,7 @@ impl Auth {
 }
 
 /// Lets those through who bring a good token: `WebSocketAuthMiddleware`.
-#[ws_middleware(scope = "route")]
+#[ws_middleware(scope = "route", security("bearer", "subprotocol", "query:token"))]
 pub(crate) async fn websocket_auth(
     mut handshake: Handshake,
     next: Next<'_>,

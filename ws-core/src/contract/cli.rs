@@ -19,6 +19,7 @@ const HELP: &str = "\
 Commands about the contract of this program:
   routes                                print the table of routes
   asyncapi FILE                         write the AsyncAPI document; - prints it
+  client FOLDER                         write client.js and client.d.ts
   contract FILE [--accept] [--strict]   compare the document in FILE with this build
 
 Options of contract:
@@ -38,6 +39,7 @@ const CONTRACT: &str = "contract FILE [--accept] [--strict]";
 /// |---|---|
 /// | `routes` | prints the table of routes |
 /// | `asyncapi FILE` | writes the AsyncAPI document; `-` prints it |
+/// | `client FOLDER` | writes `client.js` and `client.d.ts` into the folder |
 /// | `contract FILE` | [compares](super::check()) the document in the file with this build, and prints the changes |
 /// | `contract FILE --accept` | prints the changes, and writes the file |
 /// | `contract FILE --strict` | fails for risky changes, too |
@@ -76,6 +78,13 @@ pub fn cli(app: &App, arguments: impl IntoIterator<Item = impl Into<OsString>>) 
             put(path, &contract.asyncapi())
         }
         ["asyncapi", ..] => return Some(usage("asyncapi FILE")),
+        ["client", folder] if !folder.starts_with('-') => {
+            let contract = app.contract();
+            warn_of_gaps(&contract);
+            let path = |name: &str| Path::new(folder).join(name).display().to_string();
+            put(&path("client.js"), &contract.javascript())
+                .and_then(|()| put(&path("client.d.ts"), &contract.typescript()))
+        }
         ["contract", "--help" | "-h"] => print(HELP),
         ["contract", arguments @ ..] => match ContractOptions::parse(arguments) {
             Some(options) => check(&app.contract(), &options),

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use self::used::{resolve, retain_used};
 use super::model::{
-    COMPONENTS, Channel, ClientEvent, Code, Contract, Gap, Header, Parameter, Payload, ReplyForm,
-    ReplyMessage, Security, Server, ServerEvent,
+    Channel, ClientEvent, Code, Contract, Gap, Payload, ReplyForm, ReplyMessage, Security, Server,
+    ServerEvent,
 };
 use crate::{
     app::App,
@@ -17,8 +18,11 @@ use crate::{
     place::Location,
     registry::{HandlersEntry, Registry},
     request::{self, HandlerInfo, HandlerTypes, ParamSource, ParamTypes},
-    schema::{Components, Direction, Schemas, TypeSchema},
+    schema::{Direction, Schemas, TypeSchema},
 };
+
+mod opening;
+mod used;
 
 impl App {
     /// Returns the contract of the application: its routes, their events and the types of these.
@@ -51,6 +55,9 @@ impl App {
     }
 }
 
+/// The callbacks for messages that are not events of a known name.
+const UNDESCRIBED: &[&str] = &["on_binary", "on_message", "on_text"];
+
 /// The state of a collection.
 #[derive(Default)]
 struct Collector {
@@ -73,6 +80,7 @@ impl Collector {
         let config = app.given_config().unwrap_or(&default);
         let (title, version) =
             app.description().cloned().unwrap_or_else(|| (title(&routes), "0.0.0".to_owned()));
+        self.gaps.sort_by(|a, b| (a.location, &a.what).cmp(&(b.location, &b.what)));
         Contract {
             title,
             version,
@@ -86,14 +94,14 @@ impl Collector {
     fn channel(&mut self, app: &App, route: &Route, registry: &Registry) -> Channel {
         let spec = &route.spec;
         let controller = (spec.controller)();
-        let blocks = registry.handlers.iter().filter(|entry| (entry.controller)() == controller);
-        let handlers: Vec<Described> = blocks.flat_map(|entry| self.handlers(entry)).collect();
-        if handlers.is_empty() {
+        let block = registry.handlers.iter().find(|entry| (entry.controller)() == controller);
+        if block.is_none() {
             self.gap(
                 format!("the messages of `{}`, which has no `#[ws_handlers]`", spec.name),
                 spec.location,
             );
         }
+        let handlers = block.map(|entry| self.handlers(entry)).unwrap_or_default();
         let security: BTreeSet<Security> = app.security_of(route).into_iter().map(Security::from).collect();
         Channel {
             name: spec.name.to_owned(),
@@ -102,10 +110,10 @@ impl Collector {
             docs: spec.docs.to_owned(),
             parameters: self.parameters(&spec.path, &handlers),
             query: self.query(&handlers),
-            headers: headers(&handlers),
+            headers: opening::headers(&handlers),
             subprotocols: spec.subprotocols.iter().map(|name| (*name).to_owned()).collect(),
             security: security.into_iter().collect(),
-            is_typed: !handlers.is_empty(),
+            is_typed: block.is_some(),
             events: self.events(&handlers),
             pushes: self.pushes(route, &handlers),
         }
@@ -120,34 +128,14 @@ impl Collector {
         entry.handlers.iter().map(describe).collect()
     }
 
-    /// Returns the parameters of a path. Those of a path that no handler reads are texts.
-    fn parameters(&mut self, path: &str, handlers: &[Described]) -> Vec<Parameter> {
-        let names = parameter_names(path);
-        let found = values(handlers, ParamSource::Path).next();
-        let schema = found.map(|(param, location)| {
-            let schema = self.known(&param.value, "in a path", location);
-            self.schemas.inlined(&schema)
-        });
-        let parameter = |(number, name): (usize, &String)| {
-            let of_type = schema.as_ref().and_then(|schema| part_of(schema, number, name, names.len()));
-            let schema = of_type.filter(|schema| !schema.is_boolean()).unwrap_or_else(text);
-            Parameter { name: name.clone(), schema }
-        };
-        names.iter().enumerate().map(parameter).collect()
-    }
-
-    fn query(&mut self, handlers: &[Described]) -> Option<Payload> {
-        let (param, location) = values(handlers, ParamSource::Query).next()?;
-        let is_required = !param.is_optional;
-        let schema = self.known(&param.value, "in a query", location);
-        Some(Payload { schema: self.schemas.inlined(&schema), is_required })
-    }
-
     fn events(&mut self, handlers: &[Described]) -> Vec<ClientEvent> {
         let mut events = Vec::new();
-        for handler in handlers.iter().filter(|handler| !handler.info.events.is_empty()) {
+        for handler in handlers {
             for name in handler.info.events {
                 events.push(self.event(name, handler));
+            }
+            if UNDESCRIBED.contains(&handler.info.callback) {
+                self.gap(format!("the messages that `{}` handles", handler.info.method), handler.location);
             }
         }
         events.sort_by(|a, b| a.name.cmp(&b.name));
@@ -155,12 +143,8 @@ impl Collector {
     }
 
     fn event(&mut self, name: &str, handler: &Described) -> ClientEvent {
-        let Described { info, location, .. } = handler;
-        let data = handler.params().find(|param| param.source == ParamSource::Data).cloned();
-        let data = data.map(|param| Payload {
-            schema: self.known(&param.value, &format!("in `{name}`"), *location),
-            is_required: !param.is_optional,
-        });
+        let info = &handler.info;
+        let data = self.data(name, handler);
         let (form, reply) = self.reply(name, handler);
         let reply_info = (info.reply)();
         let codes = info.errors.iter().copied().chain([reply_info.codes]).flatten();
@@ -180,6 +164,13 @@ impl Collector {
                 .map(|(code, text)| Code { code: code.into(), description: text.into() })
                 .collect(),
         }
+    }
+
+    /// Returns the data of an event. At most one parameter reads it.
+    fn data(&mut self, name: &str, handler: &Described) -> Option<Payload> {
+        let param = handler.params().find(|param| param.source == ParamSource::Data)?;
+        let schema = self.known(&param.value, &format!("in `{name}`"), handler.location);
+        Some(Payload { schema, is_required: !param.is_optional })
     }
 
     /// Returns the reply that the event declares, or else the one that the handler returns.
@@ -240,6 +231,8 @@ impl Collector {
                     let event = ServerEvent { name: name.to_owned(), docs, schema, answer: None };
                     pushes.entry(name).or_insert(event);
                 }
+                // `events` has a gap for the handler.
+                _ if UNDESCRIBED.contains(&handler.info.callback) => {}
                 _ => {
                     self.gap(format!("the message that `{}` returns", handler.info.method), handler.location)
                 }
@@ -310,46 +303,6 @@ impl Described {
     }
 }
 
-/// Returns the parameters that are read from this place, and the place of their handlers.
-fn values(handlers: &[Described], source: ParamSource) -> impl Iterator<Item = (&ParamTypes, Location)> {
-    let all = handlers.iter().flat_map(|handler| handler.params().map(|param| (param, handler.location)));
-    all.filter(move |(param, _)| param.source == source)
-}
-
-/// Returns the headers that handlers read. One is required if a handler requires it.
-fn headers(handlers: &[Described]) -> Vec<Header> {
-    let mut headers: BTreeMap<&str, bool> = BTreeMap::new();
-    for param in handlers.iter().flat_map(Described::params) {
-        if let ParamSource::Header(name) = param.source {
-            *headers.entry(name).or_default() |= !param.is_optional;
-        }
-    }
-    headers.into_iter().map(|(name, is_required)| Header { name: name.to_owned(), is_required }).collect()
-}
-
-/// Returns the names of a path's parameters: `room` for `{room}`, `rest` for `{*rest}`.
-pub(super) fn parameter_names(path: &str) -> Vec<String> {
-    let parts = path.split('{').skip(1).filter_map(|part| part.split_once('}'));
-    parts.map(|(name, _)| name.trim_start_matches('*').to_owned()).collect()
-}
-
-/// Returns the schema of one parameter inside the schema of `Path<T>`: a field by its name, an item
-/// of a tuple by its position, or the schema itself for a path with one parameter.
-fn part_of(schema: &Value, number: usize, name: &str, count: usize) -> Option<Value> {
-    if let Some(fields) = schema.get("properties") {
-        return fields.get(name).cloned();
-    }
-    match schema.get("items") {
-        Some(Value::Array(items)) => items.get(number).cloned(),
-        _ if count == 1 => Some(schema.clone()),
-        _ => None,
-    }
-}
-
-fn text() -> Value {
-    serde_json::json!({ "type": "string" })
-}
-
 /// Gives the channels of one controller different names.
 fn name_channels(channels: &mut [Channel]) {
     let mut taken = BTreeSet::new();
@@ -363,59 +316,22 @@ fn name_channels(channels: &mut [Channel]) {
     }
 }
 
-/// Replaces the references to collected types.
-fn resolve(channel: &mut Channel, components: &Components) {
-    each_schema(channel, |schema| components.resolve(schema));
-}
-
-/// Removes the types that nothing refers to: those of paths and queries, which stand in them.
-fn retain_used(schemas: &mut BTreeMap<String, Value>, channels: &mut [Channel]) {
-    let mut used = BTreeSet::new();
-    for channel in channels {
-        each_schema(channel, |schema| references(schema, schemas, &mut used));
-    }
-    schemas.retain(|name, _| used.contains(name));
-}
-
-/// Adds the components that a schema refers to, directly or not.
-fn references(schema: &Value, schemas: &BTreeMap<String, Value>, used: &mut BTreeSet<String>) {
-    match schema {
-        Value::Object(fields) => {
-            let name = fields.get("$ref").and_then(Value::as_str).and_then(|it| it.strip_prefix(COMPONENTS));
-            if let Some(name) = name
-                && used.insert(name.to_owned())
-                && let Some(schema) = schemas.get(name)
-            {
-                references(schema, schemas, used);
-            }
-            fields.values().for_each(|field| references(field, schemas, used));
-        }
-        Value::Array(items) => items.iter().for_each(|item| references(item, schemas, used)),
-        _ => {}
-    }
-}
-
-/// Calls the function for each schema of a channel.
-fn each_schema(channel: &mut Channel, mut each: impl FnMut(&mut Value)) {
-    channel.parameters.iter_mut().for_each(|parameter| each(&mut parameter.schema));
-    channel.query.iter_mut().for_each(|query| each(&mut query.schema));
-    for event in &mut channel.events {
-        event.data.iter_mut().for_each(|data| each(&mut data.schema));
-        event.reply.iter_mut().for_each(|reply| each(&mut reply.schema));
-    }
-    for push in &mut channel.pushes {
-        each(&mut push.schema);
-        push.answer.iter_mut().for_each(&mut each);
-    }
-}
-
 /// Returns a server of the configuration if a channel is on it.
 fn used(server: &ServerConfig, channels: &[Channel]) -> Option<Server> {
     channels.iter().any(|channel| channel.server == server.name).then(|| Server {
         name: server.name.clone(),
-        host: format!("{}:{}", server.host, server.port),
+        host: authority(&server.host, server.port),
         is_tls: server.tls.is_some(),
     })
+}
+
+/// Returns the host and the port as in a URL, with brackets around an IPv6 address.
+fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
 }
 
 /// Returns the name of the crate that registers the first route.

@@ -44,6 +44,7 @@ mod cli;
 mod collect;
 mod example;
 mod file;
+mod javascript;
 mod model;
 
 pub use self::model::{

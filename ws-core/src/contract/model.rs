@@ -219,7 +219,8 @@ pub struct Gaps(pub Vec<Gap>);
 impl fmt::Display for Gaps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.0.len();
-        write!(f, "{count} {} of the contract not known:", if count == 1 { "part is" } else { "parts are" })?;
+        let (parts, are) = if count == 1 { ("part", "is") } else { ("parts", "are") };
+        write!(f, "{count} {parts} of the contract {are} not known:")?;
         self.0.iter().try_for_each(|gap| write!(f, "\n  {gap}"))
     }
 }

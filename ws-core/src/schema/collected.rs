@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
-use serde_json::{Map, Value};
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use serde_json::Value;
 
-use super::Direction;
+use super::{
+    Direction,
+    names::{Named, decoded, key, module_of, named},
+    walk::{each_reference, make_canonical, sorted},
+};
 
 /// The beginning of a reference to a component that has no final name yet. Its index follows.
 const MARKER: &str = "#/collected/";
@@ -22,14 +26,8 @@ pub struct Schemas {
 /// A named type.
 #[derive(Debug)]
 struct Collected {
-    /// The name of the type.
-    name: String,
-    /// The directions in which it is sent.
-    directions: Vec<Direction>,
-    /// The last segment of the module of the type that contains it, for two types of one name.
-    module: String,
-    /// The schema, with the schemas that it refers to. Types with equal contents are one component.
-    contents: String,
+    /// The name and the module, from which the final name is made.
+    named: Named,
     /// The schema. Its references begin with [`MARKER`].
     schema: Value,
 }
@@ -43,105 +41,100 @@ pub(crate) struct Components {
     names: Vec<String>,
 }
 
+/// A named type of a generator.
+struct Definition {
+    schema: Value,
+    /// The names of the types that it refers to.
+    references: Vec<String>,
+}
+
 impl Schemas {
     /// Collects the schema of a type, and returns a reference to it, or the schema itself for a
     /// type without a name.
     pub(super) fn add<T: JsonSchema + ?Sized>(&mut self, direction: Direction) -> Value {
-        let settings = SchemaSettings::draft07();
-        let mut generator: SchemaGenerator = match direction {
-            Direction::Received => settings.for_deserialize(),
-            Direction::Sent => settings.for_serialize(),
-        }
-        .into_generator();
+        let mut generator = generator(direction);
         let mut schema = generator.subschema_for::<T>();
-        transform(&mut generator, &mut schema);
-        let mut definitions: BTreeMap<String, Value> = generator.take_definitions(true).into_iter().collect();
-        for definition in definitions.values_mut() {
-            make_canonical(definition);
+        for transform in generator.transforms_mut() {
+            transform.transform(&mut schema);
         }
+        let definitions = generator.take_definitions(true).into_iter();
+        let definitions: BTreeMap<String, Definition> =
+            definitions.map(|(name, schema)| (name, Definition::new(schema))).collect();
         let mut schema = schema.to_value();
         make_canonical(&mut schema);
+        let own_name = schema.get("$ref").and_then(Value::as_str).and_then(local_name);
         let module = module_of(&T::schema_id());
-        let indices = definitions
+        let indices: BTreeMap<&str, usize> = definitions
             .keys()
-            .map(|name| (name.clone(), self.index_of(name, direction, &module, &definitions)))
+            .map(|name| {
+                let found = Named {
+                    name: key(name),
+                    directions: vec![direction],
+                    module: module.clone(),
+                    is_module_known: own_name.as_deref() == Some(name),
+                    contents: contents_of(name, &definitions),
+                };
+                (name.as_str(), self.index_of(found))
+            })
             .collect();
         for (name, definition) in &definitions {
-            let Some(collected) = indices_of(&indices, name).and_then(|index| self.collected.get_mut(index))
-            else {
-                continue;
-            };
-            collected.schema = definition.clone();
-            refer(&mut collected.schema, &indices);
+            let index = indices.get(name.as_str()).copied();
+            if let Some(collected) = index.and_then(|index| self.collected.get_mut(index)) {
+                collected.schema = definition.schema.clone();
+                refer(&mut collected.schema, &indices);
+            }
         }
         refer(&mut schema, &indices);
         schema
     }
 
-    /// Returns the schema that a reference names, or the schema itself if it is not a reference.
+    /// Returns a schema without its outermost references: with the contents of the types that they
+    /// name. What stands beside a reference takes precedence, such as the doc comment of a field.
     pub(crate) fn inlined(&self, schema: &Value) -> Value {
-        let reference = schema.get("$ref").and_then(Value::as_str);
-        let index = reference.and_then(|it| it.strip_prefix(MARKER)).and_then(|it| it.parse::<usize>().ok());
-        let named = index.and_then(|index| self.collected.get(index)).map(|it| &it.schema);
-        named.unwrap_or(schema).clone()
+        let mut schema = schema.clone();
+        // Each step replaces one type by its contents; only a type that is itself never ends.
+        for _ in 0..=self.collected.len() {
+            let Value::Object(fields) = &mut schema else { break };
+            if let Some(Value::Array(all)) = fields.get_mut("allOf")
+                && all.len() == 1
+                && let Some(Value::Object(only)) = all.pop()
+            {
+                fields.remove("allOf");
+                only.into_iter().for_each(|(key, value)| _ = fields.entry(key).or_insert(value));
+            }
+            let Some(Value::Object(named)) = fields.get("$ref").and_then(|it| self.named(it.as_str()?))
+            else {
+                break;
+            };
+            fields.remove("$ref");
+            for (key, value) in named {
+                fields.entry(key.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        sorted(schema)
+    }
+
+    /// Returns the collected schema that a reference names.
+    fn named(&self, reference: &str) -> Option<&Value> {
+        let index: usize = reference.strip_prefix(MARKER)?.parse().ok()?;
+        self.collected.get(index).map(|collected| &collected.schema)
     }
 
     /// Returns the index of a component, and adds it if it is new.
-    fn index_of(
-        &mut self,
-        name: &str,
-        direction: Direction,
-        module: &str,
-        definitions: &BTreeMap<String, Value>,
-    ) -> usize {
-        let contents = contents_of(name, definitions);
-        let is_same = |other: &Collected| other.name == name && other.contents == contents;
-        let index = self.collected.iter().position(is_same).unwrap_or_else(|| {
-            self.collected.push(Collected {
-                name: name.to_owned(),
-                directions: Vec::new(),
-                module: module.to_owned(),
-                contents,
-                schema: Value::Null,
-            });
+    fn index_of(&mut self, found: Named) -> usize {
+        let position = self.collected.iter_mut().position(|other| other.named.unite(&found));
+        position.unwrap_or_else(|| {
+            self.collected.push(Collected { named: found, schema: Value::Null });
             self.collected.len() - 1
-        });
-        if let Some(collected) = self.collected.get_mut(index)
-            && !collected.directions.contains(&direction)
-        {
-            collected.directions.push(direction);
-        }
-        index
+        })
     }
 
-    /// Gives each component its final name. A type whose schemas differ by direction is `Said` as
-    /// it is sent and `SaidInput` as it is received. Other types of the same name begin with the
-    /// name of their module, and with a number if that is not enough.
+    /// Gives each component its final name.
     pub(crate) fn finish(self) -> Components {
-        let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (index, collected) in self.collected.iter().enumerate() {
-            by_name.entry(&collected.name).or_default().push(index);
-        }
-        let mut names = vec![String::new(); self.collected.len()];
-        let mut taken: Vec<String> = by_name.keys().map(|name| (*name).to_owned()).collect();
-        for (name, mut indices) in by_name {
-            // The order in which types are met must not matter.
-            indices.sort_by_key(|index| self.collected.get(*index).map(Collected::sort_key));
-            let many_modules = self.modules(&indices) > 1;
-            for (number, index) in indices.iter().enumerate() {
-                let (Some(collected), Some(slot)) = (self.collected.get(*index), names.get_mut(*index))
-                else {
-                    continue;
-                };
-                let input = if is_input(collected, indices.len()) { "Input" } else { "" };
-                let prefix = if many_modules { camel(&collected.module) } else { String::new() };
-                let wanted = format!("{prefix}{name}{input}");
-                *slot = if number == 0 && wanted == name { wanted } else { free_name(wanted, &mut taken) };
-            }
-        }
-        let mut components = Components { schemas: BTreeMap::new(), names };
-        for (index, collected) in self.collected.into_iter().enumerate() {
-            let mut schema = collected.schema;
+        let (found, schemas): (Vec<Named>, Vec<Value>) =
+            self.collected.into_iter().map(|collected| (collected.named, collected.schema)).unzip();
+        let mut components = Components { schemas: BTreeMap::new(), names: named(&found) };
+        for (index, mut schema) in schemas.into_iter().enumerate() {
             components.resolve(&mut schema);
             if let Some(name) = components.names.get(index) {
                 components.schemas.insert(name.clone(), schema);
@@ -149,158 +142,68 @@ impl Schemas {
         }
         components
     }
-
-    fn modules(&self, indices: &[usize]) -> usize {
-        let mut modules: Vec<&str> =
-            indices.iter().filter_map(|index| self.collected.get(*index)).map(|it| &*it.module).collect();
-        modules.sort_unstable();
-        modules.dedup();
-        modules.len()
-    }
 }
 
-impl Collected {
-    fn sort_key(&self) -> (bool, String, String) {
-        (self.directions == [Direction::Received], self.module.clone(), self.contents.clone())
+impl Definition {
+    fn new(mut schema: Value) -> Self {
+        make_canonical(&mut schema);
+        let mut references = Vec::new();
+        each_reference(&mut schema, &mut |reference| {
+            references.extend(local_name(reference));
+            None
+        });
+        Self { schema, references }
     }
 }
 
 impl Components {
     /// Replaces the references of a collected schema by references to the components.
     pub(crate) fn resolve(&self, schema: &mut Value) {
-        each_reference(schema, &|reference| {
+        each_reference(schema, &mut |reference| {
             let index: usize = reference.strip_prefix(MARKER)?.parse().ok()?;
             self.names.get(index).map(|name| format!("#/components/schemas/{name}"))
         });
     }
 }
 
-/// Whether a component is the received form of a type whose two forms differ.
-fn is_input(collected: &Collected, rivals: usize) -> bool {
-    rivals > 1 && collected.directions == [Direction::Received]
-}
-
-fn free_name(wanted: String, taken: &mut Vec<String>) -> String {
-    let mut name = wanted.clone();
-    let mut number = 2;
-    while taken.contains(&name) {
-        name = format!("{wanted}{number}");
-        number += 1;
+/// Returns a generator of schemas in draft 7, the one that AsyncAPI names.
+fn generator(direction: Direction) -> SchemaGenerator {
+    let settings = SchemaSettings::draft07();
+    match direction {
+        Direction::Received => settings.for_deserialize(),
+        Direction::Sent => settings.for_serialize(),
     }
-    taken.push(name.clone());
-    name
-}
-
-/// Applies the changes of the settings to a schema that is not a definition.
-fn transform(generator: &mut SchemaGenerator, schema: &mut Schema) {
-    for transform in generator.transforms_mut() {
-        transform.transform(schema);
-    }
+    .into_generator()
 }
 
 /// Returns a schema as text, with the schemas that it refers to, directly or not.
-fn contents_of(name: &str, definitions: &BTreeMap<String, Value>) -> String {
-    let mut names = vec![name.to_owned()];
+fn contents_of(name: &str, definitions: &BTreeMap<String, Definition>) -> String {
+    let mut names = vec![name];
+    let mut contents = String::new();
     let mut next = 0;
-    while let Some(name) = names.get(next).cloned() {
-        if let Some(definition) = definitions.get(&name) {
-            let mut found = Vec::new();
-            local_references(definition, &mut found);
-            for reference in found {
-                if !names.contains(&reference) {
+    while let Some(name) = names.get(next).copied() {
+        if let Some(Definition { schema, references }) = definitions.get(name) {
+            contents.push_str(&format!("{name}={schema}\n"));
+            for reference in references {
+                if !names.contains(&reference.as_str()) {
                     names.push(reference);
                 }
             }
         }
         next += 1;
     }
-    let texts = names.iter().filter_map(|name| Some(format!("{name}={}\n", definitions.get(name)?)));
-    texts.collect()
+    contents
 }
 
-fn local_references(schema: &Value, found: &mut Vec<String>) {
-    match schema {
-        Value::Object(fields) => {
-            for (key, value) in fields {
-                match value {
-                    Value::String(text) if key == "$ref" => {
-                        found.extend(text.strip_prefix(LOCAL).map(str::to_owned));
-                    }
-                    other => local_references(other, found),
-                }
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| local_references(item, found)),
-        _ => {}
-    }
+/// Returns the name of the type that a reference of schemars names.
+fn local_name(reference: &str) -> Option<String> {
+    reference.strip_prefix(LOCAL).map(decoded)
 }
 
 /// Replaces the references of a schema of schemars.
-fn refer(schema: &mut Value, indices: &BTreeMap<String, usize>) {
-    each_reference(schema, &|reference| {
-        let index = indices_of(indices, reference.strip_prefix(LOCAL)?)?;
+fn refer(schema: &mut Value, indices: &BTreeMap<&str, usize>) {
+    each_reference(schema, &mut |reference| {
+        let index = indices.get(local_name(reference)?.as_str())?;
         Some(format!("{MARKER}{index}"))
     });
-}
-
-fn indices_of(indices: &BTreeMap<String, usize>, name: &str) -> Option<usize> {
-    indices.get(name).copied()
-}
-
-/// Replaces references by what the function returns for them.
-fn each_reference(schema: &mut Value, replaced: &impl Fn(&str) -> Option<String>) {
-    match schema {
-        Value::Object(fields) => {
-            for (key, value) in fields {
-                match value {
-                    Value::String(text) if key == "$ref" => {
-                        if let Some(new) = replaced(text) {
-                            *text = new;
-                        }
-                    }
-                    other => each_reference(other, replaced),
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| each_reference(item, replaced)),
-        _ => {}
-    }
-}
-
-/// Sorts keys and `required`, and removes `$schema`, so that equal types have equal schemas.
-fn make_canonical(schema: &mut Value) {
-    match schema {
-        Value::Object(fields) => {
-            fields.remove("$schema");
-            if let Some(Value::Array(required)) = fields.get_mut("required") {
-                required.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
-                required.dedup();
-            }
-            fields.values_mut().for_each(make_canonical);
-            // `serde_json` keeps the order of insertion if a crate of the program asks for it.
-            let mut sorted: Vec<(String, Value)> = std::mem::take(fields).into_iter().collect();
-            sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
-            *fields = Map::from_iter(sorted);
-        }
-        Value::Array(items) => items.iter_mut().for_each(make_canonical),
-        _ => {}
-    }
-}
-
-/// Returns the last segment of a type's module.
-fn module_of(schema_id: &str) -> String {
-    let path = schema_id.split('<').next().unwrap_or(schema_id);
-    path.rsplit("::").nth(1).unwrap_or_default().to_owned()
-}
-
-/// Returns `chat_room` as `ChatRoom`.
-fn camel(module: &str) -> String {
-    let words = module.split('_').map(|word| {
-        let mut letters = word.chars();
-        letters
-            .next()
-            .map(|first| first.to_uppercase().chain(letters).collect::<String>())
-            .unwrap_or_default()
-    });
-    words.collect()
 }

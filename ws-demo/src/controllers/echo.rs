@@ -11,6 +11,7 @@ use crate::middleware::websocket_auth;
 #[ws_controller(
     path = "/wss/echo",
     middleware(websocket_auth),
+    subprotocols("demo.v1"),
     limits(message = "16MiB", fragments = 262_144)
 )]
 struct Echo;

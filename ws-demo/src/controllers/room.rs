@@ -23,6 +23,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::stream;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ws_core::{
     hub::{Members, Reach},
@@ -64,14 +65,14 @@ async fn logged_in(handshake: &Handshake) -> Result {
 }
 
 /// Who is at the other end of a connection.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 struct Member {
     uid: Uid,
     account: String,
 }
 
 /// The first event of a connection.
-#[derive(Debug, Serialize, WsEvent)]
+#[derive(Debug, Serialize, JsonSchema, WsEvent)]
 #[ws_event("welcome")]
 struct Welcome<'a> {
     room: &'a str,
@@ -79,25 +80,31 @@ struct Welcome<'a> {
 }
 
 /// Somebody came in.
-#[derive(Debug, Serialize, WsEvent)]
+#[derive(Debug, Serialize, JsonSchema, WsEvent)]
 #[ws_event("joined")]
 struct Joined<'a> {
     account: &'a str,
 }
 
 /// Somebody is gone.
-#[derive(Debug, Serialize, WsEvent)]
+#[derive(Debug, Serialize, JsonSchema, WsEvent)]
 #[ws_event("left")]
 struct Left<'a> {
     account: &'a str,
 }
 
 /// Asks for the last lines of the room.
-#[derive(Debug, Default, Deserialize, WsEvent)]
+#[derive(Debug, Default, Deserialize, JsonSchema, WsEvent)]
 #[ws_event("history", stream = Said)]
 struct History {
+    /// The number of lines; 20 if it is not given.
     limit: Option<usize>,
 }
+
+/// Asks for the accounts in the room, now and after each change.
+#[derive(Debug, Deserialize, JsonSchema, WsEvent)]
+#[ws_event("online", stream = BTreeSet<String>)]
+struct Online {}
 
 #[ws_handlers]
 impl Room {
@@ -135,25 +142,34 @@ impl Room {
         Ok(said)
     }
 
+    /// Returns the account of the connection.
     #[on_event("whoami")]
     async fn whoami(&self, Context(member): Context<Member>) -> Data<Member> {
         Data(member)
     }
 
+    /// Returns the accounts in the room, on all processes.
     #[on_event("who")]
     async fn who(&self, conn: &Connection, Path(room): &Path<RoomName>) -> Data<BTreeSet<String>> {
         Data(settled(&mut conn.room(room.as_str()).members()).await)
     }
 
-    /// Replies until the connection ends, in a task of its own, so that other events are handled
-    /// meanwhile.
+    /// Returns the accounts in the room on all processes, now and after each change.
     #[on_event("online")]
-    async fn online(&self, conn: &Connection, Path(room): &Path<RoomName>, reply: Reply) -> Result {
+    async fn online(
+        &self,
+        conn: &Connection,
+        Path(room): &Path<RoomName>,
+        _asked: Option<Data<Online>>,
+        reply: Reply,
+    ) -> Result {
         let members = conn.room(room.as_str()).members();
+        // In a task of its own, so that other events are handled meanwhile.
         conn.spawn(async move { reply.send(Stream::new(online(members))).await })?;
         Ok(())
     }
 
+    /// Returns the last lines that were said on this process, oldest first.
     #[on_event("history")]
     async fn history(
         &self,

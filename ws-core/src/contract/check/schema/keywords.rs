@@ -10,9 +10,9 @@ use super::{
     scalar::range,
     shape::Shape,
 };
-use crate::contract::{
-    asyncapi::sorted,
-    check::document::{CheckError, Document, is_ignored},
+use crate::{
+    contract::check::document::{CheckError, Document, is_ignored},
+    schema::sorted,
 };
 
 /// A keyword of a bound.

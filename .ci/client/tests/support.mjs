@@ -1,0 +1,173 @@
+// Servers for the tests: a scripted one, and the demo as a process of its own.
+
+import { spawn } from "node:child_process";
+import { createHmac } from "node:crypto";
+import { once } from "node:events";
+import process from "node:process";
+import { createInterface } from "node:readline";
+
+import { WebSocket as Package, WebSocketServer } from "ws";
+
+/** The longest wait for anything, in milliseconds. */
+export const DEADLINE = 20_000;
+
+/** The class under test: that of npm's `ws`, or the global one with `WS_CLIENT=global`. */
+export const WebSocket = process.env.WS_CLIENT === "global" ? globalThis.WebSocket : Package;
+if (!WebSocket) throw new Error("there is no global WebSocket");
+
+/** A queue of what happens, awaited one after another. */
+export class Log {
+  #items = [];
+  #readers = [];
+
+  push(item) {
+    const reader = this.#readers.shift();
+    if (reader) reader(item);
+    else this.#items.push(item);
+  }
+
+  async next() {
+    if (this.#items.length > 0) return this.#items.shift();
+    let deadline;
+    const late = new Promise((_, reject) => {
+      deadline = setTimeout(() => reject(new Error("nothing happens")), DEADLINE);
+    });
+    const item = new Promise((resolve) => this.#readers.push(resolve));
+    return Promise.race([item, late]).finally(() => clearTimeout(deadline));
+  }
+
+  get length() {
+    return this.#items.length;
+  }
+}
+
+/** The states of a channel, from now on. */
+export function statesOf(channel) {
+  const log = new Log();
+  channel.watch((state) => log.push(state));
+  return log;
+}
+
+/** Waits for a state of this name. */
+export async function until(channel, name) {
+  const states = statesOf(channel);
+  let state = channel.state;
+  while (state.name !== name) state = await states.next();
+  return state;
+}
+
+/** The result of a promise that must be rejected. */
+export async function rejected(promise) {
+  try {
+    await promise;
+  } catch (error) {
+    return error;
+  }
+  throw new Error("it was not rejected");
+}
+
+/** All items of an iterator. */
+export async function collect(iterator) {
+  const items = [];
+  for await (const item of iterator) items.push(item);
+  return items;
+}
+
+/** A server that does what a test says. Its connections have the log of their messages. */
+export class Scripted {
+  connections = new Log();
+  requests = [];
+  #server;
+
+  /** `accept` decides on a request; `script` may answer a message with a text. */
+  static async start({ accept = () => true, script = () => undefined, port = 0 } = {}) {
+    const scripted = new Scripted();
+    const handleProtocols = (offered) => [...offered].find((name) => !name.startsWith("bearer.")) ?? false;
+    const verifyClient = ({ req }) => {
+      const protocols = req.headers["sec-websocket-protocol"]?.split(/, ?/) ?? [];
+      scripted.requests.push({ url: req.url, protocols });
+      return accept(scripted.requests.length);
+    };
+    const server = new WebSocketServer({ host: "127.0.0.1", port, handleProtocols, verifyClient });
+    scripted.#server = server;
+    server.on("connection", (socket) => {
+      const messages = new Log();
+      socket.on("message", (bytes) => {
+        const message = JSON.parse(bytes);
+        messages.push(message);
+        for (const answer of [script(message)].flat()) if (answer !== undefined) send(socket, answer);
+      });
+      scripted.connections.push({ socket, messages, send: (message) => send(socket, message) });
+    });
+    await once(server, "listening");
+    scripted.port = server.address().port;
+    scripted.base = `ws://127.0.0.1:${scripted.port}`;
+    return scripted;
+  }
+
+  async stop() {
+    for (const socket of this.#server.clients) socket.terminate();
+    this.#server.close();
+    await once(this.#server, "close");
+  }
+}
+
+function send(socket, message) {
+  socket.send(typeof message === "string" || Buffer.isBuffer(message) ? message : JSON.stringify(message));
+}
+
+/** The secret of the demo's tokens. */
+const SECRET = "a secret of the tests, of no less than 32 bytes";
+
+/** The demo, on ports that the system chose or that an earlier demo had. */
+export class Demo {
+  static async start({ http = "0", ws = "0" } = {}) {
+    const demo = new Demo();
+    const env = {
+      ...process.env,
+      WS__SERVERS__HTTP__PORT: http,
+      WS__SERVERS__WS__PORT: ws,
+      WS_DEMO_DB: ":memory:",
+      JWT_SECRET: SECRET,
+      RUST_LOG: "error",
+    };
+    demo.process = spawn(process.env.WS_DEMO, [], { env, stdio: ["ignore", "pipe", "inherit"] });
+    demo.exited = once(demo.process, "exit");
+    const deadline = setTimeout(() => demo.process.kill("SIGKILL"), DEADLINE);
+    for await (const line of createInterface({ input: demo.process.stdout })) {
+      const [name, address] = line.split(/\s+/);
+      if (name === "HTTP") demo.http = address;
+      if (name === "WebSocket") demo.ws = address;
+      if (demo.http && demo.ws) break;
+    }
+    clearTimeout(deadline);
+    if (!demo.ws) throw new Error("the demo never said where it listens");
+    demo.process.stdout.resume();
+    return demo;
+  }
+
+  /** A demo on the same ports. */
+  restart() {
+    return Demo.start({ http: new URL(this.http).port, ws: new URL(this.ws).port });
+  }
+
+  async stop(signal = "SIGKILL") {
+    this.process.kill(signal);
+    await this.exited;
+  }
+
+  async login(account = "jerry") {
+    const body = JSON.stringify({ account, password: `${account}-demo` });
+    const headers = { "Content-Type": "application/json" };
+    const response = await fetch(`${this.http}/login`, { method: "POST", headers, body });
+    return (await response.json()).token;
+  }
+}
+
+/** A token for a user of the demo, which expires after so many seconds. */
+export function tokenOf(uid, seconds) {
+  const iat = Math.floor(Date.now() / 1000);
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part({ data: { uid }, iat, exp: iat + seconds })}`;
+  return `${signed}.${createHmac("sha256", SECRET).update(signed).digest("base64url")}`;
+}

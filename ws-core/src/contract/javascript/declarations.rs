@@ -1,0 +1,217 @@
+//! The types of the channels in `client.d.ts`: a class, and maps of its events, asks, calls
+//! and error codes.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::{
+    names::{ChannelNames, is_method},
+    text::{doc_comment, literal, paragraphs},
+    types::{Types, docs, key},
+};
+use crate::contract::model::{COMMON_CODES, Channel, ClientEvent, ReplyForm};
+
+/// Headers that a browser sends by itself.
+const BROWSER_HEADERS: &[&str] = &[
+    "accept-encoding",
+    "accept-language",
+    "cache-control",
+    "cookie",
+    "host",
+    "origin",
+    "pragma",
+    "user-agent",
+];
+
+/// An event of the server.
+#[derive(Debug)]
+pub(super) struct Incoming<'a> {
+    docs: &'a str,
+    schemas: Vec<&'a Value>,
+}
+
+/// Returns the type of the error codes that every call may be refused with.
+pub(super) fn common_codes() -> String {
+    let code = |(code, text): &(&str, &str)| format!("{}  | {}\n", doc_comment(text, 2), literal(code));
+    let codes: String = COMMON_CODES.iter().map(code).collect();
+    let docs = doc_comment("The error codes that every call may be refused with.", 0);
+    format!("\n{docs}export type CommonCode =\n{};\n", codes.trim_end())
+}
+
+/// Returns the types of a channel.
+pub(super) fn channel(channel: &Channel, names: &ChannelNames, types: &Types<'_>) -> String {
+    let query = channel.query.as_ref().map(|query| types.exported(&names.query, &query.schema));
+    [
+        class(channel, names, types),
+        parameters(channel, names, types),
+        query.unwrap_or_default(),
+        event_types(channel, names, types),
+        ask_types(channel, names, types),
+        call_types(channel, names, types),
+        code_types(channel, names),
+    ]
+    .concat()
+}
+
+/// Returns the events that arrive without a call: those that the server pushes, and the replies
+/// that are events of their own, because a handler may also send them to others.
+pub(super) fn events(channel: &Channel) -> BTreeMap<&str, Incoming<'_>> {
+    let mut events: BTreeMap<&str, Incoming<'_>> = BTreeMap::new();
+    let pushes = channel.pushes.iter().filter(|push| push.answer.is_none());
+    let pushes = pushes.map(|push| (&*push.name, &*push.docs, &push.schema));
+    let is_own = |event: &ClientEvent, name: &str| event.name != name;
+    let replies = channel.events.iter().filter_map(|event| {
+        let reply = event.reply.as_ref()?;
+        let name = reply.name.as_deref().filter(|name| is_own(event, name))?;
+        Some((name, &*reply.docs, &reply.schema))
+    });
+    for (name, docs, schema) in pushes.chain(replies) {
+        let event = events.entry(name).or_insert_with(|| Incoming { docs, schemas: Vec::new() });
+        if !event.schemas.contains(&schema) {
+            event.schemas.push(schema);
+        }
+    }
+    events
+}
+
+fn class(channel: &Channel, names: &ChannelNames, types: &Types<'_>) -> String {
+    let ChannelNames { class, events, asks, calls, codes, .. } = names;
+    let required = channel.headers.iter().filter(|header| header.is_required);
+    let needs = required.filter(|header| !BROWSER_HEADERS.contains(&&*header.name));
+    let needs = needs.map(|header| {
+        format!("The handshake needs the header `{}`, which a browser cannot set.", header.name)
+    });
+    let needs: Vec<String> = needs.collect();
+    let docs = paragraphs([&*channel.docs].into_iter().chain(needs.iter().map(String::as_str)));
+    let arguments = arguments(channel, names);
+    let methods: String = channel
+        .events
+        .iter()
+        .filter(|event| is_method(&event.name))
+        .map(|event| {
+            let signature = signature(event, types, 2);
+            format!("{}  {}({}): {};\n", call_docs(event), event.name, signature.arguments, signature.returns)
+        })
+        .collect();
+    format!(
+        "\n{docs}export declare class {class} extends TypedChannel<{events}, {asks}, {calls}> {{\n  private \
+         constructor();\n{connect_docs}  static connect({arguments}): Promise<{class}>;\n{open_docs}  static \
+         open({arguments}): {class};\n{refused_docs}  static refused<Name extends keyof {codes} & string>(\n    \
+         event: Name,\n    error: unknown,\n  ): error is RefusedWith<{codes}[Name]>;\n{methods}}}\n",
+        docs = doc_comment(&docs, 0),
+        connect_docs = doc_comment(
+            &format!(
+                "Connects to `{}` and waits until the connection is open.\nThrows `ConnectFailed` if \
+                 the first attempt fails; later ones are repeated.",
+                channel.address
+            ),
+            2
+        ),
+        open_docs =
+            doc_comment("Begins to connect, and does not wait. Also the first attempt is repeated.", 2),
+        refused_docs = doc_comment("Returns whether an error is the refusal of a call of this event.", 2),
+    )
+}
+
+/// Returns the arguments of `connect` and `open`.
+fn arguments(channel: &Channel, names: &ChannelNames) -> String {
+    let ChannelNames { params, query, .. } = names;
+    let options = match &channel.query {
+        Some(payload) if payload.is_required => format!("options: Options<{query}> & {{ query: {query} }}"),
+        Some(_) => format!("options: Options<{query}>"),
+        None => "options: Options".to_owned(),
+    };
+    if channel.parameters.is_empty() { options } else { format!("params: {params}, {options}") }
+}
+
+fn parameters(channel: &Channel, names: &ChannelNames, types: &Types<'_>) -> String {
+    if channel.parameters.is_empty() {
+        return String::new();
+    }
+    let fields = channel.parameters.iter().map(|parameter| {
+        let docs = doc_comment(&docs(&parameter.schema), 2);
+        format!("{docs}  {}: {};\n", key(&parameter.name, true), types.of(&parameter.schema, 2))
+    });
+    let comment = doc_comment(&format!("The parameters of the path `{}`.", channel.address), 0);
+    format!("\n{comment}export interface {} {{\n{}}}\n", names.params, fields.collect::<String>())
+}
+
+fn event_types(channel: &Channel, names: &ChannelNames, types: &Types<'_>) -> String {
+    let fields = events(channel).into_iter().map(|(name, event)| {
+        let schema = match event.schemas.as_slice() {
+            [one] => (*one).clone(),
+            several => json!({ "anyOf": several }),
+        };
+        format!("{}  {}: {};\n", doc_comment(event.docs, 2), key(name, true), types.of(&schema, 2))
+    });
+    let docs = format!("The events of the server on `{}`, by name.", names.class);
+    interface(&docs, &names.events, fields.collect())
+}
+
+fn ask_types(channel: &Channel, names: &ChannelNames, types: &Types<'_>) -> String {
+    let fields = channel.pushes.iter().filter_map(|push| {
+        let answer = types.of(push.answer.as_ref()?, 2);
+        let (name, data) = (key(&push.name, true), types.of(&push.schema, 2));
+        Some(format!("{}  {name}: {{ data: {data}; answer: {answer} }};\n", doc_comment(&push.docs, 2)))
+    });
+    let docs = format!("The asks of the server on `{}`, by name.", names.class);
+    interface(&docs, &names.asks, fields.collect())
+}
+
+fn call_types(channel: &Channel, names: &ChannelNames, types: &Types<'_>) -> String {
+    let fields = channel.events.iter().map(|event| {
+        let name = key(&event.name, true);
+        if is_method(&event.name) {
+            return format!("  {name}: {}[{}];\n", names.class, literal(&event.name));
+        }
+        let Signature { arguments, returns } = signature(event, types, 2);
+        format!("{}  {name}: ({arguments}) => {returns};\n", call_docs(event))
+    });
+    let docs = format!("The events of the client on `{}`, by name; for `call`.", names.class);
+    interface(&docs, &names.calls, fields.collect())
+}
+
+fn code_types(channel: &Channel, names: &ChannelNames) -> String {
+    let fields = channel.events.iter().map(|event| {
+        let own = event.codes.iter().filter(|own| COMMON_CODES.iter().all(|(common, _)| *common != own.code));
+        let codes: String = own.map(|own| literal(&own.code) + " | ").collect();
+        format!("  {}: {codes}CommonCode;\n", key(&event.name, true))
+    });
+    let docs = format!("The error codes of the calls on `{}`, by event.", names.class);
+    interface(&docs, &names.codes, fields.collect())
+}
+
+fn interface(docs: &str, name: &str, fields: String) -> String {
+    let body = if fields.is_empty() { "{}".to_owned() } else { format!("{{\n{fields}}}") };
+    format!("\n{}export interface {name} {body}\n", doc_comment(docs, 0))
+}
+
+/// The types of a call.
+struct Signature {
+    arguments: String,
+    returns: String,
+}
+
+fn signature(event: &ClientEvent, types: &Types<'_>, indent: usize) -> Signature {
+    let data = event.data.as_ref().map(|data| {
+        let mark = if data.is_required { "" } else { "?" };
+        format!("data{mark}: {}, ", types.of(&data.schema, indent))
+    });
+    let reply = event.reply.as_ref().map(|reply| types.of(&reply.schema, indent));
+    let returns = match (event.form, reply) {
+        (ReplyForm::None, _) | (_, None) => "Promise<void>".to_owned(),
+        (ReplyForm::One, Some(reply)) => format!("Promise<{reply}>"),
+        (ReplyForm::Optional, Some(reply)) => format!("Promise<{reply} | undefined>"),
+        (ReplyForm::Many, Some(reply)) => format!("AsyncIterableIterator<{reply}>"),
+    };
+    Signature { arguments: format!("{}options?: CallOptions", data.unwrap_or_default()), returns }
+}
+
+/// Returns the doc comment of a call, with its error codes.
+fn call_docs(event: &ClientEvent) -> String {
+    let codes: Vec<String> =
+        event.codes.iter().map(|code| format!("- `{}`: {}", code.code, code.description)).collect();
+    let codes = if codes.is_empty() { String::new() } else { format!("Refused with:\n{}", codes.join("\n")) };
+    doc_comment(&paragraphs([&event.docs, &*codes]), 2)
+}
