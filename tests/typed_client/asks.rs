@@ -31,12 +31,12 @@ async fn a_question_is_answered_or_refused_under_its_ref() {
 }
 
 #[tokio::test]
-async fn an_ask_that_nobody_takes_is_not_implemented() {
+async fn an_ask_that_nobody_takes_is_refused_as_an_unknown_event() {
     let (_server, builder) = room().await;
     let room = builder.typed().await.unwrap();
-    assert_eq!(room.call(&Pay { amount: 2 }).await.unwrap(), "not_implemented");
+    assert_eq!(room.call(&Pay { amount: 2 }).await.unwrap(), "unknown_event");
     drop(room.asked::<Confirm>());
-    assert_eq!(room.call(&Pay { amount: 2 }).await.unwrap(), "not_implemented");
+    assert_eq!(room.call(&Pay { amount: 2 }).await.unwrap(), "unknown_event");
 }
 
 #[tokio::test]
