@@ -44,6 +44,7 @@ const LAYERS: &[&str] = &[
 /// The files of `ws_core::client`, bottom up.
 const CLIENT: &[&str] = &[
     "error",
+    "attempt",
     "settings",
     "ledger",
     "transport",
@@ -53,7 +54,10 @@ const CLIENT: &[&str] = &[
     "connection",
     "connect",
     "reconnect",
+    "driver",
+    "split",
     "builder",
+    "typed",
     "mod",
 ];
 

@@ -12,6 +12,14 @@ struct Readme;
 struct Cluster;
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/contract.md")]
+struct Contract;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/browser.md")]
+struct Browser;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/from-hyperf.md")]
 struct FromHyperf;
 

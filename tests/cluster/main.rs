@@ -7,6 +7,7 @@
 
 mod brokers;
 mod certificates;
+mod foreign;
 mod killed;
 mod logs;
 mod memory;

@@ -1,96 +1,23 @@
 //! Nodes of other versions of the format between nodes: deploys roll.
 
-use async_nats::Client;
-use redis::aio::MultiplexedConnection;
 use ws_core::hub::{ClusterChange, ClusterChanges, ClusterState};
 
 use crate::{
     brokers::{Broker, eventually, soon},
+    foreign::{ALIVE, Foreign, PUSH, UNKNOWN},
     nodes::{Room, connect, expect, hub, pair},
 };
 
-/// A node of another version, which publishes and receives nothing.
-struct Foreign {
-    publisher: Publisher,
-    prefix: String,
-    id: u32,
-    link: u32,
-    sequence: u64,
-}
-
-enum Publisher {
-    Redis(MultiplexedConnection),
-    Nats(Client),
-}
-
-/// The kinds of a message in version 1.
-const BEAT: u8 = 1;
-const PUSH: u8 = 2;
-const UNKNOWN: u8 = 200;
-
-impl Foreign {
-    async fn new(broker: &Broker, id: u32) -> Self {
-        let (publisher, prefix) = match broker {
-            Broker::Redis(redis) => {
-                let client = redis::Client::open(format!("redis://127.0.0.1:{}", redis.port)).unwrap();
-                let connection = client.get_multiplexed_async_connection().await.unwrap();
-                (Publisher::Redis(connection), redis.settings().prefix)
-            }
-            Broker::Nats(nats) => {
-                let client = async_nats::connect(format!("nats://127.0.0.1:{}", nats.port)).await.unwrap();
-                (Publisher::Nats(client), nats.prefix.clone())
-            }
-            Broker::Memory(_) => panic!("it has no other clients"),
-        };
-        Self { publisher, prefix, id, link: 1, sequence: 0 }
-    }
-
-    async fn publish(&self, channel: &str, message: Vec<u8>) {
-        let prefix = &self.prefix;
-        match &self.publisher {
-            Publisher::Redis(connection) => {
-                let mut command = redis::cmd("PUBLISH");
-                command.arg(format!("{prefix}:1:{channel}")).arg(message);
-                let receivers = command.query_async::<i64>(&mut connection.clone()).await;
-                assert!(receivers.unwrap() > 0, "nobody listens to {channel}");
-            }
-            Publisher::Nats(client) => {
-                client.publish(format!("{prefix}.1.{channel}"), message.into()).await.unwrap();
-            }
-        }
-    }
-
-    fn head(&mut self, version: u8, kind: u8) -> Vec<u8> {
-        self.sequence += 1;
-        let mut head = vec![version, kind, 0];
-        head.extend(self.link.to_be_bytes());
-        head.extend(self.id.to_be_bytes());
-        head.extend(self.sequence.to_be_bytes());
-        head
-    }
-
-    /// Publishes a heartbeat that announces the versions that the node reads. Bytes after its end
-    /// are those that a newer version may add.
-    async fn beat(&mut self, oldest: u8, newest: u8) {
-        let mut beat = self.head(0, BEAT);
-        beat.extend(u64::from(self.id).to_be_bytes());
-        beat.extend([oldest, newest]);
-        beat.extend(3_u64.to_be_bytes());
-        beat.extend([0, 5]);
-        beat.extend(b"newer, and what a newer version adds");
-        self.publish("nodes", beat).await;
-    }
-
-    /// Publishes a message to all connections, with this text in the form of version 1.
-    async fn push(&mut self, version: u8, kind: u8, text: &str) {
-        let mut message = self.head(version, kind);
-        // Nobody is excepted; one frame for all formats; the whole frame of a text.
-        message.extend([0, 0, 1, 0]);
-        message.extend((2 + text.len() as u32).to_be_bytes());
-        message.extend([0x81, text.len() as u8]);
-        message.extend(text.bytes());
-        self.publish("all", message).await;
-    }
+/// Connects a node of another version. Its heartbeats end with bytes that a newer version has added.
+async fn foreign(broker: &Broker, id: u32, versions: (u8, u8)) -> Foreign {
+    let (url, prefix) = match broker {
+        Broker::Redis(redis) => (format!("redis://127.0.0.1:{}", redis.port), redis.settings().prefix),
+        Broker::Nats(nats) => (format!("nats://127.0.0.1:{}", nats.port), nats.prefix.clone()),
+        Broker::Memory(_) => panic!("it has no other clients"),
+    };
+    let mut foreign = Foreign::connect(&url, &prefix, id, "newer", versions).await;
+    foreign.added = ", and what a newer version adds";
+    foreign
 }
 
 /// Waits for the next report about nodes.
@@ -104,8 +31,8 @@ async fn a_node_that_also_reads_newer_versions_is_a_node_and_its_newer_messages_
     let (a, b) = pair(broker).await;
     let (mut client, _) = connect(&b, "tom", "lobby").await;
     let mut changes = hub(&b).cluster().changes();
-    let mut newer = Foreign::new(broker, 0xf00d).await;
-    newer.beat(1, 2).await;
+    let mut newer = foreign(broker, 0xf00d, (1, 2)).await;
+    newer.beat(ALIVE).await;
     let joined = next(&mut changes).await;
     assert!(matches!(&joined, ClusterChange::NodeJoined { name, .. } if name == "newer"), "{joined:?}");
     let nodes = hub(&b).cluster().nodes();
@@ -133,21 +60,21 @@ async fn a_node_without_a_common_version_is_reported_once_and_its_messages_are_i
     let (a, b) = pair(broker).await;
     let (mut client, _) = connect(&b, "tom", "lobby").await;
     let mut changes = hub(&b).cluster().changes();
-    let mut newer = Foreign::new(broker, 0xf00d).await;
+    let mut newer = foreign(broker, 0xf00d, (2, 3)).await;
     // The link of the other node is replaced meanwhile.
     for link in 1..4 {
         newer.link = link;
-        newer.beat(2, 3).await;
+        newer.beat(ALIVE).await;
         newer.push(2, PUSH, "in a version that this node does not read").await;
     }
-    let mut older = Foreign::new(broker, 0xbeef).await;
-    older.beat(0, 0).await;
-    older.beat(0, 0).await;
+    let mut older = foreign(broker, 0xbeef, (0, 0)).await;
+    older.beat(ALIVE).await;
+    older.beat(ALIVE).await;
     let malformed = || hub(&b).cluster().stats().malformed;
     eventually("the messages are counted", || malformed() == 3).await;
     // A node that is compatible is the last to be reported.
-    let mut same = Foreign::new(broker, 0xcafe).await;
-    same.beat(1, 1).await;
+    let mut same = foreign(broker, 0xcafe, (1, 1)).await;
+    same.beat(ALIVE).await;
     let mut reported = Vec::new();
     loop {
         match next(&mut changes).await {

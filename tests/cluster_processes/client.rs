@@ -62,6 +62,11 @@ impl Client {
         within("an answer", self.answers.recv()).await.expect("the connection has ended")
     }
 
+    /// The answers that have arrived, without waiting.
+    pub(crate) fn arrived_answers(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.answers.try_recv().ok()).collect()
+    }
+
     /// Returns the next answer with this text that has arrived, without waiting.
     pub(crate) fn arrived_answer_with(&mut self, text: &str) -> Option<String> {
         std::iter::from_fn(|| self.answers.try_recv().ok()).find(|answer| answer.contains(text))

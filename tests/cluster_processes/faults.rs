@@ -1,7 +1,7 @@
 //! A node that is killed, a broker that is killed, and the faults of both brokers in the modules.
 //!
-//! With `WS_TESTS_LONG_FAULTS=10` the churn and the random faults take ten minutes each, and a broker
-//! is also stopped for one minute.
+//! With `WS_TESTS_LONG_FAULTS=10` the churn and the random faults take ten minutes each, a broker is
+//! also stopped for one minute, and the rolling deploy replaces all nodes ten times.
 
 mod both;
 mod chaos;
@@ -12,6 +12,7 @@ mod proxy;
 mod slow;
 mod stopped;
 mod talk;
+mod versions;
 
 use std::time::{Duration, Instant};
 

@@ -1,37 +1,24 @@
 //! A node in a process of its own: this binary, asked for one test that is the server.
 
+mod process;
+
 use std::{
     ops::Range,
-    path::PathBuf,
-    process::Stdio,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, SystemTime},
 };
 
 use serde::{Deserialize, Serialize};
-use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
-    process::{Child, Command},
-    sync::{Mutex, MutexGuard},
-};
 use ws_core::{
     App, Config,
-    hub::{Reach, Remote},
+    connection::SpawnError,
+    hub::{Member, Members, Reach, Remote},
     prelude::*,
 };
 
-use crate::{
-    brokers::Redis,
-    client::{Client, within},
-};
+pub(crate) use self::process::{Process, Settings, WrongClock, alone};
 
 const CONFIG: &str = "WS_TESTS_NODE";
-/// The time between two heartbeats, and the time after which a silent node is gone.
-pub(crate) const HEARTBEAT: Duration = Duration::from_millis(500);
-pub(crate) const NODE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The messages that a burst sends before it waits for the broker.
 const WINDOW: usize = 100;
 
@@ -76,8 +63,19 @@ pub(crate) enum Ask {
     Clock,
     /// The number of nodes that the node knows, with itself.
     Nodes,
+    /// The names of the nodes that the node knows, and the versions that they read.
+    Versions,
     /// Answers with each change of the cluster.
     Watch,
+    /// Answers with the users of all members of a room, now and after each change.
+    Members(String),
+    /// Pushes `<name> <number>` to the room for each number below this one when the connection has
+    /// ended.
+    Farewell {
+        room: String,
+        name: String,
+        numbers: usize,
+    },
 }
 
 /// The counters of a node that tests compare.
@@ -108,6 +106,14 @@ impl Stats {
 }
 
 struct Node;
+
+/// The last messages of a connection.
+#[derive(Clone)]
+struct Farewell {
+    room: String,
+    name: String,
+    numbers: usize,
+}
 
 impl Controller for Node {
     async fn on_message(&self, conn: &Connection, message: Message) -> Result {
@@ -164,10 +170,15 @@ impl Controller for Node {
                 now.as_secs().to_string()
             }
             Ask::Nodes => conn.hub().cluster().nodes().len().to_string(),
+            Ask::Versions => {
+                let nodes = conn.hub().cluster().nodes();
+                let mut nodes: Vec<_> = nodes.into_iter().map(|node| (node.name, node.versions)).collect();
+                nodes.sort();
+                format!("{nodes:?}")
+            }
             Ask::Watch => {
                 let mut changes = conn.hub().cluster().changes();
-                let of = conn.clone();
-                conn.spawn(async move {
+                until_closed(conn, |of| async move {
                     while let Some(change) = changes.next().await {
                         if of.push(format!("={change:?}")).is_err() {
                             return;
@@ -176,9 +187,53 @@ impl Controller for Node {
                 })?;
                 "watching".to_owned()
             }
+            Ask::Members(room) => {
+                let mut members = conn.room(room).members();
+                until_closed(conn, |of| async move {
+                    while of.push(format!("={}", users(&members))).is_ok() && members.next().await.is_some() {
+                    }
+                })?;
+                return Ok(());
+            }
+            Ask::Farewell { room, name, numbers } => {
+                conn.context().set(Farewell { room, name, numbers });
+                "kept".to_owned()
+            }
         };
         Ok(conn.push(format!("={answer}"))?)
     }
+
+    async fn on_close(&self, conn: &Connection, _: CloseReason) -> Result {
+        if let Some(Farewell { room, name, numbers }) = conn.context().get() {
+            let room = conn.room(room);
+            (0..numbers).for_each(|number| {
+                room.push(format!("{name} {number}"));
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Runs a task until the connection closes, which would wait for it otherwise.
+fn until_closed<F: Future<Output = ()> + Send + 'static>(
+    conn: &Connection,
+    task: impl FnOnce(Connection) -> F,
+) -> Result<(), SpawnError> {
+    let (task, of) = (task(conn.clone()), conn.clone());
+    conn.spawn(async move {
+        tokio::select! {
+            () = task => {}
+            () = of.closed() => {}
+        }
+    })
+}
+
+/// The users of the present members, sorted.
+fn users(members: &Members) -> String {
+    let user = |member: Member| member.user.map_or("nobody".to_owned(), |user| user.to_string());
+    let mut users: Vec<String> = members.current().into_iter().map(user).collect();
+    users.sort();
+    users.join(" ")
 }
 
 /// Pushes many messages, no faster than the broker accepts them.
@@ -205,150 +260,4 @@ async fn serves() {
     tracing_subscriber::fmt().with_ansi(false).init();
     let config = Config::from_toml_str(&config, CONFIG).unwrap();
     App::without_registry().controller("/", Node).config(config).run().await.unwrap();
-}
-
-/// The broker of a node, and its heartbeats.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    pub(crate) kind: &'static str,
-    pub(crate) url: String,
-    pub(crate) prefix: String,
-    pub(crate) heartbeat: Duration,
-    pub(crate) node_timeout: Duration,
-    /// The offset of the wall clock, if it is wrong.
-    pub(crate) clock: Option<WrongClock>,
-}
-
-/// A wall clock with an offset, by libfaketime.
-#[derive(Clone, Debug)]
-pub(crate) struct WrongClock {
-    pub(crate) library: PathBuf,
-    /// Such as `+1h`.
-    pub(crate) offset: &'static str,
-}
-
-impl Settings {
-    fn of_redis(redis: &Redis, prefix: &str) -> Self {
-        let (kind, url) = ("redis", format!("redis://127.0.0.1:{}", redis.port));
-        let (heartbeat, node_timeout) = (HEARTBEAT, NODE_TIMEOUT);
-        Self { kind, url, prefix: prefix.into(), heartbeat, node_timeout, clock: None }
-    }
-}
-
-/// A node in a process. It is killed on drop.
-pub(crate) struct Process {
-    child: Child,
-    address: String,
-    said: Arc<std::sync::Mutex<Vec<String>>>,
-}
-
-impl Process {
-    /// Starts a node, and waits until it has joined the cluster.
-    pub(crate) async fn start(redis: &Redis, prefix: &str, name: &str) -> Self {
-        Self::start_with(&Settings::of_redis(redis, prefix), name).await
-    }
-
-    /// Starts a node with these settings, and waits until it has joined the cluster.
-    pub(crate) async fn start_with(settings: &Settings, name: &str) -> Self {
-        let Settings { kind, url, prefix, heartbeat, node_timeout, clock } = settings;
-        let config = format!(
-            "[[servers]]\nname = \"ws\"\nport = 0\n\
-             [servers.limits]\nrooms = 1000\noutbox_messages = 1000000\noutbox_bytes = \"256MiB\"\n\
-             [cluster]\nkind = \"{kind}\"\nurl = \"{url}\"\nprefix = \"{prefix}\"\nname = \"{name}\"\n\
-             heartbeat = \"{}ms\"\nnode_timeout = \"{}ms\"\n",
-            heartbeat.as_millis(),
-            node_timeout.as_millis()
-        );
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        if let Some(WrongClock { library, offset }) = clock {
-            command.env("LD_PRELOAD", library).env("FAKETIME", offset);
-            command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-        }
-        let mut child = command
-            .args(["node::serves", "--exact", "--ignored", "--nocapture"])
-            .env(CONFIG, config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let said: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
-        let (mut address, mut has_joined) = (None, false);
-        within("the start of a node", async {
-            while address.is_none() || !has_joined {
-                let line = lines.next_line().await.unwrap().expect("the node has ended");
-                if let Some((_, of)) =
-                    line.split_once("listening").and_then(|(_, it)| it.split_once("address="))
-                {
-                    address = Some(of.to_owned());
-                }
-                has_joined |= line.contains("the cluster is joined");
-                said.lock().unwrap().push(line);
-            }
-        })
-        .await;
-        let into = Arc::clone(&said);
-        // Nothing may be lost of the output, and a full pipe would stop the node.
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = lines.next_line().await {
-                into.lock().unwrap().push(line);
-            }
-        });
-        Self { child, address: address.unwrap(), said }
-    }
-
-    /// Waits until the node knows this number of nodes, with itself.
-    pub(crate) async fn knows(&self, nodes: usize) {
-        let mut client = self.connect().await;
-        within("the nodes know each other", async {
-            while client.ask(&Ask::Nodes).await != nodes.to_string() {}
-        })
-        .await;
-    }
-
-    pub(crate) async fn connect(&self) -> Client {
-        Client::connect(&self.address).await
-    }
-
-    /// Connects a client that receives the changes of the cluster.
-    pub(crate) async fn watch(&self) -> Client {
-        let mut client = self.connect().await;
-        assert_eq!(client.ask(&Ask::Watch).await, "watching");
-        client
-    }
-
-    /// Sends a signal to the process.
-    pub(crate) fn signal(&self, signal: &str) {
-        let id = self.id().to_string();
-        assert!(std::process::Command::new("kill").args([signal, &id]).status().unwrap().success());
-    }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id().expect("the process runs")
-    }
-
-    /// Waits until the process has ended.
-    pub(crate) async fn ended(&mut self) {
-        within("the end of a process", self.child.wait()).await.unwrap();
-    }
-
-    /// Sends SIGKILL, and waits until the process is gone.
-    pub(crate) async fn kill(&mut self) {
-        self.child.kill().await.unwrap();
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("{}: {:#?}", self.address, self.said.lock().unwrap());
-        }
-    }
-}
-
-/// Lets one test run at a time: each has several processes, and their heartbeats have deadlines.
-pub(crate) async fn alone() -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::const_new(());
-    ONE.lock().await
 }

@@ -86,9 +86,9 @@ fn an_event_has_its_documentation_its_data_and_its_codes() {
     assert_eq!(event(&contract, "Room", "history").docs, "Asks for the last lines.", "the event type's");
     let data = say.data.as_ref().unwrap();
     assert!(data.is_required);
-    assert_eq!(data.schema, json!({ "$ref": "#/components/schemas/RoomSay" }));
-    assert_eq!(contract.schemas["RoomSay"]["required"], json!(["text"]), "`mood` has a default");
-    assert_eq!(contract.schemas["RoomSay"]["properties"]["text"]["maxLength"], 500);
+    assert_eq!(data.schema, json!({ "$ref": "#/components/schemas/Say" }));
+    assert_eq!(contract.schemas["Say"]["required"], json!(["text"]), "`mood` has a default");
+    assert_eq!(contract.schemas["Say"]["properties"]["text"]["maxLength"], 500);
     let codes: Vec<(&str, &str)> =
         say.codes.iter().map(|it| (it.code.as_str(), it.description.as_str())).collect();
     assert_eq!(codes, [("empty", "The text is empty."), ("too_long", "The text is too long.")]);
@@ -156,7 +156,7 @@ fn types_of_one_name_are_components_of_their_own() {
     assert!(!contract.schemas.contains_key("TreeInput"), "its two schemas are equal");
     let said = event(&contract, "Names", "names/say it").reply.as_ref().unwrap().schema["$ref"].clone();
     let said = said.as_str().unwrap().rsplit('/').next().unwrap();
-    assert_eq!(contract.schemas[said]["properties"]["$ref"], json!({ "type": "string" }));
+    assert_eq!(contract.schemas[said]["properties"]["$schema"], json!({ "type": "string" }));
 }
 
 #[test]

@@ -1,16 +1,20 @@
 //! The client against a server of this project, and against servers that misbehave.
 
+mod over;
 mod reconnect;
+mod roots;
+mod split;
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::{SinkExt as _, StreamExt as _};
 use http::StatusCode;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional},
     net::{TcpListener, TcpStream},
 };
 use tokio_rustls::{TlsAcceptor, rustls};
-use tokio_tungstenite::accept_async;
+use tokio_tungstenite::{WebSocketStream, accept_async};
 use ws_core::{
     App, CloseReason, Handshake, Message, Next, Response, Result, Route,
     client::{Client, ClientError, ConnectError, Received},
@@ -72,6 +76,37 @@ async fn refused_in(deadline: Duration, bytes: &'static [u8], hold: bool) -> Con
 
 async fn recv(client: &mut Client) -> Received {
     client.recv(PATIENCE).await
+}
+
+/// The next message; anything else is a failure.
+async fn next_message(client: &mut Client) -> Message {
+    match recv(client).await {
+        Received::Message(message) => message,
+        other => panic!("not a message: {other:?}"),
+    }
+}
+
+/// A self-signed certificate for `localhost` in PEM, and the configuration of its server.
+fn certificate() -> (String, Arc<rustls::ServerConfig>) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let config =
+        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+    (made.cert.pem(), Arc::new(config))
+}
+
+/// Sends messages back until the client closes.
+async fn echo_one<S: AsyncRead + AsyncWrite + Unpin>(mut socket: WebSocketStream<S>) {
+    while let Some(Ok(message)) = socket.next().await {
+        if message.is_text() || message.is_binary() {
+            socket.send(message).await.unwrap();
+        }
+    }
 }
 
 #[tokio::test]
@@ -278,20 +313,12 @@ async fn an_answer_that_is_no_handshake_is_an_error_of_the_protocol() {
 #[tokio::test]
 async fn wss_trusts_whom_it_is_told_to() {
     let server = start(App::without_registry().controller("/", Echo)).await;
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = rustls::pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-    let tls =
-        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .unwrap();
+    let (pem, tls) = certificate();
     let (listener, uri) = listen().await;
     let uri = uri.replace("ws://127.0.0.1", "wss://localhost");
     let addr = server.addr;
     tokio::spawn(async move {
-        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        let acceptor = TlsAcceptor::from(tls);
         loop {
             let Ok(mut outer) = acceptor.accept(accept(&listener).await).await else { continue };
             let mut inner = TcpStream::connect(addr).await.unwrap();
@@ -304,7 +331,7 @@ async fn wss_trusts_whom_it_is_told_to() {
     let error = Client::builder(&uri).root_certificates_pem("none").connect().await.unwrap_err();
     assert!(matches!(error, ConnectError::Tls(_)), "{error:?}");
 
-    let trusting = Client::builder(&uri).root_certificates_pem(made.cert.pem());
+    let trusting = Client::builder(&uri).root_certificates_pem(pem);
     let mut client = within("trust", trusting.connect()).await.unwrap();
     client.send("hi").await.unwrap();
     assert_eq!(recv(&mut client).await, Received::Message(Message::text("hi")));

@@ -159,6 +159,36 @@ mod tests {
 
     use super::Greeting;
 
+    #[test]
+    fn types_without_a_schema_are_gaps_with_their_places() {
+        let contract = App::new().contract();
+        let source: Vec<&str> = include_str!("lib.rs").lines().collect();
+        let gaps: Vec<(&str, &str)> = contract
+            .gaps
+            .iter()
+            .map(|gap| {
+                let line = usize::try_from(gap.location.line).expect("a number of a line");
+                (gap.what.as_str(), source[line - 1].trim())
+            })
+            .collect();
+        let say = r#"#[net::on_event("say", errors(Refused))]"#;
+        let expected = [
+            (
+                "the schema of `ws_tests_renamed::Said` in `said`; derive `JsonSchema`",
+                "#[net::ws_controller(",
+            ),
+            ("the message that `open` returns", "#[net::on_open]"),
+            ("the schema of `ws_tests_renamed::Said` in the reply to `say`; derive `JsonSchema`", say),
+            ("the schema of `ws_tests_renamed::Say` in `say`; derive `JsonSchema`", say),
+            ("the message that `unknown` returns", "#[net::on_unknown]"),
+            ("the messages that `text` handles", "#[net::on_text]"),
+            ("the messages that `binary` handles", "#[net::on_binary]"),
+            ("the messages that `message` handles", "#[net::on_message]"),
+        ];
+        assert_eq!(gaps, expected);
+        assert_eq!(contract.strict().map_err(|gaps| gaps.0.len()), Err(8));
+    }
+
     #[tokio::test]
     async fn what_the_attributes_register_under_another_name_is_served()
     -> Result<(), Box<dyn std::error::Error>> {

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::{
     client::{Client, numbers},
@@ -21,7 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// A member at each node. A member says `<its index> <number>`.
 pub(super) struct Talk {
     of: &'static str,
-    members: Vec<Client>,
+    /// `None` for a member that has retired.
+    members: Vec<Option<Client>>,
     received: Vec<Vec<String>>,
     /// All numbers that were said are below this one.
     said: usize,
@@ -42,18 +43,55 @@ struct Missed {
 impl Talk {
     /// Connects the members. The name is for failures.
     pub(super) async fn start(of: &'static str, nodes: &[Process]) -> Self {
-        let mut members = Vec::new();
+        let mut talk = Self::new(of);
         for node in nodes {
-            let mut member = node.connect().await;
-            member.join(&[ROOM]).await;
-            members.push(member);
+            talk.add(node.connect().await).await;
         }
-        let (received, numbers) = (vec![Vec::new(); members.len()], vec![Vec::new(); members.len()]);
+        talk
+    }
+
+    /// Starts without members.
+    pub(super) fn new(of: &'static str) -> Self {
+        let (members, received, numbers) = (Vec::new(), Vec::new(), Vec::new());
         Self { of, members, received, said: 0, numbers, missed: Vec::new(), marks: 0 }
     }
 
+    /// Adds a member, and returns its index. It receives everything from now on.
+    pub(super) async fn add(&mut self, mut member: Client) -> usize {
+        member.join(&[ROOM]).await;
+        let at = self.members.len();
+        self.members.push(Some(member));
+        self.received.push(Vec::new());
+        self.numbers.push(Vec::new());
+        self.missed_by(at, 0);
+        at
+    }
+
+    /// Removes a member. The others receive what it has said; it may miss the numbers since this
+    /// one.
+    pub(super) fn retire(&mut self, at: usize, first: usize) {
+        self.members[at] = None;
+        self.missed.push(Missed { at: Some(at), numbers: first..usize::MAX });
+    }
+
     pub(super) fn member(&mut self, at: usize) -> &mut Client {
-        &mut self.members[at]
+        self.members[at].as_mut().expect("it has not retired")
+    }
+
+    /// The numbers that each member has said.
+    pub(super) fn numbers(&self) -> &[Vec<usize>] {
+        &self.numbers
+    }
+
+    /// The indices of the members that have not retired.
+    pub(super) fn present(&self) -> Vec<usize> {
+        (0..self.members.len()).filter(|at| self.members[*at].is_some()).collect()
+    }
+
+    /// The present members, and what each has received.
+    fn receivers(&mut self) -> impl Iterator<Item = (&mut Client, &mut Vec<String>)> {
+        let members = self.members.iter_mut().zip(&mut self.received);
+        members.filter_map(|(member, received)| Some((member.as_mut()?, received)))
     }
 
     pub(super) fn said(&self) -> usize {
@@ -67,9 +105,10 @@ impl Talk {
         for &at in at {
             self.numbers[at].push(self.said);
             let text = format!("{at} {}", self.said);
-            outcomes.push(self.members[at].say(ROOM, &text).await);
+            outcomes.push(self.member(at).say(ROOM, &text).await);
             // A local message is queued before the answer.
-            self.received[at].append(&mut self.members[at].arrived());
+            let mut arrived = self.member(at).arrived();
+            self.received[at].append(&mut arrived);
             assert!(self.received[at].contains(&text), "{}: {text} is not delivered locally", self.of);
         }
         self.said += 1;
@@ -77,8 +116,20 @@ impl Talk {
     }
 
     pub(super) async fn say(&mut self) -> Vec<String> {
-        let all: Vec<usize> = (0..self.members.len()).collect();
+        let all = self.present();
         self.say_at(&all).await
+    }
+
+    /// Lets all members talk until a future is ready.
+    pub(super) async fn say_while<T>(&mut self, future: impl Future<Output = T>) -> T {
+        let mut future = std::pin::pin!(future);
+        loop {
+            // Not a wait for anything: it spreads the messages over the time.
+            if let Ok(output) = timeout(Duration::from_millis(5), &mut future).await {
+                return output;
+            }
+            self.say().await;
+        }
     }
 
     pub(super) async fn say_for(&mut self, time: Duration) {
@@ -92,7 +143,7 @@ impl Talk {
 
     /// Lets all members talk until a watcher reports this change, and returns it.
     pub(super) async fn say_until(&mut self, watcher: &mut Client, change: &str) -> String {
-        let all: Vec<usize> = (0..self.members.len()).collect();
+        let all = self.present();
         self.say_at_until(&all, watcher, change).await
     }
 
@@ -123,11 +174,11 @@ impl Talk {
     pub(super) async fn meet(&mut self) {
         self.marks += 1;
         let mark = format!("mark {}", self.marks);
-        for member in &mut self.members {
-            assert_eq!(member.say(ROOM, &mark).await, "Queued", "{}", self.of);
+        let (of, marks) = (self.of, self.present().len());
+        for (member, _) in self.receivers() {
+            assert_eq!(member.say(ROOM, &mark).await, "Queued", "{of}");
         }
-        let marks = self.members.len();
-        for (member, received) in self.members.iter_mut().zip(&mut self.received) {
+        for (member, received) in self.receivers() {
             for _ in 0..marks {
                 received.append(&mut member.messages_until(&mark).await);
             }
@@ -142,15 +193,15 @@ impl Talk {
             self.missed_since(0);
             self.marks += 1;
             let mark = format!("mark {}", self.marks);
-            for member in &mut self.members {
+            let expected = self.present().len();
+            for (member, _) in self.receivers() {
                 member.say(ROOM, &mark).await;
             }
             let sent = Instant::now();
             // Longer than a message takes; otherwise there is another mark.
             while sent.elapsed() < Duration::from_millis(500) {
                 let mut is_healed = true;
-                let expected = self.members.len();
-                for (member, received) in self.members.iter_mut().zip(&mut self.received) {
+                for (member, received) in self.receivers() {
                     received.append(&mut member.arrived());
                     is_healed &= received.iter().filter(|it| **it == mark).count() == expected;
                 }
@@ -182,7 +233,7 @@ impl Talk {
                 assert!(missing.is_empty(), "{place}: {missing:?} are missing; may be: {:?}", self.missed);
             }
         }
-        for member in self.members {
+        for member in self.members.into_iter().flatten() {
             member.close().await;
         }
         self.received

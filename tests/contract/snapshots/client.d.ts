@@ -155,8 +155,8 @@ export interface Options<Query = QueryValues> {
 }
 
 /**
- * The methods of all channels. `Events` are the events of the server by name, `Asks` those that it wants answered,
- * `Calls` the events of the client.
+ * The methods of all channels. `Events` are the events of the server by name, `Asks` those that it
+ * wants answered, `Calls` the events of the client.
  */
 export declare abstract class TypedChannel<
   Events,
@@ -219,7 +219,117 @@ export type CommonCode =
   /** The server has no handler for messages of this kind (text or binary). */
   | "unsupported";
 
-export declare class Forms extends TypedChannel<FormsEvents, FormsAsks, FormsCalls> {
+/** Parameters by name. */
+export declare class Maps extends TypedChannel<
+  MapsEvents,
+  MapsAsks,
+  MapsCalls
+> {
+  private constructor();
+  /**
+   * Connects to `/maps/{first}/{second}` and waits until the connection is open.
+   * Throws `ConnectFailed` if the first attempt fails; later ones are repeated.
+   */
+  static connect(params: MapsParams, options: Options): Promise<Maps>;
+  /** Begins to connect, and does not wait. Also the first attempt is repeated. */
+  static open(params: MapsParams, options: Options): Maps;
+  /** Returns whether an error is the refusal of a call of this event. */
+  static refused<Name extends keyof MapsCodes & string>(
+    event: Name,
+    error: unknown,
+  ): error is RefusedWith<MapsCodes[Name]>;
+}
+
+/** The parameters of the path `/maps/{first}/{second}`. */
+export interface MapsParams {
+  first: number;
+  second: number;
+}
+
+/** The events of the server on `Maps`, by name. */
+export interface MapsEvents {}
+
+/** The asks of the server on `Maps`, by name. */
+export interface MapsAsks {}
+
+/** The events of the client on `Maps`, by name; for `call`. */
+export interface MapsCalls {}
+
+/** The error codes of the calls on `Maps`, by event. */
+export interface MapsCodes {}
+
+/** The administration, on a server of its own. */
+export declare class TablesSeats extends TypedChannel<
+  TablesSeatsEvents,
+  TablesSeatsAsks,
+  TablesSeatsCalls
+> {
+  private constructor();
+  /**
+   * Connects to `/tables/{table}/{side}/{*rest}` and waits until the connection is open.
+   * Throws `ConnectFailed` if the first attempt fails; later ones are repeated.
+   */
+  static connect(
+    params: TablesSeatsParams,
+    options: Options<TablesSeatsQuery> & { query: TablesSeatsQuery },
+  ): Promise<TablesSeats>;
+  /** Begins to connect, and does not wait. Also the first attempt is repeated. */
+  static open(
+    params: TablesSeatsParams,
+    options: Options<TablesSeatsQuery> & { query: TablesSeatsQuery },
+  ): TablesSeats;
+  /** Returns whether an error is the refusal of a call of this event. */
+  static refused<Name extends keyof TablesSeatsCodes & string>(
+    event: Name,
+    error: unknown,
+  ): error is RefusedWith<TablesSeatsCodes[Name]>;
+  browse(options?: CallOptions): Promise<void>;
+  look(options?: CallOptions): Promise<void>;
+  /** A parameter that some builds do not have. */
+  present(data: number, options?: CallOptions): Promise<void>;
+}
+
+/** The parameters of the path `/tables/{table}/{side}/{*rest}`. */
+export interface TablesSeatsParams {
+  /** A number that is read as a text. */
+  table: string;
+  side: "left" | "right";
+  rest: string;
+}
+
+export interface TablesSeatsQuery {
+  /** The color to show. */
+  color?: string | null;
+  hint?: string;
+  page: number;
+  table: number;
+}
+
+/** The events of the server on `TablesSeats`, by name. */
+export interface TablesSeatsEvents {}
+
+/** The asks of the server on `TablesSeats`, by name. */
+export interface TablesSeatsAsks {}
+
+/** The events of the client on `TablesSeats`, by name; for `call`. */
+export interface TablesSeatsCalls {
+  browse: TablesSeats["browse"];
+  look: TablesSeats["look"];
+  present: TablesSeats["present"];
+}
+
+/** The error codes of the calls on `TablesSeats`, by event. */
+export interface TablesSeatsCodes {
+  browse: CommonCode;
+  look: CommonCode;
+  present: CommonCode;
+}
+
+export declare class Forms extends TypedChannel<
+  FormsEvents,
+  FormsAsks,
+  FormsCalls
+> {
   private constructor();
   /**
    * Connects to `/forms` and waits until the connection is open.
@@ -235,6 +345,8 @@ export declare class Forms extends TypedChannel<FormsEvents, FormsAsks, FormsCal
   ): error is RefusedWith<FormsCodes[Name]>;
   closed(data: Closed, options?: CallOptions): Promise<boolean>;
   everything(data: EverythingInput, options?: CallOptions): Promise<Everything>;
+  open(data: Open, options?: CallOptions): Promise<Open>;
+  options(data: OptionsInput, options?: CallOptions): Promise<OptionsData>;
 }
 
 /** The events of the server on `Forms`, by name. */
@@ -247,16 +359,98 @@ export interface FormsAsks {}
 export interface FormsCalls {
   closed: Forms["closed"];
   everything: Forms["everything"];
+  open: Forms["open"];
+  options: Forms["options"];
 }
 
 /** The error codes of the calls on `Forms`, by event. */
 export interface FormsCodes {
   closed: CommonCode;
   everything: CommonCode;
+  open: CommonCode;
+  options: CommonCode;
+}
+
+export declare class Local extends TypedChannel<
+  LocalEvents,
+  LocalAsks,
+  LocalCalls
+> {
+  private constructor();
+  /**
+   * Connects to `/functions/a` and waits until the connection is open.
+   * Throws `ConnectFailed` if the first attempt fails; later ones are repeated.
+   */
+  static connect(options: Options): Promise<Local>;
+  /** Begins to connect, and does not wait. Also the first attempt is repeated. */
+  static open(options: Options): Local;
+  /** Returns whether an error is the refusal of a call of this event. */
+  static refused<Name extends keyof LocalCodes & string>(
+    event: Name,
+    error: unknown,
+  ): error is RefusedWith<LocalCodes[Name]>;
+  inside(data: Inside, options?: CallOptions): Promise<void>;
+}
+
+/** The events of the server on `Local`, by name. */
+export interface LocalEvents {}
+
+/** The asks of the server on `Local`, by name. */
+export interface LocalAsks {}
+
+/** The events of the client on `Local`, by name; for `call`. */
+export interface LocalCalls {
+  inside: Local["inside"];
+}
+
+/** The error codes of the calls on `Local`, by event. */
+export interface LocalCodes {
+  inside: CommonCode;
+}
+
+export declare class Local2 extends TypedChannel<
+  Local2Events,
+  Local2Asks,
+  Local2Calls
+> {
+  private constructor();
+  /**
+   * Connects to `/functions/b` and waits until the connection is open.
+   * Throws `ConnectFailed` if the first attempt fails; later ones are repeated.
+   */
+  static connect(options: Options): Promise<Local2>;
+  /** Begins to connect, and does not wait. Also the first attempt is repeated. */
+  static open(options: Options): Local2;
+  /** Returns whether an error is the refusal of a call of this event. */
+  static refused<Name extends keyof Local2Codes & string>(
+    event: Name,
+    error: unknown,
+  ): error is RefusedWith<Local2Codes[Name]>;
+  inside(data: Inside2, options?: CallOptions): Promise<void>;
+}
+
+/** The events of the server on `Local2`, by name. */
+export interface Local2Events {}
+
+/** The asks of the server on `Local2`, by name. */
+export interface Local2Asks {}
+
+/** The events of the client on `Local2`, by name; for `call`. */
+export interface Local2Calls {
+  inside: Local2["inside"];
+}
+
+/** The error codes of the calls on `Local2`, by event. */
+export interface Local2Codes {
+  inside: CommonCode;
 }
 
 /** A controller with two routes. */
-export declare class Lobby extends TypedChannel<LobbyEvents, LobbyAsks, LobbyCalls> {
+export declare class Lobby extends TypedChannel<
+  LobbyEvents,
+  LobbyAsks,
+  LobbyCalls
+> {
   private constructor();
   /**
    * Connects to `/lobby` and waits until the connection is open.
@@ -290,7 +484,71 @@ export interface LobbyCodes {
   note: CommonCode;
 }
 
-export declare class Lobby2 extends TypedChannel<Lobby2Events, Lobby2Asks, Lobby2Calls> {
+/** Names of all kinds. */
+export declare class Names extends TypedChannel<
+  NamesEvents,
+  NamesAsks,
+  NamesCalls
+> {
+  private constructor();
+  /**
+   * Connects to `/names` and waits until the connection is open.
+   * Throws `ConnectFailed` if the first attempt fails; later ones are repeated.
+   */
+  static connect(options: Options): Promise<Names>;
+  /** Begins to connect, and does not wait. Also the first attempt is repeated. */
+  static open(options: Options): Names;
+  /** Returns whether an error is the refusal of a call of this event. */
+  static refused<Name extends keyof NamesCodes & string>(
+    event: Name,
+    error: unknown,
+  ): error is RefusedWith<NamesCodes[Name]>;
+  name(data?: Name, options?: CallOptions): Promise<void>;
+  numbers(options?: CallOptions): Promise<Listed>;
+  /** Replies later with what the event declares. */
+  pulse(data: Pulse, options?: CallOptions): Promise<Pulse>;
+  texts(options?: CallOptions): Promise<Listed2 | undefined>;
+}
+
+/** The events of the server on `Names`, by name. */
+export interface NamesEvents {
+  /** The reply, and the message for the others. */
+  "names/said it": Spoken;
+  /** A type with a name for readers. */
+  odd: Odd___type__1_;
+}
+
+/** The asks of the server on `Names`, by name. */
+export interface NamesAsks {}
+
+/** The events of the client on `Names`, by name; for `call`. */
+export interface NamesCalls {
+  name: Names["name"];
+  "names say it": (options?: CallOptions) => Promise<void>;
+  /** A text that is not copied. */
+  "names/say it": (data: Speak, options?: CallOptions) => Promise<Spoken>;
+  "names/say-it": (options?: CallOptions) => Promise<void>;
+  numbers: Names["numbers"];
+  pulse: Names["pulse"];
+  texts: Names["texts"];
+}
+
+/** The error codes of the calls on `Names`, by event. */
+export interface NamesCodes {
+  name: CommonCode;
+  "names say it": CommonCode;
+  "names/say it": CommonCode;
+  "names/say-it": CommonCode;
+  numbers: CommonCode;
+  pulse: CommonCode;
+  texts: CommonCode;
+}
+
+export declare class Lobby2 extends TypedChannel<
+  Lobby2Events,
+  Lobby2Asks,
+  Lobby2Calls
+> {
   private constructor();
   /**
    * Connects to `/rooms` and waits until the connection is open.
@@ -332,7 +590,11 @@ export interface Lobby2Codes {
  *
  * Everyone in a room gets every line.
  */
-export declare class Room extends TypedChannel<RoomEvents, RoomAsks, RoomCalls> {
+export declare class Room extends TypedChannel<
+  RoomEvents,
+  RoomAsks,
+  RoomCalls
+> {
   private constructor();
   /**
    * Connects to `/rooms/{room}/seats/{seat}` and waits until the connection is open.
@@ -428,7 +690,11 @@ export interface RoomCodes {
   who: "empty" | "too_long" | CommonCode;
 }
 
-export declare class Shop extends TypedChannel<ShopEvents, ShopAsks, ShopCalls> {
+export declare class Shop extends TypedChannel<
+  ShopEvents,
+  ShopAsks,
+  ShopCalls
+> {
   private constructor();
   /**
    * Connects to `/shop/{item}` and waits until the connection is open.
@@ -534,12 +800,87 @@ export interface History {
   limit?: number | null;
 }
 
+/** An integer that may have more than 53 bits; JavaScript rounds beyond 2^53 - 1. */
+export type Id = number;
+
+/** The first one. */
+export interface Inside {
+  a: boolean;
+}
+
+/** The second one. */
+export interface Inside2 {
+  b: boolean;
+}
+
 /** Somebody came in. */
 export interface Joined {
   account: string;
 }
 
+export interface Listed {
+  items: number[];
+  /** An integer that may have more than 53 bits; JavaScript rounds beyond 2^53 - 1. */
+  next: number | null;
+}
+
+export interface Listed2 {
+  items: string[];
+  /** An integer that may have more than 53 bits; JavaScript rounds beyond 2^53 - 1. */
+  next: number | null;
+}
+
 export type Mood = "calm" | "very_happy";
+
+/** A name. */
+export type Name = string;
+
+/** A type with a name for readers. */
+export interface Odd___type__1_ {
+  inner: Odd___type__1_ | null;
+}
+
+/** An object with fields of any name. */
+export interface Open {
+  id: number;
+  [key: string]: boolean | number;
+}
+
+/** Fields that are not always sent, or need not be. */
+export type OptionsData = {
+  $schema: number;
+  address: string;
+  bytes: number[];
+  float: number;
+  id: Id;
+  /** An integer that may have more than 53 bits; JavaScript rounds beyond 2^53 - 1. */
+  large: number;
+  none: [];
+  nothing: Unit;
+  pair: Pair;
+  required?: string[];
+  sentIfThere?: string | null;
+  set: number[];
+  withDefault: number;
+} & ({ radius: number; type: "circle" } | { label: string | null; side: number; type: "square" } | { type: "nothing" });
+
+/** Fields that are not always sent, or need not be. */
+export type OptionsInput = {
+  $schema?: number;
+  address: string;
+  bytes: number[];
+  float: number;
+  id: Id;
+  /** An integer that may have more than 53 bits; JavaScript rounds beyond 2^53 - 1. */
+  large: number;
+  none: [];
+  nothing: Unit;
+  pair: Pair;
+  required?: string[];
+  sentIfThere?: string | null;
+  set: number[];
+  withDefault?: number;
+} & ({ radius: number; type: "circle" } | { label?: string | null; side: number; type: "square" } | { type: "nothing" });
 
 /** The received form has an optional field, and the sent form always has it. */
 export interface Order {
@@ -551,6 +892,13 @@ export interface Order {
 export interface OrderInput {
   count?: number;
   item: string;
+}
+
+export type Pair = [number, (string | null)];
+
+/** A pulse, and the answer to it. */
+export interface Pulse {
+  count: number;
 }
 
 export interface RoomMember {
@@ -592,11 +940,24 @@ export interface ShopMember {
   points: number;
 }
 
+/** A text that is not copied. */
+export interface Speak {
+  required?: boolean | null;
+  text: string;
+}
+
+/** The reply, and the message for the others. */
+export interface Spoken {
+  $schema: string;
+}
+
 /** A tree. */
 export interface Tree {
   children: Tree[];
   value: number;
 }
+
+export type Unit = null;
 
 export type Untagged = string | string[];
 

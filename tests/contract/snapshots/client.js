@@ -135,14 +135,15 @@ export class TypedChannel {
     const [params, options] = channel.address.includes("{") ? args : [{}, ...args];
     const { token, protocols = channel.protocols, WebSocket = globalThis.WebSocket, ...others } = options;
     if (!WebSocket) {
-      throw new TypeError("there is no global WebSocket: pass one as `WebSocket`, such as that of npm's `ws`");
+      throw new TypeError("there is no global WebSocket: pass one, such as that of npm's `ws`");
     }
     const tokenIn = channel.tokenIn ?? (protocols.length > 0 ? "subprotocol" : undefined);
     if (token && !tokenIn) {
       throw new TypeError(`\`${channel.name}\` declares no place for a token that a browser can fill`);
     }
     this.#channel = channel;
-    this.#options = { idle: 30_000, timeout: 10_000, ...defined(others), token, tokenIn, protocols, WebSocket };
+    const defaults = { idle: 30_000, timeout: 10_000 };
+    this.#options = { ...defaults, ...defined(others), token, tokenIn, protocols, WebSocket };
     this.#url = urlOf(channel.address, params, this.#options);
     this.#connect();
   }
@@ -442,7 +443,8 @@ export class TypedChannel {
     } catch (error) {
       const isRefusal = error instanceof AskRefused;
       if (!isRefusal) report(error);
-      const { code, message } = isRefusal ? error : { code: "internal", message: "the client failed to answer" };
+      const failure = { code: "internal", message: "the client failed to answer" };
+      const { code, message } = isRefusal ? error : failure;
       answer = JSON.stringify({ event: "error", data: { code, message }, ref });
     }
     if (link === this.#link && link.socket.readyState === OPEN) this.#transmit(link, answer);
@@ -527,6 +529,44 @@ function base64url(text) {
   return btoa(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
+export class Maps extends TypedChannel {
+  static channel = {
+    name: "Maps",
+    address: "/maps/{first}/{second}",
+    protocols: [],
+    tokenIn: { query: "access/token" },
+    events: [],
+    calls: new Map([]),
+  };
+}
+
+export class TablesSeats extends TypedChannel {
+  static channel = {
+    name: "TablesSeats",
+    address: "/tables/{table}/{side}/{*rest}",
+    protocols: [],
+    tokenIn: { query: "access/token" },
+    events: [],
+    calls: new Map([
+      ["browse", { reply: "none", hasData: false }],
+      ["look", { reply: "none", hasData: false }],
+      ["present", { reply: "none", hasData: true }],
+    ]),
+  };
+
+  browse(...args) {
+    return this.call("browse", ...args);
+  }
+
+  look(...args) {
+    return this.call("look", ...args);
+  }
+
+  present(...args) {
+    return this.call("present", ...args);
+  }
+}
+
 export class Forms extends TypedChannel {
   static channel = {
     name: "Forms",
@@ -537,6 +577,8 @@ export class Forms extends TypedChannel {
     calls: new Map([
       ["closed", { reply: "one", hasData: true }],
       ["everything", { reply: "one", hasData: true }],
+      ["open", { reply: "one", hasData: true }],
+      ["options", { reply: "one", hasData: true }],
     ]),
   };
 
@@ -546,6 +588,48 @@ export class Forms extends TypedChannel {
 
   everything(...args) {
     return this.call("everything", ...args);
+  }
+
+  open(...args) {
+    return this.call("open", ...args);
+  }
+
+  options(...args) {
+    return this.call("options", ...args);
+  }
+}
+
+export class Local extends TypedChannel {
+  static channel = {
+    name: "Local",
+    address: "/functions/a",
+    protocols: [],
+    tokenIn: undefined,
+    events: [],
+    calls: new Map([
+      ["inside", { reply: "none", hasData: true }],
+    ]),
+  };
+
+  inside(...args) {
+    return this.call("inside", ...args);
+  }
+}
+
+export class Local2 extends TypedChannel {
+  static channel = {
+    name: "Local2",
+    address: "/functions/b",
+    protocols: [],
+    tokenIn: undefined,
+    events: [],
+    calls: new Map([
+      ["inside", { reply: "none", hasData: true }],
+    ]),
+  };
+
+  inside(...args) {
+    return this.call("inside", ...args);
   }
 }
 
@@ -563,6 +647,41 @@ export class Lobby extends TypedChannel {
 
   note(...args) {
     return this.call("note", ...args);
+  }
+}
+
+export class Names extends TypedChannel {
+  static channel = {
+    name: "Names",
+    address: "/names",
+    protocols: ["json"],
+    tokenIn: "subprotocol",
+    events: ["names/said it", "odd"],
+    calls: new Map([
+      ["name", { reply: "none", hasData: true }],
+      ["names say it", { reply: "none", hasData: false }],
+      ["names/say it", { reply: "one", hasData: true }],
+      ["names/say-it", { reply: "none", hasData: false }],
+      ["numbers", { reply: "one", hasData: false }],
+      ["pulse", { reply: "one", hasData: true }],
+      ["texts", { reply: "optional", hasData: false }],
+    ]),
+  };
+
+  name(...args) {
+    return this.call("name", ...args);
+  }
+
+  numbers(...args) {
+    return this.call("numbers", ...args);
+  }
+
+  pulse(...args) {
+    return this.call("pulse", ...args);
+  }
+
+  texts(...args) {
+    return this.call("texts", ...args);
   }
 }
 

@@ -1,16 +1,21 @@
 //! The client that comes back: what it tells, what it counts, when it gives up.
 
-use std::time::Duration;
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use http::StatusCode;
 use tokio_tungstenite::accept_async;
 use ws_core::{
-    App, Message,
-    client::{Client, ClientError, GaveUp, ReconnectPolicy, Update},
+    App, Handshake, Message, Next, Response, Result as WsResult, State,
+    client::{Attempt, Client, ClientBuilder, ClientError, ConnectError, GaveUp, ReconnectPolicy, Update},
+    handshake::Body,
 };
 
 use super::{accept, answer, listen};
-use crate::support::{Echo, Logs, PATIENCE, config, start, start_with, within};
+use crate::support::{Echo, Logs, PATIENCE, Probe, config, start, start_with, within};
 
 fn policy() -> ReconnectPolicy {
     ReconnectPolicy::new().backoff(Duration::from_millis(1), Duration::from_millis(20))
@@ -103,4 +108,123 @@ async fn a_refusal_is_final_or_not_by_its_status() {
     assert_eq!(gave_up.attempts, 2);
     let gave_up = after_a_loss(policy().max_attempts(0), &[]).await.unwrap_err();
     assert_eq!(gave_up.to_string(), "gave up after 0 attempts: no attempt is allowed");
+}
+
+#[tokio::test]
+async fn a_close_code_that_says_not_to_come_back_is_final() {
+    for code in [1000, 4403] {
+        let (probe, mut reports) = Probe::new();
+        let server = start(App::without_registry().controller("/", probe)).await;
+        let mut client = Client::builder(format!("ws://{}/", server.addr)).reconnect(policy()).await.unwrap();
+        reports.open().await.disconnect(code, "").unwrap();
+        let gave_up = within("the end", client.recv(None)).await.unwrap_err();
+        assert_eq!((gave_up.lost.code(), gave_up.attempts), (code, 0));
+        let why = format!("gave up after 0 attempts: the server closed with code {code}, which is final");
+        assert_eq!(gave_up.to_string(), why);
+    }
+}
+
+/// Lets in the bearer of this token.
+struct Token(&'static str);
+
+async fn only_the_bearer(
+    request: Handshake,
+    next: Next<'_>,
+    State(valid): State<Arc<Mutex<Token>>>,
+) -> WsResult<Response> {
+    let token = valid.lock().unwrap().0;
+    if request.bearer_token() == Ok(token) {
+        return next.run(request).await;
+    }
+    Ok(Body::json(StatusCode::UNAUTHORIZED, &"expired"))
+}
+
+#[tokio::test]
+async fn a_fresh_token_is_asked_for_before_each_attempt_and_a_refused_one_is_replaced_at_once() {
+    let valid = Arc::new(Mutex::new(Token("first")));
+    let (probe, mut reports) = Probe::new();
+    let app = App::without_registry().controller("/", probe).state(Arc::clone(&valid)).middleware(
+        "ws",
+        0,
+        only_the_bearer,
+    );
+    let server = start(app).await;
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    // The clock would show a wait: an hour is longer than the patience of the test.
+    let policy = ReconnectPolicy::new().backoff(Duration::from_secs(3600), Duration::from_secs(3600));
+    let mut client = Client::builder(format!("ws://{}/", server.addr))
+        .before_attempt(move |builder: ClientBuilder, attempt: Attempt| {
+            let mut asked = seen.lock().unwrap();
+            let token = ["first", "second", "third"][asked.len()];
+            asked.push((attempt.number, attempt.is_unauthorized()));
+            async move { Ok::<_, io::Error>(builder.bearer(token)) }
+        })
+        .reconnect(policy)
+        .await
+        .unwrap();
+
+    let conn = reports.open().await;
+    *valid.lock().unwrap() = Token("second");
+    conn.disconnect(4401, "expired").unwrap();
+    let update = within("the new connection", client.recv(None)).await.unwrap();
+    let Update::Reconnected(news) = update else { panic!("{update:?}") };
+    assert_eq!((news.lost.code(), news.attempts), (4401, 1));
+    assert_eq!(*asked.lock().unwrap(), [(1, false), (1, true)]);
+}
+
+#[tokio::test]
+async fn a_401_is_not_final_if_the_next_attempt_may_have_another_token() {
+    let (listener, uri) = listen().await;
+    let tokens = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&tokens);
+    let builder = Client::builder(uri).before_attempt(move |builder: ClientBuilder, attempt: Attempt| {
+        let status = attempt.error.as_ref().and_then(|error| error.status());
+        seen.lock().unwrap().push((attempt.number, status.map(|status| status.as_u16())));
+        async move { Ok::<_, io::Error>(builder.bearer("token")) }
+    });
+    let (client, socket) =
+        tokio::join!(builder.reconnect(policy()), async { accept_async(accept(&listener).await).await });
+    drop(socket);
+    let mut client = client.unwrap();
+    let server = async {
+        for _ in 0..3 {
+            drop(answer(&listener, b"HTTP/1.1 401 U\r\nContent-Length: 0\r\n\r\n").await);
+        }
+        drop(answer(&listener, b"HTTP/1.1 403 F\r\nContent-Length: 0\r\n\r\n").await);
+    };
+    let (update, ()) = tokio::join!(client.recv(PATIENCE), server);
+    let gave_up = update.unwrap_err();
+    assert_eq!(gave_up.error.unwrap().status(), Some(StatusCode::FORBIDDEN));
+    let expected = [(1, None), (1, None), (2, Some(401)), (3, Some(401)), (4, Some(401))];
+    assert_eq!(*tokens.lock().unwrap(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_that_fails_or_hangs_sends_nothing() {
+    let failing = Client::builder("ws://127.0.0.1:1/")
+        .before_attempt(async |_: ClientBuilder, _: Attempt| Err::<ClientBuilder, _>("no token here"));
+    let error = failing.connect().await.unwrap_err();
+    assert!(matches!(&error, ConnectError::NotPrepared(_)), "{error:?}");
+    assert_eq!(error.to_string(), "no attempt was made: no token here");
+
+    let hanging = Client::builder("ws://127.0.0.1:1/")
+        .before_attempt(async |_: ClientBuilder, _: Attempt| std::future::pending::<io::Result<_>>().await);
+    let error = hanging.connect().await.unwrap_err();
+    assert_eq!(error.to_string(), "no attempt was made: `before_attempt` took longer than 10s");
+}
+
+#[tokio::test]
+async fn the_uri_of_an_attempt_may_be_another_one() {
+    let server = start(App::without_registry().controller("/there", Echo)).await;
+    let uri = format!("ws://{}/there", server.addr);
+    let client = Client::builder("ws://127.0.0.1:1/")
+        .before_attempt(move |builder: ClientBuilder, _: Attempt| {
+            let uri = uri.clone();
+            async move { Ok::<_, io::Error>(builder.uri(uri)) }
+        })
+        .connect()
+        .await
+        .unwrap();
+    assert_eq!(client.close(1000, "").await.unwrap().code(), 1000);
 }

@@ -2,14 +2,19 @@
 //!
 //! It only collects: `request` checks the values when `connect` is awaited.
 
-use std::{fmt, time::Duration};
+use std::{error::Error as StdError, fmt, pin::Pin, sync::Arc, time::Duration};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+#[cfg(feature = "client-tls")]
+use tokio_rustls::rustls;
 
 use super::{
+    attempt::Attempt,
     connect,
     connection::Client,
     error::ConnectError,
     reconnect::{ReconnectPolicy, ReconnectingClient},
-    settings::Settings,
+    settings::{BeforeAttempt, Settings},
 };
 
 /// The settings of a connection; made by [`Client::builder`].
@@ -89,9 +94,16 @@ impl ClientBuilder {
         self
     }
 
+    /// Replaces the URI, for [`before_attempt`](Self::before_attempt).
+    pub fn uri(mut self, uri: impl Into<String>) -> Self {
+        self.settings.uri = uri.into();
+        self
+    }
+
     /// Adds `Authorization: Bearer <token>` (RFC 6750 section 2.1), the recommended way to
-    /// authenticate.
-    pub fn bearer(self, token: impl fmt::Display) -> Self {
+    /// authenticate. It replaces an `authorization` that was set before.
+    pub fn bearer(mut self, token: impl fmt::Display) -> Self {
+        self.settings.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
         self.header("authorization", format!("Bearer {token}"))
     }
 
@@ -132,6 +144,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets how long a [`TypedClient`](super::TypedClient) waits for the reply to a call. Default
+    /// 10 s.
+    pub fn call_deadline(mut self, deadline: Duration) -> Self {
+        self.settings.call_deadline = deadline;
+        self
+    }
+
     /// Ends the connection with [`CloseReason::Heartbeat`](crate::CloseReason::Heartbeat) when
     /// nothing has arrived for this long, not even a ping.
     ///
@@ -157,14 +176,97 @@ impl ClientBuilder {
         self
     }
 
-    /// Trusts these certificates in addition to Mozilla's list: one or more in PEM, for a private
-    /// authority or a self-signed server.
+    /// Trusts these certificates in addition to Mozilla's list, or to
+    /// [`native_roots`](Self::native_roots): one or more in PEM, for a private authority or a
+    /// self-signed server.
     ///
     /// An invalid certificate makes [`connect`](Self::connect) return [`ConnectError::Tls`].
     #[cfg(feature = "client-tls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "client-tls")))]
     pub fn root_certificates_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.settings.root_certificates.push(pem.into());
+        self.settings.tls.root_certificates.push(pem.into());
+        self
+    }
+
+    /// Trusts the certificates of the system in place of Mozilla's list, for networks whose
+    /// administrator installs the root certificates.
+    ///
+    /// They are read before each attempt to connect, by a blocking task of the runtime. On Linux
+    /// the variables `SSL_CERT_FILE` and `SSL_CERT_DIR` name other places. An unreadable
+    /// certificate is skipped and logged at debug level. If there is none at all,
+    /// [`connect`](Self::connect) returns [`ConnectError::Tls`].
+    #[cfg(feature = "client-native-roots")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "client-native-roots")))]
+    pub fn native_roots(mut self) -> Self {
+        self.settings.tls.has_native_roots = true;
+        self
+    }
+
+    /// Uses this configuration of [`rustls`](super::rustls) for `wss://`: a client certificate, a
+    /// verifier, protocol versions or a crypto provider of one's own.
+    ///
+    /// It is used as it is, and it decides alone which certificates are trusted:
+    /// [`root_certificates_pem`](Self::root_certificates_pem) or `native_roots` beside it make
+    /// [`connect`](Self::connect) return [`ConnectError::Tls`]. If it sets `alpn_protocols`, they
+    /// should be `http/1.1` only, because a WebSocket begins as HTTP/1.1.
+    ///
+    /// ```no_run
+    /// use std::sync::Arc;
+    ///
+    /// use ws_core::client::{Client, rustls};
+    ///
+    /// # async fn example(config: rustls::ClientConfig) -> Result<(), ws_core::client::ConnectError> {
+    /// let client =
+    ///     Client::builder("wss://example.com/").rustls_config(Arc::new(config)).connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "client-tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "client-tls")))]
+    pub fn rustls_config(mut self, config: Arc<rustls::ClientConfig>) -> Self {
+        self.settings.tls.config = Some(config);
+        self
+    }
+
+    /// Runs a function before each attempt to connect, the first one included. It returns the
+    /// settings of the attempt: a new token, another URI, a header, a query parameter.
+    ///
+    /// It gets this builder, without the changes that it made for earlier attempts, and the
+    /// [`Attempt`]: its number, and why the one before it failed. Set what changes here only, since
+    /// `header` and `query` add to what is set already. The send deadline and the policy of a
+    /// [`ReconnectingClient`] stay as they were.
+    ///
+    /// With it, a 401 and the close code 4401 do not end the reconnecting: see [`ReconnectPolicy`].
+    ///
+    /// ```no_run
+    /// use ws_core::client::{Client, ReconnectPolicy};
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn token_from_cache() -> Result<String, std::io::Error> { Ok(String::new()) }
+    /// # async fn new_token() -> Result<String, std::io::Error> { Ok(String::new()) }
+    /// let client = Client::builder("wss://example.com/chat")
+    ///     .before_attempt(async |builder, attempt| {
+    ///         let token =
+    ///             if attempt.is_unauthorized() { new_token().await } else { token_from_cache().await };
+    ///         token.map(|token| builder.bearer(token))
+    ///     })
+    ///     .reconnect(ReconnectPolicy::new())
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If the function fails or takes longer than the connect deadline, the attempt fails with
+    /// [`ConnectError::NotPrepared`] and nothing is sent. A reconnecting client tries again after
+    /// the back-off.
+    pub fn before_attempt<F, Changing, E>(mut self, change: F) -> Self
+    where
+        F: Fn(Self, Attempt) -> Changing + Send + Sync + 'static,
+        Changing: Future<Output = Result<Self, E>> + Send + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        self.settings.before_attempt = Some(Arc::new(Change(change)));
         self
     }
 
@@ -173,7 +275,36 @@ impl ClientBuilder {
     /// # Errors
     /// See [`ConnectError`]. A mistake in the settings is reported before anything is sent.
     pub async fn connect(self) -> Result<Client, ConnectError> {
-        connect::connect(&self.settings).await
+        connect::connect(&self.settings, Attempt::first()).await
+    }
+
+    /// Connects over a stream of the caller's own, in one attempt: a Unix socket, an in-memory
+    /// duplex, a stream that a proxy has connected, or TLS that this crate does not do.
+    ///
+    /// Neither a name lookup nor a TCP connect happens. The URI still gives the path, the query and
+    /// the header `host`. A `wss://` URI means a TLS handshake over the stream, as behind a SOCKS
+    /// proxy; for a stream that is encrypted already, write `ws://`.
+    ///
+    /// ```no_run
+    /// # #[cfg(unix)]
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tokio::net::UnixStream;
+    /// use ws_core::client::Client;
+    ///
+    /// let stream = UnixStream::connect("/run/chat.sock").await?;
+    /// let mut client = Client::builder("ws://localhost/chat").connect_over(stream).await?;
+    /// client.send("hi").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect). The connect deadline limits both handshakes.
+    pub async fn connect_over<S>(self, stream: S) -> Result<Client, ConnectError>
+    where
+        S: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static,
+    {
+        connect::connect_over(&self.settings, stream).await
     }
 
     /// Connects, and connects again whenever the connection is lost.
@@ -184,8 +315,30 @@ impl ClientBuilder {
     /// As [`connect`](Self::connect), for the first connection.
     pub async fn reconnect(mut self, policy: ReconnectPolicy) -> Result<ReconnectingClient, ConnectError> {
         self.settings.confirms = true;
-        let first = connect::connect(&self.settings).await?;
+        let first = connect::connect(&self.settings, Attempt::first()).await?;
         Ok(ReconnectingClient::new(self.settings, policy, first))
+    }
+}
+
+/// The function of [`ClientBuilder::before_attempt`].
+struct Change<F>(F);
+
+impl<F, Changing, E> BeforeAttempt for Change<F>
+where
+    F: Fn(ClientBuilder, Attempt) -> Changing + Send + Sync,
+    Changing: Future<Output = Result<ClientBuilder, E>> + Send + 'static,
+    E: Into<Box<dyn StdError + Send + Sync>>,
+{
+    fn change(
+        &self,
+        settings: Settings,
+        attempt: Attempt,
+    ) -> Pin<Box<dyn Future<Output = Result<Settings, ConnectError>> + Send>> {
+        let changing = (self.0)(ClientBuilder { settings }, attempt);
+        Box::pin(async {
+            let changed = changing.await.map_err(|error| ConnectError::NotPrepared(error.into()))?;
+            Ok(changed.settings)
+        })
     }
 }
 

@@ -7,7 +7,9 @@
 //! never tries twice.
 
 use std::{
+    borrow::Cow,
     future::{Future, poll_fn},
+    io,
     pin::pin,
     task::{Poll, ready},
 };
@@ -20,11 +22,12 @@ use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
+    attempt::Attempt,
     connection::Client,
     error::ConnectError,
     request::{self, Prepared},
     settings::Settings,
-    transport::{self, Transport},
+    transport::{self, Io, Transport},
     wire::Wire,
 };
 use crate::handshake::NamesWriter;
@@ -36,15 +39,41 @@ const HEAD_BYTES: usize = 64 << 10;
 /// The maximum number of headers in it.
 const HEADERS: usize = 128;
 
-/// Connects within the connect deadline.
-pub(super) async fn connect(settings: &Settings) -> Result<Client, ConnectError> {
+/// Connects by TCP, within the connect deadline.
+pub(super) async fn connect(settings: &Settings, attempt: Attempt) -> Result<Client, ConnectError> {
+    let settings = &*changed(settings, attempt).await?;
     let prepared = request::prepare(settings)?;
+    let stream = transport::tcp(prepared.host.clone(), prepared.port);
+    handshake(settings, prepared, stream).await
+}
+
+/// Does the handshakes over a stream that is already connected, within the connect deadline.
+pub(super) async fn connect_over(settings: &Settings, stream: impl Io) -> Result<Client, ConnectError> {
+    let settings = &*changed(settings, Attempt::first()).await?;
+    handshake(settings, request::prepare(settings)?, async { Ok(stream) }).await
+}
+
+/// Lets the user's function change the settings, if there is one.
+async fn changed(settings: &Settings, attempt: Attempt) -> Result<Cow<'_, Settings>, ConnectError> {
+    let Some(change) = &settings.before_attempt else { return Ok(Cow::Borrowed(settings)) };
+    let after = settings.connect_deadline;
+    let changed = tokio::time::timeout(after, change.change(settings.clone(), attempt)).await;
+    let late = || ConnectError::NotPrepared(format!("`before_attempt` took longer than {after:?}").into());
+    // The user has a builder, which does not know whether the client reconnects.
+    Ok(Cow::Owned(Settings { confirms: settings.confirms, ..changed.map_err(|_| late())?? }))
+}
+
+async fn handshake(
+    settings: &Settings,
+    prepared: Prepared,
+    stream: impl Future<Output = io::Result<impl Io>>,
+) -> Result<Client, ConnectError> {
     let after = settings.connect_deadline;
     // `Instant` cannot represent every deadline that a `Duration` can express.
     let deadline = Instant::now().checked_add(after).unwrap_or_else(far_away);
     let timeout = |_| ConnectError::Timeout { after };
 
-    let transport = timeout_at(deadline, open(settings, &prepared)).await.map_err(timeout)??;
+    let transport = timeout_at(deadline, open(settings, &prepared, stream)).await.map_err(timeout)??;
     let sent = prepared.request.headers().clone();
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(HEAD_BYTES)
@@ -70,7 +99,13 @@ pub(super) async fn connect(settings: &Settings) -> Result<Client, ConnectError>
     let headers = take_headers(response);
     let (transport, prefix) = timeout_at(deadline, http.into_upgraded()).await.map_err(timeout)??;
     let wire = Wire::new(transport, &prefix, settings);
-    Ok(Client { wire, headers, subprotocol, send_deadline: settings.send_deadline })
+    Ok(Client {
+        wire,
+        headers,
+        subprotocol,
+        send_deadline: settings.send_deadline,
+        call_deadline: settings.call_deadline,
+    })
 }
 
 /// Returns an instant in thirty years.
@@ -78,18 +113,22 @@ fn far_away() -> Instant {
     Instant::now() + std::time::Duration::from_secs(30 * 365 * 24 * 60 * 60)
 }
 
-async fn open(settings: &Settings, prepared: &Prepared) -> Result<Transport, ConnectError> {
+/// Awaits the stream, and does the TLS handshake if the URI says so.
+async fn open(
+    settings: &Settings,
+    prepared: &Prepared,
+    stream: impl Future<Output = io::Result<impl Io>>,
+) -> Result<Transport, ConnectError> {
     if !prepared.tls {
-        return Ok(Box::new(transport::tcp(&prepared.host, prepared.port).await?));
+        return Ok(Box::new(stream.await?));
     }
     #[cfg(feature = "client-tls")]
     {
-        let stream = transport::tcp(&prepared.host, prepared.port).await?;
-        super::tls::wrap(stream, &prepared.host, &settings.root_certificates).await
+        super::tls::wrap(stream.await?, &prepared.host, &settings.tls).await
     }
     #[cfg(not(feature = "client-tls"))]
     {
-        let _ = settings;
+        let _ = (settings, stream);
         Err(ConnectError::TlsNotEnabled)
     }
 }
@@ -150,7 +189,8 @@ mod tests {
 
     #[tokio::test]
     async fn wss_without_its_feature_names_it() {
-        let error = connect(&Settings::new("wss://localhost:1/".to_owned())).await.unwrap_err();
+        let error =
+            connect(&Settings::new("wss://localhost:1/".to_owned()), Attempt::first()).await.unwrap_err();
         assert!(matches!(error, ConnectError::TlsNotEnabled), "{error:?}");
         assert!(error.to_string().contains("`client-tls`"), "{error}");
     }

@@ -30,6 +30,8 @@ pub struct Client {
     pub(super) headers: HeaderMap,
     pub(super) subprotocol: Option<String>,
     pub(super) send_deadline: Duration,
+    /// Of a typed client.
+    pub(super) call_deadline: Duration,
 }
 
 /// The result of [`Client::recv`].

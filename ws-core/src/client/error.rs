@@ -57,6 +57,10 @@ pub enum ConnectError {
     /// The response is not HTTP, or it is a 101 that breaks RFC 6455 section 4.1.
     #[error("invalid response to the handshake: {0}")]
     Protocol(String),
+    /// The function of [`before_attempt`](super::ClientBuilder::before_attempt) failed, or took
+    /// longer than the connect deadline. Nothing was sent.
+    #[error("no attempt was made: {0}")]
+    NotPrepared(#[source] Box<dyn StdError + Send + Sync>),
     /// The server refused the handshake: the status of its response is not 101.
     #[error("refused with status {status}")]
     Refused {
@@ -121,6 +125,12 @@ pub enum ClientError {
     /// [`ReconnectingClient`](super::ReconnectingClient) only.
     #[error("not sent: {0}")]
     Reconnected(Reconnected),
+    /// There is no connection at present, for this reason; the client connects again. The message
+    /// was not sent. If the connection was lost during the `send`, the server may have received it.
+    /// Returned by the [`ClientSender`](super::ClientSender) of a
+    /// [`ReconnectingClient`](super::ReconnectingClient) only.
+    #[error("there is no connection at present (lost with code {})", .0.code())]
+    Reconnecting(CloseReason),
     /// There is no connection and no further attempt. Returned by
     /// [`ReconnectingClient`](super::ReconnectingClient) only.
     #[error(transparent)]
@@ -157,9 +167,10 @@ impl fmt::Display for Reconnected {
     }
 }
 
-/// The end of reconnecting: the last refusal is final, or the attempts are used up.
+/// The end of reconnecting: the close code or the last refusal is final, or the attempts are used
+/// up.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("gave up after {attempts} attempts: {}", .error.as_deref().map_or_else(|| "no attempt is allowed".to_owned(), ToString::to_string))]
+#[error("gave up after {attempts} attempts: {}", why(.lost, .error.as_deref()))]
 #[non_exhaustive]
 pub struct GaveUp {
     /// Why the last connection ended.
@@ -168,6 +179,21 @@ pub struct GaveUp {
     pub unconfirmed: u64,
     /// The number of attempts that were made.
     pub attempts: u32,
-    /// Why the last attempt failed; `None` if the policy allowed none.
+    /// Why the last attempt failed; `None` if the policy allowed none, or if the close code of the
+    /// server is final.
     pub error: Option<Arc<ConnectError>>,
+}
+
+fn why(lost: &CloseReason, error: Option<&ConnectError>) -> String {
+    match error {
+        Some(error) => error.to_string(),
+        None if is_final(lost) => format!("the server closed with code {}, which is final", lost.code()),
+        None => "no attempt is allowed".to_owned(),
+    }
+}
+
+/// Whether the server closed with a code that says not to come back: it is done (1000), or it does
+/// not let this client in (4403).
+pub(super) fn is_final(lost: &CloseReason) -> bool {
+    matches!(lost, CloseReason::Peer { code: Some(1000 | 4403), .. })
 }

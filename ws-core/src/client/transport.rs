@@ -15,15 +15,15 @@ const MAX_DRAINED_BYTES: u64 = 64 << 20;
 const DRAIN_BUFFER_BYTES: usize = 8 << 10;
 
 /// A stream of bytes. One trait, because a trait object cannot name both of tokio's.
-pub(super) trait Io: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+pub(super) trait Io: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Io for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static> Io for T {}
 
 pub(super) type Transport = Box<dyn Io>;
 
 /// Connects to the first address of the host that accepts, with `TCP_NODELAY`: a small message is
 /// not held back.
-pub(super) async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+pub(super) async fn tcp(host: String, port: u16) -> io::Result<TcpStream> {
     let stream = TcpStream::connect((host, port)).await?;
     stream.set_nodelay(true)?;
     Ok(stream)

@@ -7,8 +7,31 @@ use std::{
     process::ExitCode,
 };
 
-use super::{Contract, file};
+use super::{
+    Contract,
+    check::{ChangeClass, Comparison, compare_with_file, grouped},
+    file,
+};
 use crate::app::App;
+
+/// The text of `contract --help`.
+const HELP: &str = "\
+Commands about the contract of this program:
+  routes                                print the table of routes
+  asyncapi FILE                         write the AsyncAPI document; - prints it
+  client FOLDER                         write client.js and client.d.ts
+  contract FILE [--accept] [--strict]   compare the document in FILE with this build
+
+Options of contract:
+  --accept   write FILE, whatever changed
+  --strict   risky changes fail, too
+
+Exit codes: 0 done, and no change that fails; 1 failure, such as a breaking or
+an unjudged change; 2 wrong arguments.
+";
+
+/// The arguments of `contract`.
+const CONTRACT: &str = "contract FILE [--accept] [--strict]";
 
 /// Runs a command about the contract of an application; `None` if the arguments are not one.
 ///
@@ -17,6 +40,10 @@ use crate::app::App;
 /// | `routes` | prints the table of routes |
 /// | `asyncapi FILE` | writes the AsyncAPI document; `-` prints it |
 /// | `client FOLDER` | writes `client.js` and `client.d.ts` into the folder |
+/// | `contract FILE` | [compares](super::check()) the document in the file with this build, and prints the changes |
+/// | `contract FILE --accept` | prints the changes, and writes the file |
+/// | `contract FILE --strict` | fails for risky changes, too |
+/// | `contract --help` | prints this list |
 ///
 /// The arguments are those of the program without its name. A command needs no state, no
 /// configuration and no listener, so it runs before all of these are made:
@@ -36,8 +63,9 @@ use crate::app::App;
 /// }
 /// ```
 ///
-/// The exit code is 0, 1 for a failure, and 2 for a command with wrong arguments. Gaps of the
-/// contract are printed to the standard error.
+/// The exit code is 0, 1 for a failure, and 2 for a command with wrong arguments. A breaking or an
+/// unjudged change is a failure, and so is a file that is missing. Gaps of the contract are printed
+/// to the standard error.
 pub fn cli(app: &App, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Option<ExitCode> {
     let arguments: Vec<String> =
         arguments.into_iter().map(|argument| argument.into().to_string_lossy().into_owned()).collect();
@@ -57,6 +85,11 @@ pub fn cli(app: &App, arguments: impl IntoIterator<Item = impl Into<OsString>>) 
             put(&path("client.js"), &contract.javascript())
                 .and_then(|()| put(&path("client.d.ts"), &contract.typescript()))
         }
+        ["contract", "--help" | "-h"] => print(HELP),
+        ["contract", arguments @ ..] => match ContractOptions::parse(arguments) {
+            Some(options) => check(&app.contract(), &options),
+            None => return Some(usage(CONTRACT)),
+        },
         _ => return None,
     };
     Some(match done {
@@ -66,6 +99,54 @@ pub fn cli(app: &App, arguments: impl IntoIterator<Item = impl Into<OsString>>) 
             ExitCode::FAILURE
         }
     })
+}
+
+/// The options of the command `contract`.
+struct ContractOptions<'a> {
+    path: &'a str,
+    is_accepted: bool,
+    is_strict: bool,
+}
+
+impl<'a> ContractOptions<'a> {
+    fn parse(arguments: &[&'a str]) -> Option<Self> {
+        let (flags, paths): (Vec<&str>, Vec<&str>) =
+            arguments.iter().copied().partition(|argument| argument.starts_with('-'));
+        let &[path] = &*paths else { return None };
+        let is_known = |flag: &&str| ["--accept", "--strict"].contains(flag);
+        flags.iter().all(is_known).then(|| Self {
+            path,
+            is_accepted: flags.contains(&"--accept"),
+            is_strict: flags.contains(&"--strict"),
+        })
+    }
+}
+
+/// Compares the document in a file with a contract, and prints the changes.
+fn check(contract: &Contract, options: &ContractOptions<'_>) -> Result<(), String> {
+    let path = options.path;
+    let changes = match compare_with_file(Path::new(path), contract) {
+        Ok(Comparison::Equal) => return print(&format!("{path} is up to date\n")),
+        Ok(Comparison::Differs(changes)) => changes,
+        Ok(Comparison::Missing) if options.is_accepted => Vec::new(),
+        Ok(Comparison::Missing) => {
+            return Err(format!("{path} is not there; `contract {path} --accept` writes it"));
+        }
+        Err(fault) if options.is_accepted => {
+            complain(&format!("replaced: {fault}"));
+            Vec::new()
+        }
+        Err(fault) => return Err(fault),
+    };
+    print(&grouped(&changes))?;
+    if options.is_accepted {
+        return put(path, &contract.asyncapi());
+    }
+    let worst = if options.is_strict { ChangeClass::Risky } else { ChangeClass::Unjudged };
+    if changes.iter().any(|change| change.class <= worst) {
+        return Err(format!("clients of {path} may fail; `contract {path} --accept` accepts the changes"));
+    }
+    print(&format!("{path} is behind this build; `contract {path} --accept` writes it\n"))
 }
 
 /// Writes a file, or prints the text for the path `-`.

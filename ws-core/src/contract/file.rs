@@ -3,7 +3,7 @@
 use std::{fs, io, path::Path};
 
 /// The environment variable that accepts the new contents: `WS_CONTRACT=accept`.
-const VARIABLE: &str = "WS_CONTRACT";
+pub(super) const VARIABLE: &str = "WS_CONTRACT";
 
 /// Asserts, in a test, that a committed file has this text. Line ends may be those of Windows.
 ///
@@ -36,7 +36,7 @@ pub(super) fn is_accepted() -> bool {
     std::env::var_os(VARIABLE).is_some_and(|value| value == "accept")
 }
 
-fn check_file(path: &Path, text: &str, is_accepted: bool) -> Result<(), String> {
+pub(super) fn check_file(path: &Path, text: &str, is_accepted: bool) -> Result<(), String> {
     let shown = path.display();
     match read(path) {
         Ok(Some(found)) if found == text => Ok(()),

@@ -4,6 +4,7 @@
 //! It needs no configuration, no state and no listener.
 
 mod asyncapi;
+mod check;
 mod cli;
 mod collect;
 mod example;
@@ -15,4 +16,8 @@ pub use self::model::{
     COMMON_CODES, Channel, ClientEvent, Code, Contract, Gap, Gaps, Header, Parameter, Payload, ReplyForm,
     ReplyMessage, Security, Server, ServerEvent,
 };
-pub use self::{cli::cli, file::assert_file};
+pub use self::{
+    check::{Change, ChangeClass, CheckError, assert_unbroken, check},
+    cli::cli,
+    file::assert_file,
+};

@@ -18,9 +18,10 @@ use std::{
 use serde::Serialize;
 use tokio::time::{Instant, Sleep};
 
-use self::policy::Backoff;
 pub use self::policy::ReconnectPolicy;
+use self::policy::{Backoff, Cause, Renewal};
 use super::{
+    attempt::Attempt,
     connect,
     connection::{Client, in_time},
     error::{ClientError, ConnectError, GaveUp, Reconnected},
@@ -35,6 +36,9 @@ use crate::wire::{CloseReason, Message};
 /// room is joined. So the client first reports the new connection, by [`recv`](Self::recv) or
 /// [`send`](Self::send), whichever is called first, and sends nothing on it before. It queues no
 /// messages while there is no connection, and sends none twice.
+///
+/// A server that closes with 1000 or 4403 does not want the client back, so these codes are final:
+/// see [`ReconnectPolicy`].
 ///
 /// A ping follows the messages that are sent; at most one ping is unanswered at any time. Its pong
 /// confirms that the server's WebSocket layer has read everything before it.
@@ -91,10 +95,15 @@ enum State {
 /// A loss of the connection, to report with the new connection or with [`GaveUp`].
 #[derive(Clone)]
 struct Loss {
+    /// Why the connection ended that was reported last.
     lost: CloseReason,
+    /// Why the last connection ended, which may not have been reported.
+    ended: CloseReason,
     unconfirmed: u64,
     attempts: u32,
     since: Instant,
+    /// Why the last attempt failed.
+    error: Option<Arc<ConnectError>>,
 }
 
 enum Step {
@@ -105,7 +114,8 @@ enum Step {
 impl ReconnectingClient {
     pub(super) fn new(settings: Settings, policy: ReconnectPolicy, first: Client) -> Self {
         let state = State::Up { client: Box::new(first), since: Instant::now() };
-        Self { settings, policy, backoff: Backoff::default(), state, unreported: None, read_ahead: None }
+        let renewal = if settings.before_attempt.is_some() { Renewal::Possible } else { Renewal::Never };
+        Self { settings, policy, backoff: Backoff::new(renewal), state, unreported: None, read_ahead: None }
     }
 
     /// Returns the connection, if there is one; for its [`subprotocol`](Client::subprotocol) and
@@ -125,7 +135,8 @@ impl ReconnectingClient {
     ///
     /// # Errors
     /// [`GaveUp`] when the [policy](ReconnectPolicy) allows no further attempt; every further call
-    /// returns it again. Make a new client then, for example with a new token.
+    /// returns it again. A new token does not need a new client: see
+    /// [`before_attempt`](super::ClientBuilder::before_attempt).
     pub async fn recv(&mut self, within: impl Into<Option<Duration>>) -> Result<Update, GaveUp> {
         let update = poll_fn(|cx| self.poll_update(cx));
         in_time(within.into(), update).await.unwrap_or(Ok(Update::TimedOut))
@@ -164,11 +175,13 @@ impl ReconnectingClient {
     pub async fn close(self, code: u16, reason: impl AsRef<str>) -> Result<CloseReason, ClientError> {
         match self.state {
             State::Up { client, .. } => client.close(code, reason).await,
-            State::Down { loss: Loss { lost, .. }, .. } | State::GaveUp(GaveUp { lost, .. }) => Ok(lost),
+            State::Down { loss: Loss { ended: lost, .. }, .. } | State::GaveUp(GaveUp { lost, .. }) => {
+                Ok(lost)
+            }
         }
     }
 
-    fn poll_update(&mut self, cx: &mut Context<'_>) -> Poll<Result<Update, GaveUp>> {
+    pub(super) fn poll_update(&mut self, cx: &mut Context<'_>) -> Poll<Result<Update, GaveUp>> {
         if let Some(message) = self.read_ahead.take() {
             return Poll::Ready(Ok(Update::Message(message)));
         }
@@ -203,6 +216,41 @@ impl ReconnectingClient {
         }
     }
 
+    /// Sends on a connection that `poll_update` has reported; pending while there is none.
+    pub(super) fn poll_send_reported(
+        &mut self,
+        cx: &mut Context<'_>,
+        message: &mut Option<Message>,
+    ) -> Poll<Result<(), ClientError>> {
+        let (State::Up { client, .. }, None) = (&mut self.state, &self.unreported) else {
+            return Poll::Pending;
+        };
+        let Err(reason) = ready!(client.wire.poll_send(cx, message, false)) else {
+            return Poll::Ready(Ok(()));
+        };
+        self.on_loss(reason.clone());
+        Poll::Ready(Err(match &self.state {
+            State::GaveUp(gave_up) => ClientError::GaveUp(gave_up.clone()),
+            State::Up { .. } | State::Down { .. } => ClientError::Reconnecting(reason),
+        }))
+    }
+
+    /// Returns why the connection was lost, during an outage.
+    pub(super) fn lost(&self) -> Option<&CloseReason> {
+        match &self.state {
+            State::Down { loss, .. } => Some(&loss.ended),
+            State::Up { .. } | State::GaveUp(_) => None,
+        }
+    }
+
+    pub(super) fn send_deadline(&self) -> Duration {
+        self.settings.send_deadline
+    }
+
+    pub(super) fn call_deadline(&self) -> Duration {
+        self.settings.call_deadline
+    }
+
     /// Ready when there is a connection, or with an error when the policy allows no further
     /// attempt.
     fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), GaveUp>> {
@@ -217,7 +265,12 @@ impl ReconnectingClient {
                     ready!(timer.as_mut().poll(cx));
                     loss.attempts = loss.attempts.saturating_add(1);
                     let settings = self.settings.clone();
-                    let attempt = async move { connect::connect(&settings).await };
+                    let facts = Attempt {
+                        number: loss.attempts,
+                        lost: Some(loss.ended.clone()),
+                        error: loss.error.clone(),
+                    };
+                    let attempt = async move { connect::connect(&settings, facts).await };
                     *step = Step::Connecting(Box::pin(attempt));
                 }
                 Step::Connecting(attempt) => {
@@ -227,7 +280,7 @@ impl ReconnectingClient {
                         Ok(client) => self.on_connected(client, loss),
                         Err(error) => {
                             tracing::debug!(attempts = loss.attempts, %error, "not reconnected");
-                            self.wait_or_give_up(loss, Some(error));
+                            self.wait_or_give_up(Loss { error: Some(Arc::new(error)), ..loss });
                         }
                     }
                 }
@@ -248,28 +301,40 @@ impl ReconnectingClient {
             Some(earlier) => Loss {
                 since: now.checked_sub(earlier.down_for).unwrap_or(now),
                 lost: earlier.lost,
+                ended: reason,
                 unconfirmed: earlier.unconfirmed,
                 attempts: earlier.attempts,
+                error: None,
             },
-            None => Loss { lost: reason, unconfirmed, attempts: 0, since: now },
+            None => Loss {
+                lost: reason.clone(),
+                ended: reason,
+                unconfirmed,
+                attempts: 0,
+                since: now,
+                error: None,
+            },
         };
-        self.wait_or_give_up(loss, None);
+        self.wait_or_give_up(loss);
     }
 
-    fn wait_or_give_up(&mut self, loss: Loss, error: Option<ConnectError>) {
-        let failure = error.as_ref().map(|error| (error, SystemTime::now()));
-        self.state = match self.backoff.next(&self.policy, failure, fastrand::f64()) {
+    fn wait_or_give_up(&mut self, loss: Loss) {
+        let cause = match &loss.error {
+            Some(error) => Cause::Failed(error, SystemTime::now()),
+            None => Cause::Lost(&loss.ended),
+        };
+        self.state = match self.backoff.next(&self.policy, cause, fastrand::f64()) {
             Some(wait) => State::Down { loss, step: Step::Waiting(Box::pin(tokio::time::sleep(wait))) },
             None => {
-                let Loss { lost, unconfirmed, attempts, .. } = loss;
-                State::GaveUp(GaveUp { lost, unconfirmed, attempts, error: error.map(Arc::new) })
+                let Loss { ended, unconfirmed, attempts, error, .. } = loss;
+                State::GaveUp(GaveUp { lost: ended, unconfirmed, attempts, error })
             }
         };
     }
 
     fn on_connected(&mut self, client: Client, loss: Loss) {
         let now = Instant::now();
-        let Loss { lost, unconfirmed, attempts, since } = loss;
+        let Loss { lost, unconfirmed, attempts, since, .. } = loss;
         let down_for = now.duration_since(since);
         self.unreported = Some(Reconnected { lost, unconfirmed, attempts, down_for });
         self.state = State::Up { client: Box::new(client), since: now };

@@ -6,7 +6,13 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode, header};
 
-use crate::client::error::ConnectError;
+use crate::{
+    client::{
+        attempt::UNAUTHORIZED,
+        error::{ConnectError, is_final},
+    },
+    wire::CloseReason,
+};
 
 /// The shortest back-off; one of zero would be a busy loop.
 const MIN_BACKOFF: Duration = Duration::from_millis(1);
@@ -20,7 +26,13 @@ const MIN_BACKOFF: Duration = Duration::from_millis(1);
 ///
 /// After a refusal with 408, 425, 429 or 5xx the client tries again. The `Retry-After` of the
 /// refusal is then added to the wait, up to a limit. Any other refusal (401, 403, 404, ...) is
-/// final, because the same request would be refused again.
+/// final, because the same request would be refused again. The close codes 1000 and 4403 of the
+/// server are final, too: it is done, or it does not let this client in.
+///
+/// With [`before_attempt`](crate::client::ClientBuilder::before_attempt) a request need not be the
+/// same, so 401 is not final. The first 401, or a connection that is closed with 4401, is followed
+/// by one attempt without a wait, so that a new token is used at once. Until a connection was
+/// stable, further ones wait as after any other failure.
 ///
 /// ```
 /// use std::time::Duration;
@@ -121,7 +133,8 @@ impl ReconnectPolicy {
             ConnectError::Io(_)
             | ConnectError::Timeout { .. }
             | ConnectError::Tls(_)
-            | ConnectError::Protocol(_) => true,
+            | ConnectError::Protocol(_)
+            | ConnectError::NotPrepared(_) => true,
             ConnectError::InvalidUri { .. }
             | ConnectError::InvalidHeader { .. }
             | ConnectError::InvalidSubprotocol(_)
@@ -145,39 +158,89 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     httpdate::parse_http_date(value).ok()?.duration_since(now).ok()
 }
 
+/// Why the next attempt is needed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Cause<'a> {
+    /// The connection was lost.
+    Lost(&'a CloseReason),
+    /// The last attempt failed at this time.
+    Failed(&'a ConnectError, SystemTime),
+}
+
+impl Cause<'_> {
+    fn is_unauthorized(self) -> bool {
+        match self {
+            Self::Lost(reason) => reason.code() == UNAUTHORIZED,
+            Self::Failed(error, _) => error.status() == Some(StatusCode::UNAUTHORIZED),
+        }
+    }
+
+    fn is_final(self, policy: &ReconnectPolicy) -> bool {
+        match self {
+            Self::Lost(reason) => is_final(reason),
+            Self::Failed(error, _) => !policy.is_temporary(error),
+        }
+    }
+}
+
+/// Whether a refused token can be replaced by a new one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Renewal {
+    /// Each attempt sends the same token.
+    #[default]
+    Never,
+    /// An attempt with a new token may follow at once.
+    Possible,
+    /// Such an attempt was made since the last stable connection.
+    Tried,
+}
+
 /// The state of a client's back-off.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     /// Attempts since the last stable connection.
     attempts: u32,
+    renewal: Renewal,
 }
 
 impl Backoff {
+    pub(super) fn new(renewal: Renewal) -> Self {
+        Self { attempts: 0, renewal }
+    }
+
     /// Restarts the back-off if the lost connection was open long enough.
     pub(super) fn on_loss(&mut self, open_for: Duration, policy: &ReconnectPolicy) {
         if open_for >= policy.stable_after {
             self.attempts = 0;
+            if self.renewal == Renewal::Tried {
+                self.renewal = Renewal::Possible;
+            }
         }
     }
 
-    /// Returns the wait before the next attempt; `None` to give up. `failure` is the error of the
-    /// last attempt and its time. `random` is between 0 and 1.
+    /// Returns the wait before the next attempt; `None` to give up. `random` is between 0 and 1.
     pub(super) fn next(
         &mut self,
         policy: &ReconnectPolicy,
-        failure: Option<(&ConnectError, SystemTime)>,
+        cause: Cause<'_>,
         random: f64,
     ) -> Option<Duration> {
-        let mut minimum = Duration::ZERO;
-        if let Some((error, now)) = failure {
-            if !policy.is_temporary(error) {
-                return None;
-            }
-            minimum = policy.retry_after(error, now);
+        let is_renewable = cause.is_unauthorized() && self.renewal != Renewal::Never;
+        if cause.is_final(policy) && !is_renewable {
+            return None;
         }
         if policy.max_attempts.is_some_and(|most| self.attempts >= most) {
             return None;
         }
+        if is_renewable && self.renewal == Renewal::Possible {
+            self.renewal = Renewal::Tried;
+            self.attempts = self.attempts.saturating_add(1);
+            return Some(Duration::ZERO);
+        }
+        let minimum = match cause {
+            Cause::Lost(_) => Duration::ZERO,
+            Cause::Failed(error, now) => policy.retry_after(error, now),
+        };
         let growth = policy.multiplier.powi(i32::try_from(self.attempts).unwrap_or(i32::MAX));
         let longest = (policy.initial.as_secs_f64() * growth).min(policy.maximum.as_secs_f64());
         self.attempts = self.attempts.saturating_add(1);
@@ -204,21 +267,26 @@ mod tests {
             .stable_after(Duration::from_secs(60))
     }
 
+    const GONE: CloseReason = CloseReason::Gone(std::io::ErrorKind::UnexpectedEof);
+
     fn waits(backoff: &mut Backoff, policy: &ReconnectPolicy, count: usize) -> Vec<u128> {
-        (0..count).map(|_| backoff.next(policy, None, 1.0).unwrap().as_millis()).collect()
+        (0..count).map(|_| backoff.next(policy, Cause::Lost(&GONE), 1.0).unwrap().as_millis()).collect()
     }
 
     #[test]
     fn the_longest_wait_grows_up_to_the_maximum() {
         assert_eq!(waits(&mut Backoff::default(), &policy(), 6), [100, 200, 400, 800, 1000, 1000]);
-        assert_eq!(waits(&mut Backoff { attempts: u32::MAX }, &policy(), 1), [1000]);
-        assert_eq!(waits(&mut Backoff { attempts: u32::MAX }, &policy().multiplier(0.0), 1), [100]);
+        assert_eq!(waits(&mut Backoff { attempts: u32::MAX, ..Backoff::default() }, &policy(), 1), [1000]);
+        assert_eq!(
+            waits(&mut Backoff { attempts: u32::MAX, ..Backoff::default() }, &policy().multiplier(0.0), 1),
+            [100]
+        );
     }
 
     #[test]
     fn the_jitter_is_full() {
         for (random, expected) in [(0.0, 0), (0.25, 25), (1.0, 100)] {
-            let wait = Backoff::default().next(&policy(), None, random).unwrap();
+            let wait = Backoff::default().next(&policy(), Cause::Lost(&GONE), random).unwrap();
             assert_eq!(wait.as_millis(), expected);
         }
     }
@@ -239,7 +307,7 @@ mod tests {
         waits(&mut backoff, &policy, 1);
         backoff.on_loss(Duration::from_secs(1), &policy);
         waits(&mut backoff, &policy, 1);
-        assert_eq!(backoff.next(&policy, None, 1.0), None);
+        assert_eq!(backoff.next(&policy, Cause::Lost(&GONE), 1.0), None);
         backoff.on_loss(Duration::from_secs(61), &policy);
         waits(&mut backoff, &policy, 2);
     }
@@ -248,7 +316,7 @@ mod tests {
     fn refusals_are_final_unless_they_are_temporary() {
         let policy = policy().retry_status(StatusCode::NOT_FOUND);
         let is_retried = |error: ConnectError| {
-            Backoff::default().next(&policy, Some((&error, SystemTime::now())), 1.0).is_some()
+            Backoff::default().next(&policy, Cause::Failed(&error, SystemTime::now()), 1.0).is_some()
         };
         for status in [200, 302, 400, 401, 403, 410] {
             assert!(!is_retried(refused(status, &[])), "{status}");
@@ -262,11 +330,44 @@ mod tests {
     }
 
     #[test]
+    fn a_close_code_of_the_server_may_be_final() {
+        let is_retried = |code| {
+            let reason = CloseReason::Peer { code, reason: "".into() };
+            Backoff::default().next(&policy(), Cause::Lost(&reason), 1.0).is_some()
+        };
+        for code in [1000, 4403] {
+            assert!(!is_retried(Some(code)), "{code}");
+        }
+        for code in [Some(1001), Some(1012), Some(4401), None] {
+            assert!(is_retried(code), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_refused_token_is_replaced_at_once_and_then_with_the_backoff() {
+        let expired = CloseReason::Peer { code: Some(4401), reason: "".into() };
+        let (error, now) = (refused(401, &[]), SystemTime::now());
+        let (lost, failed) = (Cause::Lost(&expired), Cause::Failed(&error, now));
+        let policy = policy().max_attempts(4);
+
+        let mut backoff = Backoff::new(Renewal::Possible);
+        let mut next = |cause| backoff.next(&policy, cause, 1.0).map(|wait| wait.as_millis());
+        let waits = [lost, failed, Cause::Lost(&GONE), failed, failed].map(&mut next);
+        assert_eq!(waits, [Some(0), Some(200), Some(400), Some(800), None]);
+        backoff.on_loss(Duration::from_secs(61), &policy);
+        assert_eq!(backoff.next(&policy, failed, 1.0), Some(Duration::ZERO), "after a stable connection");
+
+        let mut backoff = Backoff::new(Renewal::Never);
+        assert_eq!(backoff.next(&policy, lost, 1.0), Some(Duration::from_millis(100)));
+        assert_eq!(backoff.next(&policy, failed, 1.0), None, "the same token would be refused again");
+    }
+
+    #[test]
     fn retry_after_is_the_least_wait_within_its_limit() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let wait = |value: &str| {
             let error = refused(503, &[("retry-after", value)]);
-            Backoff::default().next(&policy(), Some((&error, now)), 0.5).unwrap().as_millis()
+            Backoff::default().next(&policy(), Cause::Failed(&error, now), 0.5).unwrap().as_millis()
         };
         assert_eq!(wait("7"), 7_050);
         assert_eq!(wait("Sun, 06 Nov 1994 08:49:47 GMT"), 10_050, "ten seconds on");

@@ -207,19 +207,29 @@ fn free(taken: &mut BTreeSet<String>, wanted: &str, suffix: &str) -> String {
     found.unwrap_or_default()
 }
 
-/// Replaces what an identifier cannot have.
+/// Returns the words of a name as an identifier: `TablesSeats` for `Tables & seats`.
 fn identifier(name: &str) -> String {
-    let mut identifier: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '$' { c } else { '_' }).collect();
+    let mut identifier = String::new();
+    for word in name.split(|c: char| !is_part(c)).filter(|word| !word.is_empty()) {
+        let mut chars = word.chars();
+        match chars.next().filter(|_| !identifier.is_empty()) {
+            Some(first) => identifier.extend([first.to_ascii_uppercase()].into_iter().chain(chars)),
+            None => identifier.push_str(word),
+        }
+    }
     if !is_identifier(&identifier) {
         identifier.insert(0, '_');
     }
     identifier
 }
 
-/// Returns whether this is a name in JavaScript. Only ASCII counts.
+/// Returns whether a character can be in a name. Only ASCII counts.
+fn is_part(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '$')
+}
+
+/// Returns whether this is a name in JavaScript.
 pub(super) fn is_identifier(name: &str) -> bool {
-    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '$');
     name.starts_with(|c: char| is_part(c) && !c.is_ascii_digit()) && name.chars().all(is_part)
 }
 
@@ -249,7 +259,17 @@ mod tests {
     fn names_that_are_taken_change() {
         let channel = |name: &str| Channel { name: name.into(), is_typed: true, ..Channel::default() };
         let untyped = Channel { name: "Raw".into(), ..Channel::default() };
-        let schemas = ["Room", "RoomData", "RoomEvents", "Promise", "Page<Said>", "type", "2nd", "Raw"];
+        let schemas = [
+            "Room",
+            "RoomData",
+            "RoomEvents",
+            "Promise",
+            "Page<Said>",
+            "Tables & seats",
+            "type",
+            "2nd",
+            "Raw",
+        ];
         let names = Names::new(&Contract {
             channels: vec![channel("Error"), untyped, channel("Room")],
             schemas: schemas.iter().map(|name| ((*name).to_owned(), true.into())).collect(),
@@ -263,12 +283,13 @@ mod tests {
             types,
             [
                 ("2nd", "_2nd"),
-                ("Page<Said>", "Page_Said_"),
+                ("Page<Said>", "PageSaid"),
                 ("Promise", "PromiseData"),
                 ("Raw", "Raw"),
                 ("Room", "RoomData"),
                 ("RoomData", "RoomDataData"),
                 ("RoomEvents", "RoomEventsData"),
+                ("Tables & seats", "TablesSeats"),
                 ("type", "typeData"),
             ]
         );

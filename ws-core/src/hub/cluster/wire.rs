@@ -11,6 +11,9 @@
 //! body
 //! ```
 //!
+//! A flag may add a field and narrow the connections that a message is for, so a message with an
+//! unknown flag is skipped like one of an unknown kind.
+//!
 //! A heartbeat has version 0 and never changes its form, so nodes of all versions know each other;
 //! bytes after its end are ignored. Decoding trusts nothing: each length is compared with the bytes
 //! that are there before anything is allocated.
@@ -49,6 +52,7 @@ const HEAD_BYTES: usize = 19;
 const FOR_CONNECTION: u8 = 1;
 const HAS_KEY: u8 = 2;
 const AT_CONTROLLER: u8 = 4;
+const FLAGS: u8 = FOR_CONNECTION | HAS_KEY | AT_CONTROLLER;
 
 const BEAT: u8 = 1;
 const PUSH: u8 = 2;
@@ -180,7 +184,7 @@ pub(crate) enum Found {
 pub(crate) enum Unreadable {
     #[error("not a message of this protocol")]
     Malformed,
-    #[error("a version or kind that this node does not read")]
+    #[error("a version, kind or flag that this node does not read")]
     Unknown,
 }
 
@@ -196,7 +200,7 @@ pub(crate) fn start(message: &[u8]) -> Result<Start, Unreadable> {
         (
             OLDEST_VERSION..=VERSION,
             PUSH | CLOSE | QUESTION | RESULT | WATCH | ROSTER | CHANGES | ASK | CLAIM,
-        ) => Ok(Start::Message(Head { kind, flags, link, node, sequence })),
+        ) if flags & !FLAGS == 0 => Ok(Start::Message(Head { kind, flags, link, node, sequence })),
         _ => Err(Unreadable::Unknown),
     }
 }

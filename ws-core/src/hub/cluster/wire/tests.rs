@@ -167,9 +167,10 @@ fn changes_and_entries_that_no_node_sends_are_malformed() {
 }
 
 #[test]
-fn other_versions_and_kinds_are_unknown() {
+fn other_versions_kinds_and_flags_are_unknown() {
     let bytes = message(Body::Push(Frames::One(frame("x")))).encode(1, 1);
-    for (at, value) in [(0, 0), (0, 2), (0, 255), (1, 0), (1, 6), (1, 11), (1, 255)] {
+    let versions_and_kinds = [(0, 0), (0, 2), (0, 255), (1, 0), (1, 6), (1, 11), (1, 255)];
+    for (at, value) in versions_and_kinds.into_iter().chain([(2, 8), (2, 128), (2, 255)]) {
         let mut bytes = bytes.clone();
         bytes[at] = value;
         assert_eq!(decoded(&bytes.into()), Err(Unreadable::Unknown), "{at} {value}");

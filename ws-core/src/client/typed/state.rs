@@ -1,0 +1,29 @@
+//! [`ClientState`]: whether a typed client has a connection.
+
+use crate::{
+    client::{driver::Ended, error::GaveUp},
+    wire::CloseReason,
+};
+
+/// The state of a [`TypedClient`](super::TypedClient).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ClientState {
+    /// There is a connection.
+    Open,
+    /// The connection was lost for this reason, and the client connects again.
+    Reconnecting(CloseReason),
+    /// The connection is closed for good, for this reason.
+    Closed(CloseReason),
+    /// The connection is closed for good: the policy allows no further attempt to connect.
+    GaveUp(GaveUp),
+}
+
+impl From<Ended> for ClientState {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Closed(reason) => Self::Closed(reason),
+            Ended::GaveUp(gave_up) => Self::GaveUp(gave_up),
+        }
+    }
+}

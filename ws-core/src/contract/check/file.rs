@@ -1,0 +1,110 @@
+//! Compares a contract with the document in a file.
+
+use std::{fmt::Write as _, path::Path};
+
+use serde_json::Value;
+
+use super::{Change, ChangeClass, check};
+use crate::contract::{
+    Contract,
+    file::{self, VARIABLE, is_accepted},
+};
+
+/// The result of a comparison with a file.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::contract) enum Comparison {
+    /// There is no file.
+    Missing,
+    /// The file has the document of this build.
+    Equal,
+    /// The file has another text. If there are no changes, only documentation differs.
+    Differs(Vec<Change>),
+}
+
+/// Compares the document in a file with a contract.
+pub(in crate::contract) fn compare_with_file(path: &Path, contract: &Contract) -> Result<Comparison, String> {
+    let Some(text) = file::read(path)? else { return Ok(Comparison::Missing) };
+    if text == contract.asyncapi() {
+        return Ok(Comparison::Equal);
+    }
+    let shown = path.display();
+    let committed: Value =
+        serde_json::from_str(&text).map_err(|error| format!("{shown} is not a JSON document: {error}"))?;
+    let changes = check(&committed, &contract.asyncapi_document());
+    changes.map(Comparison::Differs).map_err(|error| format!("{shown}: {error}"))
+}
+
+/// Lists changes by class, with the number of each.
+pub(in crate::contract) fn grouped(changes: &[Change]) -> String {
+    let mut text = String::new();
+    for class in ChangeClass::ALL {
+        let of_class: Vec<&Change> = changes.iter().filter(|change| change.class == class).collect();
+        if of_class.is_empty() {
+            continue;
+        }
+        let noun = if of_class.len() == 1 { "change" } else { "changes" };
+        // Writing to a text does not fail.
+        let _ = writeln!(text, "{} {class} {noun}:", of_class.len());
+        for change in of_class {
+            let _ = writeln!(text, "  {}: {}", change.place, change.what);
+        }
+    }
+    text
+}
+
+/// Asserts, in a test, that clients of the committed document can use this build.
+///
+/// It [compares](check) the AsyncAPI document in the file with that of the contract. Breaking and
+/// unjudged changes fail. Risky and compatible ones pass; the output of the test lists them and
+/// says that the file is behind (`cargo test -- --show-output`). Use
+/// [`assert_file`](crate::contract::assert_file) instead if each change of the document has to be
+/// committed.
+///
+/// With the environment variable `WS_CONTRACT=accept` it writes the file. If there is no file, it
+/// writes one and fails once, so that the new file is noticed. A relative path begins at the folder
+/// of the package.
+///
+/// ```no_run
+/// # use ws_core::App;
+/// #[test]
+/// fn clients_are_not_broken() {
+///     let contract = App::new().contract();
+///     ws_core::contract::assert_unbroken("asyncapi.json", &contract);
+/// }
+/// ```
+///
+/// # Panics
+/// If there is a breaking or an unjudged change, or if the file is missing, is not a document, or
+/// cannot be read or written.
+#[track_caller]
+#[expect(clippy::panic, reason = "this is an assertion of a test")]
+pub fn assert_unbroken(path: impl AsRef<Path>, contract: &Contract) {
+    match check_unbroken(path.as_ref(), contract, is_accepted()) {
+        Ok(None) => {}
+        // The macro is captured by the test harness, unlike the stream.
+        Ok(Some(note)) => eprintln!("{note}"),
+        Err(fault) => panic!("{fault}"),
+    }
+}
+
+/// Returns a note for a test that passes although the file is not up to date.
+fn check_unbroken(path: &Path, contract: &Contract, is_accepted: bool) -> Result<Option<String>, String> {
+    let shown = path.display();
+    if is_accepted {
+        return file::check_file(path, &contract.asyncapi(), true).map(|()| None);
+    }
+    let changes = match compare_with_file(path, contract)? {
+        Comparison::Equal => return Ok(None),
+        // It writes the file, and fails.
+        Comparison::Missing => return file::check_file(path, &contract.asyncapi(), false).map(|()| None),
+        Comparison::Differs(changes) => changes,
+    };
+    let list = grouped(&changes);
+    if changes.iter().any(|change| change.class <= ChangeClass::Unjudged) {
+        return Err(format!(
+            "clients of {shown} may fail with this build:\n{list}With {VARIABLE}=accept, the test accepts \
+             the changes and writes the file."
+        ));
+    }
+    Ok(Some(format!("{shown} is behind this build; {VARIABLE}=accept writes it\n{list}")))
+}
