@@ -155,8 +155,8 @@ export interface Options<Query = QueryValues> {
 }
 
 /**
- * The methods of all channels. `Events` are the events of the server by name, `Asks` those that it wants answered,
- * `Calls` the events of the client.
+ * The methods of all channels. `Events` are the events of the server by name, `Asks` those that it
+ * wants answered, `Calls` the events of the client.
  */
 export declare abstract class TypedChannel<
   Events,
@@ -220,7 +220,11 @@ export type CommonCode =
   | "unsupported";
 
 /** A chat room; everyone in it hears what is said. */
-export declare class Room extends TypedChannel<RoomEvents, RoomAsks, RoomCalls> {
+export declare class Room extends TypedChannel<
+  RoomEvents,
+  RoomAsks,
+  RoomCalls
+> {
   private constructor();
   /**
    * Connects to `/wss/rooms/{room}` and waits until the connection is open.

@@ -14,8 +14,8 @@ export class Lines {
   account = "";
   /** The first element that was added since the connection opened. History comes before it. */
   #live;
-  /** The keys of the lines that came over this connection. */
-  #keys = new Set();
+  /** The keys of the lines that the history of this connection has. */
+  #remembered = new Set();
 
   clear() {
     this.opened();
@@ -25,14 +25,13 @@ export class Lines {
   /** Begins the lines of a new connection. */
   opened() {
     this.#live = undefined;
-    this.#keys.clear();
+    this.#remembered.clear();
   }
 
   /** Adds a line that was said now, unless the history had it already. */
   said(line) {
     const key = keyOf(line);
-    if (this.#keys.has(key)) return;
-    this.#keys.add(key);
+    if (this.#remembered.delete(key)) return;
     const item = this.#insert(line, key, null);
     this.#live ??= item;
   }
@@ -40,7 +39,7 @@ export class Lines {
   /** Adds a line of the history. Returns whether the page did not have it. */
   remembered(line) {
     const key = keyOf(line);
-    this.#keys.add(key);
+    this.#remembered.add(key);
     if ([...list.children].some((item) => item.dataset.key === key)) return false;
     const isGone = this.#live?.isConnected === false;
     this.#insert(line, key, isGone ? list.firstElementChild : (this.#live ?? null));
@@ -65,7 +64,10 @@ export class Lines {
   }
 }
 
-/** A restarted demo counts from 1 again, so the number alone does not identify a line. */
+/**
+ * Each process of the demo counts its lines from 1, so the number alone does not identify a line. One
+ * with the same author and text, too, is taken for the same in a history.
+ */
 function keyOf({ id, from, text }) {
   return JSON.stringify([id, from, text]);
 }
