@@ -3,6 +3,7 @@
 import { spawn } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { once } from "node:events";
+import { readFile, readdir } from "node:fs/promises";
 import process from "node:process";
 import { createInterface } from "node:readline";
 
@@ -47,6 +48,19 @@ export class Demo {
       WS__SERVERS__WS__PORT: new URL(this.ws).port,
     };
     return Demo.start({ ...this.settings, ...ports, ...settings });
+  }
+
+  /** Stops all threads, so that nothing is read any more. They do not stop at once, which is waited for. */
+  async pause() {
+    this.process.kill("SIGSTOP");
+    const tasks = `/proc/${this.process.pid}/task`;
+    const deadline = performance.now() + DEADLINE;
+    for (let areStopped = false; !areStopped; ) {
+      if (performance.now() > deadline) throw new Error("the demo does not stop");
+      const threads = await readdir(tasks);
+      const stats = await Promise.all(threads.map((thread) => readFile(`${tasks}/${thread}/stat`, "utf8")));
+      areStopped = stats.every((stat) => stat.slice(stat.lastIndexOf(")")).startsWith(") T"));
+    }
   }
 
   async stop(signal = "SIGKILL") {

@@ -257,7 +257,7 @@ test("a line whose reply is lost is not sent again, and leaves its field if it h
   const demo = await start();
   const jerry = await Visitor.enter(demo, "jerry");
   // A stopped process reads nothing: the call waits, and its reply never comes.
-  demo.process.kill("SIGSTOP");
+  await demo.pause();
   await jerry.say("once");
   await demo.stop("SIGKILL");
   await jerry.reads("say-note", "the line may have been said");
