@@ -216,6 +216,8 @@ test("a demo that is killed and started again is found again", async () => {
   await jerry.until('/in [2-9] s/.test(document.getElementById("countdown").textContent)');
   await restart(demo);
   await jerry.click("#retry");
+  // The attempt has begun with the click, or is over.
+  assert.doesNotMatch(await jerry.text("countdown"), /in \d/);
   await jerry.until(OPEN);
 });
 

@@ -82,7 +82,8 @@ export class Chat {
     }
     // From the first failure until success, it is one state for the user.
     const isRetry = state.name === "connecting" && state.attempt > 1;
-    if (!isRetry) this.#trouble(state);
+    if (isRetry) this.#attempting();
+    else this.#trouble(state);
     const name = isRetry ? "waiting" : state.name;
     showState(name, STATE_WORDS[name]);
     if (state.name === "open") this.#opened(room);
@@ -159,11 +160,17 @@ export class Chat {
     if (!isWaiting) return;
     const end = performance.now() + delay;
     const count = () => {
-      const seconds = Math.ceil((end - performance.now()) / 1000);
-      show("countdown", seconds > 0 ? `Reconnecting in ${seconds} s` : "Reconnecting …");
+      const seconds = Math.max(1, Math.ceil((end - performance.now()) / 1000));
+      show("countdown", `Reconnecting in ${seconds} s`);
     };
     count();
     this.#countdown = setInterval(count, 200);
+  }
+
+  /** Ends the countdown, because an attempt has begun. The reason of the last failure stays. */
+  #attempting() {
+    clearInterval(this.#countdown);
+    show("countdown", "Reconnecting …");
   }
 }
 
