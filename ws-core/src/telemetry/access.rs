@@ -33,7 +33,7 @@ impl RefusedHandshake<'_> {
             route,
             status = status.as_u16(),
             duration_ms = milliseconds(duration),
-            "handshake refused"
+            "refused"
         );
     }
 }
@@ -72,7 +72,7 @@ impl EndedConnection<'_> {
             messages_out = sent.messages,
             bytes_out = sent.bytes,
             dropped,
-            "connection closed"
+            "closed"
         );
     }
 }

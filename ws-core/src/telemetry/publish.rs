@@ -201,7 +201,7 @@ impl Sampler {
         // Only the task of the connection writes.
         let number = self.events.load(Ordering::Relaxed);
         self.events.store(number.wrapping_add(1), Ordering::Relaxed);
-        if number % EVENTS_A_SAMPLE == 0 {
+        if number.is_multiple_of(EVENTS_A_SAMPLE) {
             self.began.store(nanoseconds().max(1), Ordering::Relaxed);
         }
     }
