@@ -2,10 +2,10 @@
 //!
 //! [`Stats`] is the view for users, from [`Running::stats`](crate::Running::stats) or
 //! [`App::stats`](crate::App::stats). Counters are always on. The task of a connection counts
-//! messages in plain integers ([`Traffic`]) and adds them to the atomics of its route when it goes
+//! messages in plain integers (`traffic`) and adds them to the atomics of its route when it goes
 //! to sleep. What happens once per connection or less is counted in small maps under a lock.
 //!
-//! [`access`] writes a line to the log for each refused handshake and each ended connection.
+//! `access` writes a line to the log for each refused handshake and each ended connection.
 //!
 //! The number of counters is fixed at start: their labels are servers, route patterns, declared
 //! events and declared codes. A name that a client sends must never become a label.
