@@ -69,6 +69,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("redis", &["hub"]),
     ("async_nats", &["hub"]),
     ("schemars", &["schema"]),
+    ("metrics", &["telemetry", "app"]),
+    ("metrics_exporter_prometheus", &["app"]),
 ];
 
 /// The only pair of modules that import each other: the lower one may import the upper one.

@@ -10,9 +10,13 @@ mod check;
 mod drain;
 mod error_handlers;
 mod layers;
+#[cfg(feature = "prometheus")]
+mod ops;
 mod plan;
 mod problem;
 mod problems;
+#[cfg(feature = "metrics")]
+mod publisher;
 mod reload;
 mod routes;
 mod running;
@@ -102,6 +106,9 @@ pub struct App {
     live: Arc<Live>,
     lifecycle: Lifecycle,
     telemetry: Telemetry,
+    /// The server for the pages of operators, and the place of the call.
+    #[cfg(feature = "prometheus")]
+    ops: Option<(String, Location)>,
 }
 
 /// A value that was given for a server, and the place of the call.
@@ -143,6 +150,8 @@ impl App {
             live: Arc::default(),
             lifecycle: Lifecycle::default(),
             telemetry: Telemetry::default(),
+            #[cfg(feature = "prometheus")]
+            ops: None,
         }
     }
 
