@@ -43,6 +43,8 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
         hooks,
         upgrades,
         config: _,
+        #[cfg(feature = "console")]
+            companion: _,
         #[cfg(feature = "testing")]
         connector,
         live,
@@ -127,7 +129,19 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
     let connector = None;
     let cluster = cluster(config, connector, &mut problems);
     let taken = problems.into_result()?;
-    Ok(Plan { servers, hooks, states, taken, live, lifecycle, drain: config.drain.clone(), cluster })
+    let drain = config.drain.clone();
+    Ok(Plan {
+        servers,
+        hooks,
+        states,
+        taken,
+        live,
+        lifecycle,
+        drain,
+        cluster,
+        #[cfg(feature = "console")]
+        companion: None,
+    })
 }
 
 /// Checks the settings of the broker, unless a test has given a connector.

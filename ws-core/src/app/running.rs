@@ -41,6 +41,8 @@ pub struct Running {
     lifecycle: Lifecycle,
     drain: Drain,
     reload: Reload,
+    #[cfg(feature = "console")]
+    console_url: Option<String>,
 }
 
 async fn run_hooks(hooks: Vec<Hook>, app: Starting) -> Result<(), StartError> {
@@ -78,7 +80,18 @@ impl Running {
     /// Binds all listeners, runs the start hooks, then accepts on all listeners. If one step fails,
     /// nothing is served.
     pub(super) async fn start(plan: Plan) -> Result<Self, StartError> {
-        let Plan { servers, hooks, states, taken, live, lifecycle, drain, cluster } = plan;
+        let Plan {
+            servers,
+            hooks,
+            states,
+            taken,
+            live,
+            lifecycle,
+            drain,
+            cluster,
+            #[cfg(feature = "console")]
+            companion,
+        } = plan;
         let (mut bound, mut problems) = (Vec::new(), Vec::new());
         for server in servers {
             let ServerConfig { name, port, .. } = &server.config;
@@ -131,7 +144,29 @@ impl Running {
         } else {
             lifecycle.advance(Stage::Ready);
         }
-        Ok(Self { addresses, live, lifecycle, drain, reload })
+        #[cfg(feature = "console")]
+        let console_url = match companion {
+            Some(companion) => companion.launch(|server| addresses.get(server).copied()).await,
+            None => None,
+        };
+        Ok(Self {
+            addresses,
+            live,
+            lifecycle,
+            drain,
+            reload,
+            #[cfg(feature = "console")]
+            console_url,
+        })
+    }
+
+    /// Returns the address of the development console, with the token that it requires:
+    /// `http://127.0.0.1:9500/#token=..`. `None` if it does not run; see
+    /// [`App::console`](crate::App::console).
+    #[cfg(feature = "console")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "console")))]
+    pub fn console_url(&self) -> Option<&str> {
+        self.console_url.as_deref()
     }
 
     /// Returns the address that this server listens on; `None` if the server is not bound.
