@@ -32,10 +32,10 @@ pub(crate) const BYTES_A_POLL: usize = 1 << 20;
 pub(crate) const DRAINED_BYTES: usize = 64 << 20;
 /// The number of messages of a connection that the console shows.
 #[cfg(feature = "console")]
-pub(crate) const SHOWN_MESSAGES: usize = 200;
+pub(crate) const TRAFFIC_MESSAGES: usize = 200;
 /// The bytes of a message that the console shows.
 #[cfg(feature = "console")]
-pub(crate) const SHOWN_BYTES: usize = 1 << 10;
+pub(crate) const TRAFFIC_BYTES: usize = 1 << 10;
 /// The number of opened, closed and refused connections that the console shows.
 #[cfg(feature = "console")]
 pub(crate) const JOURNAL_ENTRIES: usize = 100;

@@ -212,10 +212,10 @@ mod shown {
 
         #[cold]
         fn keep(&self, direction: Direction, kind: ShownKind, payload: &[u8]) {
-            let start = payload.get(..fixed::SHOWN_BYTES).unwrap_or(payload);
+            let start = payload.get(..fixed::TRAFFIC_BYTES).unwrap_or(payload);
             let start = Bytes::copy_from_slice(start);
             let mut recent = self.shown.recent.get_or_init(Box::default).lock();
-            if recent.messages.len() >= fixed::SHOWN_MESSAGES {
+            if recent.messages.len() >= fixed::TRAFFIC_MESSAGES {
                 recent.messages.pop_front();
             }
             let (number, at, size) = (recent.next, SystemTime::now(), payload.len());
@@ -268,14 +268,14 @@ mod shown {
         fn the_number_and_the_size_of_kept_messages_are_bounded() {
             let conn = connection();
             let look = Look::new(&conn);
-            for number in 0..fixed::SHOWN_MESSAGES + 5 {
+            for number in 0..fixed::TRAFFIC_MESSAGES + 5 {
                 conn.tap().message(Direction::In, &vec![b'x'; number * 10].into());
             }
             let kept = look.since(0);
-            assert_eq!((kept.len(), kept[0].number), (fixed::SHOWN_MESSAGES, 5));
+            assert_eq!((kept.len(), kept[0].number), (fixed::TRAFFIC_MESSAGES, 5));
             assert_eq!(look.since(200).len(), 5);
             let last = kept.last().unwrap();
-            assert_eq!((last.size, last.start.len()), ((fixed::SHOWN_MESSAGES + 4) * 10, fixed::SHOWN_BYTES));
+            assert_eq!((last.size, last.start.len()), ((fixed::TRAFFIC_MESSAGES + 4) * 10, fixed::TRAFFIC_BYTES));
         }
 
         #[test]

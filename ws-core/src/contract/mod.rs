@@ -12,6 +12,8 @@ mod file;
 mod javascript;
 mod model;
 
+#[cfg(feature = "console")]
+pub(crate) use self::{example::example, javascript::ChannelSignatures};
 pub use self::model::{
     COMMON_CODES, Channel, ClientEvent, Code, Contract, Gap, Gaps, Header, Parameter, Payload, ReplyForm,
     ReplyMessage, Security, Server, ServerEvent,

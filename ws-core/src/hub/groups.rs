@@ -110,7 +110,7 @@ impl Group {
 
 /// A room with some of its members on this node.
 #[cfg(feature = "console")]
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RoomMembers {
     pub(crate) controller: &'static str,
     pub(crate) name: Arc<str>,

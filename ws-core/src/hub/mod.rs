@@ -40,7 +40,11 @@ use std::{any::TypeId, sync::Arc};
 
 pub(crate) use self::cluster::Connector;
 #[cfg(feature = "console")]
-pub(crate) use self::{groups::RoomMembers, journal::{JournalEntry, JournalKind}};
+pub(crate) use self::{
+    groups::RoomMembers,
+    journal::{JournalEntry, JournalKind},
+    live::Place,
+};
 #[cfg(feature = "testing")]
 pub(crate) use self::cluster::memory;
 #[cfg(all(fuzzing, feature = "testing"))]
