@@ -115,6 +115,7 @@ impl Console {
         let (hub, changes) = (self.hub.clone(), self.changes.clone());
         let second = Duration::from_secs(1);
         let feed = match value("topic").as_deref() {
+            Some("count") => Feed::new(place, second, move || Some(json!({ "count": hub.count_local() }))),
             Some("live") => Feed::new(place, second, move || Some(live::snapshot(&hub))),
             Some("cluster") => Feed::new(place, second, move || Some(cluster::snapshot(&hub, &changes))),
             Some("log") => {
