@@ -115,6 +115,6 @@ async fn serve(stream: TcpStream, console: Arc<Console>) {
         .max_headers(HEADERS)
         .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = connection.await {
-        tracing::debug!(%error, "a stream of the console ended");
+        tracing::trace!(%error, "a stream of the console ended");
     }
 }

@@ -43,6 +43,8 @@ const field = (text, control) => h("label", null, text, control);
 const row = (...children) => h("div", { class: "row" }, ...children);
 const fields = (...children) => h("div", { class: "fields" }, ...children);
 const [h1, h2, h3] = ["h1", "h2", "h3"].map((tag) => (...children) => h(tag, null, ...children));
+/** A doc comment: words in backticks are code. */
+const prose = (text, kind) => h("p", { class: kind }, text.split("`").map((part, at) => (at % 2 ? code(part) : part)));
 const none = () => h("span", { class: "dim" }, "none");
 const line = (at, ...cells) => h("li", null, h("time", null, clock(at)), ...cells);
 const nothing = (text = "nothing yet") => h("li", null, h("span", { class: "dim" }, text));
@@ -221,10 +223,13 @@ function routesPage(main) {
   ], servers, "There is no server.")));
   if (gaps.length) {
     put(main, h2("Not described"), h("div", { class: "card" },
-      h("p", { class: "dim small" }, "The document and the clients do not know these parts. Each line says where to declare them."),
-      table([["Part", (it) => it.what], ["Place", (it) => mono(it.location)]], gaps, "")));
+      h("p", { class: "dim small" }, "The document and the clients do not know these parts."),
+      table([["Part", (it) => prose(it.what)], ["Place", (it) => mono(it.location)]], gaps, "")));
   }
 }
+
+const SIZES = ["frame", "head", "inbox_bytes", "message", "outbox_bytes", "path", "query"];
+const limit = ({ name, value }) => (typeof value !== "number" ? value ?? "off" : SIZES.includes(name) ? size(value) : number(value));
 
 function routeCard(route) {
   const channel = channelOf(route);
@@ -240,12 +245,12 @@ function routeCard(route) {
     h("div", { class: "row apart" }, h("span", { class: "path" }, route.path), h("div", { class: "row" },
       channel?.is_typed && link(plural(events, "event"), `#/events/${route.channel}`),
       link("Try", `#/try/${model.routes.indexOf(route)}`, "button main"))),
-    h("p", { class: "dim" }, channel?.docs || (channel?.is_typed ? "" : "Its messages are not described: the controller has no #[ws_handlers].")),
+    prose(channel?.docs || (channel?.is_typed ? "" : "Its messages are not described: the controller has no `#[ws_handlers]`."), "dim"),
     h("ol", { class: "flow", "aria-label": "The steps of a handshake, outermost first" }, steps),
     h("div", { class: "row small dim" }, `server ${route.server}`, mono(route.location),
-      route.subprotocols.map((it) => chip(`subprotocol ${it}`)), own.map((it) => chip(`${it.name} = ${it.value}`, "warn", "differs from the server"))),
+      route.subprotocols.map((it) => chip(`subprotocol ${it}`)), own.map((it) => chip(`${it.name} = ${limit(it)}`, "warn", "differs from the server"))),
     fold("Limits", h("div", { class: "scroll" }, h("table", null, h("tbody", null, route.limits.map((it) => h("tr", null,
-      h("td", null, mono(it.name)), h("td", null, mono(it.value ?? "off")), h("td", null, it.is_own && chip("of this route", "warn")))))))));
+      h("td", null, mono(it.name)), h("td", null, mono(limit(it))), h("td", null, it.is_own && chip("of this route", "warn")))))))));
 }
 
 // ---- Events
@@ -261,7 +266,7 @@ function eventsPage(main, chosen) {
   const index = typed.some(([, it]) => String(it) === chosen) ? chosen : String(typed[0][1]);
   const channel = model.channels[index];
   put(main, fields(field("Route", select(typed.map(([it, at]) => [String(at), `${it.address} (${it.name})`]), index, (event) => (location.hash = `#/events/${event.target.value}`)))));
-  put(main, channel.docs && h("p", null, channel.docs));
+  put(main, channel.docs && prose(channel.docs));
   put(main, h2(`The client sends (${channel.events.length})`), channel.events.map((it) => callCard(it, index)));
   if (!channel.events.length) put(main, h("p", { class: "dim" }, "Nothing that has a name."));
   put(main, h2(`The server sends on its own (${channel.pushes.length})`), channel.pushes.map(pushCard));
@@ -284,7 +289,7 @@ function example(title, value, payload) {
   const hasExample = !payload || payload.example !== null || payload.schema === true;
   const text = pretty(value);
   return h("div", null, h("div", { class: "row apart small dim" }, title,
-    button("Copy", () => navigator.clipboard.writeText(text).then(() => say("Copied"), () => say("Copying is not allowed here")))),
+    button("Copy", () => navigator.clipboard.writeText(text).then(() => say("Copied"), () => say("Not allowed")))),
   h("pre", null, text), !hasExample && h("p", { class: "small dim" }, "No example is known for this schema; fill in the data yourself."));
 }
 
@@ -294,8 +299,8 @@ function callCard(event, index) {
   return h("article", { class: "card" },
     h("div", { class: "row apart" }, row(h("span", { class: "path" }, event.name), chip(form, reply ? "good" : ""), end && chip(end)),
       link("Try", `#/try/${routeNumber(index)}/${encodeURIComponent(event.name)}`)),
-    event.docs && h("p", null, event.docs),
-    h("div", { class: "two" },
+    event.docs && prose(event.docs),
+    h("div", { class: "pair" },
       example("sent", envelope(event.name, event.data ? event.data.example : undefined, 1), event.data),
       reply && example("reply", envelope(reply.name ?? "…", reply.example, 1), reply)),
     event.codes.length > 0 && fold(`Codes (${event.codes.length})`, codes(event.codes)),
@@ -305,8 +310,8 @@ function callCard(event, index) {
 function pushCard(event) {
   return h("article", { class: "card" },
     row(h("span", { class: "path" }, event.name), event.answer ? chip("asks for an answer", "warn") : chip("no answer")),
-    event.docs && h("p", null, event.docs),
-    h("div", { class: "two" },
+    event.docs && prose(event.docs),
+    h("div", { class: "pair" },
       example("received", envelope(event.name, event.data.example, event.answer ? "ask:1" : undefined), event.data),
       event.answer && example("answer", envelope(event.name, event.answer.example, "ask:1"), event.answer)),
     types(event.signature, event.data.schema, event.answer?.schema));
@@ -349,7 +354,7 @@ function tryPage(main, chosen, wantedEvent, page) {
   if (!routes.length) return void put(main, h("p", { class: "empty" }, "There is no route."));
   const setup = h("section", { class: "card", "aria-label": "Connection" });
   const talk = h("section", { "aria-label": "Messages" });
-  const tabs = h("div", { class: "row" });
+  const tabs = h("div", { class: "row tabs" });
   put(main, h("div", { class: "two" }, setup, h("div", null, tabs, talk)));
   let index = routes[chosen] ? Number(chosen) : Math.max(0, routes.findIndex((it) => channelOf(it)?.is_typed));
   const draw = () => {
@@ -461,20 +466,20 @@ class Try {
       this.socket = new WebSocket(url, protocols);
     } catch (error) {
       this.status = "closed";
-      return void this.keep("note", String(error.message ?? error));
+      return void this.keep("opened", String(error.message ?? error));
     }
     this.socket.binaryType = "arraybuffer";
     this.socket.onopen = () => {
       this.status = "open";
       const { protocol } = this.socket;
-      this.keep("note", `open after ${span((performance.now() - this.began) / 1000)}${protocol ? `, subprotocol ${protocol}` : ""}`);
+      this.keep("opened", `open after ${span((performance.now() - this.began) / 1000)}${protocol ? `, subprotocol ${protocol}` : ""}`);
     };
     this.socket.onmessage = ({ data }) => this.receive(data);
     this.socket.onclose = ({ code, reason }) => {
       const wasOpen = this.status === "open" || this.status === "closing";
       this.status = "closed";
       if (wasOpen) this.keep("close", `${code}${closeText(code) ? ` (${closeText(code)})` : ""}${reason ? `: ${reason}` : ""}`, { code });
-      else this.keep("close", "The handshake was refused. A browser does not say why; “Live” lists it with its status under “Lately”.", { code });
+      else this.keep("close", "The handshake was refused; a browser does not say why. “Live” lists it under “Lately”, with the reason. Does the route need a token?", { code });
     };
   }
 
@@ -570,12 +575,12 @@ function talkCard(element, current, wanted, redraw) {
         redraw();
       }));
     sendButton.disabled = current.status !== "open";
-    const arrow = { in: "← in", out: "→ out", close: "closed", note: "" };
+    const arrow = { in: "← in", out: "→ out", close: "closed", opened: "opened" };
     fill(frames, current.frames.map((frame) => line(frame.at,
-      h("span", { class: frame.isFault || (frame.kind === "close" && frame.code !== 1000) ? "fault" : frame.kind }, arrow[frame.kind]),
+      h("span", { class: frame.isFault || (frame.kind === "close" && frame.code !== 1000) ? "fault" : `${frame.kind} dim` }, arrow[frame.kind]),
       h("div", { class: "what" },
         row(frame.label && h("strong", null, frame.label), frame.pair && chip(frame.pair, frame.isFault ? "bad" : "accent"), frame.state && chip(frame.state, frame.state.startsWith("refused") ? "bad" : "good")),
-        frame.kind === "note" || frame.kind === "close" ? frame.text : h("pre", null, shown(frame.text)),
+        frame.kind === "opened" || frame.kind === "close" ? frame.text : h("pre", null, shown(frame.text)),
         frame.ask && !frame.ask.isDone && current.status === "open" && answer(frame)))));
     frames.scrollTop = frames.scrollHeight;
   };
@@ -597,7 +602,7 @@ function livePage(main, page) {
   const rooms = h("div", { class: "card" });
   const journal = h("ol", { class: "list" });
   put(main, tiles, h2("Connections"), connections, h2("Rooms"), rooms,
-    h2("Lately"), h("p", { class: "dim small" }, "Connections that were opened, closed or refused, newest first."), card(journal));
+    h2("Lately opened, closed and refused"), card(journal));
   feed({ topic: "live" }, (data) => {
     const list = data.connections;
     const sum = (key) => list.reduce((all, it) => all + it[key], 0);
@@ -728,8 +733,8 @@ function trafficPage(main, id, page) {
   const draw = () => {
     const isAtEnd = frames.scrollTop + frames.clientHeight >= frames.scrollHeight - 40;
     fill(frames, messages.map((it) => line(it.at,
-      h("span", { class: it.kind === "close" ? "fault" : it.direction }, it.direction === "in" ? "← in" : "→ out"),
-      h("div", { class: "what" }, h("div", { class: "row small dim" }, it.kind === "close" ? `close ${it.code ?? "without a code"} ${closeText(it.code)}` : it.kind, size(it.size), it.is_cut && chip("cut", "warn", "only the beginning is kept")),
+      h("span", { class: it.kind === "close" ? "fault" : `${it.direction} dim` }, it.direction === "in" ? "← in" : "→ out"),
+      h("div", { class: "what" }, h("div", { class: "row small dim" }, it.kind === "close" ? `close ${it.code ?? "without a code"} ${closeText(it.code)}` : it.kind, size(it.size), it.is_cut && chip("cut", "warn")),
         it.text && h("pre", null, it.is_cut ? it.text : shown(it.text))))));
     if (!messages.length) put(frames, nothing());
     if (isAtEnd) frames.scrollTop = frames.scrollHeight;
