@@ -16,6 +16,10 @@ struct Cluster;
 struct Contract;
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/browser.md")]
+struct Browser;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/from-hyperf.md")]
 struct FromHyperf;
 

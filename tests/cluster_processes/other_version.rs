@@ -4,6 +4,7 @@
 //! ([`Foreign`](crate::foreign::Foreign)), and has one member in the room of the tests.
 
 mod process;
+mod reader;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

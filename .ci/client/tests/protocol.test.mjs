@@ -6,7 +6,17 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { after, mock, test } from "node:test";
 
-import { AskRefused, CallLost, CallRefused, ConnectFailed, Lobby, Overflow, Room } from "../fixture/client.js";
+import {
+  AskRefused,
+  CallLost,
+  CallRefused,
+  ConnectFailed,
+  Lobby,
+  Names,
+  Overflow,
+  Room,
+  TablesSeats,
+} from "../fixture/client.js";
 import { Log, Scripted, WebSocket, collect, rejected, statesOf, until } from "./support.mjs";
 
 const PLACE = { room: "lobby", seat: 1 };
@@ -68,6 +78,24 @@ test("the subprotocols can be chosen, and a token needs one beside it", async ()
   lobby.close();
   assert.deepEqual(server.requests[1].protocols, ["v1", "bearer.YQ"]);
   assert.throws(() => Lobby.open({ ...options, token: () => "a" }), /no place for a token/);
+});
+
+test("a token that is accepted only in the query goes there, and the rest of a path has segments", async () => {
+  const { server, options } = await serve();
+  const place = { table: "2", side: "left", rest: "a b/c" };
+  const query = { page: 1, table: 2 };
+  const tables = await TablesSeats.connect(place, { ...options, query, token: () => "t&" });
+  tables.close();
+  const url = "/tables/2/left/a%20b/c?page=1&table=2&access%2Ftoken=t%26";
+  assert.deepEqual(server.requests, [{ url, protocols: [] }]);
+});
+
+test("an event that cannot be a method is called by name", async () => {
+  const { options } = await serve(({ event, data, ref }) => ({ event: `${event}!`, data: { event, data }, ref }));
+  const names = await Names.connect(options);
+  const said = await names.call("names/say it", { $ref: "a" });
+  assert.deepEqual(said, { event: "names/say it", data: { $ref: "a" } });
+  names.close();
 });
 
 test("a path parameter cannot name another path", async () => {
@@ -383,6 +411,7 @@ test("an answer that comes after its connection is not sent on the next one", as
   await until(room, "open");
   const { messages } = await server.connections.next();
   resolve(true);
+  await new Promise(setImmediate);
   const who = rejected(room.who({ timeout: 10 }));
   assert.equal((await messages.next()).event, "who");
   await who;

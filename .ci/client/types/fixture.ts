@@ -10,9 +10,11 @@ import {
   Forms,
   Lobby,
   Lobby2,
+  Names,
   Overflow,
   Room,
   Shop,
+  TablesSeats,
   type CommonCode,
   type Everything,
   type EverythingInput,
@@ -122,6 +124,22 @@ export async function calling(room: Room, lobby: Lobby, shop: Shop, forms: Forms
   await forms.everything({ ...everything, pair: ["a"] });
   // @ts-expect-error: another variant has this field
   await forms.everything({ ...everything, shape: { type: "circle", side: 1 } });
+}
+
+export async function names(names: Names): Promise<void> {
+  // A method has the name of its event; events that cannot be methods are called by name.
+  const said = await names.call("names/say it", { text: "a" });
+  same<typeof said.$schema, string>(true);
+  await names.call("names/say-it");
+  names.on("names/said it", ({ $schema }) => same<typeof $schema, string>(true));
+  // @ts-expect-error: this event has no method
+  await names["names/say-it"]();
+  const place = { table: "2", side: "left", rest: "a/b" } as const;
+  await TablesSeats.connect(place, { base: "wss://x", query: { page: 1, table: 2 } });
+  // @ts-expect-error: the query is required
+  await TablesSeats.connect(place, { base: "wss://x" });
+  // @ts-expect-error: there is no such side
+  await TablesSeats.connect({ ...place, side: "top" }, { base: "wss://x", query: { page: 1, table: 2 } });
 }
 
 export async function listening(room: Room): Promise<void> {

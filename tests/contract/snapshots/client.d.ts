@@ -155,8 +155,8 @@ export interface Options<Query = QueryValues> {
 }
 
 /**
- * The methods of all channels. `Events` are the events of the server by name, `Asks` those that it wants answered,
- * `Calls` the events of the client.
+ * The methods of all channels. `Events` are the events of the server by name, `Asks` those that it
+ * wants answered, `Calls` the events of the client.
  */
 export declare abstract class TypedChannel<
   Events,
@@ -220,7 +220,11 @@ export type CommonCode =
   | "unsupported";
 
 /** Parameters by name. */
-export declare class Maps extends TypedChannel<MapsEvents, MapsAsks, MapsCalls> {
+export declare class Maps extends TypedChannel<
+  MapsEvents,
+  MapsAsks,
+  MapsCalls
+> {
   private constructor();
   /**
    * Connects to `/maps/{first}/{second}` and waits until the connection is open.
@@ -255,20 +259,30 @@ export interface MapsCalls {}
 export interface MapsCodes {}
 
 /** The administration, on a server of its own. */
-export declare class Tables___seats extends TypedChannel<Tables___seatsEvents, Tables___seatsAsks, Tables___seatsCalls> {
+export declare class TablesSeats extends TypedChannel<
+  TablesSeatsEvents,
+  TablesSeatsAsks,
+  TablesSeatsCalls
+> {
   private constructor();
   /**
    * Connects to `/tables/{table}/{side}/{*rest}` and waits until the connection is open.
    * Throws `ConnectFailed` if the first attempt fails; later ones are repeated.
    */
-  static connect(params: Tables___seatsParams, options: Options<Tables___seatsQuery> & { query: Tables___seatsQuery }): Promise<Tables___seats>;
+  static connect(
+    params: TablesSeatsParams,
+    options: Options<TablesSeatsQuery> & { query: TablesSeatsQuery },
+  ): Promise<TablesSeats>;
   /** Begins to connect, and does not wait. Also the first attempt is repeated. */
-  static open(params: Tables___seatsParams, options: Options<Tables___seatsQuery> & { query: Tables___seatsQuery }): Tables___seats;
+  static open(
+    params: TablesSeatsParams,
+    options: Options<TablesSeatsQuery> & { query: TablesSeatsQuery },
+  ): TablesSeats;
   /** Returns whether an error is the refusal of a call of this event. */
-  static refused<Name extends keyof Tables___seatsCodes & string>(
+  static refused<Name extends keyof TablesSeatsCodes & string>(
     event: Name,
     error: unknown,
-  ): error is RefusedWith<Tables___seatsCodes[Name]>;
+  ): error is RefusedWith<TablesSeatsCodes[Name]>;
   browse(options?: CallOptions): Promise<void>;
   look(options?: CallOptions): Promise<void>;
   /** A parameter that some builds do not have. */
@@ -276,14 +290,14 @@ export declare class Tables___seats extends TypedChannel<Tables___seatsEvents, T
 }
 
 /** The parameters of the path `/tables/{table}/{side}/{*rest}`. */
-export interface Tables___seatsParams {
+export interface TablesSeatsParams {
   /** A number that is read as a text. */
   table: string;
   side: "left" | "right";
   rest: string;
 }
 
-export interface Tables___seatsQuery {
+export interface TablesSeatsQuery {
   /** The color to show. */
   color?: string | null;
   hint?: string;
@@ -291,27 +305,31 @@ export interface Tables___seatsQuery {
   table: number;
 }
 
-/** The events of the server on `Tables___seats`, by name. */
-export interface Tables___seatsEvents {}
+/** The events of the server on `TablesSeats`, by name. */
+export interface TablesSeatsEvents {}
 
-/** The asks of the server on `Tables___seats`, by name. */
-export interface Tables___seatsAsks {}
+/** The asks of the server on `TablesSeats`, by name. */
+export interface TablesSeatsAsks {}
 
-/** The events of the client on `Tables___seats`, by name; for `call`. */
-export interface Tables___seatsCalls {
-  browse: Tables___seats["browse"];
-  look: Tables___seats["look"];
-  present: Tables___seats["present"];
+/** The events of the client on `TablesSeats`, by name; for `call`. */
+export interface TablesSeatsCalls {
+  browse: TablesSeats["browse"];
+  look: TablesSeats["look"];
+  present: TablesSeats["present"];
 }
 
-/** The error codes of the calls on `Tables___seats`, by event. */
-export interface Tables___seatsCodes {
+/** The error codes of the calls on `TablesSeats`, by event. */
+export interface TablesSeatsCodes {
   browse: CommonCode;
   look: CommonCode;
   present: CommonCode;
 }
 
-export declare class Forms extends TypedChannel<FormsEvents, FormsAsks, FormsCalls> {
+export declare class Forms extends TypedChannel<
+  FormsEvents,
+  FormsAsks,
+  FormsCalls
+> {
   private constructor();
   /**
    * Connects to `/forms` and waits until the connection is open.
@@ -353,7 +371,11 @@ export interface FormsCodes {
   options: CommonCode;
 }
 
-export declare class Local extends TypedChannel<LocalEvents, LocalAsks, LocalCalls> {
+export declare class Local extends TypedChannel<
+  LocalEvents,
+  LocalAsks,
+  LocalCalls
+> {
   private constructor();
   /**
    * Connects to `/functions/a` and waits until the connection is open.
@@ -386,7 +408,11 @@ export interface LocalCodes {
   inside: CommonCode;
 }
 
-export declare class Local2 extends TypedChannel<Local2Events, Local2Asks, Local2Calls> {
+export declare class Local2 extends TypedChannel<
+  Local2Events,
+  Local2Asks,
+  Local2Calls
+> {
   private constructor();
   /**
    * Connects to `/functions/b` and waits until the connection is open.
@@ -420,7 +446,11 @@ export interface Local2Codes {
 }
 
 /** A controller with two routes. */
-export declare class Lobby extends TypedChannel<LobbyEvents, LobbyAsks, LobbyCalls> {
+export declare class Lobby extends TypedChannel<
+  LobbyEvents,
+  LobbyAsks,
+  LobbyCalls
+> {
   private constructor();
   /**
    * Connects to `/lobby` and waits until the connection is open.
@@ -455,7 +485,11 @@ export interface LobbyCodes {
 }
 
 /** Names of all kinds. */
-export declare class Names extends TypedChannel<NamesEvents, NamesAsks, NamesCalls> {
+export declare class Names extends TypedChannel<
+  NamesEvents,
+  NamesAsks,
+  NamesCalls
+> {
   private constructor();
   /**
    * Connects to `/names` and waits until the connection is open.
@@ -510,7 +544,11 @@ export interface NamesCodes {
   texts: CommonCode;
 }
 
-export declare class Lobby2 extends TypedChannel<Lobby2Events, Lobby2Asks, Lobby2Calls> {
+export declare class Lobby2 extends TypedChannel<
+  Lobby2Events,
+  Lobby2Asks,
+  Lobby2Calls
+> {
   private constructor();
   /**
    * Connects to `/rooms` and waits until the connection is open.
@@ -552,7 +590,11 @@ export interface Lobby2Codes {
  *
  * Everyone in a room gets every line.
  */
-export declare class Room extends TypedChannel<RoomEvents, RoomAsks, RoomCalls> {
+export declare class Room extends TypedChannel<
+  RoomEvents,
+  RoomAsks,
+  RoomCalls
+> {
   private constructor();
   /**
    * Connects to `/rooms/{room}/seats/{seat}` and waits until the connection is open.
@@ -648,7 +690,11 @@ export interface RoomCodes {
   who: "empty" | "too_long" | CommonCode;
 }
 
-export declare class Shop extends TypedChannel<ShopEvents, ShopAsks, ShopCalls> {
+export declare class Shop extends TypedChannel<
+  ShopEvents,
+  ShopAsks,
+  ShopCalls
+> {
   private constructor();
   /**
    * Connects to `/shop/{item}` and waits until the connection is open.

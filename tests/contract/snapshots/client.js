@@ -135,14 +135,15 @@ export class TypedChannel {
     const [params, options] = channel.address.includes("{") ? args : [{}, ...args];
     const { token, protocols = channel.protocols, WebSocket = globalThis.WebSocket, ...others } = options;
     if (!WebSocket) {
-      throw new TypeError("there is no global WebSocket: pass one as `WebSocket`, such as that of npm's `ws`");
+      throw new TypeError("there is no global WebSocket: pass one, such as that of npm's `ws`");
     }
     const tokenIn = channel.tokenIn ?? (protocols.length > 0 ? "subprotocol" : undefined);
     if (token && !tokenIn) {
       throw new TypeError(`\`${channel.name}\` declares no place for a token that a browser can fill`);
     }
     this.#channel = channel;
-    this.#options = { idle: 30_000, timeout: 10_000, ...defined(others), token, tokenIn, protocols, WebSocket };
+    const defaults = { idle: 30_000, timeout: 10_000 };
+    this.#options = { ...defaults, ...defined(others), token, tokenIn, protocols, WebSocket };
     this.#url = urlOf(channel.address, params, this.#options);
     this.#connect();
   }
@@ -442,7 +443,8 @@ export class TypedChannel {
     } catch (error) {
       const isRefusal = error instanceof AskRefused;
       if (!isRefusal) report(error);
-      const { code, message } = isRefusal ? error : { code: "internal", message: "the client failed to answer" };
+      const failure = { code: "internal", message: "the client failed to answer" };
+      const { code, message } = isRefusal ? error : failure;
       answer = JSON.stringify({ event: "error", data: { code, message }, ref });
     }
     if (link === this.#link && link.socket.readyState === OPEN) this.#transmit(link, answer);
@@ -538,9 +540,9 @@ export class Maps extends TypedChannel {
   };
 }
 
-export class Tables___seats extends TypedChannel {
+export class TablesSeats extends TypedChannel {
   static channel = {
-    name: "Tables___seats",
+    name: "TablesSeats",
     address: "/tables/{table}/{side}/{*rest}",
     protocols: [],
     tokenIn: { query: "access/token" },

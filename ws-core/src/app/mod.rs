@@ -20,6 +20,7 @@ mod routes;
 mod running;
 mod signals;
 mod start;
+mod stats;
 mod table;
 
 use std::{fmt, sync::Arc};
@@ -33,9 +34,10 @@ pub use self::{
     problem::{Problem, StartError},
     running::Running,
     start::{HookOutcome, Starting},
+    stats::StatsHandle,
     table::{RouteInfo, RouteTable},
 };
-use self::{plan::Plan, signals::Signals, start::Hook};
+use self::{plan::Plan, signals::Signals, start::Hook, stats::Telemetry};
 #[cfg(feature = "testing")]
 use crate::hub::Connector;
 #[cfg(feature = "asyncapi")]
@@ -106,6 +108,7 @@ pub struct App {
     connector: Option<Connector>,
     live: Arc<Live>,
     lifecycle: Lifecycle,
+    telemetry: Telemetry,
 }
 
 /// A value that was given for a server, and the place of the call.
@@ -148,6 +151,7 @@ impl App {
             connector: None,
             live: Arc::default(),
             lifecycle: Lifecycle::default(),
+            telemetry: Telemetry::default(),
         }
     }
 
@@ -161,6 +165,12 @@ impl App {
     /// pass the handle to HTTP handlers before the start.
     pub fn readiness(&self) -> Readiness {
         self.lifecycle.readiness()
+    }
+
+    /// Returns a handle that reads the [counters](crate::telemetry::Stats) of the application. Use
+    /// it to pass the handle to HTTP handlers before the start.
+    pub fn stats(&self) -> StatsHandle {
+        StatsHandle::new(&self.telemetry, &self.live, self.readiness())
     }
 
     /// Sets the configuration. If it is not set, the start reads `ws.toml` and the environment

@@ -21,12 +21,14 @@ use super::{
     reload::Reload,
     signals::Signals,
     start::{Hook, Starting},
+    stats::{StatsHandle, Telemetry},
 };
 use crate::{
     config::{ClusterStart, Drain, ServerConfig},
     hub::{Hub, Live},
     server::{Gate, Lifecycle, PendingStreams, Readiness, Stage, accept},
     state::{Provided, States},
+    telemetry::Stats,
 };
 
 /// A running application.
@@ -39,6 +41,7 @@ pub struct Running {
     addresses: Arc<HashMap<String, SocketAddr>>,
     live: Arc<Live>,
     lifecycle: Lifecycle,
+    telemetry: Telemetry,
     drain: Drain,
     reload: Reload,
     #[cfg(feature = "console")]
@@ -87,6 +90,7 @@ impl Running {
             taken,
             live,
             lifecycle,
+            telemetry,
             drain,
             cluster,
             #[cfg(feature = "console")]
@@ -153,6 +157,7 @@ impl Running {
             addresses,
             live,
             lifecycle,
+            telemetry,
             drain,
             reload,
             #[cfg(feature = "console")]
@@ -189,6 +194,11 @@ impl Running {
     /// from now until it begins to stop.
     pub fn readiness(&self) -> Readiness {
         self.lifecycle.readiness()
+    }
+
+    /// Returns the counters since the start.
+    pub fn stats(&self) -> Stats {
+        StatsHandle::new(&self.telemetry, &self.live, self.readiness()).read()
     }
 
     /// Reads the certificates and keys of all servers again. Later TLS handshakes use them; open

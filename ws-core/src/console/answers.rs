@@ -9,13 +9,13 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use super::{
+    Known,
     access::{self, Token},
     actions, cluster,
     feed::{Feed, Feeds},
     live, log, traffic,
 };
 use crate::{
-    contract::Contract,
     hub::Hub,
     request::{Body, Response},
 };
@@ -37,29 +37,17 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// The console of one application.
 pub(super) struct Console {
-    token: Token,
-    port: u16,
-    contract: Contract,
+    pub(super) token: Token,
+    pub(super) port: u16,
+    pub(super) known: Known,
     /// The data that does not change, as JSON.
-    model: Bytes,
-    hub: Hub,
-    changes: cluster::Changes,
-    feeds: Feeds,
+    pub(super) model: Bytes,
+    pub(super) hub: Hub,
+    pub(super) changes: cluster::Changes,
+    pub(super) feeds: Feeds,
 }
 
 impl Console {
-    pub(super) fn new(
-        token: Token,
-        port: u16,
-        contract: Contract,
-        model: Value,
-        hub: Hub,
-        changes: cluster::Changes,
-    ) -> Self {
-        let model = Bytes::from(model.to_string());
-        Self { token, port, contract, model, hub, changes, feeds: Feeds::default() }
-    }
-
     pub(super) fn hub(&self) -> &Hub {
         &self.hub
     }
@@ -95,9 +83,9 @@ impl Console {
         match (request.method(), &*path) {
             (&Method::GET, "/api/model") => with_kind(JSON, self.model.clone()),
             (&Method::GET, "/api/feed") => self.feed(request.uri().query().unwrap_or_default()),
-            (&Method::GET, "/asyncapi.json") => with_kind(JSON, self.contract.asyncapi()),
-            (&Method::GET, "/client.js") => with_kind(JAVASCRIPT, self.contract.javascript()),
-            (&Method::GET, "/client.d.ts") => with_kind(TYPESCRIPT, self.contract.typescript()),
+            (&Method::GET, "/asyncapi.json") => with_kind(JSON, self.known.contract.asyncapi()),
+            (&Method::GET, "/client.js") => with_kind(JAVASCRIPT, self.known.contract.javascript()),
+            (&Method::GET, "/client.d.ts") => with_kind(TYPESCRIPT, self.known.contract.typescript()),
             (&Method::POST, "/api/disconnect") => self.act(request, actions::disconnect).await,
             (&Method::POST, "/api/push") => self.act(request, actions::push).await,
             _ => failed(StatusCode::NOT_FOUND, "the console has no such address"),
@@ -117,6 +105,12 @@ impl Console {
         let feed = match value("topic").as_deref() {
             Some("count") => Feed::new(place, second, move || Some(json!({ "count": hub.count_local() }))),
             Some("live") => Feed::new(place, second, move || Some(live::snapshot(&hub))),
+            Some("metrics") => {
+                let stats = self.known.stats.clone();
+                Feed::new(place, second, move || {
+                    Some(json!({ "count": hub.count_local(), "stats": stats.read() }))
+                })
+            }
             Some("cluster") => Feed::new(place, second, move || Some(cluster::snapshot(&hub, &changes))),
             Some("log") => {
                 let mut lines = log::Reader::default();

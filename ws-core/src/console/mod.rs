@@ -22,8 +22,9 @@ mod traffic;
 
 pub use self::log::{LogLayer, log_layer};
 use crate::{
-    app::{App, Companion, Launching, Prepared},
+    app::{App, Companion, Launching, Prepared, StatsHandle},
     config::{self, Config},
+    contract::Contract,
 };
 
 impl App {
@@ -61,8 +62,14 @@ fn prepare(app: &App, config: &Config) -> Option<Prepared> {
         );
         return None;
     }
-    let contract = app.contract();
-    Some(Prepared(Box::new(move |launched| Launching(Box::pin(server::start(settings, contract, launched))))))
+    let known = Known { contract: app.contract(), stats: app.stats() };
+    Some(Prepared(Box::new(move |launched| Launching(Box::pin(server::start(settings, known, launched))))))
+}
+
+/// What is read from the application before it starts.
+struct Known {
+    contract: Contract,
+    stats: StatsHandle,
 }
 
 fn may_start(is_debug: bool, settings: &config::Console) -> bool {

@@ -30,7 +30,6 @@ pub(super) fn of(contract: &Contract, launched: &Launched, port: u16) -> Value {
         "title": contract.title,
         "version": contract.version,
         "core": env!("CARGO_PKG_VERSION"),
-        "has_metrics": false,
         "servers": launched.servers.iter().map(|it| server(it, port)).collect::<Vec<_>>(),
         "routes": routes,
         "channels": channels.map(|(it, signatures)| channel(contract, it, signatures.as_ref())).collect::<Vec<_>>(),

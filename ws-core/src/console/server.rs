@@ -12,11 +12,10 @@ use tokio::{
     sync::Semaphore,
 };
 
-use super::{access::Token, answers::Console, cluster, model};
+use super::{Known, access::Token, answers::Console, cluster, feed::Feeds, model};
 use crate::{
     app::Launched,
     config,
-    contract::Contract,
     hub::Hub,
     server::{Lifecycle, Stage},
 };
@@ -34,7 +33,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Starts the console, and returns its address with the token. If it cannot start, a warning is
 /// logged.
-pub(super) async fn start(settings: config::Console, contract: Contract, launched: Launched) -> Option<String> {
+pub(super) async fn start(settings: config::Console, known: Known, launched: Launched) -> Option<String> {
     let config::Console { host, port, .. } = settings;
     let bound = TcpListener::bind((host, port)).await.and_then(|it| it.local_addr().map(|local| (it, local)));
     let (listener, address) = match bound {
@@ -55,11 +54,18 @@ pub(super) async fn start(settings: config::Console, contract: Contract, launche
         }
     };
     let url = format!("http://{address}/#token={}", token.as_str());
-    let model = model::of(&contract, &launched, address.port());
+    let model = model::of(&known.contract, &launched, address.port());
     let Launched { live, lifecycle, .. } = launched;
-    let changes = cluster::Changes::default();
-    let hub = Hub::new(&live);
-    let console = Arc::new(Console::new(token, address.port(), contract, model, hub.clone(), changes.clone()));
+    let (hub, changes) = (Hub::new(&live), cluster::Changes::default());
+    let console = Arc::new(Console {
+        token,
+        port: address.port(),
+        known,
+        model: model.to_string().into(),
+        hub: hub.clone(),
+        changes: changes.clone(),
+        feeds: Feeds::default(),
+    });
     let stopped = lifecycle.clone();
     live.spawn(async move {
         tokio::select! {

@@ -172,6 +172,7 @@ impl Live {
         }
         drop(shard);
         self.journal.opened(&connection);
+        connection.counters().opened();
         Entry { live: Arc::clone(self), connection, ending: Ending::default() }
     }
 
@@ -313,6 +314,7 @@ impl Drop for Entry {
             connections.remove(&self.connection);
         }
         self.connection.context().clear();
+        self.connection.counters().left();
         let gone = match self.ending {
             Ending::Clean => &self.live.clean,
             Ending::Lost => &self.live.lost,

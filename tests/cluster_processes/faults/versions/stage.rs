@@ -200,13 +200,14 @@ impl Stage {
         }
     }
 
-    /// The number of members in the room by each node.
-    pub(super) async fn counts(&mut self) -> Vec<String> {
-        let mut counts = Vec::new();
+    /// Waits until each node counts this number of members in the room. On a busy machine the others
+    /// may not answer within the second of a count.
+    pub(super) async fn have_members(&mut self, members: usize) {
+        let (ask, expected) = (Ask::Count(ROOM.into()), format!("Ok({members})"));
         for seat in &self.seats {
-            counts.push(self.talk.member(seat.member).ask(&Ask::Count(ROOM.into())).await);
+            let member = self.talk.member(seat.member);
+            within("the count of the members", async { while member.ask(&ask).await != expected {} }).await;
         }
-        counts
     }
 
     /// Checks what a node of another version has received: everything that the members have said

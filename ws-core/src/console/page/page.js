@@ -1,4 +1,4 @@
-// The console's page. All text is set by `textContent`: names and messages come from clients.
+// The console's page. Text is set by `textContent` only: it comes from clients.
 
 const $ = (id) => document.getElementById(id);
 const STORED = "ws-console-token";
@@ -6,7 +6,7 @@ let model;
 
 // ---- Elements
 
-/** Makes an element. Strings become text; `on*` are listeners; false and null are left out. */
+/** Makes an element. Strings become text, `on*` are listeners. */
 function h(tag, props, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(props ?? {})) {
@@ -55,7 +55,7 @@ const select = (options, value, onchange) => {
   return element;
 };
 
-/** A table. A column is [title, content of a row, class]. On a narrow screen a row is a card. */
+/** A column is [title, content of a row, class]. On a narrow screen a row is a card. */
 function table(columns, rows, empty) {
   if (!rows.length) return h("p", { class: "empty" }, empty);
   const head = columns.map(([title, , kind]) => h("th", { class: kind, scope: "col" }, title));
@@ -147,7 +147,7 @@ async function post(path, body) {
   return answer;
 }
 
-/** Reads a feed until the page is left. Connects again after a loss. */
+/** Reads a feed until the page is left, again after a loss. */
 function feed(query, use, page) {
   const read = async () => {
     const response = await ask(`/api/feed?${new URLSearchParams(query)}`, { signal: page.signal });
@@ -320,7 +320,7 @@ function pushCard(event) {
 const routeNumber = (channel) => Math.max(0, model.routes.findIndex((it) => String(it.channel) === String(channel)));
 const codes = (list) => h("div", { class: "scroll" }, h("table", null, h("tbody", null, list.map(([name, text]) => h("tr", null, h("td", null, mono(name)), h("td", null, text))))));
 
-/** The TypeScript of an event with the named types that it uses, and its schemas. */
+/** The TypeScript and the schemas of an event, with the named types that it uses. */
 function types(signature, ...schemas) {
   const used = new Set();
   const visit = (schema) => {
@@ -423,7 +423,7 @@ function setupCard(card, index, choose, opened) {
         places.length > 0 && field("Token", secret),
         places.length > 0 && field("The token is sent as", place)),
       h("p", { class: "small" }, url),
-      takes && h("p", { class: "small dim" }, "The middleware of this route reads a token: ", channel.security.map((it) => it.kind + (it.name ? ` ${it.name}` : "")).join(", "), ". A browser can set neither headers nor other sites' cookies."),
+      takes && h("p", { class: "small dim" }, "The middleware of this route reads a token: ", channel.security.map((it) => it.kind + (it.name ? ` ${it.name}` : "")).join(", "), ". A browser cannot set headers."),
       takes && !places.length && note("warn", "A browser cannot bring such a token. Use another client, or accept it in the query or as a subprotocol."),
       serverOf(route.server)?.refuses_console && note("warn", "The server refuses pages of the console: its ", code("[servers.origin]"), " does not list ", code(location.origin), "."),
       base ? h("button", { class: "main" }, "Connect") : note("warn", "This server is not bound by the program itself, so its address is not known.")));
@@ -851,7 +851,7 @@ function clusterPage(main, page) {
     const [name, kind, text] = STATES[data.state];
     fill(body, lead(text));
     if (data.state === "alone") {
-      put(body, h("p", null, "With a broker, several processes serve the same rooms and users:"),
+      put(body, "With a broker, several processes serve the same rooms and users:",
         h("pre", null, '[cluster]\nkind = "redis"                    # or "nats"\nurl = "redis://127.0.0.1:6379"'),
         h("p", { class: "dim" }, "Then this page lists the nodes. If a node ends, its clients connect to another one, and the line “is gone” appears here after ", code("node_timeout"),
           ". If the broker ends, each node goes on alone, the state is “down”, and when it is back a gap tells how long messages may be missing."));
@@ -896,7 +896,7 @@ function go() {
   page.abort();
   page = new AbortController();
   const [name, ...rest] = location.hash.replace(/^#\//, "").split("/");
-  const key = PAGES[name] && (name !== "metrics" || model.has_metrics) ? name : "routes";
+  const key = PAGES[name] ? name : "routes";
   for (const item of $("nav").children) {
     if (item.dataset.page === key) item.setAttribute("aria-current", "page");
     else item.removeAttribute("aria-current");
@@ -933,8 +933,7 @@ async function start() {
   }
   $("title").textContent = model.title;
   $("version").textContent = model.version;
-  const shownPages = Object.entries(PAGES).filter(([key]) => key !== "metrics" || model.has_metrics);
-  fill($("nav"), shownPages.map(([key, [title]]) => h("a", { href: `#/${key}`, "data-page": key }, title)));
+  fill($("nav"), Object.entries(PAGES).map(([key, [title]]) => h("a", { href: `#/${key}`, "data-page": key }, title)));
   go();
 }
 

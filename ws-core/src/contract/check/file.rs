@@ -108,3 +108,47 @@ fn check_unbroken(path: &Path, contract: &Contract, is_accepted: bool) -> Result
     }
     Ok(Some(format!("{shown} is behind this build; {VARIABLE}=accept writes it\n{list}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::contract::Channel;
+
+    fn contract(addresses: &[&str]) -> Contract {
+        let channel = |address: &&str| Channel {
+            name: address.trim_matches('/').to_owned(),
+            address: (*address).to_owned(),
+            ..Channel::default()
+        };
+        Contract { channels: addresses.iter().map(channel).collect(), ..Contract::default() }
+    }
+
+    #[test]
+    fn a_test_fails_for_breaking_changes_and_notes_the_others() {
+        let folder = std::env::temp_dir().join(format!("ws-core-unbroken-{}", std::process::id()));
+        let path = folder.join("asyncapi.json");
+        let old = contract(&["/a", "/b"]);
+        let fault = check_unbroken(&path, &old, false).unwrap_err();
+        assert!(fault.contains("was not there"), "{fault}");
+        assert_eq!(check_unbroken(&path, &old, false), Ok(None));
+        let note = check_unbroken(&path, &contract(&["/a", "/b", "/c"]), false).unwrap().unwrap();
+        assert!(note.contains("is behind") && note.contains("1 compatible change:\n  c: "), "{note}");
+        let fault = check_unbroken(&path, &contract(&["/a"]), false).unwrap_err();
+        assert!(
+            fault.contains("1 breaking change:\n  b: ") && fault.contains("WS_CONTRACT=accept"),
+            "{fault}"
+        );
+        let renamed = Contract { title: "other".into(), ..old.clone() };
+        let note = check_unbroken(&path, &renamed, false).unwrap().unwrap();
+        assert!(!note.contains("change:"), "{note}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), old.asyncapi(), "only accept writes");
+        assert_eq!(check_unbroken(&path, &contract(&["/a"]), true), Ok(None));
+        assert_eq!(check_unbroken(&path, &contract(&["/a"]), false), Ok(None));
+        fs::write(&path, "{").unwrap();
+        let fault = check_unbroken(&path, &old, false).unwrap_err();
+        assert!(fault.contains("is not a JSON document"), "{fault}");
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

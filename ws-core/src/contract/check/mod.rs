@@ -1,6 +1,6 @@
 //! The check for breaking changes: compares a committed AsyncAPI document with this build's.
 //!
-//! [`document`](self) reads a JSON document and follows its references, [`interface`] makes the
+//! [`document`] reads a JSON document and follows its references, [`interface`] makes the
 //! routes and events from it, [`routes`] and [`events`] compare these, and [`schema`] compares the
 //! schemas of their messages. [`effect`] has the table of the classes. [`file`] compares with a
 //! file, for tests and for the command.

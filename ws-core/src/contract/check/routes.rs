@@ -47,26 +47,34 @@ pub(super) fn compare(
 /// Finds each old route among the new ones: by its server and address, or else by the name of the
 /// controller.
 fn pairs(old: &Interface<'_>, new: &Interface<'_>) -> Vec<Option<usize>> {
-    let is_same = |one: &Route, other: &Route| one.address == other.address && one.servers == other.servers;
-    let is_reached =
-        |one: &Route, other: &Route| one.address == other.address && is_same_server(old, new, one, other);
-    let is_named = |one: &Route, other: &Route| one.name == other.name;
-    let rules: [&dyn Fn(&Route, &Route) -> bool; 3] = [&is_same, &is_reached, &is_named];
-    let mut found: Vec<Option<usize>> = vec![None; old.routes.len()];
-    for rule in rules {
-        for (index, route) in old.routes.iter().enumerate() {
-            if found.get(index).is_some_and(Option::is_some) {
-                continue;
-            }
-            let mut others = new.routes.iter().enumerate();
-            let other = others.find(|(place, other)| !found.contains(&Some(*place)) && rule(route, other));
-            let other = other.map(|(place, _)| place);
-            if let Some(slot) = found.get_mut(index) {
-                *slot = other;
-            }
+    let mut found = vec![None; old.routes.len()];
+    let is_same_address = |one: &Route, other: &Route| one.address == other.address;
+    find(old, new, &mut found, |one, other| is_same_address(one, other) && one.servers == other.servers);
+    find(old, new, &mut found, |one, other| {
+        is_same_address(one, other) && is_same_server(old, new, one, other)
+    });
+    find(old, new, &mut found, |one, other| one.name == other.name);
+    found
+}
+
+/// Finds, for each old route without a new one, the first new route of a rule that is still free.
+fn find(
+    old: &Interface<'_>,
+    new: &Interface<'_>,
+    found: &mut [Option<usize>],
+    rule: impl Fn(&Route, &Route) -> bool,
+) {
+    for (index, route) in old.routes.iter().enumerate() {
+        if found.get(index).is_some_and(Option::is_some) {
+            continue;
+        }
+        let mut others = new.routes.iter().enumerate();
+        let other = others.find(|(place, other)| !found.contains(&Some(*place)) && rule(route, other));
+        let other = other.map(|(place, _)| place);
+        if let Some(slot) = found.get_mut(index) {
+            *slot = other;
         }
     }
-    found
 }
 
 /// Whether clients of the old route reach the new one. A server whose name is in one document only

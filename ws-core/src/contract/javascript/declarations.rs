@@ -24,6 +24,9 @@ const BROWSER_HEADERS: &[&str] = &[
     "user-agent",
 ];
 
+/// The longest line of a member, in bytes.
+const LINE: usize = 100;
+
 /// An event of the server.
 #[derive(Debug)]
 pub(super) struct Incoming<'a> {
@@ -90,39 +93,58 @@ fn class(channel: &Channel, names: &ChannelNames, types: &Types<'_>) -> String {
         .iter()
         .filter(|event| is_method(&event.name))
         .map(|event| {
-            let signature = signature(event, types, 2);
-            format!("{}  {}({}): {};\n", call_docs(event), event.name, signature.arguments, signature.returns)
+            let Signature { arguments, returns } = signature(event, types, 2);
+            call_docs(event) + &member(&event.name, &arguments, &returns)
         })
         .collect();
-    format!(
-        "\n{docs}export declare class {class} extends TypedChannel<{events}, {asks}, {calls}> {{\n  private \
-         constructor();\n{connect_docs}  static connect({arguments}): Promise<{class}>;\n{open_docs}  static \
-         open({arguments}): {class};\n{refused_docs}  static refused<Name extends keyof {codes} & string>(\n    \
-         event: Name,\n    error: unknown,\n  ): error is RefusedWith<{codes}[Name]>;\n{methods}}}\n",
-        docs = doc_comment(&docs, 0),
-        connect_docs = doc_comment(
+    [
+        "\n".to_owned(),
+        doc_comment(&docs, 0),
+        format!("export declare class {class} extends TypedChannel<\n  {events},\n  {asks},\n  {calls}\n> {{\n"),
+        "  private constructor();\n".to_owned(),
+        doc_comment(
             &format!(
-                "Connects to `{}` and waits until the connection is open.\nThrows `ConnectFailed` if \
-                 the first attempt fails; later ones are repeated.",
+                "Connects to `{}` and waits until the connection is open.\nThrows `ConnectFailed` if the first \
+                 attempt fails; later ones are repeated.",
                 channel.address
             ),
-            2
+            2,
         ),
-        open_docs =
-            doc_comment("Begins to connect, and does not wait. Also the first attempt is repeated.", 2),
-        refused_docs = doc_comment("Returns whether an error is the refusal of a call of this event.", 2),
-    )
+        member("static connect", &arguments, &format!("Promise<{class}>")),
+        doc_comment("Begins to connect, and does not wait. Also the first attempt is repeated.", 2),
+        member("static open", &arguments, class),
+        doc_comment("Returns whether an error is the refusal of a call of this event.", 2),
+        member(
+            &format!("static refused<Name extends keyof {codes} & string>"),
+            &["event: Name".to_owned(), "error: unknown".to_owned()],
+            &format!("error is RefusedWith<{codes}[Name]>"),
+        ),
+        methods,
+        "}\n".to_owned(),
+    ]
+    .concat()
+}
+
+/// Returns a member of a class. Arguments that do not fit into a line are one a line.
+fn member(name: &str, arguments: &[String], returns: &str) -> String {
+    let line = format!("  {name}({}): {returns};\n", arguments.join(", "));
+    if line.len() <= LINE {
+        return line;
+    }
+    let arguments: String = arguments.iter().map(|argument| format!("    {argument},\n")).collect();
+    format!("  {name}(\n{arguments}  ): {returns};\n")
 }
 
 /// Returns the arguments of `connect` and `open`.
-fn arguments(channel: &Channel, names: &ChannelNames) -> String {
+fn arguments(channel: &Channel, names: &ChannelNames) -> Vec<String> {
     let ChannelNames { params, query, .. } = names;
     let options = match &channel.query {
         Some(payload) if payload.is_required => format!("options: Options<{query}> & {{ query: {query} }}"),
         Some(_) => format!("options: Options<{query}>"),
         None => "options: Options".to_owned(),
     };
-    if channel.parameters.is_empty() { options } else { format!("params: {params}, {options}") }
+    let params = (!channel.parameters.is_empty()).then(|| format!("params: {params}"));
+    params.into_iter().chain([options]).collect()
 }
 
 fn parameters(channel: &Channel, names: &ChannelNames, types: &Types<'_>) -> String {
@@ -166,7 +188,7 @@ fn call_types(channel: &Channel, names: &ChannelNames, types: &Types<'_>) -> Str
             return format!("  {name}: {}[{}];\n", names.class, literal(&event.name));
         }
         let Signature { arguments, returns } = signature(event, types, 2);
-        format!("{}  {name}: ({arguments}) => {returns};\n", call_docs(event))
+        format!("{}  {name}: ({}) => {returns};\n", call_docs(event), arguments.join(", "))
     });
     let docs = format!("The events of the client on `{}`, by name; for `call`.", names.class);
     interface(&docs, &names.calls, fields.collect())
@@ -189,7 +211,7 @@ fn interface(docs: &str, name: &str, fields: String) -> String {
 
 /// The types of a call.
 pub(super) struct Signature {
-    pub(super) arguments: String,
+    pub(super) arguments: Vec<String>,
     pub(super) returns: String,
 }
 
@@ -197,7 +219,7 @@ pub(super) struct Signature {
 pub(super) fn signature(event: &ClientEvent, types: &Types<'_>, indent: usize) -> Signature {
     let data = event.data.as_ref().map(|data| {
         let mark = if data.is_required { "" } else { "?" };
-        format!("data{mark}: {}, ", types.of(&data.schema, indent))
+        format!("data{mark}: {}", types.of(&data.schema, indent))
     });
     let reply = event.reply.as_ref().map(|reply| types.of(&reply.schema, indent));
     let returns = match (event.form, reply) {
@@ -206,7 +228,7 @@ pub(super) fn signature(event: &ClientEvent, types: &Types<'_>, indent: usize) -
         (ReplyForm::Optional, Some(reply)) => format!("Promise<{reply} | undefined>"),
         (ReplyForm::Many, Some(reply)) => format!("AsyncIterableIterator<{reply}>"),
     };
-    Signature { arguments: format!("{}options?: CallOptions", data.unwrap_or_default()), returns }
+    Signature { arguments: data.into_iter().chain(["options?: CallOptions".to_owned()]).collect(), returns }
 }
 
 /// Returns the doc comment of a call, with its error codes.
@@ -215,4 +237,56 @@ fn call_docs(event: &ClientEvent) -> String {
         event.codes.iter().map(|code| format!("- `{}`: {}", code.code, code.description)).collect();
     let codes = if codes.is_empty() { String::new() } else { format!("Refused with:\n{}", codes.join("\n")) };
     doc_comment(&paragraphs([&event.docs, &*codes]), 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::model::{Contract, Header};
+
+    fn event(name: &str) -> ClientEvent {
+        ClientEvent {
+            name: name.into(),
+            docs: String::new(),
+            data: None,
+            form: ReplyForm::None,
+            reply: None,
+            codes: Vec::new(),
+        }
+    }
+
+    fn written(channel: Channel) -> Contract {
+        Contract {
+            channels: vec![Channel { name: "Room".into(), is_typed: true, ..channel }],
+            ..Contract::default()
+        }
+    }
+
+    #[test]
+    fn an_event_that_cannot_be_a_method_is_called_by_name() {
+        let contract = written(Channel {
+            events: vec![event("chat.say"), event("then"), event("ok")],
+            ..Channel::default()
+        });
+        let (types, module) = (contract.typescript(), contract.javascript());
+        for expected in [
+            "\n  \"chat.say\": (options?: CallOptions) => Promise<void>;\n",
+            "\n  then: (options?: CallOptions) => Promise<void>;\n",
+            "\n  ok: Room[\"ok\"];\n",
+            "\n  ok(options?: CallOptions): Promise<void>;\n",
+        ] {
+            assert!(types.contains(expected), "{types}");
+        }
+        assert!(module.contains("[\"then\", { reply: \"none\"") && !module.contains("\n  then("), "{module}");
+    }
+
+    #[test]
+    fn a_header_that_a_browser_cannot_set_is_noted() {
+        let header = |name: &str, is_required| Header { name: name.into(), is_required };
+        let headers =
+            vec![header("user-agent", true), header("x-key", true), header("x-may-be-absent", false)];
+        let types = written(Channel { headers, ..Channel::default() }).typescript();
+        assert!(types.contains("needs the header `x-key`"), "{types}");
+        assert!(!types.contains("header `user-agent`") && !types.contains("x-may-be-absent"), "{types}");
+    }
 }

@@ -152,8 +152,8 @@ export interface Options<Query = QueryValues> {
 }
 
 /**
- * The methods of all channels. `Events` are the events of the server by name, `Asks` those that it wants answered,
- * `Calls` the events of the client.
+ * The methods of all channels. `Events` are the events of the server by name, `Asks` those that it
+ * wants answered, `Calls` the events of the client.
  */
 export declare abstract class TypedChannel<
   Events,

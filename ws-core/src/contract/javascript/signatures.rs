@@ -36,7 +36,7 @@ impl Contract {
             let names = if channel.is_typed { typed.next() } else { None }?;
             let events = channel.events.iter().map(|event| {
                 let signature = signature(event, &types, 0);
-                format!("{}({}): {}", event.name, signature.arguments, signature.returns)
+                format!("{}({}): {}", event.name, signature.arguments.join(", "), signature.returns)
             });
             let pushes = channel.pushes.iter().map(|push| {
                 let data = types.of(&push.schema, 0);

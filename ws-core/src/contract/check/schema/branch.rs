@@ -101,6 +101,11 @@ impl Branch {
         }
     }
 
+    /// Whether all values of the kind are allowed.
+    pub(super) fn is_any(&self) -> bool {
+        *self == Self::any(self.kind)
+    }
+
     /// Returns the values of this kind that both branches allow; `None` if there are none.
     pub(super) fn and(mut self, other: Self) -> Option<Self> {
         self.values = match (self.values, other.values) {

@@ -1,14 +1,16 @@
 //! Compares two schemas by their structure, for messages of one direction.
 //!
 //! [`Shape`] is the normal form of a schema: without references, `allOf`, `oneOf` and `anyOf`, one
-//! list of [`Branch`]es for each kind of JSON value. [`pairs`] finds each branch again in the other
-//! shape, and [`scalar`], [`array`] and [`object`] compare two branches.
+//! list of [`Branch`]es for each kind of JSON value; [`keywords`] reads them. [`pairs`] finds each
+//! branch again in the other shape, and [`scalar`], [`array`] and [`object`] compare two branches.
 
 mod array;
 mod branch;
+mod keywords;
 mod object;
 mod pairs;
 mod place;
+mod same;
 mod scalar;
 mod shape;
 
@@ -19,6 +21,7 @@ use serde_json::Value;
 pub(super) use self::place::Place;
 use self::{
     branch::{Branch, Kind},
+    same::Same,
     shape::Shape,
 };
 use super::{
@@ -42,12 +45,13 @@ const PLACES: usize = 8;
 pub(super) struct Comparer<'a> {
     old: Document<'a>,
     new: Document<'a>,
+    same: Same,
     steps: usize,
 }
 
 impl<'a> Comparer<'a> {
     pub(super) fn new(old: Document<'a>, new: Document<'a>) -> Self {
-        Self { old, new, steps: 0 }
+        Self { old, new, same: Same::default(), steps: 0 }
     }
 
     /// Compares the schemas of two messages.
@@ -99,6 +103,9 @@ impl Message<'_, '_> {
 
     /// Compares two schemas.
     fn schemas(&mut self, old: &Value, new: &Value, place: &Place) -> Result<(), CheckError> {
+        if self.comparer.same.contains(old, new, self.comparer.old, self.comparer.new) {
+            return Ok(());
+        }
         let key = (old.to_string(), new.to_string());
         let seen = self.seen.entry(key.clone()).or_default();
         if !seen.is_needed() {
@@ -128,6 +135,11 @@ impl Message<'_, '_> {
             self.changes.add(Unjudged, place, format!("`{keyword}` differs"));
         }
         self.kinds(&old, &new, place);
+        if old.kinds() != new.kinds() && (old.is_any() || new.is_any()) {
+            // The change of the type says it all.
+            self.depth -= 1;
+            return Ok(());
+        }
         for kind in Kind::ALL {
             let (old_branches, new_branches) = (old.of(kind), new.of(kind));
             // A kind of one side only is a change of the type.
@@ -173,6 +185,15 @@ impl Message<'_, '_> {
         let (old_plain, new_plain) = (plain(old), plain(new));
         self.values(old_values, new_values, &old_plain, &new_plain, place);
         if old_plain.is_empty() || new_plain.is_empty() {
+            return Ok(());
+        }
+        let is_many = old_plain.len().max(new_plain.len()) > 1;
+        if is_many && new_plain.iter().any(Branch::is_any) {
+            self.add(Effect::Wider, place, "the variants became any value of their type");
+            return Ok(());
+        }
+        if is_many && old_plain.iter().any(Branch::is_any) {
+            self.add(Effect::Narrower, place, "any value of the type became variants");
             return Ok(());
         }
         let (old_document, new_document) = (self.comparer.old, self.comparer.new);

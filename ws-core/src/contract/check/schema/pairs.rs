@@ -48,29 +48,40 @@ pub(super) fn find<'b>(
     let describe = |branches: &'b [Branch], document| -> Result<Vec<Variant<'b>>, CheckError> {
         branches.iter().enumerate().map(|(index, it)| Variant::new(it, index, document)).collect()
     };
-    let mut old = describe(old, old_document)?;
-    let mut new = describe(new, new_document)?;
-    let mut found = Found::default();
+    let (old, new) = (describe(old, old_document)?, describe(new, new_document)?);
+    let mut matching = Matching { old, new, pairs: Vec::new() };
     // First equal ones, then those of one name, then similar ones.
-    let rules: [&dyn Fn(&Variant<'_>, &Variant<'_>) -> bool; 4] = [
-        &|one, other| one.contents == other.contents && one.may_be(other),
-        &|one, other| one.is_named() && one.tags == other.tags && one.only == other.only,
-        &|one, other| one.shares_a_tag(other) && one.may_be(other),
-        &|one, other| one.may_be(other),
-    ];
-    for rule in rules {
-        old.retain(|one| {
+    matching.pair(|one, other| one.contents == other.contents && one.may_be(other));
+    matching.pair(|one, other| one.is_named() && one.tags == other.tags && one.only == other.only);
+    matching.pair(|one, other| one.shares_a_tag(other) && one.may_be(other));
+    matching.pair(Variant::may_be);
+    Ok(Found {
+        pairs: matching.pairs,
+        gone: matching.old.iter().map(Variant::label).collect(),
+        added: matching.new.iter().map(Variant::label).collect(),
+    })
+}
+
+/// The variants of two types, of which some are paired.
+struct Matching<'b> {
+    old: Vec<Variant<'b>>,
+    new: Vec<Variant<'b>>,
+    pairs: Vec<Pair<'b>>,
+}
+
+impl<'b> Matching<'b> {
+    /// Pairs each old variant with the most similar new one that a rule allows.
+    fn pair(&mut self, rule: impl Fn(&Variant<'b>, &Variant<'b>) -> bool) {
+        let (new, pairs) = (&mut self.new, &mut self.pairs);
+        self.old.retain(|one| {
             let candidates = new.iter().enumerate().filter(|(_, other)| rule(one, other));
             let best = candidates.max_by_key(|(index, other)| (one.likeness(other), usize::MAX - index));
             let Some(index) = best.map(|(index, _)| index) else { return true };
             let other = new.remove(index);
-            found.pairs.push(Pair { old: one.branch, new: other.branch, label: one.label() });
+            pairs.push(Pair { old: one.branch, new: other.branch, label: one.label() });
             false
         });
     }
-    found.gone = old.iter().map(Variant::label).collect();
-    found.added = new.iter().map(Variant::label).collect();
-    Ok(found)
 }
 
 /// A branch, and what tells it apart from others.
