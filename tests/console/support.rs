@@ -8,14 +8,14 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
-use ws_core::{App, Config, Running, prelude::*};
+use ws_core::{App, Config, Route, Running, prelude::*};
 
 /// Joins the room that the path names, and answers each message.
 pub(crate) struct Rooms;
 
 impl Controller for Rooms {
     async fn on_open(&self, conn: &Connection) -> Result {
-        let room = conn.handshake().param("room").unwrap_or_default();
+        let room = conn.handshake().path_param("room").unwrap_or_default();
         conn.join(room)?;
         conn.identify("jerry")?;
         Ok(())

@@ -94,8 +94,8 @@ function size(bytes) {
 
 const CLOSE_CODES = {
   1000: "normal end", 1001: "going away", 1002: "protocol error", 1005: "no code in the close frame",
-  1006: "no close frame", 1007: "invalid text", 1008: "policy: for example too many messages", 1009: "message too large",
-  1011: "server error", 1013: "try again later: reads too slowly", 4401: "not authenticated, or the token expired", 4403: "forbidden",
+  1006: "no close frame", 1007: "invalid text", 1008: "policy", 1009: "message too large",
+  1011: "server error", 1013: "reads too slowly", 4401: "not authenticated, or the token expired", 4403: "forbidden",
 };
 const closeText = (value) => CLOSE_CODES[value] ?? (value >= 4000 ? "a code of the program" : "");
 
@@ -229,7 +229,7 @@ function routesPage(main) {
 }
 
 const SIZES = ["frame", "head", "inbox_bytes", "message", "outbox_bytes", "path", "query"];
-const limit = ({ name, value }) => (typeof value !== "number" ? value ?? "off" : SIZES.includes(name) ? size(value) : number(value));
+const limit = ({ name, value }) => (!/^\d+$/.test(value) ? value : SIZES.includes(name) ? size(Number(value)) : number(value));
 
 function routeCard(route) {
   const channel = channelOf(route);
@@ -265,7 +265,7 @@ function eventsPage(main, chosen) {
   if (!typed.length) return void put(main, h("p", { class: "empty" }, "No controller of this program has #[ws_handlers], so its messages are not known."));
   const index = typed.some(([, it]) => String(it) === chosen) ? chosen : String(typed[0][1]);
   const channel = model.channels[index];
-  put(main, fields(field("Route", select(typed.map(([it, at]) => [String(at), `${it.address} (${it.name})`]), index, (event) => (location.hash = `#/events/${event.target.value}`)))));
+  put(main, fields(field("Route", select(typed.map(([it, at]) => [String(at), it.address]), index, (event) => (location.hash = `#/events/${event.target.value}`)))));
   put(main, channel.docs && prose(channel.docs));
   put(main, h2(`The client sends (${channel.events.length})`), channel.events.map((it) => callCard(it, index)));
   if (!channel.events.length) put(main, h("p", { class: "dim" }, "Nothing that has a name."));
@@ -289,8 +289,8 @@ function example(title, value, payload) {
   const hasExample = !payload || payload.example !== null || payload.schema === true;
   const text = pretty(value);
   return h("div", null, h("div", { class: "row apart small dim" }, title,
-    button("Copy", () => navigator.clipboard.writeText(text).then(() => say("Copied"), () => say("Not allowed")))),
-  h("pre", null, text), !hasExample && h("p", { class: "small dim" }, "No example is known for this schema; fill in the data yourself."));
+    button("Copy", () => navigator.clipboard.writeText(text).then(() => say("Copied")))),
+  h("pre", null, text), !hasExample && h("p", { class: "small dim" }, "No example is known for this schema."));
 }
 
 function callCard(event, index) {
@@ -343,13 +343,13 @@ function types(signature, ...schemas) {
 
 // ---- Try
 
-/** The sockets that this page has opened. They stay open on other pages. */
+/** They stay open on other pages. */
 const tries = [];
 let active = -1;
 const MOST_FRAMES = 200;
 
 function tryPage(main, chosen, wantedEvent, page) {
-  put(main, h1("Try"), lead("Opens a real connection from this page to the program. It stays open while you look at other pages."));
+  put(main, h1("Try"), lead("Opens a real connection to the program. It stays open while you look at other pages."));
   const routes = model.routes;
   if (!routes.length) return void put(main, h("p", { class: "empty" }, "There is no route."));
   const setup = h("section", { class: "card", "aria-label": "Connection" });
@@ -792,7 +792,7 @@ function metricsPage(main, page) {
   put(main, body);
   feed({ topic: "metrics" }, (data) => {
     const routes = data.stats.servers.flatMap((server) => server.routes.map((it) => ({ ...it, server: server.name })));
-    const statuses = (list) => list.map((it) => chip(`${it.status}: ${number(it.count)}`, it.status === 101 ? "good" : "bad"));
+    const statuses = (list) => list.map((it) => chip(`${it.status === 101 ? "accepted" : it.status}: ${number(it.count)}`, it.status === 101 ? "good" : "bad"));
     const total = (pick) => routes.reduce((all, it) => all + pick(it), 0);
     const refused = (list) => list.reduce((all, it) => all + (it.status === 101 ? 0 : it.count), 0);
     const unmatched = data.stats.servers.reduce((all, it) => all + refused(it.unmatched), 0);
@@ -918,7 +918,7 @@ function locked() {
   state("bad", "locked");
   fill($("main"), h1("The console needs its token"),
     h("p", null, "Open the address that the program printed at its start. It ends with ", code("#token=…"), "."),
-    h("p", { class: "dim" }, "The token is new at each start of the program. It keeps other users and pages of this machine out."));
+    h("p", { class: "dim" }, "The token is new at each start of the program."));
 }
 
 async function start() {
