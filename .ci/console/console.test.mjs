@@ -90,6 +90,7 @@ test("a script in the name of a room, in a user or in a message is shown as text
   await show(other, `#/traffic/${id}`);
   await other.until("document.querySelector('main').innerText.includes('watching')");
   await show(tab, "#/try");
+  await tab.run("[...document.querySelectorAll('main .tabs button')][1].click();");
   await send(tab, "say", 'message.data = { text: "hello" }');
   await other.until(`document.querySelector("main .frames").innerText.includes("<img src=x")`);
   assert.equal(await other.run("return window.broken ?? document.querySelectorAll('main script, main img').length;"), 0);
@@ -111,6 +112,7 @@ test("the traffic of a connection is shown, and its user sends to it and closes 
     document.querySelector("dialog textarea").value = "by hand";
     document.querySelector("dialog form button").click();`);
   await watcher.until("document.querySelector('main').innerText.includes('by hand')");
+  await tab.until("!document.querySelector('dialog')");
   await press("Close");
   await tab.run("document.querySelector('dialog form button').click();");
   await watcher.until("document.querySelector('main').innerText.includes('close 4000')");
@@ -150,11 +152,10 @@ test("no page has complained, by a script or by the policy", () => {
 test("without the token there is no data", async () => {
   const other = await browser.open("about:blank");
   const { origin } = new URL(demo.console);
-  await other.run("sessionStorage.clear();").catch(() => {});
   await other.go(`${origin}/`);
   await other.until("document.querySelector('main').innerText.includes('needs its token')");
   assert.equal(await other.run("return (await fetch('/api/model')).status;"), 401);
-  await other.go(`${origin}/#token=wrong`);
+  await other.run("document.querySelector('main').replaceChildren(); location.hash = '#token=wrong';");
   await other.until("document.querySelector('main').innerText.includes('needs its token')");
 });
 

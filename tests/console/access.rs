@@ -29,9 +29,13 @@ async fn every_response_has_the_protecting_headers_and_none_allows_another_origi
         program.send("OPTIONS", "/api/push", &[("Origin", "http://evil.example")], "").await,
     ] {
         let policy = answer.header("content-security-policy").unwrap();
-        for rule in
-            ["default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self' ws: wss:", "frame-ancestors 'none'"]
-        {
+        for rule in [
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "connect-src 'self' ws: wss:",
+            "frame-ancestors 'none'",
+        ] {
             assert!(policy.contains(rule), "{policy}");
         }
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
@@ -46,14 +50,20 @@ async fn a_foreign_host_gets_nothing_not_even_the_page() {
     let program = Program::start().await;
     let token = format!("Bearer {}", program.token);
     let port = program.address.port();
-    for host in ["evil.example".to_owned(), format!("evil.example:{port}"), "127.0.0.1".to_owned(), "localhost:1".to_owned()] {
+    for host in [
+        "evil.example".to_owned(),
+        format!("evil.example:{port}"),
+        "127.0.0.1".to_owned(),
+        "localhost:1".to_owned(),
+    ] {
         for path in ["/", "/page.js", "/api/model"] {
             let answer = program.send("GET", path, &[("Host", &host), ("Authorization", &token)], "").await;
             assert_eq!(answer.status, 421, "{host} {path}");
         }
     }
     for host in [format!("localhost:{port}"), format!("[::1]:{port}"), format!("127.0.0.1:{port}")] {
-        let answer = program.send("GET", "/api/model", &[("Host", &host), ("Authorization", &token)], "").await;
+        let answer =
+            program.send("GET", "/api/model", &[("Host", &host), ("Authorization", &token)], "").await;
         assert_eq!(answer.status, 200, "{host}");
     }
 }
@@ -65,7 +75,8 @@ async fn a_page_of_another_origin_gets_nothing_even_with_the_token() {
     let own = format!("http://{}", program.address);
     for origin in ["http://evil.example", "null", "http://127.0.0.1:1", &own.replace("http:", "https:")] {
         for (method, path) in DATA.iter().chain(&[("GET", "/")]) {
-            let answer = program.send(method, path, &[("Origin", origin), ("Authorization", &token)], "").await;
+            let answer =
+                program.send(method, path, &[("Origin", origin), ("Authorization", &token)], "").await;
             assert_eq!(answer.status, 403, "{origin} {path}");
         }
     }
@@ -84,7 +95,11 @@ async fn data_feeds_and_actions_need_the_token_and_the_files_of_the_page_do_not(
             assert!(!answer.body.contains("rooms"), "{path}");
         }
         let in_query = format!("{path}{}token={}", if path.contains('?') { '&' } else { '?' }, program.token);
-        assert_eq!(program.send(method, &in_query, &[], "").await.status, 401, "the query is no place for it");
+        assert_eq!(
+            program.send(method, &in_query, &[], "").await.status,
+            401,
+            "the query is no place for it"
+        );
     }
     for (path, kind) in [("/", "text/html"), ("/page.js", "text/javascript"), ("/style.css", "text/css")] {
         let answer = program.send("GET", path, &[], "").await;

@@ -13,11 +13,15 @@ async fn the_model_has_the_routes_with_their_middleware_limits_and_places() {
     let middleware = &route["middleware"][0];
     assert_eq!((&middleware["name"], &middleware["is_server_wide"]), (&json!("outer"), &json!(true)));
     assert!(route["location"].as_str().unwrap().contains("console/support.rs:"), "{route}");
-    let own: Vec<&Value> = route["limits"].as_array().unwrap().iter().filter(|it| it["is_own"] == true).collect();
+    let own: Vec<&Value> =
+        route["limits"].as_array().unwrap().iter().filter(|it| it["is_own"] == true).collect();
     assert_eq!(own, [&json!({ "name": "message", "value": "1000", "is_own": true })]);
     assert_eq!(model["channels"][route["channel"].as_u64().unwrap() as usize]["address"], "/rooms/{room}");
     let address = program.running.local_addr("ws").unwrap().to_string();
-    assert_eq!((&model["servers"][0]["address"], &model["servers"][0]["refuses_console"]), (&json!(address), &json!(false)));
+    assert_eq!(
+        (&model["servers"][0]["address"], &model["servers"][0]["refuses_console"]),
+        (&json!(address), &json!(false))
+    );
     assert!(model["gaps"][0]["what"].as_str().unwrap().contains("Rooms"));
     assert_eq!(program.get("/asyncapi.json").await.json()["asyncapi"], "3.0.0");
 }
@@ -33,7 +37,10 @@ async fn the_live_feed_shows_connections_rooms_and_how_they_come_and_go() {
     client.next().await.unwrap().unwrap();
     let value = live.until(|it| it["connections"][0]["sent"] == 1).await;
     let shown = &value["connections"][0];
-    assert_eq!((&shown["user"], &shown["rooms"], &shown["received"]), (&json!("jerry"), &json!([room]), &json!(1)));
+    assert_eq!(
+        (&shown["user"], &shown["rooms"], &shown["received"]),
+        (&json!("jerry"), &json!([room]), &json!(1))
+    );
     let id = &shown["id"];
     assert_eq!(value["rooms"], json!([{ "controller": "Rooms", "name": room, "members": 1, "ids": [id] }]));
     assert_eq!((&value["journal"][0]["kind"], &value["journal"][0]["id"]), (&json!("opened"), id));
@@ -102,7 +109,8 @@ async fn its_user_pushes_to_a_connection_and_to_a_room_and_closes_a_connection()
 
     let sent = program.post("/api/push", &json!({ "id": id, "event": "hello", "data": { "a": 1 } })).await;
     assert_eq!((sent.status, &sent.json()["sent"]), (200, &json!(1)));
-    let sent = program.post("/api/push", &json!({ "controller": "Rooms", "room": "a", "text": "plain" })).await;
+    let sent =
+        program.post("/api/push", &json!({ "controller": "Rooms", "room": "a", "text": "plain" })).await;
     assert_eq!((sent.status, &sent.json()["sent"]), (200, &json!(1)));
     let first = client.next().await.unwrap().unwrap();
     assert_eq!(first.to_text().unwrap(), r#"{"event":"hello","data":{"a":1}}"#);
@@ -119,12 +127,17 @@ async fn its_user_pushes_to_a_connection_and_to_a_room_and_closes_a_connection()
         let error = answer.json()["error"].as_str().unwrap().to_owned();
         assert!(answer.status == 400 && error.contains(expected), "{body}: {error}");
     }
-    assert_eq!(program.post("/api/push", &json!({ "controller": "No", "room": "a", "text": "" })).await.status, 400);
+    assert_eq!(
+        program.post("/api/push", &json!({ "controller": "No", "room": "a", "text": "" })).await.status,
+        400
+    );
     assert_eq!(program.post("/api/push", &json!({ "id": id })).await.status, 400);
 
     let closed = program.post("/api/disconnect", &json!({ "id": id, "code": 4003, "reason": "bye" })).await;
     assert_eq!(closed.status, 200);
-    let Message::Close(Some(frame)) = client.next().await.unwrap().unwrap() else { panic!("expected a close frame") };
+    let Message::Close(Some(frame)) = client.next().await.unwrap().unwrap() else {
+        panic!("expected a close frame")
+    };
     assert_eq!((u16::from(frame.code), &*frame.reason), (4003, "bye"));
 }
 

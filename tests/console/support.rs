@@ -72,7 +72,13 @@ impl Program {
     }
 
     /// Sends a request with these headers. Without a `Host` among them it is that of the console.
-    pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let mut stream = self.ask(method, path, headers, body).await;
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).await.unwrap();

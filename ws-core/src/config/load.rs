@@ -3,7 +3,9 @@
 
 use std::{collections::HashSet, ffi::OsString, io, path::Path, time::Duration};
 
-use super::{Cluster, Config, Console, Drain, Heartbeat, Limits, ServerConfig, cluster::without_addresses, env};
+use super::{
+    Cluster, Config, Console, Drain, Heartbeat, Limits, ServerConfig, cluster::without_addresses, env,
+};
 
 use crate::fixed;
 

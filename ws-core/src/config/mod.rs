@@ -61,9 +61,7 @@ pub struct Config {
     /// The broker that connects this process to the other nodes of the application. Default: none,
     /// this process is alone.
     pub cluster: Option<Cluster>,
-    /// The page for development (feature `console`). It starts only with
-    #[cfg_attr(feature = "console", doc = "[`App::console`](crate::App::console).")]
-    #[cfg_attr(not(feature = "console"), doc = "`App::console`.")]
+    /// The page for development (feature `console`). It starts only with `App::console`.
     pub console: Console,
     #[serde(skip)]
     pub(crate) sources: Sources,

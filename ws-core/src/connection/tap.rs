@@ -229,13 +229,7 @@ mod shown {
         use std::sync::Arc;
 
         use super::*;
-        use crate::{
-            config::Limits,
-            connection::Connection,
-            hub::Live,
-            request::Handshake,
-            socket,
-        };
+        use crate::{config::Limits, connection::Connection, hub::Live, request::Handshake, socket};
 
         fn connection() -> Connection {
             let (parts, ()) = http::Request::new(()).into_parts();
@@ -275,7 +269,10 @@ mod shown {
             assert_eq!((kept.len(), kept[0].number), (fixed::TRAFFIC_MESSAGES, 5));
             assert_eq!(look.since(200).len(), 5);
             let last = kept.last().unwrap();
-            assert_eq!((last.size, last.start.len()), ((fixed::TRAFFIC_MESSAGES + 4) * 10, fixed::TRAFFIC_BYTES));
+            assert_eq!(
+                (last.size, last.start.len()),
+                ((fixed::TRAFFIC_MESSAGES + 4) * 10, fixed::TRAFFIC_BYTES)
+            );
         }
 
         #[test]

@@ -79,7 +79,8 @@ pub(super) fn check_site(uri: &Uri, headers: &HeaderMap, port: u16) -> Result<()
 
 fn is_own_host(host: &str, port: u16) -> bool {
     let Some((name, own)) = host.rsplit_once(':') else { return false };
-    own == port.to_string() && ["localhost", "127.0.0.1", "[::1]"].iter().any(|it| name.eq_ignore_ascii_case(it))
+    own == port.to_string()
+        && ["localhost", "127.0.0.1", "[::1]"].iter().any(|it| name.eq_ignore_ascii_case(it))
 }
 
 /// Returns the value of a header that is sent once.

@@ -95,7 +95,9 @@ impl Console {
     /// Returns a stream of the data of one page.
     fn feed(self: Arc<Self>, query: &str) -> Response {
         let value = |name: &str| {
-            form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+            form_urlencoded::parse(query.as_bytes())
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value.into_owned())
         };
         let Some(place) = self.feeds.enter() else {
             return failed(StatusCode::SERVICE_UNAVAILABLE, "too many pages are open");
@@ -174,7 +176,15 @@ mod tests {
     #[test]
     fn the_page_is_small_and_has_no_way_to_run_text_as_code() {
         assert!(PAGE.len() + SCRIPT.len() + STYLE.len() < 60_000, "60 KB are the limit");
-        for word in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", ".srcdoc"] {
+        for word in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            "new Function",
+            ".srcdoc",
+        ] {
             assert!(!SCRIPT.contains(word), "page.js has `{word}`; text is set by `textContent`");
         }
         for word in ["<style", "style=", "onclick", "<script>", "http://", "https://", "//cdn"] {

@@ -87,7 +87,9 @@ fn entry(entry: &JournalEntry) -> Value {
         JournalKind::Closed { id, code, reason, seconds } => {
             json!({ "kind": "closed", "id": id, "code": code, "reason": reason, "seconds": seconds })
         }
-        JournalKind::Refused { status, text } => json!({ "kind": "refused", "status": status, "reason": text }),
+        JournalKind::Refused { status, text } => {
+            json!({ "kind": "refused", "status": status, "reason": text })
+        }
     };
     if let Some(fields) = value.as_object_mut() {
         let common = json!({ "number": number, "at": millis(*at), "peer": peer, "path": path });

@@ -8,8 +8,8 @@ use crate::{
     app::{Launched, LaunchedServer},
     config::{Limits, ServerKind},
     contract::{
-        COMMON_CODES, Channel, ChannelSignatures, ClientEvent, Code, Contract, Gap, Payload, ReplyForm, Security,
-        ServerEvent, example,
+        COMMON_CODES, Channel, ChannelSignatures, ClientEvent, Code, Contract, Gap, Payload, ReplyForm,
+        Security, ServerEvent, example,
     },
     handshake::MatchedRoute,
     place::Scope,
@@ -19,9 +19,10 @@ use crate::{
 pub(super) fn of(contract: &Contract, launched: &Launched, port: u16) -> Value {
     let signatures = contract.signatures();
     let channels = contract.channels.iter().zip(&signatures.channels);
-    let routes = launched.servers.iter().flat_map(|server| {
-        server.routes.iter().map(|it| route(contract, server, it)).collect::<Vec<_>>()
-    });
+    let routes = launched
+        .servers
+        .iter()
+        .flat_map(|server| server.routes.iter().map(|it| route(contract, server, it)).collect::<Vec<_>>());
     let mut routes: Vec<Value> = routes.collect();
     routes.sort_by_key(|route| {
         ["server", "path"].map(|key| route.get(key).and_then(Value::as_str).unwrap_or_default().to_owned())
@@ -44,7 +45,8 @@ fn server(server: &LaunchedServer, port: u16) -> Value {
     let LaunchedServer { config, address, .. } = server;
     // The page may be opened under each of these names; it connects to the same host.
     let is_permitted = |host: &str| {
-        let own = address.map_or_else(|| host.to_owned(), |address: SocketAddr| format!("{host}:{}", address.port()));
+        let own = address
+            .map_or_else(|| host.to_owned(), |address: SocketAddr| format!("{host}:{}", address.port()));
         config.origin.permits(&format!("http://{host}:{port}"), &[&own])
     };
     json!({

@@ -47,8 +47,6 @@ mod file;
 mod javascript;
 mod model;
 
-#[cfg(feature = "console")]
-pub(crate) use self::{example::example, javascript::ChannelSignatures};
 pub use self::model::{
     COMMON_CODES, Channel, ClientEvent, Code, Contract, Gap, Gaps, Header, Parameter, Payload, ReplyForm,
     ReplyMessage, Security, Server, ServerEvent,
@@ -58,3 +56,5 @@ pub use self::{
     cli::cli,
     file::assert_file,
 };
+#[cfg(feature = "console")]
+pub(crate) use self::{example::example, javascript::ChannelSignatures};

@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn distances_are_counted_in_characters() {
-        for (a, b, expected) in [("", "", 0), ("abc", "", 3), ("", "ab", 2), ("kitten", "sitting", 3), ("ä", "a", 1)]
+        for (a, b, expected) in
+            [("", "", 0), ("abc", "", 3), ("", "ab", 2), ("kitten", "sitting", 3), ("ä", "a", 1)]
         {
             assert_eq!(distance(a, b), expected, "{a} {b}");
         }

@@ -39,12 +39,6 @@ mod wheel;
 use std::{any::TypeId, sync::Arc};
 
 pub(crate) use self::cluster::Connector;
-#[cfg(feature = "console")]
-pub(crate) use self::{
-    groups::RoomMembers,
-    journal::{JournalEntry, JournalKind},
-    live::Place,
-};
 #[cfg(feature = "testing")]
 pub(crate) use self::cluster::memory;
 #[cfg(all(fuzzing, feature = "testing"))]
@@ -67,6 +61,12 @@ pub(crate) use self::{
     membership::Membership,
     undeclared::EmitCheck,
     wheel::Alarm,
+};
+#[cfg(feature = "console")]
+pub(crate) use self::{
+    groups::RoomMembers,
+    journal::{JournalEntry, JournalKind},
+    live::Place,
 };
 use crate::{connection::Connection, wire::ConnectionId};
 

@@ -734,7 +734,7 @@ function trafficPage(main, id, page) {
     const isAtEnd = frames.scrollTop + frames.clientHeight >= frames.scrollHeight - 40;
     fill(frames, messages.map((it) => line(it.at,
       h("span", { class: it.kind === "close" ? "fault" : `${it.direction} dim` }, it.direction === "in" ? "← in" : "→ out"),
-      h("div", { class: "what" }, h("div", { class: "row small dim" }, it.kind === "close" ? `close ${it.code ?? "without a code"} ${closeText(it.code)}` : it.kind, size(it.size), it.is_cut && chip("cut", "warn")),
+      h("div", { class: "what" }, h("div", { class: "row small dim" }, it.kind === "close" ? `close ${it.code ?? "without a code"} ${closeText(it.code)}` : `${it.kind}, ${size(it.size)}`, it.is_cut && chip("cut", "warn")),
         it.text && h("pre", null, it.is_cut ? it.text : shown(it.text))))));
     if (!messages.length) put(frames, nothing());
     if (isAtEnd) frames.scrollTop = frames.scrollHeight;

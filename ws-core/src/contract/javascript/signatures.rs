@@ -54,7 +54,8 @@ impl Contract {
             })
         });
         let channels = channels.collect();
-        let declaration = |(name, schema)| (String::clone(name), types.declaration(name, schema).trim().to_owned());
+        let declaration =
+            |(name, schema)| (String::clone(name), types.declaration(name, schema).trim().to_owned());
         Signatures { channels, types: self.schemas.iter().map(declaration).collect() }
     }
 }
