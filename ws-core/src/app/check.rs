@@ -45,7 +45,7 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
         upgrades,
         config: _,
         #[cfg(feature = "console")]
-            companion: _,
+        companion,
         #[cfg(feature = "testing")]
         connector,
         live,
@@ -119,6 +119,8 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
                     timeout: server.limits.handshake_timeout,
                     path_limit: server.limits.path,
                     query_limit: server.limits.query,
+                    #[cfg(feature = "console")]
+                    names_nearest: companion.is_some() && cfg!(debug_assertions),
                 },
                 fallback: fallbacks.remove(&*server.name),
                 limits: Arc::new(server.limits.clone()),

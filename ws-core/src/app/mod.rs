@@ -399,7 +399,11 @@ impl App {
         self,
     ) -> Result<(Running, std::collections::HashMap<String, PlannedKind>), StartError> {
         let config = self.config.clone().unwrap_or_else(|| self.config_by_use());
-        let mut plan = check::plan(self, &config)?;
+        #[cfg(feature = "console")]
+        let this = Self { companion: None, ..self };
+        #[cfg(not(feature = "console"))]
+        let this = self;
+        let mut plan = check::plan(this, &config)?;
         let servers = plan.servers.drain(..).map(|server| (server.config.name, server.kind)).collect();
         Ok((Running::start(plan).await?, servers))
     }

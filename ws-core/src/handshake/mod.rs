@@ -88,6 +88,9 @@ pub(crate) struct Pipeline {
     /// The longest path and the longest query, in bytes.
     pub(crate) path_limit: usize,
     pub(crate) query_limit: usize,
+    /// Whether a 404 names the route that is most similar to its path.
+    #[cfg(feature = "console")]
+    pub(crate) names_nearest: bool,
 }
 
 impl Pipeline {
@@ -264,16 +267,19 @@ impl Pipeline {
     }
 }
 
-#[cfg(not(all(feature = "console", debug_assertions)))]
+#[cfg(not(feature = "console"))]
 impl Pipeline {
     fn name_nearest(&self, _: &Error, _: &mut serde_json::Value) {}
 }
 
-#[cfg(all(feature = "console", debug_assertions))]
+#[cfg(feature = "console")]
 impl Pipeline {
     /// Adds the route that is most similar to the path of a 404, for the developer.
     fn name_nearest(&self, error: &Error, body: &mut serde_json::Value) {
         let Some(HandshakeError::NoRoute { path }) = error.downcast_ref() else { return };
+        if !self.names_nearest {
+            return;
+        }
         let (Some(nearest), Some(fields)) = (self.router.nearest(path), body.as_object_mut()) else { return };
         fields.insert("nearest".to_owned(), nearest.into());
     }
