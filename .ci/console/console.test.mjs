@@ -1,8 +1,12 @@
 // Every page of the console in Chromium, against the running demo.
 
 import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
 import { createServer, request } from "node:http";
+import { join } from "node:path";
+import process from "node:process";
 import { after, before, test } from "node:test";
 
 import { Browser } from "./browser.mjs";
@@ -193,6 +197,42 @@ test("a foreign host gets no page, even from this machine", async () => {
     assert.equal(response.statusCode, 421, path);
   }
 });
+
+const hasRedis = spawnSync("redis-server", ["--version"]).status === 0;
+
+test("a node and the broker that go are shown", { skip: !hasRedis && "there is no redis-server" }, async () => {
+  const listener = createServer().listen(0, "127.0.0.1");
+  await once(listener, "listening");
+  const { port } = listener.address();
+  listener.close();
+  await once(listener, "close");
+  const broker = spawn("redis-server", ["--port", port, "--save", "", "--appendonly", "no"], { stdio: "ignore" });
+  const cluster = {
+    WS__CLUSTER__URL: `redis://127.0.0.1:${port}`, WS__CLUSTER__HEARTBEAT: "200ms", WS__CLUSTER__NODE_TIMEOUT: "1s",
+  };
+  const nodes = [];
+  try {
+    for (const name of ["first", "second"]) nodes.push(await Demo.start({ ...cluster, WS__CLUSTER__NAME: name }));
+    const watcher = await browser.open(nodes[0].console);
+    await show(watcher, "#/cluster");
+    await watcher.until("document.querySelector('main').innerText.includes('node second')");
+    await picture(watcher, "cluster-up");
+    await nodes.pop().stop();
+    await watcher.until("/node second .* is gone/.test(document.querySelector('main').innerText)");
+    broker.kill("SIGKILL");
+    await watcher.until("document.querySelector('main').innerText.includes('The broker cannot be reached')");
+    await picture(watcher, "cluster-down");
+  } finally {
+    broker.kill("SIGKILL");
+    for (const node of nodes) await node.stop();
+  }
+});
+
+/** Keeps a picture if a folder is asked for. */
+async function picture(page, name) {
+  const folder = process.env.WS_CONSOLE_PICTURES;
+  if (folder) await writeFile(join(folder, `${name}.png`), await page.picture());
+}
 
 test("the page says that the program has ended", async () => {
   await demo.stop();

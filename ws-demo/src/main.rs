@@ -153,6 +153,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let app = app(config).console();
     let chat = Chat::default();
     let callers = Callers { users: users.clone(), verifier: auth.verifier.clone() };
+    let sample = tokens.issue(1)?;
     let http = login::router(callers.clone(), tokens)
         .merge(chat::router(app.hub(), chat.clone(), callers.clone()))
         .merge(nodes::router(app.hub(), callers))
@@ -166,7 +167,10 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         return Err("ws.toml names no server `http`, or no server `ws`".into());
     };
     let _ = ws_port.set(ws.port());
-    let console = running.console_url().map(|url| format!("Console    {url}\n")).unwrap_or_default();
+    // Only in debug builds. The first account is jerry, whose password is printed below.
+    let console = running.console_url();
+    let console = console.map(|url| format!("Console    {url}\n           a token of jerry for its page Try: {sample}\n"));
+    let console = console.unwrap_or_default();
     // Signals are listened for before anybody is told that the demo is there: who reads it may stop it at once.
     let (_, printed) = tokio::join!(biased; running.run_until_signal(), async {
         print(&format!("{routes}\n\n{console}{}", commands(reachable(http), reachable(ws))))

@@ -852,7 +852,7 @@ function clusterPage(main, page) {
     fill(body, lead(text));
     if (data.state === "alone") {
       put(body, "With a broker, several processes serve the same rooms and users:",
-        h("pre", null, '[cluster]\nkind = "redis"                    # or "nats"\nurl = "redis://127.0.0.1:6379"'),
+        h("pre", null, '[cluster]\nkind = "redis"  # or "nats"\nurl = "redis://127.0.0.1:6379"'),
         h("p", { class: "dim" }, "Then this page lists the nodes. If a node ends, its clients connect to another one, and the line “is gone” appears here after ", code("node_timeout"),
           ". If the broker ends, each node goes on alone, the state is “down”, and when it is back a gap tells how long messages may be missing."));
       return;
