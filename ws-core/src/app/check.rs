@@ -44,6 +44,8 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
         hooks,
         upgrades,
         config: _,
+        #[cfg(feature = "console")]
+        companion,
         #[cfg(feature = "testing")]
         connector,
         live,
@@ -121,6 +123,8 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
                     timeout: server.limits.handshake_timeout,
                     path_limit: server.limits.path,
                     query_limit: server.limits.query,
+                    #[cfg(feature = "console")]
+                    names_nearest: companion.is_some() && cfg!(debug_assertions),
                 },
                 fallback: fallbacks.remove(&*server.name),
                 limits: Arc::new(server.limits.clone()),
@@ -149,7 +153,19 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
     }
     telemetry.set(Counters { servers: server_counters, controllers });
     let drain = config.drain.clone();
-    Ok(Plan { servers, hooks, states, taken, live, lifecycle, telemetry, drain, cluster })
+    Ok(Plan {
+        servers,
+        hooks,
+        states,
+        taken,
+        live,
+        lifecycle,
+        telemetry,
+        drain,
+        cluster,
+        #[cfg(feature = "console")]
+        companion: None,
+    })
 }
 
 /// Reports a server for operators that is not configured, and leaves its service out.

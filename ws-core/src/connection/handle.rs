@@ -289,6 +289,11 @@ impl Connection {
         self.0.rare.get_or_init(Box::default)
     }
 
+    /// The messages of the connection, for the console.
+    pub(crate) fn tap(&self) -> &super::Tap {
+        self.0.outbox.tap()
+    }
+
     pub(crate) fn outbox(&self) -> &Outbox {
         &self.0.outbox
     }

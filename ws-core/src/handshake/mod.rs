@@ -8,6 +8,8 @@ mod checks;
 mod guard;
 mod middleware;
 mod names;
+#[cfg(feature = "console")]
+mod nearest;
 mod origin;
 mod route;
 mod router;
@@ -90,6 +92,9 @@ pub(crate) struct Pipeline {
     /// The longest path and the longest query, in bytes.
     pub(crate) path_limit: usize,
     pub(crate) query_limit: usize,
+    /// Whether a 404 names the route that is most similar to its path.
+    #[cfg(feature = "console")]
+    pub(crate) names_nearest: bool,
 }
 
 impl Pipeline {
@@ -291,7 +296,9 @@ impl Pipeline {
         let public = error.public_text();
         let reason = status.canonical_reason().unwrap_or("error");
         let msg = public.as_deref().unwrap_or(reason);
-        let mut response = Body::json(status, &json!({"code": status.as_u16(), "msg": msg}));
+        let mut body = json!({"code": status.as_u16(), "msg": msg});
+        self.name_nearest(error, &mut body);
+        let mut response = Body::json(status, &body);
         explain(error, &mut response);
         if bearer_asked && status == StatusCode::UNAUTHORIZED && error.is_refused_token() {
             // RFC 6750 section 3.1: `error` is sent only for a refused token. For a missing token
@@ -300,6 +307,24 @@ impl Pipeline {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, refused);
         }
         response
+    }
+}
+
+#[cfg(not(feature = "console"))]
+impl Pipeline {
+    fn name_nearest(&self, _: &Error, _: &mut serde_json::Value) {}
+}
+
+#[cfg(feature = "console")]
+impl Pipeline {
+    /// Adds the route that is most similar to the path of a 404, for the developer.
+    fn name_nearest(&self, error: &Error, body: &mut serde_json::Value) {
+        let Some(HandshakeError::NoRoute { path }) = error.downcast_ref() else { return };
+        if !self.names_nearest {
+            return;
+        }
+        let (Some(nearest), Some(fields)) = (self.router.nearest(path), body.as_object_mut()) else { return };
+        fields.insert("nearest".to_owned(), nearest.into());
     }
 }
 

@@ -191,6 +191,7 @@ impl<S: ByteStream> Session<S> {
         // close: `on_close` runs while the close frame is being sent.
         let reason = self.driver.reason().cloned().unwrap_or(CloseReason::Aborted);
         tracing::debug!(?reason, code = reason.code(), "connection ended");
+        conn.live().journal().closed(&conn, &reason);
         self.driver.record_end(&reason);
         self.on_close.is_called = true;
         self.run(Phase::Close, CallbackKind::Close, controller.close(&conn, reason), &conn).await;

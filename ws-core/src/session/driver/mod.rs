@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     config::Heartbeat,
-    connection::{Connection, Stop},
+    connection::{Connection, Direction, Stop},
     error::Result,
     fixed, handlers,
     socket::{ByteStream, Ended, Incoming, Socket},
@@ -310,13 +310,21 @@ impl<S: ByteStream> Driver<S> {
     fn accept(&mut self, read: Result<Incoming, Ended>) -> Option<Event> {
         match read {
             Ok(Incoming::Message(message)) => return self.accept_message(message),
-            Ok(Incoming::Ping(payload)) => return Some(Event::Ping(payload)),
+            Ok(Incoming::Ping(payload)) => {
+                self.conn.tap().ping(&payload);
+                return Some(Event::Ping(payload));
+            }
             Ok(Incoming::Pong(payload)) => {
+                self.conn.tap().pong(&payload);
                 self.socket.ponged(&payload);
                 return Some(Event::Pong(payload));
             }
-            Ok(Incoming::Close(None)) => self.peer_ends(CloseReason::Peer { code: None, reason: "".into() }),
+            Ok(Incoming::Close(None)) => {
+                self.conn.tap().close(Direction::In, None, "");
+                self.peer_ends(CloseReason::Peer { code: None, reason: "".into() });
+            }
             Ok(Incoming::Close(Some((code, reason)))) => {
+                self.conn.tap().close(Direction::In, Some(code), &reason);
                 self.peer_ends(CloseReason::Peer { code: Some(code), reason });
             }
             Err(Ended::Gone(kind @ io::ErrorKind::UnexpectedEof)) => self.peer_ends(CloseReason::Gone(kind)),
@@ -329,11 +337,13 @@ impl<S: ByteStream> Driver<S> {
     /// Applies the rate limit to every message but the event `ping`, also to answers to asks, then
     /// passes an answer to its ask and returns any other message.
     fn accept_message(&mut self, message: Message) -> Option<Event> {
+        self.conn.tap().message(Direction::In, &message);
         self.traffic.receive(&message);
         if self.automatic.pings
             && let Some(pong) = handlers::pong(self.conn.format(), &message)
         {
             // Bypasses the outbox: a pong does not count as activity of the connection.
+            self.conn.tap().message(Direction::Out, &pong);
             self.traffic.send(&Tally::of(&pong), self.conn.counters());
             self.socket.out().message(pong);
             return None;
