@@ -22,6 +22,7 @@ const LAYERS: &[&str] = &[
     "state",
     "function",
     "layer",
+    "telemetry",
     "request",
     "socket",
     "connection",

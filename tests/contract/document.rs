@@ -125,7 +125,7 @@ fn an_operation_has_its_replies_its_codes_and_its_security() {
         messages.iter().map(|it| it["$ref"].as_str().unwrap().rsplit('/').next().unwrap()).collect()
     };
     assert_eq!(replies("Room.say"), ["said", "error"]);
-    assert_eq!(replies("Room.history"), ["said", "end", "error"]);
+    assert_eq!(replies("Room.history"), ["history.reply", "end", "error"], "returned as `Data`");
     assert_eq!(replies("Room.typing"), ["end", "error"]);
     assert_eq!(replies("Room.find"), ["find.reply", "end", "error"]);
     assert_eq!(operation("Room.confirm")["action"], "send");

@@ -106,7 +106,7 @@ fn a_reply_has_the_form_and_the_name_that_the_handler_or_its_event_declares() {
     let contract = app().contract();
     for (channel, name, form, reply) in [
         ("Room", "say", ReplyForm::One, Some(Some("said"))),
-        ("Room", "history", ReplyForm::Many, Some(Some("said"))),
+        ("Room", "history", ReplyForm::Many, Some(Some("history"))),
         ("Room", "who", ReplyForm::One, Some(Some("who"))),
         ("Room", "typing", ReplyForm::None, None),
         ("Room", "stopped_typing", ReplyForm::None, None),

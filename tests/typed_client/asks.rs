@@ -1,11 +1,11 @@
 //! The server's asks.
 
 use serde_json::{Value, json};
-use ws_core::client::ClientError;
+use ws_core::client::{ClientError, ClientState};
 
-use super::{Confirm, Pay, Script, room, scripted, within};
+use super::{Confirm, Pay, Script, Stream, accept, listen, quick_policy, room, scripted, within};
 
-async fn ask(script: &mut Script, number: u32, data: Value) {
+async fn ask<S: Stream>(script: &mut Script<S>, number: u32, data: Value) {
     script.send(json!({"event": "confirm", "data": data, "ref": format!("ask:{number}")})).await;
 }
 
@@ -31,12 +31,12 @@ async fn a_question_is_answered_or_refused_under_its_ref() {
 }
 
 #[tokio::test]
-async fn an_ask_that_nobody_takes_is_not_implemented() {
+async fn an_ask_that_nobody_takes_is_refused_as_an_unknown_event() {
     let (_server, builder) = room().await;
     let room = builder.typed().await.unwrap();
-    assert_eq!(room.call(&Pay { amount: 2 }).await.unwrap(), "not_implemented");
+    assert_eq!(room.call(&Pay { amount: 2 }).await.unwrap(), "unknown_event");
     drop(room.asked::<Confirm>());
-    assert_eq!(room.call(&Pay { amount: 2 }).await.unwrap(), "not_implemented");
+    assert_eq!(room.call(&Pay { amount: 2 }).await.unwrap(), "unknown_event");
 }
 
 #[tokio::test]
@@ -88,4 +88,29 @@ async fn a_question_of_a_lost_connection_cannot_be_answered() {
     assert!(within("the end", asked.next()).await.is_none());
     let error = question.answer(true).await.unwrap_err();
     assert!(matches!(&error, ClientError::Closed(reason) if reason.code() == 1006), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_next_connection_does_not_get_the_answer_of_the_last_one() {
+    let (listener, builder) = listen().await;
+    let (client, script) = tokio::join!(builder.reconnect(quick_policy()), accept(&listener));
+    let (room, mut script) = (client.unwrap().typed(), script);
+    let (mut asked, mut state) = (room.asked::<Confirm>(), room.watch());
+    ask(&mut script, 1, json!({"amount": 7})).await;
+    let (old, dropped) = (asked.next().await.unwrap(), {
+        ask(&mut script, 2, json!({"amount": 8})).await;
+        asked.next().await.unwrap()
+    });
+    drop(script);
+    let (_, mut script) = tokio::join!(state.changed(), accept(&listener));
+    let open = state.wait_for(|state| matches!(state, ClientState::Open));
+    std::mem::drop(within("the new connection", open).await.unwrap());
+
+    assert!(matches!(old.answer(true).await, Err(ClientError::Closed(_))));
+    drop(dropped);
+    // The first server chose the same refs, and its asks go on here.
+    ask(&mut script, 1, json!({"amount": 9})).await;
+    let question = within("a question", asked.next()).await.unwrap();
+    question.answer(false).await.unwrap();
+    assert_eq!(script.next().await, json!({"event": "confirm", "data": false, "ref": "ask:1"}));
 }

@@ -134,14 +134,11 @@ async fn the_number_of_calls_without_a_reply_is_limited() {
         let room = room.clone();
         calls.spawn(async move { room.call(&say("hi")).await });
     }
-    let mut waiting = Vec::new();
     for _ in 0..1024 {
-        waiting.push(within("a call", script.next()).await);
+        within("a call", script.next()).await;
     }
     assert!(matches!(room.call(&say("one too many")).await, Err(CallFailed::TooMany)));
-    script.reply(&waiting[0], "said", json!({"text": "hi"})).await;
-    within("a reply", calls.join_next()).await.unwrap().unwrap().unwrap();
-    // A call that is dropped makes room, too.
+    // A call that is dropped makes room.
     calls.abort_all();
     while calls.join_next().await.is_some() {}
     let call = say("in");

@@ -3,10 +3,10 @@
 use serde_json::json;
 use ws_core::{
     Message,
-    client::{ClientState, EventFailed, ReconnectPolicy},
+    client::{ClientState, EventFailed},
 };
 
-use super::{Said, Shout, Welcome, room, said, say, scripted, within};
+use super::{Said, Shout, Welcome, quick_policy, room, said, say, scripted, within};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_subscribes_before_the_first_await_misses_nothing() {
@@ -96,9 +96,7 @@ async fn what_nobody_takes_at_all_disturbs_nothing() {
 #[tokio::test]
 async fn events_go_on_over_a_new_connection() {
     let (server, builder) = room().await;
-    let policy = ReconnectPolicy::new()
-        .backoff(std::time::Duration::from_millis(1), std::time::Duration::from_millis(20));
-    let room = builder.reconnect(policy).await.unwrap().typed();
+    let room = builder.reconnect(quick_policy()).await.unwrap().typed();
     let mut state = room.watch();
     let mut welcome = room.events::<Welcome>();
     let mut events = room.events::<Said>();

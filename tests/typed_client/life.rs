@@ -6,11 +6,13 @@ use futures_util::StreamExt as _;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message as Ws;
 use ws_core::{
-    client::{CallFailed, Client, ClientState, ReconnectPolicy, TypedClient},
+    client::{CallFailed, ClientState, ReconnectPolicy, TypedClient},
     prelude::*,
 };
 
-use super::{Confirm, History, Pay, Said, Welcome, room, said, say, scripted, within};
+use super::{
+    Confirm, History, Pay, Said, Welcome, accept, listen, quick_policy, room, said, say, scripted, within,
+};
 
 /// The code of the close frame that the server gets and answers.
 async fn close_code(script: &mut super::Script) -> u16 {
@@ -68,38 +70,27 @@ async fn an_unused_client_answers_pings_after_a_second() {
 
 #[tokio::test]
 async fn calls_during_an_outage_are_not_sent_and_none_is_sent_twice() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let builder = Client::builder(format!("ws://{}/", listener.local_addr().unwrap()));
-    let policy = ReconnectPolicy::new().backoff(Duration::from_millis(1), Duration::from_millis(20));
-    let accept = async || {
-        let (stream, _) = listener.accept().await.unwrap();
-        tokio_tungstenite::accept_async(stream).await.unwrap()
-    };
-    let (client, mut socket) = tokio::join!(builder.reconnect(policy), accept());
+    let (listener, builder) = listen().await;
+    let (client, mut script) = tokio::join!(builder.reconnect(quick_policy()), accept(&listener));
     let room = client.unwrap().typed();
     let mut state = room.watch();
     let call = say("one");
     let (reply, ()) = tokio::join!(room.call(&call), async {
-        while !socket.next().await.unwrap().unwrap().is_text() {}
-        drop(socket);
+        script.next().await;
+        drop(script);
     });
     assert!(matches!(reply, Err(CallFailed::Lost(_))), "{reply:?}");
     assert!(matches!(room.state(), ClientState::Reconnecting(_)), "{:?}", room.state());
     assert!(matches!(room.call(&say("two")).await, Err(CallFailed::NotConnected)));
 
-    let mut socket = accept().await;
+    let mut script = accept(&listener).await;
     let open = state.wait_for(|state| matches!(state, ClientState::Open));
     drop(within("the new connection", open).await.unwrap());
     let call = say("three");
     let (reply, ()) = tokio::join!(room.call(&call), async {
-        loop {
-            let Ws::Text(text) = socket.next().await.unwrap().unwrap() else { continue };
-            let call: serde_json::Value = serde_json::from_str(&text).unwrap();
-            assert_eq!(call["data"], json!({"text": "three"}), "nothing was kept for this connection");
-            let reply = json!({"event": "said", "data": call["data"], "ref": call["ref"]});
-            futures_util::SinkExt::send(&mut socket, Ws::text(reply.to_string())).await.unwrap();
-            break;
-        }
+        let call = script.next().await;
+        assert_eq!(call["data"], json!({"text": "three"}), "nothing was kept for this connection");
+        script.reply(&call, "said", call["data"].clone()).await;
     });
     assert_eq!(reply.unwrap(), said("three"));
 }

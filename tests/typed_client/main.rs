@@ -11,14 +11,17 @@ use std::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::io::DuplexStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, DuplexStream},
+    net::{TcpListener, TcpStream},
+};
 use tokio_tungstenite::{WebSocketStream, accept_async, tungstenite::Message as Ws};
 use ws_core::{
     App, Config, Route, Running,
-    client::{Client, ClientBuilder, TypedClient},
+    client::{Client, ClientBuilder, ReconnectPolicy, TypedClient},
     connection::AskError,
     error::Error,
-    prelude::*,
+    prelude::{Stream as Many, *},
 };
 
 /// Longer than anything takes on a busy machine; no test waits for it unless it fails.
@@ -104,12 +107,12 @@ impl Room {
     async fn history(
         &self,
         Data(history): Data<History>,
-    ) -> Result<Stream<impl futures_util::Stream<Item = Result<Said>> + use<>>> {
+    ) -> Result<Many<impl futures_util::Stream<Item = Result<Said>> + use<>>> {
         if history.lines == 0 {
             return Err(Error::new("nothing").code("empty"));
         }
         let line = |number: u32| Ok(Said { text: number.to_string() });
-        Ok(Stream::new(futures_util::stream::iter((0..history.lines).map(line))))
+        Ok(Many::new(futures_util::stream::iter((0..history.lines).map(line))))
     }
 
     #[on_event("shout")]
@@ -141,8 +144,30 @@ async fn room() -> (Running, ClientBuilder) {
     (running, builder)
 }
 
-/// The server's side of a connection over memory, which a test scripts.
-struct Script(WebSocketStream<DuplexStream>);
+/// The server's side of a connection, which a test scripts; over memory, or over TCP.
+struct Script<S = DuplexStream>(WebSocketStream<S>);
+
+/// A stream of bytes.
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
+
+/// A port for scripted servers, and the builder of a client for it.
+async fn listen() -> (TcpListener, ClientBuilder) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let builder = Client::builder(format!("ws://{}/", listener.local_addr().unwrap()));
+    (listener, builder)
+}
+
+async fn accept(listener: &TcpListener) -> Script<TcpStream> {
+    let (stream, _) = within("a connection", listener.accept()).await.unwrap();
+    Script(accept_async(stream).await.unwrap())
+}
+
+/// Connects again without a wait that a test would notice.
+fn quick_policy() -> ReconnectPolicy {
+    ReconnectPolicy::new().backoff(Duration::from_millis(1), Duration::from_millis(20))
+}
 
 /// A typed client and its scripted server. Nothing but the clock is outside of the test.
 async fn scripted() -> (TypedClient, Script) {
@@ -152,7 +177,7 @@ async fn scripted() -> (TypedClient, Script) {
     (client.unwrap().typed(), Script(socket.unwrap()))
 }
 
-impl Script {
+impl<S: Stream> Script<S> {
     /// The next envelope that the client sends.
     async fn next(&mut self) -> Value {
         loop {

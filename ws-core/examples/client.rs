@@ -1,4 +1,4 @@
-//! A client that asks, hears the answer and closes; its server is in the same program.
+//! A client of messages, and a typed client; their server is in the same program.
 //!
 //! Run: cargo run -p ws-core --example client --features client
 
@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use ws_core::{
     client::{Client, Received},
     config::{ServerConfig, ServerKind},
@@ -20,6 +21,39 @@ impl Controller for Echo {
     async fn on_message(&self, conn: &Connection, message: Message) -> Result {
         conn.push(message)?;
         Ok(())
+    }
+}
+
+/// Says something. The server and the client share this type.
+#[derive(Serialize, Deserialize, WsEvent)]
+#[ws_event("say", reply = Said)]
+struct Say {
+    text: String,
+}
+
+/// The reply to [`Say`], and the event that the others in the room get.
+#[derive(Clone, Serialize, Deserialize, WsEvent)]
+#[ws_event("said")]
+struct Said {
+    text: String,
+}
+
+#[ws_controller(path = "/room", emits(Said))]
+struct Room;
+
+#[ws_handlers]
+impl Room {
+    #[on_open]
+    async fn open(&self, conn: &Connection) -> Result {
+        conn.join("all")?;
+        Ok(())
+    }
+
+    #[on_event("say")]
+    async fn say(&self, conn: &Connection, Data(say): Data<Say>) -> Said {
+        let said = Said { text: say.text };
+        conn.room("all").except(conn.id()).emit(&said);
+        said
     }
 }
 
@@ -43,6 +77,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let reason = client.close(1000, "done").await?;
     println!("closed with code {}", reason.code());
+
+    let uri = format!("ws://{addr}/room");
+    let (ann, ben) = (Client::builder(&uri).typed().await?, Client::builder(&uri).typed().await?);
+    let mut heard = ben.events::<Said>();
+    ben.call(&Say { text: "I am here".to_owned() }).await?;
+    let said = ann.call(&Say { text: "hello, ben".to_owned() }).await?;
+    println!("ann said {:?}", said.text);
+    if let Some(said) = heard.next().await {
+        println!("ben heard {:?}", said?.text);
+    }
+    ann.close(1000, "done").await?;
 
     server.shutdown().await;
     Ok(())

@@ -37,6 +37,7 @@ mod session;
 mod socket;
 pub mod state;
 mod sync;
+pub mod telemetry;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;

@@ -1,4 +1,4 @@
-//! The HTTP side: `POST /login` gives a token.
+//! The HTTP side: `POST /login` gives a token, `GET /whoami` says whose it is.
 //!
 //! The how-to leaves the login to the HTTP server that it already has, and so does the demo: an axum router on the
 //! server `http`, beside the WebSocket server and of the same process. [`Tokens`] makes the JSON Web Tokens, which is the
@@ -11,7 +11,7 @@ use axum::{
     extract::{DefaultBodyLimit, State, rejection::JsonRejection},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::post,
+    routing::{get, post},
 };
 use jsonwebtoken::{Algorithm, EncodingKey, Header, get_current_timestamp};
 use serde::{Deserialize, Serialize};
@@ -23,8 +23,10 @@ use crate::{
     users::{Uid, Users},
 };
 
-/// How long a token is good for, in seconds.
+/// How long a token is good for if `WS_DEMO_TOKEN_TTL` does not say otherwise, in seconds.
 const LIFETIME_SECONDS: u64 = 2 * 60 * 60;
+/// The longest lifetime of a token, in seconds: 30 days.
+const LONGEST_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;
 
 /// HS256 wants a secret as long as its hash (RFC 7518 section 3.2), in bytes.
 const SECRET_BYTES: usize = 32;
@@ -58,21 +60,41 @@ pub(crate) type Claims = jwt::Claims<Session>;
 
 /// Makes tokens; a handle that is cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Tokens(Arc<EncodingKey>);
+pub(crate) struct Tokens {
+    key: Arc<EncodingKey>,
+    /// In seconds.
+    lifetime: u64,
+}
 
 /// Tokens signed with `JWT_SECRET`, and what checks them; without one, with a secret that this start draws, so that the
 /// tokens of one start mean nothing to the next.
 ///
 /// # Errors
-/// When the secret is too short, or the system has no random numbers to give.
+/// When the secret is too short, the lifetime is not one, or the system has no random numbers to give.
 pub(crate) fn tokens_from_env() -> Result<(Tokens, Verifier), Box<dyn Error>> {
+    let lifetime = match std::env::var_os("WS_DEMO_TOKEN_TTL") {
+        Some(value) => lifetime(&value.to_string_lossy())?,
+        None => LIFETIME_SECONDS,
+    };
     match secret() {
-        Some(secret) => tokens(secret.as_bytes()).map_err(|error| format!("JWT_SECRET: {error}").into()),
+        Some(secret) => {
+            tokens(secret.as_bytes(), lifetime).map_err(|error| format!("JWT_SECRET: {error}").into())
+        }
         None => {
             let mut secret = [0; SECRET_BYTES];
             getrandom::fill(&mut secret)?;
-            Ok(tokens(&secret)?)
+            Ok(tokens(&secret, lifetime)?)
         }
+    }
+}
+
+/// The lifetime of tokens in seconds, as `WS_DEMO_TOKEN_TTL` has it.
+fn lifetime(value: &str) -> Result<u64, String> {
+    match value.parse() {
+        Ok(seconds @ 1..=LONGEST_LIFETIME_SECONDS) => Ok(seconds),
+        _ => Err(format!(
+            "WS_DEMO_TOKEN_TTL is {value:?}; write a number of seconds, 1 to {LONGEST_LIFETIME_SECONDS}"
+        )),
     }
 }
 
@@ -86,9 +108,9 @@ fn secret() -> Option<String> {
 }
 
 /// Tokens signed with this secret, and what checks them: `exp` has to be there, and to come.
-fn tokens(secret: &[u8]) -> Result<(Tokens, Verifier), KeyError> {
+fn tokens(secret: &[u8], lifetime: u64) -> Result<(Tokens, Verifier), KeyError> {
     let verifier = JwtVerifier::builder(Key::hs256(secret)?).claims().build();
-    Ok((Tokens(Arc::new(EncodingKey::from_secret(secret))), verifier))
+    Ok((Tokens { key: Arc::new(EncodingKey::from_secret(secret)), lifetime }, verifier))
 }
 
 impl Tokens {
@@ -98,23 +120,24 @@ impl Tokens {
     /// When it cannot be signed.
     pub(crate) fn issue(&self, uid: Uid) -> jsonwebtoken::errors::Result<String> {
         let iat = get_current_timestamp();
-        let session = Session { data: Subject { uid }, iat, exp: iat + LIFETIME_SECONDS };
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &session, &self.0)
+        let session = Session { data: Subject { uid }, iat, exp: iat + self.lifetime };
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &session, &self.key)
     }
 }
 
 /// What the HTTP handlers share.
 #[derive(Clone)]
 struct Login {
-    users: Users,
+    callers: Callers,
     tokens: Tokens,
 }
 
 /// The login on the server `http`.
-pub(crate) fn router(users: Users, tokens: Tokens) -> Router {
+pub(crate) fn router(callers: Callers, tokens: Tokens) -> Router {
     Router::new()
         .route("/login", post(login).layer(DefaultBodyLimit::max(LOGIN_BYTES)))
-        .with_state(Login { users, tokens })
+        .route("/whoami", get(whoami))
+        .with_state(Login { callers, tokens })
 }
 
 /// The body of `POST /login`.
@@ -134,7 +157,7 @@ async fn login(State(state): State<Login>, body: Result<Json<Credentials>, JsonR
         }
         Err(rejection) => return refuse(rejection.status(), errors::LOGIN_MALFORMED),
     };
-    let uid = match state.users.login(account, password).await {
+    let uid = match state.callers.users.login(account, password).await {
         Ok(Some(uid)) => uid,
         Ok(None) => return refuse(StatusCode::UNAUTHORIZED, errors::LOGIN_FAIL),
         Err(error) => return fail(&error),
@@ -143,6 +166,20 @@ async fn login(State(state): State<Login>, body: Result<Json<Credentials>, JsonR
         Ok(token) => ([(header::CACHE_CONTROL, "no-store")], Json(serde_json::json!({ "token": token })))
             .into_response(),
         Err(error) => fail(&error),
+    }
+}
+
+/// `{"account": "jerry"}` for a good token in the header.
+///
+/// A browser hides the status of a refused handshake. This is where a page learns that its token was
+/// the reason.
+async fn whoami(State(state): State<Login>, headers: HeaderMap) -> Response {
+    match state.callers.account(&headers).await {
+        Ok(account) => {
+            ([(header::CACHE_CONTROL, "no-store")], Json(serde_json::json!({ "account": account })))
+                .into_response()
+        }
+        Err(refusal) => refusal,
     }
 }
 
@@ -192,18 +229,26 @@ mod tests {
 
     #[test]
     fn a_token_says_who_and_until_when() {
-        let (tokens, verifier) = tokens(SECRET).unwrap();
+        let (tokens, verifier) = tokens(SECRET, 60).unwrap();
         let claims = verifier.verify(tokens.issue(7).unwrap()).unwrap();
         assert_eq!(claims.data, Subject { uid: 7 });
-        assert_eq!(claims.exp - claims.iat, LIFETIME_SECONDS);
+        assert_eq!(claims.exp - claims.iat, 60);
         let json = serde_json::to_string(&*claims).unwrap();
         assert_eq!(json, format!(r#"{{"data":{{"uid":7}},"iat":{},"exp":{}}}"#, claims.iat, claims.exp));
     }
 
     #[test]
+    fn a_lifetime_is_a_number_of_seconds() {
+        assert_eq!(lifetime("5"), Ok(5));
+        for value in ["", "0", "-1", "2h", "2592001"] {
+            assert!(lifetime(value).unwrap_err().contains("WS_DEMO_TOKEN_TTL"), "{value:?}");
+        }
+    }
+
+    #[test]
     fn tokens_of_another_secret_mean_nothing() {
-        let (_, verifier) = tokens(SECRET).unwrap();
-        let (others, _) = tokens(b"another secret of at least 32 bytes").unwrap();
+        let (_, verifier) = tokens(SECRET, 60).unwrap();
+        let (others, _) = tokens(b"another secret of at least 32 bytes", 60).unwrap();
         assert!(verifier.verify(others.issue(7).unwrap()).is_err());
     }
 }

@@ -68,6 +68,7 @@ environment: WS__SERVERS__HTTP__PORT, WS__SERVERS__WS__PORT   ports, 0 for any (
                                                               the same for all processes of a cluster
              WS__CLUSTER__URL                                 joins demos by Redis: redis://127.0.0.1:6379 (none)
              WS__CLUSTER__KIND                                `nats`: by NATS, nats://127.0.0.1:4222 (redis)
+             WS_DEMO_TOKEN_TTL                                lifetime of a token, in seconds (7200)
              JWT_OPEN                                         `false`: the handshake checks no token (true)
              RUST_LOG                                         what is logged (info)
 ";
@@ -147,7 +148,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let app = app(config);
     let chat = Chat::default();
     let callers = Callers { users: users.clone(), verifier: auth.verifier.clone() };
-    let http = login::router(users.clone(), tokens)
+    let http = login::router(callers.clone(), tokens)
         .merge(chat::router(app.hub(), chat.clone(), callers.clone()))
         .merge(nodes::router(app.hub(), callers))
         .merge(health::router(app.readiness(), app.hub()))
@@ -227,5 +228,12 @@ mod tests {
     #[test]
     fn the_committed_document_is_that_of_this_build() {
         contract::assert_file("asyncapi.json", app(config().unwrap()).contract().asyncapi());
+    }
+
+    #[test]
+    fn the_committed_client_of_the_page_is_that_of_this_build() {
+        let contract = app(config().unwrap()).contract();
+        contract::assert_file("web/client.js", contract.javascript());
+        contract::assert_file("web/client.d.ts", contract.typescript());
     }
 }

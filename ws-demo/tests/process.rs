@@ -67,8 +67,73 @@ async fn the_page_knows_the_port() {
     let answer = demo.get("/").await;
     assert_eq!(answer.status, 200);
     assert!(answer.headers["content-type"].starts_with("text/html"));
-    assert!(answer.text().contains(&format!(r#"WS_PORT = "{}""#, demo.ws.port())));
+    assert!(answer.text().contains(&format!(r#"name="ws-port" content="{}""#, demo.ws.port())));
     assert!(!answer.text().contains("{{"), "every placeholder is filled");
+}
+
+#[tokio::test]
+async fn every_file_that_the_page_loads_is_there_and_none_runs_inline() {
+    let demo = Demo::start(&[]).await;
+    let mut paths = vec!["/".to_owned()];
+    let mut next = 0;
+    while let Some(path) = paths.get(next).cloned() {
+        next += 1;
+        let answer = demo.get(&path).await;
+        assert_eq!(answer.status, 200, "{path}");
+        let content_type = match path.rsplit('.').next().unwrap() {
+            "css" => "text/css",
+            "js" => "text/javascript",
+            _ => "text/html",
+        };
+        assert_eq!(answer.headers["content-type"], format!("{content_type}; charset=utf-8"), "{path}");
+        assert_eq!(answer.headers["x-content-type-options"], "nosniff", "{path}");
+        let policy = &answer.headers["content-security-policy"];
+        assert!(policy.contains("script-src 'self'; style-src 'self'"), "{path}: {policy}");
+        assert!(!policy.contains("unsafe"), "{path}: {policy}");
+        for found in loaded(answer.text()) {
+            if !paths.contains(&found) {
+                paths.push(found);
+            }
+        }
+    }
+    paths.sort();
+    let known = ["/", "/chat.js", "/client.js", "/page.css", "/page.js"];
+    assert!(known.iter().all(|path| paths.iter().any(|found| found == path)), "{paths:?}");
+}
+
+/// The paths of the scripts and styles that a file loads.
+fn loaded(text: &str) -> Vec<String> {
+    ["src=\"", "rel=\"stylesheet\" href=\"", "from \"./"]
+        .iter()
+        .flat_map(|start| text.split(start).skip(1))
+        .map(|rest| format!("/{}", rest.split('"').next().unwrap()))
+        .collect()
+}
+
+#[tokio::test]
+async fn whoami_names_the_account_of_a_good_token() {
+    let demo = Demo::start(&[]).await;
+    let bearer = |token: &str| format!("Authorization: Bearer {token}");
+    let answer = demo.get_with("/whoami", &[&bearer(&demo.token("lily").await)]).await;
+    assert_eq!((answer.status, answer.json()), (200, json!({ "account": "lily" })));
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    for (headers, code) in [(vec![], 40101), (vec![bearer("x.y.z")], 40102)] {
+        let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+        let answer = demo.get_with("/whoami", &headers).await;
+        assert_eq!((answer.status, &answer.json()["code"]), (401, &json!(code)));
+    }
+}
+
+#[tokio::test]
+async fn the_lifetime_of_tokens_can_be_set() {
+    let demo = Demo::start(&[("WS_DEMO_TOKEN_TTL", "90")]).await;
+    let token = demo.token("jerry").await;
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 90);
+    let output = within(command(&[("WS_DEMO_TOKEN_TTL", "2h")]).output()).await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("WS_DEMO_TOKEN_TTL is \"2h\""));
 }
 
 #[tokio::test]

@@ -1,15 +1,13 @@
 // The client of the demo in Chromium: a page loads `client.js` as it is.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, test } from "node:test";
 
-import { DEADLINE, Demo, tokenOf } from "./support.mjs";
+import { Browser } from "../chromium.mjs";
+import { Demo, tokenOf } from "./support.mjs";
 
 const PAGE = '<!doctype html><link rel="icon" href="data:,"><script type="module" src="page.js"></script>';
 const SCRIPT = 'import * as client from "./client.js"; Object.assign(window, { client, Room: client.Room });';
@@ -35,75 +33,12 @@ async function serve() {
   return `http://127.0.0.1:${server.address().port}`;
 }
 
-/** A browser, driven by the DevTools protocol over two pipes. */
-class Browser {
-  #process;
-  #last = 0;
-  #waiting = new Map();
-  #session;
-  #loaded;
-
-  static async start(url) {
-    const profile = await mkdtemp(join(tmpdir(), "ws-client-chromium-"));
-    const flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"];
-    const args = [...flags, "--remote-debugging-pipe", `--user-data-dir=${profile}`];
-    const browser = new Browser();
-    browser.#process = spawn("chromium", args, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
-    const exited = once(browser.#process, "exit");
-    closers.push(async () => {
-      browser.#process.kill("SIGKILL");
-      await exited;
-      await rm(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
-    });
-    let rest = "";
-    browser.#process.stdio[4].on("data", (bytes) => {
-      const messages = (rest + bytes).split("\0");
-      rest = messages.pop();
-      for (const message of messages) browser.#received(JSON.parse(message));
-    });
-    const { targetId } = await browser.#send("Target.createTarget", { url: "about:blank" });
-    const { sessionId } = await browser.#send("Target.attachToTarget", { targetId, flatten: true });
-    browser.#session = sessionId;
-    await browser.#send("Page.enable");
-    const loaded = new Promise((resolve) => (browser.#loaded = resolve));
-    await browser.#send("Page.navigate", { url });
-    await loaded;
-    return browser;
-  }
-
-  /** Runs an async function body in the page. Returns its result. */
-  async run(body) {
-    const expression = `(async () => { ${body} })()`;
-    const params = { expression, awaitPromise: true, returnByValue: true };
-    const { result, exceptionDetails } = await this.#send("Runtime.evaluate", params);
-    if (exceptionDetails) throw new Error(exceptionDetails.exception.description);
-    return result.value;
-  }
-
-  #send(method, params) {
-    const id = ++this.#last;
-    this.#process.stdio[3].write(`${JSON.stringify({ id, method, params, sessionId: this.#session })}\0`);
-    return new Promise((resolve, reject) => {
-      const deadline = setTimeout(() => reject(new Error(`${method}: no answer`)), DEADLINE);
-      this.#waiting.set(id, { resolve, reject, deadline });
-    });
-  }
-
-  #received({ id, method, result, error }) {
-    if (method === "Page.loadEventFired") this.#loaded?.();
-    const waiting = this.#waiting.get(id);
-    if (!waiting) return;
-    clearTimeout(waiting.deadline);
-    this.#waiting.delete(id);
-    if (error) waiting.reject(new Error(error.message));
-    else waiting.resolve(result);
-  }
-}
-
 test("a page connects, calls, and survives a restart of the server", async () => {
   const demo = await Demo.start();
   closers.push(() => demo.stop());
-  const page = await Browser.start(await serve());
+  const browser = await Browser.start();
+  closers.push(() => browser.stop());
+  const page = await browser.open(await serve());
   const options = (token) => JSON.stringify({ base: demo.ws, reconnect: { first: 10, longest: 200 }, token });
   const connect = (token) => `
     const { token, ...options } = ${options(token)};

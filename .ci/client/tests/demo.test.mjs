@@ -105,7 +105,7 @@ test("a call that is pending while the server dies is lost, and is not sent agai
   const onFrame = (direction, text) => direction === "sent" && sent.push(text);
   const room = await enter(demo, "jerry", { onFrame });
   // A stopped process reads nothing, so the call stays without a reply.
-  demo.process.kill("SIGSTOP");
+  await demo.pause();
   const call = rejected(room.say({ text: "once" }));
   await demo.stop("SIGKILL");
   const error = await call;

@@ -411,6 +411,7 @@ test("an answer that comes after its connection is not sent on the next one", as
   await until(room, "open");
   const { messages } = await server.connections.next();
   resolve(true);
+  await new Promise(setImmediate);
   const who = rejected(room.who({ timeout: 10 }));
   assert.equal((await messages.next()).event, "who");
   await who;

@@ -1,12 +1,11 @@
 // Servers for the tests: a scripted one, and the demo as a process of its own.
 
-import { spawn } from "node:child_process";
-import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import process from "node:process";
-import { createInterface } from "node:readline";
 
 import { WebSocket as Package, WebSocketServer } from "ws";
+
+export { Demo, tokenOf } from "../demo.mjs";
 
 /** The longest wait for anything, in milliseconds. */
 export const DEADLINE = 20_000;
@@ -114,60 +113,4 @@ export class Scripted {
 
 function send(socket, message) {
   socket.send(typeof message === "string" || Buffer.isBuffer(message) ? message : JSON.stringify(message));
-}
-
-/** The secret of the demo's tokens. */
-const SECRET = "a secret of the tests, of no less than 32 bytes";
-
-/** The demo, on ports that the system chose or that an earlier demo had. */
-export class Demo {
-  static async start({ http = "0", ws = "0" } = {}) {
-    const demo = new Demo();
-    const env = {
-      ...process.env,
-      WS__SERVERS__HTTP__PORT: http,
-      WS__SERVERS__WS__PORT: ws,
-      WS_DEMO_DB: ":memory:",
-      JWT_SECRET: SECRET,
-      RUST_LOG: "error",
-    };
-    demo.process = spawn(process.env.WS_DEMO, [], { env, stdio: ["ignore", "pipe", "inherit"] });
-    demo.exited = once(demo.process, "exit");
-    const deadline = setTimeout(() => demo.process.kill("SIGKILL"), DEADLINE);
-    for await (const line of createInterface({ input: demo.process.stdout })) {
-      const [name, address] = line.split(/\s+/);
-      if (name === "HTTP") demo.http = address;
-      if (name === "WebSocket") demo.ws = address;
-      if (demo.http && demo.ws) break;
-    }
-    clearTimeout(deadline);
-    if (!demo.ws) throw new Error("the demo never said where it listens");
-    demo.process.stdout.resume();
-    return demo;
-  }
-
-  /** A demo on the same ports. */
-  restart() {
-    return Demo.start({ http: new URL(this.http).port, ws: new URL(this.ws).port });
-  }
-
-  async stop(signal = "SIGKILL") {
-    this.process.kill(signal);
-    await this.exited;
-  }
-
-  async login(account = "jerry") {
-    const body = JSON.stringify({ account, password: `${account}-demo` });
-    const headers = { "Content-Type": "application/json" };
-    const response = await fetch(`${this.http}/login`, { method: "POST", headers, body });
-    return (await response.json()).token;
-  }
-}
-
-/** A token for a user of the demo, which expires after so many seconds. */
-export function tokenOf(uid, seconds) {
-  const iat = Math.floor(Date.now() / 1000);
-  const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
-  const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part({ data: { uid }, iat, exp: iat + seconds })}`;
-  return `${signed}.${createHmac("sha256", SECRET).update(signed).digest("base64url")}`;
 }

@@ -20,7 +20,7 @@ import {
   type EverythingInput,
   type Options,
   type RoomCodes,
-  type RoomSaid as Said,
+  type Said,
   type State,
   type Stop,
 } from "../fixture/client.js";
@@ -129,9 +129,9 @@ export async function calling(room: Room, lobby: Lobby, shop: Shop, forms: Forms
 export async function names(names: Names): Promise<void> {
   // A method has the name of its event; events that cannot be methods are called by name.
   const said = await names.call("names/say it", { text: "a" });
-  same<typeof said.$ref, string>(true);
+  same<typeof said.$schema, string>(true);
   await names.call("names/say-it");
-  names.on("names/said it", ({ $ref }) => same<typeof $ref, string>(true));
+  names.on("names/said it", ({ $schema }) => same<typeof $schema, string>(true));
   // @ts-expect-error: this event has no method
   await names["names/say-it"]();
   const place = { table: "2", side: "left", rest: "a/b" } as const;

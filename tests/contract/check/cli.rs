@@ -22,12 +22,13 @@ fn main() -> ExitCode {
     }
     // `cargo test NAME` passes the names of other tests, too.
     let names: Vec<String> = env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
-    let tests: [(&str, fn()); 6] = [
+    let tests: [(&str, fn()); 7] = [
         ("a_new_file_needs_accept", a_new_file_needs_accept),
         ("breaking_and_unjudged_changes_fail", breaking_and_unjudged_changes_fail),
         ("risky_changes_fail_if_strict", risky_changes_fail_if_strict),
         ("compatible_changes_do_not_fail", compatible_changes_do_not_fail),
         ("a_damaged_file_fails_until_it_is_replaced", a_damaged_file_fails_until_it_is_replaced),
+        ("the_client_is_written_into_a_folder", the_client_is_written_into_a_folder),
         ("arguments_are_checked", arguments_are_checked),
     ];
     for (name, test) in tests {
@@ -166,6 +167,16 @@ fn a_damaged_file_fails_until_it_is_replaced() {
     }
     let accepted = folder.run(&["--accept"]);
     assert_eq!((accepted.code, read(&folder.file())), (0, current()), "{accepted:?}");
+}
+
+fn the_client_is_written_into_a_folder() {
+    let folder = Folder::new("client");
+    let target = folder.0.join("web/generated");
+    let written = run(&["client", target.to_str().unwrap()]);
+    assert_eq!(written.code, 0, "{written:?}");
+    let contract = fixture::app().contract();
+    assert_eq!(read(&target.join("client.js")), contract.javascript());
+    assert_eq!(read(&target.join("client.d.ts")), contract.typescript());
 }
 
 fn arguments_are_checked() {

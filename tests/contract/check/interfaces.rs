@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use ws_core::contract::{
-    ChangeClass::{Breaking, Unjudged},
+    ChangeClass::{Breaking, Compatible, Risky, Unjudged},
     check,
 };
 
@@ -102,7 +102,7 @@ fn mutated_interfaces(document: &Value) -> Vec<(String, Value, &'static str)> {
             it["channels"]["New"] = it["channels"][key].clone();
             it["channels"]["New"]["address"] = json!("/new");
         });
-        add(format!("{key} moved"), "breaking", &|it| at(it, &|it| it["address"] = json!("/elsewhere")));
+        add(format!("{key} moved"), "breaking", &|it| at(it, &|it| it["address"] = json!("/moved/away")));
         add(format!("{key} untyped"), "breaking", &|it| {
             at(it, &|it| {
                 let is_untyped = it["x-ws-untyped"] == true;
@@ -115,15 +115,14 @@ fn mutated_interfaces(document: &Value) -> Vec<(String, Value, &'static str)> {
                 at(it, &|it| drop(it["parameters"].as_object_mut().unwrap().remove(name)))
             });
             for mutation in mutations(&parameter["x-ws-schema"], false) {
-                let class = if mutation.classes.0 == Breaking {
-                    "breaking"
-                } else if mutation.classes.0 == Unjudged {
-                    "unjudged"
-                } else {
-                    "compatible"
+                let class = match mutation.classes.0 {
+                    Breaking => "breaking",
+                    Unjudged => "unjudged",
+                    Risky => "risky",
+                    Compatible => "compatible",
                 };
                 add(format!("{key} parameter {name}: {}", mutation.name), class, &|it| {
-                    at(it, &|it| it["parameters"][name]["x-ws-schema"] = mutation.schema.clone())
+                    at(it, &|it| it["parameters"][name] = json!({ "x-ws-schema": mutation.schema }))
                 });
             }
         }

@@ -128,7 +128,9 @@ pub(super) fn mutations(schema: &Value, is_variant: bool) -> Vec<Mutation> {
     if !is_variant {
         found.add("not known any more".into(), WIDER, |it| *it = json!(true));
     }
-    mutate_types(schema, is_variant, &mut found);
+    // Beside variants, a wider type allows nothing more.
+    let is_restricted = ["oneOf", "anyOf"].iter().any(|keyword| schema.get(keyword).is_some());
+    mutate_types(schema, is_variant || is_restricted, &mut found);
     mutate_bounds(schema, &mut found);
     mutate_fields(schema, is_variant, &mut found);
     for keyword in ["oneOf", "anyOf"] {
@@ -238,7 +240,8 @@ fn mutate_bounds(schema: &Value, found: &mut Mutations<'_>) {
     }
     if has(&["string"]) {
         found.add("pattern".into(), NARROWER, |it| it["pattern"] = json!("^a"));
-        found.add("format".into(), NARROWER, |it| it["format"] = json!("uuid"));
+        let classes = if schema.get("format").is_some() { Classes(Risky, Risky) } else { NARROWER };
+        found.add("format".into(), classes, |it| it["format"] = json!("uuid"));
     }
     if has(&["array"]) {
         if schema["uniqueItems"] == true {

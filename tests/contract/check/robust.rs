@@ -62,8 +62,7 @@ fn with_payload(payload: Value) -> Value {
 fn a_schema_that_is_only_itself_is_an_error() {
     let here = json!({ "$ref": "#/components/messages/say/payload" });
     for payload in [here.clone(), json!({ "allOf": [here.clone()] }), json!({ "oneOf": [true, here] })] {
-        let document = with_payload(payload);
-        let error = check(&document, &document).unwrap_err().to_string();
+        let error = check(&with_payload(payload), &document()).unwrap_err().to_string();
         assert!(error.contains("contains itself"), "{error}");
     }
 }

@@ -259,6 +259,16 @@ fn events_are_compared_by_name_and_direction() {
             "unjudged",
         ),
         Case(
+            "the event is also a reply",
+            |it| {
+                let message = &mut it["components"]["messages"]["joined"];
+                message["correlationId"] = json!({ "location": "$message.payload#/ref" });
+                message["payload"]["properties"]["ref"] = json!({ "type": "string" });
+            },
+            "compatible",
+            "breaking",
+        ),
+        Case(
             "required data",
             |it| it["components"]["messages"]["say"]["payload"]["required"] = json!(["event"]),
             "compatible",

@@ -15,7 +15,7 @@ use super::{
     layers::Layers,
     plan::{Plan, PlannedCluster, PlannedKind, PlannedServer},
     problems::Problems,
-    routes::{Tables, check_names},
+    routes::{Filled, Tables, check_names},
 };
 use crate::{
     config::{self, Config, ConfigError, ServerConfig, ServerKind},
@@ -26,6 +26,7 @@ use crate::{
     recovery::ErrorHandlers,
     registry::HandlersEntry,
     server::{Admission, HttpHandler, HttpServer, Lifecycle, WsServer},
+    telemetry::{Counters, HandshakeCounters, ServerCounters},
 };
 
 pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
@@ -47,6 +48,7 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
         connector,
         live,
         lifecycle,
+        telemetry,
         #[cfg(feature = "asyncapi")]
             description: _,
     } = app;
@@ -81,8 +83,9 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
             (server.name.clone(), Arc::new(of_server))
         })
         .collect();
-    let mut routers =
+    let Filled { mut routers, mut counters, controllers } =
         Tables::new(&middleware, &interceptors, &states, &error_handlers, &mut problems).fill(routes);
+    let mut server_counters = Vec::new();
     let mut upgrades = given("the core step", upgrades, ServerKind::WebSocket, &mut problems);
     let mut fallbacks = given("the fallback service", fallbacks, ServerKind::WebSocket, &mut problems);
     let mut services = given("the HTTP service", http, ServerKind::Http, &mut problems);
@@ -91,10 +94,19 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
     middleware.log_order(config);
     let mut servers = Vec::new();
     for server in &config.servers {
+        let unmatched = Arc::<HandshakeCounters>::default();
+        if server.kind == ServerKind::WebSocket {
+            server_counters.push(ServerCounters {
+                name: server.name.clone(),
+                unmatched: Arc::clone(&unmatched),
+                routes: counters.remove(&server.name).unwrap_or_default(),
+            });
+        }
         let kind = match server.kind {
             ServerKind::WebSocket => PlannedKind::WebSocket(Arc::new(WsServer {
                 pipeline: Pipeline {
                     server: server.name.as_str().into(),
+                    unmatched,
                     router: routers.remove(&*server.name).unwrap_or_default(),
                     origin: server.origin.clone(),
                     warnings: Warnings::default(),
@@ -127,7 +139,9 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
     let connector = None;
     let cluster = cluster(config, connector, &mut problems);
     let taken = problems.into_result()?;
-    Ok(Plan { servers, hooks, states, taken, live, lifecycle, drain: config.drain.clone(), cluster })
+    telemetry.set(Counters { servers: server_counters, controllers });
+    let drain = config.drain.clone();
+    Ok(Plan { servers, hooks, states, taken, live, lifecycle, telemetry, drain, cluster })
 }
 
 /// Checks the settings of the broker, unless a test has given a connector.

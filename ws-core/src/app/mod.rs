@@ -18,6 +18,7 @@ mod routes;
 mod running;
 mod signals;
 mod start;
+mod stats;
 mod table;
 
 use std::{fmt, sync::Arc};
@@ -29,9 +30,10 @@ pub use self::{
     problem::{Problem, StartError},
     running::Running,
     start::{HookOutcome, Starting},
+    stats::StatsHandle,
     table::{RouteInfo, RouteTable},
 };
-use self::{plan::Plan, signals::Signals, start::Hook};
+use self::{plan::Plan, signals::Signals, start::Hook, stats::Telemetry};
 #[cfg(feature = "testing")]
 use crate::hub::Connector;
 #[cfg(feature = "asyncapi")]
@@ -99,6 +101,7 @@ pub struct App {
     connector: Option<Connector>,
     live: Arc<Live>,
     lifecycle: Lifecycle,
+    telemetry: Telemetry,
 }
 
 /// A value that was given for a server, and the place of the call.
@@ -139,6 +142,7 @@ impl App {
             connector: None,
             live: Arc::default(),
             lifecycle: Lifecycle::default(),
+            telemetry: Telemetry::default(),
         }
     }
 
@@ -152,6 +156,12 @@ impl App {
     /// pass the handle to HTTP handlers before the start.
     pub fn readiness(&self) -> Readiness {
         self.lifecycle.readiness()
+    }
+
+    /// Returns a handle that reads the [counters](crate::telemetry::Stats) of the application. Use
+    /// it to pass the handle to HTTP handlers before the start.
+    pub fn stats(&self) -> StatsHandle {
+        StatsHandle::new(&self.telemetry, &self.live, self.readiness())
     }
 
     /// Sets the configuration. If it is not set, the start reads `ws.toml` and the environment

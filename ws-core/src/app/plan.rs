@@ -4,7 +4,7 @@
 
 use std::{any::TypeId, collections::HashSet, fmt, sync::Arc};
 
-use super::{Problem, StartError, start::Hook};
+use super::{Problem, StartError, start::Hook, stats::Telemetry};
 use crate::{
     config::{self, Drain, ServerConfig, ServerKind},
     hub::{Connector, Live},
@@ -23,6 +23,7 @@ pub(super) struct Plan {
     pub(super) taken: HashSet<TypeId>,
     pub(super) live: Arc<Live>,
     pub(super) lifecycle: Lifecycle,
+    pub(super) telemetry: Telemetry,
     pub(super) drain: Drain,
     pub(super) cluster: Option<PlannedCluster>,
 }

@@ -5,7 +5,7 @@
 //! reported.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Once},
 };
 
@@ -20,6 +20,7 @@ use crate::{
     request::{Declared, HandlerInfo, Security},
     session::{Erased, ErasedController, erase},
     state::{StateKey, States},
+    telemetry::{AskTable, ControllerCounters, EventTable, RouteCounters, RouteLabels},
 };
 
 /// The route at a path, as named in problems.
@@ -56,6 +57,29 @@ pub(super) fn check_names(routes: &[Route], problems: &mut Problems<'_>) {
     }
 }
 
+/// The routers of all servers, and the counters of their routes.
+#[derive(Default)]
+pub(super) struct Filled {
+    /// By server.
+    pub(super) routers: HashMap<String, Router>,
+    /// By server.
+    pub(super) counters: HashMap<String, Vec<Arc<RouteCounters>>>,
+    /// Sorted by name.
+    pub(super) controllers: Vec<Arc<ControllerCounters>>,
+}
+
+impl Filled {
+    /// Returns the counters of the controller of this name. Several routes may share them.
+    fn controller(&mut self, name: &'static str) -> Arc<ControllerCounters> {
+        let at = self.controllers.binary_search_by(|counters| counters.name().cmp(name));
+        let at = at.unwrap_or_else(|at| {
+            self.controllers.insert(at, Arc::new(ControllerCounters::new(name)));
+            at
+        });
+        self.controllers.get(at).cloned().unwrap_or_default()
+    }
+}
+
 /// The routers of all servers while they are filled.
 pub(super) struct Tables<'a, 'p> {
     middleware: &'a Layers<Middleware>,
@@ -64,7 +88,7 @@ pub(super) struct Tables<'a, 'p> {
     /// The error handlers by server.
     error_handlers: &'a HashMap<String, Arc<ErrorHandlers>>,
     problems: &'a mut Problems<'p>,
-    routers: HashMap<String, Router>,
+    filled: Filled,
     /// The routes by server and path.
     places: HashMap<(String, String), Place>,
 }
@@ -77,18 +101,17 @@ impl<'a, 'p> Tables<'a, 'p> {
         error_handlers: &'a HashMap<String, Arc<ErrorHandlers>>,
         problems: &'a mut Problems<'p>,
     ) -> Self {
-        let (routers, places) = (HashMap::new(), HashMap::new());
-        Self { middleware, interceptors, states, error_handlers, problems, routers, places }
+        let (filled, places) = (Filled::default(), HashMap::new());
+        Self { middleware, interceptors, states, error_handlers, problems, filled, places }
     }
 
-    /// Returns the routers by server.
-    pub(super) fn fill(mut self, routes: Vec<Route>) -> HashMap<String, Router> {
+    pub(super) fn fill(mut self, routes: Vec<Route>) -> Filled {
         self.middleware.warn_of_unnamed(routes.iter().flat_map(|route| route.spec.middleware));
         self.interceptors.warn_of_unnamed(routes.iter().flat_map(|route| route.spec.interceptors));
         for route in routes {
             self.add(route);
         }
-        self.routers
+        self.filled
     }
 
     /// Checks a route, makes its controller and puts both into the router of its server.
@@ -122,15 +145,26 @@ impl<'a, 'p> Tables<'a, 'p> {
         // A server without an entry is unknown, which was already reported.
         let error_handlers = self.error_handlers.get(&*spec.server).cloned().unwrap_or_default();
         let declared = declared(&spec, controller.handlers());
+        let path: Arc<str> = (*spec.path).into();
+        let counters = Arc::new(RouteCounters::new(RouteLabels {
+            path: Arc::clone(&path),
+            overflow: limits.overflow,
+            controller: self.filled.controller(spec.name),
+            events: event_table(controller.handlers()),
+            is_typed: controller.is_typed(),
+            asks: AskTable::new(spec.emits.iter().filter(|it| it.is_ask).map(|it| it.name).collect()),
+        }));
+        self.filled.counters.entry(spec.server.to_string()).or_default().push(Arc::clone(&counters));
         self.insert(
             &spec,
             MatchedRoute {
-                path: (*spec.path).into(),
+                path,
                 controller_name: spec.name,
                 controller,
                 chain,
                 guards,
                 declared,
+                counters,
                 around: Around { interceptors: around, states: Arc::clone(self.states) },
                 error_handlers,
                 subprotocols: spec.subprotocols,
@@ -146,7 +180,7 @@ impl<'a, 'p> Tables<'a, 'p> {
         let route = Arc::new(route);
         let place = Place { name: spec.name, location: spec.location, path: spec.path.to_string() };
         for path in self.spellings(spec) {
-            let router = self.routers.entry(spec.server.to_string()).or_default();
+            let router = self.filled.routers.entry(spec.server.to_string()).or_default();
             match router.insert(&path, Arc::clone(&route)) {
                 Ok(()) => {
                     self.places.insert((spec.server.to_string(), path), place.clone());
@@ -242,6 +276,20 @@ fn declared(spec: &RouteSpec, handlers: &[HandlerInfo]) -> Declared {
     });
     let events = spec.emits.iter().map(|event| event.name).chain(returned).collect();
     Declared { location: spec.location, events }
+}
+
+/// Returns the counters of the events that these handlers declare, with the codes that each of them
+/// declares.
+fn event_table(handlers: &[HandlerInfo]) -> EventTable {
+    let mut events: BTreeMap<&'static str, Vec<&'static str>> = BTreeMap::new();
+    for handler in handlers {
+        let of_reply = if handler.events.is_empty() { &[] } else { (handler.reply)().codes };
+        for event in handler.events {
+            let codes = handler.errors.iter().copied().chain([of_reply]).flatten();
+            events.entry(event).or_default().extend(codes.map(|(code, _)| *code));
+        }
+    }
+    EventTable::new(events)
 }
 
 /// Returns the fault of a path that no request can have or that makes matchit panic.

@@ -21,12 +21,14 @@ use super::{
     reload::Reload,
     signals::Signals,
     start::{Hook, Starting},
+    stats::{StatsHandle, Telemetry},
 };
 use crate::{
     config::{ClusterStart, Drain, ServerConfig},
     hub::{Hub, Live},
     server::{Gate, Lifecycle, PendingStreams, Readiness, Stage, accept},
     state::{Provided, States},
+    telemetry::Stats,
 };
 
 /// A running application.
@@ -39,6 +41,7 @@ pub struct Running {
     addresses: Arc<HashMap<String, SocketAddr>>,
     live: Arc<Live>,
     lifecycle: Lifecycle,
+    telemetry: Telemetry,
     drain: Drain,
     reload: Reload,
 }
@@ -78,7 +81,7 @@ impl Running {
     /// Binds all listeners, runs the start hooks, then accepts on all listeners. If one step fails,
     /// nothing is served.
     pub(super) async fn start(plan: Plan) -> Result<Self, StartError> {
-        let Plan { servers, hooks, states, taken, live, lifecycle, drain, cluster } = plan;
+        let Plan { servers, hooks, states, taken, live, lifecycle, telemetry, drain, cluster } = plan;
         let (mut bound, mut problems) = (Vec::new(), Vec::new());
         for server in servers {
             let ServerConfig { name, port, .. } = &server.config;
@@ -131,7 +134,7 @@ impl Running {
         } else {
             lifecycle.advance(Stage::Ready);
         }
-        Ok(Self { addresses, live, lifecycle, drain, reload })
+        Ok(Self { addresses, live, lifecycle, telemetry, drain, reload })
     }
 
     /// Returns the address that this server listens on; `None` if the server is not bound.
@@ -154,6 +157,11 @@ impl Running {
     /// from now until it begins to stop.
     pub fn readiness(&self) -> Readiness {
         self.lifecycle.readiness()
+    }
+
+    /// Returns the counters since the start.
+    pub fn stats(&self) -> Stats {
+        StatsHandle::new(&self.telemetry, &self.live, self.readiness()).read()
     }
 
     /// Reads the certificates and keys of all servers again. Later TLS handshakes use them; open

@@ -177,7 +177,7 @@ impl ClientBuilder {
     }
 
     /// Trusts these certificates in addition to Mozilla's list, or to
-    /// [`native_roots`](Self::native_roots): one or more in PEM, for a private authority or a
+    /// `native_roots`: one or more in PEM, for a private authority or a
     /// self-signed server.
     ///
     /// An invalid certificate makes [`connect`](Self::connect) return [`ConnectError::Tls`].

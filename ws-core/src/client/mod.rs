@@ -1,14 +1,14 @@
-//! A WebSocket client: connect, send, receive, close.
+//! A WebSocket client: connect, send, receive, close; and calls by type for typed handlers.
 //!
 //! [`Client::connect`] takes a URI, [`Client::builder`] everything else: headers, a bearer token, a
 //! query, subprotocols, deadlines, limits. [`ClientBuilder::reconnect`] returns a
 //! [`ReconnectingClient`], which connects again after a loss and reports what was lost. `wss://`
 //! needs the feature `client-tls`. It trusts Mozilla's root certificates, or those of the system
-//! with the feature `client-native-roots` and [`ClientBuilder::native_roots`].
+//! with the feature `client-native-roots` and `ClientBuilder::native_roots`.
 //!
-//! A client has no task: it reads and writes only while one of its methods is awaited. It has no
-//! queue of messages, and every wait has a deadline unless `recv` is called without one. It does
-//! not support proxies, redirects or compression.
+//! These clients have no task: they read and write only while one of their methods is awaited. They
+//! have no queue of messages, and every wait has a deadline unless `recv` is called without one.
+//! They do not support redirects or compression.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -27,6 +27,23 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # How to ..
+//!
+//! - **send from another task**: [`Client::split`] returns a [`ClientSender`] that can be cloned,
+//!   and a [`ClientReceiver`]. A task has the connection then. It answers pings also while nobody
+//!   receives, and a `send` waits until the socket has the message. [`ReconnectingClient::split`]
+//!   does the same.
+//! - **connect over a stream of your own**, such as a Unix socket, a stream of a SOCKS or HTTP
+//!   proxy, or memory: [`ClientBuilder::connect_over`].
+//! - **use your own TLS settings**, such as a client certificate: `ClientBuilder::rustls_config`.
+//!   The crate `rustls` is exported here, so the versions fit.
+//! - **trust a private authority**: `ClientBuilder::root_certificates_pem`, or
+//!   `ClientBuilder::native_roots` where the system trusts it.
+//! - **refresh the token**: [`ClientBuilder::before_attempt`] runs before each attempt to connect.
+//! - **speak with typed handlers**: [`ClientBuilder::typed`] returns a [`TypedClient`], which sends
+//!   and receives the event types of the server and matches replies to calls.
+//! - **answer pings**: not needed. An unsplit client does it while `recv` or `send` is awaited.
 
 mod attempt;
 mod builder;

@@ -23,6 +23,7 @@ use crate::{
     fixed,
     hub::NotSent,
     sync::{Mutex, MutexGuard},
+    telemetry::{AskCounters, AskOutcome},
     wire::{ConnectionId, Message, SendError},
 };
 
@@ -176,6 +177,7 @@ impl AskError {
 #[must_use = "nothing is sent until this is awaited"]
 pub struct PendingAsk<'a, R> {
     conn: &'a Connection,
+    counters: &'a AskCounters,
     id: u64,
     message: Result<Message, SendError>,
     timeout: Duration,
@@ -187,7 +189,8 @@ impl<'a, R: DeserializeOwned> PendingAsk<'a, R> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let message = encode(conn.format(), event, data, id);
-        Self { conn, id, message, timeout: fixed::ASK_TIMEOUT, answer: PhantomData }
+        let counters = conn.counters().asks.named(event);
+        Self { conn, counters, id, message, timeout: fixed::ASK_TIMEOUT, answer: PhantomData }
     }
 
     /// Sets how long to wait for the answer, including the wait for room in the outbox. The default
@@ -197,6 +200,18 @@ impl<'a, R: DeserializeOwned> PendingAsk<'a, R> {
     }
 
     async fn run(self) -> Result<R, AskError> {
+        let counters = self.counters;
+        let result = self.ask().await;
+        counters.count(match &result {
+            Ok(_) => AskOutcome::Ok,
+            Err(AskError::Refused { .. }) => AskOutcome::Refused,
+            Err(AskError::TimedOut(_)) => AskOutcome::Timeout,
+            Err(_) => AskOutcome::Error,
+        });
+        result
+    }
+
+    async fn ask(self) -> Result<R, AskError> {
         let answer = self.conn.ask_encoded(self.id, self.message?, self.timeout).await?;
         decode(self.conn.format(), &answer)
     }

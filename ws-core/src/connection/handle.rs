@@ -21,6 +21,7 @@ use crate::{
     envelope::{Format, WsEvent},
     hub::{Alarm, EmitCheck, Live, Membership},
     request::{ContextMap, Handshake},
+    telemetry::{EventCounters, Outcome, RouteCounters, RunningEvent},
     wire::{CloseFrame, CloseReason, ConnectionId, Message, SendError, may_be_sent},
 };
 
@@ -40,6 +41,7 @@ struct Shared {
     alarm: Alarm,
     /// Not a reference cycle that leaks: [`Live`] drops its handle when the connection ends.
     live: Arc<Live>,
+    event: RunningEvent,
     /// Made when one of its parts is needed, at the latest when the connection ends.
     rare: OnceLock<Box<Rare>>,
 }
@@ -55,12 +57,14 @@ struct Rare {
 impl Connection {
     pub(crate) fn new(handshake: Handshake, limits: &Arc<Limits>, live: Arc<Live>) -> Self {
         let expiry = Expiry::new(valid_until(handshake.context()));
+        let counters = handshake.matched().and_then(|route| route.counters().cloned()).unwrap_or_default();
         Self(Arc::new(Shared {
             handshake,
-            outbox: Outbox::new(live.next_id(), Arc::clone(limits)),
+            outbox: Outbox::new(live.next_id(), Arc::clone(limits), counters),
             expiry,
             alarm: Alarm::default(),
             live,
+            event: RunningEvent::default(),
             rare: OnceLock::new(),
         }))
     }
@@ -287,6 +291,22 @@ impl Connection {
 
     pub(crate) fn outbox(&self) -> &Outbox {
         &self.0.outbox
+    }
+
+    /// The counters of the route.
+    pub(crate) fn counters(&self) -> &RouteCounters {
+        self.0.outbox.counters()
+    }
+
+    /// Records that the event of this name is handled from now on.
+    pub(crate) fn begin_event(&self, name: &str) {
+        self.0.event.begin(&self.counters().events, name);
+    }
+
+    /// Counts the outcome of the event that is handled. Returns its counters; `None` if no event is
+    /// handled.
+    pub(crate) fn end_event(&self, outcome: Outcome) -> Option<&EventCounters> {
+        self.0.event.end(&self.counters().events, outcome)
     }
 
     /// The time at which the session is woken to check its timers.

@@ -23,8 +23,9 @@ use tokio::sync::Notify;
 use crate::{
     config::{Limits, Overflow},
     fixed,
-    socket::OutQueue,
+    socket::{OutQueue, data_frame},
     sync::{Mutex, MutexGuard},
+    telemetry::{MessageKind, RouteCounters, Tally},
     wire::{CloseFrame, CloseReason, ConnectionId, Message, SendError},
 };
 
@@ -47,8 +48,8 @@ pub(crate) enum Stop {
 #[derive(Debug)]
 pub(crate) struct Collected {
     pub(crate) stop: Option<Stop>,
-    /// Whether messages were moved to the output.
-    pub(crate) has_messages: bool,
+    /// The messages that were moved to the output.
+    pub(crate) messages: Tally,
     /// Whether there was a [nudge](Outbox::nudge).
     pub(crate) is_nudged: bool,
 }
@@ -59,6 +60,8 @@ pub(crate) struct Outbox {
     id: ConnectionId,
     /// The limits of the route, which has the limits of the queue.
     limits: Arc<Limits>,
+    /// The counters of the route.
+    counters: Arc<RouteCounters>,
     waiting: Mutex<Waiting>,
     /// Whether the task must collect before it reads or handles another message. It is written
     /// under the lock.
@@ -71,7 +74,8 @@ pub(crate) struct Outbox {
 #[derive(Debug, Default)]
 struct Waiting {
     queue: OutQueue,
-    messages: usize,
+    /// The messages in the queue.
+    messages: Tally,
     /// Messages that were dropped because there was no room.
     dropped: u64,
     /// Frames and requests that go ahead of the queue.
@@ -114,27 +118,34 @@ impl Waiting {
     /// Drops the oldest queued message. Frames that the task has collected are not in this queue,
     /// so a partly written frame is never dropped.
     fn drop_oldest(&mut self) {
+        if let Some((kind, bytes)) = self.queue.first_message() {
+            self.messages.remove(kind, bytes);
+        }
         self.queue.drop_frame();
-        self.messages = self.messages.saturating_sub(1);
         self.dropped += 1;
     }
 
-    /// Moves at least one message, and stops when `out` has more than `full` bytes.
-    fn move_messages(&mut self, out: &mut OutQueue, full: usize) {
+    /// Moves at least one message, and stops when `out` has more than `full` bytes. Returns the
+    /// moved messages.
+    fn move_messages(&mut self, out: &mut OutQueue, full: usize) -> Tally {
         if out.len().saturating_add(self.queue.len()) <= full {
             out.append(&mut self.queue);
-            self.messages = 0;
-            return;
+            return std::mem::take(&mut self.messages);
         }
-        while self.messages > 0 && out.len() <= full {
+        let mut moved = Tally::default();
+        while out.len() <= full
+            && let Some((kind, bytes)) = self.queue.first_message()
+        {
             out.append_frame(&mut self.queue);
-            self.messages -= 1;
+            self.messages.remove(kind, bytes);
+            moved.add(kind, bytes);
         }
+        moved
     }
 
     fn forget_messages(&mut self) {
         self.queue.clear();
-        self.messages = 0;
+        self.messages = Tally::default();
     }
 }
 
@@ -149,10 +160,11 @@ fn unlock_and_wake(mut waiting: MutexGuard<'_, Waiting>) {
 }
 
 impl Outbox {
-    pub(crate) fn new(id: ConnectionId, limits: Arc<Limits>) -> Self {
+    pub(crate) fn new(id: ConnectionId, limits: Arc<Limits>, counters: Arc<RouteCounters>) -> Self {
         Self {
             id,
             limits,
+            counters,
             waiting: Mutex::default(),
             is_urgent: AtomicBool::new(false),
             room: OnceLock::new(),
@@ -165,6 +177,10 @@ impl Outbox {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    pub(crate) fn counters(&self) -> &Arc<RouteCounters> {
+        &self.counters
     }
 
     fn room(&self) -> &Notify {
@@ -189,14 +205,15 @@ impl Outbox {
     /// Queues a message. If the outbox is full, the overflow policy applies.
     pub(crate) fn push(&self, message: Message) -> Result<(), SendError> {
         let waiting = self.make_room(message.len())?;
-        self.enqueue(waiting, |queue| queue.message(message));
+        self.enqueue_message(waiting, message);
         Ok(())
     }
 
     /// Queues a frame that is encoded already. If the outbox is full, the overflow policy applies.
     pub(crate) fn push_frame(&self, frame: &Bytes) -> Result<(), SendError> {
         let waiting = self.make_room(frame.len())?;
-        self.enqueue(waiting, |queue| queue.shared(frame));
+        let (kind, bytes) = data_frame(frame);
+        self.enqueue(waiting, kind, bytes, |queue| queue.shared(frame));
         Ok(())
     }
 
@@ -205,6 +222,9 @@ impl Outbox {
         let mut waiting = self.lock();
         if waiting.shut {
             return Err(self.closed_error());
+        }
+        if !self.has_room(&waiting, len) {
+            self.counters.outbox_full();
         }
         while !self.has_room(&waiting, len) {
             match self.limits.overflow {
@@ -252,7 +272,7 @@ impl Outbox {
         if !self.has_room(&waiting, message.len()) {
             return Ok(Some(message));
         }
-        self.enqueue(waiting, |queue| queue.message(message));
+        self.enqueue_message(waiting, message);
         Ok(None)
     }
 
@@ -357,13 +377,13 @@ impl Outbox {
             waiting.forget_messages();
         }
         let full = if stop.is_some() { usize::MAX } else { full };
-        let has_messages = waiting.messages > 0 && out.len() <= full;
-        if has_messages {
-            waiting.move_messages(out, full);
+        let mut messages = Tally::default();
+        if waiting.messages.messages() > 0 && out.len() <= full {
+            messages = waiting.move_messages(out, full);
             drop(waiting);
             self.notify();
         }
-        Collected { stop, has_messages, is_nudged }
+        Collected { stop, messages, is_nudged }
     }
 
     /// Whether [`Self::collect`] must be called before another message is read or handled: there is
@@ -377,7 +397,7 @@ impl Outbox {
     /// messages do not count and do not wake the task.
     pub(crate) fn register(&self, waker: &Waker, with_messages: bool) -> bool {
         let mut waiting = self.lock();
-        let has_messages = with_messages && waiting.messages > 0;
+        let has_messages = with_messages && waiting.messages.messages() > 0;
         if waiting.nudged || waiting.urgent.is_some() || has_messages {
             return false;
         }
@@ -386,7 +406,7 @@ impl Outbox {
             None => waiting.waker = Some(waker.clone()),
         }
         waiting.wake_for = if with_messages { WakeFor::Anything } else { WakeFor::Urgent };
-        if waiting.messages == 0 {
+        if waiting.messages.messages() == 0 {
             waiting.queue.clear();
         }
         true
@@ -394,14 +414,26 @@ impl Outbox {
 
     /// Whether a message of `len` bytes fits. An empty outbox has room for a message of any size.
     fn has_room(&self, waiting: &Waiting, len: usize) -> bool {
-        waiting.messages == 0
-            || (waiting.messages < self.limits.outbox_messages
+        let messages = waiting.messages.messages();
+        messages == 0
+            || (messages < self.limits.outbox_messages
                 && waiting.queue.len().saturating_add(len) <= self.limits.outbox_bytes)
     }
 
-    fn enqueue(&self, mut waiting: MutexGuard<'_, Waiting>, append: impl FnOnce(&mut OutQueue)) {
+    fn enqueue_message(&self, waiting: MutexGuard<'_, Waiting>, message: Message) {
+        let (kind, bytes) = (MessageKind::from(&message), message.len());
+        self.enqueue(waiting, kind, bytes, |queue| queue.message(message));
+    }
+
+    fn enqueue(
+        &self,
+        mut waiting: MutexGuard<'_, Waiting>,
+        kind: MessageKind,
+        bytes: usize,
+        append: impl FnOnce(&mut OutQueue),
+    ) {
         append(&mut waiting.queue);
-        waiting.messages += 1;
+        waiting.messages.add(kind, bytes);
         if self.is_filling(&waiting) {
             self.is_urgent.store(true, Ordering::Relaxed);
         }
@@ -414,7 +446,7 @@ impl Outbox {
     /// callback finds nearly all of the room whatever the callbacks before it have pushed.
     fn is_filling(&self, waiting: &Waiting) -> bool {
         let (messages, bytes) = (self.limits.outbox_messages / 8, self.limits.outbox_bytes / 8);
-        waiting.messages >= messages.min(UNCOLLECTED_MESSAGES)
+        waiting.messages.messages() >= messages.min(UNCOLLECTED_MESSAGES)
             || waiting.queue.len() >= bytes.min(UNCOLLECTED_BYTES)
     }
 
@@ -457,7 +489,7 @@ mod tests {
 
     fn with(messages: usize, bytes: usize, overflow: Overflow) -> Outbox {
         let limits = Limits { outbox_messages: messages, outbox_bytes: bytes, overflow, ..Limits::default() };
-        Outbox::new(ConnectionId::new(1, 1), Arc::new(limits))
+        Outbox::new(ConnectionId::new(1, 1), Arc::new(limits), Arc::default())
     }
 
     #[test]
@@ -574,12 +606,12 @@ mod tests {
             outbox.push(message.clone()).unwrap();
         }
         let mut out = OutQueue::default();
-        assert!(outbox.collect(&mut out, 50_000).has_messages);
+        assert!(outbox.collect(&mut out, 50_000).messages.messages() > 0);
         assert_eq!(out.flatten(), wire(&messages[..5]), "the fifth is the first that exceeds it");
-        assert!(!outbox.collect(&mut out, 50_000).has_messages, "nothing has been written");
+        assert_eq!(outbox.collect(&mut out, 50_000).messages.messages(), 0, "nothing has been written");
         outbox.ping(Bytes::new()).unwrap();
         let mut out = OutQueue::default();
-        assert!(outbox.collect(&mut out, 50_000).has_messages);
+        assert!(outbox.collect(&mut out, 50_000).messages.messages() > 0);
         assert!(out.flatten().starts_with(&[0x89, 0]), "the ping is first");
         assert_eq!(out.flatten()[2..], wire(&messages[5..8]));
         let mut out = OutQueue::default();

@@ -177,6 +177,7 @@ impl Collector {
     fn reply(&mut self, call: &str, handler: &Described) -> (ReplyForm, Option<ReplyMessage>) {
         let Described { info, location, .. } = handler;
         let returned = (info.reply)();
+        let is_deferred = handler.params().any(|param| param.source == ParamSource::Reply);
         let of_event = info.data.and_then(|event| event.describe);
         let declared = of_event.and_then(|describe| describe(&mut self.schemas, Direction::Received).reply);
         if let Some(DeclaredReply { is_stream, event, data }) = declared {
@@ -186,11 +187,13 @@ impl Collector {
                 (false, _) => ReplyForm::One,
             };
             let schema = self.known(&data, &format!("in the reply to `{call}`"), *location);
+            // A type that is an event may also be returned as `Data<T>`, under the name of the call.
+            let event = event.filter(|_| is_deferred || returned.name != ReplyName::Same);
             let name = Some(event.map_or(call, |event| event.name).to_owned());
             let docs = event.map_or("", |event| event.docs).to_owned();
             return (form, Some(ReplyMessage { name, docs, schema }));
         }
-        if handler.params().any(|param| param.source == ParamSource::Reply) {
+        if is_deferred {
             self.gap(format!("the reply to `{call}`, which the handler sends later"), *location);
             let message = ReplyMessage { name: None, docs: String::new(), schema: Value::Bool(true) };
             return (ReplyForm::Many, Some(message));

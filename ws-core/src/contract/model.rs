@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fmt};
 
 use serde_json::Value;
 
-pub use crate::handlers::ReplyForm;
 use crate::place::Location;
+pub use crate::{envelope::COMMON_CODES, handlers::ReplyForm};
 
 /// The beginning of a reference to a named type.
 pub(super) const COMPONENTS: &str = "#/components/schemas/";
@@ -189,18 +189,6 @@ impl fmt::Display for Gap {
         write!(f, "{}: {}", self.location, self.what)
     }
 }
-
-/// The error codes that every typed channel may send, each with its meaning.
-pub const COMMON_CODES: &[(&str, &str)] = &[
-    ("bad_json", "A text message is not an envelope."),
-    ("bad_msgpack", "A binary message is not an envelope (subprotocol `msgpack`)."),
-    ("forbidden", "A guard refused the event."),
-    ("internal", "The server failed; its log has the reason."),
-    ("invalid_data", "The data cannot be read; `path` or `fields` names the fault."),
-    ("rate_limited", "The client sends too many messages."),
-    ("unknown_event", "The server has no handler for the event."),
-    ("unsupported", "The server has no handler for messages of this kind (text or binary)."),
-];
 
 impl Contract {
     /// Returns the contract, or an error if a part of it is not known.

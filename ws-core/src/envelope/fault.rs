@@ -3,6 +3,18 @@
 
 use crate::wire::Message;
 
+/// The error codes that every typed channel may send, each with its meaning.
+pub const COMMON_CODES: &[(&str, &str)] = &[
+    ("bad_json", "A text message is not an envelope."),
+    ("bad_msgpack", "A binary message is not an envelope (subprotocol `msgpack`)."),
+    ("forbidden", "A guard refused the event."),
+    ("internal", "The server failed; its log has the reason."),
+    ("invalid_data", "The data cannot be read; `path` or `fields` names the fault."),
+    ("rate_limited", "The client sends too many messages."),
+    ("unknown_event", "The server has no handler for the event."),
+    ("unsupported", "The server has no handler for messages of this kind (text or binary)."),
+];
+
 /// A fault of one event on a connection with typed handlers. The client gets an answer and the
 /// connection stays open.
 ///

@@ -18,7 +18,7 @@ use crate::{
     connection::{Connection, Stop, TaskMark, Waiter},
     envelope::{OwnedRaw, Raw, ReplyTo},
     error::Error,
-    recovery::{ErrorHandlers, Phase, Scene, Verdict},
+    recovery::{Answer, ErrorHandlers, Phase, Scene, Verdict},
     request::{ParamError, Setup},
     wire::{Message, SendError},
 };
@@ -191,7 +191,7 @@ impl Reply {
         let result = match result {
             Ok(()) => Ok(()),
             // Boxed, because errors are rare.
-            Err(error) => Box::pin(fail(&self.conn, error)).await,
+            Err(error) => Box::pin(fail(&self.conn, self.call.event(), error)).await,
         };
         self.progress = Progress::Done;
         result
@@ -260,7 +260,7 @@ impl Drop for Reply {
 }
 
 /// Calls the error handlers and applies the verdict, as the session does for an error of a handler.
-async fn fail(conn: &Connection, mut error: Error) -> Result<(), SendError> {
+async fn fail(conn: &Connection, event: &str, mut error: Error) -> Result<(), SendError> {
     let closed = || SendError::Closed { connection: conn.id() };
     if conn.is_ended_by(&error) {
         drop_caught("an error", error);
@@ -272,6 +272,8 @@ async fn fail(conn: &Connection, mut error: Error) -> Result<(), SendError> {
         Some(deadline) => tokio::time::timeout(deadline, answering).await.unwrap_or_default(),
         None => answering.await,
     };
+    let code = answer.as_ref().and_then(Answer::event_code).unwrap_or(error.event_code());
+    conn.counters().events.named(event).count_code(code);
     let verdict = Verdict::on(&error, conn, Phase::Message, answer);
     drop_caught("an error", error);
     match verdict {

@@ -36,6 +36,7 @@ use crate::{
     envelope::{EventError, ReplyTo, WsEvent},
     error::Error,
     request::ParamError,
+    telemetry::Outcome,
     wire::{CloseReason, Message},
 };
 pub use crate::{
@@ -194,6 +195,7 @@ pub fn intercepted<'a>(
 
 /// Makes the replier of an event.
 pub fn reply_to_event<'a>(conn: &'a Connection, envelope: &'a Envelope<'a>) -> Replier<'a> {
+    conn.begin_event(envelope.event());
     Replier::event(conn, envelope)
 }
 
@@ -204,6 +206,10 @@ pub fn reply_to(conn: &Connection) -> Replier<'_> {
 
 /// Sends `end` if the handler sent no reply, or attaches the call to the handler's error.
 pub fn finish<'r>(to: &'r Replier<'_>, result: Result) -> Sending<'r> {
+    if result.is_ok() {
+        // The session counts failures, with panics and timeouts.
+        to.connection().end_event(Outcome::Ok);
+    }
     to.finish(result)
 }
 

@@ -51,6 +51,7 @@ use crate::{
     recovery::{Answer, ErrorHandlers, Phase, Scene},
     request,
     state::States,
+    telemetry::HandshakeCounters,
 };
 pub use crate::{
     place::SubprotocolMismatch,
@@ -68,6 +69,8 @@ pub(crate) struct Caller {
 /// Handles the requests of one server.
 pub(crate) struct Pipeline {
     pub(crate) server: Arc<str>,
+    /// The counters of handshakes without a route.
+    pub(crate) unmatched: Arc<HandshakeCounters>,
     pub(crate) router: Router,
     /// The policy that decides which pages may connect.
     pub(crate) origin: Origin,
@@ -94,6 +97,22 @@ impl Pipeline {
         caller: Caller,
         refusal: Option<HandshakeError>,
     ) -> (Response, Option<Handshake>) {
+        let mut route = None;
+        let (response, handshake) = self.answer(parts, has_body, caller, refusal, &mut route).await;
+        let counters = route.as_ref().map_or(&*self.unmatched, |route| &route.counters.handshakes);
+        counters.count(response.status());
+        (response, handshake)
+    }
+
+    /// Answers a request. Sets `route` if one was found.
+    async fn answer(
+        &self,
+        parts: Parts,
+        has_body: bool,
+        caller: Caller,
+        refusal: Option<HandshakeError>,
+        route: &mut Option<Arc<MatchedRoute>>,
+    ) -> (Response, Option<Handshake>) {
         let mut scene = Scene {
             phase: Phase::Handshake,
             server: Arc::clone(&self.server),
@@ -105,7 +124,7 @@ impl Pipeline {
         let bearer_asked = Arc::new(AtomicBool::new(false));
         let result = match refusal {
             Some(refusal) => Err(refusal.into()),
-            None => self.respond(parts, has_body, caller, &mut scene, &bearer_asked).await,
+            None => self.respond(parts, has_body, caller, &mut scene, &bearer_asked, route).await,
         };
         let mut response = match result {
             Ok(response) => response,
@@ -141,6 +160,7 @@ impl Pipeline {
         caller: Caller,
         scene: &mut Scene,
         bearer_asked: &Arc<AtomicBool>,
+        matched: &mut Option<Arc<MatchedRoute>>,
     ) -> Result<Response> {
         // 1. Checks, before the path is looked up: the target's length, RFC 6455 section 4.2.1, and
         // the Origin.
@@ -155,6 +175,7 @@ impl Pipeline {
         let chain = match found {
             Some((route, params)) => {
                 scene.route = Some(Arc::clone(&route.path));
+                *matched = Some(Arc::clone(&route));
                 handshake.set_route(route.clone(), params)?;
                 route.chain.clone()
             }

@@ -17,6 +17,7 @@ use crate::{
     recovery::ErrorHandlers,
     request::{Declared, Handshake, Matched},
     session::ErasedController,
+    telemetry::RouteCounters,
 };
 
 /// A checked route: the parts that handshakes and connections use.
@@ -29,6 +30,7 @@ pub(crate) struct MatchedRoute {
     /// The guards. They run in the handshake, after the middleware.
     pub(crate) guards: Vec<Guard>,
     pub(crate) declared: Declared,
+    pub(crate) counters: Arc<RouteCounters>,
     pub(crate) around: Around,
     /// The error handlers of the server.
     pub(crate) error_handlers: Arc<ErrorHandlers>,
@@ -61,6 +63,10 @@ impl Matched for MatchedRoute {
 
     fn declared(&self) -> Option<&Declared> {
         Some(&self.declared)
+    }
+
+    fn counters(&self) -> Option<&Arc<RouteCounters>> {
+        Some(&self.counters)
     }
 
     fn around(&self) -> Option<&(dyn Any + Send + Sync)> {

@@ -137,6 +137,9 @@ impl Groups {
         let group = shard.entry(key.clone()).or_default();
         if group.members.insert(connection) {
             group.notify(&key, connection, || ChangeKind::Joined(user.cloned()), reports);
+            if let GroupKey::Room(..) = key {
+                connection.counters().controller.joined_room(group.members.len() == 1);
+            }
             if group.members.len() == 1
                 && let Some(reports) = reports
             {
@@ -159,6 +162,9 @@ impl Groups {
         let Some(group) = shard.get_mut(key) else { return };
         if group.members.remove(connection) {
             group.notify(key, connection, || ChangeKind::Left, reports);
+            if let GroupKey::Room(..) = key {
+                connection.counters().controller.left_room(group.members.is_empty());
+            }
             if group.members.is_empty()
                 && let Some(reports) = reports
             {

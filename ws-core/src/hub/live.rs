@@ -168,6 +168,7 @@ impl Live {
             connections.insert(&connection);
         }
         drop(shard);
+        connection.counters().opened();
         Entry { live: Arc::clone(self), connection, ending: Ending::default() }
     }
 
@@ -304,6 +305,7 @@ impl Drop for Entry {
             connections.remove(&self.connection);
         }
         self.connection.context().clear();
+        self.connection.counters().left();
         let gone = match self.ending {
             Ending::Clean => &self.live.clean,
             Ending::Lost => &self.live.lost,

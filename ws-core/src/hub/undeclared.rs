@@ -158,6 +158,10 @@ mod tests {
             &()
         }
 
+        fn counters(&self) -> Option<&Arc<crate::telemetry::RouteCounters>> {
+            None
+        }
+
         fn around(&self) -> Option<&(dyn Any + Send + Sync)> {
             None
         }

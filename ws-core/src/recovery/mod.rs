@@ -104,6 +104,16 @@ pub(crate) enum Answer {
     Pass,
 }
 
+impl Answer {
+    /// Returns the code of the error event, if the answer is one.
+    pub(crate) fn event_code(&self) -> Option<&str> {
+        match self {
+            Self::Event { code, .. } => Some(code),
+            _ => None,
+        }
+    }
+}
+
 impl Recovery {
     /// Refuses the handshake with this status and this JSON body.
     ///

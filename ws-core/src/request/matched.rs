@@ -3,6 +3,7 @@
 use std::{any::Any, sync::Arc};
 
 use super::Declared;
+use crate::telemetry::RouteCounters;
 
 /// The route that a handshake was matched to.
 ///
@@ -18,6 +19,9 @@ pub(crate) trait Matched: Any + Send + Sync {
 
     /// The events that the route declares; `None` if they are not known.
     fn declared(&self) -> Option<&Declared>;
+
+    /// The counters of the route; `None` in tests without a route.
+    fn counters(&self) -> Option<&Arc<RouteCounters>>;
 
     /// The interceptors around the callbacks of the route; `None` if there are none. Their type
     /// belongs to the typed layer.

@@ -87,6 +87,11 @@ impl Readiness {
         *self.0.borrow() == Stage::Ready
     }
 
+    /// Returns whether the application has begun to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.0.borrow() >= Stage::Draining
+    }
+
     /// Waits until the application is ready, and returns `true`. Returns `false` if it cannot
     /// become ready, because it is stopping or did not start.
     pub async fn ready(&self) -> bool {

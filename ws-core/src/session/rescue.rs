@@ -9,9 +9,11 @@ use super::driver::{Completion, Driver, Failure};
 use crate::{
     caught::drop_caught,
     connection::Connection,
+    envelope::EventError,
     error::Error,
     recovery::{Answer, ErrorHandlers, Phase, Scene, Verdict},
     socket::ByteStream,
+    telemetry::Outcome,
     wire::CloseReason,
 };
 
@@ -52,14 +54,17 @@ impl Rescue<'_> {
     ) -> Verdict {
         match failure {
             Failure::Panic => {
+                self.conn.end_event(Outcome::Panic);
                 tracing::error!(?phase, "a callback panicked");
                 Verdict::internal(CloseReason::Panic)
             }
             Failure::TimedOut => {
+                self.conn.end_event(Outcome::Timeout);
                 tracing::error!(?phase, "a callback took longer than its deadline");
                 Verdict::internal(CloseReason::HandlerTimeout)
             }
             Failure::Cut => {
+                self.conn.end_event(Outcome::Timeout);
                 tracing::warn!(?phase, "a callback was cut");
                 Verdict::internal(CloseReason::Aborted)
             }
@@ -80,6 +85,7 @@ impl Rescue<'_> {
         if self.conn.is_ended_by(error) {
             // The callback failed because its connection had ended, which is not a fault.
             tracing::debug!(?phase, %error, "a callback ended with its connection");
+            self.conn.end_event(Outcome::Ok);
             return Verdict::Nothing;
         }
         let scene = Scene::on(self.conn, phase);
@@ -91,6 +97,18 @@ impl Rescue<'_> {
             }));
             driver.run(asking, self.deadline).await.into_failure().is_some()
         };
+        // The error handlers have added the code of the error's type.
+        self.count_error(error, answer.event_code().unwrap_or(error.event_code()));
         Verdict::on(error, self.conn, phase, (!has_failed).then_some(answer))
+    }
+    /// Counts the error of an event, or of a message that is not an event.
+    fn count_error(&self, error: &Error, code: &str) {
+        if let Some(event) = self.conn.end_event(Outcome::Error) {
+            event.count_code(code);
+        } else if error.downcast_ref::<EventError>().is_some() {
+            let unknown = self.conn.counters().events.unknown();
+            unknown.count(Outcome::Error);
+            unknown.count_code(code);
+        }
     }
 }

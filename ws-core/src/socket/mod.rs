@@ -44,7 +44,7 @@ use self::{
 };
 pub(crate) use self::{
     header::is_whole_message,
-    out_queue::{OutQueue, encode},
+    out_queue::{OutQueue, data_frame, encode},
 };
 use crate::{
     config::Limits,

@@ -19,7 +19,10 @@ use super::{
     header::{self, FIN, Header},
     mask::Mask,
 };
-use crate::wire::{CloseFrame, Message};
+use crate::{
+    telemetry::MessageKind,
+    wire::{CloseFrame, Message},
+};
 
 /// A payload of at most this size is copied. A copy is cheaper than another slice in the write, and
 /// it does not keep alive the large buffer from which a small payload was cut.
@@ -193,6 +196,14 @@ impl OutQueue {
         other.advance(length);
     }
 
+    /// Returns the kind of the first frame, which must be a message, and the bytes of its payload.
+    /// `None` if the queue is empty.
+    pub(crate) fn first_message(&self) -> Option<(MessageKind, usize)> {
+        let chunk = self.chunks.as_ref().and_then(|chunks| chunks.front());
+        let header = Header::read(chunk.map_or(self.tail.bytes(), |chunk| chunk))?;
+        Some((kind(header.first), header.length as usize))
+    }
+
     /// Returns the length of the first frame in bytes. A header is never split between chunks.
     fn first_frame(&self) -> usize {
         let chunk = self.chunks.as_ref().and_then(|chunks| chunks.front());
@@ -297,6 +308,20 @@ impl OutQueue {
             self.clear();
         }
     }
+}
+
+/// Returns the kind of a message that is encoded as one frame, and the bytes of its payload.
+#[inline]
+pub(crate) fn data_frame(frame: &[u8]) -> (MessageKind, usize) {
+    match Header::read(frame) {
+        Some(header) => (kind(header.first), header.length as usize),
+        // Not reachable: the frame was encoded by this module, or checked by `is_whole_message`.
+        None => (MessageKind::Binary, frame.len()),
+    }
+}
+
+fn kind(first: u8) -> MessageKind {
+    if header::opcode(first) == header::TEXT { MessageKind::Text } else { MessageKind::Binary }
 }
 
 /// Returns the opcode and the payload of a message.

@@ -1,4 +1,4 @@
-//! A second route: `/wss/echo`, open to all. The browser page talks to this one.
+//! A second route: `/wss/echo`, open to all. The page reaches it under "Other routes".
 
 use ws_core::prelude::*;
 

@@ -32,7 +32,7 @@ pub(crate) async fn within<F: Future>(future: F) -> F::Output {
 /// The demo on free ports and with its users in memory, with these settings on top.
 pub(crate) fn command(settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ws-demo"));
-    for variable in ["JWT_OPEN", "JWT_SECRET", "RUST_LOG"] {
+    for variable in ["JWT_OPEN", "JWT_SECRET", "RUST_LOG", "WS_DEMO_TOKEN_TTL"] {
         command.env_remove(variable);
     }
     command
@@ -141,7 +141,12 @@ impl Demo {
 
     /// A GET over HTTP.
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        exchange(self.http, &format!("GET {path} HTTP/1.1"), &[], "").await
+        self.get_with(path, &[]).await
+    }
+
+    /// A GET over HTTP with these header lines.
+    pub(crate) async fn get_with(&self, path: &str, headers: &[&str]) -> Answer {
+        exchange(self.http, &format!("GET {path} HTTP/1.1"), headers, "").await
     }
 
     /// A DELETE over HTTP.

@@ -52,7 +52,7 @@ impl Asker {
 
     /// Gives the question to who takes questions of its name, or refuses it.
     pub(super) fn give_to(self, taker: Option<mpsc::Sender<(Arrived, Self)>>, question: Arrived) {
-        let unwanted = |asker: Self| asker.refuse("not_implemented", "the client does not take this ask");
+        let unwanted = |asker: Self| asker.refuse("unknown_event", "the client does not take this ask");
         let Some(taker) = taker else { return unwanted(self) };
         match taker.try_send((question, self)) {
             Ok(()) => {}

@@ -25,7 +25,8 @@ use crate::{envelope::WsEvent, wire::Message};
 /// good. At most 64 events wait for the reader. Of more, the oldest are dropped, and the next item
 /// is [`EventFailed::Lagged`] with their number; other readers and the connection do not wait.
 ///
-/// It does not keep the connection open: that ends with the last [`TypedClient`](super::TypedClient).
+/// It does not keep the connection open, which ends with the last
+/// [`TypedClient`](super::TypedClient).
 pub struct Events<E> {
     arrivals: Arrivals,
     event: PhantomData<fn() -> E>,
@@ -53,7 +54,8 @@ impl<E: WsEvent + DeserializeOwned> Stream for Events<E> {
     }
 }
 
-/// The messages that nobody else takes; made by [`TypedClient::others`](super::TypedClient::others).
+/// The messages that nobody else takes; made by
+/// [`TypedClient::others`](super::TypedClient::others).
 ///
 /// It is a [`Stream`] with the limits of [`Events`].
 pub struct Others {

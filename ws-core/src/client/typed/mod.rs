@@ -212,7 +212,7 @@ impl TypedClient {
     /// Takes the server's asks of a type, from now on. A second call for the same name ends the
     /// stream of the first, because an ask has one answer.
     ///
-    /// An ask that nobody takes is refused with the code `not_implemented`.
+    /// An ask that nobody takes is refused with the code `unknown_event`.
     pub fn asked<A: WsAsk + DeserializeOwned>(&self) -> Asked<A> {
         Asked::new(Arc::clone(&self.router))
     }

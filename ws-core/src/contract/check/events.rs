@@ -133,6 +133,9 @@ fn compare_messages(
     changes: &mut Changes,
 ) -> Result<(), CheckError> {
     changes.unjudged(place, differing(&old.others, &new.others));
+    if old.correlation.is_some() && new.correlation.is_some() && old.correlation != new.correlation {
+        changes.unjudged(place, ["correlationId"]);
+    }
     compare_codes(place, &old.codes, &new.codes, changes);
     comparer.compare(&old.payload, &new.payload, direction, &Place::new(place.to_owned()), changes)
 }

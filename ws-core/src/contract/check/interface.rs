@@ -69,6 +69,8 @@ pub(super) struct Message {
     pub(super) name: String,
     pub(super) payload: Value,
     pub(super) codes: BTreeSet<String>,
+    /// The place of the correlation id. Whether a message may have one is in its payload.
+    pub(super) correlation: Option<Value>,
     pub(super) others: BTreeMap<String, Value>,
 }
 
@@ -252,16 +254,13 @@ fn read_operation(
 
 fn read_message(message: &Node<'_>) -> Result<Message, CheckError> {
     let message = message.resolved()?;
-    let mut others = message.others(&["name", "payload", "correlationId", "x-ws-codes"])?;
-    if let Some(correlation) = message.field("correlationId") {
-        let location = correlation.resolved()?.value().get("location").cloned();
-        others.insert("correlationId".into(), location.unwrap_or_default());
-    }
+    let correlation = message.field("correlationId").map(|it| it.resolved()).transpose()?;
     Ok(Message {
         name: message.required("name")?.text()?.to_owned(),
         payload: message.value().get("payload").cloned().unwrap_or(Value::Bool(true)),
         codes: codes(&message)?,
-        others,
+        correlation: correlation.and_then(|it| it.value().get("location").cloned()),
+        others: message.others(&["name", "payload", "correlationId", "x-ws-codes"])?,
     })
 }
 

@@ -40,6 +40,7 @@ impl ThisNode {
         tokio::spawn(claiming::announce_claims(Arc::downgrade(self), Weak::clone(&self.live)));
         if let Some(at_most) = gap {
             self.counters.reconnects.add(1);
+            self.counters.gap_micros.add(at_most.as_micros() as usize);
             tracing::warn!(?at_most, "messages of other nodes were missed while the broker was away");
             self.announce(ClusterChange::Gap { at_most });
             if self.config.on_gap == OnGap::Close {

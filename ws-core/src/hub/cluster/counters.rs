@@ -35,4 +35,5 @@ pub(super) struct Counters {
     pub(super) malformed: Counter,
     pub(super) reconnects: Counter,
     pub(super) worst_echo_micros: Counter,
+    pub(super) gap_micros: Counter,
 }

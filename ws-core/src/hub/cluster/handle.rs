@@ -15,6 +15,7 @@ use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError a
 
 use super::{ThisNode, counters::Counters, wire::Beat};
 use crate::hub::Live;
+pub use crate::telemetry::ClusterStats;
 
 /// The cluster that this process belongs to, returned by [`Hub::cluster`](crate::Hub::cluster).
 ///
@@ -143,41 +144,6 @@ impl ClusterNode {
     }
 }
 
-/// The counters of this node's link to the broker since the start, returned by [`Cluster::stats`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ClusterStats {
-    /// Messages that were queued for the broker.
-    pub published: u64,
-    /// Messages that the broker has accepted.
-    pub accepted: u64,
-    /// Messages whose outcome is not known, because the link ended after they were sent.
-    pub unknown: u64,
-    /// Messages that were not sent: the queue was full, they were too large, the broker refused
-    /// them, or there was no link.
-    pub dropped: u64,
-    /// Messages that the broker refused after they were counted as accepted. NATS reports a missing
-    /// permission in this way; with Redis they are `dropped`.
-    pub refused: u64,
-    /// Messages of other nodes that were received.
-    pub received: u64,
-    /// Received messages that were dropped because this node is too slow, or because they came
-    /// after 1024 later messages of their sender.
-    pub lost: u64,
-    /// Received messages that were received before.
-    pub duplicates: u64,
-    /// Received messages of a link that its sender had replaced.
-    pub late: u64,
-    /// Received messages that could not be read.
-    pub malformed: u64,
-    /// The channels of rooms and users that are subscribed now.
-    pub subscriptions: u64,
-    /// The number of times that the link came up again.
-    pub reconnects: u64,
-    /// The longest time that a heartbeat took through the broker.
-    pub worst_echo: Duration,
-}
-
 impl Cluster {
     pub(in crate::hub) fn new(live: &Arc<Live>) -> Self {
         Self(Arc::clone(live))
@@ -262,6 +228,7 @@ impl ClusterStats {
             subscriptions: subscriptions as u64,
             reconnects: counters.reconnects.get(),
             worst_echo: Duration::from_micros(counters.worst_echo_micros.get()),
+            gaps: Duration::from_micros(counters.gap_micros.get()),
         }
     }
 }

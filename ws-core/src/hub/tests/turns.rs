@@ -40,6 +40,10 @@ impl Matched for At {
         None
     }
 
+    fn counters(&self) -> Option<&Arc<crate::telemetry::RouteCounters>> {
+        None
+    }
+
     fn around(&self) -> Option<&(dyn Any + Send + Sync)> {
         None
     }

@@ -35,6 +35,7 @@ use crate::{
     error::Result,
     fixed, handlers,
     socket::{ByteStream, Ended, Incoming, Socket},
+    telemetry::{Tally, Traffic},
     wire::{CloseFrame, CloseReason, Message, MessageError},
 };
 
@@ -55,6 +56,7 @@ pub(crate) struct Driver<S> {
     bucket: Option<Box<Bucket>>,
     automatic: Automatic,
     inbox: Inbox,
+    traffic: Traffic,
     /// Whether the task has slept since it last collected from the outbox.
     has_slept: bool,
     /// Whether a callback runs.
@@ -89,6 +91,7 @@ impl<S: ByteStream> Driver<S> {
             timers: Timers::new(heartbeat),
             automatic,
             inbox: Inbox::default(),
+            traffic: Traffic::default(),
             has_slept: true,
             in_callback: false,
             is_sending: false,
@@ -196,6 +199,8 @@ impl<S: ByteStream> Driver<S> {
             }
             // 6. Sleep, unless the outbox has received something meanwhile.
             if self.conn.outbox().register(cx.waker(), !self.socket.is_backlogged()) {
+                // A poll reads at most `fixed::FRAMES_A_POLL` messages before it comes here.
+                self.traffic.settle(self.conn.counters());
                 self.has_slept = true;
                 return Poll::Pending;
             }
@@ -248,6 +253,13 @@ impl<S: ByteStream> Driver<S> {
         }
     }
 
+    /// Counts the end of the connection for its route.
+    pub(crate) fn count_end(&mut self, reason: &CloseReason) {
+        let counters = self.conn.counters();
+        self.traffic.settle(counters);
+        counters.closed(reason);
+    }
+
     fn look(&mut self) {
         if self.socket.peer_has_ended() {
             self.has_seen_end = true;
@@ -274,7 +286,8 @@ impl<S: ByteStream> Driver<S> {
         if collected.is_nudged {
             self.timers.ring();
         }
-        if collected.has_messages {
+        if collected.messages.messages() > 0 {
+            self.traffic.send(&collected.messages, self.conn.counters());
             self.is_sending = true;
             self.timers.not_idle();
         }
@@ -321,10 +334,12 @@ impl<S: ByteStream> Driver<S> {
     /// Applies the rate limit to every message but the event `ping`, also to answers to asks, then
     /// passes an answer to its ask and returns any other message.
     fn accept_message(&mut self, message: Message) -> Option<Event> {
+        self.traffic.receive(&message);
         if self.automatic.pings
             && let Some(pong) = handlers::pong(self.conn.format(), &message)
         {
             // Bypasses the outbox: a pong does not count as activity of the connection.
+            self.traffic.send(&Tally::of(&pong), self.conn.counters());
             self.socket.out().message(pong);
             return None;
         }
@@ -336,6 +351,7 @@ impl<S: ByteStream> Driver<S> {
             };
             return Some(Event::Message(message));
         }
+        self.conn.counters().rate_limited();
         if self.automatic.refusals {
             return Some(Event::Refused(message));
         }

@@ -10,6 +10,7 @@ mod keywords;
 mod object;
 mod pairs;
 mod place;
+mod same;
 mod scalar;
 mod shape;
 
@@ -20,6 +21,7 @@ use serde_json::Value;
 pub(super) use self::place::Place;
 use self::{
     branch::{Branch, Kind},
+    same::Same,
     shape::Shape,
 };
 use super::{
@@ -43,12 +45,13 @@ const PLACES: usize = 8;
 pub(super) struct Comparer<'a> {
     old: Document<'a>,
     new: Document<'a>,
+    same: Same,
     steps: usize,
 }
 
 impl<'a> Comparer<'a> {
     pub(super) fn new(old: Document<'a>, new: Document<'a>) -> Self {
-        Self { old, new, steps: 0 }
+        Self { old, new, same: Same::default(), steps: 0 }
     }
 
     /// Compares the schemas of two messages.
@@ -100,10 +103,10 @@ impl Message<'_, '_> {
 
     /// Compares two schemas.
     fn schemas(&mut self, old: &Value, new: &Value, place: &Place) -> Result<(), CheckError> {
-        let key = (old.to_string(), new.to_string());
-        if key.0 == key.1 && !key.0.contains("\"$ref\"") {
+        if self.comparer.same.contains(old, new, self.comparer.old, self.comparer.new) {
             return Ok(());
         }
+        let key = (old.to_string(), new.to_string());
         let seen = self.seen.entry(key.clone()).or_default();
         if !seen.is_needed() {
             return Ok(());

@@ -1,0 +1,28 @@
+//! Counters: what has happened on each route since the start, as plain numbers.
+//!
+//! [`Stats`] is the view for users, from [`Running::stats`](crate::Running::stats) or
+//! [`App::stats`](crate::App::stats). Counters are always on. The task of a connection counts
+//! messages in plain integers ([`Traffic`]) and adds them to the atomics of its route when it goes
+//! to sleep. What happens once per connection or less is counted in small maps under a lock.
+//!
+//! The number of counters is fixed at start: their labels are servers, route patterns, declared
+//! events and declared codes. A name that a client sends must never become a label.
+
+mod counters;
+mod events;
+mod labels;
+mod stats;
+mod traffic;
+
+pub use self::{
+    counters::StatusStats,
+    stats::{
+        AskStats, CloseStats, ClusterStats, ClusterStatus, ControllerStats, ErrorStats, EventStats,
+        MessageStats, RouteStats, ServerStats, Stats, TrafficStats,
+    },
+};
+pub(crate) use self::{
+    counters::{ControllerCounters, Counters, HandshakeCounters, RouteCounters, RouteLabels, ServerCounters},
+    events::{AskCounters, AskOutcome, AskTable, EventCounters, EventTable, Outcome, RunningEvent},
+    traffic::{MessageKind, Tally, Traffic},
+};
