@@ -34,6 +34,7 @@ mod slash;
 mod start;
 mod support;
 mod tasks;
+mod telemetry;
 mod test_app;
 mod tls;
 mod tokens;

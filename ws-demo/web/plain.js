@@ -83,7 +83,7 @@ async function check(token) {
 
 function add(kind, text) {
   const list = find("plain");
-  growing(list, list, MESSAGES, () => list.append(element("li", kind, text)));
+  growing(list, list, MESSAGES, () => list.append(element("p", kind, text)));
 }
 
 function base64url(text) {

@@ -30,7 +30,7 @@ impl App {
     /// It reads the registered controllers and the routes given by hand. The servers are those of
     /// [`App::config`], or of the default configuration if it is not set.
     ///
-    /// ```
+    /// ```standalone_crate
     /// use ws_core::prelude::*;
     ///
     /// #[ws_controller(path = "/greetings")]

@@ -203,7 +203,7 @@ mod tests {
         for (schema, expected) in [
             (
                 json!({ "type": "array", "items": { "type": "integer" }, "minItems": 20 }),
-                Some(Value::from(vec![1; 20])),
+                Some(json!(vec![1; 20])),
             ),
             (json!({ "type": "array", "items": { "type": "integer" }, "maxItems": 0 }), Some(json!([]))),
             (json!({ "type": "array", "items": { "type": "integer" }, "minItems": 65 }), None),

@@ -52,7 +52,7 @@ pub(super) fn implementations(event: &Event) -> TokenStream {
                 const NAME: &'static str = #name_value;
                 const DOCS: &'static str = #docs;
                 const IS_ASK: bool = #is_ask;
-                const DESCRIBE: ::core::option::Option<__h::DescribeEvent> = #describe;
+                #describe
             }
             #check
             #call
@@ -100,8 +100,11 @@ fn into_reply(event: &Event) -> TokenStream {
     }
 }
 
-/// Writes the description of the types. A build without documents does not compile it.
+/// Writes the constant that describes the types; nothing in a build without documents.
 fn describe(event: &Event) -> TokenStream {
+    if !cfg!(feature = "asyncapi") {
+        return TokenStream::new();
+    }
     let [schemas, direction] = ["__schemas", "__direction"].map(|name| Ident::new(name, Span::mixed_site()));
     let none = quote!(::core::option::Option::None);
     let reply = event.reply.as_ref().map_or_else(
@@ -128,14 +131,15 @@ fn describe(event: &Event) -> TokenStream {
         }
     });
     quote! {
-        __ws::__private::describe!(|#schemas, #direction| {
-            use __h::{NoSchema as _, NotAnEvent as _};
-            __h::EventTypes {
-                data: __h::SchemaOf::<Self>::new().get(#schemas, #direction),
-                reply: #reply,
-                answer: #answer,
-            }
-        })
+        const DESCRIBE: ::core::option::Option<__h::DescribeEvent> =
+            __ws::__private::describe!(|#schemas, #direction| {
+                use __h::{NoSchema as _, NotAnEvent as _};
+                __h::EventTypes {
+                    data: __h::SchemaOf::<Self>::new().get(#schemas, #direction),
+                    reply: #reply,
+                    answer: #answer,
+                }
+            });
     }
 }
 
