@@ -36,6 +36,7 @@ const LAYERS: &[&str] = &[
     "server",
     "app",
     "contract",
+    "console",
     "jwt",
     "client",
     "testing",
@@ -69,6 +70,9 @@ const CRATES: &[(&str, &[&str])] = &[
     ("redis", &["hub"]),
     ("async_nats", &["hub"]),
     ("schemars", &["schema"]),
+    ("metrics", &["telemetry", "app"]),
+    ("metrics_exporter_prometheus", &["app"]),
+    ("tracing_subscriber", &["console"]),
 ];
 
 /// The only pair of modules that import each other: the lower one may import the upper one.

@@ -12,6 +12,10 @@ struct Readme;
 struct Cluster;
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/console.md")]
+struct Console;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/contract.md")]
 struct Contract;
 

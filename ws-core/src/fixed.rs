@@ -30,6 +30,15 @@ pub(crate) const BYTES_A_POLL: usize = 1 << 20;
 /// The bytes that are read and discarded after a close frame or a refusal was sent. Unread input
 /// would make the system reset the connection before the peer has read either of them.
 pub(crate) const DRAINED_BYTES: usize = 64 << 20;
+/// The number of messages of a connection that the console shows.
+#[cfg(feature = "console")]
+pub(crate) const TRAFFIC_MESSAGES: usize = 200;
+/// The bytes of a message that the console shows.
+#[cfg(feature = "console")]
+pub(crate) const TRAFFIC_BYTES: usize = 1 << 10;
+/// The number of opened, closed and refused connections that the console shows.
+#[cfg(feature = "console")]
+pub(crate) const JOURNAL_ENTRIES: usize = 100;
 /// The size of a read buffer, in bytes: the most that one read takes from the transport.
 pub(crate) const INPUT_BYTES: usize = 16 << 10;
 /// The size of the read buffer of a connection whose last read returned as much as fits into

@@ -8,6 +8,9 @@ mod caught;
 pub mod client;
 pub mod config;
 pub mod connection;
+#[cfg(feature = "console")]
+#[cfg_attr(docsrs, doc(cfg(feature = "console")))]
+pub mod console;
 #[cfg(feature = "asyncapi")]
 #[cfg_attr(docsrs, doc(cfg(feature = "asyncapi")))]
 pub mod contract;

@@ -41,8 +41,8 @@ use std::{
     process::ExitCode,
 };
 
-use tracing_subscriber::EnvFilter;
-use ws_core::{App, Config, contract};
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use ws_core::{App, Config, console, contract};
 
 use crate::{
     chat::Chat,
@@ -68,6 +68,7 @@ environment: WS__SERVERS__HTTP__PORT, WS__SERVERS__WS__PORT   ports, 0 for any (
                                                               the same for all processes of a cluster
              WS__CLUSTER__URL                                 joins demos by Redis: redis://127.0.0.1:6379 (none)
              WS__CLUSTER__KIND                                `nats`: by NATS, nats://127.0.0.1:4222 (redis)
+             WS__CONSOLE__PORT                                port of the console, in debug builds (9500)
              WS_DEMO_TOKEN_TTL                                lifetime of a token, in seconds (7200)
              JWT_OPEN                                         `false`: the handshake checks no token (true)
              RUST_LOG                                         what is logged (info)
@@ -130,7 +131,11 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         .with_default_directive(tracing::Level::INFO.into())
         .from_env()
         .map_err(|error| format!("RUST_LOG: {error}"))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(has_colours).init();
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(fmt::layer().with_writer(io::stderr).with_ansi(has_colours))
+        .with(console::log_layer())
+        .init();
 
     let config = config()?.with_env()?;
     let location = Location::from_env();
@@ -145,9 +150,10 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     }
 
     let ws_port = WsPort::default();
-    let app = app(config);
+    let app = app(config).console();
     let chat = Chat::default();
     let callers = Callers { users: users.clone(), verifier: auth.verifier.clone() };
+    let sample = tokens.issue(1)?;
     let http = login::router(callers.clone(), tokens)
         .merge(chat::router(app.hub(), chat.clone(), callers.clone()))
         .merge(nodes::router(app.hub(), callers))
@@ -161,9 +167,13 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         return Err("ws.toml names no server `http`, or no server `ws`".into());
     };
     let _ = ws_port.set(ws.port());
+    // Only in debug builds. The first account is jerry, whose password is printed below.
+    let console = running.console_url();
+    let console = console.map(|url| format!("Console    {url}\n           a token of jerry for its page Try: {sample}\n"));
+    let console = console.unwrap_or_default();
     // Signals are listened for before anybody is told that the demo is there: who reads it may stop it at once.
     let (_, printed) = tokio::join!(biased; running.run_until_signal(), async {
-        print(&format!("{routes}\n\n{}", commands(reachable(http), reachable(ws))))
+        print(&format!("{routes}\n\n{console}{}", commands(reachable(http), reachable(ws))))
     });
     printed
 }

@@ -44,11 +44,15 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
         hooks,
         upgrades,
         config: _,
+        #[cfg(feature = "console")]
+        companion,
         #[cfg(feature = "testing")]
         connector,
         live,
         lifecycle,
         telemetry,
+        #[cfg(feature = "prometheus")]
+        ops,
         #[cfg(feature = "asyncapi")]
             description: _,
     } = app;
@@ -88,6 +92,8 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
     let mut server_counters = Vec::new();
     let mut upgrades = given("the core step", upgrades, ServerKind::WebSocket, &mut problems);
     let mut fallbacks = given("the fallback service", fallbacks, ServerKind::WebSocket, &mut problems);
+    #[cfg(feature = "prometheus")]
+    let http = without_unknown_ops(ops.as_ref(), http, &mut problems, config);
     let mut services = given("the HTTP service", http, ServerKind::Http, &mut problems);
     error_handlers::check(&all_error_handlers, &mut problems);
 
@@ -117,6 +123,8 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
                     timeout: server.limits.handshake_timeout,
                     path_limit: server.limits.path,
                     query_limit: server.limits.query,
+                    #[cfg(feature = "console")]
+                    names_nearest: companion.is_some() && cfg!(debug_assertions),
                 },
                 fallback: fallbacks.remove(&*server.name),
                 limits: Arc::new(server.limits.clone()),
@@ -139,9 +147,42 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
     let connector = None;
     let cluster = cluster(config, connector, &mut problems);
     let taken = problems.into_result()?;
+    #[cfg(feature = "prometheus")]
+    if ops.is_some() {
+        super::ops::recorder();
+    }
     telemetry.set(Counters { servers: server_counters, controllers });
     let drain = config.drain.clone();
-    Ok(Plan { servers, hooks, states, taken, live, lifecycle, telemetry, drain, cluster })
+    Ok(Plan {
+        servers,
+        hooks,
+        states,
+        taken,
+        live,
+        lifecycle,
+        telemetry,
+        drain,
+        cluster,
+        #[cfg(feature = "console")]
+        companion: None,
+    })
+}
+
+/// Reports a server for operators that is not configured, and leaves its service out.
+#[cfg(feature = "prometheus")]
+fn without_unknown_ops(
+    ops: Option<&(String, Location)>,
+    mut http: Vec<Given<HttpHandler>>,
+    problems: &mut Problems<'_>,
+    config: &Config,
+) -> Vec<Given<HttpHandler>> {
+    if let Some((server, location)) = ops
+        && config.servers.iter().all(|known| known.name != *server)
+    {
+        problems.push(Problem::NoOpsServer { server: server.clone(), location: *location });
+        http.retain(|given| given.server != *server);
+    }
+    http
 }
 
 /// Checks the settings of the broker, unless a test has given a connector.

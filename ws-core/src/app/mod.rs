@@ -7,12 +7,18 @@
 //! serve requests; that is the task of `server`.
 
 mod check;
+#[cfg(feature = "console")]
+mod companion;
 mod drain;
 mod error_handlers;
 mod layers;
+#[cfg(feature = "prometheus")]
+mod ops;
 mod plan;
 mod problem;
 mod problems;
+#[cfg(feature = "metrics")]
+mod publisher;
 mod reload;
 mod routes;
 mod running;
@@ -23,7 +29,9 @@ mod table;
 
 use std::{fmt, sync::Arc};
 
-#[cfg(feature = "testing")]
+#[cfg(feature = "console")]
+pub(crate) use self::companion::{Companion, Launched, LaunchedServer, Launching, Prepared};
+#[cfg(any(feature = "console", feature = "testing"))]
 pub(crate) use self::plan::PlannedKind;
 pub use self::{
     drain::ShutdownReport,
@@ -96,12 +104,18 @@ pub struct App {
     /// The title and the version in documents.
     #[cfg(feature = "asyncapi")]
     description: Option<(String, String)>,
+    /// The console, if it shall start with the application.
+    #[cfg(feature = "console")]
+    companion: Option<Companion>,
     /// The way to the broker, if a test has given one.
     #[cfg(feature = "testing")]
     connector: Option<Connector>,
     live: Arc<Live>,
     lifecycle: Lifecycle,
     telemetry: Telemetry,
+    /// The server for the pages of operators, and the place of the call.
+    #[cfg(feature = "prometheus")]
+    ops: Option<(String, Location)>,
 }
 
 /// A value that was given for a server, and the place of the call.
@@ -138,11 +152,15 @@ impl App {
             config: None,
             #[cfg(feature = "asyncapi")]
             description: None,
+            #[cfg(feature = "console")]
+            companion: None,
             #[cfg(feature = "testing")]
             connector: None,
             live: Arc::default(),
             lifecycle: Lifecycle::default(),
             telemetry: Telemetry::default(),
+            #[cfg(feature = "prometheus")]
+            ops: None,
         }
     }
 
@@ -390,7 +408,11 @@ impl App {
         self,
     ) -> Result<(Running, std::collections::HashMap<String, PlannedKind>), StartError> {
         let config = self.config.clone().unwrap_or_else(|| self.config_by_use());
-        let mut plan = check::plan(self, &config)?;
+        #[cfg(feature = "console")]
+        let this = Self { companion: None, ..self };
+        #[cfg(not(feature = "console"))]
+        let this = self;
+        let mut plan = check::plan(this, &config)?;
         let servers = plan.servers.drain(..).map(|server| (server.config.name, server.kind)).collect();
         Ok((Running::start(plan).await?, servers))
     }
@@ -432,6 +454,12 @@ impl App {
         entries.flat_map(|entry| entry.security).copied().collect()
     }
 
+    /// Starts a console with the application.
+    #[cfg(feature = "console")]
+    pub(crate) fn with_companion(self, companion: Companion) -> Self {
+        Self { companion: Some(companion), ..self }
+    }
+
     /// Returns the title and the version that were set.
     #[cfg(feature = "asyncapi")]
     pub(crate) fn description(&self) -> Option<&(String, String)> {
@@ -452,6 +480,14 @@ impl App {
             }
             None => Config::load().map_err(|error| StartError::one(Problem::Config(error)))?,
         };
+        #[cfg(feature = "console")]
+        {
+            let prepared = self.companion.as_ref().and_then(|companion| companion.0(&self, &config));
+            let mut plan = check::plan(self, &config)?;
+            plan.companion = prepared.map(|prepared| companion::Planned::new(prepared, &plan));
+            Ok(plan)
+        }
+        #[cfg(not(feature = "console"))]
         check::plan(self, &config)
     }
 

@@ -26,6 +26,8 @@ pub(super) struct Plan {
     pub(super) telemetry: Telemetry,
     pub(super) drain: Drain,
     pub(super) cluster: Option<PlannedCluster>,
+    #[cfg(feature = "console")]
+    pub(super) companion: Option<super::companion::Planned>,
 }
 
 /// The cluster that will be joined.

@@ -44,6 +44,8 @@ pub struct Running {
     telemetry: Telemetry,
     drain: Drain,
     reload: Reload,
+    #[cfg(feature = "console")]
+    console_url: Option<String>,
 }
 
 async fn run_hooks(hooks: Vec<Hook>, app: Starting) -> Result<(), StartError> {
@@ -81,7 +83,19 @@ impl Running {
     /// Binds all listeners, runs the start hooks, then accepts on all listeners. If one step fails,
     /// nothing is served.
     pub(super) async fn start(plan: Plan) -> Result<Self, StartError> {
-        let Plan { servers, hooks, states, taken, live, lifecycle, telemetry, drain, cluster } = plan;
+        let Plan {
+            servers,
+            hooks,
+            states,
+            taken,
+            live,
+            lifecycle,
+            telemetry,
+            drain,
+            cluster,
+            #[cfg(feature = "console")]
+            companion,
+        } = plan;
         let (mut bound, mut problems) = (Vec::new(), Vec::new());
         for server in servers {
             let ServerConfig { name, port, .. } = &server.config;
@@ -129,12 +143,40 @@ impl Running {
                 accept(&config.name, listener, pending, lifecycle, serve).await;
             });
         }
+        #[cfg(feature = "metrics")]
+        {
+            let stats = StatsHandle::new(&telemetry, &live, lifecycle.readiness());
+            super::publisher::start(stats, &live, &lifecycle);
+        }
         if waits_for_broker {
             become_ready(&live, &lifecycle);
         } else {
             lifecycle.advance(Stage::Ready);
         }
-        Ok(Self { addresses, live, lifecycle, telemetry, drain, reload })
+        #[cfg(feature = "console")]
+        let console_url = match companion {
+            Some(companion) => companion.launch(|server| addresses.get(server).copied()).await,
+            None => None,
+        };
+        Ok(Self {
+            addresses,
+            live,
+            lifecycle,
+            telemetry,
+            drain,
+            reload,
+            #[cfg(feature = "console")]
+            console_url,
+        })
+    }
+
+    /// Returns the address of the development console, with the token that it requires:
+    /// `http://127.0.0.1:9500/#token=..`. `None` if it does not run; see
+    /// [`App::console`](crate::App::console).
+    #[cfg(feature = "console")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "console")))]
+    pub fn console_url(&self) -> Option<&str> {
+        self.console_url.as_deref()
     }
 
     /// Returns the address that this server listens on; `None` if the server is not bound.

@@ -3,7 +3,9 @@
 
 use std::{collections::HashSet, ffi::OsString, io, path::Path, time::Duration};
 
-use super::{Cluster, Config, Drain, Heartbeat, Limits, ServerConfig, cluster::without_addresses, env};
+use super::{
+    Cluster, Config, Console, Drain, Heartbeat, Limits, ServerConfig, cluster::without_addresses, env,
+};
 
 use crate::fixed;
 
@@ -159,6 +161,7 @@ impl Config {
                 .map_err(|message| format!("server `{}`: {message}", server.name))?;
         }
         self.drain.check()?;
+        self.console.check()?;
         self.cluster.as_ref().map_or(Ok(()), Cluster::check)
     }
 }
@@ -202,6 +205,20 @@ impl Drain {
             ("drain.interval", Some(self.interval)),
             ("drain.timeout", Some(self.timeout)),
         ])
+    }
+}
+
+impl Console {
+    fn check(&self) -> Result<(), String> {
+        if self.host.is_loopback() {
+            return Ok(());
+        }
+        Err(format!(
+            "`console.host` must be a loopback address such as \"127.0.0.1\", not \"{}\": the console shows the data of \
+             all clients; reach it from another machine by `ssh -L {port}:127.0.0.1:{port}`",
+            self.host,
+            port = self.port
+        ))
     }
 }
 

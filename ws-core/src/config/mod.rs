@@ -6,6 +6,7 @@
 //! settings at start; this module is not used while they run.
 
 mod cluster;
+mod console;
 mod drain;
 mod env;
 mod load;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     cluster::{BrokerKind, BrokerUrl, Cluster, ClusterStart, ClusterTls, OnGap},
+    console::Console,
     drain::Drain,
     load::ConfigError,
     origin::{Origin, OriginPolicy},
@@ -59,6 +61,8 @@ pub struct Config {
     /// The broker that connects this process to the other nodes of the application. Default: none,
     /// this process is alone.
     pub cluster: Option<Cluster>,
+    /// The page for development (feature `console`). It starts only with `App::console`.
+    pub console: Console,
     #[serde(skip)]
     pub(crate) sources: Sources,
 }
@@ -84,6 +88,7 @@ impl Default for Config {
             servers: vec![ServerConfig::default()],
             drain: Drain::default(),
             cluster: None,
+            console: Console::default(),
             sources: Sources::default(),
         }
     }

@@ -55,6 +55,11 @@ impl Expiry {
         this
     }
 
+    /// Returns the age of the connection.
+    pub(crate) fn age(&self) -> Duration {
+        self.since.elapsed()
+    }
+
     /// Sets the time. It is converted to the monotonic clock here, so a later change of the system
     /// clock does not move it.
     pub(crate) fn set(&self, at: Option<SystemTime>) {

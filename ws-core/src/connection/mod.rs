@@ -10,10 +10,13 @@ mod closed;
 mod expiry;
 mod handle;
 mod outbox;
+mod tap;
 mod tasks;
 
 #[cfg(feature = "jwt")]
 pub(crate) use self::expiry::{register_expiring, valid_until};
+#[cfg(feature = "console")]
+pub(crate) use self::tap::{Look, Shown, ShownKind};
 pub use self::{
     asks::{AskError, PendingAsk},
     handle::Connection,
@@ -22,6 +25,7 @@ pub use self::{
 pub(crate) use self::{
     asks::{decode as decode_answer, encode as encode_ask, is_ask_ref},
     outbox::{Outbox, Stop},
+    tap::{Direction, Tap},
     tasks::{TaskMark, Waiter},
 };
 pub use crate::{

@@ -20,6 +20,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use super::{Direction, Tap};
 use crate::{
     config::{Limits, Overflow},
     fixed,
@@ -69,6 +70,7 @@ pub(crate) struct Outbox {
     /// Notified when room becomes free, and when the connection ends. Made for the first task that
     /// waits for one of them. It must be made before that task looks at what it waits for.
     room: OnceLock<Box<Notify>>,
+    tap: Tap,
 }
 
 #[derive(Debug, Default)]
@@ -168,6 +170,7 @@ impl Outbox {
             waiting: Mutex::default(),
             is_urgent: AtomicBool::new(false),
             room: OnceLock::new(),
+            tap: Tap::default(),
         }
     }
 
@@ -177,6 +180,18 @@ impl Outbox {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// The messages of the connection, for the console.
+    pub(crate) fn tap(&self) -> &Tap {
+        &self.tap
+    }
+
+    /// The numbers of messages and of bytes that wait.
+    #[cfg(feature = "console")]
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        let waiting = self.lock();
+        (waiting.messages.messages(), waiting.queue.len())
     }
 
     pub(crate) fn counters(&self) -> &Arc<RouteCounters> {
@@ -205,6 +220,7 @@ impl Outbox {
     /// Queues a message. If the outbox is full, the overflow policy applies.
     pub(crate) fn push(&self, message: Message) -> Result<(), SendError> {
         let waiting = self.make_room(message.len())?;
+        self.tap.message(Direction::Out, &message);
         self.enqueue_message(waiting, message);
         Ok(())
     }
@@ -212,6 +228,7 @@ impl Outbox {
     /// Queues a frame that is encoded already. If the outbox is full, the overflow policy applies.
     pub(crate) fn push_frame(&self, frame: &Bytes) -> Result<(), SendError> {
         let waiting = self.make_room(frame.len())?;
+        self.tap.frame(frame);
         let (kind, bytes) = data_frame(frame);
         self.enqueue(waiting, kind, bytes, |queue| queue.shared(frame));
         Ok(())
@@ -272,6 +289,7 @@ impl Outbox {
         if !self.has_room(&waiting, message.len()) {
             return Ok(Some(message));
         }
+        self.tap.message(Direction::Out, &message);
         self.enqueue_message(waiting, message);
         Ok(None)
     }

@@ -18,7 +18,7 @@ const NOT_FOLLOWED: &[&str] =
     &["contains", "dependencies", "dependentRequired", "dependentSchemas", "if", "not", "pattern"];
 
 /// Returns a value that the schema accepts. `None` if none is known, as for a pattern.
-pub(super) fn example(schema: &Value, schemas: &BTreeMap<String, Value>) -> Option<Value> {
+pub(crate) fn example(schema: &Value, schemas: &BTreeMap<String, Value>) -> Option<Value> {
     Examples { schemas }.of(schema, 0)
 }
 

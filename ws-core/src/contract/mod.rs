@@ -56,3 +56,5 @@ pub use self::{
     cli::cli,
     file::assert_file,
 };
+#[cfg(feature = "console")]
+pub(crate) use self::{example::example, javascript::ChannelSignatures};

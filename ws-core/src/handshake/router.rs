@@ -88,6 +88,9 @@ pub(crate) fn route_of(handshake: &Handshake) -> Option<Arc<MatchedRoute>> {
 #[derive(Default)]
 pub(crate) struct Router {
     tree: matchit::Router<Arc<MatchedRoute>>,
+    /// The routes, for the console.
+    #[cfg(feature = "console")]
+    routes: Vec<Arc<MatchedRoute>>,
 }
 
 /// A route and the raw values of its path parameters.
@@ -100,7 +103,23 @@ impl Router {
         path: &str,
         route: Arc<MatchedRoute>,
     ) -> Result<(), matchit::InsertError> {
+        #[cfg(feature = "console")]
+        if !self.routes.iter().any(|known| Arc::ptr_eq(known, &route)) {
+            self.routes.push(Arc::clone(&route));
+        }
         self.tree.insert(path, route)
+    }
+
+    /// Returns the routes, in the order of their registration.
+    #[cfg(feature = "console")]
+    pub(crate) fn routes(&self) -> &[Arc<MatchedRoute>] {
+        &self.routes
+    }
+
+    /// Returns the pattern that is most similar to a path without a route; `None` if none is.
+    #[cfg(feature = "console")]
+    pub(crate) fn nearest(&self, path: &str) -> Option<&str> {
+        super::nearest::nearest(path, self.routes.iter().map(|route| &*route.path))
     }
 
     pub(crate) fn find(&self, path: &str) -> Option<Found> {

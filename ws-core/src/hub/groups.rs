@@ -108,6 +108,17 @@ impl Group {
     }
 }
 
+/// A room with some of its members on this node.
+#[cfg(feature = "console")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RoomMembers {
+    pub(crate) controller: &'static str,
+    pub(crate) name: Arc<str>,
+    /// The number of all members.
+    pub(crate) members: usize,
+    pub(crate) ids: Vec<ConnectionId>,
+}
+
 type Shard = HashMap<GroupKey, Group>;
 
 /// All groups that have a member or a watcher.
@@ -279,6 +290,30 @@ impl Groups {
         if group.is_unused() {
             shard.remove(key);
         }
+    }
+
+    /// Returns at most this many rooms, each with at most this many members, and the number of all
+    /// rooms that have members.
+    #[cfg(feature = "console")]
+    pub(crate) fn rooms(&self, most: usize, most_members: usize) -> (Vec<RoomMembers>, usize) {
+        let (mut rooms, mut count) = (Vec::new(), 0);
+        for shard in 0..super::shards::SHARDS {
+            for (key, group) in &*self.shards.lock(shard) {
+                let GroupKey::Room(controller, name) = key else { continue };
+                if group.members.is_empty() {
+                    continue;
+                }
+                count += 1;
+                if rooms.len() < most {
+                    let (mut after, mut turn) = (0, Vec::new());
+                    group.members.take(&mut after, &mut turn);
+                    let ids = turn.iter().take(most_members).map(Connection::id).collect();
+                    let (name, members) = (Arc::clone(name), group.members.len());
+                    rooms.push(RoomMembers { controller, name, members, ids });
+                }
+            }
+        }
+        (rooms, count)
     }
 
     /// The number of groups.

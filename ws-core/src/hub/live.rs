@@ -18,6 +18,7 @@ use super::{
     cluster::{Connector, ThisNode},
     connections::Connections,
     groups::Groups,
+    journal::Journal,
     names::Names,
     shards::{SHARDS, Shards},
     undeclared::Undeclared,
@@ -43,6 +44,7 @@ pub(crate) struct Live {
     shards: Shards<Shard>,
     groups: Groups,
     undeclared: Undeclared,
+    journal: Journal,
     wheels: Wheels,
     claims: Claims,
     /// The other nodes. Set before the first connection; empty without a cluster.
@@ -81,6 +83,7 @@ impl Default for Live {
             shards: Shards::default(),
             groups: Groups::default(),
             undeclared: Undeclared::default(),
+            journal: Journal::default(),
             wheels: Wheels::default(),
             claims: Claims::default(),
             cluster: OnceLock::new(),
@@ -168,6 +171,7 @@ impl Live {
             connections.insert(&connection);
         }
         drop(shard);
+        self.journal.opened(&connection);
         connection.counters().opened();
         Entry { live: Arc::clone(self), connection, ending: Ending::default() }
     }
@@ -204,6 +208,11 @@ impl Live {
     /// The events that were emitted and not declared.
     pub(crate) fn undeclared(&self) -> &Undeclared {
         &self.undeclared
+    }
+
+    /// The connections that were opened, closed and refused lately.
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// The number of connections.

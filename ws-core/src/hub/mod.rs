@@ -20,6 +20,7 @@ mod delivery;
 mod event;
 mod exclusive;
 mod groups;
+mod journal;
 mod live;
 mod membership;
 mod names;
@@ -60,6 +61,12 @@ pub(crate) use self::{
     membership::Membership,
     undeclared::EmitCheck,
     wheel::Alarm,
+};
+#[cfg(feature = "console")]
+pub(crate) use self::{
+    groups::RoomMembers,
+    journal::{JournalEntry, JournalKind},
+    live::Place,
 };
 use crate::{connection::Connection, wire::ConnectionId};
 
@@ -136,6 +143,18 @@ impl Hub {
     /// A room of the controller of this type.
     pub(crate) fn room_of(&self, controller: TypeId, name: &str) -> Room {
         Room::new(&self.0, self.0.names().of(controller), name)
+    }
+
+    /// A room of the controller of this name; `None` if there is no such controller.
+    #[cfg(feature = "console")]
+    pub(crate) fn room_named(&self, controller: &str, name: &str) -> Option<Room> {
+        Some(Room::of_controller(&self.0, self.0.names().find(controller)?, name))
+    }
+
+    /// The open connections.
+    #[cfg(feature = "console")]
+    pub(crate) fn live(&self) -> &Arc<Live> {
+        &self.0
     }
 
     /// The cluster that this process belongs to. Without `[cluster]` its state is

@@ -226,7 +226,12 @@ impl WsServer {
         {
             parts.extensions.insert(TransportAddr(transport));
         }
+        let journal = self.live.journal();
+        let asked = journal.asked(&parts.uri, caller.addr);
         let (mut response, handshake) = self.pipeline.run(parts, has_body, caller, refusal).await;
+        if handshake.is_none() {
+            journal.refused(asked, response.status(), response.body().whole());
+        }
         if is_draining {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

@@ -210,12 +210,13 @@ fn interface(docs: &str, name: &str, fields: String) -> String {
 }
 
 /// The types of a call.
-struct Signature {
-    arguments: Vec<String>,
-    returns: String,
+pub(super) struct Signature {
+    pub(super) arguments: Vec<String>,
+    pub(super) returns: String,
 }
 
-fn signature(event: &ClientEvent, types: &Types<'_>, indent: usize) -> Signature {
+/// Returns the types of a call, for use in a line with this indentation.
+pub(super) fn signature(event: &ClientEvent, types: &Types<'_>, indent: usize) -> Signature {
     let data = event.data.as_ref().map(|data| {
         let mark = if data.is_required { "" } else { "?" };
         format!("data{mark}: {}", types.of(&data.schema, indent))

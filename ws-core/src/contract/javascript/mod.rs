@@ -8,10 +8,14 @@
 mod declarations;
 mod module;
 mod names;
+#[cfg(feature = "console")]
+mod signatures;
 mod text;
 mod types;
 
 use self::names::Names;
+#[cfg(feature = "console")]
+pub(crate) use self::signatures::ChannelSignatures;
 use super::model::{Channel, Contract, Security};
 
 /// The runtime of `client.js`.

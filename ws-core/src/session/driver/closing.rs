@@ -12,6 +12,7 @@ use std::{
 
 use super::{Driver, Due};
 use crate::{
+    connection::Direction,
     socket::ByteStream,
     wire::{CloseFrame, CloseReason, Ending, MessageError},
 };
@@ -85,6 +86,7 @@ impl<S: ByteStream> Driver<S> {
         }
         if let Some(CloseReason::Peer { code, .. }) = self.reason() {
             let frame = code.map(|code| CloseFrame::new(code, ""));
+            self.conn.tap().close(Direction::Out, *code, "");
             self.socket.out().close(frame.as_ref());
         }
         self.begin_flush();
@@ -92,6 +94,7 @@ impl<S: ByteStream> Driver<S> {
 
     pub(super) fn begin_close(&mut self, frame: &CloseFrame, reason: CloseReason) {
         self.reason.get_or_insert_with(|| Box::new(reason));
+        self.conn.tap().close(Direction::Out, Some(frame.code), &frame.reason);
         self.socket.out().close(Some(frame));
         self.begin_flush();
     }

@@ -31,11 +31,11 @@ use super::{
 };
 use crate::{
     config::Heartbeat,
-    connection::{Connection, Stop},
+    connection::{Connection, Direction, Stop},
     error::Result,
     fixed, handlers,
     socket::{ByteStream, Ended, Incoming, Socket},
-    telemetry::{Tally, Traffic},
+    telemetry::{EndedConnection, Tally, Traffic},
     wire::{CloseFrame, CloseReason, Message, MessageError},
 };
 
@@ -75,6 +75,7 @@ pub(crate) struct Driver<S> {
     flushed: bool,
     /// Whether the connection was cut at any time.
     was_cut: bool,
+    is_end_recorded: bool,
 }
 
 impl<S: ByteStream> Driver<S> {
@@ -101,6 +102,7 @@ impl<S: ByteStream> Driver<S> {
             cut: false,
             flushed: false,
             was_cut: false,
+            is_end_recorded: false,
         }
     }
 
@@ -253,13 +255,6 @@ impl<S: ByteStream> Driver<S> {
         }
     }
 
-    /// Counts the end of the connection for its route.
-    pub(crate) fn count_end(&mut self, reason: &CloseReason) {
-        let counters = self.conn.counters();
-        self.traffic.settle(counters);
-        counters.closed(reason);
-    }
-
     fn look(&mut self) {
         if self.socket.peer_has_ended() {
             self.has_seen_end = true;
@@ -315,13 +310,21 @@ impl<S: ByteStream> Driver<S> {
     fn accept(&mut self, read: Result<Incoming, Ended>) -> Option<Event> {
         match read {
             Ok(Incoming::Message(message)) => return self.accept_message(message),
-            Ok(Incoming::Ping(payload)) => return Some(Event::Ping(payload)),
+            Ok(Incoming::Ping(payload)) => {
+                self.conn.tap().ping(&payload);
+                return Some(Event::Ping(payload));
+            }
             Ok(Incoming::Pong(payload)) => {
+                self.conn.tap().pong(&payload);
                 self.socket.ponged(&payload);
                 return Some(Event::Pong(payload));
             }
-            Ok(Incoming::Close(None)) => self.peer_ends(CloseReason::Peer { code: None, reason: "".into() }),
+            Ok(Incoming::Close(None)) => {
+                self.conn.tap().close(Direction::In, None, "");
+                self.peer_ends(CloseReason::Peer { code: None, reason: "".into() });
+            }
             Ok(Incoming::Close(Some((code, reason)))) => {
+                self.conn.tap().close(Direction::In, Some(code), &reason);
                 self.peer_ends(CloseReason::Peer { code: Some(code), reason });
             }
             Err(Ended::Gone(kind @ io::ErrorKind::UnexpectedEof)) => self.peer_ends(CloseReason::Gone(kind)),
@@ -334,11 +337,13 @@ impl<S: ByteStream> Driver<S> {
     /// Applies the rate limit to every message but the event `ping`, also to answers to asks, then
     /// passes an answer to its ask and returns any other message.
     fn accept_message(&mut self, message: Message) -> Option<Event> {
+        self.conn.tap().message(Direction::In, &message);
         self.traffic.receive(&message);
         if self.automatic.pings
             && let Some(pong) = handlers::pong(self.conn.format(), &message)
         {
             // Bypasses the outbox: a pong does not count as activity of the connection.
+            self.conn.tap().message(Direction::Out, &pong);
             self.traffic.send(&Tally::of(&pong), self.conn.counters());
             self.socket.out().message(pong);
             return None;
@@ -434,5 +439,39 @@ impl<S: ByteStream> Driver<S> {
         let frame = CloseFrame::new(reason.code(), text);
         // Fails only if there is an earlier request to close, which has precedence.
         let _ = self.conn.outbox().stop(Stop::Close { frame, reason });
+    }
+}
+
+impl<S> Driver<S> {
+    /// Counts the end of the connection for its route, and logs it.
+    pub(crate) fn record_end(&mut self, reason: &CloseReason) {
+        self.is_end_recorded = true;
+        let conn = &self.conn;
+        self.traffic.settle(conn.counters());
+        conn.counters().closed(reason);
+        let duration = conn.expiry().age();
+        EndedConnection {
+            id: conn.id(),
+            peer: conn.peer_addr(),
+            server: conn.server(),
+            route: conn.route(),
+            subprotocol: conn.handshake().subprotocol(),
+            reason,
+            duration,
+            traffic: &self.traffic,
+            dropped: conn.dropped(),
+        }
+        .log();
+        #[cfg(feature = "metrics")]
+        conn.counters().record_duration(conn.server(), duration);
+    }
+}
+
+impl<S> Drop for Driver<S> {
+    /// Records the end of a session whose task was aborted.
+    fn drop(&mut self) {
+        if !self.is_end_recorded {
+            self.record_end(&CloseReason::Aborted);
+        }
     }
 }

@@ -1,0 +1,71 @@
+//! The messages of one connection, from the moment that somebody looks.
+
+use serde_json::{Value, json};
+
+use super::live::millis;
+use crate::{
+    connection::{Connection, Look, Shown, ShownKind},
+    hub::Hub,
+};
+
+/// Reads the messages of a connection. While it exists, they are kept.
+#[derive(Debug)]
+pub(super) struct Reader {
+    look: Look,
+    next: u64,
+    /// Whether the page knows that the connection has ended.
+    has_told_end: bool,
+    is_first: bool,
+}
+
+impl Reader {
+    pub(super) fn new(connection: &Connection) -> Self {
+        Self { look: Look::new(connection), next: 0, has_told_end: false, is_first: true }
+    }
+
+    /// Returns the messages since the last call; `None` if there is nothing new.
+    pub(super) fn next(&mut self, hub: &Hub) -> Option<Value> {
+        let has_ended = hub.get_local(self.look.connection().id()).is_none();
+        let messages = self.look.since(self.next);
+        let is_news = self.is_first || !messages.is_empty() || has_ended != self.has_told_end;
+        (self.is_first, self.has_told_end) = (false, has_ended);
+        if !is_news {
+            return None;
+        }
+        let missed = messages.first().map_or(0, |first| first.number.saturating_sub(self.next));
+        self.next = messages.last().map_or(self.next, |last| last.number + 1);
+        Some(json!({
+            "count": hub.count_local(),
+            "has_ended": has_ended,
+            "missed": missed,
+            "messages": messages.iter().map(message).collect::<Vec<_>>(),
+        }))
+    }
+}
+
+fn message(shown: &Shown) -> Value {
+    let Shown { number, at, direction, kind, size, start } = shown;
+    let (kind, code, is_text) = match kind {
+        ShownKind::Text => ("text", None, true),
+        ShownKind::Binary => ("binary", None, false),
+        ShownKind::Ping => ("ping", None, false),
+        ShownKind::Pong => ("pong", None, false),
+        ShownKind::Close(code) => ("close", *code, true),
+    };
+    // A text that was cut may end inside a character.
+    let text = if is_text { String::from_utf8_lossy(start).into_owned() } else { hex(start) };
+    json!({
+        "number": number,
+        "at": millis(*at),
+        "direction": direction,
+        "kind": kind,
+        "code": code,
+        "size": size,
+        "is_cut": start.len() < *size,
+        "text": text,
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x} ")).collect::<String>().trim_end().to_owned()
+}
