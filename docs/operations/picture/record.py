@@ -42,7 +42,7 @@ SETTINGS = {
     "RUST_LOG": "error",
 }
 # Seconds from the begin of the run.
-RAMP, BROKER_STOPS, BROKER_STARTS, DRAIN, END = 25, 65, 90, 120, 180
+RAMP, BROKER_STOPS, BROKER_STARTS, DRAIN, END = 25, 65, 90, 120, 182
 RESTART_AFTER = 8
 ROOM_CLIENTS, ECHO_CLIENTS, OTHER_CLIENTS, ROOM_MEMBERS = 600, 250, 150, 10
 ENDINGS = (ConnectionClosed, InvalidHandshake, OSError, EOFError, TimeoutError)
@@ -78,7 +78,8 @@ class Run:
         await asyncio.sleep(max(0, self.began + seconds - time.time()))
 
     async def client(self, number, path, talk):
-        """A client that connects again, to the other process, when its connection ends."""
+        """A client that stays for some time, and connects again, to the other process, when its
+        connection ends."""
         await self.until(random.uniform(0, RAMP))
         node = number % 2
         while True:
@@ -87,11 +88,11 @@ class Run:
                 bearer = f"Bearer {self.token}"
                 async with self.nodes[node].connect(path, bearer, **options) as socket:
                     talking = asyncio.create_task(talk(socket))
-                    try:
-                        async for _ in socket:
-                            pass
-                    finally:
-                        talking.cancel()
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(random.uniform(60, 600)):
+                            async for _ in socket:
+                                pass
+                    talking.cancel()
             node = 1 - node
             await asyncio.sleep(random.uniform(0.2, 3))
 
@@ -131,11 +132,12 @@ class Run:
             await asyncio.sleep(random.uniform(1, 5))
 
     async def loud(self):
-        """A client that says long lines in the room of those that do not read."""
+        """A client that says many lines at once in the room of those that do not read."""
         async def talk(socket):
             while True:
-                await socket.send(event("say", {"text": "🌍" * 500}))
-                await asyncio.sleep(0.015)
+                for _ in range(60):
+                    await socket.send(event("say", {"text": "🌍" * 500}))
+                await asyncio.sleep(3)
 
         await self.client(0, "/wss/rooms/silent", talk)
 
@@ -186,7 +188,8 @@ async def greet(socket):
     """A short message now and then."""
     while True:
         await asyncio.sleep(random.uniform(3, 9))
-        await socket.send("hello")
+        # The demo closes the connection after `nihao`.
+        await socket.send(random.choices(["hello", "nihao"], [50, 1])[0])
 
 
 @asynccontextmanager
@@ -221,7 +224,7 @@ async def prometheus(targets):
 
 def query(api, expression, begin, end):
     """The series of a query for each second of this time, as pairs of labels and points."""
-    text = expression.replace("$__rate_interval", "5s")
+    text = expression.replace("$__rate_interval", "10s")
     for name in ["job", "instance", "server", "route"]:
         text = text.replace(f"${name}", ".+")
     fields = {"query": text, "start": f"{begin:.0f}", "end": f"{end:.0f}", "step": "1"}

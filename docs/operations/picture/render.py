@@ -67,7 +67,7 @@ def picture(dashboard, recorded, marks, seconds):
     for panel in dashboard["panels"]:
         parts += panel_parts(panel, recorded[panel["id"]], recorded[None], marks, seconds)
     notes = [f"{number} {text} ({at:.0f} s)" for number, (at, text) in enumerate(marks, 1)]
-    notes.append("shaded: an instance drains")
+    notes.append("shaded: an instance drains; lines that are zero throughout are left out")
     parts.append(f'<text x="12" y="{height + 17}">{escape("   ·   ".join(notes))}</text>')
     return "\n".join([*parts, "</svg>\n"])
 
@@ -94,12 +94,13 @@ def panel_parts(panel, series, drains, marks, seconds):
         (unit, True) for unit in {line.right_unit for line in lines} - {None}
     ]:
         of_axis = [line for line in lines if (line.right_unit is not None) == on_right]
-        yield from axis(plot, of_axis, unit, on_right)
-        most = top_of(of_axis)
+        is_log = defaults["custom"]["scaleDistribution"]["type"] == "log"
+        scale = Scale(of_axis, defaults["min"] if is_log else None)
+        yield from axis(plot, scale, unit, on_right)
         for line in of_axis:
             colour = COLOURS[lines.index(line) % len(COLOURS)]
             steps = defaults["custom"]["lineInterpolation"] == "stepAfter"
-            yield from drawn(plot, line, most, seconds, colour, steps, stacked)
+            yield from drawn(plot, line, scale, seconds, colour, steps, stacked)
     yield from legend_parts([line.name for line in lines], left + 10, top + height - 6, width - 20)
 
 
@@ -141,20 +142,31 @@ def intervals(points):
     return found
 
 
-def top_of(lines):
-    """The upper end of an axis: 1, 2, 2.5 or 5 times a power of ten."""
-    values = [value for line in lines for _, value in line.points if math.isfinite(value)]
-    most = max(values, default=0) or 1
-    power = 10 ** math.floor(math.log10(most))
-    return next(step * power for step in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if step * power >= most)
+class Scale:
+    """The vertical axis of some lines: linear from zero, or logarithmic from a smallest value."""
+
+    def __init__(self, lines, least=None):
+        values = [value for line in lines for _, value in line.points if math.isfinite(value)]
+        most = max(values, default=0) or 1
+        if least is None:
+            # A round number that has round quarters.
+            power = 10 ** math.floor(math.log10(most))
+            steps = (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10)
+            top = next(step * power for step in steps if step * power >= most)
+            self.ticks = [top * quarter / 4 for quarter in range(5)]
+            self.share = lambda value: value / top
+        else:
+            decades = max(1, math.ceil(math.log10(most / least)))
+            self.ticks = [least * 10**decade for decade in range(decades + 1)]
+            self.share = lambda value: math.log10(max(value, least) / least) / decades
 
 
-def axis(plot, lines, unit, on_right):
+def axis(plot, scale, unit, on_right):
     """The ticks of a vertical axis."""
     x, y, width, height = plot
-    for part in range(5):
-        place = y + height - part / 4 * height
-        text = escape(formatted(top_of(lines) * part / 4, unit))
+    for value in scale.ticks:
+        place = y + height - scale.share(value) * height
+        text = escape(formatted(value, unit))
         if on_right:
             yield f'<text x="{x + width + 5:.0f}" y="{place + 4:.0f}">{text}</text>'
         else:
@@ -171,11 +183,11 @@ def formatted(value, unit):
     suffix = {"cps": "/s", "reqps": "/s", "Bps": " B/s"}.get(unit, "")
     for size, letter in ((1e6, "M"), (1e3, "k")):
         if value >= size:
-            return f"{value / size:.3g}{'' if unit == 'Bps' else ' '}{letter}{suffix.strip()}".strip()
+            return f"{value / size:.3g} {letter}{suffix.strip()}"
     return f"{value:.3g}{suffix}"
 
 
-def drawn(plot, line, most, seconds, colour, steps, filled):
+def drawn(plot, line, scale, seconds, colour, steps, filled):
     """A line; it is interrupted where points are missing for more than two seconds."""
     x, y, width, height = plot
     path, before = [], None
@@ -183,7 +195,8 @@ def drawn(plot, line, most, seconds, colour, steps, filled):
         if not math.isfinite(value):
             before = None
             continue
-        across, down = round(x + at / seconds * width, 1), round(y + height - value / most * height, 1)
+        across = round(x + at / seconds * width, 1)
+        down = round(y + height - scale.share(value) * height, 1)
         if before is None or at - before[0] > 2:
             path.append([])
         elif steps:
@@ -200,7 +213,7 @@ def drawn(plot, line, most, seconds, colour, steps, filled):
 
 
 def legend_parts(names, left, bottom, width):
-    """The names, in at most three lines; the rest is counted."""
+    """The names, in at most three lines."""
     places, at, line = [], 0, 0
     for name in names:
         wide = 22 + 6.2 * len(name)
