@@ -214,26 +214,20 @@ pub(crate) fn intercepted<'a, F>(callback: Callback<'a>, handler: F) -> Intercep
 where
     F: Future<Output = Result> + Send + 'a,
 {
-    match (Around::of(callback.conn), event_span(&callback)) {
-        (Some(around), None) => around.run(callback, Box::pin(handler)),
-        (None, None) => Intercepted::None { handler },
-        (around, Some(span)) => traced(callback, around, Box::pin(handler), span),
+    // Checked first and kept out of the rest, so that an event without a span pays for a comparison.
+    if matches!(callback.kind, CallbackKind::Event(_))
+        && tracing::enabled!(target: "ws_core::event", Level::DEBUG)
+    {
+        return traced(callback, Box::pin(handler));
     }
-}
-
-/// Makes the span of an event; `None` if the target `ws_core::event` is not enabled.
-#[inline]
-fn event_span(callback: &Callback<'_>) -> Option<Span> {
-    let CallbackKind::Event(_) = callback.kind else { return None };
-    if !tracing::enabled!(target: "ws_core::event", Level::DEBUG) {
-        return None;
+    match Around::of(callback.conn) {
+        Some(around) => around.run(callback, Box::pin(handler)),
+        None => Intercepted::None { handler },
     }
-    Some(new_event_span(callback.conn))
 }
 
 /// Names the span after the declared event, because a client may send any name.
-#[cold]
-fn new_event_span(conn: &Connection) -> Span {
+fn event_span(conn: &Connection) -> Span {
     let (controller, event) = (conn.controller(), conn.event_label());
     tracing::debug_span!(
         target: "ws_core::event",
@@ -246,12 +240,9 @@ fn new_event_span(conn: &Connection) -> Span {
 }
 
 /// Runs a handler inside its interceptors and its span.
-fn traced<'a, F>(
-    callback: Callback<'a>,
-    around: Option<&'a Around>,
-    handler: InterceptorFuture<'a>,
-    span: Span,
-) -> Intercepted<'a, F> {
+#[cold]
+fn traced<'a, F>(callback: Callback<'a>, handler: InterceptorFuture<'a>) -> Intercepted<'a, F> {
+    let (around, span) = (Around::of(callback.conn), event_span(callback.conn));
     let call = async move {
         let mut result = match around {
             Some(around) => around.run::<InterceptorFuture<'a>>(callback, handler).await,
