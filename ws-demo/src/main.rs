@@ -169,7 +169,8 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let _ = ws_port.set(ws.port());
     // Only in debug builds. The first account is jerry, whose password is printed below.
     let console = running.console_url();
-    let console = console.map(|url| format!("Console    {url}\n           a token of jerry for its page Try: {sample}\n"));
+    let console = console
+        .map(|url| format!("Console    {url}\n           a token of jerry for its page Try: {sample}\n"));
     let console = console.unwrap_or_default();
     // Signals are listened for before anybody is told that the demo is there: who reads it may stop it at once.
     let (_, printed) = tokio::join!(biased; running.run_until_signal(), async {
