@@ -70,6 +70,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("redis", &["hub"]),
     ("async_nats", &["hub"]),
     ("schemars", &["schema"]),
+    ("metrics", &["telemetry", "app"]),
+    ("metrics_exporter_prometheus", &["app"]),
     ("tracing_subscriber", &["console"]),
 ];
 

@@ -1,7 +1,10 @@
 //! Counters and what is made from them: stats, metrics, the access log, spans.
 
+mod access;
 mod counters;
 mod events;
+mod metrics;
+mod spans;
 
 use std::time::Duration;
 

@@ -51,6 +51,8 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
         live,
         lifecycle,
         telemetry,
+        #[cfg(feature = "prometheus")]
+        ops,
         #[cfg(feature = "asyncapi")]
             description: _,
     } = app;
@@ -90,6 +92,8 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
     let mut server_counters = Vec::new();
     let mut upgrades = given("the core step", upgrades, ServerKind::WebSocket, &mut problems);
     let mut fallbacks = given("the fallback service", fallbacks, ServerKind::WebSocket, &mut problems);
+    #[cfg(feature = "prometheus")]
+    let http = without_unknown_ops(ops.as_ref(), http, &mut problems, config);
     let mut services = given("the HTTP service", http, ServerKind::Http, &mut problems);
     error_handlers::check(&all_error_handlers, &mut problems);
 
@@ -143,6 +147,10 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
     let connector = None;
     let cluster = cluster(config, connector, &mut problems);
     let taken = problems.into_result()?;
+    #[cfg(feature = "prometheus")]
+    if ops.is_some() {
+        super::ops::recorder();
+    }
     telemetry.set(Counters { servers: server_counters, controllers });
     let drain = config.drain.clone();
     Ok(Plan {
@@ -158,6 +166,23 @@ pub(super) fn plan(app: App, config: &Config) -> Result<Plan, StartError> {
         #[cfg(feature = "console")]
         companion: None,
     })
+}
+
+/// Reports a server for operators that is not configured, and leaves its service out.
+#[cfg(feature = "prometheus")]
+fn without_unknown_ops(
+    ops: Option<&(String, Location)>,
+    mut http: Vec<Given<HttpHandler>>,
+    problems: &mut Problems<'_>,
+    config: &Config,
+) -> Vec<Given<HttpHandler>> {
+    if let Some((server, location)) = ops
+        && config.servers.iter().all(|known| known.name != *server)
+    {
+        problems.push(Problem::NoOpsServer { server: server.clone(), location: *location });
+        http.retain(|given| given.server != *server);
+    }
+    http
 }
 
 /// Checks the settings of the broker, unless a test has given a connector.

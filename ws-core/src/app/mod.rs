@@ -12,9 +12,13 @@ mod companion;
 mod drain;
 mod error_handlers;
 mod layers;
+#[cfg(feature = "prometheus")]
+mod ops;
 mod plan;
 mod problem;
 mod problems;
+#[cfg(feature = "metrics")]
+mod publisher;
 mod reload;
 mod routes;
 mod running;
@@ -27,6 +31,9 @@ use std::{fmt, sync::Arc};
 
 #[cfg(feature = "console")]
 pub(crate) use self::companion::{Companion, Launched, LaunchedServer, Launching, Prepared};
+#[cfg(feature = "prometheus")]
+#[cfg_attr(docsrs, doc(cfg(feature = "prometheus")))]
+pub use self::ops::Prometheus;
 #[cfg(any(feature = "console", feature = "testing"))]
 pub(crate) use self::plan::PlannedKind;
 pub use self::{
@@ -109,6 +116,9 @@ pub struct App {
     live: Arc<Live>,
     lifecycle: Lifecycle,
     telemetry: Telemetry,
+    /// The server for the pages of operators, and the place of the call.
+    #[cfg(feature = "prometheus")]
+    ops: Option<(String, Location)>,
 }
 
 /// A value that was given for a server, and the place of the call.
@@ -152,6 +162,8 @@ impl App {
             live: Arc::default(),
             lifecycle: Lifecycle::default(),
             telemetry: Telemetry::default(),
+            #[cfg(feature = "prometheus")]
+            ops: None,
         }
     }
 

@@ -188,6 +188,16 @@ pub enum Problem {
         /// The names of the configured servers, as text.
         known: String,
     },
+    /// The server for [`App::ops`](crate::App::ops) is not configured.
+    #[error(
+        "`App::ops` at {location} needs server `{server}`, which is not configured; write `[[servers]]` with `name = \"{server}\"`, `kind = \"http\"`, and a `host` and a `port` that only operators reach"
+    )]
+    NoOpsServer {
+        /// The name.
+        server: String,
+        /// The place of the call.
+        location: Location,
+    },
     /// An item for one kind of server is given for a server of the other kind.
     #[error("{what} at {location} is for servers of another kind; server `{server}` has kind = \"{kind}\"")]
     WrongKind {

@@ -143,6 +143,11 @@ impl Running {
                 accept(&config.name, listener, pending, lifecycle, serve).await;
             });
         }
+        #[cfg(feature = "metrics")]
+        {
+            let stats = StatsHandle::new(&telemetry, &live, lifecycle.readiness());
+            super::publisher::start(stats, &live, &lifecycle);
+        }
         if waits_for_broker {
             become_ready(&live, &lifecycle);
         } else {

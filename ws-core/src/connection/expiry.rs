@@ -55,8 +55,7 @@ impl Expiry {
         this
     }
 
-    /// The time since the connection was created.
-    #[cfg(feature = "console")]
+    /// Returns the age of the connection.
     pub(crate) fn age(&self) -> Duration {
         self.since.elapsed()
     }

@@ -308,10 +308,15 @@ impl Connection {
         self.0.event.begin(&self.counters().events, name);
     }
 
+    /// Returns the label of the event that is handled: its name if it is declared.
+    pub(crate) fn event_label(&self) -> &'static str {
+        self.0.event.name(&self.counters().events)
+    }
+
     /// Counts the outcome of the event that is handled. Returns its counters; `None` if no event is
     /// handled.
     pub(crate) fn end_event(&self, outcome: Outcome) -> Option<&EventCounters> {
-        self.0.event.end(&self.counters().events, outcome)
+        self.0.event.end(self.counters(), outcome)
     }
 
     /// The time at which the session is woken to check its timers.
@@ -327,6 +332,7 @@ impl Connection {
     /// wherever it is made.
     pub(crate) fn span(&self) -> Span {
         tracing::info_span!(
+            target: "ws_core::connection",
             parent: None,
             "connection",
             id = %self.id(),

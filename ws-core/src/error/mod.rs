@@ -25,7 +25,7 @@ pub use self::{
     handshake::HandshakeError,
 };
 pub use crate::{
-    envelope::EventError,
+    envelope::{COMMON_CODES, EventError},
     wire::{MessageError, SendError, SpawnError},
 };
 

@@ -13,12 +13,15 @@ use std::{
 
 use pin_project_lite::pin_project;
 
+use tracing::{Instrument as _, Level, Span, field};
+
 use crate::{
     connection::Connection,
     error::Result,
     function::{Function, StateParams, for_each_number_of_states},
     layer::Layer,
     place::Scope,
+    recovery::ErrorHandlers,
     state::{FromState, StateKey, States},
 };
 
@@ -211,8 +214,54 @@ pub(crate) fn intercepted<'a, F>(callback: Callback<'a>, handler: F) -> Intercep
 where
     F: Future<Output = Result> + Send + 'a,
 {
-    match Around::of(callback.conn) {
-        Some(around) => around.run(callback, Box::pin(handler)),
-        None => Intercepted::None { handler },
+    match (Around::of(callback.conn), event_span(&callback)) {
+        (Some(around), None) => around.run(callback, Box::pin(handler)),
+        (None, None) => Intercepted::None { handler },
+        (around, Some(span)) => traced(callback, around, Box::pin(handler), span),
     }
+}
+
+/// Makes the span of an event; `None` if the target `ws_core::event` is not enabled.
+#[inline]
+fn event_span(callback: &Callback<'_>) -> Option<Span> {
+    let CallbackKind::Event(_) = callback.kind else { return None };
+    if !tracing::enabled!(target: "ws_core::event", Level::DEBUG) {
+        return None;
+    }
+    Some(new_event_span(callback.conn))
+}
+
+/// Names the span after the declared event, because a client may send any name.
+#[cold]
+fn new_event_span(conn: &Connection) -> Span {
+    let (controller, event) = (conn.controller(), conn.event_label());
+    tracing::debug_span!(
+        target: "ws_core::event",
+        "event",
+        otel.name = format_args!("{controller}/{event}"),
+        otel.kind = "server",
+        rpc.method = event,
+        error.r#type = field::Empty,
+    )
+}
+
+/// Runs a handler inside its interceptors and its span.
+fn traced<'a, F>(
+    callback: Callback<'a>,
+    around: Option<&'a Around>,
+    handler: InterceptorFuture<'a>,
+    span: Span,
+) -> Intercepted<'a, F> {
+    let call = async move {
+        let mut result = match around {
+            Some(around) => around.run::<InterceptorFuture<'a>>(callback, handler).await,
+            None => handler.await,
+        };
+        if let Err(error) = &mut result {
+            ErrorHandlers::complete_on(callback.conn, error);
+            Span::current().record("error.type", error.event_code());
+        }
+        result
+    };
+    Intercepted::Some { call: Box::pin(call.instrument(span)) }
 }

@@ -27,6 +27,8 @@ use std::{
 
 use http::{HeaderValue, Request, StatusCode, header, request::Parts};
 use serde_json::json;
+use tokio::time::Instant;
+use tracing::{Instrument as _, Span, field};
 
 #[cfg(feature = "client")]
 pub(crate) use self::checks::accept_value;
@@ -46,6 +48,8 @@ pub use self::{
     route::{Route, RouteSpec},
     upgrade::{DefaultUpgrade, Upgrade},
 };
+#[cfg(feature = "metrics")]
+use crate::telemetry;
 use crate::{
     caught::{caught, drop_caught},
     config::Origin,
@@ -53,7 +57,7 @@ use crate::{
     recovery::{Answer, ErrorHandlers, Phase, Scene},
     request,
     state::States,
-    telemetry::HandshakeCounters,
+    telemetry::{HandshakeCounters, RefusedHandshake},
 };
 pub use crate::{
     place::SubprotocolMismatch,
@@ -102,11 +106,49 @@ impl Pipeline {
         caller: Caller,
         refusal: Option<HandshakeError>,
     ) -> (Response, Option<Handshake>) {
+        let (began, peer) = (Instant::now(), caller.addr);
         let mut route = None;
-        let (response, handshake) = self.answer(parts, has_body, caller, refusal, &mut route).await;
-        let counters = route.as_ref().map_or(&*self.unmatched, |route| &route.counters.handshakes);
-        counters.count(response.status());
+        let span = self.span(&parts, peer);
+        let answering = self.answer(parts, has_body, caller, refusal, &mut route);
+        let (response, handshake) = answering.instrument(span.clone()).await;
+        span.record("http.response.status_code", response.status().as_u16());
+        self.record(route.as_deref(), &response, peer, began.elapsed(), handshake.is_some());
         (response, handshake)
+    }
+
+    /// Makes the span of a handshake. Its fields are those of OpenTelemetry's conventions for HTTP
+    /// servers.
+    fn span(&self, parts: &Parts, peer: Option<SocketAddr>) -> Span {
+        tracing::info_span!(
+            target: "ws_core::handshake",
+            "handshake",
+            otel.kind = "server",
+            http.request.method = parts.method.as_str(),
+            http.route = field::Empty,
+            http.response.status_code = field::Empty,
+            server = &*self.server,
+            client.address = peer.map(|peer| field::display(peer.ip())),
+        )
+    }
+
+    /// Counts an answered handshake, and logs it if it was refused.
+    fn record(
+        &self,
+        route: Option<&MatchedRoute>,
+        response: &Response,
+        peer: Option<SocketAddr>,
+        duration: Duration,
+        is_accepted: bool,
+    ) {
+        let status = response.status();
+        let counters = route.map_or(&*self.unmatched, |route| &route.counters.handshakes);
+        counters.count(status);
+        let (server, route) = (&*self.server, route.map(|route| &*route.path));
+        #[cfg(feature = "metrics")]
+        telemetry::record_handshake(server, route, status, duration);
+        if !is_accepted {
+            RefusedHandshake { peer, server, route, status, duration }.log();
+        }
     }
 
     /// Answers a request. Sets `route` if one was found.
@@ -180,6 +222,7 @@ impl Pipeline {
         let chain = match found {
             Some((route, params)) => {
                 scene.route = Some(Arc::clone(&route.path));
+                Span::current().record("http.route", &*route.path);
                 *matched = Some(Arc::clone(&route));
                 handshake.set_route(route.clone(), params)?;
                 route.chain.clone()

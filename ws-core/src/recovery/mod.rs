@@ -284,6 +284,11 @@ impl ErrorHandlers {
         Self { handlers, states, faces }
     }
 
+    /// Adds the public face of the error's type.
+    pub(crate) fn complete(&self, error: &mut Error) {
+        self.faces.complete(error);
+    }
+
     /// Adds the public face of the error's type, then calls the handlers in order. Returns
     /// [`Answer::Pass`] if none of them handles the error.
     pub(crate) async fn answer(&self, error: &mut Error, scene: &Scene) -> Answer {

@@ -109,10 +109,20 @@ impl Scene {
 }
 
 impl ErrorHandlers {
+    fn of(conn: &Connection) -> Option<&Self> {
+        conn.handshake().matched()?.error_handlers().downcast_ref()
+    }
+
+    /// Adds the public face of the error's type, without calling the error handlers.
+    pub(crate) fn complete_on(conn: &Connection, error: &mut Error) {
+        if let Some(handlers) = Self::of(conn) {
+            handlers.complete(error);
+        }
+    }
+
     /// Calls the error handlers of a connection's server.
     pub(crate) async fn answer_on(conn: &Connection, error: &mut Error, scene: &Scene) -> Answer {
-        let of_route = conn.handshake().matched().map(|route| route.error_handlers());
-        match of_route.and_then(|handlers| handlers.downcast_ref::<Self>()) {
+        match Self::of(conn) {
             Some(handlers) => handlers.answer(error, scene).await,
             None => Answer::Pass,
         }

@@ -192,7 +192,7 @@ impl<S: ByteStream> Session<S> {
         let reason = self.driver.reason().cloned().unwrap_or(CloseReason::Aborted);
         tracing::debug!(?reason, code = reason.code(), "connection ended");
         conn.live().journal().closed(&conn, &reason);
-        self.driver.count_end(&reason);
+        self.driver.record_end(&reason);
         self.on_close.is_called = true;
         self.run(Phase::Close, CallbackKind::Close, controller.close(&conn, reason), &conn).await;
         self.driver.finish().await;
@@ -241,7 +241,6 @@ impl Drop for OnClose {
         let Some(entry) = self.entry.take().filter(|_| !self.is_called) else { return };
         entry.connection().outbox().shut();
         entry.connection().tasks().end();
-        entry.connection().counters().closed(&CloseReason::Aborted);
         if tokio::runtime::Handle::try_current().is_err() {
             return;
         }

@@ -83,7 +83,7 @@ pub struct StatusStats {
 pub(crate) struct RouteCounters {
     pub(super) received: TrafficCounters,
     pub(super) sent: TrafficCounters,
-    path: Arc<str>,
+    pub(crate) path: Arc<str>,
     overflow: Overflow,
     pub(crate) controller: Arc<ControllerCounters>,
     pub(crate) events: EventTable,

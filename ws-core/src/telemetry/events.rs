@@ -5,7 +5,9 @@ use std::{
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
-use super::{AskStats, ErrorStats, EventStats};
+#[cfg(feature = "metrics")]
+use super::publish::{EventSeconds, Sampler};
+use super::{AskStats, ErrorStats, EventStats, RouteCounters};
 use crate::envelope::COMMON_CODES;
 
 /// The label of events that the route does not declare.
@@ -81,6 +83,8 @@ pub(crate) struct EventCounters {
     /// The declared and the common error codes, sorted.
     codes: Box<[(&'static str, AtomicU64)]>,
     other_codes: AtomicU64,
+    #[cfg(feature = "metrics")]
+    seconds: EventSeconds,
 }
 
 impl EventCounters {
@@ -97,6 +101,8 @@ impl EventCounters {
             timeout: AtomicU64::default(),
             codes: codes.into_iter().map(|code| (code, AtomicU64::default())).collect(),
             other_codes: AtomicU64::default(),
+            #[cfg(feature = "metrics")]
+            seconds: EventSeconds::default(),
         }
     }
 
@@ -139,26 +145,42 @@ const INDEX: u32 = RUNNING - 1;
 ///
 /// The last one is remembered, because the next event often has the same name.
 #[derive(Debug, Default)]
-pub(crate) struct RunningEvent(AtomicU32);
+pub(crate) struct RunningEvent {
+    /// The index in the table, and whether the event runs.
+    state: AtomicU32,
+    #[cfg(feature = "metrics")]
+    sampler: Sampler,
+}
 
 impl RunningEvent {
     #[inline]
     pub(crate) fn begin(&self, table: &EventTable, name: &str) {
-        let last = self.0.load(Ordering::Relaxed) & INDEX;
+        let last = self.state.load(Ordering::Relaxed) & INDEX;
         let index = if table.get(last).name == name { last } else { table.find(name) };
-        self.0.store(index | RUNNING, Ordering::Relaxed);
+        self.state.store(index | RUNNING, Ordering::Relaxed);
+        #[cfg(feature = "metrics")]
+        self.sampler.begin();
+    }
+
+    /// Returns the label of the running event, or of the last one.
+    pub(crate) fn name(&self, table: &EventTable) -> &'static str {
+        table.get(self.state.load(Ordering::Relaxed) & INDEX).name
     }
 
     /// Counts the outcome of the running event. Returns its counters; `None` if no event runs.
     #[inline]
-    pub(crate) fn end<'a>(&self, table: &'a EventTable, outcome: Outcome) -> Option<&'a EventCounters> {
-        let event = self.0.load(Ordering::Relaxed);
+    pub(crate) fn end<'a>(&self, route: &'a RouteCounters, outcome: Outcome) -> Option<&'a EventCounters> {
+        let event = self.state.load(Ordering::Relaxed);
         if event & RUNNING == 0 {
             return None;
         }
-        self.0.store(event & INDEX, Ordering::Relaxed);
-        let counters = table.get(event & INDEX);
+        self.state.store(event & INDEX, Ordering::Relaxed);
+        let counters = route.events.get(event & INDEX);
         counters.count(outcome);
+        #[cfg(feature = "metrics")]
+        if let Some(duration) = self.sampler.end() {
+            counters.seconds.record(&route.path, counters.name, duration);
+        }
         Some(counters)
     }
 }
@@ -243,39 +265,40 @@ impl AskCounters {
 mod tests {
     use super::*;
 
-    fn table() -> EventTable {
-        EventTable::new([("say", vec!["too_long"]), ("join", vec![]), (UNKNOWN, vec!["odd"])].into())
+    fn route() -> RouteCounters {
+        let events = [("say", vec!["too_long"]), ("join", vec![]), (UNKNOWN, vec!["odd"])].into();
+        RouteCounters { events: EventTable::new(events), ..RouteCounters::default() }
     }
 
     #[test]
     fn an_event_is_counted_under_its_name_whatever_came_before_it() {
-        let (table, running) = (table(), RunningEvent::default());
+        let (route, running) = (route(), RunningEvent::default());
         for name in ["say", "say", "join", "nobody declares this", "join", UNKNOWN, "", "say"] {
-            running.begin(&table, name);
-            running.end(&table, Outcome::Ok);
+            running.begin(&route.events, name);
+            running.end(&route, Outcome::Ok);
         }
-        let counts: Vec<_> = table.stats().iter().map(|event| (event.name, event.ok)).collect();
+        let counts: Vec<_> = route.events.stats().iter().map(|event| (event.name, event.ok)).collect();
         assert_eq!(counts, [("join", 2), ("say", 3), (UNKNOWN, 3)]);
     }
 
     #[test]
     fn an_event_ends_once() {
-        let (table, running) = (table(), RunningEvent::default());
-        assert!(running.end(&table, Outcome::Panic).is_none());
-        running.begin(&table, "say");
-        assert!(running.end(&table, Outcome::Timeout).is_some());
-        assert!(running.end(&table, Outcome::Ok).is_none());
-        let say = &table.stats()[1];
+        let (route, running) = (route(), RunningEvent::default());
+        assert!(running.end(&route, Outcome::Panic).is_none());
+        running.begin(&route.events, "say");
+        assert!(running.end(&route, Outcome::Timeout).is_some());
+        assert!(running.end(&route, Outcome::Ok).is_none());
+        let say = &route.events.stats()[1];
         assert_eq!((say.ok, say.error, say.panic, say.timeout), (0, 0, 0, 1));
     }
 
     #[test]
     fn a_code_is_declared_or_common_or_other() {
-        let table = table();
+        let route = route();
         for code in ["too_long", "internal", "odd", "internal", "4711"] {
-            table.named("say").count_code(code);
+            route.events.named("say").count_code(code);
         }
-        let errors = &table.stats()[1].errors;
+        let errors = &route.events.stats()[1].errors;
         let errors: Vec<_> = errors.iter().map(|error| (error.code, error.count)).collect();
         assert_eq!(errors, [("internal", 2), ("too_long", 1), (OTHER, 2)]);
     }

@@ -1,5 +1,7 @@
 //! The texts of labels whose values are fixed.
 
+#[cfg(feature = "metrics")]
+use crate::config::Overflow;
 use crate::wire::CloseReason;
 
 /// Returns the label of the reason why a connection ended.
@@ -48,6 +50,16 @@ pub(super) fn close_code(code: u16) -> &'static str {
         3000..=3999 => "3xxx",
         4000..=4999 => "4xxx",
         _ => "other",
+    }
+}
+
+/// Returns the label of the reaction to a full outbox.
+#[cfg(feature = "metrics")]
+pub(super) fn policy(overflow: Overflow) -> &'static str {
+    match overflow {
+        Overflow::Disconnect => "disconnect",
+        Overflow::DropOldest => "drop_oldest",
+        Overflow::DropNewest => "drop_newest",
     }
 }
 

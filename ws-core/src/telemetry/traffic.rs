@@ -93,6 +93,15 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
+    /// The received messages that are settled.
+    pub(super) fn received(&self) -> Total {
+        self.received
+    }
+
+    pub(super) fn sent(&self) -> Total {
+        self.sent
+    }
+
     /// Counts a received message.
     #[inline]
     pub(crate) fn receive(&mut self, message: &Message) {

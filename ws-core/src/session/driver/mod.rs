@@ -35,7 +35,7 @@ use crate::{
     error::Result,
     fixed, handlers,
     socket::{ByteStream, Ended, Incoming, Socket},
-    telemetry::{Tally, Traffic},
+    telemetry::{EndedConnection, Tally, Traffic},
     wire::{CloseFrame, CloseReason, Message, MessageError},
 };
 
@@ -75,6 +75,7 @@ pub(crate) struct Driver<S> {
     flushed: bool,
     /// Whether the connection was cut at any time.
     was_cut: bool,
+    is_end_recorded: bool,
 }
 
 impl<S: ByteStream> Driver<S> {
@@ -101,6 +102,7 @@ impl<S: ByteStream> Driver<S> {
             cut: false,
             flushed: false,
             was_cut: false,
+            is_end_recorded: false,
         }
     }
 
@@ -251,13 +253,6 @@ impl<S: ByteStream> Driver<S> {
         if is_blind {
             self.look();
         }
-    }
-
-    /// Counts the end of the connection for its route.
-    pub(crate) fn count_end(&mut self, reason: &CloseReason) {
-        let counters = self.conn.counters();
-        self.traffic.settle(counters);
-        counters.closed(reason);
     }
 
     fn look(&mut self) {
@@ -444,5 +439,39 @@ impl<S: ByteStream> Driver<S> {
         let frame = CloseFrame::new(reason.code(), text);
         // Fails only if there is an earlier request to close, which has precedence.
         let _ = self.conn.outbox().stop(Stop::Close { frame, reason });
+    }
+}
+
+impl<S> Driver<S> {
+    /// Counts the end of the connection for its route, and logs it.
+    pub(crate) fn record_end(&mut self, reason: &CloseReason) {
+        self.is_end_recorded = true;
+        let conn = &self.conn;
+        self.traffic.settle(conn.counters());
+        conn.counters().closed(reason);
+        let duration = conn.expiry().age();
+        EndedConnection {
+            id: conn.id(),
+            peer: conn.peer_addr(),
+            server: conn.server(),
+            route: conn.route(),
+            subprotocol: conn.handshake().subprotocol(),
+            reason,
+            duration,
+            traffic: &self.traffic,
+            dropped: conn.dropped(),
+        }
+        .log();
+        #[cfg(feature = "metrics")]
+        conn.counters().record_duration(conn.server(), duration);
+    }
+}
+
+impl<S> Drop for Driver<S> {
+    /// Records the end of a session whose task was aborted.
+    fn drop(&mut self) {
+        if !self.is_end_recorded {
+            self.record_end(&CloseReason::Aborted);
+        }
     }
 }
