@@ -107,6 +107,8 @@ test("the traffic of a connection is shown, and its user sends to it and closes 
   const watcher = await browser.open(demo.console);
   await show(watcher, `#/traffic/${id}`);
   await watcher.until("document.querySelector('main').innerText.includes('watching')");
+  // Chromium reports the end of a dialog with a frame, and draws none in the background.
+  await tab.send("Page.bringToFront");
   const press = (label) => tab.run(`
     const row = document.querySelector('main td.acts a[href="#/traffic/${id}"]').parentElement;
     [...row.querySelectorAll("button")].find((it) => it.textContent === "${label}").click();`);

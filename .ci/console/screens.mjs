@@ -47,7 +47,7 @@ try {
       await new Promise((resolve) => setTimeout(resolve, 1200));
       const width = await tab.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth;");
       if (width > 0) console.log(`${name} ${page}: ${width} px too wide`);
-      await writeFile(join(folder, `${page.split("/").join(page.includes("/") ? "-" : "").slice(0, 9)}-${name}.png`), await tab.picture());
+      await writeFile(join(folder, `${page.startsWith("traffic/") ? "one-connection" : page}-${name}.png`), await tab.picture());
     }
   }
   for (const complaint of tab.complaints) console.log(complaint);

@@ -15,15 +15,13 @@ pub(super) fn nearest<'p>(path: &str, patterns: impl Iterator<Item = &'p str>) -
     (near.0 <= wanted / 2).then_some(near.1)
 }
 
-/// Returns the pattern with its parameters replaced by the segments at the same places of a path.
+/// Returns the pattern with its parameters replaced by the segments at the same places of a path. A
+/// parameter without such a segment is empty.
 fn filled(pattern: &str, path: &str) -> String {
     let mut given = path.split('/');
     let segments = pattern.split('/').map(|segment| {
-        let own = given.next();
-        match own.filter(|own| segment.contains('{') && !own.is_empty()) {
-            Some(own) => own.to_owned(),
-            None => segment.to_owned(),
-        }
+        let own = given.next().unwrap_or_default();
+        if segment.contains('{') { own } else { segment }
     });
     segments.collect::<Vec<_>>().join("/")
 }
