@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs the demo in a cluster of one node, causes a bit of everything that is counted, and prints its
-`/metrics`.
+"""Runs the demo in a cluster of one node, causes a bit of everything that is counted, and prints
+its `/metrics`.
 
 usage: live.py PATH_OF_THE_DEMO_BINARY        (needs: redis-server, pip install websockets)
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 from websockets.exceptions import ConnectionClosed
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from smoke import STEP_SECONDS, Demo  # noqa: E402
+from smoke import STEP_SECONDS, Demo
 
 # Small limits, so that a few messages reach them.
 SETTINGS = {
@@ -108,7 +108,7 @@ async def handshakes(demo, token):
 
 async def messages(demo):
     """Sends text and binary messages, and more than the rate."""
-    # The client does not read all that it gets, so it does not see the end of the closing handshake.
+    # The client does not read all that it gets, so it does not see the answer to its close frame.
     async with demo.connect("/wss/echo", close_timeout=1) as client:
         for message in ["text", b"binary"]:
             await client.send(message)
@@ -119,7 +119,7 @@ async def messages(demo):
 
 
 async def rooms(demo, token):
-    """Sends events that succeed, fail and are unknown, in a room with a member that does not read."""
+    """Sends events that succeed, fail and are unknown. A member of the room does not read."""
     room = "/wss/rooms/full"
     async with demo.connect(room, f"Bearer {token}", close_timeout=1) as client:
         silent = await silent_client(demo, room, token)
@@ -154,6 +154,7 @@ async def lost(demo, token):
 
 async def output(demo):
     """The text of `/metrics`."""
+
     def get():
         with urllib.request.urlopen(demo.ops + "/metrics", timeout=STEP_SECONDS) as answer:
             return answer.read().decode()
