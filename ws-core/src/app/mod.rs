@@ -31,6 +31,9 @@ use std::{fmt, sync::Arc};
 
 #[cfg(feature = "console")]
 pub(crate) use self::companion::{Companion, Launched, LaunchedServer, Launching, Prepared};
+#[cfg(feature = "prometheus")]
+#[cfg_attr(docsrs, doc(cfg(feature = "prometheus")))]
+pub use self::ops::Prometheus;
 #[cfg(any(feature = "console", feature = "testing"))]
 pub(crate) use self::plan::PlannedKind;
 pub use self::{

@@ -56,9 +56,42 @@ impl App {
     #[track_caller]
     #[cfg_attr(docsrs, doc(cfg(feature = "prometheus")))]
     pub fn ops(mut self, server: impl Into<String>) -> Self {
-        let (server, pages) = (server.into(), Pages { stats: self.stats() });
+        let (server, pages) = (server.into(), Pages { metrics: Prometheus { stats: self.stats() } });
         self.ops = Some((server.clone(), Location::caller()));
         self.http(server, pages)
+    }
+
+    /// Returns the metrics for a page of your own, such as a route of an axum router, in place of
+    /// [`ops`](Self::ops). It installs the recorder at once, as `ops` does at start.
+    ///
+    /// ```
+    /// use ws_core::App;
+    ///
+    /// let app = App::without_registry();
+    /// let metrics = app.prometheus();
+    /// // axum: `.route("/metrics", get(async move || metrics.render()))`
+    /// assert!(metrics.render().is_some());
+    /// ```
+    #[cfg_attr(docsrs, doc(cfg(feature = "prometheus")))]
+    pub fn prometheus(&self) -> Prometheus {
+        recorder();
+        Prometheus { stats: self.stats() }
+    }
+}
+
+/// The metrics of an application in the text format of Prometheus; from [`App::prometheus`].
+#[derive(Clone, Debug)]
+pub struct Prometheus {
+    stats: StatsHandle,
+}
+
+impl Prometheus {
+    /// Returns all metrics as of now, for the content type `text/plain; version=0.0.4`. `None` if
+    /// the program has installed another recorder of the facade `metrics`: that one has them.
+    pub fn render(&self) -> Option<String> {
+        let recorder = recorder()?;
+        publish(&self.stats.read());
+        Some(recorder.render())
     }
 }
 
@@ -100,7 +133,7 @@ fn builder() -> Result<PrometheusBuilder, BuildError> {
 /// The pages.
 #[derive(Clone, Debug)]
 struct Pages {
-    stats: StatsHandle,
+    metrics: Prometheus,
 }
 
 impl Pages {
@@ -113,16 +146,17 @@ impl Pages {
         match path {
             "/metrics" => self.metrics(),
             "/healthz" => text(StatusCode::OK, "ok\n".to_owned()),
-            "/readyz" if self.stats.read().is_ready => text(StatusCode::OK, "ready\n".to_owned()),
+            "/readyz" if self.metrics.stats.read().is_ready => text(StatusCode::OK, "ready\n".to_owned()),
             "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned()),
             _ => text(StatusCode::NOT_FOUND, "not found\n".to_owned()),
         }
     }
 
     fn metrics(&self) -> Response {
-        let Some(recorder) = recorder() else { return text(StatusCode::NOT_IMPLEMENTED, FOREIGN.to_owned()) };
-        publish(&self.stats.read());
-        let mut response = text(StatusCode::OK, recorder.render());
+        let Some(metrics) = self.metrics.render() else {
+            return text(StatusCode::NOT_IMPLEMENTED, FOREIGN.to_owned());
+        };
+        let mut response = text(StatusCode::OK, metrics);
         let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
         response.headers_mut().insert(header::CONTENT_TYPE, format);
         response
