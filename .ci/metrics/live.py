@@ -31,15 +31,6 @@ SETTINGS = {
 SECRET = "a-secret-for-the-test-of-32-bytes"
 
 
-class OpsDemo(Demo):
-    """The demo with the address of its pages for operators."""
-
-    async def __aenter__(self):
-        await super().__aenter__()
-        self.ops = await self.address("Operators")
-        return self
-
-
 def free_port():
     """A port that nothing listens on."""
     with socket.socket() as probe:
@@ -156,7 +147,7 @@ async def output(demo):
     """The text of `/metrics`."""
 
     def get():
-        with urllib.request.urlopen(demo.ops + "/metrics", timeout=STEP_SECONDS) as answer:
+        with urllib.request.urlopen(demo.http + "/metrics", timeout=STEP_SECONDS) as answer:
             return answer.read().decode()
 
     return await asyncio.to_thread(get)
@@ -165,7 +156,7 @@ async def output(demo):
 async def main(binary):
     port = free_port()
     cluster = {"WS__CLUSTER__URL": f"redis://127.0.0.1:{port}", "JWT_SECRET": SECRET}
-    async with redis(port), OpsDemo(binary, **SETTINGS, **cluster) as demo:
+    async with redis(port), Demo(binary, **SETTINGS, **cluster) as demo:
         _, body = await demo.login("jerry", "jerry-demo")
         await handshakes(demo, body["token"])
         await messages(demo)

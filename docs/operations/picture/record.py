@@ -29,7 +29,8 @@ import render
 HERE = Path(__file__).resolve().parent
 CI = HERE.parents[2] / ".ci"
 sys.path[:0] = [str(CI), str(CI / "metrics")]
-from live import SECRET, OpsDemo, event, free_port, redis, silent_client
+from live import SECRET, event, free_port, redis, silent_client
+from smoke import Demo
 
 SETTINGS = {
     "WS__SERVERS__WS__LIMITS__OUTBOX_MESSAGES": "32",
@@ -55,7 +56,7 @@ class Run:
     def __init__(self, binary, cluster):
         self.binary = binary
         self.cluster = cluster
-        self.ports = [{name: free_port() for name in ("HTTP", "WS", "OPS")} for _ in range(2)]
+        self.ports = [{name: free_port() for name in ("HTTP", "WS")} for _ in range(2)]
         self.nodes = [None, None]
         self.token = None
         self.began = time.time()
@@ -67,7 +68,7 @@ class Run:
             f"WS__SERVERS__{name}__PORT": str(port) for name, port in self.ports[index].items()
         }
         name = {"WS__CLUSTER__NAME": f"node-{index + 1}"}
-        node = OpsDemo(self.binary, **SETTINGS, **self.cluster, **ports, **name)
+        node = Demo(self.binary, **SETTINGS, **self.cluster, **ports, **name)
         await node.__aenter__()
         self.nodes[index] = node
 
@@ -267,7 +268,7 @@ async def main(binary):
     run = Run(binary, {"WS__CLUSTER__URL": f"redis://127.0.0.1:{broker_port}"})
     async with (
         redis(broker_port) as broker,
-        prometheus([ports["OPS"] for ports in run.ports]) as api,
+        prometheus([ports["HTTP"] for ports in run.ports]) as api,
     ):
         try:
             await asyncio.gather(run.start(0), run.start(1))
