@@ -92,11 +92,13 @@ class Run:
                 bearer = f"Bearer {self.token}"
                 async with self.nodes[node].connect(path, bearer, **options) as socket:
                     talking = asyncio.create_task(talk(socket))
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(random.uniform(60, 600)):
-                            async for _ in socket:
-                                pass
-                    talking.cancel()
+                    try:
+                        with suppress(TimeoutError):
+                            async with asyncio.timeout(random.uniform(60, 600)):
+                                async for _ in socket:
+                                    pass
+                    finally:
+                        talking.cancel()
             node = 1 - node
             await asyncio.sleep(random.uniform(0.2, 3))
 
