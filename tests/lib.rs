@@ -24,6 +24,10 @@ struct Contract;
 struct Browser;
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/operations/metrics.md")]
+struct Metrics;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/from-hyperf.md")]
 struct FromHyperf;
 

@@ -3,8 +3,9 @@
 
 usage: check.py METRICS RULES        (needs: pip install promql-parser PyYAML)
 
-METRICS is the text of `/metrics`. RULES is written: the queries of the dashboard as recording rules,
-for promtool. Then each of the texts is damaged in memory, and a damage that is not found is an error.
+METRICS is the text of `/metrics`. RULES is written: the queries of the dashboard as recording
+rules, for promtool. Then each of the texts is damaged in memory, and a damage that is not found is
+an error.
 """
 
 import json
@@ -46,7 +47,9 @@ def table(page):
     for line in page.partition("## Names")[2].partition("\n## ")[0].splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) == 5 and (name := re.fullmatch(r"`(\w+)`", cells[0])):
-            found[name[1]] = Metric(cells[1], {label.strip() for label in cells[2].split(",")} - {""})
+            found[name[1]] = Metric(
+                cells[1], {label.strip() for label in cells[2].split(",")} - {""}
+            )
     return found
 
 
@@ -99,7 +102,7 @@ def children(expression):
 
 
 def without_variables(text):
-    """A query as Grafana sends it. Variables stand for the range, and in the strings of matchers."""
+    """A query as Grafana sends it. Variables stand for the range, and in strings of matchers."""
     return re.sub(VARIABLE, ".+", text.replace("$__rate_interval", "5m"))
 
 
@@ -117,7 +120,9 @@ def expression_problems(place, text, metrics):
             problems.append(f"{place}: there is no metric `{name}`")
             continue
         known = metrics[base].labels | TARGET_LABELS | PARTS.get(name.removeprefix(base), set())
-        problems += [f"{place}: `{name}` has no label `{label}`" for label in sorted(labels - known)]
+        problems += [
+            f"{place}: `{name}` has no label `{label}`" for label in sorted(labels - known)
+        ]
         counts = metrics[base].kind != "gauge"
         rated = re.search(rf"\b(rate|increase)\({name}\b", text) is not None
         if counts != rated:
@@ -189,7 +194,7 @@ def overlap(one, two):
 
 
 def legend_problems(place, target):
-    """Labels of a legend that the query does not keep, and labels that it keeps and does not show."""
+    """Labels of a legend that the query does not keep, and labels that it keeps and hides."""
     shown = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
     kept = set()
     if found := re.search(r"by \(([^)]*)\)", target["expr"]):
@@ -223,7 +228,9 @@ def problems(texts):
     found += alert_problems(texts["alerts"], known)
     missing = (metrics.keys() - live.keys()) ^ NOT_IN_DEMO
     found += [f"`{name}`: a difference of the table and the output" for name in missing]
-    found += [f"`{name}` is in the output and not in the table" for name in live.keys() - metrics.keys()]
+    found += [
+        f"`{name}` is in the output and not in the table" for name in live.keys() - metrics.keys()
+    ]
     found += [f"`{name}` has no help text" for name in live.keys() - helped]
     for name in metrics.keys() & live.keys():
         table_has, live_has = metrics[name], live[name]
@@ -266,7 +273,9 @@ DAMAGES = [
 
 def rules(dashboard):
     """The queries of the dashboard as a file of recording rules."""
-    queries = [target["expr"] for panel in json.loads(dashboard)["panels"] for target in panel["targets"]]
+    queries = [
+        target["expr"] for panel in json.loads(dashboard)["panels"] for target in panel["targets"]
+    ]
     recorded = [
         {"record": f"query:{number}", "expr": without_variables(query)}
         for number, query in enumerate(queries, 1)
@@ -285,7 +294,8 @@ def main(live, rules_file):
         assert old in texts[key], f"{old} is not in {key}"
         if not problems(texts | {key: texts[key].replace(old, new, 1)}):
             sys.exit(f"this damage of {key} is not found: {old} -> {new}")
-    print(f"ok      {len(table(texts['table']))} metrics, {PANELS} panels, {len(DAMAGES)} damages found")
+    metrics = len(table(texts["table"]))
+    print(f"ok      {metrics} metrics, {PANELS} panels, {len(DAMAGES)} damages found")
 
 
 if __name__ == "__main__":

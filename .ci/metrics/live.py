@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs the demo in a cluster of one node, causes a bit of everything that is counted, and prints its
-`/metrics`.
+"""Runs the demo in a cluster of one node, causes a bit of everything that is counted, and prints
+its `/metrics`.
 
 usage: live.py PATH_OF_THE_DEMO_BINARY        (needs: redis-server, pip install websockets)
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 from websockets.exceptions import ConnectionClosed
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from smoke import STEP_SECONDS, Demo  # noqa: E402
+from smoke import STEP_SECONDS, Demo
 
 # Small limits, so that a few messages reach them.
 SETTINGS = {
@@ -29,15 +29,6 @@ SETTINGS = {
     "RUST_LOG": "error",
 }
 SECRET = "a-secret-for-the-test-of-32-bytes"
-
-
-class OpsDemo(Demo):
-    """The demo with the address of its pages for operators."""
-
-    async def __aenter__(self):
-        await super().__aenter__()
-        self.ops = await self.address("Operators")
-        return self
 
 
 def free_port():
@@ -108,7 +99,7 @@ async def handshakes(demo, token):
 
 async def messages(demo):
     """Sends text and binary messages, and more than the rate."""
-    # The client does not read all that it gets, so it does not see the end of the closing handshake.
+    # The client does not read all that it gets, so it does not see the answer to its close frame.
     async with demo.connect("/wss/echo", close_timeout=1) as client:
         for message in ["text", b"binary"]:
             await client.send(message)
@@ -119,7 +110,7 @@ async def messages(demo):
 
 
 async def rooms(demo, token):
-    """Sends events that succeed, fail and are unknown, in a room with a member that does not read."""
+    """Sends events that succeed, fail and are unknown. A member of the room does not read."""
     room = "/wss/rooms/full"
     async with demo.connect(room, f"Bearer {token}", close_timeout=1) as client:
         silent = await silent_client(demo, room, token)
@@ -154,8 +145,9 @@ async def lost(demo, token):
 
 async def output(demo):
     """The text of `/metrics`."""
+
     def get():
-        with urllib.request.urlopen(demo.ops + "/metrics", timeout=STEP_SECONDS) as answer:
+        with urllib.request.urlopen(demo.http + "/metrics", timeout=STEP_SECONDS) as answer:
             return answer.read().decode()
 
     return await asyncio.to_thread(get)
@@ -164,7 +156,7 @@ async def output(demo):
 async def main(binary):
     port = free_port()
     cluster = {"WS__CLUSTER__URL": f"redis://127.0.0.1:{port}", "JWT_SECRET": SECRET}
-    async with redis(port), OpsDemo(binary, **SETTINGS, **cluster) as demo:
+    async with redis(port), Demo(binary, **SETTINGS, **cluster) as demo:
         _, body = await demo.login("jerry", "jerry-demo")
         await handshakes(demo, body["token"])
         await messages(demo)

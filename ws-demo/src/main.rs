@@ -63,7 +63,6 @@ usage: ws-demo                 serve until SIGINT or SIGTERM
        ws-demo --help     print this
 
 environment: WS__SERVERS__HTTP__PORT, WS__SERVERS__WS__PORT   ports, 0 for any (9501, 9502)
-             WS__SERVERS__OPS__PORT                           port of /metrics (0)
              WS_DEMO_DB                                       users file, or `:memory:`
              JWT_SECRET                                       signs the tokens, 32 bytes (drawn anew at each start);
                                                               the same for all processes of a cluster
@@ -158,15 +157,14 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let http = login::router(callers.clone(), tokens)
         .merge(chat::router(app.hub(), chat.clone(), callers.clone()))
         .merge(nodes::router(app.hub(), callers))
-        .merge(health::router(app.readiness(), app.hub()))
+        .merge(health::router(app.readiness(), app.hub(), app.prometheus()))
         .merge(page::router(ws_port.clone()));
-    let app = app.state(users).state(chat).state(auth).http("http", http).ops("ops");
+    let app = app.state(users).state(chat).state(auth).http("http", http);
     let routes = app.routes();
 
     let running = app.start().await?;
-    let [Some(http), Some(ws), Some(ops)] = ["http", "ws", "ops"].map(|server| running.local_addr(server))
-    else {
-        return Err("ws.toml names no server `http`, `ws` or `ops`".into());
+    let (Some(http), Some(ws)) = (running.local_addr("http"), running.local_addr("ws")) else {
+        return Err("ws.toml names no server `http`, or no server `ws`".into());
     };
     let _ = ws_port.set(ws.port());
     // Only in debug builds. The first account is jerry, whose password is printed below.
@@ -176,17 +174,16 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let console = console.unwrap_or_default();
     // Signals are listened for before anybody is told that the demo is there: who reads it may stop it at once.
     let (_, printed) = tokio::join!(biased; running.run_until_signal(), async {
-        print(&format!("{routes}\n\n{console}{}", commands(reachable(http), reachable(ws), reachable(ops))))
+        print(&format!("{routes}\n\n{console}{}", commands(reachable(http), reachable(ws))))
     });
     printed
 }
 
 /// What to paste into another terminal.
-fn commands(http: SocketAddr, ws: SocketAddr, ops: SocketAddr) -> String {
+fn commands(http: SocketAddr, ws: SocketAddr) -> String {
     format!(
         r#"HTTP       http://{http}
 WebSocket  ws://{ws}
-Operators  http://{ops}
 
 In a browser: http://{http}/
 In a terminal: cargo run -p ws-demo -- client --http http://{http} --url ws://{ws}

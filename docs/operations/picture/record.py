@@ -3,10 +3,10 @@
 
 usage: record.py PATH_OF_THE_DEMO_BINARY        (writes ../panels.svg)
 
-Needs `prometheus` and `redis-server` (packages of Debian), and `pip install websockets`. 1000 clients
-connect; the broker is stopped and started again; one process drains, its clients go to the other
-one, and it is started again. It takes three minutes. Prometheus scrapes both processes each second
-and evaluates the queries of dashboard.json.
+Needs `prometheus` and `redis-server` (packages of Debian), and `pip install websockets`. 1000
+clients connect; the broker is stopped and started again; one process drains, its clients go to the
+other one, and it is started again. It takes three minutes. Prometheus scrapes both processes each
+second and evaluates the queries of dashboard.json.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ import time
 import urllib.parse
 import urllib.request
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
@@ -28,7 +29,8 @@ import render
 HERE = Path(__file__).resolve().parent
 CI = HERE.parents[2] / ".ci"
 sys.path[:0] = [str(CI), str(CI / "metrics")]
-from live import SECRET, OpsDemo, event, free_port, redis, silent_client  # noqa: E402
+from live import SECRET, event, free_port, redis, silent_client
+from smoke import Demo
 
 SETTINGS = {
     "WS__SERVERS__WS__LIMITS__OUTBOX_MESSAGES": "32",
@@ -41,7 +43,7 @@ SETTINGS = {
     "JWT_SECRET": SECRET,
     "RUST_LOG": "error",
 }
-# Seconds from the begin of the run.
+# Seconds from the beginning of the run.
 RAMP, BROKER_STOPS, BROKER_STARTS, DRAIN, END = 25, 65, 90, 120, 182
 RESTART_AFTER = 8
 ROOM_CLIENTS, ECHO_CLIENTS, OTHER_CLIENTS, ROOM_MEMBERS = 600, 250, 150, 10
@@ -54,7 +56,7 @@ class Run:
     def __init__(self, binary, cluster):
         self.binary = binary
         self.cluster = cluster
-        self.ports = [{name: free_port() for name in ("HTTP", "WS", "OPS")} for _ in range(2)]
+        self.ports = [{name: free_port() for name in ("HTTP", "WS")} for _ in range(2)]
         self.nodes = [None, None]
         self.token = None
         self.began = time.time()
@@ -62,9 +64,11 @@ class Run:
 
     async def start(self, index):
         """Starts a process; after a restart it has the same ports."""
-        ports = {f"WS__SERVERS__{name}__PORT": str(port) for name, port in self.ports[index].items()}
+        ports = {
+            f"WS__SERVERS__{name}__PORT": str(port) for name, port in self.ports[index].items()
+        }
         name = {"WS__CLUSTER__NAME": f"node-{index + 1}"}
-        node = OpsDemo(self.binary, **SETTINGS, **self.cluster, **ports, **name)
+        node = Demo(self.binary, **SETTINGS, **self.cluster, **ports, **name)
         await node.__aenter__()
         self.nodes[index] = node
 
@@ -88,11 +92,13 @@ class Run:
                 bearer = f"Bearer {self.token}"
                 async with self.nodes[node].connect(path, bearer, **options) as socket:
                     talking = asyncio.create_task(talk(socket))
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(random.uniform(60, 600)):
-                            async for _ in socket:
-                                pass
-                    talking.cancel()
+                    try:
+                        with suppress(TimeoutError):
+                            async with asyncio.timeout(random.uniform(60, 600)):
+                                async for _ in socket:
+                                    pass
+                    finally:
+                        talking.cancel()
             node = 1 - node
             await asyncio.sleep(random.uniform(0.2, 3))
 
@@ -116,7 +122,9 @@ class Run:
                     await client.send("panic")
                     await client.recv()
             with suppress(*ENDINGS, AssertionError):
-                async with random.choice(self.nodes).connect("/wss/echo", close_timeout=1) as client:
+                async with random.choice(self.nodes).connect(
+                    "/wss/echo", close_timeout=1
+                ) as client:
                     for _ in range(300):
                         await client.send("too many")
             await asyncio.sleep(random.uniform(2, 4))
@@ -133,6 +141,7 @@ class Run:
 
     async def loud(self):
         """A client that says many lines at once in the room of those that do not read."""
+
         async def talk(socket):
             while True:
                 for _ in range(60):
@@ -222,7 +231,7 @@ async def prometheus(targets):
             await process.wait()
 
 
-def query(api, expression, begin, end):
+def query(api, begin, end, expression):
     """The series of a query for each second of this time, as pairs of labels and points."""
     text = expression.replace("$__rate_interval", "10s")
     for name in ["job", "instance", "server", "route"]:
@@ -259,7 +268,10 @@ async def play(run, broker, broker_port):
 async def main(binary):
     broker_port = free_port()
     run = Run(binary, {"WS__CLUSTER__URL": f"redis://127.0.0.1:{broker_port}"})
-    async with redis(broker_port) as broker, prometheus([ports["OPS"] for ports in run.ports]) as api:
+    async with (
+        redis(broker_port) as broker,
+        prometheus([ports["HTTP"] for ports in run.ports]) as api,
+    ):
         try:
             await asyncio.gather(run.start(0), run.start(1))
             _, body = await run.nodes[0].login("jerry", "jerry-demo")
@@ -269,7 +281,7 @@ async def main(binary):
             await play(run, broker, broker_port)
             begin, end = round(run.began), round(time.time()) - 1
             dashboard = json.loads((HERE.parent / "dashboard.json").read_text())
-            ask = lambda expression: query(api, expression, begin, end)  # noqa: E731
+            ask = partial(query, api, begin, end)
             recorded = await asyncio.to_thread(render.evaluate, dashboard, ask)
             for task in tasks:
                 task.cancel()

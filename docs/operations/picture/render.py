@@ -6,19 +6,24 @@ from html import escape
 
 COLUMN, ROW, GAP = 60, 38, 8
 TITLE, AXIS, LEGEND_LINE, LEGEND_LINES = 24, 44, 14, 3
-COLOURS = ["#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#9c755f", "#3aa6a0", "#c9a400", "#d37295", "#7f7f7f"]
+COLOURS = [
+    *("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1"),
+    *("#9c755f", "#3aa6a0", "#c9a400", "#d37295", "#7f7f7f"),
+]
 STYLE = """
 text { font-family: system-ui, sans-serif; font-size: 11px; fill: #444 }
 .title { font-size: 13px; font-weight: 600; fill: #222 }
 .panel { fill: #fff; stroke: #ddd }
-.grid { stroke: #eee } .mark { stroke: #999; stroke-dasharray: 3 3 } .drain { fill: #f28e2b; opacity: .12 }
-.line { fill: none; stroke-width: 1.4; stroke-linejoin: round } .left { text-anchor: end } .middle { text-anchor: middle }
+.grid { stroke: #eee } .mark { stroke: #999; stroke-dasharray: 3 3 }
+.drain { fill: #f28e2b; opacity: .12 }
+.line { fill: none; stroke-width: 1.4; stroke-linejoin: round }
+.left { text-anchor: end } .middle { text-anchor: middle }
 """
 
 
 class Series:
-    """A line of a panel: its name in the legend, its points in seconds and values, and its unit if it
-    has an axis of its own on the right."""
+    """A line of a panel: its name in the legend, its points in seconds and values, and its unit if
+    it has an axis of its own on the right."""
 
     def __init__(self, name, points, right_unit=None):
         self.name = name
@@ -105,7 +110,7 @@ def panel_parts(panel, series, drains, marks, seconds):
 
 
 def stack(series):
-    """The series on top of each other, the topmost first, so that the lower ones are drawn over it."""
+    """The series on top of each other, the topmost first: the lower ones are drawn over it."""
     total, stacked = {}, []
     for line in series:
         for at, value in line.points:
@@ -120,11 +125,13 @@ def frame(plot, drains, marks, seconds):
     for line in drains:
         for first, last in intervals(line.points):
             at, wide = x + first / seconds * width, max(1, (last - first) / seconds * width)
-            yield f'<rect class="drain" x="{at:.0f}" y="{y:.0f}" width="{wide:.0f}" height="{height:.0f}"/>'
+            size = f'width="{wide:.0f}" height="{height:.0f}"'
+            yield f'<rect class="drain" x="{at:.0f}" y="{y:.0f}" {size}/>'
     for at in range(0, int(seconds) + 1, 30):
         place = x + at / seconds * width
         yield f'<path class="grid" d="M{place:.0f} {y:.0f}v{height:.0f}"/>'
-        yield f'<text class="middle" x="{place:.0f}" y="{y + height + 14:.0f}">{at // 60}:{at % 60:02}</text>'
+        below = f'x="{place:.0f}" y="{y + height + 14:.0f}"'
+        yield f'<text class="middle" {below}>{at // 60}:{at % 60:02}</text>'
     for number, (at, _) in enumerate(marks, 1):
         place = x + at / seconds * width
         yield f'<path class="mark" d="M{place:.0f} {y:.0f}v{height:.0f}"/>'
@@ -225,5 +232,6 @@ def legend_parts(names, left, bottom, width):
         if line >= LEGEND_LINES:
             break
         x, y = left + at, bottom - (LEGEND_LINES - 1 - line) * LEGEND_LINE
-        yield f'<rect x="{x:.0f}" y="{y - 6:.0f}" width="10" height="4" fill="{COLOURS[index % len(COLOURS)]}"/>'
+        colour = COLOURS[index % len(COLOURS)]
+        yield f'<rect x="{x:.0f}" y="{y - 6:.0f}" width="10" height="4" fill="{colour}"/>'
         yield f'<text x="{x + 14:.0f}" y="{y:.0f}">{escape(name)}</text>'

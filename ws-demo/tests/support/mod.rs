@@ -95,8 +95,8 @@ impl Demo {
             }
         });
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
-        let http = address(&mut stdout, "http://").await;
-        let ws = address(&mut stdout, "ws://").await;
+        let http = address(&mut stdout, "HTTP").await;
+        let ws = address(&mut stdout, "WebSocket").await;
         Self { process, http, ws, log, _stdout: stdout }
     }
 
@@ -218,12 +218,15 @@ impl Demo {
     }
 }
 
-/// The address behind this scheme, in the line that says where a server listens.
-async fn address(stdout: &mut BufReader<ChildStdout>, scheme: &str) -> SocketAddr {
+/// The address in the line that begins with the name of this server.
+async fn address(stdout: &mut BufReader<ChildStdout>, server: &str) -> SocketAddr {
     loop {
         let mut line = String::new();
         assert_ne!(within(stdout.read_line(&mut line)).await.unwrap(), 0, "it ended before it listened");
-        if let Some((_, address)) = line.split_once(scheme) {
+        if let Some((name, address)) = line.split_once(' ')
+            && name == server
+        {
+            let (_, address) = address.split_once("://").unwrap();
             return address.trim().parse().unwrap();
         }
     }
