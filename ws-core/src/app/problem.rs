@@ -188,7 +188,7 @@ pub enum Problem {
         /// The names of the configured servers, as text.
         known: String,
     },
-    /// The server for [`App::ops`](crate::App::ops) is not configured.
+    /// The server for `App::ops` (feature `prometheus`) is not configured.
     #[error(
         "`App::ops` at {location} needs server `{server}`, which is not configured; write `[[servers]]` with `name = \"{server}\"`, `kind = \"http\"`, and a `host` and a `port` that only operators reach"
     )]

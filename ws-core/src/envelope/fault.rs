@@ -4,7 +4,6 @@
 use crate::wire::Message;
 
 /// The error codes that every typed channel may send, each with its meaning.
-#[cfg_attr(not(feature = "asyncapi"), expect(unreachable_pub, reason = "public with the contract"))]
 pub const COMMON_CODES: &[(&str, &str)] = &[
     ("bad_json", "A text message is not an envelope."),
     ("bad_msgpack", "A binary message is not an envelope (subprotocol `msgpack`)."),

@@ -18,11 +18,9 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-#[cfg_attr(not(feature = "asyncapi"), expect(unreachable_pub, reason = "public with the contract"))]
-pub use self::fault::COMMON_CODES;
 pub use self::{
     event::{DeclaredReply, DescribeEvent, EventInfo, EventTypes, WsAsk, WsCall, WsEvent},
-    fault::EventError,
+    fault::{COMMON_CODES, EventError},
     form::{ManyReplies, NoReplies, Nothing, OneReply, RawReply, Replies, ReplyForm, ReplyName},
 };
 pub(crate) use self::{fault::DecodeError, json::decode as decode_json};

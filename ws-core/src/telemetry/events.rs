@@ -267,7 +267,9 @@ mod tests {
 
     fn route() -> RouteCounters {
         let events = [("say", vec!["too_long"]), ("join", vec![]), (UNKNOWN, vec!["odd"])].into();
-        RouteCounters { events: EventTable::new(events), ..RouteCounters::default() }
+        let mut route = RouteCounters::default();
+        route.events = EventTable::new(events);
+        route
     }
 
     #[test]
