@@ -9,7 +9,7 @@ import { join } from "node:path";
 /** The longest wait for anything, in milliseconds. */
 export const DEADLINE = 20_000;
 
-const FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"];
+const FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"];
 
 export class Browser {
   #process;
@@ -97,7 +97,8 @@ export class Page {
 
   /** Runs an async function body in the page. Returns its result. */
   async run(body) {
-    const params = { expression: `(async () => { ${body} })()`, awaitPromise: true, returnByValue: true };
+    const expression = `(async () => { ${body} })()`;
+    const params = { expression, awaitPromise: true, returnByValue: true, userGesture: true };
     const { result, exceptionDetails } = await this.send("Runtime.evaluate", params);
     if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
     return result.value;

@@ -14,23 +14,26 @@ const SECRET = "a secret of the tests, of no less than 32 bytes";
 
 /** The demo, on ports that the system chose or that an earlier demo had. `WS_DEMO` is its binary. */
 export class Demo {
-  static async start(settings = {}) {
+  /** Starts it with these environment variables. Its log goes to `stderr`: `inherit` or `ignore`. */
+  static async start(settings = {}, stderr = "inherit") {
     const demo = new Demo();
     demo.settings = settings;
     const env = {
       ...process.env,
       WS__SERVERS__HTTP__PORT: "0",
       WS__SERVERS__WS__PORT: "0",
+      WS__CONSOLE__PORT: "0",
       WS_DEMO_DB: ":memory:",
       JWT_SECRET: SECRET,
       RUST_LOG: "error",
       ...settings,
     };
-    demo.process = spawn(process.env.WS_DEMO, [], { env, stdio: ["ignore", "pipe", "inherit"] });
+    demo.process = spawn(process.env.WS_DEMO, [], { env, stdio: ["ignore", "pipe", stderr] });
     demo.exited = once(demo.process, "exit");
     const deadline = setTimeout(() => demo.process.kill("SIGKILL"), DEADLINE);
     for await (const line of createInterface({ input: demo.process.stdout })) {
       const [name, address] = line.split(/\s+/);
+      if (name === "Console") demo.console = address;
       if (name === "HTTP") demo.http = address;
       if (name === "WebSocket") demo.ws = address;
       if (demo.http && demo.ws) break;
@@ -85,7 +88,7 @@ export class Demo {
 }
 
 /** A token for a user of the demo, which expires after so many seconds. */
-export function tokenOf(uid, seconds) {
+export function tokenOf(uid, seconds = 600) {
   const iat = Math.floor(Date.now() / 1000);
   const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
   const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part({ data: { uid }, iat, exp: iat + seconds })}`;

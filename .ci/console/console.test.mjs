@@ -9,8 +9,8 @@ import { join } from "node:path";
 import process from "node:process";
 import { after, before, test } from "node:test";
 
-import { Browser } from "./browser.mjs";
-import { Demo, tokenOf } from "./demo.mjs";
+import { Browser } from "../chromium.mjs";
+import { Demo, tokenOf } from "../demo.mjs";
 import { connect, send, show, text } from "./pages.mjs";
 
 const PAGES = ["routes", "events", "try", "live", "traffic", "log", "metrics", "cluster"];
@@ -18,7 +18,7 @@ const SCRIPT = "<script>window.broken = 1</script><img src=x onerror='window.bro
 let demo, browser, tab;
 
 before(async () => {
-  demo = await Demo.start();
+  demo = await Demo.start({ RUST_LOG: "info" }, "ignore");
   browser = await Browser.start();
   tab = await browser.open(demo.console);
   await tab.until("document.querySelector('main h1')");
@@ -138,7 +138,7 @@ test("the log, the counters and the cluster are shown", async () => {
 
 test("every page fits into 390 px, in light and in dark", async () => {
   for (const dark of [false, true]) {
-    await tab.look({ width: 390, dark });
+    await tab.look({ width: 390, height: 844, scheme: dark ? "dark" : "light" });
     for (const page of PAGES) {
       await show(tab, `#/${page}`);
       await new Promise((resolve) => setTimeout(resolve, 300));
@@ -152,13 +152,13 @@ test("every page fits into 390 px, in light and in dark", async () => {
 
 test("no page has complained, by a script or by the policy", () => {
   const expected = /WebSocket connection to .*(401|failed)/;
-  assert.deepEqual(tab.complaints.filter((it) => !expected.test(it)), []);
+  assert.deepEqual(tab.errors.filter((it) => !expected.test(it)), []);
 });
 
 test("without the token there is no data", async () => {
   const other = await browser.open("about:blank");
   const { origin } = new URL(demo.console);
-  await other.go(`${origin}/`);
+  await other.load(`${origin}/`);
   await other.until("document.querySelector('main').innerText.includes('needs its token')");
   assert.equal(await other.run("return (await fetch('/api/model')).status;"), 401);
   await other.run("document.querySelector('main').replaceChildren(); location.hash = '#token=wrong';");
@@ -214,7 +214,7 @@ test("a node and the broker that go are shown", { skip: !hasRedis && "there is n
   };
   const nodes = [];
   try {
-    for (const name of ["first", "second"]) nodes.push(await Demo.start({ ...cluster, WS__CLUSTER__NAME: name }));
+    for (const name of ["first", "second"]) nodes.push(await Demo.start({ ...cluster, RUST_LOG: "info", WS__CLUSTER__NAME: name }, "ignore"));
     const watcher = await browser.open(nodes[0].console);
     await show(watcher, "#/cluster");
     await watcher.until("document.querySelector('main').innerText.includes('node second')");

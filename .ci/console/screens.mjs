@@ -4,13 +4,13 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 
-import { Browser } from "./browser.mjs";
-import { Demo, tokenOf } from "./demo.mjs";
+import { Browser } from "../chromium.mjs";
+import { Demo, tokenOf } from "../demo.mjs";
 import { connect, send, show } from "./pages.mjs";
 
 const folder = process.argv[2];
 await mkdir(folder, { recursive: true });
-const demo = await Demo.start({ RUST_LOG: "info,ws_core=debug" });
+const demo = await Demo.start({ RUST_LOG: "info,ws_core=debug" }, "ignore");
 const browser = await Browser.start();
 try {
   const tab = await browser.open(demo.console);
@@ -31,7 +31,7 @@ try {
     return tab.run("return document.querySelector('main td.acts a').hash.split('/')[2];");
   })();
   const pages = ["routes", "events", "try", "live", `traffic`, `traffic/${id}`, "log", "metrics", "cluster"];
-  for (const [name, look] of Object.entries({ light: { width: 1200, dark: false }, dark: { width: 1200, dark: true }, narrow: { width: 390, dark: false } })) {
+  for (const [name, look] of Object.entries({ light: { width: 1200 }, dark: { width: 1200, scheme: "dark" }, narrow: { width: 390, height: 844 } })) {
     await tab.look(look);
     for (const page of pages) {
       await tab.run(`location.hash = "#/${page}";`);
@@ -47,10 +47,10 @@ try {
       await new Promise((resolve) => setTimeout(resolve, 1200));
       const width = await tab.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth;");
       if (width > 0) console.log(`${name} ${page}: ${width} px too wide`);
-      await writeFile(join(folder, `${page.startsWith("traffic/") ? "one-connection" : page}-${name}.png`), await tab.picture());
+      await writeFile(join(folder, `${page.startsWith("traffic/") ? "one-connection" : page}-${name}.png`), await tab.screenshot());
     }
   }
-  for (const complaint of tab.complaints) console.log(complaint);
+  for (const error of tab.errors) console.log(error);
 } finally {
   await browser.stop();
   await demo.stop();
