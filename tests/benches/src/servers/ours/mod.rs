@@ -42,6 +42,9 @@ fn config() -> Config {
 }
 
 async fn serve(app: App) -> anyhow::Result<()> {
+    // Installs the recorder.
+    #[cfg(feature = "prometheus")]
+    let _ = app.prometheus();
     let running = app.config(config()).start().await?;
     announce(running.local_addr(SERVER).context("it is not bound")?)?;
     std::future::pending().await
