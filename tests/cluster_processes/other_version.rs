@@ -92,7 +92,7 @@ enum Order {
     Leave,
 }
 
-/// What the node has said.
+/// The answers of the node.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Said {
     /// All numbers are below this one.
@@ -101,7 +101,7 @@ pub(crate) struct Said {
     pub(crate) skipped: u64,
 }
 
-/// What the node has received from others.
+/// The messages that the node has received from others.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Heard {
     /// The messages in the room.

@@ -162,7 +162,7 @@ async fn a_rolling_deploy_beside_nodes_of_other_versions_loses_nothing_and_repor
             }
         }
         for name in replaced {
-            // What was sent when it stopped has reached the members of the two other nodes.
+            // The messages that were sent when it stopped have reached the members of the two other nodes.
             let last = received.iter().map(|received| numbers(received, &format!("last of {name}")));
             let last: Vec<_> = last.filter(|numbers| !numbers.is_empty()).collect();
             let counts: Vec<usize> = last.iter().map(Vec::len).collect();

@@ -83,7 +83,7 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap()
 }
 
-/// What a process has printed, and its exit code.
+/// The output of a process, and its exit code.
 #[derive(Debug)]
 struct Run {
     code: i32,

@@ -1,4 +1,4 @@
-//! Who may ask the console: its own page in a browser of this machine, with the token.
+//! The rules of access: only the console's own page in a browser of this machine, with the token.
 //!
 //! `Host` must name this machine and this port, so that a foreign name that resolves to 127.0.0.1
 //! (DNS rebinding) is refused. `Origin` must be the console's own, so that no other page can ask.

@@ -1,4 +1,4 @@
-//! What the page does for its user: closes a connection, pushes a message.
+//! The actions of the page: closing a connection, pushing a message.
 
 use serde_json::{Value, json};
 

@@ -66,7 +66,7 @@ fn prepare(app: &App, config: &Config) -> Option<Prepared> {
     Some(Prepared(Box::new(move |launched| Launching(Box::pin(server::start(settings, known, launched))))))
 }
 
-/// What is read from the application before it starts.
+/// The parts of the application that are read before it starts.
 struct Known {
     contract: Contract,
     stats: StatsHandle,

@@ -1,4 +1,5 @@
-//! What is known at the start: the servers, the routes, the channels with their events, as JSON.
+//! The data that is known at start, as JSON: the servers, the routes, the channels with their
+//! events.
 
 use std::net::SocketAddr;
 
