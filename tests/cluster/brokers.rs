@@ -194,7 +194,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts a server on a free port, for which `{port}` stands in the options. Returns `None` if
-    /// there is no such server on this machine, unless this variable is set.
+    /// this machine does not have the server, and panics instead if this variable is set.
     fn start(program: &'static str, needed: &str, options: &[&str]) -> Option<Self> {
         let Some(_) = find(program) else {
             assert!(std::env::var_os(needed).is_none(), "{program} is not installed");

@@ -197,7 +197,7 @@ async fn a_room_that_nobody_watches_costs_one_message_for_its_first_member() {
     }
     published().await;
     assert_eq!(published_by_b() - before, 1);
-    // 30 s after the last renewal there are no further messages.
+    // 30 s after the last renewal, messages do not come any more.
     drop(list);
     tokio::time::sleep(Duration::from_secs(31)).await;
     let before = published_by_b();

@@ -75,7 +75,7 @@ impl List {
         events
     }
 
-    /// Checks that there is no further event.
+    /// Checks that no further event comes.
     pub(crate) async fn stays(&mut self) {
         let more = timeout(Duration::from_millis(300), self.0.next()).await;
         assert!(more.is_err(), "{more:?}");

@@ -19,7 +19,7 @@ use crate::{
 /// The clients at once.
 const CLIENTS: usize = 6;
 const ROOMS: usize = 50;
-/// What the resident memory of a node may grow by: allocators keep some of what was freed.
+/// The growth of a node's resident memory that is accepted: allocators keep some freed memory.
 const GROWTH: u64 = 16 << 20;
 /// Longer than a channel lingers and a node is waited for, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -62,7 +62,7 @@ mod shown {
     use bytes::Bytes;
 
     use super::{Direction, Tap};
-    use crate::{fixed, sync::Mutex, wire::Message};
+    use crate::{fixed, socket::data_frame, sync::Mutex, telemetry::MessageKind, wire::Message};
 
     #[derive(Debug, Default)]
     pub(super) struct Tapped {
@@ -101,6 +101,15 @@ mod shown {
         Ping,
         Pong,
         Close(Option<u16>),
+    }
+
+    impl From<MessageKind> for ShownKind {
+        fn from(kind: MessageKind) -> Self {
+            match kind {
+                MessageKind::Text => Self::Text,
+                MessageKind::Binary => Self::Binary,
+            }
+        }
     }
 
     /// Somebody who looks. While one exists, the messages of its connection are kept.
@@ -146,11 +155,7 @@ mod shown {
         pub(crate) fn message(&self, direction: Direction, message: &Message) {
             self.count(direction);
             if self.is_on() {
-                let kind = match message {
-                    Message::Text(_) => ShownKind::Text,
-                    Message::Binary(_) => ShownKind::Binary,
-                };
-                self.keep(direction, kind, message.as_bytes());
+                self.keep(direction, MessageKind::from(message).into(), message.as_bytes());
             }
         }
 
@@ -159,15 +164,9 @@ mod shown {
         pub(crate) fn frame(&self, frame: &Bytes) {
             self.count(Direction::Out);
             if self.is_on() {
-                let [head, size, ..] = **frame else { return };
-                // RFC 6455 section 5.2: frames of a server have no mask.
-                let header = match size {
-                    126 => 4,
-                    127 => 10,
-                    _ => 2,
-                };
-                let kind = if head & 0x0f == 1 { ShownKind::Text } else { ShownKind::Binary };
-                self.keep(Direction::Out, kind, frame.get(header..).unwrap_or_default());
+                let (kind, bytes) = data_frame(frame);
+                let payload = frame.get(frame.len().saturating_sub(bytes)..).unwrap_or_default();
+                self.keep(Direction::Out, kind.into(), payload);
             }
         }
 

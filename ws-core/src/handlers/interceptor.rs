@@ -12,7 +12,6 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
-
 use tracing::{Instrument as _, Level, Span, field};
 
 use crate::{
