@@ -158,6 +158,7 @@ impl Config {
                 .and_then(|()| server.origin.check().map_err(str::to_owned))
                 .and_then(|()| check_edge(server))
                 .and_then(|()| server.heartbeat.check())
+                .and_then(|()| server.compression.check())
                 .map_err(|message| format!("server `{}`: {message}", server.name))?;
         }
         self.drain.check()?;
