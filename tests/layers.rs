@@ -17,6 +17,7 @@ const LAYERS: &[&str] = &[
     "schema",
     "config",
     "wire",
+    "extension",
     "envelope",
     "error",
     "state",
@@ -51,6 +52,7 @@ const CLIENT: &[&str] = &[
     "ledger",
     "transport",
     "tls",
+    "compression",
     "request",
     "wire",
     "connection",
@@ -65,6 +67,7 @@ const CLIENT: &[&str] = &[
 
 /// Crates that only some modules name, so that what depends on them is in one place.
 const CRATES: &[(&str, &[&str])] = &[
+    ("flate2", &["socket"]),
     ("inventory", &["registry", "lib"]),
     ("tungstenite", &["wire", "testing", "fuzzing"]),
     ("redis", &["hub"]),

@@ -17,6 +17,8 @@ pub mod contract;
 mod controller;
 mod envelope;
 pub mod error;
+#[cfg(feature = "deflate")]
+mod extension;
 mod fixed;
 mod function;
 #[cfg(any(test, all(fuzzing, feature = "testing")))]
@@ -119,7 +121,7 @@ pub mod __private {
     pub use inventory::submit;
 
     pub use crate::{
-        config::{OverRate, Overflow, TrailingSlash},
+        config::{CompressionMode, OverRate, Overflow, TrailingSlash},
         envelope::EventInfo,
         error::PublicFace,
         handlers::{InterceptorFuture, support as handlers},
