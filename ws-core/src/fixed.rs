@@ -27,6 +27,17 @@ pub(crate) const MOST_UNREAD_BYTES: u64 = 4 << 20;
 /// that arrives in several reads counts for each of them.
 pub(crate) const FRAMES_A_POLL: u32 = 512;
 pub(crate) const BYTES_A_POLL: usize = 1 << 20;
+/// After this many decompressed bytes the poll ends.
+#[cfg(feature = "deflate")]
+pub(crate) const INFLATED_A_POLL: usize = 256 << 10;
+/// After this many compressed bytes the poll ends.
+pub(crate) const COMPRESSED_A_POLL: usize = 64 << 10;
+/// The compressors, and also the decompressors, that a thread keeps.
+#[cfg(feature = "deflate")]
+pub(crate) const POOLED_STATES: usize = 4;
+/// The largest output buffer that a compressor or a decompressor keeps, in bytes.
+#[cfg(feature = "deflate")]
+pub(crate) const POOLED_OUTPUT_BYTES: usize = 64 << 10;
 /// The bytes that are read and discarded after a close frame or a refusal was sent. Unread input
 /// would make the system reset the connection before the peer has read either of them.
 pub(crate) const DRAINED_BYTES: usize = 64 << 20;

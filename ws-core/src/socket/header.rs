@@ -1,6 +1,7 @@
 //! [`Header`]: reads and writes the header of a frame (RFC 6455 section 5.2).
 
 use super::utf8;
+use crate::telemetry::MessageKind;
 
 /// The size of the longest header: two bytes, a length of eight bytes, a mask of four.
 pub(super) const LONGEST_HEADER: usize = 14;
@@ -9,6 +10,8 @@ pub(super) const LONGEST_HEADER: usize = 14;
 pub(super) const FIN: u8 = 0x80;
 /// The bits reserved for extensions.
 pub(super) const RESERVED: u8 = 0x70;
+/// The reserved bit that marks a compressed message, in its first frame (RFC 7692 section 6).
+pub(super) const RSV1: u8 = 0x40;
 /// Marks a masked payload, in the second byte.
 pub(super) const MASKED: u8 = 0x80;
 
@@ -22,6 +25,11 @@ pub(super) const PONG: u8 = 0xa;
 /// Returns the opcode of a frame with this first byte.
 pub(super) fn opcode(first: u8) -> u8 {
     first & 0x0f
+}
+
+/// Returns the kind of a message whose first frame has this opcode.
+pub(super) fn kind(opcode: u8) -> MessageKind {
+    if opcode == TEXT { MessageKind::Text } else { MessageKind::Binary }
 }
 
 /// Whether a frame with this first byte is a control frame. Control frames may be sent between the
