@@ -27,7 +27,7 @@ pub(super) fn enter(live: &Arc<Live>) -> Entry {
 }
 
 fn connection(live: &Arc<Live>, limits: &Limits) -> Connection {
-    Connection::new(handshake(), &Arc::new(limits.clone()), Arc::clone(live))
+    Connection::new(handshake(), &Arc::new(limits.clone()), Arc::clone(live), None)
 }
 
 fn handshake() -> Handshake {

@@ -28,7 +28,7 @@ use crate::{
     hub::{
         GroupKey, Live,
         target::{Scope, Target},
-        walk::Walk,
+        walk::{ReceivedFrames, Walk},
     },
     throttle::shown,
 };
@@ -170,9 +170,9 @@ impl ThisNode {
                 let Some(target) = target(live, &channel, only, message.except) else {
                     return self.malformed(Unreadable::Malformed, &channel);
                 };
-                let mut walk = Walk::new(&target);
+                let (mut walk, mut frames) = (Walk::new(&target), ReceivedFrames::from(frames));
                 while walk.advance() {
-                    walk.frames(&frames);
+                    walk.frames(&mut frames);
                     if !walk.is_over() {
                         tokio::task::yield_now().await;
                     }

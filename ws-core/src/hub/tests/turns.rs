@@ -58,7 +58,7 @@ fn enter_at<C: Controller>(live: &Arc<Live>, _: C) -> Entry {
     live.names().add(TypeId::of::<C>(), name);
     let mut handshake = handshake();
     handshake.set_route(Arc::new(At("/".into(), name)), Vec::new()).unwrap();
-    live.enter(Connection::new(handshake, &Arc::default(), Arc::clone(live)))
+    live.enter(Connection::new(handshake, &Arc::default(), Arc::clone(live), None))
 }
 
 fn members(live: &Arc<Live>, room: &str, count: usize) -> Vec<Entry> {
