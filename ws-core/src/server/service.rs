@@ -22,7 +22,8 @@ use super::{
     websocket::{Accepted, Source},
 };
 use crate::{
-    request::{Handshake, Response},
+    handshake::Opening,
+    request::Response,
     server::{Opened, served},
     socket::Transport,
 };
@@ -92,9 +93,9 @@ impl WsService {
         let source = Source { peer, transport: peer, caller };
         let (response, accepted) =
             server.answer_handshake(parts, !body.is_end_stream(), source, refusal).await;
-        if let (Some(Accepted { handshake, address }), Ok(permit)) = (accepted, permit) {
+        if let (Some(Accepted { opening, address }), Ok(permit)) = (accepted, permit) {
             let live = Arc::clone(&server.live);
-            let opened = Box::pin(open(server, on_upgrade, handshake, permit.with(address)));
+            let opened = Box::pin(open(server, on_upgrade, opening, permit.with(address)));
             live.spawn(served(opened));
         }
         response
@@ -105,13 +106,13 @@ impl WsService {
 async fn open(
     server: Arc<WsServer>,
     on_upgrade: hyper::upgrade::OnUpgrade,
-    handshake: Handshake,
+    opening: Opening,
     permit: Permit,
 ) -> Option<Opened> {
     match tokio::time::timeout(server.limits.handshake_timeout, on_upgrade).await {
         Ok(Ok(upgraded)) => {
             let (transport, prefix) = Transport::upgraded(upgraded);
-            return server.open(transport, prefix, handshake, permit);
+            return server.open(transport, prefix, opening, permit);
         }
         Ok(Err(error)) => tracing::warn!(%error, "the outer server did not upgrade the connection"),
         Err(_) => tracing::warn!("the outer server did not upgrade the connection in time"),

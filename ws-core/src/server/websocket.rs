@@ -36,9 +36,9 @@ use crate::{
     connection::Connection,
     error::HandshakeError,
     fixed,
-    handshake::{Caller, NamesWriter, Pipeline, asks_for_upgrade, bare, route_of},
+    handshake::{Caller, NamesWriter, Opening, Pipeline, asks_for_upgrade, bare, route_of},
     hub::Live,
-    request::{Handshake, Response, TransportAddr},
+    request::{Response, TransportAddr},
     server::Opened,
     session::{Life, in_span},
     socket::Transport,
@@ -85,7 +85,7 @@ impl WsServer {
             self.close_refused(transport, &stream.arrival.pending).await;
             return None;
         };
-        self.open(transport, prefix, accepted.handshake, permit?.with(accepted.address))
+        self.open(transport, prefix, accepted.opening, permit?.with(accepted.address))
     }
 
     /// Answers requests until one of them is answered with 101, or the stream ends.
@@ -228,14 +228,14 @@ impl WsServer {
         }
         let journal = self.live.journal();
         let asked = journal.asked(&parts.uri, caller.addr);
-        let (mut response, handshake) = self.pipeline.run(parts, has_body, caller, refusal).await;
-        if handshake.is_none() {
+        let (mut response, opening) = self.pipeline.run(parts, has_body, caller, refusal).await;
+        if opening.is_none() {
             journal.refused(asked, response.status(), response.body().whole());
         }
         if is_draining {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        (response, handshake.map(|handshake| Accepted { handshake, address }))
+        (response, opening.map(|opening| Accepted { opening, address }))
     }
 
     /// Makes the connection. Its session starts when the returned future is awaited.
@@ -243,12 +243,14 @@ impl WsServer {
         &self,
         transport: Transport,
         prefix: Bytes,
-        handshake: Handshake,
+        opening: Opening,
         permit: Permit,
     ) -> Option<Opened> {
+        let Opening { handshake, deflate } = opening;
         let route = route_of(&handshake)?;
         let limits = Arc::clone(&route.limits);
-        let conn = Connection::new(handshake.compact(), &limits, Arc::clone(&self.live));
+        let shared_format = deflate.as_ref().and_then(|deflate| deflate.shared_format());
+        let conn = Connection::new(handshake.compact(), &limits, Arc::clone(&self.live), shared_format);
         let span = conn.span();
         let entry = self.live.enter(conn);
         // The drain closes connections in batches. It does not include a connection that is added
@@ -256,7 +258,7 @@ impl WsServer {
         if self.lifecycle.has_reached(Stage::Closing) {
             entry.connection().outbox().shut_down();
         }
-        let life = Life { entry, prefix, heartbeat: Arc::clone(&self.heartbeat) };
+        let life = Life { entry, prefix, heartbeat: Arc::clone(&self.heartbeat), deflate };
         let session = Arc::clone(&route.controller).serve(transport, life);
         Some(Opened { connection: in_span(session, span), permit })
     }
@@ -286,7 +288,7 @@ pub(super) struct Source {
 
 /// A handshake that was answered with 101.
 pub(super) struct Accepted {
-    pub(super) handshake: Handshake,
+    pub(super) opening: Opening,
     /// The connection's permit under the limit of its client's address, if only the request names
     /// the client.
     pub(super) address: Option<AddressPermit>,

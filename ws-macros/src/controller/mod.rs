@@ -5,6 +5,7 @@
 //! registration is emitted only if there is no mistake. The callbacks are the concern of the trait;
 //! nothing here names them.
 
+mod compression;
 mod expand;
 mod limits;
 mod model;
