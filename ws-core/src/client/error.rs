@@ -36,6 +36,9 @@ pub enum ConnectError {
         "invalid subprotocol `{0}`; each name is a token (no spaces, commas or quotes) and is offered once"
     )]
     InvalidSubprotocol(String),
+    /// The settings of `ClientBuilder::compression` (feature `deflate`) are not valid.
+    #[error("{0}")]
+    InvalidCompression(String),
     /// A `wss://` URI in a program that is built without the feature `client-tls`.
     #[error("`wss://` needs the feature `client-tls` of ws-core")]
     TlsNotEnabled,

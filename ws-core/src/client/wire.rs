@@ -25,7 +25,7 @@ use super::{
     transport::{Transport, drain},
 };
 use crate::{
-    socket::{Ended, Incoming, SizeLimits, Socket},
+    socket::{Deflate, Ended, Incoming, SizeLimits, Socket},
     wire::{CloseFrame, CloseReason, Message, Text},
 };
 
@@ -58,10 +58,16 @@ struct Silence {
 
 impl Wire {
     /// Takes over the transport after the 101. `prefix` holds the bytes that were read after it.
-    pub(super) fn new(transport: Transport, prefix: &[u8], settings: &Settings) -> Self {
+    pub(super) fn new(
+        transport: Transport,
+        prefix: &[u8],
+        deflate: Option<Box<Deflate>>,
+        settings: &Settings,
+    ) -> Self {
         let limits = SizeLimits::new(settings.message_limit, settings.frame_limit, usize::MAX);
+        let socket = Socket::of_client(transport, prefix, limits).with_deflate(deflate);
         Self {
-            state: State::Open(Box::new(Socket::of_client(transport, prefix, limits))),
+            state: State::Open(Box::new(socket)),
             read_ahead: None,
             unflushed_pongs: 0,
             silence: settings.dead_after.map(Silence::new),
