@@ -12,6 +12,10 @@ struct Readme;
 struct Cluster;
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/compression.md")]
+struct Compression;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/console.md")]
 struct Console;
 

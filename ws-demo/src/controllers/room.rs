@@ -49,7 +49,9 @@ const WHO_TIMEOUT: Duration = Duration::from_secs(1);
     middleware(websocket_auth),
     subprotocols("msgpack", "demo.v1"),
     emits(Joined, Left),
-    limits(message = "16KiB")
+    limits(message = "16KiB"),
+    // Messages of a room contain no secrets.
+    compression(mode = "per_message", threshold = "128B")
 )]
 #[guard(logged_in)]
 pub(crate) struct Room {
