@@ -358,9 +358,12 @@ impl OutQueue {
 /// The first frame of a queue.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct First {
-    /// The size of the message before it was compressed, if it is compressed already.
+    /// The size of the uncompressed message, if nothing is left to compress.
     pub(super) stamp: Option<u32>,
     pub(super) opcode: u8,
+    /// Whether the payload is compressed.
+    #[cfg(feature = "deflate")]
+    pub(super) is_compressed: bool,
     /// The bytes of the stamp and the header.
     header: usize,
     /// The bytes of the payload.
@@ -376,6 +379,8 @@ impl First {
         Some(Self {
             stamp,
             opcode: header::opcode(header.first),
+            #[cfg(feature = "deflate")]
+            is_compressed: header.first & header::RSV1 != 0,
             header: before + header.size,
             length: header.length as usize,
         })

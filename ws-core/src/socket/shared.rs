@@ -16,14 +16,14 @@ pub(super) const STAMP_SIZE: usize = 5;
 /// A message as one frame, and its compressed forms.
 ///
 /// A compressed form begins with a stamp, the size of the uncompressed payload. It is removed when
-/// the frame is moved to the queue that is written. Until then the stamp tells the counters how
-/// large the message is.
+/// the frame is moved to the queue that is written. Until then it tells the counters how large the
+/// message is, and that nothing is left to compress.
 #[derive(Debug)]
 pub(crate) struct SharedFrame {
     plain: Bytes,
-    /// The compressed forms that were needed so far. `None` if a form is not smaller.
+    /// The compressed forms that were needed so far.
     #[cfg(feature = "deflate")]
-    compressed: Vec<(SharedFormat, Option<Bytes>)>,
+    compressed: Vec<(SharedFormat, Bytes)>,
 }
 
 impl SharedFrame {
@@ -93,32 +93,39 @@ mod present {
             let (Some(format), Some(header)) = (format, Header::read(&self.plain)) else {
                 return &self.plain;
             };
-            if header.length == 0 || header.length < format.threshold.into() {
+            let Ok(size) = u32::try_from(header.length) else { return &self.plain };
+            if size == 0 || size < format.threshold {
                 return &self.plain;
             }
             let is_same =
                 |(made, _): &(SharedFormat, _)| made.bits == format.bits && made.level == format.level;
             let at = self.compressed.iter().position(is_same).unwrap_or_else(|| {
-                self.compressed.push((format, compress(&self.plain, header, format)));
+                self.compressed.push((format, stamped(&self.plain, header, size, format)));
                 self.compressed.len() - 1
             });
-            self.compressed.get(at).and_then(|(_, frame)| frame.as_ref()).unwrap_or(&self.plain)
+            self.compressed.get(at).map_or(&self.plain, |(_, frame)| frame)
         }
     }
 
-    /// Makes the compressed form, with its stamp. `None` if it is not smaller.
-    fn compress(frame: &Bytes, header: Header, format: SharedFormat) -> Option<Bytes> {
-        let before = u32::try_from(header.length).ok()?;
-        let done = compressed(frame.get(header.size..)?, format)?;
-        let payload = done.payload();
-        let first = FIN | RSV1 | header::opcode(header.first);
-        let written = header::Written::new(first, payload.len(), None);
-        let mut bytes = BytesMut::with_capacity(STAMP_SIZE + written.as_slice().len() + payload.len());
+    /// Returns the frame in this format, behind a stamp. If it does not become smaller, it stays as
+    /// it is, and the stamp keeps each connection from trying again.
+    fn stamped(plain: &Bytes, header: Header, size: u32, format: SharedFormat) -> Bytes {
+        let payload = plain.get(header.size..).unwrap_or_default();
+        let done = compressed(payload, format);
+        let opcode = header::opcode(header.first);
+        let (first, payload) = match &done {
+            Some(done) => (FIN | RSV1 | opcode, done.payload()),
+            None => (FIN | opcode, payload),
+        };
+        let header = header::Written::new(first, payload.len(), None);
+        let mut bytes = BytesMut::with_capacity(STAMP_SIZE + header.as_slice().len() + payload.len());
         bytes.put_u8(STAMP);
-        bytes.put_u32(before);
-        bytes.extend_from_slice(written.as_slice());
+        bytes.put_u32(size);
+        bytes.extend_from_slice(header.as_slice());
         bytes.extend_from_slice(payload);
-        done.give_back();
-        Some(bytes.freeze())
+        if let Some(done) = done {
+            done.give_back();
+        }
+        bytes.freeze()
     }
 }

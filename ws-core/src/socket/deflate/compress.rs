@@ -63,15 +63,20 @@ impl Deflating {
                 }
                 out.reserve((most + END.len() + 1 - out.len()).min(OUTPUT_STEP));
             }
-            let before = state.total_in();
+            let (before, had) = (state.total_in(), out.len());
             let Ok(status) = state.compress_vec(part, out, flush) else {
                 self.is_useless = true;
                 return;
             };
-            part = part.get((state.total_in() - before) as usize..).unwrap_or_default();
+            let read = (state.total_in() - before) as usize;
+            part = part.get(read..).unwrap_or_default();
             // With room left in the output, the compressor has written all that it will.
             let is_written = out.len() < out.capacity() || status == Status::BufError;
             if part.is_empty() && is_written {
+                return;
+            }
+            if read == 0 && out.len() == had && is_written {
+                self.is_useless = true;
                 return;
             }
         }

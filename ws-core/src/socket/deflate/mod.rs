@@ -122,15 +122,17 @@ impl Deflate {
         {
             if let Some(before) = first.stamp {
                 busy.plain.drop_stamp();
-                busy.bytes.sent(before as usize, first.length);
+                if first.is_compressed {
+                    busy.bytes.sent(before as usize, first.length);
+                }
                 out.append_frame(&mut busy.plain);
                 continue;
             }
-            let is_compressed = !first.is_control()
+            let is_compressible = !first.is_control()
                 && first.length > 0
                 && first.length >= self.threshold as usize
                 && self.send.bits >= LEAST_BITS;
-            if !is_compressed {
+            if !is_compressible {
                 move_plain(&mut busy.plain, out, role);
                 continue;
             }

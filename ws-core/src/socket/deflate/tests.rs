@@ -165,6 +165,15 @@ fn a_shared_message_is_compressed_once_and_sent_as_it_is() {
     counted.sent(3000, payload.len());
     assert_eq!(second.settle(), Some(counted));
     assert!(deflate(direction(15, true), way).shared_format().is_none(), "it has a window");
+
+    let noise = noise(3000);
+    let mut shared = crate::socket::SharedFrame::new(crate::socket::encode(Message::binary(noise.clone())));
+    let format = first.shared_format();
+    first.settle();
+    first.plain().shared(shared.in_format(format));
+    let frames = sent(&mut first);
+    assert_eq!(frame(&frames), (0x82, &noise[..]));
+    assert_eq!(first.settle(), Some(CompressedBytes::default()), "nothing was compressed");
 }
 
 #[test]
