@@ -1,8 +1,9 @@
 //! A client of messages, and a typed client; their server is in the same program.
 //!
-//! Run: cargo run -p ws-core --example client --features client
+//! Run:  cargo run -p ws-core --example client     (connects, prints what it receives, and ends)
+//! Test: cargo test -p ws-core --example client
 
-#![allow(clippy::print_stdout)] // an example speaks to whoever runs it
+#![allow(clippy::print_stdout, reason = "an example speaks to its user")]
 
 use std::time::Duration;
 
@@ -91,4 +92,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     server.shutdown().await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_program_ends_without_an_error() {
+        super::main().unwrap();
+    }
 }

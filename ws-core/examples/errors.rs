@@ -1,10 +1,12 @@
 //! Custom errors: what a client reads when something fails, before the 101 and after it.
 //!
-//! Run: cargo run -p ws-core --example errors --features testing             (talks to itself, then ends)
-//! Or:  cargo run -p ws-core --example errors --features testing -- serve    (serves on 127.0.0.1:9502)
+//! Run:  cargo run -p ws-core --example errors     (serves on 127.0.0.1:9502 until Ctrl-C)
+//! Test: cargo test -p ws-core --example errors
 
-use serde_json::{Value, json};
-use ws_core::{prelude::*, testing::TestApp};
+#![allow(clippy::print_stdout, reason = "an example speaks to its user")]
+
+use serde_json::json;
+use ws_core::prelude::*;
 
 /// The application's own error: a plain enum, which knows nothing of WebSocket.
 #[derive(Debug, thiserror::Error)]
@@ -50,24 +52,50 @@ impl Controller for Room {
 }
 
 #[tokio::main]
-async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    if std::env::args().nth(1).as_deref() == Some("serve") {
-        return Ok(App::new().run().await?);
+async fn main() -> Result<(), StartError> {
+    println!("serving; connect with: python3 -m websockets ws://127.0.0.1:9502/rooms/1");
+    println!("a text over 10 bytes is an error, and `leave` closes; /rooms/secret answers 403");
+    App::new().run().await
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use ws_core::{
+        prelude::*,
+        testing::{TestApp, TestError},
+    };
+
+    #[tokio::test]
+    async fn before_the_101_an_error_is_answered_with_a_status() -> Result<(), TestError> {
+        let app = TestApp::start(App::new()).await;
+        let refusal = app.connect("/rooms/secret").expect_status(403).await;
+        assert_eq!(
+            refusal.json::<Value>()?,
+            json!({"code": 40301, "msg": "you are not a member of this room"})
+        );
+        Ok(())
     }
-    let app = TestApp::start(App::new()).await;
-    let refusal = app.connect("/rooms/secret").expect_status(403).await;
-    assert_eq!(refusal.json::<Value>()?, json!({"code": 40301, "msg": "you are not a member of this room"}));
 
-    let mut client = app.connect("/rooms/1").await?;
-    client.send_text("much too long").await;
-    assert_eq!(client.next_json::<Value>().await?, json!({"error": "no more than 10 characters"}));
-    client.send_text("short").await;
-    assert_eq!(client.next_text().await?, "short", "the connection went on");
-    client.send_text("leave").await;
-    assert_eq!(client.expect_close(4000).await, "as you wish");
+    #[tokio::test]
+    async fn a_reply_of_the_error_handler_keeps_the_connection_open() -> Result<(), TestError> {
+        let app = TestApp::start(App::new()).await;
+        let mut client = app.connect("/rooms/1").await?;
+        client.send_text("much too long").await;
+        assert_eq!(client.next_json::<Value>().await?, json!({"error": "no more than 10 characters"}));
+        client.send_text("short").await;
+        assert_eq!(client.next_text().await?, "short");
+        client.send_text("leave").await;
+        assert_eq!(client.expect_close(4000).await, "as you wish");
+        Ok(())
+    }
 
-    let mut client = app.connect("/rooms/1").await?;
-    client.send_binary(vec![0]).await;
-    assert_eq!(client.expect_close(1011).await, "", "an error without a public face shows none of its text");
-    Ok(())
+    #[tokio::test]
+    async fn an_error_without_a_public_text_shows_none_of_its_text() -> Result<(), TestError> {
+        let app = TestApp::start(App::new()).await;
+        let mut client = app.connect("/rooms/1").await?;
+        client.send_binary(vec![0]).await;
+        assert_eq!(client.expect_close(1011).await, "");
+        Ok(())
+    }
 }

@@ -1,10 +1,13 @@
-//! Two WebSocket servers and an HTTP server in one process, each with its own routes, middleware and limits.
+//! Two WebSocket servers and an HTTP server in one process, each with its own routes, middleware
+//! and limits.
 //!
-//! Run: cargo run -p ws-core --example two_servers --features testing             (talks to itself, then ends)
-//! Or:  cargo run -p ws-core --example two_servers --features testing -- serve    (serves until Ctrl-C)
+//! Run:  cargo run -p ws-core --example two_servers     (serves until Ctrl-C)
+//! Test: cargo test -p ws-core --example two_servers
+
+#![allow(clippy::print_stdout, reason = "an example speaks to its user")]
 
 use axum::{Router, routing::get};
-use ws_core::{prelude::*, testing::TestApp};
+use ws_core::{config::ConfigError, prelude::*};
 
 /// As it would stand in `ws.toml`.
 const CONFIG: &str = r#"
@@ -52,21 +55,35 @@ async fn admins_only(handshake: Handshake, next: Next<'_>) -> Result<Response> {
     next.run(handshake).await
 }
 
-#[tokio::main]
-async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+fn app() -> Result<App, ConfigError> {
     let http = Router::new().route("/healthz", get(async || "ok"));
-    let app = App::new().config(Config::from_toml_str(CONFIG, "ws.toml")?).http("http", http);
-    if std::env::args().nth(1).as_deref() == Some("serve") {
-        return Ok(app.run().await?);
+    Ok(App::new().config(Config::from_toml_str(CONFIG, "ws.toml")?).http("http", http))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("serving; connect with: python3 -m websockets ws://127.0.0.1:9502/feed");
+    println!("ws://127.0.0.1:9503/feed wants a bearer token; open http://127.0.0.1:9501/healthz");
+    Ok(app()?.run().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use ws_core::testing::{TestApp, TestError};
+
+    use super::app;
+
+    #[tokio::test]
+    async fn each_server_has_its_own_routes_middleware_and_limits() -> Result<(), TestError> {
+        let app = TestApp::start(app().unwrap()).await;
+        let mut user = app.connect("/feed").await?;
+        assert_eq!(user.next_text().await?, "news");
+        app.connect_to("admin", "/feed").expect_status(401).await;
+        let mut admin = app.connect_to("admin", "/feed").bearer("t-1").await?;
+        assert_eq!(admin.next_text().await?, "2 connections");
+        admin.send_text("x".repeat(5000)).await;
+        assert_eq!(admin.expect_close(1009).await, "message too big");
+        assert_eq!(app.http("http").get("/healthz").send().await?.text(), "ok");
+        Ok(())
     }
-    let app = TestApp::start(app).await;
-    let mut user = app.connect("/feed").await?;
-    assert_eq!(user.next_text().await?, "news");
-    app.connect_to("admin", "/feed").expect_status(401).await;
-    let mut admin = app.connect_to("admin", "/feed").bearer("t-1").await?;
-    assert_eq!(admin.next_text().await?, "2 connections");
-    admin.send_text("x".repeat(5000)).await;
-    assert_eq!(admin.expect_close(1009).await, "message too big");
-    assert_eq!(app.http("http").get("/healthz").send().await?.text(), "ok");
-    Ok(())
 }
