@@ -50,7 +50,8 @@ mod layers;
 
 #[test]
 fn the_readme_shows_the_chat_of_the_examples() {
-    let (_, chat) = include_str!("../ws-core/examples/chat.rs").split_once("use ws_core::prelude::*;\n\n").unwrap();
+    let (_, chat) =
+        include_str!("../ws-core/examples/chat.rs").split_once("use ws_core::prelude::*;\n\n").unwrap();
     let (chat, _) = chat.split_once("#[tokio::main]").unwrap();
     assert!(include_str!("../README.md").contains(chat), "the README should have\n{chat}");
 }

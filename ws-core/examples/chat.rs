@@ -47,9 +47,13 @@ impl Room {
 
 #[tokio::main]
 async fn main() -> Result<(), StartError> {
-    println!("serving; connect twice with: python3 -m websockets ws://127.0.0.1:9502/rooms/lobby");
-    println!(r#"and write: {{"event":"say","data":{{"text":"hi"}},"ref":7}}"#);
-    App::new().run().await
+    let app = App::new().on_start(async |app| {
+        if let Some(address) = app.local_addr("ws") {
+            println!("serving; connect twice with: python3 -m websockets ws://{address}/rooms/lobby");
+            println!(r#"and write: {{"event":"say","data":{{"text":"hi"}},"ref":7}}"#);
+        }
+    });
+    app.run().await
 }
 
 #[cfg(test)]

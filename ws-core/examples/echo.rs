@@ -19,8 +19,12 @@ impl Controller for Echo {
 
 #[tokio::main]
 async fn main() -> Result<(), StartError> {
-    println!("serving; connect with: python3 -m websockets ws://127.0.0.1:9502/echo");
-    App::new().run().await
+    let app = App::new().on_start(async |app| {
+        if let Some(address) = app.local_addr("ws") {
+            println!("serving; connect with: python3 -m websockets ws://{address}/echo");
+        }
+    });
+    app.run().await
 }
 
 #[cfg(test)]

@@ -53,9 +53,13 @@ impl Controller for Room {
 
 #[tokio::main]
 async fn main() -> Result<(), StartError> {
-    println!("serving; connect with: python3 -m websockets ws://127.0.0.1:9502/rooms/1");
-    println!("a text over 10 bytes is an error, and `leave` closes; /rooms/secret answers 403");
-    App::new().run().await
+    let app = App::new().on_start(async |app| {
+        if let Some(address) = app.local_addr("ws") {
+            println!("serving; connect with: python3 -m websockets ws://{address}/rooms/1");
+            println!("a text over 10 bytes is an error, and `leave` closes; /rooms/secret answers 403");
+        }
+    });
+    app.run().await
 }
 
 #[cfg(test)]

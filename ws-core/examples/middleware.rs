@@ -57,11 +57,15 @@ fn app() -> App {
 
 #[tokio::main]
 async fn main() -> Result<(), StartError> {
-    println!("serving ws://127.0.0.1:9502/hello for the header `Authorization: Bearer t-1`; try:");
-    println!("curl -i http://127.0.0.1:9502/hello -H 'Connection: Upgrade' -H 'Upgrade: websocket' \\");
-    println!("  -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==' \\");
-    println!("  -H 'Authorization: Bearer t-1'");
-    app().run().await
+    let app = app().on_start(async |app| {
+        if let Some(address) = app.local_addr("ws") {
+            println!("serving ws://{address}/hello for clients with a token; try:");
+            println!("curl -i http://{address}/hello -H 'Connection: Upgrade' -H 'Upgrade: websocket' \\");
+            println!("  -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==' \\");
+            println!("  -H 'Authorization: Bearer t-1'");
+        }
+    });
+    app.run().await
 }
 
 #[cfg(test)]

@@ -38,9 +38,13 @@ impl Controller for Talk {
 
 #[tokio::main]
 async fn main() -> Result<(), StartError> {
-    println!("serving; connect with: python3 -m websockets ws://127.0.0.1:9502/talk/jerry");
-    println!("its tests are the point of this example: cargo test -p ws-core --example test_kit");
-    App::new().run().await
+    let app = App::new().on_start(async |app| {
+        if let Some(address) = app.local_addr("ws") {
+            println!("serving; connect with: python3 -m websockets ws://{address}/talk/jerry");
+            println!("its tests are the point: cargo test -p ws-core --example test_kit");
+        }
+    });
+    app.run().await
 }
 
 #[cfg(test)]
@@ -68,6 +72,8 @@ mod tests {
         assert_eq!(client.subprotocol(), Some("talk.v2"), "in the controller's order");
         client.send_text("hi").await;
         assert_eq!(client.next_text().await?, "jerry: hi");
+        client.close(1000, "done").await;
+        client.expect_close(1000).await;
         assert_eq!(app.shutdown().await.cut, 0);
         Ok(())
     }

@@ -55,27 +55,37 @@ async fn admins_only(handshake: Handshake, next: Next<'_>) -> Result<Response> {
     next.run(handshake).await
 }
 
-fn app() -> Result<App, ConfigError> {
+fn config() -> Result<Config, ConfigError> {
+    Config::from_toml_str(CONFIG, "ws.toml")
+}
+
+fn app(config: Config) -> App {
     let http = Router::new().route("/healthz", get(async || "ok"));
-    Ok(App::new().config(Config::from_toml_str(CONFIG, "ws.toml")?).http("http", http))
+    App::new().config(config).http("http", http)
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    println!("serving; connect with: python3 -m websockets ws://127.0.0.1:9502/feed");
-    println!("ws://127.0.0.1:9503/feed wants a bearer token; open http://127.0.0.1:9501/healthz");
-    Ok(app()?.run().await?)
+    let app = app(config()?.with_env()?).on_start(async |app| {
+        for (server, path) in [("ws", "/feed"), ("admin", "/feed"), ("http", "/healthz")] {
+            if let Some(address) = app.local_addr(server) {
+                println!("serving {server}: {address}{path}");
+            }
+        }
+        println!("connect with: python3 -m websockets ws://ADDRESS/feed; `admin` wants a bearer token");
+    });
+    Ok(app.run().await?)
 }
 
 #[cfg(test)]
 mod tests {
     use ws_core::testing::{TestApp, TestError};
 
-    use super::app;
+    use super::{app, config};
 
     #[tokio::test]
     async fn each_server_has_its_own_routes_middleware_and_limits() -> Result<(), TestError> {
-        let app = TestApp::start(app().unwrap()).await;
+        let app = TestApp::start(app(config().unwrap())).await;
         let mut user = app.connect("/feed").await?;
         assert_eq!(user.next_text().await?, "news");
         app.connect_to("admin", "/feed").expect_status(401).await;

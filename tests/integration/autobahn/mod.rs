@@ -4,7 +4,7 @@
 //! on the way, the answers, and how the connection ends. Where the suite takes more than one outcome, the strict one is
 //! asked for.
 //!
-//! The suite itself runs against `cargo run -p ws-core --example echo --features testing -- serve` with `limits.message`
+//! The suite itself runs against `cargo run -p ws-core --example echo` with `limits.message`
 //! and `limits.outbox_bytes` of more than 16 MiB. Chapters 12 and 13 are about compression, which is not negotiated here.
 
 mod auto_fragmentation;
