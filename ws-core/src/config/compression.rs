@@ -107,6 +107,13 @@ impl Compression {
 }
 
 /// How messages are compressed.
+///
+/// ```
+/// use ws_core::config::{Compression, CompressionMode};
+///
+/// assert_eq!(Compression::default().mode, CompressionMode::Off);
+/// assert_eq!(Compression::window().mode, CompressionMode::Window);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -124,6 +131,13 @@ pub enum CompressionMode {
 }
 
 /// The settings of compression that all servers of the process share.
+///
+/// ```
+/// use ws_core::Config;
+///
+/// let mut config = Config::default();
+/// config.compression.memory = 16 << 20; // bytes
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]

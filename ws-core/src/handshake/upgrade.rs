@@ -57,6 +57,12 @@ pub trait Upgrade: Send + Sync + 'static {
 }
 
 /// The default core step.
+///
+/// ```
+/// use ws_core::{App, handshake::DefaultUpgrade};
+///
+/// let app = App::without_registry().upgrade("ws", DefaultUpgrade); // changes nothing
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DefaultUpgrade;
 
