@@ -67,7 +67,8 @@ fn the_readme_shows_the_first_line_of_the_benchmarks_report() {
 
 #[test]
 fn the_front_page_of_the_documentation_lists_every_feature() {
-    let (_, features) = include_str!("../ws-core/Cargo.toml").split_once("[features]\ndefault = []\n").unwrap();
+    let (_, features) =
+        include_str!("../ws-core/Cargo.toml").split_once("[features]\ndefault = []\n").unwrap();
     let (features, _) = features.split_once("\n\n").unwrap();
     let (_, table) = include_str!("../ws-core/src/lib.md").split_once("| feature | adds |").unwrap();
     for feature in features.lines().map(|line| line.split_once(" = ").unwrap().0) {
