@@ -254,7 +254,7 @@ fn poll_send_on(
 }
 
 /// Writes as much as the socket takes at once. A task flushes the rest and reads until the server
-/// closes TCP. Without a runtime there is no task, and the close frame is lost if the socket is
+/// closes TCP. Without a runtime nothing does this, and the close frame is lost if the socket is
 /// full.
 fn close_in_background(mut socket: Box<Socket<Transport>>, within: Duration) {
     let _ = socket.poll_flush(&mut Context::from_waker(Waker::noop()));

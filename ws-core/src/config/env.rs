@@ -61,7 +61,7 @@ fn set_value(config: &Config, variable: &str, value: &Value) -> Result<Config, S
 
 /// Returns the server whose name, as written in an environment variable, is `wanted`.
 fn server<'t>(table: &'t mut Table, wanted: &str) -> Result<&'t mut Table, String> {
-    let servers = table.get_mut("servers").and_then(Value::as_array_mut).ok_or("there are no servers")?;
+    let servers = table.get_mut("servers").and_then(Value::as_array_mut).ok_or("no server is configured")?;
     let names: Vec<String> = servers
         .iter()
         .filter_map(|server| server.get("name").and_then(Value::as_str))

@@ -459,7 +459,7 @@ mod tests {
         for (name, config, variables_left, file) in cases {
             let unread = config.unread(variables(), true);
             assert_eq!(unread, Unread { variables: variables_left, file }, "{name}");
-            assert!(!config.unread(variables(), false).file, "{name}: there is no file");
+            assert!(!config.unread(variables(), false).file, "{name}: the file does not exist");
         }
         assert_eq!(Config::default().with_variables([].into_iter()).unwrap(), Config::default());
     }

@@ -292,7 +292,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Queues the message, or returns it if there is no room.
+    /// Queues the message, or returns it if the outbox is full.
     pub(crate) fn try_send(&self, message: Message) -> Result<Option<Message>, SendError> {
         let waiting = self.lock();
         if waiting.shut {
