@@ -29,6 +29,7 @@ fn check(name: &str, toml: &str, parts: &[&str]) {
 fn p27_a_wrong_key_or_value_names_the_file_the_line_and_what_is_accepted() {
     let server = "[[servers]]\nname = \"ws\"\n";
     let limits = format!("{server}[servers.limits]\n");
+    let compression = format!("{server}[servers.compression]\n");
     let cases = [
         (
             "key of a server",
@@ -168,6 +169,46 @@ fn p27_a_wrong_key_or_value_names_the_file_the_line_and_what_is_accepted() {
             format!("{limits}overflow = \"wait\""),
             ["line 4", "wait", "unknown variant", "disconnect"],
         ),
+        (
+            "mode of compression",
+            format!("{compression}mode = \"fast\""),
+            ["line 4", "fast", "unknown variant", "`off`, `per_message` or `window`"],
+        ),
+        (
+            "key of compression",
+            format!("{compression}bits = 12"),
+            ["line 4", "bits = 12", "unknown field `bits`", "`mode`, `threshold`, `level`, `window`"],
+        ),
+        (
+            "threshold",
+            format!("{compression}threshold = 0"),
+            ["line 4", "threshold = 0", "a size of at least one byte", "\"64KiB\""],
+        ),
+        (
+            "level as text",
+            format!("{compression}level = \"fast\""),
+            ["line 4", "fast", "invalid type: string", "u32"],
+        ),
+        (
+            "negative level",
+            format!("{compression}level = -1"),
+            ["line 4", "level = -1", "invalid value: integer `-1`", "u32"],
+        ),
+        (
+            "window in bits",
+            format!("{compression}window = \"12 bits\""),
+            ["line 4", "12 bits", "a size of at least one byte", "\"64KiB\""],
+        ),
+        (
+            "memory of all windows",
+            "[compression]\nmemory = 0".into(),
+            ["line 2", "memory = 0", "a size of at least one byte", "\"64KiB\""],
+        ),
+        (
+            "mode of the process",
+            "[compression]\nmode = \"window\"".into(),
+            ["line 2", "mode", "unknown field `mode`", "`memory`"],
+        ),
         ("syntax", format!("{server}port 9502"), ["line 3", "port 9502", "expected", "="]),
     ];
     for (name, toml, parts) in cases {
@@ -179,6 +220,7 @@ fn p27_a_wrong_key_or_value_names_the_file_the_line_and_what_is_accepted() {
 fn values_that_do_not_go_together_are_refused() {
     let two = |a: &str, b: &str| format!("[[servers]]\nname = \"{a}\"\n[[servers]]\nname = \"{b}\"\n");
     let limit = |limit: &str| format!("[[servers]]\nname = \"chat\"\n[servers.limits]\n{limit}\n");
+    let compression = |key: &str| format!("[[servers]]\nname = \"chat\"\n[servers.compression]\n{key}\n");
     let cases = [
         ("twins", two("chat", "chat"), "two servers are named `chat`; names are unique"),
         ("twins by default", "[[servers]]\n[[servers]]".into(), "two servers are named `ws`"),
@@ -201,6 +243,18 @@ fn values_that_do_not_go_together_are_refused() {
             "an age of a callback",
             limit("handler_timeout = \"11y\""),
             "server `chat`: `limits.handler_timeout` is longer than ten years",
+        ),
+        ("level", compression("level = 0"), "server `chat`: `compression.level` must be from 1 to 9"),
+        ("high level", compression("level = 10"), "server `chat`: `compression.level` must be from 1 to 9"),
+        (
+            "window",
+            compression("window = \"5000B\""),
+            "server `chat`: `compression.window` must be a power of two from \"512B\" to \"32KiB\"",
+        ),
+        (
+            "large window",
+            compression("window = \"64KiB\""),
+            "server `chat`: `compression.window` must be a power of two from \"512B\" to \"32KiB\"",
         ),
         ("head", limit("head = \"4KiB\""), "server `chat`: `limits.head` must be at least \"8KiB\""),
     ];

@@ -9,6 +9,7 @@ mod by_hand;
 mod certificates;
 mod client;
 mod close_codes;
+mod compression;
 mod config;
 mod context;
 mod deadlines;

@@ -42,8 +42,8 @@ pub(crate) fn config() -> Config {
 }
 
 /// The servers that attributes in this binary name: whoever uses its registry has to have them all.
-const ANNOTATED_SERVERS: [&str; 7] =
-    ["annotated", "failing", "failing-elsewhere", "faults", "limited", "onion", "slash"];
+const ANNOTATED_SERVERS: [&str; 8] =
+    ["annotated", "compressed", "failing", "failing-elsewhere", "faults", "limited", "onion", "slash"];
 
 /// A configuration that fits the registry of this binary: the default and all servers that attributes name.
 pub(crate) fn registry_config() -> Config {

@@ -30,7 +30,11 @@ pub(crate) const BYTES_A_POLL: usize = 1 << 20;
 /// After this many decompressed bytes the poll ends.
 #[cfg(feature = "deflate")]
 pub(crate) const INFLATED_A_POLL: usize = 256 << 10;
-/// After this many compressed bytes the poll ends.
+/// After this many bytes of a compressed message were decompressed, the poll ends, because blocks
+/// without output take time, too.
+#[cfg(feature = "deflate")]
+pub(crate) const INFLATED_INPUT_A_POLL: usize = 64 << 10;
+/// After this many bytes were compressed the poll ends. The window of each message counts as well.
 pub(crate) const COMPRESSED_A_POLL: usize = 64 << 10;
 /// The compressors, and also the decompressors, that a thread keeps.
 #[cfg(feature = "deflate")]

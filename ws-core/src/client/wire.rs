@@ -167,6 +167,8 @@ impl Wire {
                 }
             }
             let Poll::Ready(arrived) = socket.poll_read(cx) else {
+                // Frees what only a busy connection needs. A client has no counters.
+                let _ = socket.settle_compression();
                 let silence = self.silence.as_mut().map_or(Poll::Pending, |silence| silence.poll(cx));
                 ready!(silence);
                 return Poll::Ready(Err(self.end(CloseReason::Heartbeat)));

@@ -148,6 +148,25 @@ mod tests {
         assert_eq!(allow, ["https://a.example", "http://localhost:*"]);
     }
 
+    #[cfg(feature = "deflate")]
+    #[test]
+    fn a_variable_sets_each_key_of_the_compression() {
+        let config = with(&[
+            ("WS__COMPRESSION__MEMORY", "1MiB"),
+            ("WS__SERVERS__WS__COMPRESSION__MODE", "window"),
+            ("WS__SERVERS__WS__COMPRESSION__THRESHOLD", "256"),
+            ("WS__SERVERS__WS__COMPRESSION__LEVEL", "6"),
+            ("WS__SERVERS__WS__COMPRESSION__WINDOW", "8KiB"),
+        ])
+        .unwrap();
+        assert_eq!(config.compression.memory, 1 << 20);
+        let mut expected = crate::config::Compression::window();
+        (expected.threshold, expected.level, expected.window) = (Some(256), 6, 8 << 10);
+        assert_eq!(config.servers[0].compression, expected);
+        let error = with(&[("WS__SERVERS__WS__COMPRESSION__MODE", "fast")]).unwrap_err();
+        assert!(error.contains("expected one of `off`, `per_message`, `window`"), "{error}");
+    }
+
     #[test]
     fn a_wrong_variable_names_itself_and_what_is_accepted() {
         let cases = [

@@ -379,9 +379,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             if let Some(deflate) = &mut self.deflate {
                 deflate.advance(&mut self.out, self.frames.role(), &mut budget);
             }
-            ready!(self.poll_write_all(cx))?;
-            if self.deflate.as_ref().is_none_or(|deflate| deflate.waiting() == 0) {
-                return Poll::Ready(Ok(()));
+            let written = self.poll_write_all(cx)?;
+            let (waiting, is_deflating) = self
+                .deflate
+                .as_ref()
+                .map_or((0, false), |deflate| (deflate.waiting(), deflate.is_deflating()));
+            // A message that is partly compressed holds a compressor, so it is completed even while
+            // the transport is full.
+            if !is_deflating {
+                ready!(written);
+                if waiting == 0 {
+                    return Poll::Ready(Ok(()));
+                }
             }
             if budget == 0 {
                 cx.waker().wake_by_ref();

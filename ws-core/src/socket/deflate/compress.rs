@@ -2,10 +2,7 @@
 
 use flate2::{FlushCompress, Status};
 
-use super::{
-    pool::{self, Deflater},
-    window::Window,
-};
+use super::pool::{self, Deflater};
 use crate::socket::{OutQueue, SharedFormat, out_queue::First};
 
 /// The end of a flushed stream, which is removed from each message.
@@ -27,12 +24,10 @@ pub(super) struct Deflating {
 pub(in crate::socket) struct Deflated(Deflater);
 
 impl Deflating {
-    pub(super) fn new(bits: u8, level: u8, window: Option<&Window>) -> Self {
+    /// `history` is the end of the messages before this one.
+    pub(super) fn new(bits: u8, level: u8, history: &[u8]) -> Self {
         let mut deflater = pool::deflater(bits, level);
-        let mut is_useless = false;
-        if let Some(window) = window.filter(|window| !window.bytes().is_empty()) {
-            is_useless = deflater.state.set_dictionary(window.bytes()).is_err();
-        }
+        let is_useless = !history.is_empty() && deflater.state.set_dictionary(history).is_err();
         Self { deflater, consumed: 0, is_useless }
     }
 
@@ -111,7 +106,7 @@ impl Deflated {
 
 /// Compresses the payload of a message for many connections. `None` if it does not become smaller.
 pub(in crate::socket) fn compressed(payload: &[u8], format: SharedFormat) -> Option<Deflated> {
-    let mut deflating = Deflating::new(format.bits, format.level, None);
+    let mut deflating = Deflating::new(format.bits, format.level, &[]);
     deflating.feed(payload, true, payload.len());
     deflating.finish(payload.len())
 }

@@ -101,6 +101,11 @@ impl Deflate {
         self.busy.as_ref().map_or(0, |busy| busy.plain.len())
     }
 
+    /// Whether the first message of the queue is partly compressed.
+    pub(super) fn is_deflating(&self) -> bool {
+        self.busy.as_ref().is_some_and(|busy| busy.deflating.is_some())
+    }
+
     /// Returns the bytes that were processed since the last call, and frees what an idle connection
     /// does not need.
     pub(super) fn settle(&mut self) -> Option<CompressedBytes> {
@@ -117,7 +122,7 @@ impl Deflate {
     pub(super) fn advance(&mut self, out: &mut OutQueue, role: Role, budget: &mut usize) {
         let Some(busy) = &mut self.busy else { return };
         while *budget > 0
-            && out.len() <= fixed::BACKLOG_BYTES
+            && (out.len() <= fixed::BACKLOG_BYTES || busy.deflating.is_some())
             && let Some(first) = busy.plain.first()
         {
             if let Some(before) = first.stamp {
@@ -137,7 +142,9 @@ impl Deflate {
                 continue;
             }
             let deflating = busy.deflating.get_or_insert_with(|| {
-                let window = self.windows.as_ref().map(|windows| &windows.sent);
+                let window = self.windows.as_ref().map_or(&[][..], |windows| windows.sent.bytes());
+                // To set a dictionary takes as long as to compress it.
+                *budget = budget.saturating_sub(window.len());
                 Deflating::new(self.send.bits, self.level, window)
             });
             if !deflating.advance(&busy.plain, first, budget) {

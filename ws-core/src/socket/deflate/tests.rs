@@ -1,4 +1,15 @@
-use std::iter;
+use std::{
+    io, iter,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::*;
 use crate::{config::CompressionMode, extension::MOST_BITS};
@@ -301,4 +312,110 @@ fn a_large_message_is_compressed_and_decompressed_in_slices() {
     }
     assert!(slices >= 3, "{slices}");
     assert!(message.unwrap().as_bytes() == text(1, 1_000_000));
+}
+
+#[test]
+fn a_message_that_becomes_nothing_is_decompressed_in_slices_too() {
+    let way = direction(15, false);
+    // Empty blocks: they take time and there is no output.
+    let payload = [[0x00, 0x00, 0x00, 0xff, 0xff].repeat(60_000), vec![0x00]].concat();
+    let mut there = deflate(way, way);
+    let mut message = there.inflate(MessageKind::Binary, Cow::Borrowed(&payload), LIMIT).unwrap();
+    let mut slices = 1;
+    while message.is_none() {
+        message = there.go_on(LIMIT).unwrap();
+        slices += 1;
+    }
+    assert_eq!(slices, payload.len() / fixed::INFLATED_INPUT_A_POLL + 1);
+    assert!(message.unwrap().is_empty());
+}
+
+#[test]
+fn the_window_of_each_message_counts_as_compressed_bytes() {
+    let (mut here, _) = pair(direction(15, true));
+    here.plain().message(Message::binary(text(1, 60_000)));
+    sent(&mut here);
+    for number in 0..20 {
+        here.plain().message(Message::binary(text(number, 100)));
+    }
+    let (mut out, mut budget) = (OutQueue::default(), fixed::COMPRESSED_A_POLL);
+    here.advance(&mut out, Role::Server, &mut budget);
+    assert_eq!(budget, 0);
+    assert!(here.waiting() > 17 * 100, "two windows are all that a poll may take");
+    assert!(!sent(&mut here).is_empty());
+}
+
+#[test]
+fn a_fault_is_the_same_whatever_the_thread_has_decompressed_before() {
+    let way = direction(15, false);
+    let (mut here, mut there) = pair(way);
+    here.plain().message(Message::binary(vec![0; 1000]));
+    let frames = sent(&mut here);
+    // More than the limit, and then a broken block.
+    let payload = [frame(&frames).1, &[0x00, 0x00, 0xff, 0xff, 0xff]].concat();
+    let fresh = received(&mut there, &payload, 100);
+    here.plain().message(Message::binary(text(1, 10_000)));
+    let frames = sent(&mut here);
+    received(&mut there, frame(&frames).1, LIMIT).unwrap();
+    assert_eq!(received(&mut there, &payload, 100), fresh);
+    assert_eq!(fresh, Err(MessageError::TooBig { size: 101, limit: 100 }));
+}
+
+/// A transport that takes nothing.
+struct Full;
+
+impl AsyncRead for Full {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Full {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_peer_that_does_not_read_holds_no_compressor() {
+    let way = direction(15, false);
+    let limits = crate::socket::SizeLimits::new(LIMIT, None, 1);
+    let mut socket = crate::socket::Socket::new(Full, Bytes::new(), limits);
+    socket.deflate = Some(Box::new(deflate(way, way)));
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut cx = Context::from_waker(&waker);
+    // Something is being written already, and it is less than a backlog.
+    for number in 0..3 {
+        socket.out().message(Message::binary(text(number, 300_000)));
+    }
+    let mut polls = 0;
+    loop {
+        polls += 1;
+        assert!(socket.poll_flush(&mut cx).is_pending());
+        if !woken.0.swap(false, Ordering::Relaxed) {
+            break;
+        }
+        assert!(polls < 20, "it is woken again and again");
+    }
+    let deflate = socket.deflate.as_ref().unwrap();
+    assert!(!deflate.is_deflating() && deflate.waiting() > 300_000, "{} bytes wait", deflate.waiting());
+    assert!(polls > 4, "{polls}");
 }
