@@ -158,9 +158,8 @@ mod tests {
     fn a_form_that_is_not_smaller_is_tried_once() {
         let mut shared = SharedFrame::new(encode(Message::binary(vec![7, 1, 200])));
         let format = Some(SharedFormat { bits: 15, level: 1, threshold: 1 });
-        for _ in 0..3 {
-            assert_eq!(shared.in_format(format).as_ptr(), shared.plain.as_ptr());
-        }
-        assert!(matches!(shared.compressed[..], [(_, None)]));
+        let first = shared.in_format(format).clone();
+        assert_eq!(first[STAMP_SIZE..], shared.plain);
+        assert_eq!(shared.in_format(format).as_ptr(), first.as_ptr());
     }
 }
