@@ -135,6 +135,20 @@ fn a_message_that_does_not_become_smaller_is_sent_as_it_is_and_is_not_in_the_win
 }
 
 #[test]
+fn any_number_of_messages_that_do_not_become_smaller_leave_a_usable_compressor() {
+    for takes_over in [false, true] {
+        let (mut here, mut there) = pair(direction(12, takes_over));
+        for length in iter::repeat_n(1024, 300).chain([70_000; 20]) {
+            here.plain().message(Message::binary(noise(length)));
+            assert_eq!(frame(&sent(&mut here)).0, 0x82);
+        }
+        here.plain().message(Message::binary(text(1, 2000)));
+        let frames = sent(&mut here);
+        assert_eq!(received(&mut there, frame(&frames).1, LIMIT).unwrap().as_bytes(), text(1, 2000));
+    }
+}
+
+#[test]
 fn control_frames_and_small_messages_stay_plain_and_in_order() {
     let settings = Compression { threshold: Some(100), ..Compression::per_message() };
     let way = direction(15, false);
