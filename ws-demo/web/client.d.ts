@@ -219,7 +219,7 @@ export type CommonCode =
   /** The server has no handler for messages of this kind (text or binary). */
   | "unsupported";
 
-/** A chat room; everyone in it hears what is said. */
+/** A chat room. Each line reaches all members. */
 export declare class Room extends TypedChannel<
   RoomEvents,
   RoomAsks,
@@ -243,11 +243,11 @@ export declare class Room extends TypedChannel<
   /** Returns the accounts in the room on all processes, now and after each change. */
   online(data?: Online, options?: CallOptions): AsyncIterableIterator<string[]>;
   /**
-   * The others hear it through the room, the sender as the reply, with its `ref`.
+   * The other members get it through the room, the sender as the reply, with its `ref`.
    *
    * Refused with:
-   * - `empty`: Nothing but white space.
-   * - `too_long`: Too much.
+   * - `empty`: The text is empty or only white space.
+   * - `too_long`: The text is too long.
    */
   say(data: Say, options?: CallOptions): Promise<Said>;
   /** Returns the accounts in the room, on all processes. */
@@ -258,15 +258,15 @@ export declare class Room extends TypedChannel<
 
 /** The parameters of the path `/wss/rooms/{room}`. */
 export interface RoomParams {
-  /** The name of a room; one that is empty or too long is none. */
+  /** The name of a room. It is not empty and not too long. */
   room: string;
 }
 
 /** The events of the server on `Room`, by name. */
 export interface RoomEvents {
-  /** Somebody came in. */
+  /** A user joined the room. */
   joined: Joined;
-  /** Somebody is gone. */
+  /** A user left the room. */
   left: Left;
   /** A line that was said in a room. */
   said: Said;
@@ -305,17 +305,17 @@ export interface History {
   limit?: number | null;
 }
 
-/** Somebody came in. */
+/** A user joined the room. */
 export interface Joined {
   account: string;
 }
 
-/** Somebody is gone. */
+/** A user left the room. */
 export interface Left {
   account: string;
 }
 
-/** Who is at the other end of a connection. */
+/** The user of a connection. */
 export interface Member {
   account: string;
   uid: number;
@@ -326,7 +326,7 @@ export type Online = { [key: string]: unknown };
 
 /** A line that was said in a room. */
 export interface Said {
-  /** Who said it. */
+  /** The account of the author. */
   from: string;
   /**
    * Counts the lines of all rooms.

@@ -10,7 +10,7 @@ const list = scroller.querySelector("ol");
 keepEndInView(scroller);
 
 export class Lines {
-  /** The account whose lines are one's own. */
+  /** The account of this page; its lines are shown as own lines. */
   account = "";
   /** The first element that was added since the connection opened. History comes before it. */
   #live;
