@@ -1,4 +1,4 @@
-// Uses of the client of the fixture, right and wrong. Nothing here runs; tsc reads it.
+// Correct and wrong uses of the client of the fixture. It is not run; tsc checks the types.
 
 import { WebSocket as NodeWebSocket } from "ws";
 
@@ -55,7 +55,7 @@ export async function connecting(): Promise<Room> {
   await Lobby.connect({ room: "lobby" }, options);
   // @ts-expect-error: the query has another type
   await Room.connect({ room: "lobby", seat: 1 }, { base: "wss://x", query: { lang: 1 } });
-  // @ts-expect-error: a token is a text
+  // @ts-expect-error: a token is a string
   await Room.connect({ room: "lobby", seat: 1 }, { base: "wss://x", token: () => 1 });
   return Room.connect(
     { room: "lobby", seat: 1 },
