@@ -1,4 +1,4 @@
-//! Frames to a plan: what a client sends, and what has to be heard of it.
+//! Planned frames: the input of a client, and the expected output.
 
 use std::io;
 
@@ -8,27 +8,27 @@ use ws_core::{Message, Text, fuzzing::Heard};
 
 use super::script::Outcome;
 
-/// What a client does, then its end: a close frame, a fault, or just nothing more.
+/// The messages of a client, then its end: a close frame, a fault, or the end of the stream.
 #[derive(Debug, Arbitrary)]
 pub(super) struct Plan {
     seed: u64,
     limit: u8,
     messages: Vec<Planned>,
     end: End,
-    /// What comes behind the end, and is never looked at.
+    /// The bytes after the end, which are never read.
     behind: Vec<u8>,
 }
 
 #[derive(Debug, Arbitrary)]
 struct Planned {
     payload: Payload,
-    /// So often, for sizes that nobody writes down.
+    /// The number of repetitions, for large sizes.
     times: Times,
-    /// Where it is cut into frames.
+    /// The places of the cuts into frames.
     cuts: Vec<u16>,
-    /// What comes in front of each of its frames.
+    /// The control frames before each of its frames.
     between: Vec<Control>,
-    /// Longer length fields than needed, which data frames may have.
+    /// Whether data frames have longer length fields than necessary.
     long_lengths: bool,
     mask: [u8; 4],
 }
@@ -56,7 +56,7 @@ enum Control {
 #[derive(Debug, Arbitrary)]
 enum End {
     Nothing,
-    /// Half a frame.
+    /// An incomplete frame.
     Cut,
     Close(Option<(u16, String)>),
     Fault(Fault),
@@ -80,7 +80,7 @@ enum Fault {
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
 const FINAL: u8 = 0x80;
-/// The most that a plan sends as one message, in bytes.
+/// The largest message of a plan, in bytes.
 const MAX_PAYLOAD: usize = 70_000;
 const PROTOCOL: u16 = 1002;
 const UTF8: u16 = 1007;
@@ -91,7 +91,7 @@ impl Plan {
         self.seed
     }
 
-    /// Room for every control frame that is one.
+    /// The smallest limit that accepts every valid control frame.
     pub(super) fn limit(&self) -> usize {
         256 << (self.limit % 11)
     }
