@@ -152,7 +152,7 @@ fn types_of_one_name_are_components_of_their_own() {
     assert_eq!(contract.schemas["OrderInput"]["required"], json!(["item"]), "received");
     let inside = ["Inside", "Inside2"].map(|name| contract.schemas[name]["required"].clone());
     assert_eq!(inside, [json!(["a"]), json!(["b"])], "types in functions");
-    assert!(contract.schemas.contains_key("Odd___type__1_"), "characters that a key has not");
+    assert!(contract.schemas.contains_key("Odd___type__1_"), "characters that a key cannot have");
     assert!(!contract.schemas.contains_key("TreeInput"), "its two schemas are equal");
     let said = event(&contract, "Names", "names/say it").reply.as_ref().unwrap().schema["$ref"].clone();
     let said = said.as_str().unwrap().rsplit('/').next().unwrap();
