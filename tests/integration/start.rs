@@ -373,7 +373,7 @@ async fn limits_of_a_route_must_follow_the_rules_of_its_servers() {
     let line = line!() + 1;
     let route = Route::new("/", Nothing).limits(|limits| limits.message_burst = Some(0));
     let text = format!(
-        "the limits of Nothing at {} do not work: `limits.message_burst` must be at least 1",
+        "the limits of Nothing at {} are invalid: `limits.message_burst` must be at least 1",
         at(line)
     );
     let app = App::without_registry().route(route);

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_are_as_configured_while_there_is_time_then_pauses_shrink_then_batches_grow() {
+    fn with_less_time_first_the_pauses_shrink_and_then_the_batches_grow() {
         let (ms, s) = (Duration::from_millis, Duration::from_secs);
         for (left, batch, interval, remaining, expected) in [
             // There is enough time.
