@@ -476,7 +476,7 @@ async fn p10_a_route_may_refuse_clients_that_offer_only_other_subprotocols() {
     })
     .await;
     let answer = server.answer(&handshake_with("/", "Sec-WebSocket-Protocol: soap\r\n")).await;
-    assert_refused("soap", &answer, 400, "none of the offered subprotocols is spoken here", &[]);
+    assert_refused("soap", &answer, 400, "none of the offered subprotocols is supported", &[]);
     for lines in ["", "Sec-WebSocket-Protocol: soap, chat.v1\r\n"] {
         assert_eq!(server.answer(&handshake_with("/", lines)).await.status, 101, "{lines:?}");
     }

@@ -119,7 +119,7 @@ async fn a_panic_of_an_error_or_of_its_handler_ends_its_own_connection() {
     let internal = (1011, "internal error");
     let cases = [
         ("error-handler", internal, CloseReason::Panic, "an error handler panicked"),
-        ("text", (1011, ""), CloseReason::Error { code: 1011 }, "(its text panicked)"),
+        ("text", (1011, ""), CloseReason::Error { code: 1011 }, "(its `Display` panicked)"),
         ("error", (1011, ""), CloseReason::Error { code: 1011 }, "user code panicked in a drop"),
     ];
     for (place, gets, reason, says) in cases {

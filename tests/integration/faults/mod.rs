@@ -5,12 +5,12 @@
 //! affected, and the failing one.
 
 mod callbacks;
-mod given_up;
-mod gone;
+mod cancelled;
 mod http;
 mod pipeline;
 mod runtime;
 mod typed;
+mod vanished;
 
 use std::sync::Once;
 

@@ -85,7 +85,7 @@ async fn a_panic_in_the_handshake_is_500_without_detail_and_affects_no_other_pee
         ("/typed?from-handshake", 500, NO_DETAIL, panicked),
         ("/typed?keep", 500, NO_DETAIL, panicked),
         ("/raw?error-handler-before", 500, "", "an error handler panicked"),
-        ("/raw?text-before", 500, NO_DETAIL, "(its text panicked)"),
+        ("/raw?text-before", 500, NO_DETAIL, "(its `Display` panicked)"),
         ("/raw?error-before", 500, NO_DETAIL, "user code panicked in a drop"),
         ("/raw?refused-context", 403, r#""no""#, "user code panicked in a drop"),
         ("/raw?second-thoughts", 403, r#""replaced the 101""#, "user code panicked in a drop"),

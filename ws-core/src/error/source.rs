@@ -213,7 +213,7 @@ mod tests {
         }
 
         #[test]
-        fn the_face_of_an_outer_error_goes_before_the_inner_one() {
+        fn the_face_of_an_outer_error_takes_precedence() {
             let error = through(anyhow::Error::from(refused())).status(404);
             assert_eq!(error.http_status(), 404);
         }
