@@ -27,7 +27,7 @@ const SOURCES: TokenSources = TokenSources::new().query("token");
 ///
 /// # Errors
 ///
-/// The answer if there is no token.
+/// The answer without a token.
 pub(crate) fn find_token(handshake: &Handshake) -> Result<Cow<'_, str>, ErrorCode> {
     if let Some(token) = handshake.header(header::AUTHORIZATION).and_then(without_scheme) {
         return Ok(token.into());
@@ -42,7 +42,7 @@ pub(crate) fn find_token(handshake: &Handshake) -> Result<Cow<'_, str>, ErrorCod
 ///
 /// # Errors
 ///
-/// The answer if there is no token.
+/// The answer without a token.
 pub(crate) fn of_request(headers: &HeaderMap) -> Result<&str, ErrorCode> {
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let with_scheme = || value.trim().get("Bearer".len()..);

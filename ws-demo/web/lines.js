@@ -65,8 +65,8 @@ export class Lines {
 }
 
 /**
- * Each process of the demo counts its lines from 1, so the number alone does not identify a line. One
- * with the same author and text, too, is taken for the same in a history.
+ * Each process of the demo counts its lines from 1, so the number alone does not identify a line.
+ * A line of the history with the same number, author and text counts as the same line.
  */
 function keyOf({ id, from, text }) {
   return JSON.stringify([id, from, text]);

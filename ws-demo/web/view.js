@@ -24,7 +24,7 @@ export function show(id, text) {
   if (find(id).textContent !== text) find(id).textContent = text;
 }
 
-/** Adds to a list by a function. If its end was in view, it stays in view. Old elements are removed. */
+/** Adds to a list by a function. If its end was visible, it stays visible. Removes old elements. */
 export function growing(list, scroller, limit, add) {
   const wasAtEnd = isAtEnd(scroller);
   add();

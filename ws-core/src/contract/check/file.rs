@@ -17,7 +17,7 @@ pub(in crate::contract) enum Comparison {
     Missing,
     /// The file has the document of this build.
     Equal,
-    /// The file has another text. If there are no changes, only documentation differs.
+    /// The file has another text. Without changes, only documentation differs.
     Differs(Vec<Change>),
 }
 
@@ -60,7 +60,7 @@ pub(in crate::contract) fn grouped(changes: &[Change]) -> String {
 /// [`assert_file`](crate::contract::assert_file) instead if each change of the document has to be
 /// committed.
 ///
-/// With the environment variable `WS_CONTRACT=accept` it writes the file. If there is no file, it
+/// With the environment variable `WS_CONTRACT=accept` it writes the file. Without a file, it
 /// writes one and fails once, so that the new file is noticed. A relative path begins at the folder
 /// of the package.
 ///
@@ -106,7 +106,7 @@ fn check_unbroken(path: &Path, contract: &Contract, is_accepted: bool) -> Result
              the changes and writes the file."
         ));
     }
-    Ok(Some(format!("{shown} is behind this build; {VARIABLE}=accept writes it\n{list}")))
+    Ok(Some(format!("{shown} is out of date; {VARIABLE}=accept writes it\n{list}")))
 }
 
 #[cfg(test)]
