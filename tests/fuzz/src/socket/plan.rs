@@ -4,7 +4,7 @@ use std::io;
 
 use arbitrary::Arbitrary;
 use bytes::Bytes;
-use ws_core::{Message, Text, fuzzing::Heard};
+use ws_core::{Message, Text, fuzzing::Received};
 
 use super::script::Outcome;
 
@@ -124,7 +124,7 @@ impl Plan {
     }
 
     pub(super) fn expected(&self) -> Outcome {
-        let (mut heard, mut written) = (Vec::new(), Vec::new());
+        let (mut received, mut written) = (Vec::new(), Vec::new());
         for message in &self.messages {
             let (first, payload) = message.payload();
             let mut before = 0;
@@ -134,27 +134,27 @@ impl Plan {
                         let payload = control(payload);
                         written.extend([FINAL | 10, payload.len() as u8]);
                         written.extend(payload);
-                        heard.push(Heard::Ping(Bytes::copy_from_slice(payload)));
+                        received.push(Received::Ping(Bytes::copy_from_slice(payload)));
                     }
                     Some(Control::Pong(payload)) => {
-                        heard.push(Heard::Pong(Bytes::copy_from_slice(control(payload))));
+                        received.push(Received::Pong(Bytes::copy_from_slice(control(payload))));
                     }
                     Some(Control::None) | None => {}
                 }
                 if before + part.len() > self.limit() {
-                    heard.push(Heard::Fault(TOO_BIG));
-                    return Outcome { heard, written };
+                    received.push(Received::Fault(TOO_BIG));
+                    return Outcome { received, written };
                 }
                 before += part.len();
             }
-            heard.push(Heard::Message(match String::from_utf8(payload) {
+            received.push(Received::Message(match String::from_utf8(payload) {
                 Ok(text) if first == TEXT => Message::text(text),
                 Ok(text) => Message::binary(text.into_bytes()),
                 Err(error) => Message::binary(error.into_bytes()),
             }));
         }
-        heard.push(self.end.heard());
-        Outcome { heard, written }
+        received.push(self.end.received());
+        Outcome { received, written }
     }
 }
 
@@ -220,18 +220,18 @@ impl End {
         }
     }
 
-    fn heard(&self) -> Heard {
+    fn received(&self) -> Received {
         match self {
-            Self::Nothing | Self::Cut => Heard::Gone(io::ErrorKind::UnexpectedEof),
-            Self::Close(None) => Heard::Close(None),
+            Self::Nothing | Self::Cut => Received::Gone(io::ErrorKind::UnexpectedEof),
+            Self::Close(None) => Received::Close(None),
             Self::Close(Some((code, reason))) => match code {
                 1000..=1003 | 1007..=1014 | 3000..=4999 => {
-                    Heard::Close(Some((*code, Text::from(reason_of(reason)))))
+                    Received::Close(Some((*code, Text::from(reason_of(reason)))))
                 }
-                _ => Heard::Fault(PROTOCOL),
+                _ => Received::Fault(PROTOCOL),
             },
-            Self::Fault(Fault::BadText | Fault::TextCutShort | Fault::BadReason) => Heard::Fault(UTF8),
-            Self::Fault(_) => Heard::Fault(PROTOCOL),
+            Self::Fault(Fault::BadText | Fault::TextCutShort | Fault::BadReason) => Received::Fault(UTF8),
+            Self::Fault(_) => Received::Fault(PROTOCOL),
         }
     }
 }

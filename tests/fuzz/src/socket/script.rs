@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use ws_core::fuzzing::{Heard, Socket};
+use ws_core::fuzzing::{Received, Socket};
 
 /// The input of one connection.
 pub(super) struct Run {
@@ -27,7 +27,7 @@ pub(super) struct Run {
 /// The output.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Outcome {
-    pub(super) heard: Vec<Heard>,
+    pub(super) received: Vec<Received>,
     pub(super) written: Vec<u8>,
 }
 
@@ -39,14 +39,14 @@ pub(super) fn run_all(runs: Vec<Run>) -> Vec<Outcome> {
     }
     served
         .into_iter()
-        .map(|one| Outcome { heard: one.heard, written: one.script.lock().written.clone() })
+        .map(|one| Outcome { received: one.received, written: one.script.lock().written.clone() })
         .collect()
 }
 
 struct Served {
     socket: Socket<Shared>,
     script: Shared,
-    heard: Vec<Heard>,
+    received: Vec<Received>,
     woken: Arc<Flag>,
     polls: usize,
     most_polls: usize,
@@ -70,7 +70,7 @@ impl Served {
         Self {
             socket,
             script,
-            heard: Vec::new(),
+            received: Vec::new(),
             woken: Arc::default(),
             polls: 0,
             most_polls,
@@ -79,7 +79,7 @@ impl Served {
     }
 
     fn has_ended(&self) -> bool {
-        self.heard.last().is_some_and(Heard::is_last)
+        self.received.last().is_some_and(Received::is_last)
     }
 
     fn is_done(&self) -> bool {
@@ -93,8 +93,8 @@ impl Served {
         if !self.has_ended() {
             self.polls += 1;
             assert!(self.polls <= self.most_polls, "{} polls", self.polls);
-            if let Poll::Ready(heard) = self.socket.poll_read(&mut cx) {
-                self.heard.push(heard);
+            if let Poll::Ready(received) = self.socket.poll_read(&mut cx) {
+                self.received.push(received);
                 return;
             }
         }
@@ -111,7 +111,7 @@ impl Served {
         let mut script = self.script.lock();
         let waiting = script.reader.take().into_iter().chain(script.writer.take()).collect::<Vec<_>>();
         drop(script);
-        assert!(!waiting.is_empty(), "it sleeps without a wake-up: {:?}", self.heard);
+        assert!(!waiting.is_empty(), "it sleeps without a wake-up: {:?}", self.received);
         waiting.iter().for_each(Waker::wake_by_ref);
         assert!(self.woken.0.swap(false, Ordering::SeqCst), "another task was woken");
     }
