@@ -137,7 +137,7 @@ async fn events_replies_and_errors_are_sent_as_messagepack() {
         ),
         (
             json!({"event": "nobody", "ref": "x"}),
-            json!({"event": "error", "data": {"code": "unknown_event", "message": "unknown event `nobody`"}, "ref": "x"}),
+            json!({"event": "error", "data": {"code": "unknown_event", "message": "no event `nobody` here"}, "ref": "x"}),
         ),
     ] {
         send(&mut client, sent).await;

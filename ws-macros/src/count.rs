@@ -60,8 +60,8 @@ fn fault(text: &str, accepted: &str) -> String {
     format!("`{text}` is not a count; write {accepted}")
 }
 
-/// Parses the number, which is at least `least` and fits in 32 bits. A suffix is refused, underscores
-/// are removed.
+/// Parses the number, which is at least `least` and fits in 32 bits. A suffix is refused,
+/// underscores are removed.
 fn plain(number: &LitInt, least: u32) -> Result<LitInt> {
     let text = number.to_string().replace('_', "");
     let fault = if !text.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -118,7 +118,8 @@ impl<'p> Segment<'p> {
             ))
         };
         let (name, after) = inner.split_once('}').ok_or_else(unclosed)?;
-        // The router reads `}}` as one character wherever it stands, so this brace has no matching `{`.
+        // The router reads `}}` as one character wherever it stands, so this brace has no matching
+        // `{`.
         if after.starts_with('}') {
             return Err(unclosed());
         }

@@ -4,7 +4,7 @@
 
 mod endings;
 mod floods;
-mod sieges;
+mod half_sent_heads;
 mod slowness;
 
 use tokio::sync::mpsc;
