@@ -155,7 +155,7 @@ test("no page had a script error or a policy violation", () => {
   assert.deepEqual(tab.errors.filter((it) => !expected.test(it)), []);
 });
 
-test("without the token there is no data", async () => {
+test("without the token no data is sent", async () => {
   const other = await browser.open("about:blank");
   const { origin } = new URL(demo.console);
   await other.load(`${origin}/`);

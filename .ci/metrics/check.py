@@ -117,7 +117,7 @@ def expression_problems(place, text, metrics):
     for name, labels in used:
         base = family(name, kinds)
         if base not in metrics:
-            problems.append(f"{place}: there is no metric `{name}`")
+            problems.append(f"{place}: unknown metric `{name}`")
             continue
         known = metrics[base].labels | TARGET_LABELS | PARTS.get(name.removeprefix(base), set())
         problems += [

@@ -11,7 +11,7 @@ use ws_core::prelude::*;
 
 /// Names of events.
 pub mod names {
-    /// Somebody left.
+    /// A user left.
     pub const LEFT: &str = "left";
 }
 

@@ -13,7 +13,7 @@ impl Controller for Silent {}
 async fn p5_every_callback_is_optional() {
     let app = TestApp::start(App::without_registry().controller("/", Silent)).await;
     let mut client = app.connect("/").await.unwrap();
-    client.send_text("nobody listens").await;
+    client.send_text("not handled").await;
     client.ping("pings are still answered").await;
     assert_eq!(client.next_pong().await.unwrap(), "pings are still answered");
     client.close(1000, "").await;

@@ -113,7 +113,7 @@ fn p27_a_wrong_key_or_value_names_the_file_the_line_and_what_is_accepted() {
             ["line 4", "v3", "unknown variant", "`off` or `v1_or_v2`"],
         ),
         (
-            "believing nobody",
+            "trusting no proxy",
             format!("{server}[servers.proxy]\nheader = \"forwarded\""),
             ["server `ws`", "`proxy.trusted` is empty", "trusted = [", "10.0.0.0/8"],
         ),

@@ -34,7 +34,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The hash that the password of an unknown account is compared with, so that the check takes as
 /// long as for a known account. It has the default parameters, and the output of no known password.
-const NOBODY: &str =
+const UNKNOWN_USER_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// An error of the users table.
@@ -120,7 +120,7 @@ impl Users {
             let _permit = permit;
             let (uid, hash) = match &found {
                 Some((uid, hash)) => (Some(*uid), hash.as_str()),
-                None => (None, NOBODY),
+                None => (None, UNKNOWN_USER_HASH),
             };
             Ok(if verify(&password, hash)? { uid } else { None })
         })
@@ -266,11 +266,11 @@ mod tests {
     #[test]
     fn an_unknown_account_takes_as_long_as_a_known_one() {
         let seeded = Argon2::default().hash_password(b"jerry-demo").unwrap();
-        let nobody = PasswordHash::new(NOBODY).unwrap();
-        assert_eq!(nobody.algorithm, seeded.algorithm);
-        assert_eq!(nobody.version, seeded.version);
-        assert_eq!(nobody.params, seeded.params);
-        assert_eq!(verify("jerry-demo", NOBODY), Ok(false));
+        let unknown = PasswordHash::new(UNKNOWN_USER_HASH).unwrap();
+        assert_eq!(unknown.algorithm, seeded.algorithm);
+        assert_eq!(unknown.version, seeded.version);
+        assert_eq!(unknown.params, seeded.params);
+        assert_eq!(verify("jerry-demo", UNKNOWN_USER_HASH), Ok(false));
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ export const DEADLINE = 20_000;
 
 /** The class under test: that of npm's `ws`, or the global one with `WS_CLIENT=global`. */
 export const WebSocket = process.env.WS_CLIENT === "global" ? globalThis.WebSocket : Package;
-if (!WebSocket) throw new Error("there is no global WebSocket");
+if (!WebSocket) throw new Error("no global WebSocket");
 
 /** A queue of values, each of which can be awaited. */
 export class Log {

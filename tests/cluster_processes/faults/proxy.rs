@@ -36,7 +36,7 @@ pub(super) enum Fault {
     HaltsOld,
     Delays(Duration),
     /// Ends the first connection that has forwarded this number of bytes in this direction since
-    /// then. After that there are no faults.
+    /// then. After that it injects no fault.
     Cuts(Way, usize),
 }
 

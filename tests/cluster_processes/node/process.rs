@@ -148,7 +148,7 @@ impl Process {
         self.has_not_panicked();
     }
 
-    /// Checks that there is no panic in the output so far.
+    /// Checks that the output so far has no panic.
     pub(crate) fn has_not_panicked(&self) {
         let has_panicked = |line: &&String| line.contains("panicked");
         let panics: Vec<String> = self.said.lock().unwrap().iter().filter(has_panicked).cloned().collect();

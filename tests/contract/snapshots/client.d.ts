@@ -644,7 +644,7 @@ export interface RoomParams {
   seat: number;
 }
 
-/** What is shown first. */
+/** The first view. */
 export interface RoomQuery {
   lang?: string | null;
   tags?: string[];
@@ -654,9 +654,9 @@ export interface RoomQuery {
 export interface RoomEvents {
   /** The server closes the room. */
   closing: Closing;
-  /** Somebody came in. */
+  /** A user joined. */
   joined: Joined;
-  /** Somebody said something. */
+  /** A user said something. */
   said: Said;
   /** The first event of a connection. */
   welcome: Welcome;
@@ -813,7 +813,7 @@ export interface Inside2 {
   b: boolean;
 }
 
-/** Somebody came in. */
+/** A user joined. */
 export interface Joined {
   account: string;
 }
@@ -906,7 +906,7 @@ export interface RoomMember {
   roles: string[];
 }
 
-/** Somebody said something. */
+/** A user said something. */
 export interface Said {
   from: RoomMember;
   /** An integer that may have more than 53 bits; JavaScript rounds beyond 2^53 - 1. */

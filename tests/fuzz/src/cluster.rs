@@ -93,7 +93,7 @@ async fn receive(mut list: &[u8]) {
         clients.push(client);
     }
     let mut members = app.running().hub().room::<Room>("lobby").members();
-    // The question to the other nodes is sent. It has no answer, because there are no other nodes.
+    // The question to the other nodes is sent. It has no answer, because this node is alone.
     members.settled().await;
     let (mut pushed, mut may_close, mut given) = (Vec::new(), false, 0);
     for _ in 0..MOST_MESSAGES {

@@ -160,7 +160,7 @@ mod tests {
             (1010, 1, s(5), s(1), (10, ms(10))),
             // A shorter interval is used as it is.
             (1001, 1, ms(1), s(1), (1, ms(1))),
-            // There is no time left.
+            // No time is left.
             (5000, 1000, ms(100), ms(9), (5000, ms(9))),
             (5000, 1000, ms(100), ms(0), (5000, ms(0))),
         ] {

@@ -54,7 +54,7 @@ pub(super) fn wrap<E: Into<BoxError> + 'static>(source: E) -> Error {
 
 #[cfg(feature = "anyhow")]
 fn wrap_anyhow(error: anyhow::Error) -> Error {
-    // There is no context around it, so the `Error` itself can be taken out.
+    // It has no context around it, so the `Error` itself can be taken out.
     if (*error).is::<Carried>() {
         return match error.downcast() {
             Ok(Carried(error)) => error,

@@ -272,7 +272,7 @@ async fn without_a_cluster_a_watch_is_settled_at_once_and_never_stale() {
         assert_eq!(settled, Some(()));
     }
     assert!(!members.is_stale() && !users.is_stale() && !presence.is_stale());
-    // What happened before is neither skipped nor repeated.
+    // Earlier changes are neither skipped nor repeated.
     assert_eq!((members.now(), &*users.now().join(" "), presence.is_online()), (&[conn.id()][..], "u", true));
     assert_eq!(members.current(), []);
     assert_eq!(members.next().await, Some(MemberEvent::Left(conn.id())));

@@ -16,8 +16,7 @@ use crate::{middleware::Auth, users::Users};
 /// The close code for a missing or invalid token.
 ///
 /// The codes 4000 to 4999 are for applications (RFC 6455 section 7.4.2). The last three digits are
-/// the 401 that the handshake would have answered. The code 1000 would report success, and a client
-/// that reads only the code could not distinguish "log in again" from a normal end.
+/// the 401 of a refused handshake. The code 1000 would mean a normal end to a client.
 const UNAUTHORIZED: u16 = 4401;
 
 /// Repeats the messages of clients with a valid token.

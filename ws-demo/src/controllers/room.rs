@@ -17,9 +17,8 @@
 //! answers malformed events. A fault of a text is answered with a code of [`ChatError`]. A client
 //! that offers the subprotocol `msgpack` gets everything as MessagePack.
 //!
-//! In a cluster the members of a room may be on several processes. `said`, `joined` and `left`
-//! reach all of them, and `who` and `online` list the accounts of all. `members` and `history` are
-//! those of the process that answers.
+//! In a cluster a room has members on several processes. `said`, `joined` and `left` reach all of
+//! them, and `who` and `online` list the accounts of all. `members` and `history` are local.
 
 use std::{collections::BTreeSet, time::Duration};
 

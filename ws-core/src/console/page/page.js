@@ -220,7 +220,7 @@ function routesPage(main) {
     ["Name", (it) => h("strong", null, it.name)],
     ["Kind", (it) => it.kind],
     ["Address", (it) => (it.address ? mono(`${it.is_websocket ? "ws" : "http"}${it.is_tls ? "s" : ""}://${it.address}`) : "served by another program")],
-  ], servers, "There is no server.")));
+  ], servers, "No servers.")));
   if (gaps.length) {
     put(main, h2("Not described"), h("div", { class: "card" },
       h("p", { class: "dim small" }, "The document and the clients do not know these parts."),
@@ -351,7 +351,7 @@ const MOST_FRAMES = 200;
 function tryPage(main, chosen, wantedEvent, page) {
   put(main, h1("Try"), lead("Opens a real connection to the program. It stays open while you look at other pages."));
   const routes = model.routes;
-  if (!routes.length) return void put(main, h("p", { class: "empty" }, "There is no route."));
+  if (!routes.length) return void put(main, h("p", { class: "empty" }, "No routes."));
   const setup = h("section", { class: "card", "aria-label": "Connection" });
   const talk = h("section", { "aria-label": "Messages" });
   const tabs = h("div", { class: "row tabs" });
@@ -622,7 +622,7 @@ function livePage(main, page) {
         h("a", { class: "button", href: `#/traffic/${it.id}`, "data-key": `look ${it.id}` }, "Watch"),
         h("button", { type: "button", "data-key": `push ${it.id}`, onclick: () => pushDialog(it, `to ${it.id}`, { id: it.id }) }, "Send"),
         h("button", { type: "button", class: "danger", "data-key": `close ${it.id}`, onclick: () => closeDialog(it) }, "Close")], "acts"],
-    ], list, "Nobody is connected. Open a connection under “Try”."),
+    ], list, "No open connections. Open one under “Try”."),
     data.count > list.length && h("p", { class: "dim small" }, `The first ${list.length} of ${number(data.count)} are shown.`));
     refresh(rooms, table([
       ["Room", (it) => h("strong", null, it.name)],
@@ -712,7 +712,7 @@ function trafficPage(main, id, page) {
       ["User", (it) => it.user ?? none()],
       ["In / out", (it) => `${number(it.received)} / ${number(it.sent)}`, "number"],
       ["", (it) => h("a", { class: "button", href: `#/traffic/${it.id}`, "data-key": it.id }, "Watch"), "acts"],
-    ], data.connections, "Nobody is connected. Open a connection under “Try”.")), page);
+    ], data.connections, "No open connections. Open one under “Try”.")), page);
   }
   put(main, lead("The messages of ", mono(id), ", as the server reads and queues them. Messages from before are not kept; the last 200 are shown, 1 KiB of each."));
   const status = h("div", { class: "row apart" });
@@ -813,7 +813,7 @@ function metricsPage(main, page) {
       ["Over the rate", (it) => number(it.rate_limited), "number"],
       ["Silent peers", (it) => number(it.heartbeat_lost), "number"],
       ["Ended", (it) => row(it.closed.map((end) => chip(`${end.code} ${end.cause}: ${number(end.count)}`, end.code === "1000" || end.code === "1001" ? "" : "warn", closeText(Number(end.code)))))],
-    ], routes, "There is no route.")),
+    ], routes, "No routes.")),
     unmatched > 0 && h("p", { class: "row small" }, "Without a route:", data.stats.servers.flatMap((it) => statuses(it.unmatched))),
     h2("Events"), card(table([
       ["Event", (it) => h("strong", null, it.name)],

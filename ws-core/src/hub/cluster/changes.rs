@@ -112,7 +112,7 @@ impl ThisNode {
         }
     }
 
-    /// Removes the nodes that are silent for too long. While there is no link, silence means
+    /// Removes the nodes that are silent for too long. While the link is down, silence means
     /// nothing.
     pub(super) fn expire_nodes(&self) {
         if self.state() == ClusterState::Up {

@@ -38,7 +38,7 @@ pub struct Cluster(Arc<Live>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClusterState {
-    /// There is no cluster: `[cluster]` is not configured, or this process has stopped.
+    /// `[cluster]` is not configured, or this process has stopped.
     Alone,
     /// The broker was not reached since the start.
     Joining,

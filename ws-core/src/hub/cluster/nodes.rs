@@ -164,7 +164,7 @@ impl Nodes {
 }
 
 /// Returns the entry of a node. If there are too many, the node that is gone for the longest time
-/// is forgotten; if all are alive, there is no entry for a further one.
+/// is forgotten; if all are alive, a further one gets no entry.
 fn known(nodes: &mut HashMap<u32, Known>, id: u32) -> Option<&mut Known> {
     if nodes.len() >= fixed::CLUSTER_NODES && !nodes.contains_key(&id) {
         let gone = nodes.iter().filter(|(_, node)| node.alive.is_none());

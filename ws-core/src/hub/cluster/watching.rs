@@ -79,7 +79,7 @@ struct State {
 /// The completeness of a watch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Status {
-    /// There is no link, or not all nodes have answered.
+    /// The link is down, or not all nodes have answered.
     #[default]
     Stale,
     Settled,
