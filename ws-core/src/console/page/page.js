@@ -268,7 +268,7 @@ function eventsPage(main, chosen) {
   put(main, fields(field("Route", select(typed.map(([it, at]) => [String(at), it.address]), index, (event) => (location.hash = `#/events/${event.target.value}`)))));
   put(main, channel.docs && prose(channel.docs));
   put(main, h2(`The client sends (${channel.events.length})`), channel.events.map((it) => callCard(it, index)));
-  if (!channel.events.length) put(main, h("p", { class: "dim" }, "Nothing that has a name."));
+  if (!channel.events.length) put(main, h("p", { class: "dim" }, "No named events."));
   put(main, h2(`The server sends on its own (${channel.pushes.length})`), channel.pushes.map(pushCard));
   if (!channel.pushes.length) put(main, h("p", { class: "dim" }, "Only replies."));
   put(main, h2("Codes of every call"), card(codes(model.common_codes)));
@@ -424,7 +424,7 @@ function setupCard(card, index, choose, opened) {
         places.length > 0 && field("The token is sent as", place)),
       h("p", { class: "small" }, url),
       takes && h("p", { class: "small dim" }, "The middleware of this route reads a token: ", channel.security.map((it) => it.kind + (it.name ? ` ${it.name}` : "")).join(", "), ". A browser cannot set headers."),
-      takes && !places.length && note("warn", "A browser cannot bring such a token. Use another client, or accept it in the query or as a subprotocol."),
+      takes && !places.length && note("warn", "A browser cannot send such a token. Use another client, or accept it in the query or as a subprotocol."),
       serverOf(route.server)?.refuses_console && note("warn", "The server refuses pages of the console: its ", code("[servers.origin]"), " does not list ", code(location.origin), "."),
       base ? h("button", { class: "main" }, "Connect") : note("warn", "This server is not bound by the program itself, so its address is not known.")));
   draw();
@@ -479,7 +479,7 @@ class Try {
       const wasOpen = this.status === "open" || this.status === "closing";
       this.status = "closed";
       if (wasOpen) this.keep("close", `${code}${closeText(code) ? ` (${closeText(code)})` : ""}${reason ? `: ${reason}` : ""}`, { code });
-      else this.keep("close", "The handshake was refused; a browser does not say why. “Live” lists it under “Lately”, with the reason. Does the route need a token?", { code });
+      else this.keep("close", "The handshake was refused; a browser hides the reason. “Live” lists it under “Lately”, with the reason. Does the route need a token?", { code });
     };
   }
 
@@ -561,7 +561,7 @@ function talkCard(element, current, wanted, redraw) {
       frame.ask.isDone = true;
       current.send(JSON.stringify(envelope(event, data, frame.ask.ref)));
     };
-    return h("div", { class: "note" }, "The server asks. Answer:", box, h("div", { class: "row" },
+    return h("div", { class: "note" }, "The server sent an ask. Answer:", box, h("div", { class: "row" },
       button("Answer", () => (parse(box.value) === undefined ? say("This is not JSON.") : reply(frame.ask.event, parse(box.value))), "main"),
       button("Refuse", () => reply("error", { code: "refused", message: "refused in the console" }))));
   };
@@ -824,7 +824,7 @@ function metricsPage(main, page) {
       ["Too slow", (it) => (it.timeout ? chip(number(it.timeout), "bad") : "0"), "number"],
       ["Codes", (it) => row(it.errors.map((error) => chip(`${error.code}: ${number(error.count)}`, "warn")))],
     ], routes.flatMap((route) => route.events.filter((it) => it.name !== "unknown" || it.error || it.ok).map((it) => ({ ...it, path: route.path }))), "No event was handled.")),
-    routes.some((it) => it.asks.length) && [h2("Questions to clients"), card(table([
+    routes.some((it) => it.asks.length) && [h2("Asks of clients"), card(table([
       ["Event", (it) => h("strong", null, it.name)],
       ["Answered", (it) => number(it.ok), "number"],
       ["Refused", (it) => number(it.refused), "number"],
@@ -854,7 +854,7 @@ function clusterPage(main, page) {
       put(body, "With a broker, several processes serve the same rooms and users:",
         h("pre", null, '[cluster]\nkind = "redis"  # or "nats"\nurl = "redis://127.0.0.1:6379"'),
         h("p", { class: "dim" }, "Then this page lists the nodes. If a node ends, its clients connect to another one, and the line “is gone” appears here after ", code("node_timeout"),
-          ". If the broker ends, each node goes on alone, the state is “down”, and when it is back a gap tells how long messages may be missing."));
+          ". If the broker ends, each node continues alone, the state is “down”, and when it is back a gap tells how long messages may be missing."));
       return;
     }
     const { stats } = data;
