@@ -155,7 +155,7 @@ async fn a_peer_without_a_sign_of_life_after_a_ping_is_dropped_as_heartbeat() {
         assert!(matches!(client.next().await, Err(TestError::TimedOut { .. })));
         assert!(matches!(reports.next_unhurried().await, Seen::Pong(_)));
     }
-    // Silence ends it: without a close frame, the socket is dropped.
+    // Silence ends it: the socket is dropped without a close frame.
     let Seen::Close(reason) = reports.next_unhurried().await else { panic!("no close") };
     assert_eq!((reason.clone(), reason.code()), (CloseReason::Heartbeat, 1006));
 }

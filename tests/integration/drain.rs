@@ -123,7 +123,7 @@ async fn a_shutdown_ends_with_the_last_connection() {
     let (mut one, mut other) = (app.connect("/").await.unwrap(), app.connect("/").await.unwrap());
     let began = Instant::now();
     let shutdown = tokio::spawn(app.shutdown());
-    // The batches of two servers are independent of each other.
+    // The order is random. The second client leaves by itself, before its batch.
     let left = tokio::select! {
         _ = one.expect_close(1001) => &mut other,
         _ = other.expect_close(1001) => &mut one,

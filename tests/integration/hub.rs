@@ -35,7 +35,8 @@ impl Controller for Chat {
     }
 }
 
-/// The same under another type. In `on_close` it reports the rooms and the user that it still has.
+/// The same under another type. In `on_close` it reports its rooms, the members of room `1`, and
+/// whether a push fails because the connection is closed.
 struct Game(mpsc::UnboundedSender<(Vec<Arc<str>>, usize, bool)>);
 
 impl Controller for Game {

@@ -360,7 +360,7 @@ async fn a_slow_download_outlasts_many_heartbeats() {
     let server = start_with(App::without_registry().controller("/", probe), config).await;
     let mut raw = server.raw("/").await;
     reports.open().await.push(vec![7; SIZE]).unwrap();
-    // A ping is answered only after the download, because it waits after it.
+    // The client cannot answer a ping before the end of the download, because pings wait after it.
     let mut read = 0;
     let mut piece = vec![0; 256 << 10];
     while read < SIZE {

@@ -69,7 +69,7 @@ async fn every_connection_is_closed_with_1001_and_every_on_close_runs() {
 #[tokio::test]
 async fn an_application_without_connections_stops_at_once() {
     let mut config = config();
-    // Shorter than the handshake deadline.
+    // Longer than the timeout of the test, which would fail if the shutdown waited for it.
     config.drain.timeout = 2 * PATIENCE;
     let server = start_with(App::without_registry(), config).await;
     // Neither streams without a request nor those between two handshakes delay it.

@@ -122,7 +122,7 @@ async fn a_tls_handshake_and_its_request_head_have_the_handshake_deadline() {
 async fn a_stream_without_a_tls_handshake_does_not_delay_a_shutdown() {
     let made = Made::new();
     let mut config = Files::new(&made).config();
-    // Shorter than the handshake deadline.
+    // Longer than the timeout of the test, which would fail if the shutdown waited for it.
     config.servers[0].limits.handshake_timeout = 2 * PATIENCE;
     config.drain.timeout = 2 * PATIENCE;
     let server = start_with(echo(), config).await;

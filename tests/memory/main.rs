@@ -177,7 +177,7 @@ async fn an_incomplete_frame_costs_a_buffer(server: &Server) {
 }
 
 async fn a_flood_without_reading_costs_a_backlog(server: &Server) {
-    // Fully for input with large answers, until the server stops reading, and partly for the rest.
+    // The bytes to send: many if the answers make the server stop reading, fewer otherwise.
     const MUCH: usize = 16 << 20;
     const SOME: usize = 1 << 20;
     let cases = [

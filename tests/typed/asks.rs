@@ -247,9 +247,8 @@ async fn a_client_that_fills_the_inbox_delays_only_itself() {
     }
 }
 
-/// Shared with the error handler: the sender gets the error of an ask that failed, and the flag
-/// tells whether the handler was called. A connection's context is emptied at its end, so a test
-/// takes a clone before.
+/// Whether the error handler was called for a failed ask. It is in the connection's context, which
+/// is emptied at the end of the connection, so a test takes a clone before.
 #[derive(Clone, Default)]
 struct Told(Arc<AtomicBool>);
 

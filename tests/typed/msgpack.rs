@@ -183,7 +183,7 @@ async fn an_event_for_many_reaches_each_in_its_format() {
     let app = app().await;
     let mut packed = connect(&app, &["msgpack"]).await;
     let mut text = connect(&app, &["json"]).await;
-    // The first client gets its answer although the other one is closed.
+    // A connection that has answered is in the hub.
     send(&mut packed, json!({"event": "push"})).await;
     text.send_text(r#"{"event":"push"}"#).await;
     assert_eq!(next(&mut packed).await, text.next_json::<Value>().await.unwrap());

@@ -163,7 +163,7 @@ impl Node {
                 self.foreign.message(ROOM, [1, PUSH, 0], &[], &body).await;
                 self.say_skipped_message(number / 10).await;
             }
-            // The name of a value whose latest version alone matters.
+            // The key names a value of which only the latest one matters.
             Version::Newer if number % 2 == 1 => {
                 self.foreign.message(ROOM, [1, PUSH, HAS_KEY], b"\0\x05value", &body).await;
             }

@@ -60,7 +60,7 @@ fn measure(mut control: TcpStream, scale: usize) -> anyhow::Result<Vec<Row>> {
     ])
 }
 
-/// Asks until the user is found: the start of the node does not wait for the subscription.
+/// Asks until the user is found, because no call waits until the user's channel is subscribed.
 fn warm_up(control: &mut TcpStream) -> anyhow::Result<()> {
     let begun = Instant::now();
     while let Err(error) = ask(control, 1, 1) {
