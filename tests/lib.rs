@@ -1,5 +1,5 @@
-//! Integration tests over real sockets live in `integration/`, what the attributes accept in
-//! `attributes/`.
+//! Integration tests over real sockets are in `integration/`. The code that the attributes accept
+//! is in `attributes/`.
 //!
 //! The Rust blocks of the README and of the guides are compiled here, as documentation tests.
 

@@ -124,7 +124,7 @@ pub(crate) const CLUSTER_WORKERS: usize = 4;
 pub(crate) const RECEIVED_A_BATCH: usize = 64;
 /// The size that a message between nodes may have beyond `cluster.message`, for its head.
 pub(crate) const CLUSTER_HEAD_BYTES: usize = 4 << 10;
-/// The time that unsent messages are kept while there is no link to the broker.
+/// The time that unsent messages are kept while the link to the broker is down.
 pub(crate) const UNSENT_KEPT: Duration = Duration::from_secs(1);
 /// The size of one batch of published messages, and the number of batches in flight.
 pub(crate) const PUBLISHES_A_BATCH: usize = 256;
@@ -155,7 +155,7 @@ pub(crate) const WATCH_REMEMBERED: Duration = Duration::from_secs(30);
 pub(crate) const WATCHED_GROUPS: usize = 65_536;
 /// The time for which changes of a group are gathered before they are published.
 pub(crate) const CHANGES_GATHERED: Duration = Duration::from_millis(50);
-/// The time between two attempts to publish gathered changes while there is no link.
+/// The time between two attempts to publish gathered changes while the link is down.
 pub(crate) const CHANGES_WAIT: Duration = Duration::from_millis(500);
 /// The most members of a group that a watch knows of one other node.
 pub(crate) const WATCHED_MEMBERS: usize = 1_000_000;

@@ -18,5 +18,5 @@ pub use self::compressed::{Content, Direction, Sent, check_answer, check_read, c
 #[cfg(all(fuzzing, feature = "testing"))]
 pub use self::node_message::{NodeMessage, receive_from_broker};
 #[cfg(all(fuzzing, feature = "testing"))]
-pub use self::parts::{Envelope, Heard, Socket, connect, proxy_header};
+pub use self::parts::{Envelope, Received, Socket, connect, proxy_header};
 pub use self::second_opinion::{Reading, Side, compare_with_tungstenite};
