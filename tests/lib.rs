@@ -1,44 +1,51 @@
 //! Integration tests over real sockets live in `integration/`, what the attributes accept in
 //! `attributes/`.
 //!
-//! The Rust blocks of the README and of the guides are compiled here, as documentation tests.
+//! The Rust blocks of the README and of the book are compiled here, as documentation tests.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+/// Compiles the Rust blocks of pages in `docs`. `book.rs` checks that no page is missing.
 #[cfg(doctest)]
-#[doc = include_str!("../docs/cluster.md")]
-struct Cluster;
+macro_rules! pages {
+    ($($name:ident = $path:literal),+ $(,)?) => {
+        $(
+            #[doc = include_str!(concat!("../docs/", $path))]
+            struct $name;
+        )+
+    };
+}
 
 #[cfg(doctest)]
-#[doc = include_str!("../docs/console.md")]
-struct Console;
+pages! {
+    Browser = "browser.md",
+    Client = "client.md",
+    Cluster = "cluster.md",
+    Concurrency = "concurrency.md",
+    Configuration = "configuration.md",
+    Console = "console.md",
+    Contract = "contract.md",
+    Controllers = "controllers.md",
+    Demo = "demo.md",
+    Envelope = "envelope.md",
+    Errors = "errors.md",
+    FromAxum = "from-axum.md",
+    FromHyperf = "from-hyperf.md",
+    Handlers = "handlers.md",
+    Http = "http.md",
+    HubPage = "hub.md",
+    Metrics = "operations/metrics.md",
+    Middleware = "middleware.md",
+    Operations = "operations.md",
+    Reference = "reference.md",
+    State = "state.md",
+    Testing = "testing.md",
+}
 
-#[cfg(doctest)]
-#[doc = include_str!("../docs/contract.md")]
-struct Contract;
-
-#[cfg(doctest)]
-#[doc = include_str!("../docs/browser.md")]
-struct Browser;
-
-#[cfg(doctest)]
-#[doc = include_str!("../docs/operations/metrics.md")]
-struct Metrics;
-
-#[cfg(doctest)]
-#[doc = include_str!("../docs/from-hyperf.md")]
-struct FromHyperf;
-
-#[cfg(doctest)]
-#[doc = include_str!("../docs/envelope.md")]
-struct Envelope;
-
-#[cfg(doctest)]
-#[doc = include_str!("../docs/from-axum.md")]
-struct FromAxum;
-
+#[cfg(test)]
+mod book;
 #[cfg(test)]
 mod empty_registry;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The limits that are not configurable. A test compares the table in the README with them.
+//! The limits that are not configurable. A test compares the table in `docs/reference.md` with them.
 
 use std::time::Duration;
 
@@ -346,6 +346,9 @@ mod tests {
         ];
         let rows: String = rows.iter().map(|(limit, value)| format!("| {limit} | {value} |\n")).collect();
         let table = format!("| limit | value |\n|---|---|\n{rows}\n");
-        assert!(include_str!("../../README.md").contains(&table), "the README should have\n{table}");
+        assert!(
+            include_str!("../../docs/reference.md").contains(&table),
+            "docs/reference.md should have\n{table}"
+        );
     }
 }
