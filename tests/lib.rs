@@ -42,6 +42,7 @@ pages! {
     Reference = "reference.md",
     State = "state.md",
     Testing = "testing.md",
+    Tutorial = "tutorial.md",
 }
 
 #[cfg(test)]
@@ -56,6 +57,15 @@ fn the_readme_shows_the_chat_of_the_examples() {
     let (_, chat) = include_str!("../ws-core/examples/chat.rs").split_once("testing::TestApp};\n\n").unwrap();
     let (chat, _) = chat.split_once("#[tokio::main]").unwrap();
     assert!(include_str!("../README.md").contains(chat), "the README should have\n{chat}");
+}
+
+#[test]
+fn the_tutorial_shows_the_program_that_is_tested() {
+    let (_, program) = include_str!("tutorial/main.rs").split_once("\n\n").unwrap();
+    let (program, tests) = program.split_once("\n\n#[cfg(test)]\n").unwrap();
+    for block in [format!("{program}\n```"), format!("#[cfg(test)]\n{tests}```")] {
+        assert!(include_str!("../docs/tutorial.md").contains(&block), "the page should have\n{block}");
+    }
 }
 
 #[test]
