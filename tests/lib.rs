@@ -28,6 +28,7 @@ pages! {
     Console = "console.md",
     Contract = "contract.md",
     Controllers = "controllers.md",
+    Cookbook = "cookbook.md",
     Demo = "demo.md",
     Envelope = "envelope.md",
     Errors = "errors.md",
