@@ -16,13 +16,13 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// The Markdown files below `folder`, as paths from the root of the repository.
-fn markdown(folder: &Path, found: &mut Vec<String>) {
+/// The files below `folder` with this extension, as paths from the root of the repository.
+fn files(folder: &Path, extension: &str, found: &mut Vec<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            markdown(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "md") {
+            files(&path, extension, found);
+        } else if path.extension().is_some_and(|end| end == extension) {
             found.push(path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned());
         }
     }
@@ -41,7 +41,7 @@ fn around() -> Vec<String> {
 /// The pages of the book, as paths from the root of the repository.
 fn pages() -> Vec<String> {
     let mut found = Vec::new();
-    markdown(&root().join("docs"), &mut found);
+    files(&root().join("docs"), "md", &mut found);
     found.retain(|path| !NOT_PAGES.iter().any(|other| path.starts_with(other)));
     found.sort();
     found
@@ -177,5 +177,21 @@ fn every_page_with_rust_blocks_is_compiled() {
         if read(&page).contains("```rust") {
             assert!(compiled.contains(&name), "tests/lib.rs does not compile the blocks of {page}");
         }
+    }
+}
+
+/// The rows P1 to P32 of the table in `docs/from-hyperf.md` say what Hyperf does.
+#[test]
+fn every_row_of_the_parity_table_has_a_test() {
+    let page = read("docs/from-hyperf.md");
+    let mut sources = Vec::new();
+    for folder in ["tests/integration", "ws-demo/tests"] {
+        files(&root().join(folder), "rs", &mut sources);
+    }
+    let tests: String = sources.iter().map(|path| read(path)).collect();
+    for number in 1..=32 {
+        assert!(page.contains(&format!("\n| P{number} | ")), "the table has no row P{number}");
+        let is_tested = tests.contains(&format!("fn p{number}_")) || tests.contains(&format!("_p{number}_"));
+        assert!(is_tested, "no test has a name that begins with p{number}_");
     }
 }
