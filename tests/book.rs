@@ -195,3 +195,17 @@ fn every_row_of_the_parity_table_has_a_test() {
         assert!(is_tested, "no test has a name that begins with p{number}_");
     }
 }
+
+#[test]
+fn the_readme_lists_every_feature() {
+    let manifest = read("ws-core/Cargo.toml");
+    let (_, features) = manifest.split_once("[features]\n").unwrap();
+    let (features, _) = features.split_once("\n\n").unwrap();
+    let names = features.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name);
+    let readme = read("README.md");
+    let (_, table) = readme.split_once("| feature | adds |").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    for name in names.filter(|name| *name != "default") {
+        assert!(table.contains(&format!("`{name}`")), "the table of features has no `{name}`");
+    }
+}
