@@ -432,8 +432,8 @@ fn keys(value: &serde_json::Value) -> Vec<String> {
 }
 
 #[test]
-fn the_readme_lists_every_setting_with_its_default() {
-    lists_every_setting(include_str!("../../README.md"), "[[servers]]", &Config::default());
+fn the_page_on_configuration_lists_every_setting_with_its_default() {
+    lists_every_setting(include_str!("../../docs/configuration.md"), "[[servers]]", &Config::default());
 }
 
 #[test]

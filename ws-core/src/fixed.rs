@@ -1,4 +1,4 @@
-//! The limits that are not configurable. A test compares the table in the README with them.
+//! The limits that are not configurable. A test compares the table in `docs/reference.md` with them.
 
 use std::time::Duration;
 
@@ -209,14 +209,14 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_lists_every_one() {
+    fn the_reference_lists_every_one() {
         let rows = [
             ("close reason", format!("{}, cut at a character", size(CLOSE_REASON_BYTES))),
             (
                 "payload of a ping",
                 format!("{}, else `SendError::ControlTooLong`", size(CONTROL_PAYLOAD_BYTES)),
             ),
-            ("own pings waiting", format!("{WAITING_PINGS}, else `SendError::Full`")),
+            ("pings that wait to be sent", format!("{WAITING_PINGS}, else `SendError::Full`")),
             (
                 "pings and pongs that wait for their callbacks",
                 format!("{WAITING_EVENTS}, then the oldest is dropped; all pings are answered"),
@@ -238,15 +238,15 @@ mod tests {
                 ),
             ),
             (
-                "messages on their way to the socket, not in the outbox any more",
-                format!("{} and the one that exceeds it; a ping passes all others", size(BACKLOG_BYTES)),
+                "messages between the outbox and the socket",
+                format!("{} and the message that exceeds it; pings go ahead of them", size(BACKLOG_BYTES)),
             ),
             (
-                "what one connection reads before the others get their turn",
+                "input that one connection reads before other tasks run",
                 format!("{FRAMES_A_POLL} frames or {}", size(BYTES_A_POLL)),
             ),
             (
-                "what is read and thrown away behind the own close frame, or behind a refusal",
+                "input that is read and discarded after the server's close frame, or after a refusal",
                 format!("{}, within `close_timeout`", size(DRAINED_BYTES)),
             ),
             (
@@ -256,11 +256,11 @@ mod tests {
                     time(ASK_TIMEOUT)
                 ),
             ),
-            ("arrays and maps inside each other in MessagePack", format!("{MSGPACK_DEPTH}")),
+            ("nesting of arrays and maps in MessagePack", format!("{MSGPACK_DEPTH}")),
             ("name of a room or a user", size(NAME_BYTES)),
             (
                 "changes that a watcher may be behind",
-                format!("{WATCHED_CHANGES}, then it is told how many it missed"),
+                format!("{WATCHED_CHANGES}, then it gets the number of missed changes"),
             ),
             ("members that a broadcast reaches before it lets others run", format!("{MEMBERS_A_TURN}")),
             (
@@ -271,11 +271,11 @@ mod tests {
                     size(LARGE_INPUT_BYTES)
                 ),
             ),
-            ("a token", size(TOKEN_BYTES)),
+            ("size of a token", size(TOKEN_BYTES)),
             (
                 "unfinished request heads of one address",
                 format!(
-                    "1/{PENDING_SHARES} of `pending_handshakes`, or `connections_per_ip` where set, but {PENDING_OF_AN_ADDRESS} at least; {PENDING_OF_AN_ADDRESS} while all room is taken"
+                    "1/{PENDING_SHARES} of `pending_handshakes`, or `connections_per_ip` where set, but {PENDING_OF_AN_ADDRESS} at least; {PENDING_OF_AN_ADDRESS} while all places are taken"
                 ),
             ),
             (
@@ -361,6 +361,9 @@ mod tests {
         ];
         let rows: String = rows.iter().map(|(limit, value)| format!("| {limit} | {value} |\n")).collect();
         let table = format!("| limit | value |\n|---|---|\n{rows}\n");
-        assert!(include_str!("../../README.md").contains(&table), "the README should have\n{table}");
+        assert!(
+            include_str!("../../docs/reference.md").contains(&table),
+            "docs/reference.md should have\n{table}"
+        );
     }
 }

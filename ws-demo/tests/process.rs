@@ -499,7 +499,7 @@ async fn p28_routes_prints_the_table_and_nothing_else() {
         let cells: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(cells[..4], ["ws", path, controller, middleware]);
     }
-    assert!(include_str!("../../README.md").contains(&table), "the README should have\n{table}");
+    assert!(include_str!("../../docs/demo.md").contains(&table), "docs/demo.md should have\n{table}");
 }
 
 #[tokio::test]

@@ -45,9 +45,9 @@ pub struct Compression {
     /// How messages are compressed. Default `off`.
     pub mode: CompressionMode,
     /// The smallest payload that is compressed, in bytes; smaller ones are sent uncompressed.
-    /// Default: 1 KiB, and 64 bytes in mode `window`. A message that does not become smaller is
+    /// Default: `"auto"`, which is 1 KiB, and 64 bytes in mode `window`. A message that does not become smaller is
     /// sent uncompressed, too.
-    #[serde(with = "units::optional_size")]
+    #[serde(with = "units::size_or_auto")]
     pub threshold: Option<usize>,
     /// The level, from 1 (fast) to 9 (small). Default 1: higher levels take several times as long
     /// for a few per cent.
