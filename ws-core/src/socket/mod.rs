@@ -14,6 +14,8 @@ mod client;
 mod drain;
 mod frames;
 mod header;
+#[cfg(feature = "http2")]
+mod http2;
 mod input;
 mod mask;
 mod open;
