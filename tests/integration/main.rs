@@ -16,6 +16,7 @@ mod drain;
 mod errors;
 mod faults;
 mod handshake;
+mod http2;
 mod hub;
 mod jwt;
 mod life;
