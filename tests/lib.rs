@@ -39,6 +39,10 @@ struct Envelope;
 #[doc = include_str!("../docs/from-axum.md")]
 struct FromAxum;
 
+#[cfg(doctest)]
+#[doc = include_str!("../docs/http2.md")]
+struct Http2;
+
 #[cfg(test)]
 mod empty_registry;
 #[cfg(test)]
