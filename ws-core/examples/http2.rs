@@ -42,6 +42,7 @@ impl Controller for Echo {
 }
 
 #[tokio::main]
+#[expect(clippy::print_stdout, reason = "says where it serves")]
 async fn main() -> std::result::Result<(), Box<dyn StdError>> {
     let (ws, running) = App::new().config(Config::default()).into_service("ws").await?;
     let router =

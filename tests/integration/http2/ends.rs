@@ -1,7 +1,12 @@
 //! How a connection over HTTP/2 ends: close frames, END_STREAM, RST_STREAM, GOAWAY, the drain.
 
-use std::io;
+use std::{io, pin::pin, sync::Arc};
 
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    service::TowerToHyperService,
+};
+use tokio::{net::TcpListener, sync::Notify};
 use ws_core::{App, CloseReason};
 
 use super::{Client, Outer, connect, echo};
@@ -115,4 +120,35 @@ async fn a_client_that_does_not_answer_the_close_frame_of_a_drain_is_lost() {
     assert_eq!(stream.read_frame().await.close().0, 1001);
     stream.expect_end().await;
     assert_eq!(stream.expect_reset().await, h2::Reason::NO_ERROR);
+}
+
+#[tokio::test]
+async fn goaway_of_the_outer_server_leaves_the_open_ones_alone() {
+    let (service, running) = echo().config(crate::support::config()).into_service("ws").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let goes_away = Arc::new(Notify::new());
+    let told = Arc::clone(&goes_away);
+    let server = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let service = TowerToHyperService::new(service);
+        let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        builder.enable_connect_protocol();
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        tokio::select! {
+            _ = connection.as_mut() => panic!("it has ended before"),
+            () = told.notified() => connection.as_mut().graceful_shutdown(),
+        }
+        connection.await
+    });
+    let client = Client::connect(addr).await;
+    let mut stream = client.open("/echo").await;
+    goes_away.notify_one();
+    within("a refusal", async { while client.ask(connect("/echo")).await.is_ok() {} }).await;
+    stream.text("still here");
+    assert_eq!(stream.read_text().await, "still here");
+    assert_eq!(running.hub().count_local(), 1);
+    stream.close().await;
+    // The last stream ends the connection.
+    within("the end", server).await.unwrap().unwrap();
 }

@@ -1,12 +1,13 @@
 //! The outer servers: both handshakes on one port of hyper and of axum, and the client of hyper.
 
-use axum::{Router, extract::ConnectInfo, routing::get};
+use std::{net::SocketAddr, time::Duration};
+
+use axum::{Router, extract::ConnectInfo, response::IntoResponse as _, routing::get};
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{Method, Request};
 use http_body_util::Empty;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use std::net::SocketAddr;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::{
     WebSocketStream,
@@ -115,4 +116,40 @@ async fn a_drain_closes_the_connections_of_both_versions() {
         new.frame(0x88, &1001_u16.to_be_bytes());
     });
     assert_eq!((closed.0, report.closed, report.lost, report.cut), (1001, 2, 0, 0));
+}
+
+#[tokio::test]
+async fn a_response_that_the_outer_server_withholds_or_replaces_frees_its_place() {
+    let mut config = config();
+    config.servers[0].limits.connections = 1;
+    config.servers[0].limits.handshake_timeout = Duration::from_millis(200);
+    let (service, running) = echo().config(config).into_service("ws").await.unwrap();
+    let keeps = async |request: axum::extract::Request, next: axum::middleware::Next| {
+        let query = request.uri().query().map(str::to_owned);
+        let response = next.run(request).await;
+        match query.as_deref() {
+            Some("withhold") => std::future::pending().await,
+            Some("replace") => axum::http::StatusCode::BAD_GATEWAY.into_response(),
+            _ => response,
+        }
+    };
+    let router = Router::new().fallback_service(service).layer(axum::middleware::from_fn(keeps));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let client = Client::connect(addr).await;
+    assert_eq!(client.answer(connect("/echo?replace")).await.status, 502);
+    let room = async || while client.ask(connect("/echo?replace")).await.unwrap().0.status != 502 {};
+    within("room", room()).await;
+    let request = connect("/echo?withhold").body(()).unwrap();
+    let mut ready = client.send.clone().ready().await.unwrap();
+    let (_response, _send) = ready.send_request(request, false).unwrap();
+    let open = async || loop {
+        let (head, ..) = client.ask(connect("/echo")).await.unwrap();
+        if head.status == 200 {
+            break;
+        }
+    };
+    within("room", open()).await;
+    running.shutdown().await;
 }

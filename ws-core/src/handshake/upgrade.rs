@@ -49,7 +49,8 @@ pub trait Upgrade: Send + Sync + 'static {
     }
 
     /// Called for a method other than GET on a route. The default fails with
-    /// [`HandshakeError::Method`], which is answered with 405.
+    /// [`HandshakeError::Method`], which is answered with 405, or over HTTP/2 with the error that
+    /// names CONNECT.
     fn method_not_allowed(&self, handshake: Handshake) -> impl Future<Output = Result<Response>> + Send {
         std::future::ready(Err(checks::not_a_handshake(&handshake).into()))
     }
