@@ -1,11 +1,16 @@
 //! What an accepted handshake looks like, outside and inside.
 
+use http::Method;
+use http_body_util::Empty;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
 use ws_core::{
-    App, Connection, Controller, Handshake, Next, Response, Result, Route,
+    App, Bytes, Connection, Controller, Handshake, Next, Response, Result, Route,
     handshake::{DefaultUpgrade, Upgrade},
 };
 
 use super::{Client, Echo, Outer, connect, echo, header};
+use crate::support::config;
 
 #[tokio::test]
 async fn it_is_answered_with_200_and_without_the_headers_of_an_upgrade() {
@@ -134,4 +139,28 @@ async fn it_is_counted_as_any_other() {
     let route = &stats["servers"][0]["routes"][0];
     assert_eq!(route["handshakes"], serde_json::json!([{"status": 101, "count": 1}]), "{stats}");
     assert_eq!(stats["servers"][0]["unmatched"], serde_json::json!([{"status": 404, "count": 1}]), "{stats}");
+}
+
+#[tokio::test]
+async fn the_service_by_itself_sends_no_header_of_one_hop() {
+    let (service, running) = echo().config(config()).into_service("ws").await.unwrap();
+    let service = TowerToHyperService::new(service);
+    let ask = async |method: Method, protocol: Option<&'static str>| {
+        let mut request = connect("/echo").body(Empty::<Bytes>::new()).unwrap();
+        *request.method_mut() = method;
+        if let Some(protocol) = protocol {
+            request.extensions_mut().insert(hyper::ext::Protocol::from_static(protocol));
+        }
+        let response = service.call(request).await.unwrap();
+        for name in ["connection", "upgrade", "sec-websocket-accept"] {
+            assert_eq!(response.headers().get(name), None, "{name} in {response:?}");
+        }
+        response.status().as_u16()
+    };
+    assert_eq!(ask(Method::CONNECT, Some("websocket")).await, 200);
+    assert_eq!(ask(Method::CONNECT, Some("WebSocket")).await, 200);
+    assert_eq!(ask(Method::CONNECT, None).await, 501);
+    assert_eq!(ask(Method::GET, None).await, 405);
+    running.shutdown().await;
+    assert_eq!(ask(Method::CONNECT, Some("websocket")).await, 503);
 }
