@@ -19,7 +19,10 @@ use hyper_util::{
     server::conn::auto,
     service::TowerToHyperService,
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+};
 use ws_core::{App, Bytes, Config, Connection, Controller, Message, Result, Running, app::WsService};
 
 use crate::support::{Answer, RawFrame, config, frame, within};
@@ -46,6 +49,30 @@ impl Outer {
         builder.http2().enable_connect_protocol();
         set(&mut builder);
         Self { addr: serve(builder, service).await, running }
+    }
+}
+
+/// The same inside the process, without sockets: for paused time.
+struct InMemory {
+    running: Running,
+    service: WsService,
+}
+
+impl InMemory {
+    async fn start(app: App, config: Config) -> Self {
+        let (service, running) = app.config(config).into_service("ws").await.unwrap();
+        Self { running, service }
+    }
+
+    async fn connect_as(&self, builder: &h2::client::Builder) -> Client {
+        let (near, far) = tokio::io::duplex(64 << 10);
+        let service = TowerToHyperService::new(self.service.clone());
+        tokio::spawn(async move {
+            let mut builder = auto::Builder::new(TokioExecutor::new());
+            builder.http2().enable_connect_protocol();
+            let _ = builder.serve_connection_with_upgrades(TokioIo::new(far), service).await;
+        });
+        Client::over(near, builder).await
     }
 }
 
@@ -86,6 +113,14 @@ impl Client {
     async fn connect_as(addr: SocketAddr, builder: &h2::client::Builder) -> Self {
         let stream = within("TCP connect", TcpStream::connect(addr)).await.unwrap();
         stream.set_nodelay(true).unwrap();
+        Self::over(stream, builder).await
+    }
+
+    /// Speaks HTTP/2 over this stream.
+    async fn over<S>(stream: S, builder: &h2::client::Builder) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let (send, connection) = within("HTTP/2", builder.handshake(stream)).await.unwrap();
         let driver = tokio::spawn(async move {
             let _ = connection.await;

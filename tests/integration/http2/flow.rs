@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use ws_core::{App, CloseReason, Connection, Controller, Message, Result, config::Overflow};
 
-use super::{Client, Outer, connect, echo};
+use super::{Client, InMemory, Outer, Stream, echo};
 use crate::support::{Probe, config, until, within};
 
 const MIB: usize = 1 << 20;
@@ -28,8 +28,19 @@ async fn a_large_message_passes_small_windows_in_both_directions() {
 
 /// A client like a browser: the window of its connection is larger than that of a stream, so one
 /// stream that it does not read leaves room for the others.
-async fn roomy(outer: &Outer) -> Client {
-    Client::connect_as(outer.addr, h2::client::Builder::new().initial_connection_window_size(1 << 20)).await
+async fn roomy(outer: &InMemory) -> Client {
+    outer.connect_as(h2::client::Builder::new().initial_connection_window_size(1 << 20)).await
+}
+
+/// Returns the payload of the next message, and answers the pings before it.
+async fn message(stream: &mut Stream) -> Vec<u8> {
+    loop {
+        let frame = stream.read_frame().await;
+        if frame.first != 0x89 {
+            return frame.payload;
+        }
+        stream.frame(0x8a, &frame.payload);
+    }
 }
 
 /// Pushes messages of this size until the outbox stays full.
@@ -58,7 +69,7 @@ impl Controller for Source {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_a_client_does_not_read_is_bounded_by_the_outbox() {
     const SIZE: usize = MIB;
     let (sender, mut accepted) = tokio::sync::mpsc::unbounded_channel();
@@ -67,7 +78,7 @@ async fn what_a_client_does_not_read_is_bounded_by_the_outbox() {
     config.servers[0].limits.overflow = Overflow::DropNewest;
     config.servers[0].heartbeat.interval = None;
     let app = echo().controller("/source", Source { size: SIZE, accepted: sender });
-    let outer = Outer::start_with(app, config).await;
+    let outer = InMemory::start(app, config).await;
     let client = roomy(&outer).await;
     let mut stream = client.open("/source").await;
     let count = within("a full outbox", accepted.recv()).await.unwrap();
@@ -83,13 +94,13 @@ async fn what_a_client_does_not_read_is_bounded_by_the_outbox() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_client_that_does_not_read_is_closed_by_the_heartbeat_and_the_others_are_not() {
     let (probe, mut reports) = Probe::new();
     let mut config = config();
     config.servers[0].heartbeat.interval = Some(Duration::from_millis(200));
     config.servers[0].heartbeat.timeout = Duration::from_millis(500);
-    let outer = Outer::start_with(echo().controller("/probe", probe), config).await;
+    let outer = InMemory::start(echo().controller("/probe", probe), config).await;
     let client = roomy(&outer).await;
     let mut slow = client.open("/probe").await;
     let conn = reports.open().await;
@@ -100,26 +111,12 @@ async fn a_client_that_does_not_read_is_closed_by_the_heartbeat_and_the_others_a
     let closed = async {
         assert_eq!(reports.close().await, CloseReason::Heartbeat);
     };
-    // The other client reads its pings.
-    let reads = async {
-        loop {
-            let frame = other.read_frame().await;
-            assert_eq!(frame.first, 0x89);
-            other.frame(0x8a, &frame.payload);
-        }
-    };
     tokio::select! {
         () = closed => {}
-        () = reads => {}
+        _ = message(&mut other) => panic!("nothing was sent to it"),
     }
     other.text("still here");
-    loop {
-        let frame = other.read_frame().await;
-        if frame.first == 0x81 {
-            break assert_eq!(frame.payload, b"still here");
-        }
-        other.frame(0x8a, &frame.payload);
-    }
+    assert_eq!(message(&mut other).await, b"still here");
     assert_eq!(outer.running.hub().count_local(), 1);
     // hyper sends what it holds once the client reads, and then the end.
     let mut bytes = 0;
@@ -131,25 +128,26 @@ async fn a_client_that_does_not_read_is_closed_by_the_heartbeat_and_the_others_a
     assert!(bytes < 3 * (64 << 10), "{bytes}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_client_that_reads_slowly_keeps_its_connection() {
     let mut config = config();
     config.servers[0].limits.message = MIB;
     config.servers[0].heartbeat.interval = Some(Duration::from_millis(100));
     config.servers[0].heartbeat.timeout = Duration::from_millis(300);
-    let outer = Outer::start_with(echo(), config).await;
-    let client = Client::connect_as(outer.addr, h2::client::Builder::new().initial_window_size(8000)).await;
+    let outer = InMemory::start(echo(), config).await;
+    let client = outer.connect_as(h2::client::Builder::new().initial_window_size(8000)).await;
     let mut stream = client.open("/echo").await;
     stream.frame(0x82, &vec![7; 128 << 10]);
-    let mut read = 0;
-    while read < 128 << 10 {
-        // Much longer than a heartbeat altogether.
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        let data = within("data", stream.receive.data()).await.unwrap().unwrap();
-        read += data.len();
-        stream.receive.flow_control().release_capacity(data.len()).unwrap();
+    // The ping is behind the message, which takes much longer than a heartbeat.
+    let began = Instant::now();
+    while stream.unread.len() < 128 << 10 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        stream.fill(stream.unread.len() + 1).await;
     }
-    assert_eq!(outer.running.hub().count_local(), 1);
+    assert!(began.elapsed() > Duration::from_secs(1));
+    assert_eq!(stream.read_frame().await.payload.len(), 128 << 10);
+    stream.text("still here");
+    assert_eq!(message(&mut stream).await, b"still here");
 }
 
 /// Waits in its first message until the end of the client is known.
@@ -164,16 +162,16 @@ impl Controller for Waits {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_reset_is_noticed_while_nothing_is_read() {
     let step = Arc::new(Notify::new());
     let mut config = config();
     config.servers[0].heartbeat.interval = Some(Duration::from_millis(300));
     config.servers[0].limits.inbox_messages = 4;
     let app = App::without_registry().controller("/", Waits(Arc::clone(&step)));
-    let outer = Outer::start_with(app, config).await;
-    let client = Client::connect(outer.addr).await;
-    let mut stream = client.open_by(connect("/")).await;
+    let outer = InMemory::start(app, config).await;
+    let client = roomy(&outer).await;
+    let mut stream = client.open("/").await;
     for _ in 0..20 {
         stream.text("more than the inbox takes");
     }
