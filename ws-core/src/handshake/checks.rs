@@ -53,17 +53,15 @@ pub(super) fn connect(parts: &Parts) -> Result<(), HandshakeError> {
     Ok(())
 }
 
-/// Returns the error of a request on a route that is not a handshake.
-pub(super) fn not_a_handshake(handshake: &Handshake) -> HandshakeError {
+/// Returns the fault of a request that is not a handshake: the given one, or over HTTP/2 the one
+/// that names CONNECT.
+pub(super) fn fault_over(version: Version, fault: HandshakeError) -> HandshakeError {
     #[cfg(feature = "http2")]
-    if handshake.version() == Version::HTTP_2 {
+    if version == Version::HTTP_2 {
         return HandshakeError::NotConnect;
     }
-    if handshake.method() == http::Method::GET {
-        HandshakeError::NotAnUpgrade
-    } else {
-        HandshakeError::Method
-    }
+    let _ = version;
+    fault
 }
 
 /// Returns the status for a request with this version of HTTP. HTTP/2 has no upgrade (RFC 9113

@@ -52,7 +52,8 @@ pub trait Upgrade: Send + Sync + 'static {
     /// [`HandshakeError::Method`], which is answered with 405, or over HTTP/2 with the error that
     /// names CONNECT.
     fn method_not_allowed(&self, handshake: Handshake) -> impl Future<Output = Result<Response>> + Send {
-        std::future::ready(Err(checks::not_a_handshake(&handshake).into()))
+        let fault = checks::fault_over(handshake.version(), HandshakeError::Method);
+        std::future::ready(Err(fault.into()))
     }
 }
 
@@ -75,7 +76,7 @@ impl<U: Upgrade> DynUpgrade for U {
             } else if handshake.method() != Method::GET {
                 self.method_not_allowed(handshake).await
             } else if !handshake.is_upgrade() {
-                Err(checks::not_a_handshake(&handshake).into())
+                Err(checks::fault_over(handshake.version(), HandshakeError::NotAnUpgrade).into())
             } else {
                 self.found(handshake).await
             }
@@ -95,8 +96,8 @@ impl Accepted {
     }
 }
 
-/// Makes the 101 (RFC 6455 section 4.2.2). Over HTTP/2 the server sends a 200 in its place. Fails if a guard refuses or if a parameter of the
-/// handlers cannot be parsed.
+/// Makes the 101 (RFC 6455 section 4.2.2), in place of which the server sends a 200 over HTTP/2.
+/// Fails if a guard refuses or if a parameter of the handlers cannot be parsed.
 async fn accept(mut handshake: Handshake) -> Result<Response> {
     let Some(route) = route_of(&handshake) else {
         return Err(HandshakeError::NoRoute { path: handshake.path().to_owned() }.into());

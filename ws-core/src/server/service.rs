@@ -37,12 +37,12 @@ use crate::{
 /// With the feature `http2` it also accepts handshakes over HTTP/2 (RFC 8441), and answers them with
 /// 200. The outer server must be of hyper 1.12 or later, and offer them to its clients:
 /// `axum::serve` with axum's feature `http2` does, and hyper's HTTP/2 servers with
-/// `enable_connect_protocol()` do. Each of them is a connection of its own for every limit.
+/// `enable_connect_protocol()` do. Each WebSocket counts for every limit, whatever it shares.
 ///
-/// The peer's address is taken from the
-/// request's extensions: by [`peer_addr_from`](Self::peer_addr_from), or else one of type
-/// [`SocketAddr`]. Without it, `peer_addr()` is `None`, and neither `limits.connections_per_ip` nor
-/// a trusted proxy has any effect.
+/// The peer's address is taken from the request's extensions: by
+/// [`peer_addr_from`](Self::peer_addr_from), or else one of type [`SocketAddr`]. Without it,
+/// `peer_addr()` is `None`, and neither `limits.connections_per_ip` nor a trusted proxy has any
+/// effect.
 ///
 /// The outer server chooses the case of the header names in its 101; hyper and axum write them in
 /// lower case, which some devices do not accept.

@@ -44,9 +44,9 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    /// Returns the stream that another HTTP server has upgraded over this version of HTTP, and the bytes that were read from
-    /// it already. If it is a plain TCP stream, it is unwrapped, because only that shows the end of
-    /// the peer without reading.
+    /// Returns the stream that another HTTP server has upgraded over this version of HTTP, and the
+    /// bytes that were read from it already. If it is a plain TCP stream, it is unwrapped, because
+    /// only that shows the end of the peer without reading.
     pub(crate) fn upgraded(upgraded: Upgraded, version: Version) -> (Self, Bytes) {
         #[cfg(feature = "http2")]
         if version == Version::HTTP_2 {
