@@ -1,4 +1,4 @@
-// Chromium without a window, driven by the DevTools protocol over two pipes. Needs no package.
+// Headless Chromium, driven by the DevTools protocol over two pipes. Needs no package.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";

@@ -1,5 +1,5 @@
-//! Integration tests over real sockets live in `integration/`, what the attributes accept in
-//! `attributes/`.
+//! Integration tests over real sockets are in `integration/`. The code that the attributes accept
+//! is in `attributes/`.
 //!
 //! The Rust blocks of the README and of the guides are compiled here, as documentation tests.
 
@@ -10,6 +10,10 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/cluster.md")]
 struct Cluster;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/compression.md")]
+struct Compression;
 
 #[cfg(doctest)]
 #[doc = include_str!("../docs/console.md")]

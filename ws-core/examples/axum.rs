@@ -1,4 +1,4 @@
-//! WebSocket controllers inside an axum program that is there already: `App::into_service` is a tower service.
+//! WebSocket controllers in an existing axum program: `App::into_service` is a tower service.
 //!
 //! Run: cargo run -p ws-core --example axum             (talks to itself, then ends)
 //! Or:  cargo run -p ws-core --example axum -- serve    (serves on 127.0.0.1:3000 until Ctrl-C)
@@ -31,7 +31,8 @@ impl Controller for Echo {
 async fn main() -> std::result::Result<(), Box<dyn StdError>> {
     let is_serving = std::env::args().nth(1).as_deref() == Some("serve");
 
-    // `ws` listens nowhere; the axum router below hands its requests over. `running` ends its connections.
+    // `ws` is not bound; the axum router below passes its requests on. `running` ends its
+    // connections.
     let (ws, running) = App::new().config(Config::default()).into_service("ws").await?;
     // `conn.peer_addr()` returns the address in `ConnectInfo`.
     let ws = ws.peer_addr_from(|extensions| extensions.get().map(|ConnectInfo(addr)| *addr));
@@ -51,8 +52,9 @@ async fn main() -> std::result::Result<(), Box<dyn StdError>> {
     } else {
         talk(address).await?;
     }
-    // First the connections, which axum forgets once they are upgraded: new ones are refused with 503 meanwhile, and pages go
-    // on (the place for a `/readyz` over `running.readiness()`). Then axum itself.
+    // First the connections, because axum does not track upgraded ones. Meanwhile new ones are
+    // refused with 503, and pages are still served (also a `/readyz` over `running.readiness()`).
+    // Then axum itself.
     let report = running.shutdown().await;
     assert_eq!(report.cut, 0);
     drop(stop);

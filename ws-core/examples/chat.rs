@@ -1,4 +1,4 @@
-//! A chat with typed handlers: whoever connects is in the room, and what one says reaches everyone there.
+//! A chat with typed handlers: every connection joins the room, and each line reaches all members.
 //!
 //! Run: cargo run -p ws-core --example chat --features testing             (talks to itself, then ends)
 //! Or:  cargo run -p ws-core --example chat --features testing -- serve    (serves on 127.0.0.1:9502)

@@ -1,8 +1,8 @@
-//! A client of messages, and a typed client; their server is in the same program.
+//! A client of messages, and a typed client. Their server is in the same program.
 //!
 //! Run: cargo run -p ws-core --example client --features client
 
-#![allow(clippy::print_stdout)] // an example speaks to whoever runs it
+#![allow(clippy::print_stdout)] // examples print their results
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use ws_core::{
     prelude::*,
 };
 
-/// Answers every message with itself.
+/// Echoes every message.
 #[ws_controller(path = "/echo")]
 struct Echo;
 
@@ -71,7 +71,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .await?;
     client.send("hello").await?;
     match client.recv(Duration::from_secs(5)).await {
-        Received::Message(message) => println!("the server says {:?}", message.as_text()),
+        Received::Message(message) => println!("the server sent {:?}", message.as_text()),
         Received::Closed(reason) => return Err(format!("closed with code {}", reason.code()).into()),
         Received::TimedOut => return Err("no answer within five seconds".into()),
     }
@@ -85,7 +85,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let said = ann.call(&Say { text: "hello, ben".to_owned() }).await?;
     println!("ann said {:?}", said.text);
     if let Some(said) = heard.next().await {
-        println!("ben heard {:?}", said?.text);
+        println!("ben received {:?}", said?.text);
     }
     ann.close(1000, "done").await?;
 

@@ -1,4 +1,4 @@
-//! Custom errors: what a client reads when something fails, before the 101 and after it.
+//! Custom errors: the answers to clients before and after the 101.
 //!
 //! Run: cargo run -p ws-core --example errors --features testing             (talks to itself, then ends)
 //! Or:  cargo run -p ws-core --example errors --features testing -- serve    (serves on 127.0.0.1:9502)
@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 use ws_core::{prelude::*, testing::TestApp};
 
-/// The application's own error: a plain enum, which knows nothing of WebSocket.
+/// The application's own error: a plain enum without a dependency on WebSocket.
 #[derive(Debug, thiserror::Error)]
 enum ChatError {
     #[error("you are not a member of this room")]
@@ -15,7 +15,7 @@ enum ChatError {
     TooLong(usize),
 }
 
-/// Chosen by the type of the error, wherever in a connection's life it happened.
+/// Called for errors of this type in all phases of a connection.
 #[ws_error_handler]
 async fn chat_error(error: &ChatError, scene: &Scene) -> Recovery {
     match scene.phase() {
@@ -40,9 +40,10 @@ struct Room;
 
 impl Controller for Room {
     async fn on_message(&self, conn: &Connection, message: Message) -> Result {
-        match message.as_text().ok_or("binary is not spoken here")? {
-            // Nobody claims this one: it is logged, and the connection closes with what is said here.
-            "leave" => Err(Error::new("asked to leave").close_code(4000).public("as you wish")),
+        match message.as_text().ok_or("binary messages are not supported")? {
+            // This error has no handler: it is logged, and the connection closes with this code and
+            // text.
+            "leave" => Err(Error::new("asked to leave").close_code(4000).public("goodbye")),
             text if text.len() > 10 => Err(ChatError::TooLong(10).into()),
             text => Ok(conn.push(text)?),
         }
@@ -62,12 +63,16 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     client.send_text("much too long").await;
     assert_eq!(client.next_json::<Value>().await?, json!({"error": "no more than 10 characters"}));
     client.send_text("short").await;
-    assert_eq!(client.next_text().await?, "short", "the connection went on");
+    assert_eq!(client.next_text().await?, "short", "the connection stayed open");
     client.send_text("leave").await;
-    assert_eq!(client.expect_close(4000).await, "as you wish");
+    assert_eq!(client.expect_close(4000).await, "goodbye");
 
     let mut client = app.connect("/rooms/1").await?;
     client.send_binary(vec![0]).await;
-    assert_eq!(client.expect_close(1011).await, "", "an error without a public face shows none of its text");
+    assert_eq!(
+        client.expect_close(1011).await,
+        "",
+        "the text of an error without a public part is not shown"
+    );
     Ok(())
 }

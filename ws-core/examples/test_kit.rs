@@ -1,4 +1,4 @@
-//! Testing a controller: over memory, with the real pipeline, and with time that passes when nobody is busy.
+//! Tests of a controller: over memory, with the whole server, and under paused time.
 //!
 //! Run: cargo run -p ws-core --example test_kit --features testing
 //! In a program of your own this is a `#[tokio::test(start_paused = true)]`.
@@ -10,12 +10,12 @@ use ws_core::{
     testing::{TestApp, TestError},
 };
 
-/// Repeats what it hears; after half a minute it says goodbye.
+/// Answers each message; after half a minute it says goodbye.
 #[ws_controller(path = "/talk/{name}", subprotocols("talk.v2", "talk.v1"))]
 struct Talk;
 
 impl Talk {
-    /// What needs no connection is a plain function, tested as one.
+    /// Code that needs no connection is a plain function, and is tested as one.
     fn answer(name: &str, text: &str) -> String {
         format!("{name}: {text}")
     }
@@ -42,7 +42,7 @@ async fn main() -> std::result::Result<(), TestError> {
     // As a plain function.
     assert_eq!(Talk::answer("jerry", "hi"), "jerry: hi");
 
-    // Over memory: no port, no files, nothing of the environment.
+    // Over memory: without ports, files and environment variables.
     let app = TestApp::start(App::new()).await;
     let mut client =
         app.connect("/talk/jerry").header("user-agent", "test").subprotocols(&["talk.v1", "talk.v2"]).await?;
@@ -50,10 +50,10 @@ async fn main() -> std::result::Result<(), TestError> {
     client.send_text("hi").await;
     assert_eq!(client.next_text().await?, "jerry: hi");
 
-    // Nothing more comes: the clock runs on to the client's patience of 5 s, at once.
+    // No further message arrives. Paused time advances by the client's timeout of 5 s at once.
     assert!(matches!(client.next().await, Err(TestError::TimedOut { .. })));
 
-    // What is refused, and why.
+    // Refused handshakes, and the reasons.
     let refusal = app.connect("/nowhere").expect_status(404).await;
     assert_eq!(
         refusal.json::<serde_json::Value>()?,

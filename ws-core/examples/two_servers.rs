@@ -1,4 +1,5 @@
-//! Two WebSocket servers and an HTTP server in one process, each with its own routes, middleware and limits.
+//! Two WebSocket servers and an HTTP server in one process, each with its own routes, middleware
+//! and limits.
 //!
 //! Run: cargo run -p ws-core --example two_servers --features testing             (talks to itself, then ends)
 //! Or:  cargo run -p ws-core --example two_servers --features testing -- serve    (serves until Ctrl-C)
@@ -6,7 +7,7 @@
 use axum::{Router, routing::get};
 use ws_core::{prelude::*, testing::TestApp};
 
-/// As it would stand in `ws.toml`.
+/// The same as in a `ws.toml`.
 const CONFIG: &str = r#"
 [[servers]]
 name = "ws"
@@ -25,7 +26,7 @@ kind = "http"
 port = 9501
 "#;
 
-/// On server `ws`, which is what an attribute means that names no server.
+/// On server `ws`, the default of the attribute.
 #[ws_controller(path = "/feed")]
 struct Feed;
 
@@ -45,7 +46,7 @@ impl Controller for AdminFeed {
     }
 }
 
-/// Every request of server `admin`, and of no other.
+/// Runs for every request of server `admin`, and for no other.
 #[ws_middleware(server = "admin")]
 async fn admins_only(handshake: Handshake, next: Next<'_>) -> Result<Response> {
     handshake.bearer_token()?;

@@ -30,6 +30,21 @@ pub(crate) const MOST_UNREAD_BYTES: u64 = 4 << 20;
 /// that arrives in several reads counts for each of them.
 pub(crate) const FRAMES_A_POLL: u32 = 512;
 pub(crate) const BYTES_A_POLL: usize = 1 << 20;
+/// After this many decompressed bytes the poll ends.
+#[cfg(feature = "deflate")]
+pub(crate) const INFLATED_A_POLL: usize = 256 << 10;
+/// After this many bytes of a compressed message were decompressed, the poll ends, because blocks
+/// without output take time, too.
+#[cfg(feature = "deflate")]
+pub(crate) const INFLATED_INPUT_A_POLL: usize = 64 << 10;
+/// After this many bytes were compressed the poll ends. The window of each message counts as well.
+pub(crate) const COMPRESSED_A_POLL: usize = 64 << 10;
+/// The compressors, and also the decompressors, that a thread keeps.
+#[cfg(feature = "deflate")]
+pub(crate) const POOLED_STATES: usize = 4;
+/// The largest output buffer that a compressor or a decompressor keeps, in bytes.
+#[cfg(feature = "deflate")]
+pub(crate) const POOLED_OUTPUT_BYTES: usize = 64 << 10;
 /// The bytes that are read and discarded after a close frame or a refusal was sent. Unread input
 /// would make the system reset the connection before the peer has read either of them.
 pub(crate) const DRAINED_BYTES: usize = 64 << 20;
@@ -112,7 +127,7 @@ pub(crate) const CLUSTER_WORKERS: usize = 4;
 pub(crate) const RECEIVED_A_BATCH: usize = 64;
 /// The size that a message between nodes may have beyond `cluster.message`, for its head.
 pub(crate) const CLUSTER_HEAD_BYTES: usize = 4 << 10;
-/// The time that unsent messages are kept while there is no link to the broker.
+/// The time that unsent messages are kept while the link to the broker is down.
 pub(crate) const UNSENT_KEPT: Duration = Duration::from_secs(1);
 /// The size of one batch of published messages, and the number of batches in flight.
 pub(crate) const PUBLISHES_A_BATCH: usize = 256;
@@ -143,7 +158,7 @@ pub(crate) const WATCH_REMEMBERED: Duration = Duration::from_secs(30);
 pub(crate) const WATCHED_GROUPS: usize = 65_536;
 /// The time for which changes of a group are gathered before they are published.
 pub(crate) const CHANGES_GATHERED: Duration = Duration::from_millis(50);
-/// The time between two attempts to publish gathered changes while there is no link.
+/// The time between two attempts to publish gathered changes while the link is down.
 pub(crate) const CHANGES_WAIT: Duration = Duration::from_millis(500);
 /// The most members of a group that a watch knows of one other node.
 pub(crate) const WATCHED_MEMBERS: usize = 1_000_000;

@@ -17,6 +17,8 @@ pub mod contract;
 mod controller;
 mod envelope;
 pub mod error;
+#[cfg(feature = "deflate")]
+mod extension;
 mod fixed;
 mod function;
 #[cfg(any(test, all(fuzzing, feature = "testing")))]
@@ -119,7 +121,7 @@ pub mod __private {
     pub use inventory::submit;
 
     pub use crate::{
-        config::{OverRate, Overflow, TrailingSlash},
+        config::{CompressionMode, OverRate, Overflow, TrailingSlash},
         envelope::EventInfo,
         error::PublicFace,
         handlers::{InterceptorFuture, support as handlers},
@@ -151,8 +153,8 @@ pub mod __private {
     pub use crate::__location as location;
 
     /// The description of types, which builds without the feature `asyncapi` do not compile. There,
-    /// `ws-macros` writes none; but Cargo may build it once for two builds of this crate, of which one
-    /// has the feature.
+    /// `ws-macros` writes none; but Cargo may build it once for two builds of this crate, of which
+    /// one has the feature.
     #[cfg(feature = "asyncapi")]
     #[macro_export]
     #[doc(hidden)]

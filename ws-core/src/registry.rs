@@ -7,7 +7,7 @@
 use std::{any::TypeId, cmp::Ordering};
 
 use crate::{
-    config::Limits,
+    config::{Compression, Limits},
     error::{Error, Faces, FindFace, Result},
     handlers::{Callback, InterceptorFuture, NextHandler},
     handshake::{MiddlewareFuture, Next, Route, RouteSpec},
@@ -21,10 +21,12 @@ use crate::{
 
 /// The entry of `#[ws_controller]`.
 pub struct ControllerEntry {
-    /// The route, without its limits.
+    /// The route, without its limits and its compression.
     pub spec: RouteSpec,
     /// Applies the `limits(..)` of the attribute to the server's limits.
     pub limits: fn(&mut Limits),
+    /// Applies the `compression(..)` of the attribute to the server's compression.
+    pub compression: fn(&mut Compression),
     /// Creates the single instance of a server.
     pub build: fn(&States) -> Result<Erased>,
 }
@@ -38,6 +40,7 @@ impl ControllerEntry {
             interceptors: Vec::new(),
             guards: Vec::new(),
             limits: vec![Box::new(self.limits)],
+            compression: vec![Box::new(self.compression)],
             build: Box::new(self.build),
         }
     }

@@ -1,4 +1,4 @@
-//! Every kept input through its target once, in the order of the names.
+//! Runs every kept input through its target once, in the order of the names.
 
 use std::{fs, path::Path};
 

@@ -6,6 +6,7 @@ use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use ws_core::{
     App, Bytes, Connection, Controller, Handshake, Next, Response, Result, Route,
+    config::CompressionMode,
     handshake::{DefaultUpgrade, Upgrade},
 };
 
@@ -99,6 +100,26 @@ async fn a_subprotocol_is_chosen_as_over_http_1() {
     let client = Client::connect(outer.addr).await;
     let stream = client.open_by(connect("/echo").header("sec-websocket-protocol", "x, chat2")).await;
     assert_eq!(header(&stream.head, "sec-websocket-protocol"), Some("chat2"));
+}
+
+#[tokio::test]
+async fn compression_is_negotiated_and_used_as_over_http_1() {
+    let mut config = config();
+    config.servers[0].compression.mode = CompressionMode::PerMessage;
+    let outer = Outer::start_with(echo(), config).await;
+    let client = Client::connect(outer.addr).await;
+    let offer = connect("/echo").header("sec-websocket-extensions", "permessage-deflate");
+    let mut stream = client.open_by(offer).await;
+    let accepted = header(&stream.head, "sec-websocket-extensions");
+    assert_eq!(accepted, Some("permessage-deflate; server_no_context_takeover; client_no_context_takeover"));
+    // The example of RFC 7692 section 7.2.3.1.
+    stream.frame(0xc1, &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
+    assert_eq!(stream.read_text().await, "Hello");
+    let long = "x".repeat(100_000);
+    stream.text(&long);
+    let frame = stream.read_frame().await;
+    assert_eq!(frame.first, 0xc1);
+    assert!(frame.payload.len() < 1000);
 }
 
 #[tokio::test]

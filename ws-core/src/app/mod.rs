@@ -501,8 +501,8 @@ impl App {
     /// [`Running::shutdown`]. A second signal cuts the shutdown short, as in
     /// [`Running::run_until_signal`].
     ///
-    /// A signal during the start ends the start. Nothing is drained, because there are no
-    /// connections yet. A start hook that is running is dropped at the await where it is suspended.
+    /// A signal during the start ends the start. Nothing is drained, because no connection is open
+    /// yet. A start hook that is running is dropped at the await where it is suspended.
     ///
     /// # Errors
     /// The errors of [`start`](Self::start).

@@ -127,8 +127,18 @@ pub enum Problem {
         /// A description of the fault.
         message: String,
     },
+    /// The compression of a route is not valid.
+    #[error("the compression of {name} at {location} does not work: {message}")]
+    Compression {
+        /// The controller's name.
+        name: &'static str,
+        /// The place of the attribute.
+        location: Location,
+        /// A description of the fault.
+        message: String,
+    },
     /// The limits of a route are not valid.
-    #[error("the limits of {name} at {location} do not work: {message}")]
+    #[error("the limits of {name} at {location} are invalid: {message}")]
     Limits {
         /// The controller.
         name: &'static str,

@@ -26,6 +26,11 @@ impl<'a> Problems<'a> {
         Self { config, states, taken: HashSet::new(), found: Vec::new() }
     }
 
+    #[cfg(feature = "deflate")]
+    pub(super) fn config(&self) -> &'a Config {
+        self.config
+    }
+
     /// Adds a problem, unless the same one was found before: a function may lack one state twice.
     pub(super) fn push(&mut self, problem: Problem) {
         let text = problem.to_string();

@@ -10,11 +10,13 @@ use std::{
 };
 
 use super::{Problem, layers::Layers, problems::Problems};
+#[cfg(feature = "deflate")]
+use crate::extension::{Terms, WindowMemory};
 use crate::{
-    config::{Limits, ServerKind, TrailingSlash},
+    config::{Compression, Limits, ServerKind, TrailingSlash},
     fixed,
     handlers::{Around, Interceptor, ReplyName},
-    handshake::{ChangeLimits, Guard, MatchedRoute, Middleware, Route, RouteSpec, Router},
+    handshake::{ChangeCompression, ChangeLimits, Guard, MatchedRoute, Middleware, Route, RouteSpec, Router},
     place::{Location, other_spelling, parameters},
     recovery::ErrorHandlers,
     request::{Declared, HandlerInfo, Security},
@@ -88,6 +90,9 @@ pub(super) struct Tables<'a, 'p> {
     /// The error handlers by server.
     error_handlers: &'a HashMap<String, Arc<ErrorHandlers>>,
     problems: &'a mut Problems<'p>,
+    /// The memory for the compression of all connections.
+    #[cfg(feature = "deflate")]
+    window_memory: WindowMemory,
     filled: Filled,
     /// The routes by server and path.
     places: HashMap<(String, String), Place>,
@@ -101,8 +106,17 @@ impl<'a, 'p> Tables<'a, 'p> {
         error_handlers: &'a HashMap<String, Arc<ErrorHandlers>>,
         problems: &'a mut Problems<'p>,
     ) -> Self {
-        let (filled, places) = (Filled::default(), HashMap::new());
-        Self { middleware, interceptors, states, error_handlers, problems, filled, places }
+        Self {
+            middleware,
+            interceptors,
+            states,
+            error_handlers,
+            #[cfg(feature = "deflate")]
+            window_memory: WindowMemory::new(problems.config().compression.memory),
+            problems,
+            filled: Filled::default(),
+            places: HashMap::new(),
+        }
     }
 
     pub(super) fn fill(mut self, routes: Vec<Route>) -> Filled {
@@ -119,7 +133,7 @@ impl<'a, 'p> Tables<'a, 'p> {
         for layer in route.layers() {
             self.problems.check_state(layer.name, layer.location, layer.state.iter().map(|key| key()));
         }
-        let Route { spec, middleware, interceptors, guards, limits, build } = route;
+        let Route { spec, middleware, interceptors, guards, limits, compression, build } = route;
         let what = format!("controller `{}`", spec.name);
         self.problems.check_server(&what, spec.location, &spec.server, ServerKind::WebSocket);
         let state: Vec<StateKey> = spec.state.iter().map(|key| key()).collect();
@@ -142,6 +156,8 @@ impl<'a, 'p> Tables<'a, 'p> {
         let Erased { controller } = build(self.states).unwrap_or_else(|_| erase(Placeholder));
         self.check_needs(&spec, &state, &*controller);
         let limits = self.limits(&spec, limits);
+        #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "it is only checked"))]
+        let compression = self.compression(&spec, compression);
         // A server without an entry is unknown, which was already reported.
         let error_handlers = self.error_handlers.get(&*spec.server).cloned().unwrap_or_default();
         let declared = declared(&spec, controller.handlers());
@@ -170,6 +186,8 @@ impl<'a, 'p> Tables<'a, 'p> {
                 subprotocols: spec.subprotocols,
                 subprotocol_mismatch: spec.subprotocol_mismatch,
                 limits: Arc::new(limits),
+                #[cfg(feature = "deflate")]
+                compression: Terms::new(compression, self.window_memory.clone()),
                 token_warning: Once::new(),
             },
         );
@@ -232,6 +250,23 @@ impl<'a, 'p> Tables<'a, 'p> {
             self.problems.push(Problem::Limits { name, location, message });
         }
         limits
+    }
+
+    /// Returns the compression of a route: that of its server, with the route's changes.
+    fn compression(&mut self, spec: &RouteSpec, changes: Vec<ChangeCompression>) -> Compression {
+        let of_server = self.problems.server_config(&spec.server).map(|server| server.compression.clone());
+        let of_server = of_server.unwrap_or_default();
+        let mut compression = of_server.clone();
+        for change in changes {
+            change(&mut compression);
+        }
+        if compression != of_server
+            && let Err(message) = compression.check()
+        {
+            let (name, location) = (spec.name, spec.location);
+            self.problems.push(Problem::Compression { name, location, message });
+        }
+        compression
     }
 
     /// Checks that the application and the route have everything that typed handlers need.
@@ -326,7 +361,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_subprotocol_that_this_build_does_not_speak_is_a_start_error() {
+    async fn a_subprotocol_that_this_build_does_not_support_is_a_start_error() {
         let route = crate::handshake::Route::new("/", Typed).subprotocols(&["msgpack"]);
         let error = App::without_registry().route(route).start().await.unwrap_err();
         assert!(

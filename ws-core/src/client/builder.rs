@@ -16,6 +16,8 @@ use super::{
     reconnect::{ReconnectPolicy, ReconnectingClient},
     settings::{BeforeAttempt, Settings},
 };
+#[cfg(feature = "deflate")]
+use crate::config::Compression;
 
 /// The settings of a connection; made by [`Client::builder`].
 ///
@@ -173,6 +175,40 @@ impl ClientBuilder {
     /// connection with 1009. Default: the message limit.
     pub fn frame_limit(mut self, bytes: usize) -> Self {
         self.settings.frame_limit = Some(bytes);
+        self
+    }
+
+    /// Offers compression of messages, permessage-deflate (RFC 7692). Default: off.
+    ///
+    /// [`Compression::window`] offers `permessage-deflate; server_max_window_bits=12;
+    /// client_max_window_bits`, without the first parameter if its window is 32 KiB.
+    /// [`Compression::per_message`] offers `permessage-deflate; server_no_context_takeover;
+    /// client_no_context_takeover`. The server may decline; messages are sent uncompressed then.
+    /// Larger windows than the default cost memory on both sides.
+    ///
+    /// Do not compress messages that mix a secret with text that another person has chosen: their
+    /// size tells about the secret.
+    ///
+    /// ```no_run
+    /// use ws_core::{client::Client, config::Compression};
+    ///
+    /// # async fn example() -> Result<(), ws_core::client::ConnectError> {
+    /// let client = Client::builder("wss://example.com/chat")
+    ///     .compression(Compression::window())
+    ///     .connect()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`connect`](Self::connect) returns [`ConnectError::InvalidCompression`] if a setting is not
+    /// valid, and [`ConnectError::Protocol`] if the server chooses a compression that was not
+    /// offered.
+    #[cfg(feature = "deflate")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.settings.compression = compression;
         self
     }
 

@@ -23,6 +23,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     attempt::Attempt,
+    compression,
     connection::Client,
     error::ConnectError,
     request::{self, Prepared},
@@ -96,9 +97,10 @@ async fn handshake(
         return Err(ConnectError::Refused { status, headers: Box::new(head.headers), body: kept.freeze() });
     }
     let subprotocol = request::verify(&sent, status, response.headers())?;
+    let deflate = compression::accept(settings, response.headers())?;
     let headers = take_headers(response);
     let (transport, prefix) = timeout_at(deadline, http.into_upgraded()).await.map_err(timeout)??;
-    let wire = Wire::new(transport, &prefix, settings);
+    let wire = Wire::new(transport, &prefix, deflate, settings);
     Ok(Client {
         wire,
         headers,

@@ -47,6 +47,7 @@
 
 mod attempt;
 mod builder;
+mod compression;
 mod connect;
 mod connection;
 mod driver;

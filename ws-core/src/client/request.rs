@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header, uri::PathAndQuery};
 use http_body_util::Empty;
 
-use super::{error::ConnectError, settings::Settings};
+use super::{compression, error::ConnectError, settings::Settings};
 use crate::{handshake::accept_value, request::list_tokens};
 
 /// Headers that only the handshake may set, or that it must not have.
@@ -93,6 +93,9 @@ fn headers(settings: &Settings, host: HeaderValue) -> Result<HeaderMap, ConnectE
     if let Some(offer) = offer(&settings.subprotocols)? {
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, offer);
     }
+    if let Some(offer) = compression::offer(settings)? {
+        headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, offer);
+    }
     for (name, value) in &settings.headers {
         let invalid = |why| ConnectError::InvalidHeader { name: name.clone(), why };
         let name = HeaderName::try_from(name.as_str()).map_err(|_| invalid("its name is not a token"))?;
@@ -135,7 +138,8 @@ fn offer(subprotocols: &[String]) -> Result<Option<HeaderValue>, ConnectError> {
     HeaderValue::from_str(&offer).map(Some).map_err(|_| ConnectError::InvalidSubprotocol(offer))
 }
 
-/// Checks a 101 (RFC 6455 section 4.1) and returns the chosen subprotocol.
+/// Checks a 101 (RFC 6455 section 4.1), except for its extensions, and returns the chosen
+/// subprotocol.
 ///
 /// The server may choose none although some were offered: it supports none of them.
 pub(super) fn verify(
@@ -154,9 +158,6 @@ pub(super) fn verify(
     let expected = sent.get(header::SEC_WEBSOCKET_KEY).map(accept_value);
     if received.get(header::SEC_WEBSOCKET_ACCEPT) != expected.as_ref() {
         return fault("the 101 has no `sec-websocket-accept` that matches the key");
-    }
-    if received.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
-        return fault("the 101 names an extension, but none was offered");
     }
     let mut chosen = received.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
     match (chosen.next().map(HeaderValue::to_str), chosen.next()) {

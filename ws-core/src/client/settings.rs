@@ -9,6 +9,8 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use tokio_rustls::rustls::ClientConfig;
 
 use super::{attempt::Attempt, error::ConnectError};
+#[cfg(feature = "deflate")]
+use crate::config::Compression;
 
 /// All that [`ClientBuilder`](super::ClientBuilder) sets.
 #[derive(Clone)]
@@ -24,6 +26,8 @@ pub(super) struct Settings {
     pub(super) dead_after: Option<Duration>,
     pub(super) message_limit: usize,
     pub(super) frame_limit: Option<usize>,
+    #[cfg(feature = "deflate")]
+    pub(super) compression: Compression,
     /// Whether a ping follows each sent message, so that its pong confirms the message.
     pub(super) confirms: bool,
     #[cfg(feature = "client-tls")]
@@ -69,6 +73,8 @@ impl Settings {
             dead_after: None,
             message_limit: 1 << 20,
             frame_limit: None,
+            #[cfg(feature = "deflate")]
+            compression: Compression::default(),
             confirms: false,
             #[cfg(feature = "client-tls")]
             tls: TlsSettings::default(),

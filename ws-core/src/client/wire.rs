@@ -25,7 +25,7 @@ use super::{
     transport::{Transport, drain},
 };
 use crate::{
-    socket::{Ended, Incoming, SizeLimits, Socket},
+    socket::{Deflate, Ended, Incoming, SizeLimits, Socket},
     wire::{CloseFrame, CloseReason, Message, Text},
 };
 
@@ -58,10 +58,16 @@ struct Silence {
 
 impl Wire {
     /// Takes over the transport after the 101. `prefix` holds the bytes that were read after it.
-    pub(super) fn new(transport: Transport, prefix: &[u8], settings: &Settings) -> Self {
+    pub(super) fn new(
+        transport: Transport,
+        prefix: &[u8],
+        deflate: Option<Box<Deflate>>,
+        settings: &Settings,
+    ) -> Self {
         let limits = SizeLimits::new(settings.message_limit, settings.frame_limit, usize::MAX);
+        let socket = Socket::of_client(transport, prefix, limits).with_deflate(deflate);
         Self {
-            state: State::Open(Box::new(Socket::of_client(transport, prefix, limits))),
+            state: State::Open(Box::new(socket)),
             read_ahead: None,
             unflushed_pongs: 0,
             silence: settings.dead_after.map(Silence::new),
@@ -161,6 +167,8 @@ impl Wire {
                 }
             }
             let Poll::Ready(arrived) = socket.poll_read(cx) else {
+                // Frees what only a busy connection needs. A client has no counters.
+                let _ = socket.settle_compression();
                 let silence = self.silence.as_mut().map_or(Poll::Pending, |silence| silence.poll(cx));
                 ready!(silence);
                 return Poll::Ready(Err(self.end(CloseReason::Heartbeat)));
@@ -248,7 +256,7 @@ fn poll_send_on(
 }
 
 /// Writes as much as the socket takes at once. A task flushes the rest and reads until the server
-/// closes TCP. Without a runtime there is no task, and the close frame is lost if the socket is
+/// closes TCP. Without a runtime nothing does this, and the close frame is lost if the socket is
 /// full.
 fn close_in_background(mut socket: Box<Socket<Transport>>, within: Duration) {
     let _ = socket.poll_flush(&mut Context::from_waker(Waker::noop()));

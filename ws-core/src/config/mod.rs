@@ -6,6 +6,7 @@
 //! settings at start; this module is not used while they run.
 
 mod cluster;
+mod compression;
 mod console;
 mod drain;
 mod env;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     cluster::{BrokerKind, BrokerUrl, Cluster, ClusterStart, ClusterTls, OnGap},
+    compression::{Compression, CompressionMode, SharedCompression},
     console::Console,
     drain::Drain,
     load::ConfigError,
@@ -61,6 +63,8 @@ pub struct Config {
     /// The broker that connects this process to the other nodes of the application. Default: none,
     /// this process is alone.
     pub cluster: Option<Cluster>,
+    /// The memory for compression (feature `deflate`).
+    pub compression: SharedCompression,
     /// The page for development (feature `console`). It starts only with `App::console`.
     pub console: Console,
     #[serde(skip)]
@@ -88,6 +92,7 @@ impl Default for Config {
             servers: vec![ServerConfig::default()],
             drain: Drain::default(),
             cluster: None,
+            compression: SharedCompression::default(),
             console: Console::default(),
             sources: Sources::default(),
         }
@@ -115,6 +120,9 @@ pub struct ServerConfig {
     pub limits: Limits,
     /// How a silent peer is detected.
     pub heartbeat: Heartbeat,
+    /// The compression of messages (feature `deflate`). Only for servers of kind `websocket`.
+    /// Default: off.
+    pub compression: Compression,
     /// TLS on this listener (feature `tls`). Default: none, plain TCP.
     pub tls: Option<Tls>,
     /// The proxies that are trusted to name the client's address. Default: none.
@@ -133,6 +141,7 @@ impl Default for ServerConfig {
             trailing_slash: TrailingSlash::default(),
             limits: Limits::default(),
             heartbeat: Heartbeat::default(),
+            compression: Compression::default(),
             tls: None,
             proxy: Proxy::default(),
             origin: Origin::default(),
@@ -399,7 +408,7 @@ pub struct Heartbeat {
     /// full (`limits.inbox_messages`).
     #[serde(with = "units::optional_duration")]
     pub interval: Option<Duration>,
-    /// The connection ends if there is no sign of life within this time after a ping. Default 20 s.
+    /// The connection ends if no sign of life comes within this time after a ping. Default 20 s.
     ///
     /// A sign of life is received bytes, or new room in a socket that was full. A ping behind bytes
     /// that the client has to read first has more time: one second for each 32 KiB, at most 128 s.

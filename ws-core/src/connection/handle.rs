@@ -21,6 +21,7 @@ use crate::{
     envelope::{Format, WsEvent},
     hub::{Alarm, EmitCheck, Live, Membership},
     request::{ContextMap, Handshake},
+    socket::SharedFormat,
     telemetry::{EventCounters, Outcome, RouteCounters, RunningEvent},
     wire::{CloseFrame, CloseReason, ConnectionId, Message, SendError, may_be_sent},
 };
@@ -55,12 +56,17 @@ struct Rare {
 }
 
 impl Connection {
-    pub(crate) fn new(handshake: Handshake, limits: &Arc<Limits>, live: Arc<Live>) -> Self {
+    pub(crate) fn new(
+        handshake: Handshake,
+        limits: &Arc<Limits>,
+        live: Arc<Live>,
+        shared_format: Option<SharedFormat>,
+    ) -> Self {
         let expiry = Expiry::new(valid_until(handshake.context()));
         let counters = handshake.matched().and_then(|route| route.counters().cloned()).unwrap_or_default();
         Self(Arc::new(Shared {
             handshake,
-            outbox: Outbox::new(live.next_id(), Arc::clone(limits), counters),
+            outbox: Outbox::new(live.next_id(), Arc::clone(limits), counters, shared_format),
             expiry,
             alarm: Alarm::default(),
             live,

@@ -24,7 +24,7 @@ use super::{Direction, Tap};
 use crate::{
     config::{Limits, Overflow},
     fixed,
-    socket::{OutQueue, data_frame},
+    socket::{OutQueue, SharedFormat, SharedFrame, data_frame},
     sync::{Mutex, MutexGuard},
     telemetry::{MessageKind, RouteCounters, Tally},
     wire::{CloseFrame, CloseReason, ConnectionId, Message, SendError},
@@ -63,6 +63,8 @@ pub(crate) struct Outbox {
     limits: Arc<Limits>,
     /// The counters of the route.
     counters: Arc<RouteCounters>,
+    /// The form in which the connection takes a message that is compressed once for many.
+    shared_format: Option<SharedFormat>,
     waiting: Mutex<Waiting>,
     /// Whether the task must collect before it reads or handles another message. It is written
     /// under the lock.
@@ -162,11 +164,17 @@ fn unlock_and_wake(mut waiting: MutexGuard<'_, Waiting>) {
 }
 
 impl Outbox {
-    pub(crate) fn new(id: ConnectionId, limits: Arc<Limits>, counters: Arc<RouteCounters>) -> Self {
+    pub(crate) fn new(
+        id: ConnectionId,
+        limits: Arc<Limits>,
+        counters: Arc<RouteCounters>,
+        shared_format: Option<SharedFormat>,
+    ) -> Self {
         Self {
             id,
             limits,
             counters,
+            shared_format,
             waiting: Mutex::default(),
             is_urgent: AtomicBool::new(false),
             room: OnceLock::new(),
@@ -225,10 +233,20 @@ impl Outbox {
         Ok(())
     }
 
-    /// Queues a frame that is encoded already. If the outbox is full, the overflow policy applies.
-    pub(crate) fn push_frame(&self, frame: &Bytes) -> Result<(), SendError> {
-        let waiting = self.make_room(frame.len())?;
-        self.tap.frame(frame);
+    /// Makes the form of a shared message that [`Self::push_frame`] needs, which takes time if it is
+    /// compressed. To be called without a lock.
+    pub(crate) fn prepare(&self, shared: &mut SharedFrame) {
+        shared.in_format(self.shared_format);
+    }
+
+    /// Queues a message that other connections share. If the outbox is full, the overflow policy
+    /// applies.
+    pub(crate) fn push_frame(&self, shared: &mut SharedFrame) -> Result<(), SendError> {
+        // A compressed form is made before the lock.
+        let size = shared.in_format(self.shared_format).len();
+        let waiting = self.make_room(size)?;
+        self.tap.frame(shared.plain());
+        let frame = shared.in_format(self.shared_format);
         let (kind, bytes) = data_frame(frame);
         self.enqueue(waiting, kind, bytes, |queue| queue.shared(frame));
         Ok(())
@@ -280,7 +298,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Queues the message, or returns it if there is no room.
+    /// Queues the message, or returns it if the outbox is full.
     pub(crate) fn try_send(&self, message: Message) -> Result<Option<Message>, SendError> {
         let waiting = self.lock();
         if waiting.shut {
@@ -507,7 +525,7 @@ mod tests {
 
     fn with(messages: usize, bytes: usize, overflow: Overflow) -> Outbox {
         let limits = Limits { outbox_messages: messages, outbox_bytes: bytes, overflow, ..Limits::default() };
-        Outbox::new(ConnectionId::new(1, 1), Arc::new(limits), Arc::default())
+        Outbox::new(ConnectionId::new(1, 1), Arc::new(limits), Arc::default(), None)
     }
 
     #[test]

@@ -233,7 +233,7 @@ mod shown {
         fn connection() -> Connection {
             let (parts, ()) = http::Request::new(()).into_parts();
             let handshake = Handshake::new(parts, "ws".into(), None);
-            Connection::new(handshake, &Arc::new(Limits::default()), Arc::new(Live::default()))
+            Connection::new(handshake, &Arc::new(Limits::default()), Arc::new(Live::default()), None)
         }
 
         #[test]
@@ -279,7 +279,8 @@ mod shown {
             for size in [5, 125, 126, 1000, 70_000] {
                 let conn = connection();
                 let look = Look::new(&conn);
-                conn.outbox().push_frame(&socket::encode(Message::text("y".repeat(size)))).unwrap();
+                let frame = socket::encode(Message::text("y".repeat(size)));
+                conn.outbox().push_frame(&mut socket::SharedFrame::new(frame)).unwrap();
                 let kept = look.since(0);
                 assert_eq!((kept[0].kind, kept[0].size), (ShownKind::Text, size));
                 assert!(kept[0].start.iter().all(|byte| *byte == b'y'), "{size}");

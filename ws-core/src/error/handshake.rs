@@ -82,7 +82,7 @@ pub enum HandshakeError {
         message: String,
     },
     /// The route supports none of the offered subprotocols and is set to refuse that. 400.
-    #[error("none of the offered subprotocols is spoken here")]
+    #[error("none of the offered subprotocols is supported")]
     Subprotocol,
     /// A page of this origin may not connect (RFC 6455 section 10.2, `[servers.origin]`). 403.
     #[error("pages of this origin may not connect")]

@@ -5,6 +5,7 @@
 //! steps are numbered in `Pipeline::respond`. This module must not read or write a WebSocket.
 
 mod checks;
+mod compression;
 mod guard;
 mod middleware;
 mod names;
@@ -37,7 +38,7 @@ pub(crate) use self::{
     guard::Guard,
     middleware::Middleware,
     names::NamesWriter,
-    route::ChangeLimits,
+    route::{ChangeCompression, ChangeLimits},
     router::{MatchedRoute, Router, route_of},
     upgrade::DynUpgrade,
     warnings::Warnings,
@@ -56,6 +57,7 @@ use crate::{
     error::{Error, HandshakeError, Result},
     recovery::{Answer, ErrorHandlers, Phase, Scene},
     request,
+    socket::Deflate,
     state::States,
     telemetry::{HandshakeCounters, RefusedHandshake},
 };
@@ -70,6 +72,13 @@ pub(crate) struct Caller {
     pub(crate) addr: Option<SocketAddr>,
     /// The host that the client requested from a trusted proxy; used only by the Origin check.
     pub(crate) host: Option<String>,
+}
+
+/// The connection to open behind a 101.
+pub(crate) struct Opening {
+    pub(crate) handshake: Handshake,
+    /// The compression of messages, if it was negotiated.
+    pub(crate) deflate: Option<Box<Deflate>>,
 }
 
 /// Handles the requests of one server.
@@ -98,22 +107,22 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Returns the response to a request, and with a 101 the handshake of the connection to open.
+    /// Returns the response to a request, and with a 101 the connection to open.
     pub(crate) async fn run(
         &self,
         parts: Parts,
         has_body: bool,
         caller: Caller,
         refusal: Option<HandshakeError>,
-    ) -> (Response, Option<Handshake>) {
+    ) -> (Response, Option<Opening>) {
         let (began, peer) = (Instant::now(), caller.addr);
         let mut route = None;
         let span = self.span(&parts, peer);
         let answering = self.answer(parts, has_body, caller, refusal, &mut route);
-        let (response, handshake) = answering.instrument(span.clone()).await;
+        let (response, opening) = answering.instrument(span.clone()).await;
         span.record("http.response.status_code", response.status().as_u16());
-        self.record(route.as_deref(), &response, peer, began.elapsed(), handshake.is_some());
-        (response, handshake)
+        self.record(route.as_deref(), &response, peer, began.elapsed(), opening.is_some());
+        (response, opening)
     }
 
     /// Makes the span of a handshake. Its fields are those of OpenTelemetry's conventions for HTTP
@@ -159,7 +168,7 @@ impl Pipeline {
         caller: Caller,
         refusal: Option<HandshakeError>,
         route: &mut Option<Arc<MatchedRoute>>,
-    ) -> (Response, Option<Handshake>) {
+    ) -> (Response, Option<Opening>) {
         let mut scene = Scene {
             phase: Phase::Handshake,
             server: Arc::clone(&self.server),
@@ -186,9 +195,10 @@ impl Pipeline {
         // Only a 101 that the core step made opens a connection.
         let accepted = response.extensions_mut().remove::<Accepted>();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            if let Some(handshake) = accepted.and_then(|accepted| accepted.take()) {
+            if let Some((handshake, compression)) = accepted.and_then(|accepted| accepted.take()) {
                 self.warnings.token(&handshake, &response);
-                return (response, Some(handshake));
+                let deflate = compression.and_then(|it| it.confirmed(response.headers()));
+                return (response, Some(Opening { handshake, deflate }));
             }
             tracing::error!(
                 path = &*scene.path,

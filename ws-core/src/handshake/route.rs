@@ -7,7 +7,7 @@
 use std::{any::TypeId, borrow::Cow, fmt, sync::Arc};
 
 use crate::{
-    config::{Limits, Overflow, TrailingSlash},
+    config::{Compression, Limits, Overflow, TrailingSlash},
     controller::Controller,
     envelope::{EventInfo, WsEvent},
     error::Result,
@@ -21,6 +21,9 @@ use crate::{
 
 /// Changes the limits of a route. The initial values are the limits of its server.
 pub(crate) type ChangeLimits = Box<dyn FnOnce(&mut Limits) + Send>;
+
+/// Changes the compression of a route. The initial values are those of its server.
+pub(crate) type ChangeCompression = Box<dyn FnOnce(&mut Compression) + Send>;
 
 /// Makes the controller of a route. Called once, at start.
 type Build = Box<dyn FnOnce(&States) -> Result<Erased> + Send>;
@@ -96,6 +99,7 @@ pub struct Route {
     /// The guards added by hand. They run after the guards that `spec` names.
     pub(crate) guards: Vec<Guard>,
     pub(crate) limits: Vec<ChangeLimits>,
+    pub(crate) compression: Vec<ChangeCompression>,
     pub(crate) build: Build,
 }
 
@@ -127,6 +131,7 @@ impl Route {
             interceptors: Vec::new(),
             guards: Vec::new(),
             limits: Vec::new(),
+            compression: Vec::new(),
             build: Box::new(move |_| Ok(erase(controller))),
         }
     }
@@ -247,6 +252,24 @@ impl Route {
     /// ```
     pub fn limits(mut self, change: impl FnOnce(&mut Limits) + Send + 'static) -> Self {
         self.limits.push(Box::new(change));
+        self
+    }
+
+    /// Changes the compression of this route (feature `deflate`). The initial values are those of its
+    /// server, by default off.
+    ///
+    /// ```
+    /// # #[cfg(feature = "deflate")] {
+    /// # use ws_core::{Controller, Route};
+    /// # struct Feed;
+    /// # impl Controller for Feed {}
+    /// use ws_core::config::Compression;
+    ///
+    /// let route = Route::new("/feed", Feed).compression(|it| *it = Compression::per_message());
+    /// # }
+    /// ```
+    pub fn compression(mut self, change: impl FnOnce(&mut Compression) + Send + 'static) -> Self {
+        self.compression.push(Box::new(change));
         self
     }
 

@@ -9,6 +9,8 @@ use std::{
     sync::{Arc, Once},
 };
 
+#[cfg(feature = "deflate")]
+use crate::extension::Terms;
 use crate::{
     config::Limits,
     handlers::Around,
@@ -38,6 +40,9 @@ pub(crate) struct MatchedRoute {
     pub(crate) subprotocol_mismatch: SubprotocolMismatch,
     /// The limits of the server, with the route's changes.
     pub(crate) limits: Arc<Limits>,
+    /// The compression of messages.
+    #[cfg(feature = "deflate")]
+    pub(crate) compression: Terms,
     /// Ensures that the warning about a token without a chosen subprotocol is logged once per
     /// route.
     pub(crate) token_warning: Once,

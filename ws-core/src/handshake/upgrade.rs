@@ -8,7 +8,7 @@ use std::{pin::Pin, sync::Arc};
 
 use http::{HeaderValue, Method, StatusCode, header};
 
-use super::checks;
+use super::{checks, compression::Negotiated};
 use crate::{
     error::{HandshakeError, Result},
     handshake::route_of,
@@ -87,11 +87,11 @@ impl<U: Upgrade> DynUpgrade for U {
 /// An extension of the 101 that the core step made. Only a 101 with this extension opens a
 /// connection.
 #[derive(Clone)]
-pub(crate) struct Accepted(Arc<Mutex<Option<Handshake>>>);
+pub(super) struct Accepted(Arc<Mutex<Option<(Handshake, Option<Negotiated>)>>>);
 
 impl Accepted {
-    /// Takes the handshake. Later calls return `None`.
-    pub(crate) fn take(&self) -> Option<Handshake> {
+    /// Takes the handshake and the compression. Later calls return `None`.
+    pub(super) fn take(&self) -> Option<(Handshake, Option<Negotiated>)> {
         self.0.lock().take()
     }
 }
@@ -131,6 +131,10 @@ async fn accept(mut handshake: Handshake) -> Result<Response> {
     if let Some(chosen) = chosen {
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(chosen));
     }
-    response.extensions_mut().insert(Accepted(Arc::new(Mutex::new(Some(handshake)))));
+    let compression = Negotiated::new(&handshake, &route);
+    if let Some(compression) = &compression {
+        headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, compression.answer().clone());
+    }
+    response.extensions_mut().insert(Accepted(Arc::new(Mutex::new(Some((handshake, compression))))));
     Ok(response)
 }

@@ -2,14 +2,13 @@
 
 use std::panic::Location;
 
-use bytes::Bytes;
 use serde::Serialize;
 
 use super::{EmitCheck, cluster::wire::Frames};
 use crate::{
     connection::Connection,
     envelope::{Format, WsEvent},
-    socket,
+    socket::{self, SharedFrame},
     wire::SendError,
 };
 
@@ -22,7 +21,7 @@ pub(super) struct EventFrames<'a, T: ?Sized> {
     /// Looks at the routes of the connections; `None` if the event has no type.
     check: Option<EmitCheck>,
     /// The frame for each format; `None` if the data was not serialised.
-    made: Vec<(Format, Option<Bytes>)>,
+    made: Vec<(Format, Option<SharedFrame>)>,
 }
 
 impl<'a, T: Serialize + ?Sized> EventFrames<'a, T> {
@@ -39,14 +38,15 @@ impl<'a, T: Serialize + ?Sized> EventFrames<'a, T> {
 
     /// Returns the frame in this format, or `None` if the data does not serialise, which is logged
     /// once.
-    pub(super) fn get(&mut self, format: Format) -> Option<Bytes> {
-        if let Some((_, frame)) = self.made.iter().find(|(made, _)| *made == format) {
-            return frame.clone();
-        }
-        let frame = format.encode(self.name, self.data, None).map(socket::encode);
-        let frame = frame.inspect_err(|error| log_failure::<T>(error, self.place)).ok();
-        self.made.push((format, frame.clone()));
-        frame
+    pub(super) fn get(&mut self, format: Format) -> Option<&mut SharedFrame> {
+        let made = self.made.iter().position(|(made, _)| *made == format);
+        let at = made.unwrap_or_else(|| {
+            let frame = format.encode(self.name, self.data, None).map(socket::encode);
+            let frame = frame.inspect_err(|error| log_failure::<T>(error, self.place)).ok();
+            self.made.push((format, frame.map(SharedFrame::new)));
+            self.made.len() - 1
+        });
+        self.made.get_mut(at)?.1.as_mut()
     }
 
     /// Returns the frames for other nodes, in JSON and, if their connections may use it, in
@@ -59,7 +59,7 @@ impl<'a, T: Serialize + ?Sized> EventFrames<'a, T> {
             #[cfg(feature = "msgpack")]
             use_msgpack.then_some(Format::MsgPack),
         ];
-        let frames = |format| Some((format, self.get(format)?));
+        let frames = |format| Some((format, self.get(format)?.plain().clone()));
         let frames: Vec<_> = formats.into_iter().flatten().filter_map(frames).collect();
         (!frames.is_empty()).then_some(Frames::ByFormat(frames))
     }

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     connection::Connection,
     envelope::WsEvent,
-    socket,
+    socket::{self, SharedFrame},
     wire::{CloseFrame, ConnectionId, Message, SendError, may_be_sent},
 };
 
@@ -97,12 +97,15 @@ impl Target {
     /// [`in_turns`](Self::in_turns).
     #[doc(alias("publish", "broadcast"))]
     pub fn push(&self, message: impl Into<Message>) -> Delivery {
-        let frame = socket::encode(message.into());
+        let mut frame = SharedFrame::new(socket::encode(message.into()));
         let mut walk = Walk::new(self);
         while walk.advance() {
-            walk.push(&frame);
+            walk.push(&mut frame);
         }
-        Delivery { remote: self.publish(|| Some(Body::Push(Frames::One(frame)))), ..walk.delivery() }
+        Delivery {
+            remote: self.publish(|| Some(Body::Push(Frames::One(frame.plain().clone())))),
+            ..walk.delivery()
+        }
     }
 
     /// Serialises a value once and pushes the JSON as a text message.
@@ -315,13 +318,14 @@ pub struct InTurns<'a> {
 impl<'a> InTurns<'a> {
     /// Queues a message for every member, as [`Target::push`] does.
     pub async fn push(self, message: impl Into<Message>) -> Delivery {
-        let frame = socket::encode(message.into());
+        let mut frame = SharedFrame::new(socket::encode(message.into()));
         let mut walk = Walk::new(self.target);
         while walk.advance() {
-            walk.push(&frame);
+            walk.push(&mut frame);
             tokio::task::yield_now().await;
         }
-        let remote = self.target.publish_accepted(|| Some(Body::Push(Frames::One(frame)))).await;
+        let remote =
+            self.target.publish_accepted(|| Some(Body::Push(Frames::One(frame.plain().clone())))).await;
         Delivery { remote, ..walk.delivery() }
     }
 

@@ -171,7 +171,7 @@ mod tests {
         let (parts, ()) = http::Request::new(()).into_parts();
         let mut handshake = Handshake::new(parts, "ws".into(), None);
         handshake.set_route(Arc::clone(route) as Arc<dyn Matched>, Vec::new()).unwrap();
-        live.enter(Connection::new(handshake, &Arc::default(), Arc::clone(live)))
+        live.enter(Connection::new(handshake, &Arc::default(), Arc::clone(live), None))
     }
 
     #[test]

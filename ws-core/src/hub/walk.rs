@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde::Serialize;
 
 use super::{
@@ -15,7 +14,9 @@ use super::{
 };
 use crate::{
     connection::{Connection, Stop},
+    envelope::Format,
     fixed,
+    socket::SharedFrame,
     wire::{CloseFrame, CloseReason, SendError},
 };
 
@@ -94,24 +95,25 @@ impl<'a> Walk<'a> {
         &self.turn
     }
 
-    pub(super) fn push(&mut self, frame: &Bytes) {
-        self.each(|connection| connection.outbox().push_frame(frame));
+    pub(super) fn push(&mut self, frame: &mut SharedFrame) {
+        for connection in &self.turn {
+            self.delivery.count(push_to(connection, self.group.as_ref(), frame));
+        }
     }
 
     /// Pushes frames that another node has encoded.
-    pub(super) fn frames(&mut self, frames: &Frames) {
+    pub(super) fn frames(&mut self, frames: &mut ReceivedFrames) {
         let by_format = match frames {
-            Frames::One(frame) => return self.push(frame),
-            Frames::ByFormat(by_format) => by_format,
+            ReceivedFrames::One(frame) => return self.push(frame),
+            ReceivedFrames::ByFormat(by_format) => by_format,
         };
         for connection in &self.turn {
             let format = connection.format();
-            let Some((_, frame)) = by_format.iter().find(|(of, _)| *of == format) else {
+            let Some((_, frame)) = by_format.iter_mut().find(|(of, _)| *of == format) else {
                 self.delivery.failed += 1;
                 continue;
             };
-            let result = if_member(connection, self.group.as_ref(), || connection.outbox().push_frame(frame));
-            self.delivery.count(result);
+            self.delivery.count(push_to(connection, self.group.as_ref(), frame));
         }
     }
 
@@ -130,9 +132,7 @@ impl<'a> Walk<'a> {
                 self.delivery.failed += 1;
                 continue;
             };
-            let result =
-                if_member(connection, self.group.as_ref(), || connection.outbox().push_frame(&frame));
-            self.delivery.count(result);
+            self.delivery.count(push_to(connection, self.group.as_ref(), frame));
         }
     }
 
@@ -147,6 +147,36 @@ impl<'a> Walk<'a> {
     pub(super) fn delivery(&self) -> Delivery {
         self.delivery
     }
+}
+
+/// The frames of a message of another node.
+pub(super) enum ReceivedFrames {
+    One(SharedFrame),
+    ByFormat(Vec<(Format, SharedFrame)>),
+}
+
+impl From<Frames> for ReceivedFrames {
+    fn from(frames: Frames) -> Self {
+        match frames {
+            Frames::One(frame) => Self::One(SharedFrame::new(frame)),
+            Frames::ByFormat(by_format) => {
+                let shared = |(format, frame)| (format, SharedFrame::new(frame));
+                Self::ByFormat(by_format.into_iter().map(shared).collect())
+            }
+        }
+    }
+}
+
+/// Pushes a frame, unless the connection has left the group. It is compressed before the lock that
+/// keeps the connection in the group.
+fn push_to(
+    connection: &Connection,
+    group: Option<&Arc<str>>,
+    frame: &mut SharedFrame,
+) -> Result<(), SendError> {
+    let outbox = connection.outbox();
+    outbox.prepare(frame);
+    if_member(connection, group, || outbox.push_frame(frame))
 }
 
 /// Calls `deliver` unless the connection has left the group.

@@ -22,7 +22,8 @@ use super::{
     websocket::{Accepted, Source},
 };
 use crate::{
-    request::{self, Handshake, Response},
+    handshake::Opening,
+    request::{self, Response},
     server::{Opened, served},
     socket::Transport,
 };
@@ -103,9 +104,9 @@ impl WsService {
         if cfg!(feature = "http2") && version == Version::HTTP_2 {
             fit_http2(&mut response, accepted.is_some());
         }
-        if let (Some(Accepted { handshake, address }), Ok(permit)) = (accepted, permit) {
+        if let (Some(Accepted { opening, address }), Ok(permit)) = (accepted, permit) {
             let live = Arc::clone(&server.live);
-            let opened = Box::pin(open(server, on_upgrade, handshake, permit.with(address)));
+            let opened = Box::pin(open(server, on_upgrade, opening, permit.with(address)));
             live.spawn(served(opened));
         }
         response
@@ -127,16 +128,16 @@ fn fit_http2(response: &mut Response, is_accepted: bool) {
 async fn open(
     server: Arc<WsServer>,
     on_upgrade: hyper::upgrade::OnUpgrade,
-    handshake: Handshake,
+    opening: Opening,
     permit: Permit,
 ) -> Option<Opened> {
     match tokio::time::timeout(server.limits.handshake_timeout, on_upgrade).await {
         Ok(Ok(upgraded)) => {
-            let (transport, prefix) = Transport::upgraded(upgraded, handshake.version());
-            return server.open(transport, prefix, handshake, permit);
+            let (transport, prefix) = Transport::upgraded(upgraded, opening.handshake.version());
+            return server.open(transport, prefix, opening, permit);
         }
         // The client has reset the stream: every server of HTTP/2 allows the CONNECT that it accepts.
-        Ok(Err(error)) if handshake.is_extended_connect() => {
+        Ok(Err(error)) if opening.handshake.is_extended_connect() => {
             tracing::debug!(%error, "a handshake over HTTP/2 was abandoned");
         }
         Ok(Err(error)) => tracing::warn!(%error, "the outer server did not upgrade the connection"),

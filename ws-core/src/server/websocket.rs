@@ -36,9 +36,9 @@ use crate::{
     connection::Connection,
     error::HandshakeError,
     fixed,
-    handshake::{Caller, NamesWriter, Pipeline, asks_for_upgrade, bare, route_of},
+    handshake::{Caller, NamesWriter, Opening, Pipeline, asks_for_upgrade, bare, route_of},
     hub::Live,
-    request::{Handshake, Response, TransportAddr},
+    request::{Response, TransportAddr},
     server::Opened,
     session::{Life, in_span},
     socket::Transport,
@@ -85,7 +85,7 @@ impl WsServer {
             self.close_refused(transport, &stream.arrival.pending).await;
             return None;
         };
-        self.open(transport, prefix, accepted.handshake, permit?.with(accepted.address))
+        self.open(transport, prefix, accepted.opening, permit?.with(accepted.address))
     }
 
     /// Answers requests until one of them is answered with 101, or the stream ends.
@@ -162,7 +162,7 @@ impl WsServer {
         tokio::select! {
             biased;
             _ = timeout(self.limits.close_timeout, finish) => {}
-            () = pending.given_up() => {}
+            () = pending.lost_place() => {}
             () = self.lifecycle.reached(Stage::Closing) => {}
         }
     }
@@ -170,13 +170,13 @@ impl WsServer {
     async fn answer(&self, mut request: Request<Incoming>, stream: &Stream) -> Response {
         let Arrival { peer, transport, .. } = stream.arrival;
         stream.has_request.store(true, Ordering::Relaxed);
-        stream.arrival.pending.head_is_whole();
+        stream.arrival.pending.head_is_complete();
         let caller = self.admission.client(peer, request.headers());
         if let (Some(fallback), None, Ok(caller)) = (&self.fallback, &stream.refusal, &caller)
             && !asks_for_upgrade(&request)
         {
             // A plain HTTP request frees its place among the pending handshakes.
-            stream.arrival.pending.give_back();
+            stream.arrival.pending.release();
             return without_upgrade(super::http::call(fallback, request, caller.addr).await);
         }
         // Not needed, because the stream is taken from hyper directly. Without the removal, the
@@ -228,14 +228,14 @@ impl WsServer {
         }
         let journal = self.live.journal();
         let asked = journal.asked(&parts.uri, caller.addr);
-        let (mut response, handshake) = self.pipeline.run(parts, has_body, caller, refusal).await;
-        if handshake.is_none() {
+        let (mut response, opening) = self.pipeline.run(parts, has_body, caller, refusal).await;
+        if opening.is_none() {
             journal.refused(asked, response.status(), response.body().whole());
         }
         if is_draining {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        (response, handshake.map(|handshake| Accepted { handshake, address }))
+        (response, opening.map(|opening| Accepted { opening, address }))
     }
 
     /// Makes the connection. Its session starts when the returned future is awaited.
@@ -243,12 +243,14 @@ impl WsServer {
         &self,
         transport: Transport,
         prefix: Bytes,
-        handshake: Handshake,
+        opening: Opening,
         permit: Permit,
     ) -> Option<Opened> {
+        let Opening { handshake, deflate } = opening;
         let route = route_of(&handshake)?;
         let limits = Arc::clone(&route.limits);
-        let conn = Connection::new(handshake.compact(), &limits, Arc::clone(&self.live));
+        let shared_format = deflate.as_ref().and_then(|deflate| deflate.shared_format());
+        let conn = Connection::new(handshake.compact(), &limits, Arc::clone(&self.live), shared_format);
         let span = conn.span();
         let entry = self.live.enter(conn);
         // The drain closes connections in batches. It does not include a connection that is added
@@ -256,7 +258,7 @@ impl WsServer {
         if self.lifecycle.has_reached(Stage::Closing) {
             entry.connection().outbox().shut_down();
         }
-        let life = Life { entry, prefix, heartbeat: Arc::clone(&self.heartbeat) };
+        let life = Life { entry, prefix, heartbeat: Arc::clone(&self.heartbeat), deflate };
         let session = Arc::clone(&route.controller).serve(transport, life);
         Some(Opened { connection: in_span(session, span), permit })
     }
@@ -286,7 +288,7 @@ pub(super) struct Source {
 
 /// A handshake that was answered with 101.
 pub(super) struct Accepted {
-    pub(super) handshake: Handshake,
+    pub(super) opening: Opening,
     /// The connection's permit under the limit of its client's address, if only the request names
     /// the client.
     pub(super) address: Option<AddressPermit>,
@@ -392,7 +394,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_asks_for_nothing_is_cut_at_its_deadline() {
+    async fn a_stream_without_a_request_is_closed_at_its_deadline() {
         for sent in [&b""[..], b"GET / HTTP/1.1\r\nHost:"] {
             let mut client = Client::of(app(), "ws", TIMEOUT / 2).await;
             client.stream.write_all(sent).await.unwrap();
@@ -401,7 +403,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn refusals_do_not_prolong_the_room_among_the_pending_handshakes() {
+    async fn refusals_do_not_extend_the_deadline_of_a_pending_handshake() {
         let mut client = Client::of(app(), "ws", TIMEOUT).await;
         for _ in 0..9 {
             assert!(client.ask(ASKS_FOR_NOTHING).await.contains("426"), "it may try again");
@@ -411,7 +413,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_reads_no_answer_is_cut() {
+    async fn a_peer_that_does_not_read_its_answer_is_closed() {
         let mut client = Client::of(app(), "ws", TIMEOUT).await;
         let requests = ASKS_FOR_NOTHING.repeat(10_000);
         let written = timeout(TIMEOUT / 2, client.stream.write_all(&requests)).await;
@@ -422,7 +424,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_asks_for_pages_may_be_idle_for_keep_alive_and_takes_no_room() {
+    async fn a_page_client_may_be_idle_for_keep_alive_and_takes_no_room() {
         let mut config = Config::default();
         config.servers.push(ServerConfig::new("http", ServerKind::Http, 0));
         for server in ["ws", "http"] {
@@ -459,7 +461,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_http_server_cuts_whoever_asks_for_nothing_at_its_deadline() {
+    async fn an_http_server_closes_a_stream_without_a_request_at_its_deadline() {
         let mut config = Config::default();
         config.servers.push(ServerConfig::new("http", ServerKind::Http, 0));
         let app = app().config(config).http("http", pages());

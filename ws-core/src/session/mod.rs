@@ -46,7 +46,7 @@ use crate::{
     handlers::{Callback, CallbackKind, InterceptorFuture, intercepted, rate_limited},
     hub::Entry,
     recovery::Phase,
-    socket::{ByteStream, SizeLimits, Socket},
+    socket::{ByteStream, Deflate, SizeLimits, Socket},
     wire::{CloseReason, Message},
 };
 
@@ -57,6 +57,8 @@ pub(crate) struct Life {
     /// Bytes that were read behind the handshake.
     pub(crate) prefix: Bytes,
     pub(crate) heartbeat: Arc<Heartbeat>,
+    /// The compression of messages, if it was negotiated.
+    pub(crate) deflate: Option<Box<Deflate>>,
 }
 
 /// The future of one session. It completes when the socket is dropped.
@@ -73,13 +75,13 @@ where
     C: Controller,
     S: ByteStream + Send,
 {
-    let Life { entry, prefix, heartbeat } = life;
+    let Life { entry, prefix, heartbeat, deflate } = life;
     let conn = entry.connection().clone();
     let automatic = Automatic {
         pings: C::__typed().is_some_and(|typed| typed.answers_ping),
         refusals: C::__typed().is_some() && conn.limits().over_rate == OverRate::Refuse,
     };
-    let socket = Socket::new(transport, prefix, SizeLimits::from(conn.limits()));
+    let socket = Socket::new(transport, prefix, SizeLimits::from(conn.limits())).with_deflate(deflate);
     let mut session = Session {
         driver: Driver::new(socket, conn.clone(), heartbeat, automatic),
         on_close: OnClose { entry: Some(entry), controller: controller.clone(), is_called: false },
@@ -286,8 +288,13 @@ mod tests {
     fn life_with(limits: Limits, live: &Arc<Live>) -> Life {
         let (parts, ()) = http::Request::new(()).into_parts();
         let handshake = Handshake::new(parts, "ws".into(), None);
-        let conn = Connection::new(handshake, &Arc::new(limits), Arc::clone(live));
-        Life { entry: live.enter(conn), prefix: bytes::Bytes::new(), heartbeat: Arc::default() }
+        let conn = Connection::new(handshake, &Arc::new(limits), Arc::clone(live), None);
+        Life {
+            entry: live.enter(conn),
+            prefix: bytes::Bytes::new(),
+            heartbeat: Arc::default(),
+            deflate: None,
+        }
     }
 
     struct Stuck(tokio::sync::mpsc::UnboundedSender<Option<CloseReason>>);

@@ -38,7 +38,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     fn send_frame(&mut self, opcode: u8, payload: Bytes) {
-        self.out.frame(opcode, payload, self.frames.role().new_mask());
+        match &mut self.deflate {
+            None => self.out.frame(opcode, payload, self.frames.role().new_mask()),
+            // It is masked when it is moved to the queue that is written.
+            Some(deflate) => deflate.plain().frame(opcode, payload, None),
+        }
     }
 
     /// Returns the transport. Bytes that were read or queued are lost.

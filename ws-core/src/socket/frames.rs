@@ -8,6 +8,7 @@
 //! large message.
 
 use std::{
+    borrow::Cow,
     io,
     task::{Context, Poll},
 };
@@ -16,12 +17,12 @@ use bytes::Bytes;
 use tokio::io::AsyncRead;
 
 use super::{
-    Incoming, SizeLimits,
+    Deflate, Incoming, SizeLimits,
     drain::Skipper,
-    header::{self, CLOSE, FIN, Header},
+    header::{self, CLOSE, FIN, Header, RSV1},
     input::Input,
     mask::{Mask, Role},
-    open::Open,
+    open::{Open, Rules},
     utf8,
 };
 use crate::wire::{Message, MessageError, may_be_sent};
@@ -29,6 +30,8 @@ use crate::wire::{Message, MessageError, may_be_sent};
 /// The first byte of a complete message in one frame.
 const WHOLE_TEXT: u8 = FIN | header::TEXT;
 const WHOLE_BINARY: u8 = FIN | header::BINARY;
+const WHOLE_COMPRESSED_TEXT: u8 = WHOLE_TEXT | RSV1;
+const WHOLE_COMPRESSED_BINARY: u8 = WHOLE_BINARY | RSV1;
 
 /// The position in the stream of received frames.
 pub(super) struct Frames {
@@ -59,19 +62,21 @@ impl Frames {
     }
 
     /// Reads one frame, or the part of it that has arrived. Returns a complete message, or a
-    /// control frame.
+    /// control frame. A compressed message may be complete and still need further slices of
+    /// [`Deflate`].
     #[inline]
     pub(super) fn next(
         &mut self,
         input: &mut Input,
         limits: &SizeLimits,
+        deflate: Option<&mut Deflate>,
     ) -> Result<Option<Incoming>, MessageError> {
         if self.open.is_none()
             && let Some(message) = self.whole_message(input, limits)
         {
             return message.map(|message| Some(Incoming::Message(message)));
         }
-        self.next_part(input, limits)
+        self.next_part(input, limits, deflate)
     }
 
     /// Reads a complete message in one frame; `None` if the input begins with anything else.
@@ -79,9 +84,29 @@ impl Frames {
     fn whole_message(&self, input: &mut Input, limits: &SizeLimits) -> Option<Result<Message, MessageError>> {
         let unread = input.unread();
         let header = Header::read(unread)?;
-        let is_expected = matches!(header.first, WHOLE_TEXT | WHOLE_BINARY)
-            && header.mask.is_some() == self.role.receives_masks()
-            && header.length <= limits.frame as u64;
+        if !matches!(header.first, WHOLE_TEXT | WHOLE_BINARY) {
+            return None;
+        }
+        let (payload, end) = self.whole_payload(unread, header, limits)?;
+        let message = match header.first {
+            WHOLE_TEXT => utf8::text(payload).map(Message::text),
+            _ => Ok(Message::from(&*payload)),
+        };
+        input.advance(end);
+        Some(message)
+    }
+
+    /// Returns the unmasked payload of a frame that has arrived completely and keeps to the limits,
+    /// and the end of the frame.
+    #[inline]
+    fn whole_payload<'i>(
+        &self,
+        unread: &'i mut [u8],
+        header: Header,
+        limits: &SizeLimits,
+    ) -> Option<(&'i mut [u8], usize)> {
+        let is_expected =
+            header.mask.is_some() == self.role.receives_masks() && header.length <= limits.frame as u64;
         if !is_expected {
             return None;
         }
@@ -90,10 +115,25 @@ impl Frames {
         if let Some(mask) = header.mask {
             Mask::new(mask).apply(payload);
         }
-        let message = match header.first {
-            WHOLE_TEXT => utf8::text(payload).map(Message::text),
-            _ => Ok(Message::from(&*payload)),
-        };
+        Some((payload, end))
+    }
+
+    /// Reads a complete compressed message in one frame; `None` if the input begins with anything
+    /// else.
+    fn whole_compressed(
+        &self,
+        input: &mut Input,
+        limits: &SizeLimits,
+        deflate: &mut Deflate,
+    ) -> Option<Result<Option<Message>, MessageError>> {
+        let unread = input.unread();
+        let header = Header::read(unread)?;
+        if !matches!(header.first, WHOLE_COMPRESSED_TEXT | WHOLE_COMPRESSED_BINARY) {
+            return None;
+        }
+        let (payload, end) = self.whole_payload(unread, header, limits)?;
+        let kind = header::kind(header::opcode(header.first));
+        let message = deflate.inflate(kind, Cow::Borrowed(payload), limits.message);
         input.advance(end);
         Some(message)
     }
@@ -104,18 +144,30 @@ impl Frames {
         &mut self,
         input: &mut Input,
         limits: &SizeLimits,
+        mut deflate: Option<&mut Deflate>,
     ) -> Result<Option<Incoming>, MessageError> {
+        if self.open.is_none()
+            && let Some(deflate) = deflate.as_deref_mut()
+            && let Some(message) = self.whole_compressed(input, limits, deflate)
+        {
+            return Ok(message?.map(Incoming::Message));
+        }
+        let rules = Rules { role: self.role, limits, has_compression: deflate.is_some() };
         let open = self.open.get_or_insert_default();
-        if open.remaining == 0 && !open.read_header(input, self.role, limits)? {
+        if open.remaining == 0 && !open.read_header(input, &rules)? {
             return Ok(None);
         }
         open.read_payload(input)?;
-        self.end_frame()
+        self.end_frame(limits, deflate)
     }
 
     /// Ends the frame if its last byte was read. Returns the message that it completes, or the
     /// control frame.
-    fn end_frame(&mut self) -> Result<Option<Incoming>, MessageError> {
+    fn end_frame(
+        &mut self,
+        limits: &SizeLimits,
+        deflate: Option<&mut Deflate>,
+    ) -> Result<Option<Incoming>, MessageError> {
         let Some(open) = &mut self.open else { return Ok(None) };
         if open.remaining > 0 {
             return Ok(None);
@@ -132,8 +184,15 @@ impl Frames {
         if first & FIN == 0 {
             return Ok(None);
         }
-        let message = self.open.take().and_then(|open| open.message);
-        message.map(|message| Ok(Incoming::Message(message.finish()?))).transpose()
+        let Some(open) = self.open.take() else { return Ok(None) };
+        let Some(message) = open.message else { return Ok(None) };
+        let message = match (open.compressed, deflate) {
+            (Some(kind), Some(deflate)) => {
+                deflate.inflate(kind, Cow::Owned(message.into_bytes()), limits.message)?
+            }
+            _ => Some(message.finish()?),
+        };
+        Ok(message.map(Incoming::Message))
     }
 
     /// Whether the rest of the frame is read directly into its message.
@@ -155,8 +214,12 @@ impl Frames {
     }
 
     /// Returns the message that the last [`Self::poll_straight`] has completed.
-    pub(super) fn take_straight(&mut self) -> Result<Option<Incoming>, MessageError> {
-        self.end_frame()
+    pub(super) fn take_straight(
+        &mut self,
+        limits: &SizeLimits,
+        deflate: Option<&mut Deflate>,
+    ) -> Result<Option<Incoming>, MessageError> {
+        self.end_frame(limits, deflate)
     }
 
     /// Discards the open message. From here on, only the boundaries of frames are followed.

@@ -1,6 +1,7 @@
 //! [`Header`]: reads and writes the header of a frame (RFC 6455 section 5.2).
 
 use super::utf8;
+use crate::telemetry::MessageKind;
 
 /// The size of the longest header: two bytes, a length of eight bytes, a mask of four.
 pub(super) const LONGEST_HEADER: usize = 14;
@@ -9,6 +10,8 @@ pub(super) const LONGEST_HEADER: usize = 14;
 pub(super) const FIN: u8 = 0x80;
 /// The bits reserved for extensions.
 pub(super) const RESERVED: u8 = 0x70;
+/// The reserved bit that marks a compressed message, in its first frame (RFC 7692 section 6).
+pub(super) const RSV1: u8 = 0x40;
 /// Marks a masked payload, in the second byte.
 pub(super) const MASKED: u8 = 0x80;
 
@@ -24,6 +27,11 @@ pub(super) fn opcode(first: u8) -> u8 {
     first & 0x0f
 }
 
+/// Returns the kind of a message whose first frame has this opcode.
+pub(super) fn kind(opcode: u8) -> MessageKind {
+    if opcode == TEXT { MessageKind::Text } else { MessageKind::Binary }
+}
+
 /// Whether a frame with this first byte is a control frame. Control frames may be sent between the
 /// fragments of a message and do not belong to it.
 pub(super) fn is_control(first: u8) -> bool {
@@ -31,7 +39,7 @@ pub(super) fn is_control(first: u8) -> bool {
 }
 
 /// Whether these bytes are one unfragmented, unmasked data frame, as a server sends a message: with
-/// FIN, without reserved bits, with exactly the announced length, and with valid UTF-8 if it is text.
+/// FIN, without reserved bits, with exactly the announced length, and valid UTF-8 if it is text.
 pub(crate) fn is_whole_message(frame: &[u8]) -> bool {
     let Some(Header { first, mask: None, length, size }) = Header::read(frame) else { return false };
     let Some(payload) = frame.get(size..) else { return false };

@@ -11,6 +11,11 @@
 
 #[cfg(feature = "client")]
 mod client;
+#[cfg(feature = "deflate")]
+mod deflate;
+#[cfg(not(feature = "deflate"))]
+#[path = "no_deflate.rs"]
+mod deflate;
 mod drain;
 mod frames;
 mod header;
@@ -23,6 +28,7 @@ mod out_queue;
 mod payload;
 #[cfg(feature = "testing")]
 mod pipe;
+mod shared;
 mod transport;
 mod utf8;
 
@@ -38,19 +44,22 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 #[cfg(feature = "testing")]
 pub(crate) use self::pipe::Pipe;
 pub(crate) use self::transport::Transport;
+pub(crate) use self::{
+    deflate::Deflate,
+    header::is_whole_message,
+    out_queue::{OutQueue, data_frame, encode},
+    shared::{SharedFormat, SharedFrame},
+};
 use self::{
     drain::Skipper,
     frames::Frames,
     input::{Input, Size},
     mask::Role,
 };
-pub(crate) use self::{
-    header::is_whole_message,
-    out_queue::{OutQueue, data_frame, encode},
-};
 use crate::{
     config::Limits,
     fixed,
+    telemetry::CompressedBytes,
     wire::{Message, MessageError, Text},
 };
 
@@ -116,7 +125,10 @@ pub(crate) struct Socket<S> {
     size: Size,
     frames: Frames,
     limits: SizeLimits,
+    /// The frames to write.
     out: OutQueue,
+    /// The compression of messages, if it was negotiated.
+    deflate: Option<Box<Deflate>>,
     /// Whether the transport may still buffer accepted bytes, as TLS does.
     unflushed: bool,
     budget: Budget,
@@ -152,6 +164,23 @@ impl Budget {
     fn is_spent(self) -> bool {
         self.frames == 0 || self.bytes == 0
     }
+
+    /// Counts the decompressed bytes like received ones. After an incomplete slice nothing more is
+    /// read in this poll.
+    fn charge(&mut self, deflate: &mut Deflate) {
+        self.bytes = self.bytes.saturating_sub(deflate.take_inflated());
+        if deflate.is_inflating() {
+            self.bytes = 0;
+        }
+    }
+}
+
+impl<S> Socket<S> {
+    /// Returns the bytes that were compressed and decompressed since the last call. Must be called
+    /// before the task sleeps, because it frees what an idle connection does not need.
+    pub(crate) fn settle_compression(&mut self) -> Option<CompressedBytes> {
+        self.deflate.as_mut()?.settle()
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
@@ -159,6 +188,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// were read after it.
     pub(crate) fn new(io: S, prefix: Bytes, limits: SizeLimits) -> Self {
         Self::with_role(Role::Server, io, &prefix, limits)
+    }
+
+    /// Compresses messages as the handshake has agreed. Must be called before the first read.
+    pub(crate) fn with_deflate(self, deflate: Option<Box<Deflate>>) -> Self {
+        Self { deflate, ..self }
     }
 
     fn with_role(role: Role, io: S, prefix: &[u8], limits: SizeLimits) -> Self {
@@ -169,6 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             frames: Frames::new(role),
             limits,
             out: OutQueue::default(),
+            deflate: None,
             unflushed: false,
             budget: Budget::FULL,
             is_dry: false,
@@ -184,12 +219,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Returns the queue of frames to send. Frames are appended, never inserted.
     pub(crate) fn out(&mut self) -> &mut OutQueue {
-        &mut self.out
+        match &mut self.deflate {
+            None => &mut self.out,
+            Some(deflate) => deflate.plain(),
+        }
     }
 
     /// Returns whether the peer reads too slowly, so that nothing more should be queued for it.
     pub(crate) fn is_backlogged(&self) -> bool {
-        self.out.len() > fixed::BACKLOG_BYTES
+        let uncompressed = self.deflate.as_ref().map_or(0, |deflate| deflate.waiting());
+        self.out.len() + uncompressed > fixed::BACKLOG_BYTES
     }
 
     /// Returns whether the peer has sent anything, or has read so that a full transport accepted
@@ -204,6 +243,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.alive = false;
         if self.ping_behind == 0 {
             let count = self.written.saturating_add(self.out.len() as u64);
+            // Ahead of the messages that are not compressed yet, whose size is not known.
             self.out.ping(Bytes::copy_from_slice(&count.to_be_bytes()));
             self.ping_behind = clamped(self.out.len());
         }
@@ -239,12 +279,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 return Poll::Pending;
             }
             let next = match &mut self.input {
+                _ if self.deflate.as_ref().is_some_and(|deflate| deflate.is_inflating()) => self.go_on(),
                 Some(input) if !input.is_empty() => {
                     self.budget.frames -= 1;
-                    self.frames.next(input, &self.limits).map_err(Ended::Fault)
+                    let deflate = self.deflate.as_deref_mut();
+                    self.frames.next(input, &self.limits, deflate).map_err(Ended::Fault)
                 }
                 _ => ready!(self.poll_fill(cx)),
             };
+            if let Some(deflate) = &mut self.deflate {
+                self.budget.charge(deflate);
+            }
             match next {
                 Ok(None) => {}
                 Ok(Some(Incoming::Message(message))) => return Poll::Ready(Ok(Incoming::Message(message))),
@@ -255,6 +300,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 Err(ended) => return Poll::Ready(Err(ended)),
             }
         }
+    }
+
+    /// Decompresses the next slice of the last message.
+    #[cold]
+    fn go_on(&mut self) -> Result<Option<Incoming>, Ended> {
+        let Some(deflate) = &mut self.deflate else { return Ok(None) };
+        let message = deflate.go_on(self.limits.message).map_err(Ended::Fault)?;
+        Ok(message.map(Incoming::Message))
     }
 
     /// Reads once from the transport, into the input. The payload of a large message is read
@@ -275,7 +328,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         };
         self.alive = true;
         self.budget.bytes = self.budget.bytes.saturating_sub(read);
-        let complete = if is_straight { self.frames.take_straight() } else { Ok(None) };
+        let complete = if is_straight {
+            self.frames.take_straight(&self.limits, self.deflate.as_deref_mut())
+        } else {
+            Ok(None)
+        };
         Poll::Ready(complete.map_err(Ended::Fault))
     }
 
@@ -310,6 +367,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Writes the queue as far as the transport accepts it. Ready when nothing is left.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.release_input();
+        if self.deflate.is_some() {
+            return self.poll_flush_compressed(cx);
+        }
+        self.poll_write_all(cx)
+    }
+
+    /// Compresses what is queued, at most [`fixed::COMPRESSED_A_POLL`] bytes, and writes it.
+    #[inline(never)]
+    fn poll_flush_compressed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut budget = fixed::COMPRESSED_A_POLL;
+        loop {
+            if let Some(deflate) = &mut self.deflate {
+                deflate.advance(&mut self.out, self.frames.role(), &mut budget);
+            }
+            let written = self.poll_write_all(cx)?;
+            let (waiting, is_deflating) = self
+                .deflate
+                .as_ref()
+                .map_or((0, false), |deflate| (deflate.waiting(), deflate.is_deflating()));
+            // A message that is partly compressed holds a compressor, so it is completed even while
+            // the transport is full.
+            if !is_deflating {
+                ready!(written);
+                if waiting == 0 {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            if budget == 0 {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn poll_write_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.out.is_empty() && !self.unflushed {
             return Poll::Ready(Ok(()));
         }

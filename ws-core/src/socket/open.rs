@@ -12,12 +12,20 @@ use tokio::io::AsyncRead;
 
 use super::{
     SizeLimits,
-    header::{self, Announced, CLOSE, CONTINUATION, FIN, Header, LONGEST_HEADER, RESERVED},
+    header::{self, Announced, CLOSE, CONTINUATION, FIN, Header, LONGEST_HEADER, RESERVED, RSV1},
     input::Input,
     mask::{Mask, Role},
     payload::{Payload, Rest, poll_append},
 };
-use crate::{fixed, wire::MessageError};
+use crate::{fixed, telemetry::MessageKind, wire::MessageError};
+
+/// The rules for received frames.
+pub(super) struct Rules<'a> {
+    pub(super) role: Role,
+    pub(super) limits: &'a SizeLimits,
+    /// Whether permessage-deflate was negotiated.
+    pub(super) has_compression: bool,
+}
 
 /// An incomplete message, header or control frame.
 #[derive(Default)]
@@ -33,8 +41,10 @@ pub(super) struct Open {
     pub(super) remaining: usize,
     /// The received part of a control frame's payload.
     pub(super) control: Vec<u8>,
-    /// The message, from its first frame on.
+    /// The message, from its first frame on. If it is compressed, its payload is binary.
     pub(super) message: Option<Payload>,
+    /// The kind of the message if it is compressed.
+    pub(super) compressed: Option<MessageKind>,
     /// The number of its frames.
     fragments: usize,
 }
@@ -47,12 +57,7 @@ impl Open {
 
     /// Reads the part of a header that has arrived. Returns whether the header is complete. After a
     /// fault its bytes are still unread.
-    pub(super) fn read_header(
-        &mut self,
-        input: &mut Input,
-        role: Role,
-        limits: &SizeLimits,
-    ) -> Result<bool, MessageError> {
+    pub(super) fn read_header(&mut self, input: &mut Input, rules: &Rules<'_>) -> Result<bool, MessageError> {
         let (mut bytes, had) = (self.header, self.header_len);
         let room = bytes.get_mut(had..).unwrap_or_default();
         let unread = input.unread();
@@ -61,7 +66,7 @@ impl Open {
             into.copy_from_slice(from);
         }
         let seen = bytes.get(..had + more).unwrap_or_default();
-        self.check(seen, role, limits)?;
+        self.check(seen, rules)?;
         let Some(header) = Header::read(seen) else {
             (self.header, self.header_len) = (bytes, had + more);
             input.advance(more);
@@ -74,19 +79,23 @@ impl Open {
     }
 
     /// Checks the received part of a header, each byte as soon as it has arrived.
-    fn check(&self, seen: &[u8], role: Role, limits: &SizeLimits) -> Result<(), MessageError> {
+    fn check(&self, seen: &[u8], rules: &Rules<'_>) -> Result<(), MessageError> {
         let Some(&first) = seen.first() else { return Ok(()) };
-        self.check_first(first, limits)?;
+        self.check_first(first, rules)?;
         let Some(&second) = seen.get(1) else { return Ok(()) };
-        check_second(first, second, role)?;
+        check_second(first, second, rules.role)?;
         let Some(Announced { length, .. }) = Announced::read(seen) else { return Ok(()) };
-        self.check_length(first, length, limits)
+        self.check_length(first, length, rules.limits)
     }
 
-    fn check_first(&self, first: u8, limits: &SizeLimits) -> Result<(), MessageError> {
-        // An extension such as compression (RFC 7692) would allow RSV1 in the first frame of a
-        // message. None is negotiated.
-        if first & RESERVED != 0 {
+    fn check_first(&self, first: u8, rules: &Rules<'_>) -> Result<(), MessageError> {
+        let limits = rules.limits;
+        // With compression, RSV1 marks the first frame of a compressed message (RFC 7692 section
+        // 6.1).
+        let may_be_compressed =
+            rules.has_compression && matches!(header::opcode(first), header::TEXT | header::BINARY);
+        let allowed = if may_be_compressed { RSV1 } else { 0 };
+        if first & RESERVED & !allowed != 0 {
             return protocol("a reserved bit is set");
         }
         let is_inside = self.message.is_some();
@@ -134,6 +143,10 @@ impl Open {
         }
         self.fragments += 1;
         match header::opcode(header.first) {
+            opcode @ (header::TEXT | header::BINARY) if header.first & RSV1 != 0 => {
+                self.compressed = Some(header::kind(opcode));
+                self.message = Some(Payload::binary());
+            }
             header::TEXT => self.message = Some(Payload::text()),
             header::BINARY => self.message = Some(Payload::binary()),
             _ => {}

@@ -18,6 +18,7 @@ use tokio::io::AsyncWrite;
 use super::{
     header::{self, FIN, Header},
     mask::Mask,
+    shared::{self, STAMP_SIZE},
 };
 use crate::{
     telemetry::MessageKind,
@@ -126,19 +127,12 @@ impl OutQueue {
 
     /// Appends a frame that is the last of its message, masked if there is a mask.
     pub(super) fn frame(&mut self, opcode: u8, payload: Bytes, mask: Option<[u8; 4]>) {
+        if payload.len() <= MAX_COPIED_BYTES {
+            return self.copied_frame(opcode, &payload, mask);
+        }
         let header = header::Written::new(FIN | opcode, payload.len(), mask);
         let header = header.as_slice();
         self.len += header.len() + payload.len();
-        if payload.len() <= MAX_COPIED_BYTES {
-            let Some(tail) = self.tail.own(header.len() + payload.len()) else { return };
-            tail.extend_from_slice(header);
-            let start = tail.len();
-            tail.extend_from_slice(&payload);
-            if let Some(mask) = mask {
-                Mask::new(mask).apply(tail.get_mut(start..).unwrap_or_default());
-            }
-            return;
-        }
         if let Some(tail) = self.tail.own(header.len()) {
             tail.extend_from_slice(header);
         }
@@ -148,6 +142,30 @@ impl OutQueue {
             Some(mask) => masked(payload, mask),
         };
         self.chunks().push_back(payload);
+    }
+
+    /// Appends a frame whose payload is copied.
+    fn copied_frame(&mut self, opcode: u8, payload: &[u8], mask: Option<[u8; 4]>) {
+        let header = header::Written::new(FIN | opcode, payload.len(), mask);
+        let header = header.as_slice();
+        self.len += header.len() + payload.len();
+        let Some(tail) = self.tail.own(header.len() + payload.len()) else { return };
+        tail.extend_from_slice(header);
+        let start = tail.len();
+        tail.extend_from_slice(payload);
+        if let Some(mask) = mask {
+            Mask::new(mask).apply(tail.get_mut(start..).unwrap_or_default());
+        }
+    }
+
+    /// Appends a compressed message (RFC 7692 section 6).
+    #[cfg(feature = "deflate")]
+    pub(super) fn compressed_frame(&mut self, opcode: u8, payload: &[u8], mask: Option<[u8; 4]>) {
+        let opcode = header::RSV1 | opcode;
+        if payload.len() <= MAX_COPIED_BYTES {
+            return self.copied_frame(opcode, payload, mask);
+        }
+        self.frame(opcode, Bytes::copy_from_slice(payload), mask);
     }
 
     /// Appends bytes that are encoded already.
@@ -174,12 +192,12 @@ impl OutQueue {
 
     /// Drops the first frame. No part of it may have been written.
     pub(crate) fn drop_frame(&mut self) {
-        self.advance(self.first_frame());
+        self.advance(self.first().map_or(self.len, |first| first.size()));
     }
 
     /// Moves the first frame of `other` to the end. No part of it may have been written.
     pub(crate) fn append_frame(&mut self, other: &mut Self) {
-        let length = other.first_frame();
+        let length = other.first().map_or(other.len, |first| first.size());
         let mut rest = length;
         for chunk in other.chunks.iter().flat_map(|chunks| chunks.iter()) {
             let part = rest.min(chunk.len());
@@ -199,19 +217,46 @@ impl OutQueue {
     /// Returns the kind of the first frame, which must be a message, and the bytes of its payload.
     /// `None` if the queue is empty.
     pub(crate) fn first_message(&self) -> Option<(MessageKind, usize)> {
-        let chunk = self.chunks.as_ref().and_then(|chunks| chunks.front());
-        let header = Header::read(chunk.map_or(self.tail.bytes(), |chunk| chunk))?;
-        Some((kind(header.first), header.length as usize))
+        self.first().map(|first| (header::kind(first.opcode), first.uncompressed()))
     }
 
-    /// Returns the length of the first frame in bytes. A header is never split between chunks.
-    fn first_frame(&self) -> usize {
+    /// Returns the first frame; `None` if the queue is empty. A header is never split between
+    /// chunks, and the queue has only frames that were encoded here.
+    pub(super) fn first(&self) -> Option<First> {
         let chunk = self.chunks.as_ref().and_then(|chunks| chunks.front());
-        match Header::read(chunk.map_or(self.tail.bytes(), |chunk| chunk)) {
-            Some(header) => header.size + header.length as usize,
-            // Not reachable: all queued bytes were encoded by this module.
-            None => self.len,
+        First::read(chunk.map_or(self.tail.bytes(), |chunk| chunk))
+    }
+
+    /// Removes the stamp of the first frame.
+    #[cfg(feature = "deflate")]
+    pub(super) fn drop_stamp(&mut self) {
+        self.advance(STAMP_SIZE);
+    }
+
+    /// Returns a part of the payload of the first frame, in pieces.
+    #[cfg(feature = "deflate")]
+    pub(super) fn payload(&self, first: First, from: usize, length: usize) -> impl Iterator<Item = &[u8]> {
+        let (mut skip, mut rest) = (first.header + from, length);
+        let chunks = self.chunks.iter().flat_map(|chunks| chunks.iter()).map(|chunk| &**chunk);
+        chunks.chain([self.tail.bytes()]).filter_map(move |chunk| {
+            let start = skip.min(chunk.len());
+            skip -= start;
+            let end = start.saturating_add(rest).min(chunk.len());
+            rest -= end - start;
+            chunk.get(start..end).filter(|piece| !piece.is_empty())
+        })
+    }
+
+    /// Removes the first frame, which must not be masked, and returns its opcode and payload.
+    #[cfg(feature = "deflate")]
+    pub(super) fn pop_frame(&mut self) -> Option<(u8, Bytes)> {
+        let first = self.first()?;
+        let mut payload = BytesMut::with_capacity(first.length);
+        for piece in self.payload(first, 0, first.length) {
+            payload.extend_from_slice(piece);
         }
+        self.drop_frame();
+        Some((first.opcode, payload.freeze()))
     }
 
     /// Moves all frames of `other` to the end, in order.
@@ -310,18 +355,63 @@ impl OutQueue {
     }
 }
 
-/// Returns the kind of a message that is encoded as one frame, and the bytes of its payload.
-#[inline]
-pub(crate) fn data_frame(frame: &[u8]) -> (MessageKind, usize) {
-    match Header::read(frame) {
-        Some(header) => (kind(header.first), header.length as usize),
-        // Not reachable: the frame was encoded by this module, or checked by `is_whole_message`.
-        None => (MessageKind::Binary, frame.len()),
+/// The first frame of a queue.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct First {
+    /// The size of the uncompressed message, if nothing is left to compress.
+    pub(super) stamp: Option<u32>,
+    pub(super) opcode: u8,
+    /// Whether the payload is compressed.
+    #[cfg(feature = "deflate")]
+    pub(super) is_compressed: bool,
+    /// The bytes of the stamp and the header.
+    header: usize,
+    /// The bytes of the payload.
+    pub(super) length: usize,
+}
+
+impl First {
+    #[inline]
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let stamp = shared::stamp(bytes);
+        let before = if stamp.is_some() { STAMP_SIZE } else { 0 };
+        let header = Header::read(bytes.get(before..)?)?;
+        Some(Self {
+            stamp,
+            opcode: header::opcode(header.first),
+            #[cfg(feature = "deflate")]
+            is_compressed: header.first & header::RSV1 != 0,
+            header: before + header.size,
+            length: header.length as usize,
+        })
+    }
+
+    /// The bytes of the whole frame.
+    fn size(self) -> usize {
+        self.header + self.length
+    }
+
+    /// The bytes of the message before it was compressed.
+    fn uncompressed(self) -> usize {
+        self.stamp.map_or(self.length, |before| before as usize)
+    }
+
+    /// Whether it is a message of at least this number of bytes, and not an empty one.
+    #[cfg(feature = "deflate")]
+    pub(super) fn is_message_of(self, least: u32) -> bool {
+        !header::is_control(self.opcode) && self.length >= (least as usize).max(1)
     }
 }
 
-fn kind(first: u8) -> MessageKind {
-    if header::opcode(first) == header::TEXT { MessageKind::Text } else { MessageKind::Binary }
+/// Returns the kind of a message that is encoded as one frame, and the bytes of its payload before
+/// it was compressed.
+#[inline]
+pub(crate) fn data_frame(frame: &[u8]) -> (MessageKind, usize) {
+    match First::read(frame) {
+        Some(first) => (header::kind(first.opcode), first.uncompressed()),
+        // Not reachable: the frame was encoded by this module, or checked by `is_whole_message`.
+        None => (MessageKind::Binary, frame.len()),
+    }
 }
 
 /// Returns the opcode and the payload of a message.
@@ -472,7 +562,7 @@ mod tests {
                 moved.append_frame(&mut queue);
             }
             assert!(queue.is_empty() && moved.flatten() == expected, "{order:?}");
-            let first = moved.first_frame();
+            let first = moved.first().unwrap().size();
             moved.drop_frame();
             assert!(written(moved, 777).await == expected[first..], "{order:?}");
         }

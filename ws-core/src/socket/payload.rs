@@ -68,6 +68,15 @@ impl Payload {
         }
     }
 
+    /// Returns the bytes of a binary payload.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Binary(bytes) => bytes,
+            // Not reachable: the payload of a compressed message is binary.
+            Self::Text(_) => Vec::new(),
+        }
+    }
+
     /// Returns the message, which owns exactly its own bytes.
     pub(super) fn finish(self) -> Result<Message, MessageError> {
         Ok(match self {

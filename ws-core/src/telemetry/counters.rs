@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::{
     AskTable, CloseStats, ControllerStats, EventTable, RouteStats, ServerStats,
+    compression::{CompressedBytes, CompressionCounters},
     labels::{HEARTBEAT, cause, close_code},
     traffic::TrafficCounters,
 };
@@ -83,6 +84,7 @@ pub struct StatusStats {
 pub(crate) struct RouteCounters {
     pub(super) received: TrafficCounters,
     pub(super) sent: TrafficCounters,
+    compression: CompressionCounters,
     pub(crate) path: Arc<str>,
     overflow: Overflow,
     pub(crate) controller: Arc<ControllerCounters>,
@@ -124,6 +126,11 @@ impl RouteCounters {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Counts bytes that a connection has compressed or decompressed.
+    pub(crate) fn compressed(&self, bytes: &CompressedBytes) {
+        self.compression.add(bytes);
+    }
+
     /// Counts the end of a connection.
     pub(crate) fn closed(&self, reason: &CloseReason) {
         *self.closed.lock().entry((cause(reason), close_code(reason.code()))).or_default() += 1;
@@ -155,6 +162,8 @@ impl RouteCounters {
             closed,
             received: self.received.stats(),
             sent: self.sent.stats(),
+            received_compression: self.compression.received(),
+            sent_compression: self.compression.sent(),
             outbox_full: self.outbox_full.load(Ordering::Relaxed),
             overflow: self.overflow,
             rate_limited: self.rate_limited.load(Ordering::Relaxed),

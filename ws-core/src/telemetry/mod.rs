@@ -11,6 +11,7 @@
 //! events and declared codes. A name that a client sends must never become a label.
 
 mod access;
+mod compression;
 mod counters;
 mod events;
 mod labels;
@@ -25,11 +26,13 @@ pub(crate) use self::publish::{CONNECTION_SECONDS, EVENT_SECONDS, HANDSHAKE_SECO
 pub(crate) use self::publish::{describe, publish, record_handshake};
 pub(crate) use self::{
     access::{EndedConnection, RefusedHandshake},
+    compression::CompressedBytes,
     counters::{ControllerCounters, Counters, HandshakeCounters, RouteCounters, RouteLabels, ServerCounters},
     events::{AskCounters, AskOutcome, AskTable, EventCounters, EventTable, Outcome, RunningEvent},
     traffic::{MessageKind, Tally, Traffic},
 };
 pub use self::{
+    compression::CompressionStats,
     counters::StatusStats,
     stats::{
         AskStats, CloseStats, ClusterStats, ClusterStatus, ControllerStats, ErrorStats, EventStats,

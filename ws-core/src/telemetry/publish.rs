@@ -47,6 +47,7 @@ pub(crate) fn describe() {
         ("ws_closed_total", "Ended connections."),
         ("ws_messages_total", "Messages."),
         ("ws_message_bytes_total", "Bytes in the payloads of messages."),
+        ("ws_compression_bytes_total", "Bytes of compressed messages, before and after compression."),
         ("ws_events_total", "Handled events."),
         ("ws_event_errors_total", "Errors of events by code."),
         ("ws_asks_total", "Asks of clients."),
@@ -111,6 +112,12 @@ fn publish_route(server: &str, route: &RouteStats) {
             let labels = with(&[("direction", direction), ("kind", kind)]);
             counter!("ws_messages_total", &labels).absolute(stats.messages);
             counter!("ws_message_bytes_total", &labels).absolute(stats.bytes);
+        }
+    }
+    for (direction, stats) in [("in", route.received_compression), ("out", route.sent_compression)] {
+        for (stage, bytes) in [("before", stats.before), ("after", stats.after)] {
+            let labels = with(&[("direction", direction), ("stage", stage)]);
+            counter!("ws_compression_bytes_total", &labels).absolute(bytes);
         }
     }
     let policy = with(&[("policy", super::labels::policy(route.overflow))]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::StatusStats;
+use super::{CompressionStats, StatusStats};
 use crate::config::Overflow;
 
 /// The counters of one process at one moment, from [`Running::stats`](crate::Running::stats) or
@@ -71,6 +71,10 @@ pub struct RouteStats {
     pub received: TrafficStats,
     /// Messages that were taken from an outbox to be written.
     pub sent: TrafficStats,
+    /// The received messages that were compressed. Their uncompressed bytes are also in `received`.
+    pub received_compression: CompressionStats,
+    /// The sent messages that were compressed. Their uncompressed bytes are also in `sent`.
+    pub sent_compression: CompressionStats,
     /// Messages that found no room in an outbox.
     pub outbox_full: u64,
     /// The reaction to a full outbox (`limits.overflow`).

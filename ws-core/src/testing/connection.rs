@@ -59,7 +59,7 @@ impl TestConnection {
         let (parts, ()) = http::Request::new(()).into_parts();
         let handshake = Handshake::new(parts, "ws".into(), None);
         let live = Arc::new(Live::default());
-        let entry = live.enter(Connection::new(handshake, &Arc::default(), Arc::clone(&live)));
+        let entry = live.enter(Connection::new(handshake, &Arc::default(), Arc::clone(&live), None));
         Self { entry, pushed: Vec::new(), closed: None }
     }
 

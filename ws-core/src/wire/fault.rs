@@ -15,6 +15,9 @@ pub enum MessageError {
     /// A text message, or a close reason, that is not UTF-8 (section 8.1). Close code 1007.
     #[error("text is not valid UTF-8")]
     Utf8,
+    /// A compressed message that cannot be decompressed (RFC 7692 section 7.2.2). Close code 1007.
+    #[error("the compressed data of a message is not valid")]
+    Compression,
     /// A message or a frame larger than the limit of its route. Close code 1009.
     #[error("message of at least {size} bytes; {limit} are accepted")]
     TooBig {
@@ -39,7 +42,7 @@ impl MessageError {
     pub fn close_code(&self) -> u16 {
         match self {
             Self::Protocol(_) => 1002,
-            Self::Utf8 => 1007,
+            Self::Utf8 | Self::Compression => 1007,
             Self::RateLimited => 1008,
             Self::TooBig { .. } | Self::TooManyFragments { .. } => 1009,
         }
@@ -55,6 +58,7 @@ impl MessageError {
         match self {
             Self::Protocol(_) => "protocol error",
             Self::Utf8 => "invalid UTF-8",
+            Self::Compression => "invalid compressed data",
             Self::RateLimited => "too many messages a second",
             Self::TooBig { .. } => "message too big",
             Self::TooManyFragments { .. } => "too many fragments",

@@ -44,6 +44,7 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
         quote!(#of())
     });
     let limits = controller.limits.change();
+    let compression = controller.compression.change();
     let state = controller.fields.iter().filter(|field| field.source == Source::State).map(state_key);
     let build = build(controller);
     quote! {
@@ -70,6 +71,7 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
                         state: &[#(#state),*],
                     },
                     limits: #limits,
+                    compression: #compression,
                     build: #build,
                 }
             }

@@ -35,14 +35,34 @@ const KEYS: &[Key] = &[
     Key { name: "lifetime", usage: r#"lifetime = "12h""# },
 ];
 
-/// The changed fields and their values, in the order of [`KEYS`].
+/// The changed fields, in the order of [`KEYS`].
 #[derive(Default)]
-pub(super) struct Limits(Vec<(Ident, TokenStream)>);
+pub(super) struct Limits(Changes);
+
+/// Fields of a settings struct and their new values.
+#[derive(Default)]
+pub(super) struct Changes(Vec<(Ident, TokenStream)>);
+
+impl Changes {
+    pub(super) fn set(&mut self, name: &str, value: Option<TokenStream>) {
+        self.0.extend(value.map(|value| (format_ident!("{name}"), value)));
+    }
+
+    /// Writes a closure that sets the fields.
+    pub(super) fn closure(&self) -> TokenStream {
+        if self.0.is_empty() {
+            return quote!(|_| {});
+        }
+        let settings = Ident::new("__settings", Span::mixed_site());
+        let changes = self.0.iter().map(|(name, value)| quote!(#settings.#name = #value;));
+        quote!(|#settings| { #(#changes)* })
+    }
+}
 
 impl Limits {
     pub(super) fn read(args: &Args, errors: &mut Errors) -> Self {
         let written = args.nested("limits", KEYS, errors);
-        let mut limits = Self::default();
+        let mut limits = Changes::default();
         limits.set("message", size(&written, "message", errors));
         limits.set("frame", size(&written, "frame", errors).map(some));
         limits.set("fragments", count(&written, "fragments", errors));
@@ -58,25 +78,16 @@ impl Limits {
         limits.set("overflow", overflow(&written, errors));
         limits.set("handler_timeout", time_or_off(&written, "handler_timeout", errors));
         limits.set("lifetime", time_or_off(&written, "lifetime", errors));
-        limits
-    }
-
-    fn set(&mut self, name: &str, value: Option<TokenStream>) {
-        self.0.extend(value.map(|value| (format_ident!("{name}"), value)));
+        Self(limits)
     }
 
     /// Writes a closure that changes the server's limits to those of the route.
     pub(super) fn change(&self) -> TokenStream {
-        if self.0.is_empty() {
-            return quote!(|_| {});
-        }
-        let limits = Ident::new("__limits", Span::mixed_site());
-        let changes = self.0.iter().map(|(name, value)| quote!(#limits.#name = #value;));
-        quote!(|#limits| { #(#changes)* })
+        self.0.closure()
     }
 }
 
-fn some(value: TokenStream) -> TokenStream {
+pub(super) fn some(value: TokenStream) -> TokenStream {
     quote!(::core::option::Option::Some(#value))
 }
 
@@ -84,12 +95,12 @@ fn none() -> TokenStream {
     quote!(::core::option::Option::None)
 }
 
-fn size(written: &Args, name: &str, errors: &mut Errors) -> Option<TokenStream> {
+pub(super) fn size(written: &Args, name: &str, errors: &mut Errors) -> Option<TokenStream> {
     let literal: SizeLiteral = written.value(name, errors)?;
     literal.bytes().map_err(|error| errors.push(error)).ok().map(ToTokens::into_token_stream)
 }
 
-fn count(written: &Args, name: &str, errors: &mut Errors) -> Option<TokenStream> {
+pub(super) fn count(written: &Args, name: &str, errors: &mut Errors) -> Option<TokenStream> {
     let literal: CountLiteral = written.value(name, errors)?;
     literal.number().map_err(|error| errors.push(error)).ok().map(ToTokens::into_token_stream)
 }

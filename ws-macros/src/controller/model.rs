@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use syn::{Attribute, Ident, LitStr, Member, Path, Type, ext::IdentExt as _};
 
 use super::{
+    compression::Compression,
     limits::Limits,
     parse::{Arguments, Controller as Written, RoutePath, Source},
 };
@@ -35,6 +36,7 @@ pub(super) struct Controller {
     /// The event types that it sends unasked.
     pub(super) emits: Vec<Type>,
     pub(super) limits: Limits,
+    pub(super) compression: Compression,
     pub(super) shape: Shape,
     pub(super) fields: Vec<Field>,
 }
@@ -105,6 +107,7 @@ impl Controller {
             trailing_slash,
             emits: arguments.emits,
             limits: arguments.limits,
+            compression: arguments.compression,
             shape: Shape::of(&item.fields),
             fields: fields(written),
         })

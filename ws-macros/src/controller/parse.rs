@@ -11,7 +11,7 @@ use syn::{
     parse::{Parse, ParseStream},
 };
 
-use super::limits::Limits;
+use super::{compression::Compression, limits::Limits};
 use crate::{
     args::{Args, Key},
     errors::Errors,
@@ -30,6 +30,7 @@ const KEYS: &[Key] = &[
     Key { name: "trailing_slash", usage: r#"trailing_slash = "either""# },
     Key { name: "emits", usage: "emits(Joined, Left)" },
     Key { name: "limits", usage: r#"limits(message = "64KiB", frame = "16KiB")"# },
+    Key { name: "compression", usage: r#"compression(mode = "per_message")"# },
     Krate::KEY,
 ];
 
@@ -47,6 +48,7 @@ pub(super) struct Arguments {
     /// The event types of `emits(..)`.
     pub(super) emits: Vec<Type>,
     pub(super) limits: Limits,
+    pub(super) compression: Compression,
 }
 
 /// The path: a literal, or another constant of the type `&str`.
@@ -89,6 +91,7 @@ impl Arguments {
         let trailing_slash = args.value("trailing_slash", errors);
         let emits = args.list("emits", errors);
         let limits = Limits::read(&args, errors);
+        let compression = Compression::read(&args, errors);
         Self {
             krate,
             path,
@@ -101,6 +104,7 @@ impl Arguments {
             trailing_slash,
             emits,
             limits,
+            compression,
         }
     }
 }

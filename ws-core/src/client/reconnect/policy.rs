@@ -138,6 +138,7 @@ impl ReconnectPolicy {
             ConnectError::InvalidUri { .. }
             | ConnectError::InvalidHeader { .. }
             | ConnectError::InvalidSubprotocol(_)
+            | ConnectError::InvalidCompression(_)
             | ConnectError::TlsNotEnabled => false,
         }
     }

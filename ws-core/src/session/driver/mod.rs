@@ -202,7 +202,7 @@ impl<S: ByteStream> Driver<S> {
             // 6. Sleep, unless the outbox has received something meanwhile.
             if self.conn.outbox().register(cx.waker(), !self.socket.is_backlogged()) {
                 // A poll reads at most `fixed::FRAMES_A_POLL` messages before it comes here.
-                self.traffic.settle(self.conn.counters());
+                self.settle();
                 self.has_slept = true;
                 return Poll::Pending;
             }
@@ -443,11 +443,19 @@ impl<S: ByteStream> Driver<S> {
 }
 
 impl<S> Driver<S> {
+    /// Adds what the connection has counted to the counters of its route.
+    fn settle(&mut self) {
+        self.traffic.settle(self.conn.counters());
+        if let Some(bytes) = self.socket.settle_compression() {
+            self.conn.counters().compressed(&bytes);
+        }
+    }
+
     /// Counts the end of the connection for its route, and logs it.
     pub(crate) fn record_end(&mut self, reason: &CloseReason) {
         self.is_end_recorded = true;
+        self.settle();
         let conn = &self.conn;
-        self.traffic.settle(conn.counters());
         conn.counters().closed(reason);
         let duration = conn.expiry().age();
         EndedConnection {
@@ -468,10 +476,12 @@ impl<S> Driver<S> {
 }
 
 impl<S> Drop for Driver<S> {
-    /// Records the end of a session whose task was aborted.
+    /// Records the end of a session whose task was aborted, and counts what was compressed after
+    /// the end was recorded: the last messages, in front of the close frame.
     fn drop(&mut self) {
         if !self.is_end_recorded {
             self.record_end(&CloseReason::Aborted);
         }
+        self.settle();
     }
 }

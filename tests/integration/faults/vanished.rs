@@ -1,4 +1,4 @@
-//! The peer is gone without a word: no FIN, no reset, and no answer to a ping, whatever the server was doing.
+//! The peer vanishes: no FIN, no reset, and no answer to a ping, in several states of the server.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use ws_core::{App, CloseReason, Config, Connection, Controller, Hub, Message, Re
 use super::settle_in;
 use crate::support::{Logs, config, start_with, until, within};
 
-/// Sends without an end once it is asked to.
+/// Sends without end after a request.
 struct Pouring(mpsc::UnboundedSender<CloseReason>);
 
 impl Controller for Pouring {
@@ -28,23 +28,23 @@ impl Controller for Pouring {
 }
 
 #[tokio::test]
-async fn a_peer_that_is_gone_without_a_word_is_dropped() {
+async fn a_peer_that_vanished_is_dropped() {
     let (app, mut closed) = pouring();
     let server = start_with(app, config_with_heartbeat()).await;
     let logs = Logs::start();
-    // Its end of the socket stays open, and nothing is read from it.
+    // The peer's end of the socket stays open, and nothing is read from it.
     let _silent = server.raw("/").await;
     let reason = within("on_close", closed.recv()).await;
     assert_eq!(reason, Some(CloseReason::Heartbeat));
-    until("it is given back", || is_given_back(&server.running.hub())).await;
+    until("the connection is released", || is_given_back(&server.running.hub())).await;
     assert!(closed.try_recv().is_err(), "on_close once");
-    assert!(!logs.text().contains(" ERROR "), "nobody's fault: {}", logs.text());
+    assert!(!logs.text().contains(" ERROR "), "not logged as a fault: {}", logs.text());
 }
 
-/// Over memory, since a ping is given the more time the more the system's buffers hold in front of
+/// Over memory, because the timeout of a ping grows with the bytes in the system's buffers before
 /// it.
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_is_gone_without_a_word_is_dropped_in_the_middle_of_a_callback() {
+async fn a_peer_that_vanished_is_dropped_during_a_callback() {
     let (app, mut closed) = pouring();
     let app = TestApp::start(app.config(config_with_heartbeat())).await;
     let logs = Logs::start();
@@ -52,7 +52,7 @@ async fn a_peer_that_is_gone_without_a_word_is_dropped_in_the_middle_of_a_callba
     silent.send_text("more than the buffers hold").await;
     let began = Instant::now();
     assert_eq!(closed.recv().await, Some(CloseReason::Heartbeat));
-    // Twice the timeout, and a second for each 32 KiB of what the pipe holds.
+    // Twice the timeout, and a second for each 32 KiB in the pipe.
     assert!(
         began.elapsed() < INTERVAL + 2 * (TIMEOUT + Duration::from_millis(2100)),
         "{:?}",
@@ -62,7 +62,7 @@ async fn a_peer_that_is_gone_without_a_word_is_dropped_in_the_middle_of_a_callba
         tokio::task::yield_now().await;
     }
     assert!(closed.try_recv().is_err(), "on_close once");
-    assert!(!logs.text().contains(" ERROR "), "nobody's fault: {}", logs.text());
+    assert!(!logs.text().contains(" ERROR "), "not logged as a fault: {}", logs.text());
 }
 
 const INTERVAL: Duration = Duration::from_millis(100);

@@ -27,17 +27,17 @@ use crate::{
     support::{self, PATIENCE, Raw, Server, config, handshake, start_with, until},
 };
 
-/// All that may be pending: an address has a share of 32.
+/// The limit of pending streams: the share of an address is 32.
 const PENDING: usize = 256;
 const SHARE: usize = 32;
 const HALF: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Half: ";
 const PAGE: &str = "GET /page HTTP/1.1\r\nHost: x\r\n\r\n";
-/// How long an honest client may wait: an unfinished head may not be closed before it is a second
-/// old.
+/// The longest wait of a well-behaved client. An unfinished head may not be closed before it is a
+/// second old.
 const AT_ONCE: Duration = Duration::from_secs(3);
 const ONE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 200));
 
-/// Half-sent heads, until it is dropped.
+/// Half-sent heads, until this is dropped.
 struct Siege {
     _peers: JoinSet<()>,
     opened: Arc<AtomicUsize>,
@@ -45,7 +45,7 @@ struct Siege {
 }
 
 impl Siege {
-    /// As many streams from each of these addresses; each one begins with these bytes and stops.
+    /// Opens this number of streams from each of these addresses. Each sends these bytes and stops.
     async fn lay(addr: SocketAddr, from: &[IpAddr], streams: usize, bytes: &'static [u8]) -> Self {
         let (mut peers, opened) = (JoinSet::new(), Arc::new(AtomicUsize::new(0)));
         for from in from.iter().flat_map(|from| std::iter::repeat_n(*from, streams)) {
@@ -56,13 +56,13 @@ impl Siege {
                     opened.fetch_add(1, Ordering::Relaxed);
                     let _ = stream.write_all(bytes).await;
                     let _ = stream.read(&mut [0; 1]).await;
-                    // There are only so many ports.
+                    // The number of ports is limited.
                     sleep(Duration::from_millis(20)).await;
                 }
             });
         }
         let siege = Self { _peers: peers, opened, streams: from.len() * streams };
-        until("the siege stands", || siege.opened() > siege.streams).await;
+        until("the streams are open", || siege.opened() > siege.streams).await;
         siege
     }
 
@@ -84,7 +84,7 @@ async fn connect_from(from: IpAddr, addr: SocketAddr) -> TcpStream {
 
 fn limited(server: &mut ServerConfig) {
     server.limits.pending_handshakes = PENDING;
-    // Longer than anything is waited for here: the deadline is not what makes room.
+    // Longer than any wait of the test, so that room is not made by the deadline.
     server.limits.handshake_timeout = 10 * PATIENCE;
 }
 
@@ -97,7 +97,7 @@ async fn start(mut config: Config) -> Server {
     start_with(App::without_registry().controller("/", support::Echo).http("http", pages), config).await
 }
 
-/// Each of nine requests has this status in time.
+/// Checks that each of nine requests gets this status in time.
 async fn all_get_in(addr: SocketAddr, request: &str, status: u16) {
     for number in 1..=9 {
         let began = Instant::now();
@@ -108,20 +108,20 @@ async fn all_get_in(addr: SocketAddr, request: &str, status: u16) {
 }
 
 #[tokio::test]
-async fn one_address_shuts_nobody_out() {
+async fn one_address_does_not_block_other_peers() {
     let server = start(config()).await;
     let http = server.running.local_addr("http").unwrap();
     for (addr, request, status) in [(server.addr, handshake("/"), 101), (http, PAGE.to_owned(), 200)] {
         for bytes in [HALF, b"", b"\r\n\r\nGET / HTTP/1.1\r\n"] {
             let siege = Siege::lay(addr, &[ONE], PENDING + 50, bytes).await;
             all_get_in(addr, &request, status).await;
-            assert!(siege.opened() > siege.streams, "it is still there");
+            assert!(siege.opened() > siege.streams, "it is still open");
         }
     }
 }
 
 #[tokio::test]
-async fn many_addresses_shut_nobody_out() {
+async fn many_addresses_do_not_block_other_peers() {
     let addresses: Vec<IpAddr> = (201..=212).map(|last| Ipv4Addr::new(127, 0, 0, last).into()).collect();
     let server = start(config()).await;
     let _siege = Siege::lay(server.addr, &addresses, SHARE, HALF).await;
@@ -129,7 +129,7 @@ async fn many_addresses_shut_nobody_out() {
 }
 
 #[tokio::test]
-async fn unfinished_tls_handshakes_shut_nobody_out() {
+async fn unfinished_tls_handshakes_do_not_block_other_peers() {
     let made = Made::new();
     let server = start(Files::new(&made).config()).await;
     for bytes in [&b""[..], b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"] {
@@ -158,7 +158,7 @@ fn named(client: &str, request: &str) -> String {
 }
 
 #[tokio::test]
-async fn one_client_of_a_proxy_shuts_no_other_client_out() {
+async fn one_client_of_a_proxy_does_not_block_its_other_clients() {
     let server = start(behind_a_proxy()).await;
     let half = named("203.0.113.7", "GET / HTTP/1.1\r\n").leak().as_bytes();
     let _siege = Siege::lay(server.addr, &[ONE], PENDING + 50, half).await;
@@ -181,9 +181,9 @@ async fn a_trusted_proxy_has_no_share_but_its_clients_have() {
     }
 }
 
-/// A whole head has no share: a proxy that nobody has configured is not limited by it.
+/// A complete head has no share: a proxy that is not configured is not limited by it.
 #[tokio::test]
-async fn a_stream_whose_head_is_whole_counts_for_no_address() {
+async fn a_stream_with_a_complete_head_counts_for_no_address() {
     let server = start(config()).await;
     let mut refused = Vec::new();
     for _ in 0..2 * SHARE {
@@ -196,9 +196,9 @@ async fn a_stream_whose_head_is_whole_counts_for_no_address() {
     }
 }
 
-/// Refused streams that are idle have all the room, and make way.
+/// Idle streams of refused requests take all the room, and are closed when it is needed.
 #[tokio::test]
-async fn refused_streams_shut_nobody_out() {
+async fn refused_streams_do_not_block_other_peers() {
     let server = start(config()).await;
     let mut refused = Vec::new();
     for _ in 0..PENDING {

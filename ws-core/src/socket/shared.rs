@@ -1,0 +1,165 @@
+//! [`SharedFrame`]: a message that is encoded once for many connections, and compressed once for
+//! those that compress each message by itself.
+
+use bytes::Bytes;
+
+#[cfg(not(feature = "deflate"))]
+pub(crate) use absent::SharedFormat;
+#[cfg(feature = "deflate")]
+pub(crate) use present::SharedFormat;
+
+/// The first byte of a stamp. No frame begins with it: it has all reserved bits.
+const STAMP: u8 = 0x7f;
+/// The size of a stamp: its first byte and 32 bits.
+pub(super) const STAMP_SIZE: usize = 5;
+
+/// A message as one frame, and its compressed forms.
+///
+/// A compressed form begins with a stamp, the size of the uncompressed payload. It is removed when
+/// the frame is moved to the queue that is written. Until then it tells the counters how large the
+/// message is, and that nothing is left to compress.
+#[derive(Debug)]
+pub(crate) struct SharedFrame {
+    plain: Bytes,
+    /// The compressed forms that were needed so far.
+    #[cfg(feature = "deflate")]
+    compressed: Vec<(SharedFormat, Bytes)>,
+}
+
+impl SharedFrame {
+    /// `plain` is the message as one frame without a mask.
+    pub(crate) fn new(plain: Bytes) -> Self {
+        Self {
+            plain,
+            #[cfg(feature = "deflate")]
+            compressed: Vec::new(),
+        }
+    }
+
+    /// The uncompressed frame.
+    pub(crate) fn plain(&self) -> &Bytes {
+        &self.plain
+    }
+}
+
+/// Returns the uncompressed size if these bytes begin with a stamp.
+#[inline]
+pub(super) fn stamp(bytes: &[u8]) -> Option<u32> {
+    let [STAMP, rest @ ..] = bytes else { return None };
+    rest.first_chunk().map(|size| u32::from_be_bytes(*size))
+}
+
+#[cfg(not(feature = "deflate"))]
+mod absent {
+    use bytes::Bytes;
+
+    /// A type without values: without the feature `deflate` nothing is compressed.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) enum SharedFormat {}
+
+    impl super::SharedFrame {
+        pub(crate) fn in_format(&mut self, _: Option<SharedFormat>) -> &Bytes {
+            &self.plain
+        }
+    }
+}
+
+#[cfg(feature = "deflate")]
+mod present {
+    use bytes::{BufMut as _, Bytes, BytesMut};
+
+    use super::{
+        super::{
+            deflate::compressed,
+            header::{self, FIN, Header, RSV1},
+        },
+        STAMP, STAMP_SIZE, SharedFrame,
+    };
+
+    /// The form in which a connection takes a message that is compressed for many.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct SharedFormat {
+        /// The base-2 logarithm of the window.
+        pub(in crate::socket) bits: u8,
+        pub(in crate::socket) level: u8,
+        /// The smallest payload that is compressed, in bytes.
+        pub(in crate::socket) threshold: u32,
+    }
+
+    impl SharedFrame {
+        /// Returns the frame for a connection that takes this format. It is compressed when the
+        /// first connection needs it.
+        pub(crate) fn in_format(&mut self, format: Option<SharedFormat>) -> &Bytes {
+            let (Some(format), Some(header)) = (format, Header::read(&self.plain)) else {
+                return &self.plain;
+            };
+            let Ok(size) = u32::try_from(header.length) else { return &self.plain };
+            if size == 0 || size < format.threshold {
+                return &self.plain;
+            }
+            let is_same =
+                |(made, _): &(SharedFormat, _)| made.bits == format.bits && made.level == format.level;
+            let at = self.compressed.iter().position(is_same).unwrap_or_else(|| {
+                self.compressed.push((format, stamped(&self.plain, header, size, format)));
+                self.compressed.len() - 1
+            });
+            self.compressed.get(at).map_or(&self.plain, |(_, frame)| frame)
+        }
+    }
+
+    /// Returns the frame in this format, behind a stamp. If it does not become smaller, it stays as
+    /// it is, and the stamp keeps each connection from trying again.
+    fn stamped(plain: &Bytes, header: Header, size: u32, format: SharedFormat) -> Bytes {
+        let payload = plain.get(header.size..).unwrap_or_default();
+        let done = compressed(payload, format);
+        let opcode = header::opcode(header.first);
+        let (first, payload) = match &done {
+            Some(done) => (FIN | RSV1 | opcode, done.payload()),
+            None => (FIN | opcode, payload),
+        };
+        let header = header::Written::new(first, payload.len(), None);
+        let mut bytes = BytesMut::with_capacity(STAMP_SIZE + header.as_slice().len() + payload.len());
+        bytes.put_u8(STAMP);
+        bytes.put_u32(size);
+        bytes.extend_from_slice(header.as_slice());
+        bytes.extend_from_slice(payload);
+        if let Some(done) = done {
+            done.give_back();
+        }
+        bytes.freeze()
+    }
+}
+
+#[cfg(all(test, feature = "deflate"))]
+mod tests {
+    use super::*;
+    use crate::{socket::encode, wire::Message};
+
+    #[test]
+    fn each_form_is_compressed_once_and_connections_share_its_bytes() {
+        let mut shared = SharedFrame::new(encode(Message::text("again and again ".repeat(100))));
+        let format = |bits, level, threshold| Some(SharedFormat { bits, level, threshold });
+        let first = shared.in_format(format(15, 1, 10)).clone();
+        for threshold in [0, 1, 1600] {
+            let again = shared.in_format(format(15, 1, threshold));
+            assert_eq!(again.as_ptr(), first.as_ptr(), "the threshold is not a part of the form");
+        }
+        assert_eq!(shared.in_format(format(15, 1, 1601)).as_ptr(), shared.plain().as_ptr());
+        assert_eq!(shared.in_format(None).as_ptr(), shared.plain().as_ptr());
+        for (bits, level) in [(9, 1), (15, 9)] {
+            let other = shared.in_format(format(bits, level, 10)).clone();
+            assert_ne!(other.as_ptr(), first.as_ptr());
+            assert_eq!(shared.in_format(format(bits, level, 10)).as_ptr(), other.as_ptr());
+        }
+        assert_eq!(shared.compressed.len(), 3);
+    }
+
+    #[test]
+    fn a_form_that_is_not_smaller_is_tried_once() {
+        let mut shared = SharedFrame::new(encode(Message::binary(vec![7, 1, 200])));
+        let format = Some(SharedFormat { bits: 15, level: 1, threshold: 1 });
+        let first = shared.in_format(format).clone();
+        assert_eq!(first[STAMP_SIZE..], shared.plain);
+        assert_eq!(shared.in_format(format).as_ptr(), first.as_ptr());
+    }
+}
