@@ -49,6 +49,10 @@ pages! {
     Tutorial = "tutorial.md",
 }
 
+#[cfg(doctest)]
+#[doc = include_str!("../docs/http2.md")]
+struct Http2;
+
 #[cfg(test)]
 mod book;
 #[cfg(test)]

@@ -49,10 +49,11 @@ pub trait Upgrade: Send + Sync + 'static {
     }
 
     /// Called for a method other than GET on a route. The default fails with
-    /// [`HandshakeError::Method`], which is answered with 405.
+    /// [`HandshakeError::Method`], which is answered with 405, or over HTTP/2 with the error that
+    /// names CONNECT.
     fn method_not_allowed(&self, handshake: Handshake) -> impl Future<Output = Result<Response>> + Send {
-        drop(handshake);
-        std::future::ready(Err(HandshakeError::Method.into()))
+        let fault = checks::fault_over(handshake.version(), HandshakeError::Method);
+        std::future::ready(Err(fault.into()))
     }
 }
 
@@ -75,7 +76,7 @@ impl<U: Upgrade> DynUpgrade for U {
             } else if handshake.method() != Method::GET {
                 self.method_not_allowed(handshake).await
             } else if !handshake.is_upgrade() {
-                Err(HandshakeError::NotAnUpgrade.into())
+                Err(checks::fault_over(handshake.version(), HandshakeError::NotAnUpgrade).into())
             } else {
                 self.found(handshake).await
             }
@@ -95,14 +96,13 @@ impl Accepted {
     }
 }
 
-/// Makes the 101 (RFC 6455 section 4.2.2). Fails if a guard refuses or if a parameter of the
-/// handlers cannot be parsed.
+/// Makes the 101 (RFC 6455 section 4.2.2), in place of which the server sends a 200 over HTTP/2.
+/// Fails if a guard refuses or if a parameter of the handlers cannot be parsed.
 async fn accept(mut handshake: Handshake) -> Result<Response> {
     let Some(route) = route_of(&handshake) else {
         return Err(HandshakeError::NoRoute { path: handshake.path().to_owned() }.into());
     };
-    let key = checks::key(handshake.headers())?;
-    let accept = checks::accept_value(key);
+    let accept = checks::accept(&handshake)?;
 
     let offers_any = handshake.offered_subprotocols().next().is_some();
     let chosen = route
@@ -125,7 +125,9 @@ async fn accept(mut handshake: Handshake) -> Result<Response> {
     let headers = response.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    if let Some(accept) = accept {
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    }
     if let Some(chosen) = chosen {
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(chosen));
     }

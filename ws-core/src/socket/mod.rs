@@ -19,6 +19,8 @@ mod deflate;
 mod drain;
 mod frames;
 mod header;
+#[cfg(feature = "http2")]
+mod http2;
 mod input;
 mod mask;
 mod open;
