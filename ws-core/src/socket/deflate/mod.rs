@@ -112,12 +112,18 @@ impl Deflate {
         Some(bytes)
     }
 
+    /// Whether the compression of a message has begun and goes on in the next poll.
+    pub(super) fn is_deflating(&self) -> bool {
+        self.busy.as_ref().is_some_and(|busy| busy.deflating.is_some())
+    }
+
     /// Moves frames to the end of `out` and compresses messages on the way, until `out` holds
-    /// enough for one write or `budget` bytes were compressed.
+    /// enough for one write or `budget` bytes were compressed. A message that was begun is
+    /// compressed to its end also while `out` is full.
     pub(super) fn advance(&mut self, out: &mut OutQueue, role: Role, budget: &mut usize) {
         let Some(busy) = &mut self.busy else { return };
         while *budget > 0
-            && out.len() <= fixed::BACKLOG_BYTES
+            && (out.len() <= fixed::BACKLOG_BYTES || busy.deflating.is_some())
             && let Some(first) = busy.plain.first()
         {
             if let Some(before) = first.stamp {

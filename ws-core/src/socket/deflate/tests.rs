@@ -1,6 +1,19 @@
-use std::iter;
+use std::{
+    iter,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Wake},
+};
 
-use super::*;
+use bytes::Bytes;
+
+use super::{
+    super::{SizeLimits, Socket},
+    compress::Pause,
+    *,
+};
 use crate::{config::CompressionMode, extension::MOST_BITS};
 
 const LIMIT: usize = 1 << 20;
@@ -306,4 +319,61 @@ fn a_large_message_is_compressed_and_decompressed_in_slices() {
     }
     assert!(slices >= 3, "{slices}");
     assert!(message.unwrap().as_bytes() == text(1, 1_000_000));
+}
+
+/// A task that knows whether it was woken.
+#[derive(Default)]
+struct Task {
+    is_woken: AtomicBool,
+}
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {
+        self.is_woken.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_message_is_compressed_to_its_end_also_if_the_peer_does_not_read() {
+    let (io, _peer) = tokio::io::duplex(1);
+    let limits = SizeLimits::new(LIMIT, None, 1);
+    let way = direction(15, true);
+    let mut socket = Socket::new(io, Bytes::new(), limits).with_deflate(Some(Box::new(deflate(way, way))));
+    let task = Arc::new(Task::default());
+    let waker = task.clone().into();
+    // Returns whether a message is compressed in part, and whether one is not compressed yet.
+    let mut send = |message: Vec<u8>| {
+        socket.out().message(Message::binary(message));
+        task.is_woken.store(true, Ordering::Relaxed);
+        while task.is_woken.swap(false, Ordering::Relaxed) {
+            assert!(socket.poll_flush(&mut Context::from_waker(&waker)).is_pending());
+        }
+        let deflate = socket.deflate.as_ref().unwrap();
+        (deflate.is_deflating(), deflate.waiting() > 0)
+    };
+    // It fills the transport, and leaves room for one more.
+    assert_eq!(send(noise(60_000)), (false, false));
+    assert_eq!(send(text(1, 600_000)), (false, false));
+    // There is enough for a write now, so the next one waits.
+    assert_eq!(send(text(2, 600_000)), (false, true));
+}
+
+#[test]
+fn few_compressors_wait_for_their_next_poll_at_the_same_time() {
+    let mut connections: Vec<Deflate> = iter::repeat_with(|| pair(direction(15, true)).0).take(100).collect();
+    let waiting = connections
+        .iter_mut()
+        .map(|connection| {
+            connection.plain().message(Message::binary(text(1, 100_000)));
+            let (mut out, mut budget) = (OutQueue::default(), fixed::COMPRESSED_A_POLL);
+            connection.advance(&mut out, Role::Server, &mut budget);
+            assert_eq!(connection.is_deflating(), out.is_empty());
+            connection.is_deflating()
+        })
+        .filter(|is_deflating| *is_deflating)
+        .count();
+    // Other tests of this process may have some of them.
+    assert!(waiting <= fixed::PAUSED_COMPRESSORS && waiting > 0, "{waiting}");
+    drop(connections);
+    assert!(Pause::new().is_some(), "they are given back");
 }
