@@ -15,6 +15,11 @@ impl Counting {
         Self { now: AtomicUsize::new(0), most: AtomicUsize::new(0) }
     }
 
+    /// The bytes that are allocated.
+    pub(crate) fn now(&self) -> usize {
+        self.now.load(Relaxed)
+    }
+
     /// The most bytes that were allocated at once during this, beyond those at its beginning.
     pub(crate) async fn most_during(&self, work: impl Future<Output = ()>) -> usize {
         let before = self.now.load(Relaxed);

@@ -4,6 +4,7 @@
 //! buffer from a flood, not one buffer from another.
 
 mod allocator;
+mod compression;
 #[path = "../integration/support.rs"]
 #[allow(dead_code, reason = "other tests need the rest of it")]
 mod support;
@@ -69,6 +70,7 @@ async fn check_all() {
     a_frame_that_does_not_come_costs_a_buffer(&server).await;
     a_flood_that_is_never_read_from_costs_a_backlog(&server).await;
     a_flood_that_waits_for_a_callback_costs_an_inbox(&server).await;
+    compression::check_all().await;
 }
 
 /// A connection whose handshake is over and forgotten.
