@@ -5,6 +5,7 @@
 //! The bounds are loose: they distinguish a buffer from a flood, but not one buffer from another.
 
 mod allocator;
+mod compression;
 #[path = "../integration/support.rs"]
 #[allow(dead_code, reason = "other tests use the rest of it")]
 mod support;
@@ -71,6 +72,7 @@ async fn check_all() {
     an_incomplete_frame_costs_a_buffer(&server).await;
     a_flood_without_reading_costs_a_backlog(&server).await;
     a_flood_that_waits_for_a_callback_costs_an_inbox(&server).await;
+    compression::check_all().await;
 }
 
 /// A connection after its handshake, whose memory is released.

@@ -42,6 +42,11 @@ pub(crate) const COMPRESSED_A_POLL: usize = 64 << 10;
 /// The compressors, and also the decompressors, that a thread keeps.
 #[cfg(feature = "deflate")]
 pub(crate) const POOLED_STATES: usize = 4;
+/// The compressors of the process that may wait for the next poll of their connection, inside a
+/// message of more than [`COMPRESSED_A_POLL`]. Beyond this number, such a message is compressed in
+/// one poll.
+#[cfg(feature = "deflate")]
+pub(crate) const PAUSED_COMPRESSORS: usize = 32;
 /// The largest output buffer that a compressor or a decompressor keeps, in bytes.
 #[cfg(feature = "deflate")]
 pub(crate) const POOLED_OUTPUT_BYTES: usize = 64 << 10;
