@@ -67,7 +67,7 @@ const CLIENT: &[&str] = &[
 
 /// Crates that only some modules name, so that what depends on them is in one place.
 const CRATES: &[(&str, &[&str])] = &[
-    ("flate2", &["socket"]),
+    ("flate2", &["socket", "fuzzing"]),
     ("inventory", &["registry", "lib"]),
     ("tungstenite", &["wire", "testing", "fuzzing"]),
     ("redis", &["hub"]),

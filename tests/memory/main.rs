@@ -4,6 +4,7 @@
 //! buffer from a flood, not one buffer from another.
 
 mod allocator;
+mod compressed;
 #[path = "../integration/support.rs"]
 #[allow(dead_code, reason = "other tests need the rest of it")]
 mod support;
@@ -59,6 +60,7 @@ async fn check_all() {
         .controller("/", Echo)
         .controller("/busy", Busy)
         .http("http", axum::Router::new());
+    let app = compressed::routes().into_iter().fold(app, App::route);
     let server = start_with(app, config).await;
     // This allocates the pool's buffers and everything else that is made once.
     others_are_served(&server, 1).await;
@@ -69,6 +71,7 @@ async fn check_all() {
     a_frame_that_does_not_come_costs_a_buffer(&server).await;
     a_flood_that_is_never_read_from_costs_a_backlog(&server).await;
     a_flood_that_waits_for_a_callback_costs_an_inbox(&server).await;
+    compressed::check_all(&server).await;
 }
 
 /// A connection whose handshake is over and forgotten.
