@@ -60,7 +60,7 @@ fn direction() -> impl Strategy<Value = Direction> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(120))]
 
     #[test]
     fn messages_are_read_as_flate2_reads_them(
