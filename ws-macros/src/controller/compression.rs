@@ -76,8 +76,7 @@ fn window(written: &Args, errors: &mut Errors) -> Option<TokenStream> {
             SizeLiteral::Text(text) => text.value(),
             SizeLiteral::Number(number) => number.to_string(),
         };
-        let fault =
-            format!("`{text}` is not a window; write a power of two from `\"512B\"` to `\"32KiB\"`");
+        let fault = format!("`{text}` is not a window; write a power of two from `\"512B\"` to `\"32KiB\"`");
         errors.add(&bytes, fault);
         return None;
     }
