@@ -24,10 +24,10 @@ const OPEN = `
 let server, exited, url, browser;
 
 before(async () => {
-  server = spawn(process.env.WS_EXAMPLE, ["serve"], { stdio: ["ignore", "pipe", "inherit"] });
+  server = spawn(process.env.WS_EXAMPLE, [], { stdio: ["ignore", "pipe", "inherit"] });
   exited = once(server, "exit");
   for await (const line of createInterface({ input: server.stdout })) {
-    url = line;
+    url = /https:\S+/.exec(line)[0];
     break;
   }
   browser = await Browser.start("--ignore-certificate-errors");

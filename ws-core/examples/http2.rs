@@ -1,30 +1,23 @@
-//! WebSocket over HTTP/2 and HTTP/1.1 on one port with TLS: `App::into_service` in a server of hyper, behind axum's router.
+//! WebSocket over HTTP/2 and HTTP/1.1 on one port with TLS: `App::into_service` in a server of
+//! hyper, behind a router of axum.
 //!
-//! Run: cargo run -p ws-core --example http2 --features http2                (talks to itself, then ends)
-//! Or:  cargo run -p ws-core --example http2 --features http2 -- serve       (serves on a free port until Ctrl-C)
+//! Run:  cargo run -p ws-core --example http2     (serves on a free port until Ctrl-C)
+//! Test: cargo test -p ws-core --example http2
 
-use std::{error::Error as StdError, net::SocketAddr, sync::Arc, time::Duration};
+#![allow(clippy::print_stdout, reason = "an example speaks to its user")]
+
+use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use axum::{Router, response::Html, routing::get};
-use futures_util::{SinkExt as _, StreamExt as _};
-use http_body_util::Empty;
-use hyper::{Request, ext::Protocol};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
     service::TowerToHyperService,
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    time::timeout,
-};
+use tokio::{net::TcpListener, time::timeout};
 use tokio_rustls::{
-    TlsAcceptor, TlsConnector,
-    rustls::{ClientConfig, RootCertStore, ServerConfig, pki_types::ServerName},
-};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{Message as WsMessage, protocol::Role},
+    TlsAcceptor,
+    rustls::{ServerConfig, pki_types::CertificateDer},
 };
 use ws_core::prelude::*;
 
@@ -42,12 +35,16 @@ impl Controller for Echo {
 }
 
 #[tokio::main]
-#[expect(clippy::print_stdout, reason = "says where it serves")]
-async fn main() -> std::result::Result<(), Box<dyn StdError>> {
-    let (ws, running) = App::new().config(Config::default()).into_service("ws").await?;
-    let router =
-        Router::new().route("/", get(async || Html("<title>HTTP/2</title>"))).route_service("/ws", ws);
+async fn main() -> Result<(), Box<dyn StdError>> {
+    let (tls, _) = self_signed()?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    println!("serving on {address}; open https://localhost:{}", address.port());
+    serve(listener, tls, async { drop(tokio::signal::ctrl_c().await) }).await
+}
 
+/// Makes a certificate for `localhost`, and a TLS acceptor that offers both versions of HTTP.
+fn self_signed() -> Result<(TlsAcceptor, CertificateDer<'static>), Box<dyn StdError>> {
     let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
     let certificate = certified.cert.der().clone();
     let key = certified.signing_key.serialize_der().try_into()?;
@@ -55,28 +52,32 @@ async fn main() -> std::result::Result<(), Box<dyn StdError>> {
         ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.clone()], key)?;
     // A client chooses HTTP/2 here, or never.
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok((TlsAcceptor::from(Arc::new(tls)), certificate))
+}
 
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let addr = listener.local_addr()?;
-    println!("https://localhost:{}", addr.port());
-    tokio::spawn(serve(listener, TlsAcceptor::from(Arc::new(tls)), router));
-    if std::env::args().nth(1).as_deref() == Some("serve") {
-        tokio::signal::ctrl_c().await?;
-    } else {
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate)?;
-        talk(addr, roots).await?;
+/// Serves until `stop` is ready.
+async fn serve(
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Box<dyn StdError>> {
+    let (ws, running) = App::new().config(Config::default()).into_service("ws").await?;
+    let router =
+        Router::new().route("/", get(async || Html("<title>HTTP/2</title>"))).route_service("/ws", ws);
+    tokio::select! {
+        () = accept(listener, tls, router) => {}
+        () = stop => {}
     }
     running.shutdown().await;
     Ok(())
 }
 
-async fn serve(listener: TcpListener, tls: TlsAcceptor, router: Router) {
+async fn accept(listener: TcpListener, tls: TlsAcceptor, router: Router) {
     let mut http = auto::Builder::new(TokioExecutor::new());
     http.http2()
         .enable_connect_protocol()
-        // The bytes that one stream may send while its controller does not read, and those of all streams of a connection.
-        // With equal windows one stream would stop the others.
+        // The bytes that one stream may send while its controller does not read, and those of all
+        // streams of a connection. With equal windows one stream would stop the others.
         .initial_stream_window_size(64 << 10)
         .initial_connection_window_size(4 << 20)
         // Finds connections whose client is gone; the heartbeat finds only their streams.
@@ -94,31 +95,68 @@ async fn serve(listener: TcpListener, tls: TlsAcceptor, router: Router) {
     }
 }
 
-async fn talk(addr: SocketAddr, roots: RootCertStore) -> std::result::Result<(), Box<dyn StdError>> {
-    let mut tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    tls.alpn_protocols = vec![b"h2".to_vec()];
-    let stream = TcpStream::connect(addr).await?;
-    let stream =
-        TlsConnector::from(Arc::new(tls)).connect(ServerName::try_from("localhost")?, stream).await?;
-    let (mut http2, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
+#[cfg(test)]
+mod tests {
+    use std::{error::Error as StdError, sync::Arc};
 
-    let url = format!("https://localhost:{}", addr.port());
-    // A first request; with its response the settings have arrived, which allow what comes next.
-    http2.send_request(Request::get(&url).body(Empty::<Bytes>::new())?).await?;
-    let handshake = Request::connect(format!("{url}/ws"))
-        .extension(Protocol::from_static("websocket"))
-        .header("sec-websocket-version", "13")
-        .body(Empty::new())?;
-    let response = http2.send_request(handshake).await?;
-    assert_eq!(response.status(), 200);
-    let stream = TokioIo::new(hyper::upgrade::on(response).await?);
-    let mut client = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
-    assert_eq!(client.next().await.ok_or("no greeting")??, WsMessage::text("HTTP/2.0"));
-    client.send(WsMessage::text("hi")).await?;
-    assert_eq!(client.next().await.ok_or("no echo")??, WsMessage::text("hi"));
-    client.close(None).await?;
-    while client.next().await.is_some() {}
-    Ok(())
+    use futures_util::{SinkExt as _, StreamExt as _};
+    use http_body_util::Empty;
+    use hyper::{Request, ext::Protocol};
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    use tokio::{
+        net::{TcpListener, TcpStream},
+        sync::oneshot,
+    };
+    use tokio_rustls::{
+        TlsConnector,
+        rustls::{ClientConfig, RootCertStore, pki_types::ServerName},
+    };
+    use tokio_tungstenite::{
+        WebSocketStream,
+        tungstenite::{Message, protocol::Role},
+    };
+    use ws_core::Bytes;
+
+    #[tokio::test]
+    async fn a_websocket_is_a_stream_of_an_http2_connection() -> Result<(), Box<dyn StdError>> {
+        let (tls, certificate) = super::self_signed()?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let addr = listener.local_addr()?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let client = async {
+            let mut roots = RootCertStore::empty();
+            roots.add(certificate)?;
+            let mut tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+            tls.alpn_protocols = vec![b"h2".to_vec()];
+            let stream = TcpStream::connect(addr).await?;
+            let stream =
+                TlsConnector::from(Arc::new(tls)).connect(ServerName::try_from("localhost")?, stream).await?;
+            let (mut http2, connection) =
+                hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+            tokio::spawn(connection);
+
+            let url = format!("https://localhost:{}", addr.port());
+            // A first request; with its response the settings have arrived, which allow what comes next.
+            http2.send_request(Request::get(&url).body(Empty::<Bytes>::new())?).await?;
+            let handshake = Request::connect(format!("{url}/ws"))
+                .extension(Protocol::from_static("websocket"))
+                .header("sec-websocket-version", "13")
+                .body(Empty::new())?;
+            let response = http2.send_request(handshake).await?;
+            assert_eq!(response.status(), 200);
+            let stream = TokioIo::new(hyper::upgrade::on(response).await?);
+            let mut client = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
+            assert_eq!(client.next().await.unwrap()?, Message::text("HTTP/2.0"));
+            client.send(Message::text("hi")).await?;
+            assert_eq!(client.next().await.unwrap()?, Message::text("hi"));
+            client.close(None).await?;
+            while client.next().await.is_some() {}
+            drop(stop);
+            Ok::<_, Box<dyn StdError>>(())
+        };
+        let (served, talked) =
+            tokio::join!(super::serve(listener, tls, async { drop(stopped.await) }), client);
+        talked?;
+        served
+    }
 }

@@ -7,6 +7,20 @@ use http::StatusCode;
 ///
 /// An error handler for `HandshakeError` may answer with its own response. Without one the client
 /// gets [`status`](Self::status) and the JSON body `{"code": status, "msg": text}`.
+///
+/// ```
+/// use ws_core::{Recovery, Scene, StatusCode, error::HandshakeError, ws_error_handler};
+///
+/// #[ws_error_handler]
+/// async fn refused(error: &HandshakeError, _: &Scene) -> Recovery {
+///     match error {
+///         HandshakeError::NoRoute { .. } => Recovery::respond(StatusCode::NOT_FOUND, "not here"),
+///         _ => Recovery::pass(),
+///     }
+/// }
+///
+/// assert_eq!(HandshakeError::TokenMissing.status(), 401);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandshakeError {

@@ -33,7 +33,7 @@ use tracing::{Instrument as _, Span, field};
 
 #[cfg(feature = "client")]
 pub(crate) use self::checks::accept_value;
-use self::upgrade::Accepted;
+use self::upgrade::{Accepted, Answered};
 pub(crate) use self::{
     guard::Guard,
     middleware::Middleware,
@@ -195,7 +195,7 @@ impl Pipeline {
         // Only a 101 that the core step made opens a connection.
         let accepted = response.extensions_mut().remove::<Accepted>();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            if let Some((handshake, compression)) = accepted.and_then(|accepted| accepted.take()) {
+            if let Some(Answered { handshake, compression }) = accepted.and_then(|accepted| accepted.take()) {
                 self.warnings.token(&handshake, &response);
                 let deflate = compression.and_then(|it| it.confirmed(response.headers()));
                 return (response, Some(Opening { handshake, deflate }));

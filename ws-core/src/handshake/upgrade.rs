@@ -58,6 +58,12 @@ pub trait Upgrade: Send + Sync + 'static {
 }
 
 /// The default core step.
+///
+/// ```
+/// use ws_core::{App, handshake::DefaultUpgrade};
+///
+/// let app = App::without_registry().upgrade("ws", DefaultUpgrade); // changes nothing
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DefaultUpgrade;
 
@@ -87,11 +93,17 @@ impl<U: Upgrade> DynUpgrade for U {
 /// An extension of the 101 that the core step made. Only a 101 with this extension opens a
 /// connection.
 #[derive(Clone)]
-pub(super) struct Accepted(Arc<Mutex<Option<(Handshake, Option<Negotiated>)>>>);
+pub(super) struct Accepted(Arc<Mutex<Option<Answered>>>);
+
+/// A handshake and the compression that its 101 agrees to.
+pub(super) struct Answered {
+    pub(super) handshake: Handshake,
+    pub(super) compression: Option<Negotiated>,
+}
 
 impl Accepted {
     /// Takes the handshake and the compression. Later calls return `None`.
-    pub(super) fn take(&self) -> Option<(Handshake, Option<Negotiated>)> {
+    pub(super) fn take(&self) -> Option<Answered> {
         self.0.lock().take()
     }
 }
@@ -135,6 +147,8 @@ async fn accept(mut handshake: Handshake) -> Result<Response> {
     if let Some(compression) = &compression {
         headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, compression.answer().clone());
     }
-    response.extensions_mut().insert(Accepted(Arc::new(Mutex::new(Some((handshake, compression))))));
+    response
+        .extensions_mut()
+        .insert(Accepted(Arc::new(Mutex::new(Some(Answered { handshake, compression })))));
     Ok(response)
 }

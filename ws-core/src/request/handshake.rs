@@ -26,6 +26,19 @@ pub(crate) struct TransportAddr(pub(crate) SocketAddr);
 ///
 /// Middleware receives it by value and passes it on. The connection keeps it; every callback can
 /// read it through [`Connection::handshake`](crate::Connection::handshake).
+///
+/// ```
+/// use ws_core::{Handshake, Next, Response, Result};
+///
+/// #[derive(Clone)]
+/// struct Language(String);
+///
+/// async fn language(mut handshake: Handshake, next: Next<'_>) -> Result<Response> {
+///     let language = handshake.query_param("lang").unwrap_or("en".into()).into_owned();
+///     handshake.context_mut().set(Language(language));
+///     next.run(handshake).await
+/// }
+/// ```
 pub struct Handshake {
     head: Head,
     peer_addr: Option<SocketAddr>,

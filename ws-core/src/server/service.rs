@@ -47,6 +47,16 @@ use crate::{
 ///
 /// The outer server chooses the case of the header names in its 101; hyper and axum write them in
 /// lower case, which some devices do not accept.
+///
+/// ```
+/// use ws_core::{App, StartError};
+///
+/// async fn mount(app: App) -> Result<axum::Router, StartError> {
+///     let (ws, running) = app.into_service("ws").await?;
+///     tokio::spawn(running.run_until_signal());
+///     Ok(axum::Router::new().route_service("/ws/{*path}", ws))
+/// }
+/// ```
 #[derive(Clone)]
 pub struct WsService {
     server: Arc<WsServer>,

@@ -26,10 +26,6 @@ impl Deflate {
         match *self {}
     }
 
-    pub(super) fn is_deflating(&self) -> bool {
-        match *self {}
-    }
-
     pub(super) fn settle(&mut self) -> Option<CompressedBytes> {
         match *self {}
     }
