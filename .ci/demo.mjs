@@ -12,9 +12,9 @@ const DEADLINE = 20_000;
 /** The secret of the demo's tokens. */
 const SECRET = "a secret of the tests, of no less than 32 bytes";
 
-/** The demo, on ports that the system chose or that an earlier demo had. `WS_DEMO` is its binary. */
+/** The demo on free ports, or on those of an earlier demo. `WS_DEMO` is its binary. */
 export class Demo {
-  /** Starts it with these environment variables. Its log goes to `stderr`: `inherit` or `ignore`. */
+  /** Starts it with these environment variables. `stderr` (`inherit`, `ignore`) is for its log. */
   static async start(settings = {}, stderr = "inherit") {
     const demo = new Demo();
     demo.settings = settings;
@@ -39,12 +39,12 @@ export class Demo {
       if (demo.http && demo.ws) break;
     }
     clearTimeout(deadline);
-    if (!demo.ws) throw new Error("the demo never said where it listens");
+    if (!demo.ws) throw new Error("the demo has not printed its addresses");
     demo.process.stdout.resume();
     return demo;
   }
 
-  /** A demo on the same ports, with these settings on top of its own. */
+  /** A demo on the same ports, with these settings added. */
   restart(settings = {}) {
     const ports = {
       WS__SERVERS__HTTP__PORT: new URL(this.http).port,
@@ -53,7 +53,7 @@ export class Demo {
     return Demo.start({ ...this.settings, ...ports, ...settings });
   }
 
-  /** Stops all threads, so that nothing is read any more. They do not stop at once, which is waited for. */
+  /** Stops all threads, so that nothing is read, and waits until they have stopped. */
   async pause() {
     this.process.kill("SIGSTOP");
     const tasks = `/proc/${this.process.pid}/task`;
@@ -78,7 +78,7 @@ export class Demo {
     return (await response.json()).token;
   }
 
-  /** Says a line over HTTP. Returns the status. */
+  /** Sends a line over HTTP. Returns the status. */
   async say(account, text, room = "lobby") {
     const token = await this.login(account);
     const headers = { "Content-Type": "application/json", Authorization: `Bearer ${token}` };

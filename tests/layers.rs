@@ -67,7 +67,7 @@ const CLIENT: &[&str] = &[
 
 /// Crates that only some modules name, so that what depends on them is in one place.
 const CRATES: &[(&str, &[&str])] = &[
-    ("flate2", &["socket"]),
+    ("flate2", &["socket", "fuzzing"]),
     ("inventory", &["registry", "lib"]),
     ("tungstenite", &["wire", "testing", "fuzzing"]),
     ("redis", &["hub"]),
@@ -100,16 +100,16 @@ fn a_module_imports_only_modules_below_it() {
         for import in imported(&fs::read_to_string(&file).unwrap(), "crate::") {
             imports += 1;
             match LAYERS.iter().position(|layer| *layer == import) {
-                None => faults.push(format!("{relative}: imports `crate::{import}`; name the module it is in")),
+                None => faults.push(format!("{relative}: imports `crate::{import}`; name the module that has it")),
                 Some(other) if other > floor && (module, &*import) != PAIR => faults.push(format!(
-                    "{relative}: imports `crate::{import}`, but `{module}` stands below `{import}`; move what is \
-                     needed down, or turn the import around"
+                    "{relative}: imports `crate::{import}`, but `{module}` is below `{import}`; move the item \
+                     down, or reverse the import"
                 )),
                 Some(_) => {}
             }
         }
     }
-    assert!(imports > 300, "only {imports} imports were found: this test looks at the wrong place");
+    assert!(imports > 300, "only {imports} imports were found: the test does not find the sources");
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
@@ -138,7 +138,7 @@ fn a_file_of_the_client_imports_only_files_below_it() {
             }
         }
     }
-    assert!(imports > 20, "only {imports} imports were found: this test looks at the wrong place");
+    assert!(imports > 20, "only {imports} imports were found: the test does not find the sources");
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
@@ -162,12 +162,11 @@ fn a_crate_is_named_only_by_the_modules_that_it_belongs_to() {
             }
         }
     }
-    assert_eq!(named.len(), CRATES.len(), "only {named:?} were found: this test looks at the wrong place");
+    assert_eq!(named.len(), CRATES.len(), "only {named:?} were found: the test does not find the sources");
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// The page that explains the modules has all of them, in their order, and names no file that is
-/// gone.
+/// The page that explains the modules has all of them, in order, and names only existing files.
 #[test]
 fn the_documented_code_map_is_the_order_of_the_modules() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -186,7 +185,7 @@ fn the_documented_code_map_is_the_order_of_the_modules() {
         files += 1;
         assert!(
             source.join(name).exists() || root.join(name).exists(),
-            "docs/architecture.md names {name}, which is not there"
+            "docs/architecture.md names {name}, which does not exist"
         );
     }
     assert!(files > 15, "only {files} files were found in docs/architecture.md");
@@ -205,7 +204,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The first segments of all paths behind `root`, outside of comments and of tests.
+/// The first segments of all paths after `root`, outside of comments and of tests.
 fn imported(text: &str, root: &str) -> BTreeSet<String> {
     let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default());
     let text = without_tests(lines.collect::<Vec<_>>().join("\n"));
@@ -223,7 +222,7 @@ fn imported(text: &str, root: &str) -> BTreeSet<String> {
     found
 }
 
-/// The first segments of the elements of `{a::b, c::{d, e}, f}`, from behind the opening brace on.
+/// The first segments of the elements of `{a::b, c::{d, e}, f}`, from after the opening brace on.
 fn heads(list: &str) -> Vec<String> {
     let mut found = Vec::from_iter(head(list));
     let mut depth = 1;
@@ -247,7 +246,7 @@ fn head(path: &str) -> Option<String> {
     (!word.is_empty()).then_some(word)
 }
 
-/// Takes `#[cfg(..test..)] mod name { .. }` out.
+/// Removes `#[cfg(..test..)] mod name { .. }`.
 fn without_tests(mut text: String) -> String {
     while let Some(start) = text.find("#[cfg(test)]\nmod tests {") {
         let body = start + text[start..].find('{').unwrap();

@@ -1,48 +1,60 @@
-//! Integration tests over real sockets live in `integration/`, what the attributes accept in
-//! `attributes/`.
+//! Integration tests over real sockets are in `integration/`. The code that the attributes accept
+//! is in `attributes/`.
 //!
-//! The Rust blocks of the README and of the guides are compiled here, as documentation tests.
+//! The Rust blocks of the README and of the book are compiled here, as documentation tests.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+/// Compiles the Rust blocks of pages in `docs`. `book.rs` checks that no page is missing.
 #[cfg(doctest)]
-#[doc = include_str!("../docs/cluster.md")]
-struct Cluster;
+macro_rules! pages {
+    ($($name:ident = $path:literal),+ $(,)?) => {
+        $(
+            #[doc = include_str!(concat!("../docs/", $path))]
+            struct $name;
+        )+
+    };
+}
 
 #[cfg(doctest)]
-#[doc = include_str!("../docs/compression.md")]
-struct Compression;
+pages! {
+    Browser = "browser.md",
+    Client = "client.md",
+    Cluster = "cluster.md",
+    Compression = "compression.md",
+    Concurrency = "concurrency.md",
+    Configuration = "configuration.md",
+    Console = "console.md",
+    Contract = "contract.md",
+    Controllers = "controllers.md",
+    Cookbook = "cookbook.md",
+    Demo = "demo.md",
+    Envelope = "envelope.md",
+    Errors = "errors.md",
+    FromAxum = "from-axum.md",
+    FromHyperf = "from-hyperf.md",
+    Handlers = "handlers.md",
+    Http = "http.md",
+    Http2 = "http2.md",
+    HubPage = "hub.md",
+    Metrics = "operations/metrics.md",
+    Middleware = "middleware.md",
+    Operations = "operations.md",
+    Reference = "reference.md",
+    Scale = "operations/scale.md",
+    State = "state.md",
+    Testing = "testing.md",
+    Tutorial = "tutorial.md",
+}
 
 #[cfg(doctest)]
-#[doc = include_str!("../docs/console.md")]
-struct Console;
+#[doc = include_str!("../docs/http2.md")]
+struct Http2;
 
-#[cfg(doctest)]
-#[doc = include_str!("../docs/contract.md")]
-struct Contract;
-
-#[cfg(doctest)]
-#[doc = include_str!("../docs/browser.md")]
-struct Browser;
-
-#[cfg(doctest)]
-#[doc = include_str!("../docs/operations/metrics.md")]
-struct Metrics;
-
-#[cfg(doctest)]
-#[doc = include_str!("../docs/from-hyperf.md")]
-struct FromHyperf;
-
-#[cfg(doctest)]
-#[doc = include_str!("../docs/envelope.md")]
-struct Envelope;
-
-#[cfg(doctest)]
-#[doc = include_str!("../docs/from-axum.md")]
-struct FromAxum;
-
+#[cfg(test)]
+mod book;
 #[cfg(test)]
 mod empty_registry;
 #[cfg(test)]
@@ -54,6 +66,15 @@ fn the_readme_shows_the_chat_of_the_examples() {
         include_str!("../ws-core/examples/chat.rs").split_once("use ws_core::prelude::*;\n\n").unwrap();
     let (chat, _) = chat.split_once("#[tokio::main]").unwrap();
     assert!(include_str!("../README.md").contains(chat), "the README should have\n{chat}");
+}
+
+#[test]
+fn the_tutorial_shows_the_program_that_is_tested() {
+    let (_, program) = include_str!("tutorial/main.rs").split_once("\n\n").unwrap();
+    let (program, tests) = program.split_once("\n\n#[cfg(test)]\n").unwrap();
+    for block in [format!("{program}\n```"), format!("#[cfg(test)]\n{tests}```")] {
+        assert!(include_str!("../docs/tutorial.md").contains(&block), "the page should have\n{block}");
+    }
 }
 
 #[test]

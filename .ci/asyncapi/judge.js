@@ -1,12 +1,12 @@
-// Judges AsyncAPI documents: node judge.js MODULES FILE...
+// Checks AsyncAPI documents: node judge.js MODULES FILE...
 //
 // MODULES is the folder with the `node_modules` of `package.json`. A document passes if
 // - the official parser reports neither an error nor a warning (notes are listed),
 // - ajv compiles the payloads, the named schemas and the schemas of the path parameters,
 // - the examples fit their payloads,
-// - the WebSocket bindings fit AsyncAPI's own schema of them, and ajv compiles what they contain,
+// - the WebSocket bindings match AsyncAPI's schema of them, and ajv compiles their content,
 // - each channel has the parameters of its address, and no others.
-// Then the first document is spoilt in six ways, and each must fail for its own reason.
+// Then the first document is damaged in six ways, and each damage must be found by its check.
 
 const fs = require("node:fs");
 const { createRequire } = require("node:module");
@@ -26,7 +26,7 @@ const ASYNCAPI = load("@asyncapi/specs/schemas/3.0.0.json");
 const SEVERITIES = ["error", "warning", "information", "hint"];
 const parser = new Parser();
 
-/** Collects the faults of a document, each with the name of its judge. */
+/** Collects the faults of a document, each with the name of the check. */
 class Verdict {
   faults = [];
   notes = new Map();
@@ -53,7 +53,7 @@ async function judged(document, name) {
 }
 
 function judgeSchemas(document, verdict) {
-  // `strict: false` because of the formats of integers, which ajv does not know.
+  // `strict: false` because ajv does not know the formats of integers.
   const ajv = new Ajv({ strict: false, validateFormats: false, allErrors: true });
   ajv.addSchema(document, "document");
   const compiled = (pointer) => {
@@ -88,7 +88,7 @@ function judgeSchemas(document, verdict) {
 }
 
 function judgeChannels(document, verdict) {
-  // AsyncAPI's schema contains the metaschema that ajv would load by itself.
+  // AsyncAPI's schema contains the metaschema, which ajv loads anyway.
   const ajv = new Ajv({ strict: false, validateFormats: false, meta: false, validateSchema: false });
   ajv.addSchema(ASYNCAPI);
   const isBinding = ajv.getSchema(BINDING);
@@ -99,7 +99,7 @@ function judgeChannels(document, verdict) {
     }
     for (const part of ["query", "headers"]) {
       const schema = binding?.[part];
-      // The binding's text demands it, its schema does not.
+      // Required by the text of the binding, but not by its schema.
       if (schema && (schema.type !== "object" || !schema.properties)) {
         verdict.fault("binding", `${name}: ${part} is not an object with properties`);
       }
@@ -118,11 +118,11 @@ const unescaped = (key) => key.replaceAll("~1", "/").replaceAll("~0", "~");
 /** Returns the first value for which the function is true. */
 function first(object, isWanted, thing) {
   const found = Object.values(object).find(isWanted);
-  if (!found) throw new Error(`the first document has no ${thing}, which the judges need`);
+  if (!found) throw new Error(`the first document has no ${thing}, which the checks need`);
   return found;
 }
 
-/** The ways to spoil a document, each with the judge that must notice it. */
+/** The damages of a document, each with the check that must find it. */
 const SPOILERS = [
   ["an operation with an unknown action", "parser", (document) => {
     first(document.operations, () => true, "operation").action = "call";

@@ -1,4 +1,4 @@
-// Every page of the console in Chromium, against the running demo.
+// Every page of the console in Chromium, with the running demo.
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
@@ -46,7 +46,7 @@ test("the events have examples, codes, types and schemas", async () => {
   }
 });
 
-test("two clients talk: calls are paired with their replies, and the other one hears it", async () => {
+test("two clients talk: calls are paired with their replies, and the other client gets the event", async () => {
   await show(tab, "#/try");
   await connect(tab, "/wss/rooms/{room}", { values: { room: "lobby" }, token: tokenOf(1) });
   await tab.until("document.querySelector('main .frames').innerText.includes('welcome')");
@@ -60,7 +60,7 @@ test("two clients talk: calls are paired with their replies, and the other one h
   await tab.until("document.querySelector('main .frames').innerText.includes('\"text\":\"hello\"')");
 });
 
-test("a refused handshake says where its reason is, and the reason is there", async () => {
+test("a refused handshake shows a link to its reason", async () => {
   await connect(tab, "/wss/rooms/{room}", { values: { room: "x" }, token: "no.good.token" });
   await tab.until("document.querySelector('main .frames').innerText.includes('handshake was refused')");
   await show(tab, "#/live");
@@ -74,7 +74,7 @@ test("the connections, their users and their rooms are shown", async () => {
 });
 
 test("a script in the name of a room, in a user or in a message is shown as text", async () => {
-  // The demo refuses such names; here they are put into what its console sends.
+  // The demo refuses such names, so they are put into the messages of its console.
   const other = await browser.open(demo.console);
   await other.run(`
     const name = JSON.stringify(${JSON.stringify(SCRIPT)}).slice(1, -1);
@@ -107,7 +107,7 @@ test("the traffic of a connection is shown, and its user sends to it and closes 
   const watcher = await browser.open(demo.console);
   await show(watcher, `#/traffic/${id}`);
   await watcher.until("document.querySelector('main').innerText.includes('watching')");
-  // Chromium reports the end of a dialog with a frame, and draws none in the background.
+  // Chromium reports the end of a dialog with a frame, and draws no frames in the background.
   await tab.send("Page.bringToFront");
   const press = (label) => tab.run(`
     const row = document.querySelector('main td.acts a[href="#/traffic/${id}"]').parentElement;
@@ -136,7 +136,7 @@ test("the log, the counters and the cluster are shown", async () => {
   await tab.until("document.querySelector('main').innerText.includes('This process is alone')");
 });
 
-test("every page fits into 390 px, in light and in dark", async () => {
+test("every page fits into 390 px, with light and dark colours", async () => {
   for (const dark of [false, true]) {
     await tab.look({ width: 390, height: 844, scheme: dark ? "dark" : "light" });
     for (const page of PAGES) {
@@ -150,12 +150,12 @@ test("every page fits into 390 px, in light and in dark", async () => {
   }
 });
 
-test("no page has complained, by a script or by the policy", () => {
+test("no page had a script error or a policy violation", () => {
   const expected = /WebSocket connection to .*(401|failed)/;
   assert.deepEqual(tab.errors.filter((it) => !expected.test(it)), []);
 });
 
-test("without the token there is no data", async () => {
+test("without the token no data is sent", async () => {
   const other = await browser.open("about:blank");
   const { origin } = new URL(demo.console);
   await other.load(`${origin}/`);
@@ -189,7 +189,7 @@ test("a page of another origin reads nothing", async () => {
   }
 });
 
-test("a foreign host gets no page, even from this machine", async () => {
+test("a foreign host name gets no page, also from this machine", async () => {
   const { port, hash } = new URL(demo.console);
   const headers = { Host: `evil.example:${port}`, Authorization: `Bearer ${hash.split("=")[1]}` };
   for (const path of ["/", "/api/model"]) {
@@ -202,7 +202,7 @@ test("a foreign host gets no page, even from this machine", async () => {
 
 const hasRedis = spawnSync("redis-server", ["--version"]).status === 0;
 
-test("a node and the broker that go are shown", { skip: !hasRedis && "there is no redis-server" }, async () => {
+test("the loss of a node and of the broker is shown", { skip: !hasRedis && "redis-server is not installed" }, async () => {
   const listener = createServer().listen(0, "127.0.0.1");
   await once(listener, "listening");
   const { port } = listener.address();
@@ -230,13 +230,13 @@ test("a node and the broker that go are shown", { skip: !hasRedis && "there is n
   }
 });
 
-/** Keeps a picture if a folder is asked for. */
+/** Saves a screenshot if a folder is given. */
 async function picture(page, name) {
   const folder = process.env.WS_CONSOLE_PICTURES;
   if (folder) await writeFile(join(folder, `${name}.png`), await page.picture());
 }
 
-test("the page says that the program has ended", async () => {
+test("the page shows that the program has ended", async () => {
   await demo.stop();
   await tab.until("document.querySelector('#state').innerText.includes('does not answer')");
 });

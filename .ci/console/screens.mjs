@@ -1,4 +1,4 @@
-// Pictures of every page, light, dark and narrow, for the eye. usage: node screens.mjs FOLDER
+// Takes screenshots of every page: light, dark and narrow. usage: node screens.mjs FOLDER
 
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";

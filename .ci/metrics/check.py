@@ -35,9 +35,9 @@ class Metric:
         self.labels = labels
 
 
-# The demo asks its clients nothing.
+# The demo sends no asks.
 NOT_IN_DEMO = {"ws_asks_total"}
-# Series that Prometheus makes itself.
+# Series that Prometheus itself adds.
 OF_PROMETHEUS = {"up": Metric("gauge", set())}
 
 
@@ -117,7 +117,7 @@ def expression_problems(place, text, metrics):
     for name, labels in used:
         base = family(name, kinds)
         if base not in metrics:
-            problems.append(f"{place}: there is no metric `{name}`")
+            problems.append(f"{place}: unknown metric `{name}`")
             continue
         known = metrics[base].labels | TARGET_LABELS | PARTS.get(name.removeprefix(base), set())
         problems += [
@@ -131,7 +131,7 @@ def expression_problems(place, text, metrics):
 
 
 def dashboard_problems(text, metrics):
-    """What is wrong with the dashboard."""
+    """The problems of the dashboard."""
     try:
         dashboard = json.loads(text)
     except ValueError as error:
@@ -203,7 +203,7 @@ def legend_problems(place, target):
 
 
 def alert_problems(text, metrics):
-    """What is wrong with the alert rules."""
+    """The problems of the alert rules."""
     rules = [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
     problems = []
     for rule in rules:
@@ -220,14 +220,14 @@ def alert_problems(text, metrics):
 
 
 def problems(texts):
-    """All that is wrong with these texts: dashboard, alerts, table and live output."""
+    """The problems of these texts: dashboard, alerts, table and live output."""
     metrics = table(texts["table"])
     known = metrics | OF_PROMETHEUS
     live, helped = exposed(texts["live"])
     found = dashboard_problems(texts["dashboard"], known)
     found += alert_problems(texts["alerts"], known)
     missing = (metrics.keys() - live.keys()) ^ NOT_IN_DEMO
-    found += [f"`{name}`: a difference of the table and the output" for name in missing]
+    found += [f"`{name}`: is in the table and not in the output, or the reverse" for name in missing]
     found += [
         f"`{name}` is in the output and not in the table" for name in live.keys() - metrics.keys()
     ]
@@ -242,7 +242,7 @@ def problems(texts):
     return sorted(found)
 
 
-# A text, what is replaced in it (its first occurrence), and by what.
+# A text, its part to replace (the first occurrence), and the replacement.
 DAMAGES = [
     ("dashboard", "ws_connections{", "ws_connection{"),
     ("dashboard", "sum by (status)", "sum by (state)"),
@@ -272,7 +272,7 @@ DAMAGES = [
 
 
 def rules(dashboard):
-    """The queries of the dashboard as a file of recording rules."""
+    """Writes the queries of the dashboard as a file of recording rules."""
     queries = [
         target["expr"] for panel in json.loads(dashboard)["panels"] for target in panel["targets"]
     ]

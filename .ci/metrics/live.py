@@ -40,7 +40,7 @@ def free_port():
 
 @asynccontextmanager
 async def redis(port):
-    """A Redis on this port, which keeps nothing."""
+    """A Redis on this port, without persistence."""
     with tempfile.TemporaryDirectory() as folder:
         command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", folder]
         quiet = ["--save", "", "--appendonly", "no", "--loglevel", "warning"]
@@ -124,7 +124,7 @@ async def rooms(demo, token):
 
 
 async def overflow(demo, client):
-    """Speaks until the connection that does not read is closed with 1013."""
+    """Sends lines until the connection that does not read is closed with 1013."""
     async with asyncio.timeout(STEP_SECONDS):
         while 'cause="overflow"' not in await output(demo):
             for _ in range(20):

@@ -1,4 +1,4 @@
-// The page of the demo in Chromium, against the demo as a process of its own.
+// The page of the demo in Chromium, with the demo as a process of its own.
 
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
@@ -53,7 +53,7 @@ class Visitor {
     return visitor;
   }
 
-  /** A tab that is logged in, and knows who is online. */
+  /** A tab that is logged in, and shows who is online. */
   static async enter(demo, account, path) {
     const visitor = await Visitor.open(demo, path);
     await visitor.click(`[data-account=${account}]`);
@@ -77,7 +77,7 @@ class Visitor {
     return this.page.until(expression);
   }
 
-  /** Waits until an element has this text somewhere. */
+  /** Waits until an element contains this text. */
   reads(id, text) {
     return this.until(`document.getElementById("${id}").textContent.includes(${JSON.stringify(text)})`);
   }
@@ -103,7 +103,7 @@ class Visitor {
       line.textContent === ${JSON.stringify(text)}).length === ${times}`);
   }
 
-  /** The lines: `> text` for one's own, `name: text` for those of others, `(note)`. */
+  /** The lines: `> text` for own lines, `name: text` for those of others, `(note)`. */
   lines() {
     return this.page.run(`return [...document.querySelectorAll("#lines li")].map((item) => {
       if (item.className === "event") return "(" + item.textContent + ")";
@@ -112,7 +112,7 @@ class Visitor {
     });`);
   }
 
-  /** Fails if an element of the page goes beyond a width, in pixels. Boxes that scroll may have more in them. */
+  /** Fails if an element exceeds a width, in pixels. The content of scrolling boxes may. */
   async fits(width) {
     const wide = await this.page.run(`
       const isWide = (item) => item.getBoundingClientRect().right > ${width} && !item.closest("pre > *");
@@ -135,7 +135,7 @@ class Visitor {
   }
 }
 
-test("two users talk, and see who is there", async () => {
+test("two users talk, and see who is online", async () => {
   const demo = await start();
   const jerry = await Visitor.enter(demo, "jerry");
   const lily = await Visitor.enter(demo, "lily");
@@ -148,7 +148,7 @@ test("two users talk, and see who is there", async () => {
   await jerry.sees("<img src=x onerror=alert(1)> & <b>bold</b>");
   assert.equal(await jerry.page.run('return document.querySelectorAll("#lines img, #lines b").length;'), 0);
 
-  // A line of one's own over HTTP, and one from a second tab.
+  // A line of the same user over HTTP, and one from a second tab.
   assert.equal(await demo.say("jerry", "over HTTP"), 200);
   await jerry.sees("over HTTP");
   const second = await Visitor.enter(demo, "jerry");
@@ -169,7 +169,7 @@ test("two users talk, and see who is there", async () => {
   for (const { page } of [jerry, lily, second]) assert.deepEqual(page.errors, []);
 });
 
-test("a refused text says why, with its code, and stays in its field", async () => {
+test("a refused text stays in its field, and its reason and code are shown", async () => {
   const jerry = await Visitor.enter(await start(), "jerry");
   await jerry.say("  ");
   await jerry.reads("say-note", "write something (empty)");
@@ -183,7 +183,7 @@ test("a refused text says why, with its code, and stays in its field", async () 
   assert.deepEqual([await jerry.text("say-note"), await jerry.value("text")], ["", ""]);
 });
 
-test("a demo that is killed and started again is found again", async () => {
+test("the page reconnects to a demo that was killed and restarted", async () => {
   const demo = await start();
   const jerry = await Visitor.enter(demo, "jerry");
   await jerry.say("the first line");
@@ -192,13 +192,13 @@ test("a demo that is killed and started again is found again", async () => {
   await jerry.reads("trouble-text", "The demo does not answer");
   await jerry.reads("countdown", "Reconnecting");
   assert.equal(await jerry.text("state"), "Reconnecting");
-  assert.equal(await jerry.text("online"), "", "nobody knows who is online");
+  assert.equal(await jerry.text("online"), "", "the list of users is empty while disconnected");
   await jerry.say("not lost");
   await jerry.reads("say-note", "Your text stays here");
   assert.equal(await jerry.value("text"), "not lost");
   await jerry.shoot("reconnecting");
 
-  // It counts from 1 again, and says the same: that is another line.
+  // The restarted demo counts from 1 again. The same text with the same number is another line.
   const restarted = await restart(demo);
   await jerry.until(OPEN);
   await jerry.isOnline("jerry");
@@ -216,12 +216,12 @@ test("a demo that is killed and started again is found again", async () => {
   await jerry.until('/in [2-9] s/.test(document.getElementById("countdown").textContent)');
   await restart(demo);
   await jerry.click("#retry");
-  // The attempt has begun with the click, or is over.
+  // The click has started the attempt, or the attempt is over.
   assert.doesNotMatch(await jerry.text("countdown"), /in \d/);
   await jerry.until(OPEN);
 });
 
-test("a demo that is drained says so", async () => {
+test("the drain of the demo is shown", async () => {
   const demo = await start();
   const jerry = await Visitor.enter(demo, "jerry");
   // The text is shown for the first delay only, which may be short.
@@ -234,7 +234,7 @@ test("a demo that is drained says so", async () => {
   assert.match(first, /^The server is stopping \(1001\)/);
 });
 
-test("who was disconnected connects again, and gets what was missed without doubles", async () => {
+test("a disconnected user connects again, and gets the missed lines once", async () => {
   const demo = await start();
   const [jerry, lily] = [await Visitor.enter(demo, "jerry"), await Visitor.enter(demo, "lily")];
   await jerry.isOnline("lily");
@@ -258,7 +258,7 @@ test("who was disconnected connects again, and gets what was missed without doub
 test("a line whose reply is lost stays in its field, and is not sent again", async () => {
   const demo = await start();
   const jerry = await Visitor.enter(demo, "jerry");
-  // A stopped process reads nothing: the call waits, and its reply never comes.
+  // A stopped process reads nothing: the call waits, and its reply never arrives.
   await demo.pause();
   await jerry.say("lost");
   await demo.stop("SIGKILL");
@@ -272,7 +272,7 @@ test("a line whose reply is lost stays in its field, and is not sent again", asy
   assert.deepEqual(await jerry.lines(), ["> after it"]);
 });
 
-test("an expired token asks for a login, and the chat goes on after it", async () => {
+test("an expired token leads to the login, and the chat continues after it", async () => {
   const demo = await start({ WS_DEMO_TOKEN_TTL: "1" });
   const jerry = await Visitor.enter(demo, "jerry");
   await jerry.say("before");
@@ -282,7 +282,7 @@ test("an expired token asks for a login, and the chat goes on after it", async (
   assert.equal(await jerry.text("state"), "Not logged in");
   assert.equal(await jerry.page.run("return document.activeElement.textContent;"), "Log in");
   await jerry.shoot("expired");
-  // The next tokens last, whatever the load of the machine.
+  // The later tokens do not expire during the test, also on a slow machine.
   await demo.stop();
   await restart(demo, { WS_DEMO_TOKEN_TTL: "600" });
   await jerry.page.press("Enter");
@@ -295,7 +295,7 @@ test("an expired token asks for a login, and the chat goes on after it", async (
   assert.deepEqual(await jerry.lines(), ["> before", "> half a sentence"]);
 });
 
-test("a demo that does not know the token any more asks for a login", async () => {
+test("a token that the demo no longer accepts leads to the login", async () => {
   const demo = await start();
   const jerry = await Visitor.enter(demo, "jerry");
   await demo.stop("SIGKILL");
@@ -305,7 +305,7 @@ test("a demo that does not know the token any more asks for a login", async () =
   await jerry.until(OPEN);
 });
 
-test("a visitor is greeted, and learns in words that the demo is gone", async () => {
+test("a visitor sees the welcome, and a message when the demo has ended", async () => {
   const demo = await start();
   const visitor = await Visitor.open(demo);
   await visitor.reads("welcome", "log in there as");

@@ -6,7 +6,7 @@ use ws_core::prelude::*;
 #[derive(Debug, Default)]
 #[allow(dead_code)]
 struct On {
-    /// A state that is there.
+    /// An existing state.
     #[cfg(true)]
     #[state]
     there: u8,

@@ -45,7 +45,7 @@ impl OfTheType {
 
 impl Controller for OfTheType {}
 
-/// Sixteen times as many names: each with four more bits in front.
+/// Sixteen times as many names, each with four more bits in front.
 macro_rules! many {
     ([] $($name:expr,)*) => {
         #[ws_controller(path = "/many")]
@@ -70,7 +70,7 @@ many!(
 );
 
 #[test]
-fn they_are_what_the_constants_say() {
+fn names_and_paths_are_the_values_of_the_constants() {
     let routes = App::new().routes();
     let find = |path: &str| routes.iter().find(|route| route.path == path).expect(path).clone();
     assert_eq!(find(PATH).events, ["say", "speak", "talk", "talks", "whisper", "shout"]);

@@ -1,4 +1,4 @@
-//! A user's crate that lets no warning through.
+//! A user's crate that denies all warnings.
 #![deny(warnings, missing_docs, unreachable_pub, unused, rust_2018_idioms)]
 #![deny(unused_qualifications, single_use_lifetimes, trivial_casts, unused_results, let_underscore_drop)]
 #![deny(elided_lifetimes_in_paths, missing_debug_implementations, unit_bindings, unused_lifetimes)]
@@ -9,7 +9,7 @@ use ws_core::prelude::*;
 #[derive(Debug)]
 #[ws_controller(path = "/rooms/{room}", middleware(trace), limits(message = "1KiB"))]
 pub struct Rooms {
-    /// Who is there.
+    /// The users.
     #[state]
     pub users: u32,
     names: Vec<String>,

@@ -1,5 +1,5 @@
-//! An error type that holds a trait object is an error everywhere: a future that holds one is not
-//! `Send` for every lifetime that it may have.
+//! An error type with a trait object inside is accepted at every place. A future that holds such an
+//! error is not `Send` for every lifetime of the object.
 
 use std::error::Error as StdError;
 

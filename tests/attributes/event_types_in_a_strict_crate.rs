@@ -1,4 +1,4 @@
-//! A user's crate that lets no warning through, with events and errors as types.
+//! A user's crate that denies all warnings, with events and errors as types.
 #![forbid(unsafe_code)]
 #![deny(warnings, missing_docs, unreachable_pub, unused, rust_2018_idioms)]
 #![deny(unused_qualifications, single_use_lifetimes, trivial_casts, unused_results, let_underscore_drop)]
@@ -11,7 +11,7 @@ use ws_core::prelude::*;
 
 /// Names of events.
 pub mod names {
-    /// Somebody left.
+    /// A user left.
     pub const LEFT: &str = "left";
 }
 
@@ -51,9 +51,9 @@ pub struct Left<'a, 'b> {
 #[derive(Debug, Serialize, Deserialize, WsEvent)]
 #[ws_event("vote", stream = Vec<(u8, String)>, answer = HashMap<String, u32>, crate = ws_core)]
 pub enum Vote {
-    /// One of many.
+    /// One vote.
     One(u8),
-    /// No opinion.
+    /// No vote.
     #[deprecated]
     None,
 }
@@ -72,7 +72,7 @@ pub struct Local {
 #[ws_error(crate = ::ws_core)]
 #[non_exhaustive]
 pub enum Failure {
-    /// With fields.
+    /// A variant with fields.
     #[error("{text}")]
     #[ws_error(code = "named", status = 400, close = 4000)]
     Named {
@@ -89,7 +89,7 @@ pub enum Failure {
     #[error("unit")]
     #[ws_error(code = "tuple")]
     Unit,
-    /// A variant that is not there.
+    /// A variant that does not exist.
     #[cfg(false)]
     #[error("absent")]
     #[ws_error(code = "absent")]

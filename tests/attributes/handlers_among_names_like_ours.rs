@@ -1,4 +1,4 @@
-//! A user's own names do not meet those of what is generated.
+//! A user's names do not collide with those of generated code.
 
 #![allow(non_camel_case_types, dead_code)]
 

@@ -1,4 +1,4 @@
-//! A user's crate that lets no warning through.
+//! A user's crate that denies all warnings.
 #![forbid(unsafe_code)]
 #![deny(warnings, missing_docs, unreachable_pub, unused, rust_2018_idioms)]
 #![deny(unused_qualifications, single_use_lifetimes, trivial_casts, unused_results, let_underscore_drop)]
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ws_core::handlers::EventName;
 use ws_core::{error::SendError, prelude::*};
 
-/// A type of its own with the names of parameters' lifetimes in it.
+/// A type with lifetimes of the same names as those of the parameters.
 #[derive(Clone)]
 pub struct Check(Arc<dyn Fn(&str) -> bool + Send + Sync>);
 
@@ -19,9 +19,9 @@ impl std::fmt::Debug for Check {
     }
 }
 
-/// What a controller talks about.
+/// A trait with the type of the events.
 pub trait Talks {
-    /// What it says.
+    /// The event.
     type Say: Send;
 }
 

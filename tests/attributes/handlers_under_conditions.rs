@@ -1,4 +1,5 @@
-//! What a condition takes away is nowhere in what is generated, and what is left says so.
+//! Methods under a false condition are absent from generated code, and the remaining ones are
+//! registered.
 
 #![deny(warnings)]
 
@@ -55,7 +56,7 @@ impl Gone {
 }
 
 #[tokio::test]
-async fn what_is_conditioned_away_is_not_there() {
+async fn a_method_under_a_false_condition_is_absent() {
     let app = TestApp::start(App::without_registry().controller("/conditional", Conditional)).await;
     let routes = App::new().routes();
     assert!(routes.iter().any(|route| route.path == "/conditional"), "{routes}");

@@ -1,10 +1,10 @@
-//! The code that the attributes accept: each module is named after the rule that it shows by
-//! compiling. Some of them also start what they register.
+//! The code that the attributes accept. Each module is named after the rule that it proves by
+//! compiling. Some of them also start the registered controllers.
 //!
 //! The modules are public, so that the lints of public items (`missing_docs`, `unreachable_pub`)
-//! look at them as at the root of a crate.
+//! apply as at the root of a crate.
 
-#![allow(dead_code, unreachable_pub, reason = "most of what is registered here never runs")]
+#![allow(dead_code, unreachable_pub, reason = "most of the registered code never runs")]
 #![allow(clippy::too_many_arguments, clippy::unit_arg, reason = "such code must compile, too")]
 #![deny(future_incompatible)] // a lint that the strict modules cannot set: it is for a whole crate
 

@@ -1,4 +1,4 @@
-//! Items of the user's that have the names that an expansion might use.
+//! A user's items with names that an expansion might use.
 #![allow(dead_code, unused_macros, non_camel_case_types, non_snake_case, non_upper_case_globals)]
 
 mod core {}

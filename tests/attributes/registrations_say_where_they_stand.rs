@@ -21,7 +21,7 @@ async fn trace(handshake: Handshake, next: Next<'_>) -> Result<Response> {
 }
 
 #[test]
-fn a_route_says_where_it_stands() {
+fn a_route_has_the_place_of_its_attribute() {
     let routes = App::new().routes();
     let here = routes.iter().filter(|route| route.server == "chat");
     let [route] = here.collect::<Vec<_>>()[..] else { panic!("one route of `chat`") };

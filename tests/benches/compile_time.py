@@ -36,7 +36,7 @@ pub struct Said{n} {{
 }}
 """
 
-# {change} is what the touched handler differs by from one round to the next.
+# {change} is the part of the changed handler that differs in each round.
 OURS_HANDLER = """\
     #[on_event("say{n}")]
     async fn say{n}(&self, Data(say): Data<Say{n}>) -> Data<Said{n}> {{
@@ -150,7 +150,7 @@ class Program:
             self.seconds.setdefault(command, []).append(cargo(self.folder, command))
         for command in ["check", "build"]:
             self.touch()
-            step = f"{command}, one handler touched"
+            step = f"{command}, one handler changed"
             self.seconds.setdefault(step, []).append(cargo(self.folder, command))
 
 
@@ -159,7 +159,7 @@ def main():
     arguments.add_argument("--handlers", type=int, default=200)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--core", type=pathlib.Path, default=HERE.parent.parent / "ws-core")
-    arguments.add_argument("--keep", type=pathlib.Path, help="where the programs are written and left")
+    arguments.add_argument("--keep", type=pathlib.Path, help="folder to write the programs to and keep them")
     options = arguments.parse_args()
     folder = options.keep or pathlib.Path(tempfile.mkdtemp(prefix="compile-time-"))
     core = f'ws-core = {{ path = "{options.core.resolve()}" }}'

@@ -32,12 +32,12 @@ impl Broker {
         Self::Memory(TestCluster::new())
     }
 
-    /// Returns `None` if there is no Redis on this machine.
+    /// Returns `None` without a Redis on this machine.
     pub(crate) fn redis() -> Option<Self> {
         Redis::start(&[]).map(Self::Redis)
     }
 
-    /// Returns `None` if there is no NATS server on this machine.
+    /// Returns `None` without a NATS server on this machine.
     pub(crate) fn nats() -> Option<Self> {
         Nats::start("").map(Self::Nats)
     }
@@ -107,8 +107,8 @@ pub(crate) struct Redis {
 }
 
 impl Redis {
-    /// Starts a Redis. In the options, `{port}` stands for the port. Returns `None` if there is no
-    /// Redis on this machine.
+    /// Starts a Redis. In the options, `{port}` stands for the port. Returns `None` if Redis is not
+    /// installed.
     pub(crate) fn start(options: &[&str]) -> Option<Self> {
         let fixed = ["--port", "{port}", "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"];
         let server = Server::start("redis-server", "WS_TESTS_NEED_REDIS", &[&fixed[..], options].concat())?;
@@ -143,7 +143,7 @@ pub(crate) struct Nats {
 
 impl Nats {
     /// Starts a NATS server with this configuration, in which `{prefix}` stands for the prefix.
-    /// Returns `None` if there is no NATS server on this machine.
+    /// Returns `None` if no NATS server is installed.
     pub(crate) fn start(configuration: &str) -> Option<Self> {
         let prefix = prefix();
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
@@ -282,8 +282,8 @@ pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(10), future).await.expect("in time")
 }
 
-/// Says once for each program that tests are skipped. It is written to the stream itself, because
-/// the output of a test that passes is not shown.
+/// Prints once for each program that tests are skipped. It is written to the stream itself, because
+/// the output of a passing test is not shown.
 pub(crate) fn say_skipped(program: &'static str) {
     static SAID: Mutex<Vec<&str>> = Mutex::new(Vec::new());
     let mut said = SAID.lock().unwrap();

@@ -92,7 +92,7 @@ impl Foreign {
         self.publish("nodes", beat).await;
     }
 
-    /// Publishes a message that excepts nobody, with the fields of its flags.
+    /// Publishes a message without excepted connections, with the fields of its flags.
     pub(crate) async fn message(&mut self, channel: &str, start: [u8; 3], fields: &[u8], body: &[u8]) {
         let mut message = self.head(start);
         message.extend([0, 0]);

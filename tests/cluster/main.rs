@@ -2,7 +2,7 @@
 //! and a real NATS server.
 //!
 //! Tests over Redis start a `redis-server` of their own, those over NATS a `nats-server`. Without
-//! one they are skipped, and say so; with `WS_TESTS_NEED_REDIS=1` and `WS_TESTS_NEED_NATS=1` they
+//! one they are skipped, and print so; with `WS_TESTS_NEED_REDIS=1` and `WS_TESTS_NEED_NATS=1` they
 //! fail instead.
 
 mod brokers;

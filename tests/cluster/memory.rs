@@ -25,7 +25,7 @@ async fn replace_link(broker: &Broker, node: &TestApp) {
     let mut changes = hub(node).cluster().changes();
     between(broker, node, node).cut();
     while soon(changes.next()).await != Some(ClusterChange::Down) {}
-    // At once, because the next link may begin within the millisecond.
+    // Without a pause, because the next link may begin within the millisecond.
     between(broker, node, node).heal();
 }
 
@@ -73,7 +73,7 @@ async fn a_node_that_is_silent_for_node_timeout_has_died() {
     let after = began.elapsed().as_millis();
     assert!((7800..=12_300).contains(&after), "{after} ms");
     assert_eq!(hub(&a).cluster().nodes().len(), 1);
-    // It still hears this node.
+    // It still receives from this node.
     assert_eq!(hub(&b).cluster().nodes().len(), 2);
     between(&broker, &b, &a).heal();
     assert_eq!(soon(changes.next()).await, Some(ClusterChange::NodeJoined { id, name }));
@@ -94,7 +94,7 @@ async fn a_link_whose_heartbeats_do_not_come_back_is_replaced_after_three_of_the
     let Some(ClusterChange::Gap { at_most }) = soon(changes.next()).await else { panic!("no gap") };
     // The time since the last heartbeat that came back.
     assert!((6000..=6500).contains(&at_most.as_millis()), "{at_most:?}");
-    assert_eq!(hub(&b).cluster().state(), ClusterState::Up, "the other link is not concerned");
+    assert_eq!(hub(&b).cluster().state(), ClusterState::Up, "the other link is not affected");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! Rules that only a real NATS server can prove.
+//! Rules that need a real NATS server.
 
 mod access;
 mod buckets;

@@ -37,7 +37,7 @@ impl Controller for Room {
         Ok(())
     }
 
-    /// Reports the reason, and says farewell in the room.
+    /// Reports the reason, and sends a last message to the room.
     async fn on_close(&self, conn: &Connection, reason: CloseReason) -> Result {
         if let Some(closed) = &self.closed {
             closed.send(reason).unwrap();
@@ -131,9 +131,9 @@ pub(crate) async fn opened(node: &TestApp, mut client: TestClient) -> (TestClien
 }
 
 /// Waits until everything that a connection has joined so far is confirmed by the broker, if it is
-/// there. Channels are subscribed in the order in which they are wanted.
+/// reachable. Channels are subscribed in the order in which they are wanted.
 pub(crate) async fn settle(conn: &Connection) {
-    // A room that was not joined before, because only such a one waits.
+    // A room that is new on this node, because only such a room waits.
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let last = format!("settled-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     conn.join_confirmed(&last).await.unwrap();

@@ -1,4 +1,4 @@
-//! Rules of links, goodbyes and closed nodes, over the broker in memory. Time is paused.
+//! Rules of links, goodbyes and closed nodes, over the broker in memory, under paused time.
 
 use std::time::Duration;
 
@@ -135,7 +135,7 @@ async fn a_node_that_has_just_joined_counts_the_members_of_nodes_that_it_does_no
     while hub(&b).cluster().state() != ClusterState::Up {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    assert_eq!(hub(&b).cluster().nodes().len(), 1, "the other one is not known yet");
+    assert_eq!(hub(&b).cluster().nodes().len(), 1, "the other node is not known yet");
     assert_eq!(hub(&b).count().await, Ok(1));
     assert_eq!(hub(&b).user("tom").ids().await, Ok(vec![id]));
     assert_eq!(hub(&b).cluster().nodes().len(), 2);

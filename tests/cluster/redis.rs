@@ -1,4 +1,4 @@
-//! Rules that only a real Redis can prove.
+//! Rules that need a real Redis.
 
 mod access;
 mod faults;

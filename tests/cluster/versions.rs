@@ -1,4 +1,4 @@
-//! Nodes of other versions of the format between nodes: deploys roll.
+//! Nodes that use other versions of the format between nodes, as in a rolling deploy.
 
 use ws_core::hub::{ClusterChange, ClusterChanges, ClusterState};
 
@@ -8,7 +8,8 @@ use crate::{
     nodes::{Room, connect, expect, hub, pair},
 };
 
-/// Connects a node of another version. Its heartbeats end with bytes that a newer version has added.
+/// Connects a node of another version. Its heartbeats end with bytes that a newer version has
+/// added.
 async fn foreign(broker: &Broker, id: u32, versions: (u8, u8)) -> Foreign {
     let (url, prefix) = match broker {
         Broker::Redis(redis) => (format!("redis://127.0.0.1:{}", redis.port), redis.settings().prefix),
@@ -16,7 +17,7 @@ async fn foreign(broker: &Broker, id: u32, versions: (u8, u8)) -> Foreign {
         Broker::Memory(_) => panic!("it has no other clients"),
     };
     let mut foreign = Foreign::connect(&url, &prefix, id, "newer", versions).await;
-    foreign.added = ", and what a newer version adds";
+    foreign.added = ", and the field of a newer version";
     foreign
 }
 
@@ -48,7 +49,7 @@ async fn a_node_that_also_reads_newer_versions_is_a_node_and_its_newer_messages_
     expect(&mut client, "in the common version").await;
     expect(&mut client, "again in the common version").await;
     assert_eq!(hub(&b).cluster().stats().malformed, 4);
-    // This node goes on to send what all nodes read.
+    // This node continues to send messages that all nodes can read.
     hub(&a).room::<Room>("lobby").push("from a node of this version");
     expect(&mut client, "from a node of this version").await;
     assert_eq!(hub(&b).cluster().nodes().len(), 3);
@@ -72,7 +73,7 @@ async fn a_node_without_a_common_version_is_reported_once_and_its_messages_are_i
     older.beat(ALIVE).await;
     let malformed = || hub(&b).cluster().stats().malformed;
     eventually("the messages are counted", || malformed() == 3).await;
-    // A node that is compatible is the last to be reported.
+    // A compatible node is reported last.
     let mut same = foreign(broker, 0xcafe, (1, 1)).await;
     same.beat(ALIVE).await;
     let mut reported = Vec::new();

@@ -1,5 +1,5 @@
-//! The watches of rooms while messages between nodes are lost, or a node is cut off. Time is
-//! paused.
+//! The watches of rooms while messages between nodes are lost, or a node is cut off, under paused
+//! time.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ async fn a_lost_change_heals_within_ten_seconds() {
     list.stays().await;
 }
 
-/// Loses the message about a change, and checks that the list becomes this one all the same.
+/// Loses the message about a change, and checks that the list still becomes this one.
 async fn lose(
     broker: &Broker,
     (from, to): (&TestApp, &TestApp),
@@ -128,7 +128,7 @@ async fn a_node_that_is_cut_off_loses_its_members_after_node_timeout_and_a_secon
     let after = began.elapsed();
     assert!(after >= Duration::from_millis(9900), "{after:?}");
     assert!(after <= Duration::from_secs(11), "{after:?}");
-    // It comes back with its members.
+    // It returns with its members.
     between(&broker, &b, &a).heal();
     list.becomes(&[of_a.id(), of_b.id(), of_c.id()]).await;
     list.stays().await;
@@ -169,7 +169,7 @@ async fn changes_during_an_outage_of_the_other_node_are_reported_when_its_link_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_room_that_nobody_watches_costs_one_message_for_its_first_member() {
+async fn an_unwatched_room_costs_one_message_for_its_first_member() {
     let broker = Broker::memory();
     let (a, b) = pair(&broker).await;
     let (_first, first) = connect(&b, "tom", "quiet").await;
@@ -197,7 +197,7 @@ async fn a_room_that_nobody_watches_costs_one_message_for_its_first_member() {
     }
     published().await;
     assert_eq!(published_by_b() - before, 1);
-    // 30 s after the last renewal, messages do not come any more.
+    // 30 s after the last renewal, messages do not arrive any more.
     drop(list);
     tokio::time::sleep(Duration::from_secs(31)).await;
     let before = published_by_b();

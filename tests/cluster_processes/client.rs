@@ -1,4 +1,4 @@
-//! A client over a real socket, by another implementation.
+//! A client of another library over a real socket.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungsten
 
 use crate::node::{Ask, Stats};
 
-/// Longer than anything takes on a busy machine; no test waits for it unless it fails.
+/// Longer than any step on a busy machine. A test waits for all of it only if it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Waits, and fails instead of hanging.
+/// Awaits, and fails at the timeout instead of hanging.
 pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("timed out: {what}"))
 }
@@ -91,7 +91,7 @@ impl Client {
         self.sender.close().await.unwrap();
     }
 
-    /// Joins rooms, and waits until this is known to all nodes.
+    /// Joins rooms, and waits until all nodes know it.
     pub(crate) async fn join(&mut self, rooms: &[&str]) {
         let ask = Ask::Join(rooms.iter().map(ToString::to_string).collect());
         assert_eq!(self.ask(&ask).await, format!("joined {}", rooms.len()));

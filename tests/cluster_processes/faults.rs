@@ -1,7 +1,7 @@
-//! A node that is killed, a broker that is killed, and the faults of both brokers in the modules.
+//! A node that is killed, and a broker that is killed. The modules have the faults of both brokers.
 //!
-//! With `WS_TESTS_LONG_FAULTS=10` the churn and the random faults take ten minutes each, a broker is
-//! also stopped for one minute, and the rolling deploy replaces all nodes ten times.
+//! With `WS_TESTS_LONG_FAULTS=10` the churn and the random faults take ten minutes each, a broker
+//! is also stopped for one minute, and the rolling deploy replaces all nodes ten times.
 
 mod both;
 mod chaos;
@@ -24,8 +24,8 @@ use crate::{
     node::{Ask, Process, alone},
 };
 
-/// The broadcasts of each node, and how many it sends at once. More could be lost by a receiver
-/// that is too slow, which would be reported.
+/// The broadcasts of each node, and how many it sends at once. With more, a slow receiver could
+/// lose some, which would be reported.
 const BROADCASTS: usize = 10_000;
 const CHUNK: usize = 500;
 /// The chunk in which a node is killed.
@@ -106,7 +106,7 @@ async fn of_a_killed_node_a_prefix_is_received_and_of_the_others_everything() {
     assert!(prefixes[0] > KILLED_IN * CHUNK, "{prefixes:?}");
 }
 
-/// A member and what it has received.
+/// A member and its received messages.
 struct Receiver {
     client: Client,
     received: Vec<String>,
@@ -181,7 +181,7 @@ async fn a_broker_that_is_killed_and_restarted_empty_costs_a_reported_gap_and_no
     }
 }
 
-/// Lets the members say numbers for this time, and at least one each.
+/// Lets the members send numbers for this time, and at least one each.
 async fn say_for(members: &mut [Client], said: &mut usize, time: Duration) {
     let began = Instant::now();
     loop {
@@ -192,7 +192,7 @@ async fn say_for(members: &mut [Client], said: &mut usize, time: Duration) {
         if began.elapsed() >= time {
             return;
         }
-        // Not a wait for anything: it spreads the messages over the time.
+        // This does not wait for an event. It spreads the messages over the time.
         sleep(Duration::from_millis(2)).await;
     }
 }

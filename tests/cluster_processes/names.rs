@@ -1,4 +1,4 @@
-//! Names of rooms and users with any bytes.
+//! Names of rooms and users with any characters.
 
 use crate::{
     brokers::Redis,

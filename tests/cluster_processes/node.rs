@@ -1,4 +1,4 @@
-//! A node in a process of its own: this binary, asked for one test that is the server.
+//! A node in a process of its own: this binary runs one ignored test, which is the server.
 
 mod process;
 
@@ -25,7 +25,7 @@ const WINDOW: usize = 100;
 /// A command of a test to a node. Each is answered with one text that begins with `=`.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) enum Ask {
-    /// Joins the rooms, and waits until this is known to all nodes.
+    /// Joins the rooms, and waits until all nodes know it.
     Join(Vec<String>),
     Leave(Vec<String>),
     Identify(String),
@@ -45,7 +45,7 @@ pub(crate) enum Ask {
         name: String,
         numbers: Range<usize>,
     },
-    /// Does the same from this number on, without an end, and a little slower.
+    /// Does the same from this number on, without end, and a little slower.
     Endless {
         room: String,
         name: String,
@@ -69,7 +69,7 @@ pub(crate) enum Ask {
     Watch,
     /// Answers with the users of all members of a room, now and after each change.
     Members(String),
-    /// Pushes `<name> <number>` to the room for each number below this one when the connection has
+    /// Pushes `<name> <number>` to the room for each number below this one after the connection has
     /// ended.
     Farewell {
         room: String,
@@ -214,7 +214,7 @@ impl Controller for Node {
     }
 }
 
-/// Runs a task until the connection closes, which would wait for it otherwise.
+/// Runs a task until the connection closes. Otherwise the close would wait for the task.
 fn until_closed<F: Future<Output = ()> + Send + 'static>(
     conn: &Connection,
     task: impl FnOnce(Connection) -> F,

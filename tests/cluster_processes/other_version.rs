@@ -1,6 +1,7 @@
-//! A node of another version in a process of its own: this binary, asked for one test that is it.
+//! A node of another version in a process of its own: this binary runs one ignored test, which is
+//! the node.
 //!
-//! It has a connection to the broker of its own, sends and reads messages that are made by hand
+//! It has its own connection to the broker, sends and reads hand-made messages
 //! ([`Foreign`](crate::foreign::Foreign)), and has one member in the room of the tests.
 
 mod process;
@@ -31,8 +32,8 @@ pub(crate) enum Version {
     /// It reads a version before the common one, and knows neither the optional parts of its
     /// messages nor its newer kinds.
     Older,
-    /// It reads a version after the common one. It also sends what nodes of the common version must
-    /// skip: as a tenth of what it says.
+    /// It reads a version after the common one. A tenth of its messages must be skipped by nodes of
+    /// the common version.
     Newer,
     /// It has no version in common with the nodes.
     Incompatible,
@@ -82,9 +83,9 @@ struct Setup {
 /// A command of a test, in one line. Each is answered with one line that begins with `=`.
 #[derive(Debug, Deserialize, Serialize)]
 enum Order {
-    /// Says `<its name> <number>` in the room, over and over.
+    /// Sends `<its name> <number>` to the room, repeatedly.
     Talk,
-    /// Says nothing more. Answers with [`Said`].
+    /// Sends nothing more. Answers with [`Said`].
     BeQuiet,
     /// Answers with [`Heard`].
     Hear,
@@ -114,7 +115,7 @@ pub(crate) struct Heard {
     pub(crate) left: BTreeSet<String>,
 }
 
-/// A node of another version in a process, as a test has it. It is killed on drop.
+/// The handle of a test for the process of such a node. It is killed on drop.
 pub(crate) struct OtherVersion {
     child: Child,
     orders: ChildStdin,
@@ -122,7 +123,7 @@ pub(crate) struct OtherVersion {
 }
 
 impl OtherVersion {
-    /// Starts it beside nodes with these settings, and waits until it receives what they send.
+    /// Starts it beside nodes with these settings, and waits until it receives their messages.
     pub(crate) async fn start(version: Version, beside: &Settings) -> Self {
         let Settings { url, prefix, heartbeat, .. } = beside.clone();
         let setup = Setup { version, url, prefix, heartbeat };

@@ -7,14 +7,14 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_message_said_on_any_of_three_nodes_is_heard_on_all_once_and_in_order() {
+async fn a_message_of_any_of_three_nodes_reaches_all_once_and_in_order() {
     let _alone = alone().await;
     let Some(redis) = Redis::start(&[]) else { return };
     let (mut processes, mut clients): (Vec<Process>, Vec<Client>) = (Vec::new(), Vec::new());
     for name in ["a", "b", "c"] {
         processes.push(Process::start(&redis, "rooms", name).await);
     }
-    // Two clients of each node: the first of each speaks.
+    // Two clients of each node: the first of each sends.
     for process in &processes {
         for _ in 0..2 {
             let mut client = process.connect().await;
@@ -30,7 +30,7 @@ async fn a_message_said_on_any_of_three_nodes_is_heard_on_all_once_and_in_order(
         }
     }
     for client in &mut clients {
-        // The ends come in any order; nothing of a sender follows its own.
+        // The ends arrive in any order. No message of a sender follows its own end.
         let (mut messages, mut ends) = (Vec::new(), Vec::new());
         while ends.len() < 3 {
             let message = client.message().await;
@@ -49,7 +49,7 @@ async fn a_message_said_on_any_of_three_nodes_is_heard_on_all_once_and_in_order(
 }
 
 #[tokio::test]
-async fn applications_with_two_prefixes_on_one_redis_never_meet() {
+async fn applications_with_two_prefixes_on_one_redis_are_separate() {
     let _alone = alone().await;
     let Some(redis) = Redis::start(&[]) else { return };
     let nodes = [
@@ -75,7 +75,7 @@ async fn applications_with_two_prefixes_on_one_redis_never_meet() {
     for (clients, name) in [([one_a, one_b], "one"), ([two_a, two_b], "two")] {
         for client in clients {
             let mut messages = Vec::new();
-            // The end may pass messages of the other node.
+            // The end may overtake messages of the other node.
             while messages.len() < 51 {
                 messages.push(client.message().await);
             }

@@ -46,7 +46,7 @@ async fn every_response_has_the_protecting_headers_and_none_allows_another_origi
 }
 
 #[tokio::test]
-async fn a_foreign_host_gets_nothing_not_even_the_page() {
+async fn a_foreign_host_name_is_refused_for_every_page() {
     let program = Program::start().await;
     let token = format!("Bearer {}", program.token);
     let port = program.address.port();
@@ -69,7 +69,7 @@ async fn a_foreign_host_gets_nothing_not_even_the_page() {
 }
 
 #[tokio::test]
-async fn a_page_of_another_origin_gets_nothing_even_with_the_token() {
+async fn a_page_of_another_origin_is_refused_even_with_the_token() {
     let program = Program::start().await;
     let token = format!("Bearer {}", program.token);
     let own = format!("http://{}", program.address);
@@ -98,7 +98,7 @@ async fn data_feeds_and_actions_need_the_token_and_the_files_of_the_page_do_not(
         assert_eq!(
             program.send(method, &in_query, &[], "").await.status,
             401,
-            "the query is no place for it"
+            "the token is not read from the query"
         );
     }
     for (path, kind) in [("/", "text/html"), ("/page.js", "text/javascript"), ("/style.css", "text/css")] {
@@ -109,7 +109,7 @@ async fn data_feeds_and_actions_need_the_token_and_the_files_of_the_page_do_not(
 }
 
 #[tokio::test]
-async fn what_is_asked_is_bounded() {
+async fn the_size_of_a_request_is_limited() {
     let program = Program::start().await;
     let answer = program.post("/api/push", &json!({ "text": "x".repeat(2 << 20) })).await;
     assert_eq!(answer.status, 413);

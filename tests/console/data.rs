@@ -27,7 +27,7 @@ async fn the_model_has_the_routes_with_their_middleware_limits_and_places() {
 }
 
 #[tokio::test]
-async fn the_live_feed_shows_connections_rooms_and_how_they_come_and_go() {
+async fn the_live_feed_shows_connections_and_rooms_and_their_changes() {
     let program = Program::start().await;
     let mut live = program.feed("topic=live").await;
     assert_eq!(live.next().await.unwrap()["count"], 0);
@@ -63,7 +63,7 @@ async fn the_live_feed_shows_connections_rooms_and_how_they_come_and_go() {
 }
 
 #[tokio::test]
-async fn the_messages_of_a_connection_are_shown_from_the_look_on() {
+async fn the_messages_of_a_connection_are_recorded_while_it_is_watched() {
     let program = Program::start().await;
     let mut client = program.connect("/rooms/a").await;
     client.send(Message::text("before")).await.unwrap();
@@ -71,7 +71,7 @@ async fn the_messages_of_a_connection_are_shown_from_the_look_on() {
     let mut live = program.feed("topic=live").await;
     let id = live.until(|it| it["count"] == 1).await["connections"][0]["id"].as_str().unwrap().to_owned();
     let mut traffic = program.feed(&format!("topic=traffic&id={id}")).await;
-    assert_eq!(traffic.next().await.unwrap()["messages"], json!([]), "nothing is kept before");
+    assert_eq!(traffic.next().await.unwrap()["messages"], json!([]), "nothing is recorded before");
 
     client.send(Message::text("x".repeat(990))).await.unwrap();
     client.send(Message::binary(vec![0xff, 1])).await.unwrap();

@@ -6,13 +6,13 @@ use ws_core::{App, testing::TestApp};
 use crate::support::{Program, app, config};
 
 #[tokio::test]
-async fn it_starts_only_where_the_program_asks_for_it() {
+async fn it_starts_only_if_the_program_enables_it() {
     let without = App::without_registry().config(config()).start().await.unwrap();
     assert_eq!(without.console_url(), None);
     without.shutdown().await;
     let with = Program::start().await;
     assert!(with.address.ip().is_loopback());
-    assert_eq!(with.running.local_addr("console"), None, "it is not one of the servers");
+    assert_eq!(with.running.local_addr("console"), None, "the console is not one of the servers");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The development console over real sockets: who may ask, what it answers, when it runs.
+//! The development console over real sockets: its access, its answers, and its life cycle.
 
 mod access;
 mod data;

@@ -71,7 +71,7 @@ impl Program {
         self.send("POST", path, &[("Authorization", &token)], &body.to_string()).await
     }
 
-    /// Sends a request with these headers. Without a `Host` among them it is that of the console.
+    /// Sends a request with these headers. Without a `Host` header, that of the console is added.
     pub(crate) async fn send(
         &self,
         method: &str,
@@ -144,7 +144,7 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// Waits for a value that fits.
+    /// Waits for a value with this property.
     pub(crate) async fn until(&mut self, fits: impl Fn(&Value) -> bool) -> Value {
         loop {
             let value = self.next().await.expect("the feed has ended");
@@ -157,7 +157,7 @@ impl Feed {
     /// Waits for the next value; `None` at the end.
     pub(crate) async fn next(&mut self) -> Option<Value> {
         loop {
-            // Lines between are sizes of chunks and headers.
+            // The lines between are sizes of chunks and headers.
             while let Some((line, rest)) = self.rest.split_once('\n') {
                 let value = serde_json::from_str(line).ok().filter(Value::is_object);
                 self.rest = rest.to_owned();

@@ -29,7 +29,7 @@ fn a_channel_has_the_documentation_and_the_handshake_of_its_route() {
 }
 
 #[test]
-fn parameters_are_fields_items_or_values_and_texts_if_nobody_reads_them() {
+fn parameters_are_fields_items_or_values_and_texts_if_no_handler_reads_them() {
     let contract = app().contract();
     let types = |name: &str| -> Vec<(String, Value)> {
         let parameters = &channel(&contract, name).parameters;
@@ -121,7 +121,7 @@ fn a_reply_has_the_form_and_the_name_that_the_handler_or_its_event_declares() {
         assert_eq!(event.reply.as_ref().map(|it| it.name.as_deref()), reply, "{name}");
     }
     let reply = event(&contract, "Room", "say").reply.as_ref().unwrap();
-    assert_eq!(reply.docs, "Somebody said something.");
+    assert_eq!(reply.docs, "A user said something.");
     let numbers = event(&contract, "Names", "numbers").reply.as_ref().unwrap();
     let listed = numbers.schema["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
     assert_eq!(contract.schemas[listed]["properties"]["items"]["items"]["format"], "uint32");
@@ -152,7 +152,7 @@ fn types_of_one_name_are_components_of_their_own() {
     assert_eq!(contract.schemas["OrderInput"]["required"], json!(["item"]), "received");
     let inside = ["Inside", "Inside2"].map(|name| contract.schemas[name]["required"].clone());
     assert_eq!(inside, [json!(["a"]), json!(["b"])], "types in functions");
-    assert!(contract.schemas.contains_key("Odd___type__1_"), "characters that a key has not");
+    assert!(contract.schemas.contains_key("Odd___type__1_"), "characters that a key cannot have");
     assert!(!contract.schemas.contains_key("TreeInput"), "its two schemas are equal");
     let said = event(&contract, "Names", "names/say it").reply.as_ref().unwrap().schema["$ref"].clone();
     let said = said.as_str().unwrap().rsplit('/').next().unwrap();

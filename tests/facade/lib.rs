@@ -1,4 +1,4 @@
-//! The crate of a company: its applications use `ws-core` through it, and do not depend on it.
+//! The crate of a company: its applications use `ws-core` through it, without a dependency on it.
 
 pub use ws_core as ws;
 
@@ -9,7 +9,7 @@ pub mod common {
     /// Refuses requests without a user.
     #[ws_middleware(scope = "route")]
     pub async fn require_user(handshake: Handshake, next: Next<'_>) -> Result<Response> {
-        handshake.header("x-user").or_status(401, "who is it?")?;
+        handshake.header("x-user").or_status(401, "the user is missing")?;
         next.run(handshake).await
     }
 }

@@ -1,4 +1,4 @@
-//! Accepting when the process has nothing left to accept with.
+//! Accepting in a process without free file descriptors.
 
 use crate::{
     process::Process,
@@ -7,11 +7,11 @@ use crate::{
 
 #[tokio::test]
 #[cfg(unix)]
-async fn without_file_descriptors_it_waits_says_so_once_and_recovers() {
+async fn without_file_descriptors_it_waits_and_logs_once_and_recovers() {
     const CLIENTS: usize = 40;
     let config = "[[servers]]\nname = \"ws\"\nport = 0\n";
     let mut process = Process::start(config, "ulimit -n 32;").await;
-    // The system's queue takes them all; the process has room for less than 32.
+    // The queue of the system accepts all of them; the process has descriptors for less than 32.
     let mut clients = Vec::new();
     for _ in 0..CLIENTS {
         let mut client = Raw::connect(process.addr).await;
@@ -22,12 +22,12 @@ async fn without_file_descriptors_it_waits_says_so_once_and_recovers() {
     assert!(line.contains("ERROR") && line.contains("server=\"ws\""), "{line}");
     assert_eq!(process.count("accepting again"), 0);
 
-    // Those who are there are not disturbed.
+    // The open connections are not affected.
     assert_eq!(clients[0].request("").await.status, 101);
     clients[0].frame(0x81, b"still here").await;
     assert_eq!(clients[0].read_frame().await.payload, b"still here");
 
-    // Half of them go, and the other half, which waited, is served.
+    // Half of the clients leave, and the waiting half is served.
     clients.drain(1..=CLIENTS / 2);
     for client in &mut clients[1..] {
         assert_eq!(client.request("").await.status, 101);

@@ -1,4 +1,5 @@
-//! How many get in: sockets of a server, sockets of an address, handshakes at once, and how long a target may be.
+//! The limits of a server: sockets, sockets of one address, handshakes at once, and the length of a
+//! target.
 
 use std::time::Duration;
 
@@ -48,11 +49,11 @@ async fn gets_in(server: &Server, lines: &str) -> Raw {
 }
 
 #[tokio::test]
-async fn an_address_has_so_many_connections_and_one_more_is_503() {
+async fn one_more_connection_than_the_limit_of_an_address_is_503() {
     let server = start_with(app(), one_for_each()).await;
     let first = server.raw("/").await;
     assert_is_refused(&server.answer(&handshake("/")).await);
-    // Another address of this host is another matter.
+    // Another address of this host has its own limit.
     let mut other = from_elsewhere(&server).await;
     assert_eq!(other.request(&handshake("/")).await.status, 101);
     drop(first);
@@ -60,10 +61,10 @@ async fn an_address_has_so_many_connections_and_one_more_is_503() {
 }
 
 #[tokio::test]
-async fn an_address_that_asks_for_nothing_takes_no_room_of_others() {
+async fn an_address_that_sends_no_request_takes_no_room_of_others() {
     let mut config = one_for_each();
     config.servers[0].limits.pending_handshakes = 17;
-    // Longer than anything is waited for here: the deadline is not what cuts.
+    // Longer than any wait of the test, so that no stream is cut by the deadline.
     config.servers[0].limits.handshake_timeout = 10 * PATIENCE;
     let server = start_with(app(), config).await;
     let mut silent = Vec::new();
@@ -97,7 +98,7 @@ async fn behind_a_proxy_clients_are_counted_and_not_the_proxy() {
 }
 
 #[tokio::test]
-async fn a_refused_handshake_gives_its_place_back() {
+async fn a_refused_handshake_frees_its_place() {
     let mut config = one_for_each();
     config.servers[0].proxy.trusted = vec!["127.0.0.0/8".parse().unwrap()];
     config.servers[0].proxy.header = ForwardedHeader::XForwardedFor;
@@ -152,7 +153,7 @@ async fn handshakes_over_the_limit_wait_their_turn() {
 }
 
 #[tokio::test]
-async fn open_connections_and_pages_are_no_pending_handshakes() {
+async fn open_connections_and_pages_are_not_pending_handshakes() {
     let router = axum::Router::new().route("/page", get(async || "page"));
     let mut config = one_at_once();
     let mut http = ServerConfig::new("http", ServerKind::Http, 0);

@@ -1,4 +1,4 @@
-//! What can be done with a connection from outside its callbacks.
+//! The operations on a connection from outside its callbacks.
 
 use ws_core::{App, Controller, Message, error::SendError, testing::TestApp};
 
@@ -13,9 +13,9 @@ impl Controller for Silent {}
 async fn p5_every_callback_is_optional() {
     let app = TestApp::start(App::without_registry().controller("/", Silent)).await;
     let mut client = app.connect("/").await.unwrap();
-    client.send_text("nobody listens").await;
-    client.ping("but pings are answered").await;
-    assert_eq!(client.next_pong().await.unwrap(), "but pings are answered");
+    client.send_text("not handled").await;
+    client.ping("pings are still answered").await;
+    assert_eq!(client.next_pong().await.unwrap(), "pings are still answered");
     client.close(1000, "").await;
     client.expect_close(1000).await;
 }
@@ -40,7 +40,7 @@ async fn p24_anyone_anywhere_can_push_check_and_disconnect_with_honest_results()
 
     assert_eq!(reports.close().await.code(), 4001, "code and reason are kept");
     assert!(!conn.is_open());
-    assert!(matches!(conn.push("too late"), Err(SendError::Closed { .. })), "no true that means nothing");
+    assert!(matches!(conn.push("too late"), Err(SendError::Closed { .. })), "the result is correct");
 }
 
 #[tokio::test]

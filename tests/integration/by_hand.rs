@@ -1,5 +1,5 @@
-//! Functions given by hand: interceptors, error handlers and guards, with `State<T>` behind the
-//! parameters of their role.
+//! Functions that are registered by hand: interceptors, error handlers and guards, with `State<T>`
+//! after their required parameters.
 
 use serde_json::json;
 use ws_core::{
@@ -8,7 +8,7 @@ use ws_core::{
     testing::TestApp,
 };
 
-/// Echoes a text, or fails as it says.
+/// Echoes a text, or fails with the error that the text names.
 struct Echo;
 
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +32,7 @@ impl Controller for Echo {
 #[derive(Clone)]
 struct Suffix(&'static str);
 
-/// The names of the interceptors that ran, in their order.
+/// The names of the interceptors that ran, in order.
 #[derive(Clone, Default)]
 struct Trail(String);
 
@@ -95,7 +95,7 @@ async fn all(error: &Error, _: &Scene) -> Recovery {
 }
 
 async fn passes(_: &Loud, scene: &Scene) -> Recovery {
-    assert_eq!(scene.server(), "ws", "it is for this server only");
+    assert_eq!(scene.server(), "ws", "it is only for this server");
     Recovery::pass()
 }
 
@@ -157,7 +157,7 @@ async fn guards_of_a_route_refuse_in_the_order_in_which_they_were_added() {
 }
 
 #[tokio::test]
-async fn each_function_names_the_state_that_it_misses_with_its_place() {
+async fn a_missing_state_is_reported_with_the_place_of_its_function() {
     let line = line!() + 3;
     let app = App::without_registry()
         .state(7_u8)
@@ -175,7 +175,7 @@ async fn each_function_names_the_state_that_it_misses_with_its_place() {
 }
 
 #[tokio::test]
-async fn error_handlers_and_interceptors_name_servers_that_exist_and_handlers_have_no_twin() {
+async fn unknown_servers_and_two_equal_error_handlers_are_refused() {
     async fn twin(_: &Loud, _: &Scene) -> Recovery {
         Recovery::pass()
     }

@@ -1,4 +1,4 @@
-//! Certificates that tests make: a server's files, and a client that trusts them.
+//! Certificates of the tests: the files of a server, and a client that trusts them.
 
 use std::{
     net::SocketAddr,
@@ -15,7 +15,7 @@ use ws_core::{Config, config::Tls};
 
 use crate::support::{config, within};
 
-/// A certificate for `localhost`, and the files that a server reads it from.
+/// A certificate for `localhost`, and its files for a server.
 pub(crate) struct Files {
     pub(crate) certificate: PathBuf,
     pub(crate) key: PathBuf,
@@ -39,7 +39,7 @@ impl Made {
 }
 
 impl Files {
-    /// Files that no other test has.
+    /// Writes files that no other test uses.
     pub(crate) fn new(made: &Made) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -69,7 +69,7 @@ impl Files {
 
 pub(crate) type TlsStream = tokio_rustls::client::TlsStream<TcpStream>;
 
-/// A TLS stream by a client that offers this protocol; by another library's hand.
+/// Opens a TLS stream with a client of another library, which offers this protocol.
 pub(crate) async fn handshaken(addr: SocketAddr, made: &Made, alpn: &[u8]) -> std::io::Result<TlsStream> {
     handshaken_from(([127, 0, 0, 1], 0).into(), addr, made, alpn).await
 }

@@ -1,4 +1,4 @@
-//! The client against a server of this project, and against servers that misbehave.
+//! The client with a server of this project, and with servers that misbehave.
 
 mod over;
 mod reconnect;
@@ -31,7 +31,7 @@ async fn probe() -> (Server, String, Reports) {
     (server, uri, reports)
 }
 
-/// A port where somebody listens, and its URI.
+/// Returns a listener and its URI.
 async fn listen() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri = format!("ws://{}/", listener.local_addr().unwrap());
@@ -42,7 +42,7 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     within("accept", listener.accept()).await.unwrap().0
 }
 
-/// Reads a request head and answers with these bytes; the stream stays open as long as it is held.
+/// Reads a request head and answers with these bytes. The stream stays open while it is held.
 async fn answer(listener: &TcpListener, bytes: &[u8]) -> TcpStream {
     let mut stream = accept(listener).await;
     let mut head = Vec::new();
@@ -53,12 +53,13 @@ async fn answer(listener: &TcpListener, bytes: &[u8]) -> TcpStream {
     stream
 }
 
-/// The error of a connection to a server that answers with these bytes and hangs up or, with `hold`, does not.
+/// Returns the error of a connection to a server that answers with these bytes. With `hold` the
+/// stream stays open, otherwise it is closed.
 async fn refused_by(bytes: &'static [u8], hold: bool) -> ConnectError {
     refused_in(PATIENCE, bytes, hold).await
 }
 
-/// The same for an answer that does not end: it is waited for until the deadline.
+/// The same for an answer that does not end. The client waits for it until the deadline.
 async fn refused_in(deadline: Duration, bytes: &'static [u8], hold: bool) -> ConnectError {
     let (listener, uri) = listen().await;
     let server = tokio::spawn(async move {
@@ -78,7 +79,7 @@ async fn recv(client: &mut Client) -> Received {
     client.recv(PATIENCE).await
 }
 
-/// The next message; anything else is a failure.
+/// Returns the next message; fails for anything else.
 async fn next_message(client: &mut Client) -> Message {
     match recv(client).await {
         Received::Message(message) => message,
@@ -110,7 +111,7 @@ async fn echo_one<S: AsyncRead + AsyncWrite + Unpin>(mut socket: WebSocketStream
 }
 
 #[tokio::test]
-async fn what_the_builder_is_given_arrives_in_the_handshake() {
+async fn the_settings_of_the_builder_are_in_the_handshake() {
     let (_server, uri, mut reports) = probe().await;
     let client = Client::builder(uri + "?a=1")
         .header("x-trace", "7")
@@ -133,7 +134,7 @@ async fn what_the_builder_is_given_arrives_in_the_handshake() {
 }
 
 #[tokio::test]
-async fn p32_receiving_has_three_answers() {
+async fn p32_receiving_has_three_results() {
     let (_server, uri, mut reports) = probe().await;
     let mut client = Client::connect(uri).await.unwrap();
     let conn = reports.open().await;
@@ -155,7 +156,7 @@ async fn p32_receiving_has_three_answers() {
 }
 
 #[tokio::test]
-async fn close_brings_code_and_reason_to_the_server_and_its_answer_back() {
+async fn close_sends_code_and_reason_and_returns_the_answer() {
     let (_server, uri, mut reports) = probe().await;
     let client = Client::connect(&uri).await.unwrap();
     reports.open().await;
@@ -204,7 +205,7 @@ async fn any_close_code_that_a_server_may_send_is_received_and_answered_with_its
 }
 
 #[tokio::test]
-async fn a_server_and_its_client_take_1014_for_what_it_is() {
+async fn a_server_and_its_client_accept_1014() {
     let (_server, uri, mut reports) = probe().await;
     let mut client = Client::connect(&uri).await.unwrap();
     reports.open().await.disconnect(1014, "bad gateway").unwrap();
@@ -266,7 +267,7 @@ async fn the_body_of_a_refusal_is_read_as_it_is_sent_and_bounded() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_sent_is_found_before_connecting() {
+async fn invalid_settings_are_reported_before_connecting() {
     let (_listener, uri) = listen().await;
     let error = Client::connect("http://localhost/").await.unwrap_err();
     assert!(matches!(error, ConnectError::InvalidUri { .. }), "{error:?}");
@@ -288,7 +289,7 @@ async fn a_server_that_never_answers_meets_the_connect_deadline() {
 }
 
 #[tokio::test]
-async fn nobody_there_and_hanging_up_are_errors_of_the_network() {
+async fn a_refused_and_a_closed_stream_are_network_errors() {
     let (listener, uri) = listen().await;
     drop(listener);
     let error = Client::connect(uri).await.unwrap_err();
@@ -298,7 +299,7 @@ async fn nobody_there_and_hanging_up_are_errors_of_the_network() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_handshake_is_an_error_of_the_protocol() {
+async fn an_answer_that_is_not_a_handshake_is_a_protocol_error() {
     let answers: [&[u8]; 3] = [
         b"SSH-2.0-OpenSSH\r\n\r\n",
         b"HTTP/1.1 101 Sure\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
@@ -311,7 +312,7 @@ async fn an_answer_that_is_no_handshake_is_an_error_of_the_protocol() {
 }
 
 #[tokio::test]
-async fn wss_trusts_whom_it_is_told_to() {
+async fn wss_trusts_the_configured_certificates() {
     let server = start(App::without_registry().controller("/", Echo)).await;
     let (pem, tls) = certificate();
     let (listener, uri) = listen().await;
@@ -361,7 +362,7 @@ async fn a_server_that_neither_reads_nor_answers_meets_the_deadlines() {
 }
 
 #[tokio::test]
-async fn a_message_over_the_limit_is_a_fault_and_the_server_is_told() {
+async fn a_message_over_the_limit_is_a_fault_and_closes_with_1009() {
     let (_server, uri, mut reports) = probe().await;
     let mut client = Client::builder(uri).message_limit(10).connect().await.unwrap();
     reports.open().await.push("eleven bytes").unwrap();
@@ -384,7 +385,7 @@ async fn pings_are_answered_while_receiving_and_while_only_sending() {
 
     conn.push("kept").unwrap();
     conn.ping("while sending").unwrap();
-    // The kept message holds up reading, and with it the pong, until it is taken.
+    // The kept message blocks reading, and with it the pong, until it is taken.
     assert_eq!(recv(&mut client).await, Received::Message(Message::text("kept")));
     loop {
         client.send("on and on").await.unwrap();
@@ -395,7 +396,7 @@ async fn pings_are_answered_while_receiving_and_while_only_sending() {
 }
 
 #[tokio::test]
-async fn a_silent_server_is_dead_after_a_while() {
+async fn a_silent_server_is_reported_after_the_timeout() {
     let (listener, uri) = listen().await;
     let connect = Client::builder(uri).dead_after(Duration::from_millis(50)).connect();
     let (client, _socket) =

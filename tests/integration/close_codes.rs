@@ -1,4 +1,5 @@
-//! Each row of the close codes' table, by a client that breaks one rule (RFC 6455 sections 5, 7 and 8).
+//! Each row of the table of close codes, by a client that breaks one rule (RFC 6455 sections 5, 7
+//! and 8).
 
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ async fn probe() -> (Server, Raw, Reports) {
     (server, raw, reports)
 }
 
-/// The fault is answered with this code, the frame reaches the peer, and on_close is told once.
+/// Checks that the fault is answered with this code, that the close frame arrives, and that
+/// on_close is called once.
 async fn check(name: &str, bytes: &[u8], code: u16) {
     let (_server, mut raw, mut reports) = probe().await;
     raw.write(bytes).await;
@@ -132,7 +134,7 @@ async fn a_peer_that_vanishes_is_1006() {
     assert!(matches!(reason, CloseReason::Gone(_)), "{reason:?}");
     assert_eq!(reason.code(), 1006);
 
-    // In the middle of a message, by a reset.
+    // Inside a message, by a reset.
     let (_server, mut raw, mut reports) = probe().await;
     raw.write(&frame(0x01, b"half")).await;
     raw.stream.set_zero_linger().unwrap();
@@ -146,13 +148,14 @@ async fn a_peer_without_a_sign_of_life_after_a_ping_is_dropped_as_heartbeat() {
     let app = TestApp::start(App::without_registry().controller("/", probe)).await;
     let mut client = app.connect("/").await.unwrap();
     reports.open().await;
-    // Answered pings keep it alive over several timeouts. The client answers while it waits for something.
+    // Answered pings keep the connection open over several timeouts. The client answers while it
+    // waits for a message.
     for _ in 0..3 {
         advance(Duration::from_secs(25)).await;
         assert!(matches!(client.next().await, Err(TestError::TimedOut { .. })));
         assert!(matches!(reports.next_unhurried().await, Seen::Pong(_)));
     }
-    // Silence does not; there is no close frame, the socket is dropped.
+    // Silence ends it: the socket is dropped without a close frame.
     let Seen::Close(reason) = reports.next_unhurried().await else { panic!("no close") };
     assert_eq!((reason.clone(), reason.code()), (CloseReason::Heartbeat, 1006));
 }

@@ -1,4 +1,4 @@
-//! The configuration: its defaults, and what a wrong one is told.
+//! The configuration: its defaults, and the errors for invalid files.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The configuration is refused, and the text says all of this.
+/// Checks that the configuration is refused, with all of these parts in the error.
 fn check(name: &str, toml: &str, parts: &[&str]) {
     let error = Config::from_toml_str(toml, "conf/ws.toml").unwrap_err();
     assert!(matches!(error, ConfigError::Toml { .. }), "{name}: {error:?}");
@@ -29,6 +29,7 @@ fn check(name: &str, toml: &str, parts: &[&str]) {
 fn p27_a_wrong_key_or_value_names_the_file_the_line_and_what_is_accepted() {
     let server = "[[servers]]\nname = \"ws\"\n";
     let limits = format!("{server}[servers.limits]\n");
+    let compression = format!("{server}[servers.compression]\n");
     let cases = [
         (
             "key of a server",
@@ -113,12 +114,12 @@ fn p27_a_wrong_key_or_value_names_the_file_the_line_and_what_is_accepted() {
             ["line 4", "v3", "unknown variant", "`off` or `v1_or_v2`"],
         ),
         (
-            "believing nobody",
+            "trusting no proxy",
             format!("{server}[servers.proxy]\nheader = \"forwarded\""),
             ["server `ws`", "`proxy.trusted` is empty", "trusted = [", "10.0.0.0/8"],
         ),
         (
-            "believing for nothing",
+            "trust without proxies",
             format!("{server}[servers.proxy]\ntrusted = [\"10.0.0.1\"]"),
             [
                 "server `ws`",
@@ -138,7 +139,7 @@ fn p27_a_wrong_key_or_value_names_the_file_the_line_and_what_is_accepted() {
             ["line 4", "message = 0", "a size of at least one byte", "4096"],
         ),
         (
-            "a size below nothing",
+            "a negative size",
             format!("{limits}frame = -1"),
             ["line 4", "frame = -1", "a size of at least one byte", "4096"],
         ),
@@ -159,7 +160,7 @@ fn p27_a_wrong_key_or_value_names_the_file_the_line_and_what_is_accepted() {
         ),
         ("no number", "[drain]\nbatch = \"all\"".into(), ["line 2", "\"all\"", "invalid type", "usize"]),
         (
-            "a time that may be nothing",
+            "a time that may be zero",
             "[drain]\ngrace = \"off\"".into(),
             ["line 2", "\"off\"", "a time with its unit", "\"0s\""],
         ),
@@ -167,6 +168,46 @@ fn p27_a_wrong_key_or_value_names_the_file_the_line_and_what_is_accepted() {
             "overflow",
             format!("{limits}overflow = \"wait\""),
             ["line 4", "wait", "unknown variant", "disconnect"],
+        ),
+        (
+            "mode of compression",
+            format!("{compression}mode = \"fast\""),
+            ["line 4", "fast", "unknown variant", "`off`, `per_message`, `window`"],
+        ),
+        (
+            "key of compression",
+            format!("{compression}bits = 12"),
+            ["line 4", "bits = 12", "unknown field `bits`", "`mode`, `threshold`, `level`, `window`"],
+        ),
+        (
+            "threshold",
+            format!("{compression}threshold = 0"),
+            ["line 4", "threshold = 0", "a size of at least one byte", "\"64KiB\""],
+        ),
+        (
+            "level as text",
+            format!("{compression}level = \"fast\""),
+            ["line 4", "fast", "invalid type: string", "u32"],
+        ),
+        (
+            "negative level",
+            format!("{compression}level = -1"),
+            ["line 4", "level = -1", "invalid value: integer `-1`", "u32"],
+        ),
+        (
+            "window in bits",
+            format!("{compression}window = \"12 bits\""),
+            ["line 4", "12 bits", "a size of at least one byte", "\"64KiB\""],
+        ),
+        (
+            "memory of all windows",
+            "[compression]\nmemory = 0".into(),
+            ["line 2", "memory = 0", "a size of at least one byte", "\"64KiB\""],
+        ),
+        (
+            "mode of the process",
+            "[compression]\nmode = \"window\"".into(),
+            ["line 2", "mode", "unknown field `mode`", "`memory`"],
         ),
         ("syntax", format!("{server}port 9502"), ["line 3", "port 9502", "expected", "="]),
     ];
@@ -176,12 +217,13 @@ fn p27_a_wrong_key_or_value_names_the_file_the_line_and_what_is_accepted() {
 }
 
 #[test]
-fn values_that_do_not_go_together_are_refused() {
+fn contradicting_values_are_refused() {
     let two = |a: &str, b: &str| format!("[[servers]]\nname = \"{a}\"\n[[servers]]\nname = \"{b}\"\n");
     let limit = |limit: &str| format!("[[servers]]\nname = \"chat\"\n[servers.limits]\n{limit}\n");
+    let compression = |key: &str| format!("[[servers]]\nname = \"chat\"\n[servers.compression]\n{key}\n");
     let cases = [
         ("twins", two("chat", "chat"), "two servers are named `chat`; names are unique"),
-        ("twins by default", "[[servers]]\n[[servers]]".into(), "two servers are named `ws`"),
+        ("two default names", "[[servers]]\n[[servers]]".into(), "two servers are named `ws`"),
         ("no name", two("chat", ""), "a server has no name; write `name = \"ws\"`"),
         ("connections", limit("connections = 0"), "server `chat`: `limits.connections` must be at least 1"),
         ("headers", limit("headers = 0"), "server `chat`: `limits.headers` must be at least 1"),
@@ -201,6 +243,18 @@ fn values_that_do_not_go_together_are_refused() {
             "an age of a callback",
             limit("handler_timeout = \"11y\""),
             "server `chat`: `limits.handler_timeout` is longer than ten years",
+        ),
+        ("level", compression("level = 0"), "server `chat`: `compression.level` must be from 1 to 9"),
+        ("high level", compression("level = 10"), "server `chat`: `compression.level` must be from 1 to 9"),
+        (
+            "window",
+            compression("window = \"5000B\""),
+            "server `chat`: `compression.window` must be a power of two from \"512B\" to \"32KiB\"",
+        ),
+        (
+            "large window",
+            compression("window = \"64KiB\""),
+            "server `chat`: `compression.window` must be a power of two from \"512B\" to \"32KiB\"",
         ),
         ("head", limit("head = \"4KiB\""), "server `chat`: `limits.head` must be at least \"8KiB\""),
     ];
@@ -284,11 +338,15 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!((config.drain.grace, config.drain.timeout), (Duration::ZERO, Duration::from_secs(30)));
     assert_eq!((config.drain.batch, config.drain.interval), (1000, Duration::from_millis(100)));
     assert_eq!(Config::from_toml_str("", "ws.toml").unwrap(), config, "an empty file changes nothing");
-    assert_eq!(Config::from_toml_str("[[servers]]", "ws.toml").unwrap(), config, "nor does an empty table");
+    assert_eq!(
+        Config::from_toml_str("[[servers]]", "ws.toml").unwrap(),
+        config,
+        "an empty table changes nothing"
+    );
 }
 
 #[test]
-fn p1_p27_everything_can_be_said_in_the_file() {
+fn p1_p27_the_file_can_have_every_setting() {
     let text = r#"
         [drain]
         grace = "15s"
@@ -374,8 +432,8 @@ fn keys(value: &serde_json::Value) -> Vec<String> {
 }
 
 #[test]
-fn the_readme_lists_every_setting_with_its_default() {
-    lists_every_setting(include_str!("../../README.md"), "[[servers]]", &Config::default());
+fn the_page_on_configuration_lists_every_setting_with_its_default() {
+    lists_every_setting(include_str!("../../docs/configuration.md"), "[[servers]]", &Config::default());
 }
 
 #[test]
@@ -385,7 +443,8 @@ fn the_guide_to_the_cluster_lists_every_setting_with_its_default() {
     lists_every_setting(include_str!("../../docs/cluster.md"), "[cluster.tls]", &config);
 }
 
-/// Checks that the block of a document with this text has this configuration and all its keys.
+/// Checks that the block of a document with this text results in this configuration, and that it
+/// has all keys.
 fn lists_every_setting(document: &str, text: &str, config: &Config) {
     let mut blocks = document.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
     let listed = blocks.find(|block| block.contains(text)).unwrap();

@@ -1,4 +1,4 @@
-//! P25: the verbs of a connection's context, also those that reach for another connection.
+//! P25: the methods of a connection's context, also on another connection.
 
 use tokio::sync::mpsc;
 use ws_core::{
@@ -12,7 +12,7 @@ struct Cart(Vec<String>);
 #[derive(Clone, Debug, PartialEq)]
 struct Token(String);
 
-/// `add x`, `show`, `take <id>`, `drop`: answered with the cart.
+/// `add x`, `show`, `take <id>`, `drop`: each is answered with the cart.
 struct Shop(mpsc::UnboundedSender<Option<Cart>>);
 
 impl Controller for Shop {
@@ -53,7 +53,7 @@ async fn keep_token(mut handshake: Handshake, next: Next<'_>) -> Result<Response
 }
 
 #[tokio::test]
-async fn p25_context_verbs_work_on_this_and_on_another_connection() {
+async fn p25_context_methods_work_on_this_and_on_another_connection() {
     let (carts, mut closed) = mpsc::unbounded_channel();
     let route = Route::new("/shop", Shop(carts)).middleware(keep_token);
     let app = TestApp::start(App::without_registry().route(route)).await;
@@ -82,7 +82,7 @@ async fn p25_context_verbs_work_on_this_and_on_another_connection() {
     second.send_text("drop it").await;
     assert_eq!(second.next_text().await.unwrap(), "false None");
 
-    // A copy: the first one still has its own, in on_close too; after that it is gone.
+    // A copy. The first connection still has its own, also in on_close; after that it is released.
     first.close(1000, "").await;
     assert_eq!(closed.recv().await.unwrap(), Some(Cart(vec!["tea".into(), "cups".into()])));
     first.expect_close(1000).await;

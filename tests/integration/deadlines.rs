@@ -1,4 +1,5 @@
-//! A callback's deadline holds however the connection ends, and so does a request to close. All under paused time.
+//! The deadline of a callback applies however the connection ends, and so does a request to close.
+//! All tests use paused time.
 
 use std::{
     sync::{
@@ -19,7 +20,7 @@ use crate::{
     support::{config, registry_config},
 };
 
-/// Tells when it is dropped.
+/// Reports when it is dropped.
 struct Told(mpsc::UnboundedSender<&'static str>, &'static str);
 
 impl Drop for Told {
@@ -54,22 +55,22 @@ async fn hung(handler_timeout: Option<Duration>) -> (TestApp, mpsc::UnboundedRec
     (TestApp::start(app).await, ends)
 }
 
-/// What ends next, within ten minutes that cost nothing.
+/// Returns the next end, within ten minutes of paused time.
 async fn next(ends: &mut mpsc::UnboundedReceiver<&'static str>) -> &'static str {
     tokio::time::timeout(Duration::from_secs(600), ends.recv()).await.expect("it hangs").unwrap()
 }
 
-/// How long it takes until nothing is left of the only connection.
+/// Returns the time until the only connection is gone.
 async fn gone(app: &TestApp, since: Instant) -> Duration {
     while app.running().hub().count_local() > 0 {
-        assert!(since.elapsed() < Duration::from_secs(600), "it is still there");
+        assert!(since.elapsed() < Duration::from_secs(600), "it is still open");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     since.elapsed()
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_on_close_that_hangs_after_the_peer_went_without_a_word_has_the_close_timeout() {
+async fn an_on_close_that_hangs_after_the_peer_vanished_has_the_close_timeout() {
     let (app, mut ends) = hung(None).await;
     let began = Instant::now();
     drop(app.connect("/").await.unwrap());
@@ -82,7 +83,7 @@ async fn an_on_close_that_hangs_after_the_peer_went_without_a_word_has_the_close
 async fn an_on_close_that_hangs_after_a_missed_heartbeat_has_the_close_timeout() {
     let (app, mut ends) = hung(None).await;
     let began = Instant::now();
-    // It answers a ping only while it is read.
+    // It answers a ping only while its messages are read.
     let _silent = app.connect("/").await.unwrap();
     assert_eq!(next(&mut ends).await, "close");
     assert_eq!(began.elapsed().as_secs(), 60 + 20 + 5);
@@ -98,7 +99,7 @@ async fn a_handler_keeps_its_deadline_when_the_peer_closes_meanwhile() {
     assert_eq!(client.next_text().await.unwrap(), "hi");
     client.close(1000, "").await;
     assert_eq!(next(&mut ends).await, "message");
-    assert_eq!(began.elapsed().as_secs(), 30, "long after the closing was through");
+    assert_eq!(began.elapsed().as_secs(), 30, "long after the closing handshake");
     assert_eq!(next(&mut ends).await, "close");
     assert_eq!(began.elapsed().as_secs(), 35);
     assert!(gone(&app, began).await.as_secs() <= 35);
@@ -131,7 +132,7 @@ async fn an_error_handler_that_hangs_on_a_failed_on_close_has_the_close_timeout(
     assert!((5..10).contains(&gone(&app, began).await.as_secs()));
 }
 
-/// Closes after something else has happened, however many messages came meanwhile.
+/// Closes after another event, whatever number of messages arrived meanwhile.
 struct Bouncer {
     messages: Arc<AtomicUsize>,
 }
@@ -150,7 +151,7 @@ impl Controller for Bouncer {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_message_is_handled_after_disconnect_though_it_came_before() {
+async fn a_message_that_arrived_before_disconnect_is_not_handled_after_it() {
     let messages = Arc::new(AtomicUsize::new(0));
     let bouncer = Bouncer { messages: Arc::clone(&messages) };
     let app = App::without_registry().controller("/", bouncer).config(config());

@@ -1,4 +1,4 @@
-//! Draining as operators meet it: readiness, the grace, batches, the deadline, what the report says, the second signal.
+//! Draining: readiness, the grace, batches, the deadline, the report, the second signal.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::{
 };
 
 const SECOND: Duration = Duration::from_secs(1);
-/// Longer than any test; time is moved by hand where it has to pass.
+/// Longer than any test. Tests advance the time by hand.
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// An application over memory that drains like this.
@@ -33,7 +33,8 @@ async fn over_memory(app: App, drain: impl FnOnce(&mut Drain)) -> TestApp {
     TestApp::start(app.config(config)).await
 }
 
-/// So many clients of `/`, each waiting for its 1001; the answer is how long after now it came.
+/// Opens this number of clients of `/`, each waiting for its 1001. Each returns the time from now
+/// to its close.
 async fn waiting(app: &TestApp, clients: usize) -> Vec<JoinHandle<Duration>> {
     let began = Instant::now();
     let mut waiting = Vec::new();
@@ -47,7 +48,7 @@ async fn waiting(app: &TestApp, clients: usize) -> Vec<JoinHandle<Duration>> {
     waiting
 }
 
-/// When each was told, in order.
+/// Returns these times in order.
 async fn told(waiting: Vec<JoinHandle<Duration>>) -> Vec<Duration> {
     let mut told = Vec::new();
     for client in waiting {
@@ -92,7 +93,7 @@ async fn the_first_batch_is_closed_at_once_and_the_others_after_varied_pauses() 
             break;
         }
     }
-    assert_eq!(closed, 7, "on_close runs for everyone");
+    assert_eq!(closed, 7, "on_close runs for every connection");
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,11 +109,11 @@ async fn batches_that_would_take_longer_than_half_the_deadline_share_it_evenly()
     assert_eq!(counts(app.shutdown().await), (21, 0, 0));
     let told = told(clients).await;
     assert!(told[0].is_zero() && told[20] <= 4 * SECOND, "{told:?}");
-    assert!(told[10] > SECOND / 2 && told[20] > 2 * SECOND, "spread over the time there is: {told:?}");
+    assert!(told[10] > SECOND / 2 && told[20] > 2 * SECOND, "spread over the available time: {told:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shutdown_is_over_as_soon_as_everyone_is_gone() {
+async fn a_shutdown_ends_with_the_last_connection() {
     let (probe, _reports) = Probe::new();
     let app = over_memory(App::without_registry().controller("/", probe), |drain| {
         drain.batch = 1;
@@ -122,7 +123,7 @@ async fn a_shutdown_is_over_as_soon_as_everyone_is_gone() {
     let (mut one, mut other) = (app.connect("/").await.unwrap(), app.connect("/").await.unwrap());
     let began = Instant::now();
     let shutdown = tokio::spawn(app.shutdown());
-    // Whichever of them is told to go first, the other one does not wait for its batch.
+    // The order is random. The second client leaves by itself, before its batch.
     let left = tokio::select! {
         _ = one.expect_close(1001) => &mut other,
         _ = other.expect_close(1001) => &mut one,
@@ -133,7 +134,7 @@ async fn a_shutdown_is_over_as_soon_as_everyone_is_gone() {
     assert!(began.elapsed().is_zero(), "{:?}", began.elapsed());
 }
 
-/// Pushes what it is told to, in pieces of 1 KiB, or never ends.
+/// Pushes the requested text in pieces of 1 KiB, or never ends.
 struct Talker;
 
 impl Controller for Talker {
@@ -157,9 +158,9 @@ async fn talking_to(app: &TestApp, what: &str) -> TestClient {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_in_an_outbox_is_sent_before_the_close_frame() {
+async fn queued_messages_are_sent_before_the_close_frame() {
     let app = over_memory(App::without_registry().controller("/", Talker), |_| {}).await;
-    // More than the pipe holds, so most of it waits here.
+    // More than the pipe holds, so most of it waits in the server.
     let mut client = talking_to(&app, "200").await;
     assert_eq!(client.next_text().await.unwrap().trim(), "0");
     let shutdown = tokio::spawn(app.shutdown());
@@ -172,12 +173,12 @@ async fn what_waits_in_an_outbox_is_sent_before_the_close_frame() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_report_tells_who_was_closed_cleanly_who_was_lost_and_who_was_cut() {
+async fn the_report_counts_clean_closes_lost_connections_and_cut_ones() {
     let app = over_memory(App::without_registry().controller("/", Talker), |_| {}).await;
     let clean = waiting(&app, 2).await;
-    // They read nothing: this one gets its close frame into the pipe and never answers,
+    // They do not read. This one gets its close frame into the pipe and never answers,
     let silent = app.connect("/").await.unwrap();
-    // this one does not even take what is queued,
+    // this one does not accept all that is queued,
     let mut slow = talking_to(&app, "200").await;
     assert_eq!(slow.next_text().await.unwrap().trim(), "0");
     // and this one is gone before it can answer.
@@ -187,7 +188,7 @@ async fn the_report_tells_who_was_closed_cleanly_who_was_lost_and_who_was_cut() 
     let shutdown = tokio::spawn(app.shutdown());
     drop(gone);
     assert_eq!(counts(shutdown.await.unwrap()), (2, 3, 1));
-    assert_eq!(began.elapsed().as_secs(), 30, "the busy one was cut at the deadline");
+    assert_eq!(began.elapsed().as_secs(), 30, "the busy connection was cut at the deadline");
     told(clean).await;
     drop((silent, slow));
 }
@@ -215,12 +216,12 @@ async fn an_http_request_that_never_ends_is_cut_at_the_deadline() {
     assert!(raw.read_to_end().await.is_empty());
 }
 
-/// The status of `/readyz` there.
+/// Returns the status of `/readyz`.
 async fn readyz(raw: &mut Raw) -> u16 {
     raw.request("GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n").await.status
 }
 
-/// Lets the grace pass. Everything else that is timed is over then, too.
+/// Lets the grace pass. All other timeouts have passed then, too.
 async fn grace_is_over() {
     pause();
     advance(HOUR).await;
@@ -228,7 +229,7 @@ async fn grace_is_over() {
 }
 
 #[tokio::test]
-async fn during_the_grace_handshakes_are_503_and_everything_else_goes_on() {
+async fn during_the_grace_handshakes_are_503_and_other_traffic_continues() {
     let mut config = config();
     config.drain.grace = HOUR;
     config.servers[0].heartbeat.interval = None;
@@ -255,15 +256,15 @@ async fn during_the_grace_handshakes_are_503_and_everything_else_goes_on() {
     }
     send(&mut client, "still here").await;
     assert_eq!(next_text(&mut client).await, "still here");
-    assert_eq!(readyz(&mut Raw::connect(http).await).await, 503, "served, to say no");
-    assert_eq!(readyz(&mut Raw::connect(addr).await).await, 503, "served, to say no");
+    assert_eq!(readyz(&mut Raw::connect(http).await).await, 503, "served, with a refusal");
+    assert_eq!(readyz(&mut Raw::connect(addr).await).await, 503, "served, with a refusal");
     assert!(!task.is_finished());
 
     grace_is_over().await;
     assert_eq!(expect_close(&mut client).await.0, 1001);
     assert_eq!(counts(within("the end", task).await.unwrap()), (1, 0, 0));
     for addr in [addr, http] {
-        assert!(TcpStream::connect(addr).await.is_err(), "nobody listens any more");
+        assert!(TcpStream::connect(addr).await.is_err(), "the listener is closed");
     }
 }
 
@@ -295,7 +296,7 @@ async fn a_mounted_service_drains_too() {
         assert_eq!(next_text(client).await, "still here");
     }
     grace_is_over().await;
-    // Whose turn it is is not known.
+    // The order of the two is random.
     let is_first = tokio::select! {
         closed = expect_close(&mut first) => closed.0 == 1001,
         closed = expect_close(&mut second) => closed.0 != 1001,
@@ -303,7 +304,7 @@ async fn a_mounted_service_drains_too() {
     let other = if is_first { &mut second } else { &mut first };
     send(other, "waits for its batch").await;
     assert_eq!(next_text(other).await, "waits for its batch");
-    assert_eq!(readyz(&mut Raw::connect(addr).await).await, 503, "the outer server is not ours to stop");
+    assert_eq!(readyz(&mut Raw::connect(addr).await).await, 503, "the outer server is not stopped");
     grace_is_over().await;
     assert_eq!(expect_close(other).await.0, 1001);
     assert_eq!(counts(within("the end", task).await.unwrap()), (2, 0, 0));
@@ -335,7 +336,7 @@ async fn it_is_never_ready_if_it_does_not_start() {
     assert!(!within("an answer", readiness.ready()).await);
 }
 
-/// A process with a client of this path, whose message never ends.
+/// Starts a process with a client of this path, whose message handler never ends.
 async fn stuck(path: &str, config: &str) -> (Process, Raw) {
     let mut process = Process::start(&format!("{ON_ANY_PORT}{config}"), "").await;
     let mut raw = Raw::connect(process.addr).await;
@@ -345,7 +346,7 @@ async fn stuck(path: &str, config: &str) -> (Process, Raw) {
     (process, raw)
 }
 
-/// What a process says that was told to stop twice.
+/// Checks the output of a process that got a second signal.
 async fn is_cut(mut process: Process) {
     process.says("stopping at once").await;
     process.says("on_close ran reason=Aborted").await;

@@ -1,6 +1,8 @@
-//! Errors of user code: what the client sees of them, and what error handlers make of them, in all four phases.
+//! Errors of user code: the answer to the client, and the effect of error handlers, in all four
+//! phases.
 //!
-//! The handlers are annotated and belong to two servers that no other test uses: `failing` and `failing-elsewhere`.
+//! The handlers have attributes and belong to two servers that no other test uses: `failing` and
+//! `failing-elsewhere`.
 
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -38,16 +40,16 @@ fn error(name: &str) -> Error {
         "misfit" => Misfit.into(),
         "disguised" => Disguised.into(),
         "unclaimed" => Unclaimed.into(),
-        "teapot" => Error::new(Unclaimed).status(418).close_code(4418).public("short and stout"),
+        "teapot" => Error::new(Unclaimed).status(418).close_code(4418).public("teapot"),
         "status 200" => Error::new(Unclaimed).status(200),
         "status 101" => Error::new(Unclaimed).status(101).public("welcome"),
-        "chat with a face" => Error::new(Chat).status(418).public("not shown: a handler has it"),
+        "chat with a public text" => Error::new(Chat).status(418).public("not shown: a handler has it"),
         "text" => "secret detail".into(),
         other => panic!("no error named {other}"),
     }
 }
 
-/// Answers in each phase as it fits there.
+/// Answers in each phase with a fitting response.
 #[ws_error_handler(server = "failing")]
 async fn chat(_: &Chat, scene: &Scene) -> Recovery {
     match scene.phase() {
@@ -58,12 +60,12 @@ async fn chat(_: &Chat, scene: &Scene) -> Recovery {
         Phase::Open => Recovery::disconnect(4003, "not welcome"),
         Phase::Close => {
             tell(scene, "chat");
-            Recovery::disconnect(4003, "nobody is there any more")
+            Recovery::disconnect(4003, "the connection has ended")
         }
     }
 }
 
-/// What an error handler saw of the scene, told to the test that waits for it.
+/// The scene that an error handler saw, for the test that waits for it.
 #[derive(Clone)]
 struct Told(mpsc::UnboundedSender<(&'static str, Scene)>);
 
@@ -73,7 +75,7 @@ fn tell(scene: &Scene, handler: &'static str) {
     }
 }
 
-/// Answers the handshake with its name.
+/// Answers the handshake with this name.
 fn named(name: &'static str) -> Recovery {
     Recovery::respond(StatusCode::CONFLICT, name)
 }
@@ -87,8 +89,8 @@ async fn everything(error: &ws_core::Error, _: &Scene) -> Recovery {
 }
 
 #[ws_error_handler(server = "failing", order = 1_000_000)]
-async fn exact_though_late(_: &Ranked, _: &Scene) -> Recovery {
-    named("exact_though_late")
+async fn exact_type_with_late_order(_: &Ranked, _: &Scene) -> Recovery {
+    named("exact_type_with_late_order")
 }
 
 #[ws_error_handler(server = "failing", order = -5)]
@@ -102,8 +104,8 @@ async fn answers_second(_: &Passed, _: &Scene) -> Recovery {
 }
 
 #[ws_error_handler(server = "failing", order = 6)]
-async fn is_never_asked(_: &Passed, _: &Scene) -> Recovery {
-    named("is_never_asked")
+async fn is_never_called(_: &Passed, _: &Scene) -> Recovery {
+    named("is_never_called")
 }
 
 #[ws_error_handler(server = "failing")]
@@ -125,33 +127,34 @@ async fn endless(_: &Endless, _: &Scene) -> Recovery {
 #[ws_error_handler]
 async fn misfit(_: &Misfit, scene: &Scene) -> Recovery {
     match scene.phase() {
-        Phase::Handshake => Recovery::disconnect(4003, "there is no connection yet"),
-        _ => Recovery::respond(StatusCode::FORBIDDEN, "there is no handshake any more"),
+        Phase::Handshake => Recovery::disconnect(4003, "not connected yet"),
+        _ => Recovery::respond(StatusCode::FORBIDDEN, "the handshake is over"),
     }
 }
 
 #[ws_error_handler]
 async fn disguised(_: &Disguised, scene: &Scene) -> Recovery {
     match scene.phase() {
-        Phase::Handshake => Recovery::respond(StatusCode::OK, "all is well"),
+        Phase::Handshake => Recovery::respond(StatusCode::OK, "not an error"),
         _ => Recovery::disconnect(1005, "a code that may not be sent"),
     }
 }
 
 #[ws_error_handler(server = "failing")]
-async fn in_other_words(error: &HandshakeError, scene: &Scene) -> Recovery {
+async fn with_another_text(error: &HandshakeError, scene: &Scene) -> Recovery {
     match error {
         HandshakeError::NoRoute { path } => {
             let words = json!({"lost": path, "route": scene.route(), "server": scene.server()});
             Recovery::respond(StatusCode::GONE, words)
         }
         HandshakeError::Method => Recovery::respond(StatusCode::METHOD_NOT_ALLOWED, "get it"),
-        HandshakeError::KeyMissing => Recovery::respond(StatusCode::BAD_REQUEST, "where is your key"),
+        HandshakeError::KeyMissing => Recovery::respond(StatusCode::BAD_REQUEST, "the key is missing"),
         _ => Recovery::pass(),
     }
 }
 
-/// Fails in the phase of its path with the error of the query; in messages with the error that the text names.
+/// Fails in the phase of its path with the error of the query; in messages with the error that the
+/// text names.
 struct Failing(mpsc::UnboundedSender<CloseReason>, Told);
 
 impl Failing {
@@ -189,7 +192,7 @@ async fn failing(handshake: Handshake, next: Next<'_>) -> Result<Response> {
     }
 }
 
-/// The servers of this file, running.
+/// The running servers of this file.
 struct Stage {
     server: Server,
     closed: mpsc::UnboundedReceiver<CloseReason>,
@@ -207,13 +210,13 @@ impl Stage {
         Self { server: start_with(app, config).await, closed, told }
     }
 
-    /// The same stage, its other server in front.
+    /// Makes the other server the first one.
     fn elsewhere(mut self) -> Self {
         self.server.addr = self.server.running.local_addr("failing-elsewhere").unwrap();
         self
     }
 
-    /// The stage with the server `failing` in front.
+    /// Starts both servers, `failing` first.
     async fn failing() -> Self {
         Self::failing_with(|_| {}).await
     }
@@ -240,7 +243,7 @@ impl Stage {
     }
 }
 
-/// The body of an error that has no public face.
+/// The body of an error without public parts.
 const NO_DETAIL: &str = r#"{"code":500,"msg":"Internal Server Error"}"#;
 
 #[tokio::test]
@@ -248,8 +251,8 @@ async fn p17_a_failed_handshake_is_answered_by_the_handler_of_its_type() {
     let stage = Stage::failing().await;
     let cases = [
         ("chat", 403, r#"{"code":40301,"msg":"not a member"}"#),
-        ("chat with a face", 403, r#"{"code":40301,"msg":"not a member"}"#),
-        ("ranked", 409, r#""exact_though_late""#),
+        ("chat with a public text", 403, r#"{"code":40301,"msg":"not a member"}"#),
+        ("ranked", 409, r#""exact_type_with_late_order""#),
         ("passed", 409, r#""answers_second""#),
         ("caught", 409, r#""everything""#),
         ("text", 409, r#""everything""#),
@@ -273,30 +276,35 @@ async fn a_handler_that_never_ends_is_503_after_the_handshake_deadline() {
 }
 
 #[tokio::test]
-async fn p17_a_handler_of_one_server_is_not_asked_on_another() {
+async fn p17_a_handler_of_one_server_is_not_called_on_another() {
     let stage = Stage::failing().await.elsewhere();
     for name in ["only-here", "chat", "ranked", "caught"] {
         let answer = stage.refused(name).await;
         assert_eq!((answer.status, &*answer.body), (500, NO_DETAIL), "{name}");
     }
-    assert_eq!(stage.refused("passed").await.body, r#""answers_second""#, "one without `server` serves all");
+    assert_eq!(
+        stage.refused("passed").await.body,
+        r#""answers_second""#,
+        "a handler without `server` serves all servers"
+    );
 }
 
 #[tokio::test]
-async fn p17_a_handshake_error_can_be_said_in_other_words() {
+async fn p17_a_handshake_error_can_be_said_with_another_text() {
     let stage = Stage::failing().await;
     let lost = stage.server.answer(&handshake("/a/b")).await;
     let words = json!({"lost": "/a/b", "route": null, "server": "failing"});
     assert_eq!((lost.status, lost.json()), (410, words));
     let no_key = handshake("/x").replace("Sec-WebSocket-Key", "X-No-Key");
     let answer = stage.server.answer(&no_key).await;
-    assert_eq!((answer.status, &*answer.body), (400, r#""where is your key""#), "of the checks, too");
+    assert_eq!((answer.status, &*answer.body), (400, r#""the key is missing""#), "an error of the checks");
 
     let posted = stage.server.answer(&handshake("/message").replace("GET", "POST")).await;
     assert_eq!((posted.status, &*posted.body), (405, r#""get it""#));
-    assert_eq!(posted.header("allow"), Some("GET"), "what the status asks for does not depend on the words");
+    assert_eq!(posted.header("allow"), Some("GET"), "the headers of the status do not depend on the body");
 
-    // Passed on by that one, it is the catch-all's; with nobody to claim it, it is what it always was.
+    // After this handler passes it on, the catch-all gets it. Without a handler, the default
+    // applies.
     let bad_key = handshake("/x").replace("==", "");
     assert_eq!(stage.server.answer(&bad_key).await.body, r#""everything""#);
     let answer = stage.elsewhere().server.answer(&bad_key).await;
@@ -304,7 +312,7 @@ async fn p17_a_handshake_error_can_be_said_in_other_words() {
 }
 
 #[tokio::test]
-async fn p18_an_error_that_nobody_claims_is_500_without_detail() {
+async fn p18_an_error_without_a_handler_is_500_without_detail() {
     let stage = Stage::failing().await;
     let logs = Logs::start();
     let answer = stage.refused("unclaimed").await;
@@ -319,9 +327,9 @@ async fn p18_a_failed_handshake_never_looks_like_a_success() {
     let cases = [
         ("status 200", 500, NO_DETAIL),
         ("status 101", 500, r#"{"code":500,"msg":"welcome"}"#),
-        ("disguised", 500, r#""all is well""#),
+        ("disguised", 500, r#""not an error""#),
         ("text", 500, NO_DETAIL),
-        ("teapot", 418, r#"{"code":418,"msg":"short and stout"}"#),
+        ("teapot", 418, r#"{"code":418,"msg":"teapot"}"#),
     ];
     for (name, status, body) in cases {
         let answer = stage.refused(name).await;
@@ -356,7 +364,7 @@ async fn p17_a_failed_on_open_is_answered_by_an_error_handler_or_closes_with_its
         ("chat", 4003, "not welcome", local(4003, "not welcome")),
         ("disguised", 1011, "a code that may not be sent", local(1011, "a code that may not be sent")),
         ("unclaimed", 1011, "", CloseReason::Error { code: 1011 }),
-        ("teapot", 4418, "short and stout", CloseReason::Error { code: 4418 }),
+        ("teapot", 4418, "teapot", CloseReason::Error { code: 4418 }),
         ("misfit", 1011, "", CloseReason::Error { code: 1011 }),
         ("explosive", 1011, "internal error", CloseReason::Panic),
     ];
@@ -369,7 +377,7 @@ async fn p17_a_failed_on_open_is_answered_by_an_error_handler_or_closes_with_its
 }
 
 #[tokio::test]
-async fn p21_a_failed_message_is_answered_and_the_connection_goes_on() {
+async fn p21_a_failed_message_is_answered_and_the_connection_stays_open() {
     let mut stage = Stage::failing().await;
     let mut client = stage.server.connect("/message").await;
     for _ in 0..2 {
@@ -383,12 +391,12 @@ async fn p21_a_failed_message_is_answered_and_the_connection_goes_on() {
 }
 
 #[tokio::test]
-async fn p21_a_failed_message_that_nobody_answers_closes_its_own_connection_only() {
+async fn p21_a_failed_message_without_a_handler_closes_only_its_own_connection() {
     let mut stage = Stage::failing().await;
     let mut bystander = stage.server.connect("/message").await;
     let cases = [
         ("unclaimed", 1011, "", CloseReason::Error { code: 1011 }),
-        ("teapot", 4418, "short and stout", CloseReason::Error { code: 4418 }),
+        ("teapot", 4418, "teapot", CloseReason::Error { code: 4418 }),
         ("misfit", 1011, "", CloseReason::Error { code: 1011 }),
         ("explosive", 1011, "internal error", CloseReason::Panic),
     ];
@@ -414,14 +422,14 @@ async fn p17_a_failed_on_close_reaches_an_error_handler_with_the_whole_scene() {
         let conn = scene.connection().unwrap();
         assert_eq!(scene.peer_addr(), conn.peer_addr());
         assert!(scene.peer_addr().is_some());
-        assert_eq!(stage.closed().await.code(), 1005, "the reason is what it was before");
+        assert_eq!(stage.closed().await.code(), 1005, "the reason is unchanged");
     }
     assert!(stage.closed.try_recv().is_err(), "a failed on_close is not called again");
     assert_eq!(stage.refused("chat").await.status, 403);
 }
 
 #[tokio::test]
-async fn a_failed_on_close_that_nobody_claims_is_logged() {
+async fn a_failed_on_close_without_a_handler_is_logged() {
     let mut stage = Stage::failing().await;
     let logs = Logs::start();
     let mut client = stage.server.connect("/close?error=unclaimed").await;
@@ -433,7 +441,7 @@ async fn a_failed_on_close_that_nobody_claims_is_logged() {
 }
 
 #[tokio::test]
-async fn an_outer_middleware_may_answer_for_what_failed_further_in() {
+async fn an_outer_middleware_may_answer_an_inner_error() {
     async fn showing(handshake: Handshake, next: Next<'_>) -> Result<Response> {
         let peer = handshake.peer_addr();
         match next.run(handshake).await {

@@ -1,4 +1,5 @@
-//! What a client gets before the 101: each row of the table of statuses, and the checks of RFC 6455 section 4.2.1.
+//! The answers before the 101: each row of the table of statuses, and the checks of RFC 6455
+//! section 4.2.1.
 
 mod headers;
 mod names;
@@ -26,7 +27,7 @@ async fn echo() -> Server {
     start(App::without_registry().controller("/echo", Echo)).await
 }
 
-/// A correct handshake, with these lines for this header.
+/// Returns a correct handshake with these lines in place of this header.
 fn handshake_but(path: &str, header: &str, lines: &[&str]) -> String {
     let correct = handshake(path);
     let (first, rest) = correct.split_once("\r\n").unwrap();
@@ -40,7 +41,7 @@ fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
 }
 
-/// The answer has this status, says this as JSON, and has these headers.
+/// Checks that the answer has this status, this message in its JSON, and these headers.
 fn assert_refused(name: &str, answer: &Answer, status: u16, msg: &str, headers: &[(&str, &str)]) {
     assert_eq!(answer.status, status, "{name}: {answer:?}");
     assert_eq!(answer.body, format!(r#"{{"code":{status},"msg":"{msg}"}}"#), "{name}");
@@ -87,7 +88,7 @@ async fn upgrade_and_connection_are_lists_in_any_case() {
 }
 
 #[tokio::test]
-async fn p8_a_bad_key_is_400_before_anything_else_is_looked_at() {
+async fn p8_a_bad_key_is_400_before_all_other_checks() {
     let server = echo().await;
     let key = "dGhlIHNhbXBsZSBub25jZQ==";
     let cases: [(&str, &[&str]); 7] = [
@@ -108,8 +109,8 @@ async fn p8_a_bad_key_is_400_before_anything_else_is_looked_at() {
 }
 
 #[tokio::test]
-async fn the_key_that_the_rfc_prints_is_a_key() {
-    // RFC 6455 section 4.1; its last character carries bits that belong to no byte.
+async fn the_key_of_the_rfc_is_accepted() {
+    // The key of RFC 6455 section 4.1. The last character has bits beyond the last byte.
     let request = handshake_but("/echo", "Sec-WebSocket-Key", &["AQIDBAUGBwgJCgsMDQ4PEC=="]);
     let answer = echo().await.answer(&request).await;
     assert_eq!(answer.status, 101);
@@ -134,7 +135,7 @@ async fn p9_a_version_other_than_13_is_426_and_names_13() {
 }
 
 #[tokio::test]
-async fn p9_a_get_that_asks_for_no_upgrade_is_426_on_a_route() {
+async fn p9_a_get_without_an_upgrade_is_426_on_a_route() {
     let server = echo().await;
     let cases = [
         ("plain", get("/echo")),
@@ -219,7 +220,7 @@ async fn a_head_over_the_limits_is_431() {
 }
 
 #[tokio::test]
-async fn what_is_no_http_is_400() {
+async fn bytes_that_are_not_http_are_400() {
     let server = echo().await;
     let cases = [
         "nonsense\r\n\r\n",
@@ -241,13 +242,13 @@ async fn a_slow_head_is_cut() {
     let server = start_with(App::without_registry().controller("/echo", Echo), config).await;
 
     let mut silent = Raw::connect(server.addr).await;
-    assert!(silent.read_to_end().await.is_empty(), "nothing came, nothing is answered");
+    assert!(silent.read_to_end().await.is_empty(), "no request, no answer");
 
     let mut half = Raw::connect(server.addr).await;
     half.write(b"GET /echo HTTP/1.1\r\nHost: loc").await;
     assert!(half.read_until_cut().await.is_empty(), "half a head");
 
-    // A byte now and then does not move the deadline.
+    // A byte from time to time does not move the deadline.
     let mut trickle = Raw::connect(server.addr).await;
     trickle.write(b"GET /echo HTTP/1.1\r\nX-Filler: ").await;
     let ended = within("the cut", async {
@@ -285,13 +286,13 @@ async fn several_handshakes_on_one_connection_until_one_succeeds() {
 
 /// A socket that is closed with unread input resets.
 #[tokio::test]
-async fn a_refusal_arrives_though_more_was_sent_than_was_read() {
+async fn a_refusal_arrives_although_input_was_left_unread() {
     let server = echo().await;
     let more = vec![b'x'; 4 << 20];
     for (request, status) in [
         (handshake_but("/nowhere", "Connection", &["Upgrade, close"]), "404"),
         (get("/echo").replace("GET", "POST").replace("\r\n\r\n", "\r\nContent-Length: 4194304\r\n\r\n"), "4"),
-        ("no HTTP at all\r\n\r\n".to_owned(), "400"),
+        ("not HTTP\r\n\r\n".to_owned(), "400"),
     ] {
         let mut raw = Raw::connect(server.addr).await;
         raw.write(request.as_bytes()).await;
@@ -331,7 +332,7 @@ async fn a_full_server_is_503_until_a_place_is_free() {
     reports.open().await;
 }
 
-/// Tells the client about its handshake at open and the test about it at close.
+/// Sends the handshake to the client in on_open, and reports it to the test in on_close.
 struct Mirror(mpsc::UnboundedSender<serde_json::Value>);
 
 fn mirrored(conn: &Connection) -> serde_json::Value {
@@ -400,7 +401,7 @@ async fn the_handshake_is_readable_in_every_callback() {
 }
 
 #[tokio::test]
-async fn p4_path_parameters_are_decoded_and_handed_over() {
+async fn p4_path_parameters_are_decoded_and_passed() {
     let (server, _at_close) = mirror(|mirror| Route::new("/rooms/{room}/{*rest}", mirror)).await;
     let cases = [
         ("/rooms/7/x", "7", "x"),
@@ -453,11 +454,11 @@ async fn p10_the_subprotocol_is_one_that_was_offered_or_none() {
     let cases: [(&str, &Server, &[&str], Option<&str>); 7] = [
         ("none offered", &speaks_two, &[], None),
         ("the only one", &speaks_two, &["chat.v1"], Some("chat.v1")),
-        ("the server's favourite", &speaks_two, &["chat.v1, chat.v2"], Some("chat.v2")),
+        ("the one that the server prefers", &speaks_two, &["chat.v1, chat.v2"], Some("chat.v2")),
         ("over two lines", &speaks_two, &["soap, chat.v1", "chat.v2"], Some("chat.v2")),
         ("only others", &speaks_two, &["soap, wamp"], None),
         ("another case is another one", &speaks_two, &["CHAT.V1"], None),
-        ("the route speaks none", &speaks_none, &["chat.v1"], None),
+        ("the route supports none", &speaks_none, &["chat.v1"], None),
     ];
     for (name, server, offered, chosen) in cases {
         let mut raw = Raw::connect(server.addr).await;
@@ -469,13 +470,13 @@ async fn p10_the_subprotocol_is_one_that_was_offered_or_none() {
 }
 
 #[tokio::test]
-async fn p10_a_route_may_refuse_who_offers_only_other_subprotocols() {
+async fn p10_a_route_may_refuse_clients_that_offer_only_other_subprotocols() {
     let (server, _at_close) = mirror(|it| {
         Route::new("/", it).subprotocols(&["chat.v1"]).subprotocol_mismatch(SubprotocolMismatch::Refuse)
     })
     .await;
     let answer = server.answer(&handshake_with("/", "Sec-WebSocket-Protocol: soap\r\n")).await;
-    assert_refused("soap", &answer, 400, "none of the offered subprotocols is spoken here", &[]);
+    assert_refused("soap", &answer, 400, "none of the offered subprotocols is supported", &[]);
     for lines in ["", "Sec-WebSocket-Protocol: soap, chat.v1\r\n"] {
         assert_eq!(server.answer(&handshake_with("/", lines)).await.status, 101, "{lines:?}");
     }

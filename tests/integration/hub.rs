@@ -1,4 +1,4 @@
-//! The hub over connections: who is addressed, who is not, and what becomes of slow members.
+//! The hub with connections: which of them a target includes, and the effects of slow members.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use ws_core::{
 
 use crate::support::{Logs, within};
 
-/// Does as it is told: `join x`, `leave x`, `am x`, `panic`.
+/// Executes a command: `join x`, `leave x`, `am x`, `panic`.
 async fn obey(conn: &Connection, message: &Message) -> Result {
     let text = message.as_text().unwrap_or_default();
     match text.split_once(' ').unwrap_or((text, "")) {
@@ -35,7 +35,8 @@ impl Controller for Chat {
     }
 }
 
-/// The same under another type; reports what it still knows in `on_close`.
+/// The same under another type. In `on_close` it reports its rooms, the members of room `1`, and
+/// whether a push fails because the connection is closed.
 struct Game(mpsc::UnboundedSender<(Vec<Arc<str>>, usize, bool)>);
 
 impl Controller for Game {
@@ -60,7 +61,7 @@ async fn app() -> (TestApp, mpsc::UnboundedReceiver<(Vec<Arc<str>>, usize, bool)
     (TestApp::start(app).await, closed)
 }
 
-/// Sends this and waits until it was done; the connection's name.
+/// Sends this command and waits until it was executed. Returns the id of the connection.
 async fn tell(client: &mut TestClient, text: &str) -> ConnectionId {
     client.send_text(text).await;
     let answer = client.next_text().await.unwrap();
@@ -94,11 +95,11 @@ async fn p26_everyone_is_found_by_name_controller_room_and_user() {
     assert_eq!(chat[0].next_text().await.unwrap(), "to the room");
     assert_eq!(chat[1].next_json::<Value>().await.unwrap(), json!({"a": 1}));
     assert_eq!(game.next_json::<Value>().await.unwrap(), json!({"event": "said", "data": [1]}));
-    assert_eq!(counts(hub.room::<Chat>("nobody is here").push("x")), (0, 0, 0));
+    assert_eq!(counts(hub.room::<Chat>("the room is empty").push("x")), (0, 0, 0));
 }
 
 #[tokio::test]
-async fn without_a_cluster_what_the_cluster_knows_is_what_this_process_knows() {
+async fn without_a_cluster_its_counts_are_those_of_this_process() {
     let (app, _closed) = app().await;
     let hub = app.running().hub();
     let mut client = app.connect("/chat").await.unwrap();
@@ -197,7 +198,7 @@ async fn p24_an_unknown_connection_is_gone_and_not_a_success() {
 }
 
 #[tokio::test]
-async fn those_who_are_left_out_get_nothing() {
+async fn excepted_connections_get_nothing() {
     let (app, _closed) = app().await;
     let mut clients = Vec::new();
     let mut ids = Vec::new();
@@ -212,7 +213,7 @@ async fn those_who_are_left_out_get_nothing() {
         if number % 2 == 1 {
             assert_eq!(client.next_text().await.unwrap(), "hi");
         } else {
-            tell(client, "the next thing it hears is this answer").await;
+            tell(client, "the next message is this answer").await;
         }
     }
 }
@@ -231,7 +232,7 @@ async fn a_room_can_be_closed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_ends_a_connection_it_leaves_its_rooms_after_on_close() {
+async fn a_connection_leaves_its_rooms_after_on_close_however_it_ends() {
     for end in ["close", "vanish", "panic"] {
         let (app, mut closed) = app().await;
         let hub = app.running().hub();
@@ -264,7 +265,7 @@ async fn whatever_ends_a_connection_it_leaves_its_rooms_after_on_close() {
 }
 
 #[tokio::test]
-async fn who_joins_and_leaves_a_room_can_be_watched() {
+async fn the_members_of_a_room_can_be_watched() {
     let (app, _closed) = app().await;
     let hub = app.running().hub();
     let mut client = app.connect("/chat").await.unwrap();
@@ -303,7 +304,8 @@ fn narrow(overflow: Overflow) -> Config {
     config
 }
 
-/// Pushes to a room in which one member does not read, until that one's outbox is full; the others hear everything.
+/// Pushes to a room with a member that does not read, until the outbox of that member is full. The
+/// other members get everything.
 async fn with_a_slow_member(overflow: Overflow) -> (TestApp, TestClient, Connection) {
     let app = App::without_registry().config(narrow(overflow)).route(Route::new("/chat", Chat));
     let app = TestApp::start(app).await;
@@ -314,11 +316,11 @@ async fn with_a_slow_member(overflow: Overflow) -> (TestApp, TestClient, Connect
     let large = Bytes::from(vec![7; 100_000]);
     for number in 0.. {
         let delivery = hub.room::<Chat>("r").push(large.clone());
-        assert_eq!(fast.next().await.unwrap().len(), 100_000, "the other one hears each");
+        assert_eq!(fast.next().await.unwrap().len(), 100_000, "the other member gets each message");
         if delivery.full > 0 || conn.dropped() > 0 {
             break;
         }
-        assert!(number < 1000, "it never fills");
+        assert!(number < 1000, "the outbox never fills");
     }
     (app, slow, conn)
 }
@@ -331,12 +333,12 @@ async fn overflow_disconnect_ends_the_slow_member_only() {
 }
 
 #[tokio::test]
-async fn overflow_drop_newest_keeps_what_waits_and_the_connection() {
+async fn overflow_drop_newest_keeps_the_queue_and_the_connection() {
     let (_app, mut slow, conn) = with_a_slow_member(Overflow::DropNewest).await;
     assert!(conn.is_open());
     assert_eq!(conn.dropped(), 1);
     assert!(matches!(conn.push("refused"), Err(SendError::Full { .. })));
-    conn.ping("passes the queue").unwrap();
+    conn.ping("precedes the queue").unwrap();
     while slow.next().await.unwrap().len() == 100_000 && conn.push("last").is_err() {}
     while slow.next().await.unwrap() != Message::text("last") {}
 }
@@ -361,7 +363,7 @@ async fn overflow_drop_oldest_keeps_the_latest_and_the_connection() {
 }
 
 #[tokio::test]
-async fn a_controllers_own_overflow_goes_before_the_servers() {
+async fn the_overflow_of_a_controller_takes_precedence_over_the_servers() {
     let app = App::without_registry()
         .config(narrow(Overflow::Disconnect))
         .route(Route::new("/chat", Chat).overflow(Overflow::DropNewest));
@@ -373,7 +375,7 @@ async fn a_controllers_own_overflow_goes_before_the_servers() {
 }
 
 #[tokio::test]
-async fn the_hub_is_there_before_the_start() {
+async fn the_hub_exists_before_the_start() {
     let app = App::without_registry().route(Route::new("/chat", Chat));
     let hub = app.hub();
     assert_eq!(hub.count_local(), 0);

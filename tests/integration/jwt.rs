@@ -1,4 +1,5 @@
-//! Tokens as a part: who gets in, and when a connection ends because its token does. Time is paused where it passes.
+//! JSON Web Tokens: which clients may connect, and when a connection ends because its token
+//! expires. Tests of expiry use paused time.
 
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ fn verifier() -> JwtVerifier<Role> {
     JwtVerifier::builder(Key::hs256(SECRET).unwrap()).claims().build()
 }
 
-/// A token of this subject that expires so many seconds from now.
+/// Returns a token of this subject that expires in this number of seconds.
 fn token(subject: &str, seconds: u64) -> String {
     signed(&json!({"sub": subject, "exp": now() + seconds, "role": "guest"}))
 }
@@ -49,7 +50,7 @@ async fn require_jwt(
     next.run(handshake).await
 }
 
-/// A client over memory that is quiet for as long as a test wants.
+/// An application over memory whose clients may be quiet for as long as a test needs.
 async fn app<C: Controller>(controller: C) -> TestApp {
     app_with(controller, verifier()).await
 }
@@ -68,14 +69,16 @@ async fn opened(reports: &mut Reports) -> Connection {
     }
 }
 
-/// The connection expires after as many seconds, give or take the part of a second that the calendar does not show.
+/// Checks that the connection expires after this number of seconds. Seconds of the calendar are
+/// whole, so a part of a second may be missing.
 async fn expires_after(reports: &mut Reports, since: Instant, seconds: u64) {
     let seen = reports.next_unhurried().await;
     assert!(matches!(seen, Seen::Close(CloseReason::Expired)), "{seen:?}");
     let elapsed = since.elapsed();
     let expected = Duration::from_secs(seconds);
     assert!(elapsed <= expected + Duration::from_millis(10), "{elapsed:?} is later than {expected:?}");
-    // A second for the calendar, and as much as this test itself may take on a busy machine: real time runs on.
+    // Allows one second for the calendar, and the time that the test may take on a busy machine,
+    // because the calendar uses real time.
     assert!(elapsed + Duration::from_secs(60) > expected, "{elapsed:?} is long before {expected:?}");
 }
 
@@ -94,7 +97,7 @@ async fn claims_reach_the_controller_by_a_middleware_of_three_lines() {
 }
 
 #[tokio::test]
-async fn a_refused_token_is_a_401_that_does_not_say_why() {
+async fn a_refused_token_is_a_401_without_a_reason() {
     let (probe, mut reports) = Probe::new();
     let app = app(probe).await;
     let missing = app.connect("/guarded").expect_status(401).await;
@@ -127,7 +130,7 @@ async fn a_refused_token_is_a_401_that_does_not_say_why() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_ends_with_4401_when_its_token_does() {
+async fn a_connection_ends_with_4401_when_its_token_expires() {
     let (probe, mut reports) = Probe::new();
     let app = app(probe).await;
     let mut client = app.connect("/guarded").bearer(token("jerry", 100)).await.unwrap();
@@ -141,7 +144,7 @@ async fn a_connection_ends_with_4401_when_its_token_does() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_only_the_leeway_lets_in_ends_soon() {
+async fn a_token_within_the_leeway_ends_the_connection_soon() {
     let (probe, mut reports) = Probe::new();
     let leeway = Duration::from_secs(100);
     let lenient = JwtVerifier::builder(Key::hs256(SECRET).unwrap()).leeway(leeway).claims().build();
@@ -153,7 +156,7 @@ async fn a_token_that_only_the_leeway_lets_in_ends_soon() {
     expires_after(&mut reports, Instant::now(), 90).await;
 }
 
-/// Takes a new token as a message.
+/// Accepts a new token as a message.
 struct Refreshing {
     probe: Probe,
     verifier: JwtVerifier<Role>,
@@ -173,7 +176,7 @@ impl Controller for Refreshing {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_sent_in_band_moves_the_end_to_its_own() {
+async fn a_token_in_a_message_replaces_the_expiry() {
     let (probe, mut reports) = Probe::new();
     let app = app(Refreshing { probe, verifier: verifier() }).await;
     let mut client = app.connect("/guarded").bearer(token("jerry", 100)).await.unwrap();
@@ -188,7 +191,7 @@ async fn a_token_sent_in_band_moves_the_end_to_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bad_token_sent_in_band_closes_with_4401() {
+async fn a_bad_token_in_a_message_closes_with_4401() {
     let (probe, mut reports) = Probe::new();
     let app = app(Refreshing { probe, verifier: verifier() }).await;
     for bad in ["nonsense".to_owned(), token("lily", 1000)] {
@@ -208,7 +211,7 @@ async fn a_refresh_from_outside_wakes_the_sleeping_connection() {
     let app = app(probe).await;
     let _client = app.connect("/guarded").bearer(token("jerry", 1000)).await.unwrap();
     let conn = opened(&mut reports).await;
-    // It sleeps by now, until the end that it knows.
+    // It sleeps now, until the known expiry.
     tokio::time::advance(Duration::from_secs(1)).await;
     let since = Instant::now();
     conn.refresh(verifier().verify(token("jerry", 200)).unwrap()).unwrap();
@@ -216,7 +219,7 @@ async fn a_refresh_from_outside_wakes_the_sleeping_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_subject_is_no_refresh() {
+async fn a_token_of_another_subject_is_refused_as_a_refresh() {
     let (probe, mut reports) = Probe::new();
     let app = app(probe).await;
     let _client = app.connect("/guarded").bearer(token("jerry", 100)).await.unwrap();
@@ -228,7 +231,7 @@ async fn another_subject_is_no_refresh() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refresh_is_of_the_same_subject_or_of_none_on_both_sides() {
+async fn a_refresh_needs_the_same_subject_or_none_on_both_sides() {
     let claims = |who: serde_json::Value| {
         let mut claims = json!({"exp": now() + 1000, "role": "guest"});
         claims.as_object_mut().unwrap().extend(who.as_object().unwrap().clone());
@@ -258,7 +261,7 @@ async fn a_refresh_is_of_the_same_subject_or_of_none_on_both_sides() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn claims_that_come_in_on_open_end_the_connection_too() {
+async fn claims_from_on_open_end_the_connection_too() {
     struct Late(Probe);
     impl Controller for Late {
         async fn on_open(&self, conn: &Connection) -> Result {
@@ -281,7 +284,7 @@ async fn claims_that_come_in_on_open_end_the_connection_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_without_an_end_ends_nothing() {
+async fn a_token_without_an_expiry_does_not_end_the_connection() {
     let (probe, mut reports) = Probe::new();
     let lenient =
         JwtVerifier::builder(Key::hs256(SECRET).unwrap()).allow_without_expiry().claims::<Role>().build();
@@ -292,7 +295,7 @@ async fn a_token_without_an_end_ends_nothing() {
     tokio::time::advance(Duration::from_secs(365 * 24 * 60 * 60)).await;
     conn.push("still here").unwrap();
     assert_eq!(client.next_text().await.unwrap(), "still here");
-    // And one with an end ends it.
+    // A token with an expiry ends it.
     conn.refresh(verifier().verify(token("jerry", 100)).unwrap()).unwrap();
     expires_after(&mut reports, Instant::now(), 100 + LEEWAY).await;
 }

@@ -1,4 +1,5 @@
-//! The life cycle: what comes in which order, what goes on meanwhile, and that on_close is never missed.
+//! The life cycle: the order of the callbacks, the traffic during a callback, and that on_close
+//! always runs.
 
 use std::{
     sync::{
@@ -21,7 +22,7 @@ use crate::support::{
     within,
 };
 
-/// Answers `slow` after it is released, `panic` and `fail` by failing, anything else with itself.
+/// Answers `slow` after it is released, fails for `panic` and `fail`, and echoes all other texts.
 #[derive(Default)]
 struct Moody {
     release: Arc<Notify>,
@@ -84,7 +85,7 @@ async fn p20_open_finishes_before_the_first_message() {
     let (sender, mut steps) = mpsc::unbounded_channel();
     let release = Arc::new(Notify::new());
     let server = start(App::without_registry().controller("/", SlowOpen(sender, Arc::clone(&release)))).await;
-    // The first message comes in one piece with the handshake.
+    // The first message is in one write with the handshake.
     let mut raw = Raw::connect(server.addr).await;
     let early = [handshake("/").into_bytes(), frame(0x81, b"early")].concat();
     raw.write(&early).await;
@@ -218,7 +219,7 @@ async fn a_failing_or_panicking_on_open_still_gets_its_on_close() {
 }
 
 #[tokio::test]
-async fn a_panic_in_on_close_disturbs_nobody() {
+async fn a_panic_in_on_close_affects_no_other_connection() {
     struct BadClose;
     impl Controller for BadClose {
         async fn on_message(&self, conn: &Connection, message: Message) -> Result {
@@ -238,7 +239,7 @@ async fn a_panic_in_on_close_disturbs_nobody() {
 }
 
 #[tokio::test]
-async fn what_was_pushed_before_disconnect_arrives_before_the_close_frame() {
+async fn messages_pushed_before_disconnect_arrive_before_the_close_frame() {
     let (probe, mut reports) = Probe::new();
     let server = start(App::without_registry().controller("/", probe)).await;
     let mut client = server.connect("/").await;
@@ -315,7 +316,7 @@ async fn a_full_outbox_disconnects_with_1013_and_the_frame_reaches_the_peer() {
     let server = start(App::without_registry().controller("/", probe)).await;
     let mut raw = server.raw("/").await;
     let conn = reports.open().await;
-    // Nothing runs between these pushes, so the outbox only fills.
+    // No other task runs between these pushes, so the outbox only fills.
     let full = (0..257)
         .map(|_| conn.push("x"))
         .filter(|pushed| matches!(pushed, Err(SendError::Full { .. })))
@@ -359,7 +360,7 @@ async fn a_slow_download_outlasts_many_heartbeats() {
     let server = start_with(App::without_registry().controller("/", probe), config).await;
     let mut raw = server.raw("/").await;
     reports.open().await.push(vec![7; SIZE]).unwrap();
-    // Nobody answers a ping before the download has ended, since all of them stand behind it.
+    // The client cannot answer a ping before the end of the download, because pings wait after it.
     let mut read = 0;
     let mut piece = vec![0; 256 << 10];
     while read < SIZE {
@@ -371,7 +372,7 @@ async fn a_slow_download_outlasts_many_heartbeats() {
     reports.assert_nothing_more();
 }
 
-/// Sends without an end once it is asked to, and tells of everything else that comes.
+/// Sends without end after a request, and reports all other messages.
 struct Pours(mpsc::UnboundedSender<&'static str>);
 
 impl Controller for Pours {
@@ -390,7 +391,7 @@ impl Controller for Pours {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_is_sent_more_than_it_takes_is_read_from_all_the_same() {
+async fn a_client_that_reads_too_slowly_is_still_read_from() {
     let (sender, mut seen) = mpsc::unbounded_channel();
     let app = TestApp::start(App::without_registry().controller("/", Pours(sender))).await;
     let mut client = app.connect("/").await.unwrap();
@@ -420,17 +421,17 @@ async fn a_client_that_never_reads_is_paused_and_not_disconnected() {
     let mut written = 0;
     while timeout(Duration::from_secs(1), client.send_frame(0x82, &[7; 50_000])).await.is_ok() {
         written += 1;
-        assert!(written < 1_000, "the server reads without end");
+        assert!(written < 1_000, "the server reads without a limit");
     }
-    assert!(written > 1, "what there is room for is taken");
-    assert!(reasons.try_recv().is_err(), "it is not the server's business to disconnect it");
+    assert!(written > 1, "messages are accepted while there is room");
+    assert!(reasons.try_recv().is_err(), "the server does not disconnect it");
     for _ in 0..written {
         assert_eq!(client.next().await.unwrap().len(), 50_000);
     }
 }
 
 #[tokio::test]
-async fn a_handler_that_began_is_not_cancelled_by_the_peers_going() {
+async fn a_running_handler_is_not_cancelled_when_the_peer_ends() {
     let (server, release, mut reasons) = moody().await;
     let mut client = server.connect("/").await;
     send(&mut client, "slow").await;

@@ -1,5 +1,5 @@
-//! The limits of an open connection: how many messages a second, in how many pieces, how long it may be silent, and what
-//! one controller changes of all that. Time is paused where it passes.
+//! The limits of an open connection: the rate of messages, the fragments, the idle time, and the
+//! settings that a controller changes. Tests that wait use paused time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,12 +17,12 @@ use ws_core::{
 
 use crate::support::{Probe, Reports, Seen, frame, registry_config};
 
-/// Sends back what comes, floods its client, or waits for ever.
+/// Echoes, floods its client, or waits without end.
 async fn play(conn: &Connection, message: Message) -> Result {
     match message.as_text() {
         Some("flood") => {
             for _ in 0..5 {
-                // What a full outbox does is what the tests look at.
+                // The tests check the policy of a full outbox.
                 let _ = conn.push("x".repeat(30));
             }
             Ok(())
@@ -48,7 +48,7 @@ impl Controller for Plays {
     }
 }
 
-/// The defaults without a heartbeat, so that nothing but the test moves the time, and with this change.
+/// The defaults with this change and without a heartbeat, so that only the test advances the time.
 fn config(change: impl FnOnce(&mut ServerConfig)) -> Config {
     let mut config = Config::default();
     config.servers[0].heartbeat.interval = None;
@@ -61,7 +61,7 @@ async fn serve(controller: impl Controller, change: impl FnOnce(&mut ServerConfi
     TestApp::start(app).await
 }
 
-/// So many messages come back.
+/// Checks that this number of messages is echoed.
 async fn echoed(client: &mut TestClient, messages: usize) {
     for number in 0..messages {
         client.send_text(number.to_string()).await;
@@ -69,13 +69,13 @@ async fn echoed(client: &mut TestClient, messages: usize) {
     }
 }
 
-/// The next message is one too many.
+/// Checks that the next message is over the rate.
 async fn is_over(client: &mut TestClient) {
     client.send_text("one too many").await;
     assert_eq!(client.expect_close(1008).await, "too many messages a second");
 }
 
-/// Why the connection ended, within a day of its own.
+/// Returns the reason of the end, within a day of paused time.
 async fn reason(reports: &mut Reports) -> CloseReason {
     let closed = async {
         loop {
@@ -136,7 +136,7 @@ async fn each_connection_has_its_own_rate_and_pings_do_not_count() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_raw_controller_has_nothing_to_refuse_with_and_closes() {
+async fn a_controller_without_envelopes_closes_instead_of_refusing() {
     let app = serve(Plays, |server| {
         server.limits.messages_per_second = Some(1);
         server.limits.over_rate = OverRate::Refuse;
@@ -147,7 +147,7 @@ async fn a_raw_controller_has_nothing_to_refuse_with_and_closes() {
     is_over(&mut client).await;
 }
 
-/// A message of so many fragments, each with this payload, and a ping behind the first.
+/// A message of this number of fragments, each with this payload, and a ping after the first.
 fn fragmented(fragments: usize, payload: &[u8]) -> Vec<u8> {
     let mut bytes = [frame(0x02, payload), frame(0x89, b"between")].concat();
     for number in 1..fragments {
@@ -167,7 +167,7 @@ async fn a_message_in_more_fragments_than_the_limit_closes_with_1009() {
             client.send_bytes(&fragmented(100, payload)).await;
             assert!(matches!(reports.next().await, Seen::Ping(_)), "{name}");
             let Seen::Message(message) = reports.next().await else { panic!("{name}: no message") };
-            assert_eq!(message.len(), 100 * payload.len(), "{name}: exactly the limit passes");
+            assert_eq!(message.len(), 100 * payload.len(), "{name}: exactly the limit is accepted");
         }
         client.send_bytes(&fragmented(101, payload)).await;
         assert_eq!(client.expect_close(1009).await, "too many fragments", "{name}");
@@ -179,7 +179,7 @@ async fn a_message_in_more_fragments_than_the_limit_closes_with_1009() {
 }
 
 #[tokio::test]
-async fn a_message_need_not_end_to_have_too_many_fragments() {
+async fn too_many_fragments_are_found_before_the_message_ends() {
     let app = serve(Plays, |_| {}).await;
     let mut client = app.connect("/").await.unwrap();
     client.send_frame(0x01, b"").await;
@@ -192,7 +192,7 @@ async fn a_message_need_not_end_to_have_too_many_fragments() {
 const IDLE: Duration = Duration::from_secs(60);
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_without_messages_closes_with_1001_when_its_time_is_over() {
+async fn an_idle_connection_closes_with_1001() {
     let (probe, mut reports) = Probe::new();
     let app = serve(probe, |server| server.heartbeat.idle = Some(IDLE)).await;
     let began = Instant::now();
@@ -241,7 +241,7 @@ async fn messages_of_either_side_keep_a_connection_open() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pings_and_pongs_of_either_side_keep_no_connection_open() {
+async fn pings_and_pongs_of_either_side_do_not_keep_a_connection_open() {
     let (probe, mut reports) = Probe::new();
     let app = serve(probe, |server| {
         server.heartbeat.interval = Some(Duration::from_secs(25));
@@ -252,7 +252,7 @@ async fn pings_and_pongs_of_either_side_keep_no_connection_open() {
     let mut client = app.connect("/").await.unwrap();
     for _ in 0..2 {
         advance(Duration::from_secs(26)).await;
-        // Waiting for the pong, the client answers the heartbeat.
+        // While the client waits for the pong, it answers the heartbeat.
         client.ping("p").await;
         assert_eq!(client.next_pong().await.unwrap(), "p");
     }
@@ -262,7 +262,7 @@ async fn pings_and_pongs_of_either_side_keep_no_connection_open() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pongs_that_nobody_reads_keep_no_connection_open() {
+async fn unread_pongs_do_not_keep_a_connection_open() {
     let (probe, mut reports) = Probe::new();
     let app = serve(probe, |server| server.heartbeat.idle = Some(IDLE)).await;
     let began = Instant::now();
@@ -270,14 +270,14 @@ async fn pongs_that_nobody_reads_keep_no_connection_open() {
     let mut written = 0;
     while timeout(Duration::from_secs(1), client.send_frame(0x89, &[7; 125])).await.is_ok() {
         written += 1;
-        assert!(written < 10_000, "the server reads without end");
+        assert!(written < 10_000, "the server reads without a limit");
     }
     assert!(written > 0);
     assert_eq!(reason(&mut reports).await, CloseReason::Idle);
     assert_eq!(began.elapsed().as_secs(), IDLE.as_secs());
 }
 
-/// Answers once it is told to.
+/// Answers when it is released.
 struct Works(Arc<Notify>);
 
 impl Controller for Works {
@@ -305,7 +305,7 @@ async fn a_connection_is_not_idle_while_a_callback_runs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_is_not_idle_while_a_message_is_on_its_way_out() {
+async fn a_connection_is_not_idle_while_a_message_is_being_sent() {
     let (probe, mut reports) = Probe::new();
     let app = serve(probe, |server| server.heartbeat.idle = Some(IDLE)).await;
     let mut client = app.connect("/").await.unwrap();
@@ -320,7 +320,7 @@ async fn a_connection_is_not_idle_while_a_message_is_on_its_way_out() {
     assert_eq!(reason(&mut reports).await, CloseReason::Idle);
 }
 
-/// A controller with limits of its own.
+/// Defines a controller with its own limits.
 macro_rules! limited {
     ($name:ident, $path:literal, $($limits:tt)*) => {
         #[ws_controller(path = $path, server = "limited", limits($($limits)*))]
@@ -350,7 +350,7 @@ limited!(Overflows, "/overflow", outbox_messages = 2, overflow = "drop_newest");
 limited!(Deadline, "/deadline", handler_timeout = "50ms");
 limited!(NoDeadline, "/no-deadline", handler_timeout = "off");
 
-/// What is annotated here, on a server with these limits; without a heartbeat.
+/// The controllers with attributes, on a server with these limits and without a heartbeat.
 async fn annotated() -> TestApp {
     let mut config = registry_config();
     let server = config.servers.iter_mut().find(|server| server.name == "limited").unwrap();
@@ -364,7 +364,7 @@ async fn connect(app: &TestApp, path: &str) -> TestClient {
     app.connect_to("limited", path).await.unwrap()
 }
 
-/// How many of five pushes arrive, and whether the connection goes on.
+/// Returns how many of five pushes arrive, and whether the connection stays open.
 async fn flooded(client: &mut TestClient) -> (usize, bool) {
     client.send_text("flood").await;
     client.send_text("still here").await;
@@ -375,11 +375,11 @@ async fn flooded(client: &mut TestClient) -> (usize, bool) {
             Err(_) => return (arrived, false),
         }
     }
-    unreachable!("five arrive at the most")
+    unreachable!("at most five arrive")
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_of_a_controller_goes_before_that_of_its_server() {
+async fn the_rate_of_a_controller_takes_precedence_over_the_servers() {
     let app = annotated().await;
     for (path, messages) in [("/unchanged", 5), ("/rate", 2), ("/burst", 7)] {
         let mut client = connect(&app, path).await;

@@ -1,4 +1,5 @@
-//! Tests over real sockets, one binary. A test's name is the rule it proves; `pNN` is a row of the parity table.
+//! Tests over real sockets, in one binary. The name of a test is the rule that it proves; `pNN` is
+//! a row of the parity table.
 
 mod abuse;
 mod accept;
@@ -9,6 +10,7 @@ mod by_hand;
 mod certificates;
 mod client;
 mod close_codes;
+mod compression;
 mod config;
 mod context;
 mod deadlines;
@@ -16,6 +18,7 @@ mod drain;
 mod errors;
 mod faults;
 mod handshake;
+mod http2;
 mod hub;
 mod jwt;
 mod life;

@@ -1,4 +1,4 @@
-//! Middleware: who runs when, what they may answer, and what the connection keeps of them.
+//! Middleware: the order, the answers, and the values that the connection keeps.
 
 use std::time::Duration;
 
@@ -17,11 +17,11 @@ use crate::support::{
     start_with, within,
 };
 
-/// Who ran, in that order; kept in the context.
+/// The names of the functions that ran, in order; kept in the context.
 #[derive(Clone, Default)]
 struct Trail(Vec<&'static str>);
 
-/// Notes the way in into the context and the way out into a header.
+/// Adds its name to the context on the way in, and to a header on the way out.
 async fn passing(name: &'static str, handshake: Handshake, next: Next<'_>) -> Result<Response> {
     handshake.context().get_or_insert_with(Trail::default);
     handshake.context().update(|trail: &mut Trail| trail.0.push(name));
@@ -42,7 +42,7 @@ macro_rules! passing {
     };
 }
 
-/// Says at open who ran in the handshake; then echoes.
+/// Sends in on_open which functions ran in the handshake; then it echoes.
 #[derive(Default)]
 struct Told;
 
@@ -109,12 +109,12 @@ async fn p16_annotated_middleware_runs_by_order_then_by_name_then_the_controller
     let way_in = "outermost first second by_hand innermost own_second own_first";
     let way_out = " own_first own_second innermost by_hand second first outermost";
     assert_trails(&mut raw, "/", way_in, way_out).await;
-    // A middleware of one server is nobody's business on another.
+    // The middleware of one server does not run on another.
     let answer = server.answer(&handshake("/nowhere")).await;
     assert_eq!((answer.status, answer.header("x-way-out")), (404, None));
 }
 
-/// What a middleware saw: path, route and whether it was an upgrade.
+/// The requests that a middleware saw: path, route, and whether it was an upgrade.
 type Sightings = mpsc::UnboundedSender<(String, Option<String>, bool)>;
 
 async fn sighting(
@@ -128,7 +128,7 @@ async fn sighting(
 }
 
 #[tokio::test]
-async fn p15_server_wide_middleware_sees_every_request_that_passed_the_checks() {
+async fn p15_server_wide_middleware_runs_for_every_request_that_passed_the_checks() {
     let (sender, mut sightings) = mpsc::unbounded_channel();
     let app = App::without_registry()
         .state::<Sightings>(sender)
@@ -203,7 +203,7 @@ async fn p7_the_steps_come_in_order_key_route_server_wide_own_core_101_open() {
         assert_eq!(within("a step", noted.recv()).await.as_deref(), Some(step));
     }
     assert_eq!(server.answer(&handshake("/").replace("==", "")).await.status, 400);
-    assert!(noted.try_recv().is_err(), "the key comes before everything");
+    assert!(noted.try_recv().is_err(), "the key is checked first");
 }
 
 #[tokio::test]
@@ -224,12 +224,10 @@ async fn headers_that_middleware_adds_are_on_the_101() {
     assert_eq!(raw.read_frame().await.payload, b"", "it is an open connection");
 }
 
-/// Answers by itself, as the query says.
+/// Answers itself, as the query requests.
 async fn answering(handshake: Handshake, next: Next<'_>) -> Result<Response> {
     match handshake.query() {
-        Some("403") => {
-            Ok(Body::json(StatusCode::FORBIDDEN, &json!({"code": 40301, "msg": "not on Mondays"})))
-        }
+        Some("403") => Ok(Body::json(StatusCode::FORBIDDEN, &json!({"code": 40301, "msg": "not allowed"}))),
         Some("200") => Ok(Response::new(Body::from("welcome"))),
         Some("302") => Ok(http::Response::builder()
             .status(302)
@@ -246,7 +244,7 @@ async fn answering(handshake: Handshake, next: Next<'_>) -> Result<Response> {
             .body(Body::empty())?),
         Some("second-thoughts") => {
             next.run(handshake).await?;
-            Ok(Body::json(StatusCode::FORBIDDEN, &json!({"code": 403, "msg": "on second thoughts"})))
+            Ok(Body::json(StatusCode::FORBIDDEN, &json!({"code": 403, "msg": "replaced the 101"})))
         }
         Some("downgraded") => {
             let mut response = next.run(handshake).await?;
@@ -282,7 +280,7 @@ async fn asked(query: &str, path: &str) -> Answer {
     let mut bystander = server.connect("/").await;
     assert_eq!(next_text(&mut bystander).await, "");
     let answer = server.answer(&handshake(&format!("{path}?{query}"))).await;
-    // Whatever the answer was, others live on and the next one is let in.
+    // After any answer, other connections are open and the next handshake is accepted.
     send(&mut bystander, "still here").await;
     assert_eq!(next_text(&mut bystander).await, "still here");
     assert_eq!(server.answer(&handshake("/")).await.status, 101);
@@ -290,10 +288,10 @@ async fn asked(query: &str, path: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn p13_a_middleware_may_answer_by_itself() {
+async fn p13_a_middleware_may_answer_itself() {
     for path in ["/", "/nowhere"] {
         let refused = asked("403", path).await;
-        assert_eq!((refused.status, &*refused.body), (403, r#"{"code":40301,"msg":"not on Mondays"}"#));
+        assert_eq!((refused.status, &*refused.body), (403, r#"{"code":40301,"msg":"not allowed"}"#));
         let welcome = asked("200", path).await;
         assert_eq!((welcome.status, &*welcome.body), (200, "welcome"));
         let moved = asked("302", path).await;
@@ -308,7 +306,7 @@ async fn p13_a_refusal_is_logged_at_debug_with_route_status_and_msg() {
     let logs = Logs::start();
     asked("403", "/").await;
     let line = logs.line("handshake refused");
-    for part in ["DEBUG", "server=\"ws\"", "route=\"/\"", "status=403", "msg=\"not on Mondays\""] {
+    for part in ["DEBUG", "server=\"ws\"", "route=\"/\"", "status=403", "msg=\"not allowed\""] {
         assert!(line.contains(part), "{part} in {line}");
     }
 }
@@ -323,7 +321,7 @@ async fn only_the_core_step_makes_a_101() {
 }
 
 #[tokio::test]
-async fn a_middleware_may_change_its_mind_after_the_101_was_made() {
+async fn a_middleware_may_replace_the_101() {
     let cases = [("second-thoughts", 403), ("downgraded", 403), ("failing-late", 409)];
     for (query, status) in cases {
         assert_eq!(asked(query, "/").await.status, status, "{query}");
@@ -365,13 +363,13 @@ impl Controller for Greeter {
 }
 
 #[tokio::test]
-async fn p14_what_middleware_puts_into_the_context_is_there_in_the_callbacks() {
+async fn p14_values_from_middleware_are_in_the_context_of_the_callbacks() {
     let app = App::without_registry().middleware("ws", 0, claiming).controller("/", Greeter);
     let server = start(app).await;
     let mut raw = Raw::connect(server.addr).await;
     assert_eq!(raw.request(&handshake_with("/", "X-User: jerry\r\n")).await.status, 101);
     assert_eq!(raw.read_frame().await.payload, b"jerry");
-    // And only in those of this connection.
+    // They are only in the context of this connection.
     assert_eq!(server.raw("/").await.read_frame().await.payload, b"nobody");
 }
 
@@ -390,7 +388,7 @@ async fn p14_a_refused_handshake_leaves_nothing_to_the_next_on_the_same_stream()
 }
 
 #[tokio::test]
-async fn state_is_handed_to_middleware_by_its_type() {
+async fn middleware_gets_state_by_its_type() {
     #[derive(Clone)]
     struct Port(u16);
     async fn four(
@@ -438,7 +436,7 @@ async fn a_missing_bearer_token_is_401_and_names_the_scheme() {
     }
 }
 
-/// The core step of the how-to: its own answer for unknown paths.
+/// The core step of the how-to, with its answer to unknown paths.
 struct HowTo;
 
 impl Upgrade for HowTo {
@@ -457,7 +455,7 @@ impl Upgrade for HowTo {
     }
 
     async fn method_not_allowed(&self, handshake: Handshake) -> Result<Response> {
-        let body = Body::from(format!("{} is not for us", handshake.method()));
+        let body = Body::from(format!("{} is not supported", handshake.method()));
         Ok(http::Response::builder().status(405).header(header::ALLOW, "GET").body(body)?)
     }
 }
@@ -488,7 +486,7 @@ async fn p12_the_core_step_is_replaceable_for_each_server() {
     let server = start_with(app, config).await;
     let mut raw = Raw::connect(server.addr).await;
     let not_allowed = raw.request("POST / HTTP/1.1\r\n\r\n").await;
-    assert_eq!((not_allowed.status, &*not_allowed.body), (405, "POST is not for us"));
+    assert_eq!((not_allowed.status, &*not_allowed.body), (405, "POST is not supported"));
     let not_found = raw.request(&handshake("/nowhere")).await;
     assert_eq!((not_found.status, not_found.header("x-way-out")), (404, Some(" around")), "it is innermost");
     assert_eq!(raw.request("GET / HTTP/1.1\r\n\r\n").await.status, 426, "found is for handshakes only");
@@ -506,7 +504,7 @@ async fn a_middleware_that_never_ends_is_503_after_the_handshake_deadline() {
     async fn hangs(_: Handshake, _: Next<'_>) -> Result<Response> {
         std::future::pending().await
     }
-    // Shorter than the patience of the client.
+    // Shorter than the timeout of the client.
     let deadline = Duration::from_secs(3);
     let mut config = config();
     config.servers[0].limits.handshake_timeout = deadline;

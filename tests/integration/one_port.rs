@@ -1,4 +1,5 @@
-//! The joints to everything around it: HTTP on the same port, inside another server, and what runs before the start.
+//! The interfaces to other services: HTTP on the same port, a mounted service in another server,
+//! and start hooks.
 
 use std::{
     net::SocketAddr,
@@ -38,11 +39,11 @@ fn router() -> Router {
 async fn p2_one_port_serves_websocket_and_http() {
     let server = start(echo().fallback("ws", router())).await;
     let mut raw = Raw::connect(server.addr).await;
-    // One keep-alive connection asks for pages, then becomes a WebSocket.
+    // One keep-alive connection requests pages, then becomes a WebSocket.
     let page = raw.request("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert_eq!((page.status, &*page.body), (200, "page"));
     let plain = raw.request("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    assert_eq!((plain.status, &*plain.body), (200, "plain"), "no 426: the other service has it");
+    assert_eq!((plain.status, &*plain.body), (200, "plain"), "not 426: the other service has it");
     let posted = raw.request("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi").await;
     assert_eq!((posted.status, &*posted.body), (200, "posted hi"));
     let missing = raw.request("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n").await;
@@ -80,7 +81,7 @@ async fn into_service_runs_inside_an_axum_program() {
     let plain = Raw::connect(addr).await.request("GET /ws/echo HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert_eq!((plain.status, plain.header("upgrade")), (426, Some("websocket")));
 
-    // What comes right behind the handshake is not lost.
+    // The bytes directly after the handshake are kept.
     let mut raw = Raw::connect(addr).await;
     raw.write(&[handshake("/ws/echo").as_bytes(), &crate::support::frame(0x81, b"early")].concat()).await;
     assert_eq!(raw.request("").await.status, 101);
@@ -97,11 +98,11 @@ async fn into_service_runs_inside_an_axum_program() {
     });
     assert_eq!((report.closed, report.lost, report.cut), (2, 0, 0));
     assert_eq!((closed.0, raw_closed.0), (1001, 1001));
-    // The outer server still runs; here there is nobody any more.
+    // The outer server still runs, but the service is closed.
     assert_eq!(Raw::connect(addr).await.request(&handshake("/ws/echo")).await.status, 503);
 }
 
-/// Tells the client its own address.
+/// Sends the client its own address.
 struct WhoAmI;
 
 impl Controller for WhoAmI {
@@ -192,7 +193,7 @@ async fn a_start_hook_that_fails_or_panics_is_a_start_error() {
 }
 
 #[tokio::test]
-async fn a_fallback_for_a_server_that_is_not_there_is_a_start_error() {
+async fn a_fallback_for_an_unknown_server_is_a_start_error() {
     let error =
         echo().config(Config::default()).fallback("web", router()).start().await.map(drop).unwrap_err();
     assert!(

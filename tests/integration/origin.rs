@@ -21,7 +21,7 @@ async fn status(server: &Server, path: &str, lines: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn pages_of_the_same_host_may_connect_and_no_others() {
+async fn only_pages_of_the_same_host_may_connect() {
     let server = server(OriginPolicy::default(), &[]).await;
     for (lines, expected) in [
         ("", 101),
@@ -45,7 +45,7 @@ async fn pages_of_the_same_host_may_connect_and_no_others() {
 }
 
 #[tokio::test]
-async fn an_absolute_target_says_which_host_is_meant() {
+async fn the_host_of_an_absolute_target_counts() {
     let server = server(OriginPolicy::default(), &[]).await;
     let page = "Origin: https://chat.example\r\n";
     assert_eq!(status(&server, "http://chat.example/x", page).await, 101);
@@ -53,18 +53,18 @@ async fn an_absolute_target_says_which_host_is_meant() {
 }
 
 #[tokio::test]
-async fn the_page_is_looked_at_after_the_key_and_before_the_path() {
+async fn the_origin_is_checked_after_the_key_and_before_the_path() {
     let server = server(OriginPolicy::default(), &[]).await;
     let page = "Origin: https://evil.com\r\n";
-    assert_eq!(status(&server, "/nowhere", page).await, 403, "no hint which paths there are");
+    assert_eq!(status(&server, "/nowhere", page).await, 403, "no hint about existing paths");
     let bad_key = handshake_with("/x", page).replace("dGhlIHNhbXBsZSBub25jZQ==", "short");
     assert_eq!(server.answer(&bad_key).await.status, 400);
     let no_upgrade = format!("GET /x HTTP/1.1\r\nHost: localhost\r\n{page}\r\n");
-    assert_eq!(server.answer(&no_upgrade).await.status, 426, "no connection is asked for");
+    assert_eq!(server.answer(&no_upgrade).await.status, 426, "not an upgrade");
 }
 
 #[tokio::test]
-async fn listed_pages_may_connect_besides_or_alone() {
+async fn listed_pages_may_connect_in_addition_or_exclusively() {
     let allow = ["https://app.example.com", "https://*.example.org", "null"];
     for (policy, same_host) in [(OriginPolicy::SameHost, 101), (OriginPolicy::Listed, 403)] {
         let server = server(policy, &allow).await;
@@ -85,7 +85,7 @@ async fn listed_pages_may_connect_besides_or_alone() {
 }
 
 #[tokio::test]
-async fn an_origin_that_is_not_a_site_is_allowed_byte_for_byte_and_a_scheme_as_a_whole() {
+async fn an_origin_that_is_not_a_site_is_compared_byte_for_byte_or_by_its_scheme() {
     let refused = server(OriginPolicy::default(), &[]).await;
     let allow = ["file://", "https://github.com/some/path", "http://127.0.0.1/", "host", "moz-extension://*"];
     let allowed = server(OriginPolicy::default(), &allow).await;
@@ -108,7 +108,7 @@ async fn an_origin_that_is_not_a_site_is_allowed_byte_for_byte_and_a_scheme_as_a
 }
 
 #[tokio::test]
-async fn any_page_may_connect_where_the_policy_says_so() {
+async fn any_page_may_connect_with_that_policy() {
     let server = server(OriginPolicy::Any, &[]).await;
     for origin in ["https://evil.com", "null", "nonsense"] {
         assert_eq!(status(&server, "/x", &format!("Origin: {origin}\r\n")).await, 101, "{origin}");
@@ -116,7 +116,7 @@ async fn any_page_may_connect_where_the_policy_says_so() {
 }
 
 #[test]
-fn the_policy_is_said_in_the_file() {
+fn the_policy_is_a_setting_of_the_file() {
     let origin = |lines: &str| {
         let text = format!("[[servers]]\nname = \"ws\"\n[servers.origin]\n{lines}\n");
         Config::from_toml_str(&text, "ws.toml").map(|mut config| config.servers.remove(0).origin)
@@ -129,7 +129,7 @@ fn the_policy_is_said_in_the_file() {
         listed.allow.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["https://a.b", "http://localhost:*"]
     );
-    // As an environment variable writes it.
+    // In the syntax of an environment variable.
     assert_eq!(origin("policy = \"listed\"\nallow = \"https://a.b, http://localhost:*\"").unwrap(), listed);
     assert_eq!(origin("policy = \"any\"").unwrap().policy, OriginPolicy::Any);
 
@@ -182,7 +182,7 @@ async fn a_refused_origin_is_one_warning_with_the_values_and_the_setting() {
 }
 
 #[tokio::test]
-async fn what_a_peer_sends_is_escaped_and_cut_in_the_warning() {
+async fn values_of_a_peer_are_escaped_and_cut_in_the_warning() {
     let logs = Logs::start();
     let server = server(OriginPolicy::default(), &[]).await;
     let forged = format!("Origin: https://evil.com/\t\"x\"{}\r\n", "y".repeat(1000));

@@ -1,4 +1,4 @@
-//! Errors that belong to another connection than the one whose callback failed with them.
+//! Errors of a callback that belong to another connection.
 
 use std::sync::Mutex;
 
@@ -10,7 +10,7 @@ use ws_core::{
 
 use crate::support::Logs;
 
-/// Everyone who ever connected, and how they ended.
+/// All connections, and how they ended.
 struct Room {
     members: Mutex<Vec<Connection>>,
     closed: mpsc::UnboundedSender<CloseReason>,
@@ -122,7 +122,7 @@ async fn an_error_of_sending_and_of_a_call_tells_whose_it_is() {
     let conn = hub.get_local(id).unwrap();
     let not_json = std::collections::HashMap::from([(vec![1_u8], 1)]);
     assert_eq!(conn.push_json(&not_json).unwrap_err().connection(), None);
-    // Nothing runs between these pushes, so the outbox only fills.
+    // No other task runs between these pushes, so the outbox only fills.
     let full = (0..=256).find_map(|_| conn.push("x").err()).unwrap();
     assert!(matches!(full, SendError::Full { .. }), "{full:?}");
     let closed = conn.push("x").unwrap_err();

@@ -1,6 +1,6 @@
-//! A server in a process of its own: this very binary, asked for one test, which is no test but the server.
+//! A server in a process of its own: this binary runs one ignored test, which is the server.
 //!
-//! For what a whole process has: signals, and limits of the system.
+//! For everything that belongs to a whole process: signals, and limits of the system.
 
 use std::process::Stdio;
 
@@ -14,12 +14,12 @@ use crate::support::{Echo, within};
 
 /// The configuration of the server, as TOML.
 const CONFIG: &str = "WS_TESTS_CONFIG";
-/// A server on whatever port is free.
+/// A server on a free port.
 pub(crate) const ON_ANY_PORT: &str = "[[servers]]\nname = \"ws\"\nport = 0\n";
-/// With it, a start hook never ends.
+/// With this variable, a start hook never ends.
 const HANGING_START: &str = "WS_TESTS_HANGING_START";
 
-/// Never ends a message; with the query `forever` it never ends its `on_close` either.
+/// Its message handler never ends; with the query `forever`, neither does its `on_close`.
 struct Stuck;
 
 impl Controller for Stuck {
@@ -53,22 +53,23 @@ async fn serves() {
     app.run().await.unwrap();
 }
 
-/// The process, and what it said.
+/// The process and its output.
 pub(crate) struct Process {
     pub(crate) child: Child,
     lines: Lines<BufReader<ChildStdout>>,
     pub(crate) said: Vec<String>,
-    /// Where its server listens.
+    /// The address of its server.
     pub(crate) addr: std::net::SocketAddr,
 }
 
 impl Process {
-    /// Runs a server of this configuration; `shell` is run before it in the same process.
+    /// Runs a server with this configuration. The commands in `shell` run before it, in the same
+    /// process.
     pub(crate) async fn start(config: &str, shell: &str) -> Self {
         Self::of("process::serves", config, shell).await
     }
 
-    /// The same with another server: a test of this binary that is ignored.
+    /// The same with another server: an ignored test of this binary.
     pub(crate) async fn of(test: &str, config: &str, shell: &str) -> Self {
         let mut process = Self::launch(test, config, shell);
         let line = process.says("listening").await;
@@ -114,17 +115,17 @@ impl Process {
         .await
     }
 
-    /// How many lines with this text it has said.
+    /// Returns the number of lines with this text.
     pub(crate) fn count(&self, text: &str) -> usize {
         self.said.iter().filter(|line| line.contains(text)).count()
     }
 
-    /// Waits until it has ended by itself, and well.
+    /// Waits until it has ended successfully.
     pub(crate) async fn ends(&mut self) {
         assert!(within("the end of the process", self.child.wait()).await.unwrap().success());
     }
 
-    /// Sends it a signal by name.
+    /// Sends a signal by name.
     pub(crate) async fn signal(&self, name: &str) {
         let pid = self.child.id().unwrap().to_string();
         let status = Command::new("kill").args(["-s", name, &pid]).status().await.unwrap();

@@ -1,4 +1,4 @@
-//! Behind a proxy: whose word about the true peer address is taken, and whose is not. Every peer here is 127.0.0.1.
+//! Behind a proxy: which proxies may name the true address of a peer. Every peer here is 127.0.0.1.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -10,7 +10,7 @@ use ws_core::{
 
 use crate::support::{Logs, Raw, config, handshake, handshake_with, start_with};
 
-/// Tells the client who it is: its address, and who connected.
+/// Sends the client its address and that of its proxy.
 struct WhoAmI;
 
 impl Controller for WhoAmI {
@@ -43,7 +43,7 @@ fn with(proxy: Proxy) -> Config {
 const LOOPBACK: &str = "127.0.0.0/8";
 const ELSEWHERE: &str = "10.0.0.0/8";
 
-/// What the first message says after these bytes of a handshake.
+/// Returns the first message after these bytes and a handshake with these headers.
 async fn told(addr: SocketAddr, before: &[u8], headers: &str) -> String {
     let mut raw = Raw::connect(addr).await;
     raw.write(before).await;
@@ -72,7 +72,7 @@ async fn a_header_of_a_trusted_proxy_names_the_peer() {
         (ForwardedHeader::Off, "X-Forwarded-For: 203.0.113.7\r\n", "127.0.0.1 by 127.0.0.1"),
     ];
     for (header, lines, expected) in cases {
-        // Without a header the PROXY protocol is what makes the configuration one; it is not used here.
+        // Without a header, the configuration needs the PROXY protocol. It is not used here.
         let config = if header == ForwardedHeader::Off {
             config()
         } else {
@@ -84,7 +84,7 @@ async fn a_header_of_a_trusted_proxy_names_the_peer() {
 }
 
 #[tokio::test]
-async fn the_same_from_anyone_else_means_nothing() {
+async fn the_header_of_an_untrusted_peer_is_ignored() {
     for header in [ForwardedHeader::XForwardedFor, ForwardedHeader::Forwarded] {
         let server = start_with(app(), with(proxy(ELSEWHERE, ProxyProtocol::Off, header))).await;
         for lines in
@@ -120,7 +120,7 @@ async fn a_header_that_cannot_be_read_is_one_warning_with_its_value() {
 }
 
 #[tokio::test]
-async fn a_zone_is_dropped_and_a_unix_socket_has_no_address_and_both_are_said_once() {
+async fn a_zone_and_a_unix_socket_are_warned_of_once() {
     let logs = Logs::start();
     let header = ForwardedHeader::XForwardedFor;
     let server = start_with(app(), with(proxy(LOOPBACK, ProxyProtocol::Off, header))).await;
@@ -145,7 +145,7 @@ async fn a_zone_is_dropped_and_a_unix_socket_has_no_address_and_both_are_said_on
 }
 
 #[tokio::test]
-async fn the_host_that_a_trusted_proxy_was_asked_for_is_the_pages_host() {
+async fn the_forwarded_host_of_a_trusted_proxy_is_the_host_of_the_page() {
     let page = "Origin: https://app.example.com\r\n";
     for (header, line) in [
         (ForwardedHeader::XForwardedFor, "X-Forwarded-Host: app.example.com\r\n"),
@@ -194,12 +194,12 @@ async fn a_proxy_header_of_a_trusted_proxy_names_the_peer() {
 }
 
 #[tokio::test]
-async fn a_trusted_proxy_without_a_proxy_header_is_hung_up_on_with_one_warning() {
+async fn a_trusted_proxy_without_a_proxy_header_is_closed_with_one_warning() {
     let logs = Logs::start();
     let mut config = with(proxy(LOOPBACK, ProxyProtocol::V1OrV2, ForwardedHeader::Off));
     config.servers[0].limits.handshake_timeout = Duration::from_millis(200);
     let server = start_with(app(), config).await;
-    // None, too slow, not even begun.
+    // Without a header, too slow, and without any byte.
     for bytes in [handshake("/").as_bytes(), handshake("/").as_bytes(), b"PROXY TCP4 203.0", b""] {
         let mut raw = Raw::connect(server.addr).await;
         raw.write(bytes).await;
@@ -210,7 +210,7 @@ async fn a_trusted_proxy_without_a_proxy_header_is_hung_up_on_with_one_warning()
 }
 
 #[tokio::test]
-async fn a_proxy_header_of_anyone_else_is_no_http() {
+async fn a_proxy_header_of_an_untrusted_peer_is_invalid_http() {
     let server = start_with(app(), with(proxy(ELSEWHERE, ProxyProtocol::V1OrV2, ForwardedHeader::Off))).await;
     assert_eq!(told(server.addr, b"", "").await, "127.0.0.1 by 127.0.0.1");
     for header in [V1, V2] {
@@ -227,11 +227,11 @@ async fn a_proxy_header_may_name_a_proxy_that_sends_the_other_header() {
     let lines = "X-Forwarded-For: 203.0.113.9\r\n";
     let inner = b"PROXY TCP4 127.0.0.5 127.0.0.1 4711 443\r\n";
     assert_eq!(told(server.addr, inner, lines).await, "203.0.113.9 by 127.0.0.1");
-    assert_eq!(told(server.addr, V1, lines).await, "203.0.113.7 by 127.0.0.1", "who is not trusted with it");
+    assert_eq!(told(server.addr, V1, lines).await, "203.0.113.7 by 127.0.0.1", "a peer that is not trusted");
 }
 
 #[tokio::test]
-async fn http_services_are_told_the_true_address() {
+async fn http_services_get_the_true_address() {
     async fn who(axum::Extension(addr): axum::Extension<SocketAddr>) -> String {
         addr.ip().to_string()
     }
@@ -243,7 +243,7 @@ async fn http_services_are_told_the_true_address() {
     let server = start_with(app().fallback("ws", router.clone()).http("http", router), config).await;
     for addr in [server.addr, server.running.local_addr("http").unwrap()] {
         let mut raw = Raw::connect(addr).await;
-        // Over one stream of the proxy come requests of many clients.
+        // One stream of the proxy has requests of many clients.
         for client in ["203.0.113.7", "203.0.113.8"] {
             let request = format!("GET /who HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {client}\r\n\r\n");
             let answer = raw.request(&request).await;

@@ -1,5 +1,5 @@
-//! While a callback waits the connection reads ahead: pings, close frames and the end of the peer
-//! are noticed.
+//! While a callback waits, the connection reads ahead: it answers pings, and detects close frames
+//! and the end of the peer.
 
 use std::{
     sync::{
@@ -32,13 +32,13 @@ const CLOSE: [u8; 2] = 1000_u16.to_be_bytes();
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
     Began,
-    /// The end of the client is known; whether answers can still be pushed.
+    /// The end of the client was detected. The value tells whether answers can still be pushed.
     Ends(bool),
     Closed(CloseReason),
 }
 
-/// Its callbacks wait until the end of the client is known: that of the opening for the path
-/// `/open`, that of the first message for any other.
+/// Its callbacks wait until the end of the client is detected: `on_open` for the path `/open`, the
+/// first message for any other.
 struct Waiting(mpsc::UnboundedSender<Step>);
 
 impl Waiting {
@@ -70,7 +70,7 @@ impl Steps {
         self.0.recv().await.expect("the controller is gone")
     }
 
-    /// The next one that is not a further message's.
+    /// Returns the next step that is not the beginning of a further message.
     async fn next_but_begun(&mut self) -> Step {
         loop {
             match self.next().await {
@@ -87,7 +87,7 @@ fn waiting() -> (App, Steps) {
     (app.controller("/", Waiting(sender.clone())).controller("/open", Waiting(sender)), Steps(steps))
 }
 
-/// Pings that are frequent enough to draw a reset soon.
+/// Frequent pings, so that a reset arrives soon.
 fn quick(mut config: Config) -> Config {
     config.servers[0].heartbeat.interval = Some(Duration::from_millis(300));
     config.servers[0].heartbeat.timeout = Duration::from_secs(20);
@@ -98,18 +98,18 @@ fn quick(mut config: Config) -> Config {
 enum Ends {
     ByFin,
     ByReset,
-    /// Its process is gone: the system closes the socket, read or not.
+    /// The process ended: the system closes the socket.
     Dropped,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Sent {
     Messages(usize),
-    /// As many as the buffers of both sides take.
+    /// As much as the buffers of both sides accept.
     FullWindow,
 }
 
-/// Sends and ends; what is left has to be kept.
+/// Sends and ends. The returned parts must be kept.
 async fn leave<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     path: &str,
@@ -169,7 +169,7 @@ async fn check_end(tls: bool, path: &'static str, sent: Sent, ends: Ends) {
 }
 
 #[tokio::test]
-async fn the_end_of_a_peer_is_noticed_behind_whatever_it_sent_before() {
+async fn the_end_of_a_peer_is_detected_after_any_unread_input() {
     let mut checks = JoinSet::new();
     for tls in [false, true] {
         for ends in [Ends::ByFin, Ends::ByReset, Ends::Dropped] {
@@ -177,7 +177,7 @@ async fn the_end_of_a_peer_is_noticed_behind_whatever_it_sent_before() {
                 checks.spawn(check_end(tls, "/", sent, ends));
             }
             checks.spawn(check_end(tls, "/open", Sent::Messages(80), ends));
-            // A FIN behind a closed window has not arrived; the next ping draws a reset once the
+            // A FIN behind a closed window has not arrived. The next ping causes a reset once the
             // socket is closed.
             if ends != Ends::ByFin {
                 checks.spawn(check_end(tls, "/", Sent::FullWindow, ends));
@@ -188,7 +188,7 @@ async fn the_end_of_a_peer_is_noticed_behind_whatever_it_sent_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_of_a_peer_is_noticed_over_memory_behind_whatever_it_sent_before() {
+async fn the_end_of_a_peer_is_detected_over_memory_after_any_unread_input() {
     for path in ["/", "/open"] {
         for count in [1, 2, 63, 80, 10_000] {
             let (app, mut steps) = waiting();
@@ -207,7 +207,7 @@ async fn the_end_of_a_peer_is_noticed_over_memory_behind_whatever_it_sent_before
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_close_frame_is_noticed_at_once_while_answers_can_still_be_pushed() {
+async fn a_close_frame_is_detected_at_once_while_answers_can_still_be_pushed() {
     for path in ["/", "/open"] {
         for count in [1, 2, 63] {
             let (app, mut steps) = waiting();
@@ -226,7 +226,7 @@ async fn a_close_frame_is_noticed_at_once_while_answers_can_still_be_pushed() {
     }
 }
 
-/// Answers each message after a while.
+/// Answers each message after this time.
 struct Slow(Duration);
 
 impl Controller for Slow {
@@ -241,7 +241,7 @@ fn slow(each: Duration) -> App {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_slow_requests_with_a_close_frame_behind_them_get_ten_answers() {
+async fn ten_slow_requests_before_a_close_frame_get_ten_answers() {
     let app = TestApp::start(slow(Duration::from_millis(400))).await;
     let mut client = app.connect("/").await.unwrap();
     for number in 0..10 {
@@ -252,11 +252,11 @@ async fn ten_slow_requests_with_a_close_frame_behind_them_get_ten_answers() {
         assert_eq!(client.next_text().await.unwrap(), number.to_string());
     }
     client.expect_close(4000).await;
-    assert_eq!(app.shutdown().await.closed, 0, "it is gone already");
+    assert_eq!(app.shutdown().await.closed, 0, "it has ended already");
 }
 
 #[tokio::test]
-async fn ten_slow_requests_with_a_fin_behind_them_get_ten_answers() {
+async fn ten_slow_requests_before_a_fin_get_ten_answers() {
     let server = start_with(slow(Duration::from_millis(30)), config()).await;
     let mut raw = server.raw("/").await;
     for number in 0..10 {
@@ -270,7 +270,7 @@ async fn ten_slow_requests_with_a_fin_behind_them_get_ten_answers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_close_frame_is_answered_at_the_close_timeout_while_a_callback_goes_on() {
+async fn a_close_frame_is_answered_at_the_close_timeout_during_a_callback() {
     let app = TestApp::start(slow(Duration::from_secs(60))).await;
     let mut client = app.connect("/").await.unwrap();
     client.send_text("first").await;
@@ -280,7 +280,7 @@ async fn a_close_frame_is_answered_at_the_close_timeout_while_a_callback_goes_on
     sleep(Duration::from_secs(4)).await;
     client.expect_close(4000).await;
     assert_eq!(began.elapsed().as_secs(), 5);
-    assert_eq!(app.running().hub().count_local(), 1, "the callbacks go on");
+    assert_eq!(app.running().hub().count_local(), 1, "the callbacks continue");
     sleep(Duration::from_secs(120)).await;
     assert_eq!(app.running().hub().count_local(), 0);
 }
@@ -291,7 +291,7 @@ struct Held {
     release: Arc<Notify>,
     messages: Arc<AtomicUsize>,
     pings: Arc<AtomicUsize>,
-    /// Messages that each message is answered with.
+    /// The number of answers to each message.
     answers: usize,
 }
 
@@ -332,7 +332,7 @@ async fn every_ping_is_answered_while_a_callback_waits_and_of_many_the_last_sixt
         client.send_bytes(&frame(0x81, b"hello").repeat(messages)).await;
         for number in 0..100_u8 {
             client.ping(vec![number]).await;
-            assert_eq!(client.next_pong().await.unwrap(), [number][..], "behind {messages} messages");
+            assert_eq!(client.next_pong().await.unwrap(), [number][..], "after {messages} messages");
         }
         held.release.notify_one();
         sleep(Duration::from_secs(1)).await;
@@ -341,12 +341,12 @@ async fn every_ping_is_answered_while_a_callback_waits_and_of_many_the_last_sixt
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_callback_may_wait_for_a_hundred_heartbeats_whatever_waits_behind_it() {
+async fn a_callback_may_wait_for_a_hundred_heartbeats_with_any_queue() {
     for messages in [1, 2, 63, 64, 100, 1000] {
         let held = Held { answers: 1, ..Held::default() };
         let (_app, mut client) = held.start().await;
         client.send_bytes(&frame(0x81, b"hello").repeat(messages)).await;
-        // It answers pings while it waits for something.
+        // It answers pings while it waits for a message.
         let release = Arc::clone(&held.release);
         tokio::spawn(async move {
             sleep(Duration::from_secs(25 * 100)).await;
@@ -357,7 +357,7 @@ async fn a_callback_may_wait_for_a_hundred_heartbeats_whatever_waits_behind_it()
             if let Ok(text) = client.next_text().await {
                 break text;
             }
-            assert!(began.elapsed() < Duration::from_secs(25 * 101), "behind {messages} messages");
+            assert!(began.elapsed() < Duration::from_secs(25 * 101), "after {messages} messages");
         };
         assert_eq!(first, "hello");
         for _ in 1..messages {
@@ -374,21 +374,21 @@ async fn a_flood_that_waits_for_a_callback_for_an_hour_is_never_cut() {
     let mut written = 0;
     while timeout(Duration::from_secs(1), client.send_bytes(&message)).await.is_ok() {
         written += 1;
-        assert!(written < 1000, "it reads without end");
+        assert!(written < 1000, "it reads without a limit");
     }
     for _ in 0..60 {
-        // It answers no pings: what it writes does not go out.
+        // It does not answer pings: its bytes are not sent.
         sleep(Duration::from_secs(60)).await;
         assert_eq!(app.running().hub().count_local(), 1);
     }
     held.release.notify_one();
     sleep(Duration::from_secs(1)).await;
-    assert_eq!(held.messages(), written, "and nothing is lost");
+    assert_eq!(held.messages(), written, "nothing is lost");
 }
 
 #[tokio::test(start_paused = true)]
 async fn answers_to_messages_that_were_read_ahead_do_not_fill_the_outbox() {
-    // Each event is answered ten times, 60 events wait, and 256 messages fill an outbox; and by
+    // Each event gets ten answers, 60 events wait, and 256 messages fill an outbox; the same by
     // bytes.
     for (size, answers) in [(10, 10), (4000, 20)] {
         let held = Held { answers, ..Held::default() };
@@ -424,7 +424,7 @@ async fn a_call_that_is_made_when_the_end_of_the_client_is_known_fails_at_once()
 }
 
 #[tokio::test]
-async fn the_places_of_clients_that_left_while_a_callback_waited_are_free_again() {
+async fn clients_that_left_during_a_callback_free_their_places() {
     let mut config = quick(config());
     config.servers[0].limits.connections = 10;
     let (app, mut steps) = waiting();
@@ -432,7 +432,7 @@ async fn the_places_of_clients_that_left_while_a_callback_waited_are_free_again(
     for _ in 0..10 {
         let mut raw = server.raw("/").await;
         raw.write(&frame(0x81, b"watch").repeat(2)).await;
-        // Those who left before report their end meanwhile.
+        // The clients that left before report their end meanwhile.
         within("the callback", async { while steps.next().await != Step::Began {} }).await;
     }
     until("all have gone", || server.running.hub().count_local() == 0).await;
@@ -440,7 +440,7 @@ async fn the_places_of_clients_that_left_while_a_callback_waited_are_free_again(
 }
 
 #[tokio::test]
-async fn the_end_is_noticed_without_reading_inside_an_axum_program() {
+async fn the_end_is_detected_without_reading_inside_an_axum_program() {
     let (app, mut steps) = waiting();
     let (service, _running) = app.config(quick(config())).into_service("ws").await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -454,18 +454,18 @@ async fn the_end_is_noticed_without_reading_inside_an_axum_program() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn messages_behind_the_end_of_the_inbox_are_not_read() {
+async fn messages_beyond_a_full_inbox_are_not_read() {
     let held = Held::default();
     let (_app, mut client) = held.start().await;
     client.send_bytes(&frame(0x81, b"hello").repeat(65)).await;
     client.ping("behind 64").await;
-    assert!(client.next_pong().await.is_err(), "64 wait behind the first");
+    assert!(client.next_pong().await.is_err(), "64 wait after the first");
     held.release.notify_one();
     assert_eq!(client.next_pong().await.unwrap(), "behind 64");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_disconnect_behind_a_known_close_frame_ends_the_reading_of_what_waits() {
+async fn a_disconnect_after_a_detected_close_frame_discards_the_queue() {
     struct Leaves(Arc<AtomicUsize>);
     impl Controller for Leaves {
         async fn on_message(&self, conn: &Connection, _: Message) -> Result {
@@ -484,7 +484,7 @@ async fn a_disconnect_behind_a_known_close_frame_ends_the_reading_of_what_waits(
     assert_eq!(messages.load(Ordering::SeqCst), 1);
 }
 
-/// Takes a minute for its first message and no time for all others; reports each.
+/// Takes a minute for its first message and no time for the others. It reports each.
 struct SlowAtFirst(mpsc::UnboundedSender<()>);
 
 impl Controller for SlowAtFirst {
@@ -497,7 +497,7 @@ impl Controller for SlowAtFirst {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waited_to_be_read_counts_as_if_it_had_been_read_as_it_came() {
+async fn waiting_messages_count_for_the_rate_at_their_arrival() {
     let (sender, mut handled) = mpsc::unbounded_channel();
     let mut config = Config::default();
     config.servers[0].limits.messages_per_second = Some(10);
@@ -513,7 +513,7 @@ async fn what_waited_to_be_read_counts_as_if_it_had_been_read_as_it_came() {
         let is_handled = timeout(Duration::from_secs(60), handled.recv()).await;
         assert!(matches!(is_handled, Ok(Some(()))), "{number} are handled");
     }
-    // But it may not send more at once than ever.
+    // But it may not exceed the burst.
     for _ in 0..12 {
         client.send_text("at once").await;
     }

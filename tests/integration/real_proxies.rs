@@ -1,5 +1,6 @@
-//! The configurations of `docs/behind-a-proxy.md`, as they stand there, run by nginx and haproxy. Where one of them is
-//! not installed, its tests say so and end; with `WS_TESTS_NEED_PROXIES` set, they fail.
+//! The configurations of `docs/behind-a-proxy.md` and `docs/http2.md`, unchanged, with nginx and
+//! haproxy. If one is not installed, its tests are skipped and print so; with
+//! `WS_TESTS_NEED_PROXIES` they fail.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -20,7 +21,7 @@ use tokio_tungstenite::{
 };
 use ws_core::{
     App, Config, Connection, Controller, Result,
-    config::{ServerConfig, ServerKind},
+    config::{ForwardedHeader, ServerConfig, ServerKind},
 };
 
 use crate::{
@@ -30,16 +31,18 @@ use crate::{
 
 const GUIDE: &str = include_str!("../../docs/behind-a-proxy.md");
 
+const HTTP2_GUIDE: &str = include_str!("../../docs/http2.md");
+
 /// The address of the client; the proxy's is 127.0.0.1.
 const CLIENT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3)), 0);
 
-/// The pings of a heartbeat that are waited for: together they last longer than the proxy's timeouts.
+/// The number of pings to wait for: together they last longer than the timeouts of the proxy.
 const PINGS: usize = 3;
 
 /// Clients that are connected when the server stops.
 const CLIENTS: usize = 10;
 
-/// Tells who is there, then repeats what it hears.
+/// Sends the address of its client, then echoes.
 struct Guide;
 
 impl Controller for Guide {
@@ -54,13 +57,13 @@ impl Controller for Guide {
     }
 }
 
-/// The blocks of this language in the guide.
+/// Returns the blocks of this language in the guide.
 fn blocks(language: &str) -> Vec<&'static str> {
     let fence = format!("```{language}\n");
     GUIDE.split(&fence[..]).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
 }
 
-/// The text, in which each of these has to occur, with something else in its place.
+/// Replaces these parts of a text. Each must occur.
 fn with(text: &str, replacements: &[(&str, &str)]) -> String {
     replacements.iter().fold(text.to_owned(), |text, (from, to)| {
         assert!(text.contains(from), "{from:?} in {text}");
@@ -78,8 +81,8 @@ fn is_installed(proxy: &str) -> bool {
     found.is_ok()
 }
 
-/// A free port, which no other test is given as long as this one lives: it is bound without listening, so whoever names
-/// the port may listen there.
+/// A free port, which no other test gets while this exists: it is bound without listening, so a
+/// server may listen on it.
 struct Port(TcpSocket);
 
 impl Port {
@@ -95,7 +98,8 @@ impl Port {
     }
 }
 
-/// A server by a `toml` block of the guide, with pings that are as much faster as the proxies' timeouts are shorter.
+/// A server with a `toml` block of the guide. Its pings are as much faster as the timeouts of the
+/// proxies are shorter.
 async fn serve(toml: &str, files: &Files) -> Server {
     let toml = toml
         .replace("9502", "0")
@@ -123,7 +127,7 @@ type Client = WebSocketStream<TlsStream>;
 async fn connect(proxy: SocketAddr, made: &Made, path: &str) -> std::result::Result<Client, Error> {
     let stream = handshaken_from(CLIENT, proxy, made, b"http/1.1").await.unwrap();
     let mut request = format!("wss://localhost:{}{path}", proxy.port()).into_client_request().unwrap();
-    // What a client says about itself is not believed, and a page of this host may connect.
+    // The address that a client claims is ignored, and a page of this host may connect.
     request.headers_mut().insert("x-forwarded-for", "6.6.6.6".parse().unwrap());
     request.headers_mut().insert("origin", format!("https://localhost:{}", proxy.port()).parse().unwrap());
     Ok(within("handshake", client_async(request, stream)).await?.0)
@@ -133,7 +137,7 @@ async fn next(client: &mut Client) -> Message {
     within("a message", client.next()).await.unwrap().unwrap()
 }
 
-/// What has to work through any proxy.
+/// Checks everything that must work through any proxy.
 async fn check(server: Server, proxy: SocketAddr, made: &Made) {
     let mut client = connect(proxy, made, "/").await.unwrap();
     assert_eq!(next(&mut client).await, Message::text("127.0.0.3 by 127.0.0.1"));
@@ -142,7 +146,7 @@ async fn check(server: Server, proxy: SocketAddr, made: &Made) {
     client.send(large.clone()).await.unwrap();
     assert_eq!(next(&mut client).await, large);
 
-    // Silence, but for the heartbeat, for longer than the proxy's timeouts.
+    // Only heartbeats, for longer than the timeouts of the proxy.
     for _ in 0..PINGS {
         assert!(matches!(next(&mut client).await, Message::Ping(_)));
     }
@@ -151,11 +155,11 @@ async fn check(server: Server, proxy: SocketAddr, made: &Made) {
 
     match connect(proxy, made, "/nowhere").await {
         Err(Error::Http(response)) => assert_eq!(response.status(), 404),
-        other => panic!("a refusal makes its way: {other:?}"),
+        other => panic!("a refusal is forwarded: {other:?}"),
     }
 
-    // Behind the server's close frame the tunnel stays open for the clients' answers, in both
-    // directions.
+    // After the server's close frame the tunnel stays open in both directions, for the answers of
+    // the clients.
     let mut clients = vec![client];
     for _ in 1..CLIENTS {
         clients.push(connect(proxy, made, "/").await.unwrap());
@@ -172,7 +176,7 @@ async fn check(server: Server, proxy: SocketAddr, made: &Made) {
                 }
             };
             assert_eq!(u16::from(frame.code), 1001);
-            // A client that needs a while for its answer.
+            // A client whose answer takes some time.
             tokio::time::sleep(Duration::from_millis(50)).await;
             while let Some(Ok(_)) = client.next().await {}
         });
@@ -262,7 +266,7 @@ async fn haproxy_passing_tls_through_with_version_1() {
     haproxy(1, 1, &[("send-proxy-v2", "send-proxy")]).await;
 }
 
-/// A server that says over HTTP whether it is ready, and the line that a load balancer knows it by.
+/// A server with a readiness page over HTTP, and its line in the configuration of a load balancer.
 async fn balanced() -> (Server, String) {
     let mut config = config();
     config.drain.grace = Duration::from_secs(60 * 60);
@@ -277,7 +281,7 @@ async fn balanced() -> (Server, String) {
 }
 
 #[tokio::test]
-async fn haproxy_sends_nobody_to_a_server_that_drains_as_documented() {
+async fn haproxy_sends_no_client_to_a_draining_server_as_documented() {
     if !is_installed("haproxy") {
         return;
     }
@@ -300,7 +304,7 @@ async fn haproxy_sends_nobody_to_a_server_that_drains_as_documented() {
     command.arg("-db").arg("-f").arg(&file);
     let _haproxy = run(command, proxy).await;
 
-    // One after the other: the first two are one on each.
+    // One after the other: the first two are on different servers.
     let mut open = [Raw::connect(proxy).await, Raw::connect(proxy).await];
     for raw in &mut open {
         assert_eq!(raw.request(&handshake("/")).await.status, 101);
@@ -318,9 +322,86 @@ async fn haproxy_sends_nobody_to_a_server_that_drains_as_documented() {
         }
     })
     .await;
-    assert_eq!(hub.count_local(), 1, "who is there is not disturbed");
+    assert_eq!(hub.count_local(), 1, "open connections are not affected");
     for raw in &mut open {
         raw.frame(0x81, b"still here").await;
         assert_eq!(raw.read_frame().await.payload, b"still here");
     }
+}
+
+/// Says by which version of HTTP the proxy came, and for which client.
+struct Came;
+
+impl Controller for Came {
+    async fn on_open(&self, conn: &Connection) -> Result {
+        let peer = conn.peer_addr().unwrap().ip();
+        Ok(conn.push(format!("{peer} by {:?}", conn.handshake().version()))?)
+    }
+
+    async fn on_message(&self, conn: &Connection, message: ws_core::Message) -> Result {
+        Ok(conn.push(message)?)
+    }
+}
+
+#[tokio::test]
+async fn haproxy_comes_by_http2_as_documented() {
+    if !is_installed("haproxy") {
+        return;
+    }
+    let mut config = config();
+    config.servers[0].proxy.trusted = vec!["127.0.0.1/32".parse().unwrap()];
+    config.servers[0].proxy.header = ForwardedHeader::XForwardedFor;
+    let app = App::without_registry().controller("/", Came).config(config);
+    let (service, running) = app.into_service("ws").await.unwrap();
+    let service =
+        service.peer_addr_from(|extensions| extensions.get().map(|axum::extract::ConnectInfo(addr)| *addr));
+    let router = axum::Router::new().fallback_service(service);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let router = router.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+
+    let made = Made::new();
+    let files = Files::new(&made);
+    let both = files.key.with_file_name("both.pem");
+    std::fs::write(&both, made.pem() + &made.key_pem()).unwrap();
+    let port = Port::new();
+    let proxy = port.addr();
+    let (_, block) = HTTP2_GUIDE.split_once("```haproxy\n").unwrap();
+    let block = with(
+        block.split("```").next().unwrap(),
+        &[
+            ("bind :443", &format!("bind {proxy}")),
+            ("127.0.0.1:3000", &addr.to_string()),
+            ("/etc/haproxy/example.com.pem", both.to_str().unwrap()),
+        ],
+    );
+    let file = files.key.with_file_name("haproxy.cfg");
+    std::fs::write(&file, block).unwrap();
+    let mut command = Command::new("haproxy");
+    command.arg("-db").arg("-f").arg(&file);
+    let _haproxy = run(command, proxy).await;
+
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        let mut client = connect(proxy, &made, "/").await.unwrap();
+        assert_eq!(next(&mut client).await, Message::text("127.0.0.3 by HTTP/2.0"));
+        clients.push(client);
+    }
+    for size in [1, 70_000, 1 << 18] {
+        for client in &mut clients {
+            let message = Message::binary(vec![7; size]);
+            client.send(message.clone()).await.unwrap();
+            assert!(next(client).await == message, "{size}");
+        }
+    }
+    let closed = async {
+        for client in &mut clients {
+            let Message::Close(Some(frame)) = next(client).await else { panic!("no close frame") };
+            assert_eq!(u16::from(frame.code), 1001);
+            while client.next().await.is_some() {}
+        }
+    };
+    let (report, ()) = tokio::join!(running.shutdown(), closed);
+    assert_eq!((report.closed, report.lost, report.cut), (CLIENTS, 0, 0));
 }

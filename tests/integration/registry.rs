@@ -1,4 +1,4 @@
-//! What the attributes register, running.
+//! The registrations of the attributes, in running applications.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,11 +12,11 @@ use crate::support::{
     Logs, Raw, Server, handshake, handshake_with, next_text, registry_config, send, start_with,
 };
 
-/// What `#[state]` fields and middleware of this file are given.
+/// The state of the `#[state]` fields and the middleware of this file.
 #[derive(Clone)]
 struct Greeting(&'static str);
 
-/// All that is annotated in this binary, with the state that it needs.
+/// All registrations of this binary, with the state that they need.
 pub(crate) fn app() -> App {
     App::new().state(Greeting("hello"))
 }
@@ -107,7 +107,7 @@ async fn p3_every_argument_of_the_attribute_takes_effect() {
         assert_eq!((answer.header("x-counted"), answer.header("x-greeting")), (Some("yes"), Some("hello")));
         let text = String::from_utf8(raw.read_frame().await.payload).unwrap();
         assert_eq!(text, format!("hello a b {visit}"), "one instance serves all");
-        // Two frames of 512 bytes are one message of 1 KiB; both limits are reached, neither is passed.
+        // Two frames of 512 bytes are one message of 1 KiB. Both are exactly at their limits.
         raw.frame(0x02, &[1; 512]).await;
         raw.frame(0x80, &[2; 512]).await;
         assert_eq!(raw.read_frame().await.payload.len(), 1024);
@@ -135,7 +135,7 @@ async fn p3_every_argument_of_the_attribute_takes_effect() {
 }
 
 #[tokio::test]
-async fn an_application_without_registry_has_none_of_it() {
+async fn an_application_without_registry_ignores_the_attributes() {
     let server = start_with(App::without_registry(), registry_config()).await;
     for (name, path) in [("ws", "/annotated"), ("annotated", "/rooms/1"), ("annotated", "/files/x")] {
         let mut raw = Raw::connect(server.running.local_addr(name).unwrap()).await;
@@ -178,11 +178,11 @@ async fn handlers_without_a_route_are_warned_of_at_start() {
 
     let logs = Logs::start();
     let _server = start_with(app().controller("/unrouted", Unrouted), registry_config()).await;
-    assert!(!logs.text().contains("`Unrouted`"), "a route by hand is one: {}", logs.text());
+    assert!(!logs.text().contains("`Unrouted`"), "a route by hand counts: {}", logs.text());
 }
 
 #[test]
-fn p28_the_routes_say_what_is_registered_and_where() {
+fn p28_the_routes_list_each_registration_and_its_place() {
     let routes = app().routes();
     let annotated: Vec<&RouteInfo> = routes.iter().filter(|route| route.server == "annotated").collect();
     let seen: Vec<_> = annotated

@@ -1,4 +1,5 @@
-//! How an application stops: nobody new, 1001 to all who are there, and an end for those who would stay.
+//! The stop of an application: new clients are refused, open connections get 1001, and hanging ones
+//! are cut.
 
 use std::sync::{
     Arc,
@@ -22,7 +23,7 @@ use crate::support::{
     PATIENCE, Probe, Raw, Server, config, expect_close, handshake, next_text, send, start, start_with, within,
 };
 
-/// Shuts down in a task of its own.
+/// Shuts down in a separate task.
 fn stopping(running: Running) -> tokio::task::JoinHandle<ShutdownReport> {
     tokio::spawn(running.shutdown())
 }
@@ -33,7 +34,7 @@ async fn report(task: tokio::task::JoinHandle<ShutdownReport>) -> (usize, usize)
 }
 
 #[tokio::test]
-async fn everyone_is_closed_with_1001_and_every_on_close_runs() {
+async fn every_connection_is_closed_with_1001_and_every_on_close_runs() {
     let (probe, mut reports) = Probe::new();
     let server = start(App::without_registry().controller("/", probe)).await;
     let mut clients = Vec::new();
@@ -41,7 +42,7 @@ async fn everyone_is_closed_with_1001_and_every_on_close_runs() {
         clients.push(server.connect("/").await);
         reports.open().await;
     }
-    // One that was there before does not count.
+    // A connection that had ended before is not counted.
     let mut gone = server.connect("/").await;
     reports.open().await;
     gone.close(None).await.unwrap();
@@ -62,16 +63,16 @@ async fn everyone_is_closed_with_1001_and_every_on_close_runs() {
     }
     assert_eq!(report(task).await, (3, 0));
     reports.assert_nothing_more();
-    assert!(TcpStream::connect(addr).await.is_err(), "nobody listens any more");
+    assert!(TcpStream::connect(addr).await.is_err(), "the listener is closed");
 }
 
 #[tokio::test]
 async fn an_application_without_connections_stops_at_once() {
     let mut config = config();
-    // Whoever waits for it is not patient enough.
+    // Longer than the timeout of the test, which would fail if the shutdown waited for it.
     config.drain.timeout = 2 * PATIENCE;
     let server = start_with(App::without_registry(), config).await;
-    // Streams that never asked for anything do not hold it up, nor do those between two handshakes.
+    // Neither streams without a request nor those between two handshakes delay it.
     let mut idle = Raw::connect(server.addr).await;
     let mut refused = Raw::connect(server.addr).await;
     assert_eq!(refused.request(&handshake("/nowhere")).await.status, 404);
@@ -80,7 +81,7 @@ async fn an_application_without_connections_stops_at_once() {
     assert!(refused.read_to_end().await.is_empty());
 }
 
-/// Never ends a message, and says what becomes of it.
+/// Its message handler never ends, and reports when it is dropped.
 struct Endless {
     closed: mpsc::UnboundedSender<CloseReason>,
     dropped: Arc<AtomicUsize>,
@@ -121,7 +122,7 @@ async fn a_handler_that_never_ends_is_cut_at_the_drain_deadline_and_still_gets_i
     idle.expect_close(1001).await;
     drop(idle);
     assert_eq!(reasons.recv().await, Some(CloseReason::Shutdown));
-    // It is told, even if its handler does not end.
+    // The client gets the close frame, even if its handler does not end.
     busy.expect_close(1001).await;
     assert_eq!(dropped.load(Ordering::SeqCst), 0, "not before the deadline");
     let report = task.await.unwrap();
@@ -165,7 +166,7 @@ impl Controller for Held {
     }
 }
 
-/// A server that drains until the handler of its only client is released.
+/// Returns a server that drains until the handler of its only client is released.
 async fn draining(server: Server, release: &Notify) -> (tokio::task::JoinHandle<ShutdownReport>, impl Fn()) {
     let mut client = server.connect("/").await;
     send(&mut client, "began").await;
@@ -176,7 +177,7 @@ async fn draining(server: Server, release: &Notify) -> (tokio::task::JoinHandle<
 }
 
 #[tokio::test]
-async fn whoever_comes_while_it_drains_is_refused() {
+async fn new_handshakes_are_refused_while_it_drains() {
     let release = Arc::new(Notify::new());
     let server = start(App::without_registry().controller("/", Held(Arc::clone(&release)))).await;
     let addr = server.addr;
@@ -189,14 +190,14 @@ async fn whoever_comes_while_it_drains_is_refused() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_is_half_there_when_it_drains_is_503() {
+async fn a_half_sent_handshake_is_503_when_it_drains() {
     let release = Arc::new(Notify::new());
     let server = start(App::without_registry().controller("/", Held(Arc::clone(&release)))).await;
     let request = handshake("/");
     let (head, rest) = request.split_at(40);
     let mut late = Raw::connect(server.addr).await;
     late.write(head.as_bytes()).await;
-    // The client of `draining` comes after it, so the half is read by the time that one is told to go.
+    // The client of `draining` connects later, so this half was read before the drain.
     let (task, release) = draining(server, &release).await;
     let answer = late.request(rest).await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")), "{answer:?}");
@@ -208,7 +209,7 @@ async fn a_handshake_that_is_half_there_when_it_drains_is_503() {
 }
 
 #[tokio::test]
-async fn dropping_it_stops_accepting_and_closes_everyone() {
+async fn dropping_it_stops_accepting_and_closes_every_connection() {
     let (probe, mut reports) = Probe::new();
     let Server { running, addr } = start(App::without_registry().controller("/", probe)).await;
     let mut client = Server { running, addr }.connect("/").await;
@@ -245,8 +246,8 @@ async fn p2_an_http_service_has_its_own_port_beside_the_websocket_one() {
         let answer = raw.request(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
         assert_eq!((answer.status, &*answer.body), (status, body), "{path}");
     }
-    assert_eq!(raw.request(&handshake("/")).await.status, 404, "no WebSocket there");
-    assert_eq!(server.answer(&handshake("/healthz")).await.status, 404, "no HTTP here");
+    assert_eq!(raw.request(&handshake("/")).await.status, 404, "not a WebSocket server");
+    assert_eq!(server.answer(&handshake("/healthz")).await.status, 404, "not an HTTP server");
     server.raw("/").await;
 }
 

@@ -9,7 +9,7 @@ use ws_core::{
 
 use crate::{registry::app as annotated, support::registry_config};
 
-/// Tells the route and its parameters.
+/// Sends the route and its parameters.
 struct Tell;
 
 impl Controller for Tell {
@@ -29,7 +29,7 @@ struct Either;
 
 impl Controller for Either {}
 
-/// What is told at each path; `None` where there is no route.
+/// Checks the text at each path; `None` if no route has it.
 async fn check(app: &TestApp, cases: &[(&str, Option<&str>)]) {
     for (path, expected) in cases {
         match expected {
@@ -99,14 +99,14 @@ async fn either_finds_a_route_with_and_without_the_slash_at_the_end() {
 }
 
 #[tokio::test]
-async fn one_route_may_be_found_either_way_on_a_server_that_is_exact() {
+async fn one_route_may_be_either_on_a_server_that_is_exact() {
     let route = Route::new("/a", Tell).trailing_slash(TrailingSlash::Either);
     let app = TestApp::start(App::without_registry().route(route).controller("/b", Tell)).await;
     check(&app, &[("/a", Some("/a")), ("/a/", Some("/a")), ("/b", Some("/b")), ("/b/", None)]).await;
 }
 
 #[tokio::test]
-async fn the_attribute_takes_a_slash_at_the_end_and_says_what_it_means() {
+async fn the_attribute_accepts_a_trailing_slash_and_its_meaning() {
     let app = TestApp::start(annotated().config(registry_config())).await;
     for (path, expected) in
         [("/slash/exact/", 101), ("/slash/exact", 404), ("/slash/either/", 101), ("/slash/either", 101)]
@@ -143,7 +143,7 @@ async fn two_spellings_of_one_path_are_a_start_error_that_names_both() {
     );
 
     let same = error(app().controller("/a", Tell).controller("/a", Tell)).await;
-    assert!(!same.contains(because), "they are the same anyway: {same}");
+    assert!(!same.contains(because), "they are equal anyway: {same}");
     let exact = app().controller("/a", Tell);
     let exact = exact.route(Route::new("/a/", Tell).server("other"));
     let mut config = either();

@@ -1,4 +1,5 @@
-//! What keeps an application from starting: found before anything is bound, all of it at once, with both places.
+//! The start errors of an application: found before anything is bound, all at once, with the
+//! places.
 
 use ws_core::{
     App, Config, Controller, Handshake, Next, Recovery, Response, Result, Route, Scene, StartError, State,
@@ -37,7 +38,7 @@ async fn refused(app: App, config: Config) -> StartError {
     }
 }
 
-/// Starting fails with this one problem, in these words.
+/// Checks that the start fails with exactly this problem and this text.
 async fn check(app: App, config: Config, is_meant: fn(&Problem) -> bool, text: &str) {
     let error = refused(app, config).await;
     let [problem] = error.problems() else { panic!("one problem: {error}") };
@@ -100,11 +101,11 @@ async fn one_controller_of_two_names() {
 }
 
 #[tokio::test]
-async fn two_paths_that_cannot_be_told_apart() {
+async fn two_paths_that_match_the_same_requests() {
     let first = line!() + 1;
     let app = App::without_registry().controller("/rooms/{name}", Nothing);
     let app = app.controller("/rooms/{id}", Other);
-    // They are compared in the order of their paths, whichever was registered first.
+    // They are compared in the order of their paths, not in that of their registration.
     let text = format!(
         "`/rooms/{{name}}` of Nothing at {} conflicts with `/rooms/{{id}}` of Other at {} on server `ws`; change one \
          of the paths, or the server",
@@ -123,9 +124,9 @@ async fn one_path_on_two_servers_is_fine() {
 }
 
 #[tokio::test]
-async fn a_path_that_is_none() {
+async fn an_invalid_path() {
     let long = "/{a}".repeat(26);
-    // The router would take the brace of the path itself for its 26th parameter.
+    // The router would count the brace in the path as the 26th parameter.
     let braces =
         format!("{}{{/b}}{{{{f}}", ('a'..='x').map(|name| format!("/{{{name}}}")).collect::<String>());
     let cases = [
@@ -235,7 +236,7 @@ async fn needs_users(handshake: Handshake, next: Next<'_>, _: State<Users>) -> R
 }
 
 #[tokio::test]
-async fn a_state_that_nobody_provides() {
+async fn a_missing_state() {
     let line = line!() + 1;
     let app = App::without_registry().middleware("ws", 0, needs_users);
     let text = format!(
@@ -287,7 +288,7 @@ async fn a_state_of_a_similar_type_is_named_in_place_of_the_missing_one() {
     }
 }
 
-/// Takes `Users`, and `u8` if there is one.
+/// Takes `Users`, and `u8` if it exists.
 struct Takes;
 
 #[ws_handlers]
@@ -318,7 +319,7 @@ async fn takes_char(handshake: Handshake, next: Next<'_>, _: State<char>) -> Res
 }
 
 #[tokio::test]
-async fn a_warning_names_each_state_that_nothing_takes() {
+async fn each_unused_state_is_warned_of() {
     let logs = Logs::start();
     let line = line!() + 2;
     let app = App::without_registry()
@@ -360,7 +361,7 @@ async fn a_state_given_twice() {
 }
 
 #[tokio::test]
-async fn a_configuration_by_hand_meets_the_rules_of_the_file() {
+async fn a_configuration_by_hand_must_follow_the_rules_of_the_file() {
     let mut twins = config();
     twins.servers.push(config().servers.remove(0));
     let text = "two servers are named `ws`; names are unique";
@@ -368,11 +369,11 @@ async fn a_configuration_by_hand_meets_the_rules_of_the_file() {
 }
 
 #[tokio::test]
-async fn limits_of_a_route_meet_the_rules_of_its_servers() {
+async fn limits_of_a_route_must_follow_the_rules_of_its_servers() {
     let line = line!() + 1;
     let route = Route::new("/", Nothing).limits(|limits| limits.message_burst = Some(0));
     let text = format!(
-        "the limits of Nothing at {} do not work: `limits.message_burst` must be at least 1",
+        "the limits of Nothing at {} are invalid: `limits.message_burst` must be at least 1",
         at(line)
     );
     let app = App::without_registry().route(route);
@@ -419,7 +420,7 @@ async fn an_ipv6_address_is_a_host_with_brackets_and_without() {
 
 #[tokio::test]
 async fn everything_is_reported_at_once_and_nothing_is_bound() {
-    // Its port is taken: binding it would be one problem more.
+    // Its port is taken, so binding it would add a problem.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut config = with_http();
     config.servers[0].port = taken.local_addr().unwrap().port();
@@ -446,15 +447,15 @@ async fn everything_is_reported_at_once_and_nothing_is_bound() {
     assert_eq!(is_there(|it| matches!(it, Problem::MissingState { .. })), 1, "{error}");
     assert_eq!(is_there(|it| matches!(it, Problem::GivenTwice { .. })), 1, "{error}");
     assert_eq!(is_there(|it| matches!(it, Problem::StateTwice { .. })), 1, "{error}");
-    assert_eq!(error.problems().len(), 9, "and nothing else: {error}");
+    assert_eq!(error.problems().len(), 9, "only these: {error}");
     let text = error.to_string();
     assert!(text.starts_with("9 problems keep the application from starting\n  1. "), "{text}");
     assert_eq!(text.lines().count(), 10, "a line each: {text}");
 }
 
 #[tokio::test]
-async fn a_missing_state_hides_no_other_problem() {
-    // The route lacks a state and stands on a path that is taken.
+async fn a_missing_state_does_not_hide_other_problems() {
+    // The route lacks a state, and its path is taken.
     let app = App::without_registry()
         .controller("/same", Nothing)
         .route(Route::new("/same", Nothing).middleware(needs_users));

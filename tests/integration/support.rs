@@ -1,4 +1,4 @@
-//! What the tests share: a server on a free port, a client that speaks raw bytes, a controller that reports.
+//! Shared by the tests: a server on a free port, a client of raw bytes, a controller that reports.
 
 use std::{cell::RefCell, collections::HashMap, net::SocketAddr, sync::Once, time::Duration};
 
@@ -16,15 +16,15 @@ use ws_core::{
     config::{ServerConfig, ServerKind},
 };
 
-/// Longer than anything takes on a busy machine; no test waits for it unless it fails.
+/// Longer than any step on a busy machine. A test waits for all of it only if it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Waits, and fails instead of hanging.
+/// Awaits, and fails at the timeout instead of hanging.
 pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("timed out: {what}"))
 }
 
-/// Waits for what no message tells of.
+/// Polls for a condition that no message reports.
 pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
     within(what, async {
         while !is_so() {
@@ -41,18 +41,20 @@ pub(crate) fn config() -> Config {
     config
 }
 
-/// The servers that attributes in this binary name: whoever uses its registry has to have them all.
-const ANNOTATED_SERVERS: [&str; 7] =
-    ["annotated", "failing", "failing-elsewhere", "faults", "limited", "onion", "slash"];
+/// The servers that attributes in this binary name. A configuration for its registry must have all
+/// of them.
+const ANNOTATED_SERVERS: [&str; 8] =
+    ["annotated", "compressed", "failing", "failing-elsewhere", "faults", "limited", "onion", "slash"];
 
-/// A configuration that fits the registry of this binary: the default and all servers that attributes name.
+/// A configuration for the registry of this binary: the default and all servers that attributes
+/// name.
 pub(crate) fn registry_config() -> Config {
     let mut config = config();
     config.servers.extend(ANNOTATED_SERVERS.map(|name| ServerConfig::new(name, ServerKind::WebSocket, 0)));
     config
 }
 
-/// A running application whose server `ws` is known by its address.
+/// A running application and the address of its server `ws`.
 pub(crate) struct Server {
     pub(crate) running: Running,
     pub(crate) addr: SocketAddr,
@@ -71,7 +73,7 @@ pub(crate) async fn start_with(app: App, config: Config) -> Server {
 pub(crate) type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 impl Server {
-    /// A client that this project did not write.
+    /// Connects a client of another library.
     pub(crate) async fn connect(&self, path: &str) -> Client {
         let (client, _) =
             within("connect", tokio_tungstenite::connect_async(format!("ws://{}{path}", self.addr)))
@@ -80,7 +82,7 @@ impl Server {
         client
     }
 
-    /// A handshake by hand: a stream that has got its 101.
+    /// Opens a stream by a handshake and reads its 101.
     pub(crate) async fn raw(&self, path: &str) -> Raw {
         let mut raw = Raw::connect(self.addr).await;
         let response = raw.request(&handshake(path)).await;
@@ -88,18 +90,18 @@ impl Server {
         raw
     }
 
-    /// The answer to one request of these bytes.
+    /// Returns the answer to these bytes of one request.
     pub(crate) async fn answer(&self, request: &str) -> Answer {
         Raw::connect(self.addr).await.request(request).await
     }
 }
 
-/// A correct handshake for this path.
+/// Returns a correct handshake for this path.
 pub(crate) fn handshake(path: &str) -> String {
     handshake_with(path, "")
 }
 
-/// A correct handshake with more header lines, each ending in CRLF.
+/// Returns a correct handshake with these header lines, each with CRLF at its end.
 pub(crate) fn handshake_with(path: &str, lines: &str) -> String {
     format!(
         "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -107,7 +109,7 @@ pub(crate) fn handshake_with(path: &str, lines: &str) -> String {
     )
 }
 
-/// A response, read by hand.
+/// A response, parsed by the test.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -121,7 +123,7 @@ impl Answer {
     }
 
     pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
     }
 }
 
@@ -130,7 +132,7 @@ pub(crate) struct Raw {
     pub(crate) stream: TcpStream,
 }
 
-/// A frame as it came: first byte (FIN, opcode) and payload.
+/// A received frame: its first byte (FIN, opcode) and its payload.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RawFrame {
     pub(crate) first: u8,
@@ -140,7 +142,7 @@ pub(crate) struct RawFrame {
 impl RawFrame {
     /// The code and the reason of a close frame.
     pub(crate) fn close(&self) -> (u16, String) {
-        assert_eq!(self.first, 0x88, "no close frame: {self:?}");
+        assert_eq!(self.first, 0x88, "not a close frame: {self:?}");
         let code = self.payload.get(..2).map_or(1005, |code| u16::from_be_bytes([code[0], code[1]]));
         (code, String::from_utf8(self.payload.get(2..).unwrap_or_default().to_vec()).unwrap())
     }
@@ -194,14 +196,15 @@ impl Raw {
         RawFrame { first, payload }
     }
 
-    /// Everything up to the end of the stream; a reset is a failure.
+    /// Reads up to the end of the stream. Fails on a reset.
     pub(crate) async fn read_to_end(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         within("end of stream", self.stream.read_to_end(&mut rest)).await.unwrap();
         rest
     }
 
-    /// Everything up to the end of the stream; whoever is hung up on with its input unread sees a reset there.
+    /// Reads up to the end of the stream. A stream that is closed with unread input ends with a
+    /// reset.
     pub(crate) async fn read_until_cut(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         let _ = within("end of stream", self.stream.read_to_end(&mut rest)).await;
@@ -233,25 +236,25 @@ pub(crate) async fn send(client: &mut Client, text: &str) {
     within("send", client.send(tungstenite::Message::text(text))).await.unwrap();
 }
 
-/// The next data message as text.
+/// Returns the next data message as text.
 pub(crate) async fn next_text(client: &mut Client) -> String {
     match within("next message", client.next()).await {
         Some(Ok(tungstenite::Message::Text(text))) => text.to_string(),
-        other => panic!("no text: {other:?}"),
+        other => panic!("not a text: {other:?}"),
     }
 }
 
-/// The close frame that comes next, and then the end of the stream.
+/// Returns the close frame that must come next, before the end of the stream.
 pub(crate) async fn expect_close(client: &mut Client) -> (u16, String) {
     let close = match within("close frame", client.next()).await {
         Some(Ok(tungstenite::Message::Close(Some(frame)))) => (frame.code.into(), frame.reason.to_string()),
-        other => panic!("no close frame: {other:?}"),
+        other => panic!("not a close frame: {other:?}"),
     };
     assert!(within("end of stream", client.next()).await.is_none());
     close
 }
 
-/// What a load balancer asks: `/readyz`.
+/// The readiness page for load balancers, `/readyz`.
 pub(crate) fn probes(readiness: Readiness) -> Router {
     let readyz = async move || match readiness.is_ready() {
         true => StatusCode::OK,
@@ -264,9 +267,10 @@ thread_local! {
     static LOGGED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
-/// What is logged on this thread from now on: a test's runtime has no other.
+/// Collects the log of this thread from now on. The runtime of a test has no other thread.
 ///
-/// One subscriber serves all tests: with one for each, another test's thread decides what a place in the code may log.
+/// One subscriber serves all tests. With one for each, the thread of another test would decide
+/// which callsites are enabled.
 pub(crate) struct Logs;
 
 impl Logs {
@@ -295,7 +299,7 @@ impl Logs {
         String::from_utf8(LOGGED.with_borrow(|it| it.clone().unwrap_or_default())).unwrap()
     }
 
-    /// The only line with this text.
+    /// Returns the only line with this text.
     pub(crate) fn line(&self, with: &str) -> String {
         let text = self.text();
         let lines: Vec<&str> = text.lines().filter(|line| line.contains(with)).collect();
@@ -304,7 +308,7 @@ impl Logs {
     }
 }
 
-/// A controller that repeats what it hears.
+/// A controller that echoes.
 pub(crate) struct Echo;
 
 impl Controller for Echo {
@@ -313,7 +317,7 @@ impl Controller for Echo {
     }
 }
 
-/// What a [`Probe`] saw.
+/// An observation of a [`Probe`].
 #[derive(Debug)]
 pub(crate) enum Seen {
     Open(Connection),
@@ -343,7 +347,8 @@ impl Reports {
         within("a callback", self.0.recv()).await.expect("the controller is gone")
     }
 
-    /// The next report, however long it takes: for paused time, in which any patience runs out at once.
+    /// Returns the next report without a timeout, for paused time, in which every timeout passes at
+    /// once.
     pub(crate) async fn next_unhurried(&mut self) -> Seen {
         self.0.recv().await.expect("the controller is gone")
     }
@@ -362,7 +367,7 @@ impl Reports {
         }
     }
 
-    /// Nothing was reported that was not taken.
+    /// Checks that no further report is waiting.
     pub(crate) fn assert_nothing_more(&mut self) {
         if let Ok(seen) = self.0.try_recv() {
             panic!("unexpected: {seen:?}");

@@ -1,4 +1,4 @@
-//! Tasks of a connection: they run beside its callbacks, and none outlives it.
+//! Tasks of a connection: they run beside its callbacks and end with it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// An observation of a [`Works`] controller, with the time since the start of the test.
 #[derive(Debug, PartialEq)]
 enum Seen {
-    /// A task has reached its end; whether it could push its result.
+    /// A task has reached its end; the value tells whether it could push its result.
     Done(bool),
     /// A task was dropped before its end.
     Dropped,
@@ -49,7 +49,7 @@ impl Drop for Guard {
     }
 }
 
-/// Each text is the number of seconds after which a task pushes `done`, or one of some words.
+/// Each text is the number of seconds after which a task pushes `done`, or a command.
 struct Works(Reporter);
 
 impl Works {
@@ -86,7 +86,7 @@ impl Controller for Works {
 
     async fn on_close(&self, conn: &Connection, reason: CloseReason) -> Result {
         let closed = SpawnError::Closed { connection: conn.id() };
-        assert_eq!(conn.spawn(async {}), Err(closed), "no task is started any more");
+        assert_eq!(conn.spawn(async {}), Err(closed), "no further task is started");
         self.0.report(Seen::Closed(reason));
         Ok(())
     }
@@ -122,7 +122,7 @@ impl Working {
         }
     }
 
-    /// Returns the next observation, and after how many seconds it was made.
+    /// Returns the next observation and the second in which it was made.
     async fn next(&mut self) -> (Seen, u64) {
         let (seen, at) = self.seen.recv().await.expect("the controller is gone");
         (seen, (at - self.began).as_secs())
@@ -162,7 +162,7 @@ async fn more_tasks_than_the_limit_are_refused_until_one_has_ended() {
 }
 
 #[tokio::test]
-async fn an_error_of_a_task_is_logged_with_its_connection_and_one_of_a_closed_connection_is_no_fault() {
+async fn an_error_of_a_task_is_logged_with_its_connection_and_one_of_a_closed_connection_is_not_a_fault() {
     let logs = Logs::start();
     let mut working = Working::start().await;
     let id = working.conn().id();
@@ -226,7 +226,7 @@ async fn tasks_may_finish_within_the_close_deadline_and_on_close_waits_for_them(
         working.settle().await;
         ends.end(&mut working).await;
         assert_eq!(working.next().await, (Seen::Done(ends != Ends::Local), 1), "{ends:?}");
-        // After the first message to a stream that has ended nothing can be pushed.
+        // Nothing can be pushed after the first message to a stream that has ended.
         assert_eq!(working.next().await, (Seen::Done(ends == Ends::Close), 2), "{ends:?}");
         let (Seen::Closed(reason), 2) = working.next().await else { panic!("{ends:?}") };
         assert!(ends.fits(&reason), "{ends:?}: {reason:?}");
@@ -275,11 +275,11 @@ async fn a_local_close_frame_does_not_wait_for_tasks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_callback_leaves_tasks_their_time() {
+async fn tasks_keep_their_time_after_a_failed_callback() {
     let mut working = Working::start().await;
     working.send(&["2"]).await;
     working.settle().await;
-    working.send(&["neither a number nor a word"]).await;
+    working.send(&["neither a number nor a command"]).await;
     working.client.expect_close(1011).await;
     assert_eq!(working.next().await, (Seen::Done(false), 2));
     assert_eq!(working.next().await, (Seen::Closed(CloseReason::Panic), 2));
@@ -287,7 +287,7 @@ async fn a_failed_callback_leaves_tasks_their_time() {
 
 #[tokio::test(start_paused = true)]
 async fn a_drain_waits_for_tasks_and_its_cut_aborts_them() {
-    // The time of the drain; when the task is done or dropped.
+    // The times at which the drain ends, and at which the task is done or dropped.
     for (drain, text, expected, at) in [
         (10 * SECOND, "2", Seen::Done(false), 2),
         (10 * SECOND, "forever", Seen::Dropped, CLOSE_TIMEOUT.as_secs()),
@@ -321,7 +321,7 @@ async fn a_drain_waits_for_tasks_and_its_cut_aborts_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_that_holds_its_connection_keeps_neither_it_nor_its_memory() {
+async fn a_task_with_a_handle_does_not_keep_the_connection_or_its_memory() {
     let mut working = Working::start().await;
     working.send(&["forever", "forever"]).await;
     working.settle().await;
@@ -346,7 +346,7 @@ async fn a_handle_that_outlives_its_connection_starts_no_task() {
 }
 
 #[test]
-fn a_task_that_a_stopped_runtime_drops_at_once_leaves_its_place() {
+fn a_task_that_a_stopped_runtime_drops_at_once_frees_its_place() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let handle = runtime.handle().clone();
     drop(runtime);

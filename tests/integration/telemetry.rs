@@ -1,4 +1,4 @@
-//! Counters and what is made from them: stats, metrics, the access log, spans.
+//! Counters and their users: stats, metrics, the access log, spans.
 
 mod access;
 mod counters;

@@ -1,4 +1,4 @@
-//! The test kit itself: the real pipeline over memory, also under paused time.
+//! The test kit: the whole server over connections in memory, also under paused time.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ struct Echo;
 impl Controller for Echo {
     async fn on_message(&self, conn: &Connection, message: Message) -> Result {
         if message.as_text() == Some("bye") {
-            return Ok(conn.disconnect(4000, "as you wish")?);
+            return Ok(conn.disconnect(4000, "closed on request")?);
         }
         Ok(conn.push(message)?)
     }
@@ -59,7 +59,7 @@ async fn clients_send_and_receive_texts_json_events_and_binary() {
     client.ping("p").await;
     assert_eq!(client.next_pong().await.unwrap(), "p");
     client.send_text("bye").await;
-    assert_eq!(client.expect_close(4000).await, "as you wish");
+    assert_eq!(client.expect_close(4000).await, "closed on request");
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn every_server_can_be_reached() {
 }
 
 #[tokio::test]
-async fn what_a_test_did_not_expect_is_said() {
+async fn an_unexpected_message_is_in_the_error() {
     let app = app().await;
     let mut client = app.connect("/echo").await.unwrap();
     client.send_binary(vec![1]).await;
@@ -100,7 +100,7 @@ async fn what_a_test_did_not_expect_is_said() {
 }
 
 #[tokio::test]
-async fn raw_frames_make_faults() {
+async fn raw_frames_can_cause_faults() {
     let app = app().await;
     let mut client = app.connect("/echo").await.unwrap();
     client.send_frame(0xc1, b"reserved bit").await;
@@ -111,13 +111,13 @@ async fn raw_frames_make_faults() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn heartbeats_pass_in_no_time_under_paused_time() {
+async fn heartbeats_take_no_real_time_under_paused_time() {
     let (probe, mut reports) = Probe::new();
     let app = TestApp::start(App::without_registry().controller("/", probe)).await;
     let began = Instant::now();
     let mut client = app.connect("/").await.unwrap();
     reports.open().await;
-    // The client answers pings only while it is asked for something.
+    // The client answers pings only while it waits for a message.
     assert!(matches!(client.next().await, Err(TestError::TimedOut { .. })));
     let reason = loop {
         match reports.next_unhurried().await {
@@ -148,7 +148,7 @@ async fn pings_come_every_interval_though_their_timeout_is_longer() {
             assert_eq!(began.elapsed().as_secs(), 5 * answered);
         }
     }
-    // From now on it does not answer: the ping after 60 s is the last.
+    // From now on it does not answer, so the ping after 60 s is the last.
     let reason = loop {
         match reports.next_unhurried().await {
             Seen::Close(reason) => break reason,
@@ -167,7 +167,7 @@ async fn a_silent_peer_in_the_handshake_and_in_the_closing_is_bounded() {
     let conn = reports.open().await;
     let began = Instant::now();
     conn.disconnect(1000, "").unwrap();
-    // It neither answers nor closes; the close deadline ends it.
+    // It neither answers nor closes, so the close deadline ends it.
     reports.close().await;
     let report = app.shutdown().await;
     assert_eq!((report.closed, report.lost, report.cut), (0, 1, 0));
@@ -180,7 +180,7 @@ async fn a_silent_peer_in_the_handshake_and_in_the_closing_is_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_handshake_deadline_is_the_handshakes_only() {
+async fn the_handshake_deadline_applies_only_to_the_handshake() {
     let app = app().await;
     let mut client = app.connect("/echo").await.unwrap();
     // Longer than the deadline, shorter than the first ping.

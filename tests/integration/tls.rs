@@ -26,7 +26,7 @@ async fn start(files: &Files) -> Server {
     start_with(echo(), files.config()).await
 }
 
-/// A client that trusts this certificate alone.
+/// A client that trusts only this certificate.
 async fn connect(addr: SocketAddr, made: &Made) -> Client {
     let uri = format!("wss://localhost:{}/", addr.port());
     within("wss", Client::builder(uri).root_certificates_pem(made.pem()).connect()).await.unwrap()
@@ -48,7 +48,7 @@ async fn a_websocket_server_speaks_tls() {
     let server = start(&Files::new(&made)).await;
     let mut client = connect(server.addr, &made).await;
     echoes(&mut client).await;
-    assert_eq!(client.close(1000, "").await.unwrap().code(), 1000, "the close frame made its way");
+    assert_eq!(client.close(1000, "").await.unwrap().code(), 1000, "the close frame arrived");
 }
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn an_http_server_speaks_tls() {
 }
 
 #[tokio::test]
-async fn who_speaks_no_http_1_1_is_told_in_the_tls_handshake() {
+async fn a_client_without_http_1_1_is_refused_in_the_tls_handshake() {
     let made = Made::new();
     let server = start(&Files::new(&made)).await;
     let error = handshaken(server.addr, &made, b"h2").await.unwrap_err();
@@ -78,33 +78,33 @@ async fn who_speaks_no_http_1_1_is_told_in_the_tls_handshake() {
 }
 
 #[tokio::test]
-async fn who_speaks_no_tls_gets_no_http() {
+async fn a_client_without_tls_gets_no_http() {
     let server = start(&Files::new(&Made::new())).await;
     let mut raw = Raw::connect(server.addr).await;
     raw.write(handshake("/").as_bytes()).await;
     let answer = raw.read_to_end().await;
-    assert!(!answer.starts_with(b"HTTP"), "a TLS alert at the most: {answer:?}");
+    assert!(!answer.starts_with(b"HTTP"), "at most a TLS alert: {answer:?}");
 }
 
 #[tokio::test]
-async fn a_refused_handshake_ends_with_the_last_word_of_tls() {
+async fn a_refused_handshake_ends_with_close_notify() {
     let made = Made::new();
     let server = start(&Files::new(&made)).await;
     for (request, status) in [
         (handshake("/nowhere").replace("Connection: Upgrade", "Connection: Upgrade, close"), "404"),
-        ("no HTTP at all\r\n\r\n".to_owned(), "400"),
+        ("not HTTP\r\n\r\n".to_owned(), "400"),
     ] {
         let mut stream = handshaken(server.addr, &made, b"http/1.1").await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
-        // An end without `close_notify` is an error: somebody might have cut the answer.
+        // An end without `close_notify` is an error, because the answer might be incomplete.
         within("answer", stream.read_to_string(&mut answer)).await.unwrap();
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
     }
 }
 
 #[tokio::test]
-async fn a_tls_handshake_and_the_head_behind_it_have_the_handshake_deadline() {
+async fn a_tls_handshake_and_its_request_head_have_the_handshake_deadline() {
     let made = Made::new();
     let mut config = Files::new(&made).config();
     config.servers[0].limits.handshake_timeout = Duration::from_millis(200);
@@ -113,21 +113,21 @@ async fn a_tls_handshake_and_the_head_behind_it_have_the_handshake_deadline() {
     assert_eq!(silent.read_to_end().await, b"");
     let mut slow = handshaken(server.addr, &made, b"http/1.1").await.unwrap();
     let mut rest = Vec::new();
-    // Cut, with or without a word of TLS about it.
+    // Cut, with or without a TLS alert.
     let _ = within("the cut", slow.read_to_end(&mut rest)).await;
     assert_eq!(rest, b"");
 }
 
 #[tokio::test]
-async fn a_stream_that_never_begins_its_tls_handshake_does_not_hold_up_a_shutdown() {
+async fn a_stream_without_a_tls_handshake_does_not_delay_a_shutdown() {
     let made = Made::new();
     let mut config = Files::new(&made).config();
-    // Whoever waits for it is not patient enough.
+    // Longer than the timeout of the test, which would fail if the shutdown waited for it.
     config.servers[0].limits.handshake_timeout = 2 * PATIENCE;
     config.drain.timeout = 2 * PATIENCE;
     let server = start_with(echo(), config).await;
     let mut silent = Raw::connect(server.addr).await;
-    // The one behind it was accepted, so it was, too.
+    // A later stream was accepted, so this one was accepted, too.
     drop(handshaken(server.addr, &made, b"http/1.1").await.unwrap());
     let report = within("shutdown", server.running.shutdown()).await;
     assert_eq!((report.closed, report.lost, report.cut), (0, 0, 0));
@@ -135,7 +135,7 @@ async fn a_stream_that_never_begins_its_tls_handshake_does_not_hold_up_a_shutdow
 }
 
 #[tokio::test]
-async fn a_message_that_the_socket_does_not_take_at_once_arrives_whole() {
+async fn a_message_that_is_written_in_several_parts_arrives_whole() {
     const SIZE: usize = 12 << 20;
     let made = Made::new();
     let (probe, mut reports) = Probe::new();
@@ -155,7 +155,7 @@ async fn a_message_that_the_socket_does_not_take_at_once_arrives_whole() {
 }
 
 #[tokio::test]
-async fn a_reloaded_certificate_is_for_new_handshakes_and_a_faulty_one_changes_nothing() {
+async fn a_reloaded_certificate_applies_to_new_handshakes_and_a_faulty_one_is_ignored() {
     let (first, second) = (Made::new(), Made::new());
     let files = Files::new(&first);
     let server = start(&files).await;
@@ -176,7 +176,7 @@ async fn a_reloaded_certificate_is_for_new_handshakes_and_a_faulty_one_changes_n
 
 #[tokio::test]
 #[cfg(unix)]
-async fn sighup_reloads_the_certificate_without_dropping_anyone() {
+async fn sighup_reloads_the_certificate_and_keeps_all_connections() {
     let (first, second) = (Made::new(), Made::new());
     let files = Files::new(&first);
     let config = format!(
@@ -202,7 +202,7 @@ async fn sighup_reloads_the_certificate_without_dropping_anyone() {
 }
 
 #[tokio::test]
-async fn a_certificate_or_key_that_cannot_be_used_is_a_start_error_that_names_the_file() {
+async fn an_unusable_certificate_or_key_is_a_start_error_with_the_file() {
     type Spoil = fn(&Files);
     let cases: [(&str, Spoil, &str, &str); 6] = [
         ("missing", |it| std::fs::remove_file(&it.certificate).unwrap(), "certificate.pem", "No such file"),

@@ -1,4 +1,4 @@
-//! Where browsers bring their tokens, and that no token gets any further.
+//! The places of a browser's token, and that tokens do not leave the server.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ async fn find_token(mut handshake: Handshake, next: Next<'_>) -> Result<Response
     next.run(handshake).await
 }
 
-/// Says which token it was opened with.
+/// Sends the token of its handshake.
 struct Tell;
 
 impl Controller for Tell {
@@ -80,12 +80,13 @@ async fn a_test_client_with_a_token_as_subprotocol_fails_as_a_browser_does() {
 }
 
 #[tokio::test]
-async fn a_connection_that_every_browser_fails_is_warned_of_once_for_each_route() {
+async fn a_connection_that_every_browser_would_fail_is_warned_of_once_for_each_route() {
     let logs = Logs::start();
     let bare = Route::new("/bare", Tell).middleware(find_token);
     let app = App::without_registry().route(route(SubprotocolMismatch::default())).route(bare);
     let app = TestApp::start(app).await;
-    // One is chosen, or there is no token, or the token came elsewhere.
+    // Another subprotocol is chosen, or the handshake has no token, or the token is in another
+    // place.
     app.connect("/x").subprotocols(&["chat.v1", BEARER]).await.unwrap();
     app.connect("/x").subprotocols(&["chat.v9"]).bearer("t").await.unwrap();
     app.connect("/bare").bearer("t").await.unwrap();
@@ -103,7 +104,7 @@ async fn a_connection_that_every_browser_fails_is_warned_of_once_for_each_route(
 }
 
 #[tokio::test]
-async fn a_401_names_the_scheme_bearer_where_a_bearer_token_was_asked_for() {
+async fn a_401_names_the_scheme_bearer_if_a_bearer_token_is_required() {
     async fn no_scheme(_: Handshake, _: Next<'_>) -> Result<Response> {
         Err(Error::new("log in first").status(401))
     }
@@ -111,7 +112,7 @@ async fn a_401_names_the_scheme_bearer_where_a_bearer_token_was_asked_for() {
         Ok(Body::json(StatusCode::UNAUTHORIZED, "log in first"))
     }
     async fn cookie(handshake: Handshake, _: Next<'_>) -> Result<Response> {
-        Err(handshake.cookie_token("session").map_or_else(|error| error, |_| Error::new("there is one")))
+        Err(handshake.cookie_token("session").map_or_else(|error| error, |_| Error::new("a session exists")))
     }
     async fn bearer(handshake: Handshake, _: Next<'_>) -> Result<Response> {
         handshake.bearer_token()?;
@@ -152,7 +153,7 @@ async fn a_401_names_the_scheme_bearer_where_a_bearer_token_was_asked_for() {
 }
 
 #[tokio::test]
-async fn a_subprotocol_that_only_looks_like_a_token_is_a_401() {
+async fn a_malformed_token_subprotocol_is_a_401() {
     let app = app(SubprotocolMismatch::default(), OriginPolicy::default()).await;
     for (offered, said) in
         [("bearer.a.b.c", "not base64url"), ("bearer._w", "not base64url"), ("bearer.", "no bearer")]
@@ -164,7 +165,7 @@ async fn a_subprotocol_that_only_looks_like_a_token_is_a_401() {
 }
 
 #[tokio::test]
-async fn a_cookie_is_a_token_where_pages_are_told_apart() {
+async fn a_cookie_token_requires_an_origin_policy() {
     for policy in [OriginPolicy::SameHost, OriginPolicy::Any] {
         let logs = Logs::start();
         let app = app(SubprotocolMismatch::default(), policy).await;
@@ -186,10 +187,10 @@ async fn a_cookie_is_a_token_where_pages_are_told_apart() {
 }
 
 #[tokio::test]
-async fn no_token_is_logged_wherever_it_came_from() {
+async fn no_token_is_logged_from_any_place() {
     let logs = Logs::start();
     let app = app(SubprotocolMismatch::Refuse, OriginPolicy::default()).await;
-    // "hush-hush", as itself and in base64url.
+    // "hush-hush", in plain text and in base64url.
     let (plain, encoded) = ("hush-hush", "aHVzaC1odXNo");
     let bearer = format!("bearer.{encoded}");
     for path in ["/x", "/nowhere"] {
@@ -203,7 +204,7 @@ async fn no_token_is_logged_wherever_it_came_from() {
             app.connect(&path).header("origin", "https://evil.com"),
             app.connect(&path).subprotocols(&["bearer.hush-hush!"]),
         ] {
-            // Connected or refused: both are logged.
+            // Both connected and refused handshakes are logged.
             drop(request.await);
         }
     }

@@ -1,4 +1,4 @@
-//! The system's allocator, counting what is allocated and the most that ever was.
+//! The system's allocator, which counts the allocated bytes and their maximum.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -15,7 +15,13 @@ impl Counting {
         Self { now: AtomicUsize::new(0), most: AtomicUsize::new(0) }
     }
 
-    /// The most bytes that were allocated at once during this, beyond those at its beginning.
+    /// Returns the number of bytes that are allocated.
+    pub(crate) fn now(&self) -> usize {
+        self.now.load(Relaxed)
+    }
+
+    /// Returns the most bytes that were allocated at once during this future, beyond those at its
+    /// start.
     pub(crate) async fn most_during(&self, work: impl Future<Output = ()>) -> usize {
         let before = self.now.load(Relaxed);
         self.most.store(before, Relaxed);
@@ -29,8 +35,9 @@ impl Counting {
     }
 }
 
-// SAFETY: every call goes to the system's allocator as it came; the counters touch no memory but their own.
-#[expect(unsafe_code, reason = "there is no other way to be a global allocator")]
+// SAFETY: every call is forwarded unchanged to the system's allocator. The counters touch only
+// their own memory.
+#[expect(unsafe_code, reason = "a global allocator needs it")]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.add(layout.size());

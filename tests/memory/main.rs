@@ -1,11 +1,14 @@
-//! What a peer can make the server allocate: a binary of its own, for its allocator counts.
+//! The memory that a peer can make the server allocate. This is a binary of its own, because its
+//! allocator counts.
 //!
-//! One test, so that nobody else allocates meanwhile; client and server share its thread. Bounds are loose: they tell a
-//! buffer from a flood, not one buffer from another.
+//! It is one test, so that no other test allocates meanwhile. Client and server share its thread.
+//! The bounds are loose: they distinguish a buffer from a flood, but not one buffer from another.
 
 mod allocator;
+mod compressed;
+mod compression;
 #[path = "../integration/support.rs"]
-#[allow(dead_code, reason = "other tests need the rest of it")]
+#[allow(dead_code, reason = "other tests use the rest of it")]
 mod support;
 
 use std::time::Duration;
@@ -46,8 +49,9 @@ impl Controller for Busy {
 }
 
 #[test]
-fn what_a_peer_can_make_the_server_allocate_is_bounded() {
-    // It looks for news of sockets every few polls instead of every 61: less of a flood between two answers.
+fn the_memory_that_a_peer_can_cost_is_limited() {
+    // The runtime polls for I/O every few tasks instead of every 61, so that a flood is short
+    // between two answers.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(5).build();
     runtime.unwrap().block_on(check_all());
 }
@@ -59,19 +63,22 @@ async fn check_all() {
         .controller("/", Echo)
         .controller("/busy", Busy)
         .http("http", axum::Router::new());
+    let app = compressed::routes().into_iter().fold(app, App::route);
     let server = start_with(app, config).await;
-    // This allocates the pool's buffers and everything else that is made once.
+    // This allocates the buffers of the pool and everything else that is allocated once.
     others_are_served(&server, 1).await;
     a_half_sent_head_costs_little_more_than_its_bytes(&server, "ws").await;
     a_half_sent_head_costs_little_more_than_its_bytes(&server, "http").await;
     an_announced_length_allocates_nothing(&server).await;
     a_message_in_fragments_costs_a_few_times_its_limit(&server).await;
-    a_frame_that_does_not_come_costs_a_buffer(&server).await;
-    a_flood_that_is_never_read_from_costs_a_backlog(&server).await;
+    an_incomplete_frame_costs_a_buffer(&server).await;
+    a_flood_without_reading_costs_a_backlog(&server).await;
     a_flood_that_waits_for_a_callback_costs_an_inbox(&server).await;
+    compression::check_all().await;
+    compressed::check_all(&server).await;
 }
 
-/// A connection whose handshake is over and forgotten.
+/// A connection after its handshake, whose memory is released.
 async fn open(server: &Server) -> Raw {
     let mut raw = server.raw("/").await;
     raw.frame(0x81, b"settled").await;
@@ -79,7 +86,8 @@ async fn open(server: &Server) -> Raw {
     raw
 }
 
-/// The most that is allocated at once during this, once those who are gone are forgotten.
+/// Returns the most bytes that are allocated at once during this future, after ended connections
+/// are released.
 async fn most_during(server: &Server, work: impl Future<Output = ()>) -> usize {
     others_are_served(server, 3).await;
     ALLOCATOR.most_during(work).await
@@ -149,7 +157,7 @@ async fn a_message_in_fragments_costs_a_few_times_its_limit(server: &Server) {
     }
 }
 
-async fn a_frame_that_does_not_come_costs_a_buffer(server: &Server) {
+async fn an_incomplete_frame_costs_a_buffer(server: &Server) {
     const PEERS: usize = 100;
     let mut peers = Vec::with_capacity(PEERS);
     for _ in 0..PEERS {
@@ -157,7 +165,7 @@ async fn a_frame_that_does_not_come_costs_a_buffer(server: &Server) {
     }
     let cases: [(&str, &[u8], usize); 3] = [
         ("half a header", &[0x82, 0xff, 0, 0, 0], 24),
-        // It announces as much as the limit allows.
+        // The frame announces as many bytes as the limit allows.
         ("and no payload", &[0, 0, 0x10, 0, 0, 1, 2, 3, 4], 24),
         ("and its first byte", &[7], 100),
     ];
@@ -173,8 +181,8 @@ async fn a_frame_that_does_not_come_costs_a_buffer(server: &Server) {
     }
 }
 
-async fn a_flood_that_is_never_read_from_costs_a_backlog(server: &Server) {
-    // How much of it: what is answered at length until the server has had enough, and some of the rest.
+async fn a_flood_without_reading_costs_a_backlog(server: &Server) {
+    // The bytes to send: many if the answers make the server stop reading, fewer otherwise.
     const MUCH: usize = 16 << 20;
     const SOME: usize = 1 << 20;
     let cases = [
@@ -191,7 +199,7 @@ async fn a_flood_that_is_never_read_from_costs_a_backlog(server: &Server) {
         let most = most_during(server, async {
             let mut open = raw.stream.write_all(&start).await.is_ok();
             let mut written = 0;
-            // It ends when it is cut off or when it is paused; what is taken for a pause too early does no harm.
+            // It ends when it is cut off or paused. Too early a decision for a pause does no harm.
             while open && written < enough {
                 let write = timeout(Duration::from_millis(200), raw.stream.write_all(&flood)).await;
                 open = matches!(write, Ok(Ok(())));
@@ -205,10 +213,10 @@ async fn a_flood_that_is_never_read_from_costs_a_backlog(server: &Server) {
 }
 
 async fn a_flood_that_waits_for_a_callback_costs_an_inbox(server: &Server) {
-    // How much of it is tried: more than the inbox and the buffers of both sides hold.
+    // The number of bytes to send: more than the inbox and the buffers of both sides hold.
     const MUCH: usize = 32 << 20;
     let [small, medium, large] = [10, 5000, 60_000].map(|size| frame(0x82, &vec![7; size]));
-    // In the last one each small message is cut from the buffer that a large one was read into.
+    // In the last case each small message is a part of the buffer of a large one.
     let cases = [
         ("small", small.repeat(1000)),
         ("medium", medium.repeat(100)),
@@ -227,7 +235,7 @@ async fn a_flood_that_waits_for_a_callback_costs_an_inbox(server: &Server) {
                 open = matches!(write, Ok(Ok(())));
                 written += flood.len();
             }
-            assert!(!open, "{case}: it reads without end");
+            assert!(!open, "{case}: it reads without a limit");
             others_are_served(server, 2).await;
         })
         .await;

@@ -9,7 +9,7 @@ struct Silent;
 impl Controller for Silent {}
 
 #[tokio::test(start_paused = true)]
-async fn a_recorder_of_the_program_gets_the_metrics_and_the_page_says_so() {
+async fn a_recorder_of_the_program_gets_the_metrics_and_the_page_reports_it() {
     let recorder = PrometheusBuilder::new().install_recorder().unwrap();
     let app = TestApp::start(App::without_registry().controller("/silent", Silent).ops("ops")).await;
     let _client = app.connect("/silent").await.unwrap();

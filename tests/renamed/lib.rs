@@ -1,5 +1,5 @@
-//! Every attribute in a crate that depends on `ws-core` under another name. All names are written
-//! with their path, the attributes too.
+//! Every attribute in a crate that depends on `ws-core` under another name. All names have their
+//! path, also the attributes.
 
 use net::{
     Bytes, CloseReason, Connection, ConnectionId, Data, Event, Message, Next, Path, Recovery, Response,
@@ -26,7 +26,7 @@ async fn server_wide(handshake: Handshake, next: Next<'_>, State(_): State<Greet
 
 #[net::ws_middleware(crate = net, scope = "route")]
 async fn of_the_route(handshake: Handshake, next: Next<'_>) -> Result<Response> {
-    handshake.header("x-user").or_status(401, "who is it?")?;
+    handshake.header("x-user").or_status(401, "the user is missing")?;
     next.run(handshake).await
 }
 
@@ -43,14 +43,14 @@ async fn refuse(_: &std::num::ParseIntError, _: &Scene) -> Recovery {
     Recovery::error("no_number", "write a number")
 }
 
-/// A text of somebody.
+/// A text of a user.
 #[derive(serde::Deserialize, net::WsEvent)]
 #[ws_event("say", reply = Said, crate = net)]
 struct Say {
     text: String,
 }
 
-/// Somebody said something.
+/// A text was sent.
 #[derive(serde::Serialize, net::WsEvent)]
 #[ws_event("said", crate = net)]
 struct Said {
@@ -119,7 +119,7 @@ impl Room {
 
     #[net::on_unknown]
     async fn unknown(&self, name: EventName<'_>) -> Data<String> {
-        Data(format!("no {name} here"))
+        Data(format!("unknown event {name}"))
     }
 
     #[net::on_text]
@@ -190,8 +190,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_attributes_register_under_another_name_is_served()
-    -> Result<(), Box<dyn std::error::Error>> {
+    async fn registrations_under_another_name_are_served() -> Result<(), Box<dyn std::error::Error>> {
         let app = TestApp::start(App::new().state(Greeting("hello"))).await;
         app.connect("/rooms/a").expect_status(401).await;
         let mut client = app.connect("/rooms/a/").header("x-user", "ada").subprotocols(&["chat"]).await?;
@@ -208,8 +207,8 @@ mod tests {
                 r#"{"event":"say","data":{"text":""}}"#,
                 r#"{"event":"error","data":{"code":"empty","message":"write something"}}"#,
             ),
-            (r#"{"event":"else"}"#, r#"{"event":"else","data":"no else here"}"#),
-            ("as it is", "as it is"),
+            (r#"{"event":"else"}"#, r#"{"event":"else","data":"unknown event else"}"#),
+            ("unchanged", "unchanged"),
         ] {
             client.send_text(sent).await;
             assert_eq!(client.next_text().await?, answer, "{sent}");

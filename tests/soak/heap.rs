@@ -1,8 +1,8 @@
-//! How many bytes of this process are allocated: exact where resident memory is not, which keeps
-//! what an allocator has not given back, and so hides a leak or shows one that is none.
+//! The number of allocated bytes of this process. Unlike resident memory it is exact: an allocator
+//! keeps freed memory, which hides a leak or looks like one.
 //!
-//! Buffers are counted apart: threads keep some to read into, within bounds but not the same number
-//! each time.
+//! Buffers are counted separately: threads keep some for reading. Their number is limited, but
+//! varies.
 
 #![allow(unsafe_code, reason = "counting takes a global allocator, and every method of one is unsafe")]
 
@@ -11,20 +11,19 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-/// The system's allocator, counted.
+/// The system's allocator, which counts.
 struct Counted;
 
 #[global_allocator]
 static COUNTED: Counted = Counted;
 
-/// From this size on an allocation is a buffer, in bytes: the smallest that a connection reads
-/// into.
+/// The least size of an allocation that counts as a buffer, in bytes: the smallest read buffer.
 const BUFFER: usize = 16 << 10;
 
 static BYTES: AtomicUsize = AtomicUsize::new(0);
 static BUFFER_BYTES: AtomicUsize = AtomicUsize::new(0);
 
-/// Bytes that are allocated now: all but the buffers, and those.
+/// Returns the allocated bytes: those outside of buffers, and those in buffers.
 pub(crate) fn bytes() -> (usize, usize) {
     (BYTES.load(Ordering::Relaxed), BUFFER_BYTES.load(Ordering::Relaxed))
 }
@@ -33,11 +32,11 @@ fn counter(layout: Layout) -> &'static AtomicUsize {
     if layout.size() < BUFFER { &BYTES } else { &BUFFER_BYTES }
 }
 
-// SAFETY: every call is passed on to `System` as it came.
+// SAFETY: every call is forwarded unchanged to `System`.
 unsafe impl GlobalAlloc for Counted {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         counter(layout).fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promises are those of `System`.
+        // SAFETY: the caller must keep the contract of `System`.
         unsafe { System.alloc(layout) }
     }
 

@@ -1,11 +1,13 @@
-//! The soak: a server in a process of its own, thousands of connections of every kind, and nothing left of them.
+//! The soak test: a server in a process of its own, thousands of connections of every kind, and no
+//! remains of them.
 //!
-//! Rounds of connections, many at once. After the first, and after each, everyone leaves, and the server says what it
-//! holds: bytes on the heap, file descriptors, tasks, connections, members of rooms. What grows from round to round is
-//! a leak. At the end as many get in at once as ever could.
+//! The test has rounds of many concurrent connections. After the first one and after each further
+//! one all clients leave, and the server reports what it holds: bytes on the heap, file
+//! descriptors, tasks, connections, members of rooms. Growth from round to round is a leak. At the
+//! end, the server still accepts the full number of connections.
 //!
-//! `cargo test` runs a short form. A long one says how it goes while it runs:
-//! `SOAK_MINUTES=10 cargo test -p ws-tests --test soak -- --nocapture`; `SOAK_SEED=7` draws the same connections again.
+//! `cargo test` runs a short form. A long form prints its progress: `SOAK_MINUTES=10 cargo test -p
+//! ws-tests --test soak -- --nocapture`. `SOAK_SEED=7` repeats the same connections.
 
 #![cfg(target_os = "linux")]
 
@@ -40,20 +42,23 @@ use crate::{
     support::{Raw, handshake, within},
 };
 
-/// Clients at once; less than the server has room for.
+/// The number of concurrent clients, below the limit of the server.
 const CLIENTS: usize = 96;
-/// Connections of one round, and of one in the long form: each round waits for its slowest.
+/// The number of connections in a round, and in a round of the long form. Each round waits for its
+/// slowest connection.
 const ROUND: u64 = 1500;
 const LONG_ROUND: u64 = 6000;
-/// What the heap may have grown by at the end, in bytes: tables keep the room that they once had. Over the one round of the short
-/// form it is 22 bytes for each connection, so that whatever a connection leaves behind shows.
+/// The accepted growth of the heap at the end, in bytes: tables keep their largest capacity. In the
+/// one round of the short form this is 22 bytes for each connection, so anything that a connection
+/// leaks is detected.
 const GROWTH: i64 = 32 << 10;
-/// The same of buffers: each of the two threads keeps 5 MiB of them at the most.
+/// The accepted growth of the buffers: each of the two threads keeps at most 5 MiB.
 const BUFFER_GROWTH: i64 = 10 << 20;
-/// The same of resident memory, in which the buffers are, and the allocator's own affairs.
+/// The accepted growth of resident memory, which includes the buffers and the data of the
+/// allocator.
 const RESIDENT_GROWTH: i64 = 32 << 20;
 
-/// What the server holds.
+/// The resources of the server.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     heap: i64,
@@ -74,7 +79,7 @@ async fn held(process: &mut Process) -> Held {
     Held { heap, buffers, resident, fds, tasks, connections, grouped }
 }
 
-/// Waits until everyone has left: as many tasks as in the beginning.
+/// Waits until all clients have left: the number of tasks is that of the beginning.
 async fn left(process: &mut Process, before: Held) -> Held {
     within("all have left", async {
         loop {
@@ -88,7 +93,7 @@ async fn left(process: &mut Process, before: Held) -> Held {
     .await
 }
 
-/// Lives through the connections of these numbers.
+/// Runs the connections of these numbers.
 async fn round(addr: SocketAddr, seed: u64, numbers: Range<u64>) {
     let number = Arc::new(AtomicU64::new(numbers.start));
     let mut clients = JoinSet::new();
@@ -109,8 +114,8 @@ async fn round(addr: SocketAddr, seed: u64, numbers: Range<u64>) {
     }
 }
 
-/// As many as the server has room for get in at once, and one more does not. They answer pings: on
-/// a busy machine it takes longer than the heartbeat until all are in.
+/// Checks that the server accepts exactly its limit of connections. They answer pings, because on a
+/// busy machine it takes longer than the heartbeat to open all of them.
 async fn fill(addr: SocketAddr) {
     let mut inside = JoinSet::new();
     for _ in 0..CONNECTIONS {
@@ -128,7 +133,7 @@ fn from_env<T: FromStr>(name: &str) -> Option<T> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_left_of_connections_however_they_lived() {
+async fn connections_of_every_kind_leave_no_resources() {
     let minutes: Option<f64> = from_env("SOAK_MINUTES");
     let length = minutes.map_or(Duration::from_secs(8), |minutes| Duration::from_secs_f64(minutes * 60.0));
     let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
@@ -136,7 +141,7 @@ async fn nothing_is_left_of_connections_however_they_lived() {
     let say = |text: &str| {
         println!("{text}");
         if minutes.is_some() {
-            // Past the harness, which keeps what is printed until the end.
+            // Written around the test harness, which keeps printed text until the end.
             let _ = writeln!(std::io::stderr(), "{text}");
         }
     };
@@ -147,7 +152,7 @@ async fn nothing_is_left_of_connections_however_they_lived() {
     let began = Instant::now();
     let before = held(&mut process).await;
     assert_eq!((before.connections, before.grouped), (0, 0));
-    // This allocates everything that is made once, as much as the clients of the first round need.
+    // This allocates everything that is allocated once, for as many clients as the first round has.
     fill(addr).await;
     left(&mut process, before).await;
     let size = if minutes.is_some() { LONG_ROUND } else { ROUND };

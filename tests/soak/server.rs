@@ -1,4 +1,5 @@
-//! The server under load, in a process of its own: it does as its clients ask, and says what it holds when it is asked.
+//! The server under load, in a process of its own. It executes the requests of its clients, and
+//! reports what it holds.
 
 use std::{io::Write as _, path::Path as File, time::Duration};
 
@@ -9,14 +10,14 @@ use ws_core::{Route, prelude::*};
 
 use crate::heap;
 
-/// Sockets that may be open at once, of all addresses and of one.
+/// The limits of open sockets, of all addresses and of one.
 pub(crate) const CONNECTIONS: usize = 256;
 /// The largest message, in bytes.
 pub(crate) const MESSAGE: usize = 64 << 10;
-/// From the first byte to the 101, and from a close frame to the end, at the most.
+/// The longest time from the first byte to the 101, and from a close frame to the end.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(2);
 
-/// Does as it is told.
+/// Executes the requests of its client.
 struct Obedient;
 
 #[ws_handlers]
@@ -98,7 +99,7 @@ impl Obedient {
 
     #[on_event("leave")]
     async fn leave(&self, conn: &Connection) -> Result {
-        Ok(conn.disconnect(4000, "as you wish")?)
+        Ok(conn.disconnect(4000, "closed on request")?)
     }
 
     #[on_binary]
@@ -112,7 +113,7 @@ impl Obedient {
     }
 }
 
-/// Refuses, panics or waits in the handshake, as the query says.
+/// Refuses, panics or waits in the handshake, as the query requests.
 async fn moody(handshake: Handshake, next: Next<'_>) -> Result<Response> {
     match handshake.query() {
         Some("refused") => Err(Error::new("no").status(403)),
@@ -143,12 +144,12 @@ fn config() -> Config {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the server of the other test, in a process of its own"]
+#[ignore = "the other test runs it in a process of its own"]
 async fn serves() {
     if std::env::var_os("WS_TESTS_CONFIG").is_none() {
         return;
     }
-    // Thousands of panics are meant; none of them is to be read.
+    // Thousands of panics are intended, so they are not printed.
     std::panic::set_hook(Box::new(|_| {}));
     tracing_subscriber::fmt().with_ansi(false).with_env_filter("ws_core::app=info").init();
     let app = App::without_registry()

@@ -1,5 +1,5 @@
-//! A binary whose attributes compile and are wrong all the same: what only the whole program shows is told when it
-//! starts, all at once, with every place.
+//! A binary whose attributes compile but are wrong: problems that only the whole program shows are
+//! reported at the start, all at once, with every place.
 
 use std::{net::TcpListener, sync::Arc};
 
@@ -149,7 +149,7 @@ async fn for_one_server(_: &self::Chat, _: &Scene) -> Recovery {
     Recovery::pass()
 }
 
-/// At another order it is no twin.
+/// With another order it does not conflict.
 #[ws_error_handler(order = 8)]
 async fn later(_: &Chat, _: &Scene) -> Recovery {
     Recovery::pass()
@@ -263,8 +263,8 @@ fn expected() -> String {
 }
 
 #[tokio::test]
-async fn everything_is_told_at_once_with_every_place_and_nothing_is_bound() {
-    // The port of `ws` is taken: binding it would be one problem more.
+async fn all_problems_are_reported_at_once_with_every_place_and_nothing_is_bound() {
+    // The port of `ws` is taken, so binding it would add a problem.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut config = Config::default();
     config.servers[0].port = taken.local_addr().unwrap().port();

@@ -94,7 +94,7 @@ impl Types {
     }
 }
 
-/// Sends each event without `data` and with `null`, in both formats; each is answered the same.
+/// Sends each event without `data` and with `null`, in both formats. All get the same answer.
 async fn check(cases: &[(&str, &str, Value)]) {
     let route = Route::new("/", Types).subprotocols(&["msgpack"]);
     let app = TestApp::start(App::without_registry().route(route)).await;
@@ -118,7 +118,7 @@ async fn a_type_that_accepts_null_needs_no_data() {
 }
 
 #[tokio::test]
-async fn a_type_that_needs_a_value_is_answered_that_data_is_missing() {
+async fn a_type_that_needs_a_value_is_refused_without_data() {
     let error = json!({"code": "invalid_data", "message": "data is missing"});
     check(&["number", "struct", "valid"].map(|event| (event, "error", error.clone()))).await;
 }

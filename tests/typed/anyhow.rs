@@ -1,4 +1,4 @@
-//! Errors that went through `anyhow` are found by their type all the same.
+//! Errors inside of `anyhow::Error` are found by their type.
 
 use anyhow::Context as _;
 use ws_core::prelude::*;
@@ -59,7 +59,7 @@ struct Private;
 impl Controller for Private {}
 
 #[tokio::test]
-async fn a_typed_error_handler_is_asked() {
+async fn a_typed_error_handler_is_called() {
     let app = serve_registered().await;
     let mut client = app.connect_to("guarded", "/anyhow").await.unwrap();
     for event in ["direct", "service", "returned"] {

@@ -13,7 +13,7 @@ use ws_core::{connection::AskError, prelude::*, testing::TestClient};
 
 use super::{serve, serve_registered};
 
-/// Asks its client back, from inside a handler.
+/// Sends an ask to its client from inside a handler.
 struct Asks;
 
 #[ws_handlers]
@@ -46,7 +46,7 @@ async fn next(client: &mut TestClient) -> Value {
     client.next_json().await.unwrap()
 }
 
-/// Sends `ask` and reads the call that comes.
+/// Sends the event `ask` and reads the ask that arrives.
 async fn called(client: &mut TestClient) -> Value {
     client.send_text(r#"{"event":"ask","ref":"a"}"#).await;
     let call = next(client).await;
@@ -63,7 +63,7 @@ async fn an_answer_reaches_the_caller_and_no_handler() {
     assert_eq!(next(&mut client).await, json!({"event": "ask", "data": {"number": 7}, "ref": "a"}));
 }
 
-/// Asks whether its client is there, by a name that is an event of the server, too.
+/// Sends its client an ask whose name is also an event of the server.
 struct Pings;
 
 #[ws_handlers]
@@ -75,7 +75,7 @@ impl Pings {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_of_the_name_ping_is_an_answer() {
+async fn an_answer_with_the_name_ping_is_an_answer() {
     let app = serve(Pings).await;
     let mut client = app.connect("/").await.unwrap();
     client.send_text(r#"{"event":"ask","ref":"a"}"#).await;
@@ -85,7 +85,7 @@ async fn an_answer_of_the_name_ping_is_an_answer() {
 }
 
 #[tokio::test]
-async fn messages_in_front_of_the_answer_are_read_past_and_handled_in_their_order() {
+async fn messages_before_the_answer_are_kept_and_handled_in_order() {
     let app = serve(Asks).await;
     let mut client = app.connect("/").await.unwrap();
     let reference = called(&mut client).await;
@@ -93,7 +93,7 @@ async fn messages_in_front_of_the_answer_are_read_past_and_handled_in_their_orde
         client.send_event("echo", &number).await;
     }
     client.send_json(&json!({"event": "number", "data": 1, "ref": reference})).await;
-    assert_eq!(next(&mut client).await["data"], json!({"number": 1}), "the caller goes first");
+    assert_eq!(next(&mut client).await["data"], json!({"number": 1}), "the waiting handler ends first");
     for number in 0..20 {
         assert_eq!(next(&mut client).await["data"], number);
     }
@@ -146,7 +146,7 @@ async fn a_silent_client_is_a_timeout_and_its_late_answer_is_dropped() {
     assert_eq!(next(&mut client).await["data"], 2, "the late answer reached no handler");
 }
 
-/// Reports how a call ended.
+/// Reports the outcome of an ask.
 struct Reports(tokio::sync::mpsc::UnboundedSender<String>);
 
 #[ws_handlers]
@@ -165,7 +165,7 @@ impl Reports {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_is_a_typed_error() {
+async fn a_client_that_disconnects_is_a_typed_error() {
     let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
     let app = serve(Reports(sender)).await;
     let mut client = app.connect("/").await.unwrap();
@@ -175,10 +175,10 @@ async fn a_client_that_goes_away_is_a_typed_error() {
     drop(client);
     let expected = AskError::Closed { connection: id }.to_string();
     assert_eq!(seen.recv().await.unwrap(), expected);
-    assert_eq!(seen.recv().await.unwrap(), expected, "in on_close, too");
+    assert_eq!(seen.recv().await.unwrap(), expected, "also in on_close");
 }
 
-/// Asks before anything else.
+/// Sends an ask before anything else.
 struct AsksFirst;
 
 #[ws_handlers]
@@ -236,7 +236,7 @@ async fn a_client_that_fills_the_inbox_delays_only_itself() {
     let app = serve(Asks).await;
     let mut client = app.connect("/").await.unwrap();
     let reference = called(&mut client).await;
-    // More than `limits.inbox_messages`: the answer behind them is not read in time.
+    // More than `limits.inbox_messages`: the answer after them is not read in time.
     for number in 0..100 {
         client.send_event("echo", &number).await;
     }
@@ -247,9 +247,8 @@ async fn a_client_that_fills_the_inbox_delays_only_itself() {
     }
 }
 
-/// Told of a call that failed.
-/// Whether the error handler was called. The context is emptied at the end of a connection, so a
-/// test takes a clone before.
+/// Whether the error handler was called for a failed ask. It is in the connection's context, which
+/// is emptied at the end of the connection, so a test takes a clone before.
 #[derive(Clone, Default)]
 struct Told(Arc<AtomicBool>);
 
@@ -273,7 +272,7 @@ impl Passes {
 }
 
 #[tokio::test]
-async fn a_call_that_ends_with_its_connection_is_nobodys_error() {
+async fn an_ask_that_ends_with_its_connection_is_not_an_error() {
     for (answer, is_told) in [(Some(json!({"event": "number", "data": "x"})), true), (None, false)] {
         let app = serve_registered().await;
         let mut client = app.connect_to("guarded", "/calls").await.unwrap();

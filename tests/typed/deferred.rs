@@ -30,7 +30,7 @@ fn sold_out() -> Error {
     Error::new("no row").code("sold_out").public("sold out")
 }
 
-/// The reply of this event is declared; it may be sent later.
+/// The reply of this event is declared, and may be sent later.
 #[derive(serde::Deserialize, WsEvent)]
 #[ws_event("promised", reply = u8)]
 struct Promised;
@@ -44,7 +44,7 @@ impl Defers {
         Data(data)
     }
 
-    /// Sends its data after so many seconds.
+    /// Sends its data after this number of seconds.
     #[on_event("slow")]
     async fn slow(&self, conn: &Connection, reply: Reply, Data(seconds): Data<u32>) -> Result {
         conn.spawn(async move {
@@ -61,7 +61,7 @@ impl Defers {
             match &*kind {
                 "data" => reply.send(Ok::<_, Error>(Some(Data("hi")))).await,
                 "event" => reply.send(Event::new("other", 1)).await,
-                "text" => reply.send("as it is").await,
+                "text" => reply.send("unchanged").await,
                 "nothing" => reply.send(()).await,
                 "none" => reply.send(None::<Data<u8>>).await,
                 "many" => reply.send(Stream::new(stream::iter([1, 2]).map(Data))).await,
@@ -153,12 +153,13 @@ impl Defers {
             assert!(SECOND.is_zero(), "on purpose");
             Ok(())
         };
-        // Not an async block, whose values would be dropped by the panic itself.
+        // This is not an async block, because the panic itself would drop the values of such a
+        // block.
         conn.spawn(try_join(std::future::ready(Ok::<_, Error>(reply)), panics).map_ok(|_| ()))?;
         Ok(())
     }
 
-    /// Fails in a task, in one of many ways, without having sent its reply.
+    /// Fails in a task, in one of many ways, without a reply before.
     #[on_event("fails in a task")]
     async fn fails_in_a_task(&self, conn: Connection, reply: Reply, Data(kind): Data<String>) -> Result {
         let older = conn.clone();
@@ -234,7 +235,7 @@ impl Defers {
         Err(sold_out())
     }
 
-    /// Gives a stream up after a second.
+    /// Drops a stream after a second.
     #[on_event("gives up")]
     async fn gives_up(&self, conn: &Connection, reply: Reply) -> Result {
         conn.spawn(async {
@@ -298,7 +299,7 @@ fn error(code: &str, message: &str) -> Value {
     json!({"event": "error", "data": {"code": code, "message": message}, "ref": 7})
 }
 
-/// Sends a call, and compares all that comes for it within two seconds.
+/// Sends a call, and compares all messages of the next two seconds.
 async fn check(client: &mut TestClient, event: &str, sent: Value, expected: &[Value]) {
     client.send_json(&json!({"event": event, "data": sent, "ref": 7})).await;
     sleep(2 * SECOND).await;
@@ -307,7 +308,7 @@ async fn check(client: &mut TestClient, event: &str, sent: Value, expected: &[Va
         assert_eq!(next(client).await, *expected, "{event} {sent}");
     }
     if !expected.last().is_some_and(Value::is_number) {
-        assert_eq!(next(client).await["data"], "behind", "{event} {sent}: nothing more");
+        assert_eq!(next(client).await["data"], "behind", "{event} {sent}: no further message");
     }
 }
 
@@ -318,7 +319,7 @@ async fn everything_that_a_handler_returns_can_be_sent_later() {
     for (kind, expected) in [
         ("data", vec![data("send", "hi")]),
         ("event", vec![data("other", 1)]),
-        ("text", vec![json!("as it is"), end("send")]),
+        ("text", vec![json!("unchanged"), end("send")]),
         ("nothing", vec![end("send")]),
         ("none", vec![end("send")]),
         ("many", vec![data("send", 1), data("send", 2), end("send")]),
@@ -449,7 +450,7 @@ async fn one_of_several_replies_that_a_task_drops_gets_its_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_that_is_older_than_a_call_does_not_hold_its_end_up() {
+async fn a_task_that_is_older_than_a_call_does_not_delay_its_end() {
     let app = serve(Collects::default()).await;
     let mut client = app.connect("/").await.unwrap();
     client.send_text(r#"{"event":"work","ref":7}"#).await;
@@ -482,8 +483,8 @@ async fn a_call_without_a_ref_is_answered_but_not_ended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn slow_calls_hold_up_neither_later_messages_nor_each_other() {
-    // Calls that are worked on are not in the inbox.
+async fn slow_calls_delay_neither_later_messages_nor_each_other() {
+    // Calls with a running task are not in the inbox.
     let app = defers(|limits| limits.inbox_messages = 1).await;
     let mut client = app.connect("/").await.unwrap();
     let began = Instant::now();
@@ -514,7 +515,7 @@ async fn one_call_more_than_the_limit_of_tasks_is_refused_with_its_ref() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_that_is_cut_ends_no_call() {
+async fn a_cancelled_handler_does_not_end_its_call() {
     let app = defers(|limits| limits.handler_timeout = Some(SECOND)).await;
     let mut client = app.connect("/").await.unwrap();
     client.send_text(r#"{"event":"holds","ref":7}"#).await;
@@ -522,7 +523,7 @@ async fn a_handler_that_is_cut_ends_no_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_in_front_of_a_close_frame_gets_its_reply() {
+async fn a_call_before_a_close_frame_gets_its_reply() {
     let app = defers(|_| ()).await;
     let mut client = app.connect("/").await.unwrap();
     client.send_text(r#"{"event":"slow","data":2,"ref":7}"#).await;
@@ -531,7 +532,7 @@ async fn a_call_in_front_of_a_close_frame_gets_its_reply() {
     assert_eq!(next(&mut client).await, 1000);
 }
 
-/// Reports what becomes of a reply.
+/// Reports the outcome of a reply.
 struct Reports(tokio::sync::mpsc::UnboundedSender<bool>);
 
 #[ws_handlers]
@@ -562,7 +563,7 @@ async fn a_reply_whose_connection_has_ended_is_an_error() {
             assert_eq!(seen.recv().await, Some(false));
         } else {
             drop(client);
-            assert_eq!(seen.recv().await, Some(true), "it is not known yet that nobody reads it");
+            assert_eq!(seen.recv().await, Some(true), "the end of the client is not known yet");
         }
         assert_eq!(seen.recv().await, Some(!by_server));
     }
@@ -644,7 +645,7 @@ impl Fails {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_of_a_task_goes_through_the_error_handlers_as_one_of_a_handler() {
+async fn an_error_of_a_task_reaches_the_error_handlers_like_one_of_a_handler() {
     let app = serve_registered().await;
     let expected = [
         json!("replied"),

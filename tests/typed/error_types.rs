@@ -1,4 +1,4 @@
-//! `#[derive(WsError)]`: which part of an error clients see, and what takes precedence over it.
+//! `#[derive(WsError)]`: the public part of an error, and what takes precedence over it.
 
 use std::{fmt, sync::Mutex};
 
@@ -11,7 +11,7 @@ use super::{ask, serve};
 /// A fault of a text.
 #[derive(Debug, thiserror::Error, WsError)]
 enum ChatError {
-    /// There is no text.
+    /// The text is empty.
     #[error("write something")]
     #[ws_error(code = "empty")]
     Empty,
@@ -38,7 +38,7 @@ impl fmt::Display for Locked {
 
 impl std::error::Error for Locked {}
 
-/// An error whose handler replaces its face.
+/// An error whose handler replaces its public part.
 #[derive(Debug, thiserror::Error, WsError)]
 #[error("handled")]
 #[ws_error(code = "by_type")]
@@ -128,7 +128,7 @@ async fn private_room(_: &Handshake) -> Result<(), ChatError> {
 #[test]
 fn a_code_is_described_by_its_doc_comment_or_by_its_text() {
     let expected = [
-        ("empty", "There is no text."),
+        ("empty", "The text is empty."),
         ("too_long", "{0} characters are too many"),
         ("banned", "{id} is banned"),
     ];
@@ -151,8 +151,8 @@ fn a_controller_lists_the_codes_of_its_handlers() {
 }
 
 #[tokio::test]
-async fn an_error_is_answered_with_the_face_of_its_variant() {
-    // Without the registry: a face belongs to the type.
+async fn an_error_is_answered_with_the_public_part_of_its_variant() {
+    // Without the registry: a public part belongs to the type.
     let app = serve(Chat).await;
     let mut client = app.connect("/").await.unwrap();
     for (event, code, message) in [
@@ -174,7 +174,7 @@ async fn an_error_is_answered_with_the_face_of_its_variant() {
 }
 
 #[tokio::test]
-async fn a_guard_that_fails_with_a_type_refuses_the_handshake_with_its_face() {
+async fn a_guard_that_fails_with_a_type_refuses_the_handshake_with_its_public_part() {
     let app = super::serve_registered().await;
     for (fail, status, message) in
         [("banned", 403, "7 is banned"), ("empty", 403, "write something"), ("private", 403, "forbidden")]
@@ -186,7 +186,7 @@ async fn a_guard_that_fails_with_a_type_refuses_the_handshake_with_its_face() {
 }
 
 #[tokio::test]
-async fn error_handlers_see_the_face_and_replace_it() {
+async fn error_handlers_see_the_public_part_and_replace_it() {
     let app = super::serve_registered().await;
     let mut client = app.connect_to("error_types", "/error_types").await.unwrap();
     let got = ask(&mut client, r#"{"event":"handled"}"#).await;

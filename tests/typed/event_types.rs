@@ -1,4 +1,4 @@
-//! Events as types: their names, their replies, and what a route declares.
+//! Events as types: their names, their replies, and the declarations of a route.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ mod names {
     pub(super) const LEFT: &str = "left";
 }
 
-/// Somebody said something.
+/// A line was said.
 #[derive(Clone, Debug, Serialize, Deserialize, WsEvent)]
 #[ws_event("said")]
 struct Said {
@@ -25,7 +25,7 @@ struct Said {
 
 /// Says something.
 ///
-/// Everybody hears it.
+/// All members get it.
 #[derive(Debug, Deserialize, WsEvent)]
 #[ws_event("say", reply = Said)]
 struct Say {
@@ -149,7 +149,7 @@ fn a_controller_describes_the_events_and_the_replies_of_its_handlers() {
     ];
     assert_eq!(model, expected);
     let data = handlers[1].data.unwrap();
-    assert_eq!((data.docs, data.is_ask), ("Says something.\n\nEverybody hears it.", false));
+    assert_eq!((data.docs, data.is_ask), ("Says something.\n\nAll members get it.", false));
 }
 
 #[tokio::test]
@@ -161,7 +161,7 @@ async fn an_event_type_is_sent_under_its_name_with_the_ref_of_the_call() {
     let got: Value = bob.next_json().await.unwrap();
     assert_eq!(got, json!({"event": "said", "data": {"text": "hi"}}), "pushed, so without a ref");
     let got = ask(&mut ann, r#"{"event":"count","data":null,"ref":2}"#).await;
-    assert_eq!(got, json!({"event": "end", "data": {"event": "count"}, "ref": 2}), "null is no data");
+    assert_eq!(got, json!({"event": "end", "data": {"event": "count"}, "ref": 2}), "null means no data");
     let got = ask(&mut ann, r#"{"event":"history","data":{"lines":1},"ref":3}"#).await;
     assert_eq!(got, json!({"event": "said", "data": {"text": "0"}, "ref": 3}));
     assert_eq!(ann.next_event::<Value>("end").await.unwrap(), json!({"event": "history"}));

@@ -1,4 +1,4 @@
-//! The envelope: which handler an event reaches, and what is answered when there is none.
+//! The envelope: the handler of an event, and the answer if it has none.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -76,7 +76,7 @@ async fn a_reply_has_the_event_and_the_ref_of_its_call() {
         assert_eq!(got, json!({"event": "say", "data": {"len": 2, "to": ["ann"]}, "ref": reference}));
     }
     let got = ask(&mut client, r#"{"data":{"text":""},"event":"say"}"#).await;
-    assert_eq!(got, json!({"event": "say", "data": {"len": 0, "to": []}}), "no ref, none answered");
+    assert_eq!(got, json!({"event": "say", "data": {"len": 0, "to": []}}), "no ref, no answer");
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn another_event_as_a_reply_keeps_the_ref() {
 }
 
 #[tokio::test]
-async fn each_fault_of_an_event_has_its_code_and_its_ref_and_the_connection_goes_on() {
+async fn each_fault_of_an_event_has_its_code_and_its_ref_and_the_connection_stays_open() {
     let app = serve(Chat).await;
     let mut client = app.connect("/").await.unwrap();
     for (sent, code, path, reference) in [
@@ -120,11 +120,11 @@ async fn each_fault_of_an_event_has_its_code_and_its_ref_and_the_connection_goes
         assert_eq!(got["ref"].as_str(), reference, "{sent}: {got}");
     }
     let got = ask(&mut client, r#"{"event":"maybe","data":1}"#).await;
-    assert_eq!(got["data"], 2, "it goes on");
+    assert_eq!(got["data"], 2, "it stays open");
 }
 
 #[tokio::test]
-async fn the_text_of_an_error_without_a_public_face_never_reaches_the_wire() {
+async fn the_text_of_an_error_without_a_public_part_is_never_sent() {
     let app = serve(Chat).await;
     let mut client = app.connect("/").await.unwrap();
     let got = ask(&mut client, r#"{"event":"fail"}"#).await;
@@ -139,7 +139,7 @@ async fn an_option_of_data_is_none_without_data() {
     let mut client = app.connect("/").await.unwrap();
     client.send_text(r#"{"event":"maybe"}"#).await;
     let got = ask(&mut client, r#"{"event":"maybe","data":41}"#).await;
-    assert_eq!(got["data"], 42, "the first one had nothing to say");
+    assert_eq!(got["data"], 42, "the first one has no data");
 }
 
 #[tokio::test]
@@ -161,7 +161,7 @@ async fn a_panic_in_an_event_closes_its_own_connection_only() {
 }
 
 #[tokio::test]
-async fn a_binary_message_that_nobody_handles_is_unsupported() {
+async fn a_binary_message_without_a_handler_is_unsupported() {
     let app = serve(Chat).await;
     let mut client = app.connect("/").await.unwrap();
     client.send_binary(vec![1]).await;
@@ -169,7 +169,7 @@ async fn a_binary_message_that_nobody_handles_is_unsupported() {
     assert_eq!(got["data"]["code"], "unsupported");
 }
 
-/// Takes what others leave.
+/// Has a handler for all other messages.
 struct Mixed;
 
 #[ws_handlers]
@@ -200,7 +200,7 @@ impl Mixed {
 }
 
 #[tokio::test]
-async fn events_texts_and_the_rest_each_reach_their_own_handler() {
+async fn events_texts_and_other_messages_each_reach_their_own_handler() {
     let app = serve(Mixed).await;
     let mut client = app.connect("/").await.unwrap();
     client.send_text(r#"{"event":"known"}"#).await;
@@ -210,12 +210,12 @@ async fn events_texts_and_the_rest_each_reach_their_own_handler() {
     client.send_text("plain").await;
     assert_eq!(client.next_text().await.unwrap(), "text plain");
     client.send_text(r#"["known",null,7]"#).await;
-    assert_eq!(client.next_text().await.unwrap(), r#"text ["known",null,7]"#, "an array is no envelope");
+    assert_eq!(client.next_text().await.unwrap(), r#"text ["known",null,7]"#, "an array is not an envelope");
     client.send_binary(vec![0; 3]).await;
     assert_eq!(client.next_text().await.unwrap(), "3 bytes");
 }
 
-/// No events at all: a text is a text, envelope or not.
+/// Without events: a text is not read as an envelope.
 struct Plain;
 
 #[ws_handlers]
@@ -232,7 +232,7 @@ impl Plain {
 }
 
 #[tokio::test]
-async fn without_events_there_is_no_envelope() {
+async fn without_events_no_text_is_an_envelope() {
     let app = serve(Plain).await;
     let mut client = app.connect("/").await.unwrap();
     assert_eq!(ask(&mut client, "7").await, -7);

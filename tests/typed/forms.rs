@@ -10,7 +10,7 @@ use ws_core::{
 
 use super::{ask, serve_at};
 
-/// By reference the header as it is, by value in capitals.
+/// The value of the header: unchanged as a reference, in capitals by value.
 struct Tenant(String);
 
 impl FromHandshake for Tenant {
@@ -53,7 +53,7 @@ impl Tenants {
 }
 
 #[tokio::test]
-async fn each_form_of_a_users_type_is_made_as_its_trait_says() {
+async fn each_form_of_a_users_type_is_made_by_its_own_trait() {
     let app = serve_at("/", Tenants).await;
     let mut client = app.connect("/").header("x-tenant", "acme").await.unwrap();
     for (event, data) in [
@@ -100,7 +100,7 @@ impl Numbers {
 }
 
 #[tokio::test]
-async fn a_path_that_is_taken_in_all_forms_is_parsed_once() {
+async fn a_path_that_is_a_parameter_in_all_forms_is_parsed_once() {
     let app = serve_at("/{number}", Numbers).await;
     let mut client = app.connect("/7").await.unwrap();
     for event in ["by value", "by reference", "maybe", "by value"] {

@@ -30,7 +30,7 @@ async fn not_banned(handshake: &Handshake) -> Result {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("admins only, and you are none")]
+#[error("only admins may do this")]
 struct NoAdmin;
 
 async fn admin(handshake: &Handshake) -> std::result::Result<(), NoAdmin> {
@@ -117,7 +117,7 @@ impl FromHandshake for Language {
     }
 }
 
-/// A parameter of the user's own.
+/// A parameter type of the user.
 struct Shout(String);
 
 impl<'a> Param<'a> for Shout {
@@ -132,7 +132,7 @@ impl<'a> Param<'a> for Shout {
     }
 }
 
-/// Refuses with what the guard has seen.
+/// Refuses with the values that the guard has seen.
 fn seen(what: impl std::fmt::Debug) -> Result {
     Err(Error::new("seen").code("seen").public(format!("{what:?}")))
 }
@@ -272,7 +272,7 @@ async fn a_guard_of_a_method_takes_the_parameters_of_a_handler() {
 }
 
 #[tokio::test]
-async fn what_a_guards_parameters_keep_is_parsed_before_the_101() {
+async fn kept_parameters_of_a_guard_are_parsed_before_the_101() {
     let app = TestApp::start(watched().state(Limit(3))).await;
     let refused = app.connect("/rooms/a").expect_status(400).await;
     assert!(refused.text().contains("name"), "{}", refused.text());
@@ -281,7 +281,7 @@ async fn what_a_guards_parameters_keep_is_parsed_before_the_101() {
 }
 
 #[tokio::test]
-async fn what_a_guards_parameters_need_is_checked_at_start() {
+async fn the_requirements_of_a_guards_parameters_are_checked_at_start() {
     let error = TestApp::try_start(watched()).await.unwrap_err().to_string();
     assert!(error.contains("needs a state of type `typed::guards::Limit`"), "{error}");
     let app = App::without_registry().state(Limit(3)).route(Route::new("/rooms", Watched));

@@ -1,4 +1,5 @@
-//! Typed handlers, as clients see them: a binary of its own, since its interceptors and guards come from the registry.
+//! Typed handlers, from the view of clients. This is a binary of its own, because its interceptors
+//! and guards come from the registry.
 
 mod absent_data;
 mod anyhow;
@@ -26,7 +27,7 @@ use ws_core::{
     testing::{TestApp, TestClient},
 };
 
-/// This controller alone, at `/`.
+/// Starts only this controller, at `/`.
 async fn serve(controller: impl Controller) -> TestApp {
     serve_at("/", controller).await
 }
@@ -35,7 +36,7 @@ async fn serve_at(path: &str, controller: impl Controller) -> TestApp {
     TestApp::start(App::without_registry().route(Route::new(path, controller))).await
 }
 
-/// What this binary's attributes registered.
+/// Starts the registrations of this binary.
 async fn serve_registered() -> TestApp {
     let mut config = Config::default();
     for name in ["deferred", "error_types", "guarded", "intercepted", "limited"] {
@@ -44,7 +45,7 @@ async fn serve_registered() -> TestApp {
     TestApp::start(App::new().config(config).state(interceptors::BadWord("damn"))).await
 }
 
-/// Sends a text and reads the JSON that comes back.
+/// Sends a text and returns the JSON of the answer.
 async fn ask(client: &mut TestClient, text: impl Into<String>) -> Value {
     client.send_text(text).await;
     client.next_json().await.unwrap()

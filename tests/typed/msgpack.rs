@@ -1,4 +1,4 @@
-//! The same envelope in MessagePack, for clients that ask for the subprotocol `msgpack`.
+//! The envelope in MessagePack, for clients that request the subprotocol `msgpack`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -100,7 +100,7 @@ async fn next(client: &mut TestClient) -> Value {
 }
 
 #[tokio::test]
-async fn event_types_and_error_types_travel_as_messagepack() {
+async fn event_types_and_error_types_are_sent_as_messagepack() {
     let app = app().await;
     let mut client = connect(&app, &["msgpack"]).await;
     send(&mut client, json!({"event": "own", "ref": 1})).await;
@@ -112,7 +112,7 @@ async fn event_types_and_error_types_travel_as_messagepack() {
 }
 
 #[tokio::test]
-async fn events_replies_and_errors_travel_as_messagepack() {
+async fn events_replies_and_errors_are_sent_as_messagepack() {
     let app = app().await;
     let mut client = connect(&app, &["msgpack"]).await;
     for (sent, got) in [
@@ -149,11 +149,11 @@ async fn events_replies_and_errors_travel_as_messagepack() {
     client.send_binary(vec![0xc1, 0xff]).await;
     assert_eq!(next(&mut client).await["data"]["code"], "bad_msgpack");
     client.send_text(r#"{"event":"say"}"#).await;
-    assert_eq!(next(&mut client).await["data"]["code"], "unsupported", "a text is no envelope here");
+    assert_eq!(next(&mut client).await["data"]["code"], "unsupported", "a text is not an envelope here");
 }
 
 #[tokio::test]
-async fn calls_to_the_client_travel_as_messagepack() {
+async fn asks_are_sent_as_messagepack() {
     let app = app().await;
     let mut client = connect(&app, &["msgpack"]).await;
     send(&mut client, json!({"event": "ask", "ref": 1})).await;
@@ -164,7 +164,7 @@ async fn calls_to_the_client_travel_as_messagepack() {
 }
 
 #[tokio::test]
-async fn other_connections_of_the_route_speak_json() {
+async fn other_connections_of_the_route_use_json() {
     let app = app().await;
     for subprotocols in [&["json"][..], &[]] {
         let mut client = match subprotocols {
@@ -179,11 +179,11 @@ async fn other_connections_of_the_route_speak_json() {
 }
 
 #[tokio::test]
-async fn an_event_for_many_reaches_each_in_the_form_that_it_speaks() {
+async fn an_event_for_many_reaches_each_in_its_format() {
     let app = app().await;
     let mut packed = connect(&app, &["msgpack"]).await;
     let mut text = connect(&app, &["json"]).await;
-    // Who is answered is among the living.
+    // A connection that has answered is in the hub.
     send(&mut packed, json!({"event": "push"})).await;
     text.send_text(r#"{"event":"push"}"#).await;
     assert_eq!(next(&mut packed).await, text.next_json::<Value>().await.unwrap());

@@ -1,4 +1,4 @@
-//! What handlers take.
+//! The parameters of handlers.
 
 use std::sync::{
     Arc,
@@ -120,7 +120,7 @@ async fn app() -> ws_core::testing::TestApp {
 }
 
 #[tokio::test]
-async fn every_parameter_gets_what_its_type_says() {
+async fn every_parameter_gets_the_value_of_its_type() {
     let app = app().await;
     let mut client = app
         .connect("/rooms/a%20b/7?size=3&sort=up")
@@ -254,7 +254,7 @@ impl Maybe {
 }
 
 #[tokio::test]
-async fn an_option_of_any_parameter_is_none_where_there_is_nothing() {
+async fn an_option_of_any_absent_parameter_is_none() {
     let start = |path, app: App| ws_core::testing::TestApp::start(app.route(Route::new(path, Maybe)));
     let without = start("/", App::without_registry()).await;
     let with = start("/{room}", App::without_registry().state(Greeting("hello"))).await;
@@ -313,10 +313,10 @@ async fn a_path_is_a_struct_a_tuple_or_its_only_value() {
     let refused = app.connect("/seats/x").expect_status(400).await;
     assert!(refused.text().contains("path parameter `seat`"), "{}", refused.text());
     let refused = app.connect("/unfit/a/1").expect_status(500).await;
-    assert!(!refused.text().contains("tuple"), "the server's fault is for its log: {}", refused.text());
+    assert!(!refused.text().contains("tuple"), "a fault of the server is only logged: {}", refused.text());
 }
 
-/// Counts how often it was cloned.
+/// Counts its clones.
 struct Counted(Arc<AtomicUsize>);
 
 impl Clone for Counted {

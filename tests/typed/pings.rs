@@ -20,7 +20,7 @@ fn pong() -> Value {
     json!({"event": "pong", "data": null, "ref": 1})
 }
 
-/// Takes every event that nothing else takes.
+/// Handles every event without a handler of its own.
 struct Greedy;
 
 #[ws_handlers]
@@ -37,7 +37,7 @@ impl Greedy {
 }
 
 #[tokio::test]
-async fn a_ping_is_answered_and_on_unknown_does_not_see_it() {
+async fn a_ping_is_answered_and_does_not_reach_on_unknown() {
     let app = serve(Greedy).await;
     let mut client = app.connect("/").await.unwrap();
     assert_eq!(ask(&mut client, PING).await, pong());
@@ -52,7 +52,7 @@ async fn a_ping_is_answered_and_on_unknown_does_not_see_it() {
     assert_eq!(ask(&mut client, r#"{"event":"pings","ref":1}"#).await["data"], "pings");
 }
 
-/// Takes the pings itself.
+/// Handles the pings itself.
 struct Pinged;
 
 #[ws_handlers]
@@ -63,7 +63,7 @@ impl Pinged {
     }
 }
 
-/// Takes them by a constant.
+/// Handles them by a constant.
 struct PingedByConstant;
 
 impl PingedByConstant {
@@ -79,7 +79,7 @@ impl PingedByConstant {
 }
 
 #[tokio::test]
-async fn a_handler_for_ping_takes_it() {
+async fn a_handler_for_ping_replaces_the_answer() {
     for app in [serve(Pinged).await, serve(PingedByConstant).await] {
         let mut client = app.connect("/").await.unwrap();
         assert_eq!(ask(&mut client, PING).await, json!({"event": "mine", "data": "pong", "ref": 1}));

@@ -1,4 +1,5 @@
-//! Too many messages a second, where they are refused: each is answered, none is handled, and the connection goes on.
+//! Too many messages a second, if they are refused: each is answered, none is handled, and the
+//! connection stays open.
 
 use std::time::Duration;
 
@@ -60,7 +61,7 @@ fn echo(reference: Value) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_event_is_answered_with_its_ref_and_the_connection_goes_on() {
+async fn a_refused_event_is_answered_with_its_ref_and_the_connection_stays_open() {
     let app = app().await;
     let mut client = app.connect("/").await.unwrap();
     for reference in [json!(1), json!("b")] {
@@ -75,7 +76,7 @@ async fn a_refused_event_is_answered_with_its_ref_and_the_connection_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_event_is_refused_without_a_ref() {
+async fn a_message_that_is_not_an_event_is_refused_without_a_ref() {
     let app = app().await;
     let mut client = app.connect("/").await.unwrap();
     for _ in 0..2 {
@@ -87,7 +88,7 @@ async fn what_is_no_event_is_refused_without_a_ref() {
     assert_eq!(ask(&mut client, "plain").await, expected);
     client.send_binary(&b"binary"[..]).await;
     assert_eq!(client.next_json::<Value>().await.unwrap(), expected);
-    assert_eq!(ask(&mut client, r#"{"ref":7}"#).await, refusal(json!(7)), "unless it has one all the same");
+    assert_eq!(ask(&mut client, r#"{"ref":7}"#).await, refusal(json!(7)), "unless the message has one");
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,7 +108,7 @@ async fn answers_to_calls_of_the_server_count() {
     assert_eq!(client.next_json::<Value>().await.unwrap(), refusal(asked["ref"].clone()));
 }
 
-/// Knows refusals when it sees them.
+/// Changes the answer to refusals.
 #[ws_error_handler(server = "limited")]
 async fn refused(error: &EventError, _: &Scene) -> Recovery {
     match error {
@@ -132,7 +133,7 @@ impl Limited {
 }
 
 #[tokio::test(start_paused = true)]
-async fn error_handlers_see_refusals_and_a_controller_may_be_the_one_that_refuses() {
+async fn error_handlers_see_refusals_also_under_a_limit_of_a_controller() {
     let app = serve_registered().await;
     let mut client = app.connect_to("limited", "/limited").await.unwrap();
     for reference in [json!(1), json!(2)] {
@@ -147,11 +148,12 @@ async fn error_handlers_see_refusals_and_a_controller_may_be_the_one_that_refuse
 async fn a_client_that_does_not_read_its_refusals_is_not_read_from() {
     let app = app().await;
     let mut client = app.connect("/").await.unwrap();
-    // Each refusal is longer than what it refuses: the pipe is full of them before long, and then so is the one towards the server.
+    // Each refusal is longer than its message: the refusals soon fill the pipe, and then the
+    // messages fill the one to the server.
     let mut written = 0;
     while timeout(Duration::from_secs(1), client.send_text("x")).await.is_ok() {
         written += 1;
-        assert!(written < 100_000, "the server reads without end");
+        assert!(written < 100_000, "the server reads without a limit");
     }
     assert!(written > 0);
 }

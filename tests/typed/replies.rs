@@ -1,4 +1,4 @@
-//! What handlers return.
+//! The return values of handlers.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ impl IntoReply for Twice {
     }
 }
 
-/// Says when it is dropped.
+/// Reports when it is dropped.
 struct Dropped(mpsc::UnboundedSender<&'static str>);
 
 impl Drop for Dropped {
@@ -56,7 +56,7 @@ impl Replies {
 
     #[on_event("text")]
     async fn text(&self) -> Text {
-        Text::from_static("as it is")
+        Text::from_static("unchanged")
     }
 
     #[on_event("count")]
@@ -95,7 +95,7 @@ fn replies() -> (Replies, mpsc::UnboundedReceiver<&'static str>) {
 }
 
 #[tokio::test]
-async fn every_kind_of_reply_is_sent_as_its_type_says() {
+async fn every_kind_of_reply_is_sent_in_the_form_of_its_type() {
     let app = serve(replies().0).await;
     let mut client = app.connect("/").await.unwrap();
     assert_eq!(client.next_event::<String>("welcome").await.unwrap(), "hi");
@@ -107,7 +107,7 @@ async fn every_kind_of_reply_is_sent_as_its_type_says() {
     assert_eq!(client.next_text().await.unwrap(), "again");
     assert_eq!(client.next_text().await.unwrap(), "again");
     client.send_text(r#"{"event":"text"}"#).await;
-    assert_eq!(client.next_text().await.unwrap(), "as it is");
+    assert_eq!(client.next_text().await.unwrap(), "unchanged");
 }
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -163,7 +163,7 @@ async fn an_error_with_a_trait_object_inside_is_an_error_like_any_other() {
     }
 }
 
-/// Leaves calls without a reply, in every way there is.
+/// Leaves calls without a reply, in every possible way.
 struct Silent;
 
 #[ws_handlers]
@@ -225,11 +225,11 @@ async fn a_call_with_a_ref_that_has_no_reply_is_closed_by_end() {
         client.send_json(&json!({ "event": event })).await;
     }
     let got = ask(&mut client, r#"{"event":"answered"}"#).await;
-    assert_eq!(got["data"], 1, "nothing is sent after a reply, nor without a `ref`");
+    assert_eq!(got["data"], 1, "`end` is sent neither after a reply nor without a `ref`");
 }
 
 #[tokio::test]
-async fn a_stream_sends_its_items_in_order_and_says_its_end_to_a_ref() {
+async fn a_stream_sends_its_items_in_order_and_ends_a_call_with_a_ref() {
     let app = serve(replies().0).await;
     let mut client = app.connect("/").await.unwrap();
     client.next().await.unwrap();
@@ -241,7 +241,7 @@ async fn a_stream_sends_its_items_in_order_and_says_its_end_to_a_ref() {
     }
     let got: serde_json::Value = client.next_json().await.unwrap();
     assert_eq!(got, json!({"event": "end", "data": {"event": "count"}, "ref": "c"}));
-    assert_eq!(client.next_text().await.unwrap(), "as it is", "the next message waited");
+    assert_eq!(client.next_text().await.unwrap(), "unchanged", "the next message waited");
 }
 
 #[tokio::test]
@@ -254,7 +254,7 @@ async fn an_error_ends_a_stream_and_is_answered() {
     let got: serde_json::Value = client.next_json().await.unwrap();
     assert_eq!(got, json!({"event": "error", "data": {"code": "stumbled", "message": "oops"}, "ref": 1}));
     client.send_text(r#"{"event":"text"}"#).await;
-    assert_eq!(client.next_text().await.unwrap(), "as it is", "nothing came behind the error");
+    assert_eq!(client.next_text().await.unwrap(), "unchanged", "nothing followed the error");
 }
 
 #[tokio::test]
@@ -273,7 +273,7 @@ async fn a_stream_is_dropped_when_its_connection_closes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_is_dropped_when_its_client_leaves_whatever_waits_behind_it() {
+async fn a_stream_is_dropped_when_its_client_leaves_with_messages_waiting() {
     for events in [1, 2, 64, 100] {
         for sends_close in [false, true] {
             let (controller, mut seen) = replies();
@@ -300,7 +300,7 @@ async fn a_stream_is_dropped_when_its_client_leaves_whatever_waits_behind_it() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_dropped_does_not_say_that_it_was_complete() {
+async fn a_dropped_stream_does_not_report_completion() {
     let (controller, mut seen) = replies();
     let app = serve(controller).await;
     let mut client = app.connect("/").await.unwrap();
@@ -320,17 +320,17 @@ async fn a_stream_waits_for_a_client_that_does_not_read() {
     let app = serve(replies().0).await;
     let mut client = app.connect("/").await.unwrap();
     client.next().await.unwrap();
-    // Far more than the outbox and the pipe take.
+    // Far more than the outbox and the pipe hold.
     client.send_text(r#"{"event":"count","data":20000,"ref":1}"#).await;
     for number in 1..=20_000 {
         let got: serde_json::Value = client.next_json().await.unwrap();
         assert_eq!(got["data"], number);
     }
     let got: serde_json::Value = client.next_json().await.unwrap();
-    assert_eq!(got["event"], "end", "none was lost, and the outbox never overflowed");
+    assert_eq!(got["event"], "end", "no item was lost, and the outbox did not overflow");
 }
 
-/// Never sends anything, and says when it is called.
+/// Never sends anything, and reports when it is called.
 struct Waits(tokio::sync::mpsc::UnboundedSender<()>);
 
 #[ws_handlers]

@@ -1,4 +1,4 @@
-//! Typed handlers over real sockets, with a client that this project did not write.
+//! Typed handlers over real sockets, with a client of another library.
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ impl Room {
         Data(format!("{room}: {text}"))
     }
 
-    /// Replies once the end of the client is known.
+    /// Replies after the end of the client was detected.
     #[on_event("late")]
     async fn late(&self, conn: Connection, reply: Reply) -> Result {
         let own = conn.clone();
@@ -76,7 +76,7 @@ async fn next(client: &mut Client) -> Value {
 async fn events_are_answered_over_a_socket() {
     let (running, mut client) = start().await;
     assert_eq!(next(&mut client).await, json!({"event": "welcome", "data": "a/b"}));
-    // Several in one piece: each is answered, in their order.
+    // Several messages in one write: each is answered, in order.
     for number in 0..50 {
         let say = json!({"event": "say", "data": number.to_string(), "ref": number});
         client.feed(Ws::text(say.to_string())).await.unwrap();

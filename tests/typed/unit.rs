@@ -1,4 +1,4 @@
-//! A typed controller without any server: its methods are methods.
+//! A typed controller without a server: its methods can be called.
 
 use ws_core::{prelude::*, testing::TestConnection};
 
@@ -25,7 +25,7 @@ impl Counter {
 }
 
 #[tokio::test]
-async fn methods_are_called_as_they_are_written() {
+async fn methods_can_be_called_unchanged() {
     let counter = Counter { step: 2 };
     assert_eq!(counter.add(Data(40)).await.unwrap(), Data(42));
     assert!(counter.add(Data(u32::MAX)).await.is_err());

@@ -1,4 +1,4 @@
-//! Payloads that know their own rules.
+//! Payloads with validation rules.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -34,7 +34,7 @@ impl Orders {
 }
 
 #[tokio::test]
-async fn what_breaks_a_rule_is_invalid_data_with_its_fields() {
+async fn a_broken_rule_is_invalid_data_with_its_fields() {
     let app = serve(Orders).await;
     let mut client = app.connect("/").await.unwrap();
     let good = json!({"event": "order", "data": {"name": "abc", "amount": 10, "items": [{"id": "x"}]}});

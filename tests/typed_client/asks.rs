@@ -10,7 +10,7 @@ async fn ask<S: Stream>(script: &mut Script<S>, number: u32, data: Value) {
 }
 
 #[tokio::test]
-async fn a_question_is_answered_or_refused_under_its_ref() {
+async fn an_ask_is_answered_or_refused_under_its_ref() {
     let (_server, builder) = room().await;
     let room = builder.typed().await.unwrap();
     let mut asked = room.asked::<Confirm>();
@@ -31,7 +31,7 @@ async fn a_question_is_answered_or_refused_under_its_ref() {
 }
 
 #[tokio::test]
-async fn an_ask_that_nobody_takes_is_refused_as_an_unknown_event() {
+async fn an_ask_without_a_receiver_is_refused_as_an_unknown_event() {
     let (_server, builder) = room().await;
     let room = builder.typed().await.unwrap();
     assert_eq!(room.call(&Pay { amount: 2 }).await.unwrap(), "unknown_event");
@@ -40,7 +40,7 @@ async fn an_ask_that_nobody_takes_is_refused_as_an_unknown_event() {
 }
 
 #[tokio::test]
-async fn the_last_who_asks_for_questions_gets_them() {
+async fn the_last_stream_of_asks_gets_them() {
     let (room, mut script) = scripted().await;
     let mut first = room.asked::<Confirm>();
     let mut second = room.asked::<Confirm>();
@@ -50,7 +50,7 @@ async fn the_last_who_asks_for_questions_gets_them() {
 }
 
 #[tokio::test]
-async fn too_many_questions_and_those_that_do_not_fit_are_refused() {
+async fn too_many_asks_and_those_of_another_type_are_refused() {
     let (room, mut script) = scripted().await;
     let mut asked = room.asked::<Confirm>();
     for number in 0..17 {
@@ -79,7 +79,7 @@ async fn too_many_questions_and_those_that_do_not_fit_are_refused() {
 }
 
 #[tokio::test]
-async fn a_question_of_a_lost_connection_cannot_be_answered() {
+async fn an_ask_of_a_lost_connection_cannot_be_answered() {
     let (room, mut script) = scripted().await;
     let mut asked = room.asked::<Confirm>();
     ask(&mut script, 1, json!({"amount": 7})).await;
@@ -108,7 +108,7 @@ async fn the_next_connection_does_not_get_the_answer_of_the_last_one() {
 
     assert!(matches!(old.answer(true).await, Err(ClientError::Closed(_))));
     drop(dropped);
-    // The first server chose the same refs, and its asks go on here.
+    // The first server chose the same refs, and its asks continue here.
     ask(&mut script, 1, json!({"amount": 9})).await;
     let question = within("a question", asked.next()).await.unwrap();
     question.answer(false).await.unwrap();

@@ -43,7 +43,7 @@ async fn a_refusal_has_the_code_and_the_place_of_the_server() {
     assert_eq!(failed.code(), Some("empty"));
     assert_eq!(failed.to_string(), "refused with `empty`: write something");
 
-    /// A type that does not fit the one of the server.
+    /// A type that differs from that of the server.
     #[derive(serde::Serialize, ws_core::WsEvent)]
     #[ws_event("say", reply = super::Said)]
     struct Wrong {
@@ -74,7 +74,7 @@ async fn the_faults_of_a_refusal_by_field_are_kept() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_completed_without_a_reply_says_so() {
+async fn a_call_that_ends_without_a_reply_reports_it() {
     let (_server, builder) = room().await;
     let room = builder.typed().await.unwrap();
     assert!(matches!(room.call(&Find).await, Err(CallFailed::NoReply)));
@@ -93,7 +93,7 @@ async fn a_reply_of_another_type_is_invalid() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_without_a_reply_meets_its_deadline_and_the_late_reply_disturbs_no_other_call() {
+async fn a_call_without_a_reply_times_out_and_a_late_reply_affects_no_other_call() {
     let (room, mut script) = scripted().await;
     let begun = tokio::time::Instant::now();
     let failed = room.call(&say("one")).await.unwrap_err();
@@ -138,7 +138,7 @@ async fn the_number_of_calls_without_a_reply_is_limited() {
         within("a call", script.next()).await;
     }
     assert!(matches!(room.call(&say("one too many")).await, Err(CallFailed::TooMany)));
-    // A call that is dropped makes room.
+    // A dropped call makes room.
     calls.abort_all();
     while calls.join_next().await.is_some() {}
     let call = say("in");
@@ -150,7 +150,7 @@ async fn the_number_of_calls_without_a_reply_is_limited() {
 }
 
 #[tokio::test]
-async fn what_is_emitted_has_no_ref() {
+async fn an_emitted_event_has_no_ref() {
     let (room, mut script) = scripted().await;
     room.emit(&Shout { text: "hi".to_owned() }).await.unwrap();
     assert_eq!(script.next().await, json!({"event": "shout", "data": {"text": "hi"}}));

@@ -9,7 +9,7 @@ use ws_core::{
 use super::{Said, Shout, Welcome, quick_policy, room, said, say, scripted, within};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_subscribes_before_the_first_await_misses_nothing() {
+async fn a_subscription_before_the_first_await_misses_nothing() {
     let (_server, builder) = room().await;
     for _ in 0..50 {
         let room = builder.clone().typed().await.unwrap();
@@ -36,7 +36,7 @@ async fn each_subscriber_gets_all_events_of_its_name() {
 }
 
 #[tokio::test]
-async fn a_slow_subscriber_loses_the_oldest_events_and_learns_how_many() {
+async fn a_slow_subscriber_loses_the_oldest_events_and_gets_their_number() {
     let (room, mut script) = scripted().await;
     let (mut slow, mut quick) = (room.events::<Said>(), room.events::<Said>());
     for number in 0..100 {
@@ -62,7 +62,7 @@ async fn an_event_that_does_not_fit_is_reported_and_the_next_one_arrives() {
 }
 
 #[tokio::test]
-async fn what_nobody_else_takes_comes_to_the_others() {
+async fn unsubscribed_events_go_to_the_stream_of_others() {
     let (_server, builder) = room().await;
     let room = builder.typed().await.unwrap();
     let (mut others, events) = (room.others(), room.events::<Said>());
@@ -72,17 +72,17 @@ async fn what_nobody_else_takes_comes_to_the_others() {
         serde_json::from_str::<serde_json::Value>(&text).unwrap()
     };
     assert_eq!(next(&mut others).await["event"], "welcome");
-    // Without a `ref` nobody waits for this error.
+    // Without a `ref`, no call waits for this error.
     room.emit(&Shout { text: String::new() }).await.unwrap();
     assert_eq!(next(&mut others).await["data"]["code"], "empty");
-    // The last subscriber is gone.
+    // The last subscriber has been dropped.
     drop(events);
     room.emit(&Shout { text: "hi".to_owned() }).await.unwrap();
     assert_eq!(next(&mut others).await, json!({"event": "said", "data": {"text": "hi"}}));
 }
 
 #[tokio::test]
-async fn what_nobody_takes_at_all_disturbs_nothing() {
+async fn events_without_any_subscriber_are_dropped() {
     let (room, mut script) = scripted().await;
     let mut events = room.events::<Said>();
     script.send(json!({"event": "unknown", "data": 1})).await;
@@ -94,7 +94,7 @@ async fn what_nobody_takes_at_all_disturbs_nothing() {
 }
 
 #[tokio::test]
-async fn events_go_on_over_a_new_connection() {
+async fn events_continue_over_a_new_connection() {
     let (server, builder) = room().await;
     let room = builder.reconnect(quick_policy()).await.unwrap().typed();
     let mut state = room.watch();
@@ -104,7 +104,7 @@ async fn events_go_on_over_a_new_connection() {
     for round in 0..3 {
         server.hub().all().disconnect(1012, "again").unwrap();
         within("the next connection", welcome.next()).await.unwrap().unwrap();
-        assert!(state.has_changed().unwrap(), "the loss is seen although it is over");
+        assert!(state.has_changed().unwrap(), "the loss is reported although it is over");
         assert!(matches!(*state.borrow_and_update(), ClientState::Open));
         room.emit(&Shout { text: round.to_string() }).await.unwrap();
         assert_eq!(within("an event", events.next()).await.unwrap().unwrap(), said(&round.to_string()));

@@ -14,7 +14,7 @@ use super::{
     Confirm, History, Pay, Said, Welcome, accept, listen, quick_policy, room, said, say, scripted, within,
 };
 
-/// The code of the close frame that the server gets and answers.
+/// Returns the code of the close frame that the server gets and answers.
 async fn close_code(script: &mut super::Script) -> u16 {
     let mut code = 1006;
     while let Some(message) = within("the end", script.0.next()).await {
@@ -42,7 +42,7 @@ async fn the_last_handle_that_is_dropped_closes_and_ends_the_streams() {
 }
 
 #[tokio::test]
-async fn closing_fails_the_calls_and_is_seen_by_all_handles() {
+async fn closing_fails_the_calls_of_all_handles() {
     let (room, mut script) = scripted().await;
     let other = room.clone();
     let waiting = tokio::spawn(async move { other.call(&say("hi")).await });
@@ -107,7 +107,7 @@ async fn a_final_close_code_ends_a_client_that_reconnects() {
 }
 
 #[tokio::test]
-async fn messagepack_is_spoken_if_the_server_has_chosen_it() {
+async fn messagepack_is_used_if_the_server_has_chosen_it() {
     let (_server, builder) = room().await;
     let room = builder.subprotocols(["msgpack"]).typed().await.unwrap();
     let mut welcome = room.events::<Welcome>();

@@ -1,4 +1,4 @@
-//! The typed client: over a real server of this project, and over a server that a test scripts.
+//! The typed client: with a real server of this project, and with a server that a test scripts.
 
 mod asks;
 mod calls;
@@ -24,10 +24,10 @@ use ws_core::{
     prelude::{Stream as Many, *},
 };
 
-/// Longer than anything takes on a busy machine; no test waits for it unless it fails.
+/// Longer than any step on a busy machine. A test waits for all of it only if it fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Waits, and fails instead of hanging.
+/// Awaits, and fails at the timeout instead of hanging.
 async fn within<F: Future>(what: &str, future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("timed out: {what}"))
 }
@@ -73,7 +73,7 @@ struct Confirm {
     amount: u32,
 }
 
-/// Makes the server ask [`Confirm`]; the reply says how that went.
+/// Makes the server ask [`Confirm`]; the reply has the outcome.
 #[derive(Debug, Serialize, Deserialize, WsEvent)]
 #[ws_event("pay", reply = String)]
 struct Pay {
@@ -134,7 +134,7 @@ impl Room {
     }
 }
 
-/// A running room and the builder of a client for it.
+/// A running server with a room, and the builder of a client for it.
 async fn room() -> (Running, ClientBuilder) {
     let mut config = Config::default();
     config.servers[0].port = 0;
@@ -144,7 +144,7 @@ async fn room() -> (Running, ClientBuilder) {
     (running, builder)
 }
 
-/// The server's side of a connection, which a test scripts; over memory, or over TCP.
+/// The server's side of a connection, scripted by a test, over memory or TCP.
 struct Script<S = DuplexStream>(WebSocketStream<S>);
 
 /// A stream of bytes.
@@ -152,7 +152,7 @@ trait Stream: AsyncRead + AsyncWrite + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
 
-/// A port for scripted servers, and the builder of a client for it.
+/// A listener for scripted servers, and the builder of a client for it.
 async fn listen() -> (TcpListener, ClientBuilder) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let builder = Client::builder(format!("ws://{}/", listener.local_addr().unwrap()));
@@ -164,12 +164,12 @@ async fn accept(listener: &TcpListener) -> Script<TcpStream> {
     Script(accept_async(stream).await.unwrap())
 }
 
-/// Connects again without a wait that a test would notice.
+/// A policy without a noticeable wait before the next connection.
 fn quick_policy() -> ReconnectPolicy {
     ReconnectPolicy::new().backoff(Duration::from_millis(1), Duration::from_millis(20))
 }
 
-/// A typed client and its scripted server. Nothing but the clock is outside of the test.
+/// A typed client and its scripted server. Only the clock is outside of the test's control.
 async fn scripted() -> (TypedClient, Script) {
     let (near, far) = tokio::io::duplex(1 << 20);
     let connecting = Client::builder("ws://localhost/").connect_over(near);
@@ -178,7 +178,7 @@ async fn scripted() -> (TypedClient, Script) {
 }
 
 impl<S: Stream> Script<S> {
-    /// The next envelope that the client sends.
+    /// Returns the next envelope of the client.
     async fn next(&mut self) -> Value {
         loop {
             match self.0.next().await.expect("a message").unwrap() {

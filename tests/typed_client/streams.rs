@@ -22,7 +22,7 @@ async fn a_stream_has_all_replies_and_ends() {
 }
 
 #[tokio::test]
-async fn a_stream_does_not_hold_up_a_call() {
+async fn a_stream_does_not_delay_a_call() {
     let (_server, builder) = room().await;
     let room = builder.typed().await.unwrap();
     let mut lines = room.stream(&History { lines: 100 });
@@ -49,11 +49,11 @@ async fn a_reply_that_does_not_fit_does_not_end_a_stream() {
 }
 
 #[tokio::test]
-async fn a_reader_that_is_too_slow_gets_what_is_buffered_and_then_the_reason() {
+async fn a_reader_that_is_too_slow_gets_the_buffered_replies_and_then_the_reason() {
     let (_server, builder) = room().await;
     let room = builder.typed().await.unwrap();
     let mut lines = room.stream(&History { lines: 10 }).buffer(4);
-    // The first reply is here, and the call behind it ends after all others have arrived.
+    // The first reply has arrived, and the call after it ends after all others have arrived.
     assert_eq!(lines.next().await.unwrap().unwrap(), said("0"));
     room.call(&say("behind")).await.unwrap();
     let mut rest = Vec::new();
@@ -69,14 +69,14 @@ async fn a_reader_that_is_too_slow_gets_what_is_buffered_and_then_the_reason() {
     assert_eq!(rest.last().unwrap(), "lagged");
     assert!(rest.len() <= 6, "{rest:?}");
 
-    // As many as fit are no reason.
+    // As many replies as fit do not end a stream.
     let lines = room.stream(&History { lines: 4 }).buffer(4);
     let lines: Vec<_> = lines.collect().await;
     assert!(lines.iter().all(Result::is_ok) && lines.len() == 4, "{lines:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_reply_has_the_deadline_for_itself() {
+async fn the_deadline_applies_to_each_reply() {
     let (room, mut script) = scripted().await;
     let mut lines = room.stream(&History { lines: 3 }).timeout(Duration::from_secs(5));
     let (first, call) = tokio::join!(lines.next(), async {
@@ -86,7 +86,7 @@ async fn each_reply_has_the_deadline_for_itself() {
         call
     });
     first.unwrap().unwrap();
-    // The time between two polls belongs to the reader.
+    // The time between two polls does not count for the deadline.
     tokio::time::sleep(Duration::from_secs(60)).await;
     let (second, ()) = tokio::join!(lines.next(), async {
         tokio::time::sleep(Duration::from_secs(4)).await;
@@ -99,7 +99,7 @@ async fn each_reply_has_the_deadline_for_itself() {
 }
 
 #[tokio::test]
-async fn a_lost_connection_ends_a_stream_behind_its_replies() {
+async fn a_lost_connection_ends_a_stream_after_its_replies() {
     let (room, mut script) = scripted().await;
     let mut lines = room.stream(&History { lines: 3 });
     let (first, ()) = tokio::join!(lines.next(), async {

@@ -1,4 +1,4 @@
-//! The smallest program: one controller that sends back what it gets.
+//! The smallest program: one controller that echoes messages.
 //!
 //! Run:  cargo run -p ws-core --example echo     (serves on 127.0.0.1:9502 until Ctrl-C)
 //! Test: cargo test -p ws-core --example echo

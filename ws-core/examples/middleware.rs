@@ -10,31 +10,32 @@ use std::{collections::HashMap, sync::Arc};
 use http::HeaderValue;
 use ws_core::prelude::*;
 
-/// Which token belongs to whom; a real program asks a database or checks a signature.
+/// The users by their tokens. A real program queries a database or checks a signature.
 #[derive(Clone)]
 struct Tokens(Arc<HashMap<&'static str, User>>);
 
-/// What the middleware leaves for the callbacks.
+/// The value that the middleware passes to the callbacks.
 #[derive(Clone, Copy)]
 struct User(&'static str);
 
-/// Every request of server `ws`, known path or not: `order` says where it stands, lowest outermost.
+/// Runs for every request of server `ws`, also for unknown paths. The lowest `order` is outermost.
 #[ws_middleware(order = 10)]
 async fn brand(handshake: Handshake, next: Next<'_>) -> Result<Response> {
     let mut response = next.run(handshake).await?;
-    // The headers of the 101 are kept. An error that `?` passes on is answered further out, without this header.
+    // The headers of the 101 are kept. An error returned with `?` is answered further out, without
+    // this header.
     response.headers_mut().insert("x-served-by", HeaderValue::from_static("example"));
     Ok(response)
 }
 
-/// Only where a controller names it, inside the server-wide ones.
+/// Runs only for controllers that name it, inside the server-wide middleware.
 #[ws_middleware(scope = "route")]
 async fn require_user(
     mut handshake: Handshake,
     next: Next<'_>,
     State(tokens): State<Tokens>,
 ) -> Result<Response> {
-    // Without `Authorization: Bearer ..` this is a 401 already.
+    // Without `Authorization: Bearer ..`, this returns a 401.
     let token = handshake.bearer_token()?;
     let user = *tokens.0.get(token).or_status(401, "log in first")?;
     handshake.context_mut().set(user);

@@ -9,7 +9,7 @@
 use axum::{Router, routing::get};
 use ws_core::{config::ConfigError, prelude::*};
 
-/// As it would stand in `ws.toml`.
+/// The same as in a `ws.toml`.
 const CONFIG: &str = r#"
 [[servers]]
 name = "ws"
@@ -28,7 +28,7 @@ kind = "http"
 port = 9501
 "#;
 
-/// On server `ws`, which is what an attribute means that names no server.
+/// On server `ws`, the default of the attribute.
 #[ws_controller(path = "/feed")]
 struct Feed;
 
@@ -48,7 +48,7 @@ impl Controller for AdminFeed {
     }
 }
 
-/// Every request of server `admin`, and of no other.
+/// Runs for every request of server `admin`, and for no other.
 #[ws_middleware(server = "admin")]
 async fn admins_only(handshake: Handshake, next: Next<'_>) -> Result<Response> {
     handshake.bearer_token()?;

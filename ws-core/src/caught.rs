@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_future_that_is_given_up_may_panic_in_its_drop() {
+    async fn a_cancelled_future_may_panic_in_its_drop() {
         let bomb = Bomb;
         let waiting = caught(poll_fn(move |_| {
             let _ = &bomb;

@@ -32,7 +32,7 @@ use crate::{
 /// deadline cancel a callback. A panic closes its own connection with 1011 and affects no other.
 ///
 /// An `Err` is passed to the error handlers (`#[ws_error_handler]`). Each method states what
-/// happens if none of them claims it.
+/// happens if none of them handles it.
 ///
 /// ```
 /// use ws_core::{CloseReason, Connection, Controller, Message, Result};

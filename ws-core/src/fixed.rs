@@ -1,4 +1,4 @@
-//! The limits that are not configurable. A test compares the table in the README with them.
+//! The limits that are not configurable. A test compares the table in `docs/reference.md` with them.
 
 use std::time::Duration;
 
@@ -12,6 +12,9 @@ pub(crate) const WAITING_PINGS: usize = 16;
 /// The number of pings and pongs that may wait for their callbacks while another callback runs;
 /// beyond it the oldest is dropped.
 pub(crate) const WAITING_EVENTS: usize = 16;
+/// The most bytes of one write to a stream of HTTP/2, the default size of its largest frame.
+#[cfg(feature = "http2")]
+pub(crate) const TUNNEL_WRITE_BYTES: usize = 16 << 10;
 /// The limit of bytes between the outbox and the socket. Beyond it, nothing is taken from the
 /// outbox and the socket is not read until the peer has read: otherwise the answers to pings would
 /// accumulate.
@@ -30,11 +33,20 @@ pub(crate) const BYTES_A_POLL: usize = 1 << 20;
 /// After this many decompressed bytes the poll ends.
 #[cfg(feature = "deflate")]
 pub(crate) const INFLATED_A_POLL: usize = 256 << 10;
-/// After this many compressed bytes the poll ends.
+/// After this many bytes of a compressed message were decompressed, the poll ends, because blocks
+/// without output take time, too.
+#[cfg(feature = "deflate")]
+pub(crate) const INFLATED_INPUT_A_POLL: usize = 64 << 10;
+/// After this many bytes were compressed the poll ends. The window of each message counts as well.
 pub(crate) const COMPRESSED_A_POLL: usize = 64 << 10;
 /// The compressors, and also the decompressors, that a thread keeps.
 #[cfg(feature = "deflate")]
 pub(crate) const POOLED_STATES: usize = 4;
+/// The compressors of the process that may wait for the next poll of their connection, inside a
+/// message of more than [`COMPRESSED_A_POLL`]. Beyond this number, such a message is compressed in
+/// one poll.
+#[cfg(feature = "deflate")]
+pub(crate) const PAUSED_COMPRESSORS: usize = 32;
 /// The largest output buffer that a compressor or a decompressor keeps, in bytes.
 #[cfg(feature = "deflate")]
 pub(crate) const POOLED_OUTPUT_BYTES: usize = 64 << 10;
@@ -120,7 +132,7 @@ pub(crate) const CLUSTER_WORKERS: usize = 4;
 pub(crate) const RECEIVED_A_BATCH: usize = 64;
 /// The size that a message between nodes may have beyond `cluster.message`, for its head.
 pub(crate) const CLUSTER_HEAD_BYTES: usize = 4 << 10;
-/// The time that unsent messages are kept while there is no link to the broker.
+/// The time that unsent messages are kept while the link to the broker is down.
 pub(crate) const UNSENT_KEPT: Duration = Duration::from_secs(1);
 /// The size of one batch of published messages, and the number of batches in flight.
 pub(crate) const PUBLISHES_A_BATCH: usize = 256;
@@ -151,7 +163,7 @@ pub(crate) const WATCH_REMEMBERED: Duration = Duration::from_secs(30);
 pub(crate) const WATCHED_GROUPS: usize = 65_536;
 /// The time for which changes of a group are gathered before they are published.
 pub(crate) const CHANGES_GATHERED: Duration = Duration::from_millis(50);
-/// The time between two attempts to publish gathered changes while there is no link.
+/// The time between two attempts to publish gathered changes while the link is down.
 pub(crate) const CHANGES_WAIT: Duration = Duration::from_millis(500);
 /// The most members of a group that a watch knows of one other node.
 pub(crate) const WATCHED_MEMBERS: usize = 1_000_000;
@@ -205,14 +217,14 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_lists_every_one() {
+    fn the_reference_lists_every_one() {
         let rows = [
             ("close reason", format!("{}, cut at a character", size(CLOSE_REASON_BYTES))),
             (
                 "payload of a ping",
                 format!("{}, else `SendError::ControlTooLong`", size(CONTROL_PAYLOAD_BYTES)),
             ),
-            ("own pings waiting", format!("{WAITING_PINGS}, else `SendError::Full`")),
+            ("pings that wait to be sent", format!("{WAITING_PINGS}, else `SendError::Full`")),
             (
                 "pings and pongs that wait for their callbacks",
                 format!("{WAITING_EVENTS}, then the oldest is dropped; all pings are answered"),
@@ -234,15 +246,15 @@ mod tests {
                 ),
             ),
             (
-                "messages on their way to the socket, not in the outbox any more",
-                format!("{} and the one that exceeds it; a ping passes all others", size(BACKLOG_BYTES)),
+                "messages between the outbox and the socket",
+                format!("{} and the message that exceeds it; pings go ahead of them", size(BACKLOG_BYTES)),
             ),
             (
-                "what one connection reads before the others get their turn",
+                "input that one connection reads before other tasks run",
                 format!("{FRAMES_A_POLL} frames or {}", size(BYTES_A_POLL)),
             ),
             (
-                "what is read and thrown away behind the own close frame, or behind a refusal",
+                "input that is read and discarded after the server's close frame, or after a refusal",
                 format!("{}, within `close_timeout`", size(DRAINED_BYTES)),
             ),
             (
@@ -252,11 +264,11 @@ mod tests {
                     time(ASK_TIMEOUT)
                 ),
             ),
-            ("arrays and maps inside each other in MessagePack", format!("{MSGPACK_DEPTH}")),
+            ("nesting of arrays and maps in MessagePack", format!("{MSGPACK_DEPTH}")),
             ("name of a room or a user", size(NAME_BYTES)),
             (
                 "changes that a watcher may be behind",
-                format!("{WATCHED_CHANGES}, then it is told how many it missed"),
+                format!("{WATCHED_CHANGES}, then it gets the number of missed changes"),
             ),
             ("members that a broadcast reaches before it lets others run", format!("{MEMBERS_A_TURN}")),
             (
@@ -267,11 +279,11 @@ mod tests {
                     size(LARGE_INPUT_BYTES)
                 ),
             ),
-            ("a token", size(TOKEN_BYTES)),
+            ("size of a token", size(TOKEN_BYTES)),
             (
                 "unfinished request heads of one address",
                 format!(
-                    "1/{PENDING_SHARES} of `pending_handshakes`, or `connections_per_ip` where set, but {PENDING_OF_AN_ADDRESS} at least; {PENDING_OF_AN_ADDRESS} while all room is taken"
+                    "1/{PENDING_SHARES} of `pending_handshakes`, or `connections_per_ip` where set, but {PENDING_OF_AN_ADDRESS} at least; {PENDING_OF_AN_ADDRESS} while all places are taken"
                 ),
             ),
             (
@@ -357,6 +369,9 @@ mod tests {
         ];
         let rows: String = rows.iter().map(|(limit, value)| format!("| {limit} | {value} |\n")).collect();
         let table = format!("| limit | value |\n|---|---|\n{rows}\n");
-        assert!(include_str!("../../README.md").contains(&table), "the README should have\n{table}");
+        assert!(
+            include_str!("../../docs/reference.md").contains(&table),
+            "docs/reference.md should have\n{table}"
+        );
     }
 }

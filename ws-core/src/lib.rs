@@ -158,8 +158,8 @@ pub mod __private {
     pub use crate::__location as location;
 
     /// The description of types, which builds without the feature `asyncapi` do not compile. There,
-    /// `ws-macros` writes none; but Cargo may build it once for two builds of this crate, of which one
-    /// has the feature.
+    /// `ws-macros` writes none; but Cargo may build it once for two builds of this crate, of which
+    /// one has the feature.
     #[cfg(feature = "asyncapi")]
     #[macro_export]
     #[doc(hidden)]

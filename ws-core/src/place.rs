@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn doubled_braces_are_no_parameters() {
+    fn doubled_braces_are_not_parameters() {
         let cases = [
             ("/", 0),
             ("/{room}", 1),

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_type_in_a_pointer_goes_before_one_of_another_module() {
+    fn the_same_type_in_a_pointer_is_preferred_to_one_of_another_module() {
         let mut states = States::default();
         states.insert(other::Names, Location::caller());
         states.insert(Arc::new(Names), Location::caller());

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_repeated_header_two_lines_are_shown() {
+    fn two_lines_of_a_repeated_header_are_shown() {
         let mut headers = HeaderMap::new();
         let mut check = |line: Option<&'static str>, expected: &str| {
             if let Some(line) = line {

@@ -1,10 +1,11 @@
-//! What is said in the rooms, and `POST /rooms/{room}/say`: the HTTP side pushes into a room through the hub.
+//! The lines of the rooms, and `POST /rooms/{room}/say`, which sends a line to a room through the
+//! hub.
 //!
-//! The hub knows who is in which room. Kept here are only the last lines of each room, for those who come later; a room
-//! in which nobody has spoken for long makes place for another.
+//! The hub has the members of each room. This module keeps the last lines of each room, for members
+//! who join later. If there are too many rooms, the one whose last line is the oldest is removed.
 //!
-//! In a cluster, every process keeps the lines that were said on it, and numbers them by itself. The
-//! broker stores nothing.
+//! In a cluster, each process keeps and numbers the lines that it received. The broker stores
+//! nothing.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -29,9 +30,9 @@ use crate::{
     nodes,
 };
 
-/// Lines that are kept of a room.
+/// The number of lines that are kept of a room.
 const LINES_A_ROOM: usize = 200;
-/// Rooms that lines are kept of.
+/// The number of rooms whose lines are kept.
 const ROOMS: usize = 1000;
 /// The longest text, in characters.
 const TEXT_CHARS: usize = 500;
@@ -40,7 +41,7 @@ const NAME_CHARS: usize = 32;
 /// The largest body of `POST /rooms/{room}/say`, in bytes.
 const SAY_BYTES: usize = 4 << 10;
 
-/// The name of a room; one that is empty or too long is none.
+/// The name of a room. It is not empty and not too long.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 pub(crate) struct RoomName(String);
@@ -76,7 +77,7 @@ pub(crate) struct Say {
 pub(crate) struct Said {
     /// Counts the lines of all rooms.
     pub(crate) id: u64,
-    /// Who said it.
+    /// The account of the author.
     pub(crate) from: String,
     /// The text of the line.
     pub(crate) text: String,
@@ -93,10 +94,11 @@ struct Lines {
 }
 
 impl Chat {
-    /// Keeps a line and gives it its number.
+    /// Keeps a line and assigns its number.
     ///
     /// # Errors
-    /// When there is nothing to say, or too much.
+    ///
+    /// If the text is empty or too long.
     pub(crate) fn say(&self, room: &RoomName, from: String, say: Say) -> Result<Said, ChatError> {
         let chars = say.text.chars().count();
         if say.text.trim().is_empty() {
@@ -128,13 +130,13 @@ impl Chat {
     }
 
     fn lock(&self) -> MutexGuard<'_, Lines> {
-        // Nothing below panics half-way.
+        // No code below panics while the state is half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Lines {
-    /// Drops the room whose last line is the oldest.
+    /// Removes the room whose last line is the oldest.
     fn forget_oldest(&mut self) {
         let oldest = self.rooms.iter().min_by_key(|(_, lines)| lines.back().map(|said| said.id));
         if let Some(name) = oldest.map(|(name, _)| name.clone()) {
@@ -155,7 +157,7 @@ struct Speaker {
 #[derive(Serialize)]
 struct Spoken {
     id: u64,
-    /// The members on this process whose outboxes took the line.
+    /// The members on this process whose outboxes accepted the line.
     heard_by: usize,
     /// The members on all processes of a cluster; `null` if not all processes have answered.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -172,9 +174,10 @@ pub(crate) fn router(hub: Hub, chat: Chat, callers: Callers) -> Router {
         .with_state(Speaker { hub, chat, callers })
 }
 
-/// `{"text": "hi"}` with a token: the members of the room get it as if it were said on a connection.
+/// `{"text": "hi"}` with a token: the members of the room get the line as if it were sent on a
+/// connection.
 ///
-/// A room without a member is not an error: the line is kept for those who come later.
+/// A room without a member is not an error: the line is kept for members who join later.
 async fn say(
     State(speaker): State<Speaker>,
     Path(room): Path<String>,
@@ -191,7 +194,7 @@ async fn say(
     match speaker.chat.say(&room, from, say) {
         Ok(said) => {
             let room = speaker.hub.room::<Room>(room.as_str());
-            // In turns, because this waits until the broker has accepted the line.
+            // One after the other, because this waits until the broker has accepted the line.
             let delivery = room.in_turns().emit(&said).await;
             let other_nodes = nodes::outcome(delivery.remote);
             let members = if other_nodes.is_some() { Some(room.count().await.ok()) } else { None };
@@ -218,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_lines_are_kept_in_their_order() {
+    fn the_last_lines_are_kept_in_order() {
         let chat = Chat::default();
         for number in 1..=LINES_A_ROOM + 1 {
             chat.say(&room("a"), "jerry".into(), say(&number.to_string())).unwrap();
@@ -231,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_room_that_was_silent_for_longest_makes_place() {
+    fn the_room_with_the_oldest_last_line_is_removed() {
         let chat = Chat::default();
         for number in 0..=ROOMS {
             chat.say(&room(&number.to_string()), "jerry".into(), say("hi")).unwrap();
@@ -241,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_and_a_too_long_text_are_not_said() {
+    fn an_empty_or_too_long_text_is_refused() {
         let chat = Chat::default();
         assert_eq!(chat.say(&room("a"), "jerry".into(), say(" \n")), Err(ChatError::Empty));
         let long = "断".repeat(TEXT_CHARS + 1);
@@ -253,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_room_has_a_name() {
+    fn the_name_of_a_room_has_1_to_32_characters() {
         for name in [String::new(), "x".repeat(NAME_CHARS + 1)] {
             assert!(RoomName::try_from(name).is_err());
         }

@@ -1,7 +1,8 @@
 //! 客户端 / the client: logs in over HTTP, connects with the token, and chats from the terminal.
 //!
-//! `cargo run -p ws-demo -- client`, beside a demo that runs. What is typed is sent line by line, what comes is printed;
-//! the end of the input closes with 1000, and a close of the server's is printed with its code and reason.
+//! `cargo run -p ws-demo -- client` connects to a running demo. Each line of the input is sent, and
+//! each received message is printed. At the end of the input the client closes with 1000. If the
+//! server closes, its code and reason are printed.
 
 use std::{error::Error, io, thread, time::Duration};
 
@@ -23,26 +24,27 @@ use crate::print;
 /// Close code 1000: the purpose is fulfilled (RFC 6455 section 7.4.1).
 const NORMAL: u16 = 1000;
 
-/// How long a login may take.
+/// The longest time for a login.
 const LOGIN_DEADLINE: Duration = Duration::from_secs(30);
 
-/// The longest answer to a login that is read, in bytes.
+/// The largest answer to a login, in bytes.
 const LOGIN_BYTES: u64 = 64 << 10;
 
-/// How long answers are waited for when the input has ended; what is piped in ends before the first one is here.
+/// The time to wait for answers after the end of the input. Piped input ends before the first
+/// answer arrives.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// The server hung up without a close frame.
+/// The server ended the connection without a close frame.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection was lost ({0:?})")]
 struct Lost(CloseReason);
 
-/// Where to, and as whom.
+/// The addresses of the demo, and the account.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Options {
-    /// The WebSocket server.
+    /// The address of the WebSocket server.
     url: String,
-    /// The server that logs in.
+    /// The address of the HTTP server, for the login.
     http: String,
     account: String,
     password: String,
@@ -63,7 +65,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// What `--name value ..` says; `None` for a name that there is not, or one without a value.
+    /// Parses `--name value ..`. Returns `None` for an unknown name or a missing value.
     pub(crate) fn from_arguments(mut arguments: &[&str]) -> Option<Self> {
         let mut options = Self::default();
         while let [name, rest @ ..] = arguments {
@@ -82,20 +84,20 @@ impl Options {
         Some(options)
     }
 
-    /// What to connect to.
+    /// Returns the address to connect to.
     fn uri(&self) -> String {
         format!("{}/{}", self.url.trim_end_matches('/'), self.path.trim_start_matches('/'))
     }
 }
 
-/// Logs in, connects, and chats until one of the two sides has had enough.
+/// Logs in, connects, and chats until one of the two sides closes.
 pub(crate) async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let token = timeout(LOGIN_DEADLINE, login(options))
         .await
         .map_err(|_| format!("no answer to the login within {LOGIN_DEADLINE:?}"))??;
     let client = match Client::builder(options.uri()).bearer(token).connect().await {
         Ok(client) => client,
-        // A 101 would have been a connection; anything else is an HTTP answer, for people to read.
+        // A 101 would have opened the connection. Any other status is an HTTP answer with a text.
         Err(ConnectError::Refused { status, body, .. }) => {
             return Err(format!("refused with status {status}: {}", String::from_utf8_lossy(&body)).into());
         }
@@ -111,7 +113,7 @@ pub(crate) async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Sends lines and prints what comes; why it ended.
+/// Sends lines and prints messages. Returns the reason of the end.
 async fn chat(mut client: Client, mut lines: mpsc::Receiver<String>) -> Result<CloseReason, Box<dyn Error>> {
     loop {
         tokio::select! {
@@ -122,7 +124,7 @@ async fn chat(mut client: Client, mut lines: mpsc::Receiver<String>) -> Result<C
             },
             line = lines.recv() => match line {
                 Some(line) => match client.send(line).await {
-                    // Why, and what came before, `recv` says.
+                    // `recv` returns the reason, and the messages before it.
                     Ok(()) | Err(ClientError::Closed(_)) => {}
                     Err(error) => return Err(error.into()),
                 },
@@ -132,7 +134,7 @@ async fn chat(mut client: Client, mut lines: mpsc::Receiver<String>) -> Result<C
     }
 }
 
-/// The input has ended: prints what comes for another moment, then closes.
+/// Prints messages for a short time after the end of the input, then closes.
 async fn leave(mut client: Client) -> Result<CloseReason, Box<dyn Error>> {
     let end = Instant::now() + LAST_WORDS;
     loop {
@@ -152,9 +154,10 @@ fn show(message: &Message) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// The lines of the standard input, as they are typed.
+/// Returns the lines of the standard input.
 ///
-/// They are read on a thread of their own, which nobody waits for: the program can end while it waits for a key.
+/// A thread of its own reads them and is not joined, so the program can end while the thread waits
+/// for input.
 fn typed_lines() -> mpsc::Receiver<String> {
     let (sender, lines) = mpsc::channel(1);
     thread::spawn(move || {
@@ -167,13 +170,13 @@ fn typed_lines() -> mpsc::Receiver<String> {
     lines
 }
 
-/// The answer to a login that went well.
+/// The answer to a successful login.
 #[derive(Deserialize)]
 struct LoggedIn {
     token: String,
 }
 
-/// `POST /login`, by hand: one request does not need an HTTP library.
+/// Sends `POST /login`. One request does not need an HTTP library.
 async fn login(options: &Options) -> Result<String, Box<dyn Error>> {
     let uri: Uri = options.http.parse().map_err(|error| format!("--http {}: {error}", options.http))?;
     let (Some("http"), Some(host)) = (uri.scheme_str(), uri.host()) else {
@@ -185,7 +188,8 @@ async fn login(options: &Options) -> Result<String, Box<dyn Error>> {
     let length = body.len();
 
     let mut stream = TcpStream::connect(&host).await.map_err(|error| format!("{}: {error}", options.http))?;
-    // HTTP/1.1 would be answered in chunks by some; an answer to 1.0 ends where the stream does (RFC 9112 section 6.3).
+    // Some servers answer HTTP/1.1 in chunks. An answer to HTTP/1.0 ends with the stream (RFC 9112
+    // section 6.3).
     let request = format!(
         "POST {path}/login HTTP/1.0\r\nHost: {host}\r\nContent-Type: application/json\r\n\
          Content-Length: {length}\r\n\r\n{body}"
@@ -195,10 +199,10 @@ async fn login(options: &Options) -> Result<String, Box<dyn Error>> {
     stream.take(LOGIN_BYTES).read_to_end(&mut answer).await?;
 
     let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").ok_or("the answer to the login is no HTTP")?;
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or("the answer to the login is not HTTP")?;
     let status = head.lines().next().and_then(|line| line.split_once(' ')).map_or("", |(_, status)| status);
     if !status.starts_with("200") {
-        return Err(format!("the login is refused with status {status}: {body}").into());
+        return Err(format!("the login was refused with status {status}: {body}").into());
     }
     let LoggedIn { token } = serde_json::from_str(body)
         .map_err(|error| format!("the answer to the login has no token: {error}"))?;
@@ -210,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_come_in_any_order_and_each_with_a_value() {
+    fn options_are_accepted_in_any_order_and_need_a_value() {
         assert_eq!(Options::from_arguments(&[]), Some(Options::default()));
         let options =
             Options::from_arguments(&["--path", "/wss/late", "--url", "ws://[::1]:1/", "--account", "lily"]);

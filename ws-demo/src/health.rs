@@ -1,11 +1,10 @@
-//! What a supervisor and a load balancer ask over HTTP: `GET /healthz` says that the process is there, `GET /readyz` whether
-//! it should be sent new clients. `GET /metrics` is for Prometheus. An application that is reached
-//! from the internet has these pages on a server of their own: `App::ops`.
+//! The pages for supervisors and load balancers: `GET /healthz` shows that the process runs, `GET
+//! /readyz` whether it accepts new clients. `GET /metrics` is for Prometheus. An application on the
+//! internet has these pages on a server of their own: `App::ops`.
 //!
-//! The difference shows when the demo stops under `drain.grace`: it is healthy, and not ready any more.
-//! In a cluster it also shows at the start: the demo is not ready until it has reached the broker
-//! once (`cluster.start`). A later outage of the broker changes `cluster` in the answer, and nothing
-//! else.
+//! The two differ while the demo drains (`drain.grace`): it is healthy but not ready. In a cluster
+//! they also differ at the start: the demo is not ready until it has reached the broker once
+//! (`cluster.start`). A later outage of the broker changes only `cluster` in the answer.
 
 use axum::{
     Json, Router,
@@ -27,8 +26,8 @@ pub(crate) fn router(readiness: Readiness, hub: Hub, metrics: Prometheus) -> Rou
         .route("/metrics", get(async move || prometheus(&metrics)))
 }
 
-/// 200 or 503, with `{"ready": true}` or `{"ready": false}`; in a cluster also the state of the link
-/// to the broker, and the number of nodes that are known.
+/// Answers 200 or 503, with `{"ready": true}` or `{"ready": false}`; in a cluster also with the
+/// state of the link to the broker, and the number of known nodes.
 fn readyz(readiness: &Readiness, hub: &Hub) -> impl IntoResponse + use<> {
     let ready = readiness.is_ready();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -46,7 +45,7 @@ fn readyz(readiness: &Readiness, hub: &Hub) -> impl IntoResponse + use<> {
     (status, Json(body))
 }
 
-/// The metrics in the text format of Prometheus. The demo installs no other recorder.
+/// Answers with the metrics in the text format of Prometheus. The demo installs no other recorder.
 fn prometheus(metrics: &Prometheus) -> impl IntoResponse + use<> {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render().unwrap_or_default())
 }

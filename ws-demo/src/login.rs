@@ -1,8 +1,8 @@
-//! The HTTP side: `POST /login` gives a token, `GET /whoami` says whose it is.
+//! The HTTP side: `POST /login` returns a token, `GET /whoami` the account of a token.
 //!
-//! The how-to leaves the login to the HTTP server that it already has, and so does the demo: an axum router on the
-//! server `http`, beside the WebSocket server and of the same process. [`Tokens`] makes the JSON Web Tokens, which is the
-//! login's business; checking them is ws-core's ([`Verifier`]), asked by `middleware` in the handshake.
+//! In the how-to an existing HTTP server does the login. Here it is an axum router on the server
+//! `http`, in the same process as the WebSocket server. [`Tokens`] makes the JSON Web Tokens.
+//! ws-core checks them ([`Verifier`]), called by `middleware` in the handshake.
 
 use std::{error::Error, sync::Arc};
 
@@ -23,54 +23,57 @@ use crate::{
     users::{Uid, Users},
 };
 
-/// How long a token is good for if `WS_DEMO_TOKEN_TTL` does not say otherwise, in seconds.
+/// The default lifetime of a token, in seconds. `WS_DEMO_TOKEN_TTL` overrides it.
 const LIFETIME_SECONDS: u64 = 2 * 60 * 60;
 /// The longest lifetime of a token, in seconds: 30 days.
 const LONGEST_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;
 
-/// HS256 wants a secret as long as its hash (RFC 7518 section 3.2), in bytes.
+/// The least length of a secret, in bytes: HS256 needs one as long as its hash (RFC 7518 section
+/// 3.2).
 const SECRET_BYTES: usize = 32;
 
-/// The largest body that a login may have, in bytes.
+/// The largest body of a login, in bytes.
 const LOGIN_BYTES: usize = 4 << 10;
 
-/// What a token says.
+/// The claims of a token.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Session {
-    /// The application's part.
+    /// The claims of the application.
     pub(crate) data: Subject,
-    /// When it was made, in seconds since 1970.
+    /// The time of issue, in seconds since 1970.
     pub(crate) iat: u64,
-    /// When it expires, in seconds since 1970.
+    /// The time of expiry, in seconds since 1970.
     pub(crate) exp: u64,
 }
 
-/// Who logged in.
+/// The user who logged in.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Subject {
     /// The id in the users table.
     pub(crate) uid: Uid,
 }
 
-/// What tokens are checked by, in the handshake and in `on_open`.
+/// Checks tokens, in the handshake and in `on_open`.
 pub(crate) type Verifier = JwtVerifier<Session>;
 
-/// What a checked token said.
+/// The claims of a checked token.
 pub(crate) type Claims = jwt::Claims<Session>;
 
 /// Makes tokens; a handle that is cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Tokens {
     key: Arc<EncodingKey>,
-    /// In seconds.
+    /// The lifetime of a token, in seconds.
     lifetime: u64,
 }
 
-/// Tokens signed with `JWT_SECRET`, and what checks them; without one, with a secret that this start draws, so that the
-/// tokens of one start mean nothing to the next.
+/// Returns the maker and the verifier of tokens that are signed with `JWT_SECRET`. Without it, each
+/// start draws a secret, so the tokens of one start are invalid in the next.
 ///
 /// # Errors
-/// When the secret is too short, the lifetime is not one, or the system has no random numbers to give.
+///
+/// If the secret is too short, the lifetime is invalid, or the system cannot provide random
+/// numbers.
 pub(crate) fn tokens_from_env() -> Result<(Tokens, Verifier), Box<dyn Error>> {
     let lifetime = match std::env::var_os("WS_DEMO_TOKEN_TTL") {
         Some(value) => lifetime(&value.to_string_lossy())?,
@@ -88,7 +91,7 @@ pub(crate) fn tokens_from_env() -> Result<(Tokens, Verifier), Box<dyn Error>> {
     }
 }
 
-/// The lifetime of tokens in seconds, as `WS_DEMO_TOKEN_TTL` has it.
+/// Parses `WS_DEMO_TOKEN_TTL`, in seconds.
 fn lifetime(value: &str) -> Result<u64, String> {
     match value.parse() {
         Ok(seconds @ 1..=LONGEST_LIFETIME_SECONDS) => Ok(seconds),
@@ -98,7 +101,7 @@ fn lifetime(value: &str) -> Result<u64, String> {
     }
 }
 
-/// Whether the tokens are signed with a secret that other processes can have, too.
+/// Whether the secret is configured, so that other processes can have the same one.
 pub(crate) fn has_secret() -> bool {
     secret().is_some()
 }
@@ -107,17 +110,18 @@ fn secret() -> Option<String> {
     std::env::var("JWT_SECRET").ok().filter(|secret| !secret.is_empty())
 }
 
-/// Tokens signed with this secret, and what checks them: `exp` has to be there, and to come.
+/// Returns the maker and the verifier for this secret. The verifier requires `exp` in the future.
 fn tokens(secret: &[u8], lifetime: u64) -> Result<(Tokens, Verifier), KeyError> {
     let verifier = JwtVerifier::builder(Key::hs256(secret)?).claims().build();
     Ok((Tokens { key: Arc::new(EncodingKey::from_secret(secret)), lifetime }, verifier))
 }
 
 impl Tokens {
-    /// A token for a user.
+    /// Makes a token for a user.
     ///
     /// # Errors
-    /// When it cannot be signed.
+    ///
+    /// If the token cannot be signed.
     pub(crate) fn issue(&self, uid: Uid) -> jsonwebtoken::errors::Result<String> {
         let iat = get_current_timestamp();
         let session = Session { data: Subject { uid }, iat, exp: iat + self.lifetime };
@@ -125,14 +129,14 @@ impl Tokens {
     }
 }
 
-/// What the HTTP handlers share.
+/// The state of the HTTP handlers.
 #[derive(Clone)]
 struct Login {
     callers: Callers,
     tokens: Tokens,
 }
 
-/// The login on the server `http`.
+/// The routes of the login, on the server `http`.
 pub(crate) fn router(callers: Callers, tokens: Tokens) -> Router {
     Router::new()
         .route("/login", post(login).layer(DefaultBodyLimit::max(LOGIN_BYTES)))
@@ -147,11 +151,11 @@ struct Credentials {
     password: String,
 }
 
-/// `{"account": "jerry", "password": "jerry-demo"}` for `{"token": ".."}`.
+/// Returns `{"token": ".."}` for `{"account": "jerry", "password": "jerry-demo"}`.
 async fn login(State(state): State<Login>, body: Result<Json<Credentials>, JsonRejection>) -> Response {
     let Json(Credentials { account, password }) = match body {
         Ok(body) => body,
-        // JSON of another shape (422) is as malformed as no JSON at all.
+        // JSON of another shape (422) is answered like a body that is not JSON.
         Err(rejection) if rejection.status() == StatusCode::UNPROCESSABLE_ENTITY => {
             return refuse(StatusCode::BAD_REQUEST, errors::LOGIN_MALFORMED);
         }
@@ -169,10 +173,10 @@ async fn login(State(state): State<Login>, body: Result<Json<Credentials>, JsonR
     }
 }
 
-/// `{"account": "jerry"}` for a good token in the header.
+/// Returns `{"account": "jerry"}` for a valid token in the header.
 ///
-/// A browser hides the status of a refused handshake. This is where a page learns that its token was
-/// the reason.
+/// A browser hides the status of a refused handshake from scripts. With this request a page learns
+/// whether its token was the reason.
 async fn whoami(State(state): State<Login>, headers: HeaderMap) -> Response {
     match state.callers.account(&headers).await {
         Ok(account) => {
@@ -196,7 +200,8 @@ impl Callers {
     /// Returns the account.
     ///
     /// # Errors
-    /// The response to a request without a token, with a bad one, or of an account that was removed.
+    ///
+    /// The response to a request whose token is missing or invalid, or whose account was removed.
     pub(crate) async fn account(&self, headers: &HeaderMap) -> Result<String, Response> {
         let token = token::of_request(headers).map_err(unauthorized)?;
         let claims = self.verifier.verify(token).map_err(|_| unauthorized(errors::DO_JWT_FAIL))?;
@@ -205,17 +210,17 @@ impl Callers {
     }
 }
 
-/// A 401, which names the scheme that is wanted (RFC 6750 section 3).
+/// Answers 401 with the required scheme (RFC 6750 section 3).
 fn unauthorized(code: ErrorCode) -> Response {
     ([(header::WWW_AUTHENTICATE, "Bearer")], refuse(StatusCode::UNAUTHORIZED, code)).into_response()
 }
 
-/// An answer in the shape of every refusal.
+/// Answers with the body of a refusal.
 pub(crate) fn refuse(status: StatusCode, code: ErrorCode) -> Response {
     (status, Json(code)).into_response()
 }
 
-/// The inner text goes to the log, the outer one to the client.
+/// Logs the inner text and answers with the public one.
 pub(crate) fn fail(error: &impl std::error::Error) -> Response {
     tracing::error!(%error, "an HTTP request failed");
     refuse(StatusCode::INTERNAL_SERVER_ERROR, errors::SERVER_ERROR)
@@ -228,7 +233,7 @@ mod tests {
     const SECRET: &[u8] = b"a secret of no less than 32 bytes";
 
     #[test]
-    fn a_token_says_who_and_until_when() {
+    fn a_token_has_the_user_and_the_expiry() {
         let (tokens, verifier) = tokens(SECRET, 60).unwrap();
         let claims = verifier.verify(tokens.issue(7).unwrap()).unwrap();
         assert_eq!(claims.data, Subject { uid: 7 });
@@ -246,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_of_another_secret_mean_nothing() {
+    fn a_token_of_another_secret_is_refused() {
         let (_, verifier) = tokens(SECRET, 60).unwrap();
         let (others, _) = tokens(b"another secret of at least 32 bytes", 60).unwrap();
         assert!(verifier.verify(others.issue(7).unwrap()).is_err());

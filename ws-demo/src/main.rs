@@ -1,4 +1,4 @@
-//! The tour of ws-core, chapter by chapter of the how-to that it mirrors (Websocket使用):
+//! The tour of ws-core, in the chapters of the how-to that it follows (Websocket使用):
 //!
 //! | chapter | here |
 //! |---|---|
@@ -7,7 +7,7 @@
 //! | 配置路由 / routes | `controllers`: the attribute of each controller |
 //! | 控制器 / the controller | `controllers/demo` |
 //! | 鉴权方式 / ways to bring a token | `token`, `controllers/late` |
-//! | 自定义回调服务 / the callback server, customised | this file: [`app`] replaces the core step and no more |
+//! | 自定义回调服务 / the callback server, customised | this file: [`app`] replaces only the core step |
 //! | 自定义协议升级中间件 / the core step, replaced | `upgrade` |
 //! | 鉴权中间件 / the auth middleware | `middleware` |
 //! | 自定义异常 / custom exceptions | `errors`, `controllers/errors` |
@@ -15,8 +15,8 @@
 //! | (beyond the how-to) several processes | `nodes`, `health` |
 //! | 客户端 / the client | `client` |
 //!
-//! `users`, `login` and `page` are what the how-to takes as given: a users table, tokens, and an HTTP server. `health` is
-//! what a load balancer asks.
+//! `users`, `login` and `page` have the parts that the how-to assumes: a users table, tokens, and
+//! an HTTP server. `health` has the pages for load balancers.
 
 #![forbid(unsafe_code)]
 
@@ -64,7 +64,7 @@ usage: ws-demo                 serve until SIGINT or SIGTERM
 
 environment: WS__SERVERS__HTTP__PORT, WS__SERVERS__WS__PORT   ports, 0 for any (9501, 9502)
              WS_DEMO_DB                                       users file, or `:memory:`
-             JWT_SECRET                                       signs the tokens, 32 bytes (drawn anew at each start);
+             JWT_SECRET                                       signs the tokens, 32 bytes (default: random, new at each start);
                                                               the same for all processes of a cluster
              WS__CLUSTER__URL                                 joins demos by Redis: redis://127.0.0.1:6379 (none)
              WS__CLUSTER__KIND                                `nats`: by NATS, nats://127.0.0.1:4222 (redis)
@@ -106,13 +106,13 @@ fn failed(error: &dyn Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The answer to arguments that mean nothing here.
+/// Answers unknown arguments.
 fn misunderstood(arguments: &[&str]) -> ExitCode {
     let _ = write!(io::stderr(), "unknown arguments: {}\n\n{USAGE}", arguments.join(" "));
     ExitCode::from(2)
 }
 
-/// What is the same whatever is done with it: everything that carries an attribute, and the replaced core step.
+/// The application of all commands: everything that has an attribute, and the replaced core step.
 fn app(config: Config) -> App {
     App::new().config(config).described_as("ws-demo", env!("CARGO_PKG_VERSION")).upgrade("ws", CoreStep)
 }
@@ -122,9 +122,9 @@ fn config() -> Result<Config, Box<dyn Error>> {
     Ok(Config::from_toml_str(include_str!("../ws.toml"), "ws.toml")?)
 }
 
-/// Runs both servers until a signal comes.
+/// Runs both servers until a signal arrives.
 async fn serve() -> Result<(), Box<dyn Error>> {
-    // Colours are for people: not into files, not where they are declined (no-color.org).
+    // Colours are for terminals only, and not if they are declined (no-color.org).
     let has_colours =
         io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let filter = EnvFilter::builder()
@@ -145,7 +145,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let auth = Auth::from_env(verifier)?;
     if config.cluster.is_some() && !login::has_secret() {
         tracing::warn!(
-            "JWT_SECRET is not set: the other processes of the cluster refuse the tokens of this one"
+            "JWT_SECRET is not set: other processes of the cluster will refuse the tokens of this process"
         );
     }
 
@@ -164,7 +164,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
 
     let running = app.start().await?;
     let (Some(http), Some(ws)) = (running.local_addr("http"), running.local_addr("ws")) else {
-        return Err("ws.toml names no server `http`, or no server `ws`".into());
+        return Err("ws.toml must have the servers `http` and `ws`".into());
     };
     let _ = ws_port.set(ws.port());
     // Only in debug builds. The first account is jerry, whose password is printed below.
@@ -172,14 +172,15 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let console = console
         .map(|url| format!("Console    {url}\n           a token of jerry for its page Try: {sample}\n"));
     let console = console.unwrap_or_default();
-    // Signals are listened for before anybody is told that the demo is there: who reads it may stop it at once.
+    // The signal handlers are installed before the addresses are printed: a reader of the output
+    // may stop the demo at once.
     let (_, printed) = tokio::join!(biased; running.run_until_signal(), async {
         print(&format!("{routes}\n\n{console}{}", commands(reachable(http), reachable(ws))))
     });
     printed
 }
 
-/// What to paste into another terminal.
+/// Returns the commands to paste into another terminal.
 fn commands(http: SocketAddr, ws: SocketAddr) -> String {
     format!(
         r#"HTTP       http://{http}
@@ -215,7 +216,8 @@ Say anything, or `nihao` to be disconnected. /wss/errors knows `boom` and `panic
     )
 }
 
-/// Where a client on this machine finds a server that listens on all addresses.
+/// Returns the address at which a client on this machine reaches a server that listens on all
+/// addresses.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(Ipv4Addr::LOCALHOST.into());
@@ -223,7 +225,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// Prints; a reader that went away (`| head`) is no reason to stop serving.
+/// Prints. A closed output (`| head`) does not stop the server.
 fn print(text: &str) -> Result<(), Box<dyn Error>> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -237,12 +239,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_committed_document_is_that_of_this_build() {
+    fn the_committed_document_is_up_to_date() {
         contract::assert_file("asyncapi.json", app(config().unwrap()).contract().asyncapi());
     }
 
     #[test]
-    fn the_committed_client_of_the_page_is_that_of_this_build() {
+    fn the_committed_client_of_the_page_is_up_to_date() {
         let contract = app(config().unwrap()).contract();
         contract::assert_file("web/client.js", contract.javascript());
         contract::assert_file("web/client.d.ts", contract.typescript());

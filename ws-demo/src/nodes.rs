@@ -1,8 +1,8 @@
-//! The other processes of a cluster, for the HTTP side: `DELETE /users/{account}`, and the outcome of
-//! a message for them.
+//! The other processes of a cluster, for the HTTP side: `DELETE /users/{account}`, and the outcome
+//! of a message for them.
 //!
-//! Nothing here asks whether there is a cluster. A call of the hub acts on all processes, and
-//! [`Delivery::remote`](ws_core::hub::Delivery::remote) says what became of it.
+//! The code is the same with and without a cluster. A call of the hub acts on all processes, and
+//! [`Delivery::remote`](ws_core::hub::Delivery::remote) has the outcome for the others.
 
 use axum::{
     Json, Router,
@@ -23,7 +23,7 @@ use crate::{
     users::ADMIN,
 };
 
-/// The close code for a user whom the admin has disconnected. The last three digits are a 403, as in
+/// The close code for a user whom the admin disconnected. The last three digits are a 403, as in
 /// HTTP.
 const DISCONNECTED: u16 = 4403;
 
@@ -49,9 +49,9 @@ pub(crate) fn router(hub: Hub, callers: Callers) -> Router {
     Router::new().route("/users/{account}", delete(disconnect)).with_state(Disconnecter { hub, callers })
 }
 
-/// With a token of `admin`: closes the connections of a user on all processes with 4403. The account
-/// stays, and its tokens stay valid. If the request did not go to the other processes, the status is
-/// 503, and the request may be repeated.
+/// With a token of `admin`: closes the connections of a user on all processes with 4403. The
+/// account stays, and its tokens stay valid. If the request did not reach the other processes, the
+/// status is 503, and the request may be repeated.
 async fn disconnect(
     State(state): State<Disconnecter>,
     Path(account): Path<String>,

@@ -1,7 +1,7 @@
 //! `GET /`: a page that logs in and chats, and the files that it loads.
 //!
-//! The page is plain JavaScript over the generated client, `web/client.js`. Its files are embedded in
-//! the program, so it needs neither a build step nor a network.
+//! The page is plain JavaScript over the generated client, `web/client.js`. Its files are embedded
+//! in the program, so it needs neither a build step nor a network.
 //!
 //! A browser cannot set the header `Authorization` of a handshake, so the token travels as a
 //! subprotocol. A browser also hides the status of a refused handshake from its scripts. The page
@@ -25,7 +25,7 @@ struct File {
     text: &'static str,
 }
 
-/// The document. It has a place for the port of the WebSocket server.
+/// The document. It has a placeholder for the port of the WebSocket server.
 const DOCUMENT: &str = include_str!("../web/index.html");
 const PORT_PLACEHOLDER: &str = "{{ws_port}}";
 
@@ -52,7 +52,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 
-/// The headers of all files. The files change with the program, so a browser must not keep old ones.
+/// The headers of all files. The files change with the program, so a browser must not keep old
+/// ones.
 const HEADERS: [(HeaderName, &str); 4] = [
     (header::CACHE_CONTROL, "no-cache"),
     (header::CONTENT_SECURITY_POLICY, POLICY),

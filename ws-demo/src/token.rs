@@ -1,14 +1,15 @@
-//! 鉴权方式 / ways to bring a token: three places to put it, two moments to check it.
+//! 鉴权方式 / the token of a handshake: three places for it, two moments to check it.
 //!
 //! | | in the header `Authorization` | as the subprotocol `bearer.<base64url>` | in the query, `?token=` |
 //! |---|---|---|---|
-//! | **in the handshake** (`/wss/demo`) | the one to choose | for browsers, which cannot set headers | where neither can be had |
-//! | **in `on_open`** (`/wss/late`) | when a client must read why, and can read close codes only | the same, for browsers | the same |
+//! | **in the handshake** (`/wss/demo`) | recommended | for browsers, which cannot set headers | if neither is possible |
+//! | **in `on_open`** (`/wss/late`) | for clients that need the reason and can read only close codes | the same, for browsers | the same |
 //!
-//! A header is what HTTP has for this, and logs leave it out. So they do with a subprotocol, which is a header too; the
-//! server never chooses this one, so a page offers a real one beside it. A query is part of the address: it ends up in
-//! the access logs of every proxy on the way and of whoever else writes addresses down. This program writes none; it
-//! cannot speak for the others. What the second moment costs is said at `controllers/late`.
+//! HTTP clients send a token in this header, and logs leave it out. They also leave out the
+//! subprotocol, which is a header, too. The server never chooses this subprotocol, so a page must
+//! offer another one beside it. A query is part of the address, so it may appear in the access log
+//! of every proxy on the way. This program logs no query. `controllers/late` describes the cost of
+//! the second moment.
 
 use std::borrow::Cow;
 
@@ -17,15 +18,16 @@ use ws_core::{error::HandshakeError, handshake::TokenSources, prelude::*};
 
 use crate::errors::{self, ErrorCode};
 
-/// The header and the subprotocol, which are always looked at, and the query.
+/// The header and the subprotocol, which are always read, and the query.
 const SOURCES: TokenSources = TokenSources::new().query("token");
 
-/// The token of a handshake, from the first place that has one.
+/// Finds the token of a handshake: the first place that has one.
 ///
-/// The one place that knows where tokens are: the middleware and `on_open` both ask here.
+/// The middleware and `on_open` both call this, so the places are defined once.
 ///
 /// # Errors
-/// What to answer when there is none.
+///
+/// The answer without a token.
 pub(crate) fn find_token(handshake: &Handshake) -> Result<Cow<'_, str>, ErrorCode> {
     if let Some(token) = handshake.header(header::AUTHORIZATION).and_then(without_scheme) {
         return Ok(token.into());
@@ -36,10 +38,11 @@ pub(crate) fn find_token(handshake: &Handshake) -> Result<Cow<'_, str>, ErrorCod
     })
 }
 
-/// The token of a request over HTTP: the header is its one place, written as in a handshake.
+/// Finds the token of an HTTP request. Only the header is read, with the rules of a handshake.
 ///
 /// # Errors
-/// What to answer when there is none.
+///
+/// The answer without a token.
 pub(crate) fn of_request(headers: &HeaderMap) -> Result<&str, ErrorCode> {
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let with_scheme = || value.trim().get("Bearer".len()..);
@@ -47,7 +50,8 @@ pub(crate) fn of_request(headers: &HeaderMap) -> Result<&str, ErrorCode> {
     if token.is_empty() { Err(errors::JWT_EMPTY_OVER_HTTP) } else { Ok(token) }
 }
 
-/// The token of an `Authorization` header that names no scheme `Bearer`: the how-to takes it as it is.
+/// Returns the token of an `Authorization` header without the scheme `Bearer`, which the how-to
+/// accepts.
 fn without_scheme(authorization: &str) -> Option<&str> {
     let token = authorization.trim();
     let scheme = token.split(' ').next().unwrap_or_default();
@@ -61,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn over_http_the_header_is_read_as_in_a_handshake() {
+    fn an_http_header_is_read_like_that_of_a_handshake() {
         for (authorization, token) in [
             ("Bearer a.b.c", Ok("a.b.c")),
             ("bearer   a.b.c ", Ok("a.b.c")),
@@ -88,7 +92,7 @@ mod tests {
         assert_eq!(
             without_scheme("Basic amVycnk6"),
             Some("Basic amVycnk6"),
-            "no good one, which is not said here"
+            "not valid, but this is not checked here"
         );
     }
 }

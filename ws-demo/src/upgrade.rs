@@ -1,8 +1,8 @@
 //! 自定义协议升级中间件 / the core step, replaced.
 //!
-//! Innermost of the pipeline stands the core step: it makes the 101, or says why there is none. Replacing it takes the
-//! methods that should differ; here it is `not_found` alone, with the how-to's answer to an unknown route in place of
-//! the JSON body that there would be otherwise.
+//! The core step is the innermost part of the pipeline: it answers 101 or a refusal. A replacement
+//! overrides the methods that differ. Here this is only `not_found`, with the how-to's answer to an
+//! unknown route instead of the default JSON body.
 
 use axum::http::{HeaderName, HeaderValue, header};
 use ws_core::handshake::Upgrade;

@@ -1,8 +1,9 @@
 //! The users table: accounts in SQLite, their passwords as argon2id hashes.
 //!
-//! SQLite and argon2 both take their time, so everything here runs on tokio's blocking threads and never on the
-//! threads that serve connections. How many passwords are hashed at once is bounded: each takes 19 MiB and a core.
-//! The table is created and seeded when it is opened; nothing here registers, changes or removes users.
+//! SQLite and argon2 block, so everything here runs on tokio's blocking threads and never on the
+//! threads that serve connections. The number of passwords that are hashed at once is limited: each
+//! hash takes 19 MiB and a core. The table is created and seeded when it is opened; this module
+//! never registers, changes or removes users.
 
 use std::{
     path::{Path, PathBuf},
@@ -18,7 +19,7 @@ use argon2::{
 use rusqlite::{Connection, OptionalExtension as _};
 use tokio::{sync::Semaphore, task};
 
-/// What names a user: the table's `id`, the token's `uid`.
+/// The id of a user: `id` in the table, `uid` in the token.
 pub(crate) type Uid = u32;
 
 /// The account that may disconnect users.
@@ -28,18 +29,18 @@ pub(crate) const ADMIN: &str = "admin";
 const SEED: [(Uid, &str, &str); 3] =
     [(1, "jerry", "jerry-demo"), (2, "lily", "lily-demo"), (3, ADMIN, "admin-demo")];
 
-/// How long a statement waits for another process that holds the file.
+/// The longest that a statement waits for another process that holds the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What an unknown account's password is compared with, so that it takes as long as a known one's: the default
-/// parameters, and an output that no password is known to have.
-const NOBODY: &str =
+/// The hash that the password of an unknown account is compared with, so that the check takes as
+/// long as for a known account. It has the default parameters, and the output of no known password.
+const UNKNOWN_USER_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// Why the users could not be asked.
+/// An error of the users table.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UsersError {
-    /// The directory of the file could not be made.
+    /// The directory of the file could not be created.
     #[error("the directory of the users file: {0}")]
     Directory(#[from] std::io::Error),
     /// SQLite could not open, read or write.
@@ -53,17 +54,18 @@ pub(crate) enum UsersError {
     Task(#[from] task::JoinError),
 }
 
-/// Where the users are kept.
+/// The place of the users table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Location {
-    /// In this process, gone with it.
+    /// In the memory of this process.
     Memory,
-    /// In this file, which is created if it is not there.
+    /// In this file, which is created if it does not exist.
     File(PathBuf),
 }
 
 impl Location {
-    /// What `WS_DEMO_DB` says: a path or `:memory:`; without it, a file in the system's temporary directory.
+    /// Reads `WS_DEMO_DB`: a path or `:memory:`. The default is a file in the system's temporary
+    /// directory.
     pub(crate) fn from_env() -> Self {
         match std::env::var_os("WS_DEMO_DB") {
             Some(path) if path == ":memory:" => Self::Memory,
@@ -85,46 +87,51 @@ impl std::fmt::Display for Location {
 /// The users; a handle that is cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Users {
-    /// Locked on blocking threads only, and never while a password is hashed.
+    /// Locked only on blocking threads, and never while a password is hashed.
     table: Arc<Mutex<Connection>>,
-    /// One permit a hash.
+    /// One permit for each hash.
     hashing: Arc<Semaphore>,
 }
 
 impl Users {
-    /// Opens the table, and creates and seeds it where that is still to do.
+    /// Opens the table, and creates and seeds it if necessary.
     ///
     /// # Errors
-    /// When the file cannot be opened or written.
+    ///
+    /// If the file cannot be opened or written.
     pub(crate) async fn open(location: Location) -> Result<Self, UsersError> {
         let table = task::spawn_blocking(move || open_table(&location)).await??;
         let cores = thread::available_parallelism().map_or(1, usize::from);
         Ok(Self { table: Arc::new(Mutex::new(table)), hashing: Arc::new(Semaphore::new(cores)) })
     }
 
-    /// The user with this account and password. An unknown account takes as long as a wrong password.
+    /// Finds the user with this account and password. An unknown account takes as long as a wrong
+    /// password.
     ///
     /// # Errors
-    /// When the table or the stored hash cannot be read.
+    ///
+    /// If the table or the stored hash cannot be read.
     pub(crate) async fn login(&self, account: String, password: String) -> Result<Option<Uid>, UsersError> {
-        // The permit goes into the blocking task: a client that gives up does not make room for another hash.
+        // The permit moves into the blocking task, so a client that disconnects does not free it
+        // early.
         let permit = Arc::clone(&self.hashing).acquire_owned().await.ok();
         let found = self.query(move |table| find(table, &account)).await?;
         task::spawn_blocking(move || {
             let _permit = permit;
             let (uid, hash) = match &found {
                 Some((uid, hash)) => (Some(*uid), hash.as_str()),
-                None => (None, NOBODY),
+                None => (None, UNKNOWN_USER_HASH),
             };
             Ok(if verify(&password, hash)? { uid } else { None })
         })
         .await?
     }
 
-    /// The account of a user: `Users::query()->where(['id' => $uid])->value('account')`.
+    /// Returns the account of a user: `Users::query()->where(['id' => $uid])->value('account')`.
     ///
     /// # Errors
-    /// When the table cannot be read.
+    ///
+    /// If the table cannot be read.
     pub(crate) async fn account(&self, uid: Uid) -> Result<Option<String>, UsersError> {
         self.query(move |table| {
             table.query_row("SELECT account FROM users WHERE id = ?1", [uid], |row| row.get(0)).optional()
@@ -132,10 +139,11 @@ impl Users {
         .await
     }
 
-    /// Whether there is a user with this account.
+    /// Whether a user with this account exists.
     ///
     /// # Errors
-    /// When the table cannot be read.
+    ///
+    /// If the table cannot be read.
     pub(crate) async fn has(&self, account: String) -> Result<bool, UsersError> {
         self.query(move |table| Ok(find(table, &account)?.is_some())).await
     }
@@ -153,7 +161,7 @@ impl Users {
     }
 }
 
-/// A user and the hash of its password.
+/// Finds a user and the hash of its password.
 fn find(table: &Connection, account: &str) -> rusqlite::Result<Option<(Uid, String)>> {
     table
         .query_row("SELECT id, password FROM users WHERE account = ?1", [account], |row| {
@@ -162,7 +170,7 @@ fn find(table: &Connection, account: &str) -> rusqlite::Result<Option<(Uid, Stri
         .optional()
 }
 
-/// Opens the table; any number of processes may do so on one file at the same time.
+/// Opens the table. Several processes may do so on one file at the same time.
 fn open_table(location: &Location) -> Result<Connection, UsersError> {
     let table = match location {
         Location::Memory => Connection::open_in_memory()?,
@@ -174,10 +182,10 @@ fn open_table(location: &Location) -> Result<Connection, UsersError> {
         }
     };
     table.busy_timeout(BUSY_TIMEOUT)?;
-    // Readers beside a writer. SQLite refuses the switch at once while another process does the same; the mode is the
-    // file's, so the other one's switch serves us as well.
+    // WAL lets readers read beside a writer. SQLite refuses the switch at once while another
+    // process switches; the mode belongs to the file, so the switch of the other process is enough.
     if let Err(error) = table.pragma_update(None, "journal_mode", "WAL") {
-        tracing::debug!(%error, "the journal mode stays as it is");
+        tracing::debug!(%error, "the journal mode is unchanged");
     }
     table.execute_batch(
         "CREATE TABLE IF NOT EXISTS users (
@@ -188,7 +196,8 @@ fn open_table(location: &Location) -> Result<Connection, UsersError> {
     )?;
     for (uid, account, password) in SEED {
         if find(&table, account)?.is_none() {
-            // The hash is made before the statement takes the file's lock; of two processes the first one's stays.
+            // The hash is computed before the statement locks the file. If two processes seed, the
+            // first row stays.
             let hash = Argon2::default().hash_password(password.as_bytes())?.to_string();
             table.execute("INSERT OR IGNORE INTO users VALUES (?1, ?2, ?3)", (uid, account, hash))?;
         }
@@ -196,7 +205,7 @@ fn open_table(location: &Location) -> Result<Connection, UsersError> {
     Ok(table)
 }
 
-/// Whether the hash is this password's; the parameters are the hash's own.
+/// Whether the password has this hash. The parameters are those of the hash.
 fn verify(password: &str, hash: &str) -> Result<bool, argon2::password_hash::Error> {
     let hash = PasswordHash::new(hash)?;
     match Argon2::default().verify_password(password.as_bytes(), &hash) {
@@ -214,7 +223,7 @@ mod tests {
         users.login(account.to_owned(), password.to_owned()).await.unwrap()
     }
 
-    /// A path of this test's own, whose files go with it.
+    /// A path of one test. Its files are removed when it is dropped.
     struct Scratch(PathBuf);
 
     impl Scratch {
@@ -234,7 +243,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_account_and_its_password_are_a_user() {
+    async fn an_account_with_its_password_is_accepted() {
         let users = Users::open(Location::Memory).await.unwrap();
         assert_eq!(login(&users, "jerry", "jerry-demo").await, Some(1));
         assert_eq!(login(&users, "lily", "lily-demo").await, Some(2));
@@ -246,7 +255,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_uid_has_an_account_or_none() {
+    async fn the_account_of_a_uid_is_found_if_it_exists() {
         let users = Users::open(Location::Memory).await.unwrap();
         assert_eq!(users.account(1).await.unwrap().as_deref(), Some("jerry"));
         assert_eq!(users.account(4).await.unwrap(), None);
@@ -255,17 +264,17 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_account_costs_what_a_known_one_costs() {
+    fn an_unknown_account_takes_as_long_as_a_known_one() {
         let seeded = Argon2::default().hash_password(b"jerry-demo").unwrap();
-        let nobody = PasswordHash::new(NOBODY).unwrap();
-        assert_eq!(nobody.algorithm, seeded.algorithm);
-        assert_eq!(nobody.version, seeded.version);
-        assert_eq!(nobody.params, seeded.params);
-        assert_eq!(verify("jerry-demo", NOBODY), Ok(false));
+        let unknown = PasswordHash::new(UNKNOWN_USER_HASH).unwrap();
+        assert_eq!(unknown.algorithm, seeded.algorithm);
+        assert_eq!(unknown.version, seeded.version);
+        assert_eq!(unknown.params, seeded.params);
+        assert_eq!(verify("jerry-demo", UNKNOWN_USER_HASH), Ok(false));
     }
 
     #[tokio::test]
-    async fn a_file_is_seeded_once_whoever_comes_first() {
+    async fn a_file_is_seeded_once_by_several_processes() {
         let scratch = Scratch::new("seed");
         let (one, other) = tokio::join!(Users::open(scratch.file()), Users::open(scratch.file()));
         let (one, other) = (one.unwrap(), other.unwrap());
@@ -280,7 +289,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_directory_is_no_users_file() {
+    async fn a_directory_is_refused_as_the_users_file() {
         let scratch = Scratch::new("directory");
         std::fs::create_dir_all(&scratch.0).unwrap();
         let error = Users::open(Location::File(scratch.0.clone())).await.err().unwrap();

@@ -1,12 +1,12 @@
-//! The demo as its users meet it: the real binary in a process of its own, on ports that the system chose, driven over
-//! HTTP and by a WebSocket client.
+//! The demo as a process: the real binary, on ports that the system chose, driven over HTTP and by
+//! a WebSocket client.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test says what it expects"
+    reason = "a test fails by a panic"
 )]
 
 mod cluster;
@@ -28,7 +28,7 @@ use tokio_tungstenite::tungstenite::{
 use crate::support::{Demo, Scratch, command, within};
 
 #[tokio::test]
-async fn a_login_gives_a_token_or_says_why_not() {
+async fn a_login_returns_a_token_or_a_reason() {
     let demo = Demo::start(&[]).await;
     let answer = demo.login("jerry", "jerry-demo").await;
     assert_eq!(answer.status, 200);
@@ -47,7 +47,7 @@ async fn a_login_gives_a_token_or_says_why_not() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn it_is_ready_until_it_is_told_to_stop_and_healthy_until_it_has() {
+async fn it_is_ready_until_it_drains_and_healthy_until_it_has_stopped() {
     let mut demo = Demo::start(&[("WS__DRAIN__GRACE", "1h")]).await;
     let answer = demo.get("/readyz").await;
     assert_eq!((answer.status, answer.json()), (200, json!({ "ready": true })));
@@ -62,7 +62,7 @@ async fn it_is_ready_until_it_is_told_to_stop_and_healthy_until_it_has() {
 }
 
 #[tokio::test]
-async fn the_page_knows_the_port() {
+async fn the_page_contains_the_port() {
     let demo = Demo::start(&[]).await;
     let answer = demo.get("/").await;
     assert_eq!(answer.status, 200);
@@ -72,7 +72,7 @@ async fn the_page_knows_the_port() {
 }
 
 #[tokio::test]
-async fn every_file_that_the_page_loads_is_there_and_none_runs_inline() {
+async fn every_file_that_the_page_loads_exists_and_no_script_is_inline() {
     let demo = Demo::start(&[]).await;
     let mut paths = vec!["/".to_owned()];
     let mut next = 0;
@@ -137,7 +137,7 @@ async fn the_lifetime_of_tokens_can_be_set() {
 }
 
 #[tokio::test]
-async fn p30_demo_greets_repeats_and_says_goodbye_by_name() {
+async fn p30_demo_greets_repeats_and_closes_with_the_name() {
     let mut demo = Demo::start(&[]).await;
     for (account, uid) in [("jerry", 1), ("lily", 2)] {
         let token = demo.token(account).await;
@@ -156,7 +156,7 @@ async fn p30_demo_greets_repeats_and_says_goodbye_by_name() {
 }
 
 #[tokio::test]
-async fn p29_demo_wants_a_good_token_with_or_without_its_scheme() {
+async fn p29_demo_requires_a_valid_token_with_or_without_its_scheme() {
     let demo = Demo::start(&[]).await;
     for (authorization, code) in
         [(None, 40101), (Some("Bearer "), 40101), (Some("Bearer x.y.z"), 40102), (Some("Basic eDp5"), 40102)]
@@ -175,14 +175,14 @@ async fn p29_demo_wants_a_good_token_with_or_without_its_scheme() {
 }
 
 #[tokio::test]
-async fn p29_an_open_check_that_is_off_lets_everyone_in_and_on_open_shows_them_out() {
+async fn p29_without_the_check_every_handshake_is_accepted_and_on_open_closes() {
     let demo = Demo::start(&[("JWT_OPEN", "false")]).await;
     let mut client = demo.connect("/wss/demo", None).await;
     assert_eq!(client.close().await, (1000, "非法请求".to_owned()));
 }
 
 #[tokio::test]
-async fn p31_a_token_in_the_query_is_checked_in_the_handshake_as_one_in_the_header_is() {
+async fn p31_a_token_in_the_query_is_checked_like_one_in_the_header() {
     let demo = Demo::start(&[]).await;
     for (query, code) in [("", 40101), ("?token=", 40101), ("?name=x", 40101), ("?token=x.y.z", 40102)] {
         let answer = demo.handshake(&format!("/wss/demo{query}"), None).await;
@@ -197,7 +197,7 @@ async fn p31_a_token_in_the_query_is_checked_in_the_handshake_as_one_in_the_head
 }
 
 #[tokio::test]
-async fn p31_a_browser_offers_its_token_as_a_subprotocol_beside_the_one_that_is_spoken() {
+async fn p31_a_browser_offers_its_token_as_a_subprotocol_beside_the_chosen_one() {
     let demo = Demo::start(&[]).await;
     let bearer = |token: &str| format!("bearer.{}", URL_SAFE_NO_PAD.encode(token));
     let token = demo.token("jerry").await;
@@ -205,7 +205,7 @@ async fn p31_a_browser_offers_its_token_as_a_subprotocol_beside_the_one_that_is_
     for path in ["/wss/demo", "/wss/late"] {
         for offer in &offers {
             let mut client = demo.connect_with(path, &[("sec-websocket-protocol", offer)]).await;
-            assert_eq!(client.subprotocol.as_deref(), Some("demo.v1"), "{path}: the token is never repeated");
+            assert_eq!(client.subprotocol.as_deref(), Some("demo.v1"), "{path}: the token is never chosen");
             assert_eq!(client.text().await, "Authorization Success", "{path}");
         }
     }
@@ -235,14 +235,18 @@ async fn pages_of_other_hosts_may_not_connect() {
 }
 
 #[tokio::test]
-async fn p31_the_header_comes_before_the_query() {
+async fn p31_the_header_takes_precedence_over_the_query() {
     let demo = Demo::start(&[]).await;
     let token = demo.token("jerry").await;
     for path in ["/wss/demo", "/wss/late"] {
         let mut client = demo.connect(&format!("{path}?token=x.y.z"), Some(&token)).await;
         assert_eq!(client.text().await, "Authorization Success", "{path}: a good header, a bad query");
         let mut client = demo.connect(&format!("{path}?token={token}"), Some("Bearer")).await;
-        assert_eq!(client.text().await, "Authorization Success", "{path}: a header without a token is none");
+        assert_eq!(
+            client.text().await,
+            "Authorization Success",
+            "{path}: a header without a token is ignored"
+        );
     }
     let answer = demo.handshake(&format!("/wss/demo?token={token}"), Some("Bearer x.y.z")).await;
     assert_eq!(answer.json()["code"], 40102);
@@ -251,8 +255,8 @@ async fn p31_the_header_comes_before_the_query() {
 }
 
 #[tokio::test]
-async fn p31_late_opens_for_everyone_and_closes_without_a_good_token() {
-    // The switch is the handshake's; here it changes nothing.
+async fn p31_late_opens_every_connection_and_closes_without_a_valid_token() {
+    // `JWT_OPEN` is a setting of the handshake and has no effect here.
     for setting in ["true", "false"] {
         let demo = Demo::start(&[("JWT_OPEN", setting)]).await;
         for (query, authorization, said) in [
@@ -282,17 +286,17 @@ async fn p31_late_opens_for_everyone_and_closes_without_a_good_token() {
 }
 
 #[tokio::test]
-async fn p31_what_a_stranger_sends_to_late_is_not_handled() {
+async fn p31_late_does_not_handle_messages_without_a_valid_token() {
     let demo = Demo::start(&[]).await;
     let mut client = demo.connect("/wss/late", None).await;
-    // The server may have hung up by now, which is as good.
+    // The server may have closed the stream already, which is accepted.
     let _ = within(client.socket.send(Message::text("hello"))).await;
-    assert_eq!(client.close().await.0, 4401, "no answer comes before it");
+    assert_eq!(client.close().await.0, 4401, "no answer precedes it");
 }
 
 #[cfg(unix)]
 #[tokio::test]
-async fn p31_no_token_is_logged_however_much_else_is() {
+async fn p31_no_token_is_logged_at_any_level() {
     let mut demo = Demo::start(&[("RUST_LOG", "trace")]).await;
     let good = demo.token("jerry").await;
     for path in ["/wss/demo", "/wss/late"] {
@@ -317,12 +321,12 @@ async fn p31_no_token_is_logged_however_much_else_is() {
 }
 
 #[tokio::test]
-async fn client_chats_until_the_server_says_goodbye() {
+async fn client_chats_until_the_server_closes() {
     let demo = Demo::start(&[]).await;
     let mut client = demo.client(&[]);
     let mut stdin = client.stdin.take().unwrap();
     within(stdin.write_all(b"hello\nnihao\n")).await.unwrap();
-    // The input stays open: it is the server that ends this.
+    // The input stays open, so only the server can end this.
     let output = within(client.wait_with_output()).await.unwrap();
     drop(stdin);
     let stdout = String::from_utf8(output.stdout).unwrap();
@@ -349,7 +353,7 @@ async fn client_closes_with_1000_at_the_end_of_its_input() {
 }
 
 #[tokio::test]
-async fn client_says_why_it_was_refused() {
+async fn client_prints_the_reason_of_a_refusal() {
     let demo = Demo::start(&[]).await;
     for (arguments, status, body) in [
         (["--password", "wrong"], "401 Unauthorized", "40103"),
@@ -366,7 +370,7 @@ async fn client_says_why_it_was_refused() {
 }
 
 #[tokio::test]
-async fn a_secret_of_the_environment_outlives_a_start() {
+async fn tokens_of_a_configured_secret_survive_a_restart() {
     let secret = [("JWT_SECRET", "a secret of no less than 32 bytes")];
     let (one, other) = (Demo::start(&secret).await, Demo::start(&secret).await);
     let token = one.token("jerry").await;
@@ -442,8 +446,8 @@ async fn errors_in_the_handshake_are_refusals() {
     assert_eq!((answer.status, &answer.json()["msg"]), (418, &json!("I am a teapot")));
     let answer = demo.handshake("/wss/errors?fail=unknown", None).await;
     assert_eq!(answer.status, 500);
-    assert!(!answer.text().contains("cellar"), "{}", answer.text());
-    demo.logs("the cellar is flooded").await;
+    assert!(!answer.text().contains("database"), "{}", answer.text());
+    demo.logs("the database is unreachable").await;
 }
 
 #[tokio::test]
@@ -466,7 +470,7 @@ async fn errors_on_a_connection_are_answered_or_end_it_and_no_other() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn sigterm_closes_with_1001_and_ends_well() {
+async fn sigterm_closes_with_1001_and_exits_with_0() {
     let mut demo = Demo::start(&[]).await;
     let mut client = demo.connect("/wss/echo", None).await;
     client.say("hello").await;
@@ -495,7 +499,7 @@ async fn p28_routes_prints_the_table_and_nothing_else() {
         let cells: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(cells[..4], ["ws", path, controller, middleware]);
     }
-    assert!(include_str!("../../README.md").contains(&table), "the README should have\n{table}");
+    assert!(include_str!("../../docs/demo.md").contains(&table), "docs/demo.md should have\n{table}");
 }
 
 #[tokio::test]
@@ -508,7 +512,7 @@ async fn unknown_arguments_are_answered_with_the_usage() {
 }
 
 #[tokio::test]
-async fn what_keeps_it_from_starting_is_said_and_ends_it_with_1() {
+async fn a_start_error_is_printed_and_exits_with_1() {
     let demo = Demo::start(&[]).await;
     let taken = demo.ws.port().to_string();
     for (variable, value, said) in [
@@ -536,12 +540,12 @@ async fn event(client: &mut support::Client, name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_room_wants_a_token_and_a_name() {
+async fn a_room_requires_a_token_and_a_name() {
     let demo = Demo::start(&[("JWT_OPEN", "false")]).await;
     assert_eq!(
         demo.handshake("/wss/rooms/lobby", None).await.status,
         401,
-        "even where nobody else asks for one"
+        "also where the middleware does not require one"
     );
     let demo = Demo::start(&[]).await;
     assert_eq!(demo.handshake("/wss/rooms/lobby", None).await.status, 401);
@@ -552,7 +556,7 @@ async fn a_room_wants_a_token_and_a_name() {
 }
 
 #[tokio::test]
-async fn what_is_said_in_a_room_reaches_everyone_in_it_once() {
+async fn a_line_reaches_every_member_of_the_room_once() {
     let demo = Demo::start(&[]).await;
     let (jerry, lily) = (demo.token("jerry").await, demo.token("lily").await);
     let mut first = demo.connect("/wss/rooms/lobby", Some(&format!("Bearer {jerry}"))).await;
@@ -615,7 +619,7 @@ async fn an_empty_and_a_too_long_text_are_typed_errors() {
 }
 
 #[tokio::test]
-async fn over_http_a_token_is_written_as_in_a_handshake_and_a_refusal_offers_no_other_place() {
+async fn an_http_token_is_read_like_that_of_a_handshake_and_only_from_the_header() {
     let demo = Demo::start(&[]).await;
     let hi = r#"{"text":"hi"}"#;
     for (headers, code) in [
@@ -637,7 +641,7 @@ async fn over_http_a_token_is_written_as_in_a_handshake_and_a_refusal_offers_no_
 }
 
 #[tokio::test]
-async fn the_token_of_an_account_that_is_no_more_says_nothing() {
+async fn the_token_of_a_removed_account_is_refused() {
     let scratch = Scratch::new("gone");
     let demo = Demo::start(&[("WS_DEMO_DB", &scratch.file())]).await;
     let token = demo.token("jerry").await;
@@ -647,5 +651,5 @@ async fn the_token_of_an_account_that_is_no_more_says_nothing() {
     let answer = demo.post_with("/rooms/lobby/say", &[&authorization], r#"{"text":"hi"}"#).await;
     assert_eq!((answer.status, &answer.json()["code"]), (403, &json!(40301)));
     let mut client = demo.connect("/wss/rooms/lobby", Some(&format!("Bearer {token}"))).await;
-    assert_eq!(client.close().await, (1011, "this account is no more".to_owned()));
+    assert_eq!(client.close().await, (1011, "this account was removed".to_owned()));
 }

@@ -131,14 +131,14 @@ export class Chat {
   async #say(text) {
     const room = this.#room;
     if (room?.state.name !== "open") {
-      return note("say-note", "Not sent: there is no connection now. Your text stays here.", "bad");
+      return note("say-note", "Not sent: not connected now. Your text stays here.", "bad");
     }
     note("say-note", "");
     find("text").value = "";
     try {
       this.#lines.said(await room.say({ text }));
     } catch (error) {
-      // What was written meanwhile comes after it.
+      // Text that was typed meanwhile is placed after it.
       find("text").value = [text.trim() && text, find("text").value].filter(Boolean).join(" ");
       note("say-note", words(error), "bad");
       if (!(error instanceof CallLost && error.wasSent)) return;
@@ -147,7 +147,7 @@ export class Chat {
     }
   }
 
-  /** Shows why there is no connection, and when the next attempt begins. */
+  /** Shows the reason of the disconnect, and the time until the next attempt. */
   #trouble({ name, delay, code, reason, cause } = {}) {
     clearInterval(this.#countdown);
     const isWaiting = name === "waiting";
@@ -192,6 +192,6 @@ function showOnline(accounts, own) {
 function words(error) {
   if (error instanceof CallRefused) return `${error.message} (${error.code})`;
   if (!(error instanceof CallLost)) return error.message;
-  if (!error.wasSent) return `Not sent: ${error.why === "busy" ? "too much is waiting" : "there is no connection now"} (${error.why})`;
+  if (!error.wasSent) return `Not sent: ${error.why === "busy" ? "too much is waiting" : "not connected now"} (${error.why})`;
   return `There was no reply, so the line may have been said. Look before you send it again. (${error.why})`;
 }

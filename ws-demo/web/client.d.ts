@@ -26,7 +26,7 @@ export type RefusedWith<Code extends string> = CallRefused & { readonly code: Co
 /**
  * A call has no reply.
  *
- * - `not_open`: there is no open connection; nothing was sent.
+ * - `not_open`: no connection is open; nothing was sent.
  * - `busy`: 256 calls wait for their replies, or 8 MiB wait in the socket; nothing was sent.
  * - `aborted`: the signal of the call was aborted; `cause` is its reason.
  * - `timeout`: there was no reply in time.
@@ -52,7 +52,7 @@ export declare class ConnectFailed extends Error {
   readonly code: number;
   /** The close reason; often empty. */
   readonly reason: string;
-  /** The error of `token`, or of a WebSocket that tells more than those of browsers. */
+  /** The error of `token`, or of a WebSocket that reports more than those of browsers. */
   readonly cause?: unknown;
 }
 
@@ -92,7 +92,7 @@ export interface CallOptions {
    * is that of the channel. For several replies it is the longest wait for each, and the default is 0.
    */
   timeout?: number | undefined;
-  /** Gives the call up when it is aborted. The server is not told. */
+  /** Aborts the call. The server is not notified. */
   signal?: AbortSignal | undefined;
 }
 
@@ -139,8 +139,8 @@ export interface Options<Query = QueryValues> {
   /** When to connect again; `false`: never. */
   reconnect?: false | Reconnect | undefined;
   /**
-   * The silence after which the event `ping` is sent, 30 000. After as much silence again the
-   * connection is given up. 0: never.
+   * The silence after which the event `ping` is sent, 30 000. After the same time of silence again
+   * the connection ends. 0: never.
    */
   idle?: number | undefined;
   /** The longest wait for an attempt to connect and for the reply to a call, 10 000. */
@@ -177,7 +177,7 @@ export declare abstract class TypedChannel<
   events<Name extends keyof Events & string>(event: Name): AsyncIterableIterator<Events[Name]>;
   /**
    * Answers the asks of this name. An ask without an answer function is refused with
-   * `unknown_event`; one whose function throws, with `internal`, or as an `AskRefused` says.
+   * `unknown_event`; one whose function throws, with `internal`, or with the code of an `AskRefused`.
    */
   answer<Name extends keyof Asks & string>(
     event: Name,
@@ -219,7 +219,7 @@ export type CommonCode =
   /** The server has no handler for messages of this kind (text or binary). */
   | "unsupported";
 
-/** A chat room; everyone in it hears what is said. */
+/** A chat room. Each line reaches all members. */
 export declare class Room extends TypedChannel<
   RoomEvents,
   RoomAsks,
@@ -243,11 +243,11 @@ export declare class Room extends TypedChannel<
   /** Returns the accounts in the room on all processes, now and after each change. */
   online(data?: Online, options?: CallOptions): AsyncIterableIterator<string[]>;
   /**
-   * The others hear it through the room, the sender as the reply, with its `ref`.
+   * The other members get it through the room, the sender as the reply, with its `ref`.
    *
    * Refused with:
-   * - `empty`: Nothing but white space.
-   * - `too_long`: Too much.
+   * - `empty`: The text is empty or only white space.
+   * - `too_long`: The text is too long.
    */
   say(data: Say, options?: CallOptions): Promise<Said>;
   /** Returns the accounts in the room, on all processes. */
@@ -258,15 +258,15 @@ export declare class Room extends TypedChannel<
 
 /** The parameters of the path `/wss/rooms/{room}`. */
 export interface RoomParams {
-  /** The name of a room; one that is empty or too long is none. */
+  /** The name of a room. It is not empty and not too long. */
   room: string;
 }
 
 /** The events of the server on `Room`, by name. */
 export interface RoomEvents {
-  /** Somebody came in. */
+  /** A user joined the room. */
   joined: Joined;
-  /** Somebody is gone. */
+  /** A user left the room. */
   left: Left;
   /** A line that was said in a room. */
   said: Said;
@@ -305,17 +305,17 @@ export interface History {
   limit?: number | null;
 }
 
-/** Somebody came in. */
+/** A user joined the room. */
 export interface Joined {
   account: string;
 }
 
-/** Somebody is gone. */
+/** A user left the room. */
 export interface Left {
   account: string;
 }
 
-/** Who is at the other end of a connection. */
+/** The user of a connection. */
 export interface Member {
   account: string;
   uid: number;
@@ -326,7 +326,7 @@ export type Online = { [key: string]: unknown };
 
 /** A line that was said in a room. */
 export interface Said {
-  /** Who said it. */
+  /** The account of the author. */
   from: string;
   /**
    * Counts the lines of all rooms.

@@ -10,7 +10,7 @@ const list = scroller.querySelector("ol");
 keepEndInView(scroller);
 
 export class Lines {
-  /** The account whose lines are one's own. */
+  /** The account of this page; its lines are shown as own lines. */
   account = "";
   /** The first element that was added since the connection opened. History comes before it. */
   #live;
@@ -65,8 +65,8 @@ export class Lines {
 }
 
 /**
- * Each process of the demo counts its lines from 1, so the number alone does not identify a line. One
- * with the same author and text, too, is taken for the same in a history.
+ * Each process of the demo counts its lines from 1, so the number alone does not identify a line.
+ * A line of the history with the same number, author and text counts as the same line.
  */
 function keyOf({ id, from, text }) {
   return JSON.stringify([id, from, text]);

@@ -93,7 +93,7 @@ function enter() {
   find("text").focus();
 }
 
-/** Shows the login. The chat stays as it is, with what is written there. */
+/** Shows the login. The chat keeps its lines and the typed text. */
 function showEntrance(text, kind) {
   find("entrance").hidden = false;
   find("welcome").hidden = !find("chat").hidden;

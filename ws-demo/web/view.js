@@ -24,7 +24,7 @@ export function show(id, text) {
   if (find(id).textContent !== text) find(id).textContent = text;
 }
 
-/** Adds to a list by a function. If its end was in view, it stays in view. Old elements are removed. */
+/** Adds to a list by a function. If its end was visible, it stays visible. Removes old elements. */
 export function growing(list, scroller, limit, add) {
   const wasAtEnd = isAtEnd(scroller);
   add();
@@ -51,9 +51,9 @@ const CLOSE_WORDS = new Map([
   [1006, "the connection was lost"],
   [1008, "the demo refused a message"],
   [1009, "a message was too long for the demo"],
-  [1011, "something went wrong in the demo"],
+  [1011, "the demo had an internal error"],
   [1013, "the demo is busy"],
-  [4401, "your login is not good any more"],
+  [4401, "your login is not valid any more"],
   [4403, "you were disconnected"],
 ]);
 

@@ -93,7 +93,7 @@ impl Args {
         match parser.parse2(tokens.clone()) {
             Ok((value, rest)) if rest.is_empty() => Some(value),
             Ok((_, rest)) => {
-                errors.add(rest, format_args!("expected a `,` behind the value of `{name}`"));
+                errors.add(rest, format_args!("expected a `,` after the value of `{name}`"));
                 None
             }
             Err(_) => {
@@ -145,7 +145,7 @@ impl Args {
                 let usage = self.usage(name);
                 errors.add(
                     argument.tokens(),
-                    format_args!("`{name}` lists nothing; write `{usage}`, or leave it out"),
+                    format_args!("`{name}` is an empty list; write `{usage}`, or leave it out"),
                 );
                 None
             }
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn well_written_arguments_say_nothing() {
+    fn valid_arguments_report_no_error() {
         for text in [
             r#"path = "/""#,
             r#"path = "/","#,
@@ -335,12 +335,12 @@ mod tests {
             ("path", "`path` is written like this: `path = \"/echo\"`"),
             ("path = 5", "`path` is written like this: `path = \"/echo\"`"),
             (r#"path("/")"#, "`path` is written like this: `path = \"/echo\"`"),
-            (r#"path = "/" order = 1"#, "expected a `,` behind the value of `path`"),
+            (r#"path = "/" order = 1"#, "expected a `,` after the value of `path`"),
             (r#"path = "/", middleware = a"#, "`middleware` is written like this: `middleware(a, b)`"),
             (r#"path = "/", middleware("a")"#, "`middleware` is written like this: `middleware(a, b)`"),
             (
                 r#"path = "/", middleware()"#,
-                "`middleware` lists nothing; write `middleware(a, b)`, or leave it out",
+                "`middleware` is an empty list; write `middleware(a, b)`, or leave it out",
             ),
             (r#"path = "/", order = 1.5"#, "`order` is written like this: `order = 10`"),
             (
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn one_mistake_hides_no_other() {
+    fn one_mistake_does_not_hide_another() {
         assert_eq!(said("path = 5, middleware(1, a, 2), order = x, what").len(), 5);
     }
 }

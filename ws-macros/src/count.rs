@@ -60,8 +60,8 @@ fn fault(text: &str, accepted: &str) -> String {
     format!("`{text}` is not a count; write {accepted}")
 }
 
-/// Parses the number, which is at least `least` and fits 32 bits. A suffix is refused, underscores
-/// are removed.
+/// Parses the number, which is at least `least` and fits in 32 bits. A suffix is refused,
+/// underscores are removed.
 fn plain(number: &LitInt, least: u32) -> Result<LitInt> {
     let text = number.to_string().replace('_', "");
     let fault = if !text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -70,7 +70,7 @@ fn plain(number: &LitInt, least: u32) -> Result<LitInt> {
         match text.parse::<u32>() {
             Ok(count) if count < least => "`0` would refuse everything; a count is at least 1".to_owned(),
             Ok(count) => return Ok(LitInt::new(&count.to_string(), number.span())),
-            Err(_) => format!("`{text}` is not a limit; a count fits 32 bits"),
+            Err(_) => format!("`{text}` is too large; a count fits in 32 bits"),
         }
     };
     Err(syn::Error::new(number.span(), fault))
@@ -96,10 +96,10 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_is_none_says_why() {
+    fn an_invalid_count_is_refused_with_a_reason() {
         for (text, fault) in [
             ("0", "at least 1"),
-            ("4294967296", "fits 32 bits"),
+            ("4294967296", "fits in 32 bits"),
             ("0x10", "is not a count"),
             ("20u32", "is not a count"),
             ("\"20\"", "or `\"off\"`"),
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_switched_off_does_not_speak_of_it() {
+    fn the_error_of_a_required_count_does_not_suggest_off() {
         let literal: CountLiteral = syn::parse_str("\"off\"").expect("a literal");
         let said = literal.number().err().map(|error| error.to_string());
         assert_eq!(said.as_deref(), Some("`off` is not a count; write a whole number, such as `20`"));

@@ -39,7 +39,7 @@ impl Krate {
         quote!(#[allow(unused_imports)] #alias)
     }
 
-    /// Whether an attribute is the attribute of this name: written alone, or behind the path of the
+    /// Whether an attribute is the attribute of this name: written alone, or after the path of the
     /// crate.
     pub(crate) fn exports(&self, attribute: &Attribute, name: &str) -> bool {
         let written = written_path(attribute.path());
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_attribute_is_found_by_its_name_and_behind_the_crate() {
+    fn an_attribute_is_found_with_and_without_the_path_of_the_crate() {
         let renamed = Krate(parse_quote!(crate::net::ws));
         for (attribute, krate, is_ours) in [
             (parse_quote!(#[on_open]), &Krate(parse_quote!(::ws_core)), true),

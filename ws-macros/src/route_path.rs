@@ -43,7 +43,7 @@ pub(crate) fn faults(path: &str) -> Vec<String> {
     let count = names.len();
     if count > MAX_PARAMETERS {
         faults.push(format!(
-            "path `{path}` has {count} parameters, and the router takes {MAX_PARAMETERS}; put some of them into the query"
+            "path `{path}` has {count} parameters, but the router accepts {MAX_PARAMETERS}; move some of them to the query"
         ));
     }
     faults
@@ -61,7 +61,7 @@ fn foreign_character(path: &str) -> Option<String> {
     let help = match character {
         '?' => "the query is not part of a path; read it with `Handshake::query_param`".to_owned(),
         '#' => "clients do not send a fragment; remove it".to_owned(),
-        _ => format!("requests carry it encoded; write `{}`", percent_encoded(character)),
+        _ => format!("requests contain it percent-encoded; write `{}`", percent_encoded(character)),
     };
     let shown = character.escape_debug();
     Some(format!("path `{}` has a `{shown}` at character {}; {help}", path.escape_debug(), index + 1))
@@ -96,7 +96,7 @@ impl<'p> Segment<'p> {
             let place = self.place(braces);
             let Some(inner) = braces.strip_prefix('{') else {
                 return Err(self.fault(format!(
-                    "a `}}` at character {place} that closes nothing; write `}}}}` for the character itself"
+                    "a `}}` at character {place} without a matching `{{`; write `}}}}` for the character itself"
                 )));
             };
             let (name, after) = self.name(inner, place)?;
@@ -110,7 +110,7 @@ impl<'p> Segment<'p> {
         Ok(found)
     }
 
-    /// Reads a parameter after its `{`: the name, and the rest behind the `}`.
+    /// Reads a parameter after its `{`: the name, and the rest after the `}`.
     fn name(&self, inner: &'p str, place: usize) -> Result<(&'p str, &'p str), String> {
         let unclosed = || {
             self.fault(format!(
@@ -118,7 +118,8 @@ impl<'p> Segment<'p> {
             ))
         };
         let (name, after) = inner.split_once('}').ok_or_else(unclosed)?;
-        // The router reads `}}` as one character wherever it stands, so this brace closes nothing.
+        // The router reads `}}` as one character wherever it stands, so this brace has no matching
+        // `{`.
         if after.starts_with('}') {
             return Err(unclosed());
         }
@@ -138,13 +139,13 @@ impl<'p> Segment<'p> {
         }
         if takes_rest && !(self.is_last && after.is_empty()) {
             return Err(self.fault(format!(
-                "something behind `{{*{name}}}`, which takes all that is left; put it last"
+                "text after `{{*{name}}}`, which matches the rest of the path; put it last"
             )));
         }
         // matchit 0.9.2 misreads a brace at this place and refuses the whole path.
         if after.starts_with("{{") {
             return Err(self.fault(format!(
-                "a `{{{{` right behind `{{{name}}}`, which the router does not read; write `%7B`"
+                "a `{{{{` directly after `{{{name}}}`, which the router does not support; write `%7B`"
             )));
         }
         Ok((name, after))
@@ -164,7 +165,7 @@ impl<'p> Segment<'p> {
             text if text.starts_with('*') => {
                 let name = text.trim_start_matches('*');
                 let name = if is_identifier(name) { name } else { "rest" };
-                Err(self.fault(format!("a segment `{text}`; all that is left is written `{{*{name}}}`")))
+                Err(self.fault(format!("a segment `{text}`; the rest of the path is written `{{*{name}}}`")))
             }
             _ => Ok(()),
         }
@@ -191,7 +192,7 @@ mod tests {
     use super::faults;
 
     #[test]
-    fn the_router_takes_what_passes() {
+    fn the_router_accepts_every_accepted_path() {
         for path in [
             "/",
             "/echo",
@@ -222,30 +223,30 @@ mod tests {
             ("", "write `/` for the root"),
             ("echo", "does not begin with `/`; write `/echo`"),
             ("/echo//", "has an empty segment at character 7; write one `/`"),
-            ("/{*rest}/", "has something behind `{*rest}`"),
+            ("/{*rest}/", "has text after `{*rest}`"),
             ("//", "has an empty segment at character 2"),
             ("/a//b", "has an empty segment at character 4; write one `/`"),
             ("/a?b=1", "has a `?` at character 3; the query is not part of a path"),
             ("/a#b", "has a `#` at character 3"),
-            ("/a b", "has a ` ` at character 3; requests carry it encoded; write `%20`"),
-            ("/a\tb", "has a `\\t` at character 3; requests carry it encoded; write `%09`"),
-            ("/ä", "has a `ä` at character 2; requests carry it encoded; write `%C3%A4`"),
+            ("/a b", "has a ` ` at character 3; requests contain it percent-encoded; write `%20`"),
+            ("/a\tb", "has a `\\t` at character 3; requests contain it percent-encoded; write `%09`"),
+            ("/ä", "has a `ä` at character 2; requests contain it percent-encoded; write `%C3%A4`"),
             ("/rooms/{room", "has a `{` at character 8 that is never closed"),
             ("/rooms/{room}}", "has a `{` at character 8 that is never closed"),
-            ("/rooms/room}", "has a `}` at character 12 that closes nothing"),
+            ("/rooms/room}", "has a `}` at character 12 without a matching `{`"),
             ("/rooms/{}", "has a parameter without a name at character 8"),
             ("/rooms/{*}", "has a parameter without a name at character 8"),
             ("/rooms/{room-id}", "has a parameter `room-id` at character 8"),
             ("/rooms/{2nd}", "has a parameter `2nd` at character 8"),
             ("/rooms/{a{{b}", "has a parameter `a{{b` at character 8"),
-            ("/{a}{{b", "has a `{{` right behind `{a}`"),
+            ("/{a}{{b", "has a `{{` directly after `{a}`"),
             ("/{a}{b}", "has a second parameter in one segment at character 5"),
             ("/{a}/{a}", "has two parameters `a`"),
-            ("/{*rest}/x", "has something behind `{*rest}`"),
-            ("/{*rest}x", "has something behind `{*rest}`"),
+            ("/{*rest}/x", "has text after `{*rest}`"),
+            ("/{*rest}x", "has text after `{*rest}`"),
             ("/rooms/:room", "a parameter is written `{room}`"),
-            ("/files/*", "all that is left is written `{*rest}`"),
-            ("/files/*path", "all that is left is written `{*path}`"),
+            ("/files/*", "the rest of the path is written `{*rest}`"),
+            ("/files/*path", "the rest of the path is written `{*path}`"),
         ] {
             let said = faults(path).join("\n");
             assert!(said.contains(fault), "{path}: {said}");
@@ -253,12 +254,12 @@ mod tests {
     }
 
     #[test]
-    fn the_router_takes_as_many_parameters_as_pass() {
+    fn the_router_accepts_the_most_parameters() {
         let path = |count| (0..count).map(|number| format!("/{{p{number}}}")).collect::<String>();
         assert_eq!(faults(&path(25)), Vec::<String>::new());
         assert!(matchit::Router::new().insert(path(25), ()).is_ok());
         let said = faults(&path(26)).join("\n");
-        assert!(said.contains("has 26 parameters, and the router takes 25"), "{said}");
+        assert!(said.contains("has 26 parameters, but the router accepts 25"), "{said}");
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl Card {
         }
         if self.more.is_none() {
             for extra in typed(signature).skip(self.parameters.len()) {
-                faults.add(extra, format!("{role} has no further parameter"));
+                faults.add(extra, format!("{role} takes no further parameters"));
             }
         }
     }
@@ -131,7 +131,7 @@ impl<'e> Faults<'e> {
             self.add(token, format!("{role} is not `unsafe`"));
         }
         if let Some(abi) = &signature.abi {
-            self.add(abi, format!("{role} has no other ABI than Rust's"));
+            self.add(abi, format!("{role} must use the Rust ABI"));
         }
     }
 

@@ -64,7 +64,7 @@ fn parse(text: &str) -> std::result::Result<u64, String> {
     match digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)) {
         Some(0) => Err(format!("`{text}` would refuse everything; a size is at least one byte")),
         Some(bytes) => Ok(bytes),
-        None => Err(format!("`{text}` is larger than any message can be; a size fits 64 bits")),
+        None => Err(format!("`{text}` is too large; a size fits in 64 bits")),
     }
 }
 
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_that_is_none_says_why() {
+    fn an_invalid_size_is_refused_with_a_reason() {
         for (text, fault) in [
             ("", "is not a size"),
             ("KiB", "is not a size"),
@@ -104,8 +104,8 @@ mod tests {
             ("1 000", "is not a size"),
             ("0", "would refuse everything"),
             ("0MiB", "would refuse everything"),
-            ("18446744073709551616", "fits 64 bits"),
-            ("99999999999GiB", "fits 64 bits"),
+            ("18446744073709551616", "fits in 64 bits"),
+            ("99999999999GiB", "fits in 64 bits"),
         ] {
             let said = parse(text).expect_err(text);
             assert!(said.contains(fault), "{text}: {said}");

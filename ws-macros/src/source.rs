@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types_are_written_as_a_person_would() {
+    fn types_are_written_like_hand_written_code() {
         for (tokens, text) in [
             (quote!(ChatError), "ChatError"),
             (quote!(ws_core::Error), "ws_core::Error"),

@@ -21,11 +21,9 @@ pub(crate) fn or_off(text: &str) -> Result<Option<u64>, String> {
         ));
     };
     match digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)) {
-        Some(0) => {
-            Err(format!("`{text}` has no length; write a time above zero, such as `\"5s\"`, or `\"off\"`"))
-        }
+        Some(0) => Err(format!("`{text}` is zero; write a longer time, such as `\"5s\"`, or `\"off\"`")),
         Some(millis) if millis <= u64::from(u32::MAX) => Ok(Some(millis)),
-        _ => Err(format!("`{text}` is longer than any deadline; write a time under 50 days, or `\"off\"`")),
+        _ => Err(format!("`{text}` is too long; write a time under 50 days, or `\"off\"`")),
     }
 }
 
@@ -49,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_is_none_says_why() {
+    fn an_invalid_time_is_refused_with_a_reason() {
         for (text, fault) in [
             ("", "is not a time"),
             ("5", "is not a time"),
@@ -58,7 +56,7 @@ mod tests {
             ("-1s", "is not a time"),
             ("5 seconds", "is not a time"),
             ("1m 30s", "is not a time"),
-            ("0s", "has no length"),
+            ("0s", "is zero"),
             ("1200h", "under 50 days"),
             ("99999999999999999999s", "under 50 days"),
         ] {

@@ -1,7 +1,8 @@
 //! The page `docs/mistakes.md` lists the fixtures in `ui/mistakes` and the first line of each
 //! error.
 //!
-//! `tests/ui.rs` checks that the compiler says so. With `TRYBUILD=overwrite` the page is rewritten.
+//! `tests/ui.rs` checks these errors against the compiler. With `TRYBUILD=overwrite` the page is
+//! rewritten.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by a panic")]
 

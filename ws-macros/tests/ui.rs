@@ -23,13 +23,13 @@ const FLAGS: &str = "--cfg\ntrybuild\n--verbose\n-Adead_code\n--diagnostic-width
 const FLAGS_VARIABLE: &str = "CARGO_ENCODED_RUSTFLAGS";
 
 #[test]
-fn mistakes_are_named_where_they_stand() {
+fn mistakes_are_reported_at_their_place() {
     let flags = FLAGS.replace('\n', "\x1f");
     if env::var(FLAGS_VARIABLE).is_ok_and(|set| set == flags) {
         return check_fixtures();
     }
     let status = Command::new(env::current_exe().expect("this test"))
-        .args(["--exact", "mistakes_are_named_where_they_stand", "--nocapture"])
+        .args(["--exact", "mistakes_are_reported_at_their_place", "--nocapture"])
         .env(FLAGS_VARIABLE, flags)
         .status()
         .expect("this test runs again");

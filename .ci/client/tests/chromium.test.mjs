@@ -1,4 +1,4 @@
-// The client of the demo in Chromium: a page loads `client.js` as it is.
+// The client of the demo in Chromium: a page loads `client.js` unchanged.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";

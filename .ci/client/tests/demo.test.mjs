@@ -1,4 +1,4 @@
-// The client of the demo against the demo: a real server, which is killed, drained and restarted.
+// The client of the demo with the demo: a real server, which is killed, drained and restarted.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
@@ -79,7 +79,7 @@ test("MessagePack is never offered", async () => {
   await server.stop();
 });
 
-test("a server that is killed and restarted is found again", async () => {
+test("the client reconnects to a server that was killed and restarted", async () => {
   const demo = await start();
   const room = await enter(demo, "jerry");
   const states = statesOf(room);
@@ -91,7 +91,7 @@ test("a server that is killed and restarted is found again", async () => {
   const lost = await states.next();
   assert.deepEqual([lost.name, lost.code], ["waiting", 1006]);
   await assert.rejects(online.next(), { name: "CallLost", why: "closed" });
-  await assert.rejects(room.say({ text: "nobody hears it" }), { why: "not_open", wasSent: false });
+  await assert.rejects(room.say({ text: "not sent" }), { why: "not_open", wasSent: false });
   const restarted = await demo.restart();
   demos.add(restarted);
   await until(room, "open");
@@ -99,7 +99,7 @@ test("a server that is killed and restarted is found again", async () => {
   assert.deepEqual((await room.say({ text: "back" })).text, "back");
 });
 
-test("a call that is pending while the server dies is lost, and is not sent again", async () => {
+test("a call that is pending when the server is killed is lost, and is not sent again", async () => {
   const demo = await start();
   const sent = [];
   const onFrame = (direction, text) => direction === "sent" && sent.push(text);
@@ -117,7 +117,7 @@ test("a call that is pending while the server dies is lost, and is not sent agai
   assert.equal(sent.filter((text) => text.includes("once")).length, 1);
 });
 
-test("a server that is drained says so, and is waited for", async () => {
+test("a drained server closes with 1001, and the client reconnects", async () => {
   const demo = await start();
   const room = await enter(demo, "jerry");
   const states = statesOf(room);

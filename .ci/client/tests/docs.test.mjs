@@ -11,7 +11,7 @@ const folder = new URL("../docs/", import.meta.url);
 const text = await readFile(new URL("browser.md", folder), "utf8");
 const blocks = [...text.matchAll(/^```js\n(.*?)^```/gms)].map(([, block]) => block);
 
-/** The examples as one module. An example sees what the ones before it have declared. */
+/** The examples as one module. An example can use the declarations of earlier ones. */
 function module(blocks) {
   const lines = blocks.join("\n").split("\n");
   const code = lines.filter((line) => !line.startsWith("import "));

@@ -1,4 +1,4 @@
-// `client.js` has what `client.d.ts` says, and no more.
+// `client.js` has the exports that `client.d.ts` declares, and no others.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -26,7 +26,7 @@ async function declared(path) {
 }
 
 for (const folder of ["fixture", "demo"]) {
-  test(`the ${folder}'s client has what its types say`, async () => {
+  test(`the ${folder}'s client has the exports of its types`, async () => {
     const types = await declared(new URL(`../${folder}/client.d.ts`, import.meta.url));
     const module = await import(`../${folder}/client.js`);
     assert.deepEqual(Object.keys(module).sort(), Object.keys(types).sort());

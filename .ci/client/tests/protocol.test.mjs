@@ -1,4 +1,5 @@
-// The client of the fixture against a scripted server: what no real server does on demand.
+// The client of the fixture with a scripted server, for cases that a real server does not produce
+// on demand.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -23,7 +24,7 @@ const PLACE = { room: "lobby", seat: 1 };
 const channels = new Set();
 const servers = new Set();
 
-/** Starts a server, and options for it. Reconnects are quick unless a test says otherwise. */
+/** Starts a server, and options for it. Reconnects are quick by default. */
 async function serve(script, options = {}) {
   const server = await Scripted.start(typeof script === "function" ? { script } : script);
   servers.add(server);
@@ -142,7 +143,7 @@ test("connect fails with its first attempt, open repeats it", async () => {
   assert.equal(server.requests.length, 4);
 });
 
-test("a token that cannot be had is a failed attempt, and is asked for before each one", async () => {
+test("a token function that fails is a failed attempt, and is called before each attempt", async () => {
   const { server, options } = await serve();
   const cause = new Error("no session");
   const error = await rejected(Room.connect(PLACE, { ...options, token: () => Promise.reject(cause) }));
@@ -235,7 +236,7 @@ test("a late reply is dropped", async () => {
   assert.deepEqual(listener.mock.calls.map(({ arguments: [{ text }] }) => text), ["now"]);
 });
 
-test("a signal gives a call up", async () => {
+test("a signal aborts a call", async () => {
   const { room, connection } = await connected();
   const reason = new Error("the user left");
   await assert.rejects(room.who({ signal: AbortSignal.abort(reason) }), { why: "aborted", wasSent: false, cause: reason });
@@ -256,7 +257,7 @@ test("a stream gives its items, and ends", async () => {
   assert.deepEqual(await collect(room.history({ limit: 3 })), items);
   for await (const { id } of room.history({})) if (id === 2) break;
   assert.deepEqual(await collect(room.call("history", {})), items);
-  // A deadline is that of each item.
+  // The deadline applies to each item.
   await assert.rejects(collect((await connected()).room.history({}, { timeout: 10 })), { why: "timeout" });
 });
 
@@ -269,7 +270,7 @@ test("pending calls have a limit", async () => {
   for (const error of await Promise.all(calls)) assert.equal(error.why, "closed");
 });
 
-test("data that is not JSON fails the call alone", async () => {
+test("data that is not JSON fails only its call", async () => {
   const { room } = await connected(({ event, ref }) => ({ event, data: [], ref }));
   await assert.rejects(room.find(1n), TypeError);
   await assert.rejects(collect(room.history({ limit: 1n })), TypeError);
@@ -307,7 +308,7 @@ async function withUnknown() {
   return { ...others, unknown };
 }
 
-test("what the contract does not have goes to onUnknown", async () => {
+test("events outside of the contract go to onUnknown", async () => {
   const { room, connection, unknown } = await withUnknown();
   connection.send({ event: "new", data: 1 });
   connection.send("garbage");
@@ -344,7 +345,7 @@ test("a listener is called until it is stopped", async () => {
   assert.equal((await after.next()).value.account, "b");
 });
 
-test("an iterator collects from its beginning, over several connections, until the channel is closed", async () => {
+test("an iterator collects events over several connections, until the channel is closed", async () => {
   const { room, server, connection } = await connected();
   const joined = room.events("joined");
   connection.send({ event: "joined", data: { account: "a" } });
@@ -417,7 +418,7 @@ test("an answer that comes after its connection is not sent on the next one", as
   await who;
 });
 
-test("frames are shown as they are on the wire", async () => {
+test("onFrame gets the text of each frame", async () => {
   const frames = [];
   const onFrame = (direction, text) => frames.push([direction, text]);
   const { room } = await connected(({ event, ref }) => ({ event, data: ["ann"], ref }), { onFrame });
@@ -482,7 +483,7 @@ test("after 4401 one attempt is made at once, then the delays begin", async (con
   room.close();
 });
 
-test("a connection that was good for long enough starts the delays anew", async (context) => {
+test("a connection that stayed open for long enough resets the delays", async (context) => {
   context.mock.method(Math, "random", () => 1);
   const script = ({ event, ref }) => ({ event, data: [], ref });
   for (const [stable, expected] of [[0, [2, 2, 2]], [60_000, [2, 4, 8]]]) {
@@ -514,7 +515,7 @@ test("retryNow does not wait", async () => {
   await server.connections.next();
 });
 
-test("without reconnect the first loss is the end", async () => {
+test("without reconnect the channel closes at the first loss", async () => {
   const { room, connection } = await connected(undefined, { reconnect: false });
   connection.socket.close(1012, "restart");
   const { code, reason } = await until(room, "closed");
@@ -523,7 +524,7 @@ test("without reconnect the first loss is the end", async () => {
   assert.equal(room.state.name, "closed");
 });
 
-test("a silent server is asked, and given up", async () => {
+test("a silent server gets a ping, and then the connection is dropped", async () => {
   const { room, server, connection } = await connected(undefined, { idle: 20 });
   const states = statesOf(room);
   assert.deepEqual(await connection.messages.next(), { event: "ping" });
@@ -542,7 +543,7 @@ test("a server that answers the ping is kept", async () => {
   room.close();
 });
 
-test("close is final, and says goodbye", async () => {
+test("close is final, and sends a close frame", async () => {
   const { room, server, connection } = await connected();
   const states = statesOf(room);
   const call = rejected(room.who());

@@ -12,9 +12,9 @@ export const DEADLINE = 20_000;
 
 /** The class under test: that of npm's `ws`, or the global one with `WS_CLIENT=global`. */
 export const WebSocket = process.env.WS_CLIENT === "global" ? globalThis.WebSocket : Package;
-if (!WebSocket) throw new Error("there is no global WebSocket");
+if (!WebSocket) throw new Error("no global WebSocket");
 
-/** A queue of what happens, awaited one after another. */
+/** A queue of values, each of which can be awaited. */
 export class Log {
   #items = [];
   #readers = [];
@@ -29,7 +29,7 @@ export class Log {
     if (this.#items.length > 0) return this.#items.shift();
     let deadline;
     const late = new Promise((_, reject) => {
-      deadline = setTimeout(() => reject(new Error("nothing happens")), DEADLINE);
+      deadline = setTimeout(() => reject(new Error("no value in time")), DEADLINE);
     });
     const item = new Promise((resolve) => this.#readers.push(resolve));
     return Promise.race([item, late]).finally(() => clearTimeout(deadline));
@@ -40,7 +40,7 @@ export class Log {
   }
 }
 
-/** The states of a channel, from now on. */
+/** Collects the states of a channel from now on. */
 export function statesOf(channel) {
   const log = new Log();
   channel.watch((state) => log.push(state));
@@ -55,7 +55,7 @@ export async function until(channel, name) {
   return state;
 }
 
-/** The result of a promise that must be rejected. */
+/** Returns the error of a promise that must be rejected. */
 export async function rejected(promise) {
   try {
     await promise;
@@ -65,14 +65,14 @@ export async function rejected(promise) {
   throw new Error("it was not rejected");
 }
 
-/** All items of an iterator. */
+/** Returns all items of an iterator. */
 export async function collect(iterator) {
   const items = [];
   for await (const item of iterator) items.push(item);
   return items;
 }
 
-/** A server that does what a test says. Its connections have the log of their messages. */
+/** A server that a test scripts. Each of its connections logs its messages. */
 export class Scripted {
   connections = new Log();
   requests = [];

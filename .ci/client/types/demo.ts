@@ -1,4 +1,4 @@
-// Uses of the client of the demo. Nothing here runs; tsc reads it.
+// Uses of the client of the demo. It is not run; tsc checks the types.
 
 import { CallRefused, Room, type CommonCode, type Member, type Said } from "../demo/client.js";
 
@@ -19,7 +19,7 @@ export async function chat(token: () => Promise<string>): Promise<void> {
       const code: "empty" | "too_long" | CommonCode = error.code;
       console.log(code);
     } else if (error instanceof CallRefused) {
-      // @ts-expect-error: of another call the code is any text
+      // @ts-expect-error: the code of another call may be any text
       const code: "empty" = error.code;
       console.log(code);
     }
@@ -28,7 +28,7 @@ export async function chat(token: () => Promise<string>): Promise<void> {
   room.on("shouted", () => {});
   // @ts-expect-error: a text is a string
   await room.say({ text: 1 });
-  // @ts-expect-error: the server asks nothing
+  // @ts-expect-error: the server has no asks
   room.answer("confirm", () => true);
   // @ts-expect-error: the room is required
   await Room.connect({}, { base: "ws://127.0.0.1:9502" });

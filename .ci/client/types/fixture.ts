@@ -1,4 +1,4 @@
-// Uses of the client of the fixture, right and wrong. Nothing here runs; tsc reads it.
+// Correct and wrong uses of the client of the fixture. It is not run; tsc checks the types.
 
 import { WebSocket as NodeWebSocket } from "ws";
 
@@ -55,7 +55,7 @@ export async function connecting(): Promise<Room> {
   await Lobby.connect({ room: "lobby" }, options);
   // @ts-expect-error: the query has another type
   await Room.connect({ room: "lobby", seat: 1 }, { base: "wss://x", query: { lang: 1 } });
-  // @ts-expect-error: a token is a text
+  // @ts-expect-error: a token is a string
   await Room.connect({ room: "lobby", seat: 1 }, { base: "wss://x", token: () => 1 });
   return Room.connect(
     { room: "lobby", seat: 1 },
@@ -78,13 +78,13 @@ export async function calling(room: Room, lobby: Lobby, shop: Shop, forms: Forms
   await room.say({ text: "hi", mood: "very_happy" });
   // @ts-expect-error: a required field is missing
   await room.say({});
-  // @ts-expect-error: there is no such field
+  // @ts-expect-error: an unknown field
   await room.say({ text: "hi", txt: "hi" });
-  // @ts-expect-error: there is no such mood
+  // @ts-expect-error: an unknown mood
   await room.say({ text: "hi", mood: "angry" });
   // @ts-expect-error: a field that may be absent is not undefined
   await room.say({ text: "hi", mood: undefined });
-  // @ts-expect-error: there is no such event
+  // @ts-expect-error: an unknown event
   await room.shout({ text: "hi" });
   same<Awaited<ReturnType<typeof room.find>>, number | undefined>(true);
   same<Awaited<ReturnType<typeof room.typing>>, void>(true);
@@ -106,7 +106,7 @@ export async function calling(room: Room, lobby: Lobby, shop: Shop, forms: Forms
   await room.call("say", { text: "hi" });
   // @ts-expect-error: data of another type
   await room.call("say", 1);
-  // @ts-expect-error: there is no such event
+  // @ts-expect-error: an unknown event
   await room.call("shout");
   const everything: EverythingInput = {
     adjacent: { t: "B", c: { x: "a" } },
@@ -138,7 +138,7 @@ export async function names(names: Names): Promise<void> {
   await TablesSeats.connect(place, { base: "wss://x", query: { page: 1, table: 2 } });
   // @ts-expect-error: the query is required
   await TablesSeats.connect(place, { base: "wss://x" });
-  // @ts-expect-error: there is no such side
+  // @ts-expect-error: an unknown side
   await TablesSeats.connect({ ...place, side: "top" }, { base: "wss://x", query: { page: 1, table: 2 } });
 }
 
@@ -147,7 +147,7 @@ export async function listening(room: Room): Promise<void> {
   stop();
   room.on("said", (said) => same<typeof said, Said>(true));
   room.on("closing", (nothing) => same<typeof nothing, null>(true));
-  // @ts-expect-error: there is no such event
+  // @ts-expect-error: an unknown event
   room.on("shout", () => {});
   // @ts-expect-error: an ask is not an event
   room.on("confirm", () => {});
@@ -159,7 +159,7 @@ export async function listening(room: Room): Promise<void> {
   });
   // @ts-expect-error: the answer has another type
   room.answer("confirm", ({ amount }) => amount);
-  // @ts-expect-error: there is no such ask
+  // @ts-expect-error: an unknown ask
   room.answer("joined", () => true);
 }
 
@@ -188,12 +188,12 @@ export function errors(error: unknown): string | number | undefined {
   same<RoomCodes["say"], "empty" | "too_long" | CommonCode>(true);
   if (Room.refused("say", error)) {
     same<typeof error.code, "empty" | "too_long" | CommonCode>(true);
-    // @ts-expect-error: there is no such code
+    // @ts-expect-error: an unknown code
     return error.code === "too_short" ? 1 : 2;
   }
   if (error instanceof CallRefused) return error.code + error.path;
   if (error instanceof CallLost) {
-    // @ts-expect-error: there is no such reason
+    // @ts-expect-error: an unknown reason
     if (error.why === "gone") return 1;
     return error.wasSent ? error.why : error.event;
   }

@@ -3,7 +3,7 @@
 //
 //     uwebsockets PORT echo|room
 //
-// Its limits are raised where a message of 1 MiB, or 64 messages of 4 KiB in flight, would meet them.
+// Limits that refuse a message of 1 MiB or 64 messages of 4 KiB in flight are raised.
 
 #include <cstdlib>
 #include <iostream>
@@ -17,20 +17,20 @@ constexpr unsigned int MAX_UNSENT_BYTES = 64 << 20;
 // The topic that every connection subscribes to.
 constexpr std::string_view LOBBY = "lobby";
 
-// No data is kept with a connection.
+// Connections have no data.
 struct ConnectionData {};
 
 using Connection = uWS::WebSocket<false, true, ConnectionData>;
 
-// Sends every message back to its sender.
+// Echoes every message.
 void echo(uWS::App::WebSocketBehavior<ConnectionData> &behavior) {
     behavior.message = [](Connection *connection, std::string_view message, uWS::OpCode opcode) {
         connection->send(message, opcode);
     };
 }
 
-// Sends every message to all connections, the sender's included: `Connection::publish` would leave
-// that one out.
+// Sends every message to all connections, including the sender, which `Connection::publish` leaves
+// out.
 void room(uWS::App &app, uWS::App::WebSocketBehavior<ConnectionData> &behavior) {
     behavior.open = [](Connection *connection) { connection->subscribe(LOBBY); };
     behavior.message = [&app](Connection *, std::string_view message, uWS::OpCode opcode) {

@@ -1,4 +1,4 @@
-//! The cases: for each its load and the servers that take part.
+//! The cases: the load of each, and the servers that take part.
 
 use crate::{
     load::Load,
@@ -13,7 +13,7 @@ pub(crate) struct Section {
     pub(crate) title: &'static str,
     /// The unit of the figures.
     pub(crate) unit: &'static str,
-    /// The contestant that ratios refer to.
+    /// The contestant that is the reference of ratios.
     pub(crate) baseline: &'static str,
 }
 
@@ -36,7 +36,7 @@ pub(crate) static WORKERS: Section = Section {
     baseline: "one runtime",
 };
 
-/// One load and the servers that bear it.
+/// One load, and the servers that take part.
 pub(crate) struct Case {
     pub(crate) section: &'static Section,
     pub(crate) name: String,
@@ -59,7 +59,7 @@ pub(crate) struct Contestant {
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-/// All cases that the options ask for.
+/// Returns the cases that the options choose.
 pub(crate) fn chosen(options: &Options) -> Vec<Case> {
     let scale = if options.is_quick { 5 } else { 1 };
     let servers = options.servers(&BuiltIn::ALL);
@@ -163,7 +163,7 @@ fn case(section: &'static Section, name: String, load: Load, contestants: Vec<Co
     Case { section, name, load, contestants, is_pinned: true, most_rounds: usize::MAX }
 }
 
-/// The servers that take part in this task, each under its own name.
+/// The servers that take part in this task, each with its own name.
 fn each(servers: &[Server], task: Task) -> Vec<Contestant> {
     let able = servers.iter().filter(|server| server.can(task));
     able.map(|server| Contestant { label: server.name().to_owned(), server: server.clone(), task }).collect()
@@ -175,7 +175,7 @@ fn each_websocket(servers: &[Server], task: Task) -> Vec<Contestant> {
     contestants
 }
 
-/// Several tasks of ws-core beside each other; none if it does not take part.
+/// Several tasks of ws-core; empty if it does not take part.
 fn of_ours<const N: usize>(servers: &[Server], tasks: [(&str, Task); N]) -> Vec<Contestant> {
     let ours = servers.iter().filter(|server| **server == Server::BuiltIn(BuiltIn::Ours));
     ours.flat_map(|server| {

@@ -1,8 +1,8 @@
-//! The instructions of one echoed message, of one event by attributes and by hand, of one delivery
-//! to a room, and of one message between two nodes, counted by valgrind's callgrind.
+//! The instructions of one echoed message, of one event with attributes and by hand, of one
+//! delivery to a room, and of one message between two nodes, counted by valgrind's callgrind.
 //!
-//! A server is run twice under it, with two numbers of messages; the difference is what messages
-//! cost, without start, handshake and end. Instructions of the kernel are not among them.
+//! A server runs twice under callgrind, with two numbers of messages. The difference is the cost of
+//! messages, without start, handshake and end. Instructions of the kernel are not counted.
 
 use std::{
     collections::HashMap,
@@ -33,11 +33,11 @@ const IN_FLIGHT: [usize; 3] = [1, 16, 64];
 /// The size of the room.
 const MEMBERS: usize = 100;
 
-/// Functions that are shown.
+/// The number of functions in a profile.
 const FUNCTIONS: usize = 25;
 
-/// valgrind counts every repetition of one `rep stos` or `rep movs` as an instruction; without them
-/// copying and filling are counted by the vector.
+/// valgrind counts every repetition of one `rep stos` or `rep movs` as an instruction. With these
+/// settings glibc copies and fills with vector instructions, which are counted once each.
 const TUNABLES: &str =
     "glibc.cpu.x86_rep_stosb_threshold=1073741824:glibc.cpu.x86_rep_movsb_threshold=1073741824";
 
@@ -48,8 +48,8 @@ struct Row {
     counts: [u64; IN_FLIGHT.len()],
 }
 
-/// Counts for each server, shows which functions the instructions are spent in, and ends with a
-/// table of all counts.
+/// Counts for each server, prints the functions with the most instructions, and ends with a table
+/// of all counts.
 pub(crate) fn count(options: &Options) -> anyhow::Result<()> {
     machine::raise_file_limit()?;
     let mut rows = Vec::new();
@@ -139,7 +139,7 @@ impl Profiler {
         Self { profile: Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("callgrind.out.{name}")) }
     }
 
-    /// The command that runs the one in its last arguments.
+    /// The command that runs the command in its last arguments.
     pub(crate) fn command(&self) -> Command {
         let mut valgrind = Command::new("valgrind");
         valgrind.args(["--tool=callgrind", "--quiet"]).env("GLIBC_TUNABLES", TUNABLES);
@@ -157,7 +157,7 @@ impl Profiler {
     }
 }
 
-/// The functions with most instructions of their own, the dearest first.
+/// The functions with the most instructions of their own, in descending order.
 fn dearest(profile: &Path) -> anyhow::Result<Vec<(String, u64)>> {
     let output =
         Command::new("callgrind_annotate").args(["--threshold=100", "--auto=no"]).arg(profile).output()?;
@@ -172,8 +172,8 @@ fn dearest(profile: &Path) -> anyhow::Result<Vec<(String, u64)>> {
     Ok(functions)
 }
 
-/// A line such as `1,234 ( 5.67%)  file.rs:function [binary]`. What is inlined stands in several
-/// lines, one a file.
+/// Parses a line such as `1,234 ( 5.67%)  file.rs:function [binary]`. An inlined function has
+/// several lines, one for each file.
 fn parse(line: &str) -> Option<(&str, u64)> {
     let (count, rest) = line.trim_start().split_once(" (")?;
     let (_, place) = rest.split_once("%)  ")?;

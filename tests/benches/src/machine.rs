@@ -1,5 +1,5 @@
-//! The machine: its cores, its limits, and its description for the report. Linux only, as the CPU
-//! clocks are.
+//! The machine: its cores, its limits, and its description for the report. Linux only, because of
+//! the CPU clocks.
 
 use std::{fs, process::Command, time::SystemTime};
 
@@ -10,7 +10,7 @@ use nix::{
     unistd::Pid,
 };
 
-/// Where the server and the load generator run.
+/// The cores of the server and the load generator.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cores {
     pub(crate) server: usize,
@@ -18,7 +18,7 @@ pub(crate) struct Cores {
 }
 
 impl Cores {
-    /// The first and the last core that this process may use. One core alone cannot hold both.
+    /// Returns the first and the last core that this process may use. They must differ.
     pub(crate) fn choose() -> anyhow::Result<Self> {
         let allowed = allowed_cores()?;
         match allowed[..] {
@@ -34,12 +34,12 @@ pub(crate) fn allowed_cores() -> anyhow::Result<Vec<usize>> {
     Ok((0..CpuSet::count()).filter(|&core| set.is_set(core).unwrap_or(false)).collect())
 }
 
-/// Keeps this process, and all threads it starts from now on, on one core.
+/// Pins this process, and all threads that it starts later, to one core.
 pub(crate) fn pin_to(core: usize) -> anyhow::Result<()> {
     pin_to_all(&[core])
 }
 
-/// Keeps this process on these cores.
+/// Pins this process to these cores.
 pub(crate) fn pin_to_all(cores: &[usize]) -> anyhow::Result<()> {
     let mut set = CpuSet::new();
     for &core in cores {
@@ -48,30 +48,30 @@ pub(crate) fn pin_to_all(cores: &[usize]) -> anyhow::Result<()> {
     sched_setaffinity(Pid::from_raw(0), &set).context("the process cannot be pinned")
 }
 
-/// A command that starts the one in its last arguments on one core.
+/// A command that runs the command in its last arguments on one core.
 pub(crate) fn pinned_to(core: usize) -> Command {
     let mut taskset = Command::new("taskset");
     taskset.args(["--cpu-list", &core.to_string()]);
     taskset
 }
 
-/// As many open files as the system lets this process have: 10 000 connections need as many.
+/// Raises the limit of open files as far as the system allows: 10 000 connections need as many.
 pub(crate) fn raise_file_limit() -> anyhow::Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most).context("the limit of open files cannot be raised")
 }
 
-/// Where and when something was measured.
+/// The machine and the date of a measurement.
 pub(crate) struct Description {
-    /// In UTC, as RFC 3339 has it.
+    /// In UTC, in the format of RFC 3339.
     pub(crate) date: String,
     pub(crate) hardware: String,
     pub(crate) kernel: String,
-    /// The load average of the last minute: how many processes wanted to run.
+    /// The load average of the last minute: the number of processes that wanted to run.
     pub(crate) load_average: String,
 }
 
-/// Describes the machine. Counts the cores that this process may use, so it is called before
+/// Describes the machine. It counts the cores that this process may use, so it is called before
 /// pinning.
 pub(crate) fn describe() -> Description {
     let information = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The command line. Anything it does not know is an error that shows the usage.
+//! The command line. An unknown argument is an error that shows the usage.
 
 use std::{collections::HashSet, path::PathBuf, str::FromStr, time::Duration};
 
@@ -41,13 +41,13 @@ pub(crate) enum Command {
     Instructions(Options),
     /// Measure nodes over a broker.
     Cluster(Options),
-    /// Be a node of a cluster, or a node alone. The process starts itself with this command.
+    /// Run a node of a cluster, or a single node. The process starts itself with this command.
     Node {
         dialect: Dialect,
         /// The URL of the broker.
         broker: Option<String>,
     },
-    /// Be one of the servers. The process starts itself with this command.
+    /// Run one of the servers. The process starts itself with this command.
     Server {
         server: BuiltIn,
         task: Task,
@@ -81,7 +81,7 @@ impl Command {
     }
 
     fn parse_node(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Self> {
-        let dialect = arguments.next().context("which kind of node?")?.parse()?;
+        let dialect = arguments.next().context("the kind of node is missing")?.parse()?;
         Ok(Self::Node { dialect, broker: arguments.next() })
     }
 

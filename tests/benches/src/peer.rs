@@ -1,5 +1,5 @@
-//! A peer: a server that is not part of this program, such as one in another language. `--peer`
-//! names it, says where it listens, and has the command that starts it.
+//! A peer: a server that is not part of this program, such as one in another language. `--peer` has
+//! its name, its address, and the command that starts it.
 
 use std::{net::ToSocketAddrs as _, str::FromStr};
 
@@ -8,7 +8,7 @@ use hyper::Uri;
 
 use crate::{process::Endpoint, servers::Task};
 
-/// Stands in a command for the name of the task.
+/// The placeholder for the name of the task in a command.
 const PLACEHOLDER: &str = "{task}";
 
 /// A server that a command starts.
@@ -16,15 +16,15 @@ const PLACEHOLDER: &str = "{task}";
 pub(crate) struct Peer {
     /// Its column in the tables.
     pub(crate) name: String,
-    /// Where it listens once it has started.
+    /// Its address.
     pub(crate) endpoint: Endpoint,
-    /// The program and its arguments. No shell reads them.
+    /// The program and its arguments. They are not parsed by a shell.
     command: Vec<String>,
 }
 
 impl Peer {
-    /// Whether it takes part in this task: any command serves echo, one with `{task}` serves rooms,
-    /// too.
+    /// Whether it takes part in this task: every command serves echo, one with `{task}` serves
+    /// rooms, too.
     pub(crate) fn can(&self, task: Task) -> bool {
         match task {
             Task::Echo => true,

@@ -1,4 +1,5 @@
-//! A server as a child process: started, watched from outside, and gone when dropped.
+//! A server as a child process: it is started, observed from outside, and killed when it is
+//! dropped.
 
 use std::{
     ffi::OsString,
@@ -28,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The time between two attempts to connect to a peer that starts.
 const RETRY: Duration = Duration::from_millis(10);
 
-/// Where a server listens.
+/// The address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Endpoint {
     pub(crate) address: SocketAddr,
@@ -36,8 +37,8 @@ pub(crate) struct Endpoint {
     pub(crate) path: Option<String>,
 }
 
-/// A running server. It has a process of its own, so the process's CPU time and memory are the
-/// server's.
+/// A running server in a process of its own, so that the CPU time and memory of the process are
+/// those of the server.
 pub(crate) struct ServerProcess {
     child: KilledOnDrop,
     clock: ClockId,
@@ -46,7 +47,7 @@ pub(crate) struct ServerProcess {
 
 impl ServerProcess {
     /// Starts a server, and waits until it listens. The wrapper is a command that replaces itself
-    /// by the one in its last arguments, such as `taskset`.
+    /// by the command in its last arguments, such as `taskset`.
     pub(crate) fn start(server: &Server, task: Task, wrapper: Option<Command>) -> anyhow::Result<Self> {
         Self::try_start(server, task, wrapper)
             .with_context(|| format!("the server `{}` did not start", server.name()))
@@ -100,11 +101,10 @@ impl ServerProcess {
 
     /// The CPU time of all its threads so far, user and system.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
-        Ok(self.clock.now().context("the server is gone")?.into())
+        Ok(self.clock.now().context("the server has ended")?.into())
     }
 
-    /// The bytes of memory it has resident now; what the kernel holds for its sockets is not among
-    /// them.
+    /// Returns the bytes of resident memory. Memory of the kernel for its sockets is not included.
     pub(crate) fn resident_bytes(&self) -> anyhow::Result<u64> {
         let path = format!("/proc/{}/smaps_rollup", self.child.0.id());
         let text = fs::read_to_string(path).context("the server's memory cannot be read")?;
@@ -120,8 +120,8 @@ impl ServerProcess {
         Ok(())
     }
 
-    /// Asks it to end, and waits until it has: a profiler around it writes its results on the way
-    /// out.
+    /// Asks it to end, and waits until it has ended: a profiler around it writes its results at the
+    /// end.
     pub(crate) fn terminate(mut self) -> anyhow::Result<()> {
         kill(pid_of(&self.child.0)?, Signal::SIGTERM)?;
         self.child.0.wait()?;
@@ -129,7 +129,7 @@ impl ServerProcess {
     }
 }
 
-/// The command of these words, behind the wrapper if there is one.
+/// Returns the command of these words, after the wrapper if it has one.
 fn wrapped(words: impl IntoIterator<Item = OsString>, wrapper: Option<Command>) -> anyhow::Result<Command> {
     let mut words = words.into_iter();
     let program = words.next().context("the command is empty")?;
@@ -144,7 +144,7 @@ fn wrapped(words: impl IntoIterator<Item = OsString>, wrapper: Option<Command>) 
     Ok(command)
 }
 
-/// A child process that does not outlive this value.
+/// A child process that is killed when this value is dropped.
 struct KilledOnDrop(Child);
 
 impl KilledOnDrop {
@@ -166,7 +166,7 @@ impl Drop for KilledOnDrop {
 fn announced(output: ChildStdout) -> anyhow::Result<SocketAddr> {
     let mut line = String::new();
     BufReader::new(output).read_line(&mut line)?;
-    let address = line.trim().strip_prefix(ANNOUNCEMENT).context("it ended before it listened")?;
+    let address = line.trim().strip_prefix(ANNOUNCEMENT).context("the server ended before it listened")?;
     Ok(address.parse()?)
 }
 
@@ -174,9 +174,13 @@ fn wait_until_accepting(child: &mut Child, address: SocketAddr) -> anyhow::Resul
     let begun = Instant::now();
     while TcpStream::connect(address).is_err() {
         if let Some(status) = child.try_wait()? {
-            bail!("it ended before it listened: {status}");
+            bail!("the server ended before it listened: {status}");
         }
-        ensure!(begun.elapsed() < PATIENCE, "it does not listen on {address} after {} s", PATIENCE.as_secs());
+        ensure!(
+            begun.elapsed() < PATIENCE,
+            "the server does not listen on {address} after {} s",
+            PATIENCE.as_secs()
+        );
         thread::sleep(RETRY);
     }
     Ok(())

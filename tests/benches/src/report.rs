@@ -11,16 +11,16 @@ use crate::{
     stats::{Spread, three_digits},
 };
 
-/// A generator that is busier than this while the server is less busy was what limited the pace.
+/// If the generator is busier than this and the server is less busy, the generator limits the pace.
 const BUSY_SHARE: f64 = 0.9;
 
 /// Marks the figures of such a run.
 const MARK: &str = " †";
 
 const NOTES: &str = "\
-Medians over all rounds. Figures are the server's own CPU time, user and system, over the items that came back and were \
-verified; they hold on a busy machine, the pace does not. † the load generator was busier than the server: the pace is \
-the generator's, and the server found fewer messages waiting at a time than it could have.\n";
+Medians over all rounds. Figures are the server's own CPU time, user and system, over the verified items; \
+they are also correct on a busy machine, the pace is not. † the load generator was busier than the server: the pace is \
+the generator's, and a faster one would have let the server handle more messages at once.\n";
 
 /// Packages whose versions a reader wants to know.
 const PEERS: [&str; 9] = [
@@ -35,7 +35,7 @@ const PEERS: [&str; 9] = [
     "tokio-websockets",
 ];
 
-/// The whole report, with the sentence that the README shows in front.
+/// Writes the whole report, beginning with the sentence that the README shows.
 pub(crate) fn write(
     measured: &[Measured],
     options: &Options,
@@ -62,7 +62,7 @@ pub(crate) fn write(
     text
 }
 
-/// One table of medians with their ratios: cases downwards, contestants across.
+/// Writes one table of medians with their ratios: cases as rows, contestants as columns.
 fn write_section(text: &mut String, section: &Section, cases: &[Measured]) {
     let columns = columns(cases);
     let Section { title, unit, baseline } = section;
@@ -79,7 +79,7 @@ fn write_section(text: &mut String, section: &Section, cases: &[Measured]) {
     }
 }
 
-/// The median, how it compares with the baseline's, and whether the generator held it up.
+/// Returns the median, its ratio to the baseline, and a mark if the generator was the limit.
 fn cell(measured: &Measured, column: &str, baseline: &str) -> Option<String> {
     let value = measured.median_of(column)?;
     let compared_with = measured.median_of(baseline).filter(|_| column != baseline);
@@ -99,7 +99,7 @@ fn write_failures(text: &mut String, measured: &[Measured]) {
     }
 }
 
-/// Every figure with its spread, the pace, and how busy server and generator were.
+/// Writes every figure with its spread, the pace, and the load of server and generator.
 fn write_details(text: &mut String, measured: &[Measured]) {
     let _ = write!(
         text,
@@ -148,8 +148,7 @@ fn is_held_up(samples: &[Sample]) -> bool {
     generator > BUSY_SHARE && server < BUSY_SHARE
 }
 
-/// The versions that were linked, from the lock file; a peer may bring another one of what others
-/// use, too.
+/// The linked versions, from the lock file. A package may occur in several versions.
 fn versions(lock: &str) -> String {
     versions_of(&PEERS, lock)
 }

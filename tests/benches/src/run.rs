@@ -1,7 +1,7 @@
 //! The interleaved run: in every round of a case each server is measured once, each round in
 //! another order.
 //!
-//! So a disturbance of the machine meets all servers alike, and no server always runs first.
+//! So a disturbance of the machine affects all servers alike, and no server always runs first.
 
 use std::{fs, path::Path};
 
@@ -29,7 +29,7 @@ pub(crate) struct Measured {
     pub(crate) results: Vec<Result>,
 }
 
-/// One contestant's samples, or the reason why there are none.
+/// The samples of one contestant, or its error.
 pub(crate) type Result = std::result::Result<Vec<Sample>, String>;
 
 impl Measured {
@@ -37,7 +37,7 @@ impl Measured {
         self.case.contestants.iter().zip(&self.results)
     }
 
-    /// The samples in this column; `None` if it took no part or failed.
+    /// Returns the samples in this column; `None` if it did not take part or failed.
     pub(crate) fn samples_of(&self, label: &str) -> Option<&[Sample]> {
         let (_, result) = self.contestants().find(|(contestant, _)| contestant.label == label)?;
         result.as_deref().ok()

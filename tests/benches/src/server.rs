@@ -1,4 +1,4 @@
-//! A server that is measured: one of this program, or a peer that a command starts.
+//! A measured server: one of this program, or a peer that a command starts.
 
 use std::ffi::OsString;
 
@@ -35,7 +35,8 @@ impl Server {
         }
     }
 
-    /// The program and its arguments for this task. A built-in server is this program itself.
+    /// Returns the program and its arguments for this task. A built-in server is this program
+    /// itself.
     pub(crate) fn command(&self, task: Task) -> anyhow::Result<Vec<OsString>> {
         match self {
             Self::BuiltIn(server) => {

@@ -1,8 +1,8 @@
-//! Medians, and numbers as they are written.
+//! Medians, and the format of numbers.
 
 use std::time::Duration;
 
-/// The middle of some values, and how far they spread.
+/// The median of some values, and their range.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
@@ -11,7 +11,7 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    /// `None` without values.
+    /// Returns `None` without values.
     pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
@@ -22,18 +22,19 @@ impl Spread {
     }
 }
 
-/// The milliseconds of this rank among sorted times.
+/// Returns the milliseconds of this rank among sorted times.
 pub(crate) fn of_rank(sorted: &[Duration], share: f64) -> f64 {
     let at = (sorted.len() as f64 * share) as usize;
     sorted.get(at).copied().unwrap_or_default().as_secs_f64() * 1e3
 }
 
-/// Three significant digits, thousands apart: nothing is rounder than it was measured, nothing more exact.
+/// Formats three significant digits, with spaces between thousands, which is about the precision of
+/// the measurement.
 pub(crate) fn three_digits(value: f64) -> String {
     if !value.is_finite() || value == 0.0 {
         return "0".to_owned();
     }
-    // Rounded first: 9.999 is 10.0, with one digit less behind the point.
+    // Rounded first: 9.999 becomes 10.0, with one digit less after the point.
     let value = format!("{value:.2e}").parse().unwrap_or(value);
     let magnitude = value.abs().log10().floor() as i32;
     if magnitude >= 2 {
@@ -42,7 +43,7 @@ pub(crate) fn three_digits(value: f64) -> String {
     format!("{value:.*}", (2 - magnitude) as usize)
 }
 
-/// A whole number with a space between thousands.
+/// Formats a whole number with a space between thousands.
 fn grouped(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();

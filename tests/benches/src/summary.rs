@@ -9,7 +9,7 @@ const QUOTED: [&str; 3] = [
     "fan-out 64 B to 1000",
 ];
 
-/// The columns whose quotient is quoted.
+/// The columns of the quoted ratio.
 const OURS: &str = "ours";
 const REFERENCE: &str = "axum";
 
@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn the_sentence_has_the_date_the_machine_and_the_ratio_of_each_quoted_case() {
         assert_eq!(
-            sentence(&measured(), &machine()).expect("all is measured"),
+            sentence(&measured(), &machine()).expect("all are measured"),
             "2026-11-25, 2 cores: the server CPU of ws-core as a multiple of axum's is \
              0.200 (echo 64 B, 1 in flight, 50 connections), \
              0.200 (echo 64 B, 16 in flight, 50 connections), 0.333 (fan-out 64 B to 1000)."
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn the_report_begins_with_the_sentence() {
         let (measured, machine) = (measured(), machine());
-        let sentence = sentence(&measured, &machine).expect("all is measured");
+        let sentence = sentence(&measured, &machine).expect("all are measured");
         let report = report::write(&measured, &Options::default(), &machine, Some(&sentence));
         assert!(report.starts_with(&format!("# Results\n\n{sentence}\n\n2026-11-25T10:33:20Z")), "{report}");
         let report = report::write(&measured, &Options::default(), &machine, None);

@@ -65,7 +65,10 @@ impl World<'_> {
             Goal::User(user) => state.user == Some(user),
             Goal::One(to) => to == id,
         };
-        assert!(is_member && !push.except.contains(&id), "{id} received {number} as a stranger: {push:?}");
+        assert!(
+            is_member && !push.except.contains(&id),
+            "{id} received {number} without being a member: {push:?}"
+        );
         let faults = self.faults[push.from][client.node];
         let before = state.last.insert((push.from, push.goal), number);
         let is_ordered = before.is_none_or(|before| before < number);
@@ -106,7 +109,7 @@ impl World<'_> {
                     .for_each(|(_, to)| cluster.between(from, to).heal());
             }
         }
-        // A node that was not heard since the faults have ended may still be declared dead.
+        // A node that was silent since the end of the faults may still be declared dead.
         let healed = Instant::now();
         let is_memory = self.net.is_memory();
         eventually("all nodes are up and know each other", || {
@@ -132,7 +135,7 @@ impl World<'_> {
         self.pushes.clear();
     }
 
-    /// Waits for what is on its way.
+    /// Waits for the messages on their way.
     pub(super) async fn receive(&mut self) {
         let patience = if self.net.is_memory() { 1 } else { 200 };
         for _ in 0..patience {

@@ -1,7 +1,8 @@
-//! A randomised model of three nodes: random joins, leaves, pushes, disconnects and faults, and
-//! what must hold for all of them.
+//! A randomised model of three nodes: random joins, leaves, pushes, disconnects and faults, and the
+//! rules that must hold for all of them.
 //!
-//! - A message is never received twice, by a stranger, or after `leave` has returned.
+//! - A message is never received twice, by a connection that is not a member, or after `leave` has
+//!   returned.
 //! - The messages of one sender to one target arrive in order, unless a fault reorders them.
 //! - A message that a member does not receive has a reported reason: the result of the push, a
 //!   counter of the sender, a gap of the receiving node, or a fault between the two.
@@ -33,7 +34,7 @@ use crate::brokers::Redis;
 const MEMORY_SEEDS: Range<u64> = 0..150;
 const REDIS_SEEDS: Range<u64> = 0..10;
 
-/// A generator of random numbers that depends on its seed only (SplitMix64).
+/// A generator of random numbers that depends only on its seed (SplitMix64).
 #[derive(Debug)]
 struct Random(u64);
 
@@ -81,7 +82,7 @@ impl Drop for Report<'_> {
     }
 }
 
-/// Runs the seeds that the environment asks for, or these, on this number of threads.
+/// Runs the seeds of the environment variables, or these, on this number of threads.
 fn each_seed(seeds: Range<u64>, threads: usize, run: impl Fn(u64, &Mutex<Vec<String>>) + Sync) {
     let variable = |name| std::env::var(name).ok();
     let number = |text: &str| text.parse().unwrap_or_else(|_| panic!("{text:?} is not a number"));
@@ -111,14 +112,14 @@ fn block_on(is_paused: bool, future: impl Future<Output = ()>) {
 }
 
 #[test]
-fn random_steps_keep_all_promises_over_the_broker_in_memory_with_faults() {
+fn random_steps_keep_all_rules_over_the_broker_in_memory_with_faults() {
     each_seed(MEMORY_SEEDS, 2, |seed, steps| {
         block_on(true, async { World::new(Net::memory(), Random(seed), steps).await.run(3, 25).await });
     });
 }
 
 #[test]
-fn random_steps_keep_all_promises_over_redis() {
+fn random_steps_keep_all_rules_over_redis() {
     let Some(redis) = Redis::start(&[]) else { return };
     each_seed(REDIS_SEEDS, 1, |seed, steps| {
         let net = Net::redis(&redis, format!("model-{seed}"));

@@ -100,8 +100,8 @@ impl World<'_> {
         }
     }
 
-    /// Leaves a room, and joins it again at the time at which it is unsubscribed, or so many polls
-    /// of other tasks later.
+    /// Leaves a room, and joins it again at the time at which it is unsubscribed, or after this
+    /// number of polls of other tasks.
     pub(super) async fn join_again(mut self, yields: u64) {
         self.connect().await;
         let conn = self.clients[0].conn.clone();

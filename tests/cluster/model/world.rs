@@ -1,4 +1,4 @@
-//! The nodes and the clients of the model, and what they have sent and received.
+//! The nodes and the clients of the model, and their sent and received messages.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -98,7 +98,7 @@ pub(super) struct Push {
     pub(super) remote: Remote,
 }
 
-/// One thing that a client has received, in order.
+/// An observation of a client, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
     Push(u64),

@@ -72,7 +72,7 @@ async fn a_message_that_the_user_may_not_publish_is_logged_and_counted_and_the_l
     let (mut local, _) = connect(&a, "jerry", "lobby").await;
     let (mut remote, _) = connect(&b, "tom", "lobby").await;
     let room = hub(&a).room::<Room>("lobby");
-    // NATS does not say which message it has refused.
+    // NATS does not report which message it has refused.
     let delivery = room.in_turns().push("for members on this node").await;
     assert_eq!((delivery.sent, delivery.remote), (1, Remote::Accepted));
     let cluster = hub(&a).cluster();

@@ -1,4 +1,5 @@
-//! A server that dies, stops, cuts connections, has limits, or passes on the messages of strangers.
+//! A server that is killed, stops, cuts connections, has limits, or forwards messages of clients
+//! that are not nodes.
 
 use std::{
     io::{Read as _, Write as _},
@@ -38,7 +39,7 @@ fn fast(settings: &mut Cluster) {
 }
 
 #[tokio::test]
-async fn a_killed_server_is_joined_again_and_nothing_is_left_of_the_old_link() {
+async fn a_killed_server_is_joined_again_without_remains_of_the_old_link() {
     let Some(broker) = Broker::nats() else { return };
     let (a, b) = pair_with(&broker, fast).await;
     let (mut client, _) = connect(&b, "tom", "lobby").await;
@@ -59,7 +60,7 @@ async fn a_killed_server_is_joined_again_and_nothing_is_left_of_the_old_link() {
     assert_eq!(hub(&b).cluster().stats().reconnects, 3);
 }
 
-/// Passes connections on to a server, and cuts all of them on request.
+/// Forwards connections to a server, and cuts all of them on request.
 struct Proxy {
     port: u16,
     accepted: Arc<AtomicUsize>,
@@ -133,7 +134,7 @@ async fn a_stopped_server_is_noticed_by_the_heartbeats_and_an_unanswered_push_is
     assert!(at_most >= at_least, "{at_most:?} >= {at_least:?}");
     is_up(&a).await;
     room.push("again");
-    // The server may have executed the unknown push after it went on.
+    // The server may have executed the unknown push after it continued.
     match remote.next_text().await.unwrap() {
         text if text == "unknown" => expect(&mut remote, "again").await,
         text => assert_eq!(text, "again"),
@@ -148,7 +149,7 @@ async fn a_node_that_the_server_cuts_because_it_is_slow_reports_a_gap_and_joins_
     let (a, b) = pair(&broker).await;
     let (mut client, _) = connect(&b, "tom", "lobby").await;
     let mut changes = hub(&b).cluster().changes();
-    // The nodes read nothing meanwhile, because this thread is theirs.
+    // The nodes do not read meanwhile, because they run on this thread.
     let mut socket = TcpStream::connect(("127.0.0.1", server(&broker).port)).unwrap();
     socket.write_all(b"CONNECT {\"verbose\":false}\r\n").unwrap();
     for _ in 0..100 {
@@ -237,13 +238,13 @@ async fn repeated_messages_are_counted_and_not_delivered() {
 }
 
 #[tokio::test]
-async fn messages_of_strangers_are_counted_and_change_nothing() {
+async fn messages_of_unknown_clients_are_counted_and_ignored() {
     let Some(broker) = Broker::nats() else { return };
     let (a, b) = pair(&broker).await;
     let (mut client, _) = connect(&b, "tom", "lobby").await;
     let stranger = stranger(server(&broker)).await;
     let prefix = &server(&broker).prefix;
-    // The bucket of the room is one of these; other subjects in it are not of this node.
+    // The bucket of the room is one of these. Other subjects in it are not for this node.
     let buckets = (0..4096).map(|bucket| format!("g.{bucket}.r.Room.lobby"));
     let others = (0..4096).flat_map(|bucket| [format!("g.{bucket}.%"), format!("g.{bucket}.r..x.y")]);
     for subject in others {
@@ -252,7 +253,7 @@ async fn messages_of_strangers_are_counted_and_change_nothing() {
     let mut sent = 0;
     for subject in ["nodes", "all", "c.Room"].map(str::to_owned).into_iter().chain(buckets) {
         let is_bucket = subject.starts_with("g.");
-        // A head that promises more than there is, of a node that does not exist.
+        // A head that announces more bytes than follow, of a node that does not exist.
         let head = [&[1, 2, 0, 0, 0, 0, 1, 9, 9, 9, 9, 0, 0, 0, 0, 0, 0, 0, sent][..], &[255; 4]].concat();
         for message in [b"".to_vec(), b"x".to_vec(), vec![0; 7], vec![255; 100], head] {
             stranger.publish(format!("{prefix}.1.{subject}"), message.into()).await.unwrap();

@@ -1,4 +1,5 @@
-//! A server that dies, stops, cuts connections, or passes on the messages of strangers.
+//! A server that is killed, stops, cuts connections, or forwards messages of clients that are not
+//! nodes.
 
 use std::time::Duration;
 
@@ -94,7 +95,7 @@ async fn a_stopped_server_is_noticed_by_the_heartbeats_and_an_unanswered_push_is
     assert!(at_most >= at_least, "{at_most:?} >= {at_least:?}");
     is_up(&a).await;
     room.push("again");
-    // The server may have executed the unknown push after it went on.
+    // The server may have executed the unknown push after it continued.
     match remote.next_text().await.unwrap() {
         text if text == "unknown" => expect(&mut remote, "again").await,
         text => assert_eq!(text, "again"),
@@ -163,7 +164,7 @@ async fn repeated_messages_are_counted_and_not_delivered() {
 }
 
 #[tokio::test]
-async fn messages_of_strangers_are_counted_and_change_nothing() {
+async fn messages_of_unknown_clients_are_counted_and_ignored() {
     let Some(broker) = start(&[]) else { return };
     let (a, b) = pair(&broker).await;
     let (mut client, _) = connect(&b, "tom", "lobby").await;
@@ -171,7 +172,7 @@ async fn messages_of_strangers_are_counted_and_change_nothing() {
     let before = hub(&b).cluster().stats();
     let mut sent = 0;
     for channel in ["nodes", "all", "c:Room", "r:Room:lobby", "u:tom"] {
-        // A head that promises more than there is, of a node that does not exist.
+        // A head that announces more bytes than follow, of a node that does not exist.
         let head = [&[1, 2, 0, 0, 0, 0, 1, 9, 9, 9, 9, 0, 0, 0, 0, 0, 0, 0, sent][..], &[255; 4]].concat();
         for message in [&b""[..], b"x", &[0; 7], &[255; 100], &[1, 2, 3, 4, 5, 6, 7], &head] {
             stranger.publish(&stranger.channel(channel), message).await;
@@ -234,6 +235,6 @@ impl Stranger {
     async fn publish(&self, channel: &str, message: &[u8]) {
         let mut command = ::redis::cmd("PUBLISH");
         let sent = command.arg(channel).arg(message).query_async::<i64>(&mut self.connection.clone()).await;
-        assert!(sent.unwrap() > 0, "nobody listens to {channel}");
+        assert!(sent.unwrap() > 0, "{channel} has no subscriber");
     }
 }

@@ -70,7 +70,7 @@ async fn a_connection_that_has_ended_is_not_counted(broker: &Broker) {
     assert_eq!(target.count().await, Ok(0));
     assert_eq!(hub(&a).user("tom").ids().await, Ok(Vec::new()));
     // Its node is alive and might have it.
-    let delivery = target.push("nobody gets this");
+    let delivery = target.push("not delivered");
     assert_eq!((delivery.sent, delivery.gone), (0, 0));
 }
 
@@ -85,7 +85,7 @@ async fn while_the_broker_is_away_a_result_is_incomplete_and_names_the_nodes(bro
     assert_eq!((incomplete.value, &*incomplete.missing), (1, &["b".to_owned()][..]));
     let incomplete = hub(&a).room::<Room>("lobby").ids().await.unwrap_err();
     assert_eq!((incomplete.value, &*incomplete.missing), (vec![conn.id()], &["b".to_owned()][..]));
-    // A connection of another node is asked of that node only; an own one of none.
+    // A connection of another node is asked for at that node only, an own one at none.
     let incomplete = hub(&a).connection(other.id()).count().await.unwrap_err();
     assert_eq!((incomplete.value, &*incomplete.missing), (0, &["b".to_owned()][..]));
     assert_eq!(hub(&a).connection(conn.id()).count().await, Ok(1));

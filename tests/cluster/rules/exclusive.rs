@@ -104,7 +104,7 @@ async fn a_new_claim_closes_connections_that_are_only_identified(broker: &Broker
         clients.push(client);
         conns.push(conn);
     }
-    // One of them is closed by the other. The one that is left becomes tom, without a claim.
+    // One of them is closed by the other. The remaining one becomes tom, without a claim.
     eventually("one is closed", || count(std::slice::from_ref(&a)) == 0).await;
     conns[1].identify("tom").unwrap();
     crate::nodes::settle(&conns[1]).await;
@@ -152,7 +152,7 @@ async fn race(nodes: &[TestApp], user: &str, delay: Duration) {
     let clients: Vec<_> = clients.into_iter().map(|client| tokio::spawn(survives(client.unwrap()))).collect();
     eventually("one is left", || count(nodes) == 1).await;
     tokio::time::sleep(delay).await;
-    // Two rounds: whatever the claims have caused before arrives before them.
+    // Two rounds, so that all messages that the claims caused arrive before.
     for _ in 0..2 {
         for node in nodes {
             hub(node).user(user).in_turns().push("barrier").await;

@@ -15,7 +15,7 @@ use crate::{
 rules! {
     a_message_above_the_limit_is_delivered_to_local_members_only,
     a_message_that_does_not_fit_into_the_queue_is_delivered_to_local_members_only,
-    a_value_that_does_not_serialise_is_sent_to_nobody_and_logged,
+    a_value_that_does_not_serialise_is_not_sent_and_logged,
 }
 
 async fn a_message_above_the_limit_is_delivered_to_local_members_only(broker: &Broker) {
@@ -76,7 +76,7 @@ impl Serialize for Broken {
     }
 }
 
-async fn a_value_that_does_not_serialise_is_sent_to_nobody_and_logged(broker: &Broker) {
+async fn a_value_that_does_not_serialise_is_not_sent_and_logged(broker: &Broker) {
     let logs = Logs::start();
     let (a, b) = pair(broker).await;
     let (mut local, _) = connect(&a, "jerry", "lobby").await;

@@ -1,4 +1,4 @@
-//! The nodes of a cluster: who is there, who joins and who leaves.
+//! The nodes of a cluster: the known ones, joins and leaves.
 
 use std::time::Duration;
 

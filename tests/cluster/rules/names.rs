@@ -10,7 +10,7 @@ use crate::{
 rules! {
     any_name_reaches_exactly_its_own_members,
     a_room_of_one_controller_is_not_a_room_of_another,
-    two_prefixes_on_one_broker_never_meet,
+    two_prefixes_on_one_broker_are_separate,
 }
 
 async fn any_name_reaches_exactly_its_own_members(broker: &Broker) {
@@ -66,9 +66,9 @@ async fn a_room_of_one_controller_is_not_a_room_of_another(broker: &Broker) {
     assert_eq!(got, ["to both", "to two"]);
 }
 
-async fn two_prefixes_on_one_broker_never_meet(broker: &Broker) {
+async fn two_prefixes_on_one_broker_are_separate(broker: &Broker) {
     let mut nodes = Vec::new();
-    // The second prefix begins as the first one.
+    // The second prefix begins with the first one.
     for prefix in ["app", "app", "app-1", "app-1"] {
         let name = format!("{prefix}-{}", nodes.len());
         nodes.push(node(broker, &name, app(), |settings| settings.prefix = prefix.into()).await);

@@ -60,7 +60,7 @@ async fn local_pushes_are_delivered_and_remote_ones_are_queued_for_a_second(brok
         sleep(Duration::from_millis(20)).await;
     };
     assert!(queued > 0);
-    // The link may have ended before it was noticed here.
+    // The link may have ended before the node detected it.
     assert!(refused_after > Duration::from_millis(500), "{refused_after:?}");
     assert!(refused_after < Duration::from_millis(1500), "{refused_after:?}");
     let is_dropped = || hub(&a).cluster().stats().dropped == dropped + queued + 1;
@@ -138,7 +138,8 @@ async fn no_node_is_declared_gone_because_the_broker_was_away(broker: &Broker) {
     }
     broker.restart();
     eventually("the link is back", || hub(&a).cluster().state() == ClusterState::Up).await;
-    // The other node has a second from now on. Its link may be back later than this one.
+    // The other node may be silent for one second from now on. Its link may be back later than this
+    // one.
     let until = Instant::now() + Duration::from_millis(700);
     while Instant::now() < until {
         assert_eq!(hub(&a).cluster().nodes().len(), 2);

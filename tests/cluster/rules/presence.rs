@@ -42,11 +42,11 @@ async fn settled(node: &TestApp) -> Members {
 
 fn set(ids: &[ConnectionId]) -> BTreeSet<ConnectionId> {
     let set: BTreeSet<_> = ids.iter().copied().collect();
-    assert_eq!(set.len(), ids.len(), "an id is there twice");
+    assert_eq!(set.len(), ids.len(), "an id occurs twice");
     set
 }
 
-/// The members by the list when the watch began and the events since then, without doubles.
+/// The members: those at the begin of the watch and the events since then, without duplicates.
 pub(crate) struct List(pub(crate) Members, pub(crate) BTreeSet<ConnectionId>);
 
 impl List {
@@ -75,7 +75,7 @@ impl List {
         events
     }
 
-    /// Checks that no further event comes.
+    /// Checks that no further event arrives.
     pub(crate) async fn stays(&mut self) {
         let more = timeout(Duration::from_millis(300), self.0.next()).await;
         assert!(more.is_err(), "{more:?}");
@@ -268,7 +268,7 @@ async fn the_members_of_a_node_that_stops_leave_at_once(broker: &Broker) {
     let began = Instant::now();
     list.becomes(&[of_a.id()]).await;
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
-    // No node is left to wait for.
+    // No other node remains to wait for.
     soon(list.0.settled()).await;
 }
 
@@ -306,7 +306,7 @@ async fn an_outage_is_stale_and_its_differences_are_reported_once_afterwards(bro
     soon(list.0.settled()).await;
     assert_eq!(set(list.0.now()), set(&expected));
     list.stays().await;
-    // The watch goes on.
+    // The watch continues.
     of_b[2].1.leave("lobby");
     list.becomes(&[ids[1], ids[3], of_new.id()]).await;
 }

@@ -56,7 +56,7 @@ async fn a_node_serves_its_own_connections_before_it_has_reached_the_broker(brok
     let delivery = room.in_turns().push("local").await;
     assert_eq!((delivery.sent, delivery.remote), (1, Remote::NotSent(NotSent::Unreachable)));
     expect(&mut client, "local").await;
-    // The broker was not there for a second, so a join does not wait for it.
+    // The broker was unreachable for a second, so a join does not wait for it.
     assert_eq!(conn.join_confirmed("kitchen").now_or_never(), Some(Ok(Reach::Local)));
     let incomplete = room.count().await.unwrap_err();
     assert_eq!((incomplete.value, incomplete.missing), (1, Vec::new()), "no other node is known");

@@ -1,4 +1,4 @@
-//! A user at one controller, and asks of one of its clients on whichever node it is.
+//! A user at one controller, and asks of one of the user's clients on any node.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -121,7 +121,7 @@ async fn exactly_one_client_is_asked_and_its_answer_is_returned(broker: &Broker)
         answer(&mut clients[at], &asked, "double", json!(number * 2)).await;
         assert_eq!(soon(answers).await.unwrap().unwrap(), number * 2);
     }
-    // Whatever else had been sent to a client would come before this.
+    // Any other message to a client would arrive before this.
     hub(&a).all().in_turns().push("no further ask").await;
     for client in &mut clients {
         expect(client, "no further ask").await;
@@ -234,7 +234,7 @@ async fn an_answer_that_comes_too_late_is_a_timeout_and_is_dropped(broker: &Brok
         let question = asked(&mut client).await;
         answer(&mut client, &question, "double", json!(2)).await;
     }
-    // The node of the client forgets the asks as well, or there would be too many.
+    // The node of the client forgets the asks as well. Otherwise they would exceed the limit.
     let answers = ask(&a, 5);
     let question = asked(&mut client).await;
     answer(&mut client, &question, "double", json!(10)).await;

@@ -1,4 +1,4 @@
-//! Connections and nodes that come and go, and what is left of them: nothing.
+//! Connections and nodes that join and leave, without remains.
 
 use std::{
     net::TcpListener,
@@ -24,7 +24,7 @@ const GROWTH: u64 = 16 << 20;
 /// Longer than a channel lingers and a node is waited for, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the stable nodes and the broker hold.
+/// The resources of the stable nodes and of the broker.
 #[derive(Debug, PartialEq, Eq)]
 struct Held {
     /// The channels of the broker.
@@ -34,7 +34,7 @@ struct Held {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_left_of_connections_and_nodes_that_have_come_and_gone() {
+async fn connections_and_nodes_that_left_hold_no_resources() {
     let _alone = alone().await;
     let monitor = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let nats = Nats::start(&format!("http: \"127.0.0.1:{monitor}\"")).map(Broker::Nats);
@@ -54,13 +54,13 @@ async fn nothing_is_left_of_connections_and_nodes_that_have_come_and_gone() {
         }
         for (node, before) in stable.iter().zip(resident) {
             let now = self::resident(node);
-            assert!(now < before + GROWTH, "{}: {before} bytes have become {now}", kind(&broker));
+            assert!(now < before + GROWTH, "{}: {before} bytes before, {now} now", kind(&broker));
         }
     })
     .await;
 }
 
-/// Lets connections and a node come and go.
+/// Lets connections and a node join and leave.
 async fn round(broker: &Broker, settings: &Settings, stable: &[Process], time: Duration) {
     let end = Instant::now() + time;
     let clients = (0..CLIENTS).map(|number| client(number, stable, end));
@@ -83,7 +83,7 @@ async fn round(broker: &Broker, settings: &Settings, stable: &[Process], time: D
     });
 }
 
-/// Connects, joins rooms, talks, and ends the connection, over and over.
+/// Connects, joins rooms, talks, and ends the connection, repeatedly.
 async fn client(number: usize, nodes: &[Process], end: Instant) {
     let mut turn = number;
     while Instant::now() < end {
@@ -104,7 +104,7 @@ async fn client(number: usize, nodes: &[Process], end: Instant) {
     }
 }
 
-/// Waits until the nodes and the broker hold what they held.
+/// Waits until the nodes and the broker hold the same as before.
 async fn returns_to(before: &Held, broker: &Broker, monitor: u16, nodes: &[Process]) {
     let began = Instant::now();
     loop {
@@ -112,7 +112,7 @@ async fn returns_to(before: &Held, broker: &Broker, monitor: u16, nodes: &[Proce
         if now == *before {
             return;
         }
-        assert!(began.elapsed() < PATIENCE, "{}: {before:?} have become {now:?}", kind(broker));
+        assert!(began.elapsed() < PATIENCE, "{}: {before:?} before, {now:?} now", kind(broker));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

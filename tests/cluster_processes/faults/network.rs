@@ -22,7 +22,7 @@ const HEARTBEAT: Duration = Duration::from_millis(300);
 const LARGE: usize = 200_000;
 const CUT_AT: usize = 50_000;
 
-/// Each costs a link.
+/// Each of them ends a link.
 const FAULTS: [Fault; 6] = [
     Fault::Refuses,
     Fault::Halts(&[ToBroker, ToNode]),
@@ -33,7 +33,7 @@ const FAULTS: [Fault; 6] = [
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_fault_of_the_network_is_noticed_and_reported_and_heals_without_doubles() {
+async fn each_fault_of_the_network_is_detected_and_reported_and_heals_without_duplicates() {
     let _alone = alone().await;
     over_both(async |broker| {
         let proxy = Proxy::start(server(&broker).port).await;
@@ -50,7 +50,7 @@ async fn each_fault_of_the_network_is_noticed_and_reported_and_heals_without_dou
             });
             if let Some(joined) = joined.await {
                 assert_eq!(joined, "joined 0", "{}: {fault:?}", kind(&broker));
-                // What was joined during the fault is subscribed when the link is up.
+                // Groups that were joined during the fault are subscribed when the link is up.
                 assert_eq!(talk.member(0).say(&room, "welcome").await, "Queued");
                 assert_eq!(guest.message().await, "welcome", "{}: {fault:?}", kind(&broker));
             }
@@ -64,8 +64,8 @@ async fn each_fault_of_the_network_is_noticed_and_reported_and_heals_without_dou
     .await;
 }
 
-/// Lets the members talk while there is a fault, until it has healed. Returns the result of what is
-/// done while the node has no link.
+/// Lets the members talk during a fault, until it has healed. Returns the result of the future that
+/// runs while the node has no link.
 async fn endure(
     fault: Fault,
     proxy: &Proxy,
@@ -102,7 +102,7 @@ async fn endure(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_halted_link_sent_is_dropped_when_it_arrives_after_its_node_has_another_link() {
+async fn late_messages_of_a_replaced_link_are_dropped() {
     let _alone = alone().await;
     over_both(async |broker| {
         let of = kind(&broker);
@@ -158,7 +158,7 @@ async fn a_slow_network_delays_messages_and_loses_none() {
     .await;
 }
 
-/// Starts a replica of a Redis, or another NATS server, and waits until it is there.
+/// Starts a replica of a Redis, or another NATS server, and waits until it is ready.
 async fn second(first: &Broker) -> Broker {
     match first {
         Broker::Redis(redis) => {
@@ -199,7 +199,7 @@ enum Failover {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_address_that_moves_to_a_promoted_replica_costs_a_reported_gap_and_no_doubles() {
+async fn an_address_that_moves_to_a_promoted_replica_costs_a_reported_gap_and_no_duplicates() {
     let _alone = alone().await;
     let redis = || {
         Redis::start(&["--repl-diskless-sync-delay", "0", "--repl-diskless-load", "on-empty-db"])

@@ -1,4 +1,4 @@
-//! [`Proxy`]: passes the bytes between a node and its broker on, and injects faults.
+//! [`Proxy`]: forwards the bytes between a node and its broker, and injects faults.
 
 use std::{
     sync::{
@@ -30,13 +30,13 @@ pub(super) enum Fault {
     None,
     /// Ends connections, and each new one at once.
     Refuses,
-    /// Passes nothing in these directions, and everything later.
+    /// Holds bytes in these directions, and forwards them later.
     Halts(&'static [Way]),
-    /// Halts the connections that were there before, and passes new ones.
+    /// Halts the connections that existed before, and forwards new ones.
     HaltsOld,
     Delays(Duration),
-    /// Ends the first connection that has passed this number of bytes in this direction since then.
-    /// After that there is no fault.
+    /// Ends the first connection that has forwarded this number of bytes in this direction since
+    /// then. After that it injects no fault.
     Cuts(Way, usize),
 }
 
@@ -67,13 +67,13 @@ impl Proxy {
         self.fault.send_replace(fault);
     }
 
-    /// Passes new connections to another port.
+    /// Forwards new connections to another port.
     pub(super) fn switch(&self, to: u16) {
         self.to.store(to, Ordering::Relaxed);
     }
 }
 
-/// Passes one connection on until it ends.
+/// Forwards one connection until it ends.
 async fn pass(node: TcpStream, to: u16, fault: watch::Sender<Fault>) {
     let Ok(broker) = TcpStream::connect(("127.0.0.1", to)).await else { return };
     for stream in [&node, &broker] {
@@ -97,7 +97,7 @@ async fn pass(node: TcpStream, to: u16, fault: watch::Sender<Fault>) {
     }
 }
 
-/// Passes bytes on in one direction. It ends at the end of the source or at a cut.
+/// Forwards bytes in one direction. It ends at the end of the source or at a cut.
 async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
@@ -109,7 +109,7 @@ async fn pump(
     let mut watched = fault.subscribe();
     let mut passed = 0;
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
-        // What was read before the fault is held as well.
+        // Bytes that were read before the fault are held as well.
         let now = *watched.wait_for(|fault| !is_halted(fault)).await.unwrap();
         match now {
             Fault::Delays(time) => sleep(time).await,
@@ -128,8 +128,8 @@ async fn pump(
             }
             _ => passed = 0,
         }
-        // A broker executes what it has received, although the node has closed the connection
-        // meanwhile. So the other direction goes on.
+        // A broker executes the commands that it has received, also if the node has closed the
+        // connection meanwhile. So the other direction continues.
         if to.write_all(&buffer[..count]).await.is_err() && way == Way::ToBroker {
             return;
         }

@@ -1,4 +1,4 @@
-//! A node that reads nothing until the broker cuts it.
+//! A node that does not read until the broker cuts it.
 
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ async fn a_stopped_node_that_the_broker_cuts_is_gone_for_the_others_and_reports_
         for (at, node) in nodes.iter().enumerate() {
             assert_eq!(node.connect().await.stats().await.duplicates, 0, "{of}");
             if at != 1 {
-                // Nothing of the others was lost.
+                // The other nodes lost nothing.
                 assert_eq!(watchers[at].arrived_answer_with("Gap"), None, "{of}");
             }
         }

@@ -1,4 +1,4 @@
-//! A broker whose process is stopped for a time, and goes on with what it has received.
+//! A broker whose process is stopped for a time, and then continues with the received commands.
 
 use std::{
     sync::{
@@ -80,8 +80,7 @@ impl Publisher {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_is_stopped_for_long_costs_a_reported_gap_and_nothing_that_it_executes_late_is_received_twice()
- {
+async fn a_long_stop_of_a_broker_costs_a_reported_gap_and_no_duplicates() {
     let _alone = alone().await;
     over_both(async |broker| outage(&broker, Duration::from_secs(8)).await).await;
     if long_minutes().is_some() {
@@ -135,7 +134,7 @@ async fn outage(broker: &Broker, time: Duration) {
     for (number, outcome) in outcomes.iter().enumerate() {
         let is_received = remote.binary_search(&number).is_ok();
         match &**outcome {
-            // Some are accepted before the other node has come back.
+            // Some are accepted before the other node is back.
             "Accepted" if number < published || number >= resumed => {
                 assert!(is_received, "{of}: {number} was accepted and not received");
             }

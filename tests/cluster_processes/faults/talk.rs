@@ -1,5 +1,5 @@
-//! [`Talk`]: members of one room that say numbers all the time, and the check of what they have
-//! received.
+//! [`Talk`]: members of one room that continuously send numbers, and the check of their received
+//! messages.
 
 use std::{
     ops::Range,
@@ -15,18 +15,18 @@ use crate::{
 
 /// The room of the members.
 pub(super) const ROOM: &str = "lobby";
-/// Longer than anything takes on a busy machine.
+/// Longer than any step on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// A member at each node. A member says `<its index> <number>`.
+/// A member at each node. A member sends `<its index> <number>`.
 pub(super) struct Talk {
     of: &'static str,
     /// `None` for a member that has retired.
     members: Vec<Option<Client>>,
     received: Vec<Vec<String>>,
-    /// All numbers that were said are below this one.
+    /// All sent numbers are below this one.
     said: usize,
-    /// The numbers that each member has said.
+    /// The numbers that each member has sent.
     numbers: Vec<Vec<usize>>,
     missed: Vec<Missed>,
     marks: usize,
@@ -56,7 +56,7 @@ impl Talk {
         Self { of, members, received, said: 0, numbers, missed: Vec::new(), marks: 0 }
     }
 
-    /// Adds a member, and returns its index. It receives everything from now on.
+    /// Adds a member, and returns its index. It receives all later messages.
     pub(super) async fn add(&mut self, mut member: Client) -> usize {
         member.join(&[ROOM]).await;
         let at = self.members.len();
@@ -67,8 +67,7 @@ impl Talk {
         at
     }
 
-    /// Removes a member. The others receive what it has said; it may miss the numbers since this
-    /// one.
+    /// Removes a member. The others receive its messages; it may miss the numbers since this one.
     pub(super) fn retire(&mut self, at: usize, first: usize) {
         self.members[at] = None;
         self.missed.push(Missed { at: Some(at), numbers: first..usize::MAX });
@@ -78,7 +77,7 @@ impl Talk {
         self.members[at].as_mut().expect("it has not retired")
     }
 
-    /// The numbers that each member has said.
+    /// The numbers that each member has sent.
     pub(super) fn numbers(&self) -> &[Vec<usize>] {
         &self.numbers
     }
@@ -98,7 +97,7 @@ impl Talk {
         self.said
     }
 
-    /// Lets each of these members say the next number, and checks that it is delivered locally at
+    /// Lets each of these members send the next number, and checks that it is delivered locally at
     /// once. Returns the results for the other nodes.
     async fn say_at(&mut self, at: &[usize]) -> Vec<String> {
         let mut outcomes = Vec::new();
@@ -124,7 +123,7 @@ impl Talk {
     pub(super) async fn say_while<T>(&mut self, future: impl Future<Output = T>) -> T {
         let mut future = std::pin::pin!(future);
         loop {
-            // Not a wait for anything: it spreads the messages over the time.
+            // This does not wait for an event. It spreads the messages over the time.
             if let Ok(output) = timeout(Duration::from_millis(5), &mut future).await {
                 return output;
             }
@@ -136,7 +135,7 @@ impl Talk {
         let began = Instant::now();
         while began.elapsed() < time {
             self.say().await;
-            // Not a wait for anything: it spreads the messages over the time.
+            // This does not wait for an event. It spreads the messages over the time.
             sleep(Duration::from_millis(5)).await;
         }
     }
@@ -170,7 +169,7 @@ impl Talk {
         self.missed.push(Missed { at: Some(at), numbers: first..self.said });
     }
 
-    /// Waits until each member has received what all have said so far.
+    /// Waits until each member has received all messages so far.
     pub(super) async fn meet(&mut self) {
         self.marks += 1;
         let mark = format!("mark {}", self.marks);
@@ -185,8 +184,8 @@ impl Talk {
         }
     }
 
-    /// Waits until a message of each member reaches all, and nothing of the time before is on its
-    /// way. Numbers that were said so far may be missing.
+    /// Waits until a message of each member reaches all, and no older message is on its way.
+    /// Numbers that were sent so far may be missing.
     pub(super) async fn heal(&mut self) {
         let began = Instant::now();
         loop {
@@ -214,8 +213,8 @@ impl Talk {
         }
     }
 
-    /// Checks that each member has received everything once and in order, except for what was
-    /// missed. Returns what the members have received, and closes their connections.
+    /// Checks that each member has received everything once and in order, except for missed
+    /// numbers. Returns the received messages of the members, and closes their connections.
     pub(super) async fn check(mut self) -> Vec<Vec<String>> {
         self.meet().await;
         for (receiver, received) in self.received.iter().enumerate() {

@@ -15,13 +15,13 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_newer_node_may_come_and_go_and_what_only_it_knows_is_skipped() {
+async fn a_newer_node_may_join_and_leave_and_its_unknown_messages_are_skipped() {
     let _alone = alone().await;
     over_both(async |broker| comes_and_goes(&broker, Version::Newer).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_older_node_may_come_and_be_killed_and_is_sent_nothing_that_it_cannot_read() {
+async fn an_older_node_may_join_and_be_killed_and_gets_only_readable_messages() {
     let _alone = alone().await;
     over_both(async |broker| comes_and_goes(&broker, Version::Older).await).await;
 }
@@ -66,7 +66,7 @@ async fn comes_and_goes(broker: &Broker, version: Version) {
 }
 
 /// Checks that a member has received these numbers of a node of another version, once and in order,
-/// and nothing that must be skipped.
+/// and no message that must be skipped.
 fn check_received(of: &str, received: &[String], version: Version, expected: Range<usize>) {
     let numbers = numbers(received, version.name());
     assert!(numbers.iter().copied().eq(expected.clone()), "{of}: {version:?}: {expected:?}, not {numbers:?}");
@@ -104,7 +104,7 @@ async fn a_node_without_a_common_version_is_reported_and_one_with_other_channels
         stage.talk.say_while(unseen.leave()).await;
         stage.talk.say_for(Duration::from_millis(200)).await;
 
-        // Nothing of the node with other channels was counted.
+        // No message of the node with other channels was counted.
         stage.have_skipped(said.skipped).await;
         for received in stage.end().await {
             assert!(!received.iter().any(|text| text == SKIPPED), "{of}");
@@ -153,7 +153,7 @@ async fn a_rolling_deploy_beside_nodes_of_other_versions_loses_nothing_and_repor
         let received = stage.end().await;
         for (member, received) in received.iter().enumerate() {
             for (version, said) in OTHERS.into_iter().zip(&said) {
-                // Everything from the first to the last that it was there for.
+                // All messages from the first to the last one while it was connected.
                 let numbers = numbers(received, version.name());
                 let is_present = present.contains(&member);
                 let end = if is_present { said.numbers } else { numbers.last().map_or(0, |last| last + 1) };
@@ -162,7 +162,8 @@ async fn a_rolling_deploy_beside_nodes_of_other_versions_loses_nothing_and_repor
             }
         }
         for name in replaced {
-            // The messages that were sent when it stopped have reached the members of the two other nodes.
+            // The messages that were sent when it stopped have reached the members of the two other
+            // nodes.
             let last = received.iter().map(|received| numbers(received, &format!("last of {name}")));
             let last: Vec<_> = last.filter(|numbers| !numbers.is_empty()).collect();
             let counts: Vec<usize> = last.iter().map(Vec::len).collect();

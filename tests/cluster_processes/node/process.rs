@@ -1,4 +1,4 @@
-//! [`Process`]: the process of a node, as a test has it.
+//! [`Process`]: the handle of a test for the process of a node.
 
 use std::{path::PathBuf, process::Stdio, sync::Arc, time::Duration};
 
@@ -89,7 +89,7 @@ impl Process {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let said: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
-        // Nothing may be lost of the output, and a full pipe would stop the node.
+        // All output is kept, because a full pipe would stop the node.
         let errors =
             tokio::spawn(keep(BufReader::new(child.stderr.take().unwrap()).lines(), Arc::clone(&said)));
         let (mut address, mut has_joined) = (None, false);
@@ -140,7 +140,7 @@ impl Process {
         self.child.id().expect("the process runs")
     }
 
-    /// Waits until the process has ended by itself, and checks that nothing has failed in it.
+    /// Waits until the process has ended by itself, and checks that it has not failed.
     pub(crate) async fn ended(&mut self) {
         let status = within("the end of a process", self.child.wait()).await.unwrap();
         within("the end of its output", futures_util::future::join_all(&mut self.output)).await;
@@ -148,7 +148,7 @@ impl Process {
         self.has_not_panicked();
     }
 
-    /// Checks that there is no panic in the output so far.
+    /// Checks that the output so far has no panic.
     pub(crate) fn has_not_panicked(&self) {
         let has_panicked = |line: &&String| line.contains("panicked");
         let panics: Vec<String> = self.said.lock().unwrap().iter().filter(has_panicked).cloned().collect();

@@ -18,7 +18,7 @@ use crate::{
 /// The room in which it talks, as a channel.
 const ROOM: &str = "r:Node:lobby";
 
-/// The numbers that it says at least: with each of the messages that must be skipped.
+/// The least number of its messages, so that each kind of message that must be skipped is sent.
 const LEAST_SAID: usize = 100;
 
 /// The first and the last heartbeat.
@@ -73,7 +73,7 @@ async fn subscribe(setup: &Setup) -> Pin<Box<dyn Stream<Item = Received>>> {
 }
 
 #[tokio::test]
-#[ignore = "a node of another version that other tests run in a process of its own"]
+#[ignore = "other tests run it in a process of its own"]
 async fn speaks() {
     let Ok(setup) = std::env::var(SETUP) else { return };
     let setup: Setup = serde_json::from_str(&setup).unwrap();
@@ -88,7 +88,7 @@ async fn speaks() {
     answer(&"joined");
     let mut orders = BufReader::new(tokio::io::stdin()).lines();
     let (mut beats, mut talk) = (interval(setup.heartbeat), interval(Duration::from_millis(5)));
-    // On a busy machine it talks less, and answers nevertheless.
+    // On a busy machine it sends less often, but it still answers.
     talk.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -96,7 +96,7 @@ async fn speaks() {
             _ = beats.tick() => node.foreign.beat(ALIVE).await,
             _ = talk.tick(), if node.talks => node.say().await,
             order = orders.next_line() => {
-                // Without the test it ends.
+                // It ends with its test.
                 let Some(order) = order.unwrap() else { return };
                 match serde_json::from_str(&order).unwrap() {
                     Order::Talk => {
@@ -113,7 +113,7 @@ async fn speaks() {
                     Order::Hear => answer(&node.heard),
                     Order::Leave => {
                         node.foreign.beat(GOODBYE).await;
-                        // NATS's client sends it later; it is there when it has come back.
+                        // NATS's client sends it later; it has arrived when it comes back.
                         while !node.has_left {
                             node.receive(received.next().await.unwrap()).await;
                         }
@@ -125,7 +125,7 @@ async fn speaks() {
     }
 }
 
-/// The test harness may have begun a line.
+/// Begins with a line break, because the test harness may have begun a line.
 fn answer(answer: &impl Serialize) {
     println!("\n={}", serde_json::to_string(answer).unwrap());
 }
@@ -147,13 +147,13 @@ impl Node {
         let mut foreign = Foreign::connect(url, prefix, version.id(), version.name(), version.reads()).await;
         foreign.scheme = version.scheme();
         if *version != Version::Older {
-            foreign.added = ", and what a newer version adds";
+            foreign.added = ", and the field of a newer version";
         }
         let (said, heard) = (Said::default(), Heard::default());
         Self { version: *version, foreign, talks: false, has_echo: false, has_left: false, said, heard }
     }
 
-    /// Says the next number, and now and then something that must be skipped.
+    /// Sends the next number, and from time to time a message that must be skipped.
     async fn say(&mut self) {
         let number = self.said.numbers;
         self.said.numbers += 1;
@@ -161,9 +161,9 @@ impl Node {
         match self.version {
             Version::Newer if number % 10 == 9 => {
                 self.foreign.message(ROOM, [1, PUSH, 0], &[], &body).await;
-                self.say_what_must_be_skipped(number / 10).await;
+                self.say_skipped_message(number / 10).await;
             }
-            // The name of a value of which only the latest matters.
+            // The key names a value of which only the latest one matters.
             Version::Newer if number % 2 == 1 => {
                 self.foreign.message(ROOM, [1, PUSH, HAS_KEY], b"\0\x05value", &body).await;
             }
@@ -183,14 +183,15 @@ impl Node {
         }
     }
 
-    /// Sends one of the messages that a later version may have, to a channel that all nodes hear.
-    async fn say_what_must_be_skipped(&mut self, number: usize) {
+    /// Sends one of the messages that a later version may have, to a channel that all nodes
+    /// receive.
+    async fn say_skipped_message(&mut self, number: usize) {
         self.said.skipped += 1;
         let push = frame_for_all(SKIPPED);
         let mut other_format = push.clone();
         other_format[1] = 7;
         let close = [&4403_u16.to_be_bytes(), SKIPPED.as_bytes()].concat();
-        // A field that this version reads as the code of the close frame.
+        // This version reads this field as the code of the close frame.
         let delay = 3000_u16.to_be_bytes();
         let question = [&[0; 8][..], &[99], ROOM.as_bytes()].concat();
         let (channel, start, fields, body) = match number % 10 {

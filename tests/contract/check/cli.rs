@@ -152,7 +152,7 @@ fn compatible_changes_do_not_fail() {
     let found = folder.run(&["--strict"]);
     assert_eq!(found.code, 0, "{found:?}");
     assert!(found.out.contains("1 compatible change:\n  Room.say: "), "{found:?}");
-    assert!(found.out.contains("is behind this build"), "{found:?}");
+    assert!(found.out.contains("is out of date"), "{found:?}");
     folder.write(|it| it["info"]["version"] = json!("0"));
     let found = folder.run(&["--strict"]);
     assert_eq!((found.code, found.out.contains("change:")), (0, false), "{found:?}");

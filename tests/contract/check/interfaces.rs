@@ -165,10 +165,14 @@ fn each_mutation_of_a_route_or_an_event_has_one_class() {
         }
     }
     assert!(faults.is_empty(), "{} of {}:\n{}", faults.len(), mutated.len(), faults.join("\n"));
-    assert!(mutated.len() > 200, "only {} mutations: this test looks at the wrong place", mutated.len());
+    assert!(
+        mutated.len() > 200,
+        "only {} mutations: the test does not find the document's parts",
+        mutated.len()
+    );
 }
 
-/// Gives each component the name of the next one, and sorts nothing.
+/// Gives each component the name of the next one, without sorting.
 fn renamed(document: &Value, list: &str) -> Value {
     let components = document["components"][list].as_object().unwrap();
     let names: Vec<&String> = components.keys().collect();

@@ -126,9 +126,9 @@ pub(super) fn mutations(schema: &Value, is_variant: bool) -> Vec<Mutation> {
         it["contentEncoding"] = json!("base64")
     });
     if !is_variant {
-        found.add("not known any more".into(), WIDER, |it| *it = json!(true));
+        found.add("the type is removed".into(), WIDER, |it| *it = json!(true));
     }
-    // Beside variants, a wider type allows nothing more.
+    // Beside variants, a wider type does not allow further values.
     let is_restricted = ["oneOf", "anyOf"].iter().any(|keyword| schema.get(keyword).is_some());
     mutate_types(schema, is_variant || is_restricted, &mut found);
     mutate_bounds(schema, &mut found);
@@ -341,7 +341,7 @@ fn each_mutation_of_a_schema_has_the_classes_of_its_directions() {
             if let Some(fields) = mutated.pointer_mut(&pointer).unwrap().as_object_mut() {
                 fields.retain(|_, value| !value.is_null());
             }
-            // A spelling that means the same has no change at all.
+            // An equal schema in another spelling has no change.
             let is_same = ["type by any of", "no format"].contains(&&*mutation.name);
             let expected: BTreeSet<ChangeClass> = visited
                 .ways
@@ -362,6 +362,6 @@ fn each_mutation_of_a_schema_has_the_classes_of_its_directions() {
         }
     }
     assert!(faults.is_empty(), "{} of {count}:\n{}", faults.len(), faults.join("\n"));
-    assert!(count > 300, "only {count} mutations: this test looks at the wrong place");
+    assert!(count > 300, "only {count} mutations: the test does not find the schemas");
     assert_eq!(seen.len(), 4, "not all classes were expected: {seen:?}");
 }

@@ -213,7 +213,7 @@ proptest! {
         }
     }
 
-    /// The same for the small document, where damages meet each other more often.
+    /// The same for the small document, where several damages meet more often.
     #[test]
     fn no_damage_of_a_small_document_panics(damages in prop::collection::vec(damage(), 1..9)) {
         let mut damaged = document();

@@ -1,4 +1,5 @@
-//! Pairs of schemas with single values: each in both directions, in a message, a reply, a push and an answer.
+//! Pairs of schemas with single values, each in both directions: in a message, a reply, a push and
+//! an answer.
 
 use serde_json::{Value, json};
 
@@ -171,7 +172,7 @@ fn bounds_are_tighter_looser_or_different() {
             "breaking",
             "compatible",
         ),
-        Case("no length below zero", text(json!({ "minLength": 0 })), text(json!({})), "none", "none"),
+        Case("a length is never negative", text(json!({ "minLength": 0 })), text(json!({})), "none", "none"),
         Case(
             "a number is the same with a point",
             number(json!({ "minimum": 0 })),

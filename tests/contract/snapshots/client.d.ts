@@ -26,7 +26,7 @@ export type RefusedWith<Code extends string> = CallRefused & { readonly code: Co
 /**
  * A call has no reply.
  *
- * - `not_open`: there is no open connection; nothing was sent.
+ * - `not_open`: no connection is open; nothing was sent.
  * - `busy`: 256 calls wait for their replies, or 8 MiB wait in the socket; nothing was sent.
  * - `aborted`: the signal of the call was aborted; `cause` is its reason.
  * - `timeout`: there was no reply in time.
@@ -52,7 +52,7 @@ export declare class ConnectFailed extends Error {
   readonly code: number;
   /** The close reason; often empty. */
   readonly reason: string;
-  /** The error of `token`, or of a WebSocket that tells more than those of browsers. */
+  /** The error of `token`, or of a WebSocket that reports more than those of browsers. */
   readonly cause?: unknown;
 }
 
@@ -92,7 +92,7 @@ export interface CallOptions {
    * is that of the channel. For several replies it is the longest wait for each, and the default is 0.
    */
   timeout?: number | undefined;
-  /** Gives the call up when it is aborted. The server is not told. */
+  /** Aborts the call. The server is not notified. */
   signal?: AbortSignal | undefined;
 }
 
@@ -139,8 +139,8 @@ export interface Options<Query = QueryValues> {
   /** When to connect again; `false`: never. */
   reconnect?: false | Reconnect | undefined;
   /**
-   * The silence after which the event `ping` is sent, 30 000. After as much silence again the
-   * connection is given up. 0: never.
+   * The silence after which the event `ping` is sent, 30 000. After the same time of silence again
+   * the connection ends. 0: never.
    */
   idle?: number | undefined;
   /** The longest wait for an attempt to connect and for the reply to a call, 10 000. */
@@ -177,7 +177,7 @@ export declare abstract class TypedChannel<
   events<Name extends keyof Events & string>(event: Name): AsyncIterableIterator<Events[Name]>;
   /**
    * Answers the asks of this name. An ask without an answer function is refused with
-   * `unknown_event`; one whose function throws, with `internal`, or as an `AskRefused` says.
+   * `unknown_event`; one whose function throws, with `internal`, or with the code of an `AskRefused`.
    */
   answer<Name extends keyof Asks & string>(
     event: Name,
@@ -644,7 +644,7 @@ export interface RoomParams {
   seat: number;
 }
 
-/** What is shown first. */
+/** The first view. */
 export interface RoomQuery {
   lang?: string | null;
   tags?: string[];
@@ -654,9 +654,9 @@ export interface RoomQuery {
 export interface RoomEvents {
   /** The server closes the room. */
   closing: Closing;
-  /** Somebody came in. */
+  /** A user joined. */
   joined: Joined;
-  /** Somebody said something. */
+  /** A user said something. */
   said: Said;
   /** The first event of a connection. */
   welcome: Welcome;
@@ -813,7 +813,7 @@ export interface Inside2 {
   b: boolean;
 }
 
-/** Somebody came in. */
+/** A user joined. */
 export interface Joined {
   account: string;
 }
@@ -906,7 +906,7 @@ export interface RoomMember {
   roles: string[];
 }
 
-/** Somebody said something. */
+/** A user said something. */
 export interface Said {
   from: RoomMember;
   /** An integer that may have more than 53 bits; JavaScript rounds beyond 2^53 - 1. */

@@ -135,7 +135,7 @@ export class TypedChannel {
     const [params, options] = channel.address.includes("{") ? args : [{}, ...args];
     const { token, protocols = channel.protocols, WebSocket = globalThis.WebSocket, ...others } = options;
     if (!WebSocket) {
-      throw new TypeError("there is no global WebSocket: pass one, such as that of npm's `ws`");
+      throw new TypeError("no global WebSocket: pass one, such as that of npm's `ws`");
     }
     const tokenIn = channel.tokenIn ?? (protocols.length > 0 ? "subprotocol" : undefined);
     if (token && !tokenIn) {
@@ -282,7 +282,7 @@ export class TypedChannel {
     this.#first = undefined;
   }
 
-  /** A browser cannot ping: after silence the event `ping` is sent, after more the socket is given up. */
+  /** A browser cannot ping: silence leads to the event `ping`, more silence ends the socket. */
   #watchSilence(link) {
     const { idle } = this.#options;
     if (idle === 0) return;
@@ -467,7 +467,7 @@ function added(set, callback) {
   return () => void set.delete(entry);
 }
 
-/** Calls functions of the application. One that throws does not keep the others from their calls. */
+/** Calls functions of the application. If one throws, the others are called anyway. */
 function notify(callbacks, ...args) {
   for (const callback of [...callbacks]) {
     try {

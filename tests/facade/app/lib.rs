@@ -1,5 +1,5 @@
-//! Every attribute in a crate that has `ws-core` from another crate only. All names come from the
-//! prelude.
+//! Every attribute in a crate that has `ws-core` only through another crate. All names come from
+//! the prelude.
 
 use facade::{
     common::require_user,
@@ -27,14 +27,14 @@ async fn refuse(_: &std::num::ParseIntError, _: &Scene) -> Recovery {
     Recovery::error("no_number", "write a number")
 }
 
-/// A text of somebody.
+/// A text of a user.
 #[derive(serde::Deserialize, WsEvent)]
 #[ws_event("say", reply = Said, crate = facade::ws)]
 struct Say {
     text: String,
 }
 
-/// Somebody said something.
+/// A text was sent.
 #[derive(serde::Serialize, WsEvent)]
 #[ws_event("said", crate = facade::ws)]
 struct Said {
@@ -98,7 +98,7 @@ impl Room {
 
     #[on_unknown]
     async fn unknown(&self, name: EventName<'_>) -> Data<String> {
-        Data(format!("no {name} here"))
+        Data(format!("unknown event {name}"))
     }
 
     #[on_text]
@@ -139,8 +139,7 @@ mod tests {
     use super::Greeting;
 
     #[tokio::test]
-    async fn what_the_attributes_register_through_another_crate_is_served()
-    -> Result<(), Box<dyn std::error::Error>> {
+    async fn registrations_through_another_crate_are_served() -> Result<(), Box<dyn std::error::Error>> {
         let app = TestApp::start(App::new().state(Greeting("hello"))).await;
         app.connect("/rooms/a").expect_status(401).await;
         let mut client = app.connect("/rooms/a/").header("x-user", "ada").subprotocols(&["chat"]).await?;
@@ -156,8 +155,8 @@ mod tests {
                 r#"{"event":"say","data":{"text":""}}"#,
                 r#"{"event":"error","data":{"code":"empty","message":"write something"}}"#,
             ),
-            (r#"{"event":"else"}"#, r#"{"event":"else","data":"no else here"}"#),
-            ("as it is", "as it is"),
+            (r#"{"event":"else"}"#, r#"{"event":"else","data":"unknown event else"}"#),
+            ("unchanged", "unchanged"),
         ] {
             client.send_text(sent).await;
             assert_eq!(client.next_text().await?, answer, "{sent}");

@@ -1,9 +1,9 @@
-//! `cluster`: the messages between nodes are read without a panic, are the same once they are
-//! written and read again, and have whole WebSocket frames only; a node that receives any of them
-//! goes on, its connections receive nothing else than these frames, and a watch of its room reports
-//! each member once.
+//! `cluster`: messages between nodes are read without a panic, are equal after they are written and
+//! read again, and contain only whole WebSocket frames. A node that receives any of them continues,
+//! its connections receive only these frames, and a watch of its room reports each member once.
 //!
-//! The first byte chooses: one message, or a list of channels and messages that a node receives.
+//! The first byte chooses the input: one message, or a list of channels and messages that a node
+//! receives.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -42,8 +42,8 @@ fn read(bytes: &Bytes) {
     }
 }
 
-/// RFC 6455 section 5.2, told in another way than the decoder does: one frame with FIN, a text or a
-/// binary message, without a mask, and nothing behind it.
+/// RFC 6455 section 5.2, in another way than the decoder: one frame with FIN, a text or a binary
+/// message, without a mask and without bytes after it.
 fn is_whole_message(frame: &[u8]) -> bool {
     let (payload, is_text) = match *frame {
         [first @ (0x81 | 0x82), 127, a, b, c, d, e, f, g, h, ref payload @ ..] => {
@@ -89,11 +89,11 @@ async fn receive(mut list: &[u8]) {
     let mut clients = Vec::new();
     for _ in 0..2 {
         let mut client = app.connect("/").await.expect("it connects");
-        assert_eq!(client.next_text().await.expect("it is open"), "open");
+        assert_eq!(client.next_text().await.expect("the connection is open"), "open");
         clients.push(client);
     }
     let mut members = app.running().hub().room::<Room>("lobby").members();
-    // The question to the other nodes is asked. Nobody answers, since there are none.
+    // The question to the other nodes is sent. It has no answer, because this node is alone.
     members.settled().await;
     let (mut pushed, mut may_close, mut given) = (Vec::new(), false, 0);
     for _ in 0..MOST_MESSAGES {
@@ -109,7 +109,7 @@ async fn receive(mut list: &[u8]) {
         receive_from_broker(&app, channel(*choice, &app, behind), message);
         given += 1;
     }
-    // The clock runs ahead once everything is delivered.
+    // The paused clock advances once everything is delivered.
     tokio::time::sleep(Duration::from_millis(1)).await;
     each_once(&mut members).await;
     let stats = app.running().hub().cluster().stats();
@@ -121,13 +121,13 @@ async fn receive(mut list: &[u8]) {
     }
 }
 
-/// A member joins if it is not there, and leaves if it is.
+/// A member joins only if it is absent, and leaves only if it is present.
 async fn each_once(members: &mut Members) {
     let mut there: HashSet<ConnectionId> = members.now().iter().copied().collect();
     while let Ok(Some(event)) = tokio::time::timeout(Duration::ZERO, members.next()).await {
         match event {
             MemberEvent::Joined(id) => assert!(there.insert(id), "{id} has joined twice"),
-            MemberEvent::Left(id) => assert!(there.remove(&id), "{id} was not there"),
+            MemberEvent::Left(id) => assert!(there.remove(&id), "{id} left without a join"),
             // There are more members than a watch remembers.
             _ => return,
         }
@@ -136,7 +136,7 @@ async fn each_once(members: &mut Members) {
     assert_eq!(there, current);
 }
 
-/// A client receives nothing but these frames until the end, or until it is closed.
+/// Checks that a client receives only these frames until the end, or until it is closed.
 async fn expect_only(client: &mut TestClient, pushed: &[Bytes], may_close: bool) {
     loop {
         match client.next().await {

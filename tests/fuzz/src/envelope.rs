@@ -1,7 +1,7 @@
-//! `envelope`: what is taken for an envelope can be written again and read again as the same; its `ref` comes back byte
-//! for byte; what is wrong is said in a bounded text.
+//! `envelope`: an accepted envelope is equal after it is written and read again, its `ref` is
+//! returned byte for byte, and the text about a fault has a limit.
 //!
-//! The first byte chooses between JSON and MessagePack, all others are the message.
+//! The first byte chooses JSON or MessagePack; the others are the message.
 
 use std::{collections::HashMap, fmt::Debug, net::IpAddr};
 
@@ -9,10 +9,10 @@ use serde::{Deserialize, de::DeserializeOwned, de::IgnoredAny};
 use serde_json::{Value, value::RawValue};
 use ws_core::{Message, Text, fuzzing::Envelope, handlers::ParamError};
 
-/// The most that a client may be told about what it sent, in bytes.
+/// The longest text about a fault that a client may get, in bytes.
 const MAX_TOLD_BYTES: usize = 1 << 10;
 
-/// A payload with all that serde has.
+/// A payload with all kinds of values in serde.
 #[derive(Debug, Deserialize)]
 #[allow(dead_code)]
 struct Order<'a> {
@@ -54,7 +54,7 @@ enum Either {
     Text(String),
 }
 
-/// A message as it may arrive on a connection with typed handlers.
+/// Checks a message that may arrive on a connection with typed handlers.
 pub fn check(bytes: &[u8]) {
     let Some((first, bytes)) = bytes.split_first() else { return };
     if first & 1 == 0 {
@@ -70,7 +70,7 @@ fn check_message(subprotocol: Option<&str>, message: &Message) {
         Ok(envelope) => envelope,
         Err(error) => return is_bounded(&error.to_string()),
     };
-    assert!(is_whole(message), "taken, though it is none");
+    assert!(is_whole(message), "accepted, but not an envelope");
     decode(&envelope);
     same_again(subprotocol, &envelope);
     refused(subprotocol, &envelope);
@@ -80,7 +80,7 @@ fn check_message(subprotocol: Option<&str>, message: &Message) {
 fn is_whole(message: &Message) -> bool {
     match message {
         Message::Text(text) => serde_json::from_str::<IgnoredAny>(text).is_ok(),
-        // Extensions of nobody's are passed over, and serde has no word for them.
+        // Unknown extensions are skipped, because serde has no type for them.
         Message::Binary(_) => true,
     }
 }
@@ -88,7 +88,7 @@ fn is_whole(message: &Message) -> bool {
 fn decode(envelope: &Envelope<'_>) {
     fn into<'a, T: Deserialize<'a> + Debug>(envelope: &Envelope<'a>) {
         if let Some(Err(error)) = envelope.decode::<T>() {
-            // Not as `Debug` writes it: that turns a byte into six.
+            // Not written by `Debug`, which turns one byte into six.
             match error {
                 ParamError::Invalid { what, path, message, .. } => {
                     is_bounded(&[&*what, &path, &message].concat())
@@ -116,15 +116,16 @@ fn decode(envelope: &Envelope<'_>) {
     owned::<Value>(envelope);
 }
 
-/// Written again with the same parts it is the same again.
+/// Checks that an envelope with the same parts is equal after it is written and read.
 fn same_again(subprotocol: Option<&str>, envelope: &Envelope<'_>) {
     let answer = match subprotocol {
         None => {
             let data = envelope.data().map(|raw| str(raw).to_owned());
-            let data = data.map(|raw| RawValue::from_string(raw).expect("a part of JSON is JSON"));
+            let data = data.map(|raw| RawValue::from_string(raw).expect("the parts of JSON are JSON"));
             envelope.answer(envelope.event(), &data)
         }
-        // Binary, extensions and keys that are no strings have no JSON, so they are not written again.
+        // Binary data, extensions and keys that are not strings cannot be written as JSON, so they
+        // are skipped.
         Some(_) => match envelope.decode::<Value>().transpose() {
             Ok(data) => envelope.answer(envelope.event(), &data),
             Err(_) => envelope.answer(envelope.event(), &()),
@@ -133,7 +134,7 @@ fn same_again(subprotocol: Option<&str>, envelope: &Envelope<'_>) {
     let answer = answer.expect("an envelope can be answered");
     let again = Envelope::read(subprotocol, &answer).expect("what is written can be read");
     assert_eq!(again.event(), envelope.event());
-    assert_eq!(again.reference(), envelope.reference(), "the `ref` comes back as it was");
+    assert_eq!(again.reference(), envelope.reference(), "the `ref` is unchanged");
     match subprotocol {
         None => assert_eq!(again.data(), envelope.data()),
         Some(_) => {
@@ -144,7 +145,7 @@ fn same_again(subprotocol: Option<&str>, envelope: &Envelope<'_>) {
     }
 }
 
-/// The answer that refuses it is an envelope, too, with the same `ref`.
+/// Checks that the answer that refuses it is an envelope, too, with the same `ref`.
 fn refused(subprotocol: Option<&str>, envelope: &Envelope<'_>) {
     #[derive(Deserialize)]
     struct Data {
@@ -166,5 +167,5 @@ fn str(raw: &[u8]) -> &str {
 }
 
 fn is_bounded(told: &str) {
-    assert!(told.len() < MAX_TOLD_BYTES, "{} bytes are told", told.len());
+    assert!(told.len() < MAX_TOLD_BYTES, "a fault text of {} bytes", told.len());
 }

@@ -1,8 +1,9 @@
-//! `handshake`: whatever a stream begins with is answered in HTTP or closed, and a 101 comes only after a request that
-//! has all that RFC 6455 section 4.2.1 asks for, from a page that may, on a route that is there.
+//! `handshake`: any first bytes of a stream are answered in HTTP or closed. A 101 is sent only for
+//! a request that follows RFC 6455 section 4.2.1, from an allowed page, for an existing route.
 //!
-//! It is the real way of a stream over memory, from the PROXY header to the connection, with typed handlers behind it.
-//! The first byte chooses the server, whom the stream is from, and how much of a good request is given.
+//! The input takes the real path of a stream, over memory: from the PROXY header to the connection,
+//! with typed handlers. The first byte chooses the server, the peer of the stream, and the part of
+//! a correct request that is added.
 
 mod app;
 mod judge;
@@ -21,14 +22,14 @@ use ws_core::{fuzzing, testing::TestApp};
 
 use self::judge::Asked;
 
-/// So long a stream may last, on a clock that runs ahead while nobody has anything to do.
+/// The longest life of a stream, in paused time.
 const LONGEST: Duration = Duration::from_secs(600);
 
 thread_local! {
     static APP: OnceCell<(Runtime, TestApp)> = const { OnceCell::new() };
 }
 
-/// What the first byte says, then the stream.
+/// Checks the stream after the first byte, which has the choices.
 pub fn check(bytes: &[u8]) {
     let Some((choices, bytes)) = bytes.split_first() else { return };
     let server = ["ws", "listed", "any"][usize::from(choices & 3) % 3];
@@ -54,11 +55,11 @@ pub fn check(bytes: &[u8]) {
     judge::check(&Asked { server, stream: &stream }, &answer);
 }
 
-/// The headers of a good request.
+/// The headers of a correct request.
 const GOOD: &str = "Host: here.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-/// A request whose target is the first line and whose further headers are the other ones.
+/// A request with the first line as its target and the others as further headers.
 fn request(bytes: &[u8], headers: &str) -> Vec<u8> {
     let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
     let (target, further) = bytes.split_at(end);
@@ -66,7 +67,8 @@ fn request(bytes: &[u8], headers: &str) -> Vec<u8> {
     [b"GET /", target, b" HTTP/1.1\r\n", headers.as_bytes(), further].concat()
 }
 
-/// Whom a PROXY header names, and what comes behind it. What is said of a header does not depend on how it arrives.
+/// Returns the address in a PROXY header, and the bytes after it. The result must not depend on how
+/// the header arrives.
 fn behind_proxy_header(bytes: &[u8]) -> Option<(Option<SocketAddr>, &[u8])> {
     let whole = fuzzing::proxy_header(bytes);
     for end in 0..bytes.len().min(300) {
@@ -84,7 +86,7 @@ fn behind_proxy_header(bytes: &[u8]) -> Option<(Option<SocketAddr>, &[u8])> {
     Some((source, &bytes[length..]))
 }
 
-/// All that comes back until the server closes.
+/// Returns all bytes until the server closes.
 fn answer(server: &str, peer: Option<SocketAddr>, stream: &[u8]) -> Vec<u8> {
     APP.with(|app| {
         let (runtime, app) = app.get_or_init(|| {
@@ -99,9 +101,10 @@ fn answer(server: &str, peer: Option<SocketAddr>, stream: &[u8]) -> Vec<u8> {
         runtime.block_on(async {
             let (mut reader, mut writer) = tokio::io::split(fuzzing::connect(app, server, peer));
             let write = async {
-                // The server may have answered and closed before all of it was written.
+                // The server may have answered and closed before everything was written.
                 let _ = writer.write_all(stream).await;
-                // The clock goes on once the server waits for more: it hears of the end of the stream no earlier.
+                // The paused clock advances once the server waits for more input; the end of the
+                // stream arrives no earlier.
                 tokio::time::sleep(Duration::from_millis(1)).await;
                 let _ = writer.shutdown().await;
             };

@@ -1,38 +1,40 @@
-//! `route_path`: what the attribute's check lets through the router takes and finds again; what it refuses either the
-//! router refuses as well, or one of the rules does that the check has on top of the router's.
+//! `route_path`: a path that the attribute accepts is accepted and found by the router. A path that
+//! the attribute refuses is refused by the router as well, or breaks an additional rule of the
+//! attribute.
 
 #[path = "../../../ws-macros/src/route_path.rs"]
 mod checked;
 
 const MAX_PARAMETERS: usize = 25;
 
-/// The bytes are a path, as far as they are UTF-8.
+/// Checks the bytes as a path, if they are UTF-8.
 pub fn check(bytes: &[u8]) {
     let Ok(path) = std::str::from_utf8(bytes) else { return };
     let faults = checked::faults(path);
     if path.replace("{{", "").matches('{').count() > MAX_PARAMETERS {
-        // What the router would do with it is to panic.
+        // The router would panic with more parameters.
         return assert!(!faults.is_empty(), "{path:?} has too many parameters");
     }
     if path.matches('{').count() > MAX_PARAMETERS {
-        // Nor is it given this: it may take the braces of the path itself for parameters, behind another one.
+        // It does not get these paths either: it may read literal braces after another parameter as
+        // parameters.
         return;
     }
     let mut router = matchit::Router::new();
     let taken = router.insert(path, ());
     if faults.is_empty() {
-        assert!(taken.is_ok(), "{path:?} passes, but the router says {taken:?}");
-        assert!(!breaks_a_rule(path), "{path:?} passes against a rule");
+        assert!(taken.is_ok(), "{path:?} is accepted, but the router returns {taken:?}");
+        assert!(!breaks_a_rule(path), "{path:?} is accepted, but breaks a rule");
         is_found(path, &router);
     } else {
         assert!(taken.is_err() || breaks_a_rule(path), "{path:?} is refused without a rule: {faults:?}");
         let longest = faults.iter().map(String::len).max().unwrap_or_default();
-        // The path itself, as Rust would write it, and a sentence.
+        // The path in Rust syntax, and a sentence.
         assert!(longest <= 10 * path.len() + 300, "{longest} bytes about {path:?}");
     }
 }
 
-/// A request that is written after the path is found, with what stands in the parameters' places.
+/// Checks that a request made from the path is found, with the values of the parameters.
 fn is_found(path: &str, router: &matchit::Router<()>) {
     let (mut asked, mut expected) = (String::new(), Vec::new());
     for part in parts(path) {
@@ -55,7 +57,8 @@ fn is_found(path: &str, router: &matchit::Router<()>) {
     assert_eq!(found, expected, "{path:?} by {asked:?}");
 }
 
-/// What the check asks for and the router does not, told in another way than the check does.
+/// Whether a path breaks a rule that only the check has. The rules are written in another way than
+/// in the check.
 fn breaks_a_rule(path: &str) -> bool {
     let foreign = |sign: char| !sign.is_ascii_graphic() || matches!(sign, '?' | '#');
     let segments: Vec<&str> = path.split('/').collect();
@@ -71,7 +74,7 @@ fn breaks_a_rule(path: &str) -> bool {
             Part::Sign(_) => None,
         })
         .collect();
-    // The router reads this in some paths and not in others.
+    // The router supports this in some paths only.
     let brace_behind_parameter =
         parts(path).windows(2).any(|two| matches!(two, [Part::Parameter(_), Part::Sign('{')]));
     let bad_name = !names.iter().all(|name| is_name(name));
@@ -97,7 +100,7 @@ enum Part<'p> {
     Parameter(&'p str),
 }
 
-/// A path that the router has taken, or something near enough to one.
+/// Splits a path that the router has accepted, or a similar one.
 fn parts(path: &str) -> Vec<Part<'_>> {
     let mut parts = Vec::new();
     let mut rest = path;
@@ -116,7 +119,7 @@ fn parts(path: &str) -> Vec<Part<'_>> {
     parts
 }
 
-/// Where the parameter ends that begins here: `}}` is one sign of its name.
+/// Returns the end of the parameter that begins here: `}}` is one character of its name.
 fn closing(parameter: &str) -> usize {
     let mut at = 1;
     while let Some(found) = parameter[at..].find('}') {

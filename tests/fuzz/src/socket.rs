@@ -1,8 +1,8 @@
-//! `socket`: the same comes out of the socket layer however its bytes are cut into pieces and whoever else is served on
-//! the thread, within a bounded number of polls and without a lost wakeup; of frames that were made to a plan, what the
-//! plan says.
+//! `socket`: the output of the socket layer does not depend on the pieces of its input or on other
+//! connections of the thread. It needs a limited number of polls and loses no wake-up. The output
+//! of planned frames is that of the plan.
 //!
-//! The first byte chooses between bytes as they come and frames to a plan.
+//! The first byte chooses raw bytes or planned frames.
 
 mod plan;
 mod script;
@@ -14,7 +14,7 @@ use self::{
     script::{Outcome, Run, run_all},
 };
 
-/// Raw bytes, or a plan of frames.
+/// Checks raw bytes or a plan of frames.
 pub fn check(bytes: &[u8]) {
     let Some((first, bytes)) = bytes.split_first() else { return };
     if first & 1 == 0 {
@@ -24,7 +24,7 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
-/// Two connections at once, on one thread, each as if it were alone and came in one piece.
+/// Runs two connections at once on one thread. Each has the same output as alone and in one piece.
 fn raw(limit: u8, bytes: &[u8]) {
     let Some((seed, stream)) = bytes.split_first_chunk() else { return };
     let (seed, limit) = (u64::from_le_bytes(*seed), 1 << (4 + limit % 13));
@@ -34,7 +34,7 @@ fn raw(limit: u8, bytes: &[u8]) {
     assert_eq!(
         run_all(vec![pieces(one, seed), pieces(two, !seed)]),
         [whole(one), whole(two)],
-        "in pieces and beside another one"
+        "in pieces and beside another connection"
     );
     assert_eq!(alone(pieces(stream, seed)), whole(stream), "in pieces");
 }

@@ -1,4 +1,4 @@
-//! Every kept input through its target once, in the order of the names.
+//! Runs every kept input through its target once, in the order of the names.
 
 use std::{fs, path::Path};
 
@@ -16,6 +16,11 @@ fn replay(target: &str, check: impl Fn(&[u8])) {
 #[test]
 fn the_corpus_of_cluster_holds() {
     replay("cluster", ws_fuzz::cluster::check);
+}
+
+#[test]
+fn the_corpus_of_deflate_holds() {
+    replay("deflate", ws_fuzz::deflate::check);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Every way to go: by half, without a word, by a reset, and with more to say after the last word.
+//! Every way in which a peer ends: after half of the close, without a close frame, by a reset, and
+//! with bytes after its close frame.
 
 use std::sync::{
     Arc,
@@ -18,7 +19,7 @@ async fn a_half_closed_peer_gets_all_that_was_pushed_before() {
         ("nothing", vec![]),
         ("three in one piece", vec![b"one".to_vec(), b"two".to_vec(), b"three".to_vec()]),
         ("a large one", vec![vec![7; 1 << 20]]),
-        ("many empty ones", vec![vec![]; 1000]),
+        ("many empty frames", vec![vec![]; 1000]),
     ];
     for (case, messages) in cases {
         let mut raw = server.raw("/").await;
@@ -33,7 +34,7 @@ async fn a_half_closed_peer_gets_all_that_was_pushed_before() {
 }
 
 #[tokio::test]
-async fn whoever_goes_without_a_close_frame_is_1006_once_wherever_it_stood() {
+async fn a_peer_that_ends_without_a_close_frame_is_1006_once_at_every_position() {
     let (server, mut endings) = echo().await;
     let cases: [(&str, Vec<u8>); 5] = [
         ("between two messages", frame(0x81, b"whole")),
@@ -59,7 +60,7 @@ async fn whoever_goes_without_a_close_frame_is_1006_once_wherever_it_stood() {
 async fn a_reset_with_answers_still_unsent_is_1006_once() {
     let (server, mut endings) = echo().await;
     let mut raw = server.raw("/").await;
-    // None of the echoes is read; the first one has begun to arrive.
+    // None of the echoes is read. The first one has begun to arrive.
     for _ in 0..4 {
         raw.frame(0x82, &[7; 100_000]).await;
     }
@@ -70,39 +71,40 @@ async fn a_reset_with_answers_still_unsent_is_1006_once() {
 }
 
 #[tokio::test]
-async fn whoever_goes_on_sending_after_its_close_frame_is_not_heard_and_not_for_ever() {
+async fn bytes_after_the_peers_close_frame_are_discarded_up_to_a_limit() {
     let (server, mut endings) = echo().await;
     let mut raw = server.raw("/").await;
     raw.frame(0x88, &1000_u16.to_be_bytes()).await;
     endings.assert_next("close frame", "Peer", 1000).await;
     assert_eq!(raw.read_frame().await.close().0, 1000);
-    // Both close frames have passed: what follows meets a closed socket.
+    // Both close frames have passed, so further bytes meet a closed socket.
     let message = frame(0x82, &vec![7; 1 << 20]);
     let mut written = 0;
     while within("a write", raw.stream.write_all(&message)).await.is_ok() {
         written += message.len();
-        assert!(written < 64 << 20, "it reads on");
+        assert!(written < 64 << 20, "it continues to read");
     }
 }
 
 #[tokio::test]
-async fn whoever_goes_on_sending_after_our_close_frame_is_not_heard_and_not_for_ever() {
+async fn bytes_after_the_servers_close_frame_are_discarded_up_to_a_limit() {
     let (server, mut endings) = echo().await;
     let mut raw = server.raw("/").await;
     server.running.hub().all().disconnect(4000, "").unwrap();
     endings.assert_next("disconnect", "Local", 4000).await;
     assert_eq!(raw.read_frame().await.close().0, 4000);
-    // What is read and thrown away is bounded; what is over it meets a closed socket.
+    // The number of discarded bytes is limited. Further bytes meet a closed socket.
     let message = frame(0x82, &vec![7; 1 << 20]);
     let mut written = 0;
     while within("a write", raw.stream.write_all(&message)).await.is_ok() {
         written += message.len();
-        assert!(written < 128 << 20, "it reads without end");
+        assert!(written < 128 << 20, "it reads without a limit");
     }
-    assert!(written > 32 << 20, "cut after {written}: a little more than that is let go");
+    assert!(written > 32 << 20, "cut after {written}: more was discarded than the limit");
 }
 
-/// Fills its client's outbox and all that is behind it, tells so, then ends the connection. It counts what was taken.
+/// Fills its client's outbox and all buffers after it, reports so, then ends the connection. It
+/// counts the accepted messages.
 struct Babbler {
     pushed: Arc<AtomicUsize>,
     full: Arc<Notify>,
@@ -124,7 +126,7 @@ impl Controller for Babbler {
 }
 
 #[tokio::test]
-async fn all_that_was_pushed_comes_before_the_close_frame_and_nothing_after_it() {
+async fn pushed_messages_precede_the_close_frame_and_nothing_follows_it() {
     let mut config = config();
     config.servers[0].limits.overflow = Overflow::DropNewest;
     let pushed = Arc::new(AtomicUsize::new(0));
@@ -146,7 +148,7 @@ async fn all_that_was_pushed_comes_before_the_close_frame_and_nothing_after_it()
         assert_eq!((close.0, read), (code, pushed.swap(0, Ordering::Relaxed)), "{text}");
         raw.frame(0x88, &code.to_be_bytes()).await;
         let more = raw.read_to_end().await;
-        assert!(more.is_empty(), "{text}: {} octets behind the close frame", more.len());
+        assert!(more.is_empty(), "{text}: {} bytes after the close frame", more.len());
     }
 }
 

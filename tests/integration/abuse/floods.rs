@@ -1,6 +1,7 @@
-//! Floods of what costs its sender little: others are served meanwhile, and who reads is answered.
+//! Floods of messages that cost their sender little: other peers are served meanwhile, and a peer
+//! that reads gets its answers.
 //!
-//! Client and server share one thread here, so a task that does not give way shows at once.
+//! Client and server share one thread, so a task that does not yield blocks the test.
 
 use std::sync::{
     Arc,
@@ -12,14 +13,15 @@ use tokio::io::AsyncWriteExt as _;
 use super::*;
 use crate::support::{Raw, frame, next_text, send};
 
-/// Floods from so many peers at once.
+/// The number of flooding peers.
 const PEERS: usize = 4;
-/// Messages that a bystander gets through meanwhile.
+/// The number of messages that a bystander exchanges meanwhile.
 const ROUNDS: usize = 5;
 
 #[test]
 fn others_are_served_during_a_flood() {
-    // It looks for news of sockets every few polls instead of every 61: a round is few turns of the flood then.
+    // The runtime polls for I/O every few tasks instead of every 61, so that a round takes few
+    // turns of the flood.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(5).build();
     runtime.unwrap().block_on(flood());
 }
@@ -41,10 +43,10 @@ async fn flood() {
         let mut peers = tokio::task::JoinSet::new();
         for _ in 0..PEERS {
             let (mut raw, addr) = (server.raw("/").await, server.addr);
-            // What is still on its way goes with it.
+            // The messages on the way are lost with the connection.
             raw.stream.set_zero_linger().unwrap();
             let (start, flood, written) = (start.clone(), flood.clone(), Arc::clone(&written));
-            // None of them reads a thing; who is cut off comes again.
+            // None of them reads. A peer that is cut connects again.
             peers.spawn(async move {
                 loop {
                     let mut open = raw.stream.write_all(&start).await;
@@ -63,12 +65,12 @@ async fn flood() {
             send(&mut bystander, &text).await;
             assert_eq!(next_text(&mut bystander).await, text);
         }
-        assert!(written.load(Ordering::Relaxed) >= PEERS, "{case}: there was a flood");
+        assert!(written.load(Ordering::Relaxed) >= PEERS, "{case}: there was no flood");
     }
 }
 
 #[tokio::test]
-async fn each_ping_of_a_flood_is_answered_to_whoever_reads() {
+async fn each_ping_of_a_flood_is_answered_if_the_peer_reads() {
     const PINGS: u32 = 20_000;
     let (server, _endings) = echo().await;
     let mut raw = server.raw("/").await;

@@ -1,10 +1,10 @@
-//! Peers that mean no good, or are only half there: floods, slowness, and every way to go.
+//! Hostile and half-dead peers: floods, slowness, and every way to end a connection.
 //!
-//! What such a peer costs in memory is measured in a binary of its own, `tests/memory`.
+//! The memory that such peers cost is measured in `tests/memory`, a binary of its own.
 
 mod endings;
 mod floods;
-mod sieges;
+mod half_sent_heads;
 mod slowness;
 
 use tokio::sync::mpsc;
@@ -12,7 +12,7 @@ use ws_core::{App, CloseReason, Connection, Controller, Message, Result};
 
 use crate::support::{Server, start, within};
 
-/// Sends back what comes, and tells the test how connections ended.
+/// Echoes messages, and reports to the test how connections ended.
 struct Echo(mpsc::UnboundedSender<CloseReason>);
 
 impl Controller for Echo {
@@ -29,7 +29,7 @@ impl Controller for Echo {
 struct Endings(mpsc::UnboundedReceiver<CloseReason>);
 
 impl Endings {
-    /// The next one that ended did so for this reason, by its name, and has this code.
+    /// Checks that the next ended connection has this reason, by its name, and this code.
     async fn assert_next(&mut self, case: &str, name: &str, code: u16) {
         let reason = within("on_close", self.0.recv()).await.unwrap();
         assert!(format!("{reason:?}").starts_with(name), "{case}: {reason:?}");

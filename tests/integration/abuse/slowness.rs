@@ -1,4 +1,4 @@
-//! Peers that take their time, in paused time: each wait has an end.
+//! Slow peers, under paused time: each wait has a limit.
 
 use std::time::Duration;
 
@@ -18,14 +18,14 @@ async fn test_app() -> (TestApp, Endings) {
 }
 
 impl Endings {
-    /// The next one, in paused time, in which any patience runs out at once.
+    /// Waits for the next end under paused time, in which every timeout passes at once.
     async fn next_unhurried(&mut self) -> CloseReason {
         self.0.recv().await.unwrap()
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_stops_in_the_middle_of_a_frame_is_dropped_by_the_heartbeat() {
+async fn a_peer_that_stops_inside_a_frame_is_dropped_by_the_heartbeat() {
     let whole = frame(0x82, &[7; 200]);
     for end in [1, 2, 3, 7, 8, 100] {
         let (app, mut endings) = test_app().await;
@@ -37,9 +37,10 @@ async fn whoever_stops_in_the_middle_of_a_frame_is_dropped_by_the_heartbeat() {
     }
 }
 
-/// Octet by octet it shows signs of life; what it holds is one frame's buffer, and others are not kept waiting.
+/// Each octet is a sign of life. The peer holds the buffer of one frame, and does not delay other
+/// peers.
 #[tokio::test(start_paused = true)]
-async fn a_frame_may_take_its_time_as_long_as_something_comes() {
+async fn a_slow_frame_is_accepted_while_bytes_arrive() {
     let (app, _endings) = test_app().await;
     let mut slow = app.connect("/").await.unwrap();
     let mut other = app.connect("/").await.unwrap();
@@ -53,7 +54,7 @@ async fn a_frame_may_take_its_time_as_long_as_something_comes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_never_reads_its_pongs_is_paused_and_then_dropped_by_the_heartbeat() {
+async fn a_peer_that_does_not_read_its_pongs_is_paused_and_then_dropped_by_the_heartbeat() {
     let (app, mut endings) = test_app().await;
     let mut client = app.connect("/").await.unwrap();
     let began = Instant::now();
@@ -61,16 +62,16 @@ async fn whoever_never_reads_its_pongs_is_paused_and_then_dropped_by_the_heartbe
     let mut written = 0;
     while timeout(Duration::from_secs(1), client.send_bytes(&pings)).await.is_ok() {
         written += pings.len();
-        assert!(written < 1 << 20, "it reads without end");
+        assert!(written < 1 << 20, "it reads without a limit");
     }
     assert_eq!(endings.next_unhurried().await, CloseReason::Heartbeat);
-    // The ping stands behind the 64 KiB that the pipe holds, and is given a second for each 32 KiB
-    // of them.
+    // The ping waits after the 64 KiB in the pipe, and gets one more second for each 32 KiB of
+    // them.
     assert_eq!(began.elapsed().as_secs(), HEARTBEAT.as_secs() + 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_says_nothing_after_our_close_frame_is_dropped_at_the_close_deadline() {
+async fn a_peer_that_is_silent_after_our_close_frame_is_dropped_at_the_close_deadline() {
     for the_server_closes in [false, true] {
         let (app, mut endings) = app();
         let hub = app.hub();

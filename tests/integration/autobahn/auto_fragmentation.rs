@@ -1,4 +1,4 @@
-//! Chapter 10: a message that its sender cuts into frames of a size.
+//! Chapter 10: a message that its sender cuts into frames of one size.
 
 use super::{Cut, End, FIRST_OF_TEXT, TEXT, check, echo, fragments};
 

@@ -7,14 +7,14 @@ use super::{
 const CLEAN: End = End::Closed(1000);
 
 #[tokio::test]
-async fn autobahn_7_1_what_comes_behind_a_close_frame_is_ignored() {
+async fn autobahn_7_1_frames_after_a_close_frame_are_ignored() {
     let server = echo().await;
     check(&server, "7.1.1", Cut::Whole, &[frame(TEXT, HELLO)], &[(TEXT, HELLO.to_vec())], End::Clean).await;
     let cases = [
         ("7.1.2 another close frame", frame(CLOSE, b"")),
         ("7.1.3 a ping", frame(PING, b"")),
         ("7.1.4 a text", frame(TEXT, HELLO)),
-        ("what is no frame", vec![0xff; 20]),
+        ("bytes that are not a frame", vec![0xff; 20]),
     ];
     for (case, behind) in cases {
         for cut in [Cut::Whole, Cut::Frames] {
@@ -25,9 +25,10 @@ async fn autobahn_7_1_what_comes_behind_a_close_frame_is_ignored() {
     check(&server, "7.1.5", Cut::Whole, &unfinished, &[], CLEAN).await;
 }
 
-/// The suite takes any outcome; here what arrived before the close frame is handled, and its echoes go out.
+/// The suite accepts any outcome. Here, messages before the close frame are handled, and their
+/// echoes are sent.
 #[tokio::test]
-async fn autobahn_7_1_6_what_comes_before_a_close_frame_is_echoed() {
+async fn autobahn_7_1_6_messages_before_a_close_frame_are_echoed() {
     let server = echo().await;
     let large: Vec<u8> = b"BAsd7&jh23".iter().copied().cycle().take(256 << 10).collect();
     let frames = [frame(TEXT, &large), frame(TEXT, HELLO), close(1000), frame(PING, b"")];
@@ -45,7 +46,7 @@ async fn autobahn_7_3_and_7_5_a_close_frame_has_a_code_and_a_reason_or_nothing()
         ("7.3.4 a code and a reason", with(HELLO), CLEAN),
         ("7.3.5 the longest reason", with(&[b'*'; 123]), CLEAN),
         ("7.3.6 a reason too long", with(&[b'*'; 124]), FAILED),
-        ("7.5.1 a reason that is no UTF-8", with(b"\xce\xba\xed\xa0\x80edited"), End::Closed(1007)),
+        ("7.5.1 a reason that is not UTF-8", with(b"\xce\xba\xed\xa0\x80edited"), End::Closed(1007)),
     ];
     for (case, payload, end) in cases {
         check(&server, case, Cut::Whole, &[frame(CLOSE, &payload)], &[], end).await;
@@ -53,7 +54,7 @@ async fn autobahn_7_3_and_7_5_a_close_frame_has_a_code_and_a_reason_or_nothing()
     }
 }
 
-/// Cases 7.7.1 to 7.7.13, and what IANA has registered since: 1012 to 1014, 3003, 3008.
+/// Cases 7.7.1 to 7.7.13, and the codes that IANA has registered since: 1012 to 1014, 3003, 3008.
 #[tokio::test]
 async fn autobahn_7_7_a_code_that_may_be_sent_is_echoed() {
     let server = echo().await;
@@ -63,8 +64,8 @@ async fn autobahn_7_7_a_code_that_may_be_sent_is_echoed() {
     }
 }
 
-/// Cases 7.9.1 to 7.9.9 and 7.13, of which the latter may end in any way, and the codes that no
-/// endpoint sends (section 7.4.1).
+/// Cases 7.9.1 to 7.9.9 and 7.13 (the suite accepts any outcome of the latter), and the codes that
+/// no endpoint may send (section 7.4.1).
 #[tokio::test]
 async fn autobahn_7_9_and_7_13_any_other_code_fails_the_connection() {
     let server = echo().await;

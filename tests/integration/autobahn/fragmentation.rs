@@ -1,11 +1,12 @@
-//! Chapter 5: fragments, and what may come between them (RFC 6455 sections 5.4 and 5.5).
+//! Chapter 5: fragments, and the frames that are allowed between them (RFC 6455 sections 5.4 and
+//! 5.5).
 
 use super::{
     CONTINUATION, Cut, End, FAILED, FIN, FIRST_OF_TEXT, HELLO, PING, PONG, TEXT, check, echo, expect, finish,
     frame, send,
 };
 
-/// The suite sends most things in one piece, frame by frame and octet by octet.
+/// The suite sends most cases in one write, frame by frame and octet by octet.
 const CUTS: [Cut; 3] = [Cut::Whole, Cut::Frames, Cut::Octets(1)];
 
 fn two_fragments() -> [Vec<u8>; 2] {
@@ -26,7 +27,7 @@ async fn autobahn_5_1_and_5_2_a_control_frame_is_never_fragmented() {
 }
 
 #[tokio::test]
-async fn autobahn_5_3_to_5_8_a_fragmented_text_is_whole_whatever_comes_between() {
+async fn autobahn_5_3_to_5_8_control_frames_between_fragments_do_not_change_the_text() {
     let server = echo().await;
     for (case, cut) in ["5.3", "5.4", "5.5"].into_iter().zip(CUTS) {
         check(&server, case, cut, &two_fragments(), &[whole()], End::Clean).await;
@@ -40,7 +41,7 @@ async fn autobahn_5_3_to_5_8_a_fragmented_text_is_whole_whatever_comes_between()
 }
 
 #[tokio::test]
-async fn autobahn_5_9_to_5_14_there_must_be_something_to_continue() {
+async fn autobahn_5_9_to_5_14_a_continuation_needs_a_first_fragment() {
     let server = echo().await;
     let cases = [(["5.9", "5.10", "5.11"], CONTINUATION | FIN), (["5.12", "5.13", "5.14"], CONTINUATION)];
     for (cases, first) in cases {
@@ -52,7 +53,7 @@ async fn autobahn_5_9_to_5_14_there_must_be_something_to_continue() {
 }
 
 #[tokio::test]
-async fn autobahn_5_15_to_5_18_neither_after_the_end_nor_with_a_second_beginning() {
+async fn autobahn_5_15_to_5_18_a_continuation_after_the_end_and_a_second_first_fragment_fail() {
     let server = echo().await;
     let [first, last] = two_fragments();
     let continued =
@@ -67,7 +68,7 @@ async fn autobahn_5_15_to_5_18_neither_after_the_end_nor_with_a_second_beginning
 }
 
 #[tokio::test]
-async fn autobahn_5_19_and_5_20_a_ping_between_fragments_is_answered_before_the_rest_is_there() {
+async fn autobahn_5_19_and_5_20_a_ping_between_fragments_is_answered_before_the_last_fragment() {
     let server = echo().await;
     for (case, cut) in [("5.19", Cut::Whole), ("5.20", Cut::Frames)] {
         let mut raw = server.raw("/").await;

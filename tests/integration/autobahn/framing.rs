@@ -2,7 +2,7 @@
 
 use super::{BINARY, Cut, End, TEXT, check, echo, frame};
 
-/// Case 1.x.n has the n-th of these; 1.x.8 is the last one, chopped.
+/// Case 1.x.n has the n-th of these; 1.x.8 is the last one, cut into pieces.
 const SIZES: [usize; 7] = [0, 125, 126, 127, 128, 65_535, 65_536];
 
 async fn echoes(chapter: &str, first: u8, octet: u8) {
@@ -31,16 +31,17 @@ async fn a_header_is_read_octet_by_octet() {
     for size in [5, 126, 65_536] {
         let payload = vec![b'*'; size];
         let bytes = frame(TEXT, &payload);
-        // Octets up to the payload, and the rest at once.
+        // The header octet by octet, and the rest at once.
         let (header, rest) = bytes.split_at(bytes.len() - size);
         let pieces: Vec<Vec<u8>> = header.iter().map(|octet| vec![*octet]).chain([rest.to_vec()]).collect();
         check(&server, &format!("{size}"), Cut::Frames, &pieces, &[(TEXT, payload)], End::Clean).await;
     }
 }
 
-/// The sender MUST use the shortest form (section 5.2); nothing is said of who receives another one.
+/// A sender MUST use the shortest form (section 5.2). The RFC does not say what a receiver does
+/// with a longer one.
 #[tokio::test]
-async fn a_length_written_longer_than_it_need_be_is_read_all_the_same() {
+async fn a_length_in_a_longer_form_than_necessary_is_accepted() {
     let server = echo().await;
     let mask = [0; 4];
     let in_two = [&[TEXT, 0x80 | 126, 0, 2][..], &mask, b"hi"].concat();

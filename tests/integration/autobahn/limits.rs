@@ -1,4 +1,5 @@
-//! Chapter 9: large messages, many fragments, chopped writes. The suite has 54 cases; these are the telling ones.
+//! Chapter 9: large messages, many fragments, chopped writes. The suite has 54 cases; this is a
+//! selection.
 
 use super::{
     BINARY, Cut, End, FIRST_OF_BINARY, FIRST_OF_TEXT, TEXT, check, echo, expect, finish, fragments, frame,
@@ -28,7 +29,7 @@ async fn autobahn_9_1_and_9_2_messages_up_to_the_limit_are_echoed() {
         let payload = payload(first, size);
         check(&server, case, Cut::Whole, &[frame(first, &payload)], &[(first, payload)], End::Clean).await;
     }
-    // Its header is enough.
+    // The header alone is over the limit.
     let over = [&[BINARY, 0xff][..], &(16 * MIB as u64 + 1).to_be_bytes(), &[0; 4]].concat();
     check(&server, "over the limit", Cut::Whole, &[over], &[], End::Closed(1009)).await;
 }
@@ -76,7 +77,7 @@ async fn autobahn_9_7_and_9_8_one_message_after_another_is_echoed() {
     }
 }
 
-/// The suite sends until its time is over; it is the limit that ends it here.
+/// The suite sends until its timeout. Here the limit ends the message.
 #[tokio::test]
 async fn autobahn_9_9_1_a_message_of_endless_fragments_is_1009() {
     let server = echo().await;

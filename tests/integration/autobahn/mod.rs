@@ -1,11 +1,13 @@
-//! The cases of the Autobahn test suite (fuzzing client 25.10) against an echo server, one file a chapter.
+//! The cases of the Autobahn test suite (fuzzing client 25.10) with an echo server, one file for
+//! each chapter.
 //!
-//! A test's name carries the numbers of its cases. They are data through one [`check`]: frames, how their bytes are cut
-//! on the way, the answers, and how the connection ends. Where the suite takes more than one outcome, the strict one is
-//! asked for.
+//! The name of a test has the numbers of its cases. The cases are data for one [`check`]: frames,
+//! the cuts of their bytes, the answers, and the end of the connection. If the suite accepts
+//! several outcomes, the strict one is required.
 //!
-//! The suite itself runs against `cargo run -p ws-core --example echo` with `limits.message`
-//! and `limits.outbox_bytes` of more than 16 MiB. Chapters 12 and 13 are about compression, which is not negotiated here.
+//! To run the suite itself, start `cargo run -p ws-core --example echo` with `limits.message` and
+//! `limits.outbox_bytes` of more than 16 MiB. `.ci/compression/run` runs chapters 12 and 13, which
+//! are about compression.
 
 mod auto_fragmentation;
 mod closing;
@@ -32,9 +34,9 @@ const FIRST_OF_BINARY: u8 = 0x02;
 const CONTINUATION: u8 = 0x00;
 const FIN: u8 = 0x80;
 
-/// What the suite sends where it does not matter.
+/// The payload of the suite where any will do.
 const HELLO: &[u8] = b"Hello, world!";
-/// The same, where it must be no UTF-8.
+/// A payload that is not UTF-8.
 const NO_TEXT: &[u8] = b"\x00\xff\xfe\xfd\xfc\xfb\x00\xff";
 
 struct Echo;
@@ -51,30 +53,32 @@ async fn echo() -> Server {
     start_with(App::without_registry().controller("/", Echo), config).await
 }
 
-/// How the bytes are cut on their way.
+/// The cuts of the sent bytes.
 #[derive(Clone, Copy, Debug)]
 enum Cut {
-    /// All in one piece.
+    /// All in one write.
     Whole,
     /// Frame by frame.
     Frames,
-    /// So many octets at a time.
+    /// This number of octets in each write.
     Octets(usize),
 }
 
-/// How a connection ends.
+/// The end of a connection.
 #[derive(Clone, Copy, Debug)]
 enum End {
-    /// All was well: the client closes with 1000 once it has its answers.
+    /// The client closes with 1000 after its answers.
     Clean,
-    /// The server sends a close frame with this code, whether it fails the connection or answers a close frame.
+    /// The server sends a close frame with this code, to fail the connection or as the answer to a
+    /// close frame.
     Closed(u16),
 }
 
 const FAILED: End = End::Closed(1002);
 const NO_UTF8: End = End::Closed(1007);
 
-/// One connection: the frames go out cut like this, exactly these answers come back, and it ends like this.
+/// Runs one connection: sends the frames with these cuts, expects exactly these answers, and this
+/// end.
 async fn check(
     server: &Server,
     case: &str,
@@ -101,7 +105,7 @@ async fn send(raw: &mut Raw, cut: Cut, frames: &[Vec<u8>]) {
     };
     for piece in pieces {
         raw.write(piece).await;
-        // Here the server gets to see the piece by itself.
+        // Lets the server read this piece alone.
         tokio::task::yield_now().await;
     }
 }
@@ -109,7 +113,7 @@ async fn send(raw: &mut Raw, cut: Cut, frames: &[Vec<u8>]) {
 async fn expect(raw: &mut Raw, case: &str, first: u8, payload: &[u8]) {
     let RawFrame { first: came, payload: with } = raw.read_frame().await;
     assert_eq!((came, with.len()), (first, payload.len()), "{case}: {:?}", &with[..with.len().min(200)]);
-    assert!(with == payload, "{case}: another payload");
+    assert!(with == payload, "{case}: the payload differs");
 }
 
 async fn finish(mut raw: Raw, case: &str, end: End) {
@@ -130,7 +134,7 @@ fn close(code: u16) -> Vec<u8> {
     frame(CLOSE, &code.to_be_bytes())
 }
 
-/// One message in fragments of so many octets.
+/// One message in fragments of this number of octets.
 fn fragments(first: u8, payload: &[u8], octets: usize) -> Vec<Vec<u8>> {
     let last = payload.len().div_ceil(octets).saturating_sub(1);
     let opcode = |at| if at == 0 { first } else { CONTINUATION };

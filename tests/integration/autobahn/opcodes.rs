@@ -13,7 +13,7 @@ async fn autobahn_4_1_and_4_2_a_reserved_opcode_fails_the_connection() {
             if n < 2 {
                 check(&server, &case, Cut::Whole, &[reserved], &[], FAILED).await;
             } else {
-                // The message before is answered, the ping behind it is not.
+                // The message before it is answered, the ping after it is not.
                 let cut = if n == 4 { Cut::Octets(1) } else { Cut::Whole };
                 let frames = [frame(TEXT, HELLO), reserved, frame(PING, b"")];
                 check(&server, &case, cut, &frames, &[(TEXT, HELLO.to_vec())], FAILED).await;

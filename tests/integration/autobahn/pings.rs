@@ -20,7 +20,7 @@ async fn autobahn_2_1_to_2_6_a_ping_is_answered_with_its_payload_of_125_octets_a
 }
 
 #[tokio::test]
-async fn autobahn_2_7_to_2_9_nobody_answers_a_pong() {
+async fn autobahn_2_7_to_2_9_a_pong_is_not_answered() {
     let server = echo().await;
     let unsolicited = frame(PONG, b"unsolicited pong payload");
     let ping = frame(PING, b"ping payload");
@@ -30,7 +30,7 @@ async fn autobahn_2_7_to_2_9_nobody_answers_a_pong() {
     check(&server, "2.9", Cut::Whole, &[unsolicited, ping], &[pong], End::Clean).await;
 }
 
-/// Section 5.5.3 lets an endpoint answer only the last one; this one answers each.
+/// Section 5.5.3 allows an answer to only the last ping. This server answers each.
 #[tokio::test]
 async fn autobahn_2_10_and_2_11_each_of_many_pings_is_answered() {
     let server = echo().await;

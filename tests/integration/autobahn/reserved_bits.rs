@@ -1,4 +1,4 @@
-//! Chapter 3: reserved bits, of which no extension gave any a meaning (RFC 6455 section 5.2).
+//! Chapter 3: reserved bits without a negotiated extension (RFC 6455 section 5.2).
 
 use super::{BINARY, CLOSE, Cut, FAILED, HELLO, NO_TEXT, PING, TEXT, check, echo, frame};
 
@@ -19,7 +19,7 @@ async fn autobahn_3_1_to_3_7_a_reserved_bit_fails_the_connection() {
     for (case, first, payload) in alone {
         check(&server, case, Cut::Whole, &[frame(first, payload)], &[], FAILED).await;
     }
-    // The message before is answered, the ping behind it is not.
+    // The message before it is answered, the ping after it is not.
     let between = [("3.2", 2, Cut::Whole), ("3.3", 3, Cut::Frames), ("3.4", 4, Cut::Octets(1))];
     for (case, bits, cut) in between {
         let frames = [frame(TEXT, HELLO), frame(TEXT | rsv(bits), HELLO), frame(PING, b"")];

@@ -1,4 +1,5 @@
-//! Chapter 6: texts are UTF-8 as of RFC 3629, and what is none fails the connection (RFC 6455 section 8.1).
+//! Chapter 6: texts are UTF-8 (RFC 3629), and invalid UTF-8 fails the connection (RFC 6455 section
+//! 8.1).
 
 use super::{
     CONTINUATION, Cut, End, FIN, FIRST_OF_TEXT, NO_UTF8, TEXT, check, echo, finish, fragments, frame, send,
@@ -34,7 +35,7 @@ async fn autobahn_6_2_fragments_may_end_within_a_code_point() {
 }
 
 #[tokio::test]
-async fn autobahn_6_3_what_is_no_utf8_fails_the_connection_in_fragments_too() {
+async fn autobahn_6_3_invalid_utf8_fails_the_connection_also_in_fragments() {
     let server = echo().await;
     let surrogate = [COSMOS, b"\xed\xa0\x80", b"edited"].concat();
     for (case, octets) in [("6.3.1", 100), ("6.3.2", 1)] {
@@ -43,9 +44,9 @@ async fn autobahn_6_3_what_is_no_utf8_fails_the_connection_in_fragments_too() {
     }
 }
 
-/// The first fragment is fine, the second is not; the last one is never sent.
+/// The first fragment is valid, the second is not, and the last one is never sent.
 #[tokio::test]
-async fn autobahn_6_4_1_and_6_4_2_the_fragment_that_spoils_the_text_fails_the_connection_at_once() {
+async fn autobahn_6_4_1_and_6_4_2_the_first_invalid_fragment_fails_the_connection_at_once() {
     let server = echo().await;
     let beyond = b"\xf4\x90\x80\x80";
     let octet_by_octet = [COSMOS, &beyond[..1]].concat();
@@ -58,9 +59,9 @@ async fn autobahn_6_4_1_and_6_4_2_the_fragment_that_spoils_the_text_fails_the_co
     }
 }
 
-/// The rest of the frame is never sent: the octet that spoils the text fails the connection.
+/// The rest of the frame is never sent: the invalid octet fails the connection at once.
 #[tokio::test]
-async fn autobahn_6_4_3_and_6_4_4_the_octet_that_spoils_the_text_fails_the_connection_inside_a_frame() {
+async fn autobahn_6_4_3_and_6_4_4_the_first_invalid_octet_fails_the_connection_inside_a_frame() {
     let server = echo().await;
     let payload = [COSMOS, b"\xf4\x90\x80\x80", b"edited"].concat();
     let bytes = frame(TEXT, &payload);
@@ -103,7 +104,7 @@ const VALID: [(&str, Sequences); 6] = [
     ),
 ];
 
-/// What is left out when the last octet is missing, one of each kind.
+/// Sequences without their last octet, one of each kind.
 const LAST_OCTET_MISSING: [&[u8]; 10] = [
     b"\xc0",
     b"\xe0\x80",
@@ -123,7 +124,7 @@ const INVALID: [(&str, Sequences); 11] = [
         "6.10 last of four, five and six",
         &[b"\xf7\xbf\xbf\xbf", b"\xfb\xbf\xbf\xbf\xbf", b"\xfd\xbf\xbf\xbf\xbf\xbf"],
     ),
-    ("6.11.5 beyond the last", &[b"\xf4\x90\x80\x80"]),
+    ("6.11.5 above the last", &[b"\xf4\x90\x80\x80"]),
     (
         "6.12 unexpected continuations",
         &[
@@ -195,12 +196,12 @@ const INVALID: [(&str, Sequences); 11] = [
     ),
 ];
 
-/// Octets of a range, each as this many.
+/// The octets of a range, each with these around it.
 fn range(range: std::ops::Range<u8>, between: &[u8]) -> Vec<u8> {
     range.flat_map(|octet| [&[octet], between].concat()).collect()
 }
 
-/// Every text in one frame and in fragments of one octet.
+/// Sends every text in one frame and in fragments of one octet.
 async fn check_texts(name: &str, texts: impl IntoIterator<Item = Vec<u8>>, end: End) {
     let server = echo().await;
     for (n, text) in texts.into_iter().enumerate() {
@@ -209,7 +210,7 @@ async fn check_texts(name: &str, texts: impl IntoIterator<Item = Vec<u8>>, end: 
             End::Closed(_) => vec![],
         };
         for octets in [text.len(), 1] {
-            let case = format!("{name}, the {}. in frames of {octets}", n + 1);
+            let case = format!("{name}, number {}, in frames of {octets}", n + 1);
             check(&server, &case, Cut::Whole, &fragments(FIRST_OF_TEXT, &text, octets), &answers, end).await;
         }
     }
@@ -220,14 +221,14 @@ async fn autobahn_6_5_to_6_23_utf8_is_echoed() {
     for (name, sequences) in VALID {
         check_texts(name, sequences.iter().map(|text| text.to_vec()), End::Clean).await;
     }
-    // 6.22 goes on through the planes.
+    // 6.22 continues for each plane.
     let planes = (1..=16).flat_map(|plane| [0xfffe, 0xffff].map(|last| (plane << 16) | last));
     let texts = planes.map(|point| char::from_u32(point).unwrap().to_string().into_bytes());
     check_texts("6.22 non-characters of the planes", texts, End::Clean).await;
 }
 
 #[tokio::test]
-async fn autobahn_6_8_to_6_21_what_is_no_utf8_is_1007() {
+async fn autobahn_6_8_to_6_21_invalid_utf8_is_1007() {
     for (name, sequences) in INVALID {
         check_texts(name, sequences.iter().map(|text| text.to_vec()), NO_UTF8).await;
     }
@@ -238,7 +239,7 @@ async fn autobahn_6_8_to_6_21_what_is_no_utf8_is_1007() {
 }
 
 #[tokio::test]
-async fn autobahn_6_6_a_text_ends_where_a_code_point_does() {
+async fn autobahn_6_6_a_text_ends_at_the_end_of_a_code_point() {
     for length in 1..=COSMOS.len() {
         let text = &COSMOS[..length];
         let end = if std::str::from_utf8(text).is_ok() { End::Clean } else { NO_UTF8 };

@@ -1,4 +1,4 @@
-//! A connection over a stream that the test has made.
+//! A connection over a stream that the test has opened.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use ws_core::{
 use super::{certificate, echo_one, next_message, within};
 
 #[tokio::test]
-async fn a_connection_over_a_stream_of_ones_own_has_the_path_and_the_host_of_its_uri() {
+async fn a_connection_over_a_given_stream_has_the_path_and_the_host_of_its_uri() {
     let (near, far) = tokio::io::duplex(4096);
     let server = tokio::spawn(async move {
         let mut seen = String::new();

@@ -1,4 +1,4 @@
-//! The client that comes back: what it tells, what it counts, when it gives up.
+//! The reconnecting client: its reports, its counters, and the end of its attempts.
 
 use std::{
     io,
@@ -22,7 +22,7 @@ fn policy() -> ReconnectPolicy {
 }
 
 #[tokio::test]
-async fn a_restarted_server_is_found_again_and_nothing_crosses_unannounced() {
+async fn the_client_reconnects_to_a_restarted_server_and_reports_the_gap() {
     let app = || App::without_registry().controller("/", Echo);
     let server = start(app()).await;
     let addr = server.addr;
@@ -42,7 +42,7 @@ async fn a_restarted_server_is_found_again_and_nothing_crosses_unannounced() {
     let mut config = config();
     config.servers[0].port = addr.port();
     let _server = start_with(app(), config).await;
-    // `send` works on the connection, but leaves it to the program what to send on a new one.
+    // `send` acts on the current connection. The program decides what it sends again on a new one.
     let ClientError::Reconnected(news) = within("news", client.send("two")).await.unwrap_err() else {
         panic!()
     };
@@ -54,7 +54,7 @@ async fn a_restarted_server_is_found_again_and_nothing_crosses_unannounced() {
 }
 
 #[tokio::test]
-async fn what_no_pong_confirmed_is_counted() {
+async fn messages_without_a_confirming_pong_are_counted() {
     let (listener, uri) = listen().await;
     let connect = Client::builder(uri).reconnect(policy());
     let accept_one = async || accept_async(accept(&listener).await).await.unwrap();
@@ -63,13 +63,14 @@ async fn what_no_pong_confirmed_is_counted() {
     for text in ["one", "two", "three"] {
         client.send(text).await.unwrap();
     }
-    drop(socket); // without having read a thing
+    drop(socket); // without reading
     let (update, _socket) = tokio::join!(client.recv(PATIENCE), accept_one());
     let Update::Reconnected(news) = update.unwrap() else { panic!("no news") };
     assert_eq!((news.unconfirmed, news.attempts), (3, 1));
 }
 
-/// What a client says when a connection is lost and the next attempts are answered with these bytes, one by one.
+/// Returns the report of a client that lost its connection and whose next attempts are answered
+/// with these bytes, one each.
 async fn after_a_loss(policy: ReconnectPolicy, answers: &[&[u8]]) -> Result<Update, GaveUp> {
     let (listener, uri) = listen().await;
     let (client, socket) = tokio::join!(Client::builder(uri).reconnect(policy), async {
@@ -85,7 +86,7 @@ async fn after_a_loss(policy: ReconnectPolicy, answers: &[&[u8]]) -> Result<Upda
     };
     tokio::select! {
         update = client.recv(PATIENCE) => update,
-        // Held, so that the connection stays.
+        // Held, so that the connection stays open.
         (_socket, update) = async { tokio::join!(server, std::future::pending::<()>()) } => unreachable!("{update:?}"),
     }
 }
@@ -111,7 +112,7 @@ async fn a_refusal_is_final_or_not_by_its_status() {
 }
 
 #[tokio::test]
-async fn a_close_code_that_says_not_to_come_back_is_final() {
+async fn a_final_close_code_ends_the_attempts() {
     for code in [1000, 4403] {
         let (probe, mut reports) = Probe::new();
         let server = start(App::without_registry().controller("/", probe)).await;
@@ -124,7 +125,7 @@ async fn a_close_code_that_says_not_to_come_back_is_final() {
     }
 }
 
-/// Lets in the bearer of this token.
+/// Accepts handshakes with this token.
 struct Token(&'static str);
 
 async fn only_the_bearer(
@@ -140,7 +141,7 @@ async fn only_the_bearer(
 }
 
 #[tokio::test]
-async fn a_fresh_token_is_asked_for_before_each_attempt_and_a_refused_one_is_replaced_at_once() {
+async fn the_token_function_is_called_before_each_attempt_and_at_once_after_a_refusal() {
     let valid = Arc::new(Mutex::new(Token("first")));
     let (probe, mut reports) = Probe::new();
     let app = App::without_registry().controller("/", probe).state(Arc::clone(&valid)).middleware(
@@ -151,7 +152,7 @@ async fn a_fresh_token_is_asked_for_before_each_attempt_and_a_refused_one_is_rep
     let server = start(app).await;
     let asked = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&asked);
-    // The clock would show a wait: an hour is longer than the patience of the test.
+    // Paused time would show a wait: an hour is longer than the timeout of the test.
     let policy = ReconnectPolicy::new().backoff(Duration::from_secs(3600), Duration::from_secs(3600));
     let mut client = Client::builder(format!("ws://{}/", server.addr))
         .before_attempt(move |builder: ClientBuilder, attempt: Attempt| {

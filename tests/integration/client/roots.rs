@@ -1,4 +1,4 @@
-//! The certificates that `wss://` trusts: a configuration of one's own, and the system's.
+//! The certificates that `wss://` trusts: a given configuration, and those of the system.
 
 use std::{
     process::{Command, Stdio},
@@ -46,7 +46,7 @@ fn config_that_trusts(pem: &str) -> rustls::ClientConfig {
 }
 
 #[tokio::test]
-async fn a_rustls_configuration_of_ones_own_decides_whom_to_trust() {
+async fn a_given_rustls_configuration_decides_which_certificates_are_trusted() {
     let (pem, tls) = certificate();
     let (_, other) = certificate();
     let builder = || Client::builder("wss://localhost/").rustls_config(Arc::new(config_that_trusts(&pem)));
@@ -60,7 +60,7 @@ async fn a_rustls_configuration_of_ones_own_decides_whom_to_trust() {
     }
 }
 
-/// The environment belongs to the whole process, so this test runs itself in another one.
+/// The environment belongs to the whole process, so this test runs itself in another process.
 #[tokio::test]
 async fn the_systems_roots_are_trusted_in_place_of_the_built_in_ones() {
     let folder = std::env::temp_dir().join(format!("ws-native-roots-{}", std::process::id()));
@@ -93,7 +93,7 @@ async fn the_systems_roots_are_trusted_in_place_of_the_built_in_ones() {
 }
 
 #[tokio::test]
-#[ignore = "run by another test, with variables of its own"]
+#[ignore = "another test runs it, with its own environment"]
 async fn with_the_roots_of_the_environment() {
     let Some(key) = std::env::var_os("WS_TEST_SERVER").map(std::path::PathBuf::from) else { return };
     let certificate = std::fs::read(key.with_extension("der")).unwrap();
@@ -110,6 +110,6 @@ async fn with_the_roots_of_the_environment() {
         Ok(()) => eprintln!("talked"),
         Err(error) => return eprintln!("{error}"),
     }
-    // Mozilla's list does not have it.
+    // Mozilla's list does not contain it.
     talks(Client::builder("wss://localhost/"), &tls).await.unwrap_err();
 }

@@ -1,4 +1,4 @@
-//! A client whose two sides are in different tasks.
+//! A client whose two halves are in different tasks.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ fn the_sides_may_be_in_any_task() {
 }
 
 #[tokio::test]
-async fn many_tasks_send_and_pings_are_answered_while_nobody_receives() {
+async fn many_tasks_send_and_pings_are_answered_without_a_receiver() {
     let (_server, uri, mut reports) = probe().await;
     let (sender, mut receiver) = Client::connect(uri).await.unwrap().split();
     let conn = reports.open().await;
@@ -109,7 +109,7 @@ async fn the_last_side_that_is_dropped_closes_with_1000() {
     let conn = reports.open().await;
     drop(receiver);
     for _ in 0..100 {
-        conn.send("nobody takes it").await.unwrap();
+        conn.send("it is not received").await.unwrap();
     }
     conn.ping("still there?").unwrap();
     assert!(matches!(reports.next().await, Seen::Pong(_)));
@@ -155,7 +155,7 @@ async fn a_queued_message_whose_send_is_dropped_is_not_sent() {
     let (sender, _receiver) = client.unwrap().split();
     let large = Message::binary(vec![0; 1 << 20]);
     while sender.send(large.clone()).await.is_ok() {}
-    // It waits behind what the socket does not take.
+    // It waits after the bytes that the socket does not accept.
     let late = sender.send("late").await.unwrap_err();
     assert!(matches!(late, ClientError::Timeout { .. }), "{late:?}");
     assert!(futures_util::FutureExt::now_or_never(sender.send("dropped at once")).is_none());
@@ -179,7 +179,7 @@ async fn a_split_client_connects_again_and_keeps_nothing_for_the_new_connection(
     let (client, socket) = tokio::join!(Client::builder(uri.clone()).reconnect(policy), accept_one());
     let (sender, mut receiver) = client.unwrap().split();
     drop(socket);
-    // The task connects at once, but nobody answers its handshake yet.
+    // The task connects at once, but its handshake is not answered yet.
     let error = within("the outage", async {
         loop {
             if let Err(error) = sender.send("lost").await {

@@ -1,11 +1,11 @@
-//! Panics on an open connection: in the callbacks, around them, and in what they leave behind.
+//! Panics on an open connection: in the callbacks, around them, and in the drop of their values.
 
 use serde::{Serialize, Serializer};
 use ws_core::{Bytes, CloseReason, Connection, Controller, Message, Result};
 
 use super::{Bomb, Case, Closed, Stage, Unanswerable, Undroppable, Unspeakable, panic_at, settle_in};
 
-/// Panics where it is told to; else it echoes.
+/// Panics at the requested place; otherwise it echoes.
 pub(super) struct Fragile;
 
 struct Unserialisable;
@@ -73,7 +73,7 @@ const PONG: Option<(u8, &[u8])> = Some((0x8a, b"now"));
 const CLOSE: Option<(u8, &[u8])> = Some((0x88, &[0x03, 0xe8]));
 
 #[tokio::test]
-async fn a_panic_in_a_callback_closes_its_own_connection_with_1011_and_disturbs_nobody() {
+async fn a_panic_in_a_callback_closes_only_its_own_connection_with_1011() {
     let mut stage = Stage::start().await;
     let cases = [
         ("open", None),
@@ -119,7 +119,7 @@ async fn a_panic_of_an_error_or_of_its_handler_ends_its_own_connection() {
     let internal = (1011, "internal error");
     let cases = [
         ("error-handler", internal, CloseReason::Panic, "an error handler panicked"),
-        ("text", (1011, ""), CloseReason::Error { code: 1011 }, "(its text panicked)"),
+        ("text", (1011, ""), CloseReason::Error { code: 1011 }, "(its `Display` panicked)"),
         ("error", (1011, ""), CloseReason::Error { code: 1011 }, "user code panicked in a drop"),
     ];
     for (place, gets, reason, says) in cases {

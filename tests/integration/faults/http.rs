@@ -13,7 +13,7 @@ use crate::support::{Echo, Logs, Raw, config, next_text, send, start_with};
 /// A body whose second chunk panics.
 async fn half() -> Body {
     Body::from_stream(stream::unfold(0, async |number| {
-        // The first chunk is on its way by then.
+        // The first chunk has been sent by then.
         tokio::task::yield_now().await;
         assert!(number < 1, "on purpose: a body");
         Some((Ok::<_, std::io::Error>("half"), number + 1))
@@ -30,7 +30,7 @@ async fn a_panic_in_an_http_service_ends_its_own_request() {
     let router =
         || Router::new().route("/none", get(none)).route("/half", get(half)).route("/", get("whole"));
     let mut config = config();
-    // One for the bystander, one for whoever asks.
+    // One connection for the bystander, one for the failing request.
     config.servers[0].limits.connections = 2;
     let mut http = ServerConfig::new("http", ServerKind::Http, 0);
     http.limits.connections = 1;
@@ -41,7 +41,7 @@ async fn a_panic_in_an_http_service_ends_its_own_request() {
     for addr in [server.addr, server.running.local_addr("http").unwrap()] {
         let cases = [
             ("/none", "HTTP/1.1 500 ", "", "an HTTP service panicked"),
-            // The head is gone already: all that can be done is to cut the body short.
+            // The head was sent already, so the body can only be cut.
             ("/half", "HTTP/1.1 200 ", "4\r\nhalf\r\n", "the body of a response panicked"),
         ];
         for (path, begins, ends, says) in cases {
@@ -53,7 +53,7 @@ async fn a_panic_in_an_http_service_ends_its_own_request() {
             assert!(answer.starts_with(begins) && answer.ends_with(ends), "{path}: {answer}");
             assert_logged_once(&logs, path, says);
             drop(raw);
-            // Its place is free again, once the server has seen the end of the stream.
+            // Its place is free again after the server has seen the end of the stream.
             loop {
                 let whole = Raw::connect(addr).await.request("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
                 if whole.status != 503 {

@@ -1,15 +1,16 @@
-//! Faults of user code: a panic ends its own connection, in order, and disturbs nobody else.
+//! Faults of user code: a panic ends its own connection, in order, and does not affect others.
 //!
-//! Each file is a table of places. The place is named by the query of the handshake, and [`panic_at`] stands at every one of
-//! them. A [`Stage`] has room for two connections: the bystander, who must not notice, and the one that fails.
+//! Each file is a table of places. The query of the handshake names a place, and each place calls
+//! [`panic_at`]. A [`Stage`] has room for two connections: the bystander, which must not be
+//! affected, and the failing one.
 
 mod callbacks;
-mod given_up;
-mod gone;
+mod cancelled;
 mod http;
 mod pipeline;
 mod runtime;
 mod typed;
+mod vanished;
 
 use std::sync::Once;
 
@@ -23,7 +24,7 @@ use crate::support::{
     Client, Logs, Raw, Server, handshake, next_text, registry_config, send, start_with, until, within,
 };
 
-/// From now on the panics that are meant are not printed: with a backtrace each takes longer than the test around it.
+/// Suppresses the output of intended panics: with a backtrace, each takes longer than its test.
 fn expect_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -75,7 +76,7 @@ impl std::error::Error for Unspeakable {}
 
 /// An error whose drop panics.
 #[derive(Debug, thiserror::Error)]
-#[error("it ends badly")]
+#[error("its drop panics")]
 struct Undroppable(#[source] std::io::Error);
 
 impl Drop for Undroppable {
@@ -103,7 +104,7 @@ async fn intercepting(
     outcome
 }
 
-/// Who is told that an `on_close` ran.
+/// Gets a message when an `on_close` ran.
 #[derive(Clone)]
 struct Closed(mpsc::UnboundedSender<CloseReason>);
 
@@ -119,7 +120,7 @@ async fn telling(handshake: Handshake, next: Next<'_>, State(closed): State<Clos
     next.run(handshake).await
 }
 
-/// Called by every `on_open` here: what has to be given back at the end.
+/// Called by every `on_open`: takes what must be released at the end.
 fn settle_in(conn: &Connection) -> Result {
     conn.identify("guest")?;
     conn.join("lounge")?;
@@ -133,17 +134,17 @@ struct Stage {
     closed: mpsc::UnboundedReceiver<CloseReason>,
 }
 
-/// What a place comes to.
+/// A place, and the expected outcome.
 struct Case<'a> {
     /// Path and query.
     target: &'a str,
-    /// What the client sends once it is open: the first byte of a frame, and its payload.
+    /// The first frame of the client: its first byte, and its payload.
     sends: Option<(u8, &'a [u8])>,
-    /// The close frame that it gets.
+    /// The expected close frame.
     gets: (u16, &'a str),
-    /// What `on_close` is told; `None` if it panics before it can tell.
+    /// The reason that `on_close` gets; `None` if it panics before it can report it.
     reason: Option<CloseReason>,
-    /// The line of the log that tells of the panic.
+    /// The expected line of the log.
     says: &'a str,
 }
 
@@ -175,7 +176,7 @@ impl Stage {
         Self { server, bystander, closed }
     }
 
-    /// One connection fails as this case says, and everything is as before.
+    /// Checks that one connection fails like this case, and that everything is as before.
     async fn plays(&mut self, case: Case<'_>) {
         let Case { target, sends, gets, reason, says } = case;
         let logs = Logs::start();
@@ -198,11 +199,14 @@ impl Stage {
         assert_logged_once(&logs, target, says);
     }
 
-    /// Nobody but the bystander is there, who is served; and there is room for one more, who is served, too.
+    /// Checks that only the bystander is connected and served, and that there is room for one more
+    /// connection, which is served, too.
     async fn is_as_before(&mut self, target: &str) {
         let hub = self.server.running.hub();
-        until("it is given back", || hub.all().count_local() == 1 && hub.user("guest").count_local() == 1)
-            .await;
+        until("the connection is released", || {
+            hub.all().count_local() == 1 && hub.user("guest").count_local() == 1
+        })
+        .await;
         assert_eq!(hub.room::<callbacks::Fragile>("lounge").count_local(), 1, "{target}");
         send(&mut self.bystander, "still here").await;
         assert_eq!(next_text(&mut self.bystander).await, "still here", "{target}");
@@ -218,14 +222,14 @@ impl Stage {
         next.frame(0x88, &1000_u16.to_be_bytes()).await;
         assert_eq!(next.read_frame().await.close().0, 1000, "{target}");
         drop(next);
-        // The next one's own: `on_close` of the failed one ran once.
+        // This is the `on_close` of the next connection: that of the failed one ran once.
         let reason = within("on_close", self.closed.recv()).await.unwrap();
         assert_eq!(reason.code(), 1000, "{target}");
         until("the next one has left", || hub.all().count_local() == 1).await;
     }
 }
 
-/// A panic is told by one line, which is an error.
+/// Checks that the panic was logged once, as an error.
 fn assert_logged_once(logs: &Logs, target: &str, says: &str) {
     let text = logs.text();
     let told: Vec<&str> = text.lines().filter(|line| line.contains("panicked")).collect();

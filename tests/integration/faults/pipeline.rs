@@ -1,4 +1,5 @@
-//! Panics before the 101: in middleware, in the core step, in what they call, and in what they leave behind.
+//! Panics before the 101: in middleware, in the core step, in the code that they call, and in the
+//! drop of their values.
 
 use ws_core::{
     Handshake, Next, Response, Result, StatusCode,
@@ -8,7 +9,7 @@ use ws_core::{
 use super::{Bomb, Stage, Unanswerable, Undroppable, Unspeakable, assert_logged_once, panic_at};
 use crate::support::{Logs, Raw, handshake};
 
-/// Fails in the handshake as it is told to, on the way in or on the way out.
+/// Fails in the handshake at the requested place, before or after the inner steps.
 pub(super) async fn server_wide(handshake: Handshake, next: Next<'_>) -> Result<Response> {
     panic_at(&handshake, "server-wide-before");
     let fails_late = handshake.query() == Some("server-wide-after");
@@ -40,15 +41,15 @@ pub(super) async fn server_wide(handshake: Handshake, next: Next<'_>) -> Result<
 pub(super) async fn of_the_route(handshake: Handshake, next: Next<'_>) -> Result<Response> {
     panic_at(&handshake, "route-before");
     let fails_late = handshake.query() == Some("route-after");
-    let changes_its_mind = handshake.query() == Some("second-thoughts");
-    if changes_its_mind {
+    let replaces_the_101 = handshake.query() == Some("second-thoughts");
+    if replaces_the_101 {
         handshake.context().set(Bomb);
     }
     let response = next.run(handshake).await?;
     assert!(!fails_late, "on purpose");
-    if changes_its_mind {
-        // The 101, and the handshake with it, is dropped.
-        return Ok(Body::json(StatusCode::FORBIDDEN, &"on second thoughts"));
+    if replaces_the_101 {
+        // The 101 is dropped, and the handshake with it.
+        return Ok(Body::json(StatusCode::FORBIDDEN, &"replaced the 101"));
     }
     Ok(response)
 }
@@ -70,7 +71,7 @@ impl Upgrade for Core {
 const NO_DETAIL: &str = r#"{"code":500,"msg":"Internal Server Error"}"#;
 
 #[tokio::test]
-async fn a_panic_in_the_handshake_is_500_without_detail_and_disturbs_nobody() {
+async fn a_panic_in_the_handshake_is_500_without_detail_and_affects_no_other_peer() {
     let mut stage = Stage::start().await;
     let panicked = "the core step panicked";
     let cases = [
@@ -84,10 +85,10 @@ async fn a_panic_in_the_handshake_is_500_without_detail_and_disturbs_nobody() {
         ("/typed?from-handshake", 500, NO_DETAIL, panicked),
         ("/typed?keep", 500, NO_DETAIL, panicked),
         ("/raw?error-handler-before", 500, "", "an error handler panicked"),
-        ("/raw?text-before", 500, NO_DETAIL, "(its text panicked)"),
+        ("/raw?text-before", 500, NO_DETAIL, "(its `Display` panicked)"),
         ("/raw?error-before", 500, NO_DETAIL, "user code panicked in a drop"),
         ("/raw?refused-context", 403, r#""no""#, "user code panicked in a drop"),
-        ("/raw?second-thoughts", 403, r#""on second thoughts""#, "user code panicked in a drop"),
+        ("/raw?second-thoughts", 403, r#""replaced the 101""#, "user code panicked in a drop"),
     ];
     for (target, status, body, says) in cases {
         let logs = Logs::start();
@@ -99,7 +100,7 @@ async fn a_panic_in_the_handshake_is_500_without_detail_and_disturbs_nobody() {
 }
 
 #[tokio::test]
-async fn a_panic_where_nobody_looks_any_more_ends_its_own_stream_and_is_told() {
+async fn a_panic_after_the_response_ends_its_own_stream_and_is_logged() {
     let mut stage = Stage::start().await;
     let target = "/raw?beside-the-response";
     let logs = Logs::start();

@@ -1,4 +1,5 @@
-//! The runtime goes away under open connections: nothing hangs, nothing panics, and what is left in other hands says so.
+//! The runtime is shut down while connections are open: nothing hangs or panics, and remaining
+//! handles report the end.
 
 use std::{sync::mpsc, thread, time::Duration};
 
@@ -33,14 +34,14 @@ async fn a_runtime_that_is_shut_down_takes_its_connections_with_it() {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (opened, connections) = mpsc::channel();
         let app = App::without_registry().config(config()).controller("/", Settled(opened));
-        // Runtimes are not started, and not ended, inside one another.
+        // A runtime can be neither started nor dropped inside another one.
         let starting = tokio::task::spawn_blocking(move || {
             let running: Running = runtime.block_on(app.start()).unwrap();
             (runtime, running)
         });
         let (runtime, running) = starting.await.unwrap();
         let addr = running.local_addr("ws").unwrap();
-        // One is idle, one inside a callback, one inside its handshake.
+        // One connection is idle, one in a callback, one in its handshake.
         let mut raws = [Raw::connect(addr).await, Raw::connect(addr).await, Raw::connect(addr).await];
         for raw in &mut raws[..2] {
             assert_eq!(raw.request(&handshake("/")).await.status, 101);
@@ -51,11 +52,11 @@ async fn a_runtime_that_is_shut_down_takes_its_connections_with_it() {
         let hub = running.hub();
         assert_eq!((hub.all().count_local(), hub.user("guest").count_local()), (2, 2), "{name}");
 
-        // On a thread of its own: a runtime that hangs must fail the test, not hang it.
+        // On a thread of its own: if the runtime hangs, the test must fail and not hang.
         let ended = tokio::task::spawn_blocking(move || thread::spawn(move || end(runtime)).join().is_ok());
         assert!(within(name, ended).await.unwrap(), "{name} does not panic");
         for mut raw in raws {
-            // The system may reset what has unread input; either way it ends.
+            // The system may reset a socket with unread input. Both outcomes end it.
             let mut rest = Vec::new();
             let _ = within(name, tokio::io::AsyncReadExt::read_to_end(&mut raw.stream, &mut rest)).await;
         }
@@ -68,7 +69,7 @@ async fn a_runtime_that_is_shut_down_takes_its_connections_with_it() {
         for conn in connections {
             assert!(matches!(conn.push("too late"), Err(SendError::Closed { .. })), "{name}");
         }
-        // What is still held is no danger either.
+        // Handles that are still held do not panic either.
         drop(running);
     }
 }

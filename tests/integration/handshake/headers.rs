@@ -1,4 +1,5 @@
-//! The headers of a handshake to the letter (RFC 6455 sections 4.2.1, 9.1 and 11.3; RFC 9110 section 5).
+//! The headers of a handshake in detail (RFC 6455 sections 4.2.1, 9.1 and 11.3; RFC 9110 section
+//! 5).
 
 use super::*;
 
@@ -6,7 +7,7 @@ const NO_HOST: &str = "a WebSocket handshake names one host";
 const NO_UPGRADE: &str = "this is a WebSocket route: upgrade to websocket";
 
 #[tokio::test]
-async fn upgrade_and_connection_are_tokens_and_nothing_near() {
+async fn upgrade_and_connection_must_be_exact_tokens() {
     let server = echo().await;
     let good: [(&str, &[&str]); 6] = [
         ("Connection", &["keep-alive", "Upgrade"]),
@@ -45,7 +46,7 @@ async fn upgrade_and_connection_are_tokens_and_nothing_near() {
 }
 
 #[tokio::test]
-async fn a_key_is_padded_base64_and_stands_alone() {
+async fn a_key_is_one_value_in_padded_base64() {
     let server = echo().await;
     let key = "dGhlIHNhbXBsZSBub25jZQ==";
     let twice = format!("{key}, {key}");
@@ -63,7 +64,7 @@ async fn a_key_is_padded_base64_and_stands_alone() {
         let answer = server.answer(&handshake_but("/echo", "Sec-WebSocket-Key", &[line])).await;
         assert_refused(name, &answer, 400, "sec-websocket-key is invalid!", &[]);
     }
-    // Whitespace around a value is none of it.
+    // Whitespace around a value is not part of it.
     let padded = format!(" \t{key}\t ");
     let answer = server.answer(&handshake_but("/echo", "Sec-WebSocket-Key", &[&padded])).await;
     assert_eq!(answer.header("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
@@ -84,7 +85,8 @@ async fn a_handshake_names_one_host() {
         ("with a user", &["jerry@localhost"]),
     ];
     for (name, lines) in cases {
-        // An absolute target does not stand in for it (RFC 9112 section 3.2.2), nor does an unknown path.
+        // An absolute target does not replace it (RFC 9112 section 3.2.2), nor does an unknown
+        // path.
         for target in ["/echo", "http://localhost/echo", "/nowhere"] {
             let answer = server.answer(&handshake_but(target, "Host", lines)).await;
             assert_refused(name, &answer, 400, NO_HOST, &[]);
@@ -107,7 +109,7 @@ async fn a_version_is_one_number_without_signs() {
 }
 
 #[tokio::test]
-async fn extensions_are_declined_by_silence() {
+async fn extensions_are_declined_without_a_header() {
     let server = echo().await;
     let cases = [
         "permessage-deflate; client_max_window_bits",
@@ -120,7 +122,7 @@ async fn extensions_are_declined_by_silence() {
         let mut raw = Raw::connect(server.addr).await;
         let answer = raw.request(&handshake_with("/echo", &lines)).await;
         assert_eq!((answer.status, answer.header("sec-websocket-extensions")), (101, None), "{line}");
-        // None was negotiated, so the bit of compression means nothing.
+        // No extension was negotiated, so the bit of compression is invalid.
         raw.write(&frame(0xc1, b"compressed?")).await;
         assert_eq!(raw.read_frame().await.close().0, 1002, "{line}");
     }

@@ -1,4 +1,4 @@
-//! Header names as the RFCs write them, byte by byte: some devices compare them so.
+//! Header names in the spelling of the RFCs, byte by byte, because some devices compare them so.
 
 use http::HeaderValue;
 use tokio::net::TcpListener;
@@ -6,7 +6,7 @@ use ws_core::{Handshake, Message, Next, Response, client::Client};
 
 use super::*;
 
-/// Adds headers with standard names, with a name of its own, and two of one name.
+/// Adds headers with standard names, with a custom name, and two of one name.
 async fn adding(handshake: Handshake, next: Next<'_>) -> Result<Response> {
     let mut response = next.run(handshake).await?;
     for (name, value) in [
@@ -27,7 +27,7 @@ async fn start() -> Server {
     crate::support::start(App::without_registry().route(route).middleware("ws", 0, adding)).await
 }
 
-/// A head as it comes, without what is behind it. The date is replaced.
+/// Reads a head unchanged, without the bytes after it. The date is replaced.
 async fn head(raw: &mut Raw) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -51,11 +51,11 @@ async fn a_101_has_the_names_of_the_rfcs_and_is_unchanged_otherwise() {
     let mut raw = Raw::connect(server.addr).await;
     raw.write(&[request.as_bytes(), &frame(0x81, b"at once")].concat()).await;
     assert_eq!(head(&mut raw).await, SWITCH);
-    assert_eq!(raw.read_frame().await.payload, b"at once", "nothing behind it is lost");
+    assert_eq!(raw.read_frame().await.payload, b"at once", "the bytes after it are kept");
 }
 
 #[tokio::test]
-async fn other_answers_in_front_of_it_are_as_they_were() {
+async fn earlier_answers_on_the_stream_are_unchanged() {
     let server = start().await;
     let request = handshake_with("/", "Sec-WebSocket-Protocol: v1.x-y\r\n");
     let mut raw = Raw::connect(server.addr).await;
@@ -73,7 +73,7 @@ async fn other_answers_in_front_of_it_are_as_they_were() {
     assert_eq!(head(&mut raw).await, SWITCH);
 }
 
-const FRAME: &str = "sec-websocket-key: frames are as they are";
+const FRAME: &str = "sec-websocket-key: frames are unchanged";
 
 #[tokio::test]
 async fn a_request_of_the_client_has_the_names_of_the_rfcs() {

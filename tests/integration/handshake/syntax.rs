@@ -1,20 +1,21 @@
-//! What is no HTTP/1.1, and what two servers in a row might read differently (RFC 9112 sections 2.2, 5 and 6).
+//! Requests that are not HTTP/1.1, and those that two servers in a row might read differently (RFC
+//! 9112 sections 2.2, 5 and 6).
 //!
-//! Every one of these ends the stream: nobody can say where the next request would begin.
+//! Each of these ends the stream, because the start of the next request is ambiguous.
 
 use super::*;
 
-/// A request for somewhere else, behind another: whoever answers it was smuggled to.
+/// A hidden request after another one. If it is answered, request smuggling is possible.
 const HIDDEN: &str = "GET /hidden HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-/// All that comes back for these bytes and a hidden request, up to the end of the stream.
+/// Returns all bytes that answer this request and a hidden one, up to the end of the stream.
 async fn all(server: &Server, request: &[u8]) -> String {
     let mut raw = Raw::connect(server.addr).await;
     raw.write(&[request, HIDDEN.as_bytes()].concat()).await;
     String::from_utf8(raw.read_to_end().await).unwrap()
 }
 
-/// One 400, and the end.
+/// Checks that there is one 400, and then the end.
 async fn check(server: &Server, name: &str, request: &[u8]) {
     let answers = all(server, request).await;
     assert!(answers.starts_with("HTTP/1.1 400 "), "{name}: {answers}");
@@ -28,7 +29,7 @@ async fn check_line(server: &Server, name: &str, line: &[u8]) {
 }
 
 #[tokio::test]
-async fn a_header_line_that_is_none_is_400() {
+async fn an_invalid_header_line_is_400() {
     let server = echo().await;
     let cases: [(&str, &[u8]); 10] = [
         ("folded", b"X-A: 1\r\n 2\r\n"),
@@ -45,7 +46,7 @@ async fn a_header_line_that_is_none_is_400() {
     for (name, line) in cases {
         check_line(&server, name, line).await;
     }
-    // Tab and what is beyond ASCII may be in a value; no other control character may.
+    // A value may contain tabs and non-ASCII bytes, but no other control characters.
     for octet in (0..b' ').filter(|octet| !b"\t\r\n".contains(octet)).chain([0x7f]) {
         check_line(&server, &format!("{octet:#x}"), &[b"X-A: 1", &[octet][..], b"2\r\n"].concat()).await;
     }
@@ -57,7 +58,7 @@ async fn a_header_line_that_is_none_is_400() {
 }
 
 #[tokio::test]
-async fn a_request_line_that_is_none_is_400() {
+async fn an_invalid_request_line_is_400() {
     let server = echo().await;
     let cases = [
         ("two spaces", "GET  /echo HTTP/1.1"),
@@ -68,8 +69,8 @@ async fn a_request_line_that_is_none_is_400() {
         ("HTTP/2", "GET /echo HTTP/2.0"),
         ("HTTP/1.2", "GET /echo HTTP/1.2"),
         ("a bare CR", "GET /echo\r HTTP/1.1"),
-        ("a method that is no token", "G@T /echo HTTP/1.1"),
-        ("a PROXY header that nobody asked for", "PROXY TCP4 192.0.2.1 192.0.2.2 1 2"),
+        ("a method that is not a token", "G@T /echo HTTP/1.1"),
+        ("an unexpected PROXY header", "PROXY TCP4 192.0.2.1 192.0.2.2 1 2"),
     ];
     for (name, line) in cases {
         check(&server, name, handshake("/echo").replace("GET /echo HTTP/1.1", line).as_bytes()).await;
@@ -78,7 +79,8 @@ async fn a_request_line_that_is_none_is_400() {
     check(&server, "TLS", &tls).await;
 }
 
-/// RFC 9112 section 2.2 lets a server take a bare LF for the end of a line, and have empty lines before the first one.
+/// RFC 9112 section 2.2 allows a server to accept a bare LF as the end of a line, and empty lines
+/// before the first one.
 #[tokio::test]
 async fn line_ends_without_cr_and_empty_lines_before_a_request_are_tolerated() {
     let server = echo().await;
@@ -96,9 +98,9 @@ async fn a_length_that_can_be_read_in_two_ways_is_400_and_ends_the_stream() {
         ("two lengths", "Content-Length: 6\r\nContent-Length: 5\r\n"),
         ("a list", "Content-Length: 6, 6\r\n"),
         ("a sign", "Content-Length: +6\r\n"),
-        ("less than nothing", "Content-Length: -6\r\n"),
+        ("a negative length", "Content-Length: -6\r\n"),
         ("hexadecimal", "Content-Length: 0x6\r\n"),
-        ("more than there is", "Content-Length: 99999999999999999999\r\n"),
+        ("more than the body", "Content-Length: 99999999999999999999\r\n"),
         ("a space before the colon", "Content-Length : 6\r\n"),
         ("an unknown coding", "Transfer-Encoding: identity\r\n"),
         ("nearly chunked", "Transfer-Encoding: xchunked\r\n"),
@@ -119,11 +121,12 @@ async fn an_expectation_does_not_make_it_a_handshake_with_a_body() {
 }
 
 #[tokio::test]
-async fn what_is_pipelined_behind_the_handshake_is_the_connections() {
+async fn bytes_pipelined_after_the_handshake_belong_to_the_connection() {
     let server = echo().await;
     let behind: Vec<u8> = (0..100).flat_map(|n| frame(0x81, format!("early {n}").as_bytes())).collect();
     let mut raw = Raw::connect(server.addr).await;
-    // Two that fail, one that does not, and its messages, cut in the middle of a frame: all in one piece.
+    // Two failing handshakes, a correct one, and its messages, cut inside a frame: all in one
+    // write.
     let requests = handshake("/nowhere") + &get("/echo") + &handshake("/echo");
     raw.write(&[requests.as_bytes(), &behind[..behind.len() - 3]].concat()).await;
     for status in [404, 426, 101] {

@@ -1,7 +1,7 @@
 //! Request targets in all their forms (RFC 9112 section 3.2, RFC 3986 section 3.3).
 //!
-//! A path is matched as it was sent: nothing is decoded or resolved before, so there is only one way to write a route's
-//! literal part, and a proxy in front cannot be made to see another path than this server.
+//! A path is matched as it was sent: nothing is decoded or resolved before. So the literal part of
+//! a route has only one form, and a proxy in front of the server always sees the same path.
 
 use super::*;
 
@@ -77,7 +77,7 @@ async fn a_target_has_one_of_four_forms() {
     let cases = [
         ("origin", "/echo", 101),
         ("an empty query", "/echo?", 101),
-        ("a query with signs of its own", "/echo?a?b=/%zz", 101),
+        ("a query with reserved characters", "/echo?a?b=/%zz", 101),
         ("absolute", "http://localhost/echo", 101),
         ("absolute, its own scheme", "ws://localhost:9502/echo?a", 101),
         ("absolute without a path", "http://localhost", 404),
@@ -89,12 +89,13 @@ async fn a_target_has_one_of_four_forms() {
         assert_eq!(server.answer(&handshake(target)).await.status, expected, "{name}");
     }
     let connect = handshake("localhost:9502").replace("GET", "CONNECT");
-    assert_eq!(server.answer(&connect).await.status, 404, "this is no proxy");
+    assert_eq!(server.answer(&connect).await.status, 404, "this is not a proxy");
 }
 
-/// RFC 6455 section 3: a fragment MUST NOT be used. hyper drops it, so the path before it is what is asked for.
+/// RFC 6455 section 3: a fragment MUST NOT be used. hyper drops it, and the path before it is
+/// matched.
 #[tokio::test]
-async fn a_fragment_is_no_part_of_the_path() {
+async fn a_fragment_is_not_part_of_the_path() {
     let (server, _at_close) = mirror(|mirror| Route::new("/{*rest}", mirror)).await;
     let mut raw = server.raw("/a?b#/../secret").await;
     let seen: serde_json::Value = serde_json::from_slice(&raw.read_frame().await.payload).unwrap();
@@ -102,7 +103,7 @@ async fn a_fragment_is_no_part_of_the_path() {
 }
 
 #[tokio::test]
-async fn what_may_not_stand_in_a_target_is_400() {
+async fn an_invalid_character_in_a_target_is_400() {
     let server = echo().await;
     for octet in (0..=b' ').chain([0x7f]) {
         for path in [&b"/ec"[..], b"/echo?"] {

@@ -13,7 +13,7 @@ fn lines(logs: &Logs) -> Vec<String> {
     logs.text().lines().filter(|line| line.contains("ws_core::access")).map(str::to_owned).collect()
 }
 
-/// Whether a line has this field, outside of the spans in front of the target.
+/// Whether a line has this field, outside of the spans before the target.
 fn has(line: &str, field: &str) -> bool {
     line.split("ws_core::access:").nth(1).unwrap().split(' ').any(|found| found == field)
 }

@@ -114,7 +114,7 @@ async fn handshakes_are_counted_by_route_and_status() {
     assert_eq!(server["routes"][0]["handshakes"], json!(of_route));
 }
 
-/// Does what the message says.
+/// Ends its connection as the message requests.
 struct Ends;
 
 impl Controller for Ends {

@@ -104,9 +104,9 @@ async fn events_are_counted_by_outcome_and_errors_by_code() {
         ("say", "longer"),
         ("say", "longer"),
         ("do", "internal"),
-        ("do", "nobody declares this"),
+        ("do", "not declared"),
         ("do", "mapped"),
-        ("nobody declares this", ""),
+        ("not declared", ""),
         ("say", "one"),
     ] {
         client.send_json(&json!({"event": event, "data": data, "ref": 1})).await;
@@ -155,7 +155,7 @@ async fn asks_are_counted_by_outcome() {
         ("sure?", Some(json!({"event": "error", "data": {"code": "no", "message": ""}}))),
         ("sure?", Some(json!({"event": "yes", "data": "what?"}))),
         ("sure?", None),
-        ("nobody declares this", Some(json!({"event": "yes", "data": true}))),
+        ("not declared", Some(json!({"event": "yes", "data": true}))),
     ] {
         client.send_event("ask", name).await;
         let ask: Value = client.next_json().await.unwrap();

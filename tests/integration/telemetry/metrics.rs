@@ -47,7 +47,7 @@ async fn every_metric_has_its_labels_and_value() {
     let app = App::without_registry().route(Route::new("/metered/{id}", Metered).name("Metered")).ops("ops");
     let app = TestApp::start(app).await;
     let mut client = app.connect("/metered/1").await.unwrap();
-    for (event, data) in [("say", "one"), ("say", "fail"), ("nobody declares this", ""), ("say", "two")] {
+    for (event, data) in [("say", "one"), ("say", "fail"), ("not declared", ""), ("say", "two")] {
         client.send_json(&json!({"event": event, "data": data, "ref": 1})).await;
         client.next().await.unwrap();
     }
@@ -150,7 +150,7 @@ async fn the_pages_answer_get_and_head_only() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_configured_is_a_start_error_that_says_what_to_write() {
+async fn an_unknown_server_is_a_start_error_with_a_suggestion() {
     let app = App::without_registry().config(config()).controller("/", Echo).ops("admin");
     let error = app.start().await.unwrap_err();
     assert_eq!(error.problems().len(), 1, "{error}");

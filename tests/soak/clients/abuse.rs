@@ -1,4 +1,4 @@
-//! Clients that break the rules, give up in the middle, or do not read.
+//! Clients that break the rules, stop in the middle, or do not read.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use crate::{
 
 pub(super) async fn oversized(addr: SocketAddr, dice: &mut Dice) {
     let mut raw = open(addr, dice, "").await;
-    // The head of a frame that is too long, and some of it.
+    // The head of a frame that is too long, and a part of its payload.
     let too_long = (MESSAGE as u64 + 1 + dice.below(1 << 40)).to_be_bytes();
     raw.write(&[&[0x82, 0xff], &too_long[..], &[0; 4]].concat()).await;
     let _ = raw.stream.write_all(&vec![0; dice.below(100_000) as usize]).await;
@@ -48,7 +48,7 @@ pub(super) async fn refused(addr: SocketAddr, dice: &mut Dice) {
     let (request, status) = &cases[dice.below(7) as usize];
     let mut raw = answer(addr, dice, request, *status).await;
     if dice.below(2) == 0 && *status != 414 {
-        // The stream may try again.
+        // The stream may be used for another request.
         assert_eq!(raw.request(&handshake("/1")).await.status, 101);
     }
 }
@@ -58,7 +58,7 @@ pub(super) async fn half_handshake(addr: SocketAddr, dice: &mut Dice) {
     let request = handshake("/1");
     raw.write(&request.as_bytes()[..dice.below(request.len() as u64) as usize]).await;
     if dice.below(10) == 0 {
-        // Until it is cut.
+        // Until it is closed.
         let _ = raw.stream.read_to_end(&mut Vec::new()).await;
     }
 }
@@ -93,7 +93,7 @@ pub(super) async fn half_close(addr: SocketAddr, dice: &mut Dice) {
     raw.stream.read_to_end(&mut rest).await.unwrap();
 }
 
-/// Lets the outbox overflow, and reads what comes before the close frame, or does not.
+/// Lets the outbox overflow, and either reads the messages before the close frame or does not.
 pub(super) async fn flood(addr: SocketAddr, dice: &mut Dice) {
     let mut raw = open(addr, dice, "").await;
     send(&mut raw, "flood", ()).await;
@@ -102,7 +102,7 @@ pub(super) async fn flood(addr: SocketAddr, dice: &mut Dice) {
     }
 }
 
-/// Reads a little of much, then nothing, then it is gone.
+/// Requests a large answer, reads a small part of it, and disappears.
 pub(super) async fn pour(addr: SocketAddr, dice: &mut Dice) {
     let mut raw = open(addr, dice, "").await;
     send(&mut raw, "pour", ()).await;
@@ -110,12 +110,12 @@ pub(super) async fn pour(addr: SocketAddr, dice: &mut Dice) {
         next(&mut raw).await;
     }
     if dice.below(8) == 0 {
-        // The server runs into a deadline: of its handler, or of its heartbeat.
+        // The server reaches a deadline: that of its handler, or that of its heartbeat.
         tokio::time::sleep(2 * DEADLINE).await;
     }
 }
 
-/// Answers no ping; the server drops it without a word.
+/// Answers no ping, so the server drops it without a close frame.
 pub(super) async fn silent(addr: SocketAddr, dice: &mut Dice) {
     let mut raw = open(addr, dice, "").await;
     let _ = raw.stream.read_to_end(&mut Vec::new()).await;

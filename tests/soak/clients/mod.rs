@@ -1,7 +1,8 @@
-//! What clients do to the server: what they should, and most of what they should not.
+//! The behaviour of clients: correct use, and most kinds of abuse.
 //!
-//! Each connection is one [`Deed`], drawn by its number and the seed of the run, so that it can be drawn again. Where
-//! the server owes an answer it is checked; what is only abuse ends somehow, and the server's numbers tell the rest.
+//! Each connection is one [`Deed`]. It is drawn by its number and the seed of the run, so that it
+//! can be repeated. Answers of the server are checked. Abuse may end in any way; the counters of
+//! the server show what remains.
 
 mod abuse;
 mod talk;
@@ -13,12 +14,13 @@ use tokio::{io::AsyncWriteExt as _, net::TcpSocket};
 
 use crate::support::{Raw, RawFrame, frame, handshake, within};
 
-/// Rooms that are met in.
+/// The number of rooms.
 pub(crate) const ROOMS: u64 = 8;
-/// Addresses of this host that clients come from: one has not enough ports for those that have just been used.
+/// The number of client addresses on this host. One address has too few ports, because used ones
+/// are blocked for a time.
 const ADDRESSES: u64 = 16;
 
-/// Chance that can be repeated (SplitMix64).
+/// Repeatable random numbers (SplitMix64).
 pub(crate) struct Dice(u64);
 
 impl Dice {
@@ -43,11 +45,11 @@ impl Dice {
 
 macro_rules! deeds {
     ($($weight:literal $name:ident),* $(,)?) => {
-        /// What one connection is for.
+        /// The behaviour of one connection.
         #[derive(Clone, Copy, Debug)]
         enum Deed { $($name),* }
 
-        /// Each as often as it is drawn.
+        /// Each deed with its weight.
         const DEEDS: &[(u64, Deed)] = &[$(($weight, Deed::$name)),*];
     };
 }
@@ -58,7 +60,7 @@ deeds! {
     5 Flood, 3 Pour, 3 Watch, 3 Ask, 5 Fail, 5 Panic, 1 Hang, 1 Silent, 1 Waits,
 }
 
-/// One connection from its beginning to its end.
+/// Runs one connection from its beginning to its end.
 pub(crate) async fn live(addr: SocketAddr, mut dice: Dice) {
     let total = DEEDS.iter().map(|(weight, _)| weight).sum();
     let mut drawn = dice.below(total);
@@ -103,7 +105,7 @@ impl Deed {
     }
 }
 
-/// A stream from one of many addresses.
+/// Opens a stream from one of many addresses.
 pub(crate) async fn connect(addr: SocketAddr, dice: &mut Dice) -> Raw {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(([127, 0, 0, 1 + dice.below(ADDRESSES) as u8], 0).into()).unwrap();
@@ -117,32 +119,32 @@ async fn answer(addr: SocketAddr, dice: &mut Dice, request: &str, status: u16) -
     raw
 }
 
-/// A connection in a room of chance.
+/// Opens a connection in a random room.
 async fn open(addr: SocketAddr, dice: &mut Dice, query: &str) -> Raw {
     let target = format!("/{}{query}", dice.room());
     answer(addr, dice, &handshake(&target), 101).await
 }
 
-/// The next frame that is no ping; those are answered.
+/// Returns the next frame that is not a ping. Pings are answered.
 async fn next(raw: &mut Raw) -> RawFrame {
     loop {
         let received = raw.read_frame().await;
         if received.first != 0x89 {
             return received;
         }
-        // The server may have closed by now.
+        // The server may have closed already.
         let _ = raw.stream.write_all(&frame(0x8a, &received.payload)).await;
     }
 }
 
-/// Stays as long as it may, and says nothing but pongs.
+/// Answers pings until the connection ends.
 pub(crate) async fn answer_pings(mut raw: Raw) -> ! {
     loop {
         next(&mut raw).await;
     }
 }
 
-/// The next message that is not about others.
+/// Returns the next message that is not about others.
 async fn next_own(raw: &mut Raw) -> Vec<u8> {
     loop {
         let frame = next(raw).await;
@@ -166,7 +168,7 @@ async fn send(raw: &mut Raw, event: &str, data: impl serde::Serialize) {
     raw.frame(0x81, json!({ "event": event, "data": data }).to_string().as_bytes()).await;
 }
 
-/// Closes in order.
+/// Closes with a close frame.
 async fn close(mut raw: Raw) {
     raw.frame(0x88, &1000_u16.to_be_bytes()).await;
     assert_eq!(until_closed(&mut raw).await, 1000);

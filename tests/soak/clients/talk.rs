@@ -1,4 +1,4 @@
-//! Clients that talk: what they are owed is checked.
+//! Clients that talk; their answers are checked.
 
 use std::net::SocketAddr;
 
@@ -49,7 +49,7 @@ pub(super) async fn rooms(addr: SocketAddr, dice: &mut Dice) {
         next_own(&mut raw).await;
         let mine = dice.below(u64::MAX).to_string();
         send(&mut raw, "say", (&to, &mine)).await;
-        // Others talk, too.
+        // Other clients talk, too.
         while !String::from_utf8(next(&mut raw).await.payload).unwrap().contains(&mine) {}
     }
     if dice.below(2) == 0 {
@@ -72,7 +72,7 @@ pub(super) async fn pings(addr: SocketAddr, dice: &mut Dice) {
     close(raw).await;
 }
 
-/// Pages over one stream, which then becomes a connection, or not.
+/// Requests pages over one stream, which then becomes a connection or not.
 pub(super) async fn pages(addr: SocketAddr, dice: &mut Dice) {
     let mut raw = connect(addr, dice).await;
     for _ in 0..dice.below(3) {
@@ -100,7 +100,7 @@ pub(super) async fn fragments(addr: SocketAddr, dice: &mut Dice) {
 pub(super) async fn watch(addr: SocketAddr, dice: &mut Dice) {
     let mut raw = open(addr, dice, "").await;
     send(&mut raw, "watch", dice.room()).await;
-    // It cannot end by itself: the deadline of a handler ends it, or the client.
+    // The handler does not end by itself: its deadline ends it, or the client.
     if dice.below(8) == 0 {
         assert_eq!(until_closed(&mut raw).await, 1011);
     }
@@ -120,13 +120,13 @@ pub(super) async fn ask(addr: SocketAddr, dice: &mut Dice) {
     }
 }
 
-/// Asks for its end, and gets it.
+/// Requests the end of its connection, and expects it.
 pub(super) async fn ends(addr: SocketAddr, dice: &mut Dice, query: &str, event: &str, code: u16) {
     let mut raw = open(addr, dice, query).await;
     send(&mut raw, event, ()).await;
     assert_eq!(until_closed(&mut raw).await, code, "{event}");
     if dice.below(2) == 0 {
-        // Otherwise it is just gone.
+        // Otherwise it disappears.
         let _ = raw.stream.write_all(&frame(0x88, &code.to_be_bytes())).await;
     }
 }

@@ -258,7 +258,7 @@ mod tests {
     };
 
     #[tokio::test]
-    async fn a_broker_whose_feature_is_missing_is_a_start_error_that_names_the_feature() {
+    async fn a_missing_feature_of_a_broker_is_a_start_error_with_its_name() {
         for (kind, is_missing) in [
             (BrokerKind::Nats, cfg!(not(feature = "nats"))),
             (BrokerKind::Redis, cfg!(not(feature = "redis"))),

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_are_as_configured_while_there_is_time_then_pauses_shrink_then_batches_grow() {
+    fn with_less_time_first_the_pauses_shrink_and_then_the_batches_grow() {
         let (ms, s) = (Duration::from_millis, Duration::from_secs);
         for (left, batch, interval, remaining, expected) in [
             // There is enough time.
@@ -169,7 +169,7 @@ mod tests {
             (1010, 1, s(5), s(1), (10, ms(10))),
             // A shorter interval is used as it is.
             (1001, 1, ms(1), s(1), (1, ms(1))),
-            // There is no time left.
+            // No time is left.
             (5000, 1000, ms(100), ms(9), (5000, ms(9))),
             (5000, 1000, ms(100), ms(0), (5000, ms(0))),
         ] {

@@ -380,6 +380,9 @@ impl App {
     /// The outer server writes the 101 and chooses the case of its header names; hyper and axum
     /// write them in lower case.
     ///
+    /// With the feature `http2` the service also accepts handshakes over HTTP/2; [`WsService`] says
+    /// what the outer server needs for it.
+    ///
     /// # Errors
     /// The errors of [`start`](Self::start). It is also an error if the name is not that of a
     /// server of kind `websocket`.
@@ -498,8 +501,8 @@ impl App {
     /// [`Running::shutdown`]. A second signal cuts the shutdown short, as in
     /// [`Running::run_until_signal`].
     ///
-    /// A signal during the start ends the start. Nothing is drained, because there are no
-    /// connections yet. A start hook that is running is dropped at the await where it is suspended.
+    /// A signal during the start ends the start. Nothing is drained, because no connection is open
+    /// yet. A start hook that is running is dropped at the await where it is suspended.
     ///
     /// # Errors
     /// The errors of [`start`](Self::start).

@@ -104,10 +104,10 @@ impl Prometheus {
     }
 }
 
-/// The recorder that this module has installed; `None` inside if there was another one.
+/// The recorder that this module has installed; `None` inside if another one was installed.
 static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
-/// Installs the recorder, unless there is one. Returns `None` if it belongs to somebody else.
+/// Installs the recorder once. Returns `None` if the program has installed another one.
 pub(super) fn recorder() -> Option<&'static PrometheusHandle> {
     let recorder = RECORDER.get_or_init(|| {
         let recorder = builder().ok()?.build_recorder();

@@ -164,7 +164,7 @@ pub enum Problem {
         message: String,
     },
     /// The limits of a route are not valid.
-    #[error("the limits of {name} at {location} do not work: {message}")]
+    #[error("the limits of {name} at {location} are invalid: {message}")]
     Limits {
         /// The controller.
         name: &'static str,

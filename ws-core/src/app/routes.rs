@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_subprotocol_that_this_build_does_not_speak_is_a_start_error() {
+    async fn a_subprotocol_that_this_build_does_not_support_is_a_start_error() {
         let route = crate::handshake::Route::new("/", Typed).subprotocols(&["msgpack"]);
         let error = App::without_registry().route(route).start().await.unwrap_err();
         assert!(

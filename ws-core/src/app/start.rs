@@ -39,7 +39,7 @@ impl Starting {
     }
 
     /// Returns a clone of the value that was passed to [`App::state`](crate::App::state); `None` if
-    /// there is no value of this type.
+    /// no value of this type was given.
     pub fn state<T: Clone + 'static>(&self) -> Option<T> {
         self.states.read_at_start()
     }

@@ -43,7 +43,7 @@ impl StatsHandle {
         Self { telemetry: telemetry.clone(), live: Arc::clone(live), readiness }
     }
 
-    /// Returns the counters now. Before the start, there are no servers.
+    /// Returns the counters now. Before the start, it has no servers.
     pub fn read(&self) -> Stats {
         let counters = self.telemetry.0.get();
         Stats {

@@ -23,7 +23,7 @@ use crate::wire::{CloseFrame, CloseReason, Message, may_be_sent};
 ///
 /// Dropping the client closes the connection with code 1000. The close frame is written at once if
 /// the socket has room. A task of the current runtime does the rest; it takes at most twice the
-/// close deadline. Outside of a runtime there is no such task, and the server may see a reset.
+/// close deadline. Outside of a runtime nothing does this, and the server may see a reset.
 /// Await [`close`](Self::close) to close reliably.
 ///
 /// ```no_run

@@ -69,7 +69,7 @@ pub(super) trait Link: Send + 'static {
     /// Returns the next message, or the news that the connection is new.
     fn poll_arrival(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arrival, Ended>>;
 
-    /// Takes the message and writes it. It is pending while there is no connection, and while its
+    /// Takes the message and writes it. It is pending while it is not connected, and while its
     /// news has not been taken.
     fn poll_send(
         &mut self,
@@ -314,7 +314,7 @@ impl<L: Link, I: Inbox> Driver<L, I> {
         }
     }
 
-    /// Writes one message. It returns all messages while there is no connection.
+    /// Writes one message. It returns all messages while it is not connected.
     fn poll_outgoing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.sending.is_none() {
             self.sending = Some(ready!(self.poll_next_outgoing(cx)));
@@ -339,7 +339,7 @@ impl<L: Link, I: Inbox> Driver<L, I> {
             Some(answer) => Some(answer),
             None => ready!(self.messages.poll_recv(cx)),
         };
-        // Without handles there is no next one, and `closes` says so.
+        // Without handles, no further request comes, and `closes` says so.
         next.map_or(Poll::Pending, |Outgoing { message, sent }| {
             Poll::Ready(Sending { message: Some(message), sent })
         })

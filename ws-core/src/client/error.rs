@@ -10,7 +10,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::wire::CloseReason;
 
-/// An error of connecting: there is no connection.
+/// An error of connecting. No connection was made.
 ///
 /// ```
 /// use ws_core::client::ConnectError;
@@ -154,13 +154,13 @@ pub enum ClientError {
     /// [`ReconnectingClient`](super::ReconnectingClient) only.
     #[error("not sent: {0}")]
     Reconnected(Reconnected),
-    /// There is no connection at present, for this reason; the client connects again. The message
+    /// The connection was lost for this reason, and the client connects again. The message
     /// was not sent. If the connection was lost during the `send`, the server may have received it.
     /// Returned by the [`ClientSender`](super::ClientSender) of a
     /// [`ReconnectingClient`](super::ReconnectingClient) only.
-    #[error("there is no connection at present (lost with code {})", .0.code())]
+    #[error("not connected at present (lost with code {})", .0.code())]
     Reconnecting(CloseReason),
-    /// There is no connection and no further attempt. Returned by
+    /// The client is not connected and does not try again. Returned by
     /// [`ReconnectingClient`](super::ReconnectingClient) only.
     #[error(transparent)]
     GaveUp(#[from] GaveUp),

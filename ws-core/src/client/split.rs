@@ -121,7 +121,7 @@ impl ReconnectingClient {
     /// Splits the client as [`Client::split`] does. The task also connects again.
     ///
     /// The receiver reports each new connection. Until it has queued that report, nothing is sent
-    /// on the new connection. A `send` while there is no connection fails at once with
+    /// on the new connection. A `send` while it is not connected fails at once with
     /// [`ClientError::Reconnecting`]; nothing is kept for the next connection.
     ///
     /// # Panics
@@ -161,7 +161,7 @@ impl ClientSender {
     /// - [`ClientError::Timeout`] when the message is not sent within
     ///   [`send_deadline`](super::ClientBuilder::send_deadline): the server does not read, or other
     ///   messages come first. The message may still be sent later if the socket has begun with it.
-    /// - [`ClientError::Reconnecting`] when there is no connection at present.
+    /// - [`ClientError::Reconnecting`] while the client is not connected.
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), ClientError> {
         self.handle.send(message.into()).await
     }

@@ -167,6 +167,8 @@ impl Wire {
                 }
             }
             let Poll::Ready(arrived) = socket.poll_read(cx) else {
+                // Frees what only a busy connection needs. A client has no counters.
+                let _ = socket.settle_compression();
                 let silence = self.silence.as_mut().map_or(Poll::Pending, |silence| silence.poll(cx));
                 ready!(silence);
                 return Poll::Ready(Err(self.end(CloseReason::Heartbeat)));
@@ -254,7 +256,7 @@ fn poll_send_on(
 }
 
 /// Writes as much as the socket takes at once. A task flushes the rest and reads until the server
-/// closes TCP. Without a runtime there is no task, and the close frame is lost if the socket is
+/// closes TCP. Without a runtime nothing does this, and the close frame is lost if the socket is
 /// full.
 fn close_in_background(mut socket: Box<Socket<Transport>>, within: Duration) {
     let _ = socket.poll_flush(&mut Context::from_waker(Waker::noop()));

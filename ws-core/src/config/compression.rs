@@ -45,12 +45,12 @@ pub struct Compression {
     /// How messages are compressed. Default `off`.
     pub mode: CompressionMode,
     /// The smallest payload that is compressed, in bytes; smaller ones are sent uncompressed.
-    /// Default: 1 KiB, and 64 bytes in mode `window`. A message that does not become smaller is
+    /// Default: `"auto"`, which is 1 KiB, and 64 bytes in mode `window`. A message that does not become smaller is
     /// sent uncompressed, too.
-    #[serde(with = "units::optional_size")]
+    #[serde(with = "units::size_or_auto")]
     pub threshold: Option<usize>,
-    /// The level, from 1 (fast) to 9 (small). Default 1: higher levels take several times as long
-    /// for a few per cent.
+    /// The level, from 1 (fast) to 9 (small). Default 1. Level 2 makes messages a tenth to a quarter
+    /// smaller and takes two to three times as long; higher levels gain little more.
     pub level: u32,
     /// The window of each direction in mode `window`, in bytes: a power of two from 512 bytes to
     /// 32 KiB. A connection keeps that many bytes of its last messages for each direction.
@@ -95,6 +95,9 @@ impl Compression {
                 "`compression.mode` needs the feature `deflate` of ws-core; write `features = [\"deflate\"]`"
                     .to_owned(),
             );
+        }
+        if self.threshold == Some(0) {
+            return Err("`compression.threshold` must be at least one byte".to_owned());
         }
         if !(1..=9).contains(&self.level) {
             return Err("`compression.level` must be from 1 to 9".to_owned());
@@ -149,8 +152,50 @@ pub struct SharedCompression {
     pub memory: usize,
 }
 
+impl SharedCompression {
+    pub(super) fn check(&self) -> Result<(), String> {
+        match self.memory {
+            0 => Err("`compression.memory` must be at least one byte".to_owned()),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Default for SharedCompression {
     fn default() -> Self {
         Self { memory: 64 << 20 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_settings_have_limits() {
+        for window in [512, 1 << 10, 2 << 10, 4 << 10, 8 << 10, 16 << 10, 32 << 10] {
+            for level in 1..=9 {
+                assert_eq!(Compression { window, level, ..Compression::default() }.check(), Ok(()));
+            }
+        }
+        for window in [0, 1, 256, 511, 513, 5000, 64 << 10, usize::MAX] {
+            let error = Compression { window, ..Compression::default() }.check().unwrap_err();
+            assert!(error.starts_with("`compression.window` must be"), "{window}: {error}");
+        }
+        for level in [0, 10, u32::MAX] {
+            let error = Compression { level, ..Compression::default() }.check().unwrap_err();
+            assert!(error.starts_with("`compression.level` must be"), "{level}: {error}");
+        }
+    }
+
+    #[cfg(not(feature = "deflate"))]
+    #[test]
+    fn a_mode_without_the_feature_is_an_error_that_names_it() {
+        assert_eq!(Compression::default().check(), Ok(()));
+        for mode in ["per_message", "window"] {
+            let text = format!("[[servers]]\n[servers.compression]\nmode = \"{mode}\"");
+            let error = crate::Config::from_toml_str(&text, "ws.toml").unwrap_err().to_string();
+            assert!(error.contains("server `ws`: `compression.mode` needs the feature `deflate`"), "{error}");
+        }
     }
 }

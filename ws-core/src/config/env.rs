@@ -61,7 +61,7 @@ fn set_value(config: &Config, variable: &str, value: &Value) -> Result<Config, S
 
 /// Returns the server whose name, as written in an environment variable, is `wanted`.
 fn server<'t>(table: &'t mut Table, wanted: &str) -> Result<&'t mut Table, String> {
-    let servers = table.get_mut("servers").and_then(Value::as_array_mut).ok_or("there are no servers")?;
+    let servers = table.get_mut("servers").and_then(Value::as_array_mut).ok_or("no server is configured")?;
     let names: Vec<String> = servers
         .iter()
         .filter_map(|server| server.get("name").and_then(Value::as_str))
@@ -146,6 +146,25 @@ mod tests {
         assert_eq!((&*cluster.prefix, cluster.name.as_deref()), ("2026", Some("7")));
         let allow: Vec<String> = server.origin.allow.iter().map(ToString::to_string).collect();
         assert_eq!(allow, ["https://a.example", "http://localhost:*"]);
+    }
+
+    #[cfg(feature = "deflate")]
+    #[test]
+    fn a_variable_sets_each_key_of_the_compression() {
+        let config = with(&[
+            ("WS__COMPRESSION__MEMORY", "1MiB"),
+            ("WS__SERVERS__WS__COMPRESSION__MODE", "window"),
+            ("WS__SERVERS__WS__COMPRESSION__THRESHOLD", "256"),
+            ("WS__SERVERS__WS__COMPRESSION__LEVEL", "6"),
+            ("WS__SERVERS__WS__COMPRESSION__WINDOW", "8KiB"),
+        ])
+        .unwrap();
+        assert_eq!(config.compression.memory, 1 << 20);
+        let mut expected = crate::config::Compression::window();
+        (expected.threshold, expected.level, expected.window) = (Some(256), 6, 8 << 10);
+        assert_eq!(config.servers[0].compression, expected);
+        let error = with(&[("WS__SERVERS__WS__COMPRESSION__MODE", "fast")]).unwrap_err();
+        assert!(error.contains("expected one of `off`, `per_message`, `window`"), "{error}");
     }
 
     #[test]

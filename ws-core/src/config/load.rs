@@ -170,6 +170,7 @@ impl Config {
                 .map_err(|message| format!("server `{}`: {message}", server.name))?;
         }
         self.drain.check()?;
+        self.compression.check()?;
         self.console.check()?;
         self.cluster.as_ref().map_or(Ok(()), Cluster::check)
     }
@@ -377,6 +378,14 @@ mod tests {
         ("heartbeat.timeout", "11y", |it| it.servers[0].heartbeat.timeout = AGE),
         ("heartbeat.idle", "0s", |it| it.servers[0].heartbeat.idle = Some(Duration::ZERO)),
         ("heartbeat.idle", "11y", |it| it.servers[0].heartbeat.idle = Some(AGE)),
+        ("compression.threshold", "0", |it| it.servers[0].compression.threshold = Some(0)),
+        ("compression.level", "0", |it| it.servers[0].compression.level = 0),
+        ("compression.level", "10", |it| it.servers[0].compression.level = 10),
+        ("compression.window", "0", |it| it.servers[0].compression.window = 0),
+        ("compression.window", "256", |it| it.servers[0].compression.window = 256),
+        ("compression.window", "5000", |it| it.servers[0].compression.window = 5000),
+        ("compression.window", "64KiB", |it| it.servers[0].compression.window = 64 << 10),
+        ("compression.memory", "0", |it| it.compression.memory = 0),
         ("drain.grace", "11y", |it| it.drain.grace = AGE),
         ("drain.batch", "0", |it| it.drain.batch = 0),
         ("drain.interval", "0s", |it| it.drain.interval = Duration::ZERO),
@@ -421,13 +430,16 @@ mod tests {
     fn in_file(key: &str, text: &str) -> String {
         let value = text.parse().map_or_else(|_| format!("{text:?}"), |number: u64| number.to_string());
         match key.split_once('.') {
-            Some((section @ ("drain" | "cluster"), key)) => format!("[{section}]\n{key} = {value}"),
+            Some((section @ ("drain" | "cluster"), key) | (section @ "compression", key @ "memory")) => {
+                format!("[{section}]\n{key} = {value}")
+            }
             _ => format!("[[servers]]\n{key} = {value}"),
         }
     }
 
     fn in_environment(key: &str, text: &str) -> Result<Config, ConfigError> {
-        let is_section = key.starts_with("drain.") || key.starts_with("cluster.");
+        let is_section =
+            key.starts_with("drain.") || key.starts_with("cluster.") || key == "compression.memory";
         let server = if is_section { "" } else { "SERVERS__WS__" };
         let variable = format!("WS__{server}{}", key.to_uppercase().replace('.', "__"));
         Config::default().with_variables([(OsString::from(variable), OsString::from(text))].into_iter())
@@ -467,7 +479,7 @@ mod tests {
         for (name, config, variables_left, file) in cases {
             let unread = config.unread(variables(), true);
             assert_eq!(unread, Unread { variables: variables_left, file }, "{name}");
-            assert!(!config.unread(variables(), false).file, "{name}: there is no file");
+            assert!(!config.unread(variables(), false).file, "{name}: the file does not exist");
         }
         assert_eq!(Config::default().with_variables([].into_iter()).unwrap(), Config::default());
     }
@@ -478,6 +490,7 @@ mod tests {
         let words = [
             "kind",
             "host",
+            "mode",
             "tls",
             "origin",
             "proxy",
@@ -501,7 +514,8 @@ mod tests {
         let of_servers = numbers("", &serde_json::to_value(&config.servers[0]).unwrap());
         let of_drain = numbers("drain", &serde_json::to_value(&config.drain).unwrap());
         let of_cluster = numbers("cluster", &serde_json::to_value(Cluster::default()).unwrap());
-        for key in of_servers.iter().chain(&of_drain).chain(&of_cluster) {
+        let of_compression = numbers("compression", &serde_json::to_value(&config.compression).unwrap());
+        for key in of_servers.iter().chain(&of_drain).chain(&of_cluster).chain(&of_compression) {
             let is_known = FREE.contains(&&**key) || BROKEN.iter().any(|(broken, ..)| broken == key);
             assert!(is_known, "which value of `{key}` would break?");
         }

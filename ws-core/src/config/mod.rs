@@ -467,7 +467,7 @@ pub struct Heartbeat {
     /// full (`limits.inbox_messages`).
     #[serde(with = "units::optional_duration")]
     pub interval: Option<Duration>,
-    /// The connection ends if there is no sign of life within this time after a ping. Default 20 s.
+    /// The connection ends if no sign of life comes within this time after a ping. Default 20 s.
     ///
     /// A sign of life is received bytes, or new room in a socket that was full. A ping behind bytes
     /// that the client has to read first has more time: one second for each 32 KiB, at most 128 s.

@@ -109,7 +109,7 @@ pub enum ForwardedHeader {
 ///
 /// let network: Network = "10.0.0.0/8".parse()?;
 /// assert!(network.contains("10.1.2.3".parse().unwrap()));
-/// assert!(network.contains("::ffff:10.1.2.3".parse().unwrap()), "the same address, as a dual-stack socket has it");
+/// assert!(network.contains("::ffff:10.1.2.3".parse().unwrap()), "the address of a dual-stack socket");
 /// # Ok::<(), ws_core::config::NotANetwork>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -34,17 +34,21 @@ macro_rules! unit {
 
 unit!(duration: Duration, DurationVisitor, |value| format_duration(*value).to_string());
 unit!(duration_or_zero: Duration, DurationOrZeroVisitor, |value| format_duration(*value).to_string());
-unit!(optional_duration: Option<Duration>, OrOff(DurationVisitor), |value| match value {
+unit!(optional_duration: Option<Duration>, Or(DurationVisitor, "off"), |value| match value {
     Some(value) => format_duration(*value).to_string(),
     None => "off".into(),
 });
 unit!(size: usize, SizeVisitor, |value| value.to_string());
-unit!(optional_size: Option<usize>, OrOff(SizeVisitor), |value| match value {
+unit!(optional_size: Option<usize>, Or(SizeVisitor, "off"), |value| match value {
     Some(value) => value.to_string(),
     None => "off".into(),
 });
+unit!(size_or_auto: Option<usize>, Or(SizeVisitor, "auto"), |value| match value {
+    Some(value) => value.to_string(),
+    None => "auto".into(),
+});
 unit!(count: usize, CountVisitor, |value| value.to_string());
-unit!(optional_count: Option<usize>, OrOff(CountVisitor), |value| match value {
+unit!(optional_count: Option<usize>, Or(CountVisitor, "off"), |value| match value {
     Some(value) => value.to_string(),
     None => "off".into(),
 });
@@ -140,18 +144,19 @@ impl Visitor<'_> for CountVisitor {
 }
 
 /// Accepts the values of another visitor, or `"off"`.
-struct OrOff<V>(V);
+/// A value, or a word that stands for none.
+struct Or<V>(V, &'static str);
 
-impl<'de, V: Visitor<'de> + Copy> Visitor<'de> for OrOff<V> {
+impl<'de, V: Visitor<'de> + Copy> Visitor<'de> for Or<V> {
     type Value = Option<V::Value>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.expecting(f)?;
-        f.write_str(", or \"off\"")
+        write!(f, ", or \"{}\"", self.1)
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        if text == "off" {
+        if text == self.1 {
             return Ok(None);
         }
         let value = self.0.visit_str::<E>(text).map(Some);

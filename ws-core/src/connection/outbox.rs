@@ -233,6 +233,12 @@ impl Outbox {
         Ok(())
     }
 
+    /// Makes the form of a shared message that [`Self::push_frame`] needs, which takes time if it is
+    /// compressed. To be called without a lock.
+    pub(crate) fn prepare(&self, shared: &mut SharedFrame) {
+        shared.in_format(self.shared_format);
+    }
+
     /// Queues a message that other connections share. If the outbox is full, the overflow policy
     /// applies.
     pub(crate) fn push_frame(&self, shared: &mut SharedFrame) -> Result<(), SendError> {
@@ -292,7 +298,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Queues the message, or returns it if there is no room.
+    /// Queues the message, or returns it if the outbox is full.
     pub(crate) fn try_send(&self, message: Message) -> Result<Option<Message>, SendError> {
         let waiting = self.lock();
         if waiting.shut {

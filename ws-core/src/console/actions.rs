@@ -27,7 +27,7 @@ pub(super) fn push(hub: &Hub, asked: &Value) -> Result<Value, String> {
     let target = match (text("controller"), text("room")) {
         (Some(controller), Some(room)) => {
             let room = hub.room_named(controller, room);
-            let room = room.ok_or_else(|| format!("there is no controller `{controller}`"))?;
+            let room = room.ok_or_else(|| format!("unknown controller `{controller}`"))?;
             Target::clone(&room)
         }
         _ => hub.connection(id(asked)?),

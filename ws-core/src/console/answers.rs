@@ -126,7 +126,7 @@ impl Console {
                 let mut reader = traffic::Reader::new(&connection);
                 Feed::new(place, second / 4, move || reader.next(&hub))
             }
-            _ => return failed(StatusCode::NOT_FOUND, "there is no such topic"),
+            _ => return failed(StatusCode::NOT_FOUND, "unknown topic"),
         };
         let mut response = Response::new(Body::new(feed));
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));

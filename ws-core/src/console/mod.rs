@@ -2,9 +2,9 @@
 //! messages and the log of a running application.
 //!
 //! [`App::console`] starts it with the application, on a listener of its own on a loopback address.
-//! `server` accepts and speaks HTTP, `access` decides who may ask, `answers` finds the answer. The
-//! others make the data: `model` what is known at start, `live`, `traffic`, `log` and `cluster` what
-//! changes, which `feed` sends again and again. `page/` has the three files of the page.
+//! `server` accepts and serves HTTP, `access` checks requests, `answers` finds the answer. The
+//! others make the data: `model` that of the start, `live`, `traffic`, `log` and `cluster` that
+//! which changes, which `feed` sends again and again. `page/` has the three files of the page.
 //!
 //! It reads the contract, the hub and the counters. It must not change the application, except by
 //! the calls of the hub that its user asks for.
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_release_build_refuses_unless_it_is_allowed() {
+    fn a_release_build_needs_the_explicit_setting() {
         let off = config::Console::default();
         let on = config::Console { allow_release: true, ..off.clone() };
         let started = [(true, &off), (true, &on), (false, &off), (false, &on)]

@@ -1,4 +1,4 @@
-//! The messages of one connection, from the moment that somebody looks.
+//! The messages of one connection, recorded from its first view on.
 
 use serde_json::{Value, json};
 
@@ -14,21 +14,21 @@ pub(super) struct Reader {
     look: Look,
     next: u64,
     /// Whether the page knows that the connection has ended.
-    has_told_end: bool,
+    has_reported_end: bool,
     is_first: bool,
 }
 
 impl Reader {
     pub(super) fn new(connection: &Connection) -> Self {
-        Self { look: Look::new(connection), next: 0, has_told_end: false, is_first: true }
+        Self { look: Look::new(connection), next: 0, has_reported_end: false, is_first: true }
     }
 
     /// Returns the messages since the last call; `None` if there is nothing new.
     pub(super) fn next(&mut self, hub: &Hub) -> Option<Value> {
         let has_ended = hub.get_local(self.look.connection().id()).is_none();
         let messages = self.look.since(self.next);
-        let is_news = self.is_first || !messages.is_empty() || has_ended != self.has_told_end;
-        (self.is_first, self.has_told_end) = (false, has_ended);
+        let is_news = self.is_first || !messages.is_empty() || has_ended != self.has_reported_end;
+        (self.is_first, self.has_reported_end) = (false, has_ended);
         if !is_news {
             return None;
         }

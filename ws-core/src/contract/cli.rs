@@ -146,7 +146,7 @@ fn check(contract: &Contract, options: &ContractOptions<'_>) -> Result<(), Strin
     if changes.iter().any(|change| change.class <= worst) {
         return Err(format!("clients of {path} may fail; `contract {path} --accept` accepts the changes"));
     }
-    print(&format!("{path} is behind this build; `contract {path} --accept` writes it\n"))
+    print(&format!("{path} is out of date; `contract {path} --accept` writes it\n"))
 }
 
 /// Writes a file, or prints the text for the path `-`.

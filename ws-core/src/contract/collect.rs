@@ -38,7 +38,7 @@ impl App {
     ///
     /// #[ws_handlers]
     /// impl Greetings {
-    ///     /// Greets somebody.
+    ///     /// Greets a user.
     ///     #[on_event("greet")]
     ///     async fn greet(&self, Data(name): Data<String>) -> Data<String> {
     ///         Data(format!("hello, {name}"))
@@ -187,7 +187,8 @@ impl Collector {
                 (false, _) => ReplyForm::One,
             };
             let schema = self.known(&data, &format!("in the reply to `{call}`"), *location);
-            // A type that is an event may also be returned as `Data<T>`, under the name of the call.
+            // A type that is an event may also be returned as `Data<T>`, under the name of the
+            // call.
             let event = event.filter(|_| is_deferred || returned.name != ReplyName::Same);
             let name = Some(event.map_or(call, |event| event.name).to_owned());
             let docs = event.map_or("", |event| event.docs).to_owned();

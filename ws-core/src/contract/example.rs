@@ -9,7 +9,7 @@ use super::model::COMPONENTS;
 /// The depth of nested schemas up to which examples are complete. Below it, optional fields and
 /// items are left out.
 const DEPTH: usize = 4;
-/// The depth of nested schemas after which there is no example.
+/// The depth of nested schemas after which no example is made.
 const MAX_DEPTH: usize = 16;
 /// The greatest number of items of a list, and of characters of a text, that an example may need.
 const MAX_LENGTH: usize = 64;

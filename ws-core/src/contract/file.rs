@@ -7,7 +7,7 @@ pub(super) const VARIABLE: &str = "WS_CONTRACT";
 
 /// Asserts, in a test, that a committed file has this text. Line ends may be those of Windows.
 ///
-/// With the environment variable `WS_CONTRACT=accept` it writes the file instead. If there is no
+/// With the environment variable `WS_CONTRACT=accept` it writes the file instead. Without a
 /// file, it writes one and fails once, so that the new file is noticed. A relative path begins at
 /// the folder of the package.
 ///

@@ -5,8 +5,8 @@
 //!
 //! # A document in the repository
 //!
-//! [`Contract::asyncapi`] returns the contract as an AsyncAPI document. Commit it as a file, and let
-//! a test compare the file with each build. There are two kinds of this test:
+//! [`Contract::asyncapi`] returns the contract as an AsyncAPI document. Commit it as a file, and
+//! let a test compare the file with each build. There are two kinds of this test:
 //!
 //! - [`assert_file`] fails for every difference. The file is always up to date, and a reviewer sees
 //!   each change of the interface as a change of the file.

@@ -98,7 +98,8 @@ pub struct Channel {
     /// The places from which the middleware accepts a token. One of them is enough; an empty list
     /// means that the middleware declares nothing.
     pub security: Vec<Security>,
-    /// Whether the controller has `#[ws_handlers]`. The messages of other controllers are not known.
+    /// Whether the controller has `#[ws_handlers]`. The messages of other controllers are not
+    /// known.
     pub is_typed: bool,
     /// The events that the client sends, sorted by name.
     pub events: Vec<ClientEvent>,

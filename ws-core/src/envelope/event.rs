@@ -14,7 +14,7 @@ use crate::schema::{Direction, Schemas, TypeSchema};
 /// use serde::Serialize;
 /// use ws_core::{Connection, WsEvent, error::SendError};
 ///
-/// /// Somebody came in.
+/// /// A user joined.
 /// #[derive(Serialize, WsEvent)]
 /// #[ws_event("joined")]
 /// struct Joined<'a> {

@@ -50,7 +50,7 @@ pub enum EventError {
         /// The error text of the decoder.
         message: String,
     },
-    /// There is no handler for this event. Code `unknown_event`.
+    /// The event has no handler. Code `unknown_event`.
     #[error("no event `{event}` here")]
     UnknownEvent {
         /// The received event name, cut to 64 characters.
@@ -71,7 +71,7 @@ pub enum EventError {
     /// This message was not handled. Code `rate_limited`.
     #[error("too many messages a second")]
     RateLimited,
-    /// There is no handler for messages of this kind. Code `unsupported`.
+    /// Messages of this kind have no handler. Code `unsupported`.
     #[error("{kind} messages are not supported on this route")]
     Unsupported {
         /// `text` or `binary`.

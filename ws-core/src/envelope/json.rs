@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_says_where_it_is() {
+    fn a_fault_has_its_place() {
         for (raw, place, wrong) in [
             (
                 r#"{"items":[{"name":"a"},{"name":1}]}"#,
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_of_a_fault_does_not_grow_with_the_message() {
+    fn the_text_of_a_fault_does_not_grow_with_the_message() {
         let (long, cut) = ("é".repeat(100_000), MAX_FAULT_BYTES + 3);
         let said = |DecodeError { path, message }: DecodeError| (path, message);
         let (_, message) = said(decode::<u8>(&format!("\"{long}\"")).unwrap_err());

@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_envelope_is_bad_json() {
+    fn text_that_is_not_an_envelope_is_bad_json() {
         for text in [
             "",
             "hello",
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_of_bad_json_neither_grows_with_it_nor_names_our_types() {
+    fn the_text_about_bad_json_is_short_and_names_no_internal_type() {
         let message = json(&format!("\"{}\"", "x".repeat(100_000)));
         let EventError::BadJson { message } = Envelope::read(Format::Json, &message).unwrap_err() else {
             panic!("another fault")
@@ -360,13 +360,13 @@ mod tests {
     }
 
     #[test]
-    fn a_binary_message_is_no_json_envelope() {
+    fn a_binary_message_is_not_a_json_envelope() {
         let message = Message::binary(&b"{}"[..]);
         assert_eq!(Envelope::read(Format::Json, &message).unwrap_err().code(), "unsupported");
     }
 
     #[test]
-    fn a_reply_takes_the_reference_along_as_it_was() {
+    fn a_reply_has_the_reference_unchanged() {
         let message = json(r#"{"event":"say","ref":1e2}"#);
         let envelope = Envelope::read(Format::Json, &message).unwrap();
         let reply = Format::Json.encode("said", &1, envelope.reference).unwrap();

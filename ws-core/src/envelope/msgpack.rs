@@ -30,7 +30,7 @@ pub(super) enum Malformed {
     TooDeep,
     #[error("an envelope is a map with string keys")]
     NotAMap,
-    #[error("`{0}` is there twice")]
+    #[error("`{0}` occurs twice")]
     Twice(&'static str),
     #[error("`event` is missing or is not a string")]
     NoEvent,
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_encoded_is_decoded() {
+    fn an_encoded_envelope_is_decoded() {
         for data in
             [json!(null), json!({"a": [1, {"b": "c"}], "d": -1.5}), json!("x".repeat(70_000)), json!([[[]]])]
         {
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_come_in_any_order_and_others_are_passed_over() {
+    fn keys_may_have_any_order_and_unknown_ones_are_skipped() {
         let bytes = packed(&json!({"zzz": {"a": [1, 2]}, "ref": 1, "data": true, "event": "e"}));
         let parts = decode(&bytes).unwrap();
         assert_eq!((parts.event, parts.data, parts.reference), ("e", Some(&[0xc3][..]), Some(&[1][..])));
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_envelope_says_why() {
+    fn bytes_that_are_not_an_envelope_are_refused_with_a_reason() {
         let twice = [
             0x82, 0xa5, b'e', b'v', b'e', b'n', b't', 0xa1, b'a', 0xa5, b'e', b'v', b'e', b'n', b't', 0xa1,
             b'b',
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn nesting_has_a_limit_and_all_up_to_it_is_taken() {
+    fn nesting_is_accepted_up_to_its_limit() {
         let nested = |depth| [&packed_event()[..], &[0xa4], b"data", &vec![0x91; depth], &[0xc0]].concat();
         assert_eq!(
             decode(&nested(fixed::MSGPACK_DEPTH)).unwrap().data.map(<[u8]>::len),
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn data_has_the_form_that_json_gives_it() {
+    fn data_has_the_same_form_as_in_json() {
         #[derive(Debug, PartialEq, Serialize, Deserialize)]
         struct Peer {
             address: std::net::IpAddr,
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_in_the_data_says_where_it_is() {
+    fn a_fault_in_the_data_has_its_place() {
         #[derive(Debug, Deserialize)]
         #[allow(dead_code)]
         struct Order {
@@ -389,7 +389,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_comes_back(event: String, data in any_value(), reference in prop::option::of(any::<u64>())) {
+        fn an_encoded_envelope_is_equal_after_decoding(event: String, data in any_value(), reference in prop::option::of(any::<u64>())) {
             let reference = reference.map(|number| packed(&json!(number)));
             let bytes = encode(&event, &data, reference.as_deref()).unwrap();
             let parts = decode(&bytes).unwrap();
@@ -410,7 +410,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_found_in_broken_envelopes_can_be_used(
+        fn parts_of_broken_envelopes_can_be_used(
             data in any_value(),
             changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
         ) {

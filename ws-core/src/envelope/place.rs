@@ -256,7 +256,7 @@ mod tests {
         }
 
         #[test]
-        fn a_removed_field_is_missed_where_it_was(number in 0..count(&order()), field in 0_usize..5) {
+        fn a_missing_field_is_reported_at_its_object(number in 0..count(&order()), field in 0_usize..5) {
             let mut value = order();
             change(&mut value, &mut number.clone(), &|it| {
                 if let Value::Object(fields) = it
@@ -270,7 +270,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_has_some_place(text: String, line in 0_usize..4, column in 0_usize..50) {
+        fn any_text_has_a_place_without_a_panic(text: String, line in 0_usize..4, column in 0_usize..50) {
             let mut walk = Walk::new(text.get(..offset(&text, line, column)).unwrap_or_default());
             while walk.step() {}
             written(&walk.open);

@@ -294,7 +294,7 @@ impl fmt::Display for Error {
             }
             Ok(())
         })
-        .unwrap_or_else(|| f.write_str("(its text panicked)"))
+        .unwrap_or_else(|| f.write_str("(its `Display` panicked)"))
     }
 }
 
@@ -348,7 +348,7 @@ mod tests {
     struct Outer(#[source] std::io::Error);
 
     #[test]
-    fn question_mark_takes_std_errors_and_texts() {
+    fn question_mark_converts_std_errors_and_texts() {
         fn texts(owned: bool) -> Result {
             if owned { Err(String::from("owned"))? } else { Err("borrowed")? }
         }
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn built_in_errors_bring_their_own_face() {
+    fn built_in_errors_have_their_own_face() {
         let error = Error::from(HandshakeError::TokenMissing);
         assert_eq!(error.http_status(), 401);
         assert!(error.public_text().is_some());
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn none_or_status_carries_the_public_text() {
+    fn or_status_on_none_has_the_public_text() {
         let error = None::<u8>.or_status(404, "no such room").unwrap_err();
         assert_eq!(
             (error.http_status().as_u16(), error.public_text().as_deref()),

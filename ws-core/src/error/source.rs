@@ -54,7 +54,7 @@ pub(super) fn wrap<E: Into<BoxError> + 'static>(source: E) -> Error {
 
 #[cfg(feature = "anyhow")]
 fn wrap_anyhow(error: anyhow::Error) -> Error {
-    // There is no context around it, so the `Error` itself can be taken out.
+    // It has no context around it, so the `Error` itself can be taken out.
     if (*error).is::<Carried>() {
         return match error.downcast() {
             Ok(Carried(error)) => error,
@@ -213,7 +213,7 @@ mod tests {
         }
 
         #[test]
-        fn the_face_of_an_outer_error_goes_before_the_inner_one() {
+        fn the_face_of_an_outer_error_takes_precedence() {
             let error = through(anyhow::Error::from(refused())).status(404);
             assert_eq!(error.http_status(), 404);
         }

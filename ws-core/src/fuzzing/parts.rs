@@ -1,4 +1,4 @@
-//! The parts themselves: what is there, handed out.
+//! Wrappers that make internal parts accessible to fuzz targets.
 
 use std::{
     io,
@@ -103,7 +103,7 @@ fn bytes(raw: Raw<'_>) -> &[u8] {
 /// An event of a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "named as in `socket`")]
-pub enum Heard {
+pub enum Received {
     Message(Message),
     Ping(Bytes),
     Pong(Bytes),
@@ -113,7 +113,7 @@ pub enum Heard {
     Gone(io::ErrorKind),
 }
 
-impl Heard {
+impl Received {
     /// Whether nothing may be read any more.
     pub fn is_last(&self) -> bool {
         matches!(self, Self::Close(_) | Self::Fault(_) | Self::Gone(_))
@@ -136,14 +136,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     /// Returns the next event.
-    pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Heard> {
+    pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
         self.0.poll_read(cx).map(|read| match read {
-            Ok(Incoming::Message(message)) => Heard::Message(message),
-            Ok(Incoming::Ping(payload)) => Heard::Ping(payload),
-            Ok(Incoming::Pong(payload)) => Heard::Pong(payload),
-            Ok(Incoming::Close(close)) => Heard::Close(close),
-            Err(Ended::Fault(fault)) => Heard::Fault(fault.close_code()),
-            Err(Ended::Gone(kind)) => Heard::Gone(kind),
+            Ok(Incoming::Message(message)) => Received::Message(message),
+            Ok(Incoming::Ping(payload)) => Received::Ping(payload),
+            Ok(Incoming::Pong(payload)) => Received::Pong(payload),
+            Ok(Incoming::Close(close)) => Received::Close(close),
+            Err(Ended::Fault(fault)) => Received::Fault(fault.close_code()),
+            Err(Ended::Gone(kind)) => Received::Gone(kind),
         })
     }
 

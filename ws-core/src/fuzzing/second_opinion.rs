@@ -26,7 +26,7 @@ use crate::{
 
 /// One event of a stream of frames.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Seen {
+pub(super) enum Seen {
     Text(String),
     Binary(Vec<u8>),
     Ping(Vec<u8>),
@@ -39,7 +39,7 @@ enum Seen {
 }
 
 impl Seen {
-    fn is_last(&self) -> bool {
+    pub(super) fn is_last(&self) -> bool {
         matches!(self, Self::Close(_) | Self::Fault(_) | Self::Gone)
     }
 }
@@ -81,27 +81,32 @@ impl Layer for Own {
     fn read(pieces: &[Vec<u8>], reading: Reading) -> Vec<Seen> {
         let limits = SizeLimits::new(reading.message, Some(reading.frame), usize::MAX);
         let pieces = Pieces::new(pieces);
-        let mut socket = match reading.side {
+        let socket = match reading.side {
             Side::Server => Socket::new(pieces, Bytes::new(), limits),
             #[cfg(feature = "client")]
             Side::Client => Socket::of_client(pieces, &[], limits),
         };
-        let mut cx = Context::from_waker(Waker::noop());
-        let mut seen = Vec::new();
-        while !seen.last().is_some_and(Seen::is_last) {
-            let Poll::Ready(read) = socket.poll_read(&mut cx) else { continue };
-            seen.push(match read {
-                Ok(Incoming::Message(Message::Text(text))) => Seen::Text(text.into()),
-                Ok(Incoming::Message(Message::Binary(bytes))) => Seen::Binary(bytes.into()),
-                Ok(Incoming::Ping(payload)) => Seen::Ping(payload.into()),
-                Ok(Incoming::Pong(payload)) => Seen::Pong(payload.into()),
-                Ok(Incoming::Close(close)) => Seen::Close(close.map(|(code, reason)| (code, reason.into()))),
-                Err(Ended::Fault(fault)) => Seen::Fault(fault.close_code()),
-                Err(Ended::Gone(_)) => Seen::Gone,
-            });
-        }
-        seen
+        events(socket)
     }
+}
+
+/// Returns all events of a socket, the last one included.
+pub(super) fn events<S: AsyncRead + AsyncWrite + Unpin>(mut socket: Socket<S>) -> Vec<Seen> {
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut seen = Vec::new();
+    while !seen.last().is_some_and(Seen::is_last) {
+        let Poll::Ready(read) = socket.poll_read(&mut cx) else { continue };
+        seen.push(match read {
+            Ok(Incoming::Message(Message::Text(text))) => Seen::Text(text.into()),
+            Ok(Incoming::Message(Message::Binary(bytes))) => Seen::Binary(bytes.into()),
+            Ok(Incoming::Ping(payload)) => Seen::Ping(payload.into()),
+            Ok(Incoming::Pong(payload)) => Seen::Pong(payload.into()),
+            Ok(Incoming::Close(close)) => Seen::Close(close.map(|(code, reason)| (code, reason.into()))),
+            Err(Ended::Fault(fault)) => Seen::Fault(fault.close_code()),
+            Err(Ended::Gone(_)) => Seen::Gone,
+        });
+    }
+    seen
 }
 
 /// The codec of tungstenite.
@@ -226,7 +231,7 @@ fn has_long_control(mut bytes: &[u8]) -> bool {
 }
 
 /// Cuts the bytes into pieces of random sizes.
-fn cut(bytes: &[u8], seed: u64) -> Vec<Vec<u8>> {
+pub(super) fn cut(bytes: &[u8], seed: u64) -> Vec<Vec<u8>> {
     let mut state = seed;
     let (mut pieces, mut rest) = (Vec::new(), bytes);
     while !rest.is_empty() {
@@ -242,13 +247,13 @@ fn cut(bytes: &[u8], seed: u64) -> Vec<Vec<u8>> {
 
 /// A transport that returns one piece per read, is pending in between, and then ends. It discards
 /// all writes.
-struct Pieces {
+pub(super) struct Pieces {
     pieces: VecDeque<Vec<u8>>,
     is_dry: bool,
 }
 
 impl Pieces {
-    fn new(pieces: &[Vec<u8>]) -> Self {
+    pub(super) fn new(pieces: &[Vec<u8>]) -> Self {
         Self { pieces: pieces.to_vec().into(), is_dry: false }
     }
 

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cookies_of_all_lines_are_found_and_nonsense_is_passed_over() {
+    fn cookies_of_all_lines_are_found_and_invalid_ones_are_skipped() {
         let request = http::Request::builder()
             .header("cookie", "a=1; nonsense; b=x=y")
             .header("cookie", "c=\"q\"; a=2; =x")

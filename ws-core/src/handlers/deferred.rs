@@ -345,7 +345,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_handler_and_the_reply_answer_a_call_once_in_whatever_order_they_end() {
+    fn the_handler_and_the_reply_answer_a_call_once_in_any_order() {
         let handler: [fn(&Call) -> bool; 2] = [Call::return_handler, Call::claim];
         let reply: [fn(&Call) -> bool; 2] = [Call::drop_reply, Call::claim];
         for (returned, handler) in handler.into_iter().enumerate() {

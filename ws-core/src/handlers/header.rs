@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_is_there_missing_or_malformed() {
+    fn a_header_is_present_missing_or_malformed() {
         let there = Header::<UserAgent>::from_handshake(&handshake("user-agent", "x/1")).unwrap();
         assert_eq!(there.as_str(), "x/1");
         let missing = Header::<UserAgent>::from_handshake(&handshake("host", "x")).unwrap_err();

@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_cannot_be_parsed_is_the_clients_and_named() {
+    fn an_invalid_value_is_a_400_with_the_name_of_the_parameter() {
         let fault = |result: Result<(), Fault>| match result.unwrap_err() {
             Fault::Named { name, message } => (name, message),
             other => panic!("{other:?}"),
@@ -455,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_that_does_not_fit_the_route_is_the_servers() {
+    fn a_type_that_does_not_fit_the_route_is_a_500() {
         let params = [("room", "a"), ("number", "3")];
         for result in [
             parse::<u8>(&params).map(drop),

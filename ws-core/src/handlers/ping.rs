@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ping_is_found_however_it_is_written() {
+    fn a_ping_is_recognised_in_every_spelling() {
         for (text, answer) in [
             (r#"{"event":"ping"}"#, Some(r#"{"event":"pong","data":null}"#)),
             (r#"{"event": "ping"}"#, Some(r#"{"event":"pong","data":null}"#)),

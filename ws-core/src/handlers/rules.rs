@@ -145,7 +145,7 @@ rules! {
 
     /// An event does not have the name of an event of the server.
     HasFreeName {
-        message: "this cannot be the name of an event: it is empty, or the server sends this event by itself \
+        message: "this cannot be the name of an event: it is empty, or the server itself sends this event \
                   (`error`, `end`, `pong`, `sync`); choose another name",
         label: "empty or reserved"
     }

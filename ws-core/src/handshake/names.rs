@@ -159,7 +159,7 @@ mod tests {
                            WWW-Authenticate: x\r\nETag: \"e\"\r\nX-My-App2: websocket\r\n-: \r\n2x: y\r\n\r\nte: body\n";
 
     #[test]
-    fn names_are_written_as_the_rfcs_do_and_nothing_else_is_changed() {
+    fn only_the_case_of_known_names_is_changed() {
         let mut head = HEAD.as_bytes().to_vec();
         capitalise(&mut head);
         assert_eq!(String::from_utf8(head).unwrap(), WRITTEN);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_the_last_head_is_changed_even_through_a_stream_that_takes_little_at_once() {
+    async fn only_the_last_head_is_changed_also_with_short_writes() {
         let earlier = "HTTP/1.1 200 OK\r\nconnection: x\r\n\r\nHTTP/1.1 101 \r\nte: x\r\n\r\n";
         for on_from in [0, 20, earlier.len()] {
             let (near, mut far) = tokio::io::duplex(7);

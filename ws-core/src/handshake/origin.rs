@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_is_of_the_host_that_is_asked() {
+    fn a_page_of_the_requested_host_is_accepted() {
         let page = ("origin", "https://here.com");
         let (here, there) = (("host", "here.com:9502"), ("host", "there.com"));
         for (name, target, headers, expected) in [
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_that_a_trusted_proxy_was_asked_for_counts_as_well() {
+    fn the_host_that_a_trusted_proxy_reports_is_accepted_as_well() {
         let page = ("origin", "https://here.com");
         let inner = ("host", "10.0.0.7:9502");
         for (forwarded, expected) in

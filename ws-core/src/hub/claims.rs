@@ -1,9 +1,10 @@
 //! [`Claim`]: the order in which connections claim to be the only one of a user at a controller.
 //!
-//! This module decides; it knows no connections and no cluster. The counter of a claim is greater
-//! than that of each claim its node knew, and the node of a claim decides between equal ones. So any
-//! two claims have an order, and every node that knows both closes the connection of the same one.
-//! One counter for all users of a node needs no memory for each user, and it never goes back.
+//! This module only decides; it does not access connections or the cluster. The counter of a claim
+//! is greater than that of each claim its node knew, and the node of a claim decides between equal
+//! ones. So any two claims have an order, and every node that knows both closes the connection of
+//! the same one. One counter for all users of a node needs no memory for each user, and it never
+//! goes back.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,7 +26,7 @@ impl Claims {
     }
 
     /// Records the counter of another node.
-    pub(super) fn hear(&self, counter: u64) {
+    pub(super) fn record(&self, counter: u64) {
         self.0.fetch_max(counter, Ordering::AcqRel);
     }
 
@@ -57,8 +58,8 @@ pub(super) enum Verdict {
 }
 
 impl Standing {
-    /// Compares a connection with the claim of another one. A claim that is repeated says nothing
-    /// about connections without a claim, which may be newer.
+    /// Compares a connection with the claim of another one. A repeated claim does not affect
+    /// connections without a claim, because they may be newer.
     pub(super) fn judge(self, other: Claim, is_new: bool) -> Verdict {
         match self {
             Self::Claimed(own) if own < other => Verdict::Loses,
@@ -105,10 +106,10 @@ mod tests {
     fn a_claim_is_greater_than_all_that_were_known() {
         let claims = Claims::default();
         assert_eq!(claims.next(7), claim(1, 7));
-        claims.hear(40);
-        claims.hear(3);
+        claims.record(40);
+        claims.record(3);
         assert_eq!((claims.next(7), claims.next(7), claims.known()), (claim(41, 7), claim(42, 7), 42));
-        claims.hear(u64::MAX);
+        claims.record(u64::MAX);
         assert_eq!(claims.next(7), claim(u64::MAX, 7));
     }
 
@@ -164,7 +165,7 @@ mod tests {
                     let answers = |to: &&Node| !to.is_down;
                     let known = self.nodes.iter().filter(answers).map(|to| to.claims.known()).max();
                     if !self.nodes[node].is_down {
-                        self.nodes[node].claims.hear(known.unwrap_or_default());
+                        self.nodes[node].claims.record(known.unwrap_or_default());
                     }
                     self.nodes[node].open.push(Standing::Claiming);
                 }
@@ -197,7 +198,7 @@ mod tests {
 
         fn receive(&mut self, Message { to, claim, is_new }: Message) {
             let node = &mut self.nodes[to];
-            node.claims.hear(claim.counter);
+            node.claims.record(claim.counter);
             let wins = |open: &&Standing| open.judge(claim, is_new) == Verdict::Wins;
             let greatest = node.open.iter().filter(wins).filter_map(claimed).max();
             node.open.retain(|open| open.judge(claim, is_new) != Verdict::Loses);

@@ -26,9 +26,10 @@ impl Connection {
     ///
     /// After [`Reach::Cluster`], every message that any node pushes to the room arrives while the
     /// link to the broker is up. An unreachable broker, or no confirmation within 2 s, is not an
-    /// error: the result is [`Reach::Local`], and messages of other nodes arrive when the broker can
-    /// be reached again. The first member of a room on a node waits for a round trip to the broker,
-    /// further ones do not wait. Without a cluster the result is [`Reach::Cluster`] at once.
+    /// error: the result is [`Reach::Local`], and messages of other nodes arrive when the broker
+    /// can be reached again. The first member of a room on a node waits for a round trip to the
+    /// broker, further ones do not wait. Without a cluster the result is [`Reach::Cluster`] at
+    /// once.
     ///
     /// # Errors
     /// The errors of [`join`](Self::join).

@@ -60,7 +60,7 @@ impl Delivery {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Remote {
-    /// There is no cluster, or the target is one connection of this node.
+    /// No cluster is configured, or the target is one connection of this node.
     #[default]
     None,
     /// The message is queued for the broker.

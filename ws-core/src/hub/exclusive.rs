@@ -1,9 +1,9 @@
 //! Exclusive users: at most one connection of a user at a controller, on all nodes.
 //!
-//! A connection first becomes a member of the user's group and learns the counters of the other
-//! nodes, then makes its claim, and then publishes it. A node that receives a smaller claim than its
-//! own answers with the own one. So of two claims that do not know each other, each node closes the
-//! same connection. `claims` decides; this module applies it to connections.
+//! A connection first becomes a member of the user's group and gets the counters of the other
+//! nodes, then makes its claim, and then publishes it. A node that receives a smaller claim than
+//! its own answers with the own one. So of two concurrent claims, each node closes the same
+//! connection. `claims` decides; this module applies it to connections.
 
 use std::sync::Arc;
 
@@ -27,8 +27,8 @@ pub(crate) struct OwnClaim {
     pub(super) frame: CloseFrame,
 }
 
-/// A guard of the time in which a connection is a member and its claim is not made. It is not closed
-/// by the claims of others meanwhile, because its own will be greater.
+/// A guard of the time in which a connection is a member and its claim is not made. It is not
+/// closed by the claims of others meanwhile, because its own will be greater.
 struct Claiming<'a> {
     connection: &'a Connection,
     key: GroupKey,
@@ -59,8 +59,8 @@ impl Connection {
     ///
     /// The future waits until the broker has confirmed the subscription of the user (at most 2 s),
     /// until the other nodes have named their newest claims (at most 1 s, at the same time), and
-    /// until the broker has accepted the claim. Without a cluster the result is [`Reach::Cluster`] at
-    /// once.
+    /// until the broker has accepted the claim. Without a cluster the result is [`Reach::Cluster`]
+    /// at once.
     ///
     /// With [`Reach::Local`] the broker is away, or a node did not answer. The other connections on
     /// this node are closed, but two connections may live on two nodes. The one with the smaller
@@ -84,8 +84,8 @@ impl Connection {
     /// ```
     ///
     /// # Errors
-    /// [`JoinError::CloseCode`] for a code that may not be sent, [`JoinError::NameTooLong`] over 256
-    /// bytes, [`JoinError::Closed`] after the connection was closed, also by a newer claim.
+    /// [`JoinError::CloseCode`] for a code that may not be sent, [`JoinError::NameTooLong`] over
+    /// 256 bytes, [`JoinError::Closed`] after the connection was closed, also by a newer claim.
     pub async fn identify_exclusive(
         &self,
         user: impl AsRef<str>,
@@ -144,8 +144,8 @@ enum Outcome {
 }
 
 impl Target {
-    /// Compares the members on this node with the claim of another connection, and closes those that
-    /// lose. Returns the greatest claim of a member that wins.
+    /// Compares the members on this node with the claim of another connection, and closes those
+    /// that lose. Returns the greatest claim of a member that wins.
     pub(super) fn contest(&self, other: &OwnClaim, is_new: bool) -> Option<OwnClaim> {
         let key = self.group()?;
         let (mut walk, mut greatest) = (Walk::new(self), None::<OwnClaim>);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_that_is_given_up_leaves_an_identified_connection() {
+    fn a_cancelled_claim_leaves_an_identified_connection() {
         let live = Arc::new(Live::default());
         let (first, second) = (enter(&live), enter(&live));
         drop(Claiming::begin(first.connection(), user()).unwrap());

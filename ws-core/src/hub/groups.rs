@@ -96,7 +96,7 @@ impl Group {
     /// Passes a change to the watchers on this node.
     fn announce(&self, change: Change) {
         if let Some(watchers) = &self.watchers {
-            // Fails if there is no watcher any more, which is not an error.
+            // Fails if the last watcher has been dropped, which is not an error.
             let _ = watchers.send(change);
         }
     }

@@ -11,7 +11,7 @@
 mod claims;
 #[cfg_attr(
     not(any(feature = "nats", feature = "redis", feature = "testing")),
-    expect(dead_code, unused_variables, reason = "without a broker there is no link")
+    expect(dead_code, unused_variables, reason = "used only with a broker")
 )]
 mod cluster;
 mod connection;
@@ -145,7 +145,7 @@ impl Hub {
         Room::new(&self.0, self.0.names().of(controller), name)
     }
 
-    /// A room of the controller of this name; `None` if there is no such controller.
+    /// A room of the controller of this name; `None` if its name is unknown.
     #[cfg(feature = "console")]
     pub(crate) fn room_named(&self, controller: &str, name: &str) -> Option<Room> {
         Some(Room::of_controller(&self.0, self.0.names().find(controller)?, name))

@@ -61,7 +61,7 @@ fn nothing_reaches_a_member_after_its_leave_returned_and_nothing_is_missed_after
 }
 
 #[test]
-fn nor_where_a_push_takes_more_than_one_turn() {
+fn the_same_holds_for_a_push_of_several_turns() {
     join_and_leave(fixed::MEMBERS_A_TURN, 30);
 }
 
@@ -132,7 +132,7 @@ fn join_and_leave(crowd: usize, times: usize) {
 }
 
 #[test]
-fn each_senders_order_is_kept_whoever_else_sends() {
+fn the_order_of_each_sender_is_kept_among_other_senders() {
     let live = Arc::new(Live::default());
     let entries: Vec<_> = (0..5).map(|_| enter(&live)).collect();
     for entry in &entries {
@@ -161,7 +161,7 @@ fn each_senders_order_is_kept_whoever_else_sends() {
 }
 
 #[test]
-fn an_entrys_end_leaves_everything_for_ever() {
+fn an_ended_entry_leaves_all_groups_and_joins_none() {
     let live = Arc::new(Live::default());
     let entry = enter(&live);
     let conn = entry.connection().clone();
@@ -193,7 +193,7 @@ fn rooms_are_bounded_in_number_and_names_in_bytes() {
 }
 
 #[test]
-fn a_connection_is_one_users_at_a_time() {
+fn a_connection_has_one_user_at_a_time() {
     let live = Arc::new(Live::default());
     let (hub, entry) = (Hub::new(&live), enter(&live));
     entry.connection().identify("a").unwrap();
@@ -213,7 +213,7 @@ fn a_connection_of_another_node_is_not_the_one_of_the_same_number() {
 }
 
 #[tokio::test]
-async fn a_watch_of_an_empty_room_goes_with_its_watcher() {
+async fn a_watch_of_an_empty_room_ends_with_its_watcher() {
     let live = Arc::new(Live::default());
     let entry = enter(&live);
     let conn = entry.connection();
@@ -229,7 +229,7 @@ async fn a_watch_of_an_empty_room_goes_with_its_watcher() {
 }
 
 #[tokio::test]
-async fn a_watcher_that_is_too_slow_hears_how_much_it_missed() {
+async fn a_slow_watcher_gets_the_number_of_missed_changes() {
     let live = Arc::new(Live::default());
     let entry = enter(&live);
     let mut members = entry.connection().room("r").members();
@@ -272,7 +272,7 @@ async fn without_a_cluster_a_watch_is_settled_at_once_and_never_stale() {
         assert_eq!(settled, Some(()));
     }
     assert!(!members.is_stale() && !users.is_stale() && !presence.is_stale());
-    // What happened before is neither skipped nor repeated.
+    // Earlier changes are neither skipped nor repeated.
     assert_eq!((members.now(), &*users.now().join(" "), presence.is_online()), (&[conn.id()][..], "u", true));
     assert_eq!(members.current(), []);
     assert_eq!(members.next().await, Some(MemberEvent::Left(conn.id())));

@@ -44,14 +44,14 @@ impl UserAt {
         self.0.except(id)
     }
 
-    /// Asks one client of the user, on whichever node it is, with an event whose type says what the
-    /// answer is.
+    /// Asks one client of the user, on any node, with an event whose type declares the
+    /// answer.
     ///
-    /// An open connection of this node is asked first, as [`Connection::ask`] does. Without one, the
-    /// other nodes are asked for a connection, for at most a second, and the node of one of them
-    /// asks its client. Exactly one client gets the ask. If the user has several connections, it is
-    /// not specified which one, unless
-    /// [`identify_exclusive`](Connection::identify_exclusive) leaves only one.
+    /// An open connection of this node is asked first, as [`Connection::ask`] does. Without one,
+    /// the other nodes are asked for a connection, for at most a second, and the node of one of
+    /// them asks its client. Exactly one client gets the ask. If the user has several connections,
+    /// it is not specified which one, unless [`identify_exclusive`](Connection::identify_exclusive)
+    /// leaves only one.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -87,8 +87,8 @@ impl UserAt {
     ///   [`timeout`](UserAsk::timeout) sets another). The client may have acted.
     /// - [`AskError::Closed`]: the connection ended before the answer came. The client may have
     ///   acted.
-    /// - [`AskError::Refused`] and [`AskError::Invalid`]: the client refused, or its answer does not
-    ///   decode or is larger than `cluster.message`.
+    /// - [`AskError::Refused`] and [`AskError::Invalid`]: the client refused, or its answer does
+    ///   not decode or is larger than `cluster.message`.
     #[track_caller]
     pub fn ask<E>(&self, event: &E) -> UserAsk<E::Answer>
     where

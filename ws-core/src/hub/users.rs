@@ -101,7 +101,7 @@ impl Users {
     }
 
     /// Waits until all nodes that are alive have answered. After that, [`now`](Self::now) has the
-    /// users of all nodes at this time, and the stream goes on from there. Without a cluster it
+    /// users of all nodes at this time, and the stream continues from there. Without a cluster it
     /// returns at once.
     ///
     /// While the broker cannot be reached it does not return, so use a timeout where this matters.

@@ -96,7 +96,9 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn push(&mut self, frame: &mut SharedFrame) {
-        self.each(|connection| connection.outbox().push_frame(frame));
+        for connection in &self.turn {
+            self.delivery.count(push_to(connection, self.group.as_ref(), frame));
+        }
     }
 
     /// Pushes frames that another node has encoded.
@@ -111,8 +113,7 @@ impl<'a> Walk<'a> {
                 self.delivery.failed += 1;
                 continue;
             };
-            let result = if_member(connection, self.group.as_ref(), || connection.outbox().push_frame(frame));
-            self.delivery.count(result);
+            self.delivery.count(push_to(connection, self.group.as_ref(), frame));
         }
     }
 
@@ -131,13 +132,12 @@ impl<'a> Walk<'a> {
                 self.delivery.failed += 1;
                 continue;
             };
-            let result = if_member(connection, self.group.as_ref(), || connection.outbox().push_frame(frame));
-            self.delivery.count(result);
+            self.delivery.count(push_to(connection, self.group.as_ref(), frame));
         }
     }
 
     /// Calls `deliver` for each connection of the turn that has not left the group meanwhile.
-    fn each(&mut self, mut deliver: impl FnMut(&Connection) -> Result<(), SendError>) {
+    fn each(&mut self, deliver: impl Fn(&Connection) -> Result<(), SendError>) {
         for connection in &self.turn {
             self.delivery.count(if_member(connection, self.group.as_ref(), || deliver(connection)));
         }
@@ -165,6 +165,18 @@ impl From<Frames> for ReceivedFrames {
             }
         }
     }
+}
+
+/// Pushes a frame, unless the connection has left the group. It is compressed before the lock that
+/// keeps the connection in the group.
+fn push_to(
+    connection: &Connection,
+    group: Option<&Arc<str>>,
+    frame: &mut SharedFrame,
+) -> Result<(), SendError> {
+    let outbox = connection.outbox();
+    outbox.prepare(frame);
+    if_member(connection, group, || outbox.push_frame(frame))
 }
 
 /// Calls `deliver` unless the connection has left the group.

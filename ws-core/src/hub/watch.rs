@@ -72,7 +72,7 @@ pub enum PresenceEvent {
     /// The last connection of the user has ended, or now has another user, or its node is gone.
     Offline,
     /// This number of changes was missed, because more than 256 opened and closed connections of
-    /// the user waited to be read. If the state has changed meanwhile, the next event says so.
+    /// the user waited to be read. If the state has changed meanwhile, the next event reports it.
     Lagged(u64),
 }
 
@@ -245,7 +245,7 @@ impl Members {
     }
 
     /// Waits until all nodes that are alive have answered. After that, [`now`](Self::now) has the
-    /// members of all nodes at this time, and the stream goes on from there. Without a cluster it
+    /// members of all nodes at this time, and the stream continues from there. Without a cluster it
     /// returns at once.
     ///
     /// While the broker cannot be reached it does not return, so use a timeout where this matters.
@@ -327,8 +327,8 @@ impl Presence {
     }
 
     /// Waits until all nodes that are alive have answered. After that,
-    /// [`is_online`](Self::is_online) is the state at this time, and the stream goes on from there.
-    /// Without a cluster it returns at once.
+    /// [`is_online`](Self::is_online) is the state at this time, and the stream continues from
+    /// there. Without a cluster it returns at once.
     ///
     /// While the broker cannot be reached it does not return, so use a timeout where this matters.
     /// Dropping the future changes nothing.

@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wheel_ends_with_its_runtime_and_others_go_on() {
+    fn a_wheel_ends_with_its_runtime_and_others_continue() {
         let live = Arc::new(Live::default());
         let (first, second) = (enter(&live), enter(&live));
         let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

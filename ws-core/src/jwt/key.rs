@@ -97,7 +97,8 @@ impl Key {
     ///
     /// # Errors
     /// [`KeyError::Json`] if it is not a JSON Web Key, [`KeyError::Unsupported`] if it is for
-    /// another algorithm or not for verifying signatures, and the errors of [`hs256`](Self::hs256) and [`pem`](Self::pem).
+    /// another algorithm or not for verifying signatures, and the errors of [`hs256`](Self::hs256)
+    /// and [`pem`](Self::pem).
     pub fn jwk(json: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         let jwk: Jwk = serde_json::from_slice(json.as_ref()).map_err(KeyError::Json)?;
         Self::from_jwk(&jwk)

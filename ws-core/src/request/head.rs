@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_says_the_same_as_the_whole() {
+    fn the_kept_head_returns_the_same_values() {
         let lines: &[(&str, &[u8])] = &[
             ("host", b"example.com:9502"),
             ("cookie", b"a=1; b=2"),
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_hidden_in_a_map_that_was_made_again() {
+    fn tokens_are_hidden_in_a_restored_map() {
         let mut kept = head("/", &[("authorization", b"Bearer secret"), ("cookie", b"session=secret")]);
         kept.compact();
         assert!(!format!("{:?}", kept.headers()).contains("secret"));

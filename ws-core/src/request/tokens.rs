@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_counts_only_where_pages_are_told_apart() {
+    fn a_cookie_token_needs_an_origin_policy() {
         let cookie = [("cookie", "session=c")];
         assert_eq!(handshake("", &cookie, true).cookie_token("session").unwrap(), "c");
         let unchecked = handshake("", &cookie, false);
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_no_subprotocol_and_is_never_printed() {
+    fn a_token_is_not_a_subprotocol_and_is_never_printed() {
         let headers = [
             ("authorization", "Bearer c2VjcmV0"),
             ("sec-websocket-protocol", "v1, bearer.c2VjcmV0, v2"),

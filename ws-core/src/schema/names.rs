@@ -48,8 +48,8 @@ impl Named {
 }
 
 /// Returns the final name of each type. A type whose schemas differ by direction is `Said` as it is
-/// sent and `SaidInput` as it is received. Other types of the same name begin with the name of their
-/// module, and end with a number if that is not enough.
+/// sent and `SaidInput` as it is received. Other types of the same name begin with the name of
+/// their module, and end with a number if that is not enough.
 pub(super) fn named(found: &[Named]) -> Vec<String> {
     let mut by_name: BTreeMap<&str, Vec<(usize, &Named)>> = BTreeMap::new();
     for (index, ty) in found.iter().enumerate() {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn types_of_one_name_are_told_apart_by_module_direction_and_number() {
+    fn types_of_one_name_are_distinguished_by_module_direction_and_number() {
         use Direction::{Received, Sent};
         let mut found = vec![
             ty("Order", "shop", &[Received], "1"),

@@ -55,8 +55,8 @@ fn sort_required(schema: &mut Value) {
     each_subschema(schema, &mut sort_required);
 }
 
-/// Sorts the keys of all objects. `serde_json` does so by itself, unless a crate of the program asks
-/// it to keep the order of insertion.
+/// Sorts the keys of all objects. `serde_json` does so by itself, unless a crate of the program
+/// asks it to keep the order of insertion.
 pub(crate) fn sorted(value: Value) -> Value {
     match value {
         Value::Object(fields) => {

@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn what_the_process_lacks_pauses_and_what_one_peer_did_does_not() {
+    fn accepting_pauses_after_a_lack_of_resources_and_not_after_a_fault_of_one_peer() {
         // ECONNABORTED, ECONNRESET, EINTR, EPERM, ENETDOWN, ENETUNREACH, EHOSTUNREACH, ETIMEDOUT.
         for code in [103, 104, 4, 1, 100, 101, 113, 110] {
             let error = io::Error::from_raw_os_error(code);

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn places_come_back_and_an_address_without_sockets_is_forgotten() {
+    fn places_are_released_and_an_address_without_sockets_is_removed() {
         let addresses = Arc::new(Addresses::new(2));
         let (one, other) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
         let (first, second) = (addresses.enter(one), addresses.enter(one));

@@ -29,7 +29,7 @@ pub(crate) struct Admission {
     /// Limits the warnings about headers of proxies that cannot be read.
     malformed: Throttle,
     /// Limits the warning about a zone or a Unix socket in such a header.
-    odd: Once,
+    unusable_part: Once,
     /// One permit for each socket that may be open.
     connections: Arc<Semaphore>,
     addresses: Option<Arc<Addresses>>,
@@ -58,7 +58,7 @@ impl Admission {
             server: server.name.as_str().into(),
             proxy: server.proxy.clone(),
             malformed: Throttle::default(),
-            odd: Once::new(),
+            unusable_part: Once::new(),
             connections: Arc::new(Semaphore::new(connections)),
             addresses: server.limits.connections_per_ip.map(|limit| Arc::new(Addresses::new(limit))),
         }
@@ -87,7 +87,7 @@ impl Admission {
         match forwarded::client(&self.proxy, proxy, headers) {
             Ok(found) => {
                 if found.has_unusable_part {
-                    self.odd.call_once(|| self.warn_of_odd(proxy, headers));
+                    self.unusable_part.call_once(|| self.warn_of_unusable_part(proxy, headers));
                 }
                 Ok(Caller { addr: Some(found.addr), host: found.host })
             }
@@ -98,7 +98,7 @@ impl Admission {
         }
     }
 
-    fn warn_of_odd(&self, proxy: SocketAddr, headers: &HeaderMap) {
+    fn warn_of_unusable_part(&self, proxy: SocketAddr, headers: &HeaderMap) {
         let Some(name) = forwarded::header_name(self.proxy.header) else { return };
         tracing::warn!(
             server = &*self.server,

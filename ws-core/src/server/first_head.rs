@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_ends_at_its_first_empty_line_however_it_comes() {
+    fn a_head_ends_at_its_first_empty_line_in_any_pieces() {
         let cases: [(&[u8], Option<usize>); 10] = [
             (b"GET / HTTP/1.1\r\nA: b\r\n\r\nmore", Some(24)),
             (b"GET / HTTP/1.1\nA: b\n\nmore", Some(21)),

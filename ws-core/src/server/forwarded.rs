@@ -312,7 +312,7 @@ mod tests {
     const PROXY: &str = "10.0.0.1:5000";
 
     #[test]
-    fn the_first_address_from_the_end_that_is_no_proxys_is_the_client() {
+    fn the_last_address_that_is_not_a_proxy_is_the_client() {
         let cases: [(&str, &[&str], &str); 14] = [
             (PROXY, &["203.0.113.7"], "203.0.113.7:0"),
             (PROXY, &["198.51.100.1, 203.0.113.7"], "203.0.113.7:0"),
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_of_anyone_else_are_ignored() {
+    fn headers_of_untrusted_peers_are_ignored() {
         for header in [ForwardedHeader::XForwardedFor, ForwardedHeader::Forwarded, ForwardedHeader::Off] {
             for lines in [["203.0.113.7"], ["for=203.0.113.7"], ["\""]] {
                 check(header, "192.0.2.1:80", &lines, Ok("192.0.2.1:80"));
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_needed_and_is_no_address_is_an_error() {
+    fn a_required_entry_that_is_not_an_address_is_an_error() {
         for line in [
             "localhost",
             "203.0.113",
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_is_the_one_that_the_outermost_trusted_proxy_was_asked_for() {
+    fn the_host_is_that_of_the_outermost_trusted_proxy() {
         use ForwardedHeader::{Forwarded, Off, XForwardedFor};
         let proxied = |header, peer: &str, name: HeaderName, lines: &[&str]| {
             let trusted = vec!["10.0.0.0/8".parse().unwrap()];

@@ -132,7 +132,7 @@ impl HttpServer {
     ) {
         let Arrival { peer, pending, .. } = arrival;
         let service = service_fn(|request| {
-            pending.give_back();
+            pending.release();
             let answer = self.answer(request, peer, admitted.as_ref().err());
             async move { Ok::<_, Infallible>(answer.await) }
         });

@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_was_read_and_not_used_is_the_prefix_wherever_it_is() {
+    async fn unused_bytes_are_the_prefix_of_the_rest() {
         for taken in 0..=4 {
             let (near, mut far) = tokio::io::duplex(64);
             far.write_all(b"ef").await.unwrap();

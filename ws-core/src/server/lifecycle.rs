@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_waits_hears_of_it_and_of_an_application_that_never_started() {
+    async fn waiters_are_woken_also_if_the_application_never_starts() {
         let lifecycle = Lifecycle::default();
         let readiness = lifecycle.readiness();
         let (is_ready, ()) = tokio::join!(readiness.ready(), async { lifecycle.advance(Stage::Ready) });

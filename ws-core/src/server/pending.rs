@@ -2,7 +2,7 @@
 //! to make room for another.
 //!
 //! An incomplete request head costs the peer nothing. Therefore the number of incomplete heads per
-//! address is limited, and the oldest one is closed when there is no room. The PROXY header and the
+//! address is limited, and the oldest one is closed if all room is taken. The PROXY header and the
 //! TLS handshake count as part of the head. A stream with a complete head keeps its room until its
 //! request is answered. [`Pending`] is the place of one stream; dropping it releases the room.
 
@@ -124,7 +124,7 @@ impl PendingStreams {
     /// Returns whether this address may have one more incomplete head. At its share, its oldest
     /// head is closed if it is old enough.
     fn has_place(&self, address: IpAddr) -> bool {
-        // While there is no room, an address with many heads must not delay other addresses.
+        // Without room, an address with many heads must not delay other addresses.
         let share = match self.room.available_permits() {
             0 => fixed::PENDING_OF_AN_ADDRESS,
             _ => self.share,
@@ -220,7 +220,7 @@ impl Pending {
 
     /// Marks the head as complete: the stream no longer counts under its address, and it is not
     /// closed to make room.
-    pub(crate) fn head_is_whole(&self) {
+    pub(crate) fn head_is_complete(&self) {
         let Some(place) = &self.0 else { return };
         let mut holds = place.holds();
         if matches!(*holds, Holds::Head)
@@ -245,15 +245,15 @@ impl Pending {
     }
 
     /// Releases the room and ends the deadline, because the request is not a handshake.
-    pub(crate) fn give_back(&self) {
-        self.head_is_whole();
+    pub(crate) fn release(&self) {
+        self.head_is_complete();
         if let Some(place) = &self.0 {
             *place.holds() = Holds::Nothing;
         }
     }
 
     /// Waits until the stream's room is given to another stream.
-    pub(crate) async fn given_up(&self) {
+    pub(crate) async fn lost_place(&self) {
         let Some(place) = &self.0 else { return pending().await };
         place.cut.notified().await;
         // Stores the notification again for the next caller.
@@ -261,28 +261,28 @@ impl Pending {
     }
 
     /// Waits until the deadline or until the stream's room is given to another stream. Never
-    /// returns if the room was released by [`give_back`](Self::give_back).
+    /// returns if the room was released by [`release`](Self::release).
     pub(crate) async fn overdue(&self) {
         let Some(place) = &self.0 else { return pending().await };
         tokio::select! {
             () = sleep_until(place.since + place.streams.timeout) => {}
-            () = self.given_up() => {}
+            () = self.lost_place() => {}
         }
-        place.unless_given_back().await;
+        place.unless_released().await;
     }
 
     /// Waits for this time, within which a request in progress must be answered. Never returns if
-    /// the room was released by [`give_back`](Self::give_back).
+    /// the room was released by [`release`](Self::release).
     pub(crate) async fn overdue_by(&self, longest: Duration) {
         let Some(place) = &self.0 else { return pending().await };
         sleep(longest).await;
-        place.unless_given_back().await;
+        place.unless_released().await;
     }
 }
 
 impl Place {
-    /// Returns at once, or never if the room was released by `give_back`.
-    async fn unless_given_back(&self) {
+    /// Returns at once, or never if the room was released by `release`.
+    async fn unless_released(&self) {
         if matches!(*self.holds(), Holds::Nothing) {
             pending().await
         }
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn at_its_share_an_address_gives_up_its_oldest_head_or_the_new_stream() {
+    async fn at_its_share_an_address_loses_its_oldest_head_or_the_new_stream() {
         let cases: [(usize, Option<usize>, usize); 5] = [
             (8 * 20, None, 20),
             (8 * 10, None, 16),
@@ -350,7 +350,7 @@ mod tests {
             assert_eq!(held.iter().map(is_overdue).filter(|it| *it).count(), 1, "{share} of {pending}");
             assert!(is_overdue(&held[0]) || held[1..].iter().all(|it| !is_overdue(it)));
             // A complete head and a dropped stream both leave the share.
-            held[1].head_is_whole();
+            held[1].head_is_complete();
             held.remove(2);
             advance(AGE / 2).await;
             let _two = [at_once(&streams, 1).unwrap(), at_once(&streams, 1).unwrap()];
@@ -359,10 +359,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_room_the_oldest_unfinished_head_of_all_gives_way_once_it_is_old_enough() {
+    async fn without_room_the_oldest_unfinished_head_is_closed_once_it_is_old_enough() {
         let streams = streams(3, |_| {});
         let held: Vec<Pending> = (1..=3).map(|last| at_once(&streams, last).unwrap()).collect();
-        held[0].head_is_whole();
+        held[0].head_is_complete();
         assert!(at_once(&streams, 4).is_none());
         let began = Instant::now();
         let _new = streams.admit(address(4)).await.unwrap();
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_room_an_address_with_many_heads_does_not_wait_in_front_of_others() {
+    async fn without_room_an_address_with_many_heads_does_not_delay_others() {
         let streams = streams(160, |_| {});
         let _held: Vec<Pending> =
             (0..160).map(|number| at_once(&streams, 1 + (number % 8) as u8).unwrap()).collect();
@@ -405,18 +405,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_is_kept_of_streams_that_are_gone() {
+    async fn ended_streams_leave_no_entry() {
         let streams = streams(1, |_| {});
         for step in 0..4 {
             let pending = at_once(&streams, 1).unwrap();
             if step > 0 {
-                pending.head_is_whole();
+                pending.head_is_complete();
             }
             if step > 1 {
                 pending.awaits_another_head();
             }
             if step > 2 {
-                pending.give_back();
+                pending.release();
                 assert!(at_once(&streams, 2).is_some());
                 assert!(!is_overdue(&pending));
             }

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_header_of_either_version_names_the_client_and_nothing_behind_it_is_read() {
+    async fn a_header_of_either_version_names_the_client_and_no_later_byte_is_read() {
         let v4 = [203, 0, 113, 7, 10, 0, 0, 1, 0x12, 0x67, 0x01, 0xbb];
         let mut v6 = [0; 36];
         v6[..2].copy_from_slice(&[0x20, 0x01]);

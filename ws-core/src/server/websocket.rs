@@ -162,7 +162,7 @@ impl WsServer {
         tokio::select! {
             biased;
             _ = timeout(self.limits.close_timeout, finish) => {}
-            () = pending.given_up() => {}
+            () = pending.lost_place() => {}
             () = self.lifecycle.reached(Stage::Closing) => {}
         }
     }
@@ -170,13 +170,13 @@ impl WsServer {
     async fn answer(&self, mut request: Request<Incoming>, stream: &Stream) -> Response {
         let Arrival { peer, transport, .. } = stream.arrival;
         stream.has_request.store(true, Ordering::Relaxed);
-        stream.arrival.pending.head_is_whole();
+        stream.arrival.pending.head_is_complete();
         let caller = self.admission.client(peer, request.headers());
         if let (Some(fallback), None, Ok(caller)) = (&self.fallback, &stream.refusal, &caller)
             && !asks_for_upgrade(&request)
         {
             // A plain HTTP request frees its place among the pending handshakes.
-            stream.arrival.pending.give_back();
+            stream.arrival.pending.release();
             return without_upgrade(super::http::call(fallback, request, caller.addr).await);
         }
         // Not needed, because the stream is taken from hyper directly. Without the removal, the
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_asks_for_nothing_is_cut_at_its_deadline() {
+    async fn a_stream_without_a_request_is_closed_at_its_deadline() {
         for sent in [&b""[..], b"GET / HTTP/1.1\r\nHost:"] {
             let mut client = Client::of(app(), "ws", TIMEOUT / 2).await;
             client.stream.write_all(sent).await.unwrap();
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn refusals_do_not_prolong_the_room_among_the_pending_handshakes() {
+    async fn refusals_do_not_extend_the_deadline_of_a_pending_handshake() {
         let mut client = Client::of(app(), "ws", TIMEOUT).await;
         for _ in 0..9 {
             assert!(client.ask(ASKS_FOR_NOTHING).await.contains("426"), "it may try again");
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_reads_no_answer_is_cut() {
+    async fn a_peer_that_does_not_read_its_answer_is_closed() {
         let mut client = Client::of(app(), "ws", TIMEOUT).await;
         let requests = ASKS_FOR_NOTHING.repeat(10_000);
         let written = timeout(TIMEOUT / 2, client.stream.write_all(&requests)).await;
@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_asks_for_pages_may_be_idle_for_keep_alive_and_takes_no_room() {
+    async fn a_page_client_may_be_idle_for_keep_alive_and_takes_no_room() {
         let mut config = Config::default();
         config.servers.push(ServerConfig::new("http", ServerKind::Http, 0));
         for server in ["ws", "http"] {
@@ -461,7 +461,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_http_server_cuts_whoever_asks_for_nothing_at_its_deadline() {
+    async fn an_http_server_closes_a_stream_without_a_request_at_its_deadline() {
         let mut config = Config::default();
         config.servers.push(ServerConfig::new("http", ServerKind::Http, 0));
         let app = app().config(config).http("http", pages());

@@ -25,7 +25,7 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// Creates a full bucket; `None` if there is no limit.
+    /// Creates a full bucket; `None` without a limit.
     pub(super) fn new(limits: &Limits, now: Instant) -> Option<Self> {
         let per_second = at_least_one(limits.messages_per_second?);
         let burst = limits.message_burst.map_or(per_second, at_least_one);

@@ -39,7 +39,7 @@ pub(super) fn is_control(first: u8) -> bool {
 }
 
 /// Whether these bytes are one unfragmented, unmasked data frame, as a server sends a message: with
-/// FIN, without reserved bits, with exactly the announced length, and with valid UTF-8 if it is text.
+/// FIN, without reserved bits, with exactly the announced length, and valid UTF-8 if it is text.
 pub(crate) fn is_whole_message(frame: &[u8]) -> bool {
     let Some(Header { first, mask: None, length, size }) = Header::read(frame) else { return false };
     let Some(payload) = frame.get(size..) else { return false };

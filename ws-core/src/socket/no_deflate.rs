@@ -30,6 +30,10 @@ impl Deflate {
         match *self {}
     }
 
+    pub(super) fn is_deflating(&self) -> bool {
+        match *self {}
+    }
+
     pub(super) fn advance(&mut self, _: &mut OutQueue, _: Role, _: &mut usize) {
         match *self {}
     }

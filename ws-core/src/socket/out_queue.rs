@@ -396,9 +396,10 @@ impl First {
         self.stamp.map_or(self.length, |before| before as usize)
     }
 
+    /// Whether it is a message of at least this number of bytes, and not an empty one.
     #[cfg(feature = "deflate")]
-    pub(super) fn is_control(self) -> bool {
-        header::is_control(self.opcode)
+    pub(super) fn is_message_of(self, least: u32) -> bool {
+        !header::is_control(self.opcode) && self.length >= (least as usize).max(1)
     }
 }
 

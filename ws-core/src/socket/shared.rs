@@ -129,3 +129,37 @@ mod present {
         bytes.freeze()
     }
 }
+
+#[cfg(all(test, feature = "deflate"))]
+mod tests {
+    use super::*;
+    use crate::{socket::encode, wire::Message};
+
+    #[test]
+    fn each_form_is_compressed_once_and_connections_share_its_bytes() {
+        let mut shared = SharedFrame::new(encode(Message::text("again and again ".repeat(100))));
+        let format = |bits, level, threshold| Some(SharedFormat { bits, level, threshold });
+        let first = shared.in_format(format(15, 1, 10)).clone();
+        for threshold in [0, 1, 1600] {
+            let again = shared.in_format(format(15, 1, threshold));
+            assert_eq!(again.as_ptr(), first.as_ptr(), "the threshold is not a part of the form");
+        }
+        assert_eq!(shared.in_format(format(15, 1, 1601)).as_ptr(), shared.plain().as_ptr());
+        assert_eq!(shared.in_format(None).as_ptr(), shared.plain().as_ptr());
+        for (bits, level) in [(9, 1), (15, 9)] {
+            let other = shared.in_format(format(bits, level, 10)).clone();
+            assert_ne!(other.as_ptr(), first.as_ptr());
+            assert_eq!(shared.in_format(format(bits, level, 10)).as_ptr(), other.as_ptr());
+        }
+        assert_eq!(shared.compressed.len(), 3);
+    }
+
+    #[test]
+    fn a_form_that_is_not_smaller_is_tried_once() {
+        let mut shared = SharedFrame::new(encode(Message::binary(vec![7, 1, 200])));
+        let format = Some(SharedFormat { bits: 15, level: 1, threshold: 1 });
+        let first = shared.in_format(format).clone();
+        assert_eq!(first[STAMP_SIZE..], shared.plain);
+        assert_eq!(shared.in_format(format).as_ptr(), first.as_ptr());
+    }
+}

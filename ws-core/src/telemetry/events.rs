@@ -273,9 +273,9 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_counted_under_its_name_whatever_came_before_it() {
+    fn an_event_is_counted_under_its_name_after_any_other_event() {
         let (route, running) = (route(), RunningEvent::default());
-        for name in ["say", "say", "join", "nobody declares this", "join", UNKNOWN, "", "say"] {
+        for name in ["say", "say", "join", "not declared", "join", UNKNOWN, "", "say"] {
             running.begin(&route.events, name);
             running.end(&route, Outcome::Ok);
         }

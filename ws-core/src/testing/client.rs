@@ -94,7 +94,7 @@ impl<'a> Connect<'a> {
     /// Sends the handshake, checks that it is refused with this status, and returns the response.
     ///
     /// # Panics
-    /// If the status is another one, including 101, or if there is no response within 5 s.
+    /// If the status is another one, including 101, or if no response arrives within 5 s.
     pub async fn expect_status(self, status: u16) -> TestResponse {
         match self.await {
             Err(TestError::Refused(response)) if response.status == status => *response,

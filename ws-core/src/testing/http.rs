@@ -103,7 +103,7 @@ impl TestRequest<'_> {
     /// Sends the request and reads the whole response.
     ///
     /// # Errors
-    /// [`TestError::Transport`] if the path is not a valid URI or there is no response.
+    /// [`TestError::Transport`] if the path is not a valid URI or no response arrives.
     pub async fn send(self) -> Result<TestResponse, TestError> {
         let stream = self.app.pipe(&self.server);
         let response = request(stream, self.method, &self.path, self.headers, self.body).await?;

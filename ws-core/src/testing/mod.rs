@@ -184,9 +184,7 @@ impl TestApp {
 
     /// Like [`pipe`](Self::pipe), for a stream with a given arrival.
     pub(crate) fn pipe_from(&self, server: &str, arrival: Arrival) -> Pipe {
-        let Some(kind) = self.servers.get(server) else {
-            fail(format_args!("there is no server `{server}`"))
-        };
+        let Some(kind) = self.servers.get(server) else { fail(format_args!("unknown server `{server}`")) };
         let (near, far) = Pipe::pair(PIPE_BYTES);
         let arriving = ready(Some((Transport::Memory(far), arrival)));
         self.running.spawn(kind.clone().serve(arriving));

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_differ_and_survive_text_and_json() {
+    fn ids_differ_and_are_equal_after_text_and_json() {
         let (a, b) = (ConnectionId::new(0x00c0_ffee, 42), ConnectionId::new(0x00c0_ffef, 42));
         assert_ne!(a, b);
         assert_eq!(a.to_string(), "00c0ffee-2a");

@@ -13,7 +13,7 @@ use crate::wire::ConnectionId;
 /// ```
 /// use ws_core::prelude::*;
 ///
-/// fn tell_both(own: &Connection, other: &Connection) -> Result {
+/// fn send_both(own: &Connection, other: &Connection) -> Result {
 ///     if let Err(error) = other.push("news") {
 ///         println!("{error}"); // the other connection is closed, or its outbox is full
 ///     }

@@ -1,4 +1,4 @@
-//! 控制器 / the controller: `/wss/demo`, open to whoever brings a token.
+//! 控制器 / the controller: `/wss/demo`, for clients with a token.
 
 use ws_core::prelude::*;
 
@@ -9,7 +9,7 @@ const NORMAL: u16 = 1000;
 
 /// `WebSocketController` of the how-to.
 ///
-/// Browsers bring their token as a subprotocol, and want another one to be chosen beside it.
+/// Browsers send their token as a subprotocol, and need another one that the server can choose.
 #[ws_controller(path = "/wss/demo", middleware(websocket_auth), subprotocols("demo.v1"))]
 struct Demo {
     #[state]
@@ -18,7 +18,8 @@ struct Demo {
 
 impl Controller for Demo {
     async fn on_open(&self, conn: &Connection) -> Result {
-        // The middleware has put the claims here; with `JWT_OPEN=false` it lets those through who have none.
+        // The middleware stored the claims. With `JWT_OPEN=false` it accepts handshakes without
+        // them.
         let Some(claims) = conn.context().get::<Claims>() else {
             conn.disconnect(NORMAL, "非法请求")?;
             return Ok(());
@@ -48,7 +49,8 @@ impl Controller for Demo {
 }
 
 impl Demo {
-    /// Who was disconnected; nobody's name without claims, and for a user who is no longer in the table.
+    /// Returns the goodbye text with the account. The account is empty without claims, and for a
+    /// user who was removed from the table.
     async fn farewell(&self, conn: &Connection) -> Result<String> {
         let account = match conn.context().get::<Claims>() {
             Some(claims) => self.users.account(claims.data.uid).await?,

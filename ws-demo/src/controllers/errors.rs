@@ -1,17 +1,17 @@
-//! 自定义异常 / custom exceptions, tried out: `/wss/errors`.
+//! 自定义异常 / custom exceptions in use: `/wss/errors`.
 //!
-//! | what | what comes of it |
+//! | request | result |
 //! |---|---|
 //! | `?fail=teapot` | the handshake is refused with 418, the status of the error |
-//! | `?fail=unknown` | the handshake is refused with 500 and no detail: nobody claims the error |
-//! | text `boom` | the typed error's handler answers with JSON; the connection goes on |
-//! | text `panic` | this connection ends with 1011, and nothing else |
+//! | `?fail=unknown` | the handshake is refused with 500 and without detail: the error has no handler |
+//! | text `boom` | the typed error's handler answers with JSON; the connection stays open |
+//! | text `panic` | only this connection ends, with 1011 |
 
 use ws_core::prelude::*;
 
 use crate::{errors::Boom, middleware::fail_on_request};
 
-/// Fails as it is told to.
+/// Fails on request.
 #[ws_controller(path = "/wss/errors", middleware(fail_on_request))]
 struct Errors;
 
@@ -20,13 +20,13 @@ impl Controller for Errors {
         match message.as_text() {
             Some("boom") => Err(Boom.into()),
             Some("panic") => deliberate_panic(),
-            Some(text) => Ok(conn.push(format!("{text} (send `boom` or `panic` to see something fail)"))?),
+            Some(text) => Ok(conn.push(format!("{text} (send `boom` or `panic` to see an error)"))?),
             None => Ok(conn.send(message).await?),
         }
     }
 }
 
-/// What a bug would do.
+/// Stands for a bug.
 #[expect(clippy::panic, reason = "the demo shows that a panic ends its own connection only")]
 fn deliberate_panic() -> Result {
     panic!("a client asked for a panic")

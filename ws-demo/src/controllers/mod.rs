@@ -1,7 +1,7 @@
 //! 配置路由 / the routes: in the how-to a list of paths, here the attribute of each controller.
 //!
-//! Nothing is listed twice and nothing is forgotten: what carries `#[ws_controller]` is a route.
-//! `cargo run -p ws-demo -- routes` prints the table.
+//! Each struct with `#[ws_controller]` is a route; this is the only list. `cargo run -p ws-demo --
+//! routes` prints the table.
 
 mod demo;
 mod echo;

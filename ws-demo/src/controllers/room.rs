@@ -1,8 +1,9 @@
-//! Typed handlers: `/wss/rooms/{room}`, a chat for whoever brings a token.
+//! Typed handlers: `/wss/rooms/{room}`, a chat for clients with a token.
 //!
-//! A method for each event, parameters by their types, and what is returned is the reply:
+//! Each event has a method, the parameters are chosen by their types, and the returned value is the
+//! reply:
 //!
-//! | sent | answered | heard by the others in the room |
+//! | sent | reply | sent to the others in the room |
 //! |---|---|---|
 //! | (the connection opens) | `welcome {"room", "members"}` | `joined {"account"}` |
 //! | `say {"text"}` | `said {"id", "from", "text"}` | the same |
@@ -12,13 +13,12 @@
 //! | `history {"limit"}` | `history {"id", "from", "text"}`, one a line | |
 //! | (the connection ends) | | `left {"account"}` |
 //!
-//! Events with data of their own are types, so name and data cannot disagree. Mistakes are answered
-//! by the typed layer, and what is wrong with a text, by the codes of [`ChatError`]. A client that
-//! offers the subprotocol `msgpack` gets all of it as MessagePack.
+//! Events with data of their own are types, so that name and data always match. The typed layer
+//! answers malformed events. A fault of a text is answered with a code of [`ChatError`]. A client
+//! that offers the subprotocol `msgpack` gets everything as MessagePack.
 //!
-//! In a cluster the members of a room may be on several processes: `said`, `joined` and `left` reach
-//! all of them, and `who` and `online` list the accounts of all. `members` and `history` are those of the process
-//! that answers.
+//! In a cluster a room has members on several processes. `said`, `joined` and `left` reach all of
+//! them, and `who` and `online` list the accounts of all. `members` and `history` are local.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -38,12 +38,12 @@ use crate::{
     users::{Uid, Users},
 };
 
-/// Lines that `history` sends at once if it is not told how many.
+/// The number of lines that `history` sends by default.
 const HISTORY_LINES: usize = 20;
 /// The time that `who` and `online` wait for the other processes.
 const WHO_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A chat room; everyone in it hears what is said.
+/// A chat room. Each line reaches all members.
 #[ws_controller(
     path = "/wss/rooms/{room}",
     middleware(websocket_auth),
@@ -61,12 +61,12 @@ pub(crate) struct Room {
     chat: Chat,
 }
 
-/// Rooms are for those who have a name, even where `JWT_OPEN=false` lets everybody pass.
+/// Rooms need an account, also if `JWT_OPEN=false` accepts handshakes without a token.
 async fn logged_in(handshake: &Handshake) -> Result {
     handshake.context().get::<Claims>().map(|_| ()).or_status(401, "the rooms need a token")
 }
 
-/// Who is at the other end of a connection.
+/// The user of a connection.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 struct Member {
     uid: Uid,
@@ -81,14 +81,14 @@ struct Welcome<'a> {
     members: Vec<String>,
 }
 
-/// Somebody came in.
+/// A user joined the room.
 #[derive(Debug, Serialize, JsonSchema, WsEvent)]
 #[ws_event("joined")]
 struct Joined<'a> {
     account: &'a str,
 }
 
-/// Somebody is gone.
+/// A user left the room.
 #[derive(Debug, Serialize, JsonSchema, WsEvent)]
 #[ws_event("left")]
 struct Left<'a> {
@@ -120,8 +120,8 @@ impl Room {
         let uid = claims.data.uid;
         let account = self.users.account(uid).await?.or_status(403, errors::ACCOUNT_GONE.msg)?;
         conn.identify(&account)?;
-        // After it, nothing that is said on another process is missed either. While the broker is
-        // away, the room goes on with this process alone.
+        // After this, lines that are said on other processes arrive as well. While the broker is
+        // unreachable, the room works on this process alone.
         if conn.join_confirmed(room.as_str()).await? == Reach::Local {
             tracing::warn!(room = room.as_str(), account, "joined without the other processes");
         }
@@ -130,7 +130,7 @@ impl Room {
         Ok(Welcome { room: room.as_str(), members: members(conn, room) })
     }
 
-    /// The others hear it through the room, the sender as the reply, with its `ref`.
+    /// The other members get it through the room, the sender as the reply, with its `ref`.
     #[on_event("say")]
     async fn say(
         &self,
@@ -196,11 +196,11 @@ impl Room {
     }
 }
 
-/// Waits until all processes have said which accounts are in the room. Without an answer in time,
-/// these are the ones that are known.
+/// Waits until all processes have reported the accounts in the room. After the timeout, these are
+/// the accounts that are known.
 async fn settled(members: &mut Members) -> BTreeSet<String> {
     if tokio::time::timeout(WHO_TIMEOUT, members.settled()).await.is_err() {
-        tracing::warn!("not all processes have said who is in a room");
+        tracing::warn!("not all processes have reported the members of a room");
     }
     accounts(members)
 }
@@ -216,7 +216,8 @@ fn online(members: Members) -> impl futures_util::Stream<Item = Data<BTreeSet<St
             None => settled(&mut members).await,
             Some(known) => BTreeSet::clone(known),
         };
-        // An account may have several connections, so not every change is one of accounts.
+        // An account may have several connections, so not every change of members changes the
+        // accounts.
         while known.as_ref() == Some(&present) {
             members.next().await?;
             present = accounts(&members);

@@ -1,8 +1,8 @@
-//! Two demos and a Redis, or a NATS server: one chat over two processes, and the admin who
-//! disconnects a user on either.
+//! Two demos and a Redis or NATS server: one chat over two processes, and the admin who disconnects
+//! a user on either.
 //!
-//! Without `redis-server` these tests are skipped, and say so; with `WS_TESTS_NEED_REDIS=1` they fail
-//! instead. For `nats-server` the variable is `WS_TESTS_NEED_NATS`.
+//! Without `redis-server` these tests are skipped, and print so; with `WS_TESTS_NEED_REDIS=1` they
+//! fail instead. For `nats-server` the variable is `WS_TESTS_NEED_NATS`.
 
 mod redis;
 mod server;
@@ -125,7 +125,11 @@ async fn who_lists_the_accounts_of_both_processes_and_those_of_a_killed_one_leav
     readyz(&one, json!({"ready": true, "cluster": "up", "nodes": 1})).await;
     let began = std::time::Instant::now();
     assert_eq!(who(&mut jerry).await, json!(["jerry"]));
-    assert!(began.elapsed() < Duration::from_secs(1), "it waits for nobody: {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(1),
+        "it does not wait for the other process: {:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ pub(super) fn url(port: u16) -> String {
     format!("redis://127.0.0.1:{port}")
 }
 
-/// Whether there is a `redis-server`. Without one it prints that the test is skipped.
+/// Whether `redis-server` is installed. Without it, this prints that the test is skipped.
 pub(super) fn is_installed() -> bool {
     server::is_installed("redis-server", "WS_TESTS_NEED_REDIS")
 }

@@ -68,14 +68,15 @@ pub(super) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Whether there is this program. Without it, this prints that the test is skipped, or fails if the
-/// variable is set.
+/// Whether this program is installed. Without it, this prints that the test is skipped, or fails if
+/// the variable is set.
 pub(super) fn is_installed(program: &str, needed: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     let is_installed = env::split_paths(&path).any(|folder| folder.join(program).is_file());
     if !is_installed {
         assert!(env::var_os(needed).is_none(), "{program} is not installed");
-        // To the stream itself: the output of a test that passes is not shown.
+        // Written to the stream directly, because the captured output of a passing test is not
+        // shown.
         let _ = writeln!(std::io::stderr(), "skipped: a test needs {program}, which is not installed");
     }
     is_installed

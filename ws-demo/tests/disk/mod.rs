@@ -1,16 +1,16 @@
-//! The users' file when the disk, or the file itself, fails: at the start, and under a demo that runs.
+//! The users file when the disk or the file fails: at the start, and while the demo runs.
 
 use serde_json::json;
 use tokio::process::Command;
 
 use crate::support::{Demo, Scratch, command, within};
 
-/// The demo on a disk on which no file has more than 4 KiB of room.
+/// Starts the demo with a limit of 4 KiB for each file.
 #[cfg(unix)]
 fn command_without_room(settings: &[(&str, &str)]) -> Command {
     let roomy = command(settings);
     let mut command = Command::new("sh");
-    // Writing beyond the limit is an error like that of a full disk if its signal is ignored.
+    // If the signal is ignored, a write beyond the limit fails like a write to a full disk.
     command.args(["-c", r#"trap '' XFSZ; ulimit -f 8; exec "$0""#]).arg(roomy.as_std().get_program());
     for (name, value) in roomy.as_std().get_envs() {
         match value {
@@ -28,10 +28,10 @@ async fn a_users_file_that_cannot_be_written_is_a_start_error_with_its_path_and_
     let full = scratch.file();
     let no_directory = format!("{full}/users.sqlite3");
     let no_database = scratch.path().join("notes.txt").to_str().unwrap().to_owned();
-    std::fs::write(&no_database, "no database, but long enough that it could be one".repeat(100)).unwrap();
+    std::fs::write(&no_database, "not a database, but long enough to be one".repeat(100)).unwrap();
     let cases = [
         (command_without_room(&[("WS_DEMO_DB", &full)]), &full, "the users table: "),
-        // It is a file by now.
+        // `path` is a file now.
         (command(&[("WS_DEMO_DB", &no_directory)]), &no_directory, "the directory of the users file: "),
         (command(&[("WS_DEMO_DB", &no_database)]), &no_database, "the users table: "),
     ];
@@ -43,13 +43,13 @@ async fn a_users_file_that_cannot_be_written_is_a_start_error_with_its_path_and_
         assert!(said.starts_with(&format!("error: {path}: {reason}")), "{stderr}");
         assert!(!stderr.contains("panicked"), "{stderr}");
     }
-    // What a full disk left behind is no hindrance once there is room again.
+    // The rest that a full disk left does not prevent a later start.
     let demo = Demo::start(&[("WS_DEMO_DB", &full)]).await;
     assert_eq!(demo.login("jerry", "jerry-demo").await.status, 200);
 }
 
 #[tokio::test]
-async fn a_users_table_that_cannot_be_read_is_500_without_detail_and_the_demo_goes_on() {
+async fn an_unreadable_users_table_is_500_without_detail_and_the_demo_stays_up() {
     let scratch = Scratch::new("running");
     let mut demo = Demo::start(&[("WS_DEMO_DB", &scratch.file())]).await;
     let bearer = format!("Bearer {}", demo.token("jerry").await);
@@ -61,7 +61,7 @@ async fn a_users_table_that_cannot_be_read_is_500_without_detail_and_the_demo_go
     table.execute_batch("ALTER TABLE users RENAME TO hidden").unwrap();
     for _ in 0..2 {
         let answer = demo.login("jerry", "jerry-demo").await;
-        let no_detail = json!({"code": 50001, "msg": "something went wrong here"});
+        let no_detail = json!({"code": 50001, "msg": "internal error"});
         assert_eq!((answer.status, answer.json()), (500, no_detail));
         demo.logs("no such table").await;
     }

@@ -1,4 +1,5 @@
-//! What the tests of the process share: the process, its files, an HTTP exchange, a WebSocket client. Every wait is bounded.
+//! Shared by the tests of the process: the process, its files, an HTTP exchange, a WebSocket
+//! client. Every wait is bounded.
 
 use std::{
     collections::HashMap,
@@ -21,15 +22,15 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest as _, http::HeaderValue, protocol::WebSocketConfig},
 };
 
-/// The longest that a test waits for one thing; passwords are hashed slowly in a debug build.
+/// The longest wait of a test; passwords are hashed slowly in a debug build.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Waits, but not for ever.
+/// Awaits, at most for [`PATIENCE`].
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.expect("it took too long")
 }
 
-/// The demo on free ports and with its users in memory, with these settings on top.
+/// The demo on free ports and with its users in memory, with these settings added.
 pub(crate) fn command(settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ws-demo"));
     for variable in ["JWT_OPEN", "JWT_SECRET", "RUST_LOG", "WS_DEMO_TOKEN_TTL"] {
@@ -45,7 +46,7 @@ pub(crate) fn command(settings: &[(&str, &str)]) -> Command {
     command
 }
 
-/// A directory of one test, gone with it.
+/// A directory of one test, which is removed when it is dropped.
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
@@ -60,7 +61,7 @@ impl Scratch {
         &self.0
     }
 
-    /// A users file in it, which is not there yet.
+    /// The path of a users file in it, which does not exist yet.
     pub(crate) fn file(&self) -> String {
         self.0.join("users.sqlite3").to_str().unwrap().to_owned()
     }
@@ -77,14 +78,14 @@ pub(crate) struct Demo {
     pub(crate) process: Child,
     pub(crate) http: SocketAddr,
     pub(crate) ws: SocketAddr,
-    /// What it logs, line by line.
+    /// The lines of its log.
     log: mpsc::UnboundedReceiver<String>,
-    /// Held, so that the demo never writes into a closed pipe.
+    /// Kept open, so that the demo never writes into a closed pipe.
     _stdout: BufReader<ChildStdout>,
 }
 
 impl Demo {
-    /// Starts it, and reads where it listens.
+    /// Starts it, and reads its addresses.
     pub(crate) async fn start(settings: &[(&str, &str)]) -> Self {
         let mut process = command(settings).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(process.stderr.take().unwrap()).lines();
@@ -105,7 +106,7 @@ impl Demo {
         while !within(self.log.recv()).await.expect("it ended").contains(text) {}
     }
 
-    /// Everything that is logged from here to its end.
+    /// Returns all lines that are logged until it ends.
     pub(crate) async fn whole_log(&mut self) -> String {
         let mut log = String::new();
         while let Some(line) = within(self.log.recv()).await {
@@ -114,7 +115,8 @@ impl Demo {
         log
     }
 
-    /// The demo's own client, on its way to this demo; everything it says is kept. What comes last counts.
+    /// Starts the demo's own client for this demo and captures its output. Later arguments take
+    /// precedence.
     pub(crate) fn client(&self, arguments: &[&str]) -> Child {
         let (ws, http) = (format!("ws://{}", self.ws), format!("http://{}", self.http));
         command(&[])
@@ -134,7 +136,7 @@ impl Demo {
         assert!(within(Command::new("kill").args(["-TERM", &id]).status()).await.unwrap().success());
     }
 
-    /// Kills the process, which cannot say goodbye.
+    /// Kills the process, so that it cannot close its connections.
     pub(crate) async fn kill(&mut self) {
         within(self.process.kill()).await.unwrap();
     }
@@ -176,13 +178,13 @@ impl Demo {
         answer.json()["token"].as_str().unwrap().to_owned()
     }
 
-    /// The answer to a handshake, for those that are refused.
+    /// Returns the answer to a handshake that is refused.
     pub(crate) async fn handshake(&self, path: &str, authorization: Option<&str>) -> Answer {
         let authorization = authorization.map(|value| format!("Authorization: {value}"));
         self.handshake_with(path, authorization.as_deref()).await
     }
 
-    /// The same with a header line.
+    /// The same with a further header line.
     pub(crate) async fn handshake_with(&self, path: &str, line: Option<&str>) -> Answer {
         let mut headers = vec![
             "Connection: Upgrade",
@@ -194,7 +196,7 @@ impl Demo {
         exchange(self.ws, &format!("GET {path} HTTP/1.1"), &headers, "").await
     }
 
-    /// An open connection.
+    /// Opens a connection.
     pub(crate) async fn connect(&self, path: &str, authorization: Option<&str>) -> Client {
         match authorization {
             Some(value) => self.connect_with(path, &[("authorization", value)]).await,
@@ -202,14 +204,14 @@ impl Demo {
         }
     }
 
-    /// An open connection that was asked for with these headers.
+    /// Opens a connection by a handshake with these headers.
     pub(crate) async fn connect_with(&self, path: &str, headers: &[(&'static str, &str)]) -> Client {
         let mut request = format!("ws://{}{path}", self.ws).into_client_request().unwrap();
         for (name, value) in headers {
             request.headers_mut().insert(*name, HeaderValue::from_str(value).unwrap());
         }
         let stream = within(TcpStream::connect(self.ws)).await.unwrap();
-        // The tests decide what is too large, not the client.
+        // The limit of the client is off, because the tests check the limit of the server.
         let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
         let (socket, response) =
             within(client_async_with_config(request, stream, Some(config))).await.unwrap();
@@ -218,7 +220,7 @@ impl Demo {
     }
 }
 
-/// The address in the line that begins with the name of this server.
+/// Reads the address from the line that begins with the name of this server.
 async fn address(stdout: &mut BufReader<ChildStdout>, server: &str) -> SocketAddr {
     loop {
         let mut line = String::new();
@@ -291,7 +293,7 @@ async fn exchange(to: SocketAddr, request: &str, headers: &[&str], body: &str) -
 /// A WebSocket client.
 pub(crate) struct Client {
     pub(crate) socket: WebSocketStream<TcpStream>,
-    /// What the server chose.
+    /// The subprotocol that the server chose.
     pub(crate) subprotocol: Option<String>,
 }
 
@@ -319,7 +321,7 @@ impl Client {
         }
     }
 
-    /// The close code and reason that come next.
+    /// Returns the code and the reason of the close frame that must come next.
     pub(crate) async fn close(&mut self) -> (u16, String) {
         match self.message().await {
             Message::Close(Some(frame)) => (frame.code.into(), frame.reason.to_string()),

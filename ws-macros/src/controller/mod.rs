@@ -2,7 +2,7 @@
 //!
 //! The steps are [`parse`] (reads the syntax), [`model`] (checks it) and [`expand`] (writes the
 //! registration). The struct is always emitted, without `#[guard(..)]` and `#[state]`. The
-//! registration is emitted only if there is no mistake. The callbacks are the concern of the trait;
+//! registration is emitted only without a mistake. The callbacks are the concern of the trait;
 //! nothing here names them.
 
 mod compression;

@@ -2,7 +2,7 @@
 //!
 //! The steps are [`parse`] (reads the syntax), [`model`] (checks it) and [`expand`] (writes the
 //! registration). The function is emitted as written and can still be called. The registration is
-//! emitted only if there is no mistake. At run time, the type behind the first `&` selects the
+//! emitted only without a mistake. At run time, the type behind the first `&` selects the
 //! handler of an error.
 
 mod expand;

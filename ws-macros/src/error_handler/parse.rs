@@ -18,7 +18,7 @@ pub(super) const CARD: Card = Card {
     role: "an error handler",
     parameters: &["error: &ChatError", "scene: &Scene"],
     output: "Recovery",
-    more: Some("with any number of `State(value): State<T>` behind `scene`"),
+    more: Some("with any number of `State(value): State<T>` after `scene`"),
 };
 
 const KEYS: &[Key] = &[

@@ -82,7 +82,7 @@ pub(crate) fn outside(name: &str, item: &TokenStream) -> TokenStream {
     } else {
         "on a method of an `impl` block under `#[ws_handlers]`"
     };
-    // `#[ws_handlers]` does not recognise it behind a path other than that of the crate.
+    // `#[ws_handlers]` does not recognise it after another path than that of the crate.
     let is_method = syn::parse2::<Function>(item.clone()).is_ok_and(|it| it.signature.receiver().is_some());
     let path = if is_method { "; inside such a block, write it without a path" } else { "" };
     errors.add_at(Span::call_site(), format_args!("`#[{name}]` is in the wrong place; put it {place}{path}"));

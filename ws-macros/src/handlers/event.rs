@@ -18,7 +18,7 @@ use crate::errors::Errors;
 const RESERVED: [&str; 4] = ["error", "end", "pong", "sync"];
 
 /// The usage of the attribute.
-const USAGE: &str = r#"`#[on_event]` is written like this: `#[on_event("say")]`, with one name or several, and `errors(ChatError)` behind them"#;
+const USAGE: &str = r#"`#[on_event]` is written like this: `#[on_event("say")]`, with one name or several, and `errors(ChatError)` after them"#;
 
 /// The arguments of `#[on_event(..)]`.
 #[derive(Default)]
@@ -113,8 +113,7 @@ pub(crate) fn check_name(name: &LitStr, errors: &mut Errors) {
     if text.is_empty() {
         errors.add(name, r#"the name of the event is empty; write one, such as `"say"`"#);
     } else if RESERVED.contains(&text.as_str()) {
-        let fault =
-            format!("`{text}` is reserved: the server sends this event by itself; choose another name");
+        let fault = format!("`{text}` is reserved: the server itself sends this event; choose another name");
         errors.add(name, fault);
     }
 }

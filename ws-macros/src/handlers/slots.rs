@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_belongs_to_the_signature_is_replaced() {
+    fn only_names_of_the_signature_are_replaced() {
         for (written, inferred) in [
             (parse_quote!(&'a Path<(&'a str, &u8)>), "&'_ Path<(&'_ str, &u8)>"),
             (parse_quote!(&'static str), "&'static str"),
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_is_there_where_one_of_its_parameters_is() {
+    fn a_slot_exists_if_one_of_its_parameters_exists() {
         let (room, mut slots) = (parse_quote!(Room), Slots::default());
         let signature: Signature = parse_quote!(fn say(&self, #[cfg(a)] id: Path<u8>));
         let mut condition = |conditions: &[Attribute]| {

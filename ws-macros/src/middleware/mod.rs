@@ -3,7 +3,7 @@
 //!
 //! The steps are [`parse`] (reads the syntax), [`model`] (checks it) and [`expand`] (writes the
 //! registration). The function is emitted as written and can still be called. The registration is
-//! emitted only if there is no mistake. The type of the function item identifies the function: a
+//! emitted only without a mistake. The type of the function item identifies the function: a
 //! controller that names the function refers to the same type.
 
 mod expand;

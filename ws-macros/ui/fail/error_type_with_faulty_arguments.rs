@@ -1,4 +1,4 @@
-//! Faces that no error can have.
+//! Invalid public parts of an error.
 
 use ws_core::WsError;
 

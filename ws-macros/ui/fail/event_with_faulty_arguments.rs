@@ -1,4 +1,4 @@
-//! Names, replies and types that no event can have.
+//! Invalid names, replies and types of events.
 
 use ws_core::WsEvent;
 

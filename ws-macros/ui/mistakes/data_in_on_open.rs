@@ -1,4 +1,4 @@
-//! `Data<T>` where there is no event
+//! `Data<T>` in a callback without an event
 //! Write: `Data<T>` in `#[on_event]`; in `#[on_open]`, `Path<T>`, `Query<T>` or `Header<T>`
 
 use ws_core::prelude::*;

@@ -1,4 +1,4 @@
-//! An event whose name is not that of its type
+//! An event whose name differs from the name of its type
 //! Write: the same name in `#[on_event(..)]` and `#[ws_event(..)]`
 
 use serde::Deserialize;

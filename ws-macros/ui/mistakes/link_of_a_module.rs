@@ -1,5 +1,5 @@
 //! `link!` of a module
-//! Write: `ws_core::link!(that_crate)`; modules of the own crate need none
+//! Write: `ws_core::link!(that_crate)`; modules of your own crate do not need it
 
 mod controllers {}
 

@@ -1,4 +1,4 @@
-//! A path parameter as other frameworks write it
+//! A path parameter in the syntax of other frameworks
 //! Write: `"/rooms/{room}"`
 
 use ws_core::prelude::*;

@@ -21,7 +21,7 @@ use super::{
 use crate::machine;
 
 const ONE_BY_ONE: usize = 4000;
-/// As many asks of one connection may be outstanding.
+/// The number of asks at once: one connection may have no more outstanding asks.
 const AT_ONCE: usize = 64;
 const ASKS_AT_ONCE: usize = 16_000;
 
@@ -40,7 +40,7 @@ pub(super) fn run(kind: Kind, setting: &Setting<'_>) -> anyhow::Result<Vec<Row>>
     let end = client.try_clone()?;
     let answering = thread::spawn(move || answer(client));
     let rows = measure(control, setting.scale);
-    // Ends the thread, which reads.
+    // Ends the thread, which is blocked in a read.
     let _ = end.shutdown(Shutdown::Both);
     let answered = answering.join().ok().context("the client has panicked")?;
     rows.with_context(|| format!("{answered} asks were answered"))
@@ -60,7 +60,7 @@ fn measure(mut control: TcpStream, scale: usize) -> anyhow::Result<Vec<Row>> {
     ])
 }
 
-/// Asks until the user is found: no call waits until its channel is subscribed.
+/// Asks until the user is found, because no call waits until the user's channel is subscribed.
 fn warm_up(control: &mut TcpStream) -> anyhow::Result<()> {
     let begun = Instant::now();
     while let Err(error) = ask(control, 1, 1) {
@@ -70,7 +70,8 @@ fn warm_up(control: &mut TcpStream) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Lets the node ask; the times of rank 0.5 and 0.99 in milliseconds, and the asks per second.
+/// Lets the node ask. Returns the times of rank 0.5 and 0.99 in milliseconds, and the asks per
+/// second.
 fn ask(control: &mut TcpStream, asks: usize, at_once: usize) -> anyhow::Result<[f64; 3]> {
     send(control, &format!("{ASK}{asks} {at_once}"))?;
     let text = receive(control)?;
@@ -80,7 +81,7 @@ fn ask(control: &mut TcpStream, asks: usize, at_once: usize) -> anyhow::Result<[
     Ok(serde_json::from_str(&text)?)
 }
 
-/// Answers each ask until the connection ends; the number of answers.
+/// Answers each ask until the connection ends. Returns the number of answers.
 fn answer(mut client: TcpStream) -> u64 {
     let mut answered = 0;
     while let Ok(text) = receive(&mut client) {

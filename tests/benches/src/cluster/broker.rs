@@ -13,7 +13,7 @@ use anyhow::{Context as _, ensure};
 
 use crate::process::ServerProcess;
 
-/// The longest time that an answer takes.
+/// The longest time of an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The channel of `redis-benchmark`, as long as the name of the room's channel.
@@ -84,8 +84,8 @@ impl Broker {
         }
     }
 
-    /// Whether Redis has more than so many subscribed channels. For NATS it is always true: nodes
-    /// subscribe buckets of rooms there, and count a room when its subscription is confirmed.
+    /// Whether Redis has more subscribed channels than this number. For NATS it is always true:
+    /// nodes subscribe buckets of rooms there, and count a room when its subscription is confirmed.
     pub(super) fn has_more_channels_than(&self, count: usize) -> anyhow::Result<bool> {
         match self.kind {
             Kind::Redis => Ok(number(&self.info("stats")?, "pubsub_channels:")? > count as u64),
@@ -93,12 +93,12 @@ impl Broker {
         }
     }
 
-    /// The messages and bytes that Redis has passed so far.
+    /// Returns the messages and bytes that Redis has forwarded so far.
     pub(super) fn traffic(&self) -> anyhow::Result<Traffic> {
         let (stats, commands) = (self.info("stats")?, self.info("commandstats")?);
         let bytes = number(&stats, "total_net_input_bytes:")? + number(&stats, "total_net_output_bytes:")?;
         let published = number(&commands, "cmdstat_publish:calls=")?;
-        // The answers are written after they have counted.
+        // The counters do not include these two answers, because Redis reads them before it answers.
         Ok(Traffic { published, bytes, own: (stats.len() + commands.len()) as u64 })
     }
 
@@ -112,8 +112,8 @@ impl Broker {
         Ok(text)
     }
 
-    /// The messages per second that `redis-benchmark` publishes on one connection, to a channel with
-    /// one subscriber.
+    /// Returns the messages per second that `redis-benchmark` publishes on one connection, to a
+    /// channel with one subscriber.
     pub(super) fn benchmark(&self, messages: usize, bytes: usize) -> anyhow::Result<f64> {
         let mut subscriber = TcpStream::connect(self.address)?;
         subscriber.set_read_timeout(Some(Duration::from_millis(100)))?;
@@ -143,20 +143,20 @@ pub(super) struct Traffic {
 }
 
 impl Traffic {
-    /// The traffic between two readings.
+    /// Returns the traffic between two readings.
     pub(super) fn until(&self, end: Self) -> Self {
         let bytes = (end.bytes - self.bytes).saturating_sub(self.own);
         Self { published: end.published - self.published, bytes, own: 0 }
     }
 
-    /// The traffic without that of the same time without a load.
+    /// Subtracts the traffic of the same time without a load.
     pub(super) fn without(&self, idle: &Self) -> Self {
         let published = self.published.saturating_sub(idle.published);
         Self { published, bytes: self.bytes.saturating_sub(idle.bytes), own: 0 }
     }
 }
 
-/// The number behind the start of a line.
+/// Returns the number after the start of a line.
 fn number(text: &str, start: &str) -> anyhow::Result<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(start));
     let line = line.with_context(|| format!("no line `{start}`"))?;
@@ -177,7 +177,7 @@ fn discard(subscriber: &mut TcpStream, is_over: &AtomicBool) {
     }
 }
 
-/// The last rate in what `redis-benchmark -q` prints.
+/// Returns the last rate in the output of `redis-benchmark -q`.
 fn per_second(output: &str) -> Option<f64> {
     let (before, _) = output.rsplit_once(" requests per second")?;
     before.rsplit(' ').next()?.parse().ok()

@@ -1,4 +1,4 @@
-//! The servers that are compared, and the messages that their clients exchange.
+//! The compared servers, and the messages of their clients.
 
 use std::{io::Write as _, net::TcpStream, str::FromStr};
 
@@ -14,7 +14,7 @@ use crate::{
     servers::{self, PATH},
 };
 
-/// Messages of ws-core that differ, so that a reordered one is noticed.
+/// The number of different messages of ws-core, so that a reordered one is detected.
 const DISTINCT: usize = 16;
 
 /// A kind of node.
@@ -44,7 +44,7 @@ impl Dialect {
         }
     }
 
-    /// Is a node until the process is ended.
+    /// Runs a node until the process is ended.
     pub(crate) fn serve(self, broker: Option<String>) -> anyhow::Result<()> {
         servers::run_node(self, broker)
     }
@@ -71,26 +71,26 @@ impl Dialect {
         Ok(stream)
     }
 
-    /// Opens a connection that is in the room.
+    /// Opens a connection that is a member of the room.
     pub(super) fn open_member(self, node: &Endpoint) -> anyhow::Result<TcpStream> {
         let mut stream = self.open(node)?;
         send(&mut stream, &self.encode(JOIN, None))?;
-        // An event without data may have `null` behind its name.
+        // An event without data may have `null` after its name.
         expect(&mut stream, self.encode(JOINED, None).trim_end_matches(']'))?;
         Ok(stream)
     }
 
-    /// The frame with which a client publishes a text.
+    /// Returns the frame with which a client publishes a text.
     pub(super) fn publication(self, text: &str) -> Vec<u8> {
         frames::from_client(TEXT, self.encode(SAY, Some(text)).as_bytes())
     }
 
-    /// The frame that members of the room receive.
+    /// Returns the frame that members of the room receive.
     pub(super) fn delivery(self, text: &str) -> Vec<u8> {
         frames::from_server(TEXT, self.encode(SAY, Some(text)).as_bytes())
     }
 
-    /// Texts of so many bytes, and the frames that publish and deliver them.
+    /// Returns texts of this size, and the frames that publish and deliver them.
     pub(super) fn rings(self, bytes: usize) -> anyhow::Result<Rings> {
         // The handlers of socketioxide are tasks, so its messages have no order.
         let distinct = if self == Self::Ours { DISTINCT } else { 1 };

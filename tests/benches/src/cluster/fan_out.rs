@@ -1,7 +1,7 @@
 //! The CPU time of one delivery to a room of 1000: once published on the same node, and once on
 //! another node. The publisher is not a member in either case.
 //!
-//! The node with the members has a core of its own. The other node, the broker and the load generator
+//! The node with the members has its own core. The other node, the broker and the load generator
 //! share the other core.
 
 use mio::{Events, Poll};
@@ -53,8 +53,8 @@ pub(super) fn run(dialect: Dialect, kind: Kind, setting: &Setting<'_>) -> anyhow
     ])
 }
 
-/// Publishes one message after another, each when the last one has arrived everywhere. An item is a
-/// delivery, its cost that of the receiving node.
+/// Publishes one message after another, each after the last one has reached all members. An item is
+/// a delivery, its cost that of the receiving node.
 pub(super) fn publish(
     dialect: Dialect,
     publishing: &ServerProcess,

@@ -48,7 +48,7 @@ pub(super) fn run(dialect: Dialect, kind: Kind, setting: &Setting<'_>) -> anyhow
     ])
 }
 
-/// Sends at the rate. A sender that woke up late sends all that is due.
+/// Sends at the rate. After a late wake-up it sends all messages that are due.
 fn send(dialect: Dialect, mut stream: TcpStream, messages: u64, began: Instant) -> anyhow::Result<()> {
     for number in 0..messages {
         let due = began + Duration::from_nanos(number * 1_000_000_000 / PER_SECOND);
@@ -60,7 +60,7 @@ fn send(dialect: Dialect, mut stream: TcpStream, messages: u64, began: Instant) 
     Ok(())
 }
 
-/// Receives all messages, and returns the time that each took, without those of the warm-up.
+/// Receives all messages, and returns the time of each, without those of the warm-up.
 fn receive(
     dialect: Dialect,
     stream: TcpStream,

@@ -1,5 +1,5 @@
-//! The messages per second from a publisher on one node to a member on the other one. So many are
-//! under way, and all must arrive. Nothing is pinned.
+//! The messages per second from a publisher on one node to a member on the other one. A fixed
+//! number is in flight, and all must arrive. Nothing is pinned.
 
 use std::time::{Duration, Instant};
 
@@ -23,11 +23,11 @@ use crate::{
 };
 
 const BYTES: usize = 256;
-/// The messages that are under way. Both servers have larger buffers.
+/// The number of messages in flight. Both servers have larger buffers.
 const UNDER_WAY: u64 = 2048;
-/// The messages of `redis-benchmark` per second of a measurement.
+/// The messages of `redis-benchmark` for each second of a measurement.
 const BENCHMARK: f64 = 700_000.0;
-/// Without any progress for so long, something was lost.
+/// The longest time without progress. After it, a message was lost.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn run(dialect: Dialect, kind: Kind, setting: &Setting<'_>) -> anyhow::Result<Vec<Row>> {
@@ -130,7 +130,7 @@ impl Pair {
         })
     }
 
-    /// Passes so many messages, and waits until all have arrived.
+    /// Sends this number of messages, and waits until all have arrived.
     pub(super) fn pass_all(&mut self, messages: u64) -> anyhow::Result<()> {
         while self.sent < messages {
             self.pass(messages.min(self.received + UNDER_WAY))?;
@@ -138,7 +138,7 @@ impl Pair {
         self.finish()
     }
 
-    /// Sends until so many messages were sent, and receives what is there.
+    /// Sends until this number of messages was sent, and receives the messages that have arrived.
     fn pass(&mut self, sent: u64) -> anyhow::Result<()> {
         self.sent = self.sent.max(sent);
         self.publisher.send_up_to(self.sent, &self.rings.requests)?;

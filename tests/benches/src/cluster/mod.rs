@@ -1,9 +1,9 @@
 //! The cluster: two or three nodes, each a process of its own, over a broker on this machine.
 //!
-//! The command starts a `redis-server` or a `nats-server` (`broker`) for each measurement, on a free
-//! port and without persistence. `fan_out`, `latency`, `link`, `rooms`, `ask` and `presence` are the loads; they use the parts of the
-//! load generator (`load`). `dialect` is the difference between the servers that are compared,
-//! `nodes` starts them, and `report` writes the table.
+//! The command starts a `redis-server` or a `nats-server` (`broker`) for each measurement, on a
+//! free port and without persistence. `fan_out`, `latency`, `link`, `rooms`, `ask` and `presence`
+//! are the loads; they use the parts of the load generator (`load`). `dialect` has the differences
+//! of the compared servers, `nodes` starts them, and `report` writes the table.
 
 mod ask;
 mod broker;
@@ -37,24 +37,24 @@ pub(crate) const LOBBY: &str = "lobby";
 /// The message with which a member joins the room, and its answer.
 pub(crate) const JOIN: &str = "join";
 pub(crate) const JOINED: &str = "joined";
-/// The start of the message with which a connection joins many rooms; the numbers of the first room
-/// and of the one behind the last follow.
+/// The start of the message with which a connection joins many rooms. The numbers of the first room
+/// and of the one after the last follow.
 pub(crate) const JOIN_MANY: &str = "rooms ";
-/// The message that asks for the state of the link, the number of subscriptions, and how often the
-/// link came up again.
+/// The message that requests the state of the link, the number of subscriptions, and the number of
+/// reconnects.
 pub(crate) const STATE: &str = "state";
-/// The message with which a connection becomes that of the user who is asked. `JOINED` answers it.
+/// The message that identifies a connection as the user of the asks. `JOINED` answers it.
 pub(crate) const IDENTIFY: &str = "identify";
-/// The start of the message that lets a node ask the user; the number of asks and how many of them
-/// are sent at once follow. The answer has two times and a rate, or starts with `FAILED`.
+/// The start of the message that lets a node ask the user. The number of asks and the number at
+/// once follow. The answer has two times and a rate, or starts with `FAILED`.
 pub(crate) const ASK: &str = "ask ";
 pub(crate) const FAILED: &str = "failed: ";
 /// The message that begins a watch of the room. The answer has the number of members and the
 /// milliseconds until all nodes had answered.
 pub(crate) const WATCH: &str = "watch";
-/// The message that asks for the number of members that the watch knows.
+/// The message that requests the number of members that the watch knows.
 pub(crate) const MEMBERS: &str = "members";
-/// The name of the event of a message, where messages are events.
+/// The name of the event of a message, for servers whose messages are events.
 pub(crate) const SAY: &str = "say";
 
 /// The file for the report of a complete run.
@@ -179,7 +179,7 @@ pub(crate) fn measure(options: &Options) -> anyhow::Result<()> {
     }
     ensure!(
         !measured.is_empty(),
-        "nothing has this name; try `fan-out`, `latency`, `link`, `rooms`, `ask`, `presence` or `ours`"
+        "no case has this name; try `fan-out`, `latency`, `link`, `rooms`, `ask`, `presence` or `ours`"
     );
     let report = report::write(&measured, options, &machine);
     print!("{report}");
@@ -199,7 +199,7 @@ fn measure_case(case: Case, setting: &Setting<'_>, measured: &mut Measured) {
     contestants.retain(|contestant| setting.options.wants_case(&named(*contestant)));
     let rounds = match case {
         Case::Rooms => setting.options.rounds.min(MOST_ROUNDS_OF_ROOMS),
-        // It waits for the end of a killed node.
+        // The case waits for the timeout of a killed node.
         Case::Presence => 1,
         _ => setting.options.rounds,
     };
@@ -219,7 +219,7 @@ fn measure_case(case: Case, setting: &Setting<'_>, measured: &mut Measured) {
             }
             contestants.rotate_left(1);
         }
-        // Another order in the next round.
+        // Each round has another order.
         let next = usize::from(!contestants.is_empty());
         contestants.rotate_left(next);
     }

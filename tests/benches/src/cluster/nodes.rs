@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::{Dialect, broker::Broker};
 use crate::process::ServerProcess;
 
-/// Starts a node, with a cluster if there is a broker. The wrapper may pin it.
+/// Starts a node; with a broker, it is in a cluster. The wrapper may pin it.
 pub(super) fn start(
     dialect: Dialect,
     broker: Option<&Broker>,

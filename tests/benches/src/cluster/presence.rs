@@ -22,12 +22,12 @@ use crate::{machine, process::ServerProcess};
 const MEMBERS: usize = 10_000;
 const NODES: usize = 3;
 
-/// Joins that are not gathered with others, and the time between two of them. A node gathers the
-/// changes of 50 ms.
+/// The number of joins that are not gathered with others, and the time between two of them. A node
+/// gathers the changes of 50 ms.
 const SINGLE_JOINS: usize = 100;
 const APART: Duration = Duration::from_millis(60);
 
-/// The time between two looks, and the longest time that a change takes.
+/// The time between two polls, and the longest time of a change.
 const LOOK: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -39,13 +39,13 @@ pub(super) fn run(setting: &Setting<'_>) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// All join, then each node watches, then a node is killed.
+/// All members join, then each node watches, then a node is killed.
 fn without_a_watch(members: usize) -> anyhow::Result<Vec<Row>> {
     let mut room = Room::start(members)?;
     let before = room.broker.traffic()?;
     join(&mut room.members)?;
     let joins = before.until(room.broker.traffic()?);
-    let mut rows = per_join("while nobody watches", &joins, members);
+    let mut rows = per_join("without a watch", &joins, members);
     for control in &mut room.controls {
         send(control, WATCH)?;
         let settled: [f64; 2] = serde_json::from_str(&receive(control)?)?;
@@ -63,7 +63,7 @@ fn without_a_watch(members: usize) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// A node watches, then all join.
+/// A node watches, then all members join.
 fn watched(members: usize, single_joins: usize) -> anyhow::Result<Vec<Row>> {
     let mut room = Room::start(members)?;
     send(&mut room.controls[0], WATCH)?;
@@ -86,7 +86,7 @@ fn watched(members: usize, single_joins: usize) -> anyhow::Result<Vec<Row>> {
     wait(&mut room.controls[0], joined)?;
     let mut rows = per_join("of another node while one watches, one at a time", &singles, single_joins);
     let start = room.broker.traffic()?;
-    // Those that are in the room already join it again, which changes nothing.
+    // Those that are in the room already join it again, which has no effect.
     let begun = Instant::now();
     join(&mut room.members)?;
     let seconds = begun.elapsed().as_secs_f64();
@@ -137,7 +137,7 @@ fn join(members: &mut [TcpStream]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits until the watch of the node has so many members.
+/// Waits until the watch of the node has this number of members.
 fn wait(control: &mut TcpStream, members: usize) -> anyhow::Result<()> {
     let begun = Instant::now();
     loop {

@@ -23,7 +23,7 @@ use crate::{load::idle::at_rest, machine, process::ServerProcess};
 const ROOMS: usize = 100_000;
 const CONNECTIONS: usize = 1000;
 
-/// The time between two looks, and the longest time that subscribing takes.
+/// The time between two polls, and the longest time of the subscriptions.
 const LOOK: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -74,7 +74,8 @@ fn join(node: &ServerProcess, rooms: usize) -> anyhow::Result<Vec<TcpStream>> {
     (0..CONNECTIONS).map(open).collect()
 }
 
-/// The state to wait for: all rooms are subscribed, on a link that came up again at least so often.
+/// The state to wait for: all rooms are subscribed, on a link with at least this number of
+/// reconnects.
 #[derive(Clone, Copy)]
 struct Subscribed {
     rooms: usize,
@@ -91,7 +92,7 @@ impl Subscribed {
     }
 }
 
-/// Waits until the link is up and the broker has all subscriptions; returns the time since then.
+/// Waits until the link is up and the broker has all subscriptions. Returns the elapsed time.
 fn wait(
     broker: &Broker,
     connection: &mut TcpStream,

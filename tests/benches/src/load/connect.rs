@@ -1,5 +1,4 @@
-//! From nothing to an open connection: TCP, the request of RFC 6455 section 4.1, and the check of
-//! its response.
+//! Opens a connection: TCP, the request of RFC 6455 section 4.1, and the check of its response.
 
 use std::{
     io::{Read as _, Write as _},
@@ -12,10 +11,10 @@ use anyhow::{Context as _, bail, ensure};
 use super::frames::{self, PING, PONG};
 use crate::process::Endpoint;
 
-/// The longest that a server may take to answer while connections are being opened.
+/// The longest time of an answer while connections are being opened.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The longest response that a handshake may have, in bytes.
+/// The largest head of a response, in bytes.
 pub(crate) const MAX_HEAD_BYTES: usize = 1024;
 
 /// The example of RFC 6455 section 1.3.
@@ -32,7 +31,7 @@ pub(crate) fn open(server: &Endpoint) -> anyhow::Result<TcpStream> {
     let Some(path) = &server.path else { return Ok(stream) };
     stream.write_all(&request(server.address, path))?;
     let mut head = [0; MAX_HEAD_BYTES];
-    // A server may send its first message at once: nothing behind the head is read.
+    // A server may send its first message at once, so no byte after the head is read.
     let len = loop {
         let count = stream.peek(&mut head).context("no response to the handshake")?;
         ensure!(count > 0, "the server closed during the handshake");
@@ -45,8 +44,7 @@ pub(crate) fn open(server: &Endpoint) -> anyhow::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Waits for the answer to a ping: all that the server does first when a connection opens is done
-/// then.
+/// Waits for the answer to a ping. The server's work at the open of a connection is done then.
 pub(crate) fn ping(stream: &mut TcpStream) -> anyhow::Result<()> {
     stream.write_all(&frames::from_client(PING, b"?"))?;
     let (frame, _) = frames::read_from_server(stream).context("no answer to a ping")?;
@@ -63,8 +61,8 @@ pub(crate) fn request(host: SocketAddr, path: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The length of the response's head; `None` while it is incomplete, an error if it is not the
-/// right 101.
+/// Returns the length of the response's head; `None` while it is incomplete. A response other than
+/// the expected 101 is an error.
 pub(crate) fn head_len(bytes: &[u8]) -> anyhow::Result<Option<usize>> {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
         ensure!(bytes.len() <= MAX_HEAD_BYTES, "the response to the handshake is too long");

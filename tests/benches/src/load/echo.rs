@@ -1,4 +1,4 @@
-//! Request and reply on many connections, so many under way on each.
+//! Requests and replies on many connections, with a fixed number in flight on each.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::process::Endpoint;
 /// The longest wait for epoll events; after it the stopwatch is checked.
 pub(crate) const TICK: Duration = Duration::from_millis(20);
 
-/// Events that are fetched at once.
+/// The number of events that are fetched at once.
 pub(crate) const EVENTS: usize = 1024;
 
 pub(super) fn run(

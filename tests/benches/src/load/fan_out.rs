@@ -22,7 +22,7 @@ pub(super) fn run(
     let mut lanes = Vec::with_capacity(members);
     for index in 0..members {
         let mut stream = connect::open(server)?;
-        // A member that had not joined yet would miss the first message.
+        // A member that has not joined yet would miss the first message.
         connect::ping(&mut stream)?;
         lanes.push(Lane::new(&poll, index, stream)?);
     }
@@ -40,7 +40,7 @@ pub(super) fn run(
             stopwatch.check_progress()?;
             continue;
         }
-        // The clocks are read between two messages only: none is half delivered then.
+        // The clocks are read only between two messages, so that no message is half delivered.
         if let Some(sample) = stopwatch.tick(members as u64)? {
             return Ok(sample);
         }

@@ -14,16 +14,16 @@ pub(crate) const CLOSE: u8 = 8;
 pub(crate) const PING: u8 = 9;
 pub(crate) const PONG: u8 = 10;
 
-/// The bit that says that a frame is the last of its message.
+/// The bit of the last frame of a message.
 const FIN: u8 = 0x80;
 
-/// The bit that says that a payload is masked.
+/// The bit of a masked payload.
 const MASKED: u8 = 0x80;
 
-/// Any key will do: nothing between the two ends could be confused by it.
+/// Any key will do, because no intermediary reads the frames.
 const MASKING_KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// A frame as a client sends it.
+/// Returns the frame of a client.
 pub(crate) fn from_client(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = head(opcode, MASKED, payload.len());
     frame.extend(MASKING_KEY);
@@ -31,7 +31,7 @@ pub(crate) fn from_client(opcode: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// A frame as a server sends it.
+/// Returns the frame of a server.
 pub(crate) fn from_server(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = head(opcode, 0, payload.len());
     frame.extend(payload);
@@ -54,8 +54,7 @@ fn head(opcode: u8, masked: u8, len: usize) -> Vec<u8> {
     head
 }
 
-/// Reads one frame that is no longer than 64 KiB from a server; the frame as it came, and its
-/// payload.
+/// Reads one frame of at most 64 KiB from a server. Returns the whole frame, and its payload.
 pub(crate) fn read_from_server(stream: &mut impl Read) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
     let mut frame = vec![0; 2];
     stream.read_exact(&mut frame)?;
@@ -75,9 +74,9 @@ pub(crate) fn read_from_server(stream: &mut impl Read) -> anyhow::Result<(Vec<u8
     Ok((frame, payload))
 }
 
-/// Frames of equal length, one after another for ever.
+/// Frames of equal length, repeated without end.
 pub(crate) struct Ring {
-    /// All frames twice, so that any stretch up to the ring's length is one slice.
+    /// All frames twice, so that any range up to the ring's length is one slice.
     twice: Vec<u8>,
     frame_len: usize,
 }
@@ -94,15 +93,15 @@ impl Ring {
         self.frame_len as u64
     }
 
-    /// The bytes from this position of the endless stream: `most` of them, or a ring's length if
-    /// that is less.
+    /// Returns the bytes from this position of the endless stream: `most` of them, or a ring's
+    /// length if that is less.
     pub(crate) fn at(&self, position: u64, most: u64) -> &[u8] {
         let period = (self.twice.len() / 2) as u64;
         let start = position % period;
         &self.twice[start as usize..(start + most.min(period)) as usize]
     }
 
-    /// Whether these bytes stand at this position of the endless stream.
+    /// Whether the endless stream has these bytes at this position.
     pub(crate) fn matches(&self, mut position: u64, mut bytes: &[u8]) -> bool {
         while !bytes.is_empty() {
             let expected = self.at(position, bytes.len() as u64);
@@ -117,15 +116,15 @@ impl Ring {
     }
 }
 
-/// The frames that are sent, and those that must come back.
+/// The frames to send, and the expected ones.
 pub(crate) struct Exchange {
     pub(crate) requests: Ring,
     pub(crate) replies: Ring,
 }
 
 impl Exchange {
-    /// Binary messages of so many bytes, no two in flight alike. Without WebSocket the very frames
-    /// come back.
+    /// Binary messages of this size; all messages in flight are different. Without WebSocket the
+    /// same frames are expected.
     pub(crate) fn echo(is_websocket: bool, bytes: usize, in_flight: usize) -> anyhow::Result<Self> {
         let payloads = || (0..in_flight.max(2)).map(|index| payload(bytes, index));
         let requests = || Ring::new(payloads().map(|payload| from_client(BINARY, &payload)));
@@ -137,8 +136,8 @@ impl Exchange {
         Ok(Self { requests: requests()?, replies: replies? })
     }
 
-    /// JSON events. What they mean is checked once for each; from then on the very bytes of the
-    /// answer must come back, because the order of an object's members is the server's own choice.
+    /// JSON events. The meaning of each answer is checked once. After that the same bytes are
+    /// expected, because a server may choose the order of an object's members.
     pub(crate) fn events(server: &Endpoint, in_flight: usize) -> anyhow::Result<Self> {
         let mut stream = connect::open(server)?;
         let (mut requests, mut replies) = (Vec::new(), Vec::new());
@@ -156,16 +155,17 @@ impl Exchange {
     }
 }
 
-/// Bytes that differ from message to message and are no UTF-8.
+/// Bytes that differ from message to message and are not UTF-8.
 fn payload(bytes: usize, index: usize) -> Vec<u8> {
     (0..bytes).map(|at| (at.wrapping_mul(31) ^ index.wrapping_mul(89) ^ 0x80) as u8).collect()
 }
 
-/// An event as chat programs send them; every number has two digits, so that all are equally long.
+/// An event as of a chat program. Every number has two digits, so that all events have the same
+/// length.
 fn event(index: usize) -> Value {
     json!({
         "event": "say",
-        "data": { "room": 10 + index, "text": "a sentence of the length that people type" },
+        "data": { "room": 10 + index, "text": "a sentence of a typical length" },
         "ref": (10 + index).to_string(),
     })
 }
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn heads_are_as_the_rfc_has_them() {
+    fn frame_heads_are_those_of_the_rfc() {
         // RFC 6455 section 5.7: a masked "Hello", a ping, 256 bytes, 64 KiB.
         let hello = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
         assert_eq!(from_client(TEXT, b"Hello"), hello);

@@ -1,4 +1,5 @@
-//! Connections that are opened, closed properly and opened again. An item is one of them.
+//! Connections that are opened, closed with a close frame, and opened again. An item is one of
+//! them.
 
 use std::{
     io::{ErrorKind, Read as _, Write as _},
@@ -17,11 +18,11 @@ use super::{
 };
 use crate::process::Endpoint;
 
-/// Close code 1000: done.
+/// Close code 1000: normal closure.
 const NORMAL: [u8; 2] = 1000u16.to_be_bytes();
 
 pub(super) fn run(server: &Endpoint, at_once: usize, mut stopwatch: Stopwatch<'_>) -> anyhow::Result<Sample> {
-    let path = server.path.as_deref().context("the server speaks no WebSocket")?;
+    let path = server.path.as_deref().context("the server does not support WebSocket")?;
     let script = Script {
         server: server.address,
         request: connect::request(server.address, path),
@@ -81,7 +82,7 @@ impl Visit {
         Ok(Self { stream, stage: Stage::Connecting, received: Vec::with_capacity(MAX_HEAD_BYTES) })
     }
 
-    /// Goes as far as it can; true once the server has answered the close frame.
+    /// Advances as far as possible. Returns true once the server has answered the close frame.
     fn advance(&mut self, script: &Script) -> anyhow::Result<bool> {
         if self.stage == Stage::Connecting {
             if let Some(error) = self.stream.take_error()? {
@@ -114,14 +115,14 @@ impl Visit {
         Ok(false)
     }
 
-    /// Sends something short; a new socket has room for it.
+    /// Sends a few bytes. A new socket has room for them.
     fn say(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         let count = self.stream.write(bytes).context("sending failed")?;
         ensure!(count == bytes.len(), "a new socket took only {count} bytes");
         Ok(())
     }
 
-    /// Reads what is there; true at the end of the stream.
+    /// Reads the bytes that have arrived. Returns true at the end of the stream.
     fn read(&mut self) -> anyhow::Result<bool> {
         let mut buffer = [0; MAX_HEAD_BYTES];
         loop {

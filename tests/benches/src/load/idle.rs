@@ -1,4 +1,4 @@
-//! The memory of connections that exchanged one message and are silent since.
+//! The memory of connections that have exchanged one message and are idle since.
 
 use std::{
     io::{Read as _, Write as _},
@@ -12,11 +12,12 @@ use anyhow::{Context as _, ensure};
 use super::{Sample, connect, frames::Exchange};
 use crate::process::ServerProcess;
 
-/// Connections opened, used and closed first, so that what a process allocates once is not counted.
+/// Connections that are opened, used and closed before, so that one-time allocations are not
+/// counted.
 const WARM_UP_CONNECTIONS: usize = 8;
 
-/// The server's memory is at rest when it has not changed for `REST`; after `MOST_REST` it is taken
-/// as it is.
+/// The server's memory is at rest when it has not changed for `REST`. After `MOST_REST` it is read
+/// anyway.
 const REST: Duration = Duration::from_millis(200);
 const MOST_REST: Duration = Duration::from_secs(3);
 
@@ -44,13 +45,13 @@ fn open_all(
         let mut stream = connect::open(process.endpoint())?;
         stream.write_all(request)?;
         stream.read_exact(&mut reply).context("no reply")?;
-        ensure!(exchange.replies.matches(0, &reply), "what came back differs from what was sent");
+        ensure!(exchange.replies.matches(0, &reply), "the received bytes differ from the sent ones");
         Ok(stream)
     };
     (0..connections).map(open).collect()
 }
 
-/// The resident memory once it no longer changes.
+/// Returns the resident memory once it no longer changes.
 pub(crate) fn at_rest(process: &ServerProcess) -> anyhow::Result<u64> {
     let begun = Instant::now();
     let mut last = process.resident_bytes()?;

@@ -13,7 +13,7 @@ use super::frames::Ring;
 /// The size of the read buffer.
 pub(crate) const READ_BYTES: usize = 256 << 10;
 
-/// A stream, and how far it is in what is to be sent and to come back.
+/// A stream, and its positions in the sent and the received bytes.
 pub(crate) struct Lane {
     stream: mio::net::TcpStream,
     sent: u64,
@@ -21,7 +21,7 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    /// Takes over an open connection.
+    /// Registers an open connection.
     pub(crate) fn new(poll: &Poll, index: usize, stream: TcpStream) -> anyhow::Result<Self> {
         stream.set_nonblocking(true)?;
         let mut stream = mio::net::TcpStream::from_std(stream);
@@ -29,7 +29,7 @@ impl Lane {
         Ok(Self { stream, sent: 0, received: 0 })
     }
 
-    /// Sends until so many frames have been sent since the connection opened, or the socket is
+    /// Sends until this number of frames was sent since the connection opened, or the socket is
     /// full.
     pub(crate) fn send_up_to(&mut self, frames: u64, requests: &Ring) -> anyhow::Result<()> {
         let goal = frames * requests.frame_len();
@@ -43,7 +43,7 @@ impl Lane {
         Ok(())
     }
 
-    /// Reads and checks what is there; how many frames became complete.
+    /// Reads and checks the bytes that have arrived. Returns the number of completed frames.
     pub(crate) fn receive(&mut self, replies: &Ring, buffer: &mut [u8]) -> anyhow::Result<u64> {
         let before = self.received_frames(replies);
         loop {
@@ -55,12 +55,11 @@ impl Lane {
             };
             ensure!(
                 replies.matches(self.received, &buffer[..count]),
-                "what came back differs from what must come back, at byte {} or behind it",
+                "the received bytes differ from the expected ones, at byte {} or after it",
                 self.received
             );
             self.received += count as u64;
-            // A short read has emptied the socket; what comes later is an event of its own
-            // (epoll(7)).
+            // A short read has emptied the socket. Later bytes cause a new event (epoll(7)).
             if count < buffer.len() {
                 break;
             }
@@ -68,7 +67,7 @@ impl Lane {
         Ok(self.received_frames(replies) - before)
     }
 
-    /// Frames that came back since the connection opened.
+    /// Returns the number of frames that were received since the connection opened.
     pub(crate) fn received_frames(&self, replies: &Ring) -> u64 {
         self.received / replies.frame_len()
     }

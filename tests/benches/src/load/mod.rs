@@ -1,8 +1,8 @@
-//! The load generator: one thread, epoll and prepared frames, so that the server is what is
-//! measured.
+//! The load generator: one thread, epoll and prepared frames, so that the server is the measured
+//! part.
 //!
-//! Every byte that comes back is compared with what must come back. A generator that is busier than
-//! the server says so in its [`Pace`]; the server's CPU time per item holds even then.
+//! Every received byte is compared with the expected one. The [`Pace`] shows if the generator was
+//! busier than the server. The server's CPU time per item is correct in that case, too.
 
 pub(crate) mod connect;
 pub(crate) mod echo;
@@ -21,19 +21,19 @@ use crate::process::ServerProcess;
 /// The bytes of the message that a connection exchanges before it is idle.
 const IDLE_BYTES: usize = 64;
 
-/// The traffic that clients cause.
+/// The traffic of the clients.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Load {
-    /// Every connection keeps so many binary messages under way; each is echoed.
+    /// Every connection keeps this number of binary messages in flight; each is echoed.
     Echo { bytes: usize, in_flight: usize, connections: usize },
     /// The same with JSON events, which are answered by events.
     Events { in_flight: usize, connections: usize },
-    /// Connections are opened, closed by a close frame and opened again, so many at a time.
+    /// Connections are opened, closed by a close frame and opened again, this number at a time.
     Handshakes { at_once: usize },
-    /// One member sends, all receive; the next message goes out when the last one has arrived
-    /// everywhere.
+    /// One member sends, all receive. The next message is sent when the last one has reached all
+    /// members.
     FanOut { bytes: usize, members: usize },
-    /// Connections that had 64 B echoed once and then stay silent.
+    /// Connections that had 64 B echoed once and are idle since.
     Idle { connections: usize },
     /// The same with one JSON event and its answer.
     IdleAfterEvent { connections: usize },
@@ -42,9 +42,9 @@ pub(crate) enum Load {
 /// The end of a load.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Span {
-    /// First without, then with the clock running.
+    /// A time without measurement, then the measured time.
     Time { warm_up: Duration, measured: Duration },
-    /// Until so many items are through.
+    /// Until this number of items is complete.
     Items(u64),
 }
 
@@ -53,23 +53,23 @@ pub(crate) enum Span {
 pub(crate) struct Sample {
     /// Microseconds of server CPU per item, or bytes per idle connection.
     pub(crate) value: f64,
-    /// `None` where nothing moves.
+    /// `None` for idle connections.
     pub(crate) pace: Option<Pace>,
 }
 
-/// The rate, and how busy server and generator were.
+/// The rate, and the load of server and generator.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     /// Items a second.
     pub(crate) per_second: f64,
-    /// CPU time over time; 1.0 is one core.
+    /// CPU time divided by elapsed time; 1.0 is one core.
     pub(crate) server_share: f64,
     /// The same of the load generator.
     pub(crate) generator_share: f64,
 }
 
 impl Load {
-    /// Puts the load on a fresh server.
+    /// Runs the load on a fresh server.
     pub(crate) fn run(self, process: &ServerProcess, span: Span) -> anyhow::Result<Sample> {
         let stopwatch = Stopwatch::new(process, span)?;
         let server = process.endpoint();

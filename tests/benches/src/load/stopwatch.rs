@@ -1,4 +1,4 @@
-//! When measuring begins and ends, and what the clocks say then.
+//! The beginning and the end of a measurement, and the values of the clocks.
 
 use std::time::{Duration, Instant};
 
@@ -8,10 +8,10 @@ use nix::time::ClockId;
 use super::{Pace, Sample, Span};
 use crate::process::ServerProcess;
 
-/// Without any progress for so long, something was lost.
+/// The longest time without progress. After it, a message was lost.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Counts items, and knows when it is enough.
+/// Counts items, and detects the end of the measurement.
 pub(crate) struct Stopwatch<'a> {
     server: &'a ServerProcess,
     span: Span,
@@ -34,13 +34,13 @@ impl<'a> Stopwatch<'a> {
         Ok(Self { server, span, begun: now, progress: now, start: None, items: 0 })
     }
 
-    /// Begins the span: connecting is over.
+    /// Begins the span, after all connections are open.
     pub(crate) fn begin(&mut self) {
         self.begun = Instant::now();
         self.progress = self.begun;
     }
 
-    /// Takes note of finished items; the sample once the span is over.
+    /// Records finished items. Returns the sample once the span is over.
     pub(crate) fn tick(&mut self, items: u64) -> anyhow::Result<Option<Sample>> {
         let now = Instant::now();
         if items > 0 {
@@ -65,7 +65,7 @@ impl<'a> Stopwatch<'a> {
         if is_over { Ok(Some(self.sample(start)?)) } else { Ok(None) }
     }
 
-    /// Fails if something was lost.
+    /// Fails if a message was lost.
     pub(crate) fn check_progress(&self) -> anyhow::Result<()> {
         if self.progress.elapsed() > PATIENCE {
             bail!("nothing came back for {} s", PATIENCE.as_secs());

@@ -1,4 +1,5 @@
-//! actix-ws in actix-web with one worker, and one middleware by `from_fn`. Its limit of 64 KiB a frame is raised.
+//! actix-ws in actix-web with one worker, and one middleware by `from_fn`. Its limit of 64 KiB for
+//! a frame is raised.
 
 use std::net::{Ipv4Addr, TcpListener};
 

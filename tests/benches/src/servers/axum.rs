@@ -1,5 +1,5 @@
-//! axum 0.8: `WebSocketUpgrade`, a `broadcast` channel for the room as its chat example has it, and one middleware by
-//! `from_fn`. Defaults throughout.
+//! axum 0.8: `WebSocketUpgrade`, a `broadcast` channel for the room as in its chat example, and one
+//! middleware by `from_fn`. All settings are defaults.
 
 use axum::{
     Router,
@@ -16,7 +16,7 @@ use axum::{
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::sync::broadcast;
 
-/// Messages that a slow member may be behind; one message is under way at a time.
+/// The number of messages that a slow member may be behind. One message is in flight at a time.
 const ROOM_CAPACITY: usize = 100;
 
 pub(super) async fn echo() -> anyhow::Result<()> {
@@ -34,7 +34,7 @@ pub(super) async fn room() -> anyhow::Result<()> {
 
 async fn serve(router: Router) -> anyhow::Result<()> {
     let listener = super::listen().await?.tap_io(|stream| {
-        // Without it the figures would show; the connection works.
+        // A failure would be visible in the figures; the connection works anyway.
         let _ = stream.set_nodelay(true);
     });
     Ok(axum::serve(listener, router).await?)
@@ -75,7 +75,8 @@ async fn serve_member(socket: WebSocket, room: broadcast::Sender<Message>) {
     let mut publish = tokio::spawn(async move {
         while let Some(Ok(message)) = input.next().await {
             if is_data(&message) {
-                // Nobody is there only when this very member is leaving.
+                // This fails only without receivers: when this member was the last one and is
+                // leaving.
                 let _ = room.send(message);
             }
         }

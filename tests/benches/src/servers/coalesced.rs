@@ -1,5 +1,5 @@
-//! tokio-tungstenite tuned by hand: an 8 KiB read buffer instead of 128 KiB, and one flush for all answers that are
-//! ready instead of one for each. What an expert could do without any toolkit.
+//! tokio-tungstenite tuned by hand: a read buffer of 8 KiB instead of 128 KiB, and one flush for
+//! all answers that are ready instead of one for each. It shows what is possible without a toolkit.
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
@@ -10,7 +10,7 @@ use tokio_tungstenite::{
 
 const READ_BUFFER_BYTES: usize = 8 << 10;
 
-/// Messages that are answered by one flush at the most.
+/// The most messages that are answered with one flush.
 const BATCH: usize = 64;
 
 pub(super) async fn echo() -> anyhow::Result<()> {

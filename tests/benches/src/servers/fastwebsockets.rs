@@ -1,4 +1,4 @@
-//! fastwebsockets behind hyper, as its echo example does it. Defaults throughout.
+//! fastwebsockets on hyper, as in its echo example. All settings are defaults.
 
 use std::convert::Infallible;
 

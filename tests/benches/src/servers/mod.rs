@@ -1,9 +1,8 @@
-//! The built-in servers, each in a module of its own, each written as its own documentation shows
-//! it.
+//! The built-in servers, each in a module, each written as in its own documentation.
 //!
 //! All listen on 127.0.0.1 on a port that the system chooses, set TCP_NODELAY, and run on one
 //! thread, except those of the worker model. Limits that would refuse a message of 1 MiB are
-//! raised. Each module documents what else differs from the defaults.
+//! raised. Each module documents further differences from the defaults.
 
 mod actix;
 mod axum;
@@ -39,32 +38,33 @@ pub(crate) enum BuiltIn {
     Ours,
     /// tokio-tungstenite in the usual loop, `while let Some(message)` and `send`: the baseline.
     Plain,
-    /// tokio-tungstenite with its stream forwarded into its sink, as its echo example does it.
+    /// tokio-tungstenite with its stream forwarded into its sink, as in its echo example.
     Forward,
-    /// tokio-tungstenite as an expert would tune it: small buffer, one flush for all that is ready.
+    /// tokio-tungstenite tuned by hand: a small buffer, and one flush for all answers that are
+    /// ready.
     Coalesced,
     Axum,
     Actix,
     FastWebSockets,
     TokioWebSockets,
-    /// TCP without any protocol: the lower bound.
+    /// TCP without a protocol: the lower bound.
     Raw,
 }
 
-/// The use that a server makes of the messages it receives.
+/// The task of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
-    /// Sends every message back to its sender.
+    /// Echoes every message.
     Echo,
     /// Echo behind one middleware that adds a header to the response of the handshake.
     EchoBehindMiddleware,
-    /// Sends every message to all connections, the sender's included.
+    /// Sends every message to all connections, including the sender.
     Room,
     /// Answers a JSON event by an event: `#[ws_handlers]`.
     TypedEvent,
     /// Typed events with two parameters that are kept with the connection, and `#[on_open]`.
     TypedRoom,
-    /// Typed events without attributes: the event's name is matched by hand.
+    /// Typed events without attributes: the code compares the event's name.
     EventByHand,
     /// Echo as a tower service: one multi-thread runtime, one listener.
     SharedRuntime,
@@ -102,7 +102,7 @@ impl BuiltIn {
         }
     }
 
-    /// Whether it has a way to do this that its users would take.
+    /// Whether it has a usual way to do this task.
     pub(crate) fn can(self, task: Task) -> bool {
         match task {
             Task::Echo => true,
@@ -190,7 +190,7 @@ pub(crate) fn run(server: BuiltIn, task: Task) -> anyhow::Result<()> {
     }
 }
 
-/// Is a node of a cluster until the process is ended.
+/// Runs a node of a cluster until the process is ended.
 pub(crate) fn run_node(dialect: Dialect, broker: Option<String>) -> anyhow::Result<()> {
     match dialect {
         Dialect::Ours => on_one_thread(ours::node::run(broker)),
@@ -208,7 +208,7 @@ async fn listen() -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Accepts for ever; every stream is served by a task of its own. The result of a connection is
+/// Accepts without end. Each stream is served by its own task. The result of a connection is
 /// ignored.
 async fn serve_each<F>(serve: impl Fn(TcpStream) -> F) -> anyhow::Result<()>
 where
@@ -222,7 +222,7 @@ where
     }
 }
 
-/// Tells the parent process that connections are accepted from now on.
+/// Reports the address to the parent process. From now on connections are accepted.
 fn announce(address: SocketAddr) -> anyhow::Result<()> {
     let mut output = std::io::stdout();
     writeln!(output, "{ANNOUNCEMENT}{address}")?;

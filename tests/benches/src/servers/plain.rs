@@ -1,5 +1,6 @@
-//! tokio-tungstenite as its examples use it, with its defaults: the loop that sends each answer before it reads on, the
-//! stream forwarded into the sink, and an unbounded channel for every member of the room.
+//! tokio-tungstenite as in its examples, with its defaults: the loop that sends each answer before
+//! the next read, the stream forwarded into the sink, and an unbounded channel for every member of
+//! the room.
 
 use std::{
     collections::HashMap,
@@ -77,7 +78,7 @@ async fn publish(
         .try_for_each(|message| {
             members.with(|members| {
                 for mailbox in members.values() {
-                    // One that is gone is removed by its own task.
+                    // A closed member is removed by its own task.
                     let _ = mailbox.send(message.clone());
                 }
             });

@@ -1,4 +1,4 @@
-//! TCP echo: whatever is read is written, with one buffer a connection.
+//! TCP echo: all bytes are written back, with one buffer for each connection.
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

@@ -1,5 +1,5 @@
-//! socketioxide behind axum, with its adapter for Redis as its documentation shows it. The limits
-//! of its buffers are raised, and its heartbeat is so slow that none falls into a measurement.
+//! socketioxide on axum, with its adapter for Redis as in its documentation. The limits of its
+//! buffers are raised, and its heartbeat is longer than a measurement.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use socketioxide_redis::{
 
 use crate::cluster::{JOIN, JOINED, LOBBY, SAY};
 
-/// More messages than the load has under way, so that no buffer refuses one.
+/// More messages than the load has in flight, so that no buffer refuses one.
 const BUFFERED: usize = 8192;
 
 /// Longer than a measurement.
@@ -40,7 +40,7 @@ pub(crate) async fn run(broker: Option<String>) -> anyhow::Result<()> {
 
 async fn serve<A: Adapter>(layer: SocketIoLayer<A>) -> anyhow::Result<()> {
     let listener = super::listen().await?.tap_io(|stream| {
-        // Without it the figures would show; the connection works.
+        // A failure would be visible in the figures; the connection works anyway.
         let _ = stream.set_nodelay(true);
     });
     Ok(axum::serve(listener, Router::new().layer(layer)).await?)
@@ -53,7 +53,7 @@ async fn on_connect<A: Adapter>(socket: SocketRef<A>) {
         let _ = socket.emit(JOINED, &());
     });
     socket.on(SAY, async |socket: SocketRef<A>, Data(text): Data<String>| {
-        // A message that is lost is noticed by the load.
+        // The load detects a lost message.
         let _ = socket.within(LOBBY).emit(SAY, &text).await;
     });
 }

@@ -1,4 +1,5 @@
-//! tokio-websockets: each message is sent before the next one is read, as in its echo example. Defaults throughout.
+//! tokio-websockets: each message is sent before the next one is read, as in its echo example. All
+//! settings are defaults.
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;

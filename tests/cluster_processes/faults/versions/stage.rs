@@ -1,5 +1,5 @@
-//! [`Stage`]: nodes of this version with members that talk all the time, and what the nodes report
-//! meanwhile.
+//! [`Stage`]: nodes of this version with members that continuously send, and the reports of the
+//! nodes.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ impl Changes {
         }
     }
 
-    /// Checks that the expected changes were reported, each once, and nothing else.
+    /// Checks that the expected changes were reported, each once, and no others.
     fn check(mut self, of: &str) {
         for change in self.client.arrived_answers() {
             self.add(&change);
@@ -94,8 +94,8 @@ impl Users {
         }
     }
 
-    /// Checks that at most one user was missing at a time, and none was there twice, since all were
-    /// there for the first time.
+    /// Checks that at most one user was missing at a time, and none was listed twice, since all
+    /// were listed for the first time.
     fn check(mut self, of: &str) {
         self.lists.append(&mut self.client.arrived_answers());
         let all: Vec<&str> = self.all.split(' ').collect();
@@ -158,8 +158,8 @@ impl Stage {
         other
     }
 
-    /// Stops a node with SIGTERM and starts another one instead, whose member has the same user. The
-    /// others talk meanwhile. These are the users of all nodes, sorted.
+    /// Stops a node with SIGTERM and starts another one instead, whose member has the same user.
+    /// The others talk meanwhile. `users` are those of all nodes, sorted.
     pub(super) async fn replace(&mut self, at: usize, name: &str, users: &[&str]) {
         let of = self.of;
         self.talk.meet().await;
@@ -200,8 +200,8 @@ impl Stage {
         }
     }
 
-    /// Waits until each node counts this number of members in the room. On a busy machine the others
-    /// may not answer within the second of a count.
+    /// Waits until each node counts this number of members in the room. On a busy machine the
+    /// others may not answer within the second of a count.
     pub(super) async fn have_members(&mut self, members: usize) {
         let (ask, expected) = (Ask::Count(ROOM.into()), format!("Ok({members})"));
         for seat in &self.seats {
@@ -210,8 +210,8 @@ impl Stage {
         }
     }
 
-    /// Checks what a node of another version has received: everything that the members have said
-    /// since this number, once and in order, and nothing that it cannot read.
+    /// Checks the messages that a node of another version has received: all that the members have
+    /// sent since this number, once and in order, and only readable ones.
     pub(super) async fn check_heard(&mut self, other: &mut OtherVersion, first: usize) -> Heard {
         let of = self.of;
         let last = self.talk.said();
@@ -248,14 +248,14 @@ impl Stage {
         }
     }
 
-    /// Checks that each member has received everything and that the nodes have reported what was
-    /// expected. Returns what the members have received.
+    /// Checks that each member has received everything and that the nodes have reported the
+    /// expected changes. Returns the received messages of the members.
     pub(super) async fn end(self) -> Vec<Vec<String>> {
         let Self { of, talk, seats, .. } = self;
         let mut nodes = Vec::new();
         for Seat { node, changes, users, .. } in seats {
             changes.check(of);
-            // Before the members leave.
+            // Checked before the members leave.
             users.check(of);
             nodes.push(node);
         }

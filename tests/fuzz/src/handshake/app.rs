@@ -1,4 +1,4 @@
-//! The application that is asked: three servers with other rules each, and every kind of parameter.
+//! The application: three servers with different rules, and every kind of parameter.
 
 use serde::Deserialize;
 use ws_core::{
@@ -42,8 +42,8 @@ const SERVERS: &str = r#"
 pub(super) const SUBPROTOCOLS: &[&str] = &["chat.v1", "msgpack"];
 
 pub(super) async fn start() -> TestApp {
-    let mut app =
-        App::without_registry().config(Config::from_toml_str(SERVERS, "ws.toml").expect("it is right"));
+    let mut app = App::without_registry()
+        .config(Config::from_toml_str(SERVERS, "ws.toml").expect("the configuration is valid"));
     for server in ["ws", "listed", "any"] {
         let route = |route: ws_core::Route| route.server(server).subprotocols(SUBPROTOCOLS);
         app = app
@@ -59,7 +59,7 @@ pub(super) async fn start() -> TestApp {
     TestApp::start(app).await
 }
 
-/// Reads all that can be read.
+/// Reads everything that a handshake has.
 async fn look_around(handshake: Handshake, next: Next<'_>) -> Result<Response> {
     let _ = format!("{handshake:?}");
     let _ = (handshake.cookies().count(), handshake.cookie("a"), handshake.query_param("token"));
@@ -70,7 +70,8 @@ async fn look_around(handshake: Handshake, next: Next<'_>) -> Result<Response> {
 }
 
 async fn require_token(handshake: Handshake, next: Next<'_>) -> Result<Response> {
-    // A cookie is no place for a token where pages are not told apart; asking for one there is the server's fault.
+    // A cookie may not hold a token on a server without an Origin policy; asking for it there is a
+    // fault of the server.
     let sources = match handshake.server() {
         "any" => TokenSources::new().query("token"),
         _ => TokenSources::new().query("token").cookie("session"),

@@ -1,4 +1,5 @@
-//! Reads what was asked and what was answered a second time, and says whether one may follow on the other.
+//! Parses the request and the answer a second time, and checks whether the answer may follow the
+//! request.
 
 use base64::{
     Engine as _, alphabet,
@@ -8,7 +9,7 @@ use sha1::{Digest as _, Sha1};
 
 use super::app::SUBPROTOCOLS;
 
-/// How a connection of HTTP/2 begins (RFC 9113 section 3.4).
+/// The beginning of an HTTP/2 connection (RFC 9113 section 3.4).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -18,7 +19,7 @@ pub(super) struct Asked<'a> {
     pub(super) stream: &'a [u8],
 }
 
-/// The first answer, to the first request.
+/// Checks the first answer, to the first request.
 pub(super) fn check(asked: &Asked<'_>, answer: &[u8]) {
     let mut headers = [httparse::EMPTY_HEADER; 200];
     let mut request = httparse::Request::new(&mut headers);
@@ -26,7 +27,7 @@ pub(super) fn check(asked: &Asked<'_>, answer: &[u8]) {
     let is_request = parsed.is_ok_and(|status| status.is_complete());
 
     if answer.is_empty() {
-        // hyper closes without a word where a request that it refuses is followed by HTTP/2.
+        // If HTTP/2 follows a request that hyper refuses, hyper closes without an answer.
         let is_followed_by_http2 = matches!(parsed, Ok(httparse::Status::Complete(end)) if asked.stream[end..].starts_with(HTTP2_PREFACE));
         return assert!(!is_request || is_followed_by_http2, "a request has no answer");
     }
@@ -36,14 +37,14 @@ pub(super) fn check(asked: &Asked<'_>, answer: &[u8]) {
     assert!(end.is_complete(), "an answer is whole");
     match response.code.expect("an answer has a status") {
         101 => {
-            assert!(is_request, "a 101 to what is no request");
+            assert!(is_request, "a 101 to an invalid request");
             let request = Request { head: &request };
             request.is_handshake();
             request.has_route(asked.server);
-            request.may_come(asked.server);
+            request.is_allowed_page(asked.server);
             request.is_answered_by(&response);
         }
-        // 505 is hyper's, to another version of HTTP.
+        // hyper answers another version of HTTP with 505.
         status => assert!((400..=499).contains(&status) || status == 505, "{status}"),
     }
 }
@@ -58,7 +59,7 @@ impl Request<'_> {
         lines.map(|line| line.value.trim_ascii()).collect()
     }
 
-    /// The tokens of a list; a line with anything but visible ASCII says nothing.
+    /// Returns the tokens of a list. A line with other characters than visible ASCII has none.
     fn tokens(&self, name: &str) -> Vec<String> {
         let lines = self.lines(name).into_iter().filter_map(|line| std::str::from_utf8(line).ok());
         let lines = lines.filter(|line| line.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t')));
@@ -69,7 +70,7 @@ impl Request<'_> {
         self.tokens(name).iter().any(|it| it.eq_ignore_ascii_case(token))
     }
 
-    /// RFC 6455 section 4.2.1, by its numbers.
+    /// Checks RFC 6455 section 4.2.1, by its numbers.
     fn is_handshake(&self) {
         assert_eq!((self.head.method, self.head.version), (Some("GET"), Some(1)), "1: a GET of HTTP/1.1");
         assert_eq!(self.lines("host").len(), 1, "2: a Host");
@@ -89,7 +90,7 @@ impl Request<'_> {
         );
     }
 
-    /// The target's authority, if it names one, its path and its query.
+    /// Returns the authority of the target, if it has one, its path and its query.
     fn target(&self) -> (Option<&str>, &str, &str) {
         let target = self.head.path.expect("a whole request has a target");
         let target = target.split_once('#').map_or(target, |(target, _)| target);
@@ -117,9 +118,9 @@ impl Request<'_> {
                 let offered: Vec<_> =
                     offered.iter().filter(|it| !it.is_empty() && !it.starts_with("bearer.")).collect();
                 let is_ours = |it: &&String| SUBPROTOCOLS.contains(&it.as_str());
-                assert!(offered.is_empty() || offered.iter().any(is_ours), "no subprotocol of ours");
+                assert!(offered.is_empty() || offered.iter().any(is_ours), "no supported subprotocol");
             }
-            _ => panic!("there is no route at {path:?}"),
+            _ => panic!("no route at {path:?}"),
         }
     }
 
@@ -135,12 +136,12 @@ impl Request<'_> {
                 || holds("sec-websocket-protocol", b"bearer.")
                 || has_cookie
                 || query.contains('='),
-            "no token anywhere"
+            "no token"
         );
     }
 
-    /// The Origin policy of the server.
-    fn may_come(&self, server: &str) {
+    /// Checks the Origin policy of the server.
+    fn is_allowed_page(&self, server: &str) {
         let origins = self.lines("origin");
         if server == "any" || origins.is_empty() {
             return;
@@ -159,21 +160,22 @@ impl Request<'_> {
                 None => String::from_utf8_lossy(self.lines("host")[0]).into_owned(),
             }
             .to_ascii_lowercase();
-            // Whether the proxy is trusted is not known here; a browser does not send its header.
+            // This check does not know whether the proxy is trusted. A browser does not send its
+            // header.
             let forwarded = self.tokens("x-forwarded-host").into_iter().find(|host| !host.is_empty());
             let forwarded = forwarded.unwrap_or_default().to_ascii_lowercase();
             let is_own = [&own, &forwarded].iter().any(|own| host == split(own).0);
-            // Two spellings of one IPv6 address are one host.
+            // Two spellings of one IPv6 address are the same host.
             assert!(is_own || host.starts_with('['), "a foreign page: {origin:?} at {own:?}");
         }
     }
 
-    /// Section 4.2.2.
+    /// Checks section 4.2.2.
     fn is_answered_by(&self, response: &httparse::Response<'_, '_>) {
         let line = |name: &str| {
             let mut lines = response.headers.iter().filter(|line| line.name.eq_ignore_ascii_case(name));
             let line = lines.next().map(|line| std::str::from_utf8(line.value).expect("it is ASCII"));
-            assert!(lines.next().is_none(), "{name} is there twice");
+            assert!(lines.next().is_none(), "{name} occurs twice");
             line
         };
         assert!(line("upgrade").is_some_and(|it| it.eq_ignore_ascii_case("websocket")));
@@ -182,17 +184,17 @@ impl Request<'_> {
             Sha1::new().chain_update(self.lines("sec-websocket-key")[0]).chain_update(GUID).finalize();
         assert_eq!(line("sec-websocket-accept"), Some(&*STANDARD.encode(digest)));
         if let Some(chosen) = line("sec-websocket-protocol") {
-            assert!(SUBPROTOCOLS.contains(&chosen), "{chosen} is not ours");
+            assert!(SUBPROTOCOLS.contains(&chosen), "{chosen} is not supported");
             assert!(
                 self.tokens("sec-websocket-protocol").iter().any(|it| it == chosen),
                 "{chosen} was not offered"
             );
         }
-        assert_eq!(line("sec-websocket-extensions"), None, "no extension is spoken");
+        assert_eq!(line("sec-websocket-extensions"), None, "no extension is supported");
     }
 }
 
-/// Host and port of an authority, without the dot of the root.
+/// Splits an authority into host and port, without the dot of the root.
 fn split(authority: &str) -> (&str, &str) {
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, port),

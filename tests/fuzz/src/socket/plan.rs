@@ -1,34 +1,34 @@
-//! Frames to a plan: what a client sends, and what has to be heard of it.
+//! Planned frames: the input of a client, and the expected output.
 
 use std::io;
 
 use arbitrary::Arbitrary;
 use bytes::Bytes;
-use ws_core::{Message, Text, fuzzing::Heard};
+use ws_core::{Message, Text, fuzzing::Received};
 
 use super::script::Outcome;
 
-/// What a client does, then its end: a close frame, a fault, or just nothing more.
+/// The messages of a client, then its end: a close frame, a fault, or the end of the stream.
 #[derive(Debug, Arbitrary)]
 pub(super) struct Plan {
     seed: u64,
     limit: u8,
     messages: Vec<Planned>,
     end: End,
-    /// What comes behind the end, and is never looked at.
+    /// The bytes after the end, which are never read.
     behind: Vec<u8>,
 }
 
 #[derive(Debug, Arbitrary)]
 struct Planned {
     payload: Payload,
-    /// So often, for sizes that nobody writes down.
+    /// The number of repetitions, for large sizes.
     times: Times,
-    /// Where it is cut into frames.
+    /// The places of the cuts into frames.
     cuts: Vec<u16>,
-    /// What comes in front of each of its frames.
+    /// The control frames before each of its frames.
     between: Vec<Control>,
-    /// Longer length fields than needed, which data frames may have.
+    /// Whether data frames have longer length fields than necessary.
     long_lengths: bool,
     mask: [u8; 4],
 }
@@ -56,7 +56,7 @@ enum Control {
 #[derive(Debug, Arbitrary)]
 enum End {
     Nothing,
-    /// Half a frame.
+    /// An incomplete frame.
     Cut,
     Close(Option<(u16, String)>),
     Fault(Fault),
@@ -80,7 +80,7 @@ enum Fault {
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
 const FINAL: u8 = 0x80;
-/// The most that a plan sends as one message, in bytes.
+/// The largest message of a plan, in bytes.
 const MAX_PAYLOAD: usize = 70_000;
 const PROTOCOL: u16 = 1002;
 const UTF8: u16 = 1007;
@@ -91,7 +91,7 @@ impl Plan {
         self.seed
     }
 
-    /// Room for every control frame that is one.
+    /// The smallest limit that accepts every valid control frame.
     pub(super) fn limit(&self) -> usize {
         256 << (self.limit % 11)
     }
@@ -124,7 +124,7 @@ impl Plan {
     }
 
     pub(super) fn expected(&self) -> Outcome {
-        let (mut heard, mut written) = (Vec::new(), Vec::new());
+        let (mut received, mut written) = (Vec::new(), Vec::new());
         for message in &self.messages {
             let (first, payload) = message.payload();
             let mut before = 0;
@@ -134,27 +134,27 @@ impl Plan {
                         let payload = control(payload);
                         written.extend([FINAL | 10, payload.len() as u8]);
                         written.extend(payload);
-                        heard.push(Heard::Ping(Bytes::copy_from_slice(payload)));
+                        received.push(Received::Ping(Bytes::copy_from_slice(payload)));
                     }
                     Some(Control::Pong(payload)) => {
-                        heard.push(Heard::Pong(Bytes::copy_from_slice(control(payload))));
+                        received.push(Received::Pong(Bytes::copy_from_slice(control(payload))));
                     }
                     Some(Control::None) | None => {}
                 }
                 if before + part.len() > self.limit() {
-                    heard.push(Heard::Fault(TOO_BIG));
-                    return Outcome { heard, written };
+                    received.push(Received::Fault(TOO_BIG));
+                    return Outcome { received, written };
                 }
                 before += part.len();
             }
-            heard.push(Heard::Message(match String::from_utf8(payload) {
+            received.push(Received::Message(match String::from_utf8(payload) {
                 Ok(text) if first == TEXT => Message::text(text),
                 Ok(text) => Message::binary(text.into_bytes()),
                 Err(error) => Message::binary(error.into_bytes()),
             }));
         }
-        heard.push(self.end.heard());
-        Outcome { heard, written }
+        received.push(self.end.received());
+        Outcome { received, written }
     }
 }
 
@@ -220,18 +220,18 @@ impl End {
         }
     }
 
-    fn heard(&self) -> Heard {
+    fn received(&self) -> Received {
         match self {
-            Self::Nothing | Self::Cut => Heard::Gone(io::ErrorKind::UnexpectedEof),
-            Self::Close(None) => Heard::Close(None),
+            Self::Nothing | Self::Cut => Received::Gone(io::ErrorKind::UnexpectedEof),
+            Self::Close(None) => Received::Close(None),
             Self::Close(Some((code, reason))) => match code {
                 1000..=1003 | 1007..=1014 | 3000..=4999 => {
-                    Heard::Close(Some((*code, Text::from(reason_of(reason)))))
+                    Received::Close(Some((*code, Text::from(reason_of(reason)))))
                 }
-                _ => Heard::Fault(PROTOCOL),
+                _ => Received::Fault(PROTOCOL),
             },
-            Self::Fault(Fault::BadText | Fault::TextCutShort | Fault::BadReason) => Heard::Fault(UTF8),
-            Self::Fault(_) => Heard::Fault(PROTOCOL),
+            Self::Fault(Fault::BadText | Fault::TextCutShort | Fault::BadReason) => Received::Fault(UTF8),
+            Self::Fault(_) => Received::Fault(PROTOCOL),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A transport that follows a script, and an executor that polls nobody who was not woken.
+//! A transport that follows a script, and an executor that polls only tasks that were woken.
 
 use std::{
     collections::VecDeque,
@@ -13,25 +13,25 @@ use std::{
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use ws_core::fuzzing::{Heard, Socket};
+use ws_core::fuzzing::{Received, Socket};
 
-/// What one connection is fed with.
+/// The input of one connection.
 pub(super) struct Run {
     pub(super) stream: Vec<u8>,
-    /// For messages and for frames, in bytes.
+    /// The limit of messages and of frames, in bytes.
     pub(super) limit: usize,
-    /// How the stream is cut; `None` for not at all.
+    /// The seed of the cuts; `None` for one piece.
     pub(super) seed: Option<u64>,
 }
 
-/// What came of it.
+/// The output.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Outcome {
-    pub(super) heard: Vec<Heard>,
+    pub(super) received: Vec<Received>,
     pub(super) written: Vec<u8>,
 }
 
-/// Serves all of them to their end, in turns.
+/// Runs all connections to their end, in turns.
 pub(super) fn run_all(runs: Vec<Run>) -> Vec<Outcome> {
     let mut served: Vec<Served> = runs.into_iter().map(Served::new).collect();
     while served.iter().any(|one| !one.is_done()) {
@@ -39,14 +39,14 @@ pub(super) fn run_all(runs: Vec<Run>) -> Vec<Outcome> {
     }
     served
         .into_iter()
-        .map(|one| Outcome { heard: one.heard, written: one.script.lock().written.clone() })
+        .map(|one| Outcome { received: one.received, written: one.script.lock().written.clone() })
         .collect()
 }
 
 struct Served {
     socket: Socket<Shared>,
     script: Shared,
-    heard: Vec<Heard>,
+    received: Vec<Received>,
     woken: Arc<Flag>,
     polls: usize,
     most_polls: usize,
@@ -62,15 +62,15 @@ impl Served {
         };
         let (prefix, rest) = run.stream.split_at(prefix);
         let pieces = cut(rest, &mut chance);
-        // One for each piece and for the gap behind it, one for each frame, one whenever the budget of a poll is spent,
-        // and some for the end.
+        // One for each piece and for the gap after it, one for each frame, one for each time the
+        // budget of a poll is spent, and some for the end.
         let most_polls = 2 * pieces.len() + run.stream.len() / 2 + run.stream.len() / 1024 + 8;
         let script = Shared::new(Script { pieces, chance, ..Script::default() });
         let socket = Socket::new(script.clone(), Bytes::copy_from_slice(prefix), run.limit, run.limit);
         Self {
             socket,
             script,
-            heard: Vec::new(),
+            received: Vec::new(),
             woken: Arc::default(),
             polls: 0,
             most_polls,
@@ -79,28 +79,28 @@ impl Served {
     }
 
     fn has_ended(&self) -> bool {
-        self.heard.last().is_some_and(Heard::is_last)
+        self.received.last().is_some_and(Received::is_last)
     }
 
     fn is_done(&self) -> bool {
         self.has_ended() && self.flushed
     }
 
-    /// One poll, as the connection's task does it.
+    /// Polls once, like the task of a connection.
     fn turn(&mut self) {
         let waker = Waker::from(Arc::clone(&self.woken));
         let mut cx = Context::from_waker(&waker);
         if !self.has_ended() {
             self.polls += 1;
             assert!(self.polls <= self.most_polls, "{} polls", self.polls);
-            if let Poll::Ready(heard) = self.socket.poll_read(&mut cx) {
-                self.heard.push(heard);
+            if let Poll::Ready(received) = self.socket.poll_read(&mut cx) {
+                self.received.push(received);
                 return;
             }
         }
         match self.socket.poll_flush(&mut cx) {
             Poll::Ready(result) => {
-                result.expect("the script takes everything");
+                result.expect("the script accepts everything");
                 self.flushed = self.has_ended();
             }
             Poll::Pending => {}
@@ -111,9 +111,9 @@ impl Served {
         let mut script = self.script.lock();
         let waiting = script.reader.take().into_iter().chain(script.writer.take()).collect::<Vec<_>>();
         drop(script);
-        assert!(!waiting.is_empty(), "it sleeps, and nobody will wake it: {:?}", self.heard);
+        assert!(!waiting.is_empty(), "it sleeps without a wake-up: {:?}", self.received);
         waiting.iter().for_each(Waker::wake_by_ref);
-        assert!(self.woken.0.swap(false, Ordering::SeqCst), "somebody else was woken");
+        assert!(self.woken.0.swap(false, Ordering::SeqCst), "another task was woken");
     }
 }
 
@@ -130,7 +130,7 @@ fn cut(stream: &[u8], chance: &mut Option<Chance>) -> VecDeque<Vec<u8>> {
     pieces
 }
 
-/// Chance that is the same each time.
+/// Repeatable random numbers.
 #[derive(Clone)]
 struct Chance(u64);
 
@@ -153,16 +153,16 @@ impl Wake for Flag {
 #[derive(Default)]
 struct Script {
     pieces: VecDeque<Vec<u8>>,
-    /// A piece is at its end, and the next one is not there yet.
+    /// A piece has ended, and the next one has not arrived yet.
     is_dry: bool,
     written: Vec<u8>,
-    /// How much is taken at once; all of it without.
+    /// Limits the bytes of one write; `None` accepts all.
     chance: Option<Chance>,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
 
-/// The script is looked at from outside while the socket owns it.
+/// The script, which the test reads while the socket owns the transport.
 #[derive(Clone)]
 struct Shared(Arc<std::sync::Mutex<Script>>);
 
@@ -172,7 +172,7 @@ impl Shared {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Script> {
-        self.0.lock().expect("nothing panics half-way")
+        self.0.lock().expect("no code panics under the lock")
     }
 }
 
@@ -183,7 +183,7 @@ impl AsyncRead for Shared {
             script.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        // Behind the last piece is the end of the stream.
+        // The stream ends after the last piece.
         let Some(mut piece) = script.pieces.pop_front() else { return Poll::Ready(Ok(())) };
         let fits = piece.len().min(into.remaining());
         into.put_slice(&piece[..fits]);

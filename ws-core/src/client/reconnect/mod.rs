@@ -35,7 +35,7 @@ use crate::wire::{CloseReason, Message};
 /// The server does not know that a new connection continues an old one: no user is logged in, no
 /// room is joined. So the client first reports the new connection, by [`recv`](Self::recv) or
 /// [`send`](Self::send), whichever is called first, and sends nothing on it before. It queues no
-/// messages while there is no connection, and sends none twice.
+/// messages while it is not connected, and sends none twice.
 ///
 /// A server that closes with 1000 or 4403 does not want the client back, so these codes are final:
 /// see [`ReconnectPolicy`].
@@ -142,7 +142,7 @@ impl ReconnectingClient {
     }
 
     /// Receives the next message, or reports a new connection, within the deadline; `None` waits
-    /// without a deadline. If there is no connection, it connects.
+    /// without a deadline. If it is not connected, it connects.
     ///
     /// Cancel-safe: if the future is dropped early, no message is lost, and the next call continues
     /// to connect.
@@ -156,14 +156,14 @@ impl ReconnectingClient {
         in_time(within.into(), update).await.unwrap_or(Ok(Update::TimedOut))
     }
 
-    /// Sends a message. If there is no connection, it connects, but it does not send on the new
+    /// Sends a message. If it is not connected, it connects, but it does not send on the new
     /// connection: it reports it. [`send_deadline`](super::ClientBuilder::send_deadline) limits
     /// both.
     ///
     /// # Errors
     /// - [`ClientError::Reconnected`] when the connection is new and had not been reported: the
     ///   message was not sent. `recv` does not report it again.
-    /// - [`ClientError::Timeout`] when there is no connection in time, or the server does not read.
+    /// - [`ClientError::Timeout`] when it is not connected in time, or the server does not read.
     /// - [`ClientError::GaveUp`] when the policy allows no further attempt.
     pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), ClientError> {
         let mut message = Some(message.into());
@@ -181,7 +181,7 @@ impl ReconnectingClient {
         self.send(json).await
     }
 
-    /// Closes as [`Client::close`] does, for good. If there is no connection, it returns the reason
+    /// Closes as [`Client::close`] does, for good. If it is not connected, it returns the reason
     /// of the loss.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! [`CallFailed`] and [`EventFailed`]: why there is no reply, and why there is no event.
+//! [`CallFailed`] and [`EventFailed`]: why a reply or an event did not come.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ pub enum CallFailed {
     #[error("the connection was lost before the reply (code {})", .0.code())]
     Lost(CloseReason),
     /// There was no connection when the call was made. Nothing was sent.
-    #[error("there is no connection")]
+    #[error("not connected")]
     NotConnected,
     /// No reply arrived within the deadline. The server may still handle the call. A late reply is
     /// dropped.

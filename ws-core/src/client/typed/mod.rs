@@ -192,7 +192,7 @@ impl TypedClient {
         Replies::new(self, self.encode(C::NAME, call))
     }
 
-    /// Sends an event without a `ref`, and waits until the socket has it. There is no reply, and a
+    /// Sends an event without a `ref`, and waits until the socket has it. It gets no reply, and a
     /// failure at the server comes as an error event to [`others`](Self::others).
     ///
     /// # Errors

@@ -220,7 +220,7 @@ function routesPage(main) {
     ["Name", (it) => h("strong", null, it.name)],
     ["Kind", (it) => it.kind],
     ["Address", (it) => (it.address ? mono(`${it.is_websocket ? "ws" : "http"}${it.is_tls ? "s" : ""}://${it.address}`) : "served by another program")],
-  ], servers, "There is no server.")));
+  ], servers, "No servers.")));
   if (gaps.length) {
     put(main, h2("Not described"), h("div", { class: "card" },
       h("p", { class: "dim small" }, "The document and the clients do not know these parts."),
@@ -268,7 +268,7 @@ function eventsPage(main, chosen) {
   put(main, fields(field("Route", select(typed.map(([it, at]) => [String(at), it.address]), index, (event) => (location.hash = `#/events/${event.target.value}`)))));
   put(main, channel.docs && prose(channel.docs));
   put(main, h2(`The client sends (${channel.events.length})`), channel.events.map((it) => callCard(it, index)));
-  if (!channel.events.length) put(main, h("p", { class: "dim" }, "Nothing that has a name."));
+  if (!channel.events.length) put(main, h("p", { class: "dim" }, "No named events."));
   put(main, h2(`The server sends on its own (${channel.pushes.length})`), channel.pushes.map(pushCard));
   if (!channel.pushes.length) put(main, h("p", { class: "dim" }, "Only replies."));
   put(main, h2("Codes of every call"), card(codes(model.common_codes)));
@@ -351,7 +351,7 @@ const MOST_FRAMES = 200;
 function tryPage(main, chosen, wantedEvent, page) {
   put(main, h1("Try"), lead("Opens a real connection to the program. It stays open while you look at other pages."));
   const routes = model.routes;
-  if (!routes.length) return void put(main, h("p", { class: "empty" }, "There is no route."));
+  if (!routes.length) return void put(main, h("p", { class: "empty" }, "No routes."));
   const setup = h("section", { class: "card", "aria-label": "Connection" });
   const talk = h("section", { "aria-label": "Messages" });
   const tabs = h("div", { class: "row tabs" });
@@ -424,7 +424,7 @@ function setupCard(card, index, choose, opened) {
         places.length > 0 && field("The token is sent as", place)),
       h("p", { class: "small" }, url),
       takes && h("p", { class: "small dim" }, "The middleware of this route reads a token: ", channel.security.map((it) => it.kind + (it.name ? ` ${it.name}` : "")).join(", "), ". A browser cannot set headers."),
-      takes && !places.length && note("warn", "A browser cannot bring such a token. Use another client, or accept it in the query or as a subprotocol."),
+      takes && !places.length && note("warn", "A browser cannot send such a token. Use another client, or accept it in the query or as a subprotocol."),
       serverOf(route.server)?.refuses_console && note("warn", "The server refuses pages of the console: its ", code("[servers.origin]"), " does not list ", code(location.origin), "."),
       base ? h("button", { class: "main" }, "Connect") : note("warn", "This server is not bound by the program itself, so its address is not known.")));
   draw();
@@ -479,7 +479,7 @@ class Try {
       const wasOpen = this.status === "open" || this.status === "closing";
       this.status = "closed";
       if (wasOpen) this.keep("close", `${code}${closeText(code) ? ` (${closeText(code)})` : ""}${reason ? `: ${reason}` : ""}`, { code });
-      else this.keep("close", "The handshake was refused; a browser does not say why. “Live” lists it under “Lately”, with the reason. Does the route need a token?", { code });
+      else this.keep("close", "The handshake was refused; a browser hides the reason. “Live” lists it under “Lately”, with the reason. Does the route need a token?", { code });
     };
   }
 
@@ -561,7 +561,7 @@ function talkCard(element, current, wanted, redraw) {
       frame.ask.isDone = true;
       current.send(JSON.stringify(envelope(event, data, frame.ask.ref)));
     };
-    return h("div", { class: "note" }, "The server asks. Answer:", box, h("div", { class: "row" },
+    return h("div", { class: "note" }, "The server sent an ask. Answer:", box, h("div", { class: "row" },
       button("Answer", () => (parse(box.value) === undefined ? say("This is not JSON.") : reply(frame.ask.event, parse(box.value))), "main"),
       button("Refuse", () => reply("error", { code: "refused", message: "refused in the console" }))));
   };
@@ -622,7 +622,7 @@ function livePage(main, page) {
         h("a", { class: "button", href: `#/traffic/${it.id}`, "data-key": `look ${it.id}` }, "Watch"),
         h("button", { type: "button", "data-key": `push ${it.id}`, onclick: () => pushDialog(it, `to ${it.id}`, { id: it.id }) }, "Send"),
         h("button", { type: "button", class: "danger", "data-key": `close ${it.id}`, onclick: () => closeDialog(it) }, "Close")], "acts"],
-    ], list, "Nobody is connected. Open a connection under “Try”."),
+    ], list, "No open connections. Open one under “Try”."),
     data.count > list.length && h("p", { class: "dim small" }, `The first ${list.length} of ${number(data.count)} are shown.`));
     refresh(rooms, table([
       ["Room", (it) => h("strong", null, it.name)],
@@ -712,7 +712,7 @@ function trafficPage(main, id, page) {
       ["User", (it) => it.user ?? none()],
       ["In / out", (it) => `${number(it.received)} / ${number(it.sent)}`, "number"],
       ["", (it) => h("a", { class: "button", href: `#/traffic/${it.id}`, "data-key": it.id }, "Watch"), "acts"],
-    ], data.connections, "Nobody is connected. Open a connection under “Try”.")), page);
+    ], data.connections, "No open connections. Open one under “Try”.")), page);
   }
   put(main, lead("The messages of ", mono(id), ", as the server reads and queues them. Messages from before are not kept; the last 200 are shown, 1 KiB of each."));
   const status = h("div", { class: "row apart" });
@@ -813,7 +813,7 @@ function metricsPage(main, page) {
       ["Over the rate", (it) => number(it.rate_limited), "number"],
       ["Silent peers", (it) => number(it.heartbeat_lost), "number"],
       ["Ended", (it) => row(it.closed.map((end) => chip(`${end.code} ${end.cause}: ${number(end.count)}`, end.code === "1000" || end.code === "1001" ? "" : "warn", closeText(Number(end.code)))))],
-    ], routes, "There is no route.")),
+    ], routes, "No routes.")),
     unmatched > 0 && h("p", { class: "row small" }, "Without a route:", data.stats.servers.flatMap((it) => statuses(it.unmatched))),
     h2("Events"), card(table([
       ["Event", (it) => h("strong", null, it.name)],
@@ -824,7 +824,7 @@ function metricsPage(main, page) {
       ["Too slow", (it) => (it.timeout ? chip(number(it.timeout), "bad") : "0"), "number"],
       ["Codes", (it) => row(it.errors.map((error) => chip(`${error.code}: ${number(error.count)}`, "warn")))],
     ], routes.flatMap((route) => route.events.filter((it) => it.name !== "unknown" || it.error || it.ok).map((it) => ({ ...it, path: route.path }))), "No event was handled.")),
-    routes.some((it) => it.asks.length) && [h2("Questions to clients"), card(table([
+    routes.some((it) => it.asks.length) && [h2("Asks of clients"), card(table([
       ["Event", (it) => h("strong", null, it.name)],
       ["Answered", (it) => number(it.ok), "number"],
       ["Refused", (it) => number(it.refused), "number"],
@@ -854,7 +854,7 @@ function clusterPage(main, page) {
       put(body, "With a broker, several processes serve the same rooms and users:",
         h("pre", null, '[cluster]\nkind = "redis"  # or "nats"\nurl = "redis://127.0.0.1:6379"'),
         h("p", { class: "dim" }, "Then this page lists the nodes. If a node ends, its clients connect to another one, and the line “is gone” appears here after ", code("node_timeout"),
-          ". If the broker ends, each node goes on alone, the state is “down”, and when it is back a gap tells how long messages may be missing."));
+          ". If the broker ends, each node continues alone, the state is “down”, and when it is back a gap tells how long messages may be missing."));
       return;
     }
     const { stats } = data;
@@ -865,7 +865,7 @@ function clusterPage(main, page) {
       ["Node", (it) => [h("strong", null, it.name), it === data.nodes[0] && chip("this one", "accent")]],
       ["Id", (it) => mono(it.id)],
       ["Connections", (it) => number(it.connections), "number"],
-      ["Last heard", (it) => (it === data.nodes[0] ? "now" : `${span(it.heard_seconds)} ago`), "number"],
+      ["Last heartbeat", (it) => (it === data.nodes[0] ? "now" : `${span(it.heard_seconds)} ago`), "number"],
     ], data.nodes, "No node is known.")),
     h2("Lately"), card(h("ol", { class: "list" }, data.changes.map((it) => line(it.at,
       chip(it.kind, { up: "good", joined: "good", down: "bad", died: "bad", lost: "bad", gap: "warn", incompatible: "bad" }[it.kind] ?? ""), h("div", { class: "what" }, it.text))),

@@ -13,11 +13,11 @@ use crate::contract::{
 /// The result of a comparison with a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::contract) enum Comparison {
-    /// There is no file.
+    /// The file does not exist.
     Missing,
     /// The file has the document of this build.
     Equal,
-    /// The file has another text. If there are no changes, only documentation differs.
+    /// The file has another text. Without changes, only documentation differs.
     Differs(Vec<Change>),
 }
 
@@ -56,11 +56,11 @@ pub(in crate::contract) fn grouped(changes: &[Change]) -> String {
 ///
 /// It [compares](check) the AsyncAPI document in the file with that of the contract. Breaking and
 /// unjudged changes fail. Risky and compatible ones pass; the output of the test lists them and
-/// says that the file is behind (`cargo test -- --show-output`). Use
+/// reports that the file is out of date (`cargo test -- --show-output`). Use
 /// [`assert_file`](crate::contract::assert_file) instead if each change of the document has to be
 /// committed.
 ///
-/// With the environment variable `WS_CONTRACT=accept` it writes the file. If there is no file, it
+/// With the environment variable `WS_CONTRACT=accept` it writes the file. Without a file, it
 /// writes one and fails once, so that the new file is noticed. A relative path begins at the folder
 /// of the package.
 ///
@@ -106,7 +106,7 @@ fn check_unbroken(path: &Path, contract: &Contract, is_accepted: bool) -> Result
              the changes and writes the file."
         ));
     }
-    Ok(Some(format!("{shown} is behind this build; {VARIABLE}=accept writes it\n{list}")))
+    Ok(Some(format!("{shown} is out of date; {VARIABLE}=accept writes it\n{list}")))
 }
 
 #[cfg(test)]
@@ -134,7 +134,7 @@ mod tests {
         assert!(fault.contains("was not there"), "{fault}");
         assert_eq!(check_unbroken(&path, &old, false), Ok(None));
         let note = check_unbroken(&path, &contract(&["/a", "/b", "/c"]), false).unwrap().unwrap();
-        assert!(note.contains("is behind") && note.contains("1 compatible change:\n  c: "), "{note}");
+        assert!(note.contains("is out of date") && note.contains("1 compatible change:\n  c: "), "{note}");
         let fault = check_unbroken(&path, &contract(&["/a"]), false).unwrap_err();
         assert!(
             fault.contains("1 breaking change:\n  b: ") && fault.contains("WS_CONTRACT=accept"),

@@ -64,7 +64,7 @@ impl fmt::Display for Change {
 pub enum ChangeClass {
     /// Clients that keep to the older document fail.
     Breaking,
-    /// The check does not know the keyword that differs. A person has to judge it.
+    /// The check does not know the keyword that differs, so the change must be judged by hand.
     Unjudged,
     /// Clients may fail that do not expect new values, or that depend on old ones.
     Risky,

@@ -23,7 +23,7 @@ const RUNTIME: &str = include_str!("runtime.js");
 /// The types of the runtime.
 const RUNTIME_TYPES: &str = include_str!("runtime.d.ts");
 
-/// The subprotocol of MessagePack, which the client does not speak.
+/// The subprotocol of MessagePack, which the client does not support.
 const MSGPACK: &str = "msgpack";
 
 impl Contract {
@@ -42,7 +42,7 @@ impl Contract {
     ///
     /// #[ws_handlers]
     /// impl Greetings {
-    ///     /// Greets somebody.
+    ///     /// Greets a user.
     ///     #[on_event("greet")]
     ///     async fn greet(&self, Data(name): Data<String>) -> Data<String> {
     ///         Data(format!("hello, {name}"))

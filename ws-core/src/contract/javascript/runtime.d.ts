@@ -23,7 +23,7 @@ export type RefusedWith<Code extends string> = CallRefused & { readonly code: Co
 /**
  * A call has no reply.
  *
- * - `not_open`: there is no open connection; nothing was sent.
+ * - `not_open`: no connection is open; nothing was sent.
  * - `busy`: 256 calls wait for their replies, or 8 MiB wait in the socket; nothing was sent.
  * - `aborted`: the signal of the call was aborted; `cause` is its reason.
  * - `timeout`: there was no reply in time.
@@ -49,7 +49,7 @@ export declare class ConnectFailed extends Error {
   readonly code: number;
   /** The close reason; often empty. */
   readonly reason: string;
-  /** The error of `token`, or of a WebSocket that tells more than those of browsers. */
+  /** The error of `token`, or of a WebSocket that reports more than those of browsers. */
   readonly cause?: unknown;
 }
 
@@ -89,7 +89,7 @@ export interface CallOptions {
    * is that of the channel. For several replies it is the longest wait for each, and the default is 0.
    */
   timeout?: number | undefined;
-  /** Gives the call up when it is aborted. The server is not told. */
+  /** Aborts the call. The server is not notified. */
   signal?: AbortSignal | undefined;
 }
 
@@ -136,8 +136,8 @@ export interface Options<Query = QueryValues> {
   /** When to connect again; `false`: never. */
   reconnect?: false | Reconnect | undefined;
   /**
-   * The silence after which the event `ping` is sent, 30 000. After as much silence again the
-   * connection is given up. 0: never.
+   * The silence after which the event `ping` is sent, 30 000. After the same time of silence again
+   * the connection ends. 0: never.
    */
   idle?: number | undefined;
   /** The longest wait for an attempt to connect and for the reply to a call, 10 000. */
@@ -174,7 +174,7 @@ export declare abstract class TypedChannel<
   events<Name extends keyof Events & string>(event: Name): AsyncIterableIterator<Events[Name]>;
   /**
    * Answers the asks of this name. An ask without an answer function is refused with
-   * `unknown_event`; one whose function throws, with `internal`, or as an `AskRefused` says.
+   * `unknown_event`; one whose function throws, with `internal`, or with the code of an `AskRefused`.
    */
   answer<Name extends keyof Asks & string>(
     event: Name,

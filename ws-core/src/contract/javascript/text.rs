@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_literal_has_what_the_text_has() {
+    fn a_literal_has_the_content_of_the_text() {
         for (text, expected) in [
             ("say", r#""say""#),
             ("a \"b\" \\ c\n", r#""a \"b\" \\ c\n""#),

@@ -132,7 +132,7 @@ impl ThisNode {
                 return Ok(answer);
             }
         }
-        // The sender lives as long as the question.
+        // The sender exists as long as the question.
         Err(AskError::Unreachable)
     }
 

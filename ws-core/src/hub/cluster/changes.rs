@@ -14,7 +14,7 @@ use super::{
     claiming,
     handle::{ClusterChange, ClusterState, NodeId},
     link::Ended,
-    nodes::Heard,
+    nodes::NodeChange,
     wire::{Beat, Phase},
 };
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
 impl ThisNode {
     /// Records that the link is up.
     pub(super) fn link_is_up(self: &Arc<Self>) {
-        self.nodes.excuse_silence();
+        self.nodes.reset_silence();
         *self.nodes_known_at.lock() = Instant::now() + fixed::NODES_KNOWN;
         self.outgoing.connected();
         self.state.send_replace(ClusterState::Up);
@@ -67,7 +67,7 @@ impl ThisNode {
     }
 
     /// Records a heartbeat.
-    pub(super) fn hear(&self, beat: Beat) {
+    pub(super) fn record_beat(&self, beat: Beat) {
         if beat.node == self.id() {
             if beat.instance != self.instance {
                 self.id_is_taken(beat);
@@ -81,18 +81,18 @@ impl ThisNode {
         if beat.phase == Phase::Hello {
             self.beats.want();
         }
-        let heard =
-            if beat.phase == Phase::Goodbye { self.nodes.left(&beat) } else { self.nodes.heard(beat) };
-        match heard {
-            Heard::Nothing => {}
-            Heard::Joined { id, name } => {
+        let change =
+            if beat.phase == Phase::Goodbye { self.nodes.left(&beat) } else { self.nodes.record_beat(beat) };
+        match change {
+            NodeChange::Nothing => {}
+            NodeChange::Joined { id, name } => {
                 tracing::info!(node = %NodeId(id), name, "a node has joined the cluster");
                 self.watches_due(Due::Joined(id));
                 self.announce(ClusterChange::NodeJoined { id: NodeId(id), name });
             }
-            Heard::Left { id, name } => self.node_left(id, name, false),
-            Heard::Incompatible { id, name } => {
-                tracing::error!(node = %NodeId(id), name, "a node speaks none of the versions of this node");
+            NodeChange::Left { id, name } => self.node_left(id, name, false),
+            NodeChange::Incompatible { id, name } => {
+                tracing::error!(node = %NodeId(id), name, "a node has no version in common with this node");
                 self.announce(ClusterChange::Incompatible { id: NodeId(id), name });
             }
         }
@@ -112,7 +112,7 @@ impl ThisNode {
         }
     }
 
-    /// Removes the nodes that are silent for too long. While there is no link, silence means
+    /// Removes the nodes that are silent for too long. While the link is down, silence means
     /// nothing.
     pub(super) fn expire_nodes(&self) {
         if self.state() == ClusterState::Up {
@@ -145,14 +145,14 @@ impl ThisNode {
 
     pub(super) fn announce(&self, change: ClusterChange) {
         if let Some(changes) = &*self.changes.lock() {
-            // Fails if there is no stream of the changes.
+            // Fails without a stream of the changes.
             let _ = changes.send(change);
         }
     }
 }
 
-/// Closes each connection that is in a room or has a user with 1012, in turns, so that their clients
-/// do not all connect again at the same time.
+/// Closes each connection that is in a room or has a user with 1012, in turns, so that their
+/// clients do not all connect again at the same time.
 async fn close_members(live: Weak<Live>) {
     let Some(all) = live.upgrade().map(|live| live.all()) else { return };
     for turn in all.chunks(fixed::MEMBERS_A_TURN) {

@@ -25,14 +25,14 @@ enum Age {
 }
 
 impl ThisNode {
-    /// Waits until claims of other nodes arrive here, and until the claims that they know are known
+    /// Waits until claims of other nodes arrive here, and until all claims of other nodes are known
     /// here, each within its deadline. The result is local if one of both failed.
     pub(in crate::hub) async fn prepare_claim(&self, claims: &Claims, key: &GroupKey) -> Reach {
         let counters = self.ask(&Channel::All, None, None, Vec::new(), About::Claims);
         let (reach, answers) = tokio::join!(self.confirmed(key), counters);
         for (_, found) in answers.found {
             if let Found::Count(counter) = found {
-                claims.hear(counter);
+                claims.record(counter);
             }
         }
         if answers.missing.is_empty() { reach } else { Reach::Local }
@@ -58,10 +58,10 @@ impl ThisNode {
 
     /// Compares the connections of a user at a controller with the claim of another node, and
     /// answers with a greater one.
-    pub(super) fn hear_claim(&self, live: &Live, target: &Target, from: u32, claiming: Claiming) {
+    pub(super) fn receive_claim(&self, live: &Live, target: &Target, from: u32, claiming: Claiming) {
         let Claiming { counter, is_new, frame } = claiming;
         // Before the comparison: a claim that is made at the same time is greater, or is compared.
-        live.claims().hear(counter);
+        live.claims().record(counter);
         let other = OwnClaim { claim: Claim { counter, node: from }, frame };
         if let Some(own) = target.contest(&other, is_new)
             && let Some((key, controller)) = target.user_at()

@@ -16,7 +16,7 @@ impl Followed {
     pub(super) fn interest(self, node: &ThisNode) -> &Interest {
         match self {
             Self::Members => &node.interest,
-            Self::Watches => &node.watching.heard,
+            Self::Watches => &node.watching.channels,
         }
     }
 

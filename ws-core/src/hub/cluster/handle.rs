@@ -46,7 +46,7 @@ pub struct Cluster(Arc<Live>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClusterState {
-    /// There is no cluster: `[cluster]` is not configured, or this process has stopped.
+    /// `[cluster]` is not configured, or this process has stopped.
     Alone,
     /// The broker was not reached since the start.
     Joining,
@@ -85,7 +85,7 @@ pub enum ClusterChange {
         /// heartbeat.
         at_most: Duration,
     },
-    /// A node was heard for the first time.
+    /// The first heartbeat of a node was received.
     NodeJoined {
         /// The id of the node.
         id: NodeId,
@@ -99,7 +99,7 @@ pub enum ClusterChange {
         /// The name of the node.
         name: String,
         /// Whether the node was silent for `cluster.node_timeout`. Otherwise it has stopped and
-        /// said so.
+        /// sent a goodbye.
         died: bool,
     },
     /// Received messages were dropped, because this node is too slow.
@@ -237,7 +237,7 @@ impl Cluster {
 pub struct ClusterChanges(Option<BroadcastStream<ClusterChange>>);
 
 impl ClusterChanges {
-    /// Waits for the next change. Returns `None` if there is no cluster, or after it was left.
+    /// Waits for the next change. Returns `None` without a cluster, or after it was left.
     pub async fn next(&mut self) -> Option<ClusterChange> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }

@@ -75,7 +75,7 @@ impl Incoming {
         (this, Receivers(receivers))
     }
 
-    /// Queues a message. Returns false if there is no room.
+    /// Queues a message. Returns false if the queue is full.
     fn queue(&self, waiting: Waiting) -> bool {
         let worker = self.hasher.hash_one(&waiting.channel) as usize % self.workers.len().max(1);
         let Some(worker) = self.workers.get(worker) else { return false };
@@ -97,7 +97,7 @@ impl ThisNode {
             return;
         }
         let head = match wire::start(&message) {
-            Ok(Start::Beat(beat)) => return self.hear(beat),
+            Ok(Start::Beat(beat)) => return self.record_beat(beat),
             Ok(Start::Message(head)) if head.node == self.id() => return,
             Ok(Start::Message(head)) => head,
             Err(error) => return self.malformed(error, &channel),
@@ -200,7 +200,7 @@ impl ThisNode {
                 self.serve_ask(live, head.node, target.as_ref(), ask);
             }
             Body::Claim(claiming) => match target(live, &channel, only, message.except) {
-                Some(target) => self.hear_claim(live, &target, head.node, claiming),
+                Some(target) => self.receive_claim(live, &target, head.node, claiming),
                 None => self.malformed(Unreadable::Malformed, &channel),
             },
             Body::Watch(watch) => self.watch_asked(live, head.node, watch),

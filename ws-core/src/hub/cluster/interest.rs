@@ -109,7 +109,7 @@ impl Interest {
             Some(_) => {
                 let (sender, receiver) = oneshot::channel();
                 let waiting = state.waiting.entry(key.clone()).or_default();
-                // Calls that were given up must not collect.
+                // Cancelled calls must not accumulate.
                 waiting.retain(|sender| !sender.is_closed());
                 waiting.push(sender);
                 Confirmation::Waits(receiver)
@@ -163,7 +163,7 @@ impl Interest {
             let Some(entry) = state.groups.get_mut(key) else { continue };
             entry.status = Status::Confirmed;
             for waiting in state.waiting.remove(key).unwrap_or_default() {
-                // Fails if the call was given up.
+                // Fails if the call was cancelled.
                 let _ = waiting.send(());
             }
         }

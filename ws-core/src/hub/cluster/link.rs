@@ -3,8 +3,8 @@
 //! A link subscribes the node's own channels and then those of all groups with members; after that
 //! it is up. While it is up, it publishes the queue in batches, sends heartbeats, and follows the
 //! interest. Each heartbeat must come back through the node's own subscription: this proves that
-//! the broker executes what is sent and that the subscription lives, which TCP does not. A link is
-//! replaced as a whole, with a number of its own; nothing of it is repeated.
+//! the broker executes what is sent and that the subscription is active, which TCP does not. A link
+//! is replaced as a whole, with a number of its own; nothing of it is repeated.
 
 use std::{
     collections::VecDeque,
@@ -335,7 +335,7 @@ impl<'a> InOrder<'a> {
         self.0.push_back(Box::pin(future));
     }
 
-    /// Waits until a future has finished. Without futures it waits for ever.
+    /// Waits until a future has finished. Without futures it never returns.
     async fn next(&mut self) -> Option<String> {
         poll_fn(|cx| {
             for at in 0..self.0.len() {

@@ -7,8 +7,8 @@
 //! ([`interest`]), so it receives only what it has members for.
 //!
 //! Every queue has a limit, every wait a deadline, and every lost message is a result, a counter or
-//! a change. Bytes from the broker are untrusted: [`wire`] checks them. Without `[cluster]` there is
-//! no [`ThisNode`] and no task of this module.
+//! a change. Bytes from the broker are untrusted: [`wire`] checks them. Without `[cluster]`
+//! neither [`ThisNode`] nor a task of this module exists.
 
 mod agenda;
 mod asking;
@@ -259,7 +259,7 @@ impl ThisNode {
     }
 
     fn stats(&self) -> ClusterStats {
-        ClusterStats::of(&self.counters, self.interest.len() + self.watching.heard.len())
+        ClusterStats::of(&self.counters, self.interest.len() + self.watching.channels.len())
     }
 
     fn changes(&self) -> Option<broadcast::Receiver<ClusterChange>> {

@@ -20,7 +20,7 @@ pub(super) const VERSION: &str = ":1:";
 /// A channel of the broker.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::hub) enum Channel {
-    /// Heartbeats and questions, heard by all nodes.
+    /// Heartbeats and questions, received by all nodes.
     Nodes,
     /// Messages for one node: results, and messages to one of its connections.
     Node(u32),
@@ -28,9 +28,9 @@ pub(in crate::hub) enum Channel {
     All,
     /// Messages to all connections of a controller.
     Controller(&'static str),
-    /// Messages to a room or a user, heard by the nodes with members.
+    /// Messages to a room or a user, received by the nodes with members.
     Group(GroupKey),
-    /// Changes of the members of a group, heard by the nodes that watch it.
+    /// Changes of the members of a group, received by the nodes that watch it.
     Watch(GroupKey),
 }
 

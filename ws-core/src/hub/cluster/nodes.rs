@@ -32,7 +32,7 @@ pub(super) enum Verdict {
 
 /// A change that a heartbeat made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(super) enum NodeChange {
     Nothing,
     Joined {
         id: u32,
@@ -87,34 +87,34 @@ impl Nodes {
     }
 
     /// Records a heartbeat of another node, other than a goodbye.
-    pub(super) fn heard(&self, beat: Beat) -> Heard {
+    pub(super) fn record_beat(&self, beat: Beat) -> NodeChange {
         let mut nodes = self.0.lock();
         let (id, name) = (beat.node, beat.name.clone());
-        let Some(node) = known(&mut nodes, id) else { return Heard::Nothing };
+        let Some(node) = known(&mut nodes, id) else { return NodeChange::Nothing };
         if beat.link < node.link || node.left == Some(beat.instance) {
-            return Heard::Nothing;
+            return NodeChange::Nothing;
         }
         (node.link, node.seen) = (beat.link, Instant::now());
         if beat.newest < OLDEST_VERSION || beat.oldest > VERSION {
             let is_new = !std::mem::replace(&mut node.is_incompatible, true);
-            return if is_new { Heard::Incompatible { id, name } } else { Heard::Nothing };
+            return if is_new { NodeChange::Incompatible { id, name } } else { NodeChange::Nothing };
         }
         let is_new = node.alive.is_none();
         node.alive = Some(Alive { beat, at: node.seen });
-        if is_new { Heard::Joined { id, name } } else { Heard::Nothing }
+        if is_new { NodeChange::Joined { id, name } } else { NodeChange::Nothing }
     }
 
     /// Records that a node has said goodbye.
-    pub(super) fn left(&self, beat: &Beat) -> Heard {
+    pub(super) fn left(&self, beat: &Beat) -> NodeChange {
         let mut nodes = self.0.lock();
         let Some(node) = nodes.get_mut(&beat.node).filter(|node| beat.link >= node.link) else {
-            return Heard::Nothing;
+            return NodeChange::Nothing;
         };
         node.link = beat.link;
         node.left = Some(beat.instance);
         match node.alive.take() {
-            Some(Alive { beat: Beat { name, .. }, .. }) => Heard::Left { id: beat.node, name },
-            None => Heard::Nothing,
+            Some(Alive { beat: Beat { name, .. }, .. }) => NodeChange::Left { id: beat.node, name },
+            None => NodeChange::Nothing,
         }
     }
 
@@ -130,8 +130,8 @@ impl Nodes {
         gone
     }
 
-    /// Counts the time in which nothing could be heard from the nodes as if they had been alive.
-    pub(super) fn excuse_silence(&self) {
+    /// Counts the time in which no heartbeat could arrive as if the nodes had been alive.
+    pub(super) fn reset_silence(&self) {
         let now = Instant::now();
         for node in self.0.lock().values_mut() {
             if let Some(alive) = &mut node.alive {
@@ -164,7 +164,7 @@ impl Nodes {
 }
 
 /// Returns the entry of a node. If there are too many, the node that is gone for the longest time
-/// is forgotten; if all are alive, there is no entry for a further one.
+/// is forgotten; if all are alive, a further one gets no entry.
 fn known(nodes: &mut HashMap<u32, Known>, id: u32) -> Option<&mut Known> {
     if nodes.len() >= fixed::CLUSTER_NODES && !nodes.contains_key(&id) {
         let gone = nodes.iter().filter(|(_, node)| node.alive.is_none());
@@ -273,7 +273,7 @@ mod tests {
             assert_eq!(nodes.admit(&head(7, link, sequence)), expected, "{link} {sequence}");
         }
         // A heartbeat replaces the link as well; each node has its own numbers.
-        nodes.heard(beat(7, 3));
+        nodes.record_beat(beat(7, 3));
         assert_eq!(nodes.admit(&head(7, 2, 6000)), Verdict::Late);
         assert_eq!(nodes.admit(&head(8, 1, 1)), Verdict::Accepted);
     }
@@ -282,37 +282,37 @@ mod tests {
     async fn a_node_joins_with_its_first_heartbeat_and_is_gone_after_the_timeout_or_its_goodbye() {
         let nodes = Nodes::default();
         let timeout = Duration::from_secs(10);
-        assert_eq!(nodes.heard(beat(1, 1)), Heard::Joined { id: 1, name: "n1".into() });
-        assert_eq!(nodes.heard(beat(1, 1)), Heard::Nothing);
+        assert_eq!(nodes.record_beat(beat(1, 1)), NodeChange::Joined { id: 1, name: "n1".into() });
+        assert_eq!(nodes.record_beat(beat(1, 1)), NodeChange::Nothing);
         advance(Duration::from_secs(6)).await;
-        assert_eq!(nodes.heard(beat(2, 1)), Heard::Joined { id: 2, name: "n2".into() });
+        assert_eq!(nodes.record_beat(beat(2, 1)), NodeChange::Joined { id: 2, name: "n2".into() });
         advance(Duration::from_secs(5)).await;
         assert_eq!(nodes.expire(timeout), [(1, "n1".to_owned())]);
         assert_eq!(nodes.alive().iter().map(|node| &*node.name).collect::<Vec<_>>(), ["n2"]);
         // The link is known, although the node is gone.
-        assert_eq!(nodes.heard(beat(1, 0)), Heard::Nothing);
-        assert_eq!(nodes.left(&beat(2, 1)), Heard::Left { id: 2, name: "n2".into() });
-        assert_eq!(nodes.left(&beat(2, 1)), Heard::Nothing);
+        assert_eq!(nodes.record_beat(beat(1, 0)), NodeChange::Nothing);
+        assert_eq!(nodes.left(&beat(2, 1)), NodeChange::Left { id: 2, name: "n2".into() });
+        assert_eq!(nodes.left(&beat(2, 1)), NodeChange::Nothing);
         assert!(nodes.alive().is_empty());
     }
 
     #[test]
     fn a_heartbeat_after_the_goodbye_does_not_bring_a_node_back() {
         let nodes = Nodes::default();
-        nodes.heard(beat(1, 1));
+        nodes.record_beat(beat(1, 1));
         nodes.left(&beat(1, 1));
-        assert_eq!(nodes.heard(beat(1, 1)), Heard::Nothing);
+        assert_eq!(nodes.record_beat(beat(1, 1)), NodeChange::Nothing);
         assert!(!nodes.is_alive(1));
         let other = Beat { instance: 2, ..beat(1, 1) };
-        assert_eq!(nodes.heard(other), Heard::Joined { id: 1, name: "n1".into() });
+        assert_eq!(nodes.record_beat(other), NodeChange::Joined { id: 1, name: "n1".into() });
     }
 
     #[tokio::test(start_paused = true)]
     async fn silence_while_the_link_was_down_does_not_count() {
         let nodes = Nodes::default();
-        nodes.heard(beat(1, 1));
+        nodes.record_beat(beat(1, 1));
         advance(Duration::from_secs(60)).await;
-        nodes.excuse_silence();
+        nodes.reset_silence();
         assert!(nodes.expire(Duration::from_secs(10)).is_empty());
         advance(Duration::from_secs(11)).await;
         assert_eq!(nodes.expire(Duration::from_secs(10)).len(), 1);
@@ -322,8 +322,8 @@ mod tests {
     fn an_incompatible_node_is_reported_once_and_not_alive() {
         let nodes = Nodes::default();
         let beat = Beat { oldest: 2, newest: 3, ..beat(1, 1) };
-        assert_eq!(nodes.heard(beat.clone()), Heard::Incompatible { id: 1, name: "n1".into() });
-        assert_eq!(nodes.heard(beat), Heard::Nothing);
+        assert_eq!(nodes.record_beat(beat.clone()), NodeChange::Incompatible { id: 1, name: "n1".into() });
+        assert_eq!(nodes.record_beat(beat), NodeChange::Nothing);
         assert!(!nodes.is_alive(1));
     }
 
@@ -336,7 +336,7 @@ mod tests {
         assert_eq!(nodes.0.lock().len(), fixed::CLUSTER_NODES);
         let nodes = Nodes::default();
         for id in 0..fixed::CLUSTER_NODES as u32 {
-            nodes.heard(beat(id, 1));
+            nodes.record_beat(beat(id, 1));
         }
         assert_eq!(nodes.admit(&head(u32::MAX, 1, 1)), Verdict::TooManyNodes);
     }

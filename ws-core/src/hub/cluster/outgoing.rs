@@ -1,7 +1,7 @@
 //! [`Outgoing`]: the bounded queue of messages for the broker.
 //!
 //! The order of the queue is the order of sending. A sequence number is given when a message is
-//! queued, so it follows the same order. While there is no link, messages are kept for one second,
+//! queued, so it follows the same order. While the link is down, messages are kept for one second,
 //! which bridges a short interruption; after that they are dropped and counted, and further ones
 //! are refused.
 
@@ -36,7 +36,7 @@ impl Outgoing {
 
     pub(super) fn settle(self, outcome: Remote) {
         if let Some(done) = self.done {
-            // Fails if the call was given up.
+            // Fails if the call was cancelled.
             let _ = done.send(outcome);
         }
     }
@@ -67,14 +67,14 @@ struct State {
     waiting: VecDeque<Outgoing>,
     bytes: usize,
     next_sequence: u64,
-    /// The time since which there is no link.
+    /// The time since which the link is down.
     no_link_since: Option<Instant>,
     /// Whether the node has left the cluster.
     is_closed: bool,
 }
 
 impl State {
-    /// Whether messages are refused, because there is no link.
+    /// Whether messages are refused, because the link is down.
     fn is_unreachable(&self) -> bool {
         let is_expired = |since: Instant| since.elapsed() >= fixed::UNSENT_KEPT;
         self.is_closed || self.no_link_since.is_some_and(is_expired)
@@ -137,7 +137,7 @@ impl Queue {
         self.added.notified().await;
     }
 
-    /// Whether messages are refused, because there is no link.
+    /// Whether messages are refused, because the link is down.
     pub(super) fn is_unreachable(&self) -> bool {
         self.state.lock().is_unreachable()
     }
@@ -151,7 +151,7 @@ impl Queue {
         self.state.lock().no_link_since = None;
     }
 
-    /// Records that there is no link any more.
+    /// Records that the link has ended.
     pub(super) fn disconnected(&self) {
         self.state.lock().no_link_since.get_or_insert_with(Instant::now);
         self.interrupted.notify_one();

@@ -3,9 +3,9 @@
 //! A state machine without I/O and without a clock: each input takes `now`, and returns a [`Step`]
 //! with the changes for the watchers and the questions to ask. Each node owns its members and
 //! counts their changes with a version, which never decreases. Changes that do not start at the
-//! known version lead to one question to their node; its answer, the whole roster, replaces what was
-//! known. Every other loss is noticed when the watch is renewed: a node answers with its version,
-//! and a node that does not answer is asked.
+//! known version lead to one question to their node; its answer, the whole roster, replaces what
+//! was known. Every other loss is noticed when the watch is renewed: a node answers with its
+//! version, and a node that does not answer is asked.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -96,13 +96,13 @@ pub(super) struct Step {
 
 impl Known {
     /// Records that the channel of the changes is subscribed, so that all nodes are to be asked.
-    pub(super) fn heard(&mut self) {
+    pub(super) fn subscribed(&mut self) {
         if self.phase == Phase::Unheard {
             self.phase = Phase::Asks;
         }
     }
 
-    /// Records that there is no link any more. The known members stay.
+    /// Records that the link has ended. The known members stay.
     pub(super) fn lost_link(&mut self) {
         self.phase = Phase::Unheard;
         for roster in self.nodes.values_mut() {

@@ -71,7 +71,7 @@ async fn a_roster_and_changes_that_do_not_fit_into_a_message_are_sent_in_parts()
     for (member, entry) in current.iter().zip(&entries) {
         assert_eq!((member.id, &member.user), (entry.connection().id(), &entry.connection().user()));
     }
-    // A watcher that has read nothing meanwhile gets the number of missed changes, and goes on.
+    // A watcher that has read nothing meanwhile gets the number of missed changes, and continues.
     assert_eq!(members.next().await, Some(MemberEvent::Lagged(2000 - 256)));
     assert!(matches!(members.next().await, Some(MemberEvent::Joined(_))));
     let mut users = on_a.users();

@@ -43,7 +43,7 @@ use crate::{
 pub(super) struct Watching {
     groups: Mutex<HashMap<GroupKey, Shared>>,
     /// The channels of the changes of watched groups. Its lock comes after that of the groups.
-    pub(super) heard: Interest,
+    pub(super) channels: Interest,
     next_question: AtomicU64,
     agenda: Arc<Agenda>,
     pub(super) reports: Arc<Reports>,
@@ -79,7 +79,7 @@ struct State {
 /// The completeness of a watch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Status {
-    /// There is no link, or not all nodes have answered.
+    /// The link is down, or not all nodes have answered.
     #[default]
     Stale,
     Settled,
@@ -113,7 +113,7 @@ impl Watching {
         let (rosters, waiting) = mpsc::channel(fixed::WAITING_ROSTERS);
         let this = Self {
             groups: Mutex::default(),
-            heard: Interest::default(),
+            channels: Interest::default(),
             next_question: AtomicU64::new(1),
             reports: Arc::new(Reports::new(interest, &agenda)),
             agenda,
@@ -148,7 +148,7 @@ impl Watching {
             status: watch::Sender::default(),
         });
         groups.insert(key.clone(), Shared { watchers: 1, watched: Arc::clone(&watched) });
-        self.heard.want(key);
+        self.channels.want(key);
         watched
     }
 
@@ -159,7 +159,7 @@ impl Watching {
         shared.watchers = shared.watchers.saturating_sub(1);
         if shared.watchers == 0 {
             groups.remove(key);
-            self.heard.unwant(key);
+            self.channels.unwant(key);
         }
     }
 }
@@ -228,8 +228,8 @@ impl ThisNode {
     pub(in crate::hub) fn watch(self: &Arc<Self>, key: &GroupKey) -> RemoteWatch {
         let watched = self.watching.enter(key);
         // The channel may be subscribed because of an earlier watch.
-        if let Confirmation::Confirmed = self.watching.heard.confirmation(key) {
-            self.hears(&watched);
+        if let Confirmation::Confirmed = self.watching.channels.confirmation(key) {
+            self.watch_confirmed(&watched);
         } else if self.state() == ClusterState::Alone {
             self.end_watch(&watched);
         }
@@ -238,19 +238,21 @@ impl ThisNode {
 
     /// Records that the broker has confirmed the channels of the changes of groups.
     pub(super) fn watches_confirmed(&self, keys: &[GroupKey]) {
-        keys.iter().filter_map(|key| self.watching.get(key)).for_each(|watched| self.hears(&watched));
+        keys.iter()
+            .filter_map(|key| self.watching.get(key))
+            .for_each(|watched| self.watch_confirmed(&watched));
     }
 
-    fn hears(&self, watched: &Watched) {
+    fn watch_confirmed(&self, watched: &Watched) {
         watched.update(self, |known| {
-            known.heard();
+            known.subscribed();
             Step::default()
         });
     }
 
-    /// Records that there is no link any more. The known members stay.
+    /// Records that the link has ended. The known members stay.
     pub(super) fn watches_lost_link(&self) {
-        self.watching.heard.restart();
+        self.watching.channels.restart();
         for watched in self.watching.all() {
             watched.update(self, |known| {
                 known.lost_link();

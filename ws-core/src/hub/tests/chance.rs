@@ -174,7 +174,7 @@ impl<'a> Member<'a> {
 }
 
 #[test]
-fn whatever_chance_does_nothing_comes_late_nothing_is_missed_and_each_sender_is_in_order() {
+fn in_random_schedules_no_message_is_late_or_missing_or_out_of_order() {
     let live = Arc::new(Live::default());
     let senders: [Sender; SENDERS as usize] = Default::default();
     let stop = AtomicBool::new(false);

@@ -240,11 +240,11 @@ impl World {
     fn unwatch(&mut self, room: usize) {
         let Some((mut members, expected)) = self.watches.remove(&room) else { return };
         let mut cx = Context::from_waker(Waker::noop());
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         while let Poll::Ready(Some(event)) = std::pin::pin!(members.next()).poll(&mut cx) {
-            heard.push(event);
+            received.push(event);
         }
-        assert_eq!(heard, expected);
+        assert_eq!(received, expected);
     }
 
     fn tell(&mut self, room: usize, event: MemberEvent) {
@@ -319,7 +319,7 @@ impl World {
 
 proptest! {
     #[test]
-    fn the_hub_does_what_its_model_does(steps in prop::collection::vec(any_step(), 1..120)) {
+    fn the_hub_behaves_like_its_model(steps in prop::collection::vec(any_step(), 1..120)) {
         let mut world = World::new();
         for step in steps {
             world.step(step);

@@ -101,7 +101,7 @@ impl Wake for Reached {
 }
 
 #[tokio::test]
-async fn a_broadcast_to_50_000_lets_others_run_after_every_turn_and_holds_no_more_than_one() {
+async fn a_broadcast_to_50_000_yields_after_every_turn_and_holds_one_turn_at_most() {
     let live = Arc::new(Live::default());
     let mut entries = members(&live, "r", 50_000);
     let (reached, alive) = (Arc::new(Reached::default()), Arc::new(()));
@@ -134,7 +134,7 @@ async fn a_broadcast_to_50_000_lets_others_run_after_every_turn_and_holds_no_mor
 }
 
 #[tokio::test]
-async fn an_event_lets_others_run_after_every_turn() {
+async fn an_event_yields_after_every_turn() {
     let live = Arc::new(Live::default());
     let _entries = members(&live, "r", 4 * TURN);
     let (hub, turns, is_over) = (Hub::new(&live), Cell::new(0), Cell::new(false));
@@ -153,7 +153,7 @@ async fn an_event_lets_others_run_after_every_turn() {
 }
 
 #[tokio::test]
-async fn members_that_come_and_go_between_two_turns_get_it_once_or_not_at_all() {
+async fn members_that_join_and_leave_between_two_turns_get_it_at_most_once() {
     let live = Arc::new(Live::default());
     let mut entries: Vec<_> = members(&live, "r", 3 * TURN).into_iter().map(Some).collect();
     let connections: Vec<_> = entries.iter().flatten().map(|entry| entry.connection().clone()).collect();
@@ -207,7 +207,7 @@ async fn a_room_that_is_entered_again_between_two_turns_is_another() {
 }
 
 #[tokio::test]
-async fn everyone_is_reached_once_whatever_their_controllers_and_whoever_comes_and_goes() {
+async fn every_connection_is_reached_once_while_others_join_and_leave() {
     let live = Arc::new(Live::default());
     let mut entries: Vec<_> = (0..TURN)
         .flat_map(|_| [enter_at(&live, Chat), enter_at(&live, Game), enter_at(&live, Game)])
@@ -229,7 +229,7 @@ async fn everyone_is_reached_once_whatever_their_controllers_and_whoever_comes_a
 }
 
 #[test]
-fn a_controllers_turn_takes_nobody_elses_connections() {
+fn a_turn_of_a_controller_has_only_its_own_connections() {
     let live = Arc::new(Live::default());
     let _strangers: Vec<_> = (0..2 * TURN).map(|_| enter_at(&live, Chat)).collect();
     let own: Vec<_> = (0..3).map(|_| enter_at(&live, Game)).collect();
@@ -251,7 +251,7 @@ fn a_controllers_turn_takes_nobody_elses_connections() {
 }
 
 #[test]
-fn each_way_to_a_large_room_reaches_all_of_it() {
+fn each_call_to_a_large_room_reaches_all_members() {
     let live = Arc::new(Live::default());
     let entries = members(&live, "r", 2 * TURN);
     let room = entries[0].connection().room("r");

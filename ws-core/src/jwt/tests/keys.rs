@@ -6,7 +6,7 @@ use rcgen::PKCS_ECDSA_P384_SHA384;
 use super::*;
 
 #[test]
-fn a_key_verifies_its_own_tokens_however_it_was_given() {
+fn a_key_verifies_its_own_tokens_in_every_format() {
     for algorithm in ALL {
         let token = sign(algorithm, None, &good());
         let mut keys = vec![key(algorithm), Key::jwk(jwk(algorithm, &json!({})).to_string()).unwrap()];
@@ -29,7 +29,7 @@ fn a_key_verifies_its_own_tokens_however_it_was_given() {
 }
 
 #[test]
-fn the_kid_chooses_one_of_several_keys_and_nothing_else_does() {
+fn only_the_kid_chooses_one_of_several_keys() {
     let keys = || ALL.map(|algorithm| key(algorithm).kid(algorithm.name()));
     let several = JwtVerifier::new(Keys::new(keys()).unwrap());
     for algorithm in ALL {
@@ -55,7 +55,7 @@ fn the_kid_chooses_one_of_several_keys_and_nothing_else_does() {
 }
 
 #[test]
-fn replaced_keys_count_at_once_and_in_every_clone() {
+fn replaced_keys_take_effect_at_once_in_every_clone() {
     let verifier = JwtVerifier::new(key(Algorithm::Hs256));
     let clone = verifier.clone();
     let (old, new) = (sign(Algorithm::Hs256, None, &good()), sign(Algorithm::EdDsa, Some("new"), &good()));
@@ -65,7 +65,7 @@ fn replaced_keys_count_at_once_and_in_every_clone() {
 }
 
 #[test]
-fn a_set_of_keys_passes_over_what_it_cannot_use() {
+fn a_set_of_keys_skips_unusable_keys() {
     let set = |keys: &[Value]| Keys::jwks(json!({ "keys": keys }).to_string());
     let usable = ALL.map(|it| jwk(it, &json!({"kid": it.name(), "alg": it.name(), "use": "sig"})));
     let unusable = [
@@ -102,7 +102,7 @@ fn a_set_of_keys_passes_over_what_it_cannot_use() {
 }
 
 #[test]
-fn a_key_that_cannot_serve_is_refused_when_it_is_made() {
+fn an_unusable_key_is_refused_when_it_is_made() {
     let p384 = pair(&PKCS_ECDSA_P384_SHA384);
     for (name, made, expected) in [
         ("short secret", Key::hs256([0; 31]), "SecretTooShort { bytes: 31 }"),
@@ -136,7 +136,7 @@ fn a_key_that_cannot_serve_is_refused_when_it_is_made() {
 }
 
 #[test]
-fn nothing_that_is_printed_shows_a_secret() {
+fn no_output_contains_a_secret() {
     let verifier =
         JwtVerifier::new(Key::jwk(jwk(Algorithm::Hs256, &json!({"kid": "k"})).to_string()).unwrap());
     let printed = format!("{verifier:?}");

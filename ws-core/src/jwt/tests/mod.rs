@@ -8,7 +8,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test says what it expects"
+    reason = "a test fails by a panic"
 )]
 
 mod keys;

@@ -476,10 +476,12 @@ impl<S> Driver<S> {
 }
 
 impl<S> Drop for Driver<S> {
-    /// Records the end of a session whose task was aborted.
+    /// Records the end of a session whose task was aborted, and counts what was compressed after
+    /// the end was recorded: the last messages, in front of the close frame.
     fn drop(&mut self) {
         if !self.is_end_recorded {
             self.record_end(&CloseReason::Aborted);
         }
+        self.settle();
     }
 }

@@ -63,12 +63,13 @@ impl Inflating {
         limit: usize,
         inflated: &mut usize,
     ) -> Result<Progress, MessageError> {
-        let end_of_slice = self.inflater.out.len().saturating_add(fixed::INFLATED_A_POLL);
         let start = self.inflater.out.len();
+        let end_of_output = start.saturating_add(fixed::INFLATED_A_POLL);
+        let end_of_input = self.at.saturating_add(fixed::INFLATED_INPUT_A_POLL);
         let progress = loop {
             self.make_room(payload.len(), limit);
             let had = self.inflater.out.len();
-            let read = self.inflate(payload)?;
+            let read = self.inflate(payload, end_of_input)?;
             let out = &self.inflater.out;
             if out.len() > limit {
                 return Err(MessageError::TooBig { size: out.len(), limit });
@@ -80,7 +81,7 @@ impl Inflating {
                 Read { bytes: 0, .. } if out.len() == had => return Err(MessageError::Compression),
                 Read { .. } => {}
             }
-            if self.inflater.out.len() >= end_of_slice {
+            if self.inflater.out.len() >= end_of_output || self.at >= end_of_input {
                 break Progress::More;
             }
         };
@@ -88,11 +89,11 @@ impl Inflating {
         Ok(progress)
     }
 
-    /// Decompresses until the input or the room in the output is used up.
-    fn inflate(&mut self, payload: &[u8]) -> Result<Read, MessageError> {
-        let rest = match payload.get(self.at..) {
+    /// Decompresses until the input, up to `end_of_input`, or the room in the output is used up.
+    fn inflate(&mut self, payload: &[u8], end_of_input: usize) -> Result<Read, MessageError> {
+        let rest = match payload.get(self.at..end_of_input.min(payload.len())) {
             Some(rest) if !rest.is_empty() => rest,
-            _ => END.get(self.at - payload.len()..).unwrap_or_default(),
+            _ => END.get(self.at.saturating_sub(payload.len())..).unwrap_or_default(),
         };
         let Inflater { state, out } = &mut self.inflater;
         let before = state.total_in();
@@ -107,6 +108,10 @@ impl Inflating {
     /// limit and one byte.
     fn make_room(&mut self, payload: usize, limit: usize) {
         let out = &mut self.inflater.out;
+        // A larger buffer of the pool would find other faults behind the limit.
+        if out.is_empty() && out.capacity() > limit.saturating_add(1) {
+            *out = Vec::new();
+        }
         if out.len() < out.capacity() {
             return;
         }

@@ -21,7 +21,7 @@ use self::{
     inflate::{Inflating, Progress},
     window::Window,
 };
-use super::{OutQueue, SharedFormat, mask::Role};
+use super::{OutQueue, SharedFormat, mask::Role, out_queue::First};
 use crate::{
     config::Compression,
     extension::{Agreement, Direction, LEAST_BITS, Reserved},
@@ -101,6 +101,11 @@ impl Deflate {
         self.busy.as_ref().map_or(0, |busy| busy.plain.len())
     }
 
+    /// Whether the first message of the queue is partly compressed.
+    pub(super) fn is_deflating(&self) -> bool {
+        self.busy.as_ref().is_some_and(|busy| busy.deflating.is_some())
+    }
+
     /// Returns the bytes that were processed since the last call, and frees what an idle connection
     /// does not need.
     pub(super) fn settle(&mut self) -> Option<CompressedBytes> {
@@ -113,50 +118,52 @@ impl Deflate {
     }
 
     /// Moves frames to the end of `out` and compresses messages on the way, until `out` holds
-    /// enough for one write or `budget` bytes were compressed.
+    /// enough for one write or `budget` bytes were compressed. A message that was begun is
+    /// compressed to its end also while `out` is full.
     pub(super) fn advance(&mut self, out: &mut OutQueue, role: Role, budget: &mut usize) {
-        let Some(busy) = &mut self.busy else { return };
         while *budget > 0
-            && out.len() <= fixed::BACKLOG_BYTES
+            && let Some(busy) = &mut self.busy
+            && (out.len() <= fixed::BACKLOG_BYTES || busy.deflating.is_some())
             && let Some(first) = busy.plain.first()
         {
-            if let Some(before) = first.stamp {
-                busy.plain.drop_stamp();
+            if let Some(size) = first.stamp {
                 if first.is_compressed {
-                    busy.bytes.sent(before as usize, first.length);
+                    busy.bytes.sent(size as usize, first.length);
                 }
+                busy.plain.drop_stamp();
                 out.append_frame(&mut busy.plain);
-                continue;
-            }
-            let is_compressible = !first.is_control()
-                && first.length > 0
-                && first.length >= self.threshold as usize
-                && self.send.bits >= LEAST_BITS;
-            if !is_compressible {
+            } else if self.send.bits < LEAST_BITS || !first.is_message_of(self.threshold) {
                 move_plain(&mut busy.plain, out, role);
-                continue;
-            }
-            let deflating = busy.deflating.get_or_insert_with(|| {
-                let window = self.windows.as_ref().map(|windows| &windows.sent);
-                Deflating::new(self.send.bits, self.level, window)
-            });
-            if !deflating.advance(&busy.plain, first, budget) {
-                return;
-            }
-            let Some(deflating) = busy.deflating.take() else { continue };
-            match deflating.finish(first.length) {
-                None => move_plain(&mut busy.plain, out, role),
-                Some(done) => {
-                    if let Some(windows) = &mut self.windows {
-                        windows.sent.push(busy.plain.payload(first, 0, first.length));
-                    }
-                    busy.bytes.sent(first.length, done.payload().len());
-                    out.compressed_frame(first.opcode, done.payload(), role.new_mask());
-                    busy.plain.drop_frame();
-                    done.give_back();
-                }
+            } else {
+                self.compress(first, out, role, budget);
             }
         }
+    }
+
+    /// Compresses a slice of the first message of the queue, and moves the message to `out` after
+    /// its last slice.
+    fn compress(&mut self, first: First, out: &mut OutQueue, role: Role, budget: &mut usize) {
+        let Some(busy) = &mut self.busy else { return };
+        let mut deflating = busy.deflating.take().unwrap_or_else(|| {
+            let window = self.windows.as_ref().map_or(&[][..], |windows| windows.sent.bytes());
+            // To set a dictionary takes as long as to compress it.
+            *budget = budget.saturating_sub(window.len());
+            Deflating::new(self.send.bits, self.level, window)
+        });
+        if !deflating.advance(&busy.plain, first, budget) {
+            busy.deflating = Some(deflating);
+            return;
+        }
+        let Some(done) = deflating.finish(first.length) else {
+            return move_plain(&mut busy.plain, out, role);
+        };
+        if let Some(windows) = &mut self.windows {
+            windows.sent.push(busy.plain.payload(first, 0, first.length));
+        }
+        busy.bytes.sent(first.length, done.payload().len());
+        out.compressed_frame(first.opcode, done.payload(), role.new_mask());
+        busy.plain.drop_frame();
+        done.give_back();
     }
 
     /// Decompresses the payload of a message. `None` if that takes another slice.
@@ -166,21 +173,13 @@ impl Deflate {
         payload: Cow<'_, [u8]>,
         limit: usize,
     ) -> Result<Option<Message>, MessageError> {
-        let busy = self.busy.get_or_insert_default();
         if payload.is_empty() {
             // Not valid, but zlib's `deflate` writes nothing for an empty message behind another
             // one, and some peers send that.
             return inflate::message(kind, &[]).map(Some);
         }
         let history = self.windows.as_ref().map_or(&[][..], |windows| windows.received.bytes());
-        let mut inflating = Inflating::new(kind, history);
-        let progress = inflating.advance(&payload, history, limit, &mut busy.inflated)?;
-        if let Progress::More = progress {
-            inflating.keep(payload.into_owned());
-            busy.inflating = Some(inflating);
-            return Ok(None);
-        }
-        self.finish(inflating, payload.len()).map(Some)
+        self.decompress(Inflating::new(kind, history), payload, limit)
     }
 
     /// Whether the last message is not completely decompressed. Nothing else may be read then.
@@ -192,29 +191,32 @@ impl Deflate {
     /// Decompresses the next slice.
     #[cold]
     pub(super) fn go_on(&mut self, limit: usize) -> Result<Option<Message>, MessageError> {
-        let Some(busy) = &mut self.busy else { return Ok(None) };
-        let Some(mut inflating) = busy.inflating.take() else { return Ok(None) };
-        let payload = inflating.take_payload();
+        let inflating = self.busy.as_mut().and_then(|busy| busy.inflating.take());
+        let Some(mut inflating) = inflating else { return Ok(None) };
+        let payload = Cow::Owned(inflating.take_payload());
+        self.decompress(inflating, payload, limit)
+    }
+
+    fn decompress(
+        &mut self,
+        mut inflating: Inflating,
+        payload: Cow<'_, [u8]>,
+        limit: usize,
+    ) -> Result<Option<Message>, MessageError> {
+        let busy = self.busy.get_or_insert_default();
         let history = self.windows.as_ref().map_or(&[][..], |windows| windows.received.bytes());
-        let progress = inflating.advance(&payload, history, limit, &mut busy.inflated)?;
-        if let Progress::More = progress {
-            inflating.keep(payload);
+        if inflating.advance(&payload, history, limit, &mut busy.inflated)? == Progress::More {
+            inflating.keep(payload.into_owned());
             busy.inflating = Some(inflating);
             return Ok(None);
         }
-        self.finish(inflating, payload.len()).map(Some)
-    }
-
-    fn finish(&mut self, inflating: Inflating, compressed: usize) -> Result<Message, MessageError> {
         let message = inflating.message()?;
         if let Some(windows) = &mut self.windows {
             windows.received.push([message.as_bytes()]);
         }
-        if let Some(busy) = &mut self.busy {
-            busy.bytes.received(message.len(), compressed);
-        }
+        busy.bytes.received(message.len(), payload.len());
         inflating.give_back();
-        Ok(message)
+        Ok(Some(message))
     }
 
     /// Returns the bytes that the last slice has decompressed.

@@ -1,6 +1,17 @@
-use std::iter;
+use std::{
+    io, iter,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
 
-use super::*;
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{compress::Pause, *};
 use crate::{config::CompressionMode, extension::MOST_BITS};
 
 const LIMIT: usize = 1 << 20;
@@ -120,6 +131,20 @@ fn a_message_that_does_not_become_smaller_is_sent_as_it_is_and_is_not_in_the_win
         let (first, payload) = frame(&frames);
         assert_eq!(first, 0xc2);
         assert_eq!(received(&mut there, payload, LIMIT).unwrap().as_bytes(), text(length, 2000));
+    }
+}
+
+#[test]
+fn any_number_of_messages_that_do_not_become_smaller_leave_a_usable_compressor() {
+    for takes_over in [false, true] {
+        let (mut here, mut there) = pair(direction(12, takes_over));
+        for length in iter::repeat_n(1024, 300).chain([70_000; 20]) {
+            here.plain().message(Message::binary(noise(length)));
+            assert_eq!(frame(&sent(&mut here)).0, 0x82);
+        }
+        here.plain().message(Message::binary(text(1, 2000)));
+        let frames = sent(&mut here);
+        assert_eq!(received(&mut there, frame(&frames).1, LIMIT).unwrap().as_bytes(), text(1, 2000));
     }
 }
 
@@ -301,4 +326,130 @@ fn a_large_message_is_compressed_and_decompressed_in_slices() {
     }
     assert!(slices >= 3, "{slices}");
     assert!(message.unwrap().as_bytes() == text(1, 1_000_000));
+}
+
+#[test]
+fn a_message_that_becomes_nothing_is_decompressed_in_slices_too() {
+    let way = direction(15, false);
+    // Empty blocks: they take time and there is no output.
+    let payload = [[0x00, 0x00, 0x00, 0xff, 0xff].repeat(60_000), vec![0x00]].concat();
+    let mut there = deflate(way, way);
+    let mut message = there.inflate(MessageKind::Binary, Cow::Borrowed(&payload), LIMIT).unwrap();
+    let mut slices = 1;
+    while message.is_none() {
+        message = there.go_on(LIMIT).unwrap();
+        slices += 1;
+    }
+    assert_eq!(slices, payload.len() / fixed::INFLATED_INPUT_A_POLL + 1);
+    assert!(message.unwrap().is_empty());
+}
+
+#[test]
+fn the_window_of_each_message_counts_as_compressed_bytes() {
+    let (mut here, _) = pair(direction(15, true));
+    here.plain().message(Message::binary(text(1, 60_000)));
+    sent(&mut here);
+    for number in 0..20 {
+        here.plain().message(Message::binary(text(number, 100)));
+    }
+    let (mut out, mut budget) = (OutQueue::default(), fixed::COMPRESSED_A_POLL);
+    here.advance(&mut out, Role::Server, &mut budget);
+    assert_eq!(budget, 0);
+    assert!(here.waiting() > 17 * 100, "two windows are all that a poll may take");
+    assert!(!sent(&mut here).is_empty());
+}
+
+#[test]
+fn a_fault_is_the_same_whatever_the_thread_has_decompressed_before() {
+    let way = direction(15, false);
+    let (mut here, mut there) = pair(way);
+    here.plain().message(Message::binary(vec![0; 1000]));
+    let frames = sent(&mut here);
+    // More than the limit, and then a broken block.
+    let payload = [frame(&frames).1, &[0x00, 0x00, 0xff, 0xff, 0xff]].concat();
+    let fresh = received(&mut there, &payload, 100);
+    here.plain().message(Message::binary(text(1, 10_000)));
+    let frames = sent(&mut here);
+    received(&mut there, frame(&frames).1, LIMIT).unwrap();
+    assert_eq!(received(&mut there, &payload, 100), fresh);
+    assert_eq!(fresh, Err(MessageError::TooBig { size: 101, limit: 100 }));
+}
+
+/// A transport that takes nothing.
+struct Full;
+
+impl AsyncRead for Full {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Full {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_peer_that_does_not_read_holds_no_compressor() {
+    let way = direction(15, false);
+    let limits = crate::socket::SizeLimits::new(LIMIT, None, 1);
+    let mut socket = crate::socket::Socket::new(Full, Bytes::new(), limits);
+    socket.deflate = Some(Box::new(deflate(way, way)));
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut cx = Context::from_waker(&waker);
+    // Something is being written already, and it is less than a backlog.
+    for number in 0..3 {
+        socket.out().message(Message::binary(text(number, 300_000)));
+    }
+    let mut polls = 0;
+    loop {
+        polls += 1;
+        assert!(socket.poll_flush(&mut cx).is_pending());
+        if !woken.0.swap(false, Ordering::Relaxed) {
+            break;
+        }
+        assert!(polls < 20, "it is woken again and again");
+    }
+    let deflate = socket.deflate.as_ref().unwrap();
+    assert!(!deflate.is_deflating() && deflate.waiting() > 300_000, "{} bytes wait", deflate.waiting());
+    assert!(polls > 4, "{polls}");
+}
+
+#[test]
+fn few_compressors_wait_for_their_next_poll_at_the_same_time() {
+    let mut connections: Vec<Deflate> = iter::repeat_with(|| pair(direction(15, true)).0).take(100).collect();
+    let waiting = connections
+        .iter_mut()
+        .map(|connection| {
+            connection.plain().message(Message::binary(text(1, 100_000)));
+            let (mut out, mut budget) = (OutQueue::default(), fixed::COMPRESSED_A_POLL);
+            connection.advance(&mut out, Role::Server, &mut budget);
+            assert_eq!(connection.is_deflating(), out.is_empty());
+            connection.is_deflating()
+        })
+        .filter(|is_deflating| *is_deflating)
+        .count();
+    // Other tests of this process may have some of them.
+    assert!(waiting <= fixed::PAUSED_COMPRESSORS && waiting > 0, "{waiting}");
+    drop(connections);
+    assert!(Pause::new().is_some(), "they are given back");
 }

@@ -199,9 +199,9 @@ fn of_output(handler: &Handler, output: &Named, controller: &Type) -> TokenStrea
 }
 
 /// Writes the check that the reply is the declared reply of the event type, given the variable with
-/// the types that the handler sends. Every parameter is checked, because only rustc knows which one is the
-/// data. It is part of the closure that describes the reply: the output of a handler costs time to
-/// compile wherever it is named.
+/// the types that the handler sends. Every parameter is checked, because only rustc knows which one
+/// is the data. The check is in the closure that describes the reply, because each mention of a
+/// handler's output costs compile time.
 pub(super) fn of_call(handler: &Handler, carried: &Ident) -> Option<TokenStream> {
     if handler.events.is_empty() || handler.params.is_empty() {
         return None;

@@ -205,7 +205,7 @@ fn message(handlers: &Handlers, kept: Option<&TokenStream>) -> TokenStream {
     }
 }
 
-/// Writes the dispatch of an event. A message that is not an event continues behind it, with the
+/// Writes the dispatch of an event. A message that is not an event continues after it, with the
 /// fault.
 fn dispatch(handlers: &Handlers, is_there: Option<&TokenStream>) -> TokenStream {
     let arms = handlers.of(Callback::Event).map(|handler| {

@@ -1,5 +1,5 @@
-//! The same JSON event without attributes: the envelope parsed, the event's name matched, the
-//! answer serialised.
+//! The same JSON event without attributes: the code parses the envelope, compares the event's name,
+//! and serialises the answer.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -47,7 +47,7 @@ pub(super) struct Chat;
 
 impl Controller for Chat {
     async fn on_message(&self, conn: &Connection, message: Message) -> Result {
-        let text = message.as_text().ok_or("a text message is expected")?;
+        let text = message.as_text().ok_or("expected a text message")?;
         let Request { event, data, reference } = serde_json::from_str(text)?;
         match event {
             "say" => {

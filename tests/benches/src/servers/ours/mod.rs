@@ -1,4 +1,4 @@
-//! ws-core, by its public API alone: what a user would write. Defaults throughout.
+//! ws-core with its public API only, as a user would write it. All settings are defaults.
 
 mod by_hand;
 pub(super) mod node;
@@ -46,7 +46,7 @@ async fn serve(app: App) -> anyhow::Result<()> {
     #[cfg(feature = "prometheus")]
     let _ = app.prometheus();
     let running = app.config(config()).start().await?;
-    announce(running.local_addr(SERVER).context("it is not bound")?)?;
+    announce(running.local_addr(SERVER).context("the server is not bound")?)?;
     std::future::pending().await
 }
 

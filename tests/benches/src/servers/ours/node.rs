@@ -1,4 +1,4 @@
-//! A node of a cluster: rooms that members join by a message, and to which all other messages go.
+//! A node of a cluster: members join rooms by a message, and all other messages go to the room.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -20,11 +20,11 @@ use crate::{
     stats::of_rank,
 };
 
-/// More messages than the load has under way, so that no outbox refuses one.
+/// More messages than the load has in flight, so that no outbox refuses one.
 const OUTBOX_MESSAGES: usize = 8192;
 const OUTBOX_BYTES: usize = 16 << 20;
 
-/// The user who is asked.
+/// The user of the asks.
 const USER: &str = "user";
 
 /// More rooms than a connection of the load joins.
@@ -37,11 +37,11 @@ pub(crate) async fn run(broker: Option<String>) -> anyhow::Result<()> {
     while running.hub().cluster().state() == ClusterState::Joining {
         changes.next().await;
     }
-    announce(running.local_addr(SERVER).context("it is not bound")?)?;
+    announce(running.local_addr(SERVER).context("the server is not bound")?)?;
     std::future::pending().await
 }
 
-/// The defaults beside the limits that this load would exceed.
+/// The defaults, except for limits that the load would exceed.
 fn node_config(broker: Option<String>) -> Config {
     let mut config = config();
     for server in &mut config.servers {
@@ -67,7 +67,7 @@ impl Controller for Node {
             conn.join_confirmed(LOBBY).await?;
             conn.push(JOINED)?;
         } else if let Some(numbers) = text.strip_prefix(JOIN_MANY) {
-            let (from, to) = numbers.split_once(' ').ok_or("two numbers are expected")?;
+            let (from, to) = numbers.split_once(' ').ok_or("expected two numbers")?;
             for number in from.parse::<usize>()?..to.parse()? {
                 conn.join(format!("room-{number:06}"))?;
             }
@@ -80,7 +80,7 @@ impl Controller for Node {
             conn.identify(USER)?;
             conn.push(JOINED)?;
         } else if let Some(numbers) = text.strip_prefix(ASK) {
-            let (asks, at_once) = numbers.split_once(' ').ok_or("two numbers are expected")?;
+            let (asks, at_once) = numbers.split_once(' ').ok_or("expected two numbers")?;
             match ask(&conn.hub(), asks.parse()?, at_once.parse()?).await {
                 Ok(figures) => conn.push_json(&figures)?,
                 Err(error) => conn.push(format!("{FAILED}{error}"))?,
@@ -107,8 +107,8 @@ impl Node {
     }
 }
 
-/// Asks the client of the user, so many asks at once; the times of rank 0.5 and 0.99 in
-/// milliseconds, and the asks per second.
+/// Asks the client of the user, with this number of asks at once. Returns the times of rank 0.5 and
+/// 0.99 in milliseconds, and the asks per second.
 async fn ask(hub: &Hub, asks: usize, at_once: usize) -> Result<[f64; 3], AskError> {
     let begun = Instant::now();
     let lanes = (0..at_once).map(|_| async {

@@ -1,4 +1,4 @@
-//! A room that everyone joins: every message goes to all members through the hub.
+//! A room with all connections: every message goes to all members through the hub.
 
 use ws_core::{Connection, Controller, Message, Result};
 

@@ -1,4 +1,5 @@
-//! A JSON event by attributes. `by_hand` is its counterpart, and shares the payload's types.
+//! A JSON event with attributes. `by_hand` is the same without, and shares the types of the
+//! payload.
 
 use ws_core::{
     Connection, Data, Result,
@@ -22,7 +23,7 @@ impl Chat {
     }
 }
 
-/// The chat with two parameters that are taken from the handshake and kept with the connection.
+/// The chat with two parameters from the handshake, which are kept with the connection.
 pub(super) struct Room;
 
 #[ws_handlers]

@@ -1,7 +1,8 @@
-//! The worker model: one multi-thread runtime against a runtime and a listener for every core.
+//! The worker model: one multi-thread runtime, compared with a runtime and a listener for every
+//! core.
 //!
-//! The toolkit has no setting for the latter, so both are built by hand around its tower service;
-//! `default_runtime` is what the toolkit does today, without that service in between.
+//! The toolkit has no setting for the latter, so both are built by hand around its tower service.
+//! `default_runtime` is the toolkit's own start, without that service.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -20,7 +21,7 @@ use ws_core::{App, app::WsService};
 use super::{SERVER, announce, config};
 use crate::machine;
 
-/// Connections that may wait to be accepted.
+/// The number of connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
 
 pub(super) fn default_runtime(server: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
@@ -52,8 +53,8 @@ pub(super) fn runtime_per_core(app: App) -> anyhow::Result<()> {
     first.block_on(async { accept(TcpListener::from_std(listener)?, service).await })
 }
 
-/// A listener on a port that others of this process may listen on, too; the system spreads
-/// connections over them.
+/// A listener on a port that other listeners of this process may share. The system distributes
+/// connections among them.
 fn listen(port: u16) -> anyhow::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.set_reuse_port(true)?;

@@ -136,7 +136,7 @@ impl Message<'_, '_> {
         }
         self.kinds(&old, &new, place);
         if old.kinds() != new.kinds() && (old.is_any() || new.is_any()) {
-            // The change of the type says it all.
+            // The change of the type is the whole difference.
             self.depth -= 1;
             return Ok(());
         }

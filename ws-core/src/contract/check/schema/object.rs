@@ -63,7 +63,7 @@ impl Message<'_, '_> {
     ) -> Result<(), CheckError> {
         let effect = match (is_required, self.direction) {
             (true, Direction::Received) => Effect::Narrower,
-            // Clients were promised that there are no other fields.
+            // The old document promises clients that the object has no other fields.
             _ if old.additional == CLOSED => Effect::Extended,
             _ => Effect::Harmless,
         };

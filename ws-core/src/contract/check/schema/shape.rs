@@ -152,7 +152,7 @@ impl Reader<'_> {
                 union.branches.extend(part.branches);
                 join(&mut union.others, part.others);
                 if union.branches.len() > ALTERNATIVES {
-                    return Err(self.error(schema, "there are too many alternatives"));
+                    return Err(self.error(schema, "too many alternatives"));
                 }
             }
             // One alternative and null are an option, not an enum. An enum may have one variant.
@@ -173,7 +173,7 @@ impl Reader<'_> {
             for other in other.branches.iter().filter(|other| other.kind == branch.kind) {
                 shape.branches.extend(branch.clone().and(other.clone()));
                 if shape.branches.len() > ALTERNATIVES {
-                    return Err(self.error(schema, "there are too many alternatives"));
+                    return Err(self.error(schema, "too many alternatives"));
                 }
             }
         }

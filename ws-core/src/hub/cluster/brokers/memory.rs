@@ -1,5 +1,5 @@
-//! A broker in memory, for tests: it connects nodes of one process, and it can be stopped, and lose,
-//! delay or reorder messages between two nodes.
+//! A broker in memory, for tests: it connects nodes of one process, and it can be stopped, and
+//! lose, delay or reorder messages between two nodes.
 
 use std::{
     collections::{BTreeSet, HashMap},

@@ -92,7 +92,7 @@ impl Connector {
 
     /// Connects to the broker. Received messages go to the sink.
     pub(super) async fn connect(&self, sink: Sink) -> Result<Connected, BrokerError> {
-        // Without a broker there is no connector.
+        // A connector exists only with a broker.
         #[cfg(not(any(feature = "nats", feature = "redis", feature = "testing")))]
         drop(sink);
         match *self {

@@ -3,7 +3,7 @@
 //! **Confirmations.** NATS acknowledges nothing, and its client's `flush` only writes. The server
 //! executes the commands of one connection in order, so a message to a subject of this link alone,
 //! a *fence*, comes back after everything before it was executed. In a cluster of NATS servers this
-//! is true for the server of this connection; the others learn of a subscription a little later.
+//! is true for the server of this connection; the others get a subscription a little later.
 //!
 //! **Subscriptions.** A node subscribes [buckets](subjects) of groups, because a subscription takes
 //! 5 KiB in the client (measured), and a subscription of each group would take 500 MB for 100 000.
@@ -137,7 +137,7 @@ impl Nats {
                 ready(Some(ReconnectToServer { addr: addr.clone(), delay: Some(Duration::ZERO) }))
             })
             .max_reconnects(1)
-            // A client that is left behind by a replaced link ends after three missing answers.
+            // The client of a replaced link ends after three missing answers.
             .ping_interval(self.heartbeat)
             .event_callback(move |event| {
                 report(&sink, &event);
@@ -171,8 +171,8 @@ fn address(url: &str) -> Option<(ServerAddr, Login)> {
     (!server.host().is_empty() && !has_more).then_some((server, login))
 }
 
-/// Passes on what the client reports. Messages are not lost in its queues, because they do not fill;
-/// the report of a loss is handled all the same.
+/// Passes on what the client reports. Messages are not lost in its queues, because they do not
+/// fill; the report of a loss is handled all the same.
 fn report(sink: &Sink, event: &Event) {
     match event {
         Event::SlowConsumer(_) => sink.lost(1),

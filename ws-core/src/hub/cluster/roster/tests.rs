@@ -53,7 +53,7 @@ fn shown(step: &Step) -> Vec<String> {
 /// A watch that has asked one node with the question 1.
 fn asked(now: Instant) -> Known {
     let mut known = Known::default();
-    known.heard();
+    known.subscribed();
     assert!(known.due(now, 1, others(&[NODE])).ask_all);
     known
 }
@@ -72,7 +72,7 @@ fn a_watch_is_settled_when_all_nodes_have_answered_or_are_gone() {
     let now = Instant::now();
     let mut known = Known::default();
     assert!(!known.is_settled());
-    known.heard();
+    known.subscribed();
     assert!(!known.is_settled());
     known.due(now, 1, others(&[1, 2, 3]));
     assert!(!known.is_settled());
@@ -84,7 +84,7 @@ fn a_watch_is_settled_when_all_nodes_have_answered_or_are_gone() {
     assert!(known.is_settled());
     // Without another node it is settled as soon as all nodes are known.
     let mut alone = Known::default();
-    alone.heard();
+    alone.subscribed();
     let known_at = now + Duration::from_millis(500);
     alone.due(now, 1, Others { alive: &[], known_at: Some(known_at) });
     assert_eq!((alone.is_settled(), alone.next_due(now)), (false, Some(known_at)));
@@ -208,7 +208,7 @@ fn an_outage_removes_nothing_and_after_it_the_differences_are_reported() {
     assert_eq!(known.due(now + Duration::from_secs(60), 2, others(&[])), Step::default());
     assert_eq!((known.members().len(), known.next_due(now)), (1, None));
     let later = now + Duration::from_secs(60);
-    known.heard();
+    known.subscribed();
     assert!(known.due(later, 2, others(&[NODE, 8])).ask_all);
     known.part(later, 3, 8, part(2, 1, 0, true, Vec::new()));
     let step = known.part(later, 3, NODE, part(2, 40, 0, true, vec![entry(1, "tom"), entry(2, "b")]));
@@ -283,7 +283,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let mut known = Known::default();
-        known.heard();
+        known.subscribed();
         Self {
             now: Instant::now(),
             next_question: 0,
@@ -337,7 +337,7 @@ impl World {
             }
             Action::LoseLink => {
                 self.known.lost_link();
-                self.known.heard();
+                self.known.subscribed();
             }
         }
     }

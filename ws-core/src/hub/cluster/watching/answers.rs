@@ -19,8 +19,8 @@ use crate::{
 impl ThisNode {
     /// Handles a question of another node about the members of a group on this one.
     pub(in super::super) fn watch_asked(&self, live: &Live, from: u32, watch: Watch) {
-        // Questions arrive before the link is up, and answers are sent after it. The other node asks
-        // again.
+        // Questions arrive before the link is up, and answers are sent after it. The other node
+        // asks again.
         if self.state() != ClusterState::Up {
             return;
         }

@@ -43,7 +43,7 @@ impl ThisNode {
             // The next renewal of a watch finds the members.
             Due::First(_) if self.state() != ClusterState::Up => {}
             Due::Gathered(key) if self.state() != ClusterState::Up => {
-                // The changes go on to be gathered, until the watch ends.
+                // Changes are gathered further, until the watch ends.
                 let later = Instant::now() + fixed::CHANGES_WAIT;
                 self.watching.agenda.add(later, Due::Gathered(key));
             }

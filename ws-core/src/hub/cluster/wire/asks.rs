@@ -45,7 +45,7 @@ pub(crate) enum Answer {
 /// The reason why an ask failed on another node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// There is no open connection; nothing was sent.
+    /// No connection is open; nothing was sent.
     Offline,
     /// The connection ended before the answer came.
     Closed(ConnectionId),
@@ -160,7 +160,7 @@ fn number(format: Format) -> u8 {
 }
 
 /// Returns a message in this format: `Some(None)` if this node does not read the format, and `None`
-/// if there is no such format or the message is not valid in it.
+/// if the format is unknown or the message is not valid in it.
 fn in_format(format: u8, bytes: &Bytes) -> Option<Option<(Format, Message)>> {
     match format {
         JSON => Some(Some((Format::Json, Message::text(std::str::from_utf8(bytes).ok()?)))),

@@ -23,7 +23,7 @@ pub(crate) struct Beat {
     pub(crate) node: u32,
     /// The number of the heartbeat, counted from the start of the node.
     pub(crate) sequence: u64,
-    /// A random number of the process, which tells two nodes with the same id apart.
+    /// A random number of the process, which distinguishes two nodes with the same id.
     pub(crate) instance: u64,
     /// The versions of messages that the node reads.
     pub(crate) oldest: u8,

@@ -38,7 +38,7 @@ impl Fences {
         while waiting.fences.front().is_some_and(|(waiting, _)| *waiting <= number)
             && let Some((_, sender)) = waiting.fences.pop_front()
         {
-            // Fails if the call was given up.
+            // Fails if the call was cancelled.
             let _ = sender.send(());
         }
     }

@@ -1,8 +1,8 @@
 //! [`Inline`]: a stream whose items are handled where they are sent.
 //!
-//! NATS's client has a queue for each subscription. A task that reads many queues cannot restore the
-//! order in which the server has sent the messages, and each queue can overflow. The client calls
-//! the waker of a queue when it adds an item. Here this waker reads the queue, so the item is
+//! NATS's client has a queue for each subscription. A task that reads many queues cannot restore
+//! the order in which the server has sent the messages, and each queue can overflow. The client
+//! calls the waker of a queue when it adds an item. Here this waker reads the queue, so the item is
 //! handled inside that call, by the task that reads the socket: the items of all subscriptions keep
 //! their order, no queue fills, and a subscription needs no task.
 

@@ -1,8 +1,8 @@
 //! Names of channels as subjects of NATS, and back.
 //!
 //! The parts of a name become the tokens of a subject: `ws:1:node:00c0ffee` is
-//! `ws.1.node.00c0ffee`, so that `ws.1.>` is everything of an application. The percent-encoded parts
-//! have no character that NATS reserves; an empty part, which NATS forbids, becomes `%`.
+//! `ws.1.node.00c0ffee`, so that `ws.1.>` is everything of an application. The percent-encoded
+//! parts have no character that NATS reserves; an empty part, which NATS forbids, becomes `%`.
 //!
 //! The channels of groups are divided into [`BUCKETS`], and their subjects name the bucket:
 //! `ws.1.g.<bucket>.r.Room.lobby`. A node subscribes whole buckets.
