@@ -4,7 +4,7 @@
 //! Run:  cargo run -p ws-core --example axum     (serves on 127.0.0.1:3000 until Ctrl-C)
 //! Test: cargo test -p ws-core --example axum
 
-#![allow(clippy::print_stdout, reason = "an example speaks to its user")]
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 use std::{error::Error as StdError, net::SocketAddr};
 

@@ -4,7 +4,7 @@
 //! Run:  cargo run -p ws-core --example chat     (serves on 127.0.0.1:9502 until Ctrl-C)
 //! Test: cargo test -p ws-core --example chat
 
-#![allow(clippy::print_stdout, reason = "an example speaks to its user")]
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 use serde::{Deserialize, Serialize};
 use ws_core::prelude::*;

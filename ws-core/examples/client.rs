@@ -1,9 +1,9 @@
-//! A client of messages, and a typed client; their server is in the same program.
+//! A client of messages, and a typed client. Their server is in the same program.
 //!
 //! Run:  cargo run -p ws-core --example client     (connects, prints what it receives, and ends)
 //! Test: cargo test -p ws-core --example client
 
-#![allow(clippy::print_stdout, reason = "an example speaks to its user")]
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use ws_core::{
     prelude::*,
 };
 
-/// Answers every message with itself.
+/// Echoes every message.
 #[ws_controller(path = "/echo")]
 struct Echo;
 
@@ -72,7 +72,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .await?;
     client.send("hello").await?;
     match client.recv(Duration::from_secs(5)).await {
-        Received::Message(message) => println!("the server says {:?}", message.as_text()),
+        Received::Message(message) => println!("the server sent {:?}", message.as_text()),
         Received::Closed(reason) => return Err(format!("closed with code {}", reason.code()).into()),
         Received::TimedOut => return Err("no answer within five seconds".into()),
     }
@@ -86,7 +86,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let said = ann.call(&Say { text: "hello, ben".to_owned() }).await?;
     println!("ann said {:?}", said.text);
     if let Some(said) = heard.next().await {
-        println!("ben heard {:?}", said?.text);
+        println!("ben received {:?}", said?.text);
     }
     ann.close(1000, "done").await?;
 

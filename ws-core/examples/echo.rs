@@ -3,7 +3,7 @@
 //! Run:  cargo run -p ws-core --example echo     (serves on 127.0.0.1:9502 until Ctrl-C)
 //! Test: cargo test -p ws-core --example echo
 
-#![allow(clippy::print_stdout, reason = "an example speaks to its user")]
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 use ws_core::prelude::*;
 

@@ -1,14 +1,14 @@
-//! Custom errors: what a client reads when something fails, before the 101 and after it.
+//! Custom errors: the answers to clients before and after the 101.
 //!
 //! Run:  cargo run -p ws-core --example errors     (serves on 127.0.0.1:9502 until Ctrl-C)
 //! Test: cargo test -p ws-core --example errors
 
-#![allow(clippy::print_stdout, reason = "an example speaks to its user")]
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 use serde_json::json;
 use ws_core::prelude::*;
 
-/// The application's own error: a plain enum, which knows nothing of WebSocket.
+/// The application's own error: a plain enum without a dependency on WebSocket.
 #[derive(Debug, thiserror::Error)]
 enum ChatError {
     #[error("you are not a member of this room")]
@@ -17,7 +17,7 @@ enum ChatError {
     TooLong(usize),
 }
 
-/// Chosen by the type of the error, wherever in a connection's life it happened.
+/// Called for errors of this type in all phases of a connection.
 #[ws_error_handler]
 async fn chat_error(error: &ChatError, scene: &Scene) -> Recovery {
     match scene.phase() {
@@ -42,9 +42,10 @@ struct Room;
 
 impl Controller for Room {
     async fn on_message(&self, conn: &Connection, message: Message) -> Result {
-        match message.as_text().ok_or("binary is not spoken here")? {
-            // Nobody claims this one: it is logged, and the connection closes with what is said here.
-            "leave" => Err(Error::new("asked to leave").close_code(4000).public("as you wish")),
+        match message.as_text().ok_or("binary messages are not supported")? {
+            // This error has no handler: it is logged, and the connection closes with this code and
+            // text.
+            "leave" => Err(Error::new("asked to leave").close_code(4000).public("goodbye")),
             text if text.len() > 10 => Err(ChatError::TooLong(10).into()),
             text => Ok(conn.push(text)?),
         }
@@ -90,7 +91,7 @@ mod tests {
         client.send_text("short").await;
         assert_eq!(client.next_text().await?, "short");
         client.send_text("leave").await;
-        assert_eq!(client.expect_close(4000).await, "as you wish");
+        assert_eq!(client.expect_close(4000).await, "goodbye");
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 //! Run:  cargo run -p ws-core --example http2     (serves on a free port until Ctrl-C)
 //! Test: cargo test -p ws-core --example http2
 
-#![allow(clippy::print_stdout, reason = "an example speaks to its user")]
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 

@@ -3,7 +3,7 @@
 //! Run:  cargo run -p ws-core --example middleware     (serves on 127.0.0.1:9502 until Ctrl-C)
 //! Test: cargo test -p ws-core --example middleware
 
-#![allow(clippy::print_stdout, reason = "an example speaks to its user")]
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -61,7 +61,7 @@ async fn main() -> Result<(), StartError> {
     let app = app().on_start(async |app| {
         if let Some(address) = app.local_addr("ws") {
             println!("serving ws://{address}/hello for clients with a token; try:");
-            println!("curl -i http://{address}/hello -H 'Connection: Upgrade' -H 'Upgrade: websocket' \\");
+            println!("curl -iN http://{address}/hello -H 'Connection: Upgrade' -H 'Upgrade: websocket' \\");
             println!("  -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==' \\");
             println!("  -H 'Authorization: Bearer t-1'");
         }

@@ -3,7 +3,7 @@
 //! Test: cargo test -p ws-core --example test_kit
 //! Run:  cargo run -p ws-core --example test_kit      (serves on 127.0.0.1:9502 until Ctrl-C)
 
-#![allow(clippy::print_stdout, reason = "an example speaks to its user")]
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@
 //! Run:  cargo run -p ws-core --example two_servers     (serves until Ctrl-C)
 //! Test: cargo test -p ws-core --example two_servers
 
-#![allow(clippy::print_stdout, reason = "an example speaks to its user")]
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 use axum::{Router, routing::get};
 use ws_core::{config::ConfigError, prelude::*};
