@@ -60,6 +60,13 @@ pub(crate) enum Task {
     EchoBehindMiddleware,
     /// Sends every message to all connections, the sender's included.
     Room,
+    /// `Echo` with permessage-deflate, each message compressed by itself, with level 1 if the
+    /// server has levels.
+    CompressedEcho,
+    /// `Room` with the same compression.
+    CompressedRoom,
+    /// `Echo` with permessage-deflate, where each connection keeps windows of 4 KiB.
+    WindowedEcho,
     /// Answers a JSON event by an event: `#[ws_handlers]`.
     TypedEvent,
     /// Typed events with two parameters that are kept with the connection, and `#[on_open]`.
@@ -108,7 +115,10 @@ impl BuiltIn {
             Task::Echo => true,
             Task::EchoBehindMiddleware => matches!(self, Self::Ours | Self::Axum | Self::Actix),
             Task::Room => matches!(self, Self::Ours | Self::Plain | Self::Axum),
-            Task::TypedEvent
+            Task::CompressedEcho
+            | Task::CompressedRoom
+            | Task::WindowedEcho
+            | Task::TypedEvent
             | Task::TypedRoom
             | Task::EventByHand
             | Task::SharedRuntime
@@ -132,10 +142,13 @@ impl FromStr for BuiltIn {
 }
 
 impl Task {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 12] = [
         Self::Echo,
         Self::EchoBehindMiddleware,
         Self::Room,
+        Self::CompressedEcho,
+        Self::CompressedRoom,
+        Self::WindowedEcho,
         Self::TypedEvent,
         Self::TypedRoom,
         Self::EventByHand,
@@ -149,6 +162,9 @@ impl Task {
             Self::Echo => "echo",
             Self::EchoBehindMiddleware => "echo-behind-middleware",
             Self::Room => "room",
+            Self::CompressedEcho => "compressed-echo",
+            Self::CompressedRoom => "compressed-room",
+            Self::WindowedEcho => "windowed-echo",
             Self::TypedEvent => "typed-event",
             Self::TypedRoom => "typed-room",
             Self::EventByHand => "event-by-hand",
