@@ -6,10 +6,12 @@
 //! the load generator (`load`) is the parent, pinned to another. `servers` has those that are part
 //! of this program, `peer` describes others. `cases` lists what is measured, `run` measures it in
 //! turns, `report` and `summary` write it down. `cluster` is a run of its own, with two
-//! or three processes and a broker. Of the toolkit only the public API is used.
+//! or three processes and a broker, and so is `growth`, with up to 100 000 connections. Of the toolkit only the public API is used.
 
 mod cases;
 mod cluster;
+mod growth;
+mod heap;
 mod instructions;
 mod load;
 mod machine;
@@ -30,6 +32,12 @@ fn main() -> anyhow::Result<()> {
         Command::Measure(options) => run::measure(&options),
         Command::Instructions(options) => instructions::count(&options),
         Command::Cluster(options) => cluster::measure(&options),
+        Command::Growth(options) => growth::measure(&options),
+        Command::GrowthNode => {
+            machine::raise_file_limit()?;
+            servers::run_growth_node()
+        }
+        Command::GrowthInMemory { connections } => servers::run_growth_in_memory(connections),
         Command::Node { dialect, broker } => {
             machine::raise_file_limit()?;
             dialect.serve(broker)

@@ -214,6 +214,16 @@ pub(crate) fn run_node(dialect: Dialect, broker: Option<String>) -> anyhow::Resu
     }
 }
 
+/// Is the node of `growth` until the process is asked to stop.
+pub(crate) fn run_growth_node() -> anyhow::Result<()> {
+    on_one_thread(ours::growth::run())
+}
+
+/// Measures so many connections over memory, and prints the figures.
+pub(crate) fn run_growth_in_memory(connections: usize) -> anyhow::Result<()> {
+    on_one_thread(ours::in_memory::run(connections))
+}
+
 fn on_one_thread(server: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(server)
 }

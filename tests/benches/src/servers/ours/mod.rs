@@ -1,6 +1,8 @@
 //! ws-core, by its public API alone: what a user would write. Defaults throughout.
 
 mod by_hand;
+pub(super) mod growth;
+pub(super) mod in_memory;
 pub(super) mod node;
 mod room;
 mod typed;
