@@ -6,6 +6,7 @@
 
 mod crowd;
 mod member;
+mod phases;
 mod report;
 mod sockets;
 mod wire;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::{
     crowd::OPENING,
     member::{ALLOCATED, JOIN, TARGET, TO_ROOM, ask, publish, publish_to_room},
+    phases::{Memory, Phases, Reading, members},
     wire::{Client, Tally, Wire},
 };
 use crate::{
@@ -38,7 +40,7 @@ pub(crate) const WARM_UP: usize = OPENING + 36;
 pub(crate) const BROADCASTS: Broadcasts = Broadcasts { deliveries: 300_000, least: 5, most: 200 };
 
 /// The members of the room that gets messages of its own among all connections.
-pub(crate) const ROOM: usize = 1000;
+const ROOM: usize = 1000;
 
 /// The numbers of connections; the files of one process are enough for the largest over sockets.
 const OVER_SOCKETS: [usize; 5] = [1_000, 2_000, 5_000, 10_000, 18_000];
@@ -178,9 +180,4 @@ fn in_memory(connections: usize, cores: Cores) -> anyhow::Result<Figures> {
     let output = command.stderr(std::process::Stdio::inherit()).output()?;
     ensure!(output.status.success(), "the process ended with {}", output.status);
     Ok(serde_json::from_slice(&output.stdout)?)
-}
-
-/// CPU time for one of so many, in µs; 0 without any.
-pub(crate) fn per(cpu: Duration, count: u64) -> f64 {
-    if count == 0 { 0.0 } else { cpu.as_secs_f64() * 1e6 / count as f64 }
 }

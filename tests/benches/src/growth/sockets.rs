@@ -1,9 +1,13 @@
 //! One node with so many connections over sockets. Node and generator are two processes, each with
 //! a core of its own.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{BROADCASTS, Figures, HEARTBEAT, ROOM, WARM_UP, crowd::Crowd, member::Seen, per};
+use super::{
+    BROADCASTS, Figures, HEARTBEAT, WARM_UP,
+    crowd::Crowd,
+    phases::{Memory, Phases, Reading, members},
+};
 use crate::{
     load::idle,
     machine::{self, Cores},
@@ -24,61 +28,51 @@ pub(super) fn run(connections: usize, cores: Cores) -> anyhow::Result<Figures> {
     let (resident, allocated, kernel) = (at_rest(&node, &mut crowd)?, crowd.allocated()?, kernel_bytes()?);
     let opened = connections - WARM_UP;
 
-    let (begun, cpu) = (Instant::now(), node.cpu()?);
+    let before = read(&node, &crowd)?;
     crowd.open(connections)?;
-    let (open_time, open_cpu) = (begun.elapsed(), node.cpu()? - cpu);
+    let opening = before.until(read(&node, &crowd)?);
     let kernel_after = kernel_bytes()?;
 
     // Each connection has received something then.
     crowd.broadcast()?;
     let resident_after = at_rest(&node, &mut crowd)?;
     let allocated_after = crowd.allocated()?;
-    let grown = |before: u64, after: u64| after.saturating_sub(before) as f64 / opened as f64;
 
-    let (begun, cpu, pings) = (Instant::now(), node.cpu()?, crowd.seen.pings);
+    let before = read(&node, &crowd)?;
     crowd.idle(2 * HEARTBEAT)?;
-    let (idle_time, idle_cpu) = (begun.elapsed(), node.cpu()? - cpu);
-    let pings = crowd.seen.pings - pings;
+    let idle = before.until(read(&node, &crowd)?);
 
-    let (begun, cpu) = (Instant::now(), node.cpu()?);
-    let broadcasts = BROADCASTS.clamp_to(connections);
-    for _ in 0..broadcasts {
+    let before = read(&node, &crowd)?;
+    for _ in 0..BROADCASTS.clamp_to(connections) {
         crowd.broadcast()?;
     }
-    let (broadcast_time, broadcast_cpu) = (begun.elapsed(), node.cpu()? - cpu);
-    let deliveries = u64::from(broadcasts) * connections as u64;
+    let broadcasts = before.until(read(&node, &crowd)?);
 
-    let room = connections.min(ROOM);
+    let room = members(connections);
     crowd.join(room)?;
-    let cpu = node.cpu()?;
-    let to_room = BROADCASTS.clamp_to(room);
-    for _ in 0..to_room {
+    let before = read(&node, &crowd)?;
+    for _ in 0..BROADCASTS.clamp_to(room) {
         crowd.tell_room(room)?;
     }
-    let room_cpu = node.cpu()? - cpu;
+    let room = before.until(read(&node, &crowd)?);
 
-    let (begun, cpu) = (Instant::now(), node.cpu()?);
+    let before = read(&node, &crowd)?;
     node.begin_to_stop()?;
     crowd.ended()?;
-    let (drain_time, drain_cpu) = (begun.elapsed(), node.cpu()? - cpu);
-    let Seen { messages, closes, .. } = crowd.seen;
+    let drain = before.until(read(&node, &crowd)?);
     node.ended()?;
-    Ok(Figures {
+    let grown = |before: u64, after: u64| after.saturating_sub(before) as f64 / opened as f64;
+    let memory = Memory {
         resident: grown(resident, resident_after),
         allocated: allocated.zip(allocated_after).map(|(before, after)| grown(before, after)),
         kernel: Some(grown(kernel, kernel_after)),
-        opened_per_second: opened as f64 / open_time.as_secs_f64(),
-        open_cpu: per(open_cpu, opened as u64),
-        idle_share: idle_cpu.as_secs_f64() / idle_time.as_secs_f64(),
-        heartbeat_cpu: per(idle_cpu, pings),
-        delivery_cpu: per(broadcast_cpu, deliveries),
-        room_cpu: per(room_cpu, u64::from(to_room) * room as u64),
-        broadcast_seconds: broadcast_time.as_secs_f64() / f64::from(broadcasts),
-        lost: crowd.expected.abs_diff(messages) as f64,
-        drain_seconds: drain_time.as_secs_f64(),
-        close_cpu: per(drain_cpu, connections as u64),
-        unclosed: (connections as u64).abs_diff(closes) as f64,
-    })
+    };
+    let phases = Phases { opening, idle, broadcasts, room, drain };
+    Ok(phases.figures(connections, memory, crowd.seen, crowd.expected))
+}
+
+fn read(node: &ServerProcess, crowd: &Crowd) -> anyhow::Result<Reading> {
+    Ok(Reading::now(node.cpu()?, crowd.seen))
 }
 
 /// The resident memory once it no longer changes. Pings are answered first.

@@ -1,10 +1,7 @@
 //! One node with so many connections over memory, measured by its own process: behind hyper and
 //! the tower service, which are the only public way from a stream to a connection.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::ensure;
 use hyper::server::conn::http1;
@@ -19,8 +16,8 @@ use ws_core::app::WsService;
 use super::{PATH, SERVER, growth};
 use crate::{
     growth::{
-        BROADCASTS, Client, Figures, HEARTBEAT, JOIN, OPENING, ROOM, Tally, WARM_UP, Wire, ask, per, publish,
-        publish_to_room,
+        BROADCASTS, Client, Figures, HEARTBEAT, JOIN, Memory, OPENING, Phases, Reading, Tally, WARM_UP, Wire,
+        ask, members, publish, publish_to_room,
     },
     heap,
     load::connect,
@@ -57,60 +54,47 @@ async fn measure(connections: usize) -> anyhow::Result<Figures> {
     let (resident, allocated) = (resident_bytes_of("self")?, heap::allocated());
     let opened = connections - WARM_UP;
 
-    let (begun, cpu) = (Instant::now(), cpu()?);
+    let before = crowd.read()?;
     crowd.open(connections).await;
-    let (open_time, open_cpu) = (begun.elapsed(), self::cpu()? - cpu);
+    let opening = before.until(crowd.read()?);
 
     crowd.broadcast().await?;
     sleep(REST).await;
     let (resident_after, allocated_after) = (resident_bytes_of("self")?, heap::allocated());
+
+    let before = crowd.read()?;
+    sleep(2 * HEARTBEAT).await;
+    let idle = before.until(crowd.read()?);
+
+    let before = crowd.read()?;
+    for _ in 0..BROADCASTS.clamp_to(connections) {
+        crowd.broadcast().await?;
+    }
+    let broadcasts = before.until(crowd.read()?);
+
+    let room = members(connections);
+    crowd.join(room).await?;
+    let before = crowd.read()?;
+    for _ in 0..BROADCASTS.clamp_to(room) {
+        crowd.tell_room(room).await?;
+    }
+    let room = before.until(crowd.read()?);
+
+    let before = crowd.read()?;
+    growth::check(running.shutdown().await)?;
+    let drain = before.until(crowd.read()?);
+    let counts = crowd.tally.now();
+    ensure!(counts.failed == 0, "{} members failed", counts.failed);
     let grown = |before: u64, after: u64| {
         (after.saturating_sub(before) as f64 / opened as f64 - Wire::BYTES as f64).max(0.0)
     };
-
-    let (begun, cpu, pings) = (Instant::now(), self::cpu()?, crowd.tally.now().seen.pings);
-    sleep(2 * HEARTBEAT).await;
-    let (idle_time, idle_cpu) = (begun.elapsed(), self::cpu()? - cpu);
-    let pings = crowd.tally.now().seen.pings - pings;
-
-    let (begun, cpu) = (Instant::now(), self::cpu()?);
-    let broadcasts = BROADCASTS.clamp_to(connections);
-    for _ in 0..broadcasts {
-        crowd.broadcast().await?;
-    }
-    let (broadcast_time, broadcast_cpu) = (begun.elapsed(), self::cpu()? - cpu);
-    let deliveries = u64::from(broadcasts) * connections as u64;
-
-    let room = connections.min(ROOM);
-    crowd.join(room).await?;
-    let cpu = self::cpu()?;
-    let to_room = BROADCASTS.clamp_to(room);
-    for _ in 0..to_room {
-        crowd.tell_room(room).await?;
-    }
-    let room_cpu = self::cpu()? - cpu;
-
-    let (begun, cpu) = (Instant::now(), self::cpu()?);
-    growth::check(running.shutdown().await)?;
-    let (drain_time, drain_cpu) = (begun.elapsed(), self::cpu()? - cpu);
-    let counts = crowd.tally.now();
-    ensure!(counts.failed == 0, "{} members failed", counts.failed);
-    Ok(Figures {
+    let memory = Memory {
         resident: grown(resident, resident_after),
         allocated: allocated.zip(allocated_after).map(|(before, after)| grown(before, after)),
         kernel: None,
-        opened_per_second: opened as f64 / open_time.as_secs_f64(),
-        open_cpu: per(open_cpu, opened as u64),
-        idle_share: idle_cpu.as_secs_f64() / idle_time.as_secs_f64(),
-        heartbeat_cpu: per(idle_cpu, pings),
-        delivery_cpu: per(broadcast_cpu, deliveries),
-        room_cpu: per(room_cpu, u64::from(to_room) * room as u64),
-        broadcast_seconds: broadcast_time.as_secs_f64() / f64::from(broadcasts),
-        lost: crowd.expected.abs_diff(counts.seen.messages) as f64,
-        drain_seconds: drain_time.as_secs_f64(),
-        close_cpu: per(drain_cpu, connections as u64),
-        unclosed: (connections as u64).abs_diff(counts.seen.closes) as f64,
-    })
+    };
+    let phases = Phases { opening, idle, broadcasts, room, drain };
+    Ok(phases.figures(connections, memory, counts.seen, crowd.expected))
 }
 
 /// The members, whose ends are in this process.
@@ -124,6 +108,11 @@ struct Crowd {
 }
 
 impl Crowd {
+    fn read(&self) -> anyhow::Result<Reading> {
+        let cpu = ClockId::CLOCK_PROCESS_CPUTIME_ID.now()?;
+        Ok(Reading::now(cpu.into(), self.tally.now().seen))
+    }
+
     /// Opens connections until there are so many, with `OPENING` handshakes at the same time.
     async fn open(&mut self, connections: usize) {
         let request = connect::request(HOST.into(), PATH);
@@ -174,9 +163,4 @@ impl Crowd {
         ensure!(all.is_ok(), "messages are missing: {:?}", self.tally.now());
         Ok(())
     }
-}
-
-/// The CPU time of this process so far.
-fn cpu() -> anyhow::Result<Duration> {
-    Ok(ClockId::CLOCK_PROCESS_CPUTIME_ID.now()?.into())
 }
