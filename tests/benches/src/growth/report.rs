@@ -47,7 +47,7 @@ const ROWS: [Row; 14] = [
 const CURVES: [Row; 4] = [
     Row { name: "memory", read: |it| Some(it.resident) },
     Row { name: "delivery", read: |it| Some(it.delivery_cpu) },
-    Row { name: "delivery to a room of 1000", read: |it| Some(it.room_cpu) },
+    Row { name: "delivery to a room", read: |it| Some(it.room_cpu) },
     Row { name: "heartbeat", read: |it| Some(it.heartbeat_cpu) },
 ];
 
@@ -115,7 +115,7 @@ const BOTTOM: f64 = 40.0;
 
 /// The range of both axes: connections, by their logarithm, and the multiple of the smallest size.
 const CONNECTIONS: [f64; 2] = [1_000.0, 100_000.0];
-const MULTIPLES: [f64; 2] = [0.0, 4.0];
+const MULTIPLES: [f64; 2] = [0.0, 8.0];
 
 /// The multiple that should not be exceeded.
 const GOAL: f64 = 1.2;
@@ -128,7 +128,7 @@ pub(super) fn curve(measured: &[Measured]) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" \
          font-size=\"12\">\n<rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"white\"/>\n"
     );
-    for multiple in [0.0, 1.0, GOAL, 2.0, 3.0, 4.0] {
+    for multiple in [0.0, GOAL, 2.0, 4.0, 6.0, 8.0] {
         let (y, colour) = (y(multiple), if multiple == GOAL { "#57606a" } else { "#d0d7de" });
         let end = WIDTH - RIGHT;
         let _ = writeln!(svg, "<path d=\"M{LEFT} {y:.1}H{end}\" stroke=\"{colour}\"/>");
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn the_curve_goes_from_the_left_to_the_right_and_stays_inside() {
         let svg = curve(&measured());
-        assert!(svg.contains("points=\"50.0,215.0 510.0,208.5\""), "{svg}");
+        assert!(svg.contains("points=\"50.0,247.5 510.0,244."), "{svg}");
         assert_eq!((y(9.0), y(0.0)), (TOP, HEIGHT - BOTTOM));
     }
 }
