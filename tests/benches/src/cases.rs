@@ -1,7 +1,7 @@
 //! The cases: the load of each, and the servers that take part.
 
 use crate::{
-    load::Load,
+    load::{Load, connect::Offer},
     options::Options,
     server::Server,
     servers::{BuiltIn, Task},
@@ -30,6 +30,15 @@ pub(crate) static EVENTS: Section =
     Section { title: "Typed events", unit: "µs of server CPU an event and its answer", baseline: "by hand" };
 pub(crate) static IDLE: Section =
     Section { title: "Idle memory", unit: "resident bytes a connection", baseline: "plain" };
+pub(crate) static COMPRESSED_ECHO: Section =
+    Section { title: "Compressed echo", unit: "µs of server CPU a message", baseline: "ours" };
+pub(crate) static COMPRESSED_FAN_OUT: Section =
+    Section { title: "Compressed fan-out", unit: "µs of server CPU a delivery", baseline: "ours" };
+pub(crate) static COMPRESSED_IDLE: Section = Section {
+    title: "Idle memory with compression",
+    unit: "resident bytes a connection",
+    baseline: UNCOMPRESSED,
+};
 pub(crate) static WORKERS: Section = Section {
     title: "Worker model",
     unit: "µs of server CPU a message, nothing pinned",
@@ -56,6 +65,9 @@ pub(crate) struct Contestant {
     pub(crate) task: Task,
 }
 
+/// The column of ws-core without compression, beside the compressed ones.
+const UNCOMPRESSED: &str = "ours, uncompressed";
+
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
@@ -68,6 +80,7 @@ pub(crate) fn chosen(options: &Options) -> Vec<Case> {
     cases.extend(fan_out(&servers, scale));
     cases.extend(events(&servers));
     cases.extend(idle(&servers, 10_000 / scale));
+    cases.extend(compressed(&servers, scale));
     cases.extend(workers(&servers));
     cases.retain(|case| options.wants_case(&case.name) && !case.contestants.is_empty());
     cases
@@ -141,6 +154,41 @@ fn idle(servers: &[Server], connections: usize) -> [Case; 2] {
         each_websocket(servers, Task::TypedRoom),
     );
     [echo, typed].map(|case| Case { most_rounds: 3, ..case })
+}
+
+fn compressed(servers: &[Server], scale: usize) -> Vec<Case> {
+    let echoes = [(1, 50), (16, 50), (1, 500 / scale)].map(|(in_flight, connections)| {
+        let name =
+            format!("compressed echo, 1 KiB of JSON, {in_flight} in flight, {connections} connections");
+        let load = Load::CompressedEcho { in_flight, connections };
+        case(&COMPRESSED_ECHO, name, load, beside_uncompressed(servers, Task::CompressedEcho, Task::Echo))
+    });
+    let members = 1000 / scale;
+    let fan_out = case(
+        &COMPRESSED_FAN_OUT,
+        format!("compressed fan-out, 1 KiB of JSON to {members}"),
+        Load::CompressedFanOut { members },
+        beside_uncompressed(servers, Task::CompressedRoom, Task::Room),
+    );
+    let connections = 10_000 / scale;
+    let idle = [
+        ("per message", Offer::PerMessage, Task::CompressedEcho),
+        ("windows of 4 KiB", Offer::Window, Task::WindowedEcho),
+    ]
+    .map(|(mode, offer, task)| {
+        let name = format!("idle after 1 KiB of JSON, {mode}, {connections} connections");
+        let load = Load::CompressedIdle { offer, connections };
+        let contestants = beside_uncompressed(servers, task, Task::Echo);
+        Case { most_rounds: 3, ..case(&COMPRESSED_IDLE, name, load, contestants) }
+    });
+    echoes.into_iter().chain([fan_out]).chain(idle).collect()
+}
+
+/// The servers that compress, and ws-core without compression.
+fn beside_uncompressed(servers: &[Server], compressed: Task, uncompressed: Task) -> Vec<Contestant> {
+    let mut contestants = each(servers, compressed);
+    contestants.extend(of_ours(servers, [(UNCOMPRESSED, uncompressed)]));
+    contestants
 }
 
 fn workers(servers: &[Server]) -> [Case; 3] {

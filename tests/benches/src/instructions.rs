@@ -1,5 +1,5 @@
-//! The instructions of one echoed message, of one event with attributes and by hand, of one
-//! delivery to a room, and of one message between two nodes, counted by valgrind's callgrind.
+//! The instructions of one echoed message, plain and compressed, of one event by attributes and by hand, of one delivery
+//! to a room, and of one message between two nodes, counted by valgrind's callgrind.
 //!
 //! A server runs twice under callgrind, with two numbers of messages. The difference is the cost of
 //! messages, without start, handshake and end. Instructions of the kernel are not counted.
@@ -54,7 +54,7 @@ pub(crate) fn count(options: &Options) -> anyhow::Result<()> {
     machine::raise_file_limit()?;
     let mut rows = Vec::new();
     for server in options.servers(&[BuiltIn::Ours]) {
-        for task in [Task::Echo, Task::TypedEvent, Task::EventByHand] {
+        for task in [Task::Echo, Task::CompressedEcho, Task::TypedEvent, Task::EventByHand] {
             if server.can(task) {
                 rows.push(count_task(&server, task)?);
             }
@@ -76,6 +76,7 @@ fn count_task(server: &Server, task: Task) -> anyhow::Result<Row> {
     for (count, in_flight) in counts.iter_mut().zip(IN_FLIGHT) {
         let load = match task {
             Task::Echo => Load::Echo { bytes: 64, in_flight, connections: 1 },
+            Task::CompressedEcho => Load::CompressedEcho { in_flight, connections: 1 },
             _ => Load::Events { in_flight, connections: 1 },
         };
         *count = show(server, task, load, &format!("message, {in_flight} in flight"))?;

@@ -16,6 +16,7 @@ pub(crate) const USAGE: &str = "\
 usage: ws-benches [FILTER..] [--quick] [--rounds N] [--seconds S] [--servers A,B] [--peer P].. [--output FILE]
        ws-benches instructions [--servers A,B] [--peer P]..
        ws-benches cluster [FILTER..] [--quick] [--rounds N] [--seconds S] [--output FILE]
+       ws-benches growth [FILTER..] [--quick] [--rounds N] [--output FILE]
 
 FILTER      only cases whose name contains one of these, such as `echo`, `fan-out`, `idle`, `64 KiB`
 --quick     a smoke run: two short rounds, small numbers of connections
@@ -31,7 +32,7 @@ FILTER      only cases whose name contains one of these, such as `echo`, `fan-ou
 
 `cluster` needs redis-server, and nats-server for the column `ours, NATS`. Its filters are `fan-out`, `latency`, `link`,
 `rooms`, `ask`, `presence`, and the columns `ours`, `NATS`, `socketioxide` and `redis-benchmark`; its file is
-results-cluster.md";
+results-cluster.md. The filters of `growth` are `sockets` and `memory`; its file is results-growth.md";
 
 /// The work to do.
 pub(crate) enum Command {
@@ -41,7 +42,17 @@ pub(crate) enum Command {
     Instructions(Options),
     /// Measure nodes over a broker.
     Cluster(Options),
-    /// Run a node of a cluster, or a single node. The process starts itself with this command.
+    /// Measure one node with more and more connections.
+    Growth(Options),
+    /// Be the node of `growth` that is connected by sockets. The process starts itself with this
+    /// command.
+    GrowthNode,
+    /// Measure so many connections over memory in this process. The process starts itself with this
+    /// command.
+    GrowthInMemory {
+        connections: usize,
+    },
+    /// Be a node of a cluster, or a node alone. The process starts itself with this command.
     Node {
         dialect: Dialect,
         /// The URL of the broker.
@@ -73,6 +84,12 @@ impl Command {
         match arguments.peek().map(String::as_str) {
             Some("server") => Self::parse_server(arguments.skip(1)),
             Some("node") => Self::parse_node(arguments.skip(1)),
+            Some("growth") => Options::parse(arguments.skip(1)).map(Self::Growth),
+            Some("growth-node") => Ok(Self::GrowthNode),
+            Some("growth-in-memory") => {
+                let connections = arguments.nth(1).context("how many connections?")?.parse()?;
+                Ok(Self::GrowthInMemory { connections })
+            }
             Some("cluster") => Options::parse(arguments.skip(1)).map(Self::Cluster),
             Some("instructions") => Options::parse(arguments.skip(1)).map(Self::Instructions),
             Some("--help" | "-h") => Ok(Self::Help),

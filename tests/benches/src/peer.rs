@@ -23,12 +23,14 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Whether it takes part in this task: every command serves echo, one with `{task}` serves
-    /// rooms, too.
+    /// Whether it takes part in this task: any command serves echo, one with `{task}` serves rooms
+    /// and compression, too.
     pub(crate) fn can(&self, task: Task) -> bool {
         match task {
             Task::Echo => true,
-            Task::Room => self.command.iter().any(|word| word.contains(PLACEHOLDER)),
+            Task::Room | Task::CompressedEcho | Task::CompressedRoom | Task::WindowedEcho => {
+                self.command.iter().any(|word| word.contains(PLACEHOLDER))
+            }
             _ => false,
         }
     }

@@ -106,11 +106,19 @@ impl ServerProcess {
 
     /// Returns the bytes of resident memory. Memory of the kernel for its sockets is not included.
     pub(crate) fn resident_bytes(&self) -> anyhow::Result<u64> {
-        let path = format!("/proc/{}/smaps_rollup", self.child.0.id());
-        let text = fs::read_to_string(path).context("the server's memory cannot be read")?;
-        let line = text.lines().find_map(|line| line.strip_prefix("Rss:")).context("no line `Rss:`")?;
-        let kibibytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
-        Ok(kibibytes * 1024)
+        resident_bytes_of(&self.child.0.id().to_string())
+    }
+
+    /// Asks it to end.
+    pub(crate) fn begin_to_stop(&self) -> anyhow::Result<()> {
+        Ok(kill(pid_of(&self.child.0)?, Signal::SIGTERM)?)
+    }
+
+    /// Waits until it has ended; fails if it says that something went wrong.
+    pub(crate) fn ended(mut self) -> anyhow::Result<()> {
+        let status = self.child.0.wait()?;
+        ensure!(status.success(), "the server ended with {status}");
+        Ok(())
     }
 
     /// Kills it, and waits until it has ended.
@@ -129,7 +137,21 @@ impl ServerProcess {
     }
 }
 
-/// Returns the command of these words, after the wrapper if it has one.
+/// The resident bytes of a process: its number, or `self`.
+pub(crate) fn resident_bytes_of(process: &str) -> anyhow::Result<u64> {
+    bytes_in(&format!("/proc/{process}/smaps_rollup"), "Rss:")
+}
+
+/// The bytes in the line of a file below `/proc` that begins with this name.
+pub(crate) fn bytes_in(path: &str, name: &str) -> anyhow::Result<u64> {
+    let text = fs::read_to_string(path).with_context(|| format!("{path} cannot be read"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let line = line.with_context(|| format!("no line `{name}`"))?;
+    let kibibytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kibibytes * 1024)
+}
+
+/// The command of these words, behind the wrapper if there is one.
 fn wrapped(words: impl IntoIterator<Item = OsString>, wrapper: Option<Command>) -> anyhow::Result<Command> {
     let mut words = words.into_iter();
     let program = words.next().context("the command is empty")?;

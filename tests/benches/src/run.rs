@@ -56,7 +56,9 @@ pub(crate) fn measure(options: &Options) -> anyhow::Result<()> {
     machine::raise_file_limit()?;
     let cases = cases::chosen(options);
     if cases.is_empty() {
-        bail!("no case has this name; try `echo`, `handshake`, `fan-out`, `typed`, `idle` or `workers`");
+        bail!(
+            "no case has this name; try `echo`, `compressed`, `handshake`, `fan-out`, `typed`, `idle` or `workers`"
+        );
     }
     let machine = machine::describe();
     let count = cases.len();

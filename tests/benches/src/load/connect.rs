@@ -21,15 +21,44 @@ pub(crate) const MAX_HEAD_BYTES: usize = 1024;
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
+/// The extension that a client offers in its handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offer {
+    Nothing,
+    /// permessage-deflate; each message is compressed by itself (RFC 7692 section 7.1.1).
+    PerMessage,
+    /// permessage-deflate; messages may refer to those before them.
+    Window,
+}
+
+impl Offer {
+    /// The header of the request.
+    fn header(self) -> &'static str {
+        match self {
+            Self::Nothing => "",
+            Self::PerMessage => {
+                "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; \
+                 client_no_context_takeover\r\n"
+            }
+            Self::Window => "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n",
+        }
+    }
+}
+
 /// Opens a connection, with a handshake if the server speaks WebSocket. Reads and writes block, for
 /// 10 s at most.
 pub(crate) fn open(server: &Endpoint) -> anyhow::Result<TcpStream> {
+    Ok(open_with(server, Offer::Nothing)?.0)
+}
+
+/// Opens a connection with an offer; true if the server has accepted it.
+pub(crate) fn open_with(server: &Endpoint, offer: Offer) -> anyhow::Result<(TcpStream, bool)> {
     let mut stream = TcpStream::connect(server.address).context("no connection")?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let Some(path) = &server.path else { return Ok(stream) };
-    stream.write_all(&request(server.address, path))?;
+    let Some(path) = &server.path else { return Ok((stream, false)) };
+    stream.write_all(&request_with(server.address, path, offer))?;
     let mut head = [0; MAX_HEAD_BYTES];
     // A server may send its first message at once, so no byte after the head is read.
     let len = loop {
@@ -41,7 +70,8 @@ pub(crate) fn open(server: &Endpoint) -> anyhow::Result<TcpStream> {
         }
     };
     stream.read_exact(&mut head[..len])?;
-    Ok(stream)
+    let is_accepted = String::from_utf8_lossy(&head[..len]).contains("permessage-deflate");
+    Ok((stream, is_accepted))
 }
 
 /// Waits for the answer to a ping. The server's work at the open of a connection is done then.
@@ -54,9 +84,14 @@ pub(crate) fn ping(stream: &mut TcpStream) -> anyhow::Result<()> {
 
 /// The request of the handshake.
 pub(crate) fn request(host: SocketAddr, path: &str) -> Vec<u8> {
+    request_with(host, path, Offer::Nothing)
+}
+
+fn request_with(host: SocketAddr, path: &str, offer: Offer) -> Vec<u8> {
     format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{}\r\n",
+        offer.header()
     )
     .into_bytes()
 }

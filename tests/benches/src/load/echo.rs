@@ -28,7 +28,7 @@ pub(super) fn run(
     let mut poll = Poll::new()?;
     let mut lanes = Vec::with_capacity(connections);
     for index in 0..connections {
-        lanes.push(Lane::new(&poll, index, connect::open(server)?)?);
+        lanes.push(Lane::new(&poll, index, connect::open_with(server, exchange.offer)?.0)?);
     }
     let mut buffer = vec![0; READ_BYTES];
     let mut events = Events::with_capacity(EVENTS);

@@ -13,16 +13,15 @@ use crate::process::Endpoint;
 
 pub(super) fn run(
     server: &Endpoint,
-    bytes: usize,
+    exchange: &Exchange,
     members: usize,
     mut stopwatch: Stopwatch<'_>,
 ) -> anyhow::Result<Sample> {
-    let exchange = Exchange::echo(true, bytes, 1)?;
     let mut poll = Poll::new()?;
     let mut lanes = Vec::with_capacity(members);
     for index in 0..members {
-        let mut stream = connect::open(server)?;
-        // A member that has not joined yet would miss the first message.
+        let mut stream = connect::open_with(server, exchange.offer)?.0;
+        // A member that had not joined yet would miss the first message.
         connect::ping(&mut stream)?;
         lanes.push(Lane::new(&poll, index, stream)?);
     }

@@ -5,7 +5,7 @@ use std::io::{Read, Write as _};
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
-use super::connect;
+use super::connect::{self, Offer};
 use crate::process::Endpoint;
 
 pub(crate) const TEXT: u8 = 1;
@@ -14,7 +14,10 @@ pub(crate) const CLOSE: u8 = 8;
 pub(crate) const PING: u8 = 9;
 pub(crate) const PONG: u8 = 10;
 
-/// The bit of the last frame of a message.
+/// The bit that says that the payload of a message is compressed (RFC 7692 section 6).
+pub(crate) const COMPRESSED: u8 = 0x40;
+
+/// The bit that says that a frame is the last of its message.
 const FIN: u8 = 0x80;
 
 /// The bit of a masked payload.
@@ -120,6 +123,8 @@ impl Ring {
 pub(crate) struct Exchange {
     pub(crate) requests: Ring,
     pub(crate) replies: Ring,
+    /// The offer of each connection of this exchange.
+    pub(crate) offer: Offer,
 }
 
 impl Exchange {
@@ -133,7 +138,7 @@ impl Exchange {
         } else {
             requests()
         };
-        Ok(Self { requests: requests()?, replies: replies? })
+        Ok(Self { requests: requests()?, replies: replies?, offer: Offer::Nothing })
     }
 
     /// JSON events. The meaning of each answer is checked once. After that the same bytes are
@@ -151,7 +156,7 @@ impl Exchange {
             requests.push(request);
             replies.push(reply);
         }
-        Ok(Self { requests: Ring::new(requests)?, replies: Ring::new(replies)? })
+        Ok(Self { requests: Ring::new(requests)?, replies: Ring::new(replies)?, offer: Offer::Nothing })
     }
 }
 

@@ -42,7 +42,7 @@ fn open_all(
     let request = exchange.requests.at(0, exchange.requests.frame_len());
     let mut reply = vec![0; exchange.replies.frame_len() as usize];
     let open = |_| {
-        let mut stream = connect::open(process.endpoint())?;
+        let mut stream = connect::open_with(process.endpoint(), exchange.offer)?.0;
         stream.write_all(request)?;
         stream.read_exact(&mut reply).context("no reply")?;
         ensure!(exchange.replies.matches(0, &reply), "the received bytes differ from the sent ones");

@@ -4,6 +4,7 @@
 //! Every received byte is compared with the expected one. The [`Pace`] shows if the generator was
 //! busier than the server. The server's CPU time per item is correct in that case, too.
 
+mod compressed;
 pub(crate) mod connect;
 pub(crate) mod echo;
 mod fan_out;
@@ -15,7 +16,7 @@ pub(crate) mod stopwatch;
 
 use std::time::Duration;
 
-use self::{frames::Exchange, stopwatch::Stopwatch};
+use self::{connect::Offer, frames::Exchange, stopwatch::Stopwatch};
 use crate::process::ServerProcess;
 
 /// The bytes of the message that a connection exchanges before it is idle.
@@ -37,6 +38,13 @@ pub(crate) enum Load {
     Idle { connections: usize },
     /// The same with one JSON event and its answer.
     IdleAfterEvent { connections: usize },
+    /// `Echo` with 1 KiB of JSON. The client offers compression, and compresses if the server
+    /// accepts it.
+    CompressedEcho { in_flight: usize, connections: usize },
+    /// `FanOut` with these messages.
+    CompressedFanOut { members: usize },
+    /// `Idle` after one of these messages, with this offer.
+    CompressedIdle { offer: Offer, connections: usize },
 }
 
 /// The end of a load.
@@ -84,12 +92,25 @@ impl Load {
                 echo::run(server, &exchange, in_flight, connections, stopwatch)
             }
             Self::Handshakes { at_once } => handshake::run(server, at_once, stopwatch),
-            Self::FanOut { bytes, members } => fan_out::run(server, bytes, members, stopwatch),
+            Self::FanOut { bytes, members } => {
+                fan_out::run(server, &Exchange::echo(true, bytes, 1)?, members, stopwatch)
+            }
             Self::Idle { connections } => {
                 idle::run(process, &Exchange::echo(is_websocket, IDLE_BYTES, 1)?, connections)
             }
             Self::IdleAfterEvent { connections } => {
                 idle::run(process, &Exchange::events(server, 1)?, connections)
+            }
+            Self::CompressedEcho { in_flight, connections } => {
+                let exchange = compressed::exchange(server, Offer::PerMessage, in_flight)?;
+                echo::run(server, &exchange, in_flight, connections, stopwatch)
+            }
+            Self::CompressedFanOut { members } => {
+                let exchange = compressed::exchange(server, Offer::PerMessage, 1)?;
+                fan_out::run(server, &exchange, members, stopwatch)
+            }
+            Self::CompressedIdle { offer, connections } => {
+                idle::run(process, &compressed::exchange(server, offer, 1)?, connections)
             }
         }
     }

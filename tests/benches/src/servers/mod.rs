@@ -60,6 +60,13 @@ pub(crate) enum Task {
     EchoBehindMiddleware,
     /// Sends every message to all connections, including the sender.
     Room,
+    /// `Echo` with permessage-deflate, each message compressed by itself, with level 1 if the
+    /// server has levels.
+    CompressedEcho,
+    /// `Room` with the same compression.
+    CompressedRoom,
+    /// `Echo` with permessage-deflate, where each connection keeps windows of 4 KiB.
+    WindowedEcho,
     /// Answers a JSON event by an event: `#[ws_handlers]`.
     TypedEvent,
     /// Typed events with two parameters that are kept with the connection, and `#[on_open]`.
@@ -108,7 +115,10 @@ impl BuiltIn {
             Task::Echo => true,
             Task::EchoBehindMiddleware => matches!(self, Self::Ours | Self::Axum | Self::Actix),
             Task::Room => matches!(self, Self::Ours | Self::Plain | Self::Axum),
-            Task::TypedEvent
+            Task::CompressedEcho
+            | Task::CompressedRoom
+            | Task::WindowedEcho
+            | Task::TypedEvent
             | Task::TypedRoom
             | Task::EventByHand
             | Task::SharedRuntime
@@ -132,10 +142,13 @@ impl FromStr for BuiltIn {
 }
 
 impl Task {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 12] = [
         Self::Echo,
         Self::EchoBehindMiddleware,
         Self::Room,
+        Self::CompressedEcho,
+        Self::CompressedRoom,
+        Self::WindowedEcho,
         Self::TypedEvent,
         Self::TypedRoom,
         Self::EventByHand,
@@ -149,6 +162,9 @@ impl Task {
             Self::Echo => "echo",
             Self::EchoBehindMiddleware => "echo-behind-middleware",
             Self::Room => "room",
+            Self::CompressedEcho => "compressed-echo",
+            Self::CompressedRoom => "compressed-room",
+            Self::WindowedEcho => "windowed-echo",
             Self::TypedEvent => "typed-event",
             Self::TypedRoom => "typed-room",
             Self::EventByHand => "event-by-hand",
@@ -196,6 +212,16 @@ pub(crate) fn run_node(dialect: Dialect, broker: Option<String>) -> anyhow::Resu
         Dialect::Ours => on_one_thread(ours::node::run(broker)),
         Dialect::SocketIo => on_one_thread(socketioxide::run(broker)),
     }
+}
+
+/// Is the node of `growth` until the process is asked to stop.
+pub(crate) fn run_growth_node() -> anyhow::Result<()> {
+    on_one_thread(ours::growth::run())
+}
+
+/// Measures so many connections over memory, and prints the figures.
+pub(crate) fn run_growth_in_memory(connections: usize) -> anyhow::Result<()> {
+    on_one_thread(ours::in_memory::run(connections))
 }
 
 fn on_one_thread(server: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {

@@ -1,6 +1,8 @@
 //! ws-core with its public API only, as a user would write it. All settings are defaults.
 
 mod by_hand;
+pub(super) mod growth;
+pub(super) mod in_memory;
 pub(super) mod node;
 mod room;
 mod typed;
@@ -9,10 +11,14 @@ mod workers;
 use anyhow::Context as _;
 use ws_core::{
     App, Config, Connection, Controller, Handshake, Message, Next, Response, Result,
-    config::{ServerConfig, ServerKind},
+    config::{Compression, ServerConfig, ServerKind},
 };
 
 use super::{PATH, Task, announce, on_one_thread};
+
+/// Memory for the windows of all connections of a measurement; with too little, a connection would
+/// have none.
+const WINDOW_MEMORY: usize = 1 << 30;
 
 /// The name of the one server.
 const SERVER: &str = "ws";
@@ -26,6 +32,16 @@ pub(super) fn run(task: Task) -> anyhow::Result<()> {
         }
         Task::EventByHand => on_one_thread(serve(app.controller(PATH, by_hand::Chat))),
         Task::Room => on_one_thread(serve(app.controller(PATH, room::Room))),
+        Task::CompressedEcho => {
+            on_one_thread(serve_with(app.controller(PATH, Echo), compressed(Compression::per_message())))
+        }
+        Task::CompressedRoom => on_one_thread(serve_with(
+            app.controller(PATH, room::Room),
+            compressed(Compression::per_message()),
+        )),
+        Task::WindowedEcho => {
+            on_one_thread(serve_with(app.controller(PATH, Echo), compressed(Compression::window())))
+        }
         Task::TypedEvent => on_one_thread(serve(app.controller(PATH, typed::Chat))),
         Task::TypedRoom => on_one_thread(serve(app.controller(typed::ROOM_PATH, typed::Room))),
         Task::SharedRuntime => workers::shared_runtime(app.controller(PATH, Echo)),
@@ -41,12 +57,26 @@ fn config() -> Config {
     config
 }
 
+/// The defaults with this compression. Its level is 1 and the threshold of `per_message` is 1 KiB.
+fn compressed(compression: Compression) -> Config {
+    let mut config = config();
+    for server in &mut config.servers {
+        server.compression = compression.clone();
+    }
+    config.compression.memory = WINDOW_MEMORY;
+    config
+}
+
 async fn serve(app: App) -> anyhow::Result<()> {
+    serve_with(app, config()).await
+}
+
+async fn serve_with(app: App, config: Config) -> anyhow::Result<()> {
     // Installs the recorder.
     #[cfg(feature = "prometheus")]
     let _ = app.prometheus();
-    let running = app.config(config()).start().await?;
-    announce(running.local_addr(SERVER).context("the server is not bound")?)?;
+    let running = app.config(config).start().await?;
+    announce(running.local_addr(SERVER).context("it is not bound")?)?;
     std::future::pending().await
 }
 
