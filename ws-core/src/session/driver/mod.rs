@@ -229,7 +229,7 @@ impl<S: ByteStream> Driver<S> {
     /// because a budget is used up; then nothing is known about unread bytes.
     fn note_all_read(&mut self) {
         if let Some(bucket) = &mut self.bucket
-            && self.socket.is_dry()
+            && self.socket.has_read_all()
             && has_budget_remaining()
         {
             bucket.has_caught_up();
