@@ -17,7 +17,7 @@ pub(crate) const WAITING_EVENTS: usize = 16;
 /// accumulate.
 pub(crate) const BACKLOG_BYTES: usize = 64 << 10;
 /// The time between two checks whether the peer is still connected, while reading is paused.
-pub(crate) const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const PEER_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The slowest reader that keeps its connection, in bytes per second. A ping behind unread bytes
 /// gets the time to read them at this rate.
 pub(crate) const SLOWEST_READER: u64 = 32 << 10;
@@ -227,7 +227,7 @@ mod tests {
             ),
             (
                 "checks whether the peer is still there while the socket is not read",
-                format!("one every {}", time(LOOK_INTERVAL)),
+                format!("one every {}", time(PEER_CHECK_INTERVAL)),
             ),
             (
                 "time added to `heartbeat.timeout` of a ping",
