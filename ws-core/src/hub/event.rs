@@ -30,9 +30,9 @@ impl<'a, T: Serialize + ?Sized> EventFrames<'a, T> {
     }
 
     /// Looks at the route of a connection that gets the event.
-    pub(super) fn look_at(&mut self, connection: &Connection) {
+    pub(super) fn check_route(&mut self, connection: &Connection) {
         if let Some(check) = &mut self.check {
-            check.look_at(connection);
+            check.check_route(connection);
         }
     }
 

@@ -91,7 +91,7 @@ impl EmitCheck {
     }
 
     /// Checks the route of a connection. A connection without a route is not checked.
-    pub(crate) fn look_at(&mut self, connection: &Connection) {
+    pub(crate) fn check_route(&mut self, connection: &Connection) {
         let Some(declared) = connection.handshake().matched().and_then(|route| route.declared()) else {
             return;
         };
@@ -182,7 +182,7 @@ mod tests {
         for _ in 0..2 {
             let mut check = EmitCheck::new::<Tick>(std::panic::Location::caller()).unwrap();
             for entry in &entries {
-                check.look_at(entry.connection());
+                check.check_route(entry.connection());
             }
             assert_eq!(check.seen.len(), routes.len());
         }

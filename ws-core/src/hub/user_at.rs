@@ -83,7 +83,7 @@ impl UserAt {
         E: WsAsk<Answer: DeserializeOwned> + Serialize + ?Sized,
     {
         if let Some(connection) = self.0.open_member() {
-            connection.look_at_emit::<E>(std::panic::Location::caller());
+            connection.check_emit::<E>(std::panic::Location::caller());
         }
         self.ask_event(E::NAME, event)
     }

@@ -251,7 +251,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Evaluates a pong: the peer has read the number of bytes in its payload. A number above the
     /// bytes written is ignored. A forged lower number only shortens the time that the peer gets.
-    pub(crate) fn ponged(&mut self, payload: &[u8]) {
+    pub(crate) fn accept_pong(&mut self, payload: &[u8]) {
         let Ok(count) = payload.try_into().map(u64::from_be_bytes) else { return };
         if count <= self.written {
             self.confirmed = self.confirmed.max(count);

@@ -513,7 +513,7 @@ fn a_ping_carries_the_count_of_bytes_in_front_of_it_and_one_waits_at_most() {
         (&18_u64.to_be_bytes(), 10),
         (&17_u64.to_be_bytes(), 0),
     ] {
-        socket.ponged(pong);
+        socket.accept_pong(pong);
         assert_eq!(socket.ping(), unread, "{pong:?}");
     }
 }
