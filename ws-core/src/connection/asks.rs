@@ -104,7 +104,7 @@ pub enum AskError {
     #[error("not sent: {0}")]
     Send(#[source] SendError),
     /// The connection ended before the answer arrived, or before the ask was sent.
-    #[error("connection {connection} ended before the answer came")]
+    #[error("connection {connection} ended before the answer arrived")]
     Closed {
         /// The connection that ended.
         connection: ConnectionId,

@@ -73,7 +73,7 @@ impl UserAt {
     ///   others, are outstanding.
     /// - [`AskError::TimedOut`]: no answer arrived in time (10 s unless
     ///   [`timeout`](UserAsk::timeout) sets another). The client may have acted.
-    /// - [`AskError::Closed`]: the connection ended before the answer came. The client may have
+    /// - [`AskError::Closed`]: the connection ended before the answer arrived. The client may have
     ///   acted.
     /// - [`AskError::Refused`] and [`AskError::Invalid`]: the client refused, or its answer does
     ///   not decode or is larger than `cluster.message`.
