@@ -97,7 +97,7 @@ impl Origin {
                 Err("`origin.allow` has no effect with `origin.policy = \"any\"`; remove one of them")
             }
             OriginPolicy::Listed if self.allow.is_empty() => {
-                Err("`origin.policy = \"listed\"` lets no page in; list some in `origin.allow`")
+                Err("`origin.policy = \"listed\"` allows no page; list some in `origin.allow`")
             }
             _ => Ok(()),
         }
@@ -139,7 +139,7 @@ mod tests {
         ] {
             assert_eq!(policy.permits(origin, &[host]), expected, "{origin:?} to {host:?}");
         }
-        assert!(!policy.permits("https://example.com", &[]), "without a host no page has the same one");
+        assert!(!policy.permits("https://example.com", &[]), "without a host, no page has the same host");
     }
 
     #[test]
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_comes_on_top_of_the_same_host_and_any_is_anybody() {
+    fn a_list_adds_to_the_same_host_and_any_allows_all_pages() {
         let both = policy(OriginPolicy::SameHost, &["https://app.com"]);
         assert!(both.permits("https://app.com", &["here.com"]));
         assert!(both.permits("https://here.com", &["there.com", "here.com"]));
