@@ -125,7 +125,7 @@ pub(super) fn not_encoded(error: SendError) -> serde_json::Error {
     }
 }
 
-/// Why a stream of events has no event. The stream goes on.
+/// Why a stream of events has no event. The stream continues.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EventFailed {
