@@ -14,14 +14,15 @@ use crate::{
 
 /// Two rooms whose subjects have the same bucket.
 async fn neighbours(nats: &Nats, node: &TestApp) -> [String; 2] {
-    let mut heard = stranger(nats).await.subscribe(format!("{}.1.g.*.r.Room.*", nats.prefix)).await.unwrap();
+    let mut messages =
+        stranger(nats).await.subscribe(format!("{}.1.g.*.r.Room.*", nats.prefix)).await.unwrap();
     let mut rooms: HashMap<String, String> = HashMap::new();
     // The subscription of the stranger is not confirmed.
     let mut number = 0;
     loop {
         hub(node).room::<Room>(&number.to_string()).push("any");
         number += 1;
-        let next = tokio::time::timeout(Duration::from_millis(10), heard.next()).await;
+        let next = tokio::time::timeout(Duration::from_millis(10), messages.next()).await;
         let Ok(Some(message)) = next else { continue };
         let tokens: Vec<&str> = message.subject.split('.').collect();
         let (bucket, room) = (tokens[3].to_owned(), tokens[6].to_owned());

@@ -214,14 +214,14 @@ async fn repeated_messages_are_counted_and_not_delivered() {
     let (mut client, _) = connect(&b, "tom", "lobby").await;
     let stranger = stranger(server(&broker)).await;
     let subject = format!("{}.1.g.*.r.Room.lobby", server(&broker).prefix);
-    let mut heard = stranger.subscribe(subject).await.unwrap();
+    let mut messages = stranger.subscribe(subject).await.unwrap();
     let room = hub(&a).room::<Room>("lobby");
     // The subscription of the stranger is not confirmed.
     let mut sent = 0;
     let message = loop {
         room.push("once");
         sent += 1;
-        if let Ok(Some(message)) = tokio::time::timeout(Duration::from_millis(20), heard.next()).await {
+        if let Ok(Some(message)) = tokio::time::timeout(Duration::from_millis(20), messages.next()).await {
             break message;
         }
     };

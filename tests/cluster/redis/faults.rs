@@ -147,13 +147,13 @@ async fn repeated_messages_are_counted_and_not_delivered() {
     let (a, b) = pair(&broker).await;
     let (mut client, _) = connect(&b, "tom", "lobby").await;
     let stranger = Stranger::new(server(&broker)).await;
-    let mut heard = stranger.client.get_async_pubsub().await.unwrap();
+    let mut messages = stranger.client.get_async_pubsub().await.unwrap();
     let channel = stranger.channel("r:Room:lobby");
-    heard.subscribe(&channel).await.unwrap();
-    let mut heard = heard.into_on_message();
+    messages.subscribe(&channel).await.unwrap();
+    let mut messages = messages.into_on_message();
     let room = hub(&a).room::<Room>("lobby");
     room.push("once");
-    let message = soon(heard.next()).await.unwrap().get_payload_bytes().to_vec();
+    let message = soon(messages.next()).await.unwrap().get_payload_bytes().to_vec();
     for _ in 0..3 {
         stranger.publish(&channel, &message).await;
     }

@@ -73,7 +73,7 @@ fn node(node: &ClusterNode) -> Value {
         "id": node.id.to_string(),
         "name": node.name,
         "connections": node.connections,
-        "heard_seconds": node.last_heard.as_secs_f64(),
+        "seen_seconds_ago": node.last_seen.as_secs_f64(),
         "versions": [node.versions.0, node.versions.1],
     })
 }

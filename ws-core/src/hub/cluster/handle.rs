@@ -129,17 +129,17 @@ pub struct ClusterNode {
     /// The number of its connections at its last heartbeat.
     pub connections: u64,
     /// The time since its last heartbeat was received.
-    pub last_heard: Duration,
+    pub last_seen: Duration,
 }
 
 impl ClusterNode {
-    pub(super) fn new(beat: &Beat, last_heard: Duration) -> Self {
+    pub(super) fn new(beat: &Beat, last_seen: Duration) -> Self {
         Self {
             id: NodeId(beat.node),
             name: beat.name.clone(),
             versions: (beat.oldest, beat.newest),
             connections: beat.connections,
-            last_heard,
+            last_seen,
         }
     }
 }
