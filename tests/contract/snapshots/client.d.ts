@@ -613,7 +613,7 @@ export declare class Room extends TypedChannel<
   /** Asks for the last lines. */
   history(data: History, options?: CallOptions): AsyncIterableIterator<Said>;
   /**
-   * The others hear it through the room.
+   * The other members receive it through the room.
    *
    * Refused with:
    * - `empty`: The text is empty.

@@ -104,7 +104,7 @@ async fn messagepack_and_json_meet_in_one_room() {
 }
 
 #[tokio::test]
-async fn a_typed_client_calls_and_hears_over_a_compressed_connection() {
+async fn a_typed_client_calls_and_receives_events_over_a_compressed_connection() {
     let server = chat().await;
     for subprotocols in [&[][..], &["msgpack"]] {
         let connect = || async {
@@ -115,12 +115,12 @@ async fn a_typed_client_calls_and_hears_over_a_compressed_connection() {
         let first = connect().await;
         assert!(first.response_headers().contains_key("sec-websocket-extensions"));
         let (first, second) = (first.typed(), connect().await.typed());
-        let mut heard = second.events::<Said>();
+        let mut events = second.events::<Said>();
         second.call(&Say { text: "here".into() }).await.unwrap();
         for number in 0..3 {
             let said = Said { text: text(number, 20_000) };
             assert!(first.call(&Say { text: said.text.clone() }).await.unwrap() == said);
-            let event = within("an event", heard.next()).await.unwrap().unwrap();
+            let event = within("an event", events.next()).await.unwrap().unwrap();
             assert!(event == said, "{number}");
         }
     }
