@@ -123,7 +123,7 @@ pub mod __private {
     pub use crate::{
         config::{CompressionMode, OverRate, Overflow, TrailingSlash},
         envelope::EventInfo,
-        error::PublicFace,
+        error::PublicPart,
         handlers::{InterceptorFuture, support as handlers},
         handshake::{GuardFuture, GuardRef, MiddlewareFuture, RouteSpec},
         layer::{Layer, LayerRef},
