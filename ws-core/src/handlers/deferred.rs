@@ -107,7 +107,7 @@ use crate::{
 pub struct Reply {
     conn: Connection,
     call: Arc<Call>,
-    /// The time at which the reply was made. It waits for no task that is older.
+    /// The time at which the reply was made. It does not wait for tasks that are older.
     since: TaskMark,
     progress: Progress,
 }
@@ -155,7 +155,7 @@ impl Reply {
     /// still returns `Ok`.
     ///
     /// Waits for room in the outbox. If the future is dropped before it is ready, the client gets
-    /// the error `internal`. If the handler has returned an error before, the client has that
+    /// the error `internal`. If the handler has already returned an error, that error is the
     /// answer, and nothing is sent.
     ///
     /// # Errors
