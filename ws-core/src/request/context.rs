@@ -22,10 +22,10 @@ use crate::{
 /// | `release($fd)` | not needed: the context is emptied after `on_close` |
 ///
 /// Middleware fills it during the handshake; callbacks read and change it until `on_close` has run.
-/// Then it is emptied, also if a handle of the connection is kept; a value may hold such a handle.
-/// Values are cloned on reading, so the caller holds no lock; wrap values that are shared or
-/// expensive to clone in an `Arc`. A value's `Clone` runs under the context's lock: it must not use
-/// the same context.
+/// Then it is emptied, even if a handle of the connection still exists, because a value may hold
+/// such a handle. Values are cloned on reading, so the caller holds no lock; wrap values that are
+/// shared or expensive to clone in an `Arc`. A value's `Clone` runs under the context's lock: it
+/// must not use the same context.
 ///
 /// ```
 /// use ws_core::connection::ContextMap;

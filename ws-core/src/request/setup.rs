@@ -66,7 +66,7 @@ pub enum ParamError {
         /// Faults by field, for the client; `null` if there are none.
         fields: serde_json::Value,
     },
-    /// Any other error. The client sees nothing of it, unless the error has a public part.
+    /// Any other error. The client does not see it, unless the error has a public part.
     Other(Error),
 }
 
