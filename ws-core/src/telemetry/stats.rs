@@ -1,5 +1,5 @@
-//! [`Stats`] and its parts: the counters as plain numbers, for users. They serialise as they are
-//! named here; durations are seconds.
+//! [`Stats`] and its parts: the counters as plain numbers, for users. Their serialised fields have
+//! the same names; durations are in seconds.
 
 use std::time::Duration;
 
