@@ -1,4 +1,4 @@
-//! The messages of one connection, recorded from its first view on.
+//! The messages of one connection, recorded while the page shows it.
 
 use serde_json::{Value, json};
 
