@@ -128,7 +128,7 @@ impl MiddlewareEntry {
 }
 
 /// `Result<Response>`, the only implementor. It is a bound instead of the type: for a wrong type,
-/// rustc would propose changes that make no sense at a return type.
+/// rustc would propose changes that do not fit a return type.
 #[diagnostic::on_unimplemented(
     message = "a middleware returns `Result<Response>`",
     label = "write `Result<Response>`"
