@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broadcast_looks_at_each_route_once_and_reports_each_event_once() {
+    fn a_broadcast_checks_each_route_once_and_reports_each_event_once() {
         let live = Arc::new(Live::default());
         let routes = [At::declaring(&["tick"]), At::declaring(&["tock"]), At::declaring(&[])];
         let entries: Vec<_> = (0..100).flat_map(|_| routes.iter().map(|route| enter(&live, route))).collect();

@@ -27,7 +27,7 @@ impl UserAt {
         Self(target)
     }
 
-    /// All connections of the user at the controller but this one.
+    /// All connections of the user at the controller except this one.
     pub fn except(self, id: ConnectionId) -> Target {
         self.0.except(id)
     }
@@ -65,8 +65,8 @@ impl UserAt {
     ///
     /// # Errors
     /// - [`AskError::Offline`]: no connection is open on any node.
-    /// - [`AskError::Unreachable`]: none is open on this node, and the broker is away or a node did
-    ///   not answer within a second.
+    /// - [`AskError::Unreachable`]: none is open on this node, and the broker is not reachable or a
+    ///   node did not answer within a second.
     /// - [`AskError::NotSent`]: the ask is larger than `cluster.message`, the queue for the broker
     ///   is full, or the broker has refused the ask.
     /// - [`AskError::TooMany`]: 64 asks of the connection, or 1024 of one node to the clients of

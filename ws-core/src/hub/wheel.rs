@@ -25,18 +25,18 @@ use tokio::{
 use super::live::Live;
 use crate::{connection::Connection, sync::Mutex};
 
-/// Alarms within this time go off together.
+/// Alarms within this time fire together.
 const TICK: Duration = Duration::from_millis(16);
 /// A later alarm is looked up at this distance, so that entries of ended connections do not
 /// accumulate.
 const FARTHEST_TICKS: u64 = 60_000 / TICK.as_millis() as u64;
-/// The number of alarms that go off before the task yields.
+/// The number of alarms that fire before the task yields.
 const ALARMS_A_TURN: usize = 128;
 
 /// The alarm of one connection. Only its session sets it.
 ///
-/// The value has the tick at which the alarm goes off and the slot of its valid entry, 32 bits of
-/// each: enough to compare ticks that are less than two years apart. Slot 0 means that no alarm is
+/// The value has 32 bits of the tick at which the alarm fires, and 32 bits of the slot of its valid
+/// entry: enough to compare ticks that are less than two years apart. Slot 0 means that no alarm is
 /// set.
 #[derive(Debug, Default)]
 pub(crate) struct Alarm(AtomicU64);
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_alarm_goes_off_within_a_tick_and_never_early() {
+    async fn an_alarm_fires_within_a_tick_and_never_early() {
         let live = Arc::new(Live::default());
         let entry = enter(&live);
         let conn = entry.connection();

@@ -249,7 +249,7 @@ impl Known {
         step
     }
 
-    /// The time at which [`due`](Self::due) has something to do.
+    /// The time at which [`due`](Self::due) has to be called.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         let next = match self.phase {
             Phase::Unsubscribed => return None,
