@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_only_goes_forward() {
+    fn a_stage_only_advances() {
         let lifecycle = Lifecycle::default();
         let readiness = lifecycle.readiness();
         for (to, is_ready, is_draining) in [
