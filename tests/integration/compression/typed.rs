@@ -75,7 +75,7 @@ async fn events_replies_errors_and_asks_are_compressed_as_all_messages() {
     send(&mut peer, &json!({"event": "nothing", "data": text(9, 1000), "ref": 2})).await;
     let error: Value = serde_json::from_slice(&peer.receive().await.bytes).unwrap();
     assert_eq!((&error["event"], &error["ref"]), (&json!("error"), &json!(2)));
-    // So does compressed data that is no envelope: it closes nothing.
+    // Compressed data that is not an envelope does not close the connection either.
     peer.send(TEXT, "{").await;
     let error: Value = serde_json::from_slice(&peer.receive().await.bytes).unwrap();
     assert_eq!(error["event"], json!("error"));

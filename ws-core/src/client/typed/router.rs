@@ -101,7 +101,7 @@ struct Inner {
     losses: u64,
     /// Why the last one was lost.
     lost: CloseReason,
-    /// Whether the task reads. Before the first use of a handle there are no subscribers.
+    /// Whether the task reads. Before the first use of a handle it has no subscribers.
     has_started: bool,
     /// The task, to be woken for an answer.
     task: Option<Waker>,
