@@ -1,4 +1,4 @@
-//! Custom errors: what a client reads when something fails, before the 101 and after it.
+//! Custom errors: the text that a client gets for a failure, before the 101 and after it.
 //!
 //! Run:  cargo run -p ws-core --example errors     (serves on 127.0.0.1:9502 until Ctrl-C)
 //! Test: cargo test -p ws-core --example errors
@@ -8,7 +8,7 @@
 use serde_json::json;
 use ws_core::prelude::*;
 
-/// The application's own error: a plain enum, which knows nothing of WebSocket.
+/// The application's own error: a plain enum without anything of WebSocket.
 #[derive(Debug, thiserror::Error)]
 enum ChatError {
     #[error("you are not a member of this room")]
@@ -17,7 +17,7 @@ enum ChatError {
     TooLong(usize),
 }
 
-/// Chosen by the type of the error, wherever in a connection's life it happened.
+/// Chosen by the type of the error, in every phase of a connection.
 #[ws_error_handler]
 async fn chat_error(error: &ChatError, scene: &Scene) -> Recovery {
     match scene.phase() {
@@ -43,7 +43,8 @@ struct Room;
 impl Controller for Room {
     async fn on_message(&self, conn: &Connection, message: Message) -> Result {
         match message.as_text().ok_or("binary is not spoken here")? {
-            // Nobody claims this one: it is logged, and the connection closes with what is said here.
+            // No error handler handles this error. It is logged, and the connection closes with
+            // this code and text.
             "leave" => Err(Error::new("asked to leave").close_code(4000).public("as you wish")),
             text if text.len() > 10 => Err(ChatError::TooLong(10).into()),
             text => Ok(conn.push(text)?),
