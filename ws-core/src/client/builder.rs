@@ -248,9 +248,9 @@ impl ClientBuilder {
     /// ```no_run
     /// use std::sync::Arc;
     ///
-    /// use ws_core::client::{Client, rustls};
+    /// use ws_core::client::{Client, ConnectError, rustls};
     ///
-    /// # async fn example(config: rustls::ClientConfig) -> Result<(), ws_core::client::ConnectError> {
+    /// # async fn example(config: rustls::ClientConfig) -> Result<(), ConnectError> {
     /// let client =
     ///     Client::builder("wss://example.com/").rustls_config(Arc::new(config)).connect().await?;
     /// # Ok(())
@@ -281,8 +281,8 @@ impl ClientBuilder {
     /// # async fn new_token() -> Result<String, std::io::Error> { Ok(String::new()) }
     /// let client = Client::builder("wss://example.com/chat")
     ///     .before_attempt(async |builder, attempt| {
-    ///         let token =
-    ///             if attempt.is_unauthorized() { new_token().await } else { token_from_cache().await };
+    ///         let is_old = attempt.is_unauthorized();
+    ///         let token = if is_old { new_token().await } else { token_from_cache().await };
     ///         token.map(|token| builder.bearer(token))
     ///     })
     ///     .reconnect(ReconnectPolicy::new())

@@ -123,7 +123,9 @@ impl ConnectError {
 /// async fn send(client: &mut Client, text: &str) {
 ///     match client.send(text).await {
 ///         Ok(()) => {}
-///         Err(ClientError::Timeout { after }) => println!("the server did not read for {after:?}"),
+///         Err(ClientError::Timeout { after }) => {
+///             println!("the server did not read for {after:?}");
+///         }
 ///         Err(ClientError::Closed(reason)) => println!("closed with {}", reason.code()),
 ///         Err(error) => println!("{error}"),
 ///     }

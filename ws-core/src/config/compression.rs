@@ -49,8 +49,8 @@ pub struct Compression {
     /// does not become smaller is sent uncompressed, too.
     #[serde(with = "units::size_or_auto")]
     pub threshold: Option<usize>,
-    /// The level, from 1 (fast) to 9 (small). Default 1. Level 2 makes messages a tenth to a quarter
-    /// smaller and takes two to three times as long; higher levels gain little more.
+    /// The level, from 1 (fast) to 9 (small). Default 1. Level 2 makes messages a tenth to a
+    /// quarter smaller and takes two to three times as long; higher levels gain little more.
     pub level: u32,
     /// The window of each direction in mode `window`, in bytes: a power of two from 512 bytes to
     /// 32 KiB. A connection keeps that many bytes of its last messages for each direction.

@@ -53,7 +53,8 @@ pub struct Origin {
 /// ```
 /// use ws_core::{Config, config::OriginPolicy};
 ///
-/// let text = "[[servers]]\norigin = { policy = \"listed\", allow = [\"https://app.example.com\"] }";
+/// let text = "[[servers]]\n\
+///     origin = { policy = \"listed\", allow = [\"https://app.example.com\"] }";
 /// let config = Config::from_toml_str(text, "ws.toml")?;
 /// assert_eq!(config.servers[0].origin.policy, OriginPolicy::Listed);
 /// # Ok::<(), ws_core::config::ConfigError>(())

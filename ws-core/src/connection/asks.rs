@@ -47,7 +47,8 @@ impl Connection {
     /// # use std::time::Duration;
     /// # use ws_core::{Connection, connection::AskError};
     /// async fn is_ready(conn: &Connection) -> Result<bool, AskError> {
-    ///     conn.ask_event::<bool>("ready?", "the game begins").timeout(Duration::from_secs(5)).await
+    ///     let ask = conn.ask_event::<bool>("ready?", "the game begins");
+    ///     ask.timeout(Duration::from_secs(5)).await
     /// }
     /// ```
     ///

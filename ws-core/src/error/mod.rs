@@ -70,7 +70,8 @@ const FORBIDDEN: &str = "forbidden";
 /// let error = lookup().unwrap_err();
 /// assert_eq!(error.http_status(), 500);
 ///
-/// let error = Error::new("token expired at 12:00").status(401).close_code(4401).public("log in first");
+/// let error = Error::new("token expired at 12:00").status(401).close_code(4401);
+/// let error = error.public("log in first");
 /// assert_eq!(error.http_status(), 401);
 /// assert_eq!(error.public_text().as_deref(), Some("log in first"));
 /// ```

@@ -80,7 +80,12 @@ use crate::{
 /// impl Reports {
 ///     /// Runs beside the next messages.
 ///     #[on_event("report")]
-///     async fn report(&self, conn: &Connection, reply: Reply, Data(query): Data<Query>) -> Result {
+///     async fn report(
+///         &self,
+///         conn: &Connection,
+///         reply: Reply,
+///         Data(query): Data<Query>,
+///     ) -> Result {
 ///         let db = self.db.clone();
 ///         conn.spawn(async move { reply.send(db.report(query).await.map(Data)).await })?;
 ///         Ok(())

@@ -272,7 +272,10 @@ impl<T: Serialize + Send + Sync> IntoReply for Event<T> {
 /// #[ws_handlers]
 /// impl Counter {
 ///     #[on_event("count")]
-///     async fn count(&self, Data(to): Data<u32>) -> Stream<impl futures_core::Stream<Item = Data<u32>> + use<>> {
+///     async fn count(
+///         &self,
+///         Data(to): Data<u32>,
+///     ) -> Stream<impl futures_core::Stream<Item = Data<u32>> + use<>> {
 ///         Stream::new(stream::iter((1..=to).map(Data)))
 ///     }
 /// }

@@ -88,7 +88,8 @@ impl ContextMap {
     /// # use ws_core::{Connection, ConnectionId};
     /// # #[derive(Clone)] struct Cart(Vec<u32>);
     /// fn take_over(conn: &Connection, previous: ConnectionId) -> bool {
-    ///     conn.hub().get_local(previous).is_some_and(|other| conn.context().copy_from::<Cart>(other.context()))
+    ///     let other = conn.hub().get_local(previous);
+    ///     other.is_some_and(|other| conn.context().copy_from::<Cart>(other.context()))
     /// }
     /// ```
     pub fn copy_from<T: Clone + Send + Sync + 'static>(&self, other: &Self) -> bool {

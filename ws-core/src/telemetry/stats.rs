@@ -21,7 +21,8 @@ use crate::config::Overflow;
 ///
 /// fn report(running: &Running) {
 ///     for route in running.stats().servers.iter().flat_map(|server| &server.routes) {
-///         println!("{}: {} connections, {} in", route.path, route.connections, route.received.messages());
+///         let received = route.received.messages();
+///         println!("{}: {} connections, {received} in", route.path, route.connections);
 ///     }
 /// }
 /// ```

@@ -66,7 +66,9 @@ pub enum ClusterState {
 ///
 /// fn report(change: &ClusterChange) {
 ///     match change {
-///         ClusterChange::Gap { at_most } => println!("messages of the last {at_most:?} may be missing"),
+///         ClusterChange::Gap { at_most } => {
+///             println!("messages of the last {at_most:?} may be missing");
+///         }
 ///         ClusterChange::NodeLeft { name, died: true, .. } => println!("{name} died"),
 ///         other => println!("{other:?}"),
 ///     }
