@@ -38,7 +38,8 @@ use crate::{
 /// With the feature `http2` it also accepts handshakes over HTTP/2 (RFC 8441), and answers them
 /// with the status 200. The outer server must be of hyper 1.12 or later, and offer them to its
 /// clients: `axum::serve` with axum's feature `http2` does, and hyper's HTTP/2 servers with
-/// `enable_connect_protocol()` do. Each WebSocket counts for every limit, whatever it shares.
+/// `enable_connect_protocol()` do. Each WebSocket counts for every limit, even if it shares an
+/// HTTP/2 connection with others.
 ///
 /// The peer's address is taken from the request's extensions: by
 /// [`peer_addr_from`](Self::peer_addr_from), or else one of type [`SocketAddr`]. Without it,
