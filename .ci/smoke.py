@@ -203,7 +203,7 @@ async def echo_returns_what_it_gets(demo):
         await asyncio.wait_for(await client.ping(), STEP_SECONDS)
 
 
-async def rooms_are_heard_by_everyone_in_them(demo):
+async def rooms_reach_all_their_members(demo):
     _, body = await demo.login("jerry", "jerry-demo")
     bearer = f"Bearer {body['token']}"
     room = "/wss/rooms/lobby"
@@ -291,7 +291,7 @@ async def main(binary):
                 late_opens_and_then_checks,
                 unknown_route_is_described,
                 echo_returns_what_it_gets,
-                rooms_are_heard_by_everyone_in_them,
+                rooms_reach_all_their_members,
                 errors_end_what_they_should,
                 sigterm_says_goodbye,
             ],

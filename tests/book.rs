@@ -133,14 +133,14 @@ fn fault(page: &str, text: &str, target: &str) -> Option<String> {
         let Some(path) = resolved(page, file) else { return Some("leaves the repository".into()) };
         let path = root().join(path);
         if !path.exists() {
-            return Some("there is no such file".into());
+            return Some("the file does not exist".into());
         }
         if anchor.is_empty() {
             return None;
         }
         fs::read_to_string(path).unwrap()
     };
-    (!anchors(&linked).contains(anchor)).then(|| format!("there is no heading `#{anchor}`"))
+    (!anchors(&linked).contains(anchor)).then(|| format!("the page has no heading `#{anchor}`"))
 }
 
 #[test]

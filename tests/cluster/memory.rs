@@ -29,7 +29,7 @@ async fn replace_link(broker: &Broker, node: &TestApp) {
     between(broker, node, node).heal();
 }
 
-async fn is_up(node: &TestApp) {
+async fn wait_until_up(node: &TestApp) {
     let cluster = hub(node).cluster();
     eventually("the link is up", || cluster.state() == ClusterState::Up).await;
 }
@@ -159,7 +159,7 @@ async fn messages_of_a_replaced_link_are_dropped_and_counted() {
     }
     between(&broker, &a, &b).heal();
     replace_link(&broker, &a).await;
-    is_up(&a).await;
+    wait_until_up(&a).await;
     room.push("by the new link");
     expect(&mut client, "by the new link").await;
     assert_eq!(hub(&b).cluster().stats().late, 0);

@@ -21,16 +21,16 @@ async fn start(settings: Cluster) -> TestApp {
 /// Starts a node, and waits until it has joined.
 async fn joined(settings: Cluster) -> TestApp {
     let node = start(settings).await;
-    is_up(&node).await;
+    wait_until_up(&node).await;
     node
 }
 
-async fn is_up(node: &TestApp) {
+async fn wait_until_up(node: &TestApp) {
     let cluster = hub(node).cluster();
     eventually("the link is up", || cluster.state() == ClusterState::Up).await;
 }
 
-async fn is_down(node: &TestApp) {
+async fn wait_until_down(node: &TestApp) {
     let cluster = hub(node).cluster();
     eventually("the link ends", || matches!(cluster.state(), ClusterState::Down { .. })).await;
 }

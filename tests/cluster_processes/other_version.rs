@@ -87,8 +87,8 @@ enum Order {
     Talk,
     /// Sends nothing more. Answers with [`Said`].
     BeQuiet,
-    /// Answers with [`Heard`].
-    Hear,
+    /// Answers with [`Observed`].
+    Observe,
     /// Sends a goodbye, and ends.
     Leave,
 }
@@ -104,7 +104,7 @@ pub(crate) struct Said {
 
 /// The messages that the node has received from others.
 #[derive(Debug, Default, Deserialize, Serialize)]
-pub(crate) struct Heard {
+pub(crate) struct Observed {
     /// The messages in the room.
     pub(crate) texts: Vec<String>,
     /// The versions, kinds and flags of all messages but heartbeats.
@@ -169,8 +169,8 @@ impl OtherVersion {
         serde_json::from_str(&self.order(Order::BeQuiet).await).unwrap()
     }
 
-    pub(crate) async fn hear(&mut self) -> Heard {
-        serde_json::from_str(&self.order(Order::Hear).await).unwrap()
+    pub(crate) async fn observed(&mut self) -> Observed {
+        serde_json::from_str(&self.order(Order::Observe).await).unwrap()
     }
 
     /// Lets it say goodbye, and waits until it has ended.

@@ -82,7 +82,7 @@ fn servers_are_those_of_the_configuration_that_have_a_channel() {
 fn an_event_has_its_documentation_its_data_and_its_codes() {
     let contract = app().contract();
     let say = event(&contract, "Room", "say");
-    assert_eq!(say.docs, "The others hear it through the room.", "the handler's own");
+    assert_eq!(say.docs, "The other members receive it through the room.", "the handler's own");
     assert_eq!(event(&contract, "Room", "history").docs, "Asks for the last lines.", "the event type's");
     let data = say.data.as_ref().unwrap();
     assert!(data.is_required);

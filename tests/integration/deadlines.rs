@@ -108,10 +108,10 @@ async fn a_handler_keeps_its_deadline_when_the_peer_closes_meanwhile() {
 /// Its handler never ends.
 #[derive(Debug, thiserror::Error)]
 #[error("the database is gone")]
-struct Unheard;
+struct NeverHandled;
 
 #[ws_error_handler(server = "faults")]
-async fn never_answers(_: &Unheard, _: &Scene) -> Recovery {
+async fn never_answers(_: &NeverHandled, _: &Scene) -> Recovery {
     std::future::pending().await
 }
 
@@ -119,7 +119,7 @@ struct FailsToClose;
 
 impl Controller for FailsToClose {
     async fn on_close(&self, _: &Connection, _: CloseReason) -> Result {
-        Err(Unheard.into())
+        Err(NeverHandled.into())
     }
 }
 

@@ -200,7 +200,7 @@ struct Stream {
 }
 
 impl Stream {
-    /// Sends one masked frame. What the window does not allow is sent later.
+    /// Sends one masked frame. Bytes beyond the window are sent later.
     fn frame(&mut self, first: u8, payload: &[u8]) {
         self.send.send_data(frame(first, payload).into(), false).unwrap();
     }
@@ -268,7 +268,7 @@ impl Stream {
     }
 }
 
-/// A controller that repeats what it hears, and reports the version of HTTP when asked for it.
+/// A controller that echoes messages, and sends the version of HTTP on request.
 struct Echo;
 
 impl Controller for Echo {

@@ -156,7 +156,7 @@ async fn a_policy_that_contradicts_itself_is_found_at_start() {
     let (probe, _) = Probe::new();
     let error: StartError =
         App::without_registry().controller("/x", probe).config(config).start().await.err().unwrap();
-    assert!(error.to_string().contains("lets no page in"), "{error}");
+    assert!(error.to_string().contains("allows no page"), "{error}");
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! The memory of compression: a connection keeps its windows and nothing else, and the states of the
-//! compressor do not multiply with the connections.
+//! The memory of compression: a connection keeps its windows and nothing else, and the states of
+//! the compressor do not multiply with the connections.
 
 use ws_core::{App, Connection, Controller, Message, Result, Route, config::Compression};
 
@@ -17,7 +17,7 @@ const COMPRESSORS: usize = 40 * 400 * KIB;
 
 const OFFER: &str = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
 
-/// Sends a text to all connections. A message says how long it is.
+/// Sends a text to all connections. The message is the length of the text.
 struct Spread;
 
 impl Controller for Spread {
@@ -109,7 +109,7 @@ async fn held_by(server: &Server, path: &str, peers: usize) -> (usize, usize) {
 
 async fn an_idle_connection_keeps_its_windows_and_nothing_else(server: &Server) {
     for path in ["/off", "/per_message", "/window"] {
-        // Everything that is made once, such as the states of the thread.
+        // The first round allocates everything that is made once, such as the states of the thread.
         held_by(server, path, PEERS).await;
     }
     let (off, _) = held_by(server, "/off", PEERS).await;

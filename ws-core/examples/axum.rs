@@ -42,7 +42,7 @@ async fn serve(
     listener: TcpListener,
     stop: impl Future<Output = ()>,
 ) -> Result<ShutdownReport, Box<dyn StdError>> {
-    // `ws` listens nowhere; the axum router below passes its requests on. `running` closes the
+    // `ws` has no listener; the axum router below passes requests to it. `running` closes the
     // connections.
     let (ws, running) = App::new().config(Config::default()).into_service("ws").await?;
     // `conn.peer_addr()` returns the address in `ConnectInfo`.

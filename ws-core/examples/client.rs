@@ -81,11 +81,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let uri = format!("ws://{addr}/room");
     let (ann, ben) = (Client::builder(&uri).typed().await?, Client::builder(&uri).typed().await?);
-    let mut heard = ben.events::<Said>();
+    let mut chat = ben.events::<Said>();
     ben.call(&Say { text: "I am here".to_owned() }).await?;
     let said = ann.call(&Say { text: "hello, ben".to_owned() }).await?;
     println!("ann said {:?}", said.text);
-    if let Some(said) = heard.next().await {
+    if let Some(said) = chat.next().await {
         println!("ben received {:?}", said?.text);
     }
     ann.close(1000, "done").await?;

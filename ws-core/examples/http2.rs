@@ -21,7 +21,7 @@ use tokio_rustls::{
 };
 use ws_core::prelude::*;
 
-/// Greets with the version of HTTP that carries the connection, then repeats what it gets.
+/// Sends the version of HTTP that carries the connection, then echoes messages.
 #[ws_controller(path = "/ws")]
 struct Echo;
 
@@ -50,7 +50,7 @@ fn self_signed() -> Result<(TlsAcceptor, CertificateDer<'static>), Box<dyn StdEr
     let key = certified.signing_key.serialize_der().try_into()?;
     let mut tls =
         ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.clone()], key)?;
-    // A client chooses HTTP/2 here, or never.
+    // A client can choose HTTP/2 only here.
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok((TlsAcceptor::from(Arc::new(tls)), certificate))
 }
@@ -80,7 +80,7 @@ async fn accept(listener: TcpListener, tls: TlsAcceptor, router: Router) {
         // streams of a connection. With equal windows one stream would stop the others.
         .initial_stream_window_size(64 << 10)
         .initial_connection_window_size(4 << 20)
-        // Finds connections whose client is gone; the heartbeat finds only their streams.
+        // Detects connections whose client is gone; the heartbeat detects only their streams.
         .timer(TokioTimer::new())
         .keep_alive_interval(Duration::from_secs(30));
     while let Ok((stream, peer)) = listener.accept().await {
@@ -136,7 +136,8 @@ mod tests {
             tokio::spawn(connection);
 
             let url = format!("https://localhost:{}", addr.port());
-            // A first request; with its response the settings have arrived, which allow what comes next.
+            // When the first response arrives, the server's settings have arrived, too. They allow
+            // the extended CONNECT.
             http2.send_request(Request::get(&url).body(Empty::<Bytes>::new())?).await?;
             let handshake = Request::connect(format!("{url}/ws"))
                 .extension(Protocol::from_static("websocket"))

@@ -1,4 +1,5 @@
-//! A program and its tests. The tests run over memory, with the real pipeline and under paused time.
+//! A program and its tests. The tests run over memory, with the real pipeline and under paused
+//! time.
 //!
 //! Test: cargo test -p ws-core --example test_kit
 //! Run:  cargo run -p ws-core --example test_kit      (serves on 127.0.0.1:9502 until Ctrl-C)

@@ -1,4 +1,5 @@
-//! The limits that are not configurable. A test compares the table in `docs/reference.md` with them.
+//! The limits that are not configurable. A test compares them with the table in
+//! `docs/reference.md`.
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ pub(crate) const TUNNEL_WRITE_BYTES: usize = 16 << 10;
 /// accumulate.
 pub(crate) const BACKLOG_BYTES: usize = 64 << 10;
 /// The time between two checks whether the peer is still connected, while reading is paused.
-pub(crate) const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const PEER_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The slowest reader that keeps its connection, in bytes per second. A ping behind unread bytes
 /// gets the time to read them at this rate.
 pub(crate) const SLOWEST_READER: u64 = 32 << 10;
@@ -71,7 +72,7 @@ pub(crate) const LARGE_INPUT_BYTES: usize = 64 << 10;
 /// connections that have read ahead.
 pub(crate) const INPUTS_KEPT: usize = 64;
 pub(crate) const LARGE_INPUTS_KEPT: usize = 16;
-/// The most that is allocated for a message beyond twice the bytes of it that have arrived.
+/// The largest allocation for a message beyond twice its received bytes.
 pub(crate) const PAYLOAD_STEP: usize = 64 << 10;
 /// The number of outstanding asks of one connection.
 pub(crate) const OUTSTANDING_ASKS: usize = 64;
@@ -99,7 +100,7 @@ pub(crate) const TOKEN_BYTES: usize = 16 << 10;
 pub(crate) const PENDING_SHARES: usize = 8;
 /// The number of unfinished heads that one address may always have.
 pub(crate) const PENDING_OF_AN_ADDRESS: usize = 16;
-/// The least age of an unfinished head that is closed to make room for another stream.
+/// The least age at which an unfinished head is closed to make room for another stream.
 pub(crate) const LEAST_HEAD_AGE: Duration = Duration::from_secs(1);
 /// The most parameters of one path; matchit panics at one more.
 pub(crate) const PATH_PARAMETERS: usize = 25;
@@ -169,18 +170,19 @@ pub(crate) const CHANGES_WAIT: Duration = Duration::from_millis(500);
 pub(crate) const WATCHED_MEMBERS: usize = 1_000_000;
 /// The size of one message about the members of a group.
 pub(crate) const PRESENCE_BYTES: usize = 64 << 10;
-/// The changes that wait for a roster which was asked for.
+/// The number of changes that may wait for a requested roster.
 pub(crate) const EARLY_CHANGES: usize = 64;
-/// The rosters that other nodes may wait for.
+/// The number of rosters that may wait to be sent to other nodes.
 pub(crate) const WAITING_ROSTERS: usize = 8192;
-/// The messages about members that are queued before the broker must have accepted one of them, so
-/// that they leave room for the messages of the application.
+/// The number of messages about members that may be queued until the broker accepts one of them.
+/// The limit leaves room for the messages of the application.
 pub(crate) const PRESENCE_IN_FLIGHT: usize = 256;
-/// The groups whose first member waits to be announced.
+/// The number of groups whose first member may wait to be announced.
 pub(crate) const WAITING_ANNOUNCEMENTS: usize = 1 << 20;
 /// The time after which a user without connections counts as gone.
 pub(crate) const USER_GRACE: Duration = Duration::from_secs(5);
-/// The longest time to connect to the broker and to subscribe the own channels, each.
+/// The longest time to connect to the broker, and the longest time to subscribe the node's own
+/// channels.
 pub(crate) const BROKER_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest pause before the first new connection to the broker. It doubles up to the second
 /// value; each pause is a random part of it.
@@ -188,13 +190,13 @@ pub(crate) const LEAST_BROKER_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) const MOST_BROKER_PAUSE: Duration = Duration::from_secs(5);
 /// The least time between two heartbeats of a node.
 pub(crate) const LEAST_BEAT_PAUSE: Duration = Duration::from_millis(100);
-/// The time after the start of a link in which all nodes have answered its first heartbeat.
+/// The time after the start of a link until all nodes have answered its first heartbeat.
 pub(crate) const NODES_KNOWN: Duration = Duration::from_millis(300);
 /// The longest time between two checks whether nodes are silent for too long.
 pub(crate) const EXPIRY_PAUSE: Duration = Duration::from_millis(500);
-/// The time in which a stopping node sends what is queued for the broker.
+/// The time in which a stopping node sends its queue to the broker.
 pub(crate) const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
-/// The pause between two turns of connections that are closed after a gap.
+/// The pause between two batches of connections that are closed after a gap.
 pub(crate) const GAP_PAUSE: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
@@ -234,8 +236,8 @@ mod tests {
                 format!("{}, then the socket is not read", size(BACKLOG_BYTES)),
             ),
             (
-                "checks whether the peer is still there while the socket is not read",
-                format!("one every {}", time(LOOK_INTERVAL)),
+                "checks whether the peer has closed its side while the socket is not read",
+                format!("every {}", time(PEER_CHECK_INTERVAL)),
             ),
             (
                 "time added to `heartbeat.timeout` of a ping",
@@ -258,7 +260,7 @@ mod tests {
                 format!("{}, within `close_timeout`", size(DRAINED_BYTES)),
             ),
             (
-                "asks of one client outstanding",
+                "outstanding asks of one client",
                 format!(
                     "{OUTSTANDING_ASKS}, else `AskError::TooMany`; each waits {}, or its `timeout`",
                     time(ASK_TIMEOUT)
@@ -267,10 +269,10 @@ mod tests {
             ("nesting of arrays and maps in MessagePack", format!("{MSGPACK_DEPTH}")),
             ("name of a room or a user", size(NAME_BYTES)),
             (
-                "changes that a watcher may be behind",
+                "changes that wait for a watcher",
                 format!("{WATCHED_CHANGES}, then it gets the number of missed changes"),
             ),
-            ("members that a broadcast reaches before it lets others run", format!("{MEMBERS_A_TURN}")),
+            ("members that a broadcast reaches before other tasks run", format!("{MEMBERS_A_TURN}")),
             (
                 "read buffers that a thread keeps for its connections",
                 format!(
@@ -283,12 +285,15 @@ mod tests {
             (
                 "unfinished request heads of one address",
                 format!(
-                    "1/{PENDING_SHARES} of `pending_handshakes`, or `connections_per_ip` where set, but {PENDING_OF_AN_ADDRESS} at least; {PENDING_OF_AN_ADDRESS} while all places are taken"
+                    "1/{PENDING_SHARES} of `pending_handshakes`, or `connections_per_ip` if set, at least {PENDING_OF_AN_ADDRESS}; {PENDING_OF_AN_ADDRESS} while all places are taken"
                 ),
             ),
             (
-                "one more unfinished head than that",
-                format!("the oldest is closed if it is {} old, else the new stream", time(LEAST_HEAD_AGE)),
+                "an unfinished request head beyond this number",
+                format!(
+                    "the oldest is closed if it is at least {} old, else the new stream is closed",
+                    time(LEAST_HEAD_AGE)
+                ),
             ),
             (
                 "warnings about what peers send, of one kind and server",
@@ -305,8 +310,8 @@ mod tests {
                 ),
             ),
             (
-                "pause between two batches of a drain that is short of time",
-                format!("{} at least, then the batches grow", time(LEAST_BATCH_PAUSE)),
+                "shortest pause between two batches of a drain",
+                format!("{}, then the batches grow", time(LEAST_BATCH_PAUSE)),
             ),
             (
                 "pause after a failed accept",
@@ -326,7 +331,7 @@ mod tests {
                 ),
             ),
             (
-                "cluster: unsent messages while the broker is away",
+                "cluster: unsent messages while the broker is not reachable",
                 format!("kept for {}, then dropped and counted", time(UNSENT_KEPT)),
             ),
             ("cluster: `join_confirmed`", format!("{}, then `Reach::Local`", time(CONFIRM_TIMEOUT))),
@@ -340,11 +345,14 @@ mod tests {
             (
                 "cluster: asks of clients of other nodes",
                 format!(
-                    "{} to find a connection, else `AskError::Unreachable`; {OPEN_QUESTIONS} at once, asked and served, else `AskError::TooMany`",
+                    "{} to find a connection, else `AskError::Unreachable`; {OPEN_QUESTIONS} sent and {OPEN_QUESTIONS} served at once, else `AskError::TooMany`",
                     time(QUESTION_TIMEOUT)
                 ),
             ),
-            ("cluster: a room or user without members stays subscribed", time(INTEREST_LINGERS)),
+            (
+                "cluster: subscription of a room or user without members",
+                format!("kept for {}", time(INTEREST_LINGERS)),
+            ),
             (
                 "cluster: pause before a new connection to the broker",
                 format!(

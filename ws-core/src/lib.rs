@@ -128,7 +128,7 @@ pub mod __private {
     pub use crate::{
         config::{CompressionMode, OverRate, Overflow, TrailingSlash},
         envelope::EventInfo,
-        error::PublicFace,
+        error::PublicPart,
         handlers::{InterceptorFuture, support as handlers},
         handshake::{GuardFuture, GuardRef, MiddlewareFuture, RouteSpec},
         layer::{Layer, LayerRef},
@@ -157,9 +157,9 @@ pub mod __private {
     }
     pub use crate::__location as location;
 
-    /// The description of types, which builds without the feature `asyncapi` do not compile. There,
-    /// `ws-macros` writes none; but Cargo may build it once for two builds of this crate, of which
-    /// one has the feature.
+    /// The description of types. Builds without the feature `asyncapi` do not compile it. In such
+    /// builds `ws-macros` does not write it, but Cargo may build `ws-macros` once for two builds of
+    /// this crate, of which one has the feature.
     #[cfg(feature = "asyncapi")]
     #[macro_export]
     #[doc(hidden)]

@@ -72,7 +72,7 @@ pub enum SubprotocolMismatch {
     Refuse,
 }
 
-/// Returns the path of an attribute, which is always there.
+/// Returns the path of an attribute, which always has one.
 pub const fn path_of(path: Option<&'static str>) -> &'static str {
     match path {
         Some(path) => path,

@@ -8,7 +8,7 @@ use std::{any::TypeId, cmp::Ordering};
 
 use crate::{
     config::{Compression, Limits},
-    error::{Error, Faces, FindFace, Result},
+    error::{Error, FindPublicPart, PublicParts, Result},
     handlers::{Callback, InterceptorFuture, NextHandler},
     handshake::{MiddlewareFuture, Next, Route, RouteSpec},
     layer::Layer,
@@ -128,7 +128,7 @@ impl MiddlewareEntry {
 }
 
 /// `Result<Response>`, the only implementor. It is a bound instead of the type: for a wrong type,
-/// rustc would propose changes that make no sense at a return type.
+/// rustc would propose changes that do not fit a return type.
 #[diagnostic::on_unimplemented(
     message = "a middleware returns `Result<Response>`",
     label = "write `Result<Response>`"
@@ -195,15 +195,15 @@ pub struct ErrorTypeEntry {
     pub name: &'static str,
     /// The place of the attribute.
     pub location: Location,
-    /// Returns the public face of an error of the type.
-    pub face: FindFace,
+    /// Returns the public part of an error of the type.
+    pub find: FindPublicPart,
 }
 
-/// Returns the public faces of the error types of this binary. An application without the registry
+/// Returns the public parts of the error types of this binary. An application without the registry
 /// has them, too, because they belong to the types.
-pub(crate) fn faces() -> Faces {
+pub(crate) fn public_parts() -> PublicParts {
     let entries = sorted(|entry: &ErrorTypeEntry| (0, entry.name, entry.location));
-    Faces::new(entries.iter().map(|entry| entry.face).collect())
+    PublicParts::new(entries.iter().map(|entry| entry.find).collect())
 }
 
 inventory::collect!(ControllerEntry);

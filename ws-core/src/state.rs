@@ -26,8 +26,13 @@ use crate::{error::Error, place::Location};
 /// struct Banned(Vec<String>);
 ///
 /// #[ws_middleware]
-/// async fn refuse_banned(handshake: Handshake, next: Next<'_>, State(banned): State<Banned>) -> Result<Response> {
-///     if banned.0.iter().any(|name| Some(name.as_str()) == handshake.query_param("name").as_deref()) {
+/// async fn refuse_banned(
+///     handshake: Handshake,
+///     next: Next<'_>,
+///     State(banned): State<Banned>,
+/// ) -> Result<Response> {
+///     let name = handshake.query_param("name");
+///     if banned.0.iter().any(|banned| Some(banned.as_str()) == name.as_deref()) {
 ///         return Err(Error::new("banned").status(403).public("go away"));
 ///     }
 ///     next.run(handshake).await
@@ -54,7 +59,11 @@ impl<T> Deref for State<T> {
 /// #[derive(Clone)]
 /// struct Salt(u64);
 ///
-/// async fn salted(handshake: Handshake, next: Next<'_>, State(salt): State<Salt>) -> Result<Response> {
+/// async fn salted(
+///     handshake: Handshake,
+///     next: Next<'_>,
+///     State(salt): State<Salt>,
+/// ) -> Result<Response> {
 ///     println!("{}", salt.0);
 ///     next.run(handshake).await
 /// }

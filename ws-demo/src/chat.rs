@@ -158,7 +158,7 @@ struct Speaker {
 struct Spoken {
     id: u64,
     /// The members on this process whose outboxes accepted the line.
-    heard_by: usize,
+    received_by: usize,
     /// The members on all processes of a cluster; `null` if not all processes have answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     members: Option<Option<usize>>,
@@ -198,7 +198,7 @@ async fn say(
             let delivery = room.in_turns().emit(&said).await;
             let other_nodes = nodes::outcome(delivery.remote);
             let members = if other_nodes.is_some() { Some(room.count().await.ok()) } else { None };
-            let spoken = Spoken { id: said.id, heard_by: delivery.sent, members, other_nodes };
+            let spoken = Spoken { id: said.id, received_by: delivery.sent, members, other_nodes };
             Json(spoken).into_response()
         }
         Err(error) => {

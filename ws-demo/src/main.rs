@@ -199,7 +199,7 @@ Where no header can be set (proxies log addresses, and the token with them):
 
   websocat "ws://{ws}/wss/demo?token=$TOKEN"
 
-A chat with typed events, heard by everyone in the room:
+A chat with typed events, which all members of the room receive:
 
   websocat -H="Authorization: Bearer $TOKEN" ws://{ws}/wss/rooms/lobby
   {{"event":"say","data":{{"text":"hi"}},"ref":1}}

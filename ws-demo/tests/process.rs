@@ -574,7 +574,7 @@ async fn a_line_reaches_every_member_of_the_room_once() {
 
     let authorization = format!("Authorization: Bearer {lily}");
     let answer = demo.post_with("/rooms/lobby/say", &[&authorization], r#"{"text":"over HTTP"}"#).await;
-    assert_eq!((answer.status, answer.json()), (200, json!({"id": 2, "heard_by": 2})));
+    assert_eq!((answer.status, answer.json()), (200, json!({"id": 2, "received_by": 2})));
     assert_eq!(event(&mut first, "said").await["data"]["text"], "over HTTP", "and `hi` came once");
     assert_eq!(event(&mut second, "said").await["data"]["from"], "lily");
 

@@ -231,7 +231,7 @@ export declare class Room extends TypedChannel<
    * Throws `ConnectFailed` if the first attempt fails; later ones are repeated.
    */
   static connect(params: RoomParams, options: Options): Promise<Room>;
-  /** Begins to connect, and does not wait. Also the first attempt is repeated. */
+  /** Begins to connect, and does not wait. A failed first attempt is repeated, too. */
   static open(params: RoomParams, options: Options): Room;
   /** Returns whether an error is the refusal of a call of this event. */
   static refused<Name extends keyof RoomCodes & string>(

@@ -228,7 +228,7 @@ export class TypedChannel {
 
   #connect() {
     clearTimeout(this.#retry);
-    const link = (this.#link = { isOpen: false, heard: now(), awaitsPong: false });
+    const link = (this.#link = { isOpen: false, receivedAt: now(), awaitsPong: false });
     const { timeout } = this.#options;
     const late = () => this.#lost(link, ABNORMAL_CLOSURE, `no connection within ${timeout} ms`);
     link.deadline = timer(late, timeout);
@@ -266,7 +266,7 @@ export class TypedChannel {
       this.#failures = 0;
       this.#hasRenewed = false;
     }, this.#options.reconnect?.stable ?? 10_000);
-    link.heard = now();
+    link.receivedAt = now();
     this.#watchSilence(link);
     if (this.#first) {
       // The caller of `connect` adds its listeners before the first message is delivered.
@@ -286,7 +286,7 @@ export class TypedChannel {
   #watchSilence(link) {
     const { idle } = this.#options;
     if (idle === 0) return;
-    const silence = now() - link.heard;
+    const silence = now() - link.receivedAt;
     if (silence >= idle && link.awaitsPong) {
       return this.#lost(link, ABNORMAL_CLOSURE, "the server is silent", undefined, SILENT);
     }
@@ -404,7 +404,7 @@ export class TypedChannel {
 
   #received(link, message) {
     if (link !== this.#link) return;
-    link.heard = now();
+    link.receivedAt = now();
     link.awaitsPong = false;
     if (link.held) return void link.held.push(message);
     if (typeof message === "string") notify([this.#options.onFrame], "received", message);

@@ -32,7 +32,7 @@ after(async () => {
 test("two clients talk", async () => {
   const demo = await start();
   const jerry = await enter(demo, "jerry");
-  const [welcome, joined, heard, left] = ["welcome", "joined", "said", "left"].map((event) => jerry.events(event));
+  const [welcome, joined, lines, left] = ["welcome", "joined", "said", "left"].map((event) => jerry.events(event));
   assert.deepEqual((await welcome.next()).value, { room: "lobby", members: ["jerry"] });
   const lily = await enter(demo, "lily");
   assert.deepEqual((await joined.next()).value, { account: "lily" });
@@ -40,7 +40,7 @@ test("two clients talk", async () => {
   assert.deepEqual(await jerry.who(), ["jerry", "lily"]);
   const said = await lily.say({ text: "hello" });
   assert.deepEqual(said, { id: 1, from: "lily", text: "hello" });
-  assert.deepEqual((await heard.next()).value, said);
+  assert.deepEqual((await lines.next()).value, said);
   const online = jerry.online();
   assert.deepEqual((await online.next()).value, ["jerry", "lily"]);
   const second = await jerry.say({ text: "bye" });

@@ -13,7 +13,7 @@ use ws_core::{
 
 use super::{
     steps::MOST_DELAY,
-    world::{Client, Faults, Goal, Heard, KICKED, NODES, Net, ROOMS, USERS, World},
+    world::{Arrival, Client, Faults, Goal, KICKED, NODES, Net, ROOMS, USERS, World},
 };
 use crate::brokers::eventually;
 
@@ -32,20 +32,20 @@ pub(super) struct Received {
 
 impl World<'_> {
     /// Checks what a client has received since the last check.
-    fn check_heard(&mut self, at: usize) {
+    fn check_arrivals(&mut self, at: usize) {
         let client = &mut self.clients[at];
-        let heard: Vec<Heard> = client.heard.lock().unwrap()[client.state.checked..].to_vec();
-        client.state.checked += heard.len();
+        let arrivals: Vec<Arrival> = client.arrivals.lock().unwrap()[client.state.checked..].to_vec();
+        client.state.checked += arrivals.len();
         let (id, node) = (client.id, client.node);
-        for entry in heard {
+        for entry in arrivals {
             let state = &mut self.clients[at].state;
             assert!(!state.is_closed, "{id} received {entry:?} after its end");
             match entry {
-                Heard::Joined(room) => _ = state.rooms.insert(room),
-                Heard::Left(room) => _ = state.rooms.remove(&room),
-                Heard::User(user) => state.user = Some(user),
-                Heard::Push(number) => self.check_push(at, number),
-                Heard::Closed(code) => {
+                Arrival::Joined(room) => _ = state.rooms.insert(room),
+                Arrival::Left(room) => _ = state.rooms.remove(&room),
+                Arrival::User(user) => state.user = Some(user),
+                Arrival::Push(number) => self.check_push(at, number),
+                Arrival::Closed(code) => {
                     assert_eq!(code, KICKED, "{id} of {node} was closed");
                     assert!(self.clients[at].is_kicked, "{id} was not kicked");
                     self.clients[at].state.is_closed = true;
@@ -79,13 +79,13 @@ impl World<'_> {
     /// Checks a client whose connection the test ends.
     pub(super) fn check_client(&mut self, client: Client) {
         self.clients.push(client);
-        self.check_heard(self.clients.len() - 1);
+        self.check_arrivals(self.clients.len() - 1);
         self.clients.pop();
     }
 
     fn check_all(&mut self) {
         for at in 0..self.clients.len() {
-            self.check_heard(at);
+            self.check_arrivals(at);
         }
         for (number, push) in &self.pushes {
             if push.is_kick {
@@ -115,8 +115,8 @@ impl World<'_> {
         eventually("all nodes are up and know each other", || {
             self.nodes.iter().map(|node| node.hub().cluster()).all(|cluster| {
                 let nodes = cluster.nodes();
-                let is_heard = |node: &ClusterNode| !is_memory || node.last_heard <= healed.elapsed();
-                cluster.state() == ClusterState::Up && nodes.len() == NODES && nodes.iter().all(is_heard)
+                let is_current = |node: &ClusterNode| !is_memory || node.last_seen <= healed.elapsed();
+                cluster.state() == ClusterState::Up && nodes.len() == NODES && nodes.iter().all(is_current)
             })
         })
         .await;

@@ -12,7 +12,7 @@ use ws_core::{
 use super::world::{Goal, Members as Controller, NODES, ROOMS, USERS, World};
 use crate::brokers::eventually;
 
-/// The watches by their nodes.
+/// The watches of all nodes.
 #[derive(Default)]
 pub(super) struct Watches {
     rooms: Vec<RoomWatch>,

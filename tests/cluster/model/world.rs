@@ -100,7 +100,7 @@ pub(super) struct Push {
 
 /// An observation of a client, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(super) enum Arrival {
     Push(u64),
     /// Sent before the join.
     Joined(usize),
@@ -111,7 +111,7 @@ pub(super) enum Heard {
     Closed(u16),
 }
 
-impl Heard {
+impl Arrival {
     fn parse(text: &str) -> Self {
         let (kind, number) = text.split_at(1);
         let number: u64 = number.parse().unwrap();
@@ -129,7 +129,7 @@ pub(super) struct Client {
     pub(super) id: ConnectionId,
     pub(super) node: usize,
     pub(super) conn: Connection,
-    pub(super) heard: Arc<Mutex<Vec<Heard>>>,
+    pub(super) arrivals: Arc<Mutex<Vec<Arrival>>>,
     reader: JoinHandle<()>,
     /// The rooms that it is in, and whether the membership is known to all nodes.
     pub(super) rooms: BTreeMap<usize, bool>,
@@ -263,14 +263,14 @@ impl<'a> World<'a> {
         let mut client = self.nodes[node].app.connect("/").await.unwrap();
         let id: ConnectionId = client.next_text().await.unwrap().parse().unwrap();
         self.log(format!("{id} connects to {node}"));
-        let heard: Arc<Mutex<Vec<_>>> = Arc::default();
-        let reader = tokio::spawn(read(client, Arc::clone(&heard)));
+        let arrivals: Arc<Mutex<Vec<_>>> = Arc::default();
+        let reader = tokio::spawn(read(client, Arc::clone(&arrivals)));
         let conn = self.members.0.lock().unwrap()[&id].clone();
         self.clients.push(Client {
             id,
             node,
             conn,
-            heard,
+            arrivals,
             reader,
             rooms: BTreeMap::new(),
             user: None,
@@ -285,12 +285,12 @@ impl<'a> World<'a> {
     }
 }
 
-async fn read(mut client: TestClient, into: Arc<Mutex<Vec<Heard>>>) {
+async fn read(mut client: TestClient, into: Arc<Mutex<Vec<Arrival>>>) {
     loop {
         match client.next_text().await {
-            Ok(text) => into.lock().unwrap().push(Heard::parse(&text)),
+            Ok(text) => into.lock().unwrap().push(Arrival::parse(&text)),
             Err(TestError::TimedOut { .. }) => {}
-            Err(TestError::Closed { code, .. }) => return into.lock().unwrap().push(Heard::Closed(code)),
+            Err(TestError::Closed { code, .. }) => return into.lock().unwrap().push(Arrival::Closed(code)),
             Err(error) => panic!("{error}"),
         }
     }

@@ -5,7 +5,7 @@ use ws_core::{
     hub::{ClusterState, Remote},
 };
 
-use super::{is_down, is_up, joined, start};
+use super::{joined, start, wait_until_down, wait_until_up};
 use crate::{
     brokers::{Nats, eventually},
     logs::Logs,
@@ -95,7 +95,7 @@ async fn a_subscription_that_is_refused_ends_the_link_because_its_messages_would
     let a = joined(settings(&nats, "a", "app:secret")).await;
     let (mut client, conn) = crate::nodes::connect_plain(&a).await;
     conn.join("lobby").unwrap();
-    is_down(&a).await;
+    wait_until_down(&a).await;
     let expected = ["WARN", "no link to the other nodes", "Permissions Violation for Subscription"];
     assert!(logs.have(&expected), "{}", logs.text());
     conn.leave("lobby");
@@ -115,7 +115,7 @@ async fn a_wrong_password_is_logged_without_it_and_the_node_tries_again() {
     nats.configure(r#"authorization { user: app, password: "hunter2" }"#);
     nats.kill();
     nats.restart();
-    is_up(&node).await;
+    wait_until_up(&node).await;
     let debug = format!("{:?} {:?}", settings(&nats, "a", "app:hunter2"), node);
     for text in [logs.text(), debug] {
         assert!(!text.contains("hunter2"), "{text}");

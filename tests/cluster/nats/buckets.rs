@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use tokio::time::Instant;
 use ws_core::{hub::Reach, testing::TestApp};
 
-use super::{is_down, is_up, joined, server, stranger};
+use super::{joined, server, stranger, wait_until_down, wait_until_up};
 use crate::{
     brokers::{Broker, Nats, config, eventually, soon},
     nodes::{Room, app, connect, connect_plain, expect, hub, know_each_other, pair},
@@ -14,14 +14,15 @@ use crate::{
 
 /// Two rooms whose subjects have the same bucket.
 async fn neighbours(nats: &Nats, node: &TestApp) -> [String; 2] {
-    let mut heard = stranger(nats).await.subscribe(format!("{}.1.g.*.r.Room.*", nats.prefix)).await.unwrap();
+    let mut messages =
+        stranger(nats).await.subscribe(format!("{}.1.g.*.r.Room.*", nats.prefix)).await.unwrap();
     let mut rooms: HashMap<String, String> = HashMap::new();
     // The subscription of the stranger is not confirmed.
     let mut number = 0;
     loop {
         hub(node).room::<Room>(&number.to_string()).push("any");
         number += 1;
-        let next = tokio::time::timeout(Duration::from_millis(10), heard.next()).await;
+        let next = tokio::time::timeout(Duration::from_millis(10), messages.next()).await;
         let Ok(Some(message)) = next else { continue };
         let tokens: Vec<&str> = message.subject.split('.').collect();
         let (bucket, room) = (tokens[3].to_owned(), tokens[6].to_owned());
@@ -65,7 +66,7 @@ async fn more_groups_than_buckets_are_subscribed_and_subscribed_again_after_an_o
     let mut settings = config(nats.settings());
     settings.servers[0].limits.rooms = ROOMS + 1;
     let b = TestApp::start(app().config(settings)).await;
-    is_up(&b).await;
+    wait_until_up(&b).await;
     know_each_other(&[&a, &b]).await;
     let (mut client, conn) = connect_plain(&b).await;
     let rooms: Vec<String> = (0..ROOMS).map(|number| format!("room-{number}")).collect();
@@ -78,11 +79,11 @@ async fn more_groups_than_buckets_are_subscribed_and_subscribed_again_after_an_o
         }
         assert_eq!(hub(&b).cluster().stats().subscriptions, ROOMS as u64 + 1);
         nats.kill();
-        is_down(&b).await;
+        wait_until_down(&b).await;
         nats.restart();
         let began = Instant::now();
-        is_up(&a).await;
-        is_up(&b).await;
+        wait_until_up(&a).await;
+        wait_until_up(&b).await;
         assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
         soon(know_each_other(&[&a, &b])).await;
     }

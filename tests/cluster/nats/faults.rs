@@ -18,7 +18,7 @@ use ws_core::{
     hub::{ClusterChange, ClusterChanges, ClusterState, NotSent, Reach, Remote},
 };
 
-use super::{is_down, is_up, joined, server, stranger};
+use super::{joined, server, stranger, wait_until_down, wait_until_up};
 use crate::{
     brokers::{Broker, Nats, eventually, soon},
     logs::Logs,
@@ -47,11 +47,11 @@ async fn a_killed_server_is_joined_again_without_remains_of_the_old_link() {
     let before = tasks();
     for round in 0..3 {
         broker.stop();
-        is_down(&a).await;
-        is_down(&b).await;
+        wait_until_down(&a).await;
+        wait_until_down(&b).await;
         broker.restart();
-        is_up(&a).await;
-        is_up(&b).await;
+        wait_until_up(&a).await;
+        wait_until_up(&b).await;
         let text = format!("round {round}");
         hub(&a).room::<Room>("lobby").push(&*text);
         expect(&mut client, &text).await;
@@ -101,7 +101,7 @@ async fn a_link_that_is_cut_is_replaced_by_one_connection_because_the_client_mak
         proxy.cut.notify_waiters();
         let cluster = hub(&node).cluster();
         eventually("the link is replaced", || cluster.stats().reconnects == cuts).await;
-        is_up(&node).await;
+        wait_until_up(&node).await;
         assert_eq!(proxy.accepted.load(Ordering::Relaxed) as u64, cuts + 1);
     }
     hub(&node).room::<Room>("lobby").push("still here");
@@ -121,8 +121,8 @@ async fn a_stopped_server_is_noticed_by_the_heartbeats_and_an_unanswered_push_is
     let delivery = soon(room.in_turns().push("unknown")).await;
     assert_eq!((delivery.sent, delivery.remote), (1, Remote::Unknown));
     assert!(stopped.elapsed() < Duration::from_secs(3), "{:?}", stopped.elapsed());
-    is_down(&a).await;
-    is_down(&b).await;
+    wait_until_down(&a).await;
+    wait_until_down(&b).await;
     let delivery = soon(room.in_turns().push("not sent")).await;
     assert_eq!((delivery.sent, delivery.remote), (1, Remote::NotSent(NotSent::Unreachable)));
     assert_eq!(hub(&a).cluster().stats().unknown, 1);
@@ -132,7 +132,7 @@ async fn a_stopped_server_is_noticed_by_the_heartbeats_and_an_unanswered_push_is
     server(&broker).signal("-CONT");
     let at_most = gap(&mut changes).await;
     assert!(at_most >= at_least, "{at_most:?} >= {at_least:?}");
-    is_up(&a).await;
+    wait_until_up(&a).await;
     room.push("again");
     // The server may have executed the unknown push after it continued.
     match remote.next_text().await.unwrap() {
@@ -165,7 +165,7 @@ async fn a_node_that_the_server_cuts_because_it_is_slow_reports_a_gap_and_joins_
     }
     gap(&mut changes).await;
     assert_eq!(hub(&b).cluster().stats().reconnects, 1);
-    is_up(&a).await;
+    wait_until_up(&a).await;
     hub(&a).room::<Room>("lobby").push("again");
     expect(&mut client, "again").await;
 }
@@ -214,14 +214,14 @@ async fn repeated_messages_are_counted_and_not_delivered() {
     let (mut client, _) = connect(&b, "tom", "lobby").await;
     let stranger = stranger(server(&broker)).await;
     let subject = format!("{}.1.g.*.r.Room.lobby", server(&broker).prefix);
-    let mut heard = stranger.subscribe(subject).await.unwrap();
+    let mut messages = stranger.subscribe(subject).await.unwrap();
     let room = hub(&a).room::<Room>("lobby");
     // The subscription of the stranger is not confirmed.
     let mut sent = 0;
     let message = loop {
         room.push("once");
         sent += 1;
-        if let Ok(Some(message)) = tokio::time::timeout(Duration::from_millis(20), heard.next()).await {
+        if let Ok(Some(message)) = tokio::time::timeout(Duration::from_millis(20), messages.next()).await {
             break message;
         }
     };

@@ -40,7 +40,7 @@ async fn start(settings: Cluster) -> TestApp {
     TestApp::start(app().config(config(settings))).await
 }
 
-async fn is_up(node: &TestApp) {
+async fn wait_until_up(node: &TestApp) {
     let cluster = hub(node).cluster();
     eventually("the node joins", || cluster.state() == ClusterState::Up).await;
 }
@@ -48,7 +48,7 @@ async fn is_up(node: &TestApp) {
 /// Starts a node, and waits until it has joined.
 async fn joined(settings: Cluster) -> TestApp {
     let node = start(settings).await;
-    is_up(&node).await;
+    wait_until_up(&node).await;
     node
 }
 
@@ -130,7 +130,7 @@ async fn a_wrong_password_is_logged_without_it_and_the_node_tries_again() {
     let mut rights = ::redis::cmd("ACL");
     rights.arg(&["SETUSER", "app", "on", ">hunter2", "&*", "+@all"]);
     rights.query_async::<()>(&mut admin).await.unwrap();
-    is_up(&node).await;
+    wait_until_up(&node).await;
     assert!(node.running().readiness().ready().await);
     let debug = format!("{:?} {:?}", settings(&redis, "a", "app:hunter2"), node);
     for text in [logs.text(), debug] {

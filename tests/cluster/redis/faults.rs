@@ -30,12 +30,12 @@ fn server(broker: &Broker) -> &Redis {
     }
 }
 
-async fn is_up(node: &TestApp) {
+async fn wait_until_up(node: &TestApp) {
     let cluster = hub(node).cluster();
     eventually("the link is up", || cluster.state() == ClusterState::Up).await;
 }
 
-async fn is_down(node: &TestApp) {
+async fn wait_until_down(node: &TestApp) {
     let cluster = hub(node).cluster();
     eventually("the link ends", || matches!(cluster.state(), ClusterState::Down { .. })).await;
 }
@@ -55,13 +55,13 @@ async fn a_killed_server_is_joined_again_within_the_back_off() {
     let (a, b) = pair(&broker).await;
     let (mut client, _) = connect(&b, "tom", "lobby").await;
     broker.stop();
-    is_down(&a).await;
-    is_down(&b).await;
+    wait_until_down(&a).await;
+    wait_until_down(&b).await;
     sleep(Duration::from_secs(1)).await;
     broker.restart();
     let began = Instant::now();
-    is_up(&a).await;
-    is_up(&b).await;
+    wait_until_up(&a).await;
+    wait_until_up(&b).await;
     // After an outage of a second no pause is longer than 3.2 s.
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     hub(&a).room::<Room>("lobby").push("again");
@@ -82,8 +82,8 @@ async fn a_stopped_server_is_noticed_by_the_heartbeats_and_an_unanswered_push_is
     let delivery = soon(room.in_turns().push("unknown")).await;
     assert_eq!((delivery.sent, delivery.remote), (1, Remote::Unknown));
     assert!(stopped.elapsed() < Duration::from_secs(3), "{:?}", stopped.elapsed());
-    is_down(&a).await;
-    is_down(&b).await;
+    wait_until_down(&a).await;
+    wait_until_down(&b).await;
     let delivery = soon(room.in_turns().push("not sent")).await;
     assert_eq!((delivery.sent, delivery.remote), (1, Remote::NotSent(NotSent::Unreachable)));
     assert_eq!(hub(&a).cluster().stats().unknown, 1);
@@ -93,7 +93,7 @@ async fn a_stopped_server_is_noticed_by_the_heartbeats_and_an_unanswered_push_is
     server(&broker).signal("-CONT");
     let at_most = gap(&mut changes).await;
     assert!(at_most >= at_least, "{at_most:?} >= {at_least:?}");
-    is_up(&a).await;
+    wait_until_up(&a).await;
     room.push("again");
     // The server may have executed the unknown push after it continued.
     match remote.next_text().await.unwrap() {
@@ -147,13 +147,13 @@ async fn repeated_messages_are_counted_and_not_delivered() {
     let (a, b) = pair(&broker).await;
     let (mut client, _) = connect(&b, "tom", "lobby").await;
     let stranger = Stranger::new(server(&broker)).await;
-    let mut heard = stranger.client.get_async_pubsub().await.unwrap();
+    let mut messages = stranger.client.get_async_pubsub().await.unwrap();
     let channel = stranger.channel("r:Room:lobby");
-    heard.subscribe(&channel).await.unwrap();
-    let mut heard = heard.into_on_message();
+    messages.subscribe(&channel).await.unwrap();
+    let mut messages = messages.into_on_message();
     let room = hub(&a).room::<Room>("lobby");
     room.push("once");
-    let message = soon(heard.next()).await.unwrap().get_payload_bytes().to_vec();
+    let message = soon(messages.next()).await.unwrap().get_payload_bytes().to_vec();
     for _ in 0..3 {
         stranger.publish(&channel, &message).await;
     }

@@ -87,7 +87,7 @@ async fn a_push_in_turns_during_an_outage_is_not_sent(broker: &Broker) {
     }
 }
 
-/// The next change other than nodes that join.
+/// Returns the next change, except for nodes that join.
 async fn next(changes: &mut ClusterChanges) -> ClusterChange {
     loop {
         match soon(changes.next()).await.unwrap() {

@@ -272,7 +272,7 @@ async fn the_members_of_a_node_that_stops_leave_at_once(broker: &Broker) {
     soon(list.0.settled()).await;
 }
 
-async fn is_up(node: &TestApp) {
+async fn wait_until_up(node: &TestApp) {
     let cluster = hub(node).cluster();
     eventually("the link is up", || cluster.state() == ClusterState::Up).await;
 }
@@ -299,8 +299,8 @@ async fn an_outage_is_stale_and_its_differences_are_reported_once_afterwards(bro
     let (_new, of_new) = connect(&b, "spike", "lobby").await;
     list.stays().await;
     broker.restart();
-    is_up(&a).await;
-    is_up(&b).await;
+    wait_until_up(&a).await;
+    wait_until_up(&b).await;
     let expected = [&ids[1..], &[of_new.id()]].concat();
     assert_eq!(list.becomes(&expected).await, 2);
     soon(list.0.settled()).await;

@@ -44,9 +44,9 @@ async fn comes_and_goes(broker: &Broker, version: Version) {
     stage.have_members(3).await;
     stage.talk.say_for(Duration::from_secs(1)).await;
     let said = other.be_quiet().await;
-    let heard = stage.check_heard(&mut other, first).await;
+    let observed = stage.check_observed(&mut other, first).await;
     let known = [("a".to_owned(), (1, 1)), ("b".to_owned(), (1, 1))];
-    assert_eq!(heard.nodes, known.into(), "{of}");
+    assert_eq!(observed.nodes, known.into(), "{of}");
     let is_killed = version == Version::Older;
     if is_killed {
         stage.talk.say_while(other.kill()).await;
@@ -96,9 +96,9 @@ async fn a_node_without_a_common_version_is_reported_and_one_with_other_channels
 
         let said = incompatible.be_quiet().await;
         unseen.be_quiet().await;
-        let (heard, nothing) = (incompatible.hear().await, unseen.hear().await);
+        let (observed, nothing) = (incompatible.observed().await, unseen.observed().await);
         let known = [("a".to_owned(), (1, 1)), ("b".to_owned(), (1, 1))];
-        assert_eq!((heard.nodes, heard.texts.len()), (known.into(), 0), "{of}");
+        assert_eq!((observed.nodes, observed.texts.len()), (known.into(), 0), "{of}");
         assert!(nothing.nodes.is_empty() && nothing.starts.is_empty(), "{of}: {nothing:?}");
         stage.talk.say_while(incompatible.leave()).await;
         stage.talk.say_while(unseen.leave()).await;
@@ -140,8 +140,8 @@ async fn a_rolling_deploy_beside_nodes_of_other_versions_loses_nothing_and_repor
         let mut said = Vec::new();
         for other in &mut others {
             said.push(other.be_quiet().await);
-            let heard = stage.check_heard(other, first).await;
-            assert_eq!(heard.left, replaced.iter().cloned().collect(), "{of}");
+            let observed = stage.check_observed(other, first).await;
+            assert_eq!(observed.left, replaced.iter().cloned().collect(), "{of}");
         }
         for (other, version) in others.into_iter().zip(OTHERS) {
             stage.talk.say_while(other.leave()).await;

@@ -9,7 +9,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{GUEST, Heard, Order, SETUP, SKIPPED, Said, Setup, Version, reader::Reader};
+use super::{GUEST, Observed, Order, SETUP, SKIPPED, Said, Setup, Version, reader::Reader};
 use crate::{
     client::within,
     foreign::{ALIVE, BEAT, Foreign, PUSH, UNKNOWN, frame_for_all},
@@ -110,7 +110,7 @@ async fn speaks() {
                         node.talks = false;
                         answer(&node.said);
                     }
-                    Order::Hear => answer(&node.heard),
+                    Order::Observe => answer(&node.observed),
                     Order::Leave => {
                         node.foreign.beat(GOODBYE).await;
                         // NATS's client sends it later; it has arrived when it comes back.
@@ -138,7 +138,7 @@ struct Node {
     has_echo: bool,
     has_left: bool,
     said: Said,
-    heard: Heard,
+    observed: Observed,
 }
 
 impl Node {
@@ -149,8 +149,8 @@ impl Node {
         if *version != Version::Older {
             foreign.added = ", and the field of a newer version";
         }
-        let (said, heard) = (Said::default(), Heard::default());
-        Self { version: *version, foreign, talks: false, has_echo: false, has_left: false, said, heard }
+        let (said, observed) = (Said::default(), Observed::default());
+        Self { version: *version, foreign, talks: false, has_echo: false, has_left: false, said, observed }
     }
 
     /// Sends the next number, and from time to time a message that must be skipped.
@@ -226,12 +226,12 @@ impl Node {
             let (_instance, reads, _connections) = (from.u64(), from.array::<2>(), from.u64());
             let name = String::from_utf8(from.short().to_vec()).unwrap();
             if flags == GOODBYE {
-                self.heard.left.insert(name);
+                self.observed.left.insert(name);
             } else {
-                self.heard.nodes.insert(name, (reads[0], reads[1]));
+                self.observed.nodes.insert(name, (reads[0], reads[1]));
             }
         } else {
-            self.heard.starts.insert((version, kind, flags));
+            self.observed.starts.insert((version, kind, flags));
             let is_for_this = ["nodes", &self.own_channel(), ROOM].contains(&&*channel);
             if is_for_this && (self.version.reads().0..=self.version.reads().1).contains(&version) {
                 self.read(kind, node, from).await;
@@ -248,7 +248,7 @@ impl Node {
                 let length = from.u32();
                 let [opcode, length_of_text] = from.array();
                 assert_eq!((opcode, u32::from(length_of_text)), (0x81, length - 2), "a short text");
-                self.heard.texts.push(String::from_utf8(from.0.to_vec()).unwrap());
+                self.observed.texts.push(String::from_utf8(from.0.to_vec()).unwrap());
             }
             QUESTION => {
                 let (id, about) = (from.u64(), from.array::<1>());

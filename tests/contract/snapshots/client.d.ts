@@ -231,7 +231,7 @@ export declare class Maps extends TypedChannel<
    * Throws `ConnectFailed` if the first attempt fails; later ones are repeated.
    */
   static connect(params: MapsParams, options: Options): Promise<Maps>;
-  /** Begins to connect, and does not wait. Also the first attempt is repeated. */
+  /** Begins to connect, and does not wait. A failed first attempt is repeated, too. */
   static open(params: MapsParams, options: Options): Maps;
   /** Returns whether an error is the refusal of a call of this event. */
   static refused<Name extends keyof MapsCodes & string>(
@@ -273,7 +273,7 @@ export declare class TablesSeats extends TypedChannel<
     params: TablesSeatsParams,
     options: Options<TablesSeatsQuery> & { query: TablesSeatsQuery },
   ): Promise<TablesSeats>;
-  /** Begins to connect, and does not wait. Also the first attempt is repeated. */
+  /** Begins to connect, and does not wait. A failed first attempt is repeated, too. */
   static open(
     params: TablesSeatsParams,
     options: Options<TablesSeatsQuery> & { query: TablesSeatsQuery },
@@ -336,7 +336,7 @@ export declare class Forms extends TypedChannel<
    * Throws `ConnectFailed` if the first attempt fails; later ones are repeated.
    */
   static connect(options: Options): Promise<Forms>;
-  /** Begins to connect, and does not wait. Also the first attempt is repeated. */
+  /** Begins to connect, and does not wait. A failed first attempt is repeated, too. */
   static open(options: Options): Forms;
   /** Returns whether an error is the refusal of a call of this event. */
   static refused<Name extends keyof FormsCodes & string>(
@@ -382,7 +382,7 @@ export declare class Local extends TypedChannel<
    * Throws `ConnectFailed` if the first attempt fails; later ones are repeated.
    */
   static connect(options: Options): Promise<Local>;
-  /** Begins to connect, and does not wait. Also the first attempt is repeated. */
+  /** Begins to connect, and does not wait. A failed first attempt is repeated, too. */
   static open(options: Options): Local;
   /** Returns whether an error is the refusal of a call of this event. */
   static refused<Name extends keyof LocalCodes & string>(
@@ -419,7 +419,7 @@ export declare class Local2 extends TypedChannel<
    * Throws `ConnectFailed` if the first attempt fails; later ones are repeated.
    */
   static connect(options: Options): Promise<Local2>;
-  /** Begins to connect, and does not wait. Also the first attempt is repeated. */
+  /** Begins to connect, and does not wait. A failed first attempt is repeated, too. */
   static open(options: Options): Local2;
   /** Returns whether an error is the refusal of a call of this event. */
   static refused<Name extends keyof Local2Codes & string>(
@@ -457,7 +457,7 @@ export declare class Lobby extends TypedChannel<
    * Throws `ConnectFailed` if the first attempt fails; later ones are repeated.
    */
   static connect(options: Options): Promise<Lobby>;
-  /** Begins to connect, and does not wait. Also the first attempt is repeated. */
+  /** Begins to connect, and does not wait. A failed first attempt is repeated, too. */
   static open(options: Options): Lobby;
   /** Returns whether an error is the refusal of a call of this event. */
   static refused<Name extends keyof LobbyCodes & string>(
@@ -496,7 +496,7 @@ export declare class Names extends TypedChannel<
    * Throws `ConnectFailed` if the first attempt fails; later ones are repeated.
    */
   static connect(options: Options): Promise<Names>;
-  /** Begins to connect, and does not wait. Also the first attempt is repeated. */
+  /** Begins to connect, and does not wait. A failed first attempt is repeated, too. */
   static open(options: Options): Names;
   /** Returns whether an error is the refusal of a call of this event. */
   static refused<Name extends keyof NamesCodes & string>(
@@ -555,7 +555,7 @@ export declare class Lobby2 extends TypedChannel<
    * Throws `ConnectFailed` if the first attempt fails; later ones are repeated.
    */
   static connect(options: Options): Promise<Lobby2>;
-  /** Begins to connect, and does not wait. Also the first attempt is repeated. */
+  /** Begins to connect, and does not wait. A failed first attempt is repeated, too. */
   static open(options: Options): Lobby2;
   /** Returns whether an error is the refusal of a call of this event. */
   static refused<Name extends keyof Lobby2Codes & string>(
@@ -601,7 +601,7 @@ export declare class Room extends TypedChannel<
    * Throws `ConnectFailed` if the first attempt fails; later ones are repeated.
    */
   static connect(params: RoomParams, options: Options<RoomQuery>): Promise<Room>;
-  /** Begins to connect, and does not wait. Also the first attempt is repeated. */
+  /** Begins to connect, and does not wait. A failed first attempt is repeated, too. */
   static open(params: RoomParams, options: Options<RoomQuery>): Room;
   /** Returns whether an error is the refusal of a call of this event. */
   static refused<Name extends keyof RoomCodes & string>(
@@ -613,7 +613,7 @@ export declare class Room extends TypedChannel<
   /** Asks for the last lines. */
   history(data: History, options?: CallOptions): AsyncIterableIterator<Said>;
   /**
-   * The others hear it through the room.
+   * The other members receive it through the room.
    *
    * Refused with:
    * - `empty`: The text is empty.
@@ -701,7 +701,7 @@ export declare class Shop extends TypedChannel<
    * Throws `ConnectFailed` if the first attempt fails; later ones are repeated.
    */
   static connect(params: ShopParams, options: Options): Promise<Shop>;
-  /** Begins to connect, and does not wait. Also the first attempt is repeated. */
+  /** Begins to connect, and does not wait. A failed first attempt is repeated, too. */
   static open(params: ShopParams, options: Options): Shop;
   /** Returns whether an error is the refusal of a call of this event. */
   static refused<Name extends keyof ShopCodes & string>(

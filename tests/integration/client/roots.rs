@@ -56,7 +56,7 @@ async fn a_given_rustls_configuration_decides_which_certificates_are_trusted() {
 
     for both in [builder().root_certificates_pem(pem.clone()), builder().native_roots()] {
         let error = talks(both, &tls).await.unwrap_err();
-        assert!(error.to_string().contains("`rustls_config` decides alone"), "{error}");
+        assert!(error.to_string().contains("`rustls_config` alone decides"), "{error}");
     }
 }
 

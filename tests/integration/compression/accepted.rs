@@ -1,4 +1,4 @@
-//! What peers send that is valid, and unusual.
+//! Valid but unusual input of peers.
 
 use ws_core::{App, Message};
 

@@ -1,4 +1,4 @@
-//! What the 101 says about compression, and that the connection keeps to it.
+//! The compression in the 101, and its use on the connection.
 
 use http::HeaderValue;
 use ws_core::{App, Handshake, Next, Response, Result, Route, config::Compression};
@@ -46,7 +46,7 @@ async fn each_mode_has_its_answer_to_the_offer_of_a_browser() {
             None => is_uncompressed(raw).await,
             Some(chosen) => is_compressed(Peer::new(raw, &chosen)).await,
         }
-        // Without an offer there is no answer.
+        // A request without an offer gets no answer to it.
         is_uncompressed(server.raw("/").await).await;
     }
 }
@@ -181,7 +181,7 @@ async fn windows_beyond_the_memory_are_not_negotiated_and_memory_comes_back() {
 }
 
 #[tokio::test]
-async fn under_the_server_of_somebody_else_messages_are_compressed_too() {
+async fn messages_are_compressed_inside_another_server_too() {
     let app = App::without_registry().controller("/", Echo).config(config_with(window()));
     let (service, running) = app.into_service("ws").await.unwrap();
     let router = axum::Router::new().fallback_service(service);

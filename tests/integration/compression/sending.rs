@@ -1,4 +1,5 @@
-//! What the server sends over a compressed connection: in order, whole, and with the same limits.
+//! Messages that the server sends over a compressed connection: complete, in order, and within the
+//! same limits.
 
 use std::time::Duration;
 

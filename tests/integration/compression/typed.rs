@@ -75,7 +75,7 @@ async fn events_replies_errors_and_asks_are_compressed_as_all_messages() {
     send(&mut peer, &json!({"event": "nothing", "data": text(9, 1000), "ref": 2})).await;
     let error: Value = serde_json::from_slice(&peer.receive().await.bytes).unwrap();
     assert_eq!((&error["event"], &error["ref"]), (&json!("error"), &json!(2)));
-    // So does compressed data that is no envelope: it closes nothing.
+    // Compressed data that is not an envelope does not close the connection either.
     peer.send(TEXT, "{").await;
     let error: Value = serde_json::from_slice(&peer.receive().await.bytes).unwrap();
     assert_eq!(error["event"], json!("error"));
@@ -104,7 +104,7 @@ async fn messagepack_and_json_meet_in_one_room() {
 }
 
 #[tokio::test]
-async fn a_typed_client_calls_and_hears_over_a_compressed_connection() {
+async fn a_typed_client_calls_and_receives_events_over_a_compressed_connection() {
     let server = chat().await;
     for subprotocols in [&[][..], &["msgpack"]] {
         let connect = || async {
@@ -115,12 +115,12 @@ async fn a_typed_client_calls_and_hears_over_a_compressed_connection() {
         let first = connect().await;
         assert!(first.response_headers().contains_key("sec-websocket-extensions"));
         let (first, second) = (first.typed(), connect().await.typed());
-        let mut heard = second.events::<Said>();
+        let mut events = second.events::<Said>();
         second.call(&Say { text: "here".into() }).await.unwrap();
         for number in 0..3 {
             let said = Said { text: text(number, 20_000) };
             assert!(first.call(&Say { text: said.text.clone() }).await.unwrap() == said);
-            let event = within("an event", heard.next()).await.unwrap().unwrap();
+            let event = within("an event", events.next()).await.unwrap().unwrap();
             assert!(event == said, "{number}");
         }
     }

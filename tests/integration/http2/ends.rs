@@ -100,7 +100,7 @@ async fn a_drain_closes_each_stream_with_1001_and_refuses_new_ones() {
     }
     let report = within("the end", shutdown).await.unwrap();
     assert_eq!((report.closed, report.lost, report.cut), (5, 0, 0));
-    // The outer server runs on.
+    // The outer server continues to run.
     let answer = client.answer(connect("/echo")).await;
     assert_eq!(
         (answer.status, answer.header("retry-after"), answer.header("connection")),
@@ -123,7 +123,7 @@ async fn a_client_that_does_not_answer_the_close_frame_of_a_drain_is_lost() {
 }
 
 #[tokio::test]
-async fn goaway_of_the_outer_server_leaves_the_open_ones_alone() {
+async fn goaway_of_the_outer_server_does_not_end_open_websockets() {
     let (service, running) = echo().config(crate::support::config()).into_service("ws").await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();

@@ -70,7 +70,7 @@ impl Controller for Source {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_client_does_not_read_is_bounded_by_the_outbox() {
+async fn the_unread_messages_of_a_client_are_bounded_by_the_outbox() {
     const SIZE: usize = MIB;
     let (sender, mut accepted) = tokio::sync::mpsc::unbounded_channel();
     let mut config = config();
@@ -85,7 +85,7 @@ async fn what_a_client_does_not_read_is_bounded_by_the_outbox() {
     // Three in the outbox, whose limit counts headers, and one in the socket's queue. Beyond them
     // there is room for less than a message: the window has 64 KiB, hyper four writes of 16 KiB.
     assert_eq!(count, 4);
-    // Nothing was lost, and the others are not stopped.
+    // No message was lost, and the other streams continue.
     let mut other = client.open("/echo").await;
     other.text("hello");
     assert_eq!(other.read_text().await, "hello");
@@ -118,7 +118,7 @@ async fn a_client_that_does_not_read_is_closed_by_the_heartbeat_and_the_others_a
     other.text("still here");
     assert_eq!(message(&mut other).await, b"still here");
     assert_eq!(outer.running.hub().count_local(), 1);
-    // hyper sends what it holds once the client reads, and then the end.
+    // Once the client reads, hyper sends its buffered bytes and then the end.
     let mut bytes = 0;
     while let Some(data) = within("the rest", slow.receive.data()).await {
         let Ok(data) = data else { break };

@@ -1,4 +1,4 @@
-//! What an accepted handshake looks like, outside and inside.
+//! An accepted handshake, as the client and as the application see it.
 
 use http::Method;
 use http_body_util::Empty;

@@ -73,7 +73,7 @@ async fn a_trusted_proxy_names_the_client_of_each() {
     }
 }
 
-/// Lets a test decide when the handshake goes on.
+/// Lets a test decide when the handshake continues.
 #[derive(Default)]
 struct Gate {
     has_come: Notify,
@@ -122,7 +122,7 @@ async fn a_handshake_that_the_client_resets_leaves_nothing_behind() {
     }
 }
 
-/// Answers its first message only when it may.
+/// Answers its first message only when the test allows it.
 struct Held(std::sync::Arc<Notify>);
 
 impl Controller for Held {
@@ -146,7 +146,7 @@ async fn one_that_reads_no_messages_does_not_stop_the_others() {
     .await;
     let client = Client::connect(outer.addr).await;
     let (mut held, mut other) = (client.open("/held").await, client.open("/echo").await);
-    // More than the inbox and the window of the stream take.
+    // More than fits into the inbox and the window of the stream.
     let messages = 20_usize;
     for _ in 0..messages {
         held.frame(0x82, &[7; 64 << 10]);

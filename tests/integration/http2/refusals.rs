@@ -1,4 +1,4 @@
-//! What a request over HTTP/2 gets that opens no WebSocket.
+//! The responses to requests over HTTP/2 that do not open a WebSocket.
 
 use http::{Method, Request, StatusCode};
 use ws_core::{Handshake, Next, Recovery, Response, Result, Scene, error::HandshakeError, handshake::Body};
@@ -64,7 +64,7 @@ async fn each_fault_has_its_status() {
     for (name, request, status, msg, headers) in cases {
         assert_refused(name, &client.answer(request).await, status, msg, headers);
     }
-    // The connection is as good as before.
+    // The connection is still usable.
     client.open("/echo").await.close().await;
 }
 
@@ -107,7 +107,7 @@ async fn a_response_of_middleware_opens_no_tunnel() {
         assert_eq!((answer.status, &*answer.body), (status, body), "{sent}");
     }
     assert!(logs.line("status=204").contains("only the core step may do so"));
-    // What is not a handshake may be answered with success.
+    // A request that is not a handshake may be answered with success.
     let page = client.answer(plain(Method::GET, "/echo?status=200")).await;
     assert_eq!((page.status, &*page.body), (200, "own"));
     assert_eq!(outer.running.hub().count_local(), 0);

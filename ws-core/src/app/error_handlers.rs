@@ -6,7 +6,7 @@ use super::{Problem, problems::Problems};
 use crate::{
     config::ServerKind,
     recovery::{ErrorHandler, ErrorHandlers},
-    registry::{ErrorHandlerEntry, faces},
+    registry::{ErrorHandlerEntry, public_parts},
     state::States,
 };
 
@@ -59,5 +59,5 @@ pub(super) fn check(handlers: &[Arc<ErrorHandler>], problems: &mut Problems<'_>)
 /// Returns the error handlers of a server.
 pub(super) fn of_server(handlers: &[Arc<ErrorHandler>], server: &str, states: &Arc<States>) -> ErrorHandlers {
     let of_server = handlers.iter().filter(|handler| handler.server.is_none_or(|name| name == server));
-    ErrorHandlers::new(of_server.cloned().collect(), Arc::clone(states), faces())
+    ErrorHandlers::new(of_server.cloned().collect(), Arc::clone(states), public_parts())
 }

@@ -42,7 +42,7 @@ impl Attempt {
     }
 
     /// Returns whether the server did not accept the last token: it refused the attempt before this
-    /// one with 401, or it closed the last connection with 4401. A token from a cache is of no use
+    /// one with 401, or it closed the last connection with 4401. Do not use a token from a cache
     /// then.
     pub fn is_unauthorized(&self) -> bool {
         match (&self.error, &self.lost) {

@@ -49,9 +49,8 @@ pub struct ClientBuilder {
 impl Client {
     /// Connects to a `ws://` or `wss://` URI, within 10 s.
     ///
-    /// # Errors
-    /// See [`ConnectError`]. [`ConnectError::Refused`] has the status, the headers and the body of
-    /// a refusal.
+    /// # Errors See [`ConnectError`]. [`ConnectError::Refused`] has the status, the headers and the
+    /// body of the refusal.
     ///
     /// ```no_run
     /// use ws_core::client::{Client, ConnectError};
@@ -156,9 +155,9 @@ impl ClientBuilder {
     /// Ends the connection with [`CloseReason::Heartbeat`](crate::CloseReason::Heartbeat) when
     /// nothing has arrived for this long, not even a ping.
     ///
-    /// This is for servers that send pings. A ws-core server does every 25 s, so a minute is a good
-    /// value. The silence is only noticed while `recv` or `send` is awaited. Default: off, because
-    /// a server need not send pings.
+    /// This is for servers that send pings. A ws-core server sends one every 25 s, so a minute is a
+    /// good value. The silence is only noticed while `recv` or `send` is awaited. Default: off,
+    /// because a server need not send pings.
     pub fn dead_after(mut self, silence: Duration) -> Self {
         self.settings.dead_after = Some(silence);
         self
@@ -186,8 +185,8 @@ impl ClientBuilder {
     /// client_no_context_takeover`. The server may decline; messages are sent uncompressed then.
     /// Larger windows than the default cost memory on both sides.
     ///
-    /// Do not compress messages that mix a secret with text that another person has chosen: their
-    /// size tells about the secret.
+    /// Do not compress messages that mix a secret with text that another person has chosen: the
+    /// size of the compressed message reveals the secret.
     ///
     /// ```no_run
     /// use ws_core::{client::Client, config::Compression};
@@ -241,7 +240,7 @@ impl ClientBuilder {
     /// Uses this configuration of [`rustls`](super::rustls) for `wss://`: a client certificate, a
     /// verifier, protocol versions or a crypto provider of one's own.
     ///
-    /// It is used as it is, and it decides alone which certificates are trusted:
+    /// It is used unchanged, and it alone decides which certificates are trusted:
     /// [`root_certificates_pem`](Self::root_certificates_pem) or `native_roots` beside it make
     /// [`connect`](Self::connect) return [`ConnectError::Tls`]. If it sets `alpn_protocols`, they
     /// should be `http/1.1` only, because a WebSocket begins as HTTP/1.1.
@@ -249,9 +248,9 @@ impl ClientBuilder {
     /// ```no_run
     /// use std::sync::Arc;
     ///
-    /// use ws_core::client::{Client, rustls};
+    /// use ws_core::client::{Client, ConnectError, rustls};
     ///
-    /// # async fn example(config: rustls::ClientConfig) -> Result<(), ws_core::client::ConnectError> {
+    /// # async fn example(config: rustls::ClientConfig) -> Result<(), ConnectError> {
     /// let client =
     ///     Client::builder("wss://example.com/").rustls_config(Arc::new(config)).connect().await?;
     /// # Ok(())
@@ -268,9 +267,9 @@ impl ClientBuilder {
     /// settings of the attempt: a new token, another URI, a header, a query parameter.
     ///
     /// It gets this builder, without the changes that it made for earlier attempts, and the
-    /// [`Attempt`]: its number, and why the one before it failed. Set what changes here only, since
-    /// `header` and `query` add to what is set already. The send deadline and the policy of a
-    /// [`ReconnectingClient`] stay as they were.
+    /// [`Attempt`]: its number, and why the one before it failed. Set changing values only here,
+    /// because `header` and `query` add to the values that are set already. The send deadline and
+    /// the policy of a [`ReconnectingClient`] stay as they were.
     ///
     /// With it, a 401 and the close code 4401 do not end the reconnecting: see [`ReconnectPolicy`].
     ///
@@ -282,8 +281,8 @@ impl ClientBuilder {
     /// # async fn new_token() -> Result<String, std::io::Error> { Ok(String::new()) }
     /// let client = Client::builder("wss://example.com/chat")
     ///     .before_attempt(async |builder, attempt| {
-    ///         let token =
-    ///             if attempt.is_unauthorized() { new_token().await } else { token_from_cache().await };
+    ///         let is_old = attempt.is_unauthorized();
+    ///         let token = if is_old { new_token().await } else { token_from_cache().await };
     ///         token.map(|token| builder.bearer(token))
     ///     })
     ///     .reconnect(ReconnectPolicy::new())
@@ -314,7 +313,7 @@ impl ClientBuilder {
         connect::connect(&self.settings, Attempt::first()).await
     }
 
-    /// Connects over a stream of the caller's own, in one attempt: a Unix socket, an in-memory
+    /// Connects over a stream that the caller provides, in one attempt: a Unix socket, an in-memory
     /// duplex, a stream that a proxy has connected, or TLS that this crate does not do.
     ///
     /// Neither a name lookup nor a TCP connect happens. The URI still gives the path, the query and

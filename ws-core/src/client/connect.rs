@@ -54,13 +54,13 @@ pub(super) async fn connect_over(settings: &Settings, stream: impl Io) -> Result
     handshake(settings, request::prepare(settings)?, async { Ok(stream) }).await
 }
 
-/// Lets the user's function change the settings, if there is one.
+/// Calls the user's function that changes the settings, if there is one.
 async fn changed(settings: &Settings, attempt: Attempt) -> Result<Cow<'_, Settings>, ConnectError> {
     let Some(change) = &settings.before_attempt else { return Ok(Cow::Borrowed(settings)) };
     let after = settings.connect_deadline;
     let changed = tokio::time::timeout(after, change.change(settings.clone(), attempt)).await;
     let late = || ConnectError::NotPrepared(format!("`before_attempt` took longer than {after:?}").into());
-    // The user has a builder, which does not know whether the client reconnects.
+    // The user's function returns a builder, which does not have `confirms`.
     Ok(Cow::Owned(Settings { confirms: settings.confirms, ..changed.map_err(|_| late())?? }))
 }
 

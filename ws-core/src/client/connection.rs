@@ -45,7 +45,7 @@ pub struct Client {
     pub(super) headers: HeaderMap,
     pub(super) subprotocol: Option<String>,
     pub(super) send_deadline: Duration,
-    /// Of a typed client.
+    /// The deadline of a call, for a typed client.
     pub(super) call_deadline: Duration,
 }
 
@@ -143,7 +143,7 @@ impl Client {
     }
 
     /// Closes the connection with a code (RFC 6455 section 7.4) and a reason, which is cut to 123
-    /// bytes. It waits for the server's close frame and throws away messages that arrive before it.
+    /// bytes. It waits for the server's close frame and discards messages that arrive before it.
     ///
     /// Returns the server's code and reason, or why the connection was closed before.
     ///

@@ -2,7 +2,7 @@
 //!
 //! The task owns the connection, a [`Link`]. It takes messages from one bounded queue, writes them
 //! one by one, and gives what arrives to an [`Inbox`]. It ends with the connection, with a close
-//! that a handle asks for, or when all handles are dropped. It must not decode a message, and it
+//! that a handle requests, or when all handles are dropped. It must not decode a message, and it
 //! must not keep one for a later connection.
 
 use std::{
@@ -25,7 +25,7 @@ use crate::wire::{CloseReason, Message, may_be_sent};
 /// The messages that wait for the task. Each belongs to a `send` that is awaited.
 const MAX_OUTGOING: usize = 16;
 
-/// A message, or the news of a new connection.
+/// A message, or the report of a new connection.
 #[derive(Debug)]
 pub(super) enum Arrival {
     Message(Message),
@@ -66,11 +66,11 @@ pub(super) trait Link: Send + 'static {
     /// Returns why the connection was lost, while there is none and the client connects again.
     fn outage(&self) -> Option<&CloseReason>;
 
-    /// Returns the next message, or the news that the connection is new.
+    /// Returns the next message, or the report of a new connection.
     fn poll_arrival(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arrival, Ended>>;
 
-    /// Takes the message and writes it. It is pending while it is not connected, and while its
-    /// news has not been taken.
+    /// Takes the message and writes it. It is pending while it is not connected, and while the
+    /// report of the connection was not taken.
     fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
@@ -158,7 +158,7 @@ pub(super) trait Inbox: Send + 'static {
     /// Called once for each connection that is lost and made again.
     fn on_loss(&mut self, _lost: &CloseReason) {}
 
-    /// Called at last, unless the task is aborted.
+    /// Called when the task ends, unless it is aborted.
     fn on_end(&mut self, _ended: &Ended) {}
 }
 
@@ -176,13 +176,13 @@ struct Sending {
 }
 
 impl Sending {
-    /// Whether nobody waits for it and nothing of it is written.
+    /// Whether its `send` was dropped before any part of it was written.
     fn is_abandoned(&self) -> bool {
         self.message.is_some() && self.sent.as_ref().is_some_and(oneshot::Sender::is_closed)
     }
 
     fn finish(self, result: Result<(), ClientError>) {
-        // It fails if the `send` was dropped, so nobody wants to know.
+        // It fails if the `send` was dropped. Then the result is not needed.
         let _ = self.sent.map(|sent| sent.send(result));
     }
 }
@@ -295,7 +295,7 @@ impl<L: Link, I: Inbox> Driver<L, I> {
                 let _ = closed.send(result);
             }
         }
-        // The messages are dropped last: what waits for them then sees the reason.
+        // The messages are dropped last, so that the tasks that wait for them see the reason.
         drop(messages);
     }
 
@@ -339,7 +339,7 @@ impl<L: Link, I: Inbox> Driver<L, I> {
             Some(answer) => Some(answer),
             None => ready!(self.messages.poll_recv(cx)),
         };
-        // Without handles, no further request comes, and `closes` says so.
+        // Without handles, no further request arrives, and `closes` reports it.
         next.map_or(Poll::Pending, |Outgoing { message, sent }| {
             Poll::Ready(Sending { message: Some(message), sent })
         })

@@ -1,5 +1,5 @@
-//! The errors of the client: [`ConnectError`] before the 101, [`ClientError`] after it, and what a
-//! reconnecting client reports of a loss.
+//! The errors of the client: [`ConnectError`] before the 101, [`ClientError`] after it, and the
+//! reports of a reconnecting client about a loss.
 //!
 //! It must not name another file of the client.
 
@@ -123,7 +123,9 @@ impl ConnectError {
 /// async fn send(client: &mut Client, text: &str) {
 ///     match client.send(text).await {
 ///         Ok(()) => {}
-///         Err(ClientError::Timeout { after }) => println!("the server did not read for {after:?}"),
+///         Err(ClientError::Timeout { after }) => {
+///             println!("the server did not read for {after:?}");
+///         }
 ///         Err(ClientError::Closed(reason)) => println!("closed with {}", reason.code()),
 ///         Err(error) => println!("{error}"),
 ///     }
@@ -242,8 +244,8 @@ fn why(lost: &CloseReason, error: Option<&ConnectError>) -> String {
     }
 }
 
-/// Whether the server closed with a code that says not to come back: it is done (1000), or it does
-/// not let this client in (4403).
+/// Whether the close code of the server means that the client must not reconnect: the server has
+/// finished (1000), or it does not admit this client (4403).
 pub(super) fn is_final(lost: &CloseReason) -> bool {
     matches!(lost, CloseReason::Peer { code: Some(1000 | 4403), .. })
 }

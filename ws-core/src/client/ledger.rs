@@ -6,7 +6,8 @@
 
 use bytes::Bytes;
 
-/// Stands in front of the count. It tells our pongs from unsolicited ones (RFC 6455 section 5.5.3).
+/// The prefix of the count in a payload. It distinguishes answers to the ledger's pings from
+/// unsolicited pongs (RFC 6455 section 5.5.3).
 const MARK: &[u8; 8] = b"ws-sent:";
 
 /// The counts of one connection.
@@ -57,14 +58,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_ping_at_a_time_confirms_all_that_went_before_it() {
+    fn one_ping_at_a_time_confirms_all_messages_before_it() {
         let mut ledger = Ledger::default();
         let first = ledger.sent().unwrap();
         assert_eq!(ledger.sent(), None, "a ping is unanswered");
         assert_eq!(ledger.sent(), None);
         assert_eq!(ledger.unconfirmed(), 3);
 
-        assert_eq!(ledger.confirm(b"heartbeat"), None, "not ours");
+        assert_eq!(ledger.confirm(b"heartbeat"), None, "not a ping of the ledger");
         assert_eq!(ledger.unconfirmed(), 3);
 
         let second = ledger.confirm(&first).unwrap();

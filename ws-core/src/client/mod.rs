@@ -31,9 +31,9 @@
 //! # How to ..
 //!
 //! - **send from another task**: [`Client::split`] returns a [`ClientSender`] that can be cloned,
-//!   and a [`ClientReceiver`]. A task has the connection then. It answers pings also while nobody
-//!   receives, and a `send` waits until the socket has the message. [`ReconnectingClient::split`]
-//!   does the same.
+//!   and a [`ClientReceiver`]. A task has the connection then. It answers pings even while the
+//!   receiver is not awaited, and a `send` waits until the socket has the message.
+//!   [`ReconnectingClient::split`] does the same.
 //! - **connect over a stream of your own**, such as a Unix socket, a stream of a SOCKS or HTTP
 //!   proxy, or memory: [`ClientBuilder::connect_over`].
 //! - **use your own TLS settings**, such as a client certificate: `ClientBuilder::rustls_config`.

@@ -44,8 +44,8 @@ pub struct ClientSender {
 
 /// The receiving side of a [`Client`] that was [split](Client::split).
 ///
-/// At most 16 messages wait for it; then reading pauses, also for pings, and the server waits. A
-/// receiver that is dropped takes nothing: messages are then thrown away, and pings are answered.
+/// At most 16 messages wait for it; then reading pauses, also for pings, and the server waits.
+/// After the receiver is dropped, messages are discarded, and pings are still answered.
 ///
 /// ```
 /// use ws_core::client::{ClientReceiver, Received};
@@ -87,8 +87,8 @@ pub struct ReconnectingReceiver {
 impl Client {
     /// Splits the client into a sender, which can be cloned into other tasks, and a receiver.
     ///
-    /// A task of the current runtime has the connection from now on. So a sender works while nobody
-    /// awaits the receiver, pings are answered all the time, and
+    /// A task of the current runtime has the connection from now on. So a sender works while the
+    /// receiver is not awaited, pings are always answered, and
     /// [`dead_after`](super::ClientBuilder::dead_after) is noticed at once. Ask for
     /// [`subprotocol`](Self::subprotocol) and [`response_headers`](Self::response_headers) before.
     ///
@@ -140,7 +140,7 @@ fn start(link: impl driver::Link, send_deadline: Duration) -> (mpsc::Receiver<Ar
 
 impl Inbox for PollSender<Arrival> {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // After the receiver was dropped it is ready, and arrivals are thrown away.
+        // After the receiver was dropped it is ready, and arrivals are discarded.
         self.poll_reserve(cx).map(|_| ())
     }
 
@@ -203,7 +203,7 @@ impl ClientReceiver {
     pub async fn recv(&mut self, within: impl Into<Option<Duration>>) -> Received {
         match in_time(within.into(), self.arrivals.recv()).await {
             Some(Some(Arrival::Message(message))) => Received::Message(message),
-            // A connection that ends once is never new.
+            // A client without reconnecting never reports a new connection.
             Some(Some(Arrival::Reconnected(_)) | None) => Received::Closed(self.handle.ended().reason()),
             None => Received::TimedOut,
         }

@@ -1,7 +1,7 @@
 //! The TLS handshake, by rustls.
 //!
-//! The crypto provider is named here: rustls panics without a process default when two providers
-//! are compiled in. The system's certificates are read only if `native_roots` asks for them.
+//! The crypto provider is set explicitly: rustls panics if two providers are compiled in and the
+//! process has no default. The system's certificates are read only if `native_roots` asks for them.
 
 use std::{io, sync::Arc};
 
@@ -40,7 +40,8 @@ pub(super) async fn wrap(
 async fn config(settings: &TlsSettings) -> Result<Arc<ClientConfig>, ConnectError> {
     if let Some(config) = &settings.config {
         if has_roots(settings) {
-            let why = "`rustls_config` decides alone whom to trust; put the other roots into it";
+            let why =
+                "`rustls_config` alone decides which certificates are trusted; put the other roots into it";
             return Err(fault(why.to_owned()));
         }
         return Ok(Arc::clone(config));

@@ -1,7 +1,7 @@
 //! The byte stream below a connection, with or without TLS: connecting TCP, and reading on after
 //! the last frame.
 //!
-//! It must not know messages.
+//! It must not parse messages.
 
 use std::{io, time::Duration};
 
@@ -10,11 +10,11 @@ use tokio::{
     net::TcpStream,
 };
 
-/// The limit of the bytes that are read and thrown away after the last frame.
+/// The limit of the bytes that are read and discarded after the last frame.
 const MAX_DRAINED_BYTES: u64 = 64 << 20;
 const DRAIN_BUFFER_BYTES: usize = 8 << 10;
 
-/// A stream of bytes. One trait, because a trait object cannot name both of tokio's.
+/// A stream of bytes. This is one trait, because a trait object cannot name both traits of tokio.
 pub(super) trait Io: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static> Io for T {}

@@ -1,8 +1,9 @@
-//! [`Wire`]: messages in and out over an open connection, and the close frames of every way to end.
+//! [`Wire`]: sends and receives messages over an open connection, and ends it with the close frame
+//! that fits.
 //!
-//! It owns the stream until the connection ends. Everything is polling, and the state is kept
-//! between polls: dropping a future loses nothing. What is left after the end (the last flush,
-//! reading until the server closes TCP) is done by a task.
+//! It owns the stream until the connection ends. All methods poll and keep their state between
+//! polls, so dropping a future loses nothing. What is left after the end (the last flush, reading
+//! until the server closes TCP) is done by a task.
 //!
 //! It must not connect, and it knows no deadlines but `close_deadline` and `dead_after`.
 
@@ -134,8 +135,8 @@ impl Wire {
         }
     }
 
-    /// Sends a close frame and waits for the server's. Messages that arrive before it are thrown
-    /// away.
+    /// Sends a close frame and waits for the server's. Messages that arrive before it are
+    /// discarded.
     pub(super) async fn close(&mut self, frame: CloseFrame) -> CloseReason {
         self.read_ahead = None;
         self.queue_close(Some(&frame));
@@ -167,7 +168,8 @@ impl Wire {
                 }
             }
             let Poll::Ready(arrived) = socket.poll_read(cx) else {
-                // Frees what only a busy connection needs. A client has no counters.
+                // Frees the memory that only a busy connection needs. A client has no counters, so
+                // the result is not used.
                 let _ = socket.settle_compression();
                 let silence = self.silence.as_mut().map_or(Poll::Pending, |silence| silence.poll(cx));
                 ready!(silence);
@@ -213,11 +215,11 @@ impl Wire {
         }
     }
 
-    /// Ends the connection. No other function does.
+    /// Ends the connection. This is the only function that does so.
     fn end(&mut self, reason: CloseReason) -> CloseReason {
         let state = mem::replace(&mut self.state, State::Ended(reason.clone()));
         match (state, &reason) {
-            // The server is gone, so there is nothing to send.
+            // The server is not reachable, so nothing is sent.
             (State::Open(_), CloseReason::Gone(_) | CloseReason::Heartbeat) | (State::Ended(_), _) => {}
             (State::Open(socket), _) => close_in_background(socket, self.close_deadline),
         }

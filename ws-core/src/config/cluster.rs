@@ -46,26 +46,26 @@ pub struct Cluster {
     /// Whether the application is ready before it has reached the broker for the first time.
     /// Default: it is not.
     pub start: ClusterStart,
-    /// The time between two heartbeats of this node, varied by a tenth. Each must come back through
-    /// the broker; after three times this value without one, the link to the broker is replaced.
-    /// Default 2 s.
+    /// The time between two heartbeats of this node, varied by a tenth. The node must receive each
+    /// of them back from the broker; after three times this value without one, the link to the
+    /// broker is replaced. Default 2 s.
     #[serde(with = "units::duration")]
     pub heartbeat: Duration,
     /// A node without a heartbeat for this time is gone; at least three heartbeats. Default 10 s.
     #[serde(with = "units::duration")]
     pub node_timeout: Duration,
     /// The largest message between nodes, in bytes. A larger one is delivered to the connections of
-    /// this node only. At most 256 MiB. NATS has a limit of its own, `max_payload`, which is 1 MiB
-    /// with the head of a message. Default 1 MiB.
+    /// this node only. At most 256 MiB. NATS has its own limit, `max_payload`: 1 MiB including the
+    /// head of a message. Default 1 MiB.
     #[serde(with = "units::size")]
     pub message: usize,
-    /// The bytes of messages that may wait for the broker, and, counted by itself, the bytes of
-    /// received messages that may wait for delivery. Both queues have at most 8192 messages. At
-    /// least `message`. Default 16 MiB.
+    /// The bytes of messages that may wait for the broker, and separately the bytes of received
+    /// messages that may wait for delivery. Both queues have at most 8192 messages. At least
+    /// `message`. Default 16 MiB.
     #[serde(with = "units::size")]
     pub queue: usize,
-    /// The reaction to a time without the broker, in which messages of other nodes were missed.
-    /// Default: the connections stay open.
+    /// The reaction to a time without the broker, in which this node missed messages of other
+    /// nodes. Default: the connections stay open.
     pub on_gap: OnGap,
     /// The certificates for `rediss://` and `tls://`. Default: the broker is verified with the
     /// built-in roots of Mozilla, and this process presents no certificate.
@@ -115,8 +115,8 @@ pub enum BrokerKind {
     /// NATS 2, without JetStream; needs the feature `nats`. Tested with 2.9.
     ///
     /// Set the server's `write_deadline`, which is 10 s by default, below two heartbeats. While a
-    /// node does not read, NATS stops reading from the nodes that send to it for that time, and
-    /// three missing heartbeats end their links as well.
+    /// node does not read, NATS stops reading for that time from the nodes that send to it. Three
+    /// missing heartbeats then end their links, too.
     Nats,
 }
 
@@ -187,7 +187,7 @@ fn without_credentials(url: &str) -> String {
 }
 
 /// Hides the addresses of brokers in a text that quotes lines of a file. The rest of such a line is
-/// left out, since an address that is malformed may have its password anywhere.
+/// left out, because a malformed address may have its password anywhere.
 pub(super) fn without_addresses(text: &str) -> String {
     let line = |line: &str| {
         let schemes = ["redis://", "rediss://", "nats://", "tls://"];
@@ -241,7 +241,7 @@ pub enum OnGap {
     #[default]
     Keep,
     /// Each connection that is in a room or has a user is closed with 1012, so that its client
-    /// connects again and reads the present state.
+    /// connects again and reads the current state.
     Close,
 }
 

@@ -11,7 +11,7 @@ const WINDOWS: std::ops::RangeInclusive<usize> = 512..=32 << 10;
 /// The compression of messages, permessage-deflate (RFC 7692, feature `deflate`).
 ///
 /// Compression saves bandwidth and costs CPU. Do not compress messages that mix a secret with text
-/// that another person has chosen: the size of the compressed message tells about the secret (the
+/// that another person has chosen: the size of the compressed message reveals the secret (the
 /// attacks CRIME and BREACH). See `docs/compression.md`.
 ///
 /// A route can change these settings, with `compression(..)` of `#[ws_controller]` or with
@@ -45,12 +45,12 @@ pub struct Compression {
     /// How messages are compressed. Default `off`.
     pub mode: CompressionMode,
     /// The smallest payload that is compressed, in bytes; smaller ones are sent uncompressed.
-    /// Default: `"auto"`, which is 1 KiB, and 64 bytes in mode `window`. A message that does not become smaller is
-    /// sent uncompressed, too.
+    /// Default: `"auto"`, which is 64 bytes in mode `window` and 1 KiB otherwise. A message that
+    /// does not become smaller is sent uncompressed, too.
     #[serde(with = "units::size_or_auto")]
     pub threshold: Option<usize>,
-    /// The level, from 1 (fast) to 9 (small). Default 1. Level 2 makes messages a tenth to a quarter
-    /// smaller and takes two to three times as long; higher levels gain little more.
+    /// The level, from 1 (fast) to 9 (small). Default 1. Level 2 makes messages a tenth to a
+    /// quarter smaller and takes two to three times as long; higher levels gain little more.
     pub level: u32,
     /// The window of each direction in mode `window`, in bytes: a power of two from 512 bytes to
     /// 32 KiB. A connection keeps that many bytes of its last messages for each direction.
@@ -66,17 +66,18 @@ impl Default for Compression {
 }
 
 impl Compression {
-    /// Compression of each message by itself, with defaults for everything else.
+    /// Creates settings that compress each message by itself, with defaults for everything else.
     pub fn per_message() -> Self {
         Self { mode: CompressionMode::PerMessage, ..Self::default() }
     }
 
-    /// Compression of each message with those before it, with defaults for everything else.
+    /// Creates settings that compress each message with those before it, with defaults for
+    /// everything else.
     pub fn window() -> Self {
         Self { mode: CompressionMode::Window, ..Self::default() }
     }
 
-    /// The smallest payload that is compressed, in bytes.
+    /// Returns the smallest payload that is compressed, in bytes.
     pub fn threshold(&self) -> usize {
         self.threshold.unwrap_or(if self.mode == CompressionMode::Window { 64 } else { 1 << 10 })
     }
@@ -121,15 +122,15 @@ impl Compression {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CompressionMode {
-    /// Not at all: no extension is negotiated.
+    /// Messages are not compressed, and no extension is negotiated.
     #[default]
     Off,
-    /// Each message by itself. A connection keeps nothing between messages, and a message to many
-    /// connections is compressed once.
+    /// Each message is compressed by itself. A connection keeps nothing between messages, and a
+    /// message to many connections is compressed once.
     PerMessage,
-    /// Each message with the messages before it, which makes small similar messages much smaller.
-    /// A connection keeps a window for each direction. If `compression.memory` is used up, or the
-    /// peer wants it, a direction works as in `PerMessage`.
+    /// Each message is compressed with the messages before it, which makes small similar messages
+    /// much smaller. A connection keeps a window for each direction. If `compression.memory` is
+    /// used up, or the peer requests it, a direction works as in `PerMessage`.
     Window,
 }
 

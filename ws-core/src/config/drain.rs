@@ -37,12 +37,12 @@ pub struct Drain {
     /// together. Default 1000, a number that the other nodes should be able to accept at once.
     pub batch: usize,
     /// The pause between two batches. Each pause is random, from half to one and a half times this
-    /// value, so that processes that stop together do not close their batches in step. Default 100
-    /// ms: with batches of 1000, 100 000 clients take 10 s.
+    /// value, so that processes that stop together do not close their batches at the same times.
+    /// Default 100 ms: with batches of 1000, 100 000 clients take 10 s.
     ///
     /// The last batch is closed after half of `timeout` at the latest, so that its outboxes and
-    /// callbacks have the other half. If that is too short for all batches, the pauses shrink to
-    /// equal parts of it, down to 10 ms; if even that is too short, the batches grow.
+    /// callbacks have the other half. If that is too short for all batches, it is divided into
+    /// equal pauses of at least 10 ms. If even these are too long, the batches grow.
     #[serde(with = "units::duration")]
     pub interval: Duration,
     /// The time from the end of `grace`, when the first batch is closed, until the connections that

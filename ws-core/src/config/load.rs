@@ -16,8 +16,7 @@ const LEAST_HEAD_BYTES: usize = 8 << 10;
 /// A header map panics beyond three quarters of 32 768 entries, and this crate adds some to the
 /// received ones.
 const MOST_HEADERS: usize = 16 << 10;
-/// The buffer of a frame is allocated when its length is announced. A larger allocation could fail,
-/// which aborts the process.
+/// The largest message. A larger allocation could fail, which aborts the process.
 const MOST_MESSAGE_BYTES: usize = 1 << 30;
 
 /// The lengths in the format between nodes have 32 bits, and a Redis accepts at most 512 MiB.
@@ -446,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_breaks_is_refused_wherever_it_is_written() {
+    fn an_invalid_value_is_refused_wherever_it_is_written() {
         for (key, text, in_code) in BROKEN {
             let of_file = Config::from_toml_str(&in_file(key, text), "ws.toml").unwrap_err();
             let of_environment = in_environment(key, text).unwrap_err();
@@ -461,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_read_is_named_and_what_was_read_is_not() {
+    fn only_sources_that_were_not_read_are_named() {
         let variables = || {
             let names = ["WS__DRAIN__TIMEOUT", "HOME", "WS__SERVERS__WS__PORT", "WS_OTHER"];
             names.into_iter().map(|name| (OsString::from(name), OsString::from("1s")))
@@ -517,7 +516,7 @@ mod tests {
         let of_compression = numbers("compression", &serde_json::to_value(&config.compression).unwrap());
         for key in of_servers.iter().chain(&of_drain).chain(&of_cluster).chain(&of_compression) {
             let is_known = FREE.contains(&&**key) || BROKEN.iter().any(|(broken, ..)| broken == key);
-            assert!(is_known, "which value of `{key}` would break?");
+            assert!(is_known, "`{key}` is missing in the list of invalid values");
         }
     }
 

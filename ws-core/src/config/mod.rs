@@ -122,8 +122,8 @@ pub struct ServerConfig {
     pub host: String,
     /// The port to listen on; 0 lets the system choose. Default 9502.
     pub port: u16,
-    /// Whether `/chat` and `/chat/` are one route. A route may set its own rule. Only for servers
-    /// of kind `websocket`. Default `exact`: they are two routes.
+    /// Whether `/chat` and `/chat/` are one route. A route may override it. Only for servers of
+    /// kind `websocket`. Default `exact`: they are two routes.
     pub trailing_slash: TrailingSlash,
     /// The limits for peers.
     pub limits: Limits,
@@ -303,10 +303,11 @@ pub struct Limits {
     /// The reaction to a message over `messages_per_second`. Default: close.
     pub over_rate: OverRate,
     /// The time from the accept to the end of the first request head, including a PROXY header and
-    /// the TLS handshake; a slower stream is closed. The middleware and the core step have the same
-    /// time again, and so have the error handlers; slower is a 503. On a stream that is kept open,
-    /// each further head has the same time from its first byte. A client that does not read its
-    /// response is disconnected `close_timeout` after all of these. Default 10 s.
+    /// the TLS handshake; a slower stream is closed. The middleware and the core step together have
+    /// the same time again, and so have the error handlers; beyond it, the response is a 503. On a
+    /// stream that is kept open, each further head has the same time from its first byte. A client
+    /// that does not read its response is disconnected `close_timeout` after these times. Default
+    /// 10 s.
     #[serde(with = "units::duration")]
     pub handshake_timeout: Duration,
     /// The time that a stream may be idle between two HTTP requests, on servers of kind `http` and
@@ -338,16 +339,16 @@ pub struct Limits {
     /// The number of rooms that a connection may be in; 0 for none. Default 64.
     pub rooms: usize,
     /// The number of tasks that a connection may have at once
-    /// ([`Connection::spawn`](crate::Connection::spawn)). Default 16: calls that are answered later
-    /// are few, and each may hold a connection to a database.
+    /// ([`Connection::spawn`](crate::Connection::spawn)). Default 16, because few calls are
+    /// answered later, and each task may hold a connection to a database.
     pub tasks: usize,
     /// The number of messages that one connection reads ahead while a callback runs. At this
     /// number, reading pauses until the callback returns. Pings, answers to asks
     /// ([`Connection::ask_event`](crate::Connection::ask_event)) and the end of the stream are
     /// processed when they are read. Default 64.
     pub inbox_messages: usize,
-    /// The bytes that one connection reads ahead while a callback runs; a message that has begun is
-    /// read to its end. Default 256 KiB.
+    /// The bytes that one connection reads ahead while a callback runs; the rest of a begun message
+    /// is still read. Default 256 KiB.
     #[serde(with = "units::size")]
     pub inbox_bytes: usize,
     /// The reaction to a full outbox. Default: disconnect.
@@ -362,7 +363,7 @@ pub struct Limits {
     pub handler_timeout: Option<Duration>,
     /// The longest time that a connection stays open; then it is closed with 1001. Each connection
     /// gets a random time of up to a tenth less, so that clients that connected together do not
-    /// reconnect together. With this limit, clients spread over nodes that were added later.
+    /// reconnect together. With this limit, clients also move to nodes that were added later.
     /// Default: off (`"off"`).
     #[serde(with = "units::optional_duration")]
     pub lifetime: Option<Duration>,
@@ -417,7 +418,7 @@ pub enum OverRate {
     #[default]
     Close,
     /// The message is not handled and is answered with the error event `rate_limited`; the
-    /// connection stays open. Only typed handlers (`#[ws_handlers]`) have such answers: a
+    /// connection stays open. Only typed handlers (`#[ws_handlers]`) send such answers: a
     /// connection of any other controller is closed with 1008.
     Refuse,
 }
@@ -446,8 +447,8 @@ pub enum Overflow {
     DropNewest,
 }
 
-/// How a lost peer is detected (ping and pong, RFC 6455 section 5.5.2), and when an idle connection
-/// is closed. Each of these times may be exceeded by 16 ms.
+/// The settings to detect a lost peer (ping and pong, RFC 6455 section 5.5.2) and to close an idle
+/// connection. Each of these times may be exceeded by 16 ms.
 ///
 /// ```
 /// use std::time::Duration;
@@ -469,11 +470,11 @@ pub struct Heartbeat {
     pub interval: Option<Duration>,
     /// The connection ends if no sign of life comes within this time after a ping. Default 20 s.
     ///
-    /// A sign of life is received bytes, or new room in a socket that was full. A ping behind bytes
-    /// that the client has to read first has more time: one second for each 32 KiB, at most 128 s.
-    /// While the inbox is full (`limits.inbox_messages`), this side does not read, and silence does
-    /// not end the connection, unless more than 64 KiB wait for the client and it reads none of
-    /// them. The end of the stream is still detected.
+    /// Signs of life are received bytes, and new room in a socket that was full. If the client has
+    /// to read other bytes before a ping, the ping has more time: one second for each 32 KiB, at
+    /// most 128 s. While the inbox is full (`limits.inbox_messages`), this side does not read, and
+    /// silence does not end the connection, unless more than 64 KiB wait for the client and it
+    /// reads none of them. The end of the stream is still detected.
     #[serde(with = "units::duration")]
     pub timeout: Duration,
     /// The connection closes with 1001 if no text or binary message was sent or received for this
@@ -495,7 +496,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn brackets_around_an_ipv6_address_are_no_part_of_it() {
+    fn brackets_around_an_ipv6_address_do_not_belong_to_it() {
         for (host, expected) in [
             ("[::1]", "::1"),
             ("::1", "::1"),

@@ -53,7 +53,8 @@ pub struct Origin {
 /// ```
 /// use ws_core::{Config, config::OriginPolicy};
 ///
-/// let text = "[[servers]]\norigin = { policy = \"listed\", allow = [\"https://app.example.com\"] }";
+/// let text = "[[servers]]\n\
+///     origin = { policy = \"listed\", allow = [\"https://app.example.com\"] }";
 /// let config = Config::from_toml_str(text, "ws.toml")?;
 /// assert_eq!(config.servers[0].origin.policy, OriginPolicy::Listed);
 /// # Ok::<(), ws_core::config::ConfigError>(())
@@ -106,7 +107,7 @@ impl Origin {
                 Err("`origin.allow` has no effect with `origin.policy = \"any\"`; remove one of them")
             }
             OriginPolicy::Listed if self.allow.is_empty() => {
-                Err("`origin.policy = \"listed\"` lets no page in; list some in `origin.allow`")
+                Err("`origin.policy = \"listed\"` allows no page; list some in `origin.allow`")
             }
             _ => Ok(()),
         }
@@ -148,7 +149,7 @@ mod tests {
         ] {
             assert_eq!(policy.permits(origin, &[host]), expected, "{origin:?} to {host:?}");
         }
-        assert!(!policy.permits("https://example.com", &[]), "without a host no page has the same one");
+        assert!(!policy.permits("https://example.com", &[]), "without a host, no page has the same host");
     }
 
     #[test]
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_comes_on_top_of_the_same_host_and_any_is_anybody() {
+    fn a_list_adds_to_the_same_host_and_any_allows_all_pages() {
         let both = policy(OriginPolicy::SameHost, &["https://app.com"]);
         assert!(both.permits("https://app.com", &["here.com"]));
         assert!(both.permits("https://here.com", &["there.com", "here.com"]));

@@ -109,7 +109,8 @@ pub enum ForwardedHeader {
 ///
 /// let network: Network = "10.0.0.0/8".parse()?;
 /// assert!(network.contains("10.1.2.3".parse().unwrap()));
-/// assert!(network.contains("::ffff:10.1.2.3".parse().unwrap()), "the address of a dual-stack socket");
+/// // The form of the address on a dual-stack socket.
+/// assert!(network.contains("::ffff:10.1.2.3".parse().unwrap()));
 /// # Ok::<(), ws_core::config::NotANetwork>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use std::net::Ipv6Addr;
 
-/// An origin with a scheme and a host; `null` is not a site.
+/// An origin with a scheme and a host. The origin `null` is not a `Site`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Site {
     pub(super) scheme: String,
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_site_knows_the_port_of_its_scheme() {
+    fn a_site_has_the_default_port_of_its_scheme() {
         let site = |text| Site::parse(text).map(|site| (site.scheme, site.host, site.port));
         let of = |scheme: &str, host: &str, port| Some((scheme.to_owned(), host.to_owned(), port));
         assert_eq!(site("https://a.b"), of("https", "a.b", Some(443)));

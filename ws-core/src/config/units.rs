@@ -143,8 +143,7 @@ impl Visitor<'_> for CountVisitor {
     }
 }
 
-/// Accepts the values of another visitor, or `"off"`.
-/// A value, or a word that stands for none.
+/// Accepts the values of another visitor, or a word that means no value, such as `"off"`.
 struct Or<V>(V, &'static str);
 
 impl<'de, V: Visitor<'de> + Copy> Visitor<'de> for Or<V> {

@@ -47,7 +47,8 @@ impl Connection {
     /// # use std::time::Duration;
     /// # use ws_core::{Connection, connection::AskError};
     /// async fn is_ready(conn: &Connection) -> Result<bool, AskError> {
-    ///     conn.ask_event::<bool>("ready?", "the game begins").timeout(Duration::from_secs(5)).await
+    ///     let ask = conn.ask_event::<bool>("ready?", "the game begins");
+    ///     ask.timeout(Duration::from_secs(5)).await
     /// }
     /// ```
     ///
@@ -63,7 +64,7 @@ impl Connection {
         PendingAsk::new(self, event, data)
     }
 
-    /// Asks the client with an event whose type says what the answer is, as
+    /// Asks the client with an event whose type declares the type of the answer, as
     /// [`ask_event`](Self::ask_event) does.
     ///
     /// ```no_run
@@ -91,7 +92,7 @@ impl Connection {
     where
         E: WsAsk<Answer: DeserializeOwned> + Serialize + ?Sized,
     {
-        self.look_at_emit::<E>(std::panic::Location::caller());
+        self.check_emit::<E>(std::panic::Location::caller());
         PendingAsk::new(self, E::NAME, event)
     }
 }
@@ -115,8 +116,8 @@ pub enum AskError {
     /// The event was not sent, but the connection has not ended.
     #[error("not sent: {0}")]
     Send(#[source] SendError),
-    /// The connection ended before the answer came, or before the ask was sent.
-    #[error("connection {connection} ended before the answer came")]
+    /// The connection ended before the answer arrived, or before the ask was sent.
+    #[error("connection {connection} ended before the answer arrived")]
     Closed {
         /// The connection that ended.
         connection: ConnectionId,
@@ -132,7 +133,7 @@ pub enum AskError {
         /// The error text, as the client wrote it.
         message: String,
     },
-    /// The answer does not decode as the requested type, or is larger than `cluster.message`.
+    /// The answer does not decode as the requested type, or it is larger than `cluster.message`.
     #[error("the answer does not fit: {0}")]
     Invalid(String),
     /// 64 asks of this connection are outstanding already, or 1024 asks of a node to the clients of
@@ -143,9 +144,9 @@ pub enum AskError {
     /// ask of a [user](crate::hub::UserAt::ask) fails with it.
     #[error("the user has no open connection")]
     Offline,
-    /// No connection of the user is open on this node, and not all others could be asked for one:
-    /// the broker is away, or a node did not answer within a second. Nothing was sent. Only an ask
-    /// of a user fails with it.
+    /// No connection of the user is open on this node, and not all other nodes could be asked: the
+    /// broker is not reachable, or a node did not answer within a second. Nothing was sent. Only an
+    /// ask of a user fails with it.
     #[error("the user has no open connection on this node, and the other nodes cannot be reached")]
     Unreachable,
     /// The ask was not sent to the node of the user, because it is too large, too many messages
@@ -307,9 +308,9 @@ pub(crate) fn decode<R: DeserializeOwned>(format: Format, message: &Message) -> 
 /// The outstanding asks of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Asks {
-    /// Whether this connection ever had an ask. Before the first one, received messages are not
+    /// Whether this connection has had an ask. Before the first one, received messages are not
     /// checked for answers.
-    ever: AtomicBool,
+    has_had_ask: AtomicBool,
     /// Whether no further answer can arrive. It is written and read under the lock.
     has_ended: AtomicBool,
     waiting: Mutex<Vec<(u64, oneshot::Sender<Message>)>>,
@@ -319,7 +320,7 @@ impl Asks {
     /// Returns the message unless it is an answer. An answer goes to its ask; a late one is
     /// dropped.
     pub(crate) fn take_answer(&self, format: Format, message: Message) -> Option<Message> {
-        if !self.ever.load(Ordering::Relaxed) {
+        if !self.has_had_ask.load(Ordering::Relaxed) {
             return Some(message);
         }
         self.take_answer_of_any(format, message)
@@ -332,7 +333,7 @@ impl Asks {
         match self.forget(id) {
             // Sending fails if the ask was dropped at the same time.
             Some(sender) => drop(sender.send(message)),
-            None => tracing::debug!(ask = id, "an answer came too late, or twice"),
+            None => tracing::debug!(ask = id, "an answer arrived too late or twice"),
         }
         None
     }
@@ -360,7 +361,7 @@ impl Asks {
         }
         let (sender, receiver) = oneshot::channel();
         waiting.push((id, sender));
-        self.ever.store(true, Ordering::Relaxed);
+        self.has_had_ask.store(true, Ordering::Relaxed);
         Ok((Outstanding { asks: self, id }, receiver))
     }
 

@@ -55,7 +55,7 @@ struct Shared {
     outbox: Outbox,
     expiry: Expiry,
     alarm: Alarm,
-    /// Not a reference cycle that leaks: [`Live`] drops its handle when the connection ends.
+    /// This reference cycle does not leak: [`Live`] drops its handle when the connection ends.
     live: Arc<Live>,
     event: RunningEvent,
     /// Made when one of its parts is needed, at the latest when the connection ends.
@@ -165,14 +165,14 @@ impl Connection {
     /// The errors of [`event`](Self::event).
     #[track_caller]
     pub fn emit<E: WsEvent + Serialize + ?Sized>(&self, event: &E) -> Result<(), SendError> {
-        self.look_at_emit::<E>(std::panic::Location::caller());
+        self.check_emit::<E>(std::panic::Location::caller());
         self.event(E::NAME, event)
     }
 
-    /// Looks at an emit on this connection alone.
-    pub(crate) fn look_at_emit<E: WsEvent + ?Sized>(&self, place: &'static std::panic::Location<'static>) {
+    /// Checks an emit on this connection alone.
+    pub(crate) fn check_emit<E: WsEvent + ?Sized>(&self, place: &'static std::panic::Location<'static>) {
         if let Some(mut check) = EmitCheck::new::<E>(place) {
-            check.look_at(self);
+            check.check_route(self);
         }
     }
 
@@ -324,7 +324,7 @@ impl Connection {
         self.0.outbox.counters()
     }
 
-    /// Records that the event of this name is handled from now on.
+    /// Records that the handling of the event of this name begins.
     pub(crate) fn begin_event(&self, name: &str) {
         self.0.event.begin(&self.counters().events, name);
     }

@@ -16,7 +16,7 @@ mod tasks;
 #[cfg(feature = "jwt")]
 pub(crate) use self::expiry::{register_expiring, valid_until};
 #[cfg(feature = "console")]
-pub(crate) use self::tap::{Look, Shown, ShownKind};
+pub(crate) use self::tap::{RecordedKind, RecordedMessage, Recording};
 pub use self::{
     asks::{AskError, PendingAsk},
     handle::Connection,

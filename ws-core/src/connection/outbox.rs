@@ -63,14 +63,14 @@ pub(crate) struct Outbox {
     limits: Arc<Limits>,
     /// The counters of the route.
     counters: Arc<RouteCounters>,
-    /// The form in which the connection takes a message that is compressed once for many.
+    /// The format in which the connection accepts a message that is compressed once for many.
     shared_format: Option<SharedFormat>,
     waiting: Mutex<Waiting>,
     /// Whether the task must collect before it reads or handles another message. It is written
     /// under the lock.
     is_urgent: AtomicBool,
     /// Notified when room becomes free, and when the connection ends. Made for the first task that
-    /// waits for one of them. It must be made before that task looks at what it waits for.
+    /// waits for one of them. It must be made before that task checks its condition.
     room: OnceLock<Box<Notify>>,
     tap: Tap,
 }
@@ -85,11 +85,11 @@ struct Waiting {
     /// Frames and requests that go ahead of the queue.
     urgent: Option<Box<Urgent>>,
     /// Whether the outbox refuses everything from now on.
-    shut: bool,
+    is_shut: bool,
     /// Whether the peer has closed its side. Replies to its earlier messages are still accepted.
     peer_has_ended: bool,
     /// Whether the task must run a turn for a change outside the outbox.
-    nudged: bool,
+    is_nudged: bool,
     wake_for: WakeFor,
     /// The waker of the session task. `None` before its first sleep.
     waker: Option<Waker>,
@@ -233,8 +233,8 @@ impl Outbox {
         Ok(())
     }
 
-    /// Makes the form of a shared message that [`Self::push_frame`] needs, which takes time if it is
-    /// compressed. To be called without a lock.
+    /// Makes the form of a shared message that [`Self::push_frame`] needs. Must be called without a
+    /// lock, because compression takes time.
     pub(crate) fn prepare(&self, shared: &mut SharedFrame) {
         shared.in_format(self.shared_format);
     }
@@ -255,7 +255,7 @@ impl Outbox {
     /// Makes room for `len` bytes, or fails, as the overflow policy requires.
     fn make_room(&self, len: usize) -> Result<MutexGuard<'_, Waiting>, SendError> {
         let mut waiting = self.lock();
-        if waiting.shut {
+        if waiting.is_shut {
             return Err(self.closed_error());
         }
         if !self.has_room(&waiting, len) {
@@ -301,7 +301,7 @@ impl Outbox {
     /// Queues the message, or returns it if the outbox is full.
     pub(crate) fn try_send(&self, message: Message) -> Result<Option<Message>, SendError> {
         let waiting = self.lock();
-        if waiting.shut {
+        if waiting.is_shut {
             return Err(self.closed_error());
         }
         if !self.has_room(&waiting, message.len()) {
@@ -318,7 +318,7 @@ impl Outbox {
             return Err(SendError::ControlTooLong { size: payload.len() });
         }
         let mut waiting = self.lock();
-        if waiting.shut {
+        if waiting.is_shut {
             return Err(self.closed_error());
         }
         let urgent = waiting.urgent();
@@ -336,12 +336,12 @@ impl Outbox {
         let mut waiting = self.lock();
         if matches!(stop, Stop::Cut) {
             waiting.urgent().stop = Some(Stop::Cut);
-            waiting.shut = true;
+            waiting.is_shut = true;
             self.must_collect_and_wake(waiting);
             self.notify();
             return Ok(());
         }
-        if waiting.shut {
+        if waiting.is_shut {
             return Err(self.closed_error());
         }
         self.stop_locked(waiting, stop);
@@ -355,18 +355,18 @@ impl Outbox {
         let _ = self.stop(Stop::Close { frame, reason });
     }
 
-    /// Wakes the task for a change outside the outbox: the alarm went off, or the expiry has
+    /// Wakes the task for a change outside the outbox: the alarm has fired, or the expiry has
     /// changed.
     pub(crate) fn nudge(&self) {
         let mut waiting = self.lock();
-        waiting.nudged = true;
+        waiting.is_nudged = true;
         unlock_and_wake(waiting);
     }
 
     /// Refuses everything from now on, because the connection ended in another way. Queued messages
     /// are kept.
     pub(crate) fn shut(&self) {
-        self.lock().shut = true;
+        self.lock().is_shut = true;
         self.notify();
     }
 
@@ -390,11 +390,11 @@ impl Outbox {
 
     fn is_ending(&self) -> bool {
         let waiting = self.lock();
-        waiting.shut || waiting.peer_has_ended
+        waiting.is_shut || waiting.peer_has_ended
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        !self.lock().shut
+        !self.lock().is_shut
     }
 
     /// Moves the queued frames to the end of `out`, pings first. Only the session task calls this.
@@ -404,7 +404,7 @@ impl Outbox {
         let mut waiting = self.lock();
         self.is_urgent.store(false, Ordering::Relaxed);
         waiting.wake_for = WakeFor::Nothing;
-        let is_nudged = std::mem::take(&mut waiting.nudged);
+        let is_nudged = std::mem::take(&mut waiting.is_nudged);
         let stop = waiting.urgent.take().and_then(|mut urgent| {
             out.append(&mut urgent.pings);
             urgent.stop
@@ -423,7 +423,7 @@ impl Outbox {
     }
 
     /// Whether [`Self::collect`] must be called before another message is read or handled: there is
-    /// a ping or a request to close, or much of the room is used.
+    /// a ping or a request to close, or a large part of the room is used.
     pub(crate) fn must_be_collected(&self) -> bool {
         self.is_urgent.load(Ordering::Relaxed)
     }
@@ -434,7 +434,7 @@ impl Outbox {
     pub(crate) fn register(&self, waker: &Waker, with_messages: bool) -> bool {
         let mut waiting = self.lock();
         let has_messages = with_messages && waiting.messages.messages() > 0;
-        if waiting.nudged || waiting.urgent.is_some() || has_messages {
+        if waiting.is_nudged || waiting.urgent.is_some() || has_messages {
             return false;
         }
         match &mut waiting.waker {
@@ -478,8 +478,8 @@ impl Outbox {
         }
     }
 
-    /// Whether much waits. An outbox that is small by its limits is emptied sooner, so that a
-    /// callback finds nearly all of the room whatever the callbacks before it have pushed.
+    /// Whether many messages or bytes wait. An outbox with small limits is emptied sooner, so that
+    /// each callback finds nearly all of its room, whatever earlier callbacks have pushed.
     fn is_filling(&self, waiting: &Waiting) -> bool {
         let (messages, bytes) = (self.limits.outbox_messages / 8, self.limits.outbox_bytes / 8);
         waiting.messages.messages() >= messages.min(UNCOLLECTED_MESSAGES)
@@ -493,7 +493,7 @@ impl Outbox {
 
     fn stop_locked(&self, mut waiting: MutexGuard<'_, Waiting>, stop: Stop) {
         waiting.urgent().stop = Some(stop);
-        waiting.shut = true;
+        waiting.is_shut = true;
         self.must_collect_and_wake(waiting);
         self.notify();
     }
@@ -529,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn drop_newest_refuses_what_has_no_room_and_lives() {
+    fn drop_newest_refuses_a_message_without_room_and_the_connection_stays_open() {
         let outbox = with(2, 1000, Overflow::DropNewest);
         for (text, taken) in [("a", true), ("b", true), ("c", false), ("d", false)] {
             assert_eq!(outbox.push(text.into()).is_ok(), taken, "{text}");
@@ -542,7 +542,7 @@ mod tests {
     }
 
     #[test]
-    fn drop_oldest_gives_up_whole_messages_from_the_front() {
+    fn drop_oldest_drops_whole_messages_from_the_front() {
         let outbox = with(100, 12, Overflow::DropOldest);
         for text in ["aaaa", "bb", "cc", "dddd"] {
             outbox.push(text.into()).unwrap();
@@ -560,7 +560,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_full_by_messages_and_by_bytes_and_says_1013() {
+    fn it_is_full_by_messages_and_by_bytes_and_closes_with_1013() {
         let by_messages = outbox(2, 1000);
         by_messages.push("a".into()).unwrap();
         by_messages.push("b".into()).unwrap();
@@ -583,7 +583,7 @@ mod tests {
     }
 
     #[test]
-    fn it_asks_to_be_collected_for_what_is_urgent_and_before_much_of_the_room_is_used() {
+    fn it_must_be_collected_for_urgent_frames_and_before_a_large_part_of_the_room_is_used() {
         let check = |outbox: Outbox, messages: usize, size: usize| {
             for number in 0..messages {
                 assert!(!outbox.must_be_collected(), "{number} of {messages} x {size}");
@@ -610,7 +610,7 @@ mod tests {
     }
 
     #[test]
-    fn pings_pass_the_messages_and_are_bounded() {
+    fn pings_go_ahead_of_the_messages_and_are_bounded() {
         let outbox = outbox(2, 10);
         outbox.push("x".into()).unwrap();
         for _ in 0..fixed::WAITING_PINGS {
@@ -624,7 +624,7 @@ mod tests {
         assert_eq!(out.len(), fixed::WAITING_PINGS * 2 + 3);
     }
 
-    /// Encodes the messages as frames, one behind another.
+    /// Encodes the messages as frames, one after another.
     fn wire(messages: &[Message]) -> BytesMut {
         let mut queue = OutQueue::default();
         for message in messages {
@@ -634,7 +634,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_peer_is_given_whole_messages_a_little_at_a_time_and_a_ping_passes_the_rest() {
+    fn a_slow_peer_is_sent_a_few_whole_messages_at_a_time_and_a_ping_goes_ahead_of_the_rest() {
         let sizes = [10, 30_000, 4096, 5, 40_000, 0, 126, 70_000, 3];
         let messages: Vec<Message> = (1..).zip(sizes).map(|(fill, size)| vec![fill; size].into()).collect();
         let outbox = outbox(100, 1 << 20);
@@ -657,7 +657,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_whose_peer_does_not_read_is_woken_for_what_is_urgent_only() {
+    fn a_task_whose_peer_does_not_read_is_woken_for_urgent_frames_only() {
         struct Woken(AtomicUsize);
         impl Wake for Woken {
             fn wake(self: Arc<Self>) {
@@ -679,7 +679,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn send_waits_for_room_and_hears_of_the_end() {
+    async fn send_waits_for_room_and_fails_when_the_connection_ends() {
         let outbox = outbox(1, 10);
         outbox.push("a".into()).unwrap();
         let mut second = Box::pin(outbox.send("b".into()));
@@ -694,7 +694,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_request_to_close_counts_and_a_cut_passes_it() {
+    fn the_first_request_to_close_counts_and_a_cut_replaces_it() {
         let outbox = outbox(1, 10);
         let close = |code| Stop::Close {
             frame: CloseFrame::new(code, ""),

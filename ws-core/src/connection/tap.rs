@@ -1,11 +1,11 @@
-//! [`Tap`]: shows the messages of one connection to the console while it looks.
+//! [`Tap`]: counts the messages of one connection, and records them while the console shows them.
 //!
 //! Without the feature `console` it is empty and its methods do nothing. With it, the cost of a
-//! message is one counter and one relaxed load, unless somebody looks. The driver and the outbox
-//! call it beside the places where messages are read and queued.
+//! message is one counter and one relaxed load, unless the console records its messages. The driver
+//! calls it where it reads messages, and the outbox where it queues them.
 
 #[cfg(feature = "console")]
-pub(crate) use self::shown::{Look, Shown, ShownKind};
+pub(crate) use self::recording::{RecordedKind, RecordedMessage, Recording};
 
 /// The direction of a message, as seen by the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(crate) enum Direction {
 #[derive(Debug, Default)]
 pub(crate) struct Tap {
     #[cfg(feature = "console")]
-    shown: shown::Tapped,
+    shown: recording::Tapped,
 }
 
 #[cfg(not(feature = "console"))]
@@ -49,7 +49,7 @@ mod absent {
 }
 
 #[cfg(feature = "console")]
-mod shown {
+mod recording {
     use std::{
         collections::VecDeque,
         sync::{
@@ -68,26 +68,26 @@ mod shown {
     pub(super) struct Tapped {
         received: AtomicU64,
         sent: AtomicU64,
-        /// The number of those who look.
-        looks: AtomicU32,
+        /// The number of existing [`Recording`]s.
+        recordings: AtomicU32,
         recent: OnceLock<Box<Mutex<Recent>>>,
     }
 
     /// The last messages, oldest first.
     #[derive(Debug, Default)]
     struct Recent {
-        messages: VecDeque<Shown>,
+        messages: VecDeque<RecordedMessage>,
         next: u64,
     }
 
-    /// A message or a control frame, as shown.
+    /// A recorded message or control frame.
     #[derive(Clone, Debug)]
-    pub(crate) struct Shown {
+    pub(crate) struct RecordedMessage {
         /// Its number, counted from 0 for each connection.
         pub(crate) number: u64,
         pub(crate) at: SystemTime,
         pub(crate) direction: Direction,
-        pub(crate) kind: ShownKind,
+        pub(crate) kind: RecordedKind,
         /// The size of the payload, in bytes.
         pub(crate) size: usize,
         /// The first bytes of the payload.
@@ -95,7 +95,7 @@ mod shown {
     }
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub(crate) enum ShownKind {
+    pub(crate) enum RecordedKind {
         Text,
         Binary,
         Ping,
@@ -103,7 +103,7 @@ mod shown {
         Close(Option<u16>),
     }
 
-    impl From<MessageKind> for ShownKind {
+    impl From<MessageKind> for RecordedKind {
         fn from(kind: MessageKind) -> Self {
             match kind {
                 MessageKind::Text => Self::Text,
@@ -112,13 +112,13 @@ mod shown {
         }
     }
 
-    /// Somebody who looks. While one exists, the messages of its connection are kept.
+    /// Records the messages of a connection while it exists.
     #[derive(Debug)]
-    pub(crate) struct Look(crate::connection::Connection);
+    pub(crate) struct Recording(crate::connection::Connection);
 
-    impl Look {
+    impl Recording {
         pub(crate) fn new(connection: &crate::connection::Connection) -> Self {
-            connection.tap().shown.looks.fetch_add(1, Ordering::Relaxed);
+            connection.tap().shown.recordings.fetch_add(1, Ordering::Relaxed);
             Self(connection.clone())
         }
 
@@ -127,16 +127,16 @@ mod shown {
         }
 
         /// Returns the kept messages from this number on.
-        pub(crate) fn since(&self, number: u64) -> Vec<Shown> {
+        pub(crate) fn since(&self, number: u64) -> Vec<RecordedMessage> {
             let Some(recent) = self.0.tap().shown.recent.get() else { return Vec::new() };
-            recent.lock().messages.iter().filter(|shown| shown.number >= number).cloned().collect()
+            recent.lock().messages.iter().filter(|it| it.number >= number).cloned().collect()
         }
     }
 
-    impl Drop for Look {
+    impl Drop for Recording {
         fn drop(&mut self) {
             let tapped = &self.0.tap().shown;
-            if tapped.looks.fetch_sub(1, Ordering::Relaxed) == 1
+            if tapped.recordings.fetch_sub(1, Ordering::Relaxed) == 1
                 && let Some(recent) = tapped.recent.get()
             {
                 recent.lock().messages = VecDeque::new();
@@ -174,9 +174,9 @@ mod shown {
         #[inline]
         pub(crate) fn ping(&self, payload: &[u8]) {
             if self.is_on() {
-                self.keep(Direction::In, ShownKind::Ping, payload);
+                self.keep(Direction::In, RecordedKind::Ping, payload);
                 // The socket answers it.
-                self.keep(Direction::Out, ShownKind::Pong, payload);
+                self.keep(Direction::Out, RecordedKind::Pong, payload);
             }
         }
 
@@ -184,14 +184,14 @@ mod shown {
         #[inline]
         pub(crate) fn pong(&self, payload: &[u8]) {
             if self.is_on() {
-                self.keep(Direction::In, ShownKind::Pong, payload);
+                self.keep(Direction::In, RecordedKind::Pong, payload);
             }
         }
 
         #[inline]
         pub(crate) fn close(&self, direction: Direction, code: Option<u16>, reason: &str) {
             if self.is_on() {
-                self.keep(direction, ShownKind::Close(code), reason.as_bytes());
+                self.keep(direction, RecordedKind::Close(code), reason.as_bytes());
             }
         }
 
@@ -206,11 +206,11 @@ mod shown {
 
         #[inline]
         fn is_on(&self) -> bool {
-            self.shown.looks.load(Ordering::Relaxed) > 0
+            self.shown.recordings.load(Ordering::Relaxed) > 0
         }
 
         #[cold]
-        fn keep(&self, direction: Direction, kind: ShownKind, payload: &[u8]) {
+        fn keep(&self, direction: Direction, kind: RecordedKind, payload: &[u8]) {
             let start = payload.get(..fixed::TRAFFIC_BYTES).unwrap_or(payload);
             let start = Bytes::copy_from_slice(start);
             let mut recent = self.shown.recent.get_or_init(Box::default).lock();
@@ -219,7 +219,7 @@ mod shown {
             }
             let (number, at, size) = (recent.next, SystemTime::now(), payload.len());
             recent.next += 1;
-            recent.messages.push_back(Shown { number, at, direction, kind, size, start });
+            recent.messages.push_back(RecordedMessage { number, at, direction, kind, size, start });
         }
     }
 
@@ -237,21 +237,24 @@ mod shown {
         }
 
         #[test]
-        fn messages_are_counted_always_and_kept_only_while_somebody_looks() {
+        fn messages_are_always_counted_and_kept_only_while_they_are_recorded() {
             let conn = connection();
             conn.push("before").unwrap();
             assert!(conn.tap().shown.recent.get().is_none(), "nothing is kept");
-            let look = Look::new(&conn);
+            let recording = Recording::new(&conn);
             conn.push("meanwhile").unwrap();
             conn.tap().message(Direction::In, &"received".into());
-            let kept: Vec<_> =
-                look.since(0).into_iter().map(|it| (it.number, it.direction, it.kind, it.start)).collect();
+            let kept: Vec<_> = recording
+                .since(0)
+                .into_iter()
+                .map(|it| (it.number, it.direction, it.kind, it.start))
+                .collect();
             let expected = [
-                (0, Direction::Out, ShownKind::Text, Bytes::from("meanwhile")),
-                (1, Direction::In, ShownKind::Text, Bytes::from("received")),
+                (0, Direction::Out, RecordedKind::Text, Bytes::from("meanwhile")),
+                (1, Direction::In, RecordedKind::Text, Bytes::from("received")),
             ];
             assert_eq!(kept, expected);
-            drop(look);
+            drop(recording);
             conn.push("after").unwrap();
             assert_eq!(conn.tap().shown.recent.get().unwrap().lock().messages.len(), 0);
             assert_eq!(conn.tap().counts(), (1, 3));
@@ -260,13 +263,13 @@ mod shown {
         #[test]
         fn the_number_and_the_size_of_kept_messages_are_bounded() {
             let conn = connection();
-            let look = Look::new(&conn);
+            let recording = Recording::new(&conn);
             for number in 0..fixed::TRAFFIC_MESSAGES + 5 {
                 conn.tap().message(Direction::In, &vec![b'x'; number * 10].into());
             }
-            let kept = look.since(0);
+            let kept = recording.since(0);
             assert_eq!((kept.len(), kept[0].number), (fixed::TRAFFIC_MESSAGES, 5));
-            assert_eq!(look.since(200).len(), 5);
+            assert_eq!(recording.since(200).len(), 5);
             let last = kept.last().unwrap();
             assert_eq!(
                 (last.size, last.start.len()),
@@ -278,11 +281,11 @@ mod shown {
         fn a_shared_frame_is_shown_without_its_header() {
             for size in [5, 125, 126, 1000, 70_000] {
                 let conn = connection();
-                let look = Look::new(&conn);
+                let recording = Recording::new(&conn);
                 let frame = socket::encode(Message::text("y".repeat(size)));
                 conn.outbox().push_frame(&mut socket::SharedFrame::new(frame)).unwrap();
-                let kept = look.since(0);
-                assert_eq!((kept[0].kind, kept[0].size), (ShownKind::Text, size));
+                let kept = recording.since(0);
+                assert_eq!((kept[0].kind, kept[0].size), (RecordedKind::Text, size));
                 assert!(kept[0].start.iter().all(|byte| *byte == b'y'), "{size}");
             }
         }

@@ -40,8 +40,8 @@ impl Connection {
     /// `limits.close_timeout` to finish, and `on_close` waits for them. After that, and when the
     /// drain cuts the connection, they are asked to abort before `on_close` is called. A task is
     /// aborted when it awaits next, and its future may be dropped while `on_close` already runs. If
-    /// the client closed the connection, messages can still be pushed until then. A task without an
-    /// end must watch [`closed`](Self::closed); otherwise each close takes that long:
+    /// the client closed the connection, messages can still be pushed until then. A task that loops
+    /// without an end must watch [`closed`](Self::closed); otherwise each close takes that long:
     ///
     /// ```
     /// use tokio::sync::broadcast;
@@ -101,7 +101,7 @@ impl Connection {
     {
         let slot = self.reserve()?;
         let id = slot.id;
-        // Not under the lock: a runtime that stops drops the future at once.
+        // Not under the lock, because a runtime that stops drops the future at once.
         let handle = self.live().spawn(run(slot, task).instrument(self.span()));
         self.tasks().started(id, handle);
         Ok(())
@@ -188,7 +188,8 @@ impl<E: Into<Error>> TaskOutput for Result<(), E> {
 
 async fn run<F: Future<Output: TaskOutput>>(slot: Slot, task: F) {
     let conn = &slot.conn;
-    // In this block, a panic unwinds through the values of the task, whatever future it is.
+    // The task is moved into this block, so that a panic unwinds through its values, whatever the
+    // type of the future is.
     let task = CURRENT.scope(slot.id, async { task.await.into_result() });
     let outcome = match caught(task).await {
         Some(Ok(())) => return,
@@ -224,8 +225,8 @@ async fn fail(slot: &Slot, error: Error) {
     drop_caught("an error", error);
 }
 
-/// The place of a task among those of its connection. It becomes free when the task has ended,
-/// after the future was dropped.
+/// The place of a task among the tasks of its connection. It becomes free when the task has ended
+/// and its future was dropped.
 struct Slot {
     conn: Connection,
     id: u64,

@@ -1,4 +1,5 @@
-//! The rules of access: only the console's own page in a browser of this machine, with the token.
+//! The rules of access: only the console's own page, in a browser of this machine and with the
+//! token, may use it.
 //!
 //! `Host` must name this machine and this port, so that a foreign name that resolves to 127.0.0.1
 //! (DNS rebinding) is refused. `Origin` must be the console's own, so that no other page can ask.
@@ -60,7 +61,8 @@ impl Refusal {
     }
 }
 
-/// Checks that a request was sent to this console, and by its own page if by any.
+/// Checks that a request was sent to this console and, if a page sent it, by the console's own
+/// page.
 pub(super) fn check_site(uri: &Uri, headers: &HeaderMap, port: u16) -> Result<(), Refusal> {
     // Only a proxy sends a target with a host; the console is not behind one.
     let host = only(headers, &header::HOST).filter(|_| uri.authority().is_none()).ok_or(Refusal::Host)?;

@@ -73,7 +73,7 @@ fn node(node: &ClusterNode) -> Value {
         "id": node.id.to_string(),
         "name": node.name,
         "connections": node.connections,
-        "heard_seconds": node.last_heard.as_secs_f64(),
+        "seen_seconds_ago": node.last_seen.as_secs_f64(),
         "versions": [node.versions.0, node.versions.1],
     })
 }
@@ -92,7 +92,7 @@ fn change(at: SystemTime, change: &ClusterChange) -> Value {
         ClusterChange::NodeJoined { id, name } => ("joined", format!("node {name} ({id}) joined")),
         ClusterChange::NodeLeft { id, name, died: false } => ("left", format!("node {name} ({id}) stopped")),
         ClusterChange::NodeLeft { id, name, died: true } => {
-            ("died", format!("node {name} ({id}) is gone: it was silent for too long"))
+            ("died", format!("node {name} ({id}) is gone: it sent nothing for too long"))
         }
         ClusterChange::Lost { messages } => ("lost", format!("{messages} received messages were dropped")),
         ClusterChange::Incompatible { id, name } => {

@@ -1,7 +1,7 @@
-//! [`Feed`]: a response that sends data again and again, one JSON value a line, until the page
-//! closes it.
+//! [`Feed`]: a response that sends data repeatedly, one JSON value per line, until the page closes
+//! it.
 //!
-//! It is made only when the stream can take it, so a page that does not read costs no memory.
+//! A value is made only when the stream accepts it, so a page that does not read costs no memory.
 
 use std::{
     convert::Infallible,

@@ -17,7 +17,7 @@ const ROOMS: usize = 200;
 /// The number of members of a room that are shown.
 const MEMBERS: usize = 50;
 
-/// Returns what is there now. Lists are bounded; the counts beside them are complete.
+/// Returns the current state. Lists are bounded; the counts beside them are complete.
 pub(super) fn snapshot(hub: &Hub) -> Value {
     let live = hub.live();
     let (mut rooms, room_count) = live.groups().rooms(ROOMS, MEMBERS);

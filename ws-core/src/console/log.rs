@@ -66,7 +66,7 @@ struct Line {
 pub struct LogLayer(());
 
 /// Returns a layer that keeps the last 1000 lines of the log for the console. Add it to the
-/// subscriber of the program; it sees what the filters of the subscriber let pass.
+/// subscriber of the program; it receives the lines that pass the filters of the subscriber.
 ///
 /// Messages are cut after 1 KiB, fields after 256 bytes.
 ///
@@ -143,7 +143,7 @@ impl Visit for Fields {
     }
 }
 
-/// A text that takes no more than this many bytes and ignores the rest.
+/// A text that keeps at most this number of bytes and ignores the rest.
 struct Short {
     text: String,
     most: usize,

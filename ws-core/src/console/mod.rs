@@ -3,8 +3,9 @@
 //!
 //! [`App::console`] starts it with the application, on a listener of its own on a loopback address.
 //! `server` accepts and serves HTTP, `access` checks requests, `answers` finds the answer. The
-//! others make the data: `model` that of the start, `live`, `traffic`, `log` and `cluster` that
-//! which changes, which `feed` sends again and again. `page/` has the three files of the page.
+//! others make the data: `model` makes the data that is known at start; `live`, `traffic`, `log`
+//! and `cluster` make the data that changes, and `feed` sends it repeatedly. `page/` has the three
+//! files of the page.
 //!
 //! It reads the contract, the hub and the counters. It must not change the application, except by
 //! the calls of the hub that its user asks for.

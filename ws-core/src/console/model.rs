@@ -16,7 +16,7 @@ use crate::{
     place::Scope,
 };
 
-/// Returns all that does not change. `port` is that of the console.
+/// Returns the data that does not change. `port` is that of the console.
 pub(super) fn of(contract: &Contract, launched: &Launched, port: u16) -> Value {
     let signatures = contract.signatures();
     let channels = contract.channels.iter().zip(&signatures.channels);

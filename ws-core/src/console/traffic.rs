@@ -1,17 +1,17 @@
-//! The messages of one connection, recorded from its first view on.
+//! The messages of one connection, recorded while the page shows it.
 
 use serde_json::{Value, json};
 
 use super::live::millis;
 use crate::{
-    connection::{Connection, Look, Shown, ShownKind},
+    connection::{Connection, RecordedKind, RecordedMessage, Recording},
     hub::Hub,
 };
 
 /// Reads the messages of a connection. While it exists, they are kept.
 #[derive(Debug)]
 pub(super) struct Reader {
-    look: Look,
+    recording: Recording,
     next: u64,
     /// Whether the page knows that the connection has ended.
     has_reported_end: bool,
@@ -20,13 +20,13 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(connection: &Connection) -> Self {
-        Self { look: Look::new(connection), next: 0, has_reported_end: false, is_first: true }
+        Self { recording: Recording::new(connection), next: 0, has_reported_end: false, is_first: true }
     }
 
     /// Returns the messages since the last call; `None` if there is nothing new.
     pub(super) fn next(&mut self, hub: &Hub) -> Option<Value> {
-        let has_ended = hub.get_local(self.look.connection().id()).is_none();
-        let messages = self.look.since(self.next);
+        let has_ended = hub.get_local(self.recording.connection().id()).is_none();
+        let messages = self.recording.since(self.next);
         let is_news = self.is_first || !messages.is_empty() || has_ended != self.has_reported_end;
         (self.is_first, self.has_reported_end) = (false, has_ended);
         if !is_news {
@@ -43,14 +43,14 @@ impl Reader {
     }
 }
 
-fn message(shown: &Shown) -> Value {
-    let Shown { number, at, direction, kind, size, start } = shown;
+fn message(recorded: &RecordedMessage) -> Value {
+    let RecordedMessage { number, at, direction, kind, size, start } = recorded;
     let (kind, code, is_text) = match kind {
-        ShownKind::Text => ("text", None, true),
-        ShownKind::Binary => ("binary", None, false),
-        ShownKind::Ping => ("ping", None, false),
-        ShownKind::Pong => ("pong", None, false),
-        ShownKind::Close(code) => ("close", *code, true),
+        RecordedKind::Text => ("text", None, true),
+        RecordedKind::Binary => ("binary", None, false),
+        RecordedKind::Ping => ("ping", None, false),
+        RecordedKind::Pong => ("pong", None, false),
+        RecordedKind::Close(code) => ("close", *code, true),
     };
     // A text that was cut may end inside a character.
     let text = if is_text { String::from_utf8_lossy(start).into_owned() } else { hex(start) };

@@ -158,7 +158,7 @@ fn put(path: &str, text: &str) -> Result<(), String> {
     print(&format!("{path} written\n"))
 }
 
-/// Prints to the standard output. A reader that is gone, as of `| head`, is not a failure.
+/// Prints to the standard output. A reader that closes early, such as `| head`, is not a failure.
 fn print(text: &str) -> Result<(), String> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {

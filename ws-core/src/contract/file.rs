@@ -47,7 +47,7 @@ pub(super) fn check_file(path: &Path, text: &str, is_accepted: bool) -> Result<(
         )),
         Ok(None) => {
             write(path, text)?;
-            Err(format!("{shown} was not there; it is written now: read it and commit it"))
+            Err(format!("{shown} did not exist; it is written now: read it and commit it"))
         }
         Err(fault) => Err(fault),
     }
@@ -95,7 +95,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("ws-core-file-{}", std::process::id()));
         let path = folder.join("deep/contract.json");
         let fault = check_file(&path, "a\nb\n", false).unwrap_err();
-        assert!(fault.contains("was not there"), "{fault}");
+        assert!(fault.contains("did not exist"), "{fault}");
         assert_eq!(check_file(&path, "a\nb\n", false), Ok(()));
         fs::write(&path, "a\r\nb\r\n").unwrap();
         assert_eq!(check_file(&path, "a\nb\n", false), Ok(()), "the line ends of Windows");

@@ -79,7 +79,7 @@ pub struct Server {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Channel {
-    /// The name of the controller. A second route of the same controller has a number behind it.
+    /// The name of the controller. A second route of the same controller has a number at the end.
     pub name: String,
     /// The name of the server.
     pub server: String,

@@ -1,8 +1,8 @@
 //! Envelopes in MessagePack: a map with string keys, split into its parts without decoding `data`.
 //!
 //! [`decode`] walks over the bytes and finds the parts; the caller decodes them later. It allocates
-//! nothing and trusts no announced length: a length beyond the end of the bytes is a fault, and
-//! nesting has a limit.
+//! nothing and does not trust announced lengths: a length beyond the end of the bytes is a fault,
+//! and nesting has a limit.
 
 use rmp::Marker;
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Parts<'_>, Malformed> {
     Ok(Parts { event: event.and_then(text).ok_or(Malformed::NoEvent)?, data, reference })
 }
 
-/// Returns the `ref` of a map that may otherwise not be an envelope.
+/// Returns the `ref` of a map, even if the map is not an envelope.
 pub(super) fn reference(bytes: &[u8]) -> Option<&[u8]> {
     let [_, _, reference] = values(bytes).ok()?;
     reference.filter(|raw| is_reference(raw))
@@ -295,7 +295,8 @@ mod tests {
             (packed(&json!({})), Malformed::NoEvent),
             (packed(&json!({"event": 1})), Malformed::NoEvent),
             (packed(&json!({"event": "a", "ref": []})), Malformed::Reference),
-            // A reference is sent back, so half a character in it would make the reply invalid.
+            // A reference is sent back, so an incomplete character in it would make the reply
+            // invalid.
             ([&packed_event()[..], &[0xa3, b'r', b'e', b'f', 0xa1, 0xff]].concat(), Malformed::Reference),
             // Binary is not a string, also if it contains UTF-8.
             ([&[0x81, 0xa5][..], b"event", &[0xc4, 1, b'a']].concat(), Malformed::NoEvent),

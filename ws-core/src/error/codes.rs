@@ -1,8 +1,8 @@
-//! [`ErrorCodes`] and [`Faces`]: the public faces of error types, which `#[derive(WsError)]`
+//! [`ErrorCodes`] and [`PublicParts`]: the public parts of error types, which `#[derive(WsError)]`
 //! declares.
 //!
-//! A face is a property of the type and is registered at link time. Before the error handlers are
-//! called, it is added to each [`Error`] that contains a value of the type. A face that was set by
+//! A public part belongs to the type and is registered at link time. Before the error handlers are
+//! called, it is added to each [`Error`] that contains a value of the type. A part that was set by
 //! hand takes precedence. The text of a variant without a code must never become public.
 
 use std::{borrow::Cow, error::Error as StdError, fmt};
@@ -40,23 +40,23 @@ pub trait ErrorCodes {
     /// The codes, each with its description.
     const CODES: &'static [(&'static str, &'static str)];
 
-    /// Returns the public face of this value; `None` if the value is not public.
+    /// Returns the public part of this value; `None` if the value is not public.
     #[doc(hidden)]
-    fn face(&self) -> Option<PublicFace> {
+    fn public_part(&self) -> Option<PublicPart> {
         None
     }
 
     /// Returns the code of this value, for an answer outside of a connection, such as an HTTP
     /// response. `None` if the value is not public.
     fn code(&self) -> Option<&'static str> {
-        self.face().map(|face| face.code)
+        self.public_part().map(|part| part.code)
     }
 }
 
 /// The public part of one variant of an error type.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
-pub struct PublicFace {
+pub struct PublicPart {
     /// The machine code.
     pub code: &'static str,
     /// The status of a refused handshake, from 400.
@@ -65,43 +65,43 @@ pub struct PublicFace {
     pub close: Option<u16>,
 }
 
-/// The public face of an error, and its text for the client.
+/// The public part of an error, and its text for the client.
 #[doc(hidden)]
-pub type FoundFace<'a> = Option<(PublicFace, &'a dyn fmt::Display)>;
+pub type FoundPublicPart<'a> = Option<(PublicPart, &'a dyn fmt::Display)>;
 
-/// Returns the public face of an error of one type; `None` for other types and for variants
+/// Returns the public part of an error of one type; `None` for other types and for variants
 /// without a code.
 #[doc(hidden)]
-pub type FindFace = for<'a> fn(&'a Error) -> FoundFace<'a>;
+pub type FindPublicPart = for<'a> fn(&'a Error) -> FoundPublicPart<'a>;
 
-impl PublicFace {
-    /// Finds the face of an error of type `E`.
-    pub fn find<E: ErrorCodes + StdError + Send + Sync + 'static>(error: &Error) -> FoundFace<'_> {
+impl PublicPart {
+    /// Finds the public part of an error of type `E`.
+    pub fn find<E: ErrorCodes + StdError + Send + Sync + 'static>(error: &Error) -> FoundPublicPart<'_> {
         let error = error.downcast_ref::<E>()?;
-        Some((error.face()?, error))
+        Some((error.public_part()?, error))
     }
 }
 
-/// The public faces of all error types of the program.
+/// The public parts of all error types of the program.
 #[derive(Default)]
-pub(crate) struct Faces(Vec<FindFace>);
+pub(crate) struct PublicParts(Vec<FindPublicPart>);
 
-impl Faces {
-    pub(crate) fn new(faces: Vec<FindFace>) -> Self {
-        Self(faces)
+impl PublicParts {
+    pub(crate) fn new(parts: Vec<FindPublicPart>) -> Self {
+        Self(parts)
     }
 
-    /// Adds the public face of the error's type, except for the parts that were set by hand.
+    /// Adds the public part of the error's type, except for the parts that were set by hand.
     pub(crate) fn complete(&self, error: &mut Error) {
-        let Some((face, text)) = self.0.iter().find_map(|find| find(error)) else { return };
-        let PublicFace { code, status, close } = face;
+        let Some((part, text)) = self.0.iter().find_map(|find| find(error)) else { return };
+        let PublicPart { code, status, close } = part;
         // The `Display` of a user's error may panic; the panic is caught here.
-        let text = if error.0.face.public.is_none() { caught_call(|| text.to_string()) } else { None };
+        let text = if error.0.public.text.is_none() { caught_call(|| text.to_string()) } else { None };
         let status = status.and_then(|status| StatusCode::from_u16(status).ok());
-        let face = &mut error.0.face;
-        face.status = face.status.or(status);
-        face.close_code = face.close_code.or(close);
-        face.code.get_or_insert(Cow::Borrowed(code));
-        face.public = face.public.take().or(text.map(Cow::Owned));
+        let public = &mut error.0.public;
+        public.status = public.status.or(status);
+        public.close_code = public.close_code.or(close);
+        public.code.get_or_insert(Cow::Borrowed(code));
+        public.text = public.text.take().or(text.map(Cow::Owned));
     }
 }

@@ -1,5 +1,5 @@
 //! Errors of tokens and keys, and the signature algorithms. They belong to this module because
-//! [`Error`](super::Error) has a public face for refused tokens. No text here may contain a token,
+//! [`Error`](super::Error) has a public part for refused tokens. No text here may contain a token,
 //! a key or a part of one.
 
 use std::fmt;

@@ -16,12 +16,12 @@ use std::{borrow::Cow, error::Error as StdError, fmt};
 
 use http::StatusCode;
 
-pub(crate) use self::codes::Faces;
+pub(crate) use self::codes::PublicParts;
 #[cfg(feature = "jwt")]
 pub use self::jwt::{Algorithm, JwtError, KeyError};
 use self::source::Source;
 pub use self::{
-    codes::{ErrorCodes, FindFace, FoundFace, PublicFace},
+    codes::{ErrorCodes, FindPublicPart, FoundPublicPart, PublicPart},
     handshake::HandshakeError,
 };
 pub use crate::{
@@ -43,7 +43,7 @@ pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 /// The code and the text of a guard's refusal.
 const FORBIDDEN: &str = "forbidden";
 
-/// Any error of user code, with an optional public face.
+/// Any error of user code, with an optional public part.
 ///
 /// `?` converts every error into it: errors of the standard library, of `thiserror` and of
 /// `anyhow`, boxed errors, `&'static str` and `String`. This is possible because it does not
@@ -54,10 +54,10 @@ const FORBIDDEN: &str = "forbidden";
 /// depend on the type of the wrapped error. `anyhow` hides that type; with the feature `anyhow` it
 /// is still found.
 ///
-/// A type with [`#[derive(WsError)]`](macro@crate::WsError) has a public face of its own. Before
+/// A type with [`#[derive(WsError)]`](macro@crate::WsError) has a public part of its own. Before
 /// the error handlers are called, the parts that were not set by hand are taken from it.
 ///
-/// Without a public face, a client sees status 500 in the handshake and close code 1011 on an open
+/// Without a public part, a client sees status 500 in the handshake and close code 1011 on an open
 /// connection, and no text.
 ///
 /// ```
@@ -70,7 +70,8 @@ const FORBIDDEN: &str = "forbidden";
 /// let error = lookup().unwrap_err();
 /// assert_eq!(error.http_status(), 500);
 ///
-/// let error = Error::new("token expired at 12:00").status(401).close_code(4401).public("log in first");
+/// let error = Error::new("token expired at 12:00").status(401).close_code(4401);
+/// let error = error.public("log in first");
 /// assert_eq!(error.http_status(), 401);
 /// assert_eq!(error.public_text().as_deref(), Some("log in first"));
 /// ```
@@ -78,24 +79,24 @@ pub struct Error(Box<Inner>);
 
 struct Inner {
     source: Source,
-    face: Face,
+    public: Public,
     /// The call of a typed handler that failed with this error.
     reply_to: Option<ReplyTo>,
 }
 
 /// The public parts of an error. They are set by hand, or by the error's type ([`codes`]).
 #[derive(Clone, Default)]
-struct Face {
+struct Public {
     status: Option<StatusCode>,
     close_code: Option<u16>,
-    public: Option<Cow<'static, str>>,
+    text: Option<Cow<'static, str>>,
     code: Option<Cow<'static, str>>,
     /// Whether a guard failed with it. The default code is then `forbidden`, and the default status
     /// 403.
     of_guard: bool,
 }
 
-/// The default public face of an error of this crate.
+/// The default public part of an error of this crate.
 struct BuiltIn {
     status: Option<StatusCode>,
     close_code: Option<u16>,
@@ -105,7 +106,7 @@ struct BuiltIn {
 
 impl Inner {
     fn of(source: Source) -> Error {
-        Error(Box::new(Self { source, face: Face::default(), reply_to: None }))
+        Error(Box::new(Self { source, public: Public::default(), reply_to: None }))
     }
 }
 
@@ -121,7 +122,7 @@ impl Error {
     #[must_use]
     pub fn status(mut self, status: impl TryInto<StatusCode>) -> Self {
         let status = status.try_into().ok().filter(|status| status.as_u16() >= 400);
-        self.0.face.status = Some(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+        self.0.public.status = Some(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
         self
     }
 
@@ -129,14 +130,14 @@ impl Error {
     /// be sent.
     #[must_use]
     pub fn close_code(mut self, code: u16) -> Self {
-        self.0.face.close_code = Some(if crate::wire::may_be_sent(code) { code } else { 1011 });
+        self.0.public.close_code = Some(if crate::wire::may_be_sent(code) { code } else { 1011 });
         self
     }
 
     /// Sets the text that the client may see: `msg` of the JSON body, or the close reason.
     #[must_use]
     pub fn public(mut self, text: impl Into<Cow<'static, str>>) -> Self {
-        self.0.face.public = Some(text.into());
+        self.0.public.text = Some(text.into());
         self
     }
 
@@ -148,52 +149,52 @@ impl Error {
     /// `forbidden`; otherwise `internal`.
     #[must_use]
     pub fn code(mut self, code: impl Into<Cow<'static, str>>) -> Self {
-        self.0.face.code = Some(code.into());
+        self.0.public.code = Some(code.into());
         self
     }
 
     /// Returns the status of the response if this error refuses a handshake.
     pub fn http_status(&self) -> StatusCode {
-        let built_in = || self.built_in().and_then(|face| face.status);
+        let built_in = || self.built_in().and_then(|it| it.status);
         let default =
-            if self.0.face.of_guard { StatusCode::FORBIDDEN } else { StatusCode::INTERNAL_SERVER_ERROR };
-        self.0.face.status.or_else(built_in).unwrap_or(default)
+            if self.0.public.of_guard { StatusCode::FORBIDDEN } else { StatusCode::INTERNAL_SERVER_ERROR };
+        self.0.public.status.or_else(built_in).unwrap_or(default)
     }
 
     /// Returns the close code of an open connection that ends because of this error.
     pub fn ws_close_code(&self) -> u16 {
-        let built_in = || self.built_in().and_then(|face| face.close_code);
-        self.0.face.close_code.or_else(built_in).unwrap_or(1011)
+        let built_in = || self.built_in().and_then(|it| it.close_code);
+        self.0.public.close_code.or_else(built_in).unwrap_or(1011)
     }
 
     /// Returns the text that the client may see.
     pub fn public_text(&self) -> Option<Cow<'_, str>> {
-        match &self.0.face.public {
+        match &self.0.public.text {
             Some(text) => Some(Cow::Borrowed(text)),
             None => {
-                let of_guard = || self.0.face.of_guard.then_some(Cow::Borrowed(FORBIDDEN));
-                self.built_in().map(|face| face.public).or_else(of_guard)
+                let of_guard = || self.0.public.of_guard.then_some(Cow::Borrowed(FORBIDDEN));
+                self.built_in().map(|it| it.public).or_else(of_guard)
             }
         }
     }
 
     /// Returns the machine code of the answer to an event that failed with this error.
     pub fn event_code(&self) -> &str {
-        if let Some(code) = &self.0.face.code {
+        if let Some(code) = &self.0.public.code {
             return code;
         }
-        if self.0.face.of_guard {
+        if self.0.public.of_guard {
             return FORBIDDEN;
         }
         let forbidden = || {
-            let status = self.0.face.status?;
+            let status = self.0.public.status?;
             matches!(status.as_u16(), 401 | 403).then_some(FORBIDDEN)
         };
-        let built_in = self.built_in().and_then(|face| face.code);
+        let built_in = self.built_in().and_then(|it| it.code);
         built_in.or_else(forbidden).unwrap_or("internal")
     }
 
-    /// Returns the default public face, if the wrapped error belongs to this crate.
+    /// Returns the default public part, if the wrapped error belongs to this crate.
     fn built_in(&self) -> Option<BuiltIn> {
         if let Some(error) = self.downcast_ref::<HandshakeError>() {
             let public = Cow::Owned(error.to_string());
@@ -207,7 +208,7 @@ impl Error {
             let public = Cow::Borrowed("too many calls at once");
             return Some(BuiltIn { status: None, close_code: None, public, code: Some("rate_limited") });
         }
-        // All refused tokens have the same face, so that a client cannot learn the reason.
+        // All refused tokens have the same public part, so that a client cannot learn the reason.
         self.is_refused_token().then_some(BuiltIn {
             status: Some(StatusCode::UNAUTHORIZED),
             close_code: Some(4401),
@@ -226,7 +227,7 @@ impl Error {
     /// Marks the error of a guard. Its default code becomes `forbidden`, and its default status
     /// 403.
     pub(crate) fn or_forbidden(mut self) -> Self {
-        self.0.face.of_guard = true;
+        self.0.public.of_guard = true;
         self
     }
 
@@ -242,7 +243,7 @@ impl Error {
 
     /// Whether a close code was set.
     pub(crate) fn has_close_code(&self) -> bool {
-        self.0.face.close_code.is_some()
+        self.0.public.close_code.is_some()
     }
 
     /// Returns the call that gets this error as its answer, even if the error closes the connection
@@ -306,7 +307,7 @@ impl fmt::Debug for Error {
     }
 }
 
-/// Adds a public face to an error where it is passed on.
+/// Adds a public part to an error where it is passed on.
 ///
 /// ```
 /// use ws_core::{Result, error::OrStatus as _};
@@ -320,7 +321,7 @@ pub trait OrStatus<T> {
     /// Turns a failure into an [`Error`] with this status and this public text.
     ///
     /// # Errors
-    /// The failure, with its public face.
+    /// The failure, with its public part.
     fn or_status(self, status: u16, public: impl Into<Cow<'static, str>>) -> Result<T>;
 }
 

@@ -61,9 +61,9 @@ fn wrap_anyhow(error: anyhow::Error) -> Error {
             Err(error) => Inner::of(Source::Anyhow(error)),
         };
     }
-    let face = error.downcast_ref().map(|Carried(error)| error.0.face.clone()).unwrap_or_default();
+    let public = error.downcast_ref().map(|Carried(error)| error.0.public.clone()).unwrap_or_default();
     let mut error = Inner::of(Source::Anyhow(error));
-    error.0.face = face;
+    error.0.public = public;
     error
 }
 
@@ -94,7 +94,7 @@ impl Error {
     /// `.map_err(Error::into_boxed)?`. (`?` alone converts into `Box<dyn Error>`, and into
     /// `anyhow::Error` with the feature `anyhow`.)
     ///
-    /// `?` converts the box back into the same `Error`, with its public face.
+    /// `?` converts the box back into the same `Error`, with its public part.
     ///
     /// ```
     /// use ws_core::Error;
@@ -124,7 +124,7 @@ impl From<Error> for Box<dyn StdError> {
     }
 }
 
-/// `?` converts it back into the same `Error`, with its public face.
+/// `?` converts it back into the same `Error`, with its public part.
 #[cfg(feature = "anyhow")]
 #[cfg_attr(docsrs, doc(cfg(feature = "anyhow")))]
 impl From<Error> for anyhow::Error {
@@ -147,8 +147,8 @@ mod tests {
     }
 
     fn check(error: &Error) {
-        let face = (error.http_status().as_u16(), error.ws_close_code(), error.event_code());
-        assert_eq!((face, error.public_text().as_deref()), ((423, 4423, "locked"), Some("locked")));
+        let public = (error.http_status().as_u16(), error.ws_close_code(), error.event_code());
+        assert_eq!((public, error.public_text().as_deref()), ((423, 4423, "locked"), Some("locked")));
         assert_eq!(error.downcast_ref(), Some(&Locked(7)));
     }
 

@@ -42,7 +42,7 @@ impl Offer {
         self.params.write()
     }
 
-    /// Checks the answer of the server. Without a header in it, there is no compression.
+    /// Checks the answer of the server. Without the header, messages are not compressed.
     ///
     /// # Errors
     /// The reason why the answer is not acceptable (RFC 7692 section 7.1).

@@ -249,24 +249,24 @@ pub(super) fn cut(bytes: &[u8], seed: u64) -> Vec<Vec<u8>> {
 /// all writes.
 pub(super) struct Pieces {
     pieces: VecDeque<Vec<u8>>,
-    is_dry: bool,
+    is_pending: bool,
 }
 
 impl Pieces {
     pub(super) fn new(pieces: &[Vec<u8>]) -> Self {
-        Self { pieces: pieces.to_vec().into(), is_dry: false }
+        Self { pieces: pieces.to_vec().into(), is_pending: false }
     }
 
     /// Returns at most this many bytes of the next piece; none at the end.
     fn next_piece(&mut self, most: usize) -> Poll<Vec<u8>> {
-        if std::mem::take(&mut self.is_dry) {
+        if std::mem::take(&mut self.is_pending) {
             return Poll::Pending;
         }
         let Some(mut piece) = self.pieces.pop_front() else { return Poll::Ready(Vec::new()) };
         if most < piece.len() {
             self.pieces.push_front(piece.split_off(most));
         } else {
-            self.is_dry = true;
+            self.is_pending = true;
         }
         Poll::Ready(piece)
     }

@@ -80,7 +80,12 @@ use crate::{
 /// impl Reports {
 ///     /// Runs beside the next messages.
 ///     #[on_event("report")]
-///     async fn report(&self, conn: &Connection, reply: Reply, Data(query): Data<Query>) -> Result {
+///     async fn report(
+///         &self,
+///         conn: &Connection,
+///         reply: Reply,
+///         Data(query): Data<Query>,
+///     ) -> Result {
 ///         let db = self.db.clone();
 ///         conn.spawn(async move { reply.send(db.report(query).await.map(Data)).await })?;
 ///         Ok(())
@@ -107,7 +112,7 @@ use crate::{
 pub struct Reply {
     conn: Connection,
     call: Arc<Call>,
-    /// The time at which the reply was made. It waits for no task that is older.
+    /// The time at which the reply was made. It does not wait for tasks that are older.
     since: TaskMark,
     progress: Progress,
 }
@@ -155,7 +160,7 @@ impl Reply {
     /// still returns `Ok`.
     ///
     /// Waits for room in the outbox. If the future is dropped before it is ready, the client gets
-    /// the error `internal`. If the handler has returned an error before, the client has that
+    /// the error `internal`. If the handler has already returned an error, that error is the
     /// answer, and nothing is sent.
     ///
     /// # Errors

@@ -47,7 +47,7 @@ parts! {
 }
 
 impl<T: headers::Header> Part for Header<T> {
-    /// A header has the schema of a text; its type is not one of serde.
+    /// A header has the schema of a text, because its type does not implement the traits of serde.
     type Value = Nothing;
 
     fn source() -> ParamSource {

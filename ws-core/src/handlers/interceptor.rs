@@ -262,8 +262,7 @@ pub(crate) fn intercepted<'a, F>(callback: Callback<'a>, handler: F) -> Intercep
 where
     F: Future<Output = Result> + Send + 'a,
 {
-    // Checked first and kept out of the rest, so that an event without a span pays for a
-    // comparison.
+    // Checked first, so that an event without a span costs only this comparison.
     if matches!(callback.kind, CallbackKind::Event(_))
         && tracing::enabled!(target: "ws_core::event", Level::DEBUG)
     {

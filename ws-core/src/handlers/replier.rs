@@ -127,7 +127,7 @@ impl<'a> Replier<'a> {
         Sending::message(self.conn, message)
     }
 
-    /// Sends no `end` for this call: its replies are not complete.
+    /// Records that no `end` is sent for this call, because its replies are not complete.
     pub(super) fn leave_incomplete(&self) {
         self.is_answered.store(true, Ordering::Relaxed);
     }

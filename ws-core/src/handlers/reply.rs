@@ -259,9 +259,9 @@ impl<T: Serialize + Send + Sync> IntoReply for Event<T> {
 /// closes, the stream is dropped. If the call had a `ref`, the event `end` with the data
 /// `{"event": <event of the call>}` is sent after the last item.
 ///
-/// Like any handler, it delays the connection's next message until the stream ends. For a long or
-/// an endless stream, take a [`Reply`](super::Reply) and send the stream from a task of the
-/// connection ([`Connection::spawn`](crate::Connection::spawn)).
+/// Like any handler, a stream delays the connection's next message until it ends. For a long or an
+/// endless stream, take a [`Reply`](super::Reply) and send the stream from a task of the connection
+/// ([`Connection::spawn`](crate::Connection::spawn)).
 ///
 /// ```
 /// use futures_util::stream;
@@ -272,7 +272,10 @@ impl<T: Serialize + Send + Sync> IntoReply for Event<T> {
 /// #[ws_handlers]
 /// impl Counter {
 ///     #[on_event("count")]
-///     async fn count(&self, Data(to): Data<u32>) -> Stream<impl futures_core::Stream<Item = Data<u32>> + use<>> {
+///     async fn count(
+///         &self,
+///         Data(to): Data<u32>,
+///     ) -> Stream<impl futures_core::Stream<Item = Data<u32>> + use<>> {
 ///         Stream::new(stream::iter((1..=to).map(Data)))
 ///     }
 /// }

@@ -43,8 +43,8 @@ pub(super) fn check(parts: &Parts, has_body: bool) -> Result<(), HandshakeError>
     Ok(())
 }
 
-/// Refuses a CONNECT over HTTP/2 for anything but a WebSocket: the feature `http2` has converted all
-/// others (RFC 9220 section 3; RFC 9110 section 9.3.6).
+/// Refuses a CONNECT over HTTP/2. The feature `http2` has converted those for a WebSocket before,
+/// so this one is for something else (RFC 9220 section 3; RFC 9110 section 9.3.6).
 #[cfg(feature = "http2")]
 pub(super) fn connect(parts: &Parts) -> Result<(), HandshakeError> {
     if parts.version == Version::HTTP_2 && parts.method == http::Method::CONNECT {

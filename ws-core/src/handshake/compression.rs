@@ -35,8 +35,8 @@ impl Negotiated {
         &self.answer
     }
 
-    /// Returns the compression if the response still agrees to it. A middleware may have removed the
-    /// header.
+    /// Returns the compression if the response still has the header, which a middleware may have
+    /// removed.
     pub(super) fn confirmed(self, response: &HeaderMap) -> Option<Box<Deflate>> {
         let mut values = response.get_all(header::SEC_WEBSOCKET_EXTENSIONS).iter();
         let is_same = values.next() == Some(&self.answer) && values.next().is_none();

@@ -73,7 +73,7 @@ mod tests {
             ("two origins", "/", &[here, page, page], false),
             ("null", "/", &[here, ("origin", "null")], false),
             ("beyond ASCII", "/", &[here, ("origin", "https://hére.com")], false),
-            ("the target goes first", "http://here.com/", &[there, page], true),
+            ("the target takes precedence", "http://here.com/", &[there, page], true),
             ("against the header as well", "http://there.com/", &[here, page], false),
         ] {
             assert_eq!(permits(target, headers, None), expected, "{name}");

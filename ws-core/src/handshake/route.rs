@@ -255,8 +255,8 @@ impl Route {
         self
     }
 
-    /// Changes the compression of this route (feature `deflate`). The initial values are those of its
-    /// server, by default off.
+    /// Changes the compression of this route (feature `deflate`). The initial values are those of
+    /// its server: off by default.
     ///
     /// ```
     /// # #[cfg(feature = "deflate")] {

@@ -38,7 +38,7 @@ impl Claims {
     }
 }
 
-/// The part of a connection in a contest with the claim of another one.
+/// The state of a connection when it is compared with the claim of another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     /// It was identified without a claim.
@@ -227,7 +227,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn in_the_end_exactly_the_greatest_claim_survives(
+        fn in_the_end_exactly_the_connection_with_the_greatest_claim_stays_open(
             steps in prop::collection::vec(step(), 1..60),
             late in any::<usize>(),
         ) {
@@ -251,7 +251,7 @@ mod tests {
         }
 
         #[test]
-        fn a_claim_that_begins_after_all_others_are_known_survives(
+        fn a_connection_whose_claim_begins_after_all_others_are_known_stays_open(
             steps in prop::collection::vec(step(), 1..60),
             newest in 0..NODES,
         ) {

@@ -132,7 +132,9 @@ pub enum Reach {
 /// async fn online(hub: &Hub) -> String {
 ///     match hub.count().await {
 ///         Ok(count) => count.to_string(),
-///         Err(Incomplete { value, missing, .. }) => format!("at least {value}, without {missing:?}"),
+///         Err(Incomplete { value, missing, .. }) => {
+///             format!("at least {value}, without {missing:?}")
+///         }
 ///     }
 /// }
 /// ```

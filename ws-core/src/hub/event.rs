@@ -18,7 +18,7 @@ pub(super) struct EventFrames<'a, T: ?Sized> {
     data: &'a T,
     /// The place of the user's call, for the log.
     place: &'static Location<'static>,
-    /// Looks at the routes of the connections; `None` if the event has no type.
+    /// Checks the routes of the connections; `None` if the event has no type.
     check: Option<EmitCheck>,
     /// The frame for each format; `None` if the data was not serialised.
     made: Vec<(Format, Option<SharedFrame>)>,
@@ -29,10 +29,10 @@ impl<'a, T: Serialize + ?Sized> EventFrames<'a, T> {
         Self { name, data, place, check: None, made: Vec::new() }
     }
 
-    /// Looks at the route of a connection that gets the event.
-    pub(super) fn look_at(&mut self, connection: &Connection) {
+    /// Checks the route of a connection that gets the event.
+    pub(super) fn check_route(&mut self, connection: &Connection) {
         if let Some(check) = &mut self.check {
-            check.look_at(connection);
+            check.check_route(connection);
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A connection first becomes a member of the user's group and gets the counters of the other
 //! nodes, then makes its claim, and then publishes it. A node that receives a smaller claim than
-//! its own answers with the own one. So of two concurrent claims, each node closes the same
+//! its own answers with its own claim. So of two concurrent claims, each node closes the same
 //! connection. `claims` decides; this module applies it to connections.
 
 use std::sync::Arc;
@@ -52,7 +52,7 @@ impl Connection {
     /// connections of the user at this connection's controller, on all nodes, with this code and
     /// reason.
     ///
-    /// The newest call stays: of several calls at the same time, exactly one connection survives,
+    /// The newest call wins: of several calls at the same time, exactly one connection stays open,
     /// and the others are closed with the code and reason of its call. So this connection may be
     /// closed when the future returns. A connection that is only [identified](Self::identify) is
     /// closed by a later call as well; it closes nothing itself.
@@ -62,10 +62,10 @@ impl Connection {
     /// until the broker has accepted the claim. Without a cluster the result is [`Reach::Cluster`]
     /// at once.
     ///
-    /// With [`Reach::Local`] the broker is away, or a node did not answer. The other connections on
-    /// this node are closed, but two connections may live on two nodes. The one with the smaller
-    /// claim is closed when the links of both nodes are up again; it is the older one, unless both
-    /// claims were made meanwhile. Two may also live after a node has
+    /// With [`Reach::Local`] the broker is not reachable, or a node did not answer. The other
+    /// connections on this node are closed, but two connections may stay open on two nodes. The one
+    /// with the smaller claim is closed when the links of both nodes are up again; it is the older
+    /// one, unless both claims were made meanwhile. Two may also stay open after a node has
     /// [lost](super::ClusterChange::Lost) messages, until one of them claims again or a link is
     /// replaced. If the future is dropped, the connection may be identified without a claim.
     ///

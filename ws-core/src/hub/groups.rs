@@ -254,8 +254,8 @@ impl Groups {
         }
     }
 
-    /// Extends the watch of other nodes. Returns the version of the members on this node if there
-    /// are some or were some lately.
+    /// Extends the watch of other nodes. Returns the version of the members on this node if it has
+    /// members or had some recently.
     pub(super) fn renew(&self, key: &GroupKey, reports: &Reports) -> Option<u64> {
         let mut shard = self.lock(key);
         let group = shard.get_mut(key).filter(|it| it.owned.is_some() || !it.members.is_empty())?;

@@ -1,4 +1,4 @@
-//! [`Journal`]: the connections that were opened, closed and refused lately, for the console.
+//! [`Journal`]: the connections that were recently opened, closed and refused, for the console.
 //!
 //! Without the feature `console` it is empty and its methods do nothing. With it, it is a bounded
 //! list, and it keeps no handle of a connection.

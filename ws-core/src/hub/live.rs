@@ -210,7 +210,7 @@ impl Live {
         &self.undeclared
     }
 
-    /// The connections that were opened, closed and refused lately.
+    /// The connections that were recently opened, closed and refused.
     pub(crate) fn journal(&self) -> &Journal {
         &self.journal
     }

@@ -308,7 +308,7 @@ fn complete<T>(value: T, missing: Vec<String>, is_unreachable: bool) -> Result<T
 /// After the members on this node, the message goes to the other nodes, and the future waits until
 /// the broker has accepted it ([`Remote::Accepted`](super::Remote::Accepted)). That takes at most
 /// three times `cluster.heartbeat`, after which the link is replaced. Dropping the future stops the
-/// push between two turns; a message that was queued for the other nodes is sent all the same.
+/// push between two turns; a message that was queued for the other nodes is still sent.
 ///
 /// ```
 /// use ws_core::Hub;
@@ -424,7 +424,7 @@ impl Room {
         Self::new(live, Named::Name(controller), name)
     }
 
-    /// All members of the room but this connection.
+    /// All members of the room except this connection.
     pub fn except(self, id: ConnectionId) -> Target {
         self.0.except(id)
     }
@@ -477,7 +477,7 @@ impl User {
         Self(Target::new(live, Scope::User(name.into())))
     }
 
-    /// All connections of the user but this one.
+    /// All connections of the user except this one.
     pub fn except(self, id: ConnectionId) -> Target {
         self.0.except(id)
     }

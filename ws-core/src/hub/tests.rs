@@ -56,7 +56,7 @@ fn text(sender: u64, number: u64) -> String {
 }
 
 #[test]
-fn nothing_reaches_a_member_after_its_leave_returned_and_nothing_is_missed_after_its_join_did() {
+fn no_message_reaches_a_member_after_its_leave_and_none_is_missed_after_its_join() {
     join_and_leave(0, 300);
 }
 
@@ -128,7 +128,7 @@ fn join_and_leave(crowd: usize, times: usize) {
     stop.store(true, Ordering::SeqCst);
     publisher.join().unwrap();
     drop((watcher, crowd));
-    assert_eq!((live.groups().len(), live.len()), (0, 0), "rooms vanish when they are empty");
+    assert_eq!((live.groups().len(), live.len()), (0, 0), "empty rooms are removed");
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn rooms_are_bounded_in_number_and_names_in_bytes() {
     for number in 0..64 {
         assert_eq!(conn.join(number.to_string()), Ok(true));
     }
-    assert_eq!(conn.join("0"), Ok(false), "it is in it");
+    assert_eq!(conn.join("0"), Ok(false), "it is already in the room");
     assert_eq!(conn.join("64"), Err(JoinError::TooManyRooms { limit: 64 }));
     assert!(conn.leave("0") && !conn.leave("0"));
     assert_eq!(conn.join("64"), Ok(true));

@@ -101,7 +101,7 @@ impl EmitCheck {
     }
 
     /// Checks the route of a connection. A connection without a route is not checked.
-    pub(crate) fn look_at(&mut self, connection: &Connection) {
+    pub(crate) fn check_route(&mut self, connection: &Connection) {
         let Some(declared) = connection.handshake().matched().and_then(|route| route.declared()) else {
             return;
         };
@@ -185,14 +185,14 @@ mod tests {
     }
 
     #[test]
-    fn a_broadcast_looks_at_each_route_once_and_reports_each_event_once() {
+    fn a_broadcast_checks_each_route_once_and_reports_each_event_once() {
         let live = Arc::new(Live::default());
         let routes = [At::declaring(&["tick"]), At::declaring(&["tock"]), At::declaring(&[])];
         let entries: Vec<_> = (0..100).flat_map(|_| routes.iter().map(|route| enter(&live, route))).collect();
         for _ in 0..2 {
             let mut check = EmitCheck::new::<Tick>(std::panic::Location::caller()).unwrap();
             for entry in &entries {
-                check.look_at(entry.connection());
+                check.check_route(entry.connection());
             }
             assert_eq!(check.seen.len(), routes.len());
         }

@@ -39,7 +39,7 @@ impl UserAt {
         Self(target)
     }
 
-    /// All connections of the user at the controller but this one.
+    /// All connections of the user at the controller except this one.
     pub fn except(self, id: ConnectionId) -> Target {
         self.0.except(id)
     }
@@ -77,15 +77,15 @@ impl UserAt {
     ///
     /// # Errors
     /// - [`AskError::Offline`]: no connection is open on any node.
-    /// - [`AskError::Unreachable`]: none is open on this node, and the broker is away or a node did
-    ///   not answer within a second.
+    /// - [`AskError::Unreachable`]: none is open on this node, and the broker is not reachable or a
+    ///   node did not answer within a second.
     /// - [`AskError::NotSent`]: the ask is larger than `cluster.message`, the queue for the broker
     ///   is full, or the broker has refused the ask.
     /// - [`AskError::TooMany`]: 64 asks of the connection, or 1024 of one node to the clients of
     ///   others, are outstanding.
     /// - [`AskError::TimedOut`]: no answer arrived in time (10 s unless
     ///   [`timeout`](UserAsk::timeout) sets another). The client may have acted.
-    /// - [`AskError::Closed`]: the connection ended before the answer came. The client may have
+    /// - [`AskError::Closed`]: the connection ended before the answer arrived. The client may have
     ///   acted.
     /// - [`AskError::Refused`] and [`AskError::Invalid`]: the client refused, or its answer does
     ///   not decode or is larger than `cluster.message`.
@@ -95,7 +95,7 @@ impl UserAt {
         E: WsAsk<Answer: DeserializeOwned> + Serialize + ?Sized,
     {
         if let Some(connection) = self.0.open_member() {
-            connection.look_at_emit::<E>(std::panic::Location::caller());
+            connection.check_emit::<E>(std::panic::Location::caller());
         }
         self.ask_event(E::NAME, event)
     }

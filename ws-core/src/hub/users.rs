@@ -2,7 +2,7 @@
 //!
 //! A user who has no connection any more is kept for five seconds, because clients connect again
 //! when a page is loaded or their node stops. A watcher that reads too slowly compares the users
-//! with those that it has returned, so it needs no event for what it missed.
+//! with those that it has returned, so it needs no event for missed changes.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -113,8 +113,8 @@ impl Users {
         }
     }
 
-    /// Whether the users of other nodes are the last known ones: the broker is away, or a node has
-    /// not answered yet. Without a cluster it is false.
+    /// Whether the users of other nodes may be out of date: the broker is not reachable, or a node
+    /// has not answered yet. Without a cluster it is false.
     pub fn is_stale(&self) -> bool {
         self.watch.is_stale()
     }
@@ -183,7 +183,7 @@ impl State {
     /// Replaces all connections. The differences are reported.
     fn replace(&mut self, now: Instant, members: Vec<Member>) {
         let mut gone = std::mem::take(&mut self.by_connection);
-        // Added before the others are removed, so that no user leaves for a moment.
+        // Added before the others are removed, so that no user is reported as gone in between.
         for Member { id, user } in members {
             if let Some(before) = gone.remove(&id) {
                 self.by_connection.insert(id, before);

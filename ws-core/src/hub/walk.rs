@@ -127,7 +127,7 @@ impl<'a> Walk<'a> {
 
     pub(super) fn event<T: Serialize + ?Sized>(&mut self, frames: &mut EventFrames<'_, T>) {
         for connection in &self.turn {
-            frames.look_at(connection);
+            frames.check_route(connection);
             let Some(frame) = frames.get(connection.format()) else {
                 self.delivery.failed += 1;
                 continue;

@@ -208,7 +208,7 @@ impl Drop for Watcher {
 ///
 /// The members on this node are exact. Those on other nodes arrive after the watch began:
 /// [`settled`](Self::settled) waits for them. A connection is reported once when it joins and once
-/// when it leaves, whatever messages between the nodes were lost.
+/// when it leaves, even if messages between the nodes were lost.
 ///
 /// ```
 /// use ws_core::Connection;
@@ -256,8 +256,8 @@ impl Members {
         }
     }
 
-    /// Whether the members of other nodes are the last known ones: the broker is away, or a node
-    /// has not answered yet. Without a cluster it is false.
+    /// Whether the members of other nodes may be out of date: the broker is not reachable, or a
+    /// node has not answered yet. Without a cluster it is false.
     pub fn is_stale(&self) -> bool {
         self.watch.is_stale()
     }
@@ -338,7 +338,7 @@ impl Presence {
         }
     }
 
-    /// Whether the connections on other nodes are the last known ones: the broker is away, or a
+    /// Whether the connections on other nodes may be out of date: the broker is not reachable, or a
     /// node has not answered yet. Without a cluster it is false.
     pub fn is_stale(&self) -> bool {
         self.watch.is_stale()

@@ -25,18 +25,18 @@ use tokio::{
 use super::live::Live;
 use crate::{connection::Connection, sync::Mutex};
 
-/// Alarms within this time go off together.
+/// Alarms within this time fire together.
 const TICK: Duration = Duration::from_millis(16);
 /// A later alarm is looked up at this distance, so that entries of ended connections do not
 /// accumulate.
 const FARTHEST_TICKS: u64 = 60_000 / TICK.as_millis() as u64;
-/// The number of alarms that go off before the task yields.
+/// The number of alarms that fire before the task yields.
 const ALARMS_A_TURN: usize = 128;
 
 /// The alarm of one connection. Only its session sets it.
 ///
-/// The value has the tick at which the alarm goes off and the slot of its valid entry, 32 bits of
-/// each: enough to compare ticks that are less than two years apart. Slot 0 means that no alarm is
+/// The value has 32 bits of the tick at which the alarm fires, and 32 bits of the slot of its valid
+/// entry: enough to compare ticks that are less than two years apart. Slot 0 means that no alarm is
 /// set.
 #[derive(Debug, Default)]
 pub(crate) struct Alarm(AtomicU64);
@@ -51,31 +51,31 @@ impl Alarm {
     }
 
     /// Looks up the alarm when a slot with an entry for it is due.
-    fn look(&self, slot: u64) -> Look {
+    fn check(&self, slot: u64) -> AlarmState {
         let seen = self.0.load(Ordering::Relaxed);
         if seen as u32 != slot as u32 {
-            return Look::Stale;
+            return AlarmState::Stale;
         }
         let left = ((seen >> 32) as u32).wrapping_sub(slot as u32);
-        let (next, look) = match left {
-            0 => (0, Look::Due),
+        let (next, state) = match left {
+            0 => (0, AlarmState::Due),
             left => {
                 let later = not_zero(slot + u64::from(left).min(FARTHEST_TICKS));
-                (pack(slot + u64::from(left), later), Look::Later(later))
+                (pack(slot + u64::from(left), later), AlarmState::Later(later))
             }
         };
         // The session may set another alarm at the same time.
         let is_set = self.0.compare_exchange(seen, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if is_set { look } else { Look::Stale }
+        if is_set { state } else { AlarmState::Stale }
     }
 }
 
 /// The state of an alarm whose slot is due.
 #[derive(Debug, PartialEq, Eq)]
-enum Look {
-    /// It goes off, and is not set any more.
+enum AlarmState {
+    /// It fires now, and is no longer set.
     Due,
-    /// It goes off later. Its entry is now in this slot.
+    /// It fires later. Its entry is now in this slot.
     Later(u64),
     /// Its entry is in another slot, or it is not set.
     Stale,
@@ -99,7 +99,7 @@ struct Wheel {
     runtime: Id,
     /// The start of the first tick.
     since: Instant,
-    /// The sequence numbers of the connections to look at, by tick.
+    /// The sequence numbers of the connections to check, by tick.
     slots: BTreeMap<u64, Vec<u64>>,
     /// The tick for which the task sleeps; 0 while it is awake.
     sleeps_for: u64,
@@ -249,10 +249,10 @@ async fn fire(live: &Live, runtime: Id, slot: u64, entries: &[u64]) {
         let mut later = Vec::new();
         for sequence in turn {
             let Some(conn) = live.of_sequence(*sequence) else { continue };
-            match conn.alarm().look(slot) {
-                Look::Due => conn.outbox().nudge(),
-                Look::Later(slot) => later.push((slot, *sequence)),
-                Look::Stale => {}
+            match conn.alarm().check(slot) {
+                AlarmState::Due => conn.outbox().nudge(),
+                AlarmState::Later(slot) => later.push((slot, *sequence)),
+                AlarmState::Stale => {}
             }
         }
         if !later.is_empty() {
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_alarm_goes_off_within_a_tick_and_never_early() {
+    async fn an_alarm_fires_within_a_tick_and_never_early() {
         let live = Arc::new(Live::default());
         let entry = enter(&live);
         let conn = entry.connection();
@@ -389,16 +389,16 @@ mod tests {
         for (due, slot) in [(start, start), (start + 3, start + 3), (start + 100, start + 100)] {
             let alarm = Alarm::default();
             alarm.set(due, slot);
-            assert_eq!(alarm.look(slot - 1), Look::Stale);
-            assert_eq!(alarm.look(slot), Look::Due, "{due}");
-            assert_eq!(alarm.look(slot), Look::Stale, "once");
+            assert_eq!(alarm.check(slot - 1), AlarmState::Stale);
+            assert_eq!(alarm.check(slot), AlarmState::Due, "{due}");
+            assert_eq!(alarm.check(slot), AlarmState::Stale, "once");
         }
         let alarm = Alarm::default();
         alarm.set(start + 2 * FARTHEST_TICKS, start);
-        assert_eq!(alarm.look(start), Look::Later(start + FARTHEST_TICKS));
-        assert_eq!(alarm.look(start), Look::Stale);
-        assert_eq!(alarm.look(start + FARTHEST_TICKS), Look::Later(start + 2 * FARTHEST_TICKS));
-        assert_eq!(alarm.look(start + 2 * FARTHEST_TICKS), Look::Due);
+        assert_eq!(alarm.check(start), AlarmState::Later(start + FARTHEST_TICKS));
+        assert_eq!(alarm.check(start), AlarmState::Stale);
+        assert_eq!(alarm.check(start + FARTHEST_TICKS), AlarmState::Later(start + 2 * FARTHEST_TICKS));
+        assert_eq!(alarm.check(start + 2 * FARTHEST_TICKS), AlarmState::Due);
         assert_eq!(not_zero(1 << 32), (1 << 32) + 1);
     }
 }

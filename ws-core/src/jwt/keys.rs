@@ -56,7 +56,8 @@ impl Keys {
     /// use ws_core::jwt::{JwtVerifier, Keys};
     ///
     /// let published = r#"{"keys": [
-    ///     {"kty": "OKP", "crv": "Ed25519", "kid": "2026-11", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
+    ///     {"kty": "OKP", "crv": "Ed25519", "kid": "2026-11",
+    ///      "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
     ///     {"kty": "RSA", "use": "enc", "kid": "not-for-signatures", "n": "AQAB", "e": "AQAB"}
     /// ]}"#;
     /// let verifier = JwtVerifier::new(Keys::jwks(published)?);

@@ -32,7 +32,8 @@ const MOST_LEEWAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// ```
 /// use ws_core::jwt::{JwtVerifier, Key};
 ///
-/// let verifier = JwtVerifier::builder(Key::hs256("a secret of at least 32 bytes...")?).audience("chat").build();
+/// let key = Key::hs256("a secret of at least 32 bytes...")?;
+/// let verifier = JwtVerifier::builder(key).audience("chat").build();
 /// assert!(verifier.verify("not a token").is_err());
 /// # Ok::<(), ws_core::jwt::KeyError>(())
 /// ```

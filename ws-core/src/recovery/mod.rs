@@ -20,7 +20,7 @@ use serde::Serialize;
 pub(crate) use self::verdict::Verdict;
 use crate::{
     connection::Connection,
-    error::{Error, Faces},
+    error::{Error, PublicParts},
     function::{Function, StateParams, for_each_number_of_states},
     place::{Location, short_name},
     state::{FromState, StateKey, States},
@@ -321,24 +321,28 @@ for_each_number_of_states!(error_handler_fn);
 pub(crate) struct ErrorHandlers {
     handlers: Vec<Arc<ErrorHandler>>,
     states: Arc<States>,
-    faces: Faces,
+    public_parts: PublicParts,
 }
 
 impl ErrorHandlers {
-    pub(crate) fn new(mut handlers: Vec<Arc<ErrorHandler>>, states: Arc<States>, faces: Faces) -> Self {
+    pub(crate) fn new(
+        mut handlers: Vec<Arc<ErrorHandler>>,
+        states: Arc<States>,
+        public_parts: PublicParts,
+    ) -> Self {
         handlers.sort_by_key(|handler| (handler.error_type.is_none(), handler.order));
-        Self { handlers, states, faces }
+        Self { handlers, states, public_parts }
     }
 
-    /// Adds the public face of the error's type.
+    /// Adds the public part of the error's type.
     pub(crate) fn complete(&self, error: &mut Error) {
-        self.faces.complete(error);
+        self.public_parts.complete(error);
     }
 
-    /// Adds the public face of the error's type, then calls the handlers in order. Returns
+    /// Adds the public part of the error's type, then calls the handlers in order. Returns
     /// [`Answer::Pass`] if none of them handles the error.
     pub(crate) async fn answer(&self, error: &mut Error, scene: &Scene) -> Answer {
-        self.faces.complete(error);
+        self.public_parts.complete(error);
         let error = &*error;
         for handler in &self.handlers {
             let Some(answer) = (handler.call)(error, scene, &self.states) else { continue };

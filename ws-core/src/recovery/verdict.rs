@@ -113,7 +113,7 @@ impl ErrorHandlers {
         conn.handshake().matched()?.error_handlers().downcast_ref()
     }
 
-    /// Adds the public face of the error's type, without calling the error handlers.
+    /// Adds the public part of the error's type, without calling the error handlers.
     pub(crate) fn complete_on(conn: &Connection, error: &mut Error) {
         if let Some(handlers) = Self::of(conn) {
             handlers.complete(error);

@@ -22,10 +22,10 @@ use crate::{
 /// | `release($fd)` | not needed: the context is emptied after `on_close` |
 ///
 /// Middleware fills it during the handshake; callbacks read and change it until `on_close` has run.
-/// Then it is emptied, also if a handle of the connection is kept; a value may hold such a handle.
-/// Values are cloned on reading, so the caller holds no lock; wrap values that are shared or
-/// expensive to clone in an `Arc`. A value's `Clone` runs under the context's lock: it must not use
-/// the same context.
+/// Then it is emptied, even if a handle of the connection still exists, because a value may hold
+/// such a handle. Values are cloned on reading, so the caller holds no lock; wrap values that are
+/// shared or expensive to clone in an `Arc`. A value's `Clone` runs under the context's lock: it
+/// must not use the same context.
 ///
 /// ```
 /// use ws_core::connection::ContextMap;
@@ -88,7 +88,8 @@ impl ContextMap {
     /// # use ws_core::{Connection, ConnectionId};
     /// # #[derive(Clone)] struct Cart(Vec<u32>);
     /// fn take_over(conn: &Connection, previous: ConnectionId) -> bool {
-    ///     conn.hub().get_local(previous).is_some_and(|other| conn.context().copy_from::<Cart>(other.context()))
+    ///     let other = conn.hub().get_local(previous);
+    ///     other.is_some_and(|other| conn.context().copy_from::<Cart>(other.context()))
     /// }
     /// ```
     pub fn copy_from<T: Clone + Send + Sync + 'static>(&self, other: &Self) -> bool {

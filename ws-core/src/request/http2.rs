@@ -1,5 +1,5 @@
-//! Handshakes over HTTP/2 (RFC 8441): an extended CONNECT for `websocket`, converted to the GET that
-//! the pipeline handles.
+//! Handshakes over HTTP/2 (RFC 8441): an extended CONNECT for `websocket`, converted to the GET
+//! that the pipeline handles.
 //!
 //! Without the feature `http2` no request is converted, and no request counts as converted.
 
@@ -57,8 +57,8 @@ pub(crate) fn was_extended_connect(_: &Parts) -> bool {
     false
 }
 
-/// Whether a request asks for a WebSocket: by an upgrade, or by an extended CONNECT. Over HTTP/2
-/// there is no upgrade (RFC 9113 section 8.6).
+/// Whether a request asks for a WebSocket: by an upgrade, or by an extended CONNECT. HTTP/2 does
+/// not have upgrades (RFC 9113 section 8.6).
 pub(crate) fn asks_for_websocket(parts: &Parts) -> bool {
     #[cfg(feature = "http2")]
     if parts.version == Version::HTTP_2 {

@@ -8,8 +8,8 @@ use crate::telemetry::RouteCounters;
 /// The route that a handshake was matched to.
 ///
 /// A request must not depend on routes: they depend on controllers, and through them on all other
-/// modules. The modules above fetch their own part by downcasting: the typed layer the
-/// interceptors, `recovery` the error handlers, the pipeline the route itself.
+/// modules. The modules above get their own part by downcasting: the typed layer gets the
+/// interceptors, `recovery` gets the error handlers, and the pipeline gets the route itself.
 pub(crate) trait Matched: Any + Send + Sync {
     /// The path pattern.
     fn pattern(&self) -> &Arc<str>;

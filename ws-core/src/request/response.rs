@@ -56,7 +56,8 @@ impl Body {
     /// ```
     /// use ws_core::{StatusCode, handshake::Body};
     ///
-    /// let response = Body::json(StatusCode::FORBIDDEN, &serde_json::json!({"code": 40301, "msg": "not a member"}));
+    /// let body = serde_json::json!({"code": 40301, "msg": "not a member"});
+    /// let response = Body::json(StatusCode::FORBIDDEN, &body);
     /// assert_eq!(response.headers()["content-type"], "application/json");
     /// ```
     pub fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Response {

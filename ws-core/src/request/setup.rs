@@ -70,7 +70,8 @@ impl std::fmt::Debug for Setup<'_> {
 /// use ws_core::{Handshake, handlers::ParamError};
 ///
 /// fn page(handshake: &Handshake) -> Result<u32, ParamError> {
-///     let page = handshake.query_param("page").ok_or_else(|| ParamError::missing("query parameter page"))?;
+///     let missing = || ParamError::missing("query parameter page");
+///     let page = handshake.query_param("page").ok_or_else(missing)?;
 ///     page.parse().map_err(|error| ParamError::invalid("query parameter page", error))
 /// }
 /// ```
@@ -94,7 +95,7 @@ pub enum ParamError {
         /// Faults by field, for the client; `null` if there are none.
         fields: serde_json::Value,
     },
-    /// Any other error. The client sees nothing of it, unless the error has a public face.
+    /// Any other error. The client does not see it, unless the error has a public part.
     Other(Error),
 }
 

@@ -89,10 +89,11 @@ impl Schemas {
     }
 
     /// Returns a schema without its outermost references: with the contents of the types that they
-    /// name. What stands beside a reference takes precedence, such as the doc comment of a field.
+    /// name. Keywords beside a reference take precedence, such as the doc comment of a field.
     pub(crate) fn inlined(&self, schema: &Value) -> Value {
         let mut schema = schema.clone();
-        // Each step replaces one type by its contents; only a type that is itself never ends.
+        // Each step replaces one type by its contents; only a type that refers to itself never
+        // ends.
         for _ in 0..=self.collected.len() {
             let Value::Object(fields) = &mut schema else { break };
             if let Some(Value::Array(all)) = fields.get_mut("allOf")

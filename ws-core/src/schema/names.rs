@@ -56,7 +56,7 @@ pub(super) fn named(found: &[Named]) -> Vec<String> {
         by_name.entry(&ty.name).or_default().push((index, ty));
     }
     let mut names = vec![String::new(); found.len()];
-    // A type whose name nothing else has keeps it, whatever the others are called.
+    // A type with a unique name keeps it, whatever the names of the others are.
     let mut taken: BTreeSet<String> = by_name.keys().map(|name| (*name).to_owned()).collect();
     for (name, mut types) in by_name {
         types.sort_by_key(|(_, ty)| (ty.is_only_received(), &ty.module, &ty.contents));

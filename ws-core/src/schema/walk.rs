@@ -1,4 +1,4 @@
-//! Changes to a JSON schema that tell its subschemas from its data.
+//! Changes to a JSON schema that distinguish its subschemas from its data.
 //!
 //! A property may have any name, also that of a keyword such as `required`, and a default value may
 //! contain an object that looks like a schema.

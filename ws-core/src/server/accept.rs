@@ -20,7 +20,7 @@ const QUIET: Duration = Duration::from_secs(1);
 
 /// Accepts until the application closes. Each stream is passed to `serve`, which must not block,
 /// with its place among the `pending` streams. A stream without a place is closed without a
-/// response: while the peer does not read, a response would take time and memory.
+/// response, because a response to a peer that does not read would cost time and memory.
 pub(crate) async fn accept(
     name: &str,
     listener: TcpListener,

@@ -96,13 +96,13 @@ mod tests {
         let (one, other) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
         let (first, second) = (addresses.enter(one), addresses.enter(one));
         assert!(first.is_some() && second.is_some());
-        assert!(addresses.enter(one).is_none(), "as many as it may have");
-        assert!(addresses.enter(other).is_some(), "another address is another matter");
+        assert!(addresses.enter(one).is_none(), "the address is at its limit");
+        assert!(addresses.enter(other).is_some(), "another address has its own limit");
         drop(first);
         assert!(addresses.enter(one).is_some());
         drop(second);
         assert!(addresses.open().is_empty());
         let full = Arc::new(Addresses::new(0));
-        assert!(full.enter(one).is_none() && full.open().is_empty(), "nor is one that never had any kept");
+        assert!(full.enter(one).is_none() && full.open().is_empty(), "a refused address is not stored");
     }
 }

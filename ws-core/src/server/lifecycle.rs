@@ -72,10 +72,11 @@ impl Lifecycle {
 ///
 /// let app = App::without_registry();
 /// let readiness = app.readiness();
-/// let probes = Router::new().route(
-///     "/readyz",
-///     get(async move || if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }),
-/// );
+/// let ready = async move || match readiness.is_ready() {
+///     true => StatusCode::OK,
+///     false => StatusCode::SERVICE_UNAVAILABLE,
+/// };
+/// let probes = Router::new().route("/readyz", get(ready));
 /// let app = app.http("http", probes);
 /// ```
 #[derive(Clone, Debug)]
@@ -112,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_only_goes_forward() {
+    fn a_stage_only_advances() {
         let lifecycle = Lifecycle::default();
         let readiness = lifecycle.readiness();
         for (to, is_ready, is_draining) in [

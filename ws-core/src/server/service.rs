@@ -35,10 +35,11 @@ use crate::{
 /// with a refusal to all others. The outer server must speak HTTP/1.1 and allow upgrades (axum and
 /// `hyper::server::conn::http1` with `with_upgrades` do).
 ///
-/// With the feature `http2` it also accepts handshakes over HTTP/2 (RFC 8441), and answers them with
-/// 200. The outer server must be of hyper 1.12 or later, and offer them to its clients:
-/// `axum::serve` with axum's feature `http2` does, and hyper's HTTP/2 servers with
-/// `enable_connect_protocol()` do. Each WebSocket counts for every limit, whatever it shares.
+/// With the feature `http2` it also accepts handshakes over HTTP/2 (RFC 8441), and answers them
+/// with the status 200. The outer server must be of hyper 1.12 or later, and offer them to its
+/// clients: `axum::serve` with axum's feature `http2` does, and hyper's HTTP/2 servers with
+/// `enable_connect_protocol()` do. Each WebSocket counts for every limit, even if it shares an
+/// HTTP/2 connection with others.
 ///
 /// The peer's address is taken from the request's extensions: by
 /// [`peer_addr_from`](Self::peer_addr_from), or else one of type [`SocketAddr`]. Without it,
@@ -146,7 +147,8 @@ async fn open(
             let (transport, prefix) = Transport::upgraded(upgraded, opening.handshake.version());
             return server.open(transport, prefix, opening, permit);
         }
-        // The client has reset the stream: every server of HTTP/2 allows the CONNECT that it accepts.
+        // The client has reset the stream: every server of HTTP/2 allows the CONNECT that it
+        // accepts.
         Ok(Err(error)) if opening.handshake.is_extended_connect() => {
             tracing::debug!(%error, "a handshake over HTTP/2 was abandoned");
         }

@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_page_client_may_be_idle_for_keep_alive_and_takes_no_room() {
+    async fn an_http_client_may_be_idle_for_keep_alive_and_uses_no_room() {
         let mut config = Config::default();
         config.servers.push(ServerConfig::new("http", ServerKind::Http, 0));
         for server in ["ws", "http"] {

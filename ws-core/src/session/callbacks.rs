@@ -2,8 +2,8 @@
 //!
 //! `on_message` keeps its type, so that a message costs neither a box nor a virtual call. The other
 //! callbacks are rare: [`Rare`] boxes them without their type, so that the session is compiled once
-//! for all controllers. Each call is made in an `async` block when it is polled, or where a panic
-//! of the call itself is caught as well.
+//! for all controllers. Each call is made inside an `async` block or inside
+//! [`caught`](crate::caught), so that a panic of the call itself is caught as well.
 
 use bytes::Bytes;
 

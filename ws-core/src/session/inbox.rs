@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_come_out_in_their_order_and_leave_no_buffer_behind() {
+    fn events_keep_their_order_and_an_emptied_inbox_owns_no_buffer() {
         let mut inbox = Inbox::default();
         assert!(inbox.pop().is_none());
         inbox.push(Event::Ping(Bytes::from_static(b"1")));
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn of_more_pings_and_pongs_than_may_wait_the_oldest_are_dropped() {
+    fn beyond_the_limit_the_oldest_pings_and_pongs_are_dropped() {
         for is_behind_a_message in [false, true] {
             let mut inbox = Inbox::default();
             if is_behind_a_message {

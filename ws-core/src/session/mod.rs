@@ -66,7 +66,7 @@ pub(crate) type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Serves one connection until its socket is dropped.
 ///
-/// Only this function is compiled for each controller, so it contains no more than the calls of
+/// Only this function is compiled for each controller, so it contains only the calls of
 /// `on_message`. Memory per idle connection matters: state that is rarely used is boxed, and the
 /// `async` block captures the arguments instead of holding a second copy. Handling a message boxes
 /// nothing.
@@ -91,10 +91,10 @@ where
         let mut callback = Fragile::new(callback.as_mut());
         let around = callbacks::around_messages::<C>(&conn);
         let call = |message| callbacks::message(&*controller, &conn, around, message);
-        let mut goes_on = Box::pin(session.open()).await;
-        while goes_on {
+        let mut stays_open = Box::pin(session.open()).await;
+        while stays_open {
             let stop = poll_fn(|cx| session.poll_messages(cx, callback.slot(), call)).await;
-            goes_on = Box::pin(session.go_on(stop)).await;
+            stays_open = Box::pin(session.resume(stop)).await;
         }
         Box::pin(session.close()).await;
     }
@@ -168,8 +168,9 @@ impl<S: ByteStream> Session<S> {
         }
     }
 
-    /// Does what the handling of messages stopped for. Returns false if the connection ends.
-    async fn go_on(&mut self, stop: Break) -> bool {
+    /// Handles the reason why [`Session::poll_messages`] stopped. Returns false if the connection
+    /// ends.
+    async fn resume(&mut self, stop: Break) -> bool {
         let (controller, conn) = self.parts();
         let callback = match stop {
             Break::End => return false,
@@ -185,12 +186,12 @@ impl<S: ByteStream> Session<S> {
     }
 
     async fn close(&mut self) {
-        // tasks: those of the connection have a bounded time to finish.
+        // The tasks of the connection have a bounded time to finish.
         let (controller, conn) = self.parts();
         self.driver.finish_tasks().await;
         conn.tasks().end();
 
-        // close: `on_close` runs while the close frame is being sent.
+        // `on_close` runs while the close frame is being sent.
         let reason = self.driver.reason().cloned().unwrap_or(CloseReason::Aborted);
         tracing::debug!(?reason, code = reason.code(), "connection ended");
         conn.live().journal().closed(&conn, &reason);
@@ -370,7 +371,7 @@ mod tests {
         live.wait().await;
     }
 
-    /// A peer that sends empty texts without end and accepts everything it is sent.
+    /// A peer that sends empty texts without end and reads everything.
     struct Endless;
 
     impl AsyncRead for Endless {
@@ -468,7 +469,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_callback_pushes_does_not_wake_its_own_task_and_fits_a_small_outbox() {
+    async fn messages_pushed_by_a_callback_do_not_wake_its_own_task_and_fit_a_small_outbox() {
         for outbox_messages in [1, 2, 256] {
             for is_delayed in [false, true] {
                 let limits = Limits { outbox_messages, ..Limits::default() };

@@ -2,9 +2,9 @@
 //!
 //! A token bucket without a task and without a counter. It stores only the time at which the bucket
 //! is full again. Each message takes a token and moves this time by the interval in which one token
-//! returns. A message exceeds the rate if it would move the time further from now than a whole
-//! burst takes to return. The driver passes the current time, so a route without this limit never
-//! reads the clock for it.
+//! returns. A message exceeds the rate if it would move this time further into the future than a
+//! whole burst takes to return. The driver passes the current time, so a route without this limit
+//! never reads the clock for it.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub(super) struct Bucket {
     whole: Duration,
     /// The time at which the bucket is full again.
     full_at: Instant,
-    /// The time since which messages may wait in the socket because this side did not read.
+    /// The time since which messages may be waiting in the socket, because this side did not read.
     behind_since: Option<Instant>,
 }
 
@@ -39,14 +39,14 @@ impl Bucket {
     }
 
     /// Records that everything that has arrived was read.
-    pub(super) fn has_caught_up(&mut self) {
+    pub(super) fn catches_up(&mut self) {
         self.behind_since = None;
     }
 
     /// Takes a token. Returns false if there is none.
     pub(super) fn take(&mut self, now: Instant) -> bool {
-        // Messages that were not read at once may have arrived at any time since `behind_since`.
-        // They may use all tokens that returned since then, also more than a whole burst.
+        // Messages that were not read at once may have arrived at any time since `behind_since`, so
+        // they may use all tokens that returned since then, even more than a whole burst.
         let full_at = self.full_at.max(self.behind_since.unwrap_or(now)) + self.interval;
         let is_there = full_at.duration_since(now) <= self.whole;
         if is_there {
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_there_at_once_and_comes_back_at_its_rate() {
+    fn a_burst_is_available_at_once_and_returns_at_its_rate() {
         for (per_second, burst, at_once) in
             [(10, None, 10), (10, Some(3), 3), (3, None, 3), (1, Some(50), 50)]
         {
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_refused_takes_no_token() {
+    fn a_refused_message_takes_no_token() {
         let (mut bucket, now) = bucket(10, Some(1));
         assert!(bucket.take(now));
         for _ in 0..100 {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_not_read_for_a_while_has_the_tokens_of_that_while() {
+    async fn messages_that_were_not_read_for_a_while_have_the_tokens_of_that_time() {
         let (mut bucket, now) = bucket(10, Some(5));
         assert_eq!(tokens(&mut bucket, now), 5);
         bucket.falls_behind();
@@ -112,12 +112,12 @@ mod tests {
         bucket.falls_behind();
         assert_eq!(tokens(&mut bucket, later), 70);
         assert_eq!(tokens(&mut bucket, later + Duration::from_secs(1)), 10, "still behind");
-        bucket.has_caught_up();
+        bucket.catches_up();
         assert_eq!(tokens(&mut bucket, later + Duration::from_secs(60)), 5);
     }
 
     #[test]
-    fn no_limit_is_no_bucket_and_the_largest_ones_are_no_overflow() {
+    fn without_a_limit_there_is_not_a_bucket_and_the_largest_limits_do_not_overflow() {
         assert!(Bucket::new(&Limits::default(), Instant::now()).is_none());
         let (mut huge, now) = bucket(usize::MAX, Some(usize::MAX));
         assert_eq!(tokens(&mut huge, now), 1000);

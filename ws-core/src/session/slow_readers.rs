@@ -50,7 +50,7 @@ struct Case {
     size: usize,
 }
 
-/// The far end of a connection that sends.
+/// The peer of a connection that sends.
 struct Reader {
     stream: DuplexStream,
     unparsed: Vec<u8>,
@@ -141,7 +141,7 @@ fn cases() -> Vec<Case> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_download_is_not_taken_for_a_dead_peer() {
+async fn a_slow_download_does_not_count_as_a_dead_peer() {
     for case in cases() {
         let mut reader = case.start();
         reader.read(case, case.size).await;
@@ -153,7 +153,7 @@ async fn a_slow_download_is_not_taken_for_a_dead_peer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_stops_reading_is_found_within_the_time_for_what_it_may_not_have_read() {
+async fn a_peer_that_stops_reading_is_detected_within_the_time_for_its_unread_bytes() {
     for case in cases() {
         let mut reader = case.start();
         reader.read(case, case.size / 4).await;
@@ -164,7 +164,7 @@ async fn a_peer_that_stops_reading_is_found_within_the_time_for_what_it_may_not_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_was_sent_little_is_found_as_soon_as_ever() {
+async fn a_peer_with_few_unread_bytes_is_detected_as_early_as_an_idle_one() {
     let case = Case { interval: 25, timeout: 20, rate: 4000 * KIB, buffer: 4 * MIB, size: 0 };
     let mut reader = case.start();
     let began = Instant::now();
@@ -204,7 +204,7 @@ impl Controller for Answers {
     }
 }
 
-/// Returns the far end of a connection to [`Answers`] whose inbox is full.
+/// Returns the peer of a connection to [`Answers`] whose inbox is full.
 async fn flooded(buffer: usize) -> (DuplexStream, mpsc::UnboundedReceiver<CloseReason>) {
     let (sender, closed) = mpsc::unbounded_channel();
     let (near, mut far) = tokio::io::duplex(buffer);
@@ -215,14 +215,14 @@ async fn flooded(buffer: usize) -> (DuplexStream, mpsc::UnboundedReceiver<CloseR
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_a_callback_waits_for_it_and_the_inbox_is_full_a_peer_that_reads_nothing_is_found() {
+async fn while_a_callback_waits_and_the_inbox_is_full_a_peer_that_reads_nothing_is_detected() {
     let (_far, mut closed) = flooded(64 * KIB).await;
     let reason = timeout(Duration::from_secs(400), closed.recv()).await.expect("it is found");
     assert_eq!(reason, Some(CloseReason::Heartbeat));
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_a_callback_waits_for_it_and_the_inbox_is_full_a_peer_that_reads_slowly_is_not_cut() {
+async fn while_a_callback_waits_and_the_inbox_is_full_a_peer_that_reads_slowly_is_not_cut() {
     for buffer in [64 * KIB, 4 * MIB] {
         let (mut far, mut closed) = flooded(buffer).await;
         let mut received = 0;
@@ -246,7 +246,7 @@ impl Controller for Waits {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reading_goes_on_as_soon_as_no_more_than_64_kib_wait_for_the_peer() {
+async fn reading_continues_as_soon_as_no_more_than_64_kib_wait_for_the_peer() {
     let (sender, mut seen) = mpsc::unbounded_channel();
     let (near, mut far) = tokio::io::duplex(64 * KIB);
     let life = tests::life(&Arc::new(Live::default()));

@@ -4,9 +4,9 @@
 //!
 //! The first three set the connection's alarm, which a sleeping connection shares with all others
 //! (`hub/wheel.rs`). The deadlines are exact and have a timer of their own, which exists while one
-//! of them runs. The driver polls the timers before it sleeps and acts on the one that is due.
-//! Messages must not set an alarm: it goes off at its time, and only then is it checked whether
-//! there was a message. So a message needs no clock read, unless the idle time is limited.
+//! of them runs. The driver polls the timers before it sleeps and acts on the one that is due. A
+//! message must not set an alarm: only when the alarm fires, the timers check whether there was a
+//! message. So a message needs no clock read, unless the idle time is limited.
 
 use std::{
     pin::Pin,
@@ -28,8 +28,8 @@ pub(crate) enum Due {
     /// The time for the pong has passed, or the next ping is due if anything has arrived since the
     /// last one.
     SignOfLife,
-    /// The transport has to be checked for the end of the peer. After the connection has begun to
-    /// end: the deadline of the current closing step has passed.
+    /// The driver has to check whether the peer has closed its side. Once the connection has begun
+    /// to end: the deadline of the current closing step has passed.
     Step,
     /// The token of the connection has expired, or its lifetime is over.
     Expired,
@@ -58,16 +58,16 @@ struct Silence {
     longest: Duration,
     since: Instant,
     /// The time of the next check, at or before `since + longest`.
-    look_at: Instant,
+    check_at: Instant,
 }
 
 pin_project! {
     /// The exact deadlines, with their timer.
     ///
-    /// `callback_by` is the deadline of the running callback; after the last callback but
-    /// `on_close`, that of the connection's tasks. `step_by` is the time of the next check of the
-    /// transport while nothing is read; after the connection has begun to end, the deadline of the
-    /// current closing step.
+    /// `callback_by` is the deadline of the running callback. Between the last message and
+    /// `on_close` it is the deadline of the connection's tasks. `step_by` is the time of the next
+    /// check of the peer while nothing is read. Once the connection has begun to end, it is the
+    /// deadline of the current closing step.
     struct Deadlines {
         callback_by: Option<Instant>,
         step_by: Option<Instant>,
@@ -98,7 +98,7 @@ pub(crate) struct Timers {
 impl Timers {
     pub(crate) fn new(heartbeat: Arc<Heartbeat>) -> Self {
         let now = Instant::now();
-        let silence = |longest| Box::new(Silence { longest, since: now, look_at: now + longest });
+        let silence = |longest| Box::new(Silence { longest, since: now, check_at: now + longest });
         Self {
             beat: heartbeat.interval.map_or(Beat::Off, |interval| Beat::Ping(now + interval)),
             silence: heartbeat.idle.map(silence),
@@ -109,32 +109,32 @@ impl Timers {
         }
     }
 
-    /// Starts the checks of the transport if `is_blind`, else stops them. Must not be called once
-    /// the connection has begun to end.
-    pub(crate) fn look_while(&mut self, is_blind: bool) {
+    /// Starts the checks of the peer if `must_check`, else stops them. Must not be called once the
+    /// connection has begun to end.
+    pub(crate) fn check_peer_while(&mut self, must_check: bool) {
         match self.step_by() {
-            None if is_blind => self.look_again(),
-            Some(_) if !is_blind => self.set_step(None),
+            None if must_check => self.schedule_peer_check(),
+            Some(_) if !must_check => self.set_step(None),
             _ => {}
         }
     }
 
-    /// Sets the time of the next check of the transport.
-    pub(crate) fn look_again(&mut self) {
-        self.set_step(Some(Instant::now() + fixed::LOOK_INTERVAL));
+    /// Sets the time of the next check of the peer.
+    pub(crate) fn schedule_peer_check(&mut self) {
+        self.set_step(Some(Instant::now() + fixed::PEER_CHECK_INTERVAL));
     }
 
     /// Sets the deadline of the callback that runs now.
-    pub(crate) fn callback_must_end(&mut self, by: Option<Instant>) {
+    pub(crate) fn set_callback_deadline(&mut self, by: Option<Instant>) {
         if by.is_some() || self.callback_by().is_some() {
             *self.deadlines().project().callback_by = by;
         }
     }
 
     /// Sets the deadline of the connection's tasks, unless it is set already. No callback runs.
-    pub(crate) fn tasks_must_end(&mut self, within: Duration) {
+    pub(crate) fn set_tasks_deadline(&mut self, within: Duration) {
         if self.callback_by().is_none() {
-            self.callback_must_end(Some(Instant::now() + within));
+            self.set_callback_deadline(Some(Instant::now() + within));
         }
     }
 
@@ -143,12 +143,12 @@ impl Timers {
     }
 
     /// Sets the deadline of the next closing step, and stops the heartbeat and the idle limit.
-    pub(crate) fn close_must_go_on(&mut self, within: Duration) {
+    pub(crate) fn set_close_deadline(&mut self, within: Duration) {
         self.stop(Some(Instant::now() + within));
     }
 
-    /// Stops all timers but the deadline of a running callback or of the tasks, since nothing is
-    /// left to close.
+    /// Stops all timers except the deadline of a running callback or of the tasks, because the
+    /// closing steps are done.
     pub(crate) fn closed(&mut self) {
         self.stop(None);
     }
@@ -183,22 +183,22 @@ impl Timers {
         deadlines.as_mut()
     }
 
-    /// Records that the alarm went off, or that the time of the expiry was changed.
+    /// Records that the alarm has fired, or that the time of the expiry was changed.
     pub(crate) fn ring(&mut self) {
         self.alarm = None;
         self.is_set = false;
     }
 
     /// Restarts the idle time: a message was received or is being sent, or a callback runs.
-    pub(crate) fn not_idle(&mut self) {
+    pub(crate) fn restart_idle_time(&mut self) {
         if let Some(silence) = &mut self.silence {
             silence.since = Instant::now();
         }
     }
 
-    /// Returns whether the peer still has time to answer the last ping. If so, the next ping is
-    /// postponed to the end of that time.
-    pub(crate) fn may_still_come(&mut self, now: Instant) -> bool {
+    /// Postpones the next ping to the end of the time for the pong of the last one. Returns false
+    /// if that time has passed.
+    pub(crate) fn postpone_ping(&mut self, now: Instant) -> bool {
         match &mut self.beat {
             Beat::Sign { by, next } if now < *by => {
                 *next = *by;
@@ -261,10 +261,10 @@ impl Timers {
             return Some(Due::Expired);
         }
         if let Some(silence) = &mut self.silence
-            && silence.look_at <= now
+            && silence.check_at <= now
         {
-            silence.look_at = silence.since + silence.longest;
-            if silence.look_at <= now {
+            silence.check_at = silence.since + silence.longest;
+            if silence.check_at <= now {
                 return Some(Due::Idle);
             }
         }
@@ -285,7 +285,7 @@ impl Timers {
             Beat::Ping(at) => Some(at),
             Beat::Sign { by, next } => Some(by.min(next)),
         };
-        let silence = self.silence.as_ref().map(|silence| silence.look_at);
+        let silence = self.silence.as_ref().map(|silence| silence.check_at);
         let alarm = [beat, silence, expires].into_iter().flatten().min();
         if alarm != self.alarm {
             self.alarm = alarm;

@@ -1,8 +1,8 @@
 //! [`Tunnel`]: a stream of HTTP/2 (RFC 8441) as the transport of a connection.
 //!
 //! hyper owns the stream. It copies a write of any size at once, and keeps up to four of them while
-//! the client's window is closed. Small writes bound that memory, let the socket notice a client that
-//! does not read, and cost a third of the time for messages of 1 MiB.
+//! the client's window is closed. Small writes bound that memory, let the socket notice a client
+//! that does not read, and cost a third of the time for messages of 1 MiB.
 
 use std::{
     io,
@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::fixed;
 
-/// A stream of HTTP/2. Its end is only noticed by reading, its reset by reading or writing.
+/// A stream of HTTP/2. Only reading detects its end; reading or writing detects its reset.
 pub(crate) struct Tunnel(TokioIo<Upgraded>);
 
 impl Tunnel {

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_byte_meets_its_part_of_the_mask_however_the_payload_is_cut() {
+    fn every_byte_is_masked_with_its_own_byte_of_the_mask_however_the_payload_is_cut() {
         let payload: Vec<u8> = (0..=255).collect();
         let mask = [0x11, 0x22, 0x33, 0x44];
         let expected: Vec<u8> =

@@ -133,7 +133,7 @@ pub(crate) struct Socket<S> {
     unflushed: bool,
     budget: Budget,
     /// Whether the last read was pending because nothing had arrived.
-    is_dry: bool,
+    has_read_all: bool,
     /// See [`Self::is_alive`].
     alive: bool,
     /// Whether the transport has refused bytes since it last accepted some.
@@ -206,7 +206,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             deflate: None,
             unflushed: false,
             budget: Budget::FULL,
-            is_dry: false,
+            has_read_all: false,
             alive: false,
             is_blocked: false,
             has_sent_close: false,
@@ -231,8 +231,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.out.len() + uncompressed > fixed::BACKLOG_BYTES
     }
 
-    /// Returns whether the peer has sent anything, or has read so that a full transport accepted
-    /// bytes again, since the last [`Self::ping`].
+    /// Returns whether the peer has shown activity since the last [`Self::ping`]: it has sent
+    /// anything, or it has read, so that a full transport accepted bytes again.
     pub(crate) fn is_alive(&self) -> bool {
         self.alive
     }
@@ -243,7 +243,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.alive = false;
         if self.ping_behind == 0 {
             let count = self.written.saturating_add(self.out.len() as u64);
-            // Ahead of the messages that are not compressed yet, whose size is not known.
+            // It goes ahead of the messages that are not compressed yet, because their size is not
+            // known.
             self.out.ping(Bytes::copy_from_slice(&count.to_be_bytes()));
             self.ping_behind = clamped(self.out.len());
         }
@@ -252,7 +253,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Evaluates a pong: the peer has read the number of bytes in its payload. A number above the
     /// bytes written is ignored. A forged lower number only shortens the time that the peer gets.
-    pub(crate) fn ponged(&mut self, payload: &[u8]) {
+    pub(crate) fn accept_pong(&mut self, payload: &[u8]) {
         let Ok(count) = payload.try_into().map(u64::from_be_bytes) else { return };
         if count <= self.written {
             self.confirmed = self.confirmed.max(count);
@@ -261,8 +262,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Whether [`Self::poll_read`] was pending because nothing had arrived, not because its budget
     /// was used up.
-    pub(crate) fn is_dry(&self) -> bool {
-        self.is_dry
+    pub(crate) fn has_read_all(&self) -> bool {
+        self.has_read_all
     }
 
     /// Returns the next message, ping, pong or close frame. A ping is answered here.
@@ -274,12 +275,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         loop {
             if self.budget.is_spent() {
                 self.budget = Budget::FULL;
-                self.is_dry = false;
+                self.has_read_all = false;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             let next = match &mut self.input {
-                _ if self.deflate.as_ref().is_some_and(|deflate| deflate.is_inflating()) => self.go_on(),
+                _ if self.deflate.as_ref().is_some_and(|deflate| deflate.is_inflating()) => self.resume(),
                 Some(input) if !input.is_empty() => {
                     self.budget.frames -= 1;
                     let deflate = self.deflate.as_deref_mut();
@@ -304,9 +305,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Decompresses the next slice of the last message.
     #[cold]
-    fn go_on(&mut self) -> Result<Option<Incoming>, Ended> {
+    fn resume(&mut self) -> Result<Option<Incoming>, Ended> {
         let Some(deflate) = &mut self.deflate else { return Ok(None) };
-        let message = deflate.go_on(self.limits.message).map_err(Ended::Fault)?;
+        let message = deflate.resume(self.limits.message).map_err(Ended::Fault)?;
         Ok(message.map(Incoming::Message))
     }
 
@@ -322,7 +323,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             Poll::Ready(Err(error)) => return Poll::Ready(Err(Ended::Gone(error.kind()))),
             Poll::Pending => {
                 self.release_input();
-                (self.budget, self.is_dry) = (Budget::FULL, true);
+                (self.budget, self.has_read_all) = (Budget::FULL, true);
                 return Poll::Pending;
             }
         };

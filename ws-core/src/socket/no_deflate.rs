@@ -51,7 +51,7 @@ impl Deflate {
         match *self {}
     }
 
-    pub(super) fn go_on(&mut self, _: usize) -> Result<Option<Message>, MessageError> {
+    pub(super) fn resume(&mut self, _: usize) -> Result<Option<Message>, MessageError> {
         match *self {}
     }
 

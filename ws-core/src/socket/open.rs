@@ -171,8 +171,8 @@ impl Open {
         }
     }
 
-    /// Whether the rest of the frame is read directly into its message. This is so for a binary
-    /// payload that exceeds an input. Text is validated in pieces first.
+    /// Whether the rest of the frame is read directly into its message: it is a binary payload that
+    /// does not fit into an input. Text is validated in pieces first.
     pub(super) fn reads_straight(&self) -> bool {
         self.remaining >= fixed::INPUT_BYTES && matches!(self.message, Some(Payload::Binary(_)))
     }

@@ -1,9 +1,9 @@
 //! [`OutQueue`]: encoded frames that wait to be written.
 //!
-//! Small frames are copied one behind another into one buffer, large payloads are shared, and one
-//! vectored write sends all of them. A frame of a broadcast that is alone in the queue is shared,
-//! too. An empty queue owns no heap memory. The queue has no limit of its own: the outbox and the
-//! driver limit what is added. A frame must never be inserted in front of a partly written one.
+//! Small frames are copied into one buffer, large payloads are shared, and one vectored write sends
+//! all of them. A frame of a broadcast that is alone in the queue is shared, too. An empty queue
+//! owns no heap memory. The queue has no limit of its own: the outbox and the driver limit what is
+//! added. A frame must never be inserted in front of a partly written one.
 
 use std::{
     collections::VecDeque,

@@ -16,8 +16,8 @@ pub(super) const STAMP_SIZE: usize = 5;
 /// A message as one frame, and its compressed forms.
 ///
 /// A compressed form begins with a stamp, the size of the uncompressed payload. It is removed when
-/// the frame is moved to the queue that is written. Until then it tells the counters how large the
-/// message is, and that nothing is left to compress.
+/// the frame is moved to the queue that is written. Until then it has the size for the counters,
+/// and marks the frame as one that needs no compression.
 #[derive(Debug)]
 pub(crate) struct SharedFrame {
     plain: Bytes,
@@ -76,7 +76,7 @@ mod present {
         STAMP, STAMP_SIZE, SharedFrame,
     };
 
-    /// The form in which a connection takes a message that is compressed for many.
+    /// The format in which a connection accepts a message that is compressed for many connections.
     #[derive(Clone, Copy, Debug)]
     pub(crate) struct SharedFormat {
         /// The base-2 logarithm of the window.

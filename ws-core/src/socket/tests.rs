@@ -22,7 +22,7 @@ const TOO_BIG: u16 = 1009;
 #[derive(Default)]
 struct Script {
     pieces: VecDeque<Vec<u8>>,
-    is_dry: bool,
+    is_pending: bool,
 }
 
 impl AsyncRead for Script {
@@ -31,7 +31,7 @@ impl AsyncRead for Script {
         _: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if std::mem::take(&mut self.is_dry) {
+        if std::mem::take(&mut self.is_pending) {
             return Poll::Pending;
         }
         let Some(mut piece) = self.pieces.pop_front() else { return Poll::Pending };
@@ -40,7 +40,7 @@ impl AsyncRead for Script {
         if fits < piece.len() {
             self.pieces.push_front(piece.split_off(fits));
         } else {
-            self.is_dry = true;
+            self.is_pending = true;
         }
         Poll::Ready(Ok(()))
     }
@@ -83,7 +83,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 /// Returns everything that the socket returns until the script ends. Calls `look` after each
 /// pending read and after an error.
 fn run(pieces: Vec<Vec<u8>>, mut look: impl FnMut(&Socket<Script>)) -> Vec<String> {
-    let script = Script { pieces: pieces.into(), is_dry: false };
+    let script = Script { pieces: pieces.into(), is_pending: false };
     let mut socket = Socket::new(script, Bytes::new(), LIMITS);
     let mut cx = Context::from_waker(Waker::noop());
     let mut seen = Vec::new();
@@ -131,7 +131,7 @@ fn messages(state: &mut u64) -> Vec<u8> {
 }
 
 #[test]
-fn whatever_the_pieces_the_same_comes_out() {
+fn the_messages_are_the_same_however_the_stream_is_cut() {
     for seed in 0..200 {
         let mut state = seed;
         let stream = messages(&mut state);
@@ -149,7 +149,7 @@ fn whatever_the_pieces_the_same_comes_out() {
 }
 
 #[test]
-fn a_connection_that_waits_has_no_input_and_state_only_in_the_middle_of_a_message() {
+fn a_waiting_connection_has_no_input_and_has_state_only_inside_a_message() {
     let stream = [
         frame(0x81, b"whole"),
         frame(0x01, b"begun"),
@@ -171,7 +171,7 @@ fn a_connection_that_waits_has_no_input_and_state_only_in_the_middle_of_a_messag
 #[test]
 fn unread_bytes_stay_with_their_connection_and_a_buffer_without_any_goes_back() {
     std::thread::spawn(|| {
-        let script = Script { pieces: vec![frame(0x81, b"one").repeat(2)].into(), is_dry: false };
+        let script = Script { pieces: vec![frame(0x81, b"one").repeat(2)].into(), is_pending: false };
         let mut socket = Socket::new(script, Bytes::new(), LIMITS);
         let mut cx = Context::from_waker(Waker::noop());
         for unread in [true, false] {
@@ -200,12 +200,12 @@ fn a_connection_that_fills_its_input_gets_a_larger_one_and_loses_it_again() {
 }
 
 #[test]
-fn the_bytes_behind_the_handshake_come_first_and_are_kept_nowhere() {
+fn the_bytes_behind_the_handshake_are_read_first_and_not_kept() {
     std::thread::spawn(|| {
         let stream = [frame(0x81, b"one"), frame(0x82, &[7; 40_000]), frame(0x81, b"three")].concat();
         for cut in [1, 3, 9, 100, 20_000, stream.len()] {
             let (prefix, rest) = stream.split_at(cut);
-            let script = Script { pieces: VecDeque::from([rest.to_vec()]), is_dry: false };
+            let script = Script { pieces: VecDeque::from([rest.to_vec()]), is_pending: false };
             let mut socket = Socket::new(script, Bytes::copy_from_slice(prefix), LIMITS);
             let mut cx = Context::from_waker(Waker::noop());
             let mut seen = Vec::new();
@@ -233,7 +233,7 @@ fn a_received_payload_owns_exactly_its_own_bytes() {
             for stream in [frame(first, &payload), fragments] {
                 for piece in [1000, 17_000, stream.len()] {
                     let pieces = stream.chunks(piece).map(<[u8]>::to_vec).collect();
-                    let mut socket = Socket::new(Script { pieces, is_dry: false }, Bytes::new(), LIMITS);
+                    let mut socket = Socket::new(Script { pieces, is_pending: false }, Bytes::new(), LIMITS);
                     let mut cx = Context::from_waker(Waker::noop());
                     let read = loop {
                         if let Poll::Ready(read) = socket.poll_read(&mut cx) {
@@ -258,10 +258,10 @@ fn check_fault(case: &str, role: Role, limits: SizeLimits, bytes: &[u8], code: u
             [vec![bytes[..cut].to_vec()], vec![bytes[..cut - 1].to_vec(), bytes[cut - 1..cut].to_vec()]]
         {
             let pieces = pieces.into_iter().filter(|piece| !piece.is_empty()).collect();
-            let mut socket = Socket::with_role(role, Script { pieces, is_dry: false }, &[], limits);
+            let mut socket = Socket::with_role(role, Script { pieces, is_pending: false }, &[], limits);
             let mut cx = Context::from_waker(Waker::noop());
             let mut fault = None;
-            while fault.is_none() && !(socket.io.pieces.is_empty() && socket.is_dry) {
+            while fault.is_none() && !(socket.io.pieces.is_empty() && socket.has_read_all) {
                 if let Poll::Ready(Err(ended)) = socket.poll_read(&mut cx) {
                     let Ended::Fault(found) = ended else { panic!("{case}: {ended:?}") };
                     fault = Some(found);
@@ -325,7 +325,7 @@ fn a_client_refuses_masked_frames_and_reads_unmasked_ones() {
     let stream = [&[0x01, 2][..], b"ab", &[0x89, 1, b'p', 0x80, 1, b'c', 0x82, 0]].concat();
     for piece in 1..=stream.len() {
         let pieces = stream.chunks(piece).map(<[u8]>::to_vec).collect();
-        let mut socket = Socket::of_client(Script { pieces, is_dry: false }, &[], LIMITS);
+        let mut socket = Socket::of_client(Script { pieces, is_pending: false }, &[], LIMITS);
         let mut seen = Vec::new();
         while seen.len() < 3 {
             if let Poll::Ready(read) = socket.poll_read(&mut Context::from_waker(Waker::noop())) {
@@ -346,7 +346,7 @@ fn a_client_refuses_masked_frames_and_reads_unmasked_ones() {
 #[cfg(feature = "client")]
 #[test]
 fn nothing_follows_the_close_frame_of_a_client() {
-    let script = Script { pieces: vec![vec![0x89, 1, b'p']].into(), is_dry: false };
+    let script = Script { pieces: vec![vec![0x89, 1, b'p']].into(), is_pending: false };
     let mut socket = Socket::of_client(script, &[], LIMITS);
     socket.send_close(None);
     let queued = socket.out().len();
@@ -362,8 +362,8 @@ fn a_poll_reads_a_limited_number_of_frames_and_bytes() {
     let limits = SizeLimits { fragments: usize::MAX, message: 16 << 20, frame: 16 << 20 };
     let large = frame(0x82, &vec![0; 12 * fixed::BYTES_A_POLL]);
     for (case, stream) in [("fragments", empty), ("messages", messages), ("bytes", large)] {
-        // As one piece, so that the transport is never dry before its end.
-        let script = Script { pieces: vec![stream].into(), is_dry: false };
+        // As one piece, so that the transport is never pending before its end.
+        let script = Script { pieces: vec![stream].into(), is_pending: false };
         let mut socket = Socket::new(script, Bytes::new(), limits);
         let mut polls = 0;
         while polls < 4 {
@@ -371,7 +371,7 @@ fn a_poll_reads_a_limited_number_of_frames_and_bytes() {
                 Poll::Ready(read) => assert!(matches!(read, Ok(Incoming::Message(_))), "{case}: {read:?}"),
                 Poll::Pending => {
                     polls += 1;
-                    assert!(!socket.is_dry(), "{case}: {polls} polls");
+                    assert!(!socket.has_read_all(), "{case}: {polls} polls");
                 }
             }
         }
@@ -386,7 +386,7 @@ fn a_frame_is_never_larger_than_a_message() {
 }
 
 #[test]
-fn what_came_before_a_fragment_too_many_is_handed_out_and_the_fragment_is_not() {
+fn messages_before_a_fragment_too_many_are_returned_and_the_fragment_is_not() {
     let stream = [
         frame(0x81, b"before"),
         frame(0x01, b""),
@@ -412,7 +412,7 @@ fn is_close_seen(bytes: Vec<u8>, messages: usize, prefix: usize) -> bool {
     let (prefix, piece) = bytes.split_at(prefix);
     let script = Script {
         pieces: [piece.to_vec()].into_iter().filter(|piece| !piece.is_empty()).collect(),
-        is_dry: false,
+        is_pending: false,
     };
     let mut socket = Socket::new(script, Bytes::copy_from_slice(prefix), LIMITS);
     let mut cx = Context::from_waker(Waker::noop());
@@ -423,7 +423,7 @@ fn is_close_seen(bytes: Vec<u8>, messages: usize, prefix: usize) -> bool {
 }
 
 #[test]
-fn draining_finds_the_close_frame_behind_what_was_read_and_not_handled() {
+fn draining_finds_the_close_frame_behind_bytes_that_were_read_and_not_handled() {
     let messages =
         [frame(0x81, &[b'a'; 3000]), frame(0x81, &[b'b'; 3000]), frame(0x82, &[0x88; 5000])].concat();
     let close = frame(0x88, &1000_u16.to_be_bytes());
@@ -469,7 +469,7 @@ impl AsyncWrite for Holding {
 }
 
 #[test]
-fn what_a_transport_holds_back_is_flushed_until_it_lets_go() {
+fn a_transport_that_buffers_is_flushed_until_it_has_sent_everything() {
     let mut socket = Socket::new(Holding::default(), Bytes::new(), LIMITS);
     let mut cx = Context::from_waker(Waker::noop());
     socket.out().message(Message::text("hi"));
@@ -513,7 +513,7 @@ fn a_ping_carries_the_count_of_bytes_in_front_of_it_and_one_waits_at_most() {
         (&18_u64.to_be_bytes(), 10),
         (&17_u64.to_be_bytes(), 0),
     ] {
-        socket.ponged(pong);
+        socket.accept_pong(pong);
         assert_eq!(socket.ping(), unread, "{pong:?}");
     }
 }

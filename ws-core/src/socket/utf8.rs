@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_refused_with_the_first_byte_that_spoils_it() {
+    fn text_is_refused_with_the_first_byte_that_makes_it_invalid() {
         let cases: [(&[u8], usize); 10] = [
             (b"ab\xff", 3),
             (b"ab\x80", 3),
@@ -154,12 +154,12 @@ mod tests {
             (b"\xc3\xc3\xa4", 2),
         ];
         for before in ["", "a", "κόσμε", &"x".repeat(2000)] {
-            for (bad, spoiled_at) in cases {
+            for (bad, invalid_at) in cases {
                 let bytes = [before.as_bytes(), bad, b"behind"].concat();
-                let spoiled_at = before.len() + spoiled_at;
-                assert_eq!(read(&bytes, 1), Err(spoiled_at), "{bad:x?} behind {} bytes", before.len());
+                let invalid_at = before.len() + invalid_at;
+                assert_eq!(read(&bytes, 1), Err(invalid_at), "{bad:x?} behind {} bytes", before.len());
                 for piece in 2..20 {
-                    let expected = spoiled_at.next_multiple_of(piece).min(bytes.len());
+                    let expected = invalid_at.next_multiple_of(piece).min(bytes.len());
                     assert_eq!(read(&bytes, piece), Err(expected), "{bad:x?} in pieces of {piece}");
                 }
                 assert!(text(&bytes).is_err());

@@ -129,7 +129,7 @@ impl RouteCounters {
         self.connections.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a connection out that was [opened](Self::opened).
+    /// Removes a connection that was [opened](Self::opened) from the count.
     pub(crate) fn left(&self) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }
@@ -206,7 +206,7 @@ impl ControllerCounters {
         }
     }
 
-    /// Counts a member out that has left a room.
+    /// Removes a member that has left a room from the count.
     pub(crate) fn left_room(&self, was_last: bool) {
         if was_last {
             self.rooms.fetch_sub(1, Ordering::Relaxed);

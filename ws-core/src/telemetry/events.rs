@@ -117,7 +117,7 @@ impl EventCounters {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts the code of an error that the client was sent.
+    /// Counts the code of an error that was sent to the client.
     pub(crate) fn count_code(&self, code: &str) {
         let found = self.codes.binary_search_by(|(known, _)| (*known).cmp(code)).ok();
         let counter =

@@ -1,6 +1,6 @@
 //! Publishes the counters through the facade `metrics`.
 //!
-//! [`publish`] copies them as a whole, so that a message never pays for the facade. Only durations
+//! [`publish`] copies all of them at once, so that a message never calls the facade. Only durations
 //! are recorded directly. Without a recorder nothing is kept.
 
 use std::{

@@ -1,5 +1,5 @@
-//! [`Stats`] and its parts: the counters as plain numbers, for users. They serialise as they are
-//! named here; durations are seconds.
+//! [`Stats`] and its parts: the counters as plain numbers, for users. Their serialised fields have
+//! the same names; durations are in seconds.
 
 use std::time::Duration;
 
@@ -21,7 +21,8 @@ use crate::config::Overflow;
 ///
 /// fn report(running: &Running) {
 ///     for route in running.stats().servers.iter().flat_map(|server| &server.routes) {
-///         println!("{}: {} connections, {} in", route.path, route.connections, route.received.messages());
+///         let received = route.received.messages();
+///         println!("{}: {} connections, {received} in", route.path, route.connections);
 ///     }
 /// }
 /// ```

@@ -25,7 +25,7 @@ impl From<&Message> for MessageKind {
 /// A number of messages and the bytes of their payloads, by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
-    // Not one struct for each kind, because padding would take memory in each idle connection.
+    // Not a struct for each kind, because its padding would cost memory in each idle connection.
     text_messages: u32,
     binary_messages: u32,
     text_bytes: u64,
@@ -47,7 +47,7 @@ impl Tally {
         *total = total.wrapping_add(bytes as u64);
     }
 
-    /// Takes out a message that was added before.
+    /// Removes a message that was added before.
     pub(crate) fn remove(&mut self, kind: MessageKind, bytes: usize) {
         let (messages, total) = self.of_kind(kind);
         *messages = messages.saturating_sub(1);

@@ -306,8 +306,8 @@ impl TestClient {
         }
     }
 
-    /// Waits for the close frame, skips messages before it, and returns its reason. The code 1006
-    /// stands for an end without a close frame.
+    /// Waits for the close frame, skips messages before it, and returns its reason. An end without
+    /// a close frame has the code 1006.
     ///
     /// # Panics
     /// If the code is another one, or if nothing is received within 5 s.

@@ -17,9 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A cluster in memory: each node is a [`TestApp`], and the broker is part of the test.
 ///
-/// The messages take the same way as through a real broker. Faults are set
-/// [between](Self::between) two nodes, and the broker can be stopped. With paused time, outages and
-/// timeouts take no real time.
+/// The messages take the same path as with a real broker. Faults are set [between](Self::between)
+/// two nodes, and the broker can be stopped. With paused time, outages and timeouts take no real
+/// time.
 ///
 /// ```standalone_crate
 /// use ws_core::{prelude::*, testing::TestCluster};
@@ -100,7 +100,7 @@ impl TestCluster {
         }
     }
 
-    /// Stops the broker: all links end, and it has forgotten everything when it starts again.
+    /// Stops the broker: all links end, and it loses all its state.
     pub fn stop_broker(&self) {
         self.broker.stop();
     }
@@ -131,17 +131,17 @@ pub struct Between<'a> {
 }
 
 impl Between<'_> {
-    /// Loses everything, heartbeats included, until [`heal`](Self::heal).
+    /// Loses all messages, including heartbeats, until [`heal`](Self::heal).
     pub fn cut(&self) {
         self.change(|fault| fault.is_cut = true);
     }
 
-    /// Delivers everything later, until [`heal`](Self::heal).
+    /// Delays all messages, until [`heal`](Self::heal).
     pub fn delay(&self, time: Duration) {
         self.change(|fault| fault.delay = time);
     }
 
-    /// Loses this number of further messages. Heartbeats do not count.
+    /// Loses this number of further messages. Heartbeats are not lost.
     pub fn drop_next(&self, messages: usize) {
         self.change(|fault| fault.drop_next = messages);
     }

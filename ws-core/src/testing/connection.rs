@@ -19,8 +19,7 @@ use crate::{
     wire::{Message, Text},
 };
 
-/// A [`Connection`] that no server serves. Pushed messages stay in its outbox until the test reads
-/// them.
+/// A [`Connection`] without a server. Pushed messages stay in its outbox until the test reads them.
 ///
 /// Its handshake is `GET /` without headers or route. Its hub has only this connection. Call
 /// handlers directly, as methods.

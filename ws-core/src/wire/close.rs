@@ -42,7 +42,7 @@ pub enum CloseReason {
     },
     /// The peer broke the protocol or a limit.
     Fault(MessageError),
-    /// A callback failed and no error handler claimed the error.
+    /// A callback failed and no error handler handled the error.
     Error {
         /// The code that was sent.
         code: u16,
@@ -57,7 +57,7 @@ pub enum CloseReason {
     Gone(io::ErrorKind),
     /// There was no sign of life within `heartbeat.timeout` after a ping; no close frame was sent.
     Heartbeat,
-    /// No text or binary message went either way for `heartbeat.idle`; 1001 was sent.
+    /// No text or binary message was sent or received for `heartbeat.idle`; 1001 was sent.
     Idle,
     /// The connection was open for `limits.lifetime`; 1001 was sent.
     Lifetime,

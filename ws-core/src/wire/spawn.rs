@@ -12,7 +12,9 @@ use crate::wire::ConnectionId;
 ///
 /// fn start(conn: &Connection) -> Result {
 ///     match conn.spawn(async { println!("working") }) {
-///         Err(SpawnError::TooMany { limit }) => Ok(conn.push(format!("{limit} tasks run already"))?),
+///         Err(SpawnError::TooMany { limit }) => {
+///             Ok(conn.push(format!("{limit} tasks run already"))?)
+///         }
 ///         other => Ok(other?),
 ///     }
 /// }

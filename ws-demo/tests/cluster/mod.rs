@@ -69,13 +69,13 @@ async fn say(demo: &Demo, account: &str, room: &str, text: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn what_is_said_on_one_process_is_heard_on_the_other() {
+async fn messages_of_one_process_reach_the_other() {
     let Some(redis) = Redis::start() else { return };
     chat(two_demos(&redis).await).await;
 }
 
 #[tokio::test]
-async fn what_is_said_on_one_process_is_heard_on_the_other_over_nats() {
+async fn messages_of_one_process_reach_the_other_over_nats() {
     let Some(nats) = Server::nats() else { return };
     let url = format!("nats://127.0.0.1:{}", nats.port());
     chat(two_demos_over("nats", &url).await).await;
@@ -138,19 +138,19 @@ async fn a_line_over_http_reaches_the_members_on_both_processes() {
     let (one, other) = two_demos(&redis).await;
     let mut lily = enter(&other, "lily", "lobby").await;
     let answer = say(&one, "jerry", "lobby", "from the other process").await;
-    let elsewhere = json!({"id": 1, "heard_by": 0, "members": 1, "other_nodes": "accepted"});
+    let elsewhere = json!({"id": 1, "received_by": 0, "members": 1, "other_nodes": "accepted"});
     assert_eq!((answer.status, answer.json()), (200, elsewhere));
     assert_eq!(event(&mut lily, "said").await["data"]["text"], "from the other process");
 
     let mut jerry = enter(&one, "jerry", "lobby").await;
     let answer = say(&other, "lily", "lobby", "from either").await;
-    let both = json!({"id": 1, "heard_by": 1, "members": 2, "other_nodes": "accepted"});
+    let both = json!({"id": 1, "received_by": 1, "members": 2, "other_nodes": "accepted"});
     assert_eq!((answer.status, answer.json()), (200, both));
     for client in [&mut jerry, &mut lily] {
         assert_eq!(event(client, "said").await["data"]["text"], "from either");
     }
     let answer = say(&one, "jerry", "attic", "to nobody").await;
-    let nobody = json!({"id": 2, "heard_by": 0, "members": 0, "other_nodes": "accepted"});
+    let nobody = json!({"id": 2, "received_by": 0, "members": 0, "other_nodes": "accepted"});
     assert_eq!((answer.status, answer.json()), (200, nobody));
 }
 
@@ -238,7 +238,7 @@ async fn it_is_not_ready_until_the_broker_is_there_and_an_outage_changes_nothing
     let answer = readyz(&demo, json!({"ready": true, "cluster": "down", "nodes": 1})).await;
     assert_eq!(answer.status, 200);
     let answer = say(&demo, "jerry", "lobby", "still here").await;
-    let alone = json!({"id": 1, "heard_by": 1, "members": null, "other_nodes": "unreachable"});
+    let alone = json!({"id": 1, "received_by": 1, "members": null, "other_nodes": "unreachable"});
     assert_eq!((answer.status, answer.json()), (200, alone));
     assert_eq!(event(&mut lily, "said").await["data"]["text"], "still here");
     let mut jerry = enter(&demo, "jerry", "lobby").await;

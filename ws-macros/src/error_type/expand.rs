@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
-use super::model::{ErrorType, Face};
+use super::model::{ErrorType, PublicPart};
 use crate::source::{at, placed};
 
 /// Writes the codes and the entry. rustc reports a type that is not an error, at the type's name.
@@ -11,12 +11,12 @@ pub(super) fn registration(error_type: &ErrorType) -> TokenStream {
     let alias = error_type.krate.alias();
     let ident = placed(&error_type.ident);
     let name = error_type.name();
-    let codes = error_type.faces.iter().filter(|face| face.is_first).map(|face| {
-        let Face { conditions, code, description, .. } = face;
+    let codes = error_type.parts.iter().filter(|part| part.is_first).map(|part| {
+        let PublicPart { conditions, code, description, .. } = part;
         quote!(#(#conditions)* (#code, #description))
     });
-    let arms = error_type.faces.iter().map(arm);
-    let find = quote_spanned!(at(ident.span())=> __ws::__private::PublicFace::find::<#ident>);
+    let arms = error_type.parts.iter().map(arm);
+    let find = quote_spanned!(at(ident.span())=> __ws::__private::PublicPart::find::<#ident>);
     quote! {
         #[allow(deprecated)]
         const _: () = {
@@ -25,7 +25,7 @@ pub(super) fn registration(error_type: &ErrorType) -> TokenStream {
             impl __ws::error::ErrorCodes for #ident {
                 const CODES: &'static [(&'static str, &'static str)] = &[#(#codes),*];
 
-                fn face(&self) -> ::core::option::Option<__ws::__private::PublicFace> {
+                fn public_part(&self) -> ::core::option::Option<__ws::__private::PublicPart> {
                     #[allow(unreachable_patterns)]
                     match self {
                         #(#arms,)*
@@ -37,24 +37,24 @@ pub(super) fn registration(error_type: &ErrorType) -> TokenStream {
                 __ws::__private::ErrorTypeEntry {
                     name: #name,
                     location: __ws::__private::location!(),
-                    face: #find,
+                    find: #find,
                 }
             }
         };
     }
 }
 
-/// Writes the face of one variant, or of the struct.
-fn arm(face: &Face) -> TokenStream {
-    let Face { variant, conditions, code, .. } = face;
+/// Writes the part of one variant, or of the struct.
+fn arm(part: &PublicPart) -> TokenStream {
+    let PublicPart { variant, conditions, code, .. } = part;
     let pattern = match variant {
         Some(variant) => quote!(Self::#variant { .. }),
         None => quote!(Self { .. }),
     };
-    let (status, close) = (option(face.status), option(face.close));
+    let (status, close) = (option(part.status), option(part.close));
     quote! {
         #(#conditions)*
-        #pattern => ::core::option::Option::Some(__ws::__private::PublicFace {
+        #pattern => ::core::option::Option::Some(__ws::__private::PublicPart {
             code: #code,
             status: #status,
             close: #close,

@@ -1,4 +1,4 @@
-//! The checked model of an error type: the public faces of its variants.
+//! The checked model of an error type: the public parts of its variants.
 //!
 //! Only a variant with a code is public. rustc checks that the type is an error.
 
@@ -13,11 +13,11 @@ use crate::{errors::Errors, krate::Krate, source};
 pub(super) struct ErrorType {
     pub(super) krate: Krate,
     pub(super) ident: Ident,
-    pub(super) faces: Vec<Face>,
+    pub(super) parts: Vec<PublicPart>,
 }
 
 /// The public part of one variant, or of a struct.
-pub(super) struct Face {
+pub(super) struct PublicPart {
     /// `None` for a struct.
     pub(super) variant: Option<Ident>,
     pub(super) conditions: Vec<Attribute>,
@@ -39,31 +39,31 @@ impl ErrorType {
             errors.add(&item.generics, fault);
         }
         let before = errors.len();
-        let mut faces = Vec::new();
+        let mut parts = Vec::new();
         match (&item.data, own) {
             (Data::Enum(_), Some(own)) => {
                 for key in own.keys {
                     errors.add(&key, format_args!("`{key}` is on the enum; put it on a variant"));
                 }
             }
-            (_, Some(own)) => faces.extend(Face::check(None, &item.attrs, own, errors)),
+            (_, Some(own)) => parts.extend(PublicPart::check(None, &item.attrs, own, errors)),
             (_, None) => {}
         }
         for Variant { ident, attributes, arguments } in variants {
             if let Some(arguments) = arguments {
-                faces.extend(Face::check(Some(ident), &attributes, arguments, errors));
+                parts.extend(PublicPart::check(Some(ident), &attributes, arguments, errors));
             }
         }
-        if faces.is_empty() && errors.len() == before {
+        if parts.is_empty() && errors.len() == before {
             let place = if matches!(item.data, Data::Enum(_)) { "a variant" } else { "the type" };
             let fault = format!("this error has no code; write `#[ws_error(code = \"..\")]` on {place}");
             errors.add(&item.ident, fault);
         }
         let mut seen = BTreeSet::new();
-        for face in &mut faces {
-            face.is_first = seen.insert(face.code.value());
+        for part in &mut parts {
+            part.is_first = seen.insert(part.code.value());
         }
-        Self { krate, ident: item.ident, faces }
+        Self { krate, ident: item.ident, parts }
     }
 
     /// The name in the registry.
@@ -72,7 +72,7 @@ impl ErrorType {
     }
 }
 
-impl Face {
+impl PublicPart {
     fn check(
         variant: Option<Ident>,
         attributes: &[Attribute],

@@ -98,7 +98,7 @@ impl Broker {
         let (stats, commands) = (self.info("stats")?, self.info("commandstats")?);
         let bytes = number(&stats, "total_net_input_bytes:")? + number(&stats, "total_net_output_bytes:")?;
         let published = number(&commands, "cmdstat_publish:calls=")?;
-        // The counters do not include these two answers, because Redis reads them before it answers.
+        // The counters do not include these two answers, because Redis reads the counters first.
         Ok(Traffic { published, bytes, own: (stats.len() + commands.len()) as u64 })
     }
 

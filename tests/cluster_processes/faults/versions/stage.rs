@@ -11,7 +11,7 @@ use crate::{
         talk::{ROOM, Talk},
     },
     node::{Ask, Process, Settings},
-    other_version::{Heard, OtherVersion, Version},
+    other_version::{Observed, OtherVersion, Version},
 };
 
 const HEARTBEAT: Duration = Duration::from_millis(500);
@@ -212,31 +212,31 @@ impl Stage {
 
     /// Checks the messages that a node of another version has received: all that the members have
     /// sent since this number, once and in order, and only readable ones.
-    pub(super) async fn check_heard(&mut self, other: &mut OtherVersion, first: usize) -> Heard {
+    pub(super) async fn check_observed(&mut self, other: &mut OtherVersion, first: usize) -> Observed {
         let of = self.of;
         let last = self.talk.said();
         self.talk.say().await;
         let ends: Vec<String> = self.seats.iter().map(|seat| format!("{} {last}", seat.member)).collect();
-        let heard = within("the other version receives", async {
+        let observed = within("the other version receives", async {
             loop {
-                let heard = other.hear().await;
-                if ends.iter().all(|end| heard.texts.contains(end)) {
-                    return heard;
+                let observed = other.observed().await;
+                if ends.iter().all(|end| observed.texts.contains(end)) {
+                    return observed;
                 }
             }
         });
-        let heard = self.talk.say_while(heard).await;
+        let observed = self.talk.say_while(observed).await;
         for (sender, said) in self.talk.numbers().iter().enumerate() {
-            let received = numbers(&heard.texts, &sender.to_string());
+            let received = numbers(&observed.texts, &sender.to_string());
             let is_asked = |number: &&usize| (first..=last).contains(*number);
             let (received, said) = (received.iter().filter(is_asked), said.iter().filter(is_asked));
             assert!(received.clone().eq(said.clone()), "{of}: of {sender}: {received:?}, not {said:?}");
         }
-        for (version, kind, flags) in &heard.starts {
+        for (version, kind, flags) in &observed.starts {
             let is_known = *version == 1 && KINDS.contains(kind) && flags & !FLAGS == 0;
             assert!(is_known, "{of}: version {version}, kind {kind}, flags {flags}");
         }
-        heard
+        observed
     }
 
     /// Waits until each node has counted this number of messages that it could not read.

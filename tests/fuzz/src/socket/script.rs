@@ -154,7 +154,7 @@ impl Wake for Flag {
 struct Script {
     pieces: VecDeque<Vec<u8>>,
     /// A piece has ended, and the next one has not arrived yet.
-    is_dry: bool,
+    is_pending: bool,
     written: Vec<u8>,
     /// Limits the bytes of one write; `None` accepts all.
     chance: Option<Chance>,
@@ -179,7 +179,7 @@ impl Shared {
 impl AsyncRead for Shared {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut script = self.lock();
-        if std::mem::take(&mut script.is_dry) {
+        if std::mem::take(&mut script.is_pending) {
             script.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
@@ -190,7 +190,7 @@ impl AsyncRead for Shared {
         if fits < piece.len() {
             script.pieces.push_front(piece.split_off(fits));
         } else {
-            script.is_dry = true;
+            script.is_pending = true;
         }
         Poll::Ready(Ok(()))
     }

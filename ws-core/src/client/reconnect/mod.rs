@@ -37,8 +37,8 @@ use crate::wire::{CloseReason, Message};
 /// [`send`](Self::send), whichever is called first, and sends nothing on it before. It queues no
 /// messages while it is not connected, and sends none twice.
 ///
-/// A server that closes with 1000 or 4403 does not want the client back, so these codes are final:
-/// see [`ReconnectPolicy`].
+/// The close codes 1000 and 4403 mean that the client must not reconnect, so they are final: see
+/// [`ReconnectPolicy`].
 ///
 /// A ping follows the messages that are sent; at most one ping is unanswered at any time. Its pong
 /// confirms that the server's WebSocket layer has read everything before it.
@@ -109,7 +109,7 @@ enum State {
 /// A loss of the connection, to report with the new connection or with [`GaveUp`].
 #[derive(Clone)]
 struct Loss {
-    /// Why the connection ended that was reported last.
+    /// Why the last reported connection ended.
     lost: CloseReason,
     /// Why the last connection ended, which may not have been reported.
     ended: CloseReason,

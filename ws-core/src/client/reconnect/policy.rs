@@ -20,19 +20,19 @@ const MIN_BACKOFF: Duration = Duration::from_millis(1);
 /// The policy of a [`ReconnectingClient`](super::ReconnectingClient): when it connects again.
 ///
 /// The wait before attempt n (from 0) is random between zero and `initial * multiplier^n`, at most
-/// `maximum`. This full jitter keeps the clients of a restarted server from connecting in step. The
-/// back-off restarts only after a stable connection; after one that opens and is lost at once it
-/// continues.
+/// `maximum`. This full jitter keeps the clients of a restarted server from connecting at the same
+/// time. The back-off restarts only after a stable connection; after one that opens and is lost at
+/// once it continues.
 ///
 /// After a refusal with 408, 425, 429 or 5xx the client tries again. The `Retry-After` of the
 /// refusal is then added to the wait, up to a limit. Any other refusal (401, 403, 404, ...) is
 /// final, because the same request would be refused again. The close codes 1000 and 4403 of the
-/// server are final, too: it is done, or it does not let this client in.
+/// server are final, too: the server has finished, or it does not admit this client.
 ///
 /// With [`before_attempt`](crate::client::ClientBuilder::before_attempt) a request need not be the
 /// same, so 401 is not final. The first 401, or a connection that is closed with 4401, is followed
 /// by one attempt without a wait, so that a new token is used at once. Until a connection was
-/// stable, further ones wait as after any other failure.
+/// stable, further attempts wait as after any other failure.
 ///
 /// ```
 /// use std::time::Duration;

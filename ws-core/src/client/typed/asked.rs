@@ -1,7 +1,7 @@
 //! [`Asked`] and [`Question`]: the server's asks, and their answers.
 //!
-//! Every question gets an answer: one that nobody takes, that does not decode or that is dropped is
-//! refused with an error event.
+//! Every question gets an answer: a question without a reader, one that does not decode, and one
+//! that is dropped are refused with an error event.
 
 use std::{
     fmt,
@@ -50,7 +50,7 @@ impl Asker {
         Self { router, reference, format, losses, is_answered: AtomicBool::new(false) }
     }
 
-    /// Gives the question to who takes questions of its name, or refuses it.
+    /// Passes the question to the reader of its name, or refuses it.
     pub(super) fn give_to(self, taker: Option<mpsc::Sender<(Arrived, Self)>>, question: Arrived) {
         let unwanted = |asker: Self| asker.refuse("unknown_event", "the client does not take this ask");
         let Some(taker) = taker else { return unwanted(self) };
@@ -63,14 +63,14 @@ impl Asker {
         }
     }
 
-    /// Queues a refusal without a wait.
+    /// Queues a refusal without waiting.
     fn refuse(&self, code: &str, message: &str) {
         self.is_answered.store(true, Ordering::Relaxed);
         let refused = self
             .refusal(code, message)
             .and_then(|message| self.router.answer(self.losses, Outgoing { message, sent: None }));
         if let Err(error) = refused {
-            tracing::debug!(code, %error, "an ask of the server is not answered");
+            tracing::debug!(code, %error, "an ask of the server was not answered");
         }
     }
 
@@ -107,8 +107,8 @@ impl Drop for Asker {
 
 /// The server's asks of one type; made by [`TypedClient::asked`](super::TypedClient::asked).
 ///
-/// It is a [`Stream`] that goes on over new connections and ends when the client is closed for
-/// good, or when somebody else takes the asks of this name. At most 16 asks wait for the reader;
+/// It is a [`Stream`] that continues over new connections and ends when the client is closed for
+/// good, or when another call takes the asks of this name. At most 16 asks wait for the reader;
 /// more are refused with `busy`. An ask that does not decode is refused with `invalid_data`.
 ///
 /// ```

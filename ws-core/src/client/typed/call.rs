@@ -82,7 +82,7 @@ impl TypedClient {
         self.handle.send(message).await.map_err(CallFailed::not_sent)?;
         match outcome.await {
             Ok(outcome) => outcome.into_reply(),
-            // The router gives every call an outcome before it forgets it.
+            // Not reachable: the router gives every call an outcome before it removes it.
             Err(_) => Err(CallFailed::Lost(self.router.lost())),
         }
     }
@@ -106,8 +106,8 @@ impl<R> std::fmt::Debug for PendingCall<'_, R> {
 /// The replies to a call with many; made by [`TypedClient::stream`].
 ///
 /// It is a [`Stream`] that ends when the server has completed the call, or after an error. It sends
-/// the call when it is polled first. Dropping it drops the replies that still arrive; the server is
-/// not told.
+/// the call when it is polled first. After it is dropped, further replies are dropped; the server
+/// is not notified.
 ///
 /// At most 256 replies wait for the reader, or as many as [`buffer`](Self::buffer) says. One more
 /// ends the stream with [`CallFailed::Lagged`]: other replies and events do not wait for a slow
@@ -211,7 +211,7 @@ impl<R: DeserializeOwned> Replies<R> {
                         }
                         return Poll::Ready(reply);
                     }
-                    // The router gives every call an outcome before it forgets it.
+                    // Not reachable: the router gives every call an outcome before it removes it.
                     Poll::Ready(None) => {
                         return Poll::Ready(Err(CallFailed::Lost(self.client.router.lost())));
                     }

@@ -1,4 +1,4 @@
-//! [`Events`] and [`Others`]: what the server sends without a `ref`.
+//! [`Events`] and [`Others`]: the messages that the server sends without a `ref`.
 
 use std::{
     fmt,
@@ -21,9 +21,9 @@ use crate::{envelope::WsEvent, wire::Message};
 
 /// The events of one type; made by [`TypedClient::events`](super::TypedClient::events).
 ///
-/// It is a [`Stream`] that goes on over new connections and ends when the client is closed for
-/// good. At most 64 events wait for the reader. Of more, the oldest are dropped, and the next item
-/// is [`EventFailed::Lagged`] with their number; other readers and the connection do not wait.
+/// It is a [`Stream`] that continues over new connections and ends when the client is closed for
+/// good. At most 64 events wait for the reader. Beyond that, the oldest are dropped, and the next
+/// item is [`EventFailed::Lagged`] with their number; other readers and the connection do not wait.
 ///
 /// It does not keep the connection open, which ends with the last
 /// [`TypedClient`](super::TypedClient).
@@ -75,7 +75,7 @@ impl<E: WsEvent + DeserializeOwned> Stream for Events<E> {
     }
 }
 
-/// The messages that nobody else takes; made by
+/// The messages without another reader; made by
 /// [`TypedClient::others`](super::TypedClient::others).
 ///
 /// It is a [`Stream`] with the limits of [`Events`].

@@ -137,7 +137,7 @@ pub(super) fn not_encoded(error: SendError) -> serde_json::Error {
     }
 }
 
-/// Why a stream of events has no event. The stream goes on.
+/// Why a stream of events has no event. The stream continues.
 ///
 /// ```
 /// use ws_core::client::EventFailed;

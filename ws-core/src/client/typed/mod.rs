@@ -1,7 +1,7 @@
 //! [`TypedClient`]: calls, events and asks by the types that the server's handlers have.
 //!
-//! `router` sorts what arrives, in the task of `driver`; the other files are what users hold. A
-//! call is never sent twice.
+//! `router` distributes the received messages, in the task of `driver`; the other files have the
+//! public types. A call is never sent twice.
 
 mod asked;
 mod call;
@@ -97,12 +97,12 @@ use crate::{
 /// open.
 ///
 /// **The start.** The task reads from the first use on: a call, an `emit`, or a poll of a stream;
-/// but at the latest after one second. So no event is missed by those who subscribe before they
-/// await anything else.
+/// but at the latest after one second. So no event is missed if the program subscribes before it
+/// awaits anything else.
 ///
 /// **A lost connection** fails all calls without a reply with [`CallFailed::Lost`]. None is sent
 /// again. Calls fail with [`CallFailed::NotConnected`] until there is a new connection.
-/// Subscriptions go on over it. The server knows nothing of the old one: await a change of
+/// Subscriptions continue over it. The server does not know the old connection: await a change of
 /// [`watch`](Self::watch) to join rooms again.
 ///
 /// **The format** is JSON, or MessagePack if the server has chosen the subprotocol `msgpack` and
@@ -128,8 +128,8 @@ impl ClientBuilder {
 }
 
 impl Client {
-    /// Makes it a client of typed handlers. A task of the current runtime has the connection from
-    /// now on.
+    /// Converts it into a client of typed handlers. A task of the current runtime owns the
+    /// connection from now on.
     ///
     /// # Panics
     /// Outside of a Tokio runtime.
@@ -140,8 +140,8 @@ impl Client {
 }
 
 impl ReconnectingClient {
-    /// Makes it a client of typed handlers. A task of the current runtime has the connection from
-    /// now on, and connects again.
+    /// Converts it into a client of typed handlers. A task of the current runtime owns the
+    /// connection from now on, and connects again after a loss.
     ///
     /// # Panics
     /// Outside of a Tokio runtime.
@@ -212,16 +212,16 @@ impl TypedClient {
     /// Takes the server's asks of a type, from now on. A second call for the same name ends the
     /// stream of the first, because an ask has one answer.
     ///
-    /// An ask that nobody takes is refused with the code `unknown_event`.
+    /// An ask without a reader is refused with the code `unknown_event`.
     pub fn asked<A: WsAsk + DeserializeOwned>(&self) -> Asked<A> {
         Asked::new(Arc::clone(&self.router))
     }
 
-    /// Subscribes to the messages that nobody else takes: events without a subscriber, error events
+    /// Subscribes to the messages without another reader: events without a subscriber, error events
     /// without a `ref`, and messages that are not envelopes.
     ///
-    /// Without such a subscriber they are dropped, and a warning is logged, at most one a
-    /// minute, with the number of those in between. A reply whose call does not wait any more is
+    /// Without such a subscriber they are dropped. A warning is logged at most once a minute, with
+    /// the number of messages since the last warning. A reply whose call does not wait any more is
     /// dropped and logged at debug level.
     pub fn others(&self) -> Others {
         Others::new(Arc::clone(&self.router))
@@ -232,7 +232,7 @@ impl TypedClient {
         self.router.state().borrow().clone()
     }
 
-    /// Returns a receiver of the state. A connection that is lost and made again between two looks
+    /// Returns a receiver of the state. A connection that is lost and replaced between two reads
     /// shows as a change to [`ClientState::Open`].
     ///
     /// Its `borrow` holds a lock that the task needs, so do not keep the reference over an await.

@@ -1,8 +1,8 @@
-//! [`Router`]: what arrives goes to the call, the subscriber or the question that it is for.
+//! [`Router`]: passes each received message to its call, its subscriber or its reader of asks.
 //!
 //! The task of the client calls it as its [`Inbox`]; the handles reach the same state under a lock,
 //! which is never held across an await. It must not wait for a reader: each queue has a limit, and
-//! says what happens there. It decodes no data and runs no code of users.
+//! its documentation says what happens at the limit. It decodes no data and runs no code of users.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -76,7 +76,7 @@ enum Caller {
 }
 
 impl Caller {
-    /// Gives it its last outcome. Sending fails if nobody waits any more.
+    /// Gives it its last outcome. Sending fails if the caller was dropped.
     fn finish(self, outcome: Outcome) {
         match self {
             Self::One(waiting) => drop(waiting.send(outcome)),
@@ -101,7 +101,7 @@ struct Inner {
     losses: u64,
     /// Why the last one was lost.
     lost: CloseReason,
-    /// Whether the task reads. Before the first use of a handle nobody has subscribed.
+    /// Whether the task reads. Before the first use of a handle it has no subscribers.
     has_started: bool,
     /// The task, to be woken for an answer.
     task: Option<Waker>,
@@ -142,7 +142,7 @@ impl Router {
         self.lock().format
     }
 
-    /// Lets the task read.
+    /// Allows the task to read.
     pub(super) fn start(&self) {
         let mut inner = self.lock();
         if !inner.has_started {
@@ -198,7 +198,7 @@ impl Router {
         inner.events.entry(name).or_insert_with(|| broadcast::Sender::new(MAX_EVENTS)).subscribe()
     }
 
-    /// Subscribes to all that nobody else takes.
+    /// Subscribes to all messages without another reader.
     pub(super) fn subscribe_to_others(&self) -> broadcast::Receiver<Arrived> {
         let mut inner = self.lock();
         if inner.has_ended {
@@ -207,7 +207,7 @@ impl Router {
         inner.others.get_or_insert_with(|| broadcast::Sender::new(MAX_EVENTS)).subscribe()
     }
 
-    /// Takes the questions of a name, in place of who took them before.
+    /// Takes the questions of a name, in place of the earlier reader.
     pub(super) fn take_questions(&self, name: &'static str) -> mpsc::Receiver<(Arrived, Asker)> {
         let (sender, receiver) = mpsc::channel(MAX_QUESTIONS);
         let mut inner = self.lock();
@@ -261,12 +261,12 @@ impl Router {
         if is_ask_ref(reference) {
             let asker = Asker::new(Arc::clone(self), &text, arrived.format, inner.losses);
             let taker = inner.questions.get(envelope.event()).cloned();
-            // A question that is dropped is answered, and that takes the lock.
+            // A dropped question is answered, which takes the lock.
             drop(inner);
             return asker.give_to(taker, arrived.clone());
         }
         let Some(id) = text.parse().ok().filter(|id| inner.calls.contains_key(id)) else {
-            tracing::debug!(reference = &*text, "nobody waits for this reply any more");
+            tracing::debug!(reference = &*text, "a reply arrived whose call no longer waits");
             return;
         };
         match envelope.event() {
@@ -276,7 +276,7 @@ impl Router {
         }
     }
 
-    /// Gives a message to the subscriber of others, or logs that nobody took it.
+    /// Gives a message to the subscribers of others, or logs that there are none.
     fn unclaimed(&self, inner: MutexGuard<'_, Inner>, arrived: &Arrived, kind: &'static str) {
         if inner.others.as_ref().is_some_and(|others| others.send(arrived.clone()).is_ok()) {
             return;
@@ -288,12 +288,12 @@ impl Router {
             tracing::warn!(
                 event,
                 skipped,
-                "nobody takes {kind} of the server; subscribe, or take `others()`"
+                "{kind} of the server has no reader; subscribe to it, or take `others()`"
             );
         }
     }
 
-    /// Fails all calls, and forgets the answers that were not sent.
+    /// Fails all calls, and drops the answers that were not sent.
     fn lose(&self, lost: &CloseReason, state: ClientState) {
         let mut inner = self.lock();
         inner.is_open = false;
@@ -301,7 +301,7 @@ impl Router {
         inner.lost = lost.clone();
         let calls = std::mem::take(&mut inner.calls);
         let answers = std::mem::take(&mut inner.answers);
-        // The state has a lock of its own, which a reader may hold.
+        // The state has its own lock, which a reader may hold.
         drop(inner);
         self.state.send_replace(state);
         drop(answers);
@@ -361,7 +361,7 @@ impl Drop for Registration {
     }
 }
 
-/// The router as the task has it.
+/// The router's side of the task.
 pub(super) struct RouterInbox {
     router: Arc<Router>,
     start: Pin<Box<Sleep>>,
@@ -409,7 +409,7 @@ impl Inbox for RouterInbox {
     }
 }
 
-/// A runtime that shuts down drops the task without an end.
+/// A runtime that shuts down drops the task before it has ended the streams.
 impl Drop for RouterInbox {
     fn drop(&mut self) {
         let has_ended = self.router.lock().has_ended;

@@ -865,7 +865,7 @@ function clusterPage(main, page) {
       ["Node", (it) => [h("strong", null, it.name), it === data.nodes[0] && chip("this one", "accent")]],
       ["Id", (it) => mono(it.id)],
       ["Connections", (it) => number(it.connections), "number"],
-      ["Last heartbeat", (it) => (it === data.nodes[0] ? "now" : `${span(it.heard_seconds)} ago`), "number"],
+      ["Last heartbeat", (it) => (it === data.nodes[0] ? "now" : `${span(it.seen_seconds_ago)} ago`), "number"],
     ], data.nodes, "No node is known.")),
     h2("Lately"), card(h("ol", { class: "list" }, data.changes.map((it) => line(it.at,
       chip(it.kind, { up: "good", joined: "good", down: "bad", died: "bad", lost: "bad", gap: "warn", incompatible: "bad" }[it.kind] ?? ""), h("div", { class: "what" }, it.text))),

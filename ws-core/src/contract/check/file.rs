@@ -81,7 +81,7 @@ pub(in crate::contract) fn grouped(changes: &[Change]) -> String {
 pub fn assert_unbroken(path: impl AsRef<Path>, contract: &Contract) {
     match check_unbroken(path.as_ref(), contract, is_accepted()) {
         Ok(None) => {}
-        // The macro is captured by the test harness, unlike the stream.
+        // The test harness captures the output of the macro, but not that of the stream.
         Ok(Some(note)) => eprintln!("{note}"),
         Err(fault) => panic!("{fault}"),
     }
@@ -95,7 +95,7 @@ fn check_unbroken(path: &Path, contract: &Contract, is_accepted: bool) -> Result
     }
     let changes = match compare_with_file(path, contract)? {
         Comparison::Equal => return Ok(None),
-        // It writes the file, and fails.
+        // This writes the file and fails.
         Comparison::Missing => return file::check_file(path, &contract.asyncapi(), false).map(|()| None),
         Comparison::Differs(changes) => changes,
     };
@@ -131,7 +131,7 @@ mod tests {
         let path = folder.join("asyncapi.json");
         let old = contract(&["/a", "/b"]);
         let fault = check_unbroken(&path, &old, false).unwrap_err();
-        assert!(fault.contains("was not there"), "{fault}");
+        assert!(fault.contains("did not exist"), "{fault}");
         assert_eq!(check_unbroken(&path, &old, false), Ok(None));
         let note = check_unbroken(&path, &contract(&["/a", "/b", "/c"]), false).unwrap().unwrap();
         assert!(note.contains("is out of date") && note.contains("1 compatible change:\n  c: "), "{note}");

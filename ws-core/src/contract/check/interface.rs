@@ -1,4 +1,4 @@
-//! The routes and the events of a document. Names of components are gone here.
+//! The routes and the events of a document. It does not contain the names of components.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -231,7 +231,8 @@ fn read_operation(
         (Some(form), _) => Some(form.text()?.to_owned()),
         (None, _) if reply.is_none() => None,
         (None, Direction::Sent) => Some("answer".to_owned()),
-        // A document by hand: `end` follows if the number of replies is not one.
+        // In a document that was written by hand: `end` follows if the number of replies is not
+        // one.
         (None, Direction::Received) => Some(
             match (replies.is_empty(), common.contains_key("end")) {
                 (true, _) => "none",

@@ -5,7 +5,7 @@
 //! schemas of their messages. [`effect`] has the table of the classes. [`file`] compares with a
 //! file, for tests and for the command.
 //!
-//! Nothing here trusts a document: it may be edited by hand, cut off, or refer to itself. Every
+//! Documents are not trusted: they may be edited by hand, cut off, or refer to themselves. Every
 //! recursion has a limit of depth, and the whole comparison has a limit of steps.
 
 mod document;
@@ -91,7 +91,7 @@ impl fmt::Display for ChangeClass {
 /// Compares two AsyncAPI 3 documents: a committed one, and the one of this build. Returns the
 /// differences, worst first; equal interfaces have none.
 ///
-/// A route is found again by its server and its address, an event by its name and its direction.
+/// A route is identified by its server and its address, an event by its name and its direction.
 /// Schemas are compared by their structure: names of components, documentation, titles, examples,
 /// defaults, `info`, `servers`, and extensions `x-..` of others do not count. Equal forms of one
 /// type are equal, such as `enum` and `oneOf` with constants.

@@ -111,7 +111,7 @@ fn class(channel: &Channel, names: &ChannelNames, types: &Types<'_>) -> String {
             2,
         ),
         member("static connect", &arguments, &format!("Promise<{class}>")),
-        doc_comment("Begins to connect, and does not wait. Also the first attempt is repeated.", 2),
+        doc_comment("Begins to connect, and does not wait. A failed first attempt is repeated, too.", 2),
         member("static open", &arguments, class),
         doc_comment("Returns whether an error is the refusal of a call of this event.", 2),
         member(

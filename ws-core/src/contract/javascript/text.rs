@@ -13,7 +13,7 @@ pub(super) fn literal(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
 }
 
-/// Returns a doc comment with this indentation, or nothing if there is nothing to say.
+/// Returns a doc comment with this indentation, or nothing if the text is empty.
 pub(super) fn doc_comment(docs: &str, indent: usize) -> String {
     let docs = docs.trim().replace("*/", "*\\/");
     let pad = " ".repeat(indent);

@@ -1,7 +1,7 @@
 //! JSON Schema, draft 7, as TypeScript types.
 //!
-//! A type accepts every value of its schema. What TypeScript cannot say, such as a length or a
-//! pattern, is left out.
+//! A type accepts every value of its schema. Conditions that TypeScript cannot express, such as a
+//! length or a pattern, are left out.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! [`Agenda`]: what is due for the watches of groups, by time.
+//! [`Agenda`]: the work that is due for the watches of groups, by time.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ pub(super) enum Due {
     Gathered(GroupKey),
     /// The watch of other nodes may have ended.
     Forget(GroupKey),
-    /// A watch of this node has something to ask.
+    /// A watch of this node may have to ask.
     Check(GroupKey),
     /// The link is up.
     Up,

@@ -123,7 +123,7 @@ impl ThisNode {
             events: encoded.events.clone(),
         };
         let message = sought.message(Body::Ask(ask));
-        // With an unknown outcome the answer may still come.
+        // With an unknown outcome the answer may still arrive.
         not_sent(self.publish_accepted(&Channel::Node(node), &message).await)?;
         while let Some(received) = open.received.recv().await {
             if received.node == node
@@ -163,7 +163,7 @@ impl ThisNode {
             let part = ResultPart { id, number: 0, is_last: true, found: Found::Answer(answer) };
             Message::new(Body::Result(part))
         };
-        // If the answer is not sent, the asking node reports that the time is over.
+        // If the answer is not sent, the ask times out on the asking node.
         if let Remote::NotSent(NotSent::TooLarge) = self.publish(&channel, &message(answer)) {
             let _ = self.publish(&channel, &message(Answer::Failed(Failure::TooLarge)));
         }
@@ -186,7 +186,7 @@ fn answer(asked: Result<Answered, AskError>) -> Answer {
         Err(AskError::Closed { connection }) => Failure::Closed(connection),
         Err(AskError::TooMany) => Failure::TooMany,
         Err(AskError::Send(_)) => Failure::NoFormat,
-        // No other error comes from a connection.
+        // A connection returns no other error.
         Err(_) => Failure::TimedOut,
     })
 }

@@ -41,7 +41,10 @@ impl ThisNode {
         if let Some(at_most) = gap {
             self.counters.reconnects.add(1);
             self.counters.gap_micros.add(at_most.as_micros() as usize);
-            tracing::warn!(?at_most, "messages of other nodes were missed while the broker was away");
+            tracing::warn!(
+                ?at_most,
+                "messages of other nodes were missed while the broker was not reachable"
+            );
             self.announce(ClusterChange::Gap { at_most });
             if self.config.on_gap == OnGap::Close {
                 tokio::spawn(close_members(Weak::clone(&self.live)));
@@ -98,7 +101,7 @@ impl ThisNode {
         }
     }
 
-    /// Another process has the same id. It is drawn anew, which is possible before the first
+    /// Another process has the same id. A new id is drawn, which is possible before the first
     /// connection.
     #[cold]
     fn id_is_taken(&self, other: Beat) {
@@ -112,8 +115,7 @@ impl ThisNode {
         }
     }
 
-    /// Removes the nodes that are silent for too long. While the link is down, silence means
-    /// nothing.
+    /// Removes the nodes that are silent for too long. While the link is down, no node is removed.
     pub(super) fn expire_nodes(&self) {
         if self.state() == ClusterState::Up {
             for (id, name) in self.nodes.expire(self.config.node_timeout) {
@@ -159,7 +161,7 @@ async fn close_members(live: Weak<Live>) {
         for connection in turn.iter().filter(|connection| connection.membership().is_joined()) {
             let frame = CloseFrame::new(1012, "messages may be missing");
             let reason = CloseReason::Local { code: frame.code, reason: frame.reason.clone() };
-            // Fails if the connection is closing anyway.
+            // Fails if the connection is already closing.
             let _ = connection.outbox().stop(Stop::Close { frame, reason });
         }
         sleep(random::jitter(fixed::GAP_PAUSE, 50)).await;

@@ -60,13 +60,14 @@ impl ThisNode {
     /// answers with a greater one.
     pub(super) fn receive_claim(&self, live: &Live, target: &Target, from: u32, claiming: Claiming) {
         let Claiming { counter, is_new, frame } = claiming;
-        // Before the comparison: a claim that is made at the same time is greater, or is compared.
+        // Recorded before the comparison, so that a claim made at the same time is either greater
+        // or compared.
         live.claims().record(counter);
         let other = OwnClaim { claim: Claim { counter, node: from }, frame };
         if let Some(own) = target.contest(&other, is_new)
             && let Some((key, controller)) = target.user_at()
         {
-            // If it is not sent, two connections live until the next start of a link.
+            // If it is not sent, two connections stay open until the next start of a link.
             let _ = self.publish(&Channel::Group(key), &message(controller, own, Age::Repeated));
         }
     }

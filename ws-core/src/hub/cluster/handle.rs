@@ -66,7 +66,9 @@ pub enum ClusterState {
 ///
 /// fn report(change: &ClusterChange) {
 ///     match change {
-///         ClusterChange::Gap { at_most } => println!("messages of the last {at_most:?} may be missing"),
+///         ClusterChange::Gap { at_most } => {
+///             println!("messages of the last {at_most:?} may be missing");
+///         }
 ///         ClusterChange::NodeLeft { name, died: true, .. } => println!("{name} died"),
 ///         other => println!("{other:?}"),
 ///     }
@@ -167,17 +169,17 @@ pub struct ClusterNode {
     /// The number of its connections at its last heartbeat.
     pub connections: u64,
     /// The time since its last heartbeat was received.
-    pub last_heard: Duration,
+    pub last_seen: Duration,
 }
 
 impl ClusterNode {
-    pub(super) fn new(beat: &Beat, last_heard: Duration) -> Self {
+    pub(super) fn new(beat: &Beat, last_seen: Duration) -> Self {
         Self {
             id: NodeId(beat.node),
             name: beat.name.clone(),
             versions: (beat.oldest, beat.newest),
             connections: beat.connections,
-            last_heard,
+            last_seen,
         }
     }
 }

@@ -27,7 +27,7 @@ struct State {
     groups: HashMap<GroupKey, Entry>,
     /// The groups to subscribe, in order. A group may have been removed meanwhile.
     pending: VecDeque<GroupKey>,
-    /// The groups that have lost their last member, with the time at which to look at them. Each
+    /// The groups that have lost their last member, with the time at which to check them. Each
     /// group is in it at most once.
     lingering: VecDeque<(Instant, GroupKey)>,
     /// The calls that wait for a confirmation.
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_group_that_is_not_wanted_any_more_before_it_is_subscribed_is_forgotten() {
+    async fn a_group_that_is_no_longer_wanted_before_it_is_subscribed_is_removed() {
         let interest = Interest::default();
         interest.want(&user("a"));
         let Confirmation::Waits(confirmed) = interest.confirmation(&user("a")) else { panic!("confirmed") };

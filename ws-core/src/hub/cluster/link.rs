@@ -4,7 +4,7 @@
 //! it is up. While it is up, it publishes the queue in batches, sends heartbeats, and follows the
 //! interest. Each heartbeat must come back through the node's own subscription: this proves that
 //! the broker executes what is sent and that the subscription is active, which TCP does not. A link
-//! is replaced as a whole, with a number of its own; nothing of it is repeated.
+//! is replaced as a whole, with a number of its own; no message of it is sent again.
 
 use std::{
     collections::VecDeque,
@@ -201,7 +201,7 @@ async fn publish(node: &ThisNode, broker: &Connected) -> Ended {
             () = &mut leaving => break,
         }
     }
-    // The rest of the queue and the goodbye are sent, if the broker takes them in time.
+    // The rest of the queue and the goodbye are sent, if the broker accepts them in time.
     let farewell = async {
         loop {
             while batches.len() < fixed::BATCHES_IN_FLIGHT && !node.outgoing.is_empty() {
@@ -287,7 +287,7 @@ async fn follow_interest(node: &ThisNode, broker: &Connected, followed: Followed
             interest.changed().await;
             continue;
         }
-        // One batch at a time: calls may wait for subscriptions, and none for these.
+        // One batch at a time, because no call waits for the end of a subscription.
         if let Err(error) = broker.unsubscribe(&followed.channels(node, &keys)).await {
             return Ended::Broker(error.0);
         }

@@ -1,10 +1,10 @@
-//! The cluster: what this node sends to and receives from the other nodes of the application.
+//! The cluster: the messages between this node and the other nodes of the application.
 //!
 //! A hub call that acts delivers to the members on this node first, and then queues the message for
 //! the broker ([`ThisNode::publish`]); it never waits for the broker and never fails with it. The
 //! [link](link) publishes the queue and keeps one connection to the broker; received messages go
 //! through [`incoming`] to the members. A node subscribes the channels of its groups
-//! ([`interest`]), so it receives only what it has members for.
+//! ([`interest`]), so it receives only messages for groups that have members here.
 //!
 //! Every queue has a limit, every wait a deadline, and every lost message is a result, a counter or
 //! a change. Bytes from the broker are untrusted: [`wire`] checks them. Without `[cluster]`
@@ -99,7 +99,7 @@ pub(super) struct ThisNode {
     gap_since: Mutex<Option<Instant>>,
     beats: Beats,
     nodes: Nodes,
-    /// The time at which the nodes that were there before the link are known.
+    /// The time at which all nodes are known that were alive before the link.
     nodes_known_at: Mutex<Instant>,
     outgoing: Queue,
     incoming: Incoming,

@@ -37,7 +37,7 @@ pub(super) struct Known {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Others<'a> {
     pub(super) alive: &'a [u32],
-    /// The later time from which on all nodes that are alive are known; `None` if it has come.
+    /// The later time from which on all nodes that are alive are known; `None` once it has passed.
     pub(super) known_at: Option<Instant>,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct Others<'a> {
 enum Phase {
     /// The channel of the changes is not subscribed.
     #[default]
-    Unheard,
+    Unsubscribed,
     /// All nodes are to be asked.
     Asks,
     /// All nodes were asked. The watch is renewed at this time.
@@ -97,14 +97,14 @@ pub(super) struct Step {
 impl Known {
     /// Records that the channel of the changes is subscribed, so that all nodes are to be asked.
     pub(super) fn subscribed(&mut self) {
-        if self.phase == Phase::Unheard {
+        if self.phase == Phase::Unsubscribed {
             self.phase = Phase::Asks;
         }
     }
 
     /// Records that the link has ended. The known members stay.
     pub(super) fn lost_link(&mut self) {
-        self.phase = Phase::Unheard;
+        self.phase = Phase::Unsubscribed;
         for roster in self.nodes.values_mut() {
             (roster.question, roster.answers_until) = (None, None);
             roster.early.clear();
@@ -217,7 +217,7 @@ impl Known {
         let mut step = Step::default();
         self.known_at = others.known_at;
         let is_renewal = match self.phase {
-            Phase::Unheard => return step,
+            Phase::Unsubscribed => return step,
             Phase::Asks => true,
             Phase::Renews(at) => at <= now,
         };
@@ -249,10 +249,10 @@ impl Known {
         step
     }
 
-    /// The time at which [`due`](Self::due) has something to do.
+    /// The time at which [`due`](Self::due) has to be called.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         let next = match self.phase {
-            Phase::Unheard => return None,
+            Phase::Unsubscribed => return None,
             Phase::Asks => now,
             Phase::Renews(at) => at,
         };

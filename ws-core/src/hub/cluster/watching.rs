@@ -170,7 +170,7 @@ impl Watched {
         self.state.lock().checked_at.take_if(|at| *at <= Instant::now()).is_some()
     }
 
-    /// Changes what is known, and passes the changes on. Returns the questions to ask.
+    /// Updates the known members, and passes the changes on. Returns the questions to ask.
     fn update(&self, node: &ThisNode, change: impl FnOnce(&mut Known) -> Step) -> Step {
         let mut state = self.state.lock();
         let mut step = change(&mut state.known);
@@ -270,7 +270,7 @@ impl ThisNode {
         watched.update(self, |_| Step::default());
     }
 
-    /// Records something that the task of the watches has to do.
+    /// Adds an entry to the agenda of the watches.
     pub(super) fn watches_due(&self, due: Due) {
         self.watching.agenda.add_now(due);
     }

@@ -15,8 +15,8 @@
 //! unknown flag is skipped like one of an unknown kind.
 //!
 //! A heartbeat has version 0 and never changes its form, so nodes of all versions know each other;
-//! bytes after its end are ignored. Decoding trusts nothing: each length is compared with the bytes
-//! that are there before anything is allocated.
+//! bytes after its end are ignored. Decoding does not trust the sender: each length is compared
+//! with the received bytes before memory is allocated.
 
 mod asks;
 mod beat;
@@ -69,7 +69,7 @@ const CLAIM: u8 = 17;
 const ANY_FORMAT: u8 = 0;
 const JSON: u8 = 1;
 const MSGPACK: u8 = 2;
-/// More formats than there are.
+/// The most frames of a push. There are fewer formats.
 const MOST_FRAMES: u8 = 8;
 /// The most excepted ids of a message: their count has two bytes.
 pub(super) const MOST_EXCEPTED: usize = u16::MAX as usize;

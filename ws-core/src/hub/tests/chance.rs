@@ -214,5 +214,5 @@ fn in_random_schedules_no_message_is_late_or_missing_or_out_of_order() {
         // Removes the waker, which holds a handle of the connection.
         one.connection().outbox().register(Waker::noop(), false);
     }
-    assert_eq!((live.groups().len(), live.len()), (0, 0), "rooms vanish when they are empty");
+    assert_eq!((live.groups().len(), live.len()), (0, 0), "empty rooms are removed");
 }

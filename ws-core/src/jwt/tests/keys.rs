@@ -87,7 +87,7 @@ fn a_set_of_keys_skips_unusable_keys() {
     let off_the_curve = json!({"kty": "EC", "crv": "P-256", "kid": "p", "x": "AA", "y": "AA"});
     for (name, keys, expected) in [
         ("none", vec![], "NoKey"),
-        ("none of use", unusable.to_vec(), "NoKey"),
+        ("none usable", unusable.to_vec(), "NoKey"),
         ("nameless", ALL.map(|it| jwk(it, &json!({}))).to_vec(), "KidMissing"),
         ("twins", vec![usable[0].clone(), usable[0].clone()], "KidTwice"),
         ("short", vec![short], "SecretTooShort"),

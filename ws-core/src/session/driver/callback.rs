@@ -1,4 +1,4 @@
-//! A callback that waits: the driver polls it, and drives the connection beside it.
+//! A callback that waits: the driver polls it, and drives the connection at the same time.
 //!
 //! The callback is a [`Slot`], so that none of this is compiled for each controller.
 
@@ -46,12 +46,12 @@ impl<S: ByteStream> Driver<S> {
         poll_fn(|cx| self.poll_callback(cx, callback.slot())).await
     }
 
-    /// Notes that a callback runs, until [`poll_callback`](Self::poll_callback) is ready.
+    /// Records that a callback runs, until [`poll_callback`](Self::poll_callback) is ready.
     pub(crate) fn begin_callback(&mut self, deadline: Option<Instant>) {
         // A cut applies only to the callback that was running when it was requested.
-        self.cut = false;
+        self.must_drop_callback = false;
         self.in_callback = true;
-        self.timers.callback_must_end(deadline);
+        self.timers.set_callback_deadline(deadline);
     }
 
     /// Polls a callback, and drives the connection if the callback waits.
@@ -73,14 +73,14 @@ impl<S: ByteStream> Driver<S> {
         }
     }
 
-    /// Drives the connection beside a callback that waits. Ready if the callback was cancelled.
+    /// Drives the connection while a callback waits. Ready if the callback was cancelled.
     pub(crate) fn poll_beside(
         &mut self,
         cx: &mut Context<'_>,
         callback: Pin<&mut (dyn Slot<Output = Result> + Send + '_)>,
     ) -> Poll<Completion> {
         while self.poll_turn_into_inbox(cx).is_ready() {}
-        let outcome = if self.cut {
+        let outcome = if self.must_drop_callback {
             Completion::Cut
         } else if self.timers.is_callback_overdue() {
             Completion::TimedOut
@@ -95,7 +95,7 @@ impl<S: ByteStream> Driver<S> {
         callback: Pin<&mut (dyn Slot<Output = Result> + Send + '_)>,
         outcome: Completion,
     ) -> Completion {
-        self.timers.callback_must_end(None);
+        self.timers.set_callback_deadline(None);
         self.in_callback = false;
         if clear_slot(callback) { outcome } else { Completion::Panicked }
     }

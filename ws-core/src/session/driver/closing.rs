@@ -66,7 +66,7 @@ impl<S: ByteStream> Driver<S> {
     /// it once all earlier messages are handled, or at the close deadline.
     pub(super) fn peer_ends(&mut self, reason: CloseReason) {
         self.reason.get_or_insert_with(|| Box::new(reason));
-        self.timers.close_must_go_on(self.conn.limits().close_timeout);
+        self.timers.set_close_deadline(self.conn.limits().close_timeout);
         self.announce_end();
     }
 
@@ -102,11 +102,11 @@ impl<S: ByteStream> Driver<S> {
     fn begin_flush(&mut self) {
         self.conn.asks().close();
         self.state = State::Flushing;
-        self.timers.close_must_go_on(self.conn.limits().close_timeout);
+        self.timers.set_close_deadline(self.conn.limits().close_timeout);
     }
 
-    /// Shuts the outbox and collects all that it has. Frames that stay there would be written
-    /// behind the close frame.
+    /// Shuts the outbox and collects all its frames. Frames that stay there would be written behind
+    /// the close frame.
     fn shut(&mut self) {
         self.conn.outbox().shut();
         self.collect_until(usize::MAX);
@@ -117,10 +117,9 @@ impl<S: ByteStream> Driver<S> {
         poll_fn(|cx| self.poll_tasks(cx)).await;
     }
 
-    /// Waits for the tasks of the connection behind the last event, and answers the end of the
-    /// peer.
+    /// Waits for the tasks of the connection after the last event, and answers the end of the peer.
     ///
-    /// Cold, so that it does not weigh on [`Driver::poll_next`], which runs for each message.
+    /// Cold, so that it costs nothing in [`Driver::poll_next`], which runs for each message.
     #[cold]
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.poll_tasks(cx));
@@ -134,7 +133,7 @@ impl<S: ByteStream> Driver<S> {
     /// connection is cut. If the peer has closed its side, replies can still be pushed meanwhile.
     fn poll_tasks(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.conn.tasks_if_any().is_some_and(|tasks| tasks.poll_idle(cx).is_pending()) {
-            self.timers.tasks_must_end(self.conn.limits().close_timeout);
+            self.timers.set_tasks_deadline(self.conn.limits().close_timeout);
             let turn = self.poll_turn_into_inbox(cx);
             if self.was_cut || self.timers.is_callback_overdue() {
                 break;

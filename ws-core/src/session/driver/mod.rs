@@ -2,8 +2,8 @@
 //! runs.
 //!
 //! [`Driver::poll_next`] waits for the next event. [`Driver::poll_callback`] drives the connection
-//! beside a callback. Both call [`Driver::poll_turn`], the only place that defines the order of a
-//! turn. [`callback`] runs callbacks, and [`closing`] takes over after the last message. None of
+//! while a callback runs. Both call [`Driver::poll_turn`], the only place that defines the order of
+//! a turn. [`callback`] runs callbacks, and [`closing`] takes over after the last message. None of
 //! this is compiled for each controller.
 //!
 //! The driver must not depend on the controller: the parent module chooses the callback for an
@@ -61,7 +61,7 @@ pub(crate) struct Driver<S> {
     has_slept: bool,
     /// Whether a callback runs.
     in_callback: bool,
-    /// Whether messages are among the bytes that are being written.
+    /// Whether the bytes that are being written contain messages.
     is_sending: bool,
     state: State,
     /// The reason for the end, once the connection has begun to end. If the state is still `Open`,
@@ -70,7 +70,7 @@ pub(crate) struct Driver<S> {
     /// Whether the transport has reported the end of the peer, behind bytes that are not read yet.
     has_seen_end: bool,
     /// Whether the running callback has to be dropped.
-    cut: bool,
+    must_drop_callback: bool,
     /// Whether the close frame and everything before it was written.
     flushed: bool,
     /// Whether the connection was cut at any time.
@@ -99,7 +99,7 @@ impl<S: ByteStream> Driver<S> {
             state: State::Open,
             reason: None,
             has_seen_end: false,
-            cut: false,
+            must_drop_callback: false,
             flushed: false,
             was_cut: false,
             is_end_recorded: false,
@@ -149,10 +149,11 @@ impl<S: ByteStream> Driver<S> {
         // other tasks must get their time.
         let mut may_read = true;
         loop {
-            // 1. Collect from the outbox, behind the bytes that are being written. A request to
-            //    close may be among it. Before a read, collect only if it is urgent; what is pushed
-            //    between two messages can wait until all is read. `reads` is decided before, so that
-            //    reading continues while this side sends more than the peer reads.
+            // 1. Collect from the outbox, behind the bytes that are being written. It may contain a
+            //   request to close. Before a read, collect only if it is urgent; messages that are
+            //   pushed between two received messages can wait until all input is read. `reads` is
+            //   decided before, so that reading continues while this side sends more than the peer
+            //   reads.
             let reads = self.has_room() && !self.socket.is_backlogged();
             let collects = !(may_read && reads) || self.must_collect();
             if collects {
@@ -175,7 +176,7 @@ impl<S: ByteStream> Driver<S> {
                     return Poll::Ready(None);
                 }
             }
-            self.look_unless(reads);
+            self.check_peer_unless(reads);
             // 3. Poll the timers after reading: if this task is late, bytes from the peer may
             //    already wait in the socket.
             if self.poll_timers(cx) {
@@ -190,7 +191,7 @@ impl<S: ByteStream> Driver<S> {
                     return Poll::Ready(None);
                 }
             }
-            // 5. If the backlog had stopped reading or handling, continue both once it is written.
+            // 5. If the backlog has stopped reading or handling, continue both once it is written.
             if !self.socket.is_backlogged() {
                 if !self.in_callback && !self.inbox.is_empty() {
                     return Poll::Ready(None);
@@ -225,20 +226,20 @@ impl<S: ByteStream> Driver<S> {
         self.reason.is_none() && self.inbox.has_room(self.conn.limits())
     }
 
-    /// Tells the rate limit that everything that has arrived was read. A read may also be pending
-    /// because a budget is used up; then nothing is known about unread bytes.
+    /// Reports to the rate limit that everything that has arrived was read. A read may also be
+    /// pending because a budget is used up; then nothing is known about unread bytes.
     fn note_all_read(&mut self) {
         if let Some(bucket) = &mut self.bucket
-            && self.socket.is_dry()
+            && self.socket.has_read_all()
             && has_budget_remaining()
         {
-            bucket.has_caught_up();
+            bucket.catches_up();
         }
     }
 
-    /// Checks the transport for the end of the peer, now and every second, while this side does not
+    /// Checks whether the peer has closed its side, now and every second, while this side does not
     /// read. Without reading, only this check detects the end.
-    fn look_unless(&mut self, reads: bool) {
+    fn check_peer_unless(&mut self, reads: bool) {
         if self.reason.is_some() {
             return;
         }
@@ -248,17 +249,17 @@ impl<S: ByteStream> Driver<S> {
         {
             bucket.falls_behind();
         }
-        let is_blind = !reads && !self.has_seen_end;
-        self.timers.look_while(is_blind);
-        if is_blind {
-            self.look();
+        let must_check = !reads && !self.has_seen_end;
+        self.timers.check_peer_while(must_check);
+        if must_check {
+            self.check_peer();
         }
     }
 
-    fn look(&mut self) {
+    fn check_peer(&mut self) {
         if self.socket.peer_has_ended() {
             self.has_seen_end = true;
-            self.timers.look_while(false);
+            self.timers.check_peer_while(false);
             self.announce_end();
         }
     }
@@ -284,12 +285,12 @@ impl<S: ByteStream> Driver<S> {
         if collected.messages.messages() > 0 {
             self.traffic.send(&collected.messages, self.conn.counters());
             self.is_sending = true;
-            self.timers.not_idle();
+            self.timers.restart_idle_time();
         }
         match collected.stop {
             None => {}
             Some(Stop::Cut) => {
-                self.cut = true;
+                self.must_drop_callback = true;
                 self.was_cut = true;
                 self.inbox.clear();
                 // The connection did not stop in time, so the reason is the cut, not the shutdown.
@@ -316,7 +317,7 @@ impl<S: ByteStream> Driver<S> {
             }
             Ok(Incoming::Pong(payload)) => {
                 self.conn.tap().pong(&payload);
-                self.socket.ponged(&payload);
+                self.socket.accept_pong(&payload);
                 return Some(Event::Pong(payload));
             }
             Ok(Incoming::Close(None)) => {
@@ -348,7 +349,7 @@ impl<S: ByteStream> Driver<S> {
             self.socket.out().message(pong);
             return None;
         }
-        self.timers.not_idle();
+        self.timers.restart_idle_time();
         if self.bucket.as_mut().is_none_or(|bucket| bucket.take(Instant::now())) {
             let message = match self.conn.asks_if_any() {
                 Some(asks) => asks.take_answer(self.conn.format(), message)?,
@@ -388,11 +389,11 @@ impl<S: ByteStream> Driver<S> {
                 let reads_nothing = self.in_callback && !self.has_room() && !self.socket.is_backlogged();
                 if self.socket.is_alive() || reads_nothing {
                     self.timers.peer_is_alive(now);
-                } else if !self.timers.may_still_come(now) {
+                } else if !self.timers.postpone_ping(now) {
                     self.abandon(CloseReason::Heartbeat);
                     return true;
                 }
-                // The peer still has time to answer; until then another ping has no use.
+                // The peer still has time to answer; another ping before that is useless.
                 self.poll_timers(cx)
             }
             Some(Due::Expired) => {
@@ -404,7 +405,7 @@ impl<S: ByteStream> Driver<S> {
                 true
             }
             Some(Due::Idle) if self.in_callback || self.is_sending => {
-                self.timers.not_idle();
+                self.timers.restart_idle_time();
                 self.poll_timers(cx)
             }
             Some(Due::Idle) => {
@@ -412,8 +413,8 @@ impl<S: ByteStream> Driver<S> {
                 true
             }
             Some(Due::Step) if self.reason.is_none() => {
-                self.timers.look_again();
-                self.look();
+                self.timers.schedule_peer_check();
+                self.check_peer();
                 self.poll_timers(cx)
             }
             // The callbacks did not finish before the close deadline, so the peer's end is answered

@@ -15,7 +15,7 @@ const END: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 /// The most room that is added to the output at once.
 const OUTPUT_STEP: usize = 16 << 10;
-/// The least room. It has the end of a stream.
+/// The least room that is added at once. The end of a stream fits into it.
 const LEAST_OUTPUT_STEP: usize = 64;
 
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(super) struct Deflating {
 pub(in crate::socket) struct Deflated(Deflater);
 
 impl Deflating {
-    /// `history` is the end of the messages before this one.
+    /// Starts the compression of a message. `history` has the last bytes of the messages before it.
     pub(super) fn new(bits: u8, level: u8, history: &[u8]) -> Self {
         let mut deflater = pool::deflater(bits, level);
         let has_failed = !history.is_empty() && deflater.state.set_dictionary(history).is_err();
@@ -62,8 +62,9 @@ impl Deflating {
 
     /// Compresses a part of a message.
     ///
-    /// A message that does not become smaller is compressed to its end, too: zlib-rs does not reset
-    /// a state completely that still has output, and panics after some of them.
+    /// A message that does not become smaller is compressed to its end, too. If a compressor still
+    /// has output when it is reset, zlib-rs keeps the position in its output buffer, and panics
+    /// after several such resets.
     fn feed(&mut self, mut part: &[u8], is_last: bool) {
         let flush = if is_last { FlushCompress::Sync } else { FlushCompress::None };
         let Deflater { state, out, .. } = &mut self.deflater;
@@ -80,7 +81,7 @@ impl Deflating {
             };
             let read = (state.total_in() - before) as usize;
             part = part.get(read..).unwrap_or_default();
-            // With room left in the output, the compressor has written all that it will.
+            // If there is room left, the compressor has no more output.
             let is_written = out.len() < out.capacity() || status == Status::BufError;
             if part.is_empty() && is_written {
                 return;

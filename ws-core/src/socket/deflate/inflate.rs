@@ -39,7 +39,8 @@ pub(super) struct Inflating {
 }
 
 impl Inflating {
-    /// `history` is the end of the messages before this one.
+    /// Starts the decompression of a message. `history` has the last bytes of the messages before
+    /// it.
     pub(super) fn new(kind: MessageKind, history: &[u8]) -> Self {
         let mut inflater = pool::inflater();
         inflater.remember(history);
@@ -54,8 +55,8 @@ impl Inflating {
         std::mem::take(&mut self.payload)
     }
 
-    /// Decompresses a slice. `limit` is the largest message in bytes. Adds the number of bytes that
-    /// came out to `inflated`.
+    /// Decompresses a slice. `limit` is the largest message in bytes. Adds the number of
+    /// decompressed bytes to `inflated`.
     pub(super) fn advance(
         &mut self,
         payload: &[u8],
@@ -77,7 +78,7 @@ impl Inflating {
             match read {
                 Read { is_end: true, .. } if self.at == payload.len() + END.len() => break Progress::Done,
                 Read { is_end: true, .. } => self.restart(history)?,
-                // Nothing goes in and nothing comes out: the message ends inside a block.
+                // No input was read and no output was written: the message ends inside a block.
                 Read { bytes: 0, .. } if out.len() == had => return Err(MessageError::Compression),
                 Read { .. } => {}
             }
@@ -104,11 +105,12 @@ impl Inflating {
         Ok(Read { bytes, is_end: status == Status::StreamEnd })
     }
 
-    /// Grows the output in proportion to what has arrived, by one slice at most, and never beyond the
-    /// limit and one byte.
+    /// Grows the output in proportion to the received bytes, by at most one slice, and at most to
+    /// the limit plus one byte.
     fn make_room(&mut self, payload: usize, limit: usize) {
         let out = &mut self.inflater.out;
-        // A larger buffer of the pool would find other faults behind the limit.
+        // With a larger buffer from the pool, a fault behind the limit would be reported instead of
+        // the limit.
         if out.is_empty() && out.capacity() > limit.saturating_add(1) {
             *out = Vec::new();
         }
@@ -120,7 +122,7 @@ impl Inflating {
         out.reserve_exact(more.min(fixed::INFLATED_A_POLL).min(most));
     }
 
-    /// Goes on after a last block. What follows may refer to all that is before it.
+    /// Continues after a last block. The rest of the message may refer to all bytes before it.
     #[cold]
     fn restart(&mut self, history: &[u8]) -> Result<(), MessageError> {
         if self.restarts == MOST_RESTARTS {

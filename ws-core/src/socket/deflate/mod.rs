@@ -63,7 +63,7 @@ struct Busy {
     inflating: Option<Inflating>,
     /// The bytes that the last slice has decompressed.
     inflated: usize,
-    /// The bytes that no counter has yet.
+    /// The processed bytes that are not added to the counters yet.
     bytes: CompressedBytes,
 }
 
@@ -83,8 +83,8 @@ impl Deflate {
         }
     }
 
-    /// The form in which this connection takes a message that is compressed once for many
-    /// connections. `None` if it compresses each message with those before it.
+    /// The format in which this connection accepts a message that is compressed once for many
+    /// connections. `None` if it compresses each message together with those before it.
     pub(crate) fn shared_format(&self) -> Option<SharedFormat> {
         let Self { level, threshold, send, .. } = *self;
         let is_possible = !send.takes_over && send.bits >= LEAST_BITS;
@@ -146,7 +146,7 @@ impl Deflate {
         let Some(busy) = &mut self.busy else { return };
         let mut deflating = busy.deflating.take().unwrap_or_else(|| {
             let window = self.windows.as_ref().map_or(&[][..], |windows| windows.sent.bytes());
-            // To set a dictionary takes as long as to compress it.
+            // Setting a dictionary takes as long as compressing it.
             *budget = budget.saturating_sub(window.len());
             Deflating::new(self.send.bits, self.level, window)
         });
@@ -174,15 +174,15 @@ impl Deflate {
         limit: usize,
     ) -> Result<Option<Message>, MessageError> {
         if payload.is_empty() {
-            // Not valid, but zlib's `deflate` writes nothing for an empty message behind another
-            // one, and some peers send that.
+            // Not valid, but some peers send it: zlib's `deflate` writes nothing for an empty
+            // message that follows another one.
             return inflate::message(kind, &[]).map(Some);
         }
         let history = self.windows.as_ref().map_or(&[][..], |windows| windows.received.bytes());
         self.decompress(Inflating::new(kind, history), payload, limit)
     }
 
-    /// Whether the last message is not completely decompressed. Nothing else may be read then.
+    /// Whether the last message is only partly decompressed. Nothing else may be read then.
     #[inline]
     pub(super) fn is_inflating(&self) -> bool {
         self.busy.as_ref().is_some_and(|busy| busy.inflating.is_some())
@@ -190,7 +190,7 @@ impl Deflate {
 
     /// Decompresses the next slice.
     #[cold]
-    pub(super) fn go_on(&mut self, limit: usize) -> Result<Option<Message>, MessageError> {
+    pub(super) fn resume(&mut self, limit: usize) -> Result<Option<Message>, MessageError> {
         let inflating = self.busy.as_mut().and_then(|busy| busy.inflating.take());
         let Some(mut inflating) = inflating else { return Ok(None) };
         let payload = Cow::Owned(inflating.take_payload());

@@ -54,7 +54,7 @@ fn received(deflate: &mut Deflate, payload: &[u8], limit: usize) -> Result<Messa
     let mut message = deflate.inflate(MessageKind::Binary, Cow::Borrowed(payload), limit)?;
     while message.is_none() {
         assert!(deflate.is_inflating());
-        message = deflate.go_on(limit)?;
+        message = deflate.resume(limit)?;
     }
     assert!(!deflate.is_inflating());
     Ok(message.unwrap())
@@ -321,7 +321,7 @@ fn a_large_message_is_compressed_and_decompressed_in_slices() {
     let mut slices = 1;
     while message.is_none() {
         assert!(there.take_inflated() < 2 * fixed::INFLATED_A_POLL);
-        message = there.go_on(LIMIT).unwrap();
+        message = there.resume(LIMIT).unwrap();
         slices += 1;
     }
     assert!(slices >= 3, "{slices}");
@@ -329,15 +329,15 @@ fn a_large_message_is_compressed_and_decompressed_in_slices() {
 }
 
 #[test]
-fn a_message_that_becomes_nothing_is_decompressed_in_slices_too() {
+fn a_message_without_output_is_decompressed_in_slices_too() {
     let way = direction(15, false);
-    // Empty blocks: they take time and there is no output.
+    // Empty blocks take time and have no output.
     let payload = [[0x00, 0x00, 0x00, 0xff, 0xff].repeat(60_000), vec![0x00]].concat();
     let mut there = deflate(way, way);
     let mut message = there.inflate(MessageKind::Binary, Cow::Borrowed(&payload), LIMIT).unwrap();
     let mut slices = 1;
     while message.is_none() {
-        message = there.go_on(LIMIT).unwrap();
+        message = there.resume(LIMIT).unwrap();
         slices += 1;
     }
     assert_eq!(slices, payload.len() / fixed::INFLATED_INPUT_A_POLL + 1);
@@ -375,7 +375,7 @@ fn a_fault_is_the_same_whatever_the_thread_has_decompressed_before() {
     assert_eq!(fresh, Err(MessageError::TooBig { size: 101, limit: 100 }));
 }
 
-/// A transport that takes nothing.
+/// A transport that accepts no bytes.
 struct Full;
 
 impl AsyncRead for Full {

@@ -165,19 +165,20 @@ impl Items {
 }
 
 impl Fields {
-    /// Returns the schema of a field that is declared, or that must be there.
+    /// Returns the schema of a field that is declared or required.
     pub(super) fn declared(&self, name: &str) -> Option<&Value> {
         let required = || self.required.contains(name).then_some(&self.additional);
         self.properties.get(name).or_else(required)
     }
 
-    /// Returns the names of the fields that are declared, or that must be there.
+    /// Returns the names of the fields that are declared or required.
     pub(super) fn names(&self) -> BTreeSet<&str> {
         self.properties.keys().chain(&self.required).map(String::as_str).collect()
     }
 
     fn and(mut self, other: Self) -> Self {
-        // A field that only one side declares must be an additional one of the other side.
+        // A field that only one side declares must also match the additional fields of the other
+        // side.
         let mut properties = BTreeMap::new();
         for name in self.properties.keys().chain(other.properties.keys()) {
             let schema = |fields: &Self| fields.properties.get(name).unwrap_or(&fields.additional).clone();
@@ -194,7 +195,7 @@ impl Fields {
     }
 }
 
-/// Whether a schema allows every value without a doubt.
+/// Whether a schema certainly allows every value.
 pub(super) fn is_any(schema: &Value) -> bool {
     *schema == Value::Bool(true) || schema.as_object().is_some_and(serde_json::Map::is_empty)
 }

@@ -2,7 +2,7 @@
 //!
 //! [`Shape`] is the normal form of a schema: without references, `allOf`, `oneOf` and `anyOf`, one
 //! list of [`Branch`]es for each kind of JSON value; [`keywords`] reads them. [`pairs`] finds each
-//! branch again in the other shape, and [`scalar`], [`array`] and [`object`] compare two branches.
+//! branch in the other shape, and [`scalar`], [`array`] and [`object`] compare two branches.
 
 mod array;
 mod branch;

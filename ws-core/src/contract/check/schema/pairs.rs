@@ -1,4 +1,4 @@
-//! Finds each variant of a type again in another version of the type.
+//! Finds each variant of a type in another version of the type.
 
 use std::collections::{BTreeMap, BTreeSet};
 

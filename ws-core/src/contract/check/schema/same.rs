@@ -1,5 +1,5 @@
-//! [`Same`]: finds schemas that are written alike in both documents, with all that they refer to.
-//! Most are, so most need no comparison.
+//! [`Same`]: finds schemas that are equal in both documents, including all schemas that they refer
+//! to. Most are equal, so most need no further comparison.
 
 use std::collections::HashMap;
 

@@ -88,7 +88,7 @@ impl MemoryBroker {
         Member { broker: self.clone(), number: state.next_member }
     }
 
-    /// Ends all links, forgets everything, and refuses new links until the start.
+    /// Ends all links, drops all state, and refuses new links until the start.
     pub(crate) fn stop(&self) {
         let mut state = self.0.lock();
         state.is_stopped = true;
@@ -169,7 +169,7 @@ impl MemoryBroker {
         vec![delivery]
     }
 
-    /// Delivers the messages that were held and not overtaken.
+    /// Delivers the held messages that no later message has released.
     fn release(&self) {
         let held: Vec<Delivery> =
             self.0.lock().faults.values_mut().filter_map(|fault| fault.held.take()).collect();
@@ -199,13 +199,13 @@ pub(crate) struct MemoryLink {
 impl Broker for MemoryLink {
     async fn publish(&self, batch: &[Outgoing]) -> Vec<Result<(), PublishError>> {
         let outcomes = batch.iter().map(|outgoing| self.broker.publish(self.number, outgoing)).collect();
-        // As a broker over a network, it answers later.
+        // It answers later, as a broker over a network does.
         tokio::task::yield_now().await;
         outcomes
     }
 
     async fn subscribe(&self, channels: &[String]) -> Result<(), BrokerError> {
-        // As over a network, the command takes effect later.
+        // The command takes effect later, as over a network.
         tokio::task::yield_now().await;
         let mut state = self.broker.0.lock();
         if !state.links.contains_key(&self.number) {

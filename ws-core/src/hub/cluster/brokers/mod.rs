@@ -46,7 +46,7 @@ pub(crate) struct BrokerError(pub(crate) String);
 /// The reason why a message is not known to be published.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum PublishError {
-    /// The broker has refused the message and goes on.
+    /// The broker has refused the message and continues.
     #[cfg_attr(
         not(feature = "redis"),
         allow(dead_code, reason = "NATS does not say which message it refuses")

@@ -10,11 +10,11 @@
 //! A group in a bucket that is subscribed already costs the servers nothing. Messages to other
 //! groups of a bucket are dropped before they are decoded. [`inline`] keeps the order of messages.
 //!
-//! **The end.** The client would connect again, send what it has, and hide the gap. This cannot be
-//! switched off. So the client gets a second server that does not exist, and connects to that one
-//! after the first connection: its task ends, which ends the subscriptions and so the link. If the
-//! server does not read, a replaced link may send its messages later; receivers drop them by the
-//! number of the link.
+//! **The end.** The client would connect again, send its queued messages, and hide the gap. This
+//! cannot be switched off. So the client is given a second server that does not exist, and connects
+//! to that one after the first connection: its task ends, which ends the subscriptions and so the
+//! link. If the server does not read, a replaced link may send its messages later; receivers drop
+//! them by the number of the link.
 
 mod fences;
 mod inline;
@@ -171,8 +171,8 @@ fn address(url: &str) -> Option<(ServerAddr, Login)> {
     (!server.host().is_empty() && !has_more).then_some((server, login))
 }
 
-/// Passes on what the client reports. Messages are not lost in its queues, because they do not
-/// fill; the report of a loss is handled all the same.
+/// Passes on the reports of the client. Its queues lose no messages, because they do not fill; the
+/// report of a loss is handled nevertheless.
 fn report(sink: &Sink, event: &Event) {
     match event {
         Event::SlowConsumer(_) => sink.lost(1),
@@ -182,7 +182,7 @@ fn report(sink: &Sink, event: &Event) {
             if error.to_lowercase().contains("permissions violation for publish") {
                 sink.refused(&error);
             } else {
-                // A subscription that was refused is one of them: its messages would be missed.
+                // A refused subscription ends the link, too, because its messages would be missed.
                 sink.ended(error);
             }
         }

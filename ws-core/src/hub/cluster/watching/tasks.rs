@@ -1,4 +1,4 @@
-//! The task that does what is due for the watches, and its pace.
+//! The task that does the work that is due for the watches, and its pace.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::{
 };
 
 impl ThisNode {
-    /// Does what is due, until the node leaves the cluster.
+    /// Does the work that is due, until the node leaves the cluster.
     pub(in super::super) async fn follow_watches(self: Arc<Self>) {
         let work = async {
             let mut pace = Pace::default();

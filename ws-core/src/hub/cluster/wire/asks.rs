@@ -47,7 +47,7 @@ pub(crate) enum Answer {
 pub(crate) enum Failure {
     /// No connection is open; nothing was sent.
     Offline,
-    /// The connection ended before the answer came.
+    /// The connection ended before the answer arrived.
     Closed(ConnectionId),
     TimedOut,
     /// Too many asks of the connection or of the node are outstanding; nothing was sent.

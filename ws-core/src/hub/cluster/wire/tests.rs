@@ -80,7 +80,7 @@ fn a_message_is_read_as_it_was_written() {
 }
 
 #[test]
-fn a_heartbeat_is_read_as_it_was_written_and_what_later_versions_add_is_ignored() {
+fn a_heartbeat_is_read_as_it_was_written_and_fields_of_later_versions_are_ignored() {
     for phase in [Phase::Hello, Phase::Alive, Phase::Goodbye] {
         let name = "pod-1".to_owned();
         let (oldest, newest) = (1, 3);
@@ -94,7 +94,7 @@ fn a_heartbeat_is_read_as_it_was_written_and_what_later_versions_add_is_ignored(
 }
 
 #[test]
-fn a_message_that_is_cut_is_malformed_or_another_message_and_never_the_same() {
+fn a_truncated_message_is_malformed_or_differs_from_the_original() {
     for example in examples() {
         let bytes = Bytes::from(example.encode(1, 1));
         for end in 0..bytes.len() {

@@ -34,7 +34,7 @@ pub(super) struct Inline<S, H>(Arc<Reader<S, H>>);
 
 struct Reader<S, H> {
     /// `None` after the end. The stream keeps the waker, which is this reader: without this, both
-    /// would keep each other.
+    /// would keep each other alive.
     stream: Mutex<Option<S>>,
     handler: Arc<H>,
     /// The calls of `wake` since the stream was last read to its end. Only the call that finds zero
@@ -102,7 +102,7 @@ where
         loop {
             let mut stream = self.stream.lock();
             let Some(reading) = &mut *stream else { return };
-            // The budget of the task that sends would stop the reading in between.
+            // Otherwise the budget of the sending task would interrupt the reading.
             let next = pin!(unconstrained(poll_fn(|cx| Pin::new(&mut *reading).poll_next(cx))));
             let polled = next.poll(cx);
             match polled {
