@@ -209,3 +209,21 @@ fn the_readme_lists_every_feature() {
         assert!(table.contains(&format!("`{name}`")), "the table of features has no `{name}`");
     }
 }
+
+#[test]
+fn every_test_that_the_security_page_names_exists() {
+    let page = read("SECURITY.md");
+    let (_, table) = page.split_once("## Tests of the promises").unwrap();
+    let mut faults = Vec::new();
+    for line in table.lines().filter(|line| line.starts_with("| ")) {
+        let mut folder = PathBuf::new();
+        for name in line.split('`').skip(1).step_by(2).filter(|name| !name.contains([' ', '.'])) {
+            let path = if name.contains('/') { PathBuf::from(name) } else { folder.join(name) };
+            if !root().join(&path).exists() && !root().join(path.with_extension("rs")).exists() {
+                faults.push(path.display().to_string());
+            }
+            folder = path.parent().unwrap().to_owned();
+        }
+    }
+    assert!(faults.is_empty(), "there are no such files: {faults:?}");
+}
