@@ -227,3 +227,28 @@ fn every_test_that_the_security_page_names_exists() {
     }
     assert!(faults.is_empty(), "there are no such files: {faults:?}");
 }
+
+/// The source of ws-core as one line, without the line breaks of string literals.
+fn source_of_ws_core() -> String {
+    let mut paths = Vec::new();
+    files(&root().join("ws-core/src"), "rs", &mut paths);
+    let texts: Vec<String> = paths.iter().map(|path| read(path)).collect();
+    texts.join("\n").replace("\\\n", " ").replace("\\\"", "\"").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn every_start_error_of_the_reference_is_a_text_of_the_library() {
+    let page = read("docs/reference.md");
+    let (_, section) = page.split_once("## Errors at start").unwrap();
+    let (_, table) = section.split_once("|---|---|\n").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let source = source_of_ws_core();
+    for row in table.lines() {
+        let text = row.split('|').nth(1).unwrap().replace('`', "");
+        let text = text.trim();
+        let parts = text.split([',', ';', ':']).flat_map(|part| part.split(".."));
+        for part in parts.map(str::trim).filter(|part| part.len() > 3) {
+            assert!(source.replace('`', "").contains(part), "no error says {part:?}, of the row {text:?}");
+        }
+    }
+}
