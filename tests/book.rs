@@ -233,7 +233,13 @@ fn source_of_ws_core() -> String {
     let mut paths = Vec::new();
     files(&root().join("ws-core/src"), "rs", &mut paths);
     let texts: Vec<String> = paths.iter().map(|path| read(path)).collect();
-    texts.join("\n").replace("\\\n", " ").replace("\\\"", "\"").split_whitespace().collect::<Vec<_>>().join(" ")
+    texts
+        .join("\n")
+        .replace("\\\n", " ")
+        .replace("\\\"", "\"")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[test]
