@@ -19,10 +19,11 @@ export class Browser {
   #waiting = new Map();
   #listeners = new Map();
 
-  static async start() {
+  /** Starts it, with these flags besides. */
+  static async start(...flags) {
     const browser = new Browser();
     browser.#profile = await mkdtemp(join(tmpdir(), "ws-chromium-"));
-    const args = [...FLAGS, "--remote-debugging-pipe", `--user-data-dir=${browser.#profile}`];
+    const args = [...FLAGS, ...flags, "--remote-debugging-pipe", `--user-data-dir=${browser.#profile}`];
     browser.#process = spawn("chromium", args, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
     browser.#exited = once(browser.#process, "exit");
     let rest = "";

@@ -49,6 +49,10 @@ pages! {
     Tutorial = "tutorial.md",
 }
 
+#[cfg(doctest)]
+#[doc = include_str!("../docs/http2.md")]
+struct Http2;
+
 #[cfg(test)]
 mod book;
 #[cfg(test)]
@@ -58,7 +62,8 @@ mod layers;
 
 #[test]
 fn the_readme_shows_the_chat_of_the_examples() {
-    let (_, chat) = include_str!("../ws-core/examples/chat.rs").split_once("testing::TestApp};\n\n").unwrap();
+    let (_, chat) =
+        include_str!("../ws-core/examples/chat.rs").split_once("use ws_core::prelude::*;\n\n").unwrap();
     let (chat, _) = chat.split_once("#[tokio::main]").unwrap();
     assert!(include_str!("../README.md").contains(chat), "the README should have\n{chat}");
 }
@@ -79,4 +84,15 @@ fn the_readme_shows_the_first_line_of_the_benchmarks_report() {
     let shown = before.lines().last().unwrap();
     assert!(shown.contains("ws-core as a multiple of"), "{shown}");
     assert!(include_str!("benches/results.md").starts_with(&format!("# Results\n\n{shown}\n")), "{shown}");
+}
+
+#[test]
+fn the_front_page_of_the_documentation_lists_every_feature() {
+    let (_, features) =
+        include_str!("../ws-core/Cargo.toml").split_once("[features]\ndefault = []\n").unwrap();
+    let (features, _) = features.split_once("\n\n").unwrap();
+    let (_, table) = include_str!("../ws-core/src/lib.md").split_once("| feature | adds |").unwrap();
+    for feature in features.lines().map(|line| line.split_once(" = ").unwrap().0) {
+        assert!(table.contains(&format!("`{feature}`")), "`{feature}` is not in the table of features");
+    }
 }

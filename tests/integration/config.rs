@@ -172,7 +172,7 @@ fn p27_a_wrong_key_or_value_names_the_file_the_line_and_what_is_accepted() {
         (
             "mode of compression",
             format!("{compression}mode = \"fast\""),
-            ["line 4", "fast", "unknown variant", "`off`, `per_message` or `window`"],
+            ["line 4", "fast", "unknown variant", "`off`, `per_message`, `window`"],
         ),
         (
             "key of compression",

@@ -18,6 +18,7 @@ mod drain;
 mod errors;
 mod faults;
 mod handshake;
+mod http2;
 mod hub;
 mod jwt;
 mod life;

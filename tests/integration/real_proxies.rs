@@ -1,5 +1,6 @@
-//! The configurations of `docs/behind-a-proxy.md`, unchanged, with nginx and haproxy. If one is not
-//! installed, its tests are skipped and print so; with `WS_TESTS_NEED_PROXIES` they fail.
+//! The configurations of `docs/behind-a-proxy.md` and `docs/http2.md`, unchanged, with nginx and
+//! haproxy. If one is not installed, its tests are skipped and print so; with
+//! `WS_TESTS_NEED_PROXIES` they fail.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -20,7 +21,7 @@ use tokio_tungstenite::{
 };
 use ws_core::{
     App, Config, Connection, Controller, Result,
-    config::{ServerConfig, ServerKind},
+    config::{ForwardedHeader, ServerConfig, ServerKind},
 };
 
 use crate::{
@@ -29,6 +30,8 @@ use crate::{
 };
 
 const GUIDE: &str = include_str!("../../docs/behind-a-proxy.md");
+
+const HTTP2_GUIDE: &str = include_str!("../../docs/http2.md");
 
 /// The address of the client; the proxy's is 127.0.0.1.
 const CLIENT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3)), 0);
@@ -324,4 +327,81 @@ async fn haproxy_sends_no_client_to_a_draining_server_as_documented() {
         raw.frame(0x81, b"still here").await;
         assert_eq!(raw.read_frame().await.payload, b"still here");
     }
+}
+
+/// Says by which version of HTTP the proxy came, and for which client.
+struct Came;
+
+impl Controller for Came {
+    async fn on_open(&self, conn: &Connection) -> Result {
+        let peer = conn.peer_addr().unwrap().ip();
+        Ok(conn.push(format!("{peer} by {:?}", conn.handshake().version()))?)
+    }
+
+    async fn on_message(&self, conn: &Connection, message: ws_core::Message) -> Result {
+        Ok(conn.push(message)?)
+    }
+}
+
+#[tokio::test]
+async fn haproxy_comes_by_http2_as_documented() {
+    if !is_installed("haproxy") {
+        return;
+    }
+    let mut config = config();
+    config.servers[0].proxy.trusted = vec!["127.0.0.1/32".parse().unwrap()];
+    config.servers[0].proxy.header = ForwardedHeader::XForwardedFor;
+    let app = App::without_registry().controller("/", Came).config(config);
+    let (service, running) = app.into_service("ws").await.unwrap();
+    let service =
+        service.peer_addr_from(|extensions| extensions.get().map(|axum::extract::ConnectInfo(addr)| *addr));
+    let router = axum::Router::new().fallback_service(service);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let router = router.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+
+    let made = Made::new();
+    let files = Files::new(&made);
+    let both = files.key.with_file_name("both.pem");
+    std::fs::write(&both, made.pem() + &made.key_pem()).unwrap();
+    let port = Port::new();
+    let proxy = port.addr();
+    let (_, block) = HTTP2_GUIDE.split_once("```haproxy\n").unwrap();
+    let block = with(
+        block.split("```").next().unwrap(),
+        &[
+            ("bind :443", &format!("bind {proxy}")),
+            ("127.0.0.1:3000", &addr.to_string()),
+            ("/etc/haproxy/example.com.pem", both.to_str().unwrap()),
+        ],
+    );
+    let file = files.key.with_file_name("haproxy.cfg");
+    std::fs::write(&file, block).unwrap();
+    let mut command = Command::new("haproxy");
+    command.arg("-db").arg("-f").arg(&file);
+    let _haproxy = run(command, proxy).await;
+
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        let mut client = connect(proxy, &made, "/").await.unwrap();
+        assert_eq!(next(&mut client).await, Message::text("127.0.0.3 by HTTP/2.0"));
+        clients.push(client);
+    }
+    for size in [1, 70_000, 1 << 18] {
+        for client in &mut clients {
+            let message = Message::binary(vec![7; size]);
+            client.send(message.clone()).await.unwrap();
+            assert!(next(client).await == message, "{size}");
+        }
+    }
+    let closed = async {
+        for client in &mut clients {
+            let Message::Close(Some(frame)) = next(client).await else { panic!("no close frame") };
+            assert_eq!(u16::from(frame.code), 1001);
+            while client.next().await.is_some() {}
+        }
+    };
+    let (report, ()) = tokio::join!(running.shutdown(), closed);
+    assert_eq!((report.closed, report.lost, report.cut), (CLIENTS, 0, 0));
 }

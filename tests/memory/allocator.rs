@@ -15,6 +15,11 @@ impl Counting {
         Self { now: AtomicUsize::new(0), most: AtomicUsize::new(0) }
     }
 
+    /// Returns the number of bytes that are allocated.
+    pub(crate) fn now(&self) -> usize {
+        self.now.load(Relaxed)
+    }
+
     /// Returns the most bytes that were allocated at once during this future, beyond those at its
     /// start.
     pub(crate) async fn most_during(&self, work: impl Future<Output = ()>) -> usize {

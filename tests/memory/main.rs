@@ -5,6 +5,8 @@
 //! The bounds are loose: they distinguish a buffer from a flood, but not one buffer from another.
 
 mod allocator;
+mod compressed;
+mod compression;
 #[path = "../integration/support.rs"]
 #[allow(dead_code, reason = "other tests use the rest of it")]
 mod support;
@@ -61,6 +63,7 @@ async fn check_all() {
         .controller("/", Echo)
         .controller("/busy", Busy)
         .http("http", axum::Router::new());
+    let app = compressed::routes().into_iter().fold(app, App::route);
     let server = start_with(app, config).await;
     // This allocates the buffers of the pool and everything else that is allocated once.
     others_are_served(&server, 1).await;
@@ -71,6 +74,8 @@ async fn check_all() {
     an_incomplete_frame_costs_a_buffer(&server).await;
     a_flood_without_reading_costs_a_backlog(&server).await;
     a_flood_that_waits_for_a_callback_costs_an_inbox(&server).await;
+    compression::check_all().await;
+    compressed::check_all(&server).await;
 }
 
 /// A connection after its handshake, whose memory is released.

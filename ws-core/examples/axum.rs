@@ -1,7 +1,10 @@
-//! WebSocket controllers in an existing axum program: `App::into_service` is a tower service.
+//! WebSocket controllers inside an existing axum program: `App::into_service` returns a tower
+//! service.
 //!
-//! Run: cargo run -p ws-core --example axum             (talks to itself, then ends)
-//! Or:  cargo run -p ws-core --example axum -- serve    (serves on 127.0.0.1:3000 until Ctrl-C)
+//! Run:  cargo run -p ws-core --example axum     (serves on 127.0.0.1:3000 until Ctrl-C)
+//! Test: cargo test -p ws-core --example axum
+
+#![allow(clippy::print_stdout, reason = "an example speaks to its user")]
 
 use std::{error::Error as StdError, net::SocketAddr};
 
@@ -10,10 +13,8 @@ use axum::{
     extract::{ConnectInfo, State},
     routing::get,
 };
-use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpListener;
-use tokio_tungstenite::{connect_async, tungstenite::Message as WsMessage};
-use ws_core::{Hub, prelude::*};
+use ws_core::{Hub, app::ShutdownReport, prelude::*};
 
 #[ws_controller(path = "/ws/echo")]
 struct Echo;
@@ -28,10 +29,20 @@ impl Controller for Echo {
 }
 
 #[tokio::main]
-async fn main() -> std::result::Result<(), Box<dyn StdError>> {
-    let is_serving = std::env::args().nth(1).as_deref() == Some("serve");
+async fn main() -> Result<(), Box<dyn StdError>> {
+    let listener = TcpListener::bind("127.0.0.1:3000").await?;
+    println!("serving; connect with: python3 -m websockets ws://127.0.0.1:3000/ws/echo");
+    println!("the number of connections: http://127.0.0.1:3000/online");
+    serve(listener, async { drop(tokio::signal::ctrl_c().await) }).await?;
+    Ok(())
+}
 
-    // `ws` is not bound; the axum router below passes its requests on. `running` ends its
+/// Serves until `stop` is ready.
+async fn serve(
+    listener: TcpListener,
+    stop: impl Future<Output = ()>,
+) -> Result<ShutdownReport, Box<dyn StdError>> {
+    // `ws` listens nowhere; the axum router below passes its requests on. `running` closes the
     // connections.
     let (ws, running) = App::new().config(Config::default()).into_service("ws").await?;
     // `conn.peer_addr()` returns the address in `ConnectInfo`.
@@ -41,33 +52,46 @@ async fn main() -> std::result::Result<(), Box<dyn StdError>> {
         .with_state(running.hub())
         .route_service("/ws/{*path}", ws);
 
-    let listener = TcpListener::bind(if is_serving { "127.0.0.1:3000" } else { "127.0.0.1:0" }).await?;
-    let address = listener.local_addr()?;
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (stop_axum, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>());
     let serving = tokio::spawn(serving.with_graceful_shutdown(async { drop(stopped.await) }).into_future());
 
-    if is_serving {
-        tokio::signal::ctrl_c().await?;
-    } else {
-        talk(address).await?;
-    }
-    // First the connections, because axum does not track upgraded ones. Meanwhile new ones are
-    // refused with 503, and pages are still served (also a `/readyz` over `running.readiness()`).
+    stop.await;
+    // First the connections, which axum does not track after the upgrade. Meanwhile new handshakes
+    // are refused with 503 and pages are served; `running.readiness()` could answer `/readyz`.
     // Then axum itself.
     let report = running.shutdown().await;
-    assert_eq!(report.cut, 0);
-    drop(stop);
+    drop(stop_axum);
     serving.await??;
-    Ok(())
+    Ok(report)
 }
 
-async fn talk(address: SocketAddr) -> std::result::Result<(), Box<dyn StdError>> {
-    let (mut client, _) = connect_async(format!("ws://{address}/ws/echo")).await?;
-    assert_eq!(client.next().await.ok_or("no greeting")??, WsMessage::text("hello 127.0.0.1"));
-    client.send(WsMessage::text("hi")).await?;
-    assert_eq!(client.next().await.ok_or("no echo")??, WsMessage::text("hi"));
-    client.close(None).await?;
-    while client.next().await.is_some() {}
-    Ok(())
+#[cfg(test)]
+mod tests {
+    use std::error::Error as StdError;
+
+    use futures_util::{SinkExt as _, StreamExt as _};
+    use tokio::{net::TcpListener, sync::oneshot};
+    use tokio_tungstenite::{connect_async, tungstenite::Message};
+
+    #[tokio::test]
+    async fn axum_passes_handshakes_on_and_the_end_is_clean() -> Result<(), Box<dyn StdError>> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let client = async {
+            let (mut client, _) = connect_async(format!("ws://{address}/ws/echo")).await?;
+            assert_eq!(client.next().await.unwrap()?, Message::text("hello 127.0.0.1"));
+            client.send(Message::text("hi")).await?;
+            assert_eq!(client.next().await.unwrap()?, Message::text("hi"));
+            drop(stop);
+            while client.next().await.is_some() {} // answers the close frame of the shutdown
+            Ok::<_, Box<dyn StdError>>(())
+        };
+        let (served, talked) = tokio::join!(super::serve(listener, async { drop(stopped.await) }), client);
+        talked?;
+        let report = served?;
+        assert_eq!((report.closed, report.cut), (1, 0));
+        Ok(())
+    }
 }

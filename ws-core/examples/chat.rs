@@ -1,11 +1,13 @@
-//! A chat with typed handlers: every connection joins the room, and each line reaches all members.
+//! A chat with typed handlers: each client joins a room, and each message reaches all members of
+//! the room.
 //!
-//! Run: cargo run -p ws-core --example chat --features testing             (talks to itself, then ends)
-//! Or:  cargo run -p ws-core --example chat --features testing -- serve    (serves on 127.0.0.1:9502)
+//! Run:  cargo run -p ws-core --example chat     (serves on 127.0.0.1:9502 until Ctrl-C)
+//! Test: cargo test -p ws-core --example chat
+
+#![allow(clippy::print_stdout, reason = "an example speaks to its user")]
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use ws_core::{prelude::*, testing::TestApp};
+use ws_core::prelude::*;
 
 #[ws_controller(path = "/rooms/{room}")]
 struct Room;
@@ -44,23 +46,48 @@ impl Room {
 }
 
 #[tokio::main]
-async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    if std::env::args().nth(1).as_deref() == Some("serve") {
-        return Ok(App::new().run().await?);
+async fn main() -> Result<(), StartError> {
+    let app = App::new().on_start(async |app| {
+        if let Some(address) = app.local_addr("ws") {
+            println!("serving; connect twice with: python3 -m websockets ws://{address}/rooms/lobby");
+            println!(r#"and write: {{"event":"say","data":{{"text":"hi"}},"ref":7}}"#);
+        }
+    });
+    app.run().await
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use ws_core::{
+        prelude::*,
+        testing::{TestApp, TestError},
+    };
+
+    #[tokio::test]
+    async fn a_message_reaches_all_members_of_the_room() -> Result<(), TestError> {
+        let app = TestApp::start(App::new()).await;
+        let mut jerry = app.connect("/rooms/lobby").await?;
+        let mut lily = app.connect("/rooms/lobby").await?;
+        for client in [&mut jerry, &mut lily] {
+            assert_eq!(client.next_event::<String>("welcome").await?, "this is lobby");
+        }
+        jerry.send_event("say", &json!({ "text": "hi" })).await;
+        for client in [&mut jerry, &mut lily] {
+            let said: Value = client.next_event("said").await?;
+            assert_eq!(said["text"], "hi");
+        }
+        Ok(())
     }
-    let app = TestApp::start(App::new()).await;
-    let mut jerry = app.connect("/rooms/lobby").await?;
-    let mut lily = app.connect("/rooms/lobby").await?;
-    for client in [&mut jerry, &mut lily] {
+
+    #[tokio::test]
+    async fn an_empty_text_is_refused_with_an_error_event() -> Result<(), TestError> {
+        let app = TestApp::start(App::new()).await;
+        let mut client = app.connect("/rooms/lobby").await?;
         assert_eq!(client.next_event::<String>("welcome").await?, "this is lobby");
+        client.send_event("say", &json!({ "text": "" })).await;
+        let error: Value = client.next_event("error").await?;
+        assert_eq!(error, json!({ "code": "empty", "message": "write something" }));
+        Ok(())
     }
-    jerry.send_event("say", &json!({ "text": "hi" })).await;
-    for client in [&mut jerry, &mut lily] {
-        let said: Value = client.next_event("said").await?;
-        assert_eq!(said.get("text"), Some(&json!("hi")));
-    }
-    lily.send_event("say", &json!({ "text": "" })).await;
-    let error: Value = lily.next_event("error").await?;
-    assert_eq!(error, json!({ "code": "empty", "message": "write something" }));
-    Ok(())
 }

@@ -1,8 +1,9 @@
-//! A client of messages, and a typed client. Their server is in the same program.
+//! A client of messages, and a typed client; their server is in the same program.
 //!
-//! Run: cargo run -p ws-core --example client --features client
+//! Run:  cargo run -p ws-core --example client     (connects, prints what it receives, and ends)
+//! Test: cargo test -p ws-core --example client
 
-#![allow(clippy::print_stdout)] // examples print their results
+#![allow(clippy::print_stdout, reason = "an example speaks to its user")]
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use ws_core::{
     prelude::*,
 };
 
-/// Echoes every message.
+/// Answers every message with itself.
 #[ws_controller(path = "/echo")]
 struct Echo;
 
@@ -71,7 +72,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .await?;
     client.send("hello").await?;
     match client.recv(Duration::from_secs(5)).await {
-        Received::Message(message) => println!("the server sent {:?}", message.as_text()),
+        Received::Message(message) => println!("the server says {:?}", message.as_text()),
         Received::Closed(reason) => return Err(format!("closed with code {}", reason.code()).into()),
         Received::TimedOut => return Err("no answer within five seconds".into()),
     }
@@ -85,10 +86,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let said = ann.call(&Say { text: "hello, ben".to_owned() }).await?;
     println!("ann said {:?}", said.text);
     if let Some(said) = heard.next().await {
-        println!("ben received {:?}", said?.text);
+        println!("ben heard {:?}", said?.text);
     }
     ann.close(1000, "done").await?;
 
     server.shutdown().await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_program_ends_without_an_error() {
+        super::main().unwrap();
+    }
 }

@@ -1,12 +1,14 @@
 //! Middleware around the handshake: one for all routes of a server, one that a controller names.
 //!
-//! Run: cargo run -p ws-core --example middleware --features testing             (talks to itself, then ends)
-//! Or:  cargo run -p ws-core --example middleware --features testing -- serve    (serves on 127.0.0.1:9502)
+//! Run:  cargo run -p ws-core --example middleware     (serves on 127.0.0.1:9502 until Ctrl-C)
+//! Test: cargo test -p ws-core --example middleware
+
+#![allow(clippy::print_stdout, reason = "an example speaks to its user")]
 
 use std::{collections::HashMap, sync::Arc};
 
 use http::HeaderValue;
-use ws_core::{prelude::*, testing::TestApp};
+use ws_core::prelude::*;
 
 /// The users by their tokens. A real program queries a database or checks a signature.
 #[derive(Clone)]
@@ -50,20 +52,43 @@ impl Controller for Hello {
     }
 }
 
-#[tokio::main]
-async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let tokens = Tokens(Arc::new(HashMap::from([("t-1", User("jerry"))])));
-    let app = App::new().state(tokens);
-    if std::env::args().nth(1).as_deref() == Some("serve") {
-        return Ok(app.run().await?);
-    }
-    let app = TestApp::start(app).await;
-    app.connect("/hello").expect_status(401).await;
-    let refusal = app.connect("/hello").bearer("nonsense").expect_status(401).await;
-    assert_eq!(refusal.text(), r#"{"code":401,"msg":"log in first"}"#);
+fn app() -> App {
+    App::new().state(Tokens(Arc::new(HashMap::from([("t-1", User("jerry"))]))))
+}
 
-    let mut client = app.connect("/hello").bearer("t-1").await?;
-    assert_eq!(client.response_header("x-served-by"), Some("example"));
-    assert_eq!(client.next_text().await?, "hello jerry");
-    Ok(())
+#[tokio::main]
+async fn main() -> Result<(), StartError> {
+    let app = app().on_start(async |app| {
+        if let Some(address) = app.local_addr("ws") {
+            println!("serving ws://{address}/hello for clients with a token; try:");
+            println!("curl -i http://{address}/hello -H 'Connection: Upgrade' -H 'Upgrade: websocket' \\");
+            println!("  -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==' \\");
+            println!("  -H 'Authorization: Bearer t-1'");
+        }
+    });
+    app.run().await
+}
+
+#[cfg(test)]
+mod tests {
+    use ws_core::testing::{TestApp, TestError};
+
+    use super::app;
+
+    #[tokio::test]
+    async fn a_client_without_a_known_token_is_refused() {
+        let app = TestApp::start(app()).await;
+        app.connect("/hello").expect_status(401).await;
+        let refusal = app.connect("/hello").bearer("nonsense").expect_status(401).await;
+        assert_eq!(refusal.text(), r#"{"code":401,"msg":"log in first"}"#);
+    }
+
+    #[tokio::test]
+    async fn the_callbacks_read_what_the_middleware_has_set() -> Result<(), TestError> {
+        let app = TestApp::start(app()).await;
+        let mut client = app.connect("/hello").bearer("t-1").await?;
+        assert_eq!(client.response_header("x-served-by"), Some("example"));
+        assert_eq!(client.next_text().await?, "hello jerry");
+        Ok(())
+    }
 }

@@ -1,11 +1,13 @@
 //! Two WebSocket servers and an HTTP server in one process, each with its own routes, middleware
 //! and limits.
 //!
-//! Run: cargo run -p ws-core --example two_servers --features testing             (talks to itself, then ends)
-//! Or:  cargo run -p ws-core --example two_servers --features testing -- serve    (serves until Ctrl-C)
+//! Run:  cargo run -p ws-core --example two_servers     (serves until Ctrl-C)
+//! Test: cargo test -p ws-core --example two_servers
+
+#![allow(clippy::print_stdout, reason = "an example speaks to its user")]
 
 use axum::{Router, routing::get};
-use ws_core::{prelude::*, testing::TestApp};
+use ws_core::{config::ConfigError, prelude::*};
 
 /// The same as in a `ws.toml`.
 const CONFIG: &str = r#"
@@ -53,21 +55,45 @@ async fn admins_only(handshake: Handshake, next: Next<'_>) -> Result<Response> {
     next.run(handshake).await
 }
 
-#[tokio::main]
-async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+fn config() -> Result<Config, ConfigError> {
+    Config::from_toml_str(CONFIG, "ws.toml")
+}
+
+fn app(config: Config) -> App {
     let http = Router::new().route("/healthz", get(async || "ok"));
-    let app = App::new().config(Config::from_toml_str(CONFIG, "ws.toml")?).http("http", http);
-    if std::env::args().nth(1).as_deref() == Some("serve") {
-        return Ok(app.run().await?);
+    App::new().config(config).http("http", http)
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let app = app(config()?.with_env()?).on_start(async |app| {
+        for (server, path) in [("ws", "/feed"), ("admin", "/feed"), ("http", "/healthz")] {
+            if let Some(address) = app.local_addr(server) {
+                println!("serving {server}: {address}{path}");
+            }
+        }
+        println!("connect with: python3 -m websockets ws://ADDRESS/feed; `admin` wants a bearer token");
+    });
+    Ok(app.run().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use ws_core::testing::{TestApp, TestError};
+
+    use super::{app, config};
+
+    #[tokio::test]
+    async fn each_server_has_its_own_routes_middleware_and_limits() -> Result<(), TestError> {
+        let app = TestApp::start(app(config().unwrap())).await;
+        let mut user = app.connect("/feed").await?;
+        assert_eq!(user.next_text().await?, "news");
+        app.connect_to("admin", "/feed").expect_status(401).await;
+        let mut admin = app.connect_to("admin", "/feed").bearer("t-1").await?;
+        assert_eq!(admin.next_text().await?, "2 connections");
+        admin.send_text("x".repeat(5000)).await;
+        assert_eq!(admin.expect_close(1009).await, "message too big");
+        assert_eq!(app.http("http").get("/healthz").send().await?.text(), "ok");
+        Ok(())
     }
-    let app = TestApp::start(app).await;
-    let mut user = app.connect("/feed").await?;
-    assert_eq!(user.next_text().await?, "news");
-    app.connect_to("admin", "/feed").expect_status(401).await;
-    let mut admin = app.connect_to("admin", "/feed").bearer("t-1").await?;
-    assert_eq!(admin.next_text().await?, "2 connections");
-    admin.send_text("x".repeat(5000)).await;
-    assert_eq!(admin.expect_close(1009).await, "message too big");
-    assert_eq!(app.http("http").get("/healthz").send().await?.text(), "ok");
-    Ok(())
 }

@@ -33,6 +33,27 @@ use crate::{
 ///
 /// An `Err` is passed to the error handlers (`#[ws_error_handler]`). Each method states what
 /// happens if none of them handles it.
+///
+/// ```
+/// use ws_core::{CloseReason, Connection, Controller, Message, Result};
+///
+/// struct Echo;
+///
+/// impl Controller for Echo {
+///     async fn on_open(&self, conn: &Connection) -> Result {
+///         Ok(conn.push("welcome")?)
+///     }
+///
+///     async fn on_message(&self, conn: &Connection, message: Message) -> Result {
+///         Ok(conn.push(message)?)
+///     }
+///
+///     async fn on_close(&self, conn: &Connection, reason: CloseReason) -> Result {
+///         println!("{} closed with {}", conn.id(), reason.code());
+///         Ok(())
+///     }
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a controller",
     label = "`Controller` is not implemented for this",

@@ -12,6 +12,9 @@ pub(crate) const WAITING_PINGS: usize = 16;
 /// The number of pings and pongs that may wait for their callbacks while another callback runs;
 /// beyond it the oldest is dropped.
 pub(crate) const WAITING_EVENTS: usize = 16;
+/// The most bytes of one write to a stream of HTTP/2, the default size of its largest frame.
+#[cfg(feature = "http2")]
+pub(crate) const TUNNEL_WRITE_BYTES: usize = 16 << 10;
 /// The limit of bytes between the outbox and the socket. Beyond it, nothing is taken from the
 /// outbox and the socket is not read until the peer has read: otherwise the answers to pings would
 /// accumulate.
@@ -39,6 +42,11 @@ pub(crate) const COMPRESSED_A_POLL: usize = 64 << 10;
 /// The compressors, and also the decompressors, that a thread keeps.
 #[cfg(feature = "deflate")]
 pub(crate) const POOLED_STATES: usize = 4;
+/// The compressors of the process that may wait for the next poll of their connection, inside a
+/// message of more than [`COMPRESSED_A_POLL`]. Beyond this number, such a message is compressed in
+/// one poll.
+#[cfg(feature = "deflate")]
+pub(crate) const PAUSED_COMPRESSORS: usize = 32;
 /// The largest output buffer that a compressor or a decompressor keeps, in bytes.
 #[cfg(feature = "deflate")]
 pub(crate) const POOLED_OUTPUT_BYTES: usize = 64 << 10;

@@ -87,6 +87,11 @@ pub mod prelude {
     };
 }
 
+/// The program in the README of the crate is compiled as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// Names a crate so that its controllers, middleware and error handlers are linked in.
 ///
 /// Registration happens at link time. A crate that nothing names is not linked, so its

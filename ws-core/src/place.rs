@@ -5,6 +5,14 @@
 use std::{any::TypeId, fmt};
 
 /// Where something was registered.
+///
+/// ```
+/// # use ws_core::{App, Controller};
+/// # struct Echo;
+/// # impl Controller for Echo {}
+/// let routes = App::without_registry().controller("/echo", Echo).routes();
+/// println!("{}", routes[0].location); // src/main.rs:7
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
     /// The module path; empty for an item that is registered by a call.
@@ -44,6 +52,16 @@ pub enum Scope {
 }
 
 /// The reaction to a client that offers subprotocols when the route supports none of them.
+///
+/// ```
+/// use ws_core::{Controller, Route, handshake::SubprotocolMismatch};
+///
+/// # struct Chat;
+/// # impl Controller for Chat {}
+/// let route = Route::new("/chat", Chat)
+///     .subprotocols(&["chat.v1"])
+///     .subprotocol_mismatch(SubprotocolMismatch::Refuse);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SubprotocolMismatch {
     /// The connection opens without a subprotocol (RFC 6455 section 4.2.2 leaves the decision to

@@ -47,6 +47,19 @@ impl<T> Deref for State<T> {
 /// A parameter that is resolved from the application's state: [`State<T>`].
 ///
 /// A missing value is a start error.
+///
+/// ```
+/// use ws_core::{App, Handshake, Next, Response, Result, State};
+///
+/// #[derive(Clone)]
+/// struct Salt(u64);
+///
+/// async fn salted(handshake: Handshake, next: Next<'_>, State(salt): State<Salt>) -> Result<Response> {
+///     println!("{}", salt.0);
+///     next.run(handshake).await
+/// }
+/// let app = App::without_registry().state(Salt(7)).middleware("ws", 0, salted);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a parameter of this function",
     label = "expected `State<T>` with `T: Clone + Send + Sync + 'static`",

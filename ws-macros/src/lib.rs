@@ -32,6 +32,11 @@ mod time;
 
 use proc_macro::TokenStream;
 
+/// The program in the README of the crate is compiled as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[doc = include_str!("../docs/ws_controller.md")]
 #[proc_macro_attribute]
 pub fn ws_controller(arguments: TokenStream, item: TokenStream) -> TokenStream {

@@ -8,6 +8,7 @@
 compile_error!("built by cargo-fuzz, or with RUSTFLAGS=\"--cfg fuzzing\"");
 
 pub mod cluster;
+pub mod deflate;
 pub mod envelope;
 pub mod handshake;
 pub mod route_path;

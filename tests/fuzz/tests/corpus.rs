@@ -19,6 +19,11 @@ fn the_corpus_of_cluster_holds() {
 }
 
 #[test]
+fn the_corpus_of_deflate_holds() {
+    replay("deflate", ws_fuzz::deflate::check);
+}
+
+#[test]
 fn the_corpus_of_handshake_holds() {
     replay("handshake", ws_fuzz::handshake::check);
 }

@@ -5,9 +5,9 @@
 //! the cuts of their bytes, the answers, and the end of the connection. If the suite accepts
 //! several outcomes, the strict one is required.
 //!
-//! To run the suite itself, start `cargo run -p ws-core --example echo --features testing -- serve`
-//! with `limits.message` and `limits.outbox_bytes` of more than 16 MiB. Chapters 12 and 13 are
-//! about compression, which is not negotiated here.
+//! To run the suite itself, start `cargo run -p ws-core --example echo` with `limits.message` and
+//! `limits.outbox_bytes` of more than 16 MiB. `.ci/compression/run` runs chapters 12 and 13, which
+//! are about compression.
 
 mod auto_fragmentation;
 mod closing;

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use ws_core::{App, Message, config::Overflow, error::SendError};
+use ws_core::{
+    App, Message,
+    config::{Compression, Overflow},
+    error::SendError,
+};
 
 use super::{Peer, TEXT, config_with, noise, per_message, serve, text, window};
 use crate::support::{Echo, Probe, Seen, Server, start_with, within};
@@ -43,18 +47,23 @@ async fn many_tasks_push_to_one_connection_and_each_message_is_whole() {
     }
 }
 
-#[tokio::test]
-async fn a_dropped_message_was_never_in_the_window() {
-    let mut config = config_with(window());
+/// Pushes more than the outbox takes. Checks that whole messages were dropped, and nothing else.
+async fn check_drops(compression: Compression, is_shared: bool) {
+    let mut config = config_with(compression);
     let limits = &mut config.servers[0].limits;
     (limits.outbox_messages, limits.overflow) = (8, Overflow::DropOldest);
     let (probe, mut reports) = Probe::new();
     let server = start_with(App::without_registry().controller("/", probe), config).await;
     let (server, mut peer, conn) = open(server, &mut reports).await;
+    conn.join("all").unwrap();
     const PUSHED: usize = 1000;
     let message = |number: usize| format!("{number} {}", text(number, 300));
     for number in 0..PUSHED {
-        conn.push(message(number)).unwrap();
+        if is_shared {
+            assert_eq!(conn.room("all").push(message(number)).sent, 1);
+        } else {
+            conn.push(message(number)).unwrap();
+        }
         if number % 50 == 0 {
             tokio::task::yield_now().await;
         }
@@ -62,7 +71,7 @@ async fn a_dropped_message_was_never_in_the_window() {
     let mut last = None;
     let mut count = 0;
     while last != Some(PUSHED - 1) {
-        let received = String::from_utf8(peer.receive().await.bytes).unwrap();
+        let received = String::from_utf8(peer.next().await).unwrap();
         let number: usize = received.split(' ').next().unwrap().parse().unwrap();
         assert!(received == message(number) && last < Some(number), "{number} behind {last:?}");
         last = Some(number);
@@ -70,6 +79,17 @@ async fn a_dropped_message_was_never_in_the_window() {
     }
     let dropped = server.running.stats().servers[0].routes[0].outbox_full as usize;
     assert!(dropped >= PUSHED / 2 && dropped + count == PUSHED, "{dropped} dropped, {count} received");
+}
+
+#[tokio::test]
+async fn a_dropped_message_was_never_in_the_window() {
+    check_drops(window(), false).await;
+    check_drops(window(), true).await;
+}
+
+#[tokio::test]
+async fn a_message_that_was_compressed_for_many_is_dropped_as_a_whole() {
+    check_drops(per_message(), true).await;
 }
 
 #[tokio::test]

@@ -20,6 +20,15 @@ use crate::{
 
 /// The result of a shutdown. Each connection that was open when it began, or that opened after it
 /// began, is counted once.
+///
+/// ```
+/// use ws_core::Running;
+///
+/// async fn stop(running: Running) {
+///     let report = running.shutdown().await;
+///     println!("{} closed, {} lost, {} cut", report.closed, report.lost, report.cut);
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {

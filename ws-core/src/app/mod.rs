@@ -380,6 +380,9 @@ impl App {
     /// The outer server writes the 101 and chooses the case of its header names; hyper and axum
     /// write them in lower case.
     ///
+    /// With the feature `http2` the service also accepts handshakes over HTTP/2; [`WsService`] says
+    /// what the outer server needs for it.
+    ///
     /// # Errors
     /// The errors of [`start`](Self::start). It is also an error if the name is not that of a
     /// server of kind `websocket`.

@@ -80,6 +80,15 @@ impl App {
 }
 
 /// The metrics of an application in the text format of Prometheus; from [`App::prometheus`].
+///
+/// ```
+/// use ws_core::app::Prometheus;
+///
+/// /// The content type and the body of a page `/metrics` of your own.
+/// fn page(metrics: &Prometheus) -> (&'static str, String) {
+///     ("text/plain; version=0.0.4", metrics.render().unwrap_or_default())
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Prometheus {
     stats: StatsHandle,

@@ -14,6 +14,20 @@ use crate::{
 ///
 /// `Debug` prints the same text as `Display`, so that the error of
 /// `main() -> Result<(), StartError>` is readable.
+///
+/// ```
+/// use ws_core::{App, Config, Controller, app::Problem};
+///
+/// # struct Chat;
+/// # impl Controller for Chat {}
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let app = App::without_registry().config(Config::default()).controller("chat", Chat);
+/// let error = app.start().await.unwrap_err();
+/// assert!(matches!(error.problems(), [Problem::Path { .. }])); // it begins with `/`
+/// println!("{error}"); // each problem, with the place and what to write
+/// # }
+/// ```
 pub struct StartError(Vec<Problem>);
 
 impl StartError {
@@ -51,6 +65,18 @@ impl fmt::Debug for StartError {
 impl std::error::Error for StartError {}
 
 /// One problem that keeps an application from starting.
+///
+/// ```
+/// use std::io::ErrorKind;
+/// use ws_core::{StartError, app::Problem};
+///
+/// /// Whether another process listens on one of the ports.
+/// fn is_port_taken(error: &StartError) -> bool {
+///     error.problems().iter().any(|problem| {
+///         matches!(problem, Problem::Bind { error, .. } if error.kind() == ErrorKind::AddrInUse)
+///     })
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {

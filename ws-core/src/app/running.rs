@@ -35,6 +35,18 @@ use crate::{
 ///
 /// If it is dropped without [`shutdown`](Self::shutdown), the listeners are closed, and all open
 /// connections are closed at once, in the background.
+///
+/// ```
+/// use ws_core::{App, StartError};
+///
+/// async fn serve(app: App) -> Result<(), StartError> {
+///     let running = app.start().await?;
+///     println!("listening on {:?}", running.local_addr("ws"));
+///     println!("{} connections", running.hub().count_local());
+///     running.run_until_signal().await;
+///     Ok(())
+/// }
+/// ```
 #[must_use = "dropping it stops the application"]
 #[derive(Debug)]
 pub struct Running {

@@ -12,6 +12,20 @@ use crate::{
 
 /// The application while it starts, as passed to start hooks. All listeners are bound, and no
 /// connection is accepted yet.
+///
+/// ```
+/// use ws_core::{App, Result, app::Starting};
+///
+/// #[derive(Clone)]
+/// struct Greeting(&'static str);
+///
+/// async fn announce(app: Starting) -> Result {
+///     let Greeting(text) = app.state().ok_or("no greeting")?;
+///     println!("{text}, on {:?}", app.local_addr("ws"));
+///     Ok(())
+/// }
+/// let app = App::without_registry().state(Greeting("hello")).on_start(announce);
+/// ```
 #[derive(Clone)]
 pub struct Starting {
     pub(super) addresses: Arc<HashMap<String, SocketAddr>>,
@@ -38,6 +52,14 @@ impl fmt::Debug for Starting {
 }
 
 /// The return value of a start hook: `()` or a [`Result`].
+///
+/// ```
+/// use ws_core::App;
+///
+/// let app = App::without_registry()
+///     .on_start(async |_| println!("starting"))
+///     .on_start(async |_| std::fs::create_dir_all("uploads"));
+/// ```
 pub trait HookOutcome {
     #[doc(hidden)]
     fn into_result(self) -> Result;

@@ -6,6 +6,15 @@ use super::App;
 use crate::{handshake::Route, place::Location};
 
 /// One route, as registered.
+///
+/// ```
+/// # use ws_core::{App, Controller};
+/// # struct Echo;
+/// # impl Controller for Echo {}
+/// let routes = App::without_registry().controller("/echo", Echo).routes();
+/// let route = &routes[0];
+/// assert_eq!((&*route.server, &*route.path, route.controller), ("ws", "/echo", "Echo"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RouteInfo {
@@ -24,6 +33,15 @@ pub struct RouteInfo {
 }
 
 /// All routes, sorted by server and path; `Display` prints them as a table.
+///
+/// ```
+/// # use ws_core::{App, Controller};
+/// # struct Echo;
+/// # impl Controller for Echo {}
+/// let routes = App::without_registry().controller("/echo", Echo).routes();
+/// assert_eq!(routes.len(), 1);
+/// println!("{routes}");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteTable(Vec<RouteInfo>);
 

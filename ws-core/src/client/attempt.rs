@@ -14,6 +14,16 @@ pub(super) const UNAUTHORIZED: u16 = 4401;
 
 /// An attempt to connect that is about to start; the argument of
 /// [`ClientBuilder::before_attempt`](super::ClientBuilder::before_attempt).
+///
+/// ```
+/// use ws_core::client::{Attempt, ClientBuilder, ConnectError};
+///
+/// /// For `ClientBuilder::before_attempt`.
+/// async fn log(builder: ClientBuilder, attempt: Attempt) -> Result<ClientBuilder, ConnectError> {
+///     println!("attempt {}, after {:?}", attempt.number, attempt.lost);
+///     Ok(builder)
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Attempt {

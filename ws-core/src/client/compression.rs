@@ -43,3 +43,21 @@ pub(super) fn accept(
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_an_offer_each_extension_is_a_fault() {
+        let settings = Settings::new("ws://localhost/".to_owned());
+        assert!(offer(&settings).unwrap().is_none());
+        let mut received = HeaderMap::new();
+        assert!(accept(&settings, &received).unwrap().is_none());
+        for extension in ["permessage-deflate", "x", ""] {
+            received.insert(header::SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static(extension));
+            let fault = accept(&settings, &received).unwrap_err();
+            assert!(matches!(fault, ConnectError::Protocol(_)), "{extension}: {fault}");
+        }
+    }
+}

@@ -25,6 +25,21 @@ use crate::wire::{CloseFrame, CloseReason, Message, may_be_sent};
 /// the socket has room. A task of the current runtime does the rest; it takes at most twice the
 /// close deadline. Outside of a runtime nothing does this, and the server may see a reset.
 /// Await [`close`](Self::close) to close reliably.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use ws_core::client::{Client, Received};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut client = Client::connect("ws://localhost:9502/echo").await?;
+/// client.send("hello").await?;
+/// if let Received::Message(message) = client.recv(Duration::from_secs(5)).await {
+///     println!("{:?}", message.as_text());
+/// }
+/// client.close(1000, "done").await?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Client {
     pub(super) wire: Wire,
     pub(super) headers: HeaderMap,
@@ -35,6 +50,20 @@ pub struct Client {
 }
 
 /// The result of [`Client::recv`].
+///
+/// ```
+/// use ws_core::client::{Client, Received};
+///
+/// async fn print_all(client: &mut Client) {
+///     loop {
+///         match client.recv(None).await {
+///             Received::Message(message) => println!("{message:?}"),
+///             Received::Closed(reason) => return println!("closed with {}", reason.code()),
+///             Received::TimedOut => {} // not without a deadline
+///         }
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Received {

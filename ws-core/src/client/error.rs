@@ -11,6 +11,19 @@ use http::{HeaderMap, StatusCode};
 use crate::wire::CloseReason;
 
 /// An error of connecting. No connection was made.
+///
+/// ```
+/// use ws_core::client::ConnectError;
+///
+/// /// Whether the same request may succeed later.
+/// fn may_try_again(error: &ConnectError) -> bool {
+///     match error {
+///         ConnectError::Refused { status, .. } => status.is_server_error(),
+///         ConnectError::Timeout { .. } | ConnectError::Io(_) => true,
+///         _ => false,
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -103,6 +116,19 @@ impl ConnectError {
 }
 
 /// An error of sending or closing.
+///
+/// ```
+/// use ws_core::client::{Client, ClientError};
+///
+/// async fn send(client: &mut Client, text: &str) {
+///     match client.send(text).await {
+///         Ok(()) => {}
+///         Err(ClientError::Timeout { after }) => println!("the server did not read for {after:?}"),
+///         Err(ClientError::Closed(reason)) => println!("closed with {}", reason.code()),
+///         Err(error) => println!("{error}"),
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
@@ -141,6 +167,16 @@ pub enum ClientError {
 }
 
 /// A loss of the connection that ended with a new connection.
+///
+/// ```
+/// use ws_core::client::Reconnected;
+///
+/// fn report(reconnected: &Reconnected) {
+///     let Reconnected { attempts, down_for, unconfirmed, .. } = reconnected;
+///     println!("connected again after {attempts} attempts in {down_for:?}");
+///     println!("{unconfirmed} messages may be lost");
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reconnected {
@@ -172,6 +208,17 @@ impl fmt::Display for Reconnected {
 
 /// The end of reconnecting: the close code or the last refusal is final, or the attempts are used
 /// up.
+///
+/// ```
+/// use ws_core::client::GaveUp;
+///
+/// fn report(gave_up: &GaveUp) {
+///     println!("closed with {}, {} attempts", gave_up.lost.code(), gave_up.attempts);
+///     if let Some(status) = gave_up.error.as_ref().and_then(|error| error.status()) {
+///         println!("refused with {status}");
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("gave up after {attempts} attempts: {}", why(.lost, .error.as_deref()))]
 #[non_exhaustive]

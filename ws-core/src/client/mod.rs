@@ -8,7 +8,7 @@
 //!
 //! These clients have no task: they read and write only while one of their methods is awaited. They
 //! have no queue of messages, and every wait has a deadline unless `recv` is called without one.
-//! They do not support redirects or compression.
+//! They do not support redirects.
 //!
 //! ```no_run
 //! use std::time::Duration;

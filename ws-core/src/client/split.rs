@@ -26,6 +26,17 @@ const MAX_UNRECEIVED: usize = 16;
 ///
 /// Dropping the last sender does not close the connection while there is a receiver. Dropping all
 /// senders and the receiver closes it with code 1000.
+///
+/// ```
+/// use serde_json::json;
+/// use ws_core::client::{ClientError, ClientSender};
+///
+/// async fn say_goodbye(sender: &ClientSender) -> Result<(), ClientError> {
+///     sender.push_json(&json!({ "event": "goodbye" })).await?;
+///     sender.close(1000, "done").await?;
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ClientSender {
     handle: Handle,
@@ -35,6 +46,16 @@ pub struct ClientSender {
 ///
 /// At most 16 messages wait for it; then reading pauses, also for pings, and the server waits. A
 /// receiver that is dropped takes nothing: messages are then thrown away, and pings are answered.
+///
+/// ```
+/// use ws_core::client::{ClientReceiver, Received};
+///
+/// async fn print_all(mut receiver: ClientReceiver) {
+///     while let Received::Message(message) = receiver.recv(None).await {
+///         println!("{message:?}");
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct ClientReceiver {
     arrivals: mpsc::Receiver<Arrival>,
@@ -45,6 +66,18 @@ pub struct ClientReceiver {
 ///
 /// It has the same queue as a [`ClientReceiver`]. While that is full, the client does not connect
 /// again either.
+///
+/// ```
+/// use ws_core::client::{ReconnectingReceiver, Update};
+///
+/// async fn print_all(mut receiver: ReconnectingReceiver) {
+///     while let Ok(update) = receiver.recv(None).await {
+///         if let Update::Message(message) = update {
+///             println!("{message:?}");
+///         }
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct ReconnectingReceiver {
     arrivals: mpsc::Receiver<Arrival>,

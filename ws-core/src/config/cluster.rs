@@ -98,6 +98,13 @@ impl Cluster {
 }
 
 /// The kind of a broker.
+///
+/// ```
+/// use ws_core::config::{BrokerKind, Cluster};
+///
+/// let cluster = Cluster::new(BrokerKind::Nats, "nats://127.0.0.1:4222");
+/// assert_eq!(cluster.kind.to_string(), "nats");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -124,6 +131,13 @@ impl fmt::Display for BrokerKind {
 
 /// The address of a broker, which may have a password. `Debug` and `Display` leave out the user and
 /// the password.
+///
+/// ```
+/// use ws_core::config::BrokerUrl;
+///
+/// let url = BrokerUrl::from("redis://chat:secret@db:6379");
+/// assert_eq!(url.to_string(), "redis://..@db:6379");
+/// ```
 #[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(transparent)]
 pub struct BrokerUrl(String);
@@ -188,6 +202,14 @@ pub(super) fn without_addresses(text: &str) -> String {
 }
 
 /// Whether an application of a cluster is ready before it has reached the broker.
+///
+/// ```
+/// use ws_core::{Config, config::ClusterStart};
+///
+/// let config = Config::from_toml_str("[cluster]\nstart = \"alone\"", "ws.toml")?;
+/// assert_eq!(config.cluster.unwrap().start, ClusterStart::Alone);
+/// # Ok::<(), ws_core::config::ConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -202,6 +224,14 @@ pub enum ClusterStart {
 }
 
 /// The reaction to a time without the broker.
+///
+/// ```
+/// use ws_core::{Config, config::OnGap};
+///
+/// let config = Config::from_toml_str("[cluster]\non_gap = \"close\"", "ws.toml")?;
+/// assert_eq!(config.cluster.unwrap().on_gap, OnGap::Close);
+/// # Ok::<(), ws_core::config::ConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -217,6 +247,13 @@ pub enum OnGap {
 
 /// The certificates for a broker with TLS: PEM files, relative to the working directory. They are
 /// read when the application starts.
+///
+/// ```
+/// use ws_core::config::{BrokerKind, Cluster};
+///
+/// let mut cluster = Cluster::new(BrokerKind::Redis, "rediss://db:6380");
+/// cluster.tls.ca = Some("certificates/ca.pem".into());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]

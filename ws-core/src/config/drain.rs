@@ -15,6 +15,15 @@ use super::units;
 /// at once and leaves 2 s for `on_close`.
 ///
 /// [`Running::shutdown`]: crate::Running::shutdown
+///
+/// ```
+/// use std::time::Duration;
+/// use ws_core::Config;
+///
+/// let mut config = Config::default();
+/// config.drain.grace = Duration::from_secs(10); // until the load balancer knows
+/// config.drain.timeout = Duration::from_secs(20);
+/// ```
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]

@@ -24,6 +24,14 @@ const MOST_MESSAGE_BYTES: usize = 1 << 30;
 const MOST_CLUSTER_MESSAGE_BYTES: usize = 256 << 20;
 
 /// Why a configuration is invalid, and where.
+///
+/// ```
+/// use ws_core::{Config, config::ConfigError};
+///
+/// let error = Config::from_toml_str("[[servers]]\nport = \"high\"", "ws.toml").unwrap_err();
+/// assert!(matches!(error, ConfigError::Toml { .. }));
+/// assert!(error.to_string().contains("line 2"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {

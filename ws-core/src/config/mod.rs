@@ -100,6 +100,15 @@ impl Default for Config {
 }
 
 /// One listener and its settings.
+///
+/// ```
+/// use ws_core::config::{Config, ServerConfig, ServerKind};
+///
+/// let mut admin = ServerConfig::new("admin", ServerKind::WebSocket, 9503);
+/// admin.limits.connections = 10;
+/// let mut config = Config::default();
+/// config.servers.push(admin);
+/// ```
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -163,6 +172,13 @@ impl ServerConfig {
 }
 
 /// The protocol of a server.
+///
+/// ```
+/// use ws_core::config::{ServerConfig, ServerKind};
+///
+/// let pages = ServerConfig::new("http", ServerKind::Http, 9501);
+/// assert_eq!(pages.kind.to_string(), "http");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub enum ServerKind {
     /// WebSocket controllers.
@@ -188,6 +204,13 @@ impl std::fmt::Display for ServerKind {
 /// They are read when the application starts and again on SIGHUP; see [`Running::reload_tls`].
 ///
 /// [`Running::reload_tls`]: crate::Running#method.reload_tls
+///
+/// ```
+/// use ws_core::{Config, config::Tls};
+///
+/// let mut config = Config::default();
+/// config.servers[0].tls = Some(Tls::new("certificates/chat.pem", "certificates/chat.key"));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -208,6 +231,17 @@ impl Tls {
 /// The limits of a server, for one peer and for all peers together.
 ///
 /// Sizes are in bytes, written `"64KiB"`; times are written `"30s"`. Only `rooms` may be zero.
+///
+/// ```
+/// use std::time::Duration;
+/// use ws_core::Config;
+///
+/// let mut config = Config::default();
+/// let limits = &mut config.servers[0].limits;
+/// limits.message = 64 << 10; // bytes
+/// limits.messages_per_second = Some(20);
+/// limits.handler_timeout = Some(Duration::from_secs(5));
+/// ```
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -367,6 +401,14 @@ impl Default for Limits {
 }
 
 /// The reaction to a connection that sends more than `messages_per_second`.
+///
+/// ```
+/// use ws_core::{Config, config::OverRate};
+///
+/// let mut config = Config::default();
+/// config.servers[0].limits.messages_per_second = Some(20);
+/// config.servers[0].limits.over_rate = OverRate::Refuse;
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -381,6 +423,14 @@ pub enum OverRate {
 }
 
 /// The reaction to a full outbox.
+///
+/// ```
+/// use ws_core::{Controller, Route, config::Overflow};
+///
+/// # struct Prices;
+/// # impl Controller for Prices {}
+/// let route = Route::new("/prices", Prices).overflow(Overflow::DropOldest);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -398,6 +448,15 @@ pub enum Overflow {
 
 /// How a lost peer is detected (ping and pong, RFC 6455 section 5.5.2), and when an idle connection
 /// is closed. Each of these times may be exceeded by 16 ms.
+///
+/// ```
+/// use std::time::Duration;
+/// use ws_core::Config;
+///
+/// let mut config = Config::default();
+/// config.servers[0].heartbeat.interval = Some(Duration::from_secs(15));
+/// config.servers[0].heartbeat.idle = Some(Duration::from_secs(600));
+/// ```
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]

@@ -49,6 +49,15 @@ pub struct Origin {
 }
 
 /// The origins that may connect in addition to the listed ones.
+///
+/// ```
+/// use ws_core::{Config, config::OriginPolicy};
+///
+/// let text = "[[servers]]\norigin = { policy = \"listed\", allow = [\"https://app.example.com\"] }";
+/// let config = Config::from_toml_str(text, "ws.toml")?;
+/// assert_eq!(config.servers[0].origin.policy, OriginPolicy::Listed);
+/// # Ok::<(), ws_core::config::ConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -32,6 +32,13 @@ use super::{
 pub struct OriginPattern(Pattern);
 
 /// The text cannot match any `Origin` header.
+///
+/// ```
+/// use ws_core::config::OriginPattern;
+///
+/// let error = "https://a.*.example.com".parse::<OriginPattern>().unwrap_err();
+/// println!("{error}"); // with examples of what to write
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is not an origin pattern; write one such as \"https://app.example.com\", \"https://*.example.com\", \

@@ -57,6 +57,15 @@ impl Proxy {
 
 /// Whether trusted proxies begin every stream with a header of the PROXY protocol
 /// (<https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt>).
+///
+/// ```
+/// use ws_core::{Config, config::ProxyProtocol};
+///
+/// let text = "[[servers]]\nproxy = { trusted = [\"10.0.0.0/8\"], protocol = \"v1_or_v2\" }";
+/// let config = Config::from_toml_str(text, "ws.toml")?;
+/// assert_eq!(config.servers[0].proxy.protocol, ProxyProtocol::V1OrV2);
+/// # Ok::<(), ws_core::config::ConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub enum ProxyProtocol {
@@ -71,6 +80,15 @@ pub enum ProxyProtocol {
 }
 
 /// The header in which trusted proxies name the client of a request.
+///
+/// ```
+/// use ws_core::{Config, config::ForwardedHeader};
+///
+/// let text = "[[servers]]\nproxy = { trusted = [\"10.0.0.1\"], header = \"forwarded\" }";
+/// let config = Config::from_toml_str(text, "ws.toml")?;
+/// assert_eq!(config.servers[0].proxy.header, ForwardedHeader::Forwarded);
+/// # Ok::<(), ws_core::config::ConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -105,6 +123,12 @@ impl Network {
 }
 
 /// The text is not a [`Network`].
+///
+/// ```
+/// use ws_core::config::{Network, NotANetwork};
+///
+/// assert_eq!("10.0.0.0/33".parse::<Network>(), Err(NotANetwork));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected an address or a network, such as \"10.0.0.1\", \"10.0.0.0/8\" or \"fd00::/8\"")]
 pub struct NotANetwork;

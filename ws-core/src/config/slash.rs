@@ -6,6 +6,14 @@ use serde::{Deserialize, Serialize};
 ///
 /// With both rules, `/` is only the root, and a path that ends with `{*rest}` is not changed:
 /// `rest` matches a `/` at the end like any other character.
+///
+/// ```
+/// use ws_core::{Controller, Route, config::TrailingSlash};
+///
+/// # struct Chat;
+/// # impl Controller for Chat {}
+/// let route = Route::new("/chat", Chat).trailing_slash(TrailingSlash::Either);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -97,6 +97,18 @@ impl Connection {
 }
 
 /// The reason why an ask failed.
+///
+/// ```
+/// use ws_core::connection::AskError;
+///
+/// fn report(error: &AskError) {
+///     match error {
+///         AskError::Refused { code, message } => println!("the client said {code}: {message}"),
+///         AskError::TimedOut(after) => println!("no answer within {after:?}"),
+///         other => println!("{other}"),
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AskError {
@@ -174,6 +186,15 @@ impl AskError {
 
 /// An ask that is sent when it is awaited. Returned by [`Connection::ask`] and
 /// [`Connection::ask_event`].
+///
+/// ```
+/// use std::time::Duration;
+/// use ws_core::{Connection, connection::AskError};
+///
+/// async fn name_of(conn: &Connection) -> Result<String, AskError> {
+///     conn.ask_event("your name?", &()).timeout(Duration::from_secs(3)).await
+/// }
+/// ```
 #[must_use = "nothing is sent until this is awaited"]
 pub struct PendingAsk<'a, R> {
     conn: &'a Connection,

@@ -32,6 +32,21 @@ use crate::{
 /// The handle does not own the socket, so it does not keep the connection open. After the
 /// connection has ended, its methods return [`SendError::Closed`]. Messages that one task pushes
 /// arrive in the order in which they were pushed.
+///
+/// ```
+/// use std::time::Duration;
+/// use ws_core::Connection;
+///
+/// /// Pushes until the connection closes.
+/// fn start_clock(conn: &Connection) {
+///     let conn = conn.clone();
+///     tokio::spawn(async move {
+///         while conn.push("tick").is_ok() {
+///             tokio::time::sleep(Duration::from_secs(1)).await;
+///         }
+///     });
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Connection(Arc<Shared>);
 

@@ -155,6 +155,15 @@ pub(crate) trait Waiter: Debug + Send {
 }
 
 /// The output of a task of a connection: `()` or `Result<(), E>`.
+///
+/// ```
+/// use ws_core::{Connection, error::SpawnError};
+///
+/// fn start(conn: &Connection) -> Result<(), SpawnError> {
+///     conn.spawn(async { println!("no result") })?;
+///     conn.spawn(async { tokio::fs::write("seen", "").await })
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a task of a connection returns `()` or `Result<(), E>`",
     label = "the output of this future is `{Self}`",

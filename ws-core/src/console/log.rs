@@ -54,6 +54,14 @@ struct Line {
 }
 
 /// Keeps the last 1000 lines of the log for the page "Log" of the console. Made by [`log_layer`].
+///
+/// ```
+/// use tracing_subscriber::layer::SubscriberExt as _;
+/// use ws_core::console::{LogLayer, log_layer};
+///
+/// let layer: LogLayer = log_layer();
+/// let subscriber = tracing_subscriber::registry().with(layer);
+/// ```
 #[derive(Debug)]
 pub struct LogLayer(());
 

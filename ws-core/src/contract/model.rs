@@ -15,6 +15,15 @@ pub(super) const COMPONENTS: &str = "#/components/schemas/";
 /// [`App::contract`](crate::App::contract) makes it from the registered controllers. Everything is
 /// sorted, so that equal code makes equal contracts. Schemas are JSON Schema, draft 7. A schema
 /// that is not known is `true`, which means any value; [`gaps`](Self::gaps) lists them.
+///
+/// ```
+/// # use ws_core::{App, Controller};
+/// # struct Echo;
+/// # impl Controller for Echo {}
+/// let contract = App::without_registry().controller("/echo", Echo).contract();
+/// assert_eq!(contract.channels[0].address, "/echo");
+/// println!("{}", contract.asyncapi());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Contract {
@@ -33,6 +42,17 @@ pub struct Contract {
 }
 
 /// A server that has channels.
+///
+/// ```
+/// use ws_core::contract::Contract;
+///
+/// fn print(contract: &Contract) {
+///     for server in &contract.servers {
+///         let scheme = if server.is_tls { "wss" } else { "ws" };
+///         println!("{scheme}://{}", server.host);
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Server {
@@ -45,6 +65,17 @@ pub struct Server {
 }
 
 /// A route, and the events that are sent over its connections.
+///
+/// ```
+/// use ws_core::contract::Contract;
+///
+/// fn print(contract: &Contract) {
+///     for channel in &contract.channels {
+///         let events: Vec<_> = channel.events.iter().map(|event| &*event.name).collect();
+///         println!("{}: {}", channel.address, events.join(", "));
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Channel {
@@ -77,6 +108,14 @@ pub struct Channel {
 }
 
 /// A parameter of a path.
+///
+/// ```
+/// use ws_core::contract::Channel;
+///
+/// fn names(channel: &Channel) -> Vec<&str> {
+///     channel.parameters.iter().map(|parameter| &*parameter.name).collect()
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Parameter {
@@ -87,6 +126,14 @@ pub struct Parameter {
 }
 
 /// A header of the handshake.
+///
+/// ```
+/// use ws_core::contract::Channel;
+///
+/// fn required(channel: &Channel) -> Vec<&str> {
+///     channel.headers.iter().filter(|it| it.is_required).map(|it| &*it.name).collect()
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Header {
@@ -97,6 +144,15 @@ pub struct Header {
 }
 
 /// A place of a token; see [`TokenSources`](crate::handshake::TokenSources).
+///
+/// ```
+/// use ws_core::contract::{Channel, Security};
+///
+/// /// Whether a page in a browser can send a token.
+/// fn has_browser_login(channel: &Channel) -> bool {
+///     channel.security.iter().any(|place| *place != Security::Bearer)
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Security {
@@ -111,6 +167,17 @@ pub enum Security {
 }
 
 /// An event that the client sends.
+///
+/// ```
+/// use ws_core::contract::ClientEvent;
+///
+/// fn print(event: &ClientEvent) {
+///     println!("{}: {:?}", event.name, event.form);
+///     for code in &event.codes {
+///         println!("  may fail with {}", code.code);
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ClientEvent {
@@ -130,6 +197,14 @@ pub struct ClientEvent {
 }
 
 /// Data of a client.
+///
+/// ```
+/// use ws_core::contract::ClientEvent;
+///
+/// fn must_send_data(event: &ClientEvent) -> bool {
+///     event.data.as_ref().is_some_and(|data| data.is_required)
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Payload {
@@ -140,6 +215,14 @@ pub struct Payload {
 }
 
 /// A message that replies to an event.
+///
+/// ```
+/// use ws_core::contract::ClientEvent;
+///
+/// fn reply_name(event: &ClientEvent) -> Option<&str> {
+///     event.reply.as_ref()?.name.as_deref()
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ReplyMessage {
@@ -152,6 +235,15 @@ pub struct ReplyMessage {
 }
 
 /// An event that the server sends on its own.
+///
+/// ```
+/// use ws_core::contract::{Channel, ServerEvent};
+///
+/// /// The events that the client has to answer.
+/// fn asks(channel: &Channel) -> impl Iterator<Item = &ServerEvent> {
+///     channel.pushes.iter().filter(|event| event.answer.is_some())
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ServerEvent {
@@ -166,6 +258,14 @@ pub struct ServerEvent {
 }
 
 /// An error code.
+///
+/// ```
+/// use ws_core::contract::ClientEvent;
+///
+/// fn may_fail_with(event: &ClientEvent, code: &str) -> bool {
+///     event.codes.iter().any(|it| it.code == code)
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Code {
@@ -176,6 +276,16 @@ pub struct Code {
 }
 
 /// A part of the interface that is not known.
+///
+/// ```
+/// use ws_core::contract::Contract;
+///
+/// fn print(contract: &Contract) {
+///     for gap in &contract.gaps {
+///         println!("{gap}"); // src/room.rs:12: what is not known
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Gap {
@@ -202,6 +312,14 @@ impl Contract {
 }
 
 /// The parts of a contract that are not known.
+///
+/// ```
+/// use ws_core::contract::{Contract, Gaps};
+///
+/// fn complete(contract: Contract) -> Result<String, Gaps> {
+///     Ok(contract.strict()?.asyncapi())
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gaps(pub Vec<Gap>);
 

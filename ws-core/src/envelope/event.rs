@@ -54,6 +54,18 @@ pub trait WsEvent {
 ///
 /// A handler that returns another reply does not compile. If `Said` is an event, the handler
 /// returns `Said`; any other type is returned as [`Data<T>`](crate::Data).
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use ws_core::{WsEvent, handlers::WsCall};
+///
+/// #[derive(Serialize, Deserialize, WsEvent)]
+/// #[ws_event("add", reply = u32)]
+/// struct Add(u32, u32);
+///
+/// let three: <Add as WsCall>::Reply = 1 + 2;
+/// assert_eq!((Add::NAME, three), ("add", 3_u32));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an event with a reply",
     label = "its reply is not known",
@@ -73,6 +85,22 @@ pub trait WsCall: WsEvent {
 /// bool)]`.
 ///
 /// [`Connection::ask`](crate::Connection::ask) sends it and waits for the answer.
+///
+/// ```
+/// use serde::{Serialize, de::DeserializeOwned};
+/// use ws_core::{Connection, connection::AskError, handlers::WsAsk};
+///
+/// /// Asks a second time if the first ask fails.
+/// async fn ask_twice<A>(conn: &Connection, ask: &A) -> Result<A::Answer, AskError>
+/// where
+///     A: WsAsk<Answer: DeserializeOwned> + Serialize,
+/// {
+///     match conn.ask(ask).await {
+///         Ok(answer) => Ok(answer),
+///         Err(_) => conn.ask(ask).await,
+///     }
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an event with an answer",
     label = "its answer is not known",

@@ -21,6 +21,20 @@ pub const COMMON_CODES: &[(&str, &str)] = &[
 /// The answer is `{"event": "error", "data": {"code", "message"}, "ref"}`, with
 /// [`code`](Self::code) as its machine code. An error handler for `EventError` may send a different
 /// answer.
+///
+/// ```
+/// use ws_core::{Recovery, Scene, error::EventError, ws_error_handler};
+///
+/// /// Hides the names of unknown events; all other faults keep their answer.
+/// #[ws_error_handler]
+/// async fn unknown(error: &EventError, _: &Scene) -> Recovery {
+///     match error {
+///         EventError::UnknownEvent { .. } => Recovery::error(error.code(), "not here"),
+///         _ => Recovery::pass(),
+///     }
+/// }
+/// # fn main() {}
+/// ```
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EventError {

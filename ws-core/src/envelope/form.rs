@@ -4,6 +4,15 @@
 use std::marker::PhantomData;
 
 /// The number of messages of a reply.
+///
+/// ```
+/// use ws_core::handlers::ReplyForm;
+///
+/// /// Whether a client may wait for exactly one message.
+/// fn is_single(form: ReplyForm) -> bool {
+///     form == ReplyForm::One
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyForm {
     /// No message. A call with a `ref` is completed by the event `end`.
@@ -35,6 +44,18 @@ impl ReplyForm {
 }
 
 /// The name of the event under which a reply is sent.
+///
+/// ```
+/// use ws_core::handlers::ReplyName;
+///
+/// fn name<'a>(call: &'a str, reply: ReplyName) -> Option<&'a str> {
+///     match reply {
+///         ReplyName::Same => Some(call),
+///         ReplyName::Own(name) => Some(name),
+///         ReplyName::AtRunTime | ReplyName::Raw => None,
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyName {
     /// The name of the call: [`Data<T>`](crate::Data).

@@ -15,6 +15,22 @@ use crate::caught::caught_call;
 /// The public error codes of a type, for documents.
 ///
 /// `#[derive(WsError)]` implements it; see [`WsError`](macro@crate::WsError).
+///
+/// ```
+/// use ws_core::{WsError, error::ErrorCodes};
+///
+/// #[derive(Debug, thiserror::Error, WsError)]
+/// enum ChatError {
+///     #[error("write something")]
+///     #[ws_error(code = "empty")]
+///     Empty,
+///     #[error("the archive failed")]
+///     Archive,
+/// }
+///
+/// assert_eq!(ChatError::Empty.code(), Some("empty"));
+/// assert_eq!(ChatError::Archive.code(), None); // not public
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not list its error codes",
     label = "its error codes are not known",

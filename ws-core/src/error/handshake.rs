@@ -7,6 +7,20 @@ use http::StatusCode;
 ///
 /// An error handler for `HandshakeError` may answer with its own response. Without one the client
 /// gets [`status`](Self::status) and the JSON body `{"code": status, "msg": text}`.
+///
+/// ```
+/// use ws_core::{Recovery, Scene, StatusCode, error::HandshakeError, ws_error_handler};
+///
+/// #[ws_error_handler]
+/// async fn refused(error: &HandshakeError, _: &Scene) -> Recovery {
+///     match error {
+///         HandshakeError::NoRoute { .. } => Recovery::respond(StatusCode::NOT_FOUND, "not here"),
+///         _ => Recovery::pass(),
+///     }
+/// }
+///
+/// assert_eq!(HandshakeError::TokenMissing.status(), 401);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandshakeError {
@@ -20,7 +34,7 @@ pub enum HandshakeError {
     #[error("sec-websocket-key is invalid!")]
     KeyRepeated,
     /// `Sec-WebSocket-Version` is missing or not 13; the answer names 13 (RFC 6455 section 4.4).
-    /// 426.
+    /// 426; over HTTP/2, which has no upgrade, 400.
     #[error("sec-websocket-version must be 13")]
     Version,
     /// HTTP older than 1.1 (RFC 6455 section 4.1). 400.
@@ -39,6 +53,16 @@ pub enum HandshakeError {
     /// A method other than GET on a WebSocket route. 405.
     #[error("a WebSocket handshake is a GET")]
     Method,
+    /// A request over HTTP/2 on a WebSocket route that is not an extended CONNECT (RFC 8441 section
+    /// 5). 405; the answer names CONNECT.
+    #[cfg(feature = "http2")]
+    #[error("over HTTP/2 a WebSocket handshake is a CONNECT with :protocol websocket")]
+    NotConnect,
+    /// A CONNECT over HTTP/2 whose `:protocol` is missing or not `websocket` (RFC 9220 section 3).
+    /// 501.
+    #[cfg(feature = "http2")]
+    #[error("CONNECT is supported for :protocol websocket only")]
+    Protocol,
     /// The path is longer than `limits.path`. 414.
     #[error("the path is longer than {limit} bytes")]
     PathTooLong {
@@ -112,6 +136,10 @@ impl HandshakeError {
             | Self::Subprotocol => StatusCode::BAD_REQUEST,
             Self::Version | Self::NotAnUpgrade => StatusCode::UPGRADE_REQUIRED,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            #[cfg(feature = "http2")]
+            Self::NotConnect => StatusCode::METHOD_NOT_ALLOWED,
+            #[cfg(feature = "http2")]
+            Self::Protocol => StatusCode::NOT_IMPLEMENTED,
             Self::NoRoute { .. } => StatusCode::NOT_FOUND,
             Self::Origin => StatusCode::FORBIDDEN,
             Self::TokenMissing | Self::TokenEncoding => StatusCode::UNAUTHORIZED,

@@ -10,6 +10,15 @@ use jsonwebtoken::errors::ErrorKind;
 /// closes an open connection with 4401. The client does not see which variant it was.
 ///
 /// Its texts never contain the token or a part of it.
+///
+/// ```
+/// use ws_core::jwt::JwtError;
+///
+/// /// Whether the client should fetch a new token.
+/// fn needs_new_token(error: &JwtError) -> bool {
+///     matches!(error, JwtError::Expired)
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JwtError {
@@ -80,6 +89,13 @@ impl JwtError {
 }
 
 /// Why a key cannot be used. Its texts never contain the key.
+///
+/// ```
+/// use ws_core::jwt::{Key, KeyError};
+///
+/// let error = Key::hs256("too short").unwrap_err();
+/// assert!(matches!(error, KeyError::SecretTooShort { bytes: 9 }));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
@@ -126,6 +142,15 @@ pub enum KeyError {
 }
 
 /// A signature algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1).
+///
+/// ```
+/// use ws_core::jwt::{Algorithm, Key};
+///
+/// let key = Key::hs256([7; 32])?;
+/// assert_eq!(key.algorithm(), Algorithm::Hs256);
+/// assert_eq!(Algorithm::EdDsa.name(), "EdDSA");
+/// # Ok::<(), ws_core::jwt::KeyError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Algorithm {

@@ -69,7 +69,11 @@ impl Offer {
             return Err("the server did not accept `server_no_context_takeover`");
         }
         let of_server = answer.server_max_window_bits.unwrap_or(MOST_BITS);
-        if offer.server_max_window_bits.is_some_and(|offered| of_server > offered) {
+        // Without a window to keep, this side supports every size. Some servers ignore the offered
+        // one, and compress each message by itself.
+        if !answer.server_no_context_takeover
+            && offer.server_max_window_bits.is_some_and(|offered| of_server > offered)
+        {
             return Err("the server did not accept `server_max_window_bits`");
         }
         let of_client = match (answer.client_max_window_bits, offer.client_max_window_bits) {
@@ -135,6 +139,8 @@ mod tests {
             (&largest, "permessage-deflate; client_max_window_bits=8", Some([(8, true), (15, true)])),
             (&largest, "permessage-deflate; server_max_window_bits=\"8\"", Some([(15, true), (8, true)])),
             (&window(4096), "permessage-deflate; server_max_window_bits=12", Some([(12, true), (12, true)])),
+            // A server that ignores the parameters of the offer.
+            (&window(4096), both_no, Some([(12, false), (15, false)])),
             (&Compression::per_message(), both_no, Some([(15, false), (15, false)])),
             (
                 &Compression::per_message(),

@@ -147,3 +147,37 @@ fn bits(value: &str) -> Option<u8> {
         _ => return None,
     })
 }
+
+#[cfg(all(test, feature = "client"))]
+mod tests {
+    use super::*;
+    use crate::config::{Compression, CompressionMode};
+
+    fn all() -> impl Iterator<Item = Compression> {
+        let modes = [CompressionMode::PerMessage, CompressionMode::Window];
+        modes.into_iter().flat_map(|mode| {
+            (LEAST_BITS..=MOST_BITS).map(move |bits| Compression {
+                mode,
+                window: 1 << bits,
+                ..Compression::default()
+            })
+        })
+    }
+
+    #[test]
+    fn a_client_accepts_each_answer_and_both_sides_can_read_what_the_other_sends() {
+        for (of_client, of_server) in all().flat_map(|one| all().map(move |other| (one.clone(), other))) {
+            let offer = Offer::new(&of_client).unwrap();
+            let terms = Terms::new(of_server.clone(), WindowMemory::new(1 << 20));
+            let (server, answer) = terms.answer([offer.text().as_bytes()], None).unwrap();
+            let client = offer.accept([answer.as_bytes()]).unwrap().unwrap();
+            for (sender, receiver) in [(server.send, client.receive), (client.send, server.receive)] {
+                assert!(sender.bits <= receiver.bits, "{answer} to {}", offer.text());
+                assert!(!sender.takes_over || receiver.takes_over, "{answer} to {}", offer.text());
+            }
+            let is_window = |it: &Compression| it.mode == CompressionMode::Window;
+            let has_windows = is_window(&of_client) && is_window(&of_server);
+            assert_eq!(server.send.takes_over, has_windows, "{answer} to {}", offer.text());
+        }
+    }
+}

@@ -13,6 +13,25 @@ use crate::{
 };
 
 /// The input of one callback, which [`Param::get`](super::Param::get) reads.
+///
+/// ```
+/// use ws_core::handlers::{Input, Param, ParamError, Setup};
+///
+/// /// The number of rooms that the connection is in.
+/// struct Rooms(usize);
+///
+/// impl<'a> Param<'a> for Rooms {
+///     type Kept = ();
+///
+///     fn keep(_: &Setup<'_>) -> Result<(), ParamError> {
+///         Ok(())
+///     }
+///
+///     fn get(_: &'a (), input: &mut Input<'a>) -> Result<Self, ParamError> {
+///         Ok(Self(input.connection().rooms().len()))
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Input<'a> {
     conn: &'a Connection,

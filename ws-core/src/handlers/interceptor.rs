@@ -28,6 +28,15 @@ use crate::{
 pub type InterceptorFuture<'a> = Pin<Box<dyn Future<Output = Result> + Send + 'a>>;
 
 /// A callback that is about to run: one invocation of a controller's method.
+///
+/// ```
+/// use ws_core::{Result, handlers::{Callback, NextHandler}};
+///
+/// async fn logged(callback: Callback<'_>, next: NextHandler<'_>) -> Result {
+///     println!("{}: {:?}", callback.connection().id(), callback.kind());
+///     next.run(callback).await
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[doc(alias("metrics"))]
 pub struct Callback<'a> {
@@ -36,6 +45,17 @@ pub struct Callback<'a> {
 }
 
 /// The kind of a [`Callback`].
+///
+/// ```
+/// use ws_core::handlers::{Callback, CallbackKind};
+///
+/// fn event_of<'a>(callback: &Callback<'a>) -> Option<&'a str> {
+///     match callback.kind() {
+///         CallbackKind::Event(name) => Some(name),
+///         _ => None,
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallbackKind<'a> {
@@ -68,6 +88,18 @@ impl<'a> Callback<'a> {
 }
 
 /// The rest of a callback: the remaining interceptors, then the handler.
+///
+/// ```
+/// use ws_core::{Error, Result, handlers::{Callback, NextHandler}};
+///
+/// /// Refuses callbacks of connections without a user.
+/// async fn needs_user(callback: Callback<'_>, next: NextHandler<'_>) -> Result {
+///     if callback.connection().user().is_none() {
+///         return Err(Error::new("no user").code("forbidden").public("log in first"));
+///     }
+///     next.run(callback).await
+/// }
+/// ```
 pub struct NextHandler<'a> {
     chain: &'a [Arc<Interceptor>],
     states: &'a States,
@@ -117,6 +149,23 @@ impl Interceptor {
 /// An async function that [`App::interceptor`](crate::App::interceptor) accepts:
 /// `async fn(Callback<'_>, NextHandler<'_>) -> Result`, with up to four `State<T>` after the two
 /// parameters.
+///
+/// ```
+/// use ws_core::{App, Result, State, handlers::{Callback, NextHandler}};
+///
+/// #[derive(Clone)]
+/// struct Prefix(&'static str);
+///
+/// async fn logged(
+///     callback: Callback<'_>,
+///     next: NextHandler<'_>,
+///     State(prefix): State<Prefix>,
+/// ) -> Result {
+///     println!("{} {:?}", prefix.0, callback.kind());
+///     next.run(callback).await
+/// }
+/// let app = App::without_registry().state(Prefix("chat")).interceptor("ws", 0, logged);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "this function is not an interceptor",
     label = "not an interceptor",

@@ -113,6 +113,20 @@ pub trait Param<'a>: Sized {
 /// parameter.
 ///
 /// [`Param`] has an example.
+///
+/// ```
+/// use ws_core::{Handshake, handlers::{FromHandshake, ParamError}};
+///
+/// /// The tenant of the client. Handlers take it as `&Tenant`.
+/// struct Tenant(String);
+///
+/// impl FromHandshake for Tenant {
+///     fn from_handshake(handshake: &Handshake) -> Result<Self, ParamError> {
+///         let tenant = handshake.header("x-tenant");
+///         Ok(Self(tenant.ok_or_else(|| ParamError::missing("header x-tenant"))?.to_owned()))
+///     }
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`&{Self}` is not a parameter of a handler",
     label = "not a parameter",
@@ -130,6 +144,13 @@ pub trait FromHandshake: Sized + Send + Sync + 'static {
 }
 
 /// The part of a callback's input that a parameter consumes.
+///
+/// ```
+/// use ws_core::{Connection, Data, handlers::{Param, Takes}};
+///
+/// assert_eq!(<Data<String> as Param<'_>>::TAKES, Takes::Data);
+/// assert_eq!(<&Connection as Param<'_>>::TAKES, Takes::Nothing);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Takes {

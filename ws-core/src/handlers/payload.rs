@@ -58,6 +58,28 @@ pub struct Data<T>(pub T);
 /// For clients that do not use the envelope. As a parameter of `#[on_text]`, `#[on_binary]` or
 /// `#[on_message]` it decodes the message. If decoding fails, the client gets an error with the
 /// code `invalid_data`.
+///
+/// ```
+/// use serde::Deserialize;
+/// use ws_core::{handlers::Json, prelude::*};
+///
+/// #[derive(Deserialize)]
+/// struct Point {
+///     x: i32,
+///     y: i32,
+/// }
+///
+/// # struct Map;
+/// #[ws_handlers]
+/// impl Map {
+///     /// `{"x": 1, "y": 2}`, without an envelope.
+///     #[on_text]
+///     async fn moved(&self, Json(point): Json<Point>) {
+///         println!("{}, {}", point.x, point.y);
+///     }
+/// }
+/// # fn main() {}
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Json<T>(pub T);
 

@@ -20,6 +20,17 @@ use crate::{
 ///
 /// All its methods wait for room in the outbox. Because the handler waits, the server stops reading
 /// from a client that does not read its replies.
+///
+/// ```
+/// use ws_core::{Result, handlers::Replier};
+///
+/// /// Sends a reply in two events.
+/// async fn count(reply: &Replier<'_>) -> Result {
+///     reply.send_event("half", &1).await?;
+///     reply.send_data(&2).await?;
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Replier<'a> {
     conn: &'a Connection,

@@ -1,16 +1,21 @@
 //! The checks of RFC 6455 section 4.2.1 on a request. Each fault has its own [`HandshakeError`].
 //!
-//! A request that does not ask for an upgrade is not checked here; on a WebSocket route the core
-//! step answers it with 426 or 405.
+//! A request that does not ask for an upgrade is not checked here, unless it is a CONNECT over
+//! HTTP/2; on a WebSocket route the core step answers it with 426 or 405.
+//!
+//! A handshake over HTTP/2 has no key (RFC 8441 section 5); all else is checked alike.
 
 use base64::{
     Engine as _, alphabet,
     engine::general_purpose::{GeneralPurpose, PAD, STANDARD},
 };
-use http::{HeaderMap, HeaderValue, Uri, Version, header, request::Parts, uri::Authority};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header, request::Parts, uri::Authority};
 use sha1::{Digest as _, Sha1};
 
-use crate::error::HandshakeError;
+use crate::{
+    error::HandshakeError,
+    request::{self, Handshake},
+};
 
 /// Appended to the key before hashing (RFC 6455 section 1.3).
 const ACCEPT_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -27,13 +32,45 @@ pub(super) fn check(parts: &Parts, has_body: bool) -> Result<(), HandshakeError>
     if parts.version < Version::HTTP_11 {
         return Err(HandshakeError::HttpVersion);
     }
-    key(&parts.headers)?;
+    if !request::was_extended_connect(parts) {
+        key(&parts.headers)?;
+    }
     version(&parts.headers)?;
     host(&parts.headers)?;
     if has_body {
         return Err(HandshakeError::Body);
     }
     Ok(())
+}
+
+/// Refuses a CONNECT over HTTP/2 for anything but a WebSocket: the feature `http2` has converted all
+/// others (RFC 9220 section 3; RFC 9110 section 9.3.6).
+#[cfg(feature = "http2")]
+pub(super) fn connect(parts: &Parts) -> Result<(), HandshakeError> {
+    if parts.version == Version::HTTP_2 && parts.method == http::Method::CONNECT {
+        return Err(HandshakeError::Protocol);
+    }
+    Ok(())
+}
+
+/// Returns the fault of a request that is not a handshake: the given one, or over HTTP/2 the one
+/// that names CONNECT.
+pub(super) fn fault_over(version: Version, fault: HandshakeError) -> HandshakeError {
+    #[cfg(feature = "http2")]
+    if version == Version::HTTP_2 {
+        return HandshakeError::NotConnect;
+    }
+    let _ = version;
+    fault
+}
+
+/// Returns the status for a request with this version of HTTP. HTTP/2 has no upgrade (RFC 9113
+/// section 8.6), so a 426, which must name one, is a 400 there.
+pub(super) fn status_over(version: Version, status: StatusCode) -> StatusCode {
+    if cfg!(feature = "http2") && version == Version::HTTP_2 && status == StatusCode::UPGRADE_REQUIRED {
+        return StatusCode::BAD_REQUEST;
+    }
+    status
 }
 
 /// Checks the lengths of the path and the query, before they are matched, decoded or logged (RFC
@@ -57,6 +94,14 @@ fn host(headers: &HeaderMap) -> Result<(), HandshakeError> {
         (Some(Ok(host)), None) if !host.as_str().contains('@') => Ok(()),
         _ => Err(HandshakeError::Host),
     }
+}
+
+/// Returns the `Sec-WebSocket-Accept` of a response; `None` over HTTP/2.
+pub(super) fn accept(handshake: &Handshake) -> Result<Option<HeaderValue>, HandshakeError> {
+    if handshake.is_extended_connect() {
+        return Ok(None);
+    }
+    key(handshake.headers()).map(|key| Some(accept_value(key)))
 }
 
 /// Returns the `Sec-WebSocket-Key`. There must be exactly one: the base64 of 16 bytes, 24

@@ -72,6 +72,21 @@ impl Guard {
 /// An async function that guards a controller: `async fn(&Handshake) -> Result`, with up to four
 /// `State<T>` after the handshake. [`Route::guard`](super::Route::guard) and `#[guard(..)]` accept
 /// it.
+///
+/// ```
+/// use ws_core::{Controller, Error, Handshake, Result, Route};
+///
+/// async fn only_from_home(handshake: &Handshake) -> Result {
+///     match handshake.peer_addr() {
+///         Some(peer) if peer.ip().is_loopback() => Ok(()),
+///         _ => Err(Error::new("not from this machine")),
+///     }
+/// }
+///
+/// # struct Admin;
+/// # impl Controller for Admin {}
+/// let route = Route::new("/admin", Admin).guard(only_from_home);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "this function is not a guard of a controller",
     label = "not a guard of a controller",

@@ -20,6 +20,18 @@ use crate::{
 pub type MiddlewareFuture<'a> = Pin<Box<dyn Future<Output = Result<Response>> + Send + 'a>>;
 
 /// The rest of the pipeline: the remaining middleware, then the core step.
+///
+/// ```
+/// use std::time::Instant;
+/// use ws_core::{Handshake, Next, Response, Result};
+///
+/// async fn timed(handshake: Handshake, next: Next<'_>) -> Result<Response> {
+///     let start = Instant::now();
+///     let response = next.run(handshake).await?;
+///     println!("{} after {:?}", response.status(), start.elapsed());
+///     Ok(response)
+/// }
+/// ```
 #[derive(Clone, Copy)]
 pub struct Next<'a> {
     pub(crate) chain: &'a [Arc<Middleware>],
@@ -74,6 +86,16 @@ impl Middleware {
 /// An async function that [`App::middleware`](crate::App::middleware) accepts:
 /// `async fn(Handshake, Next<'_>) -> Result<Response>`, with up to four `State<T>` after the two
 /// parameters.
+///
+/// ```
+/// use ws_core::{App, Handshake, Next, Response, Result};
+///
+/// async fn needs_token(handshake: Handshake, next: Next<'_>) -> Result<Response> {
+///     handshake.bearer_token()?;
+///     next.run(handshake).await
+/// }
+/// let app = App::without_registry().middleware("ws", 0, needs_token);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "this function is not a middleware",
     label = "not a middleware",

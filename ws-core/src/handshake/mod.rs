@@ -26,14 +26,14 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Request, StatusCode, header, request::Parts};
+use http::{HeaderValue, Request, StatusCode, Version, header, request::Parts};
 use serde_json::json;
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span, field};
 
 #[cfg(feature = "client")]
 pub(crate) use self::checks::accept_value;
-use self::upgrade::Accepted;
+use self::upgrade::{Accepted, Answered};
 pub(crate) use self::{
     guard::Guard,
     middleware::Middleware,
@@ -178,6 +178,7 @@ impl Pipeline {
             connection: None,
         };
         let bearer_asked = Arc::new(AtomicBool::new(false));
+        let (version, is_connect) = (parts.version, request::was_extended_connect(&parts));
         let result = match refusal {
             Some(refusal) => Err(refusal.into()),
             None => self.respond(parts, has_body, caller, &mut scene, &bearer_asked, route).await,
@@ -185,7 +186,8 @@ impl Pipeline {
         let mut response = match result {
             Ok(response) => response,
             Err(mut error) => {
-                let refusal = self.refuse(&mut error, &scene, bearer_asked.load(Ordering::Relaxed)).await;
+                let bearer_asked = bearer_asked.load(Ordering::Relaxed);
+                let refusal = self.refuse(&mut error, &scene, version, bearer_asked).await;
                 drop_caught("an error", error);
                 refusal
             }
@@ -193,7 +195,7 @@ impl Pipeline {
         // Only a 101 that the core step made opens a connection.
         let accepted = response.extensions_mut().remove::<Accepted>();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            if let Some((handshake, compression)) = accepted.and_then(|accepted| accepted.take()) {
+            if let Some(Answered { handshake, compression }) = accepted.and_then(|accepted| accepted.take()) {
                 self.warnings.token(&handshake, &response);
                 let deflate = compression.and_then(|it| it.confirmed(response.headers()));
                 return (response, Some(Opening { handshake, deflate }));
@@ -201,6 +203,14 @@ impl Pipeline {
             tracing::error!(
                 path = &*scene.path,
                 "a middleware made its own 101; only the core step may make one"
+            );
+            response = bare(StatusCode::INTERNAL_SERVER_ERROR);
+        } else if is_connect && response.status().is_success() {
+            // RFC 9113 section 8.5: the client would take it for an open WebSocket.
+            tracing::error!(
+                path = &*scene.path,
+                status = response.status().as_u16(),
+                "a middleware answered a handshake over HTTP/2 with success; only the core step may do so"
             );
             response = bare(StatusCode::INTERNAL_SERVER_ERROR);
         }
@@ -251,7 +261,9 @@ impl Pipeline {
 
     /// Checks a request that asks for an upgrade, before its path is looked up.
     fn check(&self, parts: &Parts, has_body: bool, caller: &Caller) -> Result<(), HandshakeError> {
-        if !request::asks_for_upgrade(&parts.method, &parts.headers) {
+        #[cfg(feature = "http2")]
+        checks::connect(parts)?;
+        if !request::asks_for_websocket(parts) {
             return Ok(());
         }
         checks::check(parts, has_body).inspect_err(|fault| {
@@ -266,7 +278,13 @@ impl Pipeline {
 
     /// Returns the response to a failed handshake. An error handler makes it; otherwise it has the
     /// error's public text.
-    async fn refuse(&self, error: &mut Error, scene: &Scene, bearer_asked: bool) -> Response {
+    async fn refuse(
+        &self,
+        error: &mut Error,
+        scene: &Scene,
+        version: Version,
+        bearer_asked: bool,
+    ) -> Response {
         let answered = caught(async { self.error_handlers.answer(error, scene).await });
         let answer = match tokio::time::timeout(self.timeout, answered).await {
             Ok(Some(answer)) => answer,
@@ -282,17 +300,17 @@ impl Pipeline {
         match answer {
             Answer::Respond { status, body } => {
                 let mut response = Body::json_bytes(status, body);
-                explain(error, &mut response);
+                explain(error, version, &mut response);
                 return response;
             }
             Answer::Event { message, .. } => {
-                let status = error.http_status();
+                let status = checks::status_over(version, error.http_status());
                 return Body::json(status, &json!({"code": status.as_u16(), "msg": message}));
             }
             Answer::Pass => {}
             answer => tracing::error!(?answer, "an error handler's answer does not fit the handshake"),
         }
-        let status = error.http_status();
+        let status = checks::status_over(version, error.http_status());
         if status.is_server_error() && error.downcast_ref::<HandshakeError>().is_none() {
             tracing::error!(
                 %error,
@@ -309,7 +327,7 @@ impl Pipeline {
         let mut body = json!({"code": status.as_u16(), "msg": msg});
         self.name_nearest(error, &mut body);
         let mut response = Body::json(status, &body);
-        explain(error, &mut response);
+        explain(error, version, &mut response);
         if bearer_asked && status == StatusCode::UNAUTHORIZED && error.is_refused_token() {
             // RFC 6750 section 3.1: `error` is sent only for a refused token. For a missing token
             // the scheme is enough.
@@ -339,13 +357,15 @@ impl Pipeline {
 }
 
 /// Adds the headers that tell the client what the server accepts. They do not depend on the body.
-fn explain(error: &Error, response: &mut Response) {
+fn explain(error: &Error, version: Version, response: &mut Response) {
     let fault = error.downcast_ref::<HandshakeError>();
-    let Some(fault) = fault.filter(|fault| fault.status() == response.status()) else { return };
+    let is_own = |fault: &HandshakeError| checks::status_over(version, fault.status()) == response.status();
+    let Some(fault) = fault.filter(|fault| is_own(fault)) else { return };
     let headers = response.headers_mut();
     match fault {
         // RFC 9110 sections 15.5.22 and 7.8: a 426 names the protocol in `Upgrade`, and lists
-        // `Upgrade` in `Connection` because it is valid for one hop only.
+        // `Upgrade` in `Connection` because it is valid for one hop only. Over HTTP/2 both are
+        // removed.
         HandshakeError::Version | HandshakeError::NotAnUpgrade => {
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
             headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -357,6 +377,10 @@ fn explain(error: &Error, response: &mut Response) {
         // RFC 9110 section 15.5.6.
         HandshakeError::Method => {
             headers.insert(header::ALLOW, HeaderValue::from_static("GET"));
+        }
+        #[cfg(feature = "http2")]
+        HandshakeError::NotConnect => {
+            headers.insert(header::ALLOW, HeaderValue::from_static("CONNECT"));
         }
         _ => {}
     }

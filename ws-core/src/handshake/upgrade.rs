@@ -49,14 +49,21 @@ pub trait Upgrade: Send + Sync + 'static {
     }
 
     /// Called for a method other than GET on a route. The default fails with
-    /// [`HandshakeError::Method`], which is answered with 405.
+    /// [`HandshakeError::Method`], which is answered with 405, or over HTTP/2 with the error that
+    /// names CONNECT.
     fn method_not_allowed(&self, handshake: Handshake) -> impl Future<Output = Result<Response>> + Send {
-        drop(handshake);
-        std::future::ready(Err(HandshakeError::Method.into()))
+        let fault = checks::fault_over(handshake.version(), HandshakeError::Method);
+        std::future::ready(Err(fault.into()))
     }
 }
 
 /// The default core step.
+///
+/// ```
+/// use ws_core::{App, handshake::DefaultUpgrade};
+///
+/// let app = App::without_registry().upgrade("ws", DefaultUpgrade); // changes nothing
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DefaultUpgrade;
 
@@ -75,7 +82,7 @@ impl<U: Upgrade> DynUpgrade for U {
             } else if handshake.method() != Method::GET {
                 self.method_not_allowed(handshake).await
             } else if !handshake.is_upgrade() {
-                Err(HandshakeError::NotAnUpgrade.into())
+                Err(checks::fault_over(handshake.version(), HandshakeError::NotAnUpgrade).into())
             } else {
                 self.found(handshake).await
             }
@@ -86,23 +93,28 @@ impl<U: Upgrade> DynUpgrade for U {
 /// An extension of the 101 that the core step made. Only a 101 with this extension opens a
 /// connection.
 #[derive(Clone)]
-pub(super) struct Accepted(Arc<Mutex<Option<(Handshake, Option<Negotiated>)>>>);
+pub(super) struct Accepted(Arc<Mutex<Option<Answered>>>);
+
+/// A handshake and the compression that its 101 agrees to.
+pub(super) struct Answered {
+    pub(super) handshake: Handshake,
+    pub(super) compression: Option<Negotiated>,
+}
 
 impl Accepted {
     /// Takes the handshake and the compression. Later calls return `None`.
-    pub(super) fn take(&self) -> Option<(Handshake, Option<Negotiated>)> {
+    pub(super) fn take(&self) -> Option<Answered> {
         self.0.lock().take()
     }
 }
 
-/// Makes the 101 (RFC 6455 section 4.2.2). Fails if a guard refuses or if a parameter of the
-/// handlers cannot be parsed.
+/// Makes the 101 (RFC 6455 section 4.2.2), in place of which the server sends a 200 over HTTP/2.
+/// Fails if a guard refuses or if a parameter of the handlers cannot be parsed.
 async fn accept(mut handshake: Handshake) -> Result<Response> {
     let Some(route) = route_of(&handshake) else {
         return Err(HandshakeError::NoRoute { path: handshake.path().to_owned() }.into());
     };
-    let key = checks::key(handshake.headers())?;
-    let accept = checks::accept_value(key);
+    let accept = checks::accept(&handshake)?;
 
     let offers_any = handshake.offered_subprotocols().next().is_some();
     let chosen = route
@@ -125,7 +137,9 @@ async fn accept(mut handshake: Handshake) -> Result<Response> {
     let headers = response.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    if let Some(accept) = accept {
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    }
     if let Some(chosen) = chosen {
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(chosen));
     }
@@ -133,6 +147,8 @@ async fn accept(mut handshake: Handshake) -> Result<Response> {
     if let Some(compression) = &compression {
         headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, compression.answer().clone());
     }
-    response.extensions_mut().insert(Accepted(Arc::new(Mutex::new(Some((handshake, compression))))));
+    response
+        .extensions_mut()
+        .insert(Accepted(Arc::new(Mutex::new(Some(Answered { handshake, compression })))));
     Ok(response)
 }

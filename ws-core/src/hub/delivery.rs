@@ -7,6 +7,15 @@ use crate::wire::SendError;
 /// The outcome of a message to several connections.
 ///
 /// The counters are those of this process. Use [`remote`](Self::remote) for the rest of a cluster.
+///
+/// ```
+/// use ws_core::Hub;
+///
+/// fn announce(hub: &Hub) {
+///     let delivery = hub.all().push("maintenance at noon");
+///     println!("{} sent, {} full, {} gone", delivery.sent, delivery.full, delivery.gone);
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivery {
@@ -36,6 +45,18 @@ impl Delivery {
 
 /// The outcome of a message for the other nodes of a cluster. It does not include whether their
 /// members received it.
+///
+/// ```
+/// use ws_core::{Hub, hub::Remote};
+///
+/// async fn announce(hub: &Hub) {
+///     let delivery = hub.all().in_turns().push("maintenance at noon").await;
+///     match delivery.remote {
+///         Remote::None | Remote::Accepted => println!("on its way"),
+///         other => println!("other nodes may not have it: {other:?}"),
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Remote {
@@ -53,6 +74,15 @@ pub enum Remote {
 }
 
 /// The reason why no other node received a message.
+///
+/// ```
+/// use ws_core::hub::{NotSent, Remote};
+///
+/// /// Whether the same message may be sent later.
+/// fn may_try_again(remote: Remote) -> bool {
+///     matches!(remote, Remote::NotSent(NotSent::Full | NotSent::Unreachable))
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotSent {
@@ -71,6 +101,18 @@ pub enum NotSent {
 
 /// The nodes for which a membership holds, returned by
 /// [`Connection::join_confirmed`](crate::Connection::join_confirmed).
+///
+/// ```
+/// use ws_core::{Connection, Result, hub::Reach};
+///
+/// async fn enter(conn: &Connection) -> Result {
+///     match conn.join_confirmed("lobby").await? {
+///         Reach::Cluster => conn.push("all nodes reach you")?,
+///         _ => conn.push("only this node reaches you for now")?,
+///     }
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reach {
@@ -83,6 +125,17 @@ pub enum Reach {
 }
 
 /// A result without the nodes that did not answer in time.
+///
+/// ```
+/// use ws_core::{Hub, hub::Incomplete};
+///
+/// async fn online(hub: &Hub) -> String {
+///     match hub.count().await {
+///         Ok(count) => count.to_string(),
+///         Err(Incomplete { value, missing, .. }) => format!("at least {value}, without {missing:?}"),
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Incomplete<T> {

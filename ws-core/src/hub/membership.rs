@@ -20,6 +20,18 @@ use crate::{
 };
 
 /// The reason why a connection did not join a room, or was not identified as a user.
+///
+/// ```
+/// use ws_core::{Connection, Result, hub::JoinError};
+///
+/// fn enter(conn: &Connection, room: &str) -> Result {
+///     match conn.join(room) {
+///         Ok(_) => Ok(conn.push("joined")?),
+///         Err(JoinError::TooManyRooms { .. }) => Ok(conn.push("leave another room first")?),
+///         Err(error) => Err(error.into()),
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {

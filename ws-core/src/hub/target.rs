@@ -309,6 +309,15 @@ fn complete<T>(value: T, missing: Vec<String>, is_unreachable: bool) -> Result<T
 /// the broker has accepted it ([`Remote::Accepted`](super::Remote::Accepted)). That takes at most
 /// three times `cluster.heartbeat`, after which the link is replaced. Dropping the future stops the
 /// push between two turns; a message that was queued for the other nodes is sent all the same.
+///
+/// ```
+/// use ws_core::Hub;
+///
+/// async fn announce(hub: &Hub) {
+///     let delivery = hub.all().in_turns().event("news", "maintenance at noon").await;
+///     println!("sent to {}", delivery.sent);
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a target does nothing until something is pushed"]
 pub struct InTurns<'a> {
@@ -377,12 +386,30 @@ impl<'a> InTurns<'a> {
 }
 
 /// A room of a controller: a [`Target`] whose members can be watched.
+///
+/// ```
+/// use ws_core::Connection;
+///
+/// /// Sends to the other members of a room.
+/// fn say(conn: &Connection, text: &str) {
+///     conn.room("lobby").except(conn.id()).push(text);
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a room does nothing until something is pushed"]
 #[doc(alias("topic", "channel"))]
 pub struct Room(Target);
 
 /// The connections of a user: a [`Target`] whose presence can be watched.
+///
+/// ```
+/// use ws_core::{Hub, error::SendError};
+///
+/// /// Closes all connections of a user, on all nodes.
+/// fn log_out(hub: &Hub, account: &str) -> Result<(), SendError> {
+///     hub.user(account).disconnect(4001, "logged out").map(drop)
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a user does nothing until something is pushed"]
 pub struct User(Target);

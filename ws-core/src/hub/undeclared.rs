@@ -17,6 +17,16 @@ use crate::{
 const IS_ON: bool = cfg!(any(debug_assertions, feature = "testing"));
 
 /// An event that was emitted on a connection whose route does not declare it.
+///
+/// ```
+/// use ws_core::testing::TestApp;
+///
+/// fn check(app: &TestApp) {
+///     for event in app.undeclared() {
+///         println!("{event}"); // what to add to `emits(..)`
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(not(feature = "testing"), expect(unreachable_pub, reason = "public with the test kit"))]

@@ -18,6 +18,18 @@ use crate::{
 
 /// The connections of a user at one controller: a [`Target`] of which one connection can be asked.
 /// Returned by [`User::at`](super::User::at).
+///
+/// ```
+/// # use ws_core::Controller;
+/// # struct Device;
+/// # impl Controller for Device {}
+/// use ws_core::Hub;
+///
+/// fn restart(hub: &Hub, device: &str) {
+///     let delivery = hub.user(device).at::<Device>().push("restart");
+///     println!("sent to {} connections of this node", delivery.sent);
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a user does nothing until something is pushed"]
 pub struct UserAt(Target);
@@ -112,6 +124,19 @@ impl Deref for UserAt {
 
 /// An ask of a user that is sent when it is awaited. Returned by [`UserAt::ask`] and
 /// [`UserAt::ask_event`].
+///
+/// ```
+/// # use ws_core::Controller;
+/// # struct Device;
+/// # impl Controller for Device {}
+/// use std::time::Duration;
+/// use ws_core::{Hub, connection::AskError};
+///
+/// async fn temperature(hub: &Hub, device: &str) -> Result<f64, AskError> {
+///     let device = hub.user(device).at::<Device>();
+///     device.ask_event("temperature?", &()).timeout(Duration::from_secs(3)).await
+/// }
+/// ```
 #[must_use = "nothing is sent until this is awaited"]
 pub struct UserAsk<R> {
     target: Target,

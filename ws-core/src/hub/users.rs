@@ -22,6 +22,20 @@ use super::{
 use crate::{fixed, wire::ConnectionId};
 
 /// A change of the users in a room, returned by [`Users`].
+///
+/// ```
+/// use ws_core::hub::{UserEvent, Users};
+///
+/// async fn print(mut users: Users) {
+///     while let Some(event) = users.next().await {
+///         match event {
+///             UserEvent::Joined(user) => println!("{user} came"),
+///             UserEvent::Left(user) => println!("{user} left"),
+///             _ => {}
+///         }
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UserEvent {
@@ -37,6 +51,16 @@ pub enum UserEvent {
 /// Members without a user ([`Connection::identify`](crate::Connection::identify)) are left out. A
 /// user is reported as gone after five seconds without a connection in the room, so a page that is
 /// loaded again, or a client that moves to another node, is not reported.
+///
+/// ```
+/// use ws_core::Connection;
+///
+/// async fn who(conn: &Connection) -> String {
+///     let mut users = conn.room("lobby").users();
+///     users.settled().await;
+///     users.now().join(", ")
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Users {
     now: Vec<Arc<str>>,

@@ -23,6 +23,20 @@ use super::{
 use crate::wire::ConnectionId;
 
 /// A change in a room, returned by [`Members`].
+///
+/// ```
+/// use ws_core::hub::{MemberEvent, Members};
+///
+/// async fn print(mut members: Members) {
+///     while let Some(event) = members.next().await {
+///         match event {
+///             MemberEvent::Joined(id) => println!("{id} joined"),
+///             MemberEvent::Left(id) => println!("{id} left"),
+///             _ => println!("read `Members::now` again"),
+///         }
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MemberEvent {
@@ -36,6 +50,20 @@ pub enum MemberEvent {
 }
 
 /// A change of whether a user is connected, returned by [`Presence`].
+///
+/// ```
+/// use ws_core::hub::{Presence, PresenceEvent};
+///
+/// async fn print(mut presence: Presence) {
+///     while let Some(event) = presence.next().await {
+///         match event {
+///             PresenceEvent::Online => println!("online"),
+///             PresenceEvent::Offline => println!("offline"),
+///             _ => println!("read `Presence::is_online` again"),
+///         }
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PresenceEvent {
@@ -49,6 +77,16 @@ pub enum PresenceEvent {
 }
 
 /// A member of a room, returned by [`Members::current`].
+///
+/// ```
+/// use ws_core::hub::Members;
+///
+/// fn print(members: &Members) {
+///     for member in members.current() {
+///         println!("{}: {}", member.id, member.user.as_deref().unwrap_or("anonymous"));
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Member {
@@ -171,6 +209,16 @@ impl Drop for Watcher {
 /// The members on this node are exact. Those on other nodes arrive after the watch began:
 /// [`settled`](Self::settled) waits for them. A connection is reported once when it joins and once
 /// when it leaves, whatever messages between the nodes were lost.
+///
+/// ```
+/// use ws_core::Connection;
+///
+/// async fn size(conn: &Connection) -> usize {
+///     let mut members = conn.room("lobby").members();
+///     members.settled().await;
+///     members.now().len()
+/// }
+/// ```
 #[derive(Debug)]
 #[doc(alias("presence"))]
 pub struct Members {
@@ -239,6 +287,16 @@ impl Stream for Members {
 
 /// Whether a user is connected to any node, and a stream of the changes. Returned by
 /// [`User::presence`](super::User::presence).
+///
+/// ```
+/// use ws_core::Hub;
+///
+/// async fn is_online(hub: &Hub, account: &str) -> bool {
+///     let mut presence = hub.user(account).presence();
+///     presence.settled().await;
+///     presence.is_online()
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Presence {
     is_online: bool,

@@ -15,6 +15,16 @@ use serde_json::Value;
 ///
 /// It is cheap to clone, so it is also cheap to take out of a context. By default the claims are
 /// JSON: `claims["role"]`.
+///
+/// ```
+/// use ws_core::{Connection, jwt::Claims};
+///
+/// fn account(conn: &Connection) -> Option<String> {
+///     let claims = conn.context().get::<Claims>()?;
+///     println!("{:?}, valid until {:?}", claims["role"], claims.expires_at());
+///     claims.subject().map(str::to_owned)
+/// }
+/// ```
 pub struct Claims<T = Value>(Arc<Inner<T>>);
 
 struct Inner<T> {

@@ -32,6 +32,15 @@ const ED25519_BYTES: usize = 32;
 ///
 /// The constructors check the key completely and return every fault. `Debug` does not show the
 /// secret or the key.
+///
+/// ```
+/// use ws_core::jwt::{JwtVerifier, Key};
+///
+/// let key = Key::hs256("a secret of at least 32 bytes...")?.kid("2026");
+/// let verifier: JwtVerifier = JwtVerifier::new(key);
+/// assert!(verifier.verify("not a token").is_err());
+/// # Ok::<(), ws_core::jwt::KeyError>(())
+/// ```
 #[derive(Clone)]
 pub struct Key {
     pub(super) algorithm: Algorithm,

@@ -14,6 +14,13 @@ use super::{JwtError, Key, KeyError};
 /// If there are several keys, each has a name, and a token names its key in the header (`kid`).
 /// So keys can be changed without refusing valid tokens: publish the new key beside the old one,
 /// sign with the new key, and remove the old key after its last token has expired.
+///
+/// ```
+/// use ws_core::jwt::{Key, Keys};
+///
+/// let keys = Keys::new([Key::hs256([1; 32])?.kid("old"), Key::hs256([2; 32])?.kid("new")])?;
+/// # Ok::<(), ws_core::jwt::KeyError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Keys(Vec<Key>);
 

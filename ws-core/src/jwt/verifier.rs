@@ -187,6 +187,18 @@ impl<T> fmt::Debug for JwtVerifier<T> {
 }
 
 /// Builds a [`JwtVerifier`]. Returned by [`JwtVerifier::builder`].
+///
+/// ```
+/// use std::time::Duration;
+/// use ws_core::jwt::{JwtVerifier, Key};
+///
+/// let verifier: JwtVerifier = JwtVerifier::builder(Key::hs256([7; 32])?)
+///     .issuer("https://login.example.com")
+///     .audience("chat")
+///     .leeway(Duration::from_secs(2))
+///     .build();
+/// # Ok::<(), ws_core::jwt::KeyError>(())
+/// ```
 #[must_use]
 pub struct JwtVerifierBuilder<T = Value> {
     rules: Rules,

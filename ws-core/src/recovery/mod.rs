@@ -28,6 +28,18 @@ use crate::{
 };
 
 /// The phase of a connection in which an error happened.
+///
+/// ```
+/// use ws_core::{Error, Recovery, Scene, StatusCode, recovery::Phase};
+///
+/// async fn busy(_: &Error, scene: &Scene) -> Recovery {
+///     match scene.phase() {
+///         Phase::Handshake => Recovery::respond(StatusCode::SERVICE_UNAVAILABLE, "try again"),
+///         Phase::Open | Phase::Message => Recovery::disconnect(1013, "try again"),
+///         Phase::Close => Recovery::pass(),
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// Before the 101: in the checks, a middleware or the core step.
@@ -41,6 +53,15 @@ pub enum Phase {
 }
 
 /// Where an error happened: the phase, the place, and the connection if there is one yet.
+///
+/// ```
+/// use ws_core::{Error, Recovery, Scene};
+///
+/// async fn logged(error: &Error, scene: &Scene) -> Recovery {
+///     println!("{} at {} of {:?}: {error}", scene.server(), scene.path(), scene.peer_addr());
+///     Recovery::pass()
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Scene {
     pub(crate) phase: Phase,
@@ -91,6 +112,20 @@ impl Scene {
 /// [`error`](Self::error) in all three. A decision that is not valid in its phase is logged, and
 /// the default applies as if there were no handler. After `on_close` nothing can be sent; in that
 /// phase, any decision except [`pass`](Self::pass) marks the error as handled.
+///
+/// ```
+/// use ws_core::{Recovery, Scene, ws_error_handler};
+///
+/// #[derive(Debug, thiserror::Error)]
+/// #[error("the room is full")]
+/// struct Full;
+///
+/// #[ws_error_handler]
+/// async fn full(error: &Full, _: &Scene) -> Recovery {
+///     Recovery::error("full", error.to_string())
+/// }
+/// # fn main() {}
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct Recovery(pub(crate) Answer);
@@ -223,6 +258,17 @@ impl Handled for Error {
 /// An async function that [`App::error_handler`](crate::App::error_handler) accepts:
 /// `async fn(&E, &Scene) -> Recovery`, with up to four `State<T>` after the two parameters. `E` is
 /// an error type, or [`Error`] to catch all.
+///
+/// ```
+/// use std::io;
+/// use ws_core::{App, Recovery, Scene};
+///
+/// async fn disk(error: &io::Error, _: &Scene) -> Recovery {
+///     println!("{error}");
+///     Recovery::error("unavailable", "try again later")
+/// }
+/// let app = App::without_registry().error_handler("ws", 0, disk);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "this function is not an error handler",
     label = "not an error handler",

@@ -8,10 +8,10 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use http::{HeaderMap, Method, Uri, header, request::Parts};
+use http::{HeaderMap, Method, Uri, Version, header, request::Parts};
 use percent_encoding::percent_decode_str;
 
-use super::{Kept, Matched, context::ContextMap, head::Head, lists, tokens};
+use super::{Kept, Matched, context::ContextMap, head::Head, http2, lists, tokens};
 use crate::{
     caught::drop_caught,
     error::{HandshakeError, Result},
@@ -26,10 +26,24 @@ pub(crate) struct TransportAddr(pub(crate) SocketAddr);
 ///
 /// Middleware receives it by value and passes it on. The connection keeps it; every callback can
 /// read it through [`Connection::handshake`](crate::Connection::handshake).
+///
+/// ```
+/// use ws_core::{Handshake, Next, Response, Result};
+///
+/// #[derive(Clone)]
+/// struct Language(String);
+///
+/// async fn language(mut handshake: Handshake, next: Next<'_>) -> Result<Response> {
+///     let language = handshake.query_param("lang").unwrap_or("en".into()).into_owned();
+///     handshake.context_mut().set(Language(language));
+///     next.run(handshake).await
+/// }
+/// ```
 pub struct Handshake {
     head: Head,
     peer_addr: Option<SocketAddr>,
     server: Arc<str>,
+    version: Version,
     is_upgrade: bool,
     origin_is_checked: bool,
     matched: Option<Arc<dyn Matched>>,
@@ -40,9 +54,12 @@ pub struct Handshake {
 }
 
 impl Handshake {
-    pub(crate) fn new(parts: Parts, server: Arc<str>, peer_addr: Option<SocketAddr>) -> Self {
+    pub(crate) fn new(mut parts: Parts, server: Arc<str>, peer_addr: Option<SocketAddr>) -> Self {
+        let is_upgrade = http2::asks_for_websocket(&parts);
+        http2::remove_mark(&mut parts);
         Self {
-            is_upgrade: lists::asks_for_upgrade(&parts.method, &parts.headers),
+            version: parts.version,
+            is_upgrade,
             head: Head::new(parts.method, parts.uri, parts.headers),
             peer_addr,
             server,
@@ -55,13 +72,19 @@ impl Handshake {
         }
     }
 
-    /// The method. A handshake uses GET; middleware of a server sees requests with other methods,
-    /// too.
+    /// The method. A handshake uses GET, and the extended CONNECT of a handshake over HTTP/2 is
+    /// converted to it; middleware of a server sees requests with other methods, too.
     pub fn method(&self) -> &Method {
         self.head.method()
     }
 
-    /// The request target.
+    /// The version of HTTP that the request came with: [`Version::HTTP_2`] for a handshake by an
+    /// extended CONNECT (RFC 8441), which needs the feature `http2`.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The request target. The target of a handshake over HTTP/2 is its `:path`.
     pub fn uri(&self) -> &Uri {
         self.head.uri()
     }
@@ -173,7 +196,7 @@ impl Handshake {
     }
 
     /// Whether the request asks for an upgrade to WebSocket (RFC 6455 section 4.2.1, points 1 to
-    /// 4).
+    /// 4), or over HTTP/2 for a WebSocket by an extended CONNECT (RFC 8441 section 5).
     pub fn is_upgrade(&self) -> bool {
         self.is_upgrade
     }
@@ -186,6 +209,12 @@ impl Handshake {
     /// Typed values for the future connection, as a mutable reference.
     pub fn context_mut(&mut self) -> &mut ContextMap {
         &mut self.context
+    }
+
+    /// Whether the request was an extended CONNECT. It has no `Sec-WebSocket-Key`, and its response
+    /// has no `Sec-WebSocket-Accept` (RFC 8441 section 5).
+    pub(crate) fn is_extended_connect(&self) -> bool {
+        cfg!(feature = "http2") && self.is_upgrade && self.version == Version::HTTP_2
     }
 
     /// Whether the server checks the `Origin` header (`[servers.origin]`).

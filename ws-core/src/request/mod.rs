@@ -8,6 +8,7 @@ mod context;
 mod declared;
 mod handshake;
 mod head;
+mod http2;
 mod lists;
 mod matched;
 mod response;
@@ -28,6 +29,10 @@ pub use self::{
     typed::{DescribeHandler, HandlerInfo, HandlerTypes, Needs, ParamSource, ParamTypes, ReplyInfo, Typed},
 };
 pub(crate) use self::{
-    declared::Declared, handshake::TransportAddr, lists::asks_for_upgrade, matched::Matched,
+    declared::Declared,
+    handshake::TransportAddr,
+    http2::{asks_for_websocket, convert_extended_connect, was_extended_connect},
+    lists::asks_for_upgrade,
+    matched::Matched,
     tokens::hide as hide_tokens,
 };

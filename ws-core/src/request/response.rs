@@ -18,6 +18,13 @@ use crate::{caught::caught_call, error::BoxError};
 pub type Response = http::Response<Body>;
 
 /// A response body: bytes, or anything that implements [`http_body::Body`].
+///
+/// ```
+/// use ws_core::{Response, handshake::Body};
+///
+/// let response = Response::new(Body::from("closed for today"));
+/// assert_eq!(response.status(), 200);
+/// ```
 #[derive(Debug)]
 pub struct Body(Kind);
 

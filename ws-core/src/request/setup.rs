@@ -11,6 +11,25 @@ use crate::{
 };
 
 /// The input of [`Param::keep`](crate::handlers::Param::keep): the handshake and the state.
+///
+/// ```
+/// use ws_core::handlers::{Input, Param, ParamError, Setup};
+///
+/// /// The name of the server, kept with the connection.
+/// struct ServerName<'a>(&'a str);
+///
+/// impl<'a> Param<'a> for ServerName<'a> {
+///     type Kept = String;
+///
+///     fn keep(setup: &Setup<'_>) -> Result<String, ParamError> {
+///         Ok(setup.handshake().server().to_owned())
+///     }
+///
+///     fn get(kept: &'a String, _: &mut Input<'a>) -> Result<Self, ParamError> {
+///         Ok(Self(kept))
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy)]
 pub struct Setup<'a> {
     pub(crate) handshake: &'a Handshake,
@@ -46,6 +65,15 @@ impl std::fmt::Debug for Setup<'_> {
 }
 
 /// Why a parameter cannot be made.
+///
+/// ```
+/// use ws_core::{Handshake, handlers::ParamError};
+///
+/// fn page(handshake: &Handshake) -> Result<u32, ParamError> {
+///     let page = handshake.query_param("page").ok_or_else(|| ParamError::missing("query parameter page"))?;
+///     page.parse().map_err(|error| ParamError::invalid("query parameter page", error))
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ParamError {

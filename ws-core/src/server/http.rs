@@ -36,6 +36,14 @@ pub(crate) type HttpHandler = Arc<dyn Fn(Request<Incoming>) -> HttpFuture + Send
 /// An HTTP service for [`App::http`](crate::App::http) and [`App::fallback`](crate::App::fallback):
 /// an axum router, or any other tower service of [`http::Request`] to [`http::Response`] that is
 /// `Clone + Send + Sync`.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use ws_core::App;
+///
+/// let pages = Router::new().route("/healthz", get(async || "ok"));
+/// let app = App::without_registry().http("http", pages);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an HTTP service",
     note = "give an axum `Router`, or a tower service of `http::Request<hyper::body::Incoming>` that is `Clone + Send + Sync`"

@@ -14,7 +14,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Extensions, Request};
+use http::{Extensions, Request, StatusCode, Version, header};
 use http_body::Body as HttpBody;
 
 use super::{
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     handshake::Opening,
-    request::Response,
+    request::{self, Response},
     server::{Opened, served},
     socket::Transport,
 };
@@ -33,13 +33,30 @@ use crate::{
 ///
 /// It answers every request as the server itself would: with 101 to handshakes on its routes, and
 /// with a refusal to all others. The outer server must speak HTTP/1.1 and allow upgrades (axum and
-/// `hyper::server::conn::http1` with `with_upgrades` do). The peer's address is taken from the
-/// request's extensions: by [`peer_addr_from`](Self::peer_addr_from), or else one of type
-/// [`SocketAddr`]. Without it, `peer_addr()` is `None`, and neither `limits.connections_per_ip` nor
-/// a trusted proxy has any effect.
+/// `hyper::server::conn::http1` with `with_upgrades` do).
+///
+/// With the feature `http2` it also accepts handshakes over HTTP/2 (RFC 8441), and answers them with
+/// 200. The outer server must be of hyper 1.12 or later, and offer them to its clients:
+/// `axum::serve` with axum's feature `http2` does, and hyper's HTTP/2 servers with
+/// `enable_connect_protocol()` do. Each WebSocket counts for every limit, whatever it shares.
+///
+/// The peer's address is taken from the request's extensions: by
+/// [`peer_addr_from`](Self::peer_addr_from), or else one of type [`SocketAddr`]. Without it,
+/// `peer_addr()` is `None`, and neither `limits.connections_per_ip` nor a trusted proxy has any
+/// effect.
 ///
 /// The outer server chooses the case of the header names in its 101; hyper and axum write them in
 /// lower case, which some devices do not accept.
+///
+/// ```
+/// use ws_core::{App, StartError};
+///
+/// async fn mount(app: App) -> Result<axum::Router, StartError> {
+///     let (ws, running) = app.into_service("ws").await?;
+///     tokio::spawn(running.run_until_signal());
+///     Ok(axum::Router::new().route_service("/ws/{*path}", ws))
+/// }
+/// ```
 #[derive(Clone)]
 pub struct WsService {
     server: Arc<WsServer>,
@@ -89,16 +106,31 @@ impl WsService {
         let caller = server.admission.client(peer, request.headers());
         let permit = server.admission.admit(peer);
         let refusal = permit.as_ref().err().cloned();
-        let (parts, body) = request.into_parts();
-        let source = Source { peer, transport: peer, caller };
-        let (response, accepted) =
+        let (mut parts, body) = request.into_parts();
+        request::convert_extended_connect(&mut parts);
+        let (version, source) = (parts.version, Source { peer, transport: peer, caller });
+        let (mut response, accepted) =
             server.answer_handshake(parts, !body.is_end_stream(), source, refusal).await;
+        if cfg!(feature = "http2") && version == Version::HTTP_2 {
+            fit_http2(&mut response, accepted.is_some());
+        }
         if let (Some(Accepted { opening, address }), Ok(permit)) = (accepted, permit) {
             let live = Arc::clone(&server.live);
             let opened = Box::pin(open(server, on_upgrade, opening, permit.with(address)));
             live.spawn(served(opened));
         }
         response
+    }
+}
+
+/// Makes a response one of HTTP/2. It has no 101 (RFC 9113 section 8.6): a CONNECT is accepted with
+/// 200 (RFC 8441 section 5). Headers of one hop are forbidden (RFC 9113 section 8.2.2).
+fn fit_http2(response: &mut Response, is_accepted: bool) {
+    if is_accepted {
+        *response.status_mut() = StatusCode::OK;
+    }
+    for name in [header::CONNECTION, header::UPGRADE] {
+        response.headers_mut().remove(name);
     }
 }
 
@@ -111,8 +143,12 @@ async fn open(
 ) -> Option<Opened> {
     match tokio::time::timeout(server.limits.handshake_timeout, on_upgrade).await {
         Ok(Ok(upgraded)) => {
-            let (transport, prefix) = Transport::upgraded(upgraded);
+            let (transport, prefix) = Transport::upgraded(upgraded, opening.handshake.version());
             return server.open(transport, prefix, opening, permit);
+        }
+        // The client has reset the stream: every server of HTTP/2 allows the CONNECT that it accepts.
+        Ok(Err(error)) if opening.handshake.is_extended_connect() => {
+            tracing::debug!(%error, "a handshake over HTTP/2 was abandoned");
         }
         Ok(Err(error)) => tracing::warn!(%error, "the outer server did not upgrade the connection"),
         Err(_) => tracing::warn!("the outer server did not upgrade the connection in time"),

@@ -19,6 +19,8 @@ mod deflate;
 mod drain;
 mod frames;
 mod header;
+#[cfg(feature = "http2")]
+mod http2;
 mod input;
 mod mask;
 mod open;
@@ -371,7 +373,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.poll_write_all(cx)
     }
 
-    /// Compresses what is queued, at most [`fixed::COMPRESSED_A_POLL`] bytes, and writes it.
+    /// Compresses what is queued, about [`fixed::COMPRESSED_A_POLL`] bytes, and writes it.
     #[inline(never)]
     fn poll_flush_compressed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut budget = fixed::COMPRESSED_A_POLL;
@@ -380,17 +382,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 deflate.advance(&mut self.out, self.frames.role(), &mut budget);
             }
             let written = self.poll_write_all(cx)?;
-            let (waiting, is_deflating) = self
-                .deflate
-                .as_ref()
-                .map_or((0, false), |deflate| (deflate.waiting(), deflate.is_deflating()));
-            // A message that is partly compressed holds a compressor, so it is completed even while
-            // the transport is full.
-            if !is_deflating {
-                ready!(written);
-                if waiting == 0 {
-                    return Poll::Ready(Ok(()));
-                }
+            // A message that was begun is compressed to its end also if the peer does not read.
+            // Otherwise each such peer would hold a compressor.
+            if self.deflate.as_ref().is_some_and(|deflate| deflate.is_deflating()) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            ready!(written);
+            if self.deflate.as_ref().is_none_or(|deflate| deflate.waiting() == 0) {
+                return Poll::Ready(Ok(()));
             }
             if budget == 0 {
                 cx.waker().wake_by_ref();

@@ -26,11 +26,11 @@ impl Deflate {
         match *self {}
     }
 
-    pub(super) fn is_deflating(&self) -> bool {
+    pub(super) fn settle(&mut self) -> Option<CompressedBytes> {
         match *self {}
     }
 
-    pub(super) fn settle(&mut self) -> Option<CompressedBytes> {
+    pub(super) fn is_deflating(&self) -> bool {
         match *self {}
     }
 

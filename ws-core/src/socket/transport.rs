@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::Version;
 use hyper::upgrade::Upgraded;
 use hyper_util::{rt::TokioIo, server::conn::auto};
 use tokio::{
@@ -20,6 +21,8 @@ use tokio::{
 use super::ByteStream;
 #[cfg(feature = "testing")]
 use super::Pipe;
+#[cfg(feature = "http2")]
+use super::http2::Tunnel;
 
 /// The stream of a server connection.
 pub(crate) enum Transport {
@@ -32,16 +35,24 @@ pub(crate) enum Transport {
     /// ([`App::into_service`](crate::App::into_service)). Boxed, because it is larger than a
     /// socket.
     Upgraded(Box<TokioIo<Upgraded>>),
+    /// A stream of HTTP/2 that another server has opened.
+    #[cfg(feature = "http2")]
+    Tunnel(Box<Tunnel>),
     /// A pipe inside the process.
     #[cfg(feature = "testing")]
     Memory(Pipe),
 }
 
 impl Transport {
-    /// Returns the stream that another HTTP server has upgraded, and the bytes that were read from
-    /// it already. If it is a plain TCP stream, it is unwrapped, because only that shows the end of
-    /// the peer without reading.
-    pub(crate) fn upgraded(upgraded: Upgraded) -> (Self, Bytes) {
+    /// Returns the stream that another HTTP server has upgraded over this version of HTTP, and the
+    /// bytes that were read from it already. If it is a plain TCP stream, it is unwrapped, because
+    /// only that shows the end of the peer without reading.
+    pub(crate) fn upgraded(upgraded: Upgraded, version: Version) -> (Self, Bytes) {
+        #[cfg(feature = "http2")]
+        if version == Version::HTTP_2 {
+            return (Self::Tunnel(Box::new(Tunnel::new(upgraded))), Bytes::new());
+        }
+        let _ = version;
         let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
             Ok(parts) => return (Self::Tcp(parts.io.into_inner()), parts.read_buf),
             Err(upgraded) => upgraded,
@@ -61,6 +72,8 @@ impl ByteStream for Transport {
             #[cfg(feature = "tls")]
             Self::Tls(stream) => has_ended(stream.get_ref().0),
             Self::Upgraded(_) => false,
+            #[cfg(feature = "http2")]
+            Self::Tunnel(_) => false,
             #[cfg(feature = "testing")]
             Self::Memory(pipe) => pipe.peer_has_ended(),
         }
@@ -89,6 +102,8 @@ macro_rules! on_stream {
             #[cfg(feature = "tls")]
             Self::Tls($stream) => $call,
             Self::Upgraded($stream) => $call,
+            #[cfg(feature = "http2")]
+            Self::Tunnel($stream) => $call,
             #[cfg(feature = "testing")]
             Self::Memory($stream) => $call,
         }

@@ -25,6 +25,15 @@ impl CompressedBytes {
 }
 
 /// The payloads of the compressed messages of a route, in one direction.
+///
+/// ```
+/// use ws_core::telemetry::CompressionStats;
+///
+/// /// The part of the bytes that compression has saved, from 0 to 1.
+/// fn saved(stats: &CompressionStats) -> f64 {
+///     1.0 - stats.after as f64 / stats.before.max(1) as f64
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CompressionStats {

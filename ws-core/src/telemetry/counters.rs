@@ -70,6 +70,14 @@ impl HandshakeCounters {
 }
 
 /// The number of handshakes that were answered with one status.
+///
+/// ```
+/// use ws_core::telemetry::RouteStats;
+///
+/// fn accepted(route: &RouteStats) -> u64 {
+///     route.handshakes.iter().filter(|it| it.status == 101).map(|it| it.count).sum()
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct StatusStats {

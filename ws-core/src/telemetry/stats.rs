@@ -41,6 +41,14 @@ pub struct Stats {
 }
 
 /// The counters of one server.
+///
+/// ```
+/// use ws_core::telemetry::ServerStats;
+///
+/// fn connections(server: &ServerStats) -> u64 {
+///     server.routes.iter().map(|route| route.connections).sum()
+/// }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ServerStats {
@@ -54,6 +62,15 @@ pub struct ServerStats {
 }
 
 /// The counters of one route.
+///
+/// ```
+/// use ws_core::telemetry::RouteStats;
+///
+/// fn print(route: &RouteStats) {
+///     println!("{}: {} connections", route.path, route.connections);
+///     println!("{} in, {} out", route.received.messages(), route.sent.messages());
+/// }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RouteStats {
@@ -92,6 +109,16 @@ pub struct RouteStats {
 }
 
 /// Ended connections with one cause and one close code.
+///
+/// ```
+/// use ws_core::telemetry::RouteStats;
+///
+/// fn print(route: &RouteStats) {
+///     for closed in &route.closed {
+///         println!("{} with {}: {}", closed.cause, closed.code, closed.count);
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct CloseStats {
@@ -104,6 +131,14 @@ pub struct CloseStats {
 }
 
 /// Messages in one direction.
+///
+/// ```
+/// use ws_core::telemetry::TrafficStats;
+///
+/// fn mean_size(traffic: &TrafficStats) -> u64 {
+///     traffic.bytes() / traffic.messages().max(1)
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TrafficStats {
@@ -126,6 +161,14 @@ impl TrafficStats {
 }
 
 /// Messages of one kind in one direction.
+///
+/// ```
+/// use ws_core::telemetry::RouteStats;
+///
+/// fn text_bytes(route: &RouteStats) -> u64 {
+///     route.received.text.bytes
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct MessageStats {
@@ -138,6 +181,14 @@ pub struct MessageStats {
 /// The counters of one event that clients send.
 ///
 /// The outcome is that of the handler, also if its [`Reply`](crate::handlers::Reply) is sent later.
+///
+/// ```
+/// use ws_core::telemetry::RouteStats;
+///
+/// fn failures(route: &RouteStats) -> u64 {
+///     route.events.iter().map(|event| event.error + event.panic + event.timeout).sum()
+/// }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct EventStats {
@@ -156,6 +207,14 @@ pub struct EventStats {
 }
 
 /// The number of errors with one code.
+///
+/// ```
+/// use ws_core::telemetry::EventStats;
+///
+/// fn count(event: &EventStats, code: &str) -> u64 {
+///     event.errors.iter().find(|error| error.code == code).map_or(0, |error| error.count)
+/// }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ErrorStats {
@@ -166,6 +225,14 @@ pub struct ErrorStats {
 }
 
 /// The counters of one event that asks the client for an answer.
+///
+/// ```
+/// use ws_core::telemetry::AskStats;
+///
+/// fn unanswered(ask: &AskStats) -> u64 {
+///     ask.timeout + ask.error
+/// }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct AskStats {
@@ -183,6 +250,16 @@ pub struct AskStats {
 }
 
 /// The counters of one controller on this node, on all servers and paths.
+///
+/// ```
+/// use ws_core::telemetry::Stats;
+///
+/// fn print(stats: &Stats) {
+///     for controller in &stats.controllers {
+///         println!("{}: {} rooms", controller.name, controller.rooms);
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ControllerStats {
@@ -195,6 +272,14 @@ pub struct ControllerStats {
 }
 
 /// The link to the other nodes of the cluster.
+///
+/// ```
+/// use ws_core::telemetry::Stats;
+///
+/// fn is_cluster_up(stats: &Stats) -> bool {
+///     stats.cluster.is_none_or(|cluster| cluster.is_up)
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ClusterStatus {
@@ -214,6 +299,15 @@ impl ClusterStatus {
 
 /// The counters of this node's link to the broker since the start, returned by
 /// [`Cluster::stats`](crate::hub::Cluster::stats).
+///
+/// ```
+/// use ws_core::Hub;
+///
+/// fn print(hub: &Hub) {
+///     let stats = hub.cluster().stats();
+///     println!("{} of {} accepted, {} lost", stats.accepted, stats.published, stats.lost);
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ClusterStats {

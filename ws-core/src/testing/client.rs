@@ -26,6 +26,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The handshake of a test client. Await it to connect, or call
 /// [`expect_status`](Self::expect_status) to check a refusal.
+///
+/// ```
+/// use ws_core::testing::{TestApp, TestError};
+///
+/// async fn check(app: &TestApp) -> Result<(), TestError> {
+///     app.connect("/rooms/1").expect_status(401).await;
+///     let client = app.connect("/rooms/1").bearer("t-1").subprotocols(&["chat.v1"]).await?;
+///     assert_eq!(client.subprotocol(), Some("chat.v1"));
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing happens until this is awaited"]
 pub struct Connect<'a> {
@@ -122,6 +133,18 @@ impl<'a> IntoFuture for Connect<'a> {
 ///
 /// The `next_..` methods wait up to 5 s (of tokio's time, which may be paused). They answer pings
 /// while they wait.
+///
+/// ```
+/// use ws_core::testing::{TestClient, TestError};
+///
+/// async fn check(mut client: TestClient) -> Result<(), TestError> {
+///     client.send_event("say", "hi").await;
+///     assert_eq!(client.next_event::<String>("said").await?, "hi");
+///     client.close(1000, "done").await;
+///     client.expect_close(1000).await;
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct TestClient {
     socket: WebSocketStream<TokioIo<Upgraded>>,

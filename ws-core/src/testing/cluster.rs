@@ -113,6 +113,16 @@ impl TestCluster {
 
 /// The messages that one node of a [`TestCluster`] sends to another, in this direction. Returned by
 /// [`TestCluster::between`].
+///
+/// ```
+/// use ws_core::testing::{TestApp, TestCluster};
+///
+/// fn cut(cluster: &TestCluster, a: &TestApp, b: &TestApp) {
+///     cluster.between(a, b).cut();
+///     // .. a message of `a` does not reach `b` now ..
+///     cluster.between(a, b).heal();
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Between<'a> {
     broker: &'a MemoryBroker,

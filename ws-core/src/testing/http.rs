@@ -11,6 +11,16 @@ use super::{TestApp, TestError, TestResponse, header};
 use crate::socket::Pipe;
 
 /// The HTTP side of a [`TestApp`].
+///
+/// ```
+/// use ws_core::testing::{TestApp, TestError};
+///
+/// async fn check(app: &TestApp) -> Result<(), TestError> {
+///     let response = app.http("http").get("/healthz").send().await?;
+///     assert_eq!((response.status.as_u16(), response.text()), (200, "ok".to_owned()));
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct TestHttp<'a> {
     app: &'a TestApp,
@@ -46,6 +56,16 @@ impl<'a> TestHttp<'a> {
 }
 
 /// A request of a [`TestHttp`]; [`send`](Self::send) sends it.
+///
+/// ```
+/// use serde_json::json;
+/// use ws_core::testing::{TestApp, TestError};
+///
+/// async fn log_in(app: &TestApp) -> Result<String, TestError> {
+///     let request = app.http("http").post("/login").json(&json!({ "account": "jerry" }));
+///     Ok(request.header("accept", "text/plain").send().await?.text())
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct TestRequest<'a> {

@@ -86,6 +86,27 @@ const PIPE_BYTES: usize = 64 << 10;
 ///
 /// If [`App::config`] is not called, it uses the default settings, with a server for every name
 /// that the application uses. `ws.toml` and the environment are never read.
+///
+/// ```
+/// use ws_core::{App, Connection, Controller, Message, Result, testing::TestApp};
+///
+/// struct Echo;
+///
+/// impl Controller for Echo {
+///     async fn on_message(&self, conn: &Connection, message: Message) -> Result {
+///         Ok(conn.push(message)?)
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), ws_core::testing::TestError> {
+/// let app = TestApp::start(App::without_registry().controller("/echo", Echo)).await;
+/// let mut client = app.connect("/echo").await?;
+/// client.send_text("hello").await;
+/// assert_eq!(client.next_text().await?, "hello");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct TestApp {
     running: Running,
@@ -172,6 +193,16 @@ impl TestApp {
 }
 
 /// An HTTP response: to a refused handshake, or to a request of [`TestHttp`].
+///
+/// ```
+/// use ws_core::testing::TestApp;
+///
+/// async fn check(app: &TestApp) {
+///     let refusal = app.connect("/nowhere").expect_status(404).await;
+///     assert_eq!(refusal.header("content-type"), Some("application/json"));
+///     assert!(refusal.text().contains("no WebSocket route"));
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TestResponse {
@@ -204,6 +235,15 @@ impl TestResponse {
 }
 
 /// The error of a test client: the expected message or response was not received.
+///
+/// ```
+/// use ws_core::testing::{TestClient, TestError};
+///
+/// async fn check(mut client: TestClient) {
+///     let nothing = client.next().await;
+///     assert!(matches!(nothing, Err(TestError::TimedOut { .. })));
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TestError {

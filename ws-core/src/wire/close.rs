@@ -9,6 +9,19 @@ use crate::{
 };
 
 /// Why a connection ended; the argument of `on_close`.
+///
+/// ```
+/// use ws_core::CloseReason;
+///
+/// fn describe(reason: &CloseReason) -> String {
+///     match reason {
+///         CloseReason::Peer { code: Some(1000 | 1001), .. } => "left".to_owned(),
+///         CloseReason::Gone(_) | CloseReason::Heartbeat => "lost".to_owned(),
+///         other => format!("closed with {}", other.code()),
+///     }
+/// }
+/// assert_eq!(describe(&CloseReason::Shutdown), "closed with 1001");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CloseReason {

@@ -4,6 +4,17 @@
 /// (RFC 6455 section 7.4.1).
 ///
 /// `on_close` receives it inside [`CloseReason::Fault`](crate::CloseReason::Fault).
+///
+/// ```
+/// use ws_core::{CloseReason, error::MessageError};
+///
+/// fn report(reason: &CloseReason) {
+///     if let CloseReason::Fault(MessageError::TooBig { size, limit }) = reason {
+///         println!("a message of at least {size} bytes, and the limit is {limit}");
+///     }
+/// }
+/// assert_eq!(MessageError::Utf8.close_code(), 1007);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MessageError {

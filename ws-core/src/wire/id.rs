@@ -53,6 +53,12 @@ impl fmt::Debug for ConnectionId {
 }
 
 /// The text is not a connection id.
+///
+/// ```
+/// use ws_core::{ConnectionId, connection::ParseConnectionIdError};
+///
+/// assert_eq!("2a".parse::<ConnectionId>(), Err(ParseConnectionIdError));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a connection id; one looks like `00c0ffee-2a`")]
 pub struct ParseConnectionIdError;

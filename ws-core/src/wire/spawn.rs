@@ -6,6 +6,17 @@ use crate::wire::ConnectionId;
 /// dropped.
 ///
 /// A client whose event fails with [`TooMany`](Self::TooMany) gets the code `rate_limited`.
+///
+/// ```
+/// use ws_core::{Connection, Result, error::SpawnError};
+///
+/// fn start(conn: &Connection) -> Result {
+///     match conn.spawn(async { println!("working") }) {
+///         Err(SpawnError::TooMany { limit }) => Ok(conn.push(format!("{limit} tasks run already"))?),
+///         other => Ok(other?),
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpawnError {

@@ -2,13 +2,15 @@
 //! of the configuration file.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{ToTokens as _, quote};
 use syn::LitStr;
 
-use super::limits::{Changes, count, size, some};
+use super::limits::{Changes, size, some};
 use crate::{
     args::{Args, Key},
+    count::CountLiteral,
     errors::Errors,
+    size::SizeLiteral,
 };
 
 const KEYS: &[Key] = &[
@@ -28,8 +30,8 @@ impl Compression {
         let mut changes = Changes::default();
         changes.set("mode", mode(&written, errors));
         changes.set("threshold", size(&written, "threshold", errors).map(some));
-        changes.set("level", count(&written, "level", errors).map(|level| quote!(#level as u32)));
-        changes.set("window", size(&written, "window", errors));
+        changes.set("level", level(&written, errors));
+        changes.set("window", window(&written, errors));
         Self(changes)
     }
 
@@ -52,4 +54,31 @@ fn mode(written: &Args, errors: &mut Errors) -> Option<TokenStream> {
             None
         }
     }
+}
+
+/// Returns the level. The start checks it as well, for a level that is set in another way.
+fn level(written: &Args, errors: &mut Errors) -> Option<TokenStream> {
+    let literal: CountLiteral = written.value("level", errors)?;
+    let level = literal.number_or_none().map_err(|error| errors.push(error)).ok()?;
+    if !level.base10_parse().is_ok_and(|level: u32| (1..=9).contains(&level)) {
+        errors.add(&level, format_args!("`{level}` is not a level; write a number from 1 to 9"));
+        return None;
+    }
+    Some(level.into_token_stream())
+}
+
+fn window(written: &Args, errors: &mut Errors) -> Option<TokenStream> {
+    let literal: SizeLiteral = written.value("window", errors)?;
+    let bytes = literal.bytes().map_err(|error| errors.push(error)).ok()?;
+    let is_window = |bytes: u64| bytes.is_power_of_two() && (512..=32 << 10).contains(&bytes);
+    if !bytes.base10_parse().is_ok_and(is_window) {
+        let text = match &literal {
+            SizeLiteral::Text(text) => text.value(),
+            SizeLiteral::Number(number) => number.to_string(),
+        };
+        let fault = format!("`{text}` is not a window; write a power of two from `\"512B\"` to `\"32KiB\"`");
+        errors.add(&bytes, fault);
+        return None;
+    }
+    Some(bytes.into_token_stream())
 }

@@ -100,7 +100,7 @@ pub(super) fn size(written: &Args, name: &str, errors: &mut Errors) -> Option<To
     literal.bytes().map_err(|error| errors.push(error)).ok().map(ToTokens::into_token_stream)
 }
 
-pub(super) fn count(written: &Args, name: &str, errors: &mut Errors) -> Option<TokenStream> {
+fn count(written: &Args, name: &str, errors: &mut Errors) -> Option<TokenStream> {
     let literal: CountLiteral = written.value(name, errors)?;
     literal.number().map_err(|error| errors.push(error)).ok().map(ToTokens::into_token_stream)
 }

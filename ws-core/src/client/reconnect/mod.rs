@@ -74,6 +74,20 @@ pub struct ReconnectingClient {
 }
 
 /// The result of [`ReconnectingClient::recv`].
+///
+/// ```
+/// use ws_core::client::{GaveUp, ReconnectingClient, Update};
+///
+/// async fn listen(mut client: ReconnectingClient) -> Result<(), GaveUp> {
+///     loop {
+///         match client.recv(None).await? {
+///             Update::Message(message) => println!("{message:?}"),
+///             Update::Reconnected(reconnected) => println!("{reconnected}; join the rooms again"),
+///             Update::TimedOut => {} // not without a deadline
+///         }
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Update {

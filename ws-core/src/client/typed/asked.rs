@@ -110,6 +110,25 @@ impl Drop for Asker {
 /// It is a [`Stream`] that goes on over new connections and ends when the client is closed for
 /// good, or when somebody else takes the asks of this name. At most 16 asks wait for the reader;
 /// more are refused with `busy`. An ask that does not decode is refused with `invalid_data`.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use ws_core::{WsEvent, client::{ClientError, TypedClient}};
+///
+/// #[derive(Serialize, Deserialize, WsEvent)]
+/// #[ws_event("confirm", answer = bool)]
+/// struct Confirm {
+///     amount: u32,
+/// }
+///
+/// async fn confirm_small_amounts(client: &TypedClient) -> Result<(), ClientError> {
+///     let mut asked = client.asked::<Confirm>();
+///     while let Some(question) = asked.next().await {
+///         question.answer(question.amount < 100).await?;
+///     }
+///     Ok(())
+/// }
+/// ```
 pub struct Asked<A> {
     router: Arc<Router>,
     questions: mpsc::Receiver<(Arrived, Asker)>,
@@ -154,6 +173,24 @@ impl<A> fmt::Debug for Asked<A> {
 /// An ask of the server; it derefs to the data of the ask.
 ///
 /// One that is dropped without an answer is refused with `not_answered`.
+///
+/// ```
+/// # use serde::{Deserialize, Serialize};
+/// # use ws_core::WsEvent;
+/// use ws_core::client::{ClientError, Question};
+///
+/// # #[derive(Serialize, Deserialize, WsEvent)]
+/// # #[ws_event("confirm", answer = bool)]
+/// # struct Confirm {
+/// #     amount: u32,
+/// # }
+/// async fn decide(question: Question<Confirm>) -> Result<(), ClientError> {
+///     match question.amount {
+///         0..100 => question.answer(true).await,
+///         _ => question.refuse("too_much", "at most 99").await,
+///     }
+/// }
+/// ```
 pub struct Question<A> {
     data: A,
     asker: Asker,

@@ -29,6 +29,20 @@ pub(super) struct Encoded {
 }
 
 /// A call that is sent when it is awaited; made by [`TypedClient::call`].
+///
+/// ```
+/// use std::time::Duration;
+/// use serde::Serialize;
+/// use ws_core::{WsEvent, client::{CallFailed, TypedClient}};
+///
+/// #[derive(Serialize, WsEvent)]
+/// #[ws_event("add", reply = u32)]
+/// struct Add(u32, u32);
+///
+/// async fn add(client: &TypedClient) -> Result<u32, CallFailed> {
+///     client.call(&Add(1, 2)).timeout(Duration::from_secs(2)).await
+/// }
+/// ```
 #[must_use = "nothing is sent until this is awaited"]
 pub struct PendingCall<'a, R> {
     client: &'a TypedClient,
@@ -98,6 +112,25 @@ impl<R> std::fmt::Debug for PendingCall<'_, R> {
 /// At most 256 replies wait for the reader, or as many as [`buffer`](Self::buffer) says. One more
 /// ends the stream with [`CallFailed::Lagged`]: other replies and events do not wait for a slow
 /// reader.
+///
+/// ```
+/// use serde::Serialize;
+/// use ws_core::{WsEvent, client::{CallFailed, TypedClient}};
+///
+/// #[derive(Serialize, WsEvent)]
+/// #[ws_event("history", stream = String)]
+/// struct History {
+///     days: u32,
+/// }
+///
+/// async fn print(client: &TypedClient) -> Result<(), CallFailed> {
+///     let mut lines = client.stream(&History { days: 7 });
+///     while let Some(line) = lines.next().await {
+///         println!("{}", line?);
+///     }
+///     Ok(())
+/// }
+/// ```
 #[must_use = "nothing is sent until this is polled"]
 pub struct Replies<R> {
     client: TypedClient,

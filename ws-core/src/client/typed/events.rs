@@ -27,6 +27,27 @@ use crate::{envelope::WsEvent, wire::Message};
 ///
 /// It does not keep the connection open, which ends with the last
 /// [`TypedClient`](super::TypedClient).
+///
+/// ```
+/// use serde::Deserialize;
+/// use ws_core::{WsEvent, client::TypedClient};
+///
+/// #[derive(Deserialize, WsEvent)]
+/// #[ws_event("said")]
+/// struct Said {
+///     text: String,
+/// }
+///
+/// async fn print(client: &TypedClient) {
+///     let mut events = client.events::<Said>();
+///     while let Some(event) = events.next().await {
+///         match event {
+///             Ok(said) => println!("{}", said.text),
+///             Err(failed) => println!("{failed}"),
+///         }
+///     }
+/// }
+/// ```
 pub struct Events<E> {
     arrivals: Arrivals,
     event: PhantomData<fn() -> E>,
@@ -58,6 +79,17 @@ impl<E: WsEvent + DeserializeOwned> Stream for Events<E> {
 /// [`TypedClient::others`](super::TypedClient::others).
 ///
 /// It is a [`Stream`] with the limits of [`Events`].
+///
+/// ```
+/// use ws_core::client::TypedClient;
+///
+/// async fn print_unexpected(client: &TypedClient) {
+///     let mut others = client.others();
+///     while let Some(Ok(message)) = others.next().await {
+///         println!("{message:?}");
+///     }
+/// }
+/// ```
 pub struct Others {
     arrivals: Arrivals,
 }

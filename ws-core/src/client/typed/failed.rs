@@ -12,6 +12,18 @@ use crate::{
 };
 
 /// Why a call has no reply.
+///
+/// ```
+/// use ws_core::client::CallFailed;
+///
+/// fn text_for_the_user(failed: &CallFailed) -> String {
+///     match failed {
+///         CallFailed::Refused { message, .. } => message.clone(),
+///         CallFailed::TimedOut { .. } | CallFailed::Lost(_) => "please try again".to_owned(),
+///         other => other.to_string(),
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallFailed {
@@ -126,6 +138,17 @@ pub(super) fn not_encoded(error: SendError) -> serde_json::Error {
 }
 
 /// Why a stream of events has no event. The stream goes on.
+///
+/// ```
+/// use ws_core::client::EventFailed;
+///
+/// fn report(failed: &EventFailed) {
+///     match failed {
+///         EventFailed::Lagged(missed) => println!("{missed} events were missed"),
+///         other => println!("{other}"),
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EventFailed {

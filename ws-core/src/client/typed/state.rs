@@ -6,6 +6,21 @@ use crate::{
 };
 
 /// The state of a [`TypedClient`](super::TypedClient).
+///
+/// ```
+/// use ws_core::client::{ClientState, TypedClient};
+///
+/// async fn show(client: &TypedClient) {
+///     let mut states = client.watch();
+///     while states.changed().await.is_ok() {
+///         match &*states.borrow() {
+///             ClientState::Open => println!("connected"),
+///             ClientState::Reconnecting(lost) => println!("lost with code {}", lost.code()),
+///             other => println!("{other:?}"),
+///         }
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ClientState {

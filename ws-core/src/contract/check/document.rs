@@ -9,6 +9,14 @@ const CHAIN: usize = 32;
 
 /// A document that cannot be compared: it is not AsyncAPI 3, or a part of it is missing, damaged or
 /// too large.
+///
+/// ```
+/// use serde_json::json;
+/// use ws_core::contract;
+///
+/// let error = contract::check(&json!({}), &json!({})).unwrap_err();
+/// println!("{error}"); // which document, the place in it, and the fault
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckError {
     document: &'static str,

@@ -25,6 +25,15 @@ pub use self::{document::CheckError, file::assert_unbroken};
 use self::{document::Document, interface::Interface};
 
 /// A difference between two documents.
+///
+/// ```
+/// use ws_core::contract::{Change, ChangeClass};
+///
+/// /// The changes that a release must not have.
+/// fn breaking(changes: &[Change]) -> impl Iterator<Item = &Change> {
+///     changes.iter().filter(|change| change.class == ChangeClass::Breaking)
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Change {
@@ -43,6 +52,14 @@ impl fmt::Display for Change {
 }
 
 /// The consequence of a [`Change`], worst first.
+///
+/// ```
+/// use ws_core::contract::ChangeClass;
+///
+/// // The worst is the least.
+/// assert!(ChangeClass::Breaking < ChangeClass::Risky);
+/// assert_eq!(ChangeClass::Compatible.to_string(), "compatible");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ChangeClass {
     /// Clients that keep to the older document fail.

@@ -102,9 +102,7 @@ impl Writer {
             if is_plain_text && std::str::from_utf8(arrived).is_err_and(|it| it.error_len().is_some()) {
                 return Some(BAD_DATA);
             }
-            if size.is_none() {
-                return None;
-            }
+            size?;
             (first, rest) = (0, behind);
         }
     }

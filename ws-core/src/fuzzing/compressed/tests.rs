@@ -1,3 +1,4 @@
+use flate2::{Compress, Compression as Level, FlushCompress};
 use proptest::prelude::*;
 
 use super::*;
@@ -23,6 +24,14 @@ fn content() -> impl Strategy<Value = Content> {
         2 => bytes().prop_map(Content::Plain),
         1 => deflate.prop_map(|(first, rest)| Content::Deflate([&[first & !6][..], &rest].concat())),
         1 => prop::collection::vec(any::<u8>(), 0..50).prop_map(Content::Deflate),
+        // A message that ends too early.
+        1 => (bytes(), any::<prop::sample::Index>()).prop_map(|(bytes, end)| {
+            let mut compressed = Vec::with_capacity(bytes.len() + 1000);
+            let mut compressor = Compress::new(Level::new(6), false);
+            compressor.compress_vec(&bytes, &mut compressed, FlushCompress::Sync).unwrap();
+            compressed.truncate(end.index(compressed.len() + 1));
+            Content::Deflate(compressed)
+        }),
         // "Hello" as a last block, again and again (RFC 7692 section 7.2.3.4).
         1 => (0_usize..12).prop_map(|times| {
             Content::Deflate([[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00].repeat(times), vec![0]].concat())
@@ -51,7 +60,7 @@ fn direction() -> impl Strategy<Value = Direction> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(120))]
 
     #[test]
     fn messages_are_read_as_flate2_reads_them(

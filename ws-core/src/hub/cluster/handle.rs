@@ -35,6 +35,14 @@ pub use crate::telemetry::ClusterStats;
 pub struct Cluster(Arc<Live>);
 
 /// The state of this node's link to the broker.
+///
+/// ```
+/// use ws_core::{Hub, hub::ClusterState};
+///
+/// fn is_connected(hub: &Hub) -> bool {
+///     hub.cluster().state() == ClusterState::Up
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClusterState {
@@ -52,6 +60,18 @@ pub enum ClusterState {
 }
 
 /// A change of the cluster, returned by [`Cluster::changes`].
+///
+/// ```
+/// use ws_core::hub::ClusterChange;
+///
+/// fn report(change: &ClusterChange) {
+///     match change {
+///         ClusterChange::Gap { at_most } => println!("messages of the last {at_most:?} may be missing"),
+///         ClusterChange::NodeLeft { name, died: true, .. } => println!("{name} died"),
+///         other => println!("{other:?}"),
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClusterChange {
@@ -101,6 +121,14 @@ pub enum ClusterChange {
 
 /// The id of a node: the first part of the ids of its connections. It is random for each start of a
 /// process.
+///
+/// ```
+/// use ws_core::{Hub, hub::NodeId};
+///
+/// fn ids(hub: &Hub) -> Vec<NodeId> {
+///     hub.cluster().nodes().iter().map(|node| node.id).collect()
+/// }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub(in crate::hub) u32);
 
@@ -117,6 +145,16 @@ impl fmt::Debug for NodeId {
 }
 
 /// One node of a cluster, returned by [`Cluster::nodes`].
+///
+/// ```
+/// use ws_core::Hub;
+///
+/// fn print(hub: &Hub) {
+///     for node in hub.cluster().nodes() {
+///         println!("{} ({}): {} connections", node.name, node.id, node.connections);
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClusterNode {
@@ -184,6 +222,17 @@ impl Cluster {
 }
 
 /// A stream of the changes of the cluster, returned by [`Cluster::changes`].
+///
+/// ```
+/// use ws_core::Hub;
+///
+/// async fn log(hub: Hub) {
+///     let mut changes = hub.cluster().changes();
+///     while let Some(change) = changes.next().await {
+///         println!("{change:?}");
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct ClusterChanges(Option<BroadcastStream<ClusterChange>>);
 

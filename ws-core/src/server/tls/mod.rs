@@ -16,6 +16,19 @@ pub(crate) use self::absent::Certificates;
 pub(crate) use self::rustls::Certificates;
 
 /// The reason why a server cannot use TLS as configured. Reported at start and on reload.
+///
+/// ```
+/// use ws_core::{Running, app::TlsError};
+///
+/// # #[cfg(feature = "tls")]
+/// fn reload(running: &Running) {
+///     match running.reload_tls() {
+///         Ok(()) => println!("reloaded"),
+///         Err(TlsError::File { file, message, .. }) => println!("{}: {message}", file.display()),
+///         Err(error) => println!("{error}"),
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {

@@ -1,9 +1,14 @@
 //! [`Deflating`]: the compression of one message to send (RFC 7692 section 7.2.1).
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use flate2::{FlushCompress, Status};
 
 use super::pool::{self, Deflater};
-use crate::socket::{OutQueue, SharedFormat, out_queue::First};
+use crate::{
+    fixed,
+    socket::{OutQueue, SharedFormat, out_queue::First},
+};
 
 /// The end of a flushed stream, which is removed from each message.
 const END: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
@@ -16,6 +21,8 @@ const LEAST_OUTPUT_STEP: usize = 64;
 #[derive(Debug)]
 pub(super) struct Deflating {
     deflater: Deflater,
+    /// The permission to wait for the next poll.
+    pause: Option<Pause>,
     /// The number of bytes of the payload that were compressed.
     consumed: usize,
     /// Whether the compressor has failed.
@@ -30,14 +37,19 @@ impl Deflating {
     pub(super) fn new(bits: u8, level: u8, history: &[u8]) -> Self {
         let mut deflater = pool::deflater(bits, level);
         let has_failed = !history.is_empty() && deflater.state.set_dictionary(history).is_err();
-        Self { deflater, consumed: 0, has_failed }
+        Self { deflater, pause: None, consumed: 0, has_failed }
     }
 
     /// Compresses up to `budget` bytes of the first frame of a queue, and takes them from `budget`.
-    /// Returns whether the frame is done.
+    /// Returns whether the frame is done. While too many compressors wait for their next poll, the
+    /// whole frame is compressed, so that their number is limited.
     pub(super) fn advance(&mut self, queue: &OutQueue, first: First, budget: &mut usize) -> bool {
-        let slice = (first.length - self.consumed).min(*budget);
-        *budget -= slice;
+        let rest = first.length - self.consumed;
+        if rest > *budget && self.pause.is_none() {
+            self.pause = Pause::new();
+        }
+        let slice = if self.pause.is_some() { rest.min(*budget) } else { rest };
+        *budget = budget.saturating_sub(slice);
         for part in queue.payload(first, self.consumed, slice) {
             self.consumed += part.len();
             self.feed(part, self.consumed == first.length);
@@ -96,6 +108,25 @@ impl Deflating {
                 None
             }
         }
+    }
+}
+
+/// One of [`fixed::PAUSED_COMPRESSORS`]. It is given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Pause;
+
+static PAUSES: AtomicUsize = AtomicUsize::new(0);
+
+impl Pause {
+    pub(super) fn new() -> Option<Self> {
+        let add = |count: usize| (count < fixed::PAUSED_COMPRESSORS).then_some(count + 1);
+        PAUSES.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).ok().map(|_| Self)
+    }
+}
+
+impl Drop for Pause {
+    fn drop(&mut self) {
+        PAUSES.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

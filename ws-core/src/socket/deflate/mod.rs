@@ -118,7 +118,8 @@ impl Deflate {
     }
 
     /// Moves frames to the end of `out` and compresses messages on the way, until `out` holds
-    /// enough for one write or `budget` bytes were compressed.
+    /// enough for one write or `budget` bytes were compressed. A message that was begun is
+    /// compressed to its end also while `out` is full.
     pub(super) fn advance(&mut self, out: &mut OutQueue, role: Role, budget: &mut usize) {
         while *budget > 0
             && let Some(busy) = &mut self.busy

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::*;
+use super::{compress::Pause, *};
 use crate::{config::CompressionMode, extension::MOST_BITS};
 
 const LIMIT: usize = 1 << 20;
@@ -432,4 +432,24 @@ fn a_peer_that_does_not_read_holds_no_compressor() {
     let deflate = socket.deflate.as_ref().unwrap();
     assert!(!deflate.is_deflating() && deflate.waiting() > 300_000, "{} bytes wait", deflate.waiting());
     assert!(polls > 4, "{polls}");
+}
+
+#[test]
+fn few_compressors_wait_for_their_next_poll_at_the_same_time() {
+    let mut connections: Vec<Deflate> = iter::repeat_with(|| pair(direction(15, true)).0).take(100).collect();
+    let waiting = connections
+        .iter_mut()
+        .map(|connection| {
+            connection.plain().message(Message::binary(text(1, 100_000)));
+            let (mut out, mut budget) = (OutQueue::default(), fixed::COMPRESSED_A_POLL);
+            connection.advance(&mut out, Role::Server, &mut budget);
+            assert_eq!(connection.is_deflating(), out.is_empty());
+            connection.is_deflating()
+        })
+        .filter(|is_deflating| *is_deflating)
+        .count();
+    // Other tests of this process may have some of them.
+    assert!(waiting <= fixed::PAUSED_COMPRESSORS && waiting > 0, "{waiting}");
+    drop(connections);
+    assert!(Pause::new().is_some(), "they are given back");
 }
