@@ -209,3 +209,54 @@ fn the_readme_lists_every_feature() {
         assert!(table.contains(&format!("`{name}`")), "the table of features has no `{name}`");
     }
 }
+
+#[test]
+fn every_test_that_the_security_page_names_exists() {
+    let page = read("SECURITY.md");
+    let (_, table) = page.split_once("## Tests of the promises").unwrap();
+    let mut faults = Vec::new();
+    for line in table.lines().filter(|line| line.starts_with("| ")) {
+        let mut folder = PathBuf::new();
+        for name in line.split('`').skip(1).step_by(2).filter(|name| !name.contains([' ', '.'])) {
+            let path = if name.contains('/') { PathBuf::from(name) } else { folder.join(name) };
+            if !root().join(&path).exists() && !root().join(path.with_extension("rs")).exists() {
+                faults.push(path.display().to_string());
+            }
+            folder = path.parent().unwrap().to_owned();
+        }
+    }
+    assert!(faults.is_empty(), "there are no such files: {faults:?}");
+}
+
+/// The source of ws-core as one line, without comments and without the line breaks of literals.
+fn source_of_ws_core() -> String {
+    let mut paths = Vec::new();
+    files(&root().join("ws-core/src"), "rs", &mut paths);
+    let mut source = String::new();
+    for text in paths.iter().map(|path| read(path)) {
+        for line in text.lines().map(str::trim).filter(|line| !line.starts_with("//")) {
+            source.push_str(line.trim_end_matches('\\'));
+            if !line.ends_with(" \\") {
+                source.push(' ');
+            }
+        }
+    }
+    source.replace("\\\"", "\"").replace('`', "")
+}
+
+#[test]
+fn every_start_error_of_the_reference_is_a_text_of_the_library() {
+    let page = read("docs/reference.md");
+    let (_, section) = page.split_once("## Errors at start").unwrap();
+    let (_, table) = section.split_once("|---|---|\n").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let source = source_of_ws_core();
+    for row in table.lines() {
+        let text = row.split('|').nth(1).unwrap().replace('`', "");
+        let text = text.trim();
+        let parts = text.split(';').flat_map(|part| part.split(".."));
+        for part in parts.map(str::trim).filter(|part| part.len() > 3) {
+            assert!(source.contains(part), "no error says {part:?}, of the row {text:?}");
+        }
+    }
+}

@@ -49,10 +49,6 @@ pages! {
     Tutorial = "tutorial.md",
 }
 
-#[cfg(doctest)]
-#[doc = include_str!("../docs/http2.md")]
-struct Http2;
-
 #[cfg(test)]
 mod book;
 #[cfg(test)]

@@ -29,7 +29,7 @@ struct Said {
 impl Room {
     #[on_open]
     async fn join(&self, conn: &Connection, Path(room): &Path<String>) -> Result<Event<String>> {
-        conn.join(room)?; // until the connection ends
+        conn.join(room)?; // until the connection closes
         Ok(Event::new("welcome", format!("this is {room}")))
     }
 

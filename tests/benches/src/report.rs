@@ -18,9 +18,10 @@ const BUSY_SHARE: f64 = 0.9;
 const MARK: &str = " †";
 
 const NOTES: &str = "\
-Medians over all rounds. Figures are the server's own CPU time, user and system, over the verified items; \
-they are also correct on a busy machine, the pace is not. † the load generator was busier than the server: the pace is \
-the generator's, and a faster one would have let the server handle more messages at once.\n";
+Medians over all rounds. A figure is the server's own CPU time, user and system, divided by the number of items that \
+came back and were verified. It hardly depends on other processes of the machine; the number of items per second \
+does. † The load generator was busier than the server, so it limited the number of items per second. With a faster \
+generator, the server would have handled more messages at once.\n";
 
 /// Packages whose versions a reader wants to know.
 const PEERS: [&str; 9] = [

@@ -11,8 +11,8 @@ use crate::{
 };
 
 const NOTES: &str = "\
-Medians over all rounds; in brackets the least and the greatest value. CPU time is that of whole processes, user and \
-system. Rates and times depend on the load of the machine, and on the two cores that all processes share.\n";
+Medians over all rounds; in brackets the smallest and the largest value. CPU time is that of whole processes, user \
+and system. Rates and times depend on the load of the machine, and on the two cores that all processes share.\n";
 
 /// The packages whose versions are listed.
 const PACKAGES: [&str; 6] = ["ws-core", "tokio", "redis", "async-nats", "socketioxide", "socketioxide-redis"];
