@@ -236,17 +236,15 @@ impl Outbox {
     /// Makes the form of a shared message that [`Self::push_frame`] needs. Must be called without a
     /// lock, because compression takes time.
     pub(crate) fn prepare(&self, shared: &mut SharedFrame) {
-        shared.in_format(self.shared_format);
+        shared.prepare(self.shared_format);
     }
 
-    /// Queues a message that other connections share. If the outbox is full, the overflow policy
-    /// applies.
-    pub(crate) fn push_frame(&self, shared: &mut SharedFrame) -> Result<(), SendError> {
-        // A compressed form is made before the lock.
-        let size = shared.in_format(self.shared_format).len();
-        let waiting = self.make_room(size)?;
-        self.tap.frame(shared.plain());
+    /// Queues a message that other connections share, in the form that [`Self::prepare`] has made. If
+    /// the outbox is full, the overflow policy applies.
+    pub(crate) fn push_frame(&self, shared: &SharedFrame) -> Result<(), SendError> {
         let frame = shared.in_format(self.shared_format);
+        let waiting = self.make_room(frame.len())?;
+        self.tap.frame(shared.plain());
         let (kind, bytes) = data_frame(frame);
         self.enqueue(waiting, kind, bytes, |queue| queue.shared(frame));
         Ok(())

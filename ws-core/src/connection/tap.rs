@@ -283,7 +283,7 @@ mod recording {
                 let conn = connection();
                 let recording = Recording::new(&conn);
                 let frame = socket::encode(Message::text("y".repeat(size)));
-                conn.outbox().push_frame(&mut socket::SharedFrame::new(frame)).unwrap();
+                conn.outbox().push_frame(&socket::SharedFrame::new(frame)).unwrap();
                 let kept = recording.since(0);
                 assert_eq!((kept[0].kind, kept[0].size), (RecordedKind::Text, size));
                 assert!(kept[0].start.iter().all(|byte| *byte == b'y'), "{size}");

@@ -280,17 +280,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 return Poll::Pending;
             }
             let next = match &mut self.input {
-                _ if self.deflate.as_ref().is_some_and(|deflate| deflate.is_inflating()) => self.resume(),
+                _ if self.deflate.is_some() => ready!(self.poll_compressed(cx)),
                 Some(input) if !input.is_empty() => {
                     self.budget.frames -= 1;
-                    let deflate = self.deflate.as_deref_mut();
-                    self.frames.next(input, &self.limits, deflate).map_err(Ended::Fault)
+                    self.frames.next(input, &self.limits, None).map_err(Ended::Fault)
                 }
                 _ => ready!(self.poll_fill(cx)),
             };
-            if let Some(deflate) = &mut self.deflate {
-                self.budget.charge(deflate);
-            }
             match next {
                 Ok(None) => {}
                 Ok(Some(Incoming::Message(message))) => return Poll::Ready(Ok(Incoming::Message(message))),
@@ -303,12 +299,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Decompresses the next slice of the last message.
-    #[cold]
-    fn resume(&mut self) -> Result<Option<Incoming>, Ended> {
-        let Some(deflate) = &mut self.deflate else { return Ok(None) };
-        let message = deflate.resume(self.limits.message).map_err(Ended::Fault)?;
-        Ok(message.map(Incoming::Message))
+    /// Reads a frame, or decompresses the next slice of the last message, on a connection with
+    /// compression. Not inlined, so that connections without it do not pay for it.
+    #[inline(never)]
+    fn poll_compressed(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Incoming>, Ended>> {
+        let next = match (&mut self.input, &mut self.deflate) {
+            (_, Some(deflate)) if deflate.is_inflating() => {
+                let message = deflate.resume(self.limits.message).map_err(Ended::Fault);
+                message.map(|message| message.map(Incoming::Message))
+            }
+            (Some(input), deflate) if !input.is_empty() => {
+                self.budget.frames -= 1;
+                self.frames.next(input, &self.limits, deflate.as_deref_mut()).map_err(Ended::Fault)
+            }
+            _ => ready!(self.poll_fill(cx)),
+        };
+        if let Some(deflate) = &mut self.deflate {
+            self.budget.charge(deflate);
+        }
+        Poll::Ready(next)
     }
 
     /// Reads once from the transport, into the input. The payload of a large message is read

@@ -145,6 +145,7 @@ impl OutQueue {
     }
 
     /// Appends a frame whose payload is copied.
+    #[inline]
     fn copied_frame(&mut self, opcode: u8, payload: &[u8], mask: Option<[u8; 4]>) {
         let header = header::Written::new(FIN | opcode, payload.len(), mask);
         let header = header.as_slice();

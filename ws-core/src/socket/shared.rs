@@ -58,7 +58,9 @@ mod absent {
     pub(crate) enum SharedFormat {}
 
     impl super::SharedFrame {
-        pub(crate) fn in_format(&mut self, _: Option<SharedFormat>) -> &Bytes {
+        pub(crate) fn prepare(&mut self, _: Option<SharedFormat>) {}
+
+        pub(crate) fn in_format(&self, _: Option<SharedFormat>) -> &Bytes {
             &self.plain
         }
     }
@@ -72,6 +74,7 @@ mod present {
         super::{
             deflate::compressed,
             header::{self, FIN, Header, RSV1},
+            out_queue::data_frame,
         },
         STAMP, STAMP_SIZE, SharedFrame,
     };
@@ -87,23 +90,46 @@ mod present {
     }
 
     impl SharedFrame {
-        /// Returns the frame for a connection that takes this format. It is compressed when the
-        /// first connection needs it.
-        pub(crate) fn in_format(&mut self, format: Option<SharedFormat>) -> &Bytes {
-            let (Some(format), Some(header)) = (format, Header::read(&self.plain)) else {
-                return &self.plain;
-            };
-            let Ok(size) = u32::try_from(header.length) else { return &self.plain };
-            if size == 0 || size < format.threshold {
+        /// Makes the form for a connection that takes this format, unless an earlier connection
+        /// needed it. Must be called before [`Self::in_format`].
+        #[inline]
+        pub(crate) fn prepare(&mut self, format: Option<SharedFormat>) {
+            if let Some(format) = format {
+                self.compress(format);
+            }
+        }
+
+        /// Returns the form for a connection that takes this format.
+        #[inline]
+        pub(crate) fn in_format(&self, format: Option<SharedFormat>) -> &Bytes {
+            format.map_or(&self.plain, |format| self.compressed(format))
+        }
+
+        #[inline(never)]
+        fn compressed(&self, format: SharedFormat) -> &Bytes {
+            if data_frame(&self.plain).1 < format.threshold as usize {
                 return &self.plain;
             }
-            let is_same =
-                |(made, _): &(SharedFormat, _)| made.bits == format.bits && made.level == format.level;
-            let at = self.compressed.iter().position(is_same).unwrap_or_else(|| {
+            let found = self.compressed.iter().find(|(made, _)| made.makes_the_same(format));
+            found.map_or(&self.plain, |(_, frame)| frame)
+        }
+
+        #[inline(never)]
+        fn compress(&mut self, format: SharedFormat) {
+            let Some(header) = Header::read(&self.plain) else { return };
+            let Ok(size) = u32::try_from(header.length) else { return };
+            let is_made = || self.compressed.iter().any(|(made, _)| made.makes_the_same(format));
+            if size > 0 && size >= format.threshold && !is_made() {
                 self.compressed.push((format, stamped(&self.plain, header, size, format)));
-                self.compressed.len() - 1
-            });
-            self.compressed.get(at).map_or(&self.plain, |(_, frame)| frame)
+            }
+        }
+    }
+
+    impl SharedFormat {
+        /// Whether a message has the same compressed form in both. The threshold only decides
+        /// whether it is compressed.
+        fn makes_the_same(self, other: Self) -> bool {
+            self.bits == other.bits && self.level == other.level
         }
     }
 
@@ -135,21 +161,27 @@ mod tests {
     use super::*;
     use crate::{socket::encode, wire::Message};
 
+    /// Makes and returns the form.
+    fn form(shared: &mut SharedFrame, format: Option<SharedFormat>) -> &Bytes {
+        shared.prepare(format);
+        shared.in_format(format)
+    }
+
     #[test]
     fn each_form_is_compressed_once_and_connections_share_its_bytes() {
         let mut shared = SharedFrame::new(encode(Message::text("again and again ".repeat(100))));
         let format = |bits, level, threshold| Some(SharedFormat { bits, level, threshold });
-        let first = shared.in_format(format(15, 1, 10)).clone();
+        let first = form(&mut shared, format(15, 1, 10)).clone();
         for threshold in [0, 1, 1600] {
-            let again = shared.in_format(format(15, 1, threshold));
+            let again = form(&mut shared, format(15, 1, threshold));
             assert_eq!(again.as_ptr(), first.as_ptr(), "the threshold is not a part of the form");
         }
-        assert_eq!(shared.in_format(format(15, 1, 1601)).as_ptr(), shared.plain().as_ptr());
-        assert_eq!(shared.in_format(None).as_ptr(), shared.plain().as_ptr());
+        assert_eq!(form(&mut shared, format(15, 1, 1601)).clone(), shared.plain());
+        assert_eq!(form(&mut shared, None).clone(), shared.plain());
         for (bits, level) in [(9, 1), (15, 9)] {
-            let other = shared.in_format(format(bits, level, 10)).clone();
+            let other = form(&mut shared, format(bits, level, 10)).clone();
             assert_ne!(other.as_ptr(), first.as_ptr());
-            assert_eq!(shared.in_format(format(bits, level, 10)).as_ptr(), other.as_ptr());
+            assert_eq!(form(&mut shared, format(bits, level, 10)).as_ptr(), other.as_ptr());
         }
         assert_eq!(shared.compressed.len(), 3);
     }
@@ -158,8 +190,8 @@ mod tests {
     fn a_form_that_is_not_smaller_is_tried_once() {
         let mut shared = SharedFrame::new(encode(Message::binary(vec![7, 1, 200])));
         let format = Some(SharedFormat { bits: 15, level: 1, threshold: 1 });
-        let first = shared.in_format(format).clone();
+        let first = form(&mut shared, format).clone();
         assert_eq!(first[STAMP_SIZE..], shared.plain);
-        assert_eq!(shared.in_format(format).as_ptr(), first.as_ptr());
+        assert_eq!(form(&mut shared, format).as_ptr(), first.as_ptr());
     }
 }

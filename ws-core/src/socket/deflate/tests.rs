@@ -178,6 +178,7 @@ fn a_shared_message_is_compressed_once_and_sent_as_it_is() {
     let mut shared = crate::socket::SharedFrame::new(crate::socket::encode(Message::binary(text(1, 3000))));
     let mut sent_by = |deflate: &mut Deflate| {
         let format = deflate.shared_format();
+        shared.prepare(format);
         deflate.plain().shared(shared.in_format(format));
         sent(deflate)
     };
@@ -195,6 +196,7 @@ fn a_shared_message_is_compressed_once_and_sent_as_it_is() {
     let mut shared = crate::socket::SharedFrame::new(crate::socket::encode(Message::binary(noise.clone())));
     let format = first.shared_format();
     first.settle();
+    shared.prepare(format);
     first.plain().shared(shared.in_format(format));
     let frames = sent(&mut first);
     assert_eq!(frame(&frames), (0x82, &noise[..]));
