@@ -127,12 +127,19 @@ impl OutQueue {
 
     /// Appends a frame that is the last of its message, masked if there is a mask.
     pub(super) fn frame(&mut self, opcode: u8, payload: Bytes, mask: Option<[u8; 4]>) {
-        if payload.len() <= MAX_COPIED_BYTES {
-            return self.copied_frame(opcode, &payload, mask);
-        }
         let header = header::Written::new(FIN | opcode, payload.len(), mask);
         let header = header.as_slice();
         self.len += header.len() + payload.len();
+        if payload.len() <= MAX_COPIED_BYTES {
+            let Some(tail) = self.tail.own(header.len() + payload.len()) else { return };
+            tail.extend_from_slice(header);
+            let start = tail.len();
+            tail.extend_from_slice(&payload);
+            if let Some(mask) = mask {
+                Mask::new(mask).apply(tail.get_mut(start..).unwrap_or_default());
+            }
+            return;
+        }
         if let Some(tail) = self.tail.own(header.len()) {
             tail.extend_from_slice(header);
         }
@@ -144,29 +151,10 @@ impl OutQueue {
         self.chunks().push_back(payload);
     }
 
-    /// Appends a frame whose payload is copied.
-    #[inline]
-    fn copied_frame(&mut self, opcode: u8, payload: &[u8], mask: Option<[u8; 4]>) {
-        let header = header::Written::new(FIN | opcode, payload.len(), mask);
-        let header = header.as_slice();
-        self.len += header.len() + payload.len();
-        let Some(tail) = self.tail.own(header.len() + payload.len()) else { return };
-        tail.extend_from_slice(header);
-        let start = tail.len();
-        tail.extend_from_slice(payload);
-        if let Some(mask) = mask {
-            Mask::new(mask).apply(tail.get_mut(start..).unwrap_or_default());
-        }
-    }
-
     /// Appends a compressed message (RFC 7692 section 6).
     #[cfg(feature = "deflate")]
     pub(super) fn compressed_frame(&mut self, opcode: u8, payload: &[u8], mask: Option<[u8; 4]>) {
-        let opcode = header::RSV1 | opcode;
-        if payload.len() <= MAX_COPIED_BYTES {
-            return self.copied_frame(opcode, payload, mask);
-        }
-        self.frame(opcode, Bytes::copy_from_slice(payload), mask);
+        self.frame(header::RSV1 | opcode, Bytes::copy_from_slice(payload), mask);
     }
 
     /// Appends bytes that are encoded already.
