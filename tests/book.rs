@@ -225,7 +225,7 @@ fn every_test_that_the_security_page_names_exists() {
             folder = path.parent().unwrap().to_owned();
         }
     }
-    assert!(faults.is_empty(), "there are no such files: {faults:?}");
+    assert!(faults.is_empty(), "these files do not exist: {faults:?}");
 }
 
 /// The source of ws-core as one line, without comments and without the line breaks of literals.

@@ -239,8 +239,8 @@ impl Outbox {
         shared.prepare(self.shared_format);
     }
 
-    /// Queues a message that other connections share, in the form that [`Self::prepare`] has made. If
-    /// the outbox is full, the overflow policy applies.
+    /// Queues a message that other connections share, in the form that [`Self::prepare`] has made.
+    /// If the outbox is full, the overflow policy applies.
     pub(crate) fn push_frame(&self, shared: &SharedFrame) -> Result<(), SendError> {
         let frame = shared.in_format(self.shared_format);
         let waiting = self.make_room(frame.len())?;
