@@ -58,7 +58,8 @@ impl<'a> Connect<'a> {
             .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
     }
 
-    /// Adds a header.
+    /// Adds a header. This client does not decompress messages, so do not offer permessage-deflate
+    /// and then expect a compressed one.
     ///
     /// # Panics
     /// If the name or the value is not valid in a header.
