@@ -172,9 +172,11 @@ impl Open {
     }
 
     /// Whether the rest of the frame is read directly into its message: it is a binary payload that
-    /// does not fit into an input. Text is validated in pieces first.
+    /// does not fit into an input. Text is validated in pieces first. The first bytes of a message
+    /// come through the input, so that a header alone does not allocate room for them.
     pub(super) fn reads_straight(&self) -> bool {
-        self.remaining >= fixed::INPUT_BYTES && matches!(self.message, Some(Payload::Binary(_)))
+        let Some(Payload::Binary(bytes)) = &self.message else { return false };
+        self.remaining >= fixed::INPUT_BYTES && !bytes.is_empty()
     }
 
     /// Reads once from the transport into the message. Zero bytes mean the end of the stream.
