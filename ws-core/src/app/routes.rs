@@ -238,14 +238,8 @@ impl<'a, 'p> Tables<'a, 'p> {
     /// Returns the limits of a route: the limits of its server, with the route's changes.
     fn limits(&mut self, spec: &RouteSpec, changes: Vec<ChangeLimits>) -> Limits {
         let of_server = self.problems.server_config(&spec.server).map(|server| server.limits.clone());
-        let of_server = of_server.unwrap_or_default();
-        let mut limits = of_server.clone();
-        for change in changes {
-            change(&mut limits);
-        }
-        if limits != of_server
-            && let Err(message) = limits.check()
-        {
+        let (limits, checked) = with_changes(of_server, changes, Limits::check);
+        if let Err(message) = checked {
             let (name, location) = (spec.name, spec.location);
             self.problems.push(Problem::Limits { name, location, message });
         }
@@ -255,14 +249,8 @@ impl<'a, 'p> Tables<'a, 'p> {
     /// Returns the compression of a route: that of its server, with the route's changes.
     fn compression(&mut self, spec: &RouteSpec, changes: Vec<ChangeCompression>) -> Compression {
         let of_server = self.problems.server_config(&spec.server).map(|server| server.compression.clone());
-        let of_server = of_server.unwrap_or_default();
-        let mut compression = of_server.clone();
-        for change in changes {
-            change(&mut compression);
-        }
-        if compression != of_server
-            && let Err(message) = compression.check()
-        {
+        let (compression, checked) = with_changes(of_server, changes, Compression::check);
+        if let Err(message) = checked {
             let (name, location) = (spec.name, spec.location);
             self.problems.push(Problem::Compression { name, location, message });
         }
@@ -300,6 +288,22 @@ impl<'a, 'p> Tables<'a, 'p> {
         let (name, location) = (spec.name, spec.location);
         self.problems.push(Problem::Path { path: spec.path.to_string(), name, location, message });
     }
+}
+
+/// Applies a route's changes to the settings of its server, and checks the result if it differs.
+/// The settings of servers are checked with the configuration.
+fn with_changes<T: Clone + Default + PartialEq>(
+    of_server: Option<T>,
+    changes: impl IntoIterator<Item: FnOnce(&mut T)>,
+    check: impl Fn(&T) -> Result<(), String>,
+) -> (T, Result<(), String>) {
+    let of_server = of_server.unwrap_or_default();
+    let mut settings = of_server.clone();
+    for change in changes {
+        change(&mut settings);
+    }
+    let checked = if settings == of_server { Ok(()) } else { check(&settings) };
+    (settings, checked)
 }
 
 /// Returns the events that a route may send: the events that it lists, and those that its handlers
