@@ -9,7 +9,7 @@ use crate::{
     config::{self, Drain, ServerConfig, ServerKind},
     hub::{Connector, Live},
     place::Location,
-    server::{Arrival, HttpServer, Lifecycle, WsServer, served},
+    server::{Arrival, HttpServer, Lifecycle, Serving, WsServer},
     socket::Transport,
     state::States,
 };
@@ -55,7 +55,7 @@ impl PlannedKind {
         self,
         arriving: impl Future<Output = Option<(Transport, Arrival)>> + Send + 'static,
     ) -> impl Future<Output = ()> + Send + 'static {
-        served(Box::pin(async move {
+        Serving::new(Box::pin(async move {
             let (transport, arrival) = arriving.await?;
             match self {
                 Self::WebSocket(server) => server.receive(transport, arrival).await,

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     handshake::Opening,
     request::{self, Response},
-    server::{Opened, served},
+    server::{Opened, Serving},
     socket::Transport,
 };
 
@@ -118,7 +118,7 @@ impl WsService {
         if let (Some(Accepted { opening, address }), Ok(permit)) = (accepted, permit) {
             let live = Arc::clone(&server.live);
             let opened = Box::pin(open(server, on_upgrade, opening, permit.with(address)));
-            live.spawn(served(opened));
+            live.spawn(Serving::new(opened));
         }
         response
     }

@@ -260,7 +260,7 @@ impl WsServer {
         }
         let life = Life { entry, prefix, heartbeat: Arc::clone(&self.heartbeat), deflate };
         let session = Arc::clone(&route.controller).serve(transport, life);
-        Some(Opened { connection: in_span(session, span), permit })
+        Some(Opened { connection: in_span(session, span), _permit: permit })
     }
 }
 
