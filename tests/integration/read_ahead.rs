@@ -23,7 +23,7 @@ use ws_core::{
 
 use crate::{
     certificates::{Files, Made, handshaken},
-    support::{Server, config, frame, handshake, start_with, until, within},
+    support::{Server, config, frame, handshake, start, start_with, until, within},
 };
 
 const CLOSE: [u8; 2] = 1000_u16.to_be_bytes();
@@ -518,4 +518,42 @@ async fn waiting_messages_count_for_the_rate_at_their_arrival() {
         client.send_text("at once").await;
     }
     client.expect_close(1008).await;
+}
+
+/// Echoes a number, and uses up that many steps of the task's budget.
+struct Budget;
+
+impl Controller for Budget {
+    async fn on_message(&self, conn: &Connection, message: Message) -> Result {
+        let text = message.as_text().unwrap_or_default();
+        for _ in 0..text.parse()? {
+            tokio::task::coop::consume_budget().await;
+        }
+        Ok(conn.push(message)?)
+    }
+}
+
+#[tokio::test]
+async fn messages_arrive_after_a_callback_that_has_used_up_the_budget_of_its_task() {
+    let server = start(App::without_registry().controller("/", Budget)).await;
+    let mut raw = server.raw("/").await;
+    for steps in 100..300 {
+        raw.frame(0x81, steps.to_string().as_bytes()).await;
+        let answer = within("the answer", raw.read_frame()).await;
+        assert_eq!(answer.payload, steps.to_string().as_bytes());
+    }
+}
+
+#[tokio::test]
+async fn messages_arrive_between_pushes_of_other_tasks() {
+    let server = start(App::without_registry().controller("/", Budget)).await;
+    let mut raw = server.raw("/").await;
+    for number in 0..200 {
+        for _ in 0..number % 3 {
+            assert_eq!(server.running.hub().all().push("pushed").sent, 1);
+            assert_eq!(within("the push", raw.read_frame()).await.payload, b"pushed");
+        }
+        raw.frame(0x81, b"1").await;
+        assert_eq!(within("the answer", raw.read_frame()).await.payload, b"1");
+    }
 }

@@ -12,7 +12,7 @@
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     task::Waker,
 };
@@ -24,7 +24,7 @@ use super::{Direction, Tap};
 use crate::{
     config::{Limits, Overflow},
     fixed,
-    socket::{OutQueue, SharedFormat, SharedFrame, data_frame},
+    socket::{OutQueue, SharedFormat, SharedFrame},
     sync::{Mutex, MutexGuard},
     telemetry::{MessageKind, RouteCounters, Tally},
     wire::{CloseFrame, CloseReason, ConnectionId, Message, SendError},
@@ -53,25 +53,31 @@ pub(crate) struct Collected {
     pub(crate) messages: Tally,
     /// Whether there was a [nudge](Outbox::nudge).
     pub(crate) is_nudged: bool,
+    /// Whether the task's waker was registered.
+    pub(crate) is_registered: bool,
 }
 
+// The order keeps together the fields of a delivery, see `Shared`.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Outbox {
-    /// The id of the connection that owns the outbox.
-    id: ConnectionId,
     /// The limits of the route, which has the limits of the queue.
     limits: Arc<Limits>,
     /// The counters of the route.
     counters: Arc<RouteCounters>,
+    /// Notified when room becomes free, and when the connection ends. Made for the first task that
+    /// waits for one of them. It must be made before that task checks its condition.
+    room: OnceLock<Box<Notify>>,
     /// The format in which the connection accepts a message that is compressed once for many.
     shared_format: Option<SharedFormat>,
+    /// How often the connection has left a group. It is written under the lock.
+    departures: AtomicU32,
     waiting: Mutex<Waiting>,
     /// Whether the task must collect before it reads or handles another message. It is written
     /// under the lock.
     is_urgent: AtomicBool,
-    /// Notified when room becomes free, and when the connection ends. Made for the first task that
-    /// waits for one of them. It must be made before that task checks its condition.
-    room: OnceLock<Box<Notify>>,
+    /// The id of the connection that owns the outbox.
+    id: ConnectionId,
     tap: Tap,
 }
 
@@ -147,6 +153,18 @@ impl Waiting {
         moved
     }
 
+    /// Registers the waker of the session task, and frees what an idle connection does not need.
+    fn register(&mut self, waker: &Waker, wake_for: WakeFor) {
+        match &mut self.waker {
+            Some(registered) => registered.clone_from(waker),
+            None => self.waker = Some(waker.clone()),
+        }
+        self.wake_for = wake_for;
+        if self.messages.messages() == 0 {
+            self.queue.clear();
+        }
+    }
+
     fn forget_messages(&mut self) {
         self.queue.clear();
         self.messages = Tally::default();
@@ -171,13 +189,14 @@ impl Outbox {
         shared_format: Option<SharedFormat>,
     ) -> Self {
         Self {
-            id,
             limits,
             counters,
+            room: OnceLock::new(),
             shared_format,
+            departures: AtomicU32::new(0),
             waiting: Mutex::default(),
             is_urgent: AtomicBool::new(false),
-            room: OnceLock::new(),
+            id,
             tap: Tap::default(),
         }
     }
@@ -226,8 +245,9 @@ impl Outbox {
     }
 
     /// Queues a message. If the outbox is full, the overflow policy applies.
+    #[inline]
     pub(crate) fn push(&self, message: Message) -> Result<(), SendError> {
-        let waiting = self.make_room(message.len())?;
+        let waiting = self.make_room(self.lock(), message.len())?;
         self.tap.message(Direction::Out, &message);
         self.enqueue_message(waiting, message);
         Ok(())
@@ -242,23 +262,69 @@ impl Outbox {
     /// Queues a message that other connections share, in the form that [`Self::prepare`] has made.
     /// If the outbox is full, the overflow policy applies.
     pub(crate) fn push_frame(&self, shared: &SharedFrame) -> Result<(), SendError> {
+        self.push_frame_locked(self.lock(), shared)
+    }
+
+    /// Does the same for a member of a group, unless the connection has left a group since
+    /// [`Self::departures`] returned this number. `None` if it has.
+    pub(crate) fn push_frame_to_member(
+        &self,
+        shared: &SharedFrame,
+        departures: u32,
+    ) -> Option<Result<(), SendError>> {
+        let waiting = self.lock();
+        let is_member = self.departures() == departures;
+        is_member.then(|| self.push_frame_locked(waiting, shared))
+    }
+
+    fn push_frame_locked(
+        &self,
+        waiting: MutexGuard<'_, Waiting>,
+        shared: &SharedFrame,
+    ) -> Result<(), SendError> {
         let frame = shared.in_format(self.shared_format);
-        let waiting = self.make_room(frame.len())?;
+        let waiting = self.make_room(waiting, frame.len())?;
         self.tap.frame(shared.plain());
-        let (kind, bytes) = data_frame(frame);
+        let (kind, bytes) = shared.message();
         self.enqueue(waiting, kind, bytes, |queue| queue.shared(frame));
         Ok(())
     }
 
+    /// How often the connection has left a group.
+    pub(crate) fn departures(&self) -> u32 {
+        self.departures.load(Ordering::Relaxed)
+    }
+
+    /// Records that the connection has left a group. After this has returned, no message of that
+    /// group is queued by [`Self::push_frame_to_member`].
+    pub(crate) fn departed(&self) {
+        let _waiting = self.lock();
+        self.departures.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Makes room for `len` bytes, or fails, as the overflow policy requires.
-    fn make_room(&self, len: usize) -> Result<MutexGuard<'_, Waiting>, SendError> {
-        let mut waiting = self.lock();
+    #[inline]
+    fn make_room<'a>(
+        &self,
+        waiting: MutexGuard<'a, Waiting>,
+        len: usize,
+    ) -> Result<MutexGuard<'a, Waiting>, SendError> {
         if waiting.is_shut {
             return Err(self.closed_error());
         }
-        if !self.has_room(&waiting, len) {
-            self.counters.outbox_full();
+        if self.has_room(&waiting, len) {
+            return Ok(waiting);
         }
+        self.overflow(waiting, len)
+    }
+
+    #[cold]
+    fn overflow<'a>(
+        &self,
+        mut waiting: MutexGuard<'a, Waiting>,
+        len: usize,
+    ) -> Result<MutexGuard<'a, Waiting>, SendError> {
+        self.counters.outbox_full();
         while !self.has_room(&waiting, len) {
             match self.limits.overflow {
                 Overflow::Disconnect => {
@@ -398,7 +464,10 @@ impl Outbox {
     /// Moves the queued frames to the end of `out`, pings first. Only the session task calls this.
     /// It stops when `out` has more than `full` bytes, but moves all messages if the connection
     /// closes behind them.
-    pub(crate) fn collect(&self, out: &mut OutQueue, full: usize) -> Collected {
+    ///
+    /// A task that will sleep next passes its waker. It is registered if nothing is left, as
+    /// [`Self::register`] does, so that the task takes the lock only once.
+    pub(crate) fn collect(&self, out: &mut OutQueue, full: usize, waker: Option<&Waker>) -> Collected {
         let mut waiting = self.lock();
         self.is_urgent.store(false, Ordering::Relaxed);
         waiting.wake_for = WakeFor::Nothing;
@@ -414,10 +483,16 @@ impl Outbox {
         let mut messages = Tally::default();
         if waiting.messages.messages() > 0 && out.len() <= full {
             messages = waiting.move_messages(out, full);
-            drop(waiting);
+        }
+        let waker = waker.filter(|_| stop.is_none() && waiting.messages.messages() == 0);
+        if let Some(waker) = waker {
+            waiting.register(waker, WakeFor::Anything);
+        }
+        drop(waiting);
+        if messages.messages() > 0 {
             self.notify();
         }
-        Collected { stop, messages, is_nudged }
+        Collected { stop, messages, is_nudged, is_registered: waker.is_some() }
     }
 
     /// Whether [`Self::collect`] must be called before another message is read or handled: there is
@@ -435,14 +510,7 @@ impl Outbox {
         if waiting.is_nudged || waiting.urgent.is_some() || has_messages {
             return false;
         }
-        match &mut waiting.waker {
-            Some(registered) => registered.clone_from(waker),
-            None => waiting.waker = Some(waker.clone()),
-        }
-        waiting.wake_for = if with_messages { WakeFor::Anything } else { WakeFor::Urgent };
-        if waiting.messages.messages() == 0 {
-            waiting.queue.clear();
-        }
+        waiting.register(waker, if with_messages { WakeFor::Anything } else { WakeFor::Urgent });
         true
     }
 

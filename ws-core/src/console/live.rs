@@ -42,7 +42,7 @@ fn some_connections(hub: &Hub) -> Vec<Connection> {
         if turn.is_empty() {
             break;
         }
-        some.append(&mut turn);
+        some.extend(turn.into_iter().map(|recipient| recipient.connection));
     }
     some.truncate(CONNECTIONS);
     some.sort_by_key(|connection| connection.id().sequence());

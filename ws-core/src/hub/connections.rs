@@ -12,6 +12,20 @@ use crate::{connection::Connection, fixed, wire::ConnectionId};
 #[derive(Debug, Default)]
 pub(super) struct Connections(BTreeMap<u64, Connection>);
 
+/// A connection that a delivery is about to reach.
+#[derive(Debug)]
+pub(crate) struct Recipient {
+    pub(crate) connection: Connection,
+    /// The number of [departures](crate::connection::Outbox::departures) when it was a member.
+    pub(super) departures: u32,
+}
+
+impl From<&Connection> for Recipient {
+    fn from(connection: &Connection) -> Self {
+        Self { connection: connection.clone(), departures: connection.outbox().departures() }
+    }
+}
+
 impl Connections {
     /// Returns false if the connection was in the set before.
     pub(super) fn insert(&mut self, connection: &Connection) -> bool {
@@ -48,11 +62,11 @@ impl Connections {
     ///
     /// The set may change between two turns. A connection that stays in the set is appended exactly
     /// once, and no connection is appended twice.
-    pub(super) fn take(&self, after: &mut u64, turn: &mut Vec<Connection>) {
+    pub(super) fn take(&self, after: &mut u64, turn: &mut Vec<Recipient>) {
         let room = fixed::MEMBERS_A_TURN.saturating_sub(turn.len());
         turn.reserve(room.min(self.len()));
         for (sequence, connection) in self.0.range((Excluded(*after), Unbounded)).take(room) {
-            turn.push(connection.clone());
+            turn.push(connection.into());
             *after = *sequence;
         }
     }

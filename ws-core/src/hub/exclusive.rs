@@ -150,7 +150,7 @@ impl Target {
         let key = self.group()?;
         let (mut walk, mut greatest) = (Walk::new(self), None::<OwnClaim>);
         while walk.advance() {
-            for connection in walk.turn().iter().filter(|connection| connection.is_open()) {
+            for connection in walk.turn().filter(|connection| connection.is_open()) {
                 match connection.membership().judge(&key, other.claim, is_new) {
                     Judged::Stays => {}
                     Judged::Loses => lose(connection, &other.frame),

@@ -16,7 +16,7 @@ use tokio::sync::broadcast;
 
 use super::{
     cluster::{Owned, Reports, wire::Changes},
-    connections::Connections,
+    connections::{Connections, Recipient},
     shards::Shards,
 };
 use crate::{connection::Connection, fixed, wire::ConnectionId};
@@ -185,6 +185,9 @@ impl Groups {
         if group.is_unused() {
             shard.remove(key);
         }
+        drop(shard);
+        // Only after the removal: a delivery that reads the new number must not find the member.
+        connection.outbox().departed();
     }
 
     /// Appends the next turn of members ([`Connections::take`]), and returns the name allocation of
@@ -193,7 +196,7 @@ impl Groups {
         &self,
         key: &GroupKey,
         after: &mut u64,
-        turn: &mut Vec<Connection>,
+        turn: &mut Vec<Recipient>,
     ) -> Option<Arc<str>> {
         let shard = self.lock(key);
         let (own, group) = shard.get_key_value(key)?;
@@ -307,7 +310,8 @@ impl Groups {
                 if rooms.len() < most {
                     let (mut after, mut turn) = (0, Vec::new());
                     group.members.take(&mut after, &mut turn);
-                    let ids = turn.iter().take(most_members).map(Connection::id).collect();
+                    let ids = turn.iter().map(|recipient| recipient.connection.id());
+                    let ids = ids.take(most_members).collect();
                     let (name, members) = (Arc::clone(name), group.members.len());
                     rooms.push(RoomMembers { controller, name, members, ids });
                 }

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::{
     claims::Claims,
     cluster::{Connector, ThisNode},
-    connections::Connections,
+    connections::{Connections, Recipient},
     groups::Groups,
     journal::Journal,
     names::Names,
@@ -241,7 +241,7 @@ impl Live {
             if turn.is_empty() {
                 return all;
             }
-            all.append(&mut turn);
+            all.extend(turn.drain(..).map(|recipient| recipient.connection));
         }
     }
 
@@ -251,7 +251,7 @@ impl Live {
         &self,
         controller: Option<&'static str>,
         place: &mut Place,
-        turn: &mut Vec<Connection>,
+        turn: &mut Vec<Recipient>,
     ) {
         while place.shard < SHARDS {
             for (of, connections) in self.shards.lock(place.shard).iter().skip(place.controller) {

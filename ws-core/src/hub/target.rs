@@ -250,7 +250,7 @@ impl Target {
     pub fn ids_local(&self) -> Vec<ConnectionId> {
         let (mut walk, mut ids) = (Walk::new(self), Vec::new());
         while walk.advance() {
-            ids.extend(walk.turn().iter().map(Connection::id));
+            ids.extend(walk.turn().map(Connection::id));
         }
         ids
     }

@@ -38,7 +38,7 @@ fn handshake() -> Handshake {
 /// Returns the texts that reached an outbox, in order. Each must be shorter than 126 bytes.
 fn received(connection: &Connection) -> Vec<String> {
     let mut out = OutQueue::default();
-    connection.outbox().collect(&mut out, usize::MAX);
+    connection.outbox().collect(&mut out, usize::MAX, None);
     let mut bytes = Vec::new();
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     while !out.is_empty() && out.poll_write(&mut bytes, &mut cx).is_ready() {}

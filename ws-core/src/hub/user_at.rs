@@ -223,7 +223,7 @@ impl Target {
     pub(super) fn open_member(&self) -> Option<Connection> {
         let (mut walk, mut newest) = (Walk::new(self), None);
         while walk.advance() {
-            let open = walk.turn().iter().rfind(|connection| connection.is_open());
+            let open = walk.turn().rfind(|connection| connection.is_open());
             newest = open.cloned().or(newest);
         }
         newest

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     Delivery,
     cluster::wire::Frames,
+    connections::Recipient,
     event::EventFrames,
     groups::GroupKey,
     live::Place,
@@ -30,7 +31,7 @@ pub(super) struct Walk<'a> {
     /// The group of the members, if the target is a room or a user.
     key: Option<GroupKey>,
     place: Place,
-    turn: Vec<Connection>,
+    turn: Vec<Recipient>,
     /// The name of the group in which a connection of this turn must still be at its delivery.
     group: Option<Arc<str>>,
     is_over: bool,
@@ -56,10 +57,10 @@ impl<'a> Walk<'a> {
         let is_turn = !self.turn.is_empty();
         if let Scope::UserAt(controller, _) = &self.target.scope {
             let name = self.target.live.names().resolve(*controller);
-            self.turn.retain(|connection| Some(connection.controller()) == name);
+            self.turn.retain(|recipient| Some(recipient.connection.controller()) == name);
         }
         if !self.target.except.is_empty() {
-            self.turn.retain(|connection| !self.target.except.contains(&connection.id()));
+            self.turn.retain(|recipient| !self.target.except.contains(&recipient.connection.id()));
         }
         is_turn
     }
@@ -68,7 +69,7 @@ impl<'a> Walk<'a> {
         let (live, turn) = (&self.target.live, &mut self.turn);
         match &self.target.scope {
             Scope::One(id) => {
-                turn.extend(live.get(*id));
+                turn.extend(live.get(*id).as_ref().map(Recipient::from));
                 self.delivery.gone = usize::from(turn.is_empty() && !live.is_of_other_node(*id));
             }
             Scope::All => live.take(None, &mut self.place, turn),
@@ -91,13 +92,13 @@ impl<'a> Walk<'a> {
     }
 
     /// The connections of the current turn.
-    pub(super) fn turn(&self) -> &[Connection] {
-        &self.turn
+    pub(super) fn turn(&self) -> impl DoubleEndedIterator<Item = &Connection> {
+        self.turn.iter().map(|recipient| &recipient.connection)
     }
 
     pub(super) fn push(&mut self, frame: &mut SharedFrame) {
-        for connection in &self.turn {
-            self.delivery.count(push_to(connection, self.group.as_ref(), frame));
+        for recipient in &self.turn {
+            self.delivery.count(push_to(recipient, self.group.as_ref(), frame));
         }
     }
 
@@ -107,13 +108,13 @@ impl<'a> Walk<'a> {
             ReceivedFrames::One(frame) => return self.push(frame),
             ReceivedFrames::ByFormat(by_format) => by_format,
         };
-        for connection in &self.turn {
-            let format = connection.format();
+        for recipient in &self.turn {
+            let format = recipient.connection.format();
             let Some((_, frame)) = by_format.iter_mut().find(|(of, _)| *of == format) else {
                 self.delivery.failed += 1;
                 continue;
             };
-            self.delivery.count(push_to(connection, self.group.as_ref(), frame));
+            self.delivery.count(push_to(recipient, self.group.as_ref(), frame));
         }
     }
 
@@ -126,19 +127,19 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn event<T: Serialize + ?Sized>(&mut self, frames: &mut EventFrames<'_, T>) {
-        for connection in &self.turn {
-            frames.check_route(connection);
-            let Some(frame) = frames.get(connection.format()) else {
+        for recipient in &self.turn {
+            frames.check_route(&recipient.connection);
+            let Some(frame) = frames.get(recipient.connection.format()) else {
                 self.delivery.failed += 1;
                 continue;
             };
-            self.delivery.count(push_to(connection, self.group.as_ref(), frame));
+            self.delivery.count(push_to(recipient, self.group.as_ref(), frame));
         }
     }
 
     /// Calls `deliver` for each connection of the turn that has not left the group meanwhile.
     fn each(&mut self, deliver: impl Fn(&Connection) -> Result<(), SendError>) {
-        for connection in &self.turn {
+        for Recipient { connection, .. } in &self.turn {
             self.delivery.count(if_member(connection, self.group.as_ref(), || deliver(connection)));
         }
     }
@@ -167,15 +168,22 @@ impl From<Frames> for ReceivedFrames {
     }
 }
 
-/// Pushes a frame, unless the connection has left the group. It is compressed before the lock that
-/// keeps the connection in the group.
+/// Pushes a frame, unless the connection has left the group. It is compressed before any lock is
+/// taken.
 fn push_to(
-    connection: &Connection,
+    recipient: &Recipient,
     group: Option<&Arc<str>>,
     frame: &mut SharedFrame,
 ) -> Result<(), SendError> {
+    let Recipient { connection, departures } = recipient;
     let outbox = connection.outbox();
     outbox.prepare(frame);
+    // In most cases it has not left any group, which needs no lock but that of the outbox.
+    if group.is_some()
+        && let Some(pushed) = outbox.push_frame_to_member(frame, *departures)
+    {
+        return pushed;
+    }
     if_member(connection, group, || outbox.push_frame(frame))
 }
 

@@ -280,7 +280,7 @@ mod tests {
     /// Waits until the session of the connection would have to check its timers.
     async fn rings(conn: &Connection) {
         poll_fn(|cx| {
-            if conn.outbox().collect(&mut OutQueue::default(), usize::MAX).is_nudged {
+            if conn.outbox().collect(&mut OutQueue::default(), usize::MAX, None).is_nudged {
                 return Poll::Ready(());
             }
             assert!(conn.outbox().register(cx.waker(), true));
@@ -333,7 +333,7 @@ mod tests {
             for (minutes, expected) in [(0, expected[0]), (2, expected[1]), (4, expected[2])] {
                 tokio::time::sleep_until(start + Duration::from_secs(minutes * 60 + 15)).await;
                 assert_eq!(woken.0.swap(0, Ordering::Relaxed), expected, "{seconds:?}: {minutes} minutes");
-                conn.outbox().collect(&mut OutQueue::default(), usize::MAX);
+                conn.outbox().collect(&mut OutQueue::default(), usize::MAX, None);
                 assert!(conn.outbox().register(&Waker::from(Arc::clone(&woken)), true));
             }
         };

@@ -82,17 +82,19 @@ impl Deadlines {
     }
 }
 
+// The first fields are those that each wake-up touches, see `Session`.
+#[repr(C)]
 pub(crate) struct Timers {
-    heartbeat: Arc<Heartbeat>,
-    beat: Beat,
+    /// Whether the alarm and the timer of the deadlines are set, with the task's waker registered.
+    is_set: bool,
     /// Boxed, because the idle limit is off by default.
     silence: Option<Box<Silence>>,
     /// `None` while the connection sleeps without a deadline.
     deadlines: Option<Pin<Box<Deadlines>>>,
+    heartbeat: Arc<Heartbeat>,
+    beat: Beat,
     /// The time to which the connection's alarm is set.
     alarm: Option<Instant>,
-    /// Whether the alarm and the timer of the deadlines are set, with the task's waker registered.
-    is_set: bool,
 }
 
 impl Timers {

@@ -39,7 +39,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    task::coop::has_budget_remaining,
+};
 
 #[cfg(feature = "testing")]
 pub(crate) use self::pipe::Pipe;
@@ -113,26 +116,43 @@ pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Unpin {
     fn peer_has_ended(&self) -> bool {
         false
     }
+
+    /// Returns whether a read may be ready, as far as this is known without a system call. If it is
+    /// false, the waker of the last read that was pending is still registered.
+    fn may_be_readable(&self) -> bool {
+        true
+    }
 }
 
 /// The transport of one open connection.
+// The last fields are those that a write touches, see `Session`.
+#[repr(C)]
 pub(crate) struct Socket<S> {
+    limits: SizeLimits,
+    budget: Budget,
+    frames: Frames,
+    /// The state of [`Self::poll_drain`], from its first call on.
+    drain: Option<Box<Skipper>>,
+    /// The largest value of `written` that a pong has confirmed.
+    confirmed: u64,
     io: S,
     /// The received bytes, in a buffer from the pool or, directly after the handshake, in one of
     /// its own. `None` while the peer sends nothing.
     input: Option<Box<Input>>,
-    /// The size of the next buffer.
-    size: Size,
-    frames: Frames,
-    limits: SizeLimits,
     /// The frames to write.
     out: OutQueue,
     /// The compression of messages, if it was negotiated.
     deflate: Option<Box<Deflate>>,
+    /// The number of bytes that the transport has accepted.
+    written: u64,
+    /// The number of queued bytes up to the end of the last ping of [`Self::ping`].
+    ping_behind: u32,
+    /// The size of the next buffer.
+    size: Size,
     /// Whether the transport may still buffer accepted bytes, as TLS does.
     unflushed: bool,
-    budget: Budget,
-    /// Whether the last read was pending because nothing had arrived.
+    /// Whether the last read was pending because nothing had arrived, so that its waker is
+    /// registered. Without it, the task's budget may have been used up.
     has_read_all: bool,
     /// See [`Self::is_alive`].
     alive: bool,
@@ -140,14 +160,6 @@ pub(crate) struct Socket<S> {
     is_blocked: bool,
     /// Whether a close frame was queued with `send_close`. Only a client calls it.
     has_sent_close: bool,
-    /// The number of queued bytes up to the end of the last ping of [`Self::ping`].
-    ping_behind: u32,
-    /// The number of bytes that the transport has accepted.
-    written: u64,
-    /// The largest value of `written` that a pong has confirmed.
-    confirmed: u64,
-    /// The state of [`Self::poll_drain`], from its first call on.
-    drain: Option<Box<Skipper>>,
 }
 
 /// The frames and bytes that may still be read in this poll. A frame that arrives in several reads
@@ -260,8 +272,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Whether [`Self::poll_read`] was pending because nothing had arrived, not because its budget
-    /// was used up.
+    /// Whether [`Self::poll_read`] was pending because nothing had arrived, not because a budget was
+    /// used up.
     pub(crate) fn has_read_all(&self) -> bool {
         self.has_read_all
     }
@@ -332,11 +344,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             Poll::Ready(Err(error)) => return Poll::Ready(Err(Ended::Gone(error.kind()))),
             Poll::Pending => {
                 self.release_input();
-                (self.budget, self.has_read_all) = (Budget::FULL, true);
+                (self.budget, self.has_read_all) = (Budget::FULL, has_budget_remaining());
                 return Poll::Pending;
             }
         };
-        self.alive = true;
+        (self.alive, self.has_read_all) = (true, false);
         self.budget.bytes = self.budget.bytes.saturating_sub(read);
         let complete = if is_straight {
             self.frames.take_straight(&self.limits, self.deflate.as_deref_mut())
@@ -473,6 +485,13 @@ impl<S: ByteStream> Socket<S> {
     /// without reading.
     pub(crate) fn peer_has_ended(&self) -> bool {
         self.io.peer_has_ended()
+    }
+
+    /// Returns whether nothing has arrived since the last [`Self::poll_read`], which was pending.
+    /// Its waker is still registered, so it need not be called again before the task sleeps.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.has_read_all && !self.io.may_be_readable()
     }
 }
 

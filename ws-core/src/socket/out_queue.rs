@@ -270,8 +270,17 @@ impl OutQueue {
     }
 
     /// Drops all queued frames and frees their memory.
+    #[inline]
     pub(crate) fn clear(&mut self) {
-        *self = Self::default();
+        if self.owns_memory() {
+            *self = Self::default();
+        }
+    }
+
+    #[inline]
+    fn owns_memory(&self) -> bool {
+        let Tail::Own(tail) = &self.tail else { return true };
+        tail.capacity() > 0 || self.chunks.is_some()
     }
 
     /// Writes once, as much as the transport accepts.
@@ -324,7 +333,10 @@ impl OutQueue {
     }
 
     fn advance(&mut self, mut count: usize) {
-        self.len = self.len.saturating_sub(count);
+        if count >= self.len {
+            return self.clear();
+        }
+        self.len -= count;
         if let Some(chunks) = &mut self.chunks {
             while let Some(chunk) = chunks.front_mut() {
                 let part = count.min(chunk.len());
@@ -338,9 +350,6 @@ impl OutQueue {
             self.chunks = None;
         }
         self.tail.advance(count.min(self.tail.bytes().len()));
-        if self.len == 0 {
-            self.clear();
-        }
     }
 }
 

@@ -3,6 +3,9 @@
 
 use bytes::Bytes;
 
+use super::data_frame;
+use crate::telemetry::MessageKind;
+
 #[cfg(not(feature = "deflate"))]
 pub(crate) use absent::SharedFormat;
 #[cfg(feature = "deflate")]
@@ -21,6 +24,9 @@ pub(super) const STAMP_SIZE: usize = 5;
 #[derive(Debug)]
 pub(crate) struct SharedFrame {
     plain: Bytes,
+    kind: MessageKind,
+    /// The bytes of the uncompressed payload.
+    payload_bytes: usize,
     /// The compressed forms that were needed so far.
     #[cfg(feature = "deflate")]
     compressed: Vec<(SharedFormat, Bytes)>,
@@ -29,8 +35,11 @@ pub(crate) struct SharedFrame {
 impl SharedFrame {
     /// `plain` is the message as one frame without a mask.
     pub(crate) fn new(plain: Bytes) -> Self {
+        let (kind, payload_bytes) = data_frame(&plain);
         Self {
             plain,
+            kind,
+            payload_bytes,
             #[cfg(feature = "deflate")]
             compressed: Vec::new(),
         }
@@ -39,6 +48,11 @@ impl SharedFrame {
     /// The uncompressed frame.
     pub(crate) fn plain(&self) -> &Bytes {
         &self.plain
+    }
+
+    /// The kind of the message, and the bytes of its uncompressed payload.
+    pub(crate) fn message(&self) -> (MessageKind, usize) {
+        (self.kind, self.payload_bytes)
     }
 }
 
@@ -74,7 +88,6 @@ mod present {
         super::{
             deflate::compressed,
             header::{self, FIN, Header, RSV1},
-            out_queue::data_frame,
         },
         STAMP, STAMP_SIZE, SharedFrame,
     };
@@ -107,7 +120,7 @@ mod present {
 
         #[inline(never)]
         fn compressed(&self, format: SharedFormat) -> &Bytes {
-            if data_frame(&self.plain).1 < format.threshold as usize {
+            if self.payload_bytes < format.threshold as usize {
                 return &self.plain;
             }
             let found = self.compressed.iter().find(|(made, _)| made.makes_the_same(format));

@@ -78,6 +78,15 @@ impl ByteStream for Transport {
             Self::Memory(pipe) => pipe.peer_has_ended(),
         }
     }
+
+    #[inline]
+    fn may_be_readable(&self) -> bool {
+        match self {
+            // The closure does not read. It runs only if the socket is readable or closed.
+            Self::Tcp(stream) => stream.try_io(Interest::READABLE, || Ok(())).is_ok(),
+            _ => true,
+        }
+    }
 }
 
 /// Returns whether the peer has closed its side or reset the stream, as far as the socket knows.

@@ -84,11 +84,13 @@ impl Total {
 }
 
 /// The messages of one connection. They are added to the counters of its route in batches.
+// In this order, because a delivery touches all fields but the first.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct Traffic {
+    received: Total,
     /// Received messages that the route does not count yet.
     pending: Tally,
-    received: Total,
     sent: Total,
 }
 

@@ -89,7 +89,7 @@ impl TestConnection {
 
     fn collect(&mut self) {
         let mut queue = OutQueue::default();
-        match self.connection().outbox().collect(&mut queue, usize::MAX).stop {
+        match self.connection().outbox().collect(&mut queue, usize::MAX, None).stop {
             Some(Stop::Close { frame, .. } | Stop::CloseNow { frame, .. }) => {
                 self.closed = Some((frame.code, frame.reason.to_string()));
             }

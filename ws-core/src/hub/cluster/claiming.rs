@@ -12,6 +12,7 @@ use super::{
 use crate::hub::{
     GroupKey, Live, Reach, Remote,
     claims::{Claim, Claims},
+    connections::Recipient,
     exclusive::OwnClaim,
     live::Place,
     target::Target,
@@ -90,7 +91,10 @@ pub(super) async fn announce_claims(node: Weak<ThisNode>, live: Weak<Live>) {
             return;
         }
         let mut last = None;
-        for connection in turn.drain(..).filter(|connection| connection.is_open()) {
+        for Recipient { connection, .. } in turn.drain(..) {
+            if !connection.is_open() {
+                continue;
+            }
             let claim = connection.membership_if_any().and_then(|membership| membership.own_claim());
             let Some((key, own)) = claim else { continue };
             let next = (Channel::Group(key), message(connection.controller(), own, Age::Repeated));

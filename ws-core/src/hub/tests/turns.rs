@@ -241,7 +241,7 @@ fn a_turn_of_a_controller_has_only_its_own_connections() {
         ids
     };
     let own = ids(&mut own.iter().map(Entry::connection));
-    assert_eq!(ids(&mut turn.iter()), own, "and in one turn");
+    assert_eq!(ids(&mut turn.iter().map(|it| &it.connection)), own, "and in one turn");
 
     let target = Hub::new(&live).controller::<Game>();
     let mut meant = target.ids_local();

@@ -65,7 +65,7 @@ impl<S: ByteStream> Driver<S> {
     ) -> Poll<Completion> {
         if self.has_slept {
             // From now on, messages that the callback pushes do not wake this task.
-            self.collect();
+            self.collect(None);
         }
         match poll_slot(callback.as_mut(), cx) {
             Poll::Ready(result) => Poll::Ready(self.end_callback(callback, result.into())),

@@ -109,7 +109,7 @@ impl<S: ByteStream> Driver<S> {
     /// the close frame.
     fn shut(&mut self) {
         self.conn.outbox().shut();
-        self.collect_until(usize::MAX);
+        self.collect_until(usize::MAX, None);
     }
 
     /// Waits until the tasks of the connection are over. The connection must have begun to end.

@@ -16,11 +16,11 @@ mod closing;
 use std::{
     io,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
-use tokio::{task::coop::has_budget_remaining, time::Instant};
+use tokio::time::Instant;
 
 pub(crate) use self::callback::{Completion, Failure};
 use self::closing::State;
@@ -48,25 +48,27 @@ pub(crate) struct Automatic {
     pub(crate) refusals: bool,
 }
 
+// For the order of the fields see `Session`.
+#[repr(C)]
 pub(crate) struct Driver<S> {
+    traffic: Traffic,
+    timers: Timers,
     socket: Socket<S>,
     conn: Connection,
-    timers: Timers,
     /// The rate limit. Boxed, because it is off by default.
     bucket: Option<Box<Bucket>>,
-    automatic: Automatic,
     inbox: Inbox,
-    traffic: Traffic,
+    /// The reason for the end, once the connection has begun to end. If the state is still `Open`,
+    /// the peer has ended its side, and its earlier messages are handled first.
+    reason: Option<Box<CloseReason>>,
+    state: State,
     /// Whether the task has slept since it last collected from the outbox.
     has_slept: bool,
     /// Whether a callback runs.
     in_callback: bool,
     /// Whether the bytes that are being written contain messages.
     is_sending: bool,
-    state: State,
-    /// The reason for the end, once the connection has begun to end. If the state is still `Open`,
-    /// the peer has ended its side, and its earlier messages are handled first.
-    reason: Option<Box<CloseReason>>,
+    automatic: Automatic,
     /// Whether the transport has reported the end of the peer, behind bytes that are not read yet.
     has_seen_end: bool,
     /// Whether the running callback has to be dropped.
@@ -116,7 +118,7 @@ impl<S: ByteStream> Driver<S> {
         if !self.inbox.is_empty() && self.must_collect() {
             // Without this, replies to messages that were read ahead would fill the outbox. And a
             // request to close must drop those messages.
-            self.collect();
+            self.collect(None);
         }
         loop {
             // While the peer does not read its replies, no further message is handled.
@@ -154,26 +156,39 @@ impl<S: ByteStream> Driver<S> {
             //   pushed between two received messages can wait until all input is read. `reads` is
             //   decided before, so that reading continues while this side sends more than the peer
             //   reads.
+            //
+            //   A task that was woken only to write does not read. It will sleep next, so it
+            //   registers its waker while it collects.
             let reads = self.has_room() && !self.socket.is_backlogged();
-            let collects = !(may_read && reads) || self.must_collect();
+            if reads && self.has_slept && self.socket.is_quiet() {
+                may_read = false;
+                self.note_all_read();
+            }
+            let will_read = may_read && reads;
+            let collects = !will_read || self.must_collect();
+            let mut is_registered = false;
             if collects {
-                if self.collect_changes_state() {
-                    return Poll::Ready(None);
-                }
+                let waker = (!will_read).then(|| cx.waker());
+                let Some(registered) = self.collect_unless_closing(waker) else { return Poll::Ready(None) };
+                is_registered = registered;
                 if self.state != State::Open {
                     return self.poll_close(cx).map(|()| None);
                 }
             }
             // 2. Read until there is an event to handle, or nothing to read. Do not flush in
             //    between: one flush sends all replies.
-            if may_read && reads {
+            if will_read {
                 if let Poll::Ready(read) = self.socket.poll_read(cx) {
                     return Poll::Ready(self.accept(read));
                 }
                 may_read = false;
                 self.note_all_read();
-                if !collects && self.collect_changes_state() {
-                    return Poll::Ready(None);
+                if !collects {
+                    let waker = Some(cx.waker());
+                    let Some(registered) = self.collect_unless_closing(waker) else {
+                        return Poll::Ready(None);
+                    };
+                    is_registered = registered;
                 }
             }
             self.check_peer_unless(reads);
@@ -201,7 +216,8 @@ impl<S: ByteStream> Driver<S> {
                 }
             }
             // 6. Sleep, unless the outbox has received something meanwhile.
-            if self.conn.outbox().register(cx.waker(), !self.socket.is_backlogged()) {
+            let is_backlogged = self.socket.is_backlogged();
+            if is_registered && !is_backlogged || self.conn.outbox().register(cx.waker(), !is_backlogged) {
                 // A poll reads at most `fixed::FRAMES_A_POLL` messages before it comes here.
                 self.settle();
                 self.has_slept = true;
@@ -231,7 +247,6 @@ impl<S: ByteStream> Driver<S> {
     fn note_all_read(&mut self) {
         if let Some(bucket) = &mut self.bucket
             && self.socket.has_read_all()
-            && has_budget_remaining()
         {
             bucket.catches_up();
         }
@@ -265,20 +280,22 @@ impl<S: ByteStream> Driver<S> {
     }
 
     /// Collects from the outbox. While the socket still writes a backlog, messages stay in the
-    /// outbox: its limits apply there, and a ping can go ahead of them.
-    fn collect(&mut self) {
-        self.collect_until(fixed::BACKLOG_BYTES);
+    /// outbox: its limits apply there, and a ping can go ahead of them. Returns whether the waker is
+    /// registered, because nothing is left.
+    fn collect(&mut self, waker: Option<&Waker>) -> bool {
+        self.collect_until(fixed::BACKLOG_BYTES, waker)
     }
 
-    fn collect_changes_state(&mut self) -> bool {
+    /// Collects. Returns `None` if the state has changed.
+    fn collect_unless_closing(&mut self, waker: Option<&Waker>) -> Option<bool> {
         let state = self.state;
-        self.collect();
-        self.state != state
+        let is_registered = self.collect(waker);
+        (self.state == state).then_some(is_registered)
     }
 
-    fn collect_until(&mut self, full: usize) {
+    fn collect_until(&mut self, full: usize, waker: Option<&Waker>) -> bool {
         self.has_slept = false;
-        let collected = self.conn.outbox().collect(self.socket.out(), full);
+        let collected = self.conn.outbox().collect(self.socket.out(), full, waker);
         if collected.is_nudged {
             self.timers.ring();
         }
@@ -305,6 +322,7 @@ impl<S: ByteStream> Driver<S> {
                 }
             }
         }
+        collected.is_registered
     }
 
     /// Returns the event that was read, if it needs a callback. Or begins to end the connection.
