@@ -147,9 +147,14 @@ pub(crate) struct Witness(pub(crate) &'static str);
 
 impl Drop for Witness {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            tracing::error!(task = self.0, "a task panicked");
-        }
+        log_panic(self.0);
+    }
+}
+
+/// Logs an error if this thread is unwinding. For the drop of a task's future, see [`Witness`].
+pub(crate) fn log_panic(task: &'static str) {
+    if std::thread::panicking() {
+        tracing::error!(task, "a task panicked");
     }
 }
 

@@ -55,7 +55,7 @@ impl PlannedKind {
         self,
         arriving: impl Future<Output = Option<(Transport, Arrival)>> + Send + 'static,
     ) -> impl Future<Output = ()> + Send + 'static {
-        Serving::new(Box::pin(async move {
+        Serving::new(async move {
             let (transport, arrival) = arriving.await?;
             match self {
                 Self::WebSocket(server) => server.receive(transport, arrival).await,
@@ -64,7 +64,7 @@ impl PlannedKind {
                     None
                 }
             }
-        }))
+        })
     }
 }
 

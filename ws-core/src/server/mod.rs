@@ -32,7 +32,7 @@ pub(crate) use self::{
     http::{HttpHandler, HttpServer},
     lifecycle::{Lifecycle, Stage},
     pending::{Pending, PendingStreams},
-    served::{Opened, Serving},
+    served::Serving,
     tls::Certificates,
     websocket::WsServer,
 };

@@ -24,7 +24,8 @@ use super::{
 use crate::{
     handshake::Opening,
     request::{self, Response},
-    server::{Opened, Serving},
+    server::Serving,
+    session::Next,
     socket::Transport,
 };
 
@@ -117,8 +118,7 @@ impl WsService {
         }
         if let (Some(Accepted { opening, address }), Ok(permit)) = (accepted, permit) {
             let live = Arc::clone(&server.live);
-            let opened = Box::pin(open(server, on_upgrade, opening, permit.with(address)));
-            live.spawn(Serving::new(opened));
+            live.spawn(Serving::new(open(server, on_upgrade, opening, permit.with(address))));
         }
         response
     }
@@ -141,7 +141,7 @@ async fn open(
     on_upgrade: hyper::upgrade::OnUpgrade,
     opening: Opening,
     permit: Permit,
-) -> Option<Opened> {
+) -> Option<Next> {
     match tokio::time::timeout(server.limits.handshake_timeout, on_upgrade).await {
         Ok(Ok(upgraded)) => {
             let (transport, prefix) = Transport::upgraded(upgraded, opening.handshake.version());

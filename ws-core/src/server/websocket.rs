@@ -39,8 +39,7 @@ use crate::{
     handshake::{Caller, NamesWriter, Opening, Pipeline, asks_for_upgrade, bare, route_of},
     hub::Live,
     request::{Response, TransportAddr},
-    server::Opened,
-    session::{Life, in_span},
+    session::{Life, Next, in_span},
     socket::Transport,
     sync::Mutex,
 };
@@ -60,7 +59,7 @@ pub(crate) struct WsServer {
 impl WsServer {
     /// Serves one stream until the 101. Returns the connection, which is not opened yet, or `None`
     /// if the stream was closed.
-    pub(crate) async fn receive(&self, mut transport: Transport, arrival: Arrival) -> Option<Opened> {
+    pub(crate) async fn receive(&self, mut transport: Transport, arrival: Arrival) -> Option<Next> {
         // A full server answers the request with 503 instead of closing the stream.
         let (permit, refusal) = match self.admission.admit(arrival.peer) {
             Ok(permit) => (Some(permit), None),
@@ -245,7 +244,7 @@ impl WsServer {
         prefix: Bytes,
         opening: Opening,
         permit: Permit,
-    ) -> Option<Opened> {
+    ) -> Option<Next> {
         let Opening { handshake, deflate } = opening;
         let route = route_of(&handshake)?;
         let limits = Arc::clone(&route.limits);
@@ -258,9 +257,10 @@ impl WsServer {
         if self.lifecycle.has_reached(Stage::Closing) {
             entry.connection().outbox().shut_down();
         }
-        let life = Life { entry, prefix, heartbeat: Arc::clone(&self.heartbeat), deflate };
+        let (heartbeat, permit) = (Arc::clone(&self.heartbeat), Box::new(permit));
+        let life = Life { entry, prefix, heartbeat, deflate, permit };
         let session = Arc::clone(&route.controller).serve(transport, life);
-        Some(Opened { connection: in_span(session, span), _permit: permit })
+        Some(Next(in_span(session, span)))
     }
 }
 

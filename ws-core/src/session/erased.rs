@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Life, Served};
+use super::{Life, StreamFuture};
 use crate::{
     controller::Controller,
     error::Result,
@@ -25,7 +25,7 @@ pub(crate) trait ErasedController: Send + Sync {
     fn keep(&self, setup: &Setup<'_>) -> Result<Option<Kept>>;
 
     /// Serves a connection until its socket is dropped.
-    fn serve(self: Arc<Self>, transport: Transport, life: Life) -> Served;
+    fn serve(self: Arc<Self>, transport: Transport, life: Life) -> StreamFuture;
 }
 
 impl<C: Controller> ErasedController for C {
@@ -45,7 +45,7 @@ impl<C: Controller> ErasedController for C {
         C::__typed().map_or(Ok(None), |typed| (typed.keep)(setup))
     }
 
-    fn serve(self: Arc<Self>, transport: Transport, life: Life) -> Served {
+    fn serve(self: Arc<Self>, transport: Transport, life: Life) -> StreamFuture {
         Box::pin(super::serve(self, transport, life))
     }
 }

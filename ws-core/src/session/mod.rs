@@ -59,10 +59,16 @@ pub(crate) struct Life {
     pub(crate) heartbeat: Arc<Heartbeat>,
     /// The compression of messages, if it was negotiated.
     pub(crate) deflate: Option<Box<Deflate>>,
+    /// Dropped after the socket.
+    pub(crate) permit: Box<dyn Send>,
 }
 
-/// The future of one session. It completes when the socket is dropped.
-pub(crate) type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// A stage of a stream: its handshake, or its session. It returns the next stage. The session is the
+/// last one, and completes when the socket is dropped.
+pub(crate) type StreamFuture = Pin<Box<dyn Future<Output = Option<Next>> + Send>>;
+
+/// The next stage of a stream.
+pub(crate) struct Next(pub(crate) StreamFuture);
 
 /// Serves one connection until its socket is dropped.
 ///
@@ -70,12 +76,16 @@ pub(crate) type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// `on_message`. Memory per idle connection matters: state that is rarely used is boxed, and the
 /// `async` block captures the arguments instead of holding a second copy. Handling a message boxes
 /// nothing.
-pub(crate) fn serve<C, S>(controller: Arc<C>, transport: S, life: Life) -> impl Future<Output = ()> + Send
+pub(crate) fn serve<C, S>(
+    controller: Arc<C>,
+    transport: S,
+    life: Life,
+) -> impl Future<Output = Option<Next>> + Send
 where
     C: Controller,
     S: ByteStream + Send,
 {
-    let Life { entry, prefix, heartbeat, deflate } = life;
+    let Life { entry, prefix, heartbeat, deflate, permit } = life;
     let conn = entry.connection().clone();
     let automatic = Automatic {
         pings: C::__typed().is_some_and(|typed| typed.answers_ping),
@@ -85,6 +95,7 @@ where
     let mut session = Session {
         on_close: OnClose { entry: Some(entry), controller: controller.clone(), is_called: false },
         driver: Driver::new(socket, conn.clone(), heartbeat, automatic),
+        _permit: permit,
     };
     async move {
         let mut callback = pin!(None);
@@ -97,11 +108,12 @@ where
             stays_open = Box::pin(session.resume(stop)).await;
         }
         Box::pin(session.close()).await;
+        None
     }
 }
 
 /// Runs a session in its span. A span that is disabled costs nothing.
-pub(crate) fn in_span(session: Served, span: Span) -> Served {
+pub(crate) fn in_span(session: StreamFuture, span: Span) -> StreamFuture {
     if span.is_disabled() { session } else { Box::pin(session.instrument(span)) }
 }
 
@@ -126,6 +138,7 @@ enum Break {
 struct Session<S> {
     on_close: OnClose,
     driver: Driver<S>,
+    _permit: Box<dyn Send>,
 }
 
 impl<S: ByteStream> Session<S> {
@@ -299,6 +312,7 @@ mod tests {
             prefix: bytes::Bytes::new(),
             heartbeat: Arc::default(),
             deflate: None,
+            permit: Box::new(()),
         }
     }
 
