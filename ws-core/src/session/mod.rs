@@ -98,13 +98,16 @@ where
         _permit: permit,
     };
     async move {
-        let mut callback = pin!(None);
-        let mut callback = Fragile::new(callback.as_mut());
+        let callback = pin!(None);
+        let mut callback = Fragile::new(callback);
         let around = callbacks::around_messages::<C>(&conn);
-        let call = |message| callbacks::message(&*controller, &conn, around, message);
         let mut stays_open = Box::pin(session.open()).await;
         while stays_open {
-            let stop = poll_fn(|cx| session.poll_messages(cx, callback.slot(), call)).await;
+            let stop = poll_fn(|cx| {
+                let call = |message| callbacks::message(&*controller, &conn, around, message);
+                session.poll_messages(cx, callback.slot(), call)
+            })
+            .await;
             stays_open = Box::pin(session.resume(stop)).await;
         }
         Box::pin(session.close()).await;
@@ -131,13 +134,13 @@ enum Break {
 ///
 /// The futures of its methods are boxed by the caller, so that an idle connection has no room for
 /// them.
-// The order keeps together the fields that each wake-up touches: a delivery to many sleeping
-// connections is bound by cache misses. They are the last fields of the driver, and the locals of
-// the `async` block, which stand behind the session.
+// The order keeps together the fields that each wake-up touches, because a delivery to many sleeping
+// connections is bound by cache misses. They are the last fields of the driver.
 #[repr(C)]
 struct Session<S> {
     on_close: OnClose,
     driver: Driver<S>,
+    /// Dropped last.
     _permit: Box<dyn Send>,
 }
 
