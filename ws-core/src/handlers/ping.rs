@@ -28,9 +28,9 @@ pub(crate) fn pong(format: Format, message: &Message) -> Option<Message> {
 /// controller.
 fn may_be_ping(message: &Message) -> bool {
     match message {
-        Message::Text(text) => match text.as_bytes().split_first_chunk() {
-            Some((br#"{"event":"#, rest)) => rest.trim_ascii_start().starts_with(br#""ping""#),
-            _ => text.contains(r#""ping""#),
+        Message::Text(text) => match text.strip_prefix(r#"{"event":"#) {
+            Some(rest) => rest.trim_ascii_start().starts_with(r#""ping""#),
+            None => text.contains(r#""ping""#),
         },
         Message::Binary(bytes) => bytes.windows(4).any(|four| four == b"ping"),
     }
