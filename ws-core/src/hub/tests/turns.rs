@@ -12,7 +12,9 @@ use super::*;
 use crate::{
     controller::Controller,
     fixed::MEMBERS_A_TURN as TURN,
+    hub::walk::Walk,
     request::{Declared, Matched},
+    socket::{SharedFrame, encode},
 };
 
 struct Chat;
@@ -204,6 +206,30 @@ async fn a_room_that_is_entered_again_between_two_turns_is_another() {
     .await;
     assert_eq!(delivery.sent, TURN);
     assert_eq!(received(entries[0].connection()), [text(0, 1)], "once");
+}
+
+#[test]
+fn a_member_that_leaves_while_its_turn_is_delivered_gets_nothing() {
+    let live = Arc::new(Live::default());
+    let entries: Vec<_> = (0..4).map(|_| enter(&live)).collect();
+    let [leaves, stays, returns, elsewhere] = [0, 1, 2, 3].map(|index: usize| entries[index].connection());
+    for member in [leaves, stays, returns, elsewhere] {
+        member.join("r").unwrap();
+        member.join("other").unwrap();
+    }
+    let room = stays.room("r");
+    let mut walk = Walk::new(&room);
+    assert!(walk.advance());
+    leaves.leave("r");
+    returns.leave("r");
+    returns.join("r").unwrap();
+    elsewhere.leave("other");
+    walk.push(&mut SharedFrame::new(encode(text(0, 1).into())));
+    assert_eq!(received(leaves), Vec::<String>::new());
+    for member in [stays, returns, elsewhere] {
+        assert_eq!(received(member), [text(0, 1)]);
+    }
+    assert_eq!((walk.delivery().sent, walk.delivery().gone), (3, 1));
 }
 
 #[tokio::test]
