@@ -56,6 +56,21 @@ impl Callback {
         }
     }
 
+    /// Its variant of `On` in `ws_core`.
+    pub(super) fn variant(self) -> &'static str {
+        match self {
+            Self::Open => "Open",
+            Self::Text => "Text",
+            Self::Binary => "Binary",
+            Self::Message => "Message",
+            Self::Event => "Event",
+            Self::Unknown => "Unknown",
+            Self::Ping => "Ping",
+            Self::Pong => "Pong",
+            Self::Close => "Close",
+        }
+    }
+
     /// Returns whether it is called for an event.
     pub(super) fn is_event(self) -> bool {
         matches!(self, Self::Event | Self::Unknown)
