@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::Input;
+use super::{Input, rules::ParamFacts};
 use crate::{
     connection::Connection,
     error::Result,
@@ -87,6 +87,10 @@ pub trait Param<'a>: Sized {
     /// Whether the value is parsed from the handshake and kept. A kept value cannot borrow.
     #[doc(hidden)]
     const IS_PARSED: bool = false;
+
+    /// The facts that the rules for parameters check.
+    #[doc(hidden)]
+    const FACTS: ParamFacts = ParamFacts { takes: Self::TAKES, needs_path: Self::NEEDS_PATH, event: None };
 
     /// Adds the required states, for the check at start.
     #[doc(hidden)]

@@ -14,9 +14,8 @@ pub use super::{
     },
     guard::{Guard, GuardAnswer, GuardParams, Guarded, guard, guarded},
     model::{
-        AnswerTo, Call, Carried, Carries, Failing, HandlerInfo, Known, NoCall, NoCodes, NoEvent, NoModel,
-        Output, ReplyInfo, ReplyShape, Sends, Sent, Unknown, Unmade, codes_of, first_event, output,
-        output_of, shape_of,
+        AnswerTo, Carried, Carries, Failing, HandlerInfo, NoCodes, NoEvent, NoModel, Output, OwnReply,
+        ReplyInfo, ReplyShape, Sends, TakesData, Unknown, Unmade, codes_of, output, output_of, shape_of,
     },
     param::Param,
     rules,
@@ -45,12 +44,6 @@ pub use serde::Serialize;
 pub struct Of<P>(PhantomData<P>);
 
 impl<'a, P: Param<'a>> Of<P> {
-    /// The part of the input that the parameter consumes.
-    pub const TAKES: Takes = P::TAKES;
-
-    /// Whether the route's path must have parameters.
-    pub const NEEDS_PATH: bool = P::NEEDS_PATH;
-
     /// Whether the value is parsed from the handshake and kept.
     pub const IS_PARSED: bool = P::IS_PARSED;
 
@@ -75,12 +68,6 @@ impl<'a, P: Param<'a>> Of<P> {
 pub trait NoParam {
     #[doc(hidden)]
     type P;
-
-    #[doc(hidden)]
-    const TAKES: Takes = Takes::Nothing;
-
-    #[doc(hidden)]
-    const NEEDS_PATH: bool = false;
 
     #[doc(hidden)]
     const IS_PARSED: bool = false;

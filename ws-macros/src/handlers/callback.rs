@@ -71,11 +71,6 @@ impl Callback {
         }
     }
 
-    /// Returns whether it is called for an event.
-    pub(super) fn is_event(self) -> bool {
-        matches!(self, Self::Event | Self::Unknown)
-    }
-
     /// Returns its `Place` in `ws_core`, which has the rules for parameters.
     pub(super) fn place(self) -> &'static str {
         match self {

@@ -7,7 +7,10 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::Type;
 
-use super::kept::{self, field};
+use super::{
+    checks,
+    kept::{self, field},
+};
 use crate::{
     handlers::{
         callback::Callback,
@@ -23,8 +26,8 @@ use crate::{
 pub(super) fn functions(handlers: &Handlers) -> TokenStream {
     let ty = &handlers.controller;
     let (need, keep) = (kept::need(handlers), kept::make(handlers));
-    let functions = handlers.handlers.iter().map(|handler| {
-        let (conditions, on, run) = (&handler.conditions, on(handler), run(handler, ty));
+    let functions = handlers.handlers.iter().enumerate().map(|(index, handler)| {
+        let (conditions, on, run) = (&handler.conditions, on(index, handler), run(handler, ty));
         quote!(#(#conditions)* __h::HandlerFn { on: #on, run: #run })
     });
     quote! {
@@ -37,11 +40,11 @@ pub(super) fn functions(handlers: &Handlers) -> TokenStream {
 }
 
 /// Writes the callback of a handler.
-fn on(handler: &Handler) -> TokenStream {
-    let names = handler.events.iter().map(|event| &event.constant);
+fn on(index: usize, handler: &Handler) -> TokenStream {
+    let facts = checks::facts(index);
     let variant = format_ident!("{}", handler.callback.variant());
     match handler.callback {
-        Callback::Event => quote!(__h::On::#variant(&[#(#names),*])),
+        Callback::Event => quote!(__h::On::#variant(#facts.names)),
         _ => quote!(__h::On::#variant),
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 /// Writes the entry and the descriptions of the handlers.
 pub(super) fn registration(handlers: &Handlers) -> TokenStream {
     let (ty, name) = (&handlers.controller, handlers.name());
-    let infos = handlers.handlers.iter().map(|handler| info(handler, ty));
+    let infos = handlers.handlers.iter().enumerate().map(|(index, handler)| info(index, handler, ty));
     quote! {
         #[allow(elided_lifetimes_in_paths)]
         const __HANDLERS: &[__ws::__private::HandlerInfo] = &[#(#infos),*];
@@ -61,18 +61,14 @@ fn output(handler: &Handler, controller: &Type) -> TokenStream {
     }
 }
 
-fn info(handler: &Handler, controller: &Type) -> TokenStream {
+fn info(index: usize, handler: &Handler, controller: &Type) -> TokenStream {
     let conditions = &handler.conditions;
     let callback = handler.callback.name();
-    let names = handler.events.iter().map(|event| &event.constant);
+    let facts = checks::facts(index);
     let method = handler.name();
     let params = handler.params.iter().map(|param| {
         let (conditions, ty) = (&param.conditions, written(&param.ty.written));
         quote!(#(#conditions)* #ty)
-    });
-    let events = handler.params.iter().map(|param| {
-        let (conditions, ty) = (&param.conditions, &param.ty.inferred);
-        quote!(#(#conditions)* __h::Of::<#ty>::EVENT)
     });
     let errors = handler.errors.iter().map(|ty| {
         let codes = quote_spanned!(start(ty)=> __h::codes_of::<#ty>);
@@ -80,7 +76,7 @@ fn info(handler: &Handler, controller: &Type) -> TokenStream {
     });
     let of_output = output(handler, controller);
     let carried = Ident::new("__carried", Span::mixed_site());
-    let check = checks::of_call(handler, &carried);
+    let check = checks::of_call(handler);
     let describe = describe(handler, &of_output);
     let guards = handler.guards.iter().map(|guard| written_path(&guard.path));
     let returns = handler.output.as_ref().map(|output| written(&output.written)).unwrap_or_default();
@@ -91,17 +87,16 @@ fn info(handler: &Handler, controller: &Type) -> TokenStream {
         #(#conditions)*
         __ws::__private::HandlerInfo {
             callback: #callback,
-            events: &[#(#names),*],
+            events: #facts.names,
             method: #method,
             params: &[#(#params),*],
-            data: __h::first_event(&[#(#events),*]),
+            data: #facts.event(),
             guards: &[#(#guards),*],
             returns: #returns,
             reply: || {
-                let __output = #of_output;
-                let (__sent, #carried) = (__output.sent(), __output.carried());
+                let #carried = (&#of_output).carried();
                 #check
-                __h::ReplyInfo { form: __sent.form, name: __sent.name, codes: #carried.error.codes() }
+                #carried.error.describe()
             },
             describe: #describe,
             errors: &[#(#errors),*],
@@ -133,7 +128,7 @@ fn describe(handler: &Handler, of_output: &TokenStream) -> TokenStream {
     quote_spanned! {Span::mixed_site()=>
         __ws::__private::describe!(|#schemas| {
             use __h::{NoPart as _, NoSchema as _, NotAnEvent as _};
-            let __replies = #of_output.carried().replies;
+            let __replies = (&#of_output).carried().replies;
             __h::HandlerTypes {
                 params: ::std::vec![#(#params),*],
                 reply: __replies.data().get(#schemas, __h::Direction::Sent),

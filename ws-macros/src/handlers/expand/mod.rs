@@ -35,14 +35,14 @@ pub(super) fn implementation(handlers: &Handlers) -> TokenStream {
         const _: () = {
             #alias
             use __ws::__private::handlers::{
-                self as __h, Dispatch as _, NoCodes as _, NoEvent as _, NoModel as _, NoParam as _, NoReply as _,
+                self as __h, Dispatch as _, NoCodes as _, NoEvent as _, NoModel as _, NoParam as _, NoReply as _, OwnReply as _,
                 RouteOf as _,
             };
             #names
             #kept
+            #checks
             #functions
             #controller
-            #checks
             #entry
         };
     }
