@@ -36,6 +36,9 @@ use crate::{
 ///
 /// # Your own parameter type
 ///
+/// A type of your own with the name `Data` must keep nothing (`type Kept = ()`): under
+/// `#[ws_handlers]`, parameters written as `Data<..>` have no kept value.
+///
 /// ```
 /// use ws_core::{Handshake, handlers::{FromHandshake, Input, Param, ParamError, Setup}};
 ///

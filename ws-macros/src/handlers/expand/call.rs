@@ -91,12 +91,12 @@ fn called(handler: &Handler, controller: &Type) -> TokenStream {
     let method = placed(&handler.ident);
     let place = at(handler.ident.span());
     let params = handler.params.iter().map(|param| {
-        let (conditions, ty, field) = (&param.conditions, &param.ty, field(param.slot));
-        let inferred = &ty.inferred;
-        quote_spanned! {start(&ty.written)=>
-            #(#conditions)*
-            __h::Of::<#inferred>::get(&__kept.#field, __input)?
-        }
+        let (conditions, inferred, place) = (&param.conditions, &param.ty.inferred, start(&param.ty.written));
+        let kept = match param.slot.map(field) {
+            Some(field) => quote_spanned!(place=> &__kept.#field),
+            None => quote_spanned!(place=> &()),
+        };
+        quote_spanned!(place=> #(#conditions)* __h::Of::<#inferred>::get(#kept, __input)?)
     });
     quote_spanned!(place=> <#controller>::#method(__this, #(#params),*))
 }

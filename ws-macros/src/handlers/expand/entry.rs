@@ -22,7 +22,7 @@ pub(super) fn registration(handlers: &Handlers) -> TokenStream {
         const __HANDLERS: &[__ws::__private::HandlerInfo] = &[#(#infos),*];
         __ws::__private::submit! {
             __ws::__private::HandlersEntry {
-                controller: || ::core::any::TypeId::of::<#ty>(),
+                controller: ::core::any::TypeId::of::<#ty>,
                 name: #name,
                 location: __ws::__private::location!(),
                 handlers: __HANDLERS,
@@ -74,11 +74,13 @@ fn info(index: usize, handler: &Handler, controller: &Type) -> TokenStream {
         let codes = quote_spanned!(start(ty)=> __h::codes_of::<#ty>);
         quote!(#codes())
     });
+    let errors = (!handler.errors.is_empty()).then(|| quote!(errors: &[#(#errors),*],));
     let of_output = output(handler, controller);
     let carried = Ident::new("__carried", Span::mixed_site());
     let check = checks::of_call(handler);
     let describe = describe(handler, &of_output);
     let guards = handler.guards.iter().map(|guard| written_path(&guard.path));
+    let guards = (!handler.guards.is_empty()).then(|| quote!(guards: &[#(#guards),*],));
     let returns = handler.output.as_ref().map(|output| written(&output.written)).unwrap_or_default();
     let docs = &handler.docs;
     // With the hygiene of the macro, this would be the line of `#[ws_handlers]`.
@@ -91,26 +93,27 @@ fn info(index: usize, handler: &Handler, controller: &Type) -> TokenStream {
             method: #method,
             params: &[#(#params),*],
             data: #facts.event(),
-            guards: &[#(#guards),*],
+            #guards
             returns: #returns,
             reply: || {
                 let #carried = (&#of_output).carried();
                 #check
                 #carried.error.describe()
             },
-            describe: #describe,
-            errors: &[#(#errors),*],
+            #describe
+            #errors
             docs: #docs,
             line: #line,
+            ..__h::HandlerInfo::EMPTY
         }
     }
 }
 
 /// Writes the description of the types. In a build without documents it is empty: tokens that
 /// rustc only reads and drops cost time, too.
-fn describe(handler: &Handler, of_output: &TokenStream) -> TokenStream {
+fn describe(handler: &Handler, of_output: &TokenStream) -> Option<TokenStream> {
     if !cfg!(feature = "asyncapi") {
-        return quote!(::core::option::Option::None);
+        return None;
     }
     let schemas = Ident::new("__schemas", Span::mixed_site());
     let params = handler.params.iter().map(|param| {
@@ -125,8 +128,8 @@ fn describe(handler: &Handler, of_output: &TokenStream) -> TokenStream {
             }
         }
     });
-    quote_spanned! {Span::mixed_site()=>
-        __ws::__private::describe!(|#schemas| {
+    Some(quote_spanned! {Span::mixed_site()=>
+        describe: __ws::__private::describe!(|#schemas| {
             use __h::{NoPart as _, NoSchema as _, NotAnEvent as _};
             let __replies = (&#of_output).carried().replies;
             __h::HandlerTypes {
@@ -134,6 +137,6 @@ fn describe(handler: &Handler, of_output: &TokenStream) -> TokenStream {
                 reply: __replies.data().get(#schemas, __h::Direction::Sent),
                 reply_event: __replies.event().event(),
             }
-        })
-    }
+        }),
+    })
 }

@@ -18,6 +18,9 @@ use crate::{
 /// Writes the constants. rustc reports a name that does not exist.
 pub(super) fn names(handlers: &Handlers) -> Option<TokenStream> {
     handlers.of(Callback::Event).chain(handlers.of(Callback::Unknown)).next()?;
+    if are_known(handlers) {
+        return None;
+    }
     let constants = each(handlers).filter(|(_, event)| event.name.literal().is_none());
     let constants = constants.map(|(Handler { conditions, .. }, Event { name, constant })| {
         let value = name.value(&handlers.controller);
@@ -63,11 +66,22 @@ pub(super) fn answers_ping(handlers: &Handlers) -> TokenStream {
     if all.peek().is_none() {
         return quote!(false);
     }
+    if are_known(handlers) {
+        let mut names = each(handlers).filter_map(|(_, event)| event.name.literal());
+        return if names.any(|name| name.value() == "ping") { quote!(false) } else { quote!(true) };
+    }
     let has_events = match slots::any_of(all.map(|handler| handler.conditions.as_slice())) {
         Some(any) => quote!(::core::cfg!(#any)),
         None => quote!(true),
     };
     quote!(#has_events && !__h::rules::is_among(__EVENTS, "ping"))
+}
+
+/// Returns whether all names are literals whose handlers have no `#[cfg(..)]`: then the macro itself
+/// has checked them.
+fn are_known(handlers: &Handlers) -> bool {
+    let has_conditions = handlers.handlers.iter().any(|handler| !handler.conditions.is_empty());
+    !has_conditions && each(handlers).all(|(_, event)| event.name.literal().is_some())
 }
 
 /// Returns the names with their handlers, in source order.
