@@ -136,7 +136,7 @@ pub mod __private {
         recovery::{Handled, HandlerFuture},
         registry::{
             ControllerEntry, ErrorHandlerEntry, ErrorTypeEntry, HandlersEntry, InterceptorEntry,
-            MiddlewareEntry, exactly,
+            MiddlewareEntry, exactly, unchanged,
         },
         request::{HandlerInfo, Kept, Security},
         session::{Erased, erase},

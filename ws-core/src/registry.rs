@@ -104,6 +104,10 @@ impl<T> Exactly<T> for T {
     }
 }
 
+/// Leaves settings as they are. Generated code uses it instead of a closure, which costs more time to
+/// compile.
+pub fn unchanged<T>(_: &mut T) {}
+
 /// Passes a value to a parameter. Generated code calls it with the span of the parameter's type.
 pub fn exactly<T, P: Exactly<T>>(value: T) -> P {
     P::exactly(value)

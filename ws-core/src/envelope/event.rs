@@ -44,6 +44,10 @@ pub trait WsEvent {
     #[doc(hidden)]
     const IS_ASK: bool = false;
 
+    /// Whether the type implements [`WsCall`].
+    #[doc(hidden)]
+    const DECLARES_REPLY: bool = false;
+
     /// Describes the types of the event; `None` without the feature `asyncapi`.
     #[doc(hidden)]
     const DESCRIBE: Option<DescribeEvent> = None;
@@ -121,6 +125,8 @@ pub struct EventInfo {
     pub docs: &'static str,
     /// Whether the client answers it.
     pub is_ask: bool,
+    /// Whether it declares its reply.
+    pub declares_reply: bool,
     /// Describes the types of the event.
     pub describe: Option<DescribeEvent>,
 }
@@ -156,6 +162,12 @@ pub struct DeclaredReply {
 impl EventInfo {
     /// Returns the description of an event type.
     pub const fn of<E: WsEvent + ?Sized>() -> Self {
-        Self { name: E::NAME, docs: E::DOCS, is_ask: E::IS_ASK, describe: E::DESCRIBE }
+        Self {
+            name: E::NAME,
+            docs: E::DOCS,
+            is_ask: E::IS_ASK,
+            declares_reply: E::DECLARES_REPLY,
+            describe: E::DESCRIBE,
+        }
     }
 }

@@ -34,10 +34,8 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Input<'a> {
-    conn: &'a Connection,
     payload: Payload<'a>,
-    /// The replier of an event.
-    replier: Option<&'a Replier<'a>>,
+    to: &'a Replier<'a>,
 }
 
 /// The part that differs by the kind of the callback.
@@ -50,35 +48,52 @@ enum Payload<'a> {
 }
 
 impl<'a> Input<'a> {
-    pub(super) fn nothing(conn: &'a Connection) -> Self {
-        Self { conn, payload: Payload::Nothing, replier: None }
+    pub(super) fn nothing(to: &'a Replier<'a>) -> Self {
+        Self { payload: Payload::Nothing, to }
     }
 
-    pub(super) fn message(conn: &'a Connection, message: &'a mut Message) -> Self {
-        Self { conn, payload: Payload::Message(message), replier: None }
+    pub(super) fn message(to: &'a Replier<'a>, message: &'a mut Message) -> Self {
+        Self { payload: Payload::Message(message), to }
     }
 
-    pub(super) fn event(
-        conn: &'a Connection,
-        message: &'a Message,
-        envelope: &'a Envelope<'a>,
-        replier: &'a Replier<'a>,
-    ) -> Self {
-        Self { conn, payload: Payload::Event { message, envelope }, replier: Some(replier) }
+    pub(super) fn event(to: &'a Replier<'a>, message: &'a Message, envelope: &'a Envelope<'a>) -> Self {
+        Self { payload: Payload::Event { message, envelope }, to }
     }
 
-    pub(super) fn end(conn: &'a Connection, reason: CloseReason) -> Self {
-        Self { conn, payload: Payload::End(reason), replier: None }
+    pub(super) fn end(to: &'a Replier<'a>, reason: CloseReason) -> Self {
+        Self { payload: Payload::End(reason), to }
+    }
+
+    /// Moves the input out. For generated code.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        Self { payload: std::mem::replace(&mut self.payload, Payload::Nothing), to: self.to }
+    }
+
+    /// Returns the input of a guard: an event, but no other message. For generated code.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn for_guard(&self) -> Self {
+        let payload = match self.payload {
+            Payload::Event { message, envelope } => Payload::Event { message, envelope },
+            _ => Payload::Nothing,
+        };
+        Self { payload, to: self.to }
+    }
+
+    pub(super) fn replier(&self) -> &'a Replier<'a> {
+        self.to
     }
 
     /// Returns the connection that the callback runs for.
     pub fn connection(&self) -> &'a Connection {
-        self.conn
+        self.to.connection()
     }
 
     /// Returns the event's name in `on_event` and `on_unknown`, `None` in other callbacks.
     pub fn event_name(&self) -> Option<&'a str> {
-        self.replier?.event_name()
+        self.to.event_name()
     }
 
     /// Takes the whole message: text, binary, or the payload of a ping or pong. It can be taken
@@ -121,7 +136,10 @@ impl<'a> Input<'a> {
 
     /// Returns the reply of the event, so that it can be sent later.
     pub(super) fn defer(&self) -> Result<Reply, ParamError> {
-        self.replier.map(Replier::defer).ok_or_else(|| ParamError::missing("event"))
+        match self.to.event_name() {
+            Some(_) => Ok(self.to.defer()),
+            None => Err(ParamError::missing("event")),
+        }
     }
 
     pub(super) fn take_reason(&mut self) -> Result<CloseReason, ParamError> {

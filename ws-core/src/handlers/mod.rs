@@ -11,6 +11,8 @@ mod context;
 mod cookie;
 mod deferred;
 mod describe;
+#[doc(hidden)]
+pub mod dispatch;
 mod guard;
 mod header;
 mod input;

@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 
 #[cfg(feature = "validate")]
 use super::Valid;
-use super::{Data, Event, IntoReply, Json, Stream, rules::Is, support::Of};
+use super::{Data, Event, IntoReply, Json, Stream, support::Of};
 pub use crate::request::{HandlerInfo, ReplyInfo};
 use crate::{
     envelope::{
@@ -64,32 +64,33 @@ impl<S: futures_core::Stream<Item: Carries>> Carries for Stream<S> {
     type Error = <S::Item as Carries>::Error;
 }
 
-/// Implements the model for parameters that contain the data of an event.
-macro_rules! event_of {
-    ($($(#[$attribute:meta])* $ty:ty;)*) => {$(
-        $(#[$attribute])*
-        impl<T: WsEvent> Of<$ty> {
-            /// The event type of the data.
-            pub const EVENT: Option<EventInfo> = Some(EventInfo::of::<T>());
-        }
-
-        $(#[$attribute])*
-        impl<T: WsCall> Of<$ty> {
-            /// Returns the event, whose reply is known.
-            pub fn call() -> Call<T> {
-                Call(PhantomData)
-            }
-        }
-    )*};
+/// A parameter that contains the data of an event.
+pub trait TakesData {
+    /// The type of the data.
+    type Data;
 }
 
-event_of! {
-    Data<T>;
-    Option<Data<T>>;
-    #[cfg(feature = "validate")]
-    Valid<Data<T>>;
-    #[cfg(feature = "validate")]
-    Option<Valid<Data<T>>>;
+impl<T> TakesData for Data<T> {
+    type Data = T;
+}
+
+#[cfg(feature = "validate")]
+impl<T> TakesData for Valid<Data<T>> {
+    type Data = T;
+}
+
+impl<P: TakesData> TakesData for Option<P> {
+    type Data = P::Data;
+}
+
+impl<P: TakesData<Data: WsEvent>> Of<P> {
+    /// The event type of the data.
+    pub const EVENT: Option<EventInfo> = Some(EventInfo::of::<P::Data>());
+}
+
+impl<P: TakesData<Data: WsCall>> Of<P> {
+    /// Checks the replies of a handler of this event.
+    pub fn check<S: AnswerTo<<P::Data as WsCall>::Replies>>(_: &Sends<S>) {}
 }
 
 /// A parameter that is not the data of an event type.
@@ -98,58 +99,14 @@ pub trait NoEvent {
     const EVENT: Option<EventInfo> = None;
 
     #[doc(hidden)]
-    fn call() -> NoCall {
-        NoCall
-    }
+    fn check<S>(_: &Sends<S>) {}
 }
 
 impl<P> NoEvent for Of<P> {}
 
-/// An event whose reply is known.
-#[derive(Debug)]
-pub struct Call<T>(PhantomData<fn() -> T>);
-
-/// An event whose reply is not known.
-#[derive(Debug)]
-pub struct NoCall;
-
-impl<T: WsCall> Call<T> {
-    /// Checks the replies of a handler of this event.
-    pub fn check<S: AnswerTo<T::Replies>>(self, _: &Sends<S>) {}
-}
-
-impl NoCall {
-    /// Accepts any replies.
-    pub fn check<S>(self, _: &Sends<S>) {}
-}
-
 /// The replies of a handler.
 #[derive(Debug)]
 pub struct Sends<S>(PhantomData<fn() -> S>);
-
-impl<S> Sends<S> {
-    /// Returns the replies, or [`Unknown`] if the handler sends them later.
-    pub fn unless<const IS_DEFERRED: bool>(self) -> Sends<<Is<IS_DEFERRED> as Known<S>>::Replies>
-    where
-        Is<IS_DEFERRED>: Known<S>,
-    {
-        Sends(PhantomData)
-    }
-}
-
-/// The replies `S`, if they are known.
-pub trait Known<S> {
-    /// `S` or [`Unknown`].
-    type Replies;
-}
-
-impl<S> Known<S> for Is<false> {
-    type Replies = S;
-}
-
-impl<S> Known<S> for Is<true> {
-    type Replies = Unknown;
-}
 
 /// The replies of a type whose data is not known.
 #[derive(Debug)]
@@ -176,6 +133,9 @@ impl<T> AnswerTo<OneReply<T>> for OneReply<T> {}
 impl<T> AnswerTo<ManyReplies<T>> for ManyReplies<T> {}
 
 impl<R> AnswerTo<R> for Unknown {}
+
+/// Nothing is returned if the reply is sent by `Reply`; the rules of the handler check this.
+impl<R> AnswerTo<R> for NoReplies {}
 
 /// The properties of a return type that the rules for replies check.
 #[derive(Clone, Copy, Debug)]
@@ -223,93 +183,86 @@ pub const fn output_of<R>() -> Output<R> {
     Output(PhantomData)
 }
 
-/// The number and the name of a handler's messages.
-#[derive(Clone, Copy, Debug)]
-pub struct Sent {
-    /// The number of messages.
-    pub form: ReplyForm,
-    /// The name under which they are sent.
-    pub name: ReplyName,
-}
-
-/// The types of a handler's messages and of its error.
+/// The model of a return type: its messages and its error.
 #[derive(Debug)]
 pub struct Carried<S, E> {
-    /// The messages.
+    /// The types of the messages.
     pub replies: Sends<S>,
-    /// The type of the error.
+    /// The error.
     pub error: Failing<E>,
 }
 
 impl<S, E> Carried<S, E> {
-    fn new() -> Self {
-        Self { replies: Sends(PhantomData), error: Failing(PhantomData) }
+    fn new(form: ReplyForm, name: ReplyName) -> Self {
+        let error = Failing { form, name, error: PhantomData };
+        Self { replies: Sends(PhantomData), error }
     }
 }
 
-impl<R: IntoReply> Output<R> {
-    /// The number and the name of the messages.
-    pub fn sent(&self) -> Sent {
-        Sent { form: R::FORM, name: R::NAME }
-    }
-}
-
-impl<R: Carries> Output<R> {
-    /// The types of the messages and of the error.
+impl<R: IntoReply + Carries> Output<R> {
+    /// Returns the model.
     pub fn carried(&self) -> Carried<R::Replies, R::Error> {
-        Carried::new()
+        Carried::new(R::FORM, R::NAME)
     }
 }
 
-/// A return type whose model is not known.
+/// A return type of which only the number and the name of its messages are known.
+pub trait OwnReply {
+    #[doc(hidden)]
+    fn carried(&self) -> Carried<Unknown, Nothing>;
+}
+
+impl<R: IntoReply> OwnReply for Output<R> {
+    fn carried(&self) -> Carried<Unknown, Nothing> {
+        Carried::new(R::FORM, R::NAME)
+    }
+}
+
+/// A type that is not a reply. It is implemented for a reference, so that [`OwnReply`] has
+/// precedence.
 pub trait NoModel {
     #[doc(hidden)]
-    fn sent(&self) -> Sent {
-        Sent { form: ReplyForm::None, name: ReplyName::AtRunTime }
-    }
-
-    #[doc(hidden)]
     fn carried(&self) -> Carried<Unknown, Nothing> {
-        Carried::new()
+        Carried::new(ReplyForm::None, ReplyName::AtRunTime)
     }
 }
 
-impl<R> NoModel for Output<R> {}
+impl<R> NoModel for &Output<R> {}
 
-/// The error type of a handler.
+/// The error type of a handler, with the number and the name of its messages.
 #[derive(Debug)]
-pub struct Failing<E>(PhantomData<fn() -> E>);
+pub struct Failing<E> {
+    form: ReplyForm,
+    name: ReplyName,
+    error: PhantomData<fn() -> E>,
+}
+
+impl<E> Failing<E> {
+    fn with(&self, codes: &'static [(&'static str, &'static str)]) -> ReplyInfo {
+        ReplyInfo { form: self.form, name: self.name, codes }
+    }
+}
 
 impl<E: ErrorCodes> Failing<E> {
-    /// Its error codes.
-    pub fn codes(&self) -> &'static [(&'static str, &'static str)] {
-        E::CODES
+    /// Returns the model of the return value.
+    pub fn describe(&self) -> ReplyInfo {
+        self.with(E::CODES)
     }
 }
 
 /// An error type without error codes.
 pub trait NoCodes {
     #[doc(hidden)]
-    fn codes(&self) -> &'static [(&'static str, &'static str)] {
-        &[]
-    }
+    fn describe(&self) -> ReplyInfo;
 }
 
-impl<E> NoCodes for Failing<E> {}
+impl<E> NoCodes for Failing<E> {
+    fn describe(&self) -> ReplyInfo {
+        self.with(&[])
+    }
+}
 
 /// The error codes of a type in `errors(..)`.
 pub const fn codes_of<E: ErrorCodes>() -> &'static [(&'static str, &'static str)] {
     E::CODES
-}
-
-/// Returns the first event among the parameters of a handler.
-pub const fn first_event(params: &[Option<EventInfo>]) -> Option<EventInfo> {
-    let mut rest = params;
-    while let [first, more @ ..] = rest {
-        if first.is_some() {
-            return *first;
-        }
-        rest = more;
-    }
-    None
 }

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::Input;
+use super::{Input, rules::ParamFacts};
 use crate::{
     connection::Connection,
     error::Result,
@@ -35,6 +35,9 @@ use crate::{
 /// error. At most one parameter can take the message.
 ///
 /// # Your own parameter type
+///
+/// A type of your own with the name `Data` must keep nothing (`type Kept = ()`): under
+/// `#[ws_handlers]`, parameters written as `Data<..>` have no kept value.
 ///
 /// ```
 /// use ws_core::{Handshake, handlers::{FromHandshake, Input, Param, ParamError, Setup}};
@@ -87,6 +90,10 @@ pub trait Param<'a>: Sized {
     /// Whether the value is parsed from the handshake and kept. A kept value cannot borrow.
     #[doc(hidden)]
     const IS_PARSED: bool = false;
+
+    /// The facts that the rules for parameters check.
+    #[doc(hidden)]
+    const FACTS: ParamFacts = ParamFacts { takes: Self::TAKES, needs_path: Self::NEEDS_PATH, event: None };
 
     /// Adds the required states, for the check at start.
     #[doc(hidden)]

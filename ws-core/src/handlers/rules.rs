@@ -1,9 +1,10 @@
 //! The rules for handlers that only rustc can check, because only rustc knows the types.
 //!
-//! Each rule is a trait that `&Is<true>` implements. A broken rule is a trait bound that does not
-//! hold, and rustc reports it at the user's type with the message of the trait. A const assertion
-//! would print "evaluation panicked" and the path of its evaluation. The reference keeps the report
-//! short: rustc would also show where a plain type is defined.
+//! A constant function returns the message of the first rule that a parameter or a return value
+//! breaks. Generated code calls [`check`] with it in a constant, at the user's type, and rustc
+//! reports the message there. A trait bound for each rule had the same report and took several times
+//! as long to compile. Only [`OwnsItsData`] is a bound: rustc does not report lifetime errors in a
+//! body with an error of types.
 
 use super::{Takes, model::ReplyShape};
 use crate::{
@@ -11,151 +12,106 @@ use crate::{
     place::parameters,
 };
 
-/// The result of a rule's condition: `<&Is<{ condition }> as Rule>::HOLDS` compiles if it is true.
+/// Fails to compile with the message of a rule that is broken.
+///
+/// # Panics
+/// If a rule is broken. Only the compiler calls it.
+#[track_caller]
+#[expect(clippy::panic, reason = "the compiler reports the panic")]
+pub const fn check(broken: Option<&'static str>) {
+    if let Some(message) = broken {
+        panic!("{}", message);
+    }
+}
+
+/// A parameter that takes the data of an event is used in a callback of an event.
+const HAS_EVENT_DATA: &str = "this callback has no event, so it has no `Data<T>`; take it in `#[on_event]` or \
+    `#[on_unknown]`, or take the whole message as `Json<T>`";
+
+/// A parameter that takes the name of an event is used in a callback of an event.
+const HAS_EVENT_NAME: &str = "this callback has no event, so it has no `EventName`; take it in `#[on_event]` or \
+    `#[on_unknown]`";
+
+/// A parameter that takes the message is used in a callback that has one.
+const HAS_MESSAGE: &str = "`#[on_open]` and `#[on_close]` have no message; remove this parameter";
+
+/// A parameter that takes text is not used in a callback with a binary message.
+const HAS_TEXT: &str = "`#[on_binary]`, `#[on_ping]` and `#[on_pong]` have no text; take `Bytes`";
+
+/// A `Reply` is used in a callback of an event.
+const HAS_REPLY: &str =
+    "this callback has no event to reply to; take `Reply` in `#[on_event]` or `#[on_unknown]`";
+
+/// A parameter that takes the reason of the close is used in `on_close`.
+const HAS_CLOSE_REASON: &str =
+    "the connection is still open in this callback; take `CloseReason` in `#[on_close]`";
+
+/// At most one parameter takes the message.
+const TAKES_ONE_MESSAGE: &str = "two parameters take the message; keep one";
+
+/// Only a guard of an event takes the message.
+const GUARD_TAKES_NO_MESSAGE: &str = "this guard takes the message, and only the guard of an event may do so; take it in the \
+    handler";
+
+/// At most one parameter of a guard takes the message.
+const GUARD_TAKES_ONE_MESSAGE: &str = "two parameters take the message; keep one";
+
+/// At most one parameter is the `Reply`.
+const TAKES_ONE_REPLY: &str = "two parameters are the `Reply`; keep one";
+
+/// A route has path parameters if a handler takes one.
+const HAS_PATH_PARAMETERS: &str = "the path of this controller has no parameters for `Path<T>`; write one, such as `path = \
+    \"/rooms/{room}\"`";
+
+/// An event has one handler in a block.
+const IS_HANDLED_ONCE: &str = "this event has two handlers in this block; keep one";
+
+/// A reply to an event is returned from a callback of an event.
+const ANSWERS_AN_EVENT: &str = "`Data<T>` replies to an event, and this callback has none; return `Event<T>`, `Json<T>` or \
+    a message";
+
+/// A handler that takes `Reply` returns no reply.
+const LEAVES_THE_REPLY: &str = "this handler takes `Reply`, so it cannot return a reply; return `()` or `Result`, and send \
+    the reply with `reply.send(..)`";
+
+/// The reply that an event declares is returned, or sent by `Reply`.
+const RETURNS_THE_REPLY: &str = "the handler does not return the reply that `#[ws_event(..)]` of its event declares; for \
+    `reply = T`, return `T` if it is an event, else `Data<T>`; for `stream = T`, return a \
+    `Stream` of these";
+
+/// A text without an envelope does not answer an event.
+const ANSWERS_IN_AN_ENVELOPE: &str = "this text would be sent without an envelope and without the `ref` of the call; write \
+    `Data(..)`, or return a `Message` to send it as it is";
+
+/// An event type is taken by the handler of its event.
+const IS_OF_THIS_EVENT: &str = "the event of this data has another name than `#[on_event(..)]`; write the same name at the \
+    type and at the handler";
+
+/// An event does not have the name of an event of the server.
+const HAS_FREE_NAME: &str = "this cannot be the name of an event: it is empty, or the server itself sends this event \
+    (`error`, `end`, `pong`, `sync`); choose another name";
+
+/// No reply is returned by `on_close`.
+const SENDS_NOTHING: &str = "`#[on_close]` cannot send a reply; return `()` or `Result`";
+
+/// The result of a condition: `<&Is<{ condition }> as OwnsItsData>::HOLDS` compiles if it is true.
+/// The reference keeps the report short: rustc would also show where a plain type is defined.
 #[derive(Debug)]
 pub struct Is<const HOLDS: bool>;
 
-/// Defines rules.
-macro_rules! rules {
-    ($($(#[$doc:meta])* $name:ident { message: $message:tt, label: $label:tt })*) => {$(
-        $(#[$doc])*
-        #[diagnostic::on_unimplemented(message = $message, label = $label)]
-        pub trait $name {
-            /// Checks the rule.
-            const HOLDS: () = ();
-        }
-
-        #[diagnostic::do_not_recommend]
-        impl $name for &Is<true> {}
-    )*};
+/// A parameter that is parsed from the handshake does not borrow from it.
+#[diagnostic::on_unimplemented(
+    message = "a parameter from the handshake is kept with the connection, so it cannot borrow; \
+               write `String` for `&str`, such as `&Path<String>`",
+    label = "this type borrows"
+)]
+pub trait OwnsItsData {
+    /// Checks the rule.
+    const HOLDS: () = ();
 }
 
-rules! {
-    /// A parameter that takes the data of an event is used in a callback of an event.
-    HasEventData {
-        message: "this callback has no event, so it has no `Data<T>`; \
-                  take it in `#[on_event]` or `#[on_unknown]`, or take the whole message as `Json<T>`",
-        label: "not available in this callback"
-    }
-
-    /// A parameter that takes the name of an event is used in a callback of an event.
-    HasEventName {
-        message: "this callback has no event, so it has no `EventName`; \
-                  take it in `#[on_event]` or `#[on_unknown]`",
-        label: "not available in this callback"
-    }
-
-    /// A parameter that takes the message is used in a callback that has one.
-    HasMessage {
-        message: "`#[on_open]` and `#[on_close]` have no message; remove this parameter",
-        label: "not available in this callback"
-    }
-
-    /// A parameter that takes text is not used in a callback with a binary message.
-    HasText {
-        message: "`#[on_binary]`, `#[on_ping]` and `#[on_pong]` have no text; take `Bytes`",
-        label: "not available in this callback"
-    }
-
-    /// A `Reply` is used in a callback of an event.
-    HasReply {
-        message: "this callback has no event to reply to; \
-                  take `Reply` in `#[on_event]` or `#[on_unknown]`",
-        label: "not available in this callback"
-    }
-
-    /// A parameter that takes the reason of the close is used in `on_close`.
-    HasCloseReason {
-        message: "the connection is still open in this callback; take `CloseReason` in `#[on_close]`",
-        label: "not available in this callback"
-    }
-
-    /// At most one parameter takes the message.
-    TakesOneMessage {
-        message: "two parameters take the message; keep one",
-        label: "a parameter before this one takes the message"
-    }
-
-    /// Only a guard of an event takes the message.
-    GuardTakesNoMessage {
-        message: "this guard takes the message, and only the guard of an event may do so; \
-                  take it in the handler",
-        label: "not available to a guard of this callback"
-    }
-
-    /// At most one parameter of a guard takes the message.
-    GuardTakesOneMessage {
-        message: "two parameters take the message; keep one",
-        label: "two parameters of this guard take the message"
-    }
-
-    /// At most one parameter is the `Reply`.
-    TakesOneReply {
-        message: "two parameters are the `Reply`; keep one",
-        label: "a parameter before this one is the `Reply`"
-    }
-
-    /// A parameter that is parsed from the handshake does not borrow from it.
-    OwnsItsData {
-        message: "a parameter from the handshake is kept with the connection, so it cannot borrow; \
-                  write `String` for `&str`, such as `&Path<String>`",
-        label: "this type borrows"
-    }
-
-    /// A route has path parameters if a handler takes one.
-    HasPathParameters {
-        message: "the path of this controller has no parameters for `Path<T>`; \
-                  write one, such as `path = \"/rooms/{{room}}\"`",
-        label: "no parameter in the path"
-    }
-
-    /// An event has one handler in a block.
-    IsHandledOnce {
-        message: "this event has two handlers in this block; keep one",
-        label: "another attribute has the same name"
-    }
-
-    /// A reply to an event is returned from a callback of an event.
-    AnswersAnEvent {
-        message: "`Data<T>` replies to an event, and this callback has none; \
-                  return `Event<T>`, `Json<T>` or a message",
-        label: "no event in this callback"
-    }
-
-    /// A handler that takes `Reply` returns no reply.
-    LeavesTheReply {
-        message: "this handler takes `Reply`, so it cannot return a reply; \
-                  return `()` or `Result`, and send the reply with `reply.send(..)`",
-        label: "the `Reply` sends the reply"
-    }
-
-    /// A text without an envelope does not answer an event.
-    AnswersInAnEnvelope {
-        message: "this text would be sent without an envelope and without the `ref` of the call; \
-                  write `Data(..)`, or return a `Message` to send it as it is",
-        label: "not in an envelope"
-    }
-
-    /// An event type is taken by the handler of its event.
-    IsOfThisEvent {
-        message: "the event of this data has another name than `#[on_event(..)]`; \
-                  write the same name at the type and at the handler",
-        label: "an event of another name"
-    }
-
-    /// An event does not have the name of an event of the server.
-    HasFreeName {
-        message: "this cannot be the name of an event: it is empty, or the server itself sends this event \
-                  (`error`, `end`, `pong`, `sync`); choose another name",
-        label: "empty or reserved"
-    }
-
-    /// No reply is returned by `on_close`.
-    SendsNothing {
-        message: "`#[on_close]` cannot send a reply; return `()` or `Result`",
-        label: "the connection is closed"
-    }
-}
+#[diagnostic::do_not_recommend]
+impl OwnsItsData for &Is<true> {}
 
 /// Implemented for the controller of each block of handlers. A second block conflicts with the
 /// first, and rustc prints the name of this trait.
@@ -178,127 +134,166 @@ pub enum Place {
     Close,
 }
 
-/// The conditions of the rules.
-impl Place {
-    /// See [`HasEventData`].
-    pub const fn has_event_data(self, takes: Takes) -> bool {
-        matches!(self, Self::Event) || !matches!(takes, Takes::Data)
-    }
+/// Returns the message of a rule if its condition is false.
+const fn unless(is_kept: bool, message: &'static str) -> Option<&'static str> {
+    if is_kept { None } else { Some(message) }
+}
 
-    /// See [`HasEventName`].
-    pub const fn has_event_name(self, takes: Takes) -> bool {
-        matches!(self, Self::Event) || !matches!(takes, Takes::EventName)
-    }
+/// The facts about a handler that the rules check.
+#[derive(Debug)]
+pub struct Facts {
+    /// Its callback.
+    pub place: Place,
+    /// The names of the event; empty for other callbacks.
+    pub names: &'static [&'static str],
+    /// The path of the controller. A path that is known only at run time is `None`.
+    pub route: Option<&'static str>,
+    /// The parameters.
+    pub params: &'static [ParamFacts],
+    /// The return type.
+    pub reply: ReplyShape,
+}
 
-    /// See [`HasMessage`].
-    pub const fn has_message(self, takes: Takes) -> bool {
-        !matches!(self, Self::Open | Self::Close) || !matches!(takes, Takes::Message | Takes::Text)
-    }
+/// The facts about a parameter.
+#[derive(Clone, Copy, Debug)]
+pub struct ParamFacts {
+    /// The part of the input that it consumes.
+    pub takes: Takes,
+    /// Whether the path must have parameters.
+    pub needs_path: bool,
+    /// The event type of the data.
+    pub event: Option<EventInfo>,
+}
 
-    /// See [`HasText`].
-    pub const fn has_text(self, takes: Takes) -> bool {
-        !matches!(self, Self::Binary) || !matches!(takes, Takes::Text)
-    }
-
-    /// See [`HasReply`].
-    pub const fn has_reply(self, takes: Takes) -> bool {
-        matches!(self, Self::Event) || !matches!(takes, Takes::Reply)
-    }
-
-    /// See [`HasCloseReason`].
-    pub const fn has_close_reason(self, takes: Takes) -> bool {
-        matches!(self, Self::Close) || !matches!(takes, Takes::CloseReason)
-    }
-
-    /// See [`GuardTakesNoMessage`].
-    pub const fn guard_takes_no_message(self, takes: &[Takes]) -> bool {
-        let mut rest = takes;
+impl Facts {
+    /// Returns the first event among the parameters.
+    pub const fn event(&self) -> Option<EventInfo> {
+        let mut rest = self.params;
         while let [first, more @ ..] = rest {
-            match first {
-                Takes::Nothing => {}
-                Takes::CloseReason | Takes::Reply => return false,
-                Takes::Data | Takes::EventName | Takes::Message | Takes::Text => {
-                    if !matches!(self, Self::Event) {
-                        return false;
-                    }
-                }
+            if first.event.is_some() {
+                return first.event;
             }
             rest = more;
         }
-        true
+        None
     }
 
-    /// See [`AnswersAnEvent`].
-    pub const fn answers_an_event(self, shape: ReplyShape) -> bool {
-        matches!(self, Self::Event | Self::Close) || !matches!(shape.name, ReplyName::Same)
+    /// Checks the parameter of this index.
+    pub const fn of_param(&self, index: usize) -> Option<&'static str> {
+        let Some((before, [param, ..])) = self.params.split_at_checked(index) else { return None };
+        let rules = [
+            self.place.of_takes(param.takes),
+            takes_one(before, param.takes),
+            has_path_parameters(self.route, param.needs_path),
+            match param.event {
+                Some(event) if !self.names.is_empty() => {
+                    unless(is_among(self.names, event.name), IS_OF_THIS_EVENT)
+                }
+                _ => None,
+            },
+        ];
+        first(&rules)
     }
 
-    /// See [`AnswersInAnEnvelope`].
-    pub const fn answers_in_an_envelope(self, shape: ReplyShape) -> bool {
-        !matches!(self, Self::Event) || shape.may_answer
-    }
-
-    /// See [`SendsNothing`].
-    pub const fn sends_nothing(self, shape: ReplyShape) -> bool {
-        !matches!(self, Self::Close) || matches!(shape.form, ReplyForm::None)
+    /// Checks the return type. Whether it is the reply that the event declares is checked by
+    /// [`AnswerTo`](super::support::AnswerTo), unless nothing is returned.
+    pub const fn of_reply(&self) -> Option<&'static str> {
+        let rule = self.place.of_shape(self.reply);
+        if rule.is_some() || !matches!(self.place, Place::Event) {
+            return rule;
+        }
+        let takes_reply = takes_one(self.params, Takes::Reply).is_some();
+        let is_none = matches!(self.reply.form, ReplyForm::None);
+        match self.event() {
+            _ if takes_reply => unless(is_none, LEAVES_THE_REPLY),
+            Some(event) if !self.names.is_empty() => {
+                unless(!is_none || !event.declares_reply, RETURNS_THE_REPLY)
+            }
+            _ => None,
+        }
     }
 }
 
-/// The condition of [`TakesOneMessage`], given the input of the parameters before this one.
-pub const fn takes_one_message(before: &[Takes], takes: Takes) -> bool {
+impl Place {
+    const fn of_takes(self, takes: Takes) -> Option<&'static str> {
+        match takes {
+            Takes::Nothing => None,
+            Takes::Data => unless(matches!(self, Self::Event), HAS_EVENT_DATA),
+            Takes::EventName => unless(matches!(self, Self::Event), HAS_EVENT_NAME),
+            Takes::Reply => unless(matches!(self, Self::Event), HAS_REPLY),
+            Takes::CloseReason => unless(matches!(self, Self::Close), HAS_CLOSE_REASON),
+            Takes::Text if matches!(self, Self::Binary) => Some(HAS_TEXT),
+            Takes::Message | Takes::Text => unless(!matches!(self, Self::Open | Self::Close), HAS_MESSAGE),
+        }
+    }
+
+    /// Checks the parameters of a guard by what they take.
+    pub const fn of_guard(self, takes: &[Takes]) -> Option<&'static str> {
+        let (mut rest, mut has_message) = (takes, false);
+        while let [first, more @ ..] = rest {
+            let is_available = match first {
+                Takes::Nothing => true,
+                Takes::CloseReason | Takes::Reply => false,
+                Takes::Data | Takes::EventName | Takes::Message | Takes::Text => matches!(self, Self::Event),
+            };
+            if !is_available {
+                return Some(GUARD_TAKES_NO_MESSAGE);
+            }
+            if has_message && is_message(*first) {
+                return Some(GUARD_TAKES_ONE_MESSAGE);
+            }
+            has_message = has_message || is_message(*first);
+            rest = more;
+        }
+        None
+    }
+
+    const fn of_shape(self, shape: ReplyShape) -> Option<&'static str> {
+        match self {
+            Self::Event => unless(shape.may_answer, ANSWERS_IN_AN_ENVELOPE),
+            Self::Close => unless(matches!(shape.form, ReplyForm::None), SENDS_NOTHING),
+            _ => unless(!matches!(shape.name, ReplyName::Same), ANSWERS_AN_EVENT),
+        }
+    }
+}
+
+/// Returns the first message.
+const fn first(rules: &[Option<&'static str>]) -> Option<&'static str> {
+    let mut rest = rules;
+    while let [rule, more @ ..] = rest {
+        if rule.is_some() {
+            return *rule;
+        }
+        rest = more;
+    }
+    None
+}
+
+/// Checks that neither the message nor the reply is taken twice.
+const fn takes_one(before: &[ParamFacts], takes: Takes) -> Option<&'static str> {
     let mut rest = before;
     while let [first, more @ ..] = rest {
-        if is_message(*first) && is_message(takes) {
-            return false;
+        if is_message(first.takes) && is_message(takes) {
+            return Some(TAKES_ONE_MESSAGE);
+        }
+        if matches!((first.takes, takes), (Takes::Reply, Takes::Reply)) {
+            return Some(TAKES_ONE_REPLY);
         }
         rest = more;
     }
-    true
-}
-
-/// The condition of [`GuardTakesOneMessage`].
-pub const fn guard_takes_one_message(takes: &[Takes]) -> bool {
-    let mut rest = takes;
-    while let [first, more @ ..] = rest {
-        if !takes_one_message(more, *first) {
-            return false;
-        }
-        rest = more;
-    }
-    true
-}
-
-/// The condition of [`TakesOneReply`], given the input of the parameters before this one.
-pub const fn takes_one_reply(before: &[Takes], takes: Takes) -> bool {
-    !(matches!(takes, Takes::Reply) && take_reply(before))
-}
-
-/// The condition of [`LeavesTheReply`], given the input of the parameters.
-pub const fn leaves_the_reply(params: &[Takes], shape: ReplyShape) -> bool {
-    matches!(shape.form, ReplyForm::None) || !take_reply(params)
-}
-
-/// Returns whether one of the parameters is the `Reply`, so that the handler does not return it.
-pub const fn take_reply(params: &[Takes]) -> bool {
-    let mut rest = params;
-    while let [first, more @ ..] = rest {
-        if matches!(first, Takes::Reply) {
-            return true;
-        }
-        rest = more;
-    }
-    false
+    None
 }
 
 const fn is_message(takes: Takes) -> bool {
     matches!(takes, Takes::Data | Takes::Message | Takes::Text)
 }
 
-/// The condition of [`HasPathParameters`]. A path that is known only at run time is not checked.
-pub const fn has_path_parameters(route: Option<&'static str>, needs_path: bool) -> bool {
+/// Checks the path of a parameter that needs one. A path that is known only at run time is not
+/// checked.
+pub const fn has_path_parameters(route: Option<&'static str>, needs_path: bool) -> Option<&'static str> {
     match route {
-        Some(path) => !needs_path || parameters(path) > 0,
-        None => true,
+        Some(path) => unless(!needs_path || parameters(path) > 0, HAS_PATH_PARAMETERS),
+        None => None,
     }
 }
 
@@ -314,9 +309,9 @@ pub const fn is_among(names: &[&str], name: &str) -> bool {
     false
 }
 
-/// The condition of [`IsHandledOnce`]. Names are compared only if their hashes are equal, because
+/// Checks that an event has one handler. Names are compared only if their hashes are equal, because
 /// comparing all of hundreds of names takes seconds.
-pub const fn is_handled_once(names: &[&str], hashes: &[u64], name: &str) -> bool {
+pub const fn is_handled_once(names: &[&str], hashes: &[u64], name: &str) -> Option<&'static str> {
     let hash = hash(name);
     let (mut rest, mut count) = (names, 0);
     let mut hashes = hashes;
@@ -326,7 +321,7 @@ pub const fn is_handled_once(names: &[&str], hashes: &[u64], name: &str) -> bool
         }
         (rest, hashes) = (more, more_hashes);
     }
-    count == 1
+    unless(count == 1, IS_HANDLED_ONCE)
 }
 
 /// Returns the hash of each name.
@@ -350,17 +345,9 @@ const fn hash(name: &str) -> u64 {
     hash
 }
 
-/// The condition of [`IsOfThisEvent`], for a handler of these events.
-pub const fn is_of_this_event(names: &[&str], event: Option<EventInfo>) -> bool {
-    match event {
-        Some(event) => is_among(names, event.name),
-        None => true,
-    }
-}
-
-/// The condition of [`HasFreeName`].
-pub const fn has_free_name(name: &str) -> bool {
-    !name.is_empty() && !is_among(RESERVED, name)
+/// Checks the name of an event.
+pub const fn has_free_name(name: &str) -> Option<&'static str> {
+    unless(!name.is_empty() && !is_among(RESERVED, name), HAS_FREE_NAME)
 }
 
 /// The events of the server itself.

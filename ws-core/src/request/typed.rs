@@ -66,6 +66,24 @@ pub struct HandlerInfo {
     pub line: u32,
 }
 
+impl HandlerInfo {
+    /// A handler without anything, from which generated code takes the fields that it leaves out.
+    pub const EMPTY: Self = Self {
+        callback: "",
+        events: &[],
+        method: "",
+        params: &[],
+        data: None,
+        guards: &[],
+        returns: "",
+        reply: || ReplyInfo { form: ReplyForm::None, name: ReplyName::AtRunTime, codes: &[] },
+        describe: None,
+        errors: &[],
+        docs: "",
+        line: 0,
+    };
+}
+
 /// The model of a handler's return value.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -60,7 +60,7 @@ pub(super) fn registration(controller: &Controller) -> TokenStream {
                         name: #name,
                         location: __ws::__private::location!(),
                         docs: #docs,
-                        controller: || ::core::any::TypeId::of::<#ident>(),
+                        controller: ::core::any::TypeId::of::<#ident>,
                         middleware: &[#(#middleware),*],
                         interceptors: &[#(#interceptors),*],
                         guards: &[#(#guards),*],

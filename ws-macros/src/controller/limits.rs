@@ -51,7 +51,7 @@ impl Changes {
     /// Writes a closure that sets the fields.
     pub(super) fn closure(&self) -> TokenStream {
         if self.0.is_empty() {
-            return quote!(|_| {});
+            return quote!(__ws::__private::unchanged);
         }
         let settings = Ident::new("__settings", Span::mixed_site());
         let changes = self.0.iter().map(|(name, value)| quote!(#settings.#name = #value;));

@@ -17,6 +17,7 @@ pub(super) fn implementations(event: &Event) -> TokenStream {
     let ident = placed(&event.ident);
     let (impls, types, wheres) = event.generics.split_for_impl();
     let (name, docs, is_ask) = (&event.name, &event.docs, event.answer.is_some());
+    let declares_reply = event.reply.is_some();
     let name_value = quote_spanned!(start(name)=> #name);
     let check = (!is_literal(name)).then(|| name_check(event));
     let call = event.reply.as_ref().map(|reply| {
@@ -52,6 +53,7 @@ pub(super) fn implementations(event: &Event) -> TokenStream {
                 const NAME: &'static str = #name_value;
                 const DOCS: &'static str = #docs;
                 const IS_ASK: bool = #is_ask;
+                const DECLARES_REPLY: bool = #declares_reply;
                 #describe
             }
             #check
@@ -147,9 +149,9 @@ fn describe(event: &Event) -> TokenStream {
 fn name_check(event: &Event) -> TokenStream {
     let name = &event.name;
     let (first, last) = ends(name);
-    let is = quote_spanned!(first=> &__h::rules::Is<{ __h::rules::has_free_name(#name) });
-    let is_end = quote_spanned!(last=> >);
-    quote!(const _: () = < #is #is_end as __h::rules::HasFreeName>::HOLDS;)
+    let check = quote_spanned!(first=> __h::rules::check);
+    let broken = quote_spanned!(last=> (__h::rules::has_free_name(#name)));
+    quote!(const _: () = #check #broken;)
 }
 
 fn is_literal(name: &Expr) -> bool {

@@ -56,9 +56,19 @@ impl Callback {
         }
     }
 
-    /// Returns whether it is called for an event.
-    pub(super) fn is_event(self) -> bool {
-        matches!(self, Self::Event | Self::Unknown)
+    /// Its variant of `On` in `ws_core`.
+    pub(super) fn variant(self) -> &'static str {
+        match self {
+            Self::Open => "Open",
+            Self::Text => "Text",
+            Self::Binary => "Binary",
+            Self::Message => "Message",
+            Self::Event => "Event",
+            Self::Unknown => "Unknown",
+            Self::Ping => "Ping",
+            Self::Pong => "Pong",
+            Self::Close => "Close",
+        }
     }
 
     /// Returns its `Place` in `ws_core`, which has the rules for parameters.

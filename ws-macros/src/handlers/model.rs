@@ -4,7 +4,8 @@
 //! is left out, so that rustc still checks the others. rustc checks the types of parameters and
 //! replies.
 
-use quote::format_ident;
+use proc_macro2::TokenStream;
+use quote::{ToTokens as _, format_ident};
 use syn::{Attribute, Ident, Receiver, ReceiverKind, ReturnType, Signature, Type, ext::IdentExt as _};
 
 use super::{
@@ -47,10 +48,21 @@ pub(super) struct Handler {
     pub(super) docs: String,
 }
 
-/// The name of an event, and the constant that holds it.
+/// The name of an event, and the constant that holds it if it is not a literal.
 pub(super) struct Event {
     pub(super) name: EventName,
     pub(super) constant: Ident,
+}
+
+impl Event {
+    /// Writes the name as a literal or as its constant. A constant for each literal would cost
+    /// compile time.
+    pub(super) fn written(&self) -> TokenStream {
+        match self.name.literal() {
+            Some(literal) => literal.to_token_stream(),
+            None => self.constant.to_token_stream(),
+        }
+    }
 }
 
 impl Handlers {

@@ -4,7 +4,7 @@
 //! Parameters of one type share a slot. `T` and `&T` have separate slots, because a type may be a
 //! parameter in both forms and keep a different value for each. The slots of references are filled
 //! first, so that values can be copied from them. Types are named in expressions only, where rustc
-//! infers lifetimes, so that little of them must be rewritten: [`inferred`].
+//! infers lifetimes, so that little of them must be rewritten: [`inferred`]. `Data<T>` has no slot.
 
 use std::collections::VecDeque;
 
@@ -18,8 +18,8 @@ use crate::{signature, source};
 pub(super) struct Param {
     pub(super) ty: Named,
     pub(super) conditions: Vec<Attribute>,
-    /// The index of its slot.
-    pub(super) slot: usize,
+    /// The index of its slot; `None` for a type that keeps nothing.
+    pub(super) slot: Option<usize>,
 }
 
 /// A guard of a handler.
@@ -68,7 +68,8 @@ impl Slots {
             let ty = Named::new(&parameter.ty, signature, controller);
             let own = source::conditions(&parameter.attrs);
             let conditions = conditions.iter().chain(&own).cloned().collect();
-            let slot = self.slot(ty.key(), || Source::Param(ty.inferred.clone()), conditions);
+            let slot = (!keeps_nothing(&ty.written))
+                .then(|| self.slot(ty.key(), || Source::Param(ty.inferred.clone()), conditions));
             Param { ty, conditions: own, slot }
         });
         params.collect()
@@ -131,6 +132,14 @@ impl Named {
             _ => source::written(&self.inferred),
         }
     }
+}
+
+/// Returns whether a type is written as `Data<..>`. It keeps nothing, and most handlers take one, so
+/// its slot would cost compile time for nothing. rustc reports another type of this name that keeps
+/// a value.
+fn keeps_nothing(ty: &Type) -> bool {
+    let Type::Path(ty) = ty else { return false };
+    ty.path.segments.last().is_some_and(|last| last.ident == "Data" && !last.arguments.is_none())
 }
 
 /// Replaces each `&str` inside the type by `String`; `None` if there is none. A reference around
@@ -243,10 +252,15 @@ mod tests {
     #[test]
     fn parameters_of_one_type_share_a_slot_and_a_reference_is_another_type() {
         let signature: Signature = parse_quote! {
-            fn say<'a>(&self, a: &'a Path<u8>, b: Path<u8>, c: &Path<u8>, d: Option<Path<u8>>, e: Path<u8>)
+            fn say<'a>(
+                &self, a: &'a Path<u8>, b: Path<u8>, c: &Path<u8>, d: Option<Path<u8>>, e: Path<u8>, f: Data<u8>,
+            )
         };
         let params = Slots::default().place(&signature, &[], &parse_quote!(Room));
-        assert_eq!(params.iter().map(|param| param.slot).collect::<Vec<_>>(), [0, 1, 0, 2, 1]);
+        assert_eq!(
+            params.iter().map(|param| param.slot).collect::<Vec<_>>(),
+            [Some(0), Some(1), Some(0), Some(2), Some(1), None]
+        );
     }
 
     #[test]

@@ -1,109 +1,102 @@
-//! One call of a handler: its guards, its parameters, the method, its reply.
+//! The function of a handler: its guards, its parameters, the method, its reply.
 //!
-//! A parameter has the span of its type, and the reply has the span of the return type. rustc
-//! reports a wrong type there.
+//! A parameter has the span of its type, and rustc reports an error there. A future that is not
+//! `Send` is reported at the name of the method. A wrong reply is reported by [`super::checks`].
 
-use proc_macro2::{Span, TokenStream};
-use quote::quote_spanned;
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::Type;
 
-use super::kept::field;
+use super::{
+    checks,
+    kept::{self, field},
+};
 use crate::{
-    handlers::{callback::Callback, model::Handler, slots::Guard},
-    source::{at, ends, placed, start},
+    handlers::{
+        callback::Callback,
+        model::{Handler, Handlers},
+        slots::Guard,
+    },
+    source::{at, placed, start},
 };
 
-/// The code for the input and the replier of a callback.
-pub(super) struct CallParts {
-    /// The input that the parameters are read from.
-    input: TokenStream,
-    /// Creates the replier, if the callback has none yet.
-    replier: Option<TokenStream>,
-}
-
-impl CallParts {
-    /// `on_open`.
-    pub(super) fn open() -> Self {
-        Self::new(quote_spanned!(Span::mixed_site()=> __h::nothing(__conn))).with_replier()
-    }
-
-    /// A message or a frame.
-    pub(super) fn message() -> Self {
-        Self::new(quote_spanned!(Span::mixed_site()=> __h::message(__conn, &mut __message)))
-    }
-
-    /// An event.
-    pub(super) fn event() -> Self {
-        let input = quote_spanned!(Span::mixed_site()=> __h::event(__conn, &__message, &__envelope, &__to));
-        Self::new(input)
-    }
-
-    /// `on_close`.
-    pub(super) fn close() -> Self {
-        let input = quote_spanned!(Span::mixed_site()=> __h::end(__conn, __reason));
-        Self::new(input).with_replier()
-    }
-
-    fn new(input: TokenStream) -> Self {
-        Self { input, replier: None }
-    }
-
-    fn with_replier(self) -> Self {
-        let replier = quote_spanned!(Span::mixed_site()=> let __to = __h::reply_to(__conn););
-        Self { replier: Some(replier), ..self }
+/// Writes the functions of all handlers. They are in one constant with the closure that makes the
+/// kept values, from which rustc infers the types of these values. A parameter that borrows is
+/// reported in this closure; rustc then reports no lifetime errors in the same constant.
+pub(super) fn functions(handlers: &Handlers) -> TokenStream {
+    let ty = &handlers.controller;
+    let (need, keep) = (kept::need(handlers), kept::make(handlers));
+    let functions = handlers.handlers.iter().enumerate().map(|(index, handler)| {
+        let (conditions, on, run) = (&handler.conditions, on(index, handler), run(handler, ty));
+        quote!(#(#conditions)* __h::HandlerFn { on: #on, run: #run })
+    });
+    quote! {
+        const __FUNCTIONS: &dyn __h::Dispatch = &__h::HandlerFns::<#ty, _> {
+            need: #need,
+            keep: #keep,
+            functions: &[#(#functions),*],
+        };
     }
 }
 
-/// Writes the statements of one call. The last one is its result.
-pub(super) fn body(handler: &Handler, parts: &CallParts) -> TokenStream {
-    let replier = &parts.replier;
-    let guards = handler.guards.iter().map(|guard| guarded(handler, guard));
-    let called = called(handler, parts);
+/// Writes the callback of a handler.
+fn on(index: usize, handler: &Handler) -> TokenStream {
+    let facts = checks::facts(index);
+    let variant = format_ident!("{}", handler.callback.variant());
+    match handler.callback {
+        Callback::Event => quote!(__h::On::#variant(#facts.names)),
+        _ => quote!(__h::On::#variant),
+    }
+}
+
+/// Writes the closure that makes the parameters and calls the method. With guards, it does so in a
+/// future, because a guard is awaited before the parameters are made.
+fn run(handler: &Handler, controller: &Type) -> TokenStream {
     let place = at(handler.ident.span());
-    let (first, last) = handler.output.as_ref().map_or((place, place), |output| ends(&output.written));
-    let converted = quote_spanned!(last=> __h::Returned(__future.await).converted());
-    let awaited = quote_spanned!(last=> __h::Returned(#converted).converted_inside());
-    let answer = quote_spanned!(first=> __h::Returned(#awaited).answer(&__to));
+    let called = called(handler, controller);
+    if handler.guards.is_empty() {
+        return quote_spanned! {place=>
+            |__this, __kept, __input| {
+                let __future = #called;
+                ::core::result::Result::Ok(__h::Handling(__future).boxed(__input))
+            }
+        };
+    }
+    let guards = handler.guards.iter().map(guarded);
     quote_spanned! {place=>
-        #replier
-        #(#guards)*
-        let __future = { #called };
-        #answer.await
+        |__this, __kept, __input| {
+            let mut __input = __input.take();
+            ::core::result::Result::Ok(::std::boxed::Box::pin(async move {
+                let __input = &mut __input;
+                #(#guards)*
+                let __future = #called;
+                __h::Handling(__future).answer(__input).await
+            }))
+        }
     }
 }
 
 /// Writes the call of a guard. It reads an event, but no other message; that is left to the
 /// handler.
-fn guarded(handler: &Handler, guard: &Guard) -> TokenStream {
-    let (path, field) = (&guard.path, field(guard.slot));
-    let CallParts { input, .. } = match handler.callback {
-        Callback::Event | Callback::Unknown => CallParts::event(),
-        _ => CallParts::open(),
-    };
+fn guarded(Guard { path, slot }: &Guard) -> TokenStream {
+    let field = field(*slot);
     quote_spanned! {start(path)=>
-        let __guard = __h::guarded(#path).start(&__kept.#field, #input)?;
+        let __guard = __h::guarded(#path).start(&__kept.#field, __input.for_guard())?;
         __h::guard(__guard.await)?;
     }
 }
 
-/// Writes the method's future. The input of its parameters is dropped before it is awaited.
-fn called(handler: &Handler, parts: &CallParts) -> TokenStream {
+/// Writes the call of the method, which makes its future.
+fn called(handler: &Handler, controller: &Type) -> TokenStream {
     let method = placed(&handler.ident);
     let place = at(handler.ident.span());
     let params = handler.params.iter().map(|param| {
-        let (conditions, ty, field) = (&param.conditions, &param.ty, field(param.slot));
-        let inferred = &ty.inferred;
-        quote_spanned! {start(&ty.written)=>
-            #(#conditions)*
-            __h::Of::<#inferred>::get(&__kept.#field, __input)?
-        }
+        let (conditions, inferred, place) = (&param.conditions, &param.ty.inferred, start(&param.ty.written));
+        let kept = match param.slot.map(field) {
+            Some(field) => quote_spanned!(place=> &__kept.#field),
+            None => quote_spanned!(place=> &()),
+        };
+        quote_spanned!(place=> #(#conditions)* __h::Of::<#inferred>::get(#kept, __input)?)
     });
-    let call = quote_spanned!(place=> Self::#method(self, #(#params),*));
-    if handler.params.is_empty() {
-        return call;
-    }
-    let input = &parts.input;
-    quote_spanned! {place=>
-        let __input = &mut #input;
-        #call
-    }
+    quote_spanned!(place=> <#controller>::#method(__this, #(#params),*))
 }

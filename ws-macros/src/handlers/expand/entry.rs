@@ -16,13 +16,13 @@ use crate::{
 /// Writes the entry and the descriptions of the handlers.
 pub(super) fn registration(handlers: &Handlers) -> TokenStream {
     let (ty, name) = (&handlers.controller, handlers.name());
-    let infos = handlers.handlers.iter().map(|handler| info(handler, ty));
+    let infos = handlers.handlers.iter().enumerate().map(|(index, handler)| info(index, handler, ty));
     quote! {
         #[allow(elided_lifetimes_in_paths)]
         const __HANDLERS: &[__ws::__private::HandlerInfo] = &[#(#infos),*];
         __ws::__private::submit! {
             __ws::__private::HandlersEntry {
-                controller: || ::core::any::TypeId::of::<#ty>(),
+                controller: ::core::any::TypeId::of::<#ty>,
                 name: #name,
                 location: __ws::__private::location!(),
                 handlers: __HANDLERS,
@@ -61,28 +61,26 @@ fn output(handler: &Handler, controller: &Type) -> TokenStream {
     }
 }
 
-fn info(handler: &Handler, controller: &Type) -> TokenStream {
+fn info(index: usize, handler: &Handler, controller: &Type) -> TokenStream {
     let conditions = &handler.conditions;
     let callback = handler.callback.name();
-    let names = handler.events.iter().map(|event| &event.constant);
+    let facts = checks::facts(index);
     let method = handler.name();
     let params = handler.params.iter().map(|param| {
         let (conditions, ty) = (&param.conditions, written(&param.ty.written));
         quote!(#(#conditions)* #ty)
     });
-    let events = handler.params.iter().map(|param| {
-        let (conditions, ty) = (&param.conditions, &param.ty.inferred);
-        quote!(#(#conditions)* __h::Of::<#ty>::EVENT)
-    });
     let errors = handler.errors.iter().map(|ty| {
         let codes = quote_spanned!(start(ty)=> __h::codes_of::<#ty>);
         quote!(#codes())
     });
+    let errors = (!handler.errors.is_empty()).then(|| quote!(errors: &[#(#errors),*],));
     let of_output = output(handler, controller);
     let carried = Ident::new("__carried", Span::mixed_site());
-    let check = checks::of_call(handler, &carried);
+    let check = checks::of_call(handler);
     let describe = describe(handler, &of_output);
     let guards = handler.guards.iter().map(|guard| written_path(&guard.path));
+    let guards = (!handler.guards.is_empty()).then(|| quote!(guards: &[#(#guards),*],));
     let returns = handler.output.as_ref().map(|output| written(&output.written)).unwrap_or_default();
     let docs = &handler.docs;
     // With the hygiene of the macro, this would be the line of `#[ws_handlers]`.
@@ -91,31 +89,31 @@ fn info(handler: &Handler, controller: &Type) -> TokenStream {
         #(#conditions)*
         __ws::__private::HandlerInfo {
             callback: #callback,
-            events: &[#(#names),*],
+            events: #facts.names,
             method: #method,
             params: &[#(#params),*],
-            data: __h::first_event(&[#(#events),*]),
-            guards: &[#(#guards),*],
+            data: #facts.event(),
+            #guards
             returns: #returns,
             reply: || {
-                let __output = #of_output;
-                let (__sent, #carried) = (__output.sent(), __output.carried());
+                let #carried = (&#of_output).carried();
                 #check
-                __h::ReplyInfo { form: __sent.form, name: __sent.name, codes: #carried.error.codes() }
+                #carried.error.describe()
             },
-            describe: #describe,
-            errors: &[#(#errors),*],
+            #describe
+            #errors
             docs: #docs,
             line: #line,
+            ..__h::HandlerInfo::EMPTY
         }
     }
 }
 
 /// Writes the description of the types. In a build without documents it is empty: tokens that
 /// rustc only reads and drops cost time, too.
-fn describe(handler: &Handler, of_output: &TokenStream) -> TokenStream {
+fn describe(handler: &Handler, of_output: &TokenStream) -> Option<TokenStream> {
     if !cfg!(feature = "asyncapi") {
-        return quote!(::core::option::Option::None);
+        return None;
     }
     let schemas = Ident::new("__schemas", Span::mixed_site());
     let params = handler.params.iter().map(|param| {
@@ -130,15 +128,15 @@ fn describe(handler: &Handler, of_output: &TokenStream) -> TokenStream {
             }
         }
     });
-    quote_spanned! {Span::mixed_site()=>
-        __ws::__private::describe!(|#schemas| {
+    Some(quote_spanned! {Span::mixed_site()=>
+        describe: __ws::__private::describe!(|#schemas| {
             use __h::{NoPart as _, NoSchema as _, NotAnEvent as _};
-            let __replies = #of_output.carried().replies;
+            let __replies = (&#of_output).carried().replies;
             __h::HandlerTypes {
                 params: ::std::vec![#(#params),*],
                 reply: __replies.data().get(#schemas, __h::Direction::Sent),
                 reply_event: __replies.event().event(),
             }
-        })
-    }
+        }),
+    })
 }

@@ -2,10 +2,10 @@
 //! literals.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 use syn::Attribute;
 
-use super::checks::bound;
+use super::checks;
 use crate::{
     handlers::{
         callback::Callback,
@@ -15,17 +15,22 @@ use crate::{
     source::start,
 };
 
-/// Writes the constants. They are the patterns of the dispatch. rustc reports a name that does not
-/// exist; as a pattern, it would match every event.
+/// Writes the constants. rustc reports a name that does not exist.
 pub(super) fn names(handlers: &Handlers) -> Option<TokenStream> {
     handlers.of(Callback::Event).chain(handlers.of(Callback::Unknown)).next()?;
-    let constants = each(handlers).map(|(Handler { conditions, .. }, Event { name, constant })| {
+    if are_known(handlers) {
+        return None;
+    }
+    let constants = each(handlers).filter(|(_, event)| event.name.literal().is_none());
+    let constants = constants.map(|(Handler { conditions, .. }, Event { name, constant })| {
         let value = name.value(&handlers.controller);
         let value = quote_spanned!(start(&name.0)=> const #constant: &str = #value;);
         quote!(#(#conditions)* #value)
     });
-    let all = each(handlers)
-        .map(|(Handler { conditions, .. }, Event { constant, .. })| quote!(#(#conditions)* #constant));
+    let all = each(handlers).map(|(Handler { conditions, .. }, event)| {
+        let name = event.written();
+        quote!(#(#conditions)* #name)
+    });
     let checks: Vec<_> = each(handlers).filter_map(|(handler, event)| check(handler, event)).collect();
     let hashes = (!checks.is_empty()).then(|| {
         quote!(
@@ -41,22 +46,17 @@ pub(super) fn names(handlers: &Handlers) -> Option<TokenStream> {
 }
 
 /// Writes the checks of a name that only rustc can evaluate, or whose handler has a `#[cfg(..)]`.
-fn check(handler: &Handler, Event { name, constant }: &Event) -> Option<TokenStream> {
+fn check(handler: &Handler, event: &Event) -> Option<TokenStream> {
     let conditions: &[Attribute] = &handler.conditions;
+    let (name, written) = (&event.name, event.written());
     let is_literal = name.literal().is_some();
-    let unique = ("IsHandledOnce", quote!(__h::rules::is_handled_once(__EVENTS, __HASHES, #constant)));
-    let rules = if is_literal && conditions.is_empty() {
+    if is_literal && conditions.is_empty() {
         return None;
-    } else if is_literal {
-        vec![unique]
-    } else {
-        vec![("HasFreeName", quote!(__h::rules::has_free_name(#constant))), unique]
-    };
-    let checks = rules.iter().map(|(rule, holds)| {
-        let bound = bound(&name.0, &format_ident!("{rule}"), holds);
-        quote!(#(#conditions)* const _: () = #bound;)
-    });
-    Some(checks.collect())
+    }
+    let is_free = (!is_literal).then(|| checks::check(&name.0, &quote!(__h::rules::has_free_name(#written))));
+    let is_unique =
+        checks::check(&name.0, &quote!(__h::rules::is_handled_once(__EVENTS, __HASHES, #written)));
+    Some(quote!(#(#conditions)* #is_free #(#conditions)* #is_unique))
 }
 
 /// Writes whether `ping` is answered without a handler: there are handlers of events, and none for
@@ -66,11 +66,22 @@ pub(super) fn answers_ping(handlers: &Handlers) -> TokenStream {
     if all.peek().is_none() {
         return quote!(false);
     }
+    if are_known(handlers) {
+        let mut names = each(handlers).filter_map(|(_, event)| event.name.literal());
+        return if names.any(|name| name.value() == "ping") { quote!(false) } else { quote!(true) };
+    }
     let has_events = match slots::any_of(all.map(|handler| handler.conditions.as_slice())) {
         Some(any) => quote!(::core::cfg!(#any)),
         None => quote!(true),
     };
     quote!(#has_events && !__h::rules::is_among(__EVENTS, "ping"))
+}
+
+/// Returns whether all names are literals whose handlers have no `#[cfg(..)]`: then the macro itself
+/// has checked them.
+fn are_known(handlers: &Handlers) -> bool {
+    let has_conditions = handlers.handlers.iter().any(|handler| !handler.conditions.is_empty());
+    !has_conditions && each(handlers).all(|(_, event)| event.name.literal().is_some())
 }
 
 /// Returns the names with their handlers, in source order.

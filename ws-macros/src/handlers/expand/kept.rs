@@ -1,12 +1,15 @@
 //! The values that are kept with a connection: one field for each slot, made before the 101.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens as _, format_ident, quote, quote_spanned};
 use syn::Ident;
 
 use super::checks;
 use crate::{
-    handlers::{model::Handlers, slots::Source},
+    handlers::{
+        model::Handlers,
+        slots::{Slot, Source},
+    },
     source::start,
 };
 
@@ -30,53 +33,70 @@ pub(super) fn definition(handlers: &Handlers) -> TokenStream {
     quote!(struct __Kept<#(#parameters),*> { #(#fields),* })
 }
 
+/// Writes a closure that adds the requirements of the handlers.
+pub(super) fn need(handlers: &Handlers) -> TokenStream {
+    if handlers.slots.is_empty() {
+        return quote!(|_| {});
+    }
+    let needs = handlers.slots.iter().map(|slot| {
+        let condition = slot.condition();
+        match &slot.source {
+            Source::Param(ty) => quote_spanned!(start(ty)=> #condition __h::Of::<#ty>::need(__needs);),
+            Source::Guard(path) => {
+                quote_spanned!(start(path)=> #condition __h::guarded(#path).need(__needs);)
+            }
+        }
+    });
+    quote_spanned!(Span::mixed_site()=> |__needs| { #(#needs)* })
+}
+
 /// Writes a closure that makes the kept values. The values for references are made first and passed
 /// to the others: a `Path<T>` is copied from the value of `&Path<T>` instead of parsed again.
 pub(super) fn make(handlers: &Handlers) -> TokenStream {
-    let slots: Vec<_> = handlers
-        .slots
-        .iter()
-        .enumerate()
-        .map(|(index, slot)| (slot, field(index), Ident::new(&format!("__p{index}"), Span::mixed_site())))
-        .collect();
-    let keep = |is_reference| {
-        let some = slots.iter().filter(move |(slot, ..)| slot.is_reference() == is_reference);
-        some.map(|(slot, _, local)| {
-            let (condition, check) = (slot.condition(), checks::of_slot(slot));
-            let kept = match &slot.source {
-                Source::Param(ty) => {
-                    quote_spanned!(start(ty)=> let #local = __h::Of::<#ty>::keep(__setup)?;)
-                }
-                Source::Guard(path) => {
-                    quote_spanned!(start(path)=> let #local = __h::guarded(#path).keep(__setup)?;)
-                }
-            };
-            quote!(#check #condition #kept)
-        })
-    };
-    let (references, values) = (keep(true), keep(false));
-    let kept = slots.iter().filter(|(slot, ..)| slot.is_reference()).map(|(slot, _, local)| {
-        let condition = slot.condition();
+    if handlers.slots.is_empty() {
+        return quote!(|_| ::core::result::Result::Ok(()));
+    }
+    let local = |index| Ident::new(&format!("__p{index}"), Span::mixed_site());
+    let slots = || handlers.slots.iter().enumerate();
+    let references = || slots().filter(|(_, slot)| slot.is_reference());
+    let first = references().map(|(index, slot)| {
+        let (local, condition, kept) = (local(index), slot.condition(), keep(slot));
+        quote!(#condition let #local = #kept;)
+    });
+    let lent = references().map(|(index, slot)| {
+        let (local, condition) = (local(index), slot.condition());
         quote_spanned!(Span::mixed_site()=> #condition &#local)
     });
-    let fields = slots.iter().map(|(slot, field, local)| {
-        let condition = slot.condition();
-        quote!(#condition #field: #local)
+    let lend = references().next().map(|_| {
+        quote_spanned! {Span::mixed_site()=>
+            let __lent: &[&dyn ::core::any::Any] = &[#(#lent),*];
+            let __setup = &__h::beside(__setup, __lent);
+        }
     });
+    let fields = |is_reference: bool| {
+        let some = slots().filter(move |(_, slot)| slot.is_reference() == is_reference);
+        some.map(move |(index, slot)| {
+            let (field, condition) = (field(index), slot.condition());
+            let kept = if is_reference { local(index).to_token_stream() } else { keep(slot) };
+            quote!(#condition #field: #kept)
+        })
+    };
+    let (values, references) = (fields(false), fields(true));
+    let checks = slots().map(|(_, slot)| checks::of_slot(slot));
     quote_spanned! {Span::mixed_site()=>
-        |__setup: &__h::Setup<'_>| -> __h::Result<_> {
-            #(#references)*
-            let __kept: &[&dyn ::core::any::Any] = &[#(#kept),*];
-            let __setup = &__h::beside(__setup, __kept);
-            #(#values)*
-            ::core::result::Result::Ok(__Kept { #(#fields),* })
+        |__setup| {
+            #(#checks)*
+            #(#first)*
+            #lend
+            ::core::result::Result::Ok(__Kept { #(#values,)* #(#references),* })
         }
     }
 }
 
-/// Writes the code that finds the kept values for a call.
-pub(super) fn find(handlers: &Handlers) -> Option<TokenStream> {
-    let make = make(handlers);
-    let found = quote_spanned!(Span::mixed_site()=> let __kept = __h::kept(__conn, #make)?;);
-    (!handlers.slots.is_empty()).then_some(found)
+/// Writes the expression that makes the value of a slot.
+fn keep(slot: &Slot) -> TokenStream {
+    match &slot.source {
+        Source::Param(ty) => quote_spanned!(start(ty)=> __h::Of::<#ty>::keep(__setup)?),
+        Source::Guard(path) => quote_spanned!(start(path)=> __h::guarded(#path).keep(__setup)?),
+    }
 }

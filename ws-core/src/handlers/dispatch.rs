@@ -1,0 +1,350 @@
+//! [`HandlerFns`]: the handlers of a block as functions, and the choice of the one that a message
+//! is for.
+//!
+//! Generated code has a short function for each handler. Everything else is here and is compiled
+//! once: reading the envelope, choosing the handler, and running it inside the interceptors. It is
+//! not generic, because [`Dispatch`] hides the types of the controller and of its kept values.
+
+use std::{
+    any::Any,
+    future::{Ready, ready},
+    pin::{Pin, pin},
+    task::{Context, Poll, ready as poll_ready},
+};
+
+use bytes::Bytes;
+use pin_project_lite::pin_project;
+
+use super::{
+    Input, IntoReply, Replier,
+    interceptor::{Callback, CallbackKind, InterceptorFuture, intercepted},
+    sending::Sending,
+};
+use crate::{
+    connection::Connection,
+    envelope::{Envelope, EventError, ReplyTo},
+    error::{Error, Result},
+    request::{Kept, Needs, Setup},
+    telemetry::Outcome,
+    wire::{CloseReason, Message},
+};
+
+/// The callback of a handler.
+#[derive(Clone, Copy, Debug)]
+pub enum On {
+    /// `on_open`.
+    Open,
+    /// `on_event`, with the names of the event.
+    Event(&'static [&'static str]),
+    /// `on_unknown`.
+    Unknown,
+    /// `on_text`.
+    Text,
+    /// `on_binary`.
+    Binary,
+    /// `on_message`.
+    Message,
+    /// `on_ping`.
+    Ping,
+    /// `on_pong`.
+    Pong,
+    /// `on_close`.
+    Close,
+}
+
+/// One handler of the controller `C`. `K` are the values that are kept with a connection.
+#[derive(Debug)]
+pub struct HandlerFn<C, K> {
+    /// Its callback.
+    pub on: On,
+    /// Makes its parameters and calls it.
+    pub run: for<'a> fn(&'a C, &'a K, &mut Input<'a>) -> Result<InterceptorFuture<'a>>,
+}
+
+/// The handlers of the controller `C`.
+#[derive(Debug)]
+pub struct HandlerFns<C: 'static, K: 'static> {
+    /// Adds the requirements of the handlers, for the checks at start.
+    pub need: fn(&mut Needs),
+    /// Makes the values that are kept with a connection.
+    pub keep: fn(&Setup<'_>) -> Result<K>,
+    /// The handlers, in source order.
+    pub functions: &'static [HandlerFn<C, K>],
+}
+
+/// [`HandlerFns`] without its types.
+pub trait Dispatch: Sync {
+    /// Returns the requirements of the handlers.
+    fn needs(&self) -> Needs;
+
+    /// Makes the values that are kept with a connection.
+    ///
+    /// # Errors
+    /// The error that refuses the handshake.
+    fn keep(&self, setup: &Setup<'_>) -> Result<Option<Kept>>;
+
+    /// Returns the index of the first handler whose callback matches.
+    fn find(&self, is_meant: &dyn Fn(On) -> bool) -> Option<usize>;
+
+    /// Returns the index of the handler of an event.
+    fn find_event(&self, name: &str) -> Option<usize>;
+
+    /// Makes the parameters of a handler and calls it.
+    ///
+    /// # Errors
+    /// The error of a parameter.
+    fn run<'a>(
+        &self,
+        index: usize,
+        controller: &'a (dyn Any + Send + Sync),
+        input: &mut Input<'a>,
+    ) -> Result<InterceptorFuture<'a>>;
+}
+
+impl<C: 'static, K: Send + Sync + 'static> Dispatch for HandlerFns<C, K> {
+    fn needs(&self) -> Needs {
+        let mut needs = Needs::default();
+        (self.need)(&mut needs);
+        needs
+    }
+
+    fn keep(&self, setup: &Setup<'_>) -> Result<Option<Kept>> {
+        Ok(Some(Box::new((self.keep)(setup)?)))
+    }
+
+    fn find(&self, is_meant: &dyn Fn(On) -> bool) -> Option<usize> {
+        self.functions.iter().position(|function| is_meant(function.on))
+    }
+
+    fn find_event(&self, name: &str) -> Option<usize> {
+        self.functions
+            .iter()
+            .position(|function| matches!(function.on, On::Event(names) if names.contains(&name)))
+    }
+
+    fn run<'a>(
+        &self,
+        index: usize,
+        controller: &'a (dyn Any + Send + Sync),
+        input: &mut Input<'a>,
+    ) -> Result<InterceptorFuture<'a>> {
+        // A block that keeps nothing can also be called by another controller.
+        let nothing: &dyn Any = &();
+        let kept = input.connection().kept::<K>().or_else(|| nothing.downcast_ref());
+        match (self.functions.get(index), controller.downcast_ref(), kept) {
+            (Some(function), Some(controller), Some(kept)) => (function.run)(controller, kept, input),
+            _ => Err(Error::new("this connection was not opened by its controller's own route")),
+        }
+    }
+}
+
+/// The handlers of a controller, with the controller.
+#[derive(Clone, Copy)]
+struct Bound<'a> {
+    functions: &'static dyn Dispatch,
+    controller: &'a (dyn Any + Send + Sync),
+}
+
+impl<'a> Bound<'a> {
+    /// Runs a handler; its parameters are made when the future is polled.
+    async fn run(self, index: usize, mut input: Input<'a>) -> Result {
+        self.functions.run(index, self.controller, &mut input)?.await
+    }
+
+    /// Runs the handler of a callback that has no message; nothing if there is none.
+    async fn run_on(self, is_meant: fn(On) -> bool, input: Input<'a>) -> Result {
+        match self.functions.find(&is_meant) {
+            Some(index) => self.run(index, input).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn message(self, conn: &Connection, mut message: Message) -> Result {
+        let mut fault = None;
+        if self.functions.find(&|on| matches!(on, On::Event(_) | On::Unknown)).is_some() {
+            match Envelope::read(conn.format(), &message) {
+                Ok(envelope) => return self.event(conn, &message, &envelope).await,
+                Err(error) => fault = Some(error),
+            }
+        }
+        let to = Replier::plain(conn);
+        let is_text = matches!(message, Message::Text(_));
+        let own = |on| if is_text { matches!(on, On::Text) } else { matches!(on, On::Binary) };
+        let found =
+            self.functions.find(&own).or_else(|| self.functions.find(&|on| matches!(on, On::Message)));
+        let result = match (found, fault) {
+            (Some(index), _) => {
+                let call = pin!(Bound::run(self, index, Input::message(&to, &mut message)));
+                intercepted(Callback::new(conn, CallbackKind::Message), call).await
+            }
+            (None, Some(fault)) => no_event(conn, &message, fault),
+            (None, None) => Err(EventError::unsupported(&message).into()),
+        };
+        to.settle(result)
+    }
+
+    async fn event(self, conn: &Connection, message: &Message, envelope: &Envelope<'_>) -> Result {
+        let event = envelope.event();
+        conn.begin_event(event);
+        let to = Replier::event(conn, envelope);
+        let found = match self.functions.find_event(event) {
+            None if event != "ping" => self.functions.find(&|on| matches!(on, On::Unknown)),
+            found => found,
+        };
+        let result = match found {
+            Some(index) => {
+                let call = pin!(Bound::run(self, index, Input::event(&to, message, envelope)));
+                intercepted(Callback::new(conn, CallbackKind::Event(event)), call).await
+            }
+            None if event == "ping" => Sending::message(conn, to.encode("pong", &())).await,
+            None => unknown_event(event),
+        };
+        if result.is_ok() {
+            // The session counts failures, with panics and timeouts.
+            conn.end_event(Outcome::Ok);
+        }
+        to.finish(result).await
+    }
+}
+
+/// Handles a message.
+///
+/// The future is boxed, because it would take room in each idle connection.
+pub fn on_message(
+    functions: &'static dyn Dispatch,
+    controller: &(dyn Any + Send + Sync),
+    conn: &Connection,
+    message: Message,
+) -> impl Future<Output = Result> + Send {
+    Box::pin(Bound { functions, controller }.message(conn, message))
+}
+
+/// Runs `on_open`.
+///
+/// # Errors
+/// The error of the handler.
+pub async fn on_open(
+    functions: &'static dyn Dispatch,
+    controller: &(dyn Any + Send + Sync),
+    conn: &Connection,
+) -> Result {
+    let to = Replier::plain(conn);
+    Bound { functions, controller }.run_on(|on| matches!(on, On::Open), Input::nothing(&to)).await
+}
+
+/// Runs `on_ping`.
+///
+/// # Errors
+/// The error of the handler.
+pub async fn on_ping(
+    functions: &'static dyn Dispatch,
+    controller: &(dyn Any + Send + Sync),
+    conn: &Connection,
+    payload: Bytes,
+) -> Result {
+    let (to, mut message) = (Replier::plain(conn), Message::Binary(payload));
+    let input = Input::message(&to, &mut message);
+    to.settle(Bound { functions, controller }.run_on(|on| matches!(on, On::Ping), input).await)
+}
+
+/// Runs `on_pong`.
+///
+/// # Errors
+/// The error of the handler.
+pub async fn on_pong(
+    functions: &'static dyn Dispatch,
+    controller: &(dyn Any + Send + Sync),
+    conn: &Connection,
+    payload: Bytes,
+) -> Result {
+    let (to, mut message) = (Replier::plain(conn), Message::Binary(payload));
+    let input = Input::message(&to, &mut message);
+    to.settle(Bound { functions, controller }.run_on(|on| matches!(on, On::Pong), input).await)
+}
+
+/// Runs `on_close`.
+///
+/// # Errors
+/// The error of the handler.
+pub async fn on_close(
+    functions: &'static dyn Dispatch,
+    controller: &(dyn Any + Send + Sync),
+    conn: &Connection,
+    reason: CloseReason,
+) -> Result {
+    let to = Replier::plain(conn);
+    Bound { functions, controller }.run_on(|on| matches!(on, On::Close), Input::end(&to, reason)).await
+}
+
+/// Makes the error for an event without a handler.
+#[cold]
+fn unknown_event(event: &str) -> Result {
+    Err(EventError::UnknownEvent { event: event.chars().take(64).collect() }.into())
+}
+
+/// Makes the error for a message that is not an event and that no handler takes as it is. If the
+/// message has a `ref`, the error has it too.
+#[cold]
+fn no_event(conn: &Connection, message: &Message, fault: EventError) -> Result {
+    let reference = Envelope::reference_of(conn.format(), message);
+    Err(Error::from(fault).in_reply_to(ReplyTo::new(conn.format(), reference)))
+}
+
+/// The future of a handler's method. If its output does not implement [`IntoReply`], it gets the
+/// same methods from [`NoReply`]. rustc then reports the error once, where the rules are checked.
+#[derive(Debug)]
+pub struct Handling<F>(pub F);
+
+impl<F: Future<Output: IntoReply>> Handling<F> {
+    /// Boxes the future; it sends the output as the reply.
+    pub fn boxed<'a>(self, input: &Input<'a>) -> InterceptorFuture<'a>
+    where
+        F: Send + 'a,
+    {
+        Box::pin(self.answer(input))
+    }
+
+    /// Sends the output as the reply.
+    pub fn answer<'a>(self, input: &Input<'a>) -> Answer<'a, F> {
+        Answer { handler: self.0, to: input.replier(), sending: None }
+    }
+}
+
+/// A stand-in for outputs that do not implement [`IntoReply`]: it compiles, and it never runs.
+pub trait NoReply: Sized {
+    #[doc(hidden)]
+    fn boxed<'a>(self, _: &Input<'a>) -> InterceptorFuture<'a> {
+        Box::pin(ready(Ok(())))
+    }
+
+    #[doc(hidden)]
+    fn answer(self, _: &Input<'_>) -> Ready<Result> {
+        ready(Ok(()))
+    }
+}
+
+impl<F> NoReply for Handling<F> {}
+
+pin_project! {
+    /// The future of a handler and of its reply. It is not an `async` block, which would contain
+    /// the handler's future twice.
+    pub struct Answer<'a, F> {
+        #[pin]
+        handler: F,
+        to: &'a Replier<'a>,
+        sending: Option<Sending<'a>>,
+    }
+}
+
+impl<'a, F: Future<Output: IntoReply> + 'a> Future for Answer<'a, F> {
+    type Output = Result;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result> {
+        let this = self.project();
+        let sending = match this.sending {
+            Some(sending) => sending,
+            None => this.sending.insert(poll_ready!(this.handler.poll(cx)).start(this.to)),
+        };
+        Pin::new(sending).poll(cx)
+    }
+}
