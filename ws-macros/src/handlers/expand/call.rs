@@ -15,7 +15,7 @@ use crate::{
     handlers::{
         callback::Callback,
         model::{Handler, Handlers},
-        slots::Guard,
+        slots::{Guard, Param},
     },
     source::{at, placed, start},
 };
@@ -55,12 +55,7 @@ fn run(handler: &Handler, controller: &Type) -> TokenStream {
     let place = at(handler.ident.span());
     let called = called(handler, controller);
     if handler.guards.is_empty() {
-        return quote_spanned! {place=>
-            |__this, __kept, __input| {
-                let __future = #called;
-                ::core::result::Result::Ok(__h::Handling(__future).boxed(__input))
-            }
-        };
+        return quote_spanned!(place=> |__this, __kept, __input| #called.boxed(__input));
     }
     let guards = handler.guards.iter().map(guarded);
     quote_spanned! {place=>
@@ -69,8 +64,7 @@ fn run(handler: &Handler, controller: &Type) -> TokenStream {
             ::core::result::Result::Ok(::std::boxed::Box::pin(async move {
                 let __input = &mut __input;
                 #(#guards)*
-                let __future = #called;
-                __h::Handling(__future).answer(__input).await
+                #called.answer(__input)?.await
             }))
         }
     }
@@ -86,17 +80,33 @@ fn guarded(Guard { path, slot }: &Guard) -> TokenStream {
     }
 }
 
-/// Writes the call of the method, which makes its future.
+/// The most parameters for which `ws_core` has a function that calls a method.
+const MOST_PARAMS: usize = 4;
+
+/// Writes the parameters and the call of the method, which makes its future.
 fn called(handler: &Handler, controller: &Type) -> TokenStream {
     let method = placed(&handler.ident);
     let place = at(handler.ident.span());
-    let params = handler.params.iter().map(|param| {
-        let (conditions, inferred, place) = (&param.conditions, &param.ty.inferred, start(&param.ty.written));
-        let kept = match param.slot.map(field) {
-            Some(field) => quote_spanned!(place=> &__kept.#field),
-            None => quote_spanned!(place=> &()),
+    let params = || handler.params.iter().map(param);
+    let has_conditions = handler.params.iter().any(|param| !param.conditions.is_empty());
+    if has_conditions || handler.params.len() > MOST_PARAMS {
+        let params = params().zip(&handler.params).map(|(made, Param { conditions, ty, .. })| {
+            quote_spanned!(start(&ty.written)=> #(#conditions)* #made?)
+        });
+        return quote_spanned! {place=>
+            __h::Handling((|| ::core::result::Result::Ok(<#controller>::#method(__this, #(#params),*)))())
         };
-        quote_spanned!(place=> #(#conditions)* __h::Of::<#inferred>::get(#kept, __input)?)
-    });
-    quote_spanned!(place=> <#controller>::#method(__this, #(#params),*))
+    }
+    let (call, params) = (format_ident!("of_{}", handler.params.len()), params());
+    quote_spanned!(place=> __h::Handling::#call(<#controller>::#method, __this, #(#params),*))
+}
+
+/// Writes the expression that makes a parameter.
+fn param(Param { ty, slot, .. }: &Param) -> TokenStream {
+    let (inferred, place) = (&ty.inferred, start(&ty.written));
+    let kept = match slot.map(field) {
+        Some(field) => quote_spanned!(place=> &__kept.#field),
+        None => quote_spanned!(place=> &()),
+    };
+    quote_spanned!(place=> __h::Of::<#inferred>::get(#kept, __input))
 }
