@@ -8,7 +8,7 @@
 use std::{
     any::Any,
     future::{Ready, ready},
-    pin::{Pin, pin},
+    pin::Pin,
     task::{Context, Poll, ready as poll_ready},
 };
 
@@ -83,6 +83,9 @@ pub trait Dispatch: Sync {
     /// The error that refuses the handshake.
     fn keep(&self, setup: &Setup<'_>) -> Result<Option<Kept>>;
 
+    /// Returns whether there is a handler of an event or of unknown events.
+    fn reads_events(&self) -> bool;
+
     /// Returns the index of the first handler whose callback matches.
     fn find(&self, is_meant: &dyn Fn(On) -> bool) -> Option<usize>;
 
@@ -110,6 +113,10 @@ impl<C: 'static, K: Send + Sync + 'static> Dispatch for HandlerFns<C, K> {
 
     fn keep(&self, setup: &Setup<'_>) -> Result<Option<Kept>> {
         Ok(Some(Box::new((self.keep)(setup)?)))
+    }
+
+    fn reads_events(&self) -> bool {
+        self.functions.iter().any(|function| matches!(function.on, On::Event(_) | On::Unknown))
     }
 
     fn find(&self, is_meant: &dyn Fn(On) -> bool) -> Option<usize> {
@@ -151,6 +158,20 @@ impl<'a> Bound<'a> {
         self.functions.run(index, self.controller, &mut input)?.await
     }
 
+    /// Returns the future of a handler inside the interceptors of its route, or the error of a
+    /// parameter. Without interceptors it is the future of the handler and nothing around it.
+    fn start(
+        self,
+        index: usize,
+        callback: Callback<'a>,
+        mut input: Input<'a>,
+    ) -> Result<InterceptorFuture<'a>> {
+        if callback.is_plain() {
+            return self.functions.run(index, self.controller, &mut input);
+        }
+        Ok(Box::pin(intercepted(callback, self.run(index, input))))
+    }
+
     /// Runs the handler of a callback that has no message; nothing if there is none.
     async fn run_on(self, is_meant: fn(On) -> bool, input: Input<'a>) -> Result {
         match self.functions.find(&is_meant) {
@@ -161,7 +182,7 @@ impl<'a> Bound<'a> {
 
     async fn message(self, conn: &Connection, mut message: Message) -> Result {
         let mut fault = None;
-        if self.functions.find(&|on| matches!(on, On::Event(_) | On::Unknown)).is_some() {
+        if self.functions.reads_events() {
             match Envelope::read(conn.format(), &message) {
                 Ok(envelope) => return self.event(conn, &message, &envelope).await,
                 Err(error) => fault = Some(error),
@@ -174,8 +195,11 @@ impl<'a> Bound<'a> {
             self.functions.find(&own).or_else(|| self.functions.find(&|on| matches!(on, On::Message)));
         let result = match (found, fault) {
             (Some(index), _) => {
-                let call = pin!(Bound::run(self, index, Input::message(&to, &mut message)));
-                intercepted(Callback::new(conn, CallbackKind::Message), call).await
+                let callback = Callback::new(conn, CallbackKind::Message);
+                match Bound::start(self, index, callback, Input::message(&to, &mut message)) {
+                    Ok(handling) => handling.await,
+                    Err(error) => Err(error),
+                }
             }
             (None, Some(fault)) => no_event(conn, &message, fault),
             (None, None) => Err(EventError::unsupported(&message).into()),
@@ -193,8 +217,11 @@ impl<'a> Bound<'a> {
         };
         let result = match found {
             Some(index) => {
-                let call = pin!(Bound::run(self, index, Input::event(&to, message, envelope)));
-                intercepted(Callback::new(conn, CallbackKind::Event(event)), call).await
+                let callback = Callback::new(conn, CallbackKind::Event(event));
+                match Bound::start(self, index, callback, Input::event(&to, message, envelope)) {
+                    Ok(handling) => handling.await,
+                    Err(error) => Err(error),
+                }
             }
             None if event == "ping" => Sending::message(conn, to.encode("pong", &())).await,
             None => unknown_event(event),

@@ -76,6 +76,18 @@ impl<'a> Callback<'a> {
         Self { conn, kind }
     }
 
+    /// Whether the callback runs in a span of its own.
+    fn has_span(&self) -> bool {
+        matches!(self.kind, CallbackKind::Event(_))
+            && tracing::enabled!(target: "ws_core::event", Level::DEBUG)
+    }
+
+    /// Whether the handler runs without a span and without interceptors.
+    pub(super) fn is_plain(&self) -> bool {
+        // The span first: without one, this is only a comparison.
+        !self.has_span() && Around::of(self.conn).is_none()
+    }
+
     /// Returns the connection that the callback runs for.
     pub fn connection(&self) -> &'a Connection {
         self.conn
@@ -262,10 +274,7 @@ pub(crate) fn intercepted<'a, F>(callback: Callback<'a>, handler: F) -> Intercep
 where
     F: Future<Output = Result> + Send + 'a,
 {
-    // Checked first, so that an event without a span costs only this comparison.
-    if matches!(callback.kind, CallbackKind::Event(_))
-        && tracing::enabled!(target: "ws_core::event", Level::DEBUG)
-    {
+    if callback.has_span() {
         return traced(callback, Box::pin(handler));
     }
     match Around::of(callback.conn) {
