@@ -104,8 +104,8 @@ impl<T> Exactly<T> for T {
     }
 }
 
-/// Leaves settings as they are. Generated code uses it instead of a closure, which costs more time to
-/// compile.
+/// Leaves settings as they are. Generated code uses it instead of a closure, which costs more time
+/// to compile.
 pub fn unchanged<T>(_: &mut T) {}
 
 /// Passes a value to a parameter. Generated code calls it with the span of the parameter's type.

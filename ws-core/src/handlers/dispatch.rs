@@ -318,8 +318,8 @@ fn no_event(conn: &Connection, message: &Message, fault: EventError) -> Result {
 }
 
 /// The future of a handler's method, or the error of a parameter. If the output of the future does
-/// not implement [`IntoReply`], [`NoReply`] has the same methods. rustc then reports the error once,
-/// where the rules are checked.
+/// not implement [`IntoReply`], [`NoReply`] has the same methods. rustc then reports the error
+/// once, where the rules are checked.
 #[derive(Debug)]
 pub struct Handling<F>(pub Result<F>);
 

@@ -2,9 +2,9 @@
 //!
 //! A constant function returns the message of the first rule that a parameter or a return value
 //! breaks. Generated code calls [`check`] with it in a constant, at the user's type, and rustc
-//! reports the message there. A trait bound for each rule had the same report and took several times
-//! as long to compile. Only [`OwnsItsData`] is a bound: rustc does not report lifetime errors in a
-//! body with an error of types.
+//! reports the message there. A trait bound for each rule had the same report and took several
+//! times as long to compile. Only [`OwnsItsData`] is a bound: rustc does not report lifetime errors
+//! in a body with an error of types.
 
 use super::{Takes, model::ReplyShape};
 use crate::{

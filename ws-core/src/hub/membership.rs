@@ -1,13 +1,13 @@
 //! [`Membership`]: the rooms and the user of one connection, stored in the connection behind one
 //! lock.
 //!
-//! No message reaches a member after its [`leave`](Membership::leave) has returned. A delivery first
-//! compares the number of groups that the connection has left, under the lock of its outbox
-//! ([`Outbox::departed`](crate::connection::Outbox::departed)). If that has changed since the member
-//! was found, the delivery checks the membership under the same lock as `leave`. The check compares
-//! the address of the group's name, not its text: a room that became empty and was joined again is
-//! another group with another name allocation. Lock order: this lock, then those of [`Groups`], then
-//! that of the outbox.
+//! No message reaches a member after its [`leave`](Membership::leave) has returned. A delivery
+//! first compares the number of groups that the connection has left, under the lock of its outbox
+//! ([`Outbox::departed`](crate::connection::Outbox::departed)). If that has changed since the
+//! member was found, the delivery checks the membership under the same lock as `leave`. The check
+//! compares the address of the group's name, not its text: a room that became empty and was joined
+//! again is another group with another name allocation. Lock order: this lock, then those of
+//! [`Groups`], then that of the outbox.
 
 use std::sync::Arc;
 

@@ -10,8 +10,8 @@ use crate::{
     session::{Next, StreamFuture},
 };
 
-/// The stages of a stream: the handshake, then the session of the resulting connection. `None` after
-/// the last one.
+/// The stages of a stream: the handshake, then the session of the resulting connection. `None`
+/// after the last one.
 ///
 /// A stage is dropped before the next one is polled, so that an idle connection does not keep the
 /// memory of its handshake. This is a struct and not an async function, which would keep more: with

@@ -63,8 +63,8 @@ pub(crate) struct Life {
     pub(crate) permit: Box<dyn Send>,
 }
 
-/// A stage of a stream: its handshake, or its session. It returns the next stage. The session is the
-/// last one, and completes when the socket is dropped.
+/// A stage of a stream: its handshake, or its session. It returns the next stage. The session is
+/// the last one, and completes when the socket is dropped.
 pub(crate) type StreamFuture = Pin<Box<dyn Future<Output = Option<Next>> + Send>>;
 
 /// The next stage of a stream.
@@ -134,8 +134,8 @@ enum Break {
 ///
 /// The futures of its methods are boxed by the caller, so that an idle connection has no room for
 /// them.
-// The order keeps together the fields that each wake-up touches, because a delivery to many sleeping
-// connections is bound by cache misses. They are the last fields of the driver.
+// The order keeps together the fields that each wake-up touches, because a delivery to many
+// sleeping connections is bound by cache misses. They are the last fields of the driver.
 #[repr(C)]
 struct Session<S> {
     on_close: OnClose,

@@ -272,8 +272,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Whether [`Self::poll_read`] was pending because nothing had arrived, not because a budget was
-    /// used up.
+    /// Whether [`Self::poll_read`] was pending because nothing had arrived, not because a budget
+    /// was used up.
     pub(crate) fn has_read_all(&self) -> bool {
         self.has_read_all
     }

@@ -134,9 +134,9 @@ impl Named {
     }
 }
 
-/// Returns whether a type is written as `Data<..>`. It keeps nothing, and most handlers take one, so
-/// its slot would cost compile time for nothing. rustc reports another type of this name that keeps
-/// a value.
+/// Returns whether a type is written as `Data<..>`. It keeps nothing, and most handlers take one,
+/// so its slot would cost compile time for nothing. rustc reports another type of this name that
+/// keeps a value.
 fn keeps_nothing(ty: &Type) -> bool {
     let Type::Path(ty) = ty else { return false };
     ty.path.segments.last().is_some_and(|last| last.ident == "Data" && !last.arguments.is_none())

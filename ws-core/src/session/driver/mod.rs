@@ -280,8 +280,8 @@ impl<S: ByteStream> Driver<S> {
     }
 
     /// Collects from the outbox. While the socket still writes a backlog, messages stay in the
-    /// outbox: its limits apply there, and a ping can go ahead of them. Returns whether the waker is
-    /// registered, because nothing is left.
+    /// outbox: its limits apply there, and a ping can go ahead of them. Returns whether the waker
+    /// is registered, because nothing is left.
     fn collect(&mut self, waker: Option<&Waker>) -> bool {
         self.collect_until(fixed::BACKLOG_BYTES, waker)
     }

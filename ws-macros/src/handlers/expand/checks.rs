@@ -145,9 +145,9 @@ fn shape(handler: &Handler, controller: &Type) -> TokenStream {
 }
 
 /// Writes the check that the reply is the declared reply of the event type, for the variable
-/// `__carried`, which has the types that the handler sends. Every parameter is checked, because only rustc knows which one
-/// is the data. The check is in the closure that describes the reply, because each mention of a
-/// handler's output costs compile time.
+/// `__carried`, which has the types that the handler sends. Every parameter is checked, because
+/// only rustc knows which one is the data. The check is in the closure that describes the reply,
+/// because each mention of a handler's output costs compile time.
 pub(super) fn of_call(handler: &Handler) -> Option<TokenStream> {
     if handler.events.is_empty() || handler.params.is_empty() {
         return None;

@@ -77,8 +77,8 @@ pub(super) fn answers_ping(handlers: &Handlers) -> TokenStream {
     quote!(#has_events && !__h::rules::is_among(__EVENTS, "ping"))
 }
 
-/// Returns whether all names are literals whose handlers have no `#[cfg(..)]`: then the macro itself
-/// has checked them.
+/// Returns whether all names are literals whose handlers have no `#[cfg(..)]`: then the macro
+/// itself has checked them.
 fn are_known(handlers: &Handlers) -> bool {
     let has_conditions = handlers.handlers.iter().any(|handler| !handler.conditions.is_empty());
     !has_conditions && each(handlers).all(|(_, event)| event.name.literal().is_some())
