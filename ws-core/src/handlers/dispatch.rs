@@ -180,6 +180,13 @@ impl<'a> Bound<'a> {
         }
     }
 
+    /// Runs the handler of a ping or a pong.
+    async fn control(self, conn: &Connection, payload: Bytes, is_meant: fn(On) -> bool) -> Result {
+        let (to, mut message) = (Replier::plain(conn), Message::Binary(payload));
+        let input = Input::message(&to, &mut message);
+        to.settle(Bound::run_on(self, is_meant, input).await)
+    }
+
     async fn message(self, conn: &Connection, mut message: Message) -> Result {
         let mut fault = None;
         if self.functions.reads_events() {
@@ -269,9 +276,7 @@ pub async fn on_ping(
     conn: &Connection,
     payload: Bytes,
 ) -> Result {
-    let (to, mut message) = (Replier::plain(conn), Message::Binary(payload));
-    let input = Input::message(&to, &mut message);
-    to.settle(Bound { functions, controller }.run_on(|on| matches!(on, On::Ping), input).await)
+    Bound { functions, controller }.control(conn, payload, |on| matches!(on, On::Ping)).await
 }
 
 /// Runs `on_pong`.
@@ -284,9 +289,7 @@ pub async fn on_pong(
     conn: &Connection,
     payload: Bytes,
 ) -> Result {
-    let (to, mut message) = (Replier::plain(conn), Message::Binary(payload));
-    let input = Input::message(&to, &mut message);
-    to.settle(Bound { functions, controller }.run_on(|on| matches!(on, On::Pong), input).await)
+    Bound { functions, controller }.control(conn, payload, |on| matches!(on, On::Pong)).await
 }
 
 /// Runs `on_close`.
