@@ -153,13 +153,14 @@ struct Bound<'a> {
 }
 
 impl<'a> Bound<'a> {
-    /// Runs a handler; its parameters are made when the future is polled.
+    /// Runs a handler. Its parameters are made when the future is polled, so that interceptors can
+    /// handle their errors.
     async fn run(self, index: usize, mut input: Input<'a>) -> Result {
         self.functions.run(index, self.controller, &mut input)?.await
     }
 
-    /// Returns the future of a handler inside the interceptors of its route, or the error of a
-    /// parameter. Without interceptors it is the future of the handler and nothing around it.
+    /// Returns the future of a handler inside the interceptors of its route. If there are none, it
+    /// is the future of the handler itself, or the error of a parameter.
     fn start(
         self,
         index: usize,

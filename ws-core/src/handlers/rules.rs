@@ -46,15 +46,12 @@ const HAS_REPLY: &str =
 const HAS_CLOSE_REASON: &str =
     "the connection is still open in this callback; take `CloseReason` in `#[on_close]`";
 
-/// At most one parameter takes the message.
+/// At most one parameter of a handler or of a guard takes the message.
 const TAKES_ONE_MESSAGE: &str = "two parameters take the message; keep one";
 
 /// Only a guard of an event takes the message.
 const GUARD_TAKES_NO_MESSAGE: &str = "this guard takes the message, and only the guard of an event may do so; take it in the \
     handler";
-
-/// At most one parameter of a guard takes the message.
-const GUARD_TAKES_ONE_MESSAGE: &str = "two parameters take the message; keep one";
 
 /// At most one parameter is the `Reply`.
 const TAKES_ONE_REPLY: &str = "two parameters are the `Reply`; keep one";
@@ -240,7 +237,7 @@ impl Place {
                 return Some(GUARD_TAKES_NO_MESSAGE);
             }
             if has_message && is_message(*first) {
-                return Some(GUARD_TAKES_ONE_MESSAGE);
+                return Some(TAKES_ONE_MESSAGE);
             }
             has_message = has_message || is_message(*first);
             rest = more;
