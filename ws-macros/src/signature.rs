@@ -4,8 +4,8 @@
 //! lifetimes. rustc checks the types; no type is recognised by its name. Each fault of a function
 //! is reported, and the first report includes the correct signature.
 
-use proc_macro2::{Span, TokenStream};
-use quote::ToTokens;
+use proc_macro2::{Group, Span, TokenStream};
+use quote::{ToTokens, quote};
 use syn::{
     Attribute, FnArg, GenericParam, Ident, PatType, ReturnType, Safety, Signature, Visibility,
     parse::{Parse, ParseStream, Result},
@@ -13,21 +13,29 @@ use syn::{
 
 use crate::{errors::Errors, source};
 
-/// The parts of a function that are checked. The body is not one of them.
+/// A function whose body is not read.
 pub(crate) struct Function {
+    pub(crate) attributes: Vec<Attribute>,
+    visibility: Visibility,
     pub(crate) signature: Signature,
+    body: Group,
 }
 
 impl Parse for Function {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        input.call(Attribute::parse_outer)?;
-        input.parse::<Visibility>()?;
-        let signature = input.parse()?;
+        let attributes = input.call(Attribute::parse_outer)?;
+        let (visibility, signature) = (input.parse()?, input.parse()?);
         if !input.peek(syn::token::Brace) {
             return Err(input.error("expected a body"));
         }
-        input.parse::<TokenStream>()?;
-        Ok(Self { signature })
+        Ok(Self { attributes, visibility, signature, body: input.parse()? })
+    }
+}
+
+impl ToTokens for Function {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        let Self { attributes, visibility, signature, body } = self;
+        tokens.extend(quote!(#(#attributes)* #visibility #signature #body));
     }
 }
 

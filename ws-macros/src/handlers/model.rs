@@ -68,7 +68,7 @@ impl Event {
 impl Handlers {
     /// Checks the parsed input; `None` if the block does not belong to a controller.
     pub(super) fn check(block: Block, errors: &mut Errors) -> Option<Self> {
-        let item = &block.item;
+        let item = &block.head;
         if let Some((path, _)) = &item.trait_ {
             let fault = "this `impl` block implements a trait; put `#[ws_handlers]` on an `impl` block without a trait";
             errors.add(path, fault);

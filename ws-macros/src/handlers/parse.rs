@@ -1,11 +1,15 @@
 //! Reads an `impl` block, and the attributes of this crate on its methods.
 //!
-//! Reading removes the attributes, so that rustc gets the block without them. The model checks the
-//! combination of attributes and the signatures.
+//! Reading removes the attributes, so that rustc gets the block without them. The bodies of methods
+//! are passed on unread: rustc reads them anyway, and reading them here costs compile time. The
+//! model checks the combination of attributes and the signatures.
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
 use syn::{
-    Attribute, ImplItem, ImplItemFn, ItemImpl, Meta, Path, Signature, Token, parse_quote,
+    Attribute, ImplItem, ItemImpl, Meta, Path, Signature, Token,
+    parse::{Parse, ParseStream, discouraged::Speculative as _},
+    parse_quote,
     punctuated::Punctuated,
 };
 
@@ -15,14 +19,29 @@ use crate::{
     errors::Errors,
     functions,
     krate::Krate,
+    signature::Function,
 };
 
 /// The block, and the methods that have attributes of this crate.
 pub(super) struct Block {
     pub(super) krate: Krate,
+    /// The block without its content.
+    pub(super) head: ItemImpl,
     /// The block without these attributes.
-    pub(super) item: ItemImpl,
+    pub(super) item: TokenStream,
     pub(super) methods: Vec<Method>,
+}
+
+/// The content of a block.
+struct Content {
+    /// The attributes of the block that are inside of it.
+    attributes: Vec<Attribute>,
+    items: Vec<Item>,
+}
+
+enum Item {
+    Function(Function),
+    Other(ImplItem),
 }
 
 /// A method that has attributes of this crate.
@@ -62,10 +81,20 @@ pub(super) fn arguments(arguments: TokenStream, errors: &mut Errors) -> Krate {
 
 impl Block {
     pub(super) fn read(item: TokenStream, krate: Krate, errors: &mut Errors) -> Option<Self> {
-        let is_impl = |tree: TokenTree| matches!(tree, TokenTree::Ident(word) if word == "impl");
-        let is_block = item.clone().into_iter().any(is_impl);
-        let mut item: ItemImpl = match syn::parse2(item) {
-            Ok(item) => item,
+        let mut start: Vec<TokenTree> = item.into_iter().collect();
+        let is_block = start.iter().any(|tree| matches!(tree, TokenTree::Ident(word) if word == "impl"));
+        let is_braces = |tree: &mut TokenTree| matches!(tree, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace);
+        let braces = start.pop_if(is_braces);
+        let content = match &braces {
+            Some(TokenTree::Group(braces)) => braces.stream(),
+            _ => TokenStream::new(),
+        };
+        let empty = braces.as_ref().map(|braces| around(braces, TokenStream::new()));
+        let head = syn::parse2(quote!(#(#start)* #empty));
+        let (head, mut content): (ItemImpl, Content) = match head
+            .and_then(|head| Ok((head, syn::parse2(content)?)))
+        {
+            Ok(read) => read,
             Err(error) if is_block => {
                 errors.add_at(error.span(), format_args!("this block cannot be read: {error}"));
                 return None;
@@ -77,30 +106,73 @@ impl Block {
                 return None;
             }
         };
-        let methods = item
-            .items
-            .iter_mut()
-            .filter_map(|item| match item {
-                ImplItem::Fn(method) => Method::read(method, &krate, errors),
-                _ => None,
-            })
-            .collect();
-        Some(Self { krate, item, methods })
+        let functions = content.items.iter_mut().filter_map(|item| match item {
+            Item::Function(function) => Some(function),
+            Item::Other(_) => None,
+        });
+        let methods = functions.filter_map(|function| Method::read(function, &krate, errors)).collect();
+        let braces = braces.map(|braces| around(&braces, content.to_token_stream()));
+        Some(Self { krate, head, item: quote!(#(#start)* #braces), methods })
+    }
+}
+
+/// Returns the same braces around other tokens.
+fn around(braces: &TokenTree, tokens: TokenStream) -> Group {
+    let mut group = Group::new(Delimiter::Brace, tokens);
+    group.set_span(braces.span());
+    group
+}
+
+impl Parse for Content {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let attributes = input.call(Attribute::parse_inner)?;
+        let mut items = Vec::new();
+        while !input.is_empty() {
+            items.push(input.parse()?);
+        }
+        Ok(Self { attributes, items })
+    }
+}
+
+impl ToTokens for Content {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        let Self { attributes, items } = self;
+        tokens.extend(quote!(#(#attributes)* #(#items)*));
+    }
+}
+
+impl Parse for Item {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let ahead = input.fork();
+        if let Ok(function) = ahead.parse() {
+            input.advance_to(&ahead);
+            return Ok(Self::Function(function));
+        }
+        input.parse().map(Self::Other)
+    }
+}
+
+impl ToTokens for Item {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        match self {
+            Self::Function(function) => function.to_tokens(tokens),
+            Self::Other(item) => item.to_tokens(tokens),
+        }
     }
 }
 
 impl Method {
     /// Removes the attributes from a method; `None` if it has none.
-    fn read(method: &mut ImplItemFn, krate: &Krate, errors: &mut Errors) -> Option<Self> {
+    fn read(method: &mut Function, krate: &Krate, errors: &mut Errors) -> Option<Self> {
         let before = errors.len();
-        refuse_conditional(&mut method.attrs, krate, errors);
+        refuse_conditional(&mut method.attributes, krate, errors);
         let is_mark = |attribute: &mut Attribute| Callback::of(attribute, krate).is_some();
-        let found: Vec<_> = method.attrs.extract_if(.., is_mark).collect();
+        let found: Vec<_> = method.attributes.extract_if(.., is_mark).collect();
         let marks = found.into_iter().filter_map(|attribute| Mark::read(attribute, krate, errors)).collect();
-        let guards = functions::take_guards(&mut method.attrs, krate, errors);
+        let guards = functions::take_guards(&mut method.attributes, krate, errors);
         let read = Self {
-            signature: method.sig.clone(),
-            attributes: method.attrs.clone(),
+            signature: method.signature.clone(),
+            attributes: method.attributes.clone(),
             marks,
             guards,
             is_broken: errors.len() > before,
