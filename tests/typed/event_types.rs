@@ -135,8 +135,8 @@ fn a_controller_describes_the_events_and_the_replies_of_its_handlers() {
     let model: Vec<_> = handlers
         .iter()
         .map(|handler| {
-            let reply = (handler.reply)();
-            (handler.method, handler.data.map(|data| data.name), reply.form, reply.name)
+            let reply = handler.facts.reply;
+            (handler.method, handler.facts.event_type().map(|data| data.name), reply.form, reply.name)
         })
         .collect();
     let expected = [
@@ -148,7 +148,7 @@ fn a_controller_describes_the_events_and_the_replies_of_its_handlers() {
         ("whisper", None, ReplyForm::None, ReplyName::AtRunTime),
     ];
     assert_eq!(model, expected);
-    let data = handlers[1].data.unwrap();
+    let data = handlers[1].facts.event_type().unwrap();
     assert_eq!((data.docs, data.is_ask), ("Says something.\n\nAll members get it.", false));
 }
 

@@ -309,7 +309,7 @@ fn with_changes<T: Clone + Default + PartialEq>(
 /// Returns the events that a route may send: the events that it lists, and those that its handlers
 /// return.
 fn declared(spec: &RouteSpec, handlers: &[HandlerInfo]) -> Declared {
-    let returned = handlers.iter().filter_map(|handler| match (handler.reply)().name {
+    let returned = handlers.iter().filter_map(|handler| match handler.facts.reply.name {
         ReplyName::Own(event) => Some(event),
         _ => None,
     });
@@ -322,8 +322,8 @@ fn declared(spec: &RouteSpec, handlers: &[HandlerInfo]) -> Declared {
 fn event_table(handlers: &[HandlerInfo]) -> EventTable {
     let mut events: BTreeMap<&'static str, Vec<&'static str>> = BTreeMap::new();
     for handler in handlers {
-        let of_reply = if handler.events.is_empty() { &[] } else { (handler.reply)().codes };
-        for event in handler.events {
+        let of_reply = if handler.facts.events().is_empty() { &[] } else { (handler.codes)() };
+        for event in handler.facts.events() {
             let codes = handler.errors.iter().copied().chain([of_reply]).flatten();
             events.entry(event).or_default().extend(codes.map(|(code, _)| *code));
         }

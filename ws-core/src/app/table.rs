@@ -68,7 +68,12 @@ fn info(app: &App, Route { spec, middleware, .. }: &Route) -> RouteInfo {
 /// Returns the events of a controller's typed handlers.
 fn events(app: &App, controller: TypeId) -> Vec<&'static str> {
     let entry = app.registry.handlers.iter().find(|entry| (entry.controller)() == controller);
-    entry.into_iter().flat_map(|entry| entry.handlers).flat_map(|handler| handler.events).copied().collect()
+    entry
+        .into_iter()
+        .flat_map(|entry| entry.handlers)
+        .flat_map(|handler| handler.facts.events())
+        .copied()
+        .collect()
 }
 
 impl Deref for RouteTable {

@@ -17,7 +17,7 @@ use crate::{
     handshake::Route,
     place::Location,
     registry::{HandlersEntry, Registry},
-    request::{self, HandlerInfo, HandlerTypes, ParamSource, ParamTypes},
+    request::{self, HandlerInfo, HandlerTypes, On, ParamSource, ParamTypes},
     schema::{Direction, Schemas, TypeSchema},
 };
 
@@ -54,9 +54,6 @@ impl App {
         Collector::default().collect(self)
     }
 }
-
-/// The callbacks for messages that are not events of a known name.
-const UNDESCRIBED: &[&str] = &["on_binary", "on_message", "on_text"];
 
 /// The state of a collection.
 #[derive(Default)]
@@ -131,10 +128,10 @@ impl Collector {
     fn events(&mut self, handlers: &[Described]) -> Vec<ClientEvent> {
         let mut events = Vec::new();
         for handler in handlers {
-            for name in handler.info.events {
+            for name in handler.info.facts.events() {
                 events.push(self.event(name, handler));
             }
-            if UNDESCRIBED.contains(&handler.info.callback) {
+            if is_undescribed(handler) {
                 self.gap(format!("the messages that `{}` handles", handler.info.method), handler.location);
             }
         }
@@ -146,10 +143,9 @@ impl Collector {
         let info = &handler.info;
         let data = self.data(name, handler);
         let (form, reply) = self.reply(name, handler);
-        let reply_info = (info.reply)();
-        let codes = info.errors.iter().copied().chain([reply_info.codes]).flatten();
+        let codes = info.errors.iter().copied().chain([(info.codes)()]).flatten();
         let codes: BTreeMap<&str, &str> = codes.copied().collect();
-        let docs = match info.data {
+        let docs = match info.facts.event_type() {
             Some(event) if info.docs.is_empty() => event.docs,
             _ => info.docs,
         };
@@ -176,9 +172,9 @@ impl Collector {
     /// Returns the reply that the event declares, or else the one that the handler returns.
     fn reply(&mut self, call: &str, handler: &Described) -> (ReplyForm, Option<ReplyMessage>) {
         let Described { info, location, .. } = handler;
-        let returned = (info.reply)();
+        let returned = info.facts.reply;
         let is_deferred = handler.params().any(|param| param.source == ParamSource::Reply);
-        let of_event = info.data.and_then(|event| event.describe);
+        let of_event = info.facts.event_type().and_then(|event| event.describe);
         let declared = of_event.and_then(|describe| describe(&mut self.schemas, Direction::Received).reply);
         if let Some(DeclaredReply { is_stream, event, data }) = declared {
             let form = match (is_stream, returned.form) {
@@ -225,8 +221,8 @@ impl Collector {
         for event in route.spec.emits.iter() {
             pushes.insert(event.name, self.push(*event, route.spec.location));
         }
-        for handler in handlers.iter().filter(|handler| handler.info.events.is_empty()) {
-            let returned = (handler.info.reply)();
+        for handler in handlers.iter().filter(|handler| handler.info.facts.events().is_empty()) {
+            let returned = handler.info.facts.reply;
             match returned.name {
                 _ if returned.form == ReplyForm::None => {}
                 ReplyName::Own(name) => {
@@ -236,7 +232,7 @@ impl Collector {
                     pushes.entry(name).or_insert(event);
                 }
                 // `events` has a gap for the handler.
-                _ if UNDESCRIBED.contains(&handler.info.callback) => {}
+                _ if is_undescribed(handler) => {}
                 _ => {
                     self.gap(format!("the message that `{}` returns", handler.info.method), handler.location)
                 }
@@ -305,6 +301,11 @@ impl Described {
             _ => String::new(),
         }
     }
+}
+
+/// Returns whether a handler takes messages that are not events of a known name.
+fn is_undescribed(handler: &Described) -> bool {
+    matches!(handler.info.facts.on, On::Binary | On::Message | On::Text)
 }
 
 /// Gives the channels of one controller different names.

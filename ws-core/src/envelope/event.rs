@@ -1,14 +1,14 @@
 //! Events as types: [`WsEvent`], [`WsCall`] and [`WsAsk`], which `#[derive(WsEvent)]` implements.
 
-use super::form::Replies;
+use super::form::{Declared, Replies};
 use crate::schema::{Direction, Schemas, TypeSchema};
 
 /// An event as a type: the type of the data has the event's name.
 ///
-/// `#[derive(WsEvent)]` implements it. A type that also implements `Serialize` can be sent with
-/// [`Connection::emit`](crate::Connection::emit) and [`Target::emit`](crate::hub::Target::emit),
-/// and returned from handlers. A type that also implements `Deserialize` is the data of
-/// `#[on_event]`.
+/// Only `#[derive(WsEvent)]` implements it. A type that also implements `Serialize` can be sent
+/// with [`Connection::emit`](crate::Connection::emit) and
+/// [`Target::emit`](crate::hub::Target::emit), and returned from handlers. A type that also
+/// implements `Deserialize` is the data of `#[on_event]`.
 ///
 /// ```
 /// use serde::Serialize;
@@ -33,6 +33,11 @@ use crate::schema::{Direction, Schemas, TypeSchema};
     note = "write `#[derive(WsEvent)]` and `#[ws_event(\"name\")]` on the type"
 )]
 pub trait WsEvent {
+    /// The replies that the event declares: [`OneReply`](super::OneReply) or
+    /// [`ManyReplies`](super::ManyReplies) of a type, or [`AnyReply`](super::AnyReply).
+    #[doc(hidden)]
+    type Replies: Declared;
+
     /// The name of the event.
     const NAME: &'static str;
 
@@ -43,10 +48,6 @@ pub trait WsEvent {
     /// Whether the type implements [`WsAsk`].
     #[doc(hidden)]
     const IS_ASK: bool = false;
-
-    /// Whether the type implements [`WsCall`].
-    #[doc(hidden)]
-    const DECLARES_REPLY: bool = false;
 
     /// Describes the types of the event; `None` without the feature `asyncapi`.
     #[doc(hidden)]
@@ -75,14 +76,9 @@ pub trait WsEvent {
     label = "its reply is not known",
     note = "write `#[derive(WsEvent)]` and `#[ws_event(\"name\", reply = Type)]` on the type"
 )]
-pub trait WsCall: WsEvent {
+pub trait WsCall: WsEvent<Replies: Replies<Data = Self::Reply>> {
     /// The type of the data of a reply.
     type Reply;
-
-    /// [`OneReply<Self::Reply>`](super::OneReply) or
-    /// [`ManyReplies<Self::Reply>`](super::ManyReplies).
-    #[doc(hidden)]
-    type Replies: Replies<Data = Self::Reply>;
 }
 
 /// An event of the server that asks the client for an answer: `#[ws_event("confirm", answer =
@@ -166,7 +162,7 @@ impl EventInfo {
             name: E::NAME,
             docs: E::DOCS,
             is_ask: E::IS_ASK,
-            declares_reply: E::DECLARES_REPLY,
+            declares_reply: E::Replies::IS_DECLARED,
             describe: E::DESCRIBE,
         }
     }

@@ -77,6 +77,24 @@ pub trait Replies {
     type Repeated: Replies<Data = Self::Data>;
 }
 
+/// The replies that an event declares, or [`AnyReply`].
+pub trait Declared {
+    /// Whether the event declares its replies.
+    const IS_DECLARED: bool = true;
+}
+
+/// The event does not declare its replies.
+#[derive(Debug)]
+pub struct AnyReply;
+
+impl Declared for AnyReply {
+    const IS_DECLARED: bool = false;
+}
+
+impl<T> Declared for OneReply<T> {}
+
+impl<T> Declared for ManyReplies<T> {}
+
 /// At most one message.
 #[derive(Debug)]
 pub struct OneReply<T>(PhantomData<fn() -> T>);

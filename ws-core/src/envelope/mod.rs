@@ -21,7 +21,10 @@ use serde_json::value::RawValue;
 pub use self::{
     event::{DeclaredReply, DescribeEvent, EventInfo, EventTypes, WsAsk, WsCall, WsEvent},
     fault::{COMMON_CODES, EventError},
-    form::{ManyReplies, NoReplies, Nothing, OneReply, RawReply, Replies, ReplyForm, ReplyName},
+    form::{
+        AnyReply, Declared, ManyReplies, NoReplies, Nothing, OneReply, RawReply, Replies, ReplyForm,
+        ReplyName,
+    },
 };
 pub(crate) use self::{fault::DecodeError, json::decode as decode_json};
 use crate::wire::{Message, SendError};

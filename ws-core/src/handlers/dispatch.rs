@@ -5,18 +5,12 @@
 //! once: reading the envelope, choosing the handler, and running it inside the interceptors. It is
 //! not generic, because [`Dispatch`] hides the types of the controller and of its kept values.
 
-use std::{
-    any::Any,
-    future::{Ready, ready},
-    pin::Pin,
-    task::{Context, Poll, ready as poll_ready},
-};
+use std::any::Any;
 
 use bytes::Bytes;
-use pin_project_lite::pin_project;
 
 use super::{
-    Input, IntoReply, Replier,
+    Input, Replier,
     interceptor::{Callback, CallbackKind, InterceptorFuture, intercepted},
     sending::Sending,
 };
@@ -24,33 +18,10 @@ use crate::{
     connection::Connection,
     envelope::{Envelope, EventError, ReplyTo},
     error::{Error, Result},
-    request::{Kept, Needs, Setup},
+    request::{Kept, Needs, On, Setup},
     telemetry::Outcome,
     wire::{CloseReason, Message},
 };
-
-/// The callback of a handler.
-#[derive(Clone, Copy, Debug)]
-pub enum On {
-    /// `on_open`.
-    Open,
-    /// `on_event`, with the names of the event.
-    Event(&'static [&'static str]),
-    /// `on_unknown`.
-    Unknown,
-    /// `on_text`.
-    Text,
-    /// `on_binary`.
-    Binary,
-    /// `on_message`.
-    Message,
-    /// `on_ping`.
-    Ping,
-    /// `on_pong`.
-    Pong,
-    /// `on_close`.
-    Close,
-}
 
 /// One handler of the controller `C`. `K` are the values that are kept with a connection.
 #[derive(Debug)]
@@ -319,103 +290,4 @@ fn unknown_event(event: &str) -> Result {
 fn no_event(conn: &Connection, message: &Message, fault: EventError) -> Result {
     let reference = Envelope::reference_of(conn.format(), message);
     Err(Error::from(fault).in_reply_to(ReplyTo::new(conn.format(), reference)))
-}
-
-/// The future of a handler's method, or the error of a parameter. If the output of the future does
-/// not implement [`IntoReply`], [`NoReply`] has the same methods. rustc then reports the error
-/// once, where the rules are checked.
-#[derive(Debug)]
-pub struct Handling<F>(pub Result<F>);
-
-/// Defines functions that call a method with its parameters. A function costs less time to compile
-/// than the operator `?` in generated code, and less than a trait for all numbers of parameters.
-macro_rules! calls {
-    ($($name:ident($($param:ident: $ty:ident),*);)*) => {
-        impl<F> Handling<F> {
-            $(
-                /// Calls a method with this number of parameters.
-                pub fn $name<'a, C $(, $ty)*>(
-                    method: impl FnOnce(&'a C $(, $ty)*) -> F,
-                    controller: &'a C,
-                    $($param: Result<$ty>,)*
-                ) -> Self {
-                    $(
-                        let $param = match $param {
-                            Ok($param) => $param,
-                            Err(error) => return Self(Err(error)),
-                        };
-                    )*
-                    Self(Ok(method(controller, $($param),*)))
-                }
-            )*
-        }
-    };
-}
-
-calls! {
-    of_0();
-    of_1(a: A);
-    of_2(a: A, b: B);
-    of_3(a: A, b: B, c: P);
-    of_4(a: A, b: B, c: P, d: D);
-}
-
-impl<F: Future<Output: IntoReply>> Handling<F> {
-    /// Boxes the future; it sends the output as the reply.
-    ///
-    /// # Errors
-    /// The error of a parameter.
-    pub fn boxed<'a>(self, input: &Input<'a>) -> Result<InterceptorFuture<'a>>
-    where
-        F: Send + 'a,
-    {
-        Ok(Box::pin(self.answer(input)?))
-    }
-
-    /// Returns the future; it sends the output as the reply.
-    ///
-    /// # Errors
-    /// The error of a parameter.
-    pub fn answer<'a>(self, input: &Input<'a>) -> Result<Answer<'a, F>> {
-        Ok(Answer { handler: self.0?, to: input.replier(), sending: None })
-    }
-}
-
-/// A stand-in for outputs that do not implement [`IntoReply`]: it compiles, and it never runs.
-pub trait NoReply: Sized {
-    #[doc(hidden)]
-    fn boxed<'a>(self, _: &Input<'a>) -> Result<InterceptorFuture<'a>> {
-        Ok(Box::pin(ready(Ok(()))))
-    }
-
-    #[doc(hidden)]
-    fn answer(self, _: &Input<'_>) -> Result<Ready<Result>> {
-        Ok(ready(Ok(())))
-    }
-}
-
-impl<F> NoReply for Handling<F> {}
-
-pin_project! {
-    /// The future of a handler and of its reply. It is not an `async` block, which would contain
-    /// the handler's future twice.
-    pub struct Answer<'a, F> {
-        #[pin]
-        handler: F,
-        to: &'a Replier<'a>,
-        sending: Option<Sending<'a>>,
-    }
-}
-
-impl<'a, F: Future<Output: IntoReply> + 'a> Future for Answer<'a, F> {
-    type Output = Result;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result> {
-        let this = self.project();
-        let sending = match this.sending {
-            Some(sending) => sending,
-            None => this.sending.insert(poll_ready!(this.handler.poll(cx)).start(this.to)),
-        };
-        Pin::new(sending).poll(cx)
-    }
 }

@@ -4,7 +4,10 @@
 //! parameters. The kept values of a guard's parameters are one value, made before the 101. The
 //! handlers' parameters have values of their own.
 
-use super::{Input, Param, Takes, support::Of};
+use super::{
+    Input, Param, Takes,
+    support::{Of, get},
+};
 use crate::{
     error::{Error, Result},
     request::{Needs, Setup},
@@ -85,7 +88,7 @@ macro_rules! guard {
             #[allow(unused_variables, clippy::unused_unit, reason = "there may be no parameter")]
             fn get(kept: &'a Self::Kept, input: &mut Input<'a>) -> Result<Self> {
                 let ($($param,)*) = kept;
-                Ok(($(Of::<$param>::get($param, input)?,)*))
+                Ok(($(get::<$param>($param, input)?,)*))
             }
         }
     };

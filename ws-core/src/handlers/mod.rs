@@ -7,6 +7,7 @@
 //! The module stands above [`Controller`](crate::Controller): the session calls the generated
 //! controller as it calls one written by hand. It must not read a socket or keep a queue.
 
+mod call;
 mod context;
 mod cookie;
 mod deferred;
@@ -45,7 +46,7 @@ pub use self::{
     header::Header,
     input::{EventName, Input},
     interceptor::{Callback, CallbackKind, InterceptorFn, InterceptorFuture, NextHandler},
-    param::{FromHandshake, Param, Takes},
+    param::{FromHandshake, Param},
     path::Path,
     payload::{Data, Json},
     query::Query,
@@ -59,5 +60,5 @@ pub(crate) use self::{
 };
 pub use crate::{
     envelope::{ReplyForm, ReplyName, WsAsk, WsCall, WsEvent},
-    request::{ParamError, Setup},
+    request::{ParamError, Setup, Takes},
 };

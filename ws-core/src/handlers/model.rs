@@ -2,20 +2,17 @@
 //! value. Documents and compile-time checks use it.
 //!
 //! Generated code reads the model. For a type without a part of the model, the traits `NoEvent`,
-//! `NoModel` and `NoCodes` provide placeholders with the same names, so that the same code fits
-//! every handler.
+//! `NoReply`, `NoModel` and `NoCodes` provide placeholders with the same names, so that the same
+//! code fits every handler.
 
 use std::marker::PhantomData;
 
 #[cfg(feature = "validate")]
 use super::Valid;
 use super::{Data, Event, IntoReply, Json, Stream, support::Of};
-pub use crate::request::{HandlerInfo, ReplyInfo};
+pub use crate::request::{HandlerInfo, ParamFacts, ReplyShape};
 use crate::{
-    envelope::{
-        EventInfo, ManyReplies, NoReplies, Nothing, OneReply, RawReply, Replies, ReplyForm, ReplyName,
-        WsCall, WsEvent,
-    },
+    envelope::{AnyReply, EventInfo, ManyReplies, NoReplies, Nothing, OneReply, RawReply, Replies, WsEvent},
     error::ErrorCodes,
     wire::{Message, Text},
 };
@@ -83,26 +80,29 @@ impl<P: TakesData> TakesData for Option<P> {
     type Data = P::Data;
 }
 
+/// The event of a parameter, which declares the replies `D`.
+#[derive(Debug)]
+pub struct EventParam<D>(Option<EventInfo>, PhantomData<fn() -> D>);
+
 impl<P: TakesData<Data: WsEvent>> Of<P> {
     /// The event type of the data.
-    pub const EVENT: Option<EventInfo> = Some(EventInfo::of::<P::Data>());
-}
-
-impl<P: TakesData<Data: WsCall>> Of<P> {
-    /// Checks the replies of a handler of this event.
-    pub fn check<S: AnswerTo<<P::Data as WsCall>::Replies>>(_: &Sends<S>) {}
+    pub const EVENT: EventParam<<P::Data as WsEvent>::Replies> =
+        EventParam(Some(EventInfo::of::<P::Data>()), PhantomData);
 }
 
 /// A parameter that is not the data of an event type.
 pub trait NoEvent {
     #[doc(hidden)]
-    const EVENT: Option<EventInfo> = None;
-
-    #[doc(hidden)]
-    fn check<S>(_: &Sends<S>) {}
+    const EVENT: EventParam<AnyReply> = EventParam(None, PhantomData);
 }
 
 impl<P> NoEvent for Of<P> {}
+
+/// Adds the event to the facts about a parameter, and checks that the handler returns the replies
+/// that the event declares.
+pub const fn of_event<D, S: AnswerTo<D>>(facts: ParamFacts, event: EventParam<D>, _: Sends<S>) -> ParamFacts {
+    ParamFacts { event: event.0, ..facts }
+}
 
 /// The replies of a handler.
 #[derive(Debug)]
@@ -111,6 +111,11 @@ pub struct Sends<S>(PhantomData<fn() -> S>);
 /// The replies of a type whose data is not known.
 #[derive(Debug)]
 pub struct Unknown;
+
+impl Unknown {
+    /// The replies.
+    pub const REPLIES: Sends<Self> = Sends(PhantomData);
+}
 
 impl Replies for Unknown {
     type Data = Nothing;
@@ -127,26 +132,26 @@ impl Replies for Unknown {
 pub trait AnswerTo<R> {}
 
 #[diagnostic::do_not_recommend]
+impl<S> AnswerTo<AnyReply> for S {}
+
+#[diagnostic::do_not_recommend]
 impl<T> AnswerTo<OneReply<T>> for OneReply<T> {}
 
 #[diagnostic::do_not_recommend]
 impl<T> AnswerTo<ManyReplies<T>> for ManyReplies<T> {}
 
-impl<R> AnswerTo<R> for Unknown {}
+#[diagnostic::do_not_recommend]
+impl<T> AnswerTo<OneReply<T>> for Unknown {}
+
+#[diagnostic::do_not_recommend]
+impl<T> AnswerTo<ManyReplies<T>> for Unknown {}
 
 /// Nothing is returned if the reply is sent by `Reply`; the rules of the handler check this.
-impl<R> AnswerTo<R> for NoReplies {}
+#[diagnostic::do_not_recommend]
+impl<T> AnswerTo<OneReply<T>> for NoReplies {}
 
-/// The properties of a return type that the rules for replies check.
-#[derive(Clone, Copy, Debug)]
-pub struct ReplyShape {
-    /// See [`IntoReply::FORM`].
-    pub form: ReplyForm,
-    /// See [`IntoReply::NAME`].
-    pub name: ReplyName,
-    /// See [`IntoReply::MAY_ANSWER`].
-    pub may_answer: bool,
-}
+#[diagnostic::do_not_recommend]
+impl<T> AnswerTo<ManyReplies<T>> for NoReplies {}
 
 /// Returns the properties of a return type that may have no name. The closure is never called.
 pub const fn shape_of<F, R>(_: &impl FnOnce(Unmade) -> F) -> ReplyShape
@@ -169,98 +174,73 @@ impl Unmade {
     }
 }
 
-/// The return type of a handler.
-#[derive(Debug)]
-pub struct Output<R>(PhantomData<fn() -> R>);
-
 /// Returns the return type of a handler, which may have no name. The closure is never called.
-pub const fn output<F: Future>(_: &impl FnOnce(Unmade) -> F) -> Output<F::Output> {
-    Output(PhantomData)
+pub const fn output<F: Future>(_: &impl FnOnce(Unmade) -> F) -> Of<F::Output> {
+    Of::NEW
 }
 
-/// Returns a return type that has a name, which costs less time to compile.
-pub const fn output_of<R>() -> Output<R> {
-    Output(PhantomData)
+impl<R: IntoReply> Of<R> {
+    /// The properties of the return type.
+    pub const SHAPE: ReplyShape = R::SHAPE;
 }
 
-/// The model of a return type: its messages and its error.
-#[derive(Debug)]
-pub struct Carried<S, E> {
-    /// The types of the messages.
-    pub replies: Sends<S>,
-    /// The error.
-    pub error: Failing<E>,
-}
-
-impl<S, E> Carried<S, E> {
-    fn new(form: ReplyForm, name: ReplyName) -> Self {
-        let error = Failing { form, name, error: PhantomData };
-        Self { replies: Sends(PhantomData), error }
-    }
-}
-
-impl<R: IntoReply + Carries> Output<R> {
-    /// Returns the model.
-    pub fn carried(&self) -> Carried<R::Replies, R::Error> {
-        Carried::new(R::FORM, R::NAME)
-    }
-}
-
-/// A return type of which only the number and the name of its messages are known.
-pub trait OwnReply {
+/// A type that is not a reply. rustc reports it where the handler is called.
+pub trait NoReply {
     #[doc(hidden)]
-    fn carried(&self) -> Carried<Unknown, Nothing>;
+    const SHAPE: ReplyShape = <() as IntoReply>::SHAPE;
 }
 
-impl<R: IntoReply> OwnReply for Output<R> {
-    fn carried(&self) -> Carried<Unknown, Nothing> {
-        Carried::new(R::FORM, R::NAME)
+impl<R> NoReply for Of<R> {}
+
+impl<R: Carries> Of<R> {
+    /// The types of the messages.
+    pub const REPLIES: Sends<R::Replies> = Sends(PhantomData);
+
+    /// Returns [`REPLIES`](Self::REPLIES) of a type that has no name.
+    pub fn replies(&self) -> Sends<R::Replies> {
+        Self::REPLIES
     }
 }
 
-/// A type that is not a reply. It is implemented for a reference, so that [`OwnReply`] has
-/// precedence.
+/// A return type whose messages are not known.
 pub trait NoModel {
     #[doc(hidden)]
-    fn carried(&self) -> Carried<Unknown, Nothing> {
-        Carried::new(ReplyForm::None, ReplyName::AtRunTime)
+    const REPLIES: Sends<Unknown> = Unknown::REPLIES;
+
+    #[doc(hidden)]
+    fn replies(&self) -> Sends<Unknown> {
+        Unknown::REPLIES
     }
 }
 
-impl<R> NoModel for &Output<R> {}
+impl<R> NoModel for Of<R> {}
 
-/// The error type of a handler, with the number and the name of its messages.
-#[derive(Debug)]
-pub struct Failing<E> {
-    form: ReplyForm,
-    name: ReplyName,
-    error: PhantomData<fn() -> E>,
-}
+impl<R: Carries<Error: ErrorCodes>> Of<R> {
+    /// Returns the error codes of the error type.
+    pub fn codes() -> &'static [(&'static str, &'static str)] {
+        R::Error::CODES
+    }
 
-impl<E> Failing<E> {
-    fn with(&self, codes: &'static [(&'static str, &'static str)]) -> ReplyInfo {
-        ReplyInfo { form: self.form, name: self.name, codes }
+    /// Returns [`codes`](Self::codes) of a type that has no name.
+    pub fn error_codes(&self) -> &'static [(&'static str, &'static str)] {
+        R::Error::CODES
     }
 }
 
-impl<E: ErrorCodes> Failing<E> {
-    /// Returns the model of the return value.
-    pub fn describe(&self) -> ReplyInfo {
-        self.with(E::CODES)
-    }
-}
-
-/// An error type without error codes.
+/// A return type without error codes.
 pub trait NoCodes {
     #[doc(hidden)]
-    fn describe(&self) -> ReplyInfo;
-}
+    fn codes() -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
 
-impl<E> NoCodes for Failing<E> {
-    fn describe(&self) -> ReplyInfo {
-        self.with(&[])
+    #[doc(hidden)]
+    fn error_codes(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
     }
 }
+
+impl<R> NoCodes for Of<R> {}
 
 /// The error codes of a type in `errors(..)`.
 pub const fn codes_of<E: ErrorCodes>() -> &'static [(&'static str, &'static str)] {

@@ -7,12 +7,12 @@
 
 use std::sync::Arc;
 
-use super::{Input, rules::ParamFacts};
+use super::Input;
 use crate::{
     connection::Connection,
     error::Result,
     hub::Hub,
-    request::{Handshake, ParamError, Setup},
+    request::{Handshake, ParamError, ParamFacts, Setup, Takes},
     state::{State, StateKey},
     wire::{CloseReason, ConnectionId},
 };
@@ -148,33 +148,6 @@ pub trait FromHandshake: Sized + Send + Sync + 'static {
     /// # Errors
     /// [`ParamError::Missing`] and [`ParamError::Invalid`] refuse the handshake with 400.
     fn from_handshake(handshake: &Handshake) -> Result<Self, ParamError>;
-}
-
-/// The part of a callback's input that a parameter consumes.
-///
-/// ```
-/// use ws_core::{Connection, Data, handlers::{Param, Takes}};
-///
-/// assert_eq!(<Data<String> as Param<'_>>::TAKES, Takes::Data);
-/// assert_eq!(<&Connection as Param<'_>>::TAKES, Takes::Nothing);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Takes {
-    /// Nothing: the parameter can be used in every callback.
-    Nothing,
-    /// The event's `data`.
-    Data,
-    /// The event's name.
-    EventName,
-    /// The right to answer the event.
-    Reply,
-    /// The whole message, text or binary.
-    Message,
-    /// The whole message, which must be text.
-    Text,
-    /// The reason why the connection closed.
-    CloseReason,
 }
 
 /// A reference to the value that is kept with the connection.

@@ -1,15 +1,16 @@
 //! The rules for handlers that only rustc can check, because only rustc knows the types.
 //!
-//! A constant function returns the message of the first rule that a parameter or a return value
-//! breaks. Generated code calls [`check`] with it in a constant, at the user's type, and rustc
-//! reports the message there. A trait bound for each rule had the same report and took several
-//! times as long to compile. Only [`OwnsItsData`] is a bound: rustc does not report lifetime errors
-//! in a body with an error of types.
+//! Generated code calls a constant function for each parameter and return type, at the user's type.
+//! The function panics with the message of the first rule that is broken, and rustc reports the
+//! message there. A trait bound for each rule had the same report and took several times as long to
+//! compile. Only [`OwnsItsData`] is a bound: rustc does not report lifetime errors in a body with
+//! an error of types.
 
-use super::{Takes, model::ReplyShape};
+pub use crate::request::{Facts, On, ParamFacts};
 use crate::{
-    envelope::{EventInfo, ReplyForm, ReplyName},
+    envelope::{ReplyForm, ReplyName},
     place::parameters,
+    request::Takes,
 };
 
 /// Fails to compile with the message of a rule that is broken.
@@ -22,6 +23,34 @@ pub const fn check(broken: Option<&'static str>) {
     if let Some(message) = broken {
         panic!("{}", message);
     }
+}
+
+/// Checks the parameter of this index.
+///
+/// # Panics
+/// See [`check`].
+#[track_caller]
+pub const fn param(facts: &Facts, index: usize) {
+    check(facts.of_param(index));
+}
+
+/// Checks the return type.
+///
+/// # Panics
+/// See [`check`].
+#[track_caller]
+pub const fn reply(facts: &Facts) {
+    check(facts.of_reply());
+}
+
+/// Checks the parameters of a guard.
+///
+/// # Panics
+/// See [`check`].
+#[track_caller]
+pub const fn guard(facts: &Facts, takes: &[Takes], needs_path: bool) {
+    check(facts.of_guard(takes));
+    check(has_path_parameters(facts.route, needs_path));
 }
 
 /// A parameter that takes the data of an event is used in a callback of an event.
@@ -114,124 +143,78 @@ impl OwnsItsData for &Is<true> {}
 /// first, and rustc prints the name of this trait.
 pub trait OneBlockOfHandlersPerController {}
 
-/// The callbacks that a handler can serve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// `on_open`.
-    Open,
-    /// `on_event` and `on_unknown`.
-    Event,
-    /// `on_text`.
-    Text,
-    /// `on_binary`, `on_ping`, `on_pong`.
-    Binary,
-    /// `on_message`.
-    Message,
-    /// `on_close`.
-    Close,
-}
-
 /// Returns the message of a rule if its condition is false.
 const fn unless(is_kept: bool, message: &'static str) -> Option<&'static str> {
     if is_kept { None } else { Some(message) }
 }
 
-/// The facts about a handler that the rules check.
-#[derive(Debug)]
-pub struct Facts {
-    /// Its callback.
-    pub place: Place,
-    /// The names of the event; empty for other callbacks.
-    pub names: &'static [&'static str],
-    /// The path of the controller. A path that is known only at run time is `None`.
-    pub route: Option<&'static str>,
-    /// The parameters.
-    pub params: &'static [ParamFacts],
-    /// The return type.
-    pub reply: ReplyShape,
-}
-
-/// The facts about a parameter.
-#[derive(Clone, Copy, Debug)]
-pub struct ParamFacts {
-    /// The part of the input that it consumes.
-    pub takes: Takes,
-    /// Whether the path must have parameters.
-    pub needs_path: bool,
-    /// The event type of the data.
-    pub event: Option<EventInfo>,
-}
-
 impl Facts {
-    /// Returns the first event among the parameters.
-    pub const fn event(&self) -> Option<EventInfo> {
-        let mut rest = self.params;
-        while let [first, more @ ..] = rest {
-            if first.event.is_some() {
-                return first.event;
+    const fn of_param(&self, index: usize) -> Option<&'static str> {
+        let (mut rest, mut position) = (self.params, 0);
+        let (mut has_message, mut has_reply) = (false, false);
+        while let [param, more @ ..] = rest {
+            if position == index {
+                return match param.takes {
+                    Takes::Data | Takes::Message | Takes::Text if has_message => Some(TAKES_ONE_MESSAGE),
+                    Takes::Reply if has_reply => Some(TAKES_ONE_REPLY),
+                    _ => self.of_one(param),
+                };
             }
-            rest = more;
+            has_message = has_message || is_message(param.takes);
+            has_reply = has_reply || matches!(param.takes, Takes::Reply);
+            (rest, position) = (more, position + 1);
         }
         None
     }
 
-    /// Checks the parameter of this index.
-    pub const fn of_param(&self, index: usize) -> Option<&'static str> {
-        let Some((before, [param, ..])) = self.params.split_at_checked(index) else { return None };
-        let rules = [
-            self.place.of_takes(param.takes),
-            takes_one(before, param.takes),
-            has_path_parameters(self.route, param.needs_path),
-            match param.event {
-                Some(event) if !self.names.is_empty() => {
-                    unless(is_among(self.names, event.name), IS_OF_THIS_EVENT)
-                }
-                _ => None,
-            },
-        ];
-        first(&rules)
-    }
-
-    /// Checks the return type. Whether it is the reply that the event declares is checked by
-    /// [`AnswerTo`](super::support::AnswerTo), unless nothing is returned.
-    pub const fn of_reply(&self) -> Option<&'static str> {
-        let rule = self.place.of_shape(self.reply);
-        if rule.is_some() || !matches!(self.place, Place::Event) {
-            return rule;
+    /// Checks a parameter without the others.
+    const fn of_one(&self, param: &ParamFacts) -> Option<&'static str> {
+        let available = self.on.has(param.takes);
+        if available.is_some() {
+            return available;
         }
-        let takes_reply = takes_one(self.params, Takes::Reply).is_some();
-        let is_none = matches!(self.reply.form, ReplyForm::None);
-        match self.event() {
-            _ if takes_reply => unless(is_none, LEAVES_THE_REPLY),
-            Some(event) if !self.names.is_empty() => {
-                unless(!is_none || !event.declares_reply, RETURNS_THE_REPLY)
-            }
+        if param.needs_path {
+            return has_path_parameters(self.route, true);
+        }
+        match (&self.on, &param.event) {
+            (On::Event(names), Some(event)) => unless(is_among(names, event.name), IS_OF_THIS_EVENT),
             _ => None,
         }
     }
-}
 
-impl Place {
-    const fn of_takes(self, takes: Takes) -> Option<&'static str> {
-        match takes {
-            Takes::Nothing => None,
-            Takes::Data => unless(matches!(self, Self::Event), HAS_EVENT_DATA),
-            Takes::EventName => unless(matches!(self, Self::Event), HAS_EVENT_NAME),
-            Takes::Reply => unless(matches!(self, Self::Event), HAS_REPLY),
-            Takes::CloseReason => unless(matches!(self, Self::Close), HAS_CLOSE_REASON),
-            Takes::Text if matches!(self, Self::Binary) => Some(HAS_TEXT),
-            Takes::Message | Takes::Text => unless(!matches!(self, Self::Open | Self::Close), HAS_MESSAGE),
+    /// Whether the return type is the reply that the event declares is checked by
+    /// [`AnswerTo`](super::support::AnswerTo), unless nothing is returned.
+    const fn of_reply(&self) -> Option<&'static str> {
+        let is_none = matches!(self.reply.form, ReplyForm::None);
+        if !self.on.is_event() {
+            return match self.on {
+                On::Close => unless(is_none, SENDS_NOTHING),
+                _ => unless(!matches!(self.reply.name, ReplyName::Same), ANSWERS_AN_EVENT),
+            };
         }
+        if !self.reply.may_answer {
+            return Some(ANSWERS_IN_AN_ENVELOPE);
+        }
+        let (mut rest, mut declares_reply) = (self.params, false);
+        while let [param, more @ ..] = rest {
+            if matches!(param.takes, Takes::Reply) {
+                return unless(is_none, LEAVES_THE_REPLY);
+            }
+            if let (On::Event(_), Some(event)) = (&self.on, &param.event) {
+                declares_reply = event.declares_reply;
+            }
+            rest = more;
+        }
+        unless(!is_none || !declares_reply, RETURNS_THE_REPLY)
     }
 
-    /// Checks the parameters of a guard by what they take.
-    pub const fn of_guard(self, takes: &[Takes]) -> Option<&'static str> {
+    const fn of_guard(&self, takes: &[Takes]) -> Option<&'static str> {
         let (mut rest, mut has_message) = (takes, false);
         while let [first, more @ ..] = rest {
             let is_available = match first {
                 Takes::Nothing => true,
                 Takes::CloseReason | Takes::Reply => false,
-                Takes::Data | Takes::EventName | Takes::Message | Takes::Text => matches!(self, Self::Event),
+                Takes::Data | Takes::EventName | Takes::Message | Takes::Text => self.on.is_event(),
             };
             if !is_available {
                 return Some(GUARD_TAKES_NO_MESSAGE);
@@ -244,41 +227,25 @@ impl Place {
         }
         None
     }
-
-    const fn of_shape(self, shape: ReplyShape) -> Option<&'static str> {
-        match self {
-            Self::Event => unless(shape.may_answer, ANSWERS_IN_AN_ENVELOPE),
-            Self::Close => unless(matches!(shape.form, ReplyForm::None), SENDS_NOTHING),
-            _ => unless(!matches!(shape.name, ReplyName::Same), ANSWERS_AN_EVENT),
-        }
-    }
 }
 
-/// Returns the first message.
-const fn first(rules: &[Option<&'static str>]) -> Option<&'static str> {
-    let mut rest = rules;
-    while let [rule, more @ ..] = rest {
-        if rule.is_some() {
-            return *rule;
-        }
-        rest = more;
+impl On {
+    const fn is_event(&self) -> bool {
+        matches!(self, Self::Event(_) | Self::Unknown)
     }
-    None
-}
 
-/// Checks that neither the message nor the reply is taken twice.
-const fn takes_one(before: &[ParamFacts], takes: Takes) -> Option<&'static str> {
-    let mut rest = before;
-    while let [first, more @ ..] = rest {
-        if is_message(first.takes) && is_message(takes) {
-            return Some(TAKES_ONE_MESSAGE);
+    /// Checks that the callback has the part of the input that a parameter takes.
+    const fn has(&self, takes: Takes) -> Option<&'static str> {
+        match takes {
+            Takes::Nothing => None,
+            Takes::Data => unless(self.is_event(), HAS_EVENT_DATA),
+            Takes::EventName => unless(self.is_event(), HAS_EVENT_NAME),
+            Takes::Reply => unless(self.is_event(), HAS_REPLY),
+            Takes::CloseReason => unless(matches!(self, Self::Close), HAS_CLOSE_REASON),
+            Takes::Text if matches!(self, Self::Binary | Self::Ping | Self::Pong) => Some(HAS_TEXT),
+            Takes::Message | Takes::Text => unless(!matches!(self, Self::Open | Self::Close), HAS_MESSAGE),
         }
-        if matches!((first.takes, takes), (Takes::Reply, Takes::Reply)) {
-            return Some(TAKES_ONE_REPLY);
-        }
-        rest = more;
     }
-    None
 }
 
 const fn is_message(takes: Takes) -> bool {
@@ -287,7 +254,7 @@ const fn is_message(takes: Takes) -> bool {
 
 /// Checks the path of a parameter that needs one. A path that is known only at run time is not
 /// checked.
-pub const fn has_path_parameters(route: Option<&'static str>, needs_path: bool) -> Option<&'static str> {
+const fn has_path_parameters(route: Option<&'static str>, needs_path: bool) -> Option<&'static str> {
     match route {
         Some(path) => unless(!needs_path || parameters(path) > 0, HAS_PATH_PARAMETERS),
         None => None,

@@ -7,23 +7,21 @@ use std::{any::Any, marker::PhantomData};
 
 use super::{Input, Replier, Takes};
 pub use super::{
+    call::{answer, boxed, run_0, run_1, run_2, run_3, run_4},
     describe::{EventOf, NoPart, NotAnEvent, Part, PartOf},
-    dispatch::{
-        Dispatch, HandlerFn, HandlerFns, Handling, NoReply, On, on_close, on_message, on_open, on_ping,
-        on_pong,
-    },
+    dispatch::{Dispatch, HandlerFn, HandlerFns, on_close, on_message, on_open, on_ping, on_pong},
     guard::{Guard, GuardAnswer, GuardParams, Guarded, guard, guarded},
     model::{
-        AnswerTo, Carried, Carries, Failing, HandlerInfo, NoCodes, NoEvent, NoModel, Output, OwnReply,
-        ReplyInfo, ReplyShape, Sends, TakesData, Unknown, Unmade, codes_of, output, output_of, shape_of,
+        AnswerTo, Carries, EventParam, HandlerInfo, NoCodes, NoEvent, NoModel, NoReply, ParamFacts,
+        ReplyShape, Sends, TakesData, Unknown, Unmade, codes_of, of_event, output, shape_of,
     },
     param::Param,
     rules,
     sending::Sending,
 };
 pub use crate::envelope::{
-    DeclaredReply, DescribeEvent, Envelope, EventInfo, EventTypes, ManyReplies, NoReplies, Nothing, OneReply,
-    RawReply, Replies, ReplyForm, ReplyName,
+    AnyReply, Declared, DeclaredReply, DescribeEvent, Envelope, EventInfo, EventTypes, ManyReplies,
+    NoReplies, Nothing, OneReply, RawReply, Replies, ReplyForm, ReplyName,
 };
 use crate::{
     envelope::{EventError, WsEvent},
@@ -37,15 +35,23 @@ pub use crate::{
 };
 pub use serde::Serialize;
 
-/// A parameter's type. A type that does not implement [`Param`] gets the same items from
-/// [`NoParam`]. rustc then reports the error once, where the [`rules`] are checked, and not at each
+/// A type of a handler's signature. A parameter that does not implement [`Param`] gets the same
+/// items from [`NoParam`]. rustc then reports it once, where the handler is called, and not at each
 /// use.
 #[derive(Debug)]
-pub struct Of<P>(PhantomData<P>);
+pub struct Of<P>(PhantomData<fn() -> P>);
+
+impl<P> Of<P> {
+    /// The type.
+    pub const NEW: Self = Self(PhantomData);
+}
 
 impl<'a, P: Param<'a>> Of<P> {
     /// Whether the value is parsed from the handshake and kept.
     pub const IS_PARSED: bool = P::IS_PARSED;
+
+    /// The facts that the rules check.
+    pub const FACTS: ParamFacts = P::FACTS;
 
     /// Adds the requirements of the parameter.
     pub fn need(needs: &mut Needs) {
@@ -57,37 +63,33 @@ impl<'a, P: Param<'a>> Of<P> {
     pub fn keep(setup: &Setup<'_>) -> Result<P::Kept> {
         P::keep(setup).map_err(ParamError::in_handshake)
     }
-
-    /// Makes the parameter of a callback, or the error that the callback fails with.
-    pub fn get(kept: &'a P::Kept, input: &mut Input<'a>) -> Result<P> {
-        P::get(kept, input).map_err(|error| at_call(error, P::TAKES))
-    }
 }
 
 /// A stand-in for types that do not implement [`Param`]: it compiles, and it never runs.
 pub trait NoParam {
     #[doc(hidden)]
-    type P;
+    const IS_PARSED: bool = false;
 
     #[doc(hidden)]
-    const IS_PARSED: bool = false;
+    const FACTS: ParamFacts = ParamFacts { takes: Takes::Nothing, needs_path: false, event: None };
 
     #[doc(hidden)]
     fn need(_: &mut Needs) {}
 
     #[doc(hidden)]
-    fn keep(_: &Setup<'_>) -> Result<()> {
-        Ok(())
-    }
-
-    #[doc(hidden)]
-    fn get<K>(_: &K, _: &mut Input<'_>) -> Result<Self::P> {
+    fn keep<K>(_: &Setup<'_>) -> Result<K> {
         Err(Error::new("not a parameter"))
     }
 }
 
-impl<P> NoParam for Of<P> {
-    type P = P;
+impl<P> NoParam for Of<P> {}
+
+/// Makes the parameter of a callback, or the error that the callback fails with.
+///
+/// # Errors
+/// The error that the callback fails with.
+pub fn get<'a, P: Param<'a>>(kept: &'a P::Kept, input: &mut Input<'a>) -> Result<P> {
+    P::get(kept, input).map_err(|error| at_call(error, P::TAKES))
 }
 
 /// Adds the values that are kept for parameters by reference. They are made first.

@@ -131,6 +131,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        envelope::AnyReply,
         hub::{Entry, Live},
         request::{Declared, Handshake, Matched},
     };
@@ -138,6 +139,8 @@ mod tests {
     struct Tick;
 
     impl WsEvent for Tick {
+        type Replies = AnyReply;
+
         const NAME: &'static str = "tick";
     }
 

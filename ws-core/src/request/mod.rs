@@ -26,7 +26,10 @@ pub use self::{
     response::{Body, Response},
     setup::{Kept, ParamError, Setup},
     tokens::{Security, TokenSources},
-    typed::{DescribeHandler, HandlerInfo, HandlerTypes, Needs, ParamSource, ParamTypes, ReplyInfo, Typed},
+    typed::{
+        DescribeHandler, Facts, HandlerInfo, HandlerTypes, Needs, On, ParamFacts, ParamSource, ParamTypes,
+        ReplyShape, Takes, Typed,
+    },
 };
 pub(crate) use self::{
     declared::Declared,

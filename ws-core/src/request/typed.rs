@@ -39,22 +39,19 @@ pub struct Typed {
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct HandlerInfo {
-    /// The attribute's name, such as `on_event`.
-    pub callback: &'static str,
-    /// The names of the event; empty for other callbacks.
-    pub events: &'static [&'static str],
+    /// Its callback and its types.
+    pub facts: &'static Facts,
     /// The method's name.
     pub method: &'static str,
     /// The parameters' types as written.
     pub params: &'static [&'static str],
-    /// The event type of the `Data<T>` parameter, if `T` is one.
-    pub data: Option<EventInfo>,
     /// Its guards as written.
     pub guards: &'static [&'static str],
     /// The return type as written; empty if there is none.
     pub returns: &'static str,
-    /// Describes the return value. It is a function, because the return type may have no name.
-    pub reply: fn() -> ReplyInfo,
+    /// Returns the error codes of the return type, each with its description. It is a function,
+    /// because the return type may have no name.
+    pub codes: fn() -> &'static [(&'static str, &'static str)],
     /// Describes the types of the parameters and of the reply; `None` without the feature
     /// `asyncapi`.
     pub describe: Option<DescribeHandler>,
@@ -69,14 +66,17 @@ pub struct HandlerInfo {
 impl HandlerInfo {
     /// A handler without anything, from which generated code takes the fields that it leaves out.
     pub const EMPTY: Self = Self {
-        callback: "",
-        events: &[],
+        facts: &Facts {
+            on: On::Open,
+            route: None,
+            params: &[],
+            reply: ReplyShape { form: ReplyForm::None, name: ReplyName::AtRunTime, may_answer: true },
+        },
         method: "",
         params: &[],
-        data: None,
         guards: &[],
         returns: "",
-        reply: || ReplyInfo { form: ReplyForm::None, name: ReplyName::AtRunTime, codes: &[] },
+        codes: || &[],
         describe: None,
         errors: &[],
         docs: "",
@@ -84,16 +84,108 @@ impl HandlerInfo {
     };
 }
 
-/// The model of a handler's return value.
+/// The facts about a handler that the compile-time rules check and that documents are made from.
 #[doc(hidden)]
+#[derive(Debug)]
+pub struct Facts {
+    /// Its callback.
+    pub on: On,
+    /// The path of the controller. A path that is known only at run time is `None`.
+    pub route: Option<&'static str>,
+    /// The parameters.
+    pub params: &'static [ParamFacts],
+    /// The return type.
+    pub reply: ReplyShape,
+}
+
+impl Facts {
+    /// Returns the names of the event; none for other callbacks.
+    pub const fn events(&self) -> &'static [&'static str] {
+        match self.on {
+            On::Event(names) => names,
+            _ => &[],
+        }
+    }
+
+    /// Returns the event type of the `Data<T>` parameter, if `T` is one.
+    pub fn event_type(&self) -> Option<EventInfo> {
+        self.params.iter().find_map(|param| param.event)
+    }
+}
+
+/// The callback of a handler.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub enum On {
+    /// `on_open`.
+    Open,
+    /// `on_event`, with the names of the event.
+    Event(&'static [&'static str]),
+    /// `on_unknown`.
+    Unknown,
+    /// `on_text`.
+    Text,
+    /// `on_binary`.
+    Binary,
+    /// `on_message`.
+    Message,
+    /// `on_ping`.
+    Ping,
+    /// `on_pong`.
+    Pong,
+    /// `on_close`.
+    Close,
+}
+
+/// The facts about a parameter.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct ParamFacts {
+    /// The part of the input that it consumes.
+    pub takes: Takes,
+    /// Whether the path must have parameters.
+    pub needs_path: bool,
+    /// The event type of the data.
+    pub event: Option<EventInfo>,
+}
+
+/// The part of a callback's input that a parameter consumes.
+///
+/// ```
+/// use ws_core::{Connection, Data, handlers::{Param, Takes}};
+///
+/// assert_eq!(<Data<String> as Param<'_>>::TAKES, Takes::Data);
+/// assert_eq!(<&Connection as Param<'_>>::TAKES, Takes::Nothing);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReplyInfo {
+#[non_exhaustive]
+pub enum Takes {
+    /// Nothing: the parameter can be used in every callback.
+    Nothing,
+    /// The event's `data`.
+    Data,
+    /// The event's name.
+    EventName,
+    /// The right to answer the event.
+    Reply,
+    /// The whole message, text or binary.
+    Message,
+    /// The whole message, which must be text.
+    Text,
+    /// The reason why the connection closed.
+    CloseReason,
+}
+
+/// The properties of a return type.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct ReplyShape {
     /// The number of messages.
     pub form: ReplyForm,
     /// The name under which they are sent.
     pub name: ReplyName,
-    /// The error codes of `E` in `Result<R, E>`, each with its description.
-    pub codes: &'static [(&'static str, &'static str)],
+    /// Whether the type can answer an event. A text without an envelope cannot.
+    pub may_answer: bool,
 }
 
 /// Describes the types of a handler.

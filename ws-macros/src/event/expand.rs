@@ -17,19 +17,18 @@ pub(super) fn implementations(event: &Event) -> TokenStream {
     let ident = placed(&event.ident);
     let (impls, types, wheres) = event.generics.split_for_impl();
     let (name, docs, is_ask) = (&event.name, &event.docs, event.answer.is_some());
-    let declares_reply = event.reply.is_some();
     let name_value = quote_spanned!(start(name)=> #name);
     let check = (!is_literal(name)).then(|| name_check(event));
-    let call = event.reply.as_ref().map(|reply| {
-        let (count, data) = match reply {
-            Reply::One(data) => (quote!(OneReply), data),
-            Reply::Many(data) => (quote!(ManyReplies), data),
-        };
+    let replies = match &event.reply {
+        None => quote!(__h::AnyReply),
+        Some(Reply::One(data)) => quote!(__h::OneReply<#data>),
+        Some(Reply::Many(data)) => quote!(__h::ManyReplies<#data>),
+    };
+    let call = event.reply.as_ref().map(|(Reply::One(data) | Reply::Many(data))| {
         quote! {
             #[automatically_derived]
             impl #impls __ws::handlers::WsCall for #ident #types #wheres {
                 type Reply = #data;
-                type Replies = __h::#count<#data>;
             }
         }
     });
@@ -50,10 +49,10 @@ pub(super) fn implementations(event: &Event) -> TokenStream {
             use __ws::__private::handlers as __h;
             #[automatically_derived]
             impl #impls __ws::WsEvent for #ident #types #wheres {
+                type Replies = #replies;
                 const NAME: &'static str = #name_value;
                 const DOCS: &'static str = #docs;
                 const IS_ASK: bool = #is_ask;
-                const DECLARES_REPLY: bool = #declares_reply;
                 #describe
             }
             #check

@@ -38,7 +38,9 @@ impl Callback {
 
     /// Returns the callback of an attribute.
     pub(super) fn of(attribute: &Attribute, krate: &Krate) -> Option<Self> {
-        Self::ALL.into_iter().find(|callback| krate.exports(attribute, callback.name()))
+        let last = attribute.path().segments.last()?;
+        let callback = Self::ALL.into_iter().find(|callback| last.ident == callback.name())?;
+        krate.exports(attribute, callback.name()).then_some(callback)
     }
 
     /// The attribute's name.
@@ -67,18 +69,6 @@ impl Callback {
             Self::Unknown => "Unknown",
             Self::Ping => "Ping",
             Self::Pong => "Pong",
-            Self::Close => "Close",
-        }
-    }
-
-    /// Returns its `Place` in `ws_core`, which has the rules for parameters.
-    pub(super) fn place(self) -> &'static str {
-        match self {
-            Self::Open => "Open",
-            Self::Text => "Text",
-            Self::Binary | Self::Ping | Self::Pong => "Binary",
-            Self::Message => "Message",
-            Self::Event | Self::Unknown => "Event",
             Self::Close => "Close",
         }
     }

@@ -40,8 +40,8 @@ struct Content {
 }
 
 enum Item {
-    Function(Function),
-    Other(ImplItem),
+    Function(Box<Function>),
+    Other(TokenStream),
 }
 
 /// A method that has attributes of this crate.
@@ -83,17 +83,18 @@ impl Block {
     pub(super) fn read(item: TokenStream, krate: Krate, errors: &mut Errors) -> Option<Self> {
         let mut start: Vec<TokenTree> = item.into_iter().collect();
         let is_block = start.iter().any(|tree| matches!(tree, TokenTree::Ident(word) if word == "impl"));
-        let is_braces = |tree: &mut TokenTree| matches!(tree, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace);
-        let braces = start.pop_if(is_braces);
-        let content = match &braces {
-            Some(TokenTree::Group(braces)) => braces.stream(),
-            _ => TokenStream::new(),
+        let braces = match start.pop() {
+            Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => Some(group),
+            other => {
+                start.extend(other);
+                None
+            }
         };
         let empty = braces.as_ref().map(|braces| around(braces, TokenStream::new()));
-        let head = syn::parse2(quote!(#(#start)* #empty));
-        let (head, mut content): (ItemImpl, Content) = match head
-            .and_then(|head| Ok((head, syn::parse2(content)?)))
-        {
+        let content = braces.as_ref().map(Group::stream).unwrap_or_default();
+        let head = syn::parse2::<ItemImpl>(quote!(#(#start)* #empty));
+        let read = head.and_then(|head| Ok((head, syn::parse2::<Content>(content)?)));
+        let (head, mut content) = match read {
             Ok(read) => read,
             Err(error) if is_block => {
                 errors.add_at(error.span(), format_args!("this block cannot be read: {error}"));
@@ -117,7 +118,7 @@ impl Block {
 }
 
 /// Returns the same braces around other tokens.
-fn around(braces: &TokenTree, tokens: TokenStream) -> Group {
+fn around(braces: &Group, tokens: TokenStream) -> Group {
     let mut group = Group::new(Delimiter::Brace, tokens);
     group.set_span(braces.span());
     group
@@ -148,7 +149,7 @@ impl Parse for Item {
             input.advance_to(&ahead);
             return Ok(Self::Function(function));
         }
-        input.parse().map(Self::Other)
+        input.parse().map(|item: ImplItem| Self::Other(item.into_token_stream()))
     }
 }
 

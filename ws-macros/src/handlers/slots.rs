@@ -34,6 +34,8 @@ pub(super) struct Named {
     pub(super) written: Type,
     /// The type as code outside of the method can name it.
     pub(super) inferred: TokenStream,
+    /// Whether the type contains `impl Trait`, so that it has no name.
+    pub(super) is_impl: bool,
 }
 
 /// All slots of a block.
@@ -120,7 +122,9 @@ impl Named {
             _ => None,
         });
         let own: Vec<&Ident> = own.collect();
-        Self { written: ty.clone(), inferred: inferred(ty.to_token_stream(), &own, controller) }
+        let inferred = inferred(ty.to_token_stream(), &own, controller);
+        let is_impl = source::find_impl(inferred.clone()).is_some();
+        Self { written: ty.clone(), inferred, is_impl }
     }
 
     /// Returns the key of the slot. References that differ in lifetimes have the same key.

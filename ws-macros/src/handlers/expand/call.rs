@@ -13,9 +13,8 @@ use super::{
 };
 use crate::{
     handlers::{
-        callback::Callback,
         model::{Handler, Handlers},
-        slots::{Guard, Param},
+        slots::{Guard, Named, Param},
     },
     source::{at, placed, start},
 };
@@ -27,8 +26,8 @@ pub(super) fn functions(handlers: &Handlers) -> TokenStream {
     let ty = &handlers.controller;
     let (need, keep) = (kept::need(handlers), kept::make(handlers));
     let functions = handlers.handlers.iter().enumerate().map(|(index, handler)| {
-        let (conditions, on, run) = (&handler.conditions, on(index, handler), run(handler, ty));
-        quote!(#(#conditions)* __h::HandlerFn { on: #on, run: #run })
+        let (conditions, facts, run) = (&handler.conditions, checks::facts(index), run(handler, ty));
+        quote!(#(#conditions)* __h::HandlerFn { on: #facts.on, run: #run })
     });
     quote! {
         const __FUNCTIONS: &dyn __h::Dispatch = &__h::HandlerFns::<#ty, _> {
@@ -39,36 +38,46 @@ pub(super) fn functions(handlers: &Handlers) -> TokenStream {
     }
 }
 
-/// Writes the callback of a handler.
-fn on(index: usize, handler: &Handler) -> TokenStream {
-    let facts = checks::facts(index);
-    let variant = format_ident!("{}", handler.callback.variant());
-    match handler.callback {
-        Callback::Event => quote!(__h::On::#variant(#facts.names)),
-        _ => quote!(__h::On::#variant),
-    }
-}
-
 /// Writes the closure that makes the parameters and calls the method. With guards, it does so in a
 /// future, because a guard is awaited before the parameters are made.
 fn run(handler: &Handler, controller: &Type) -> TokenStream {
     let place = at(handler.ident.span());
-    let called = called(handler, controller);
-    if handler.guards.is_empty() {
-        return quote_spanned!(place=> |__this, __kept, __input| #called.boxed(__input));
+    let reply = match &handler.output {
+        None => quote!(()),
+        Some(output) if output.is_impl => quote_spanned!(start(&output.written)=> _),
+        Some(Named { inferred, .. }) => inferred.clone(),
+    };
+    if !handler.guards.is_empty() {
+        let (guards, called) = (handler.guards.iter().map(guarded), called(handler, controller));
+        return quote_spanned! {place=>
+            |__this, __kept, __input| {
+                let mut __input = __input.take();
+                ::core::result::Result::Ok(::std::boxed::Box::pin(async move {
+                    let __input = &mut __input;
+                    #(#guards)*
+                    __h::answer::<#reply, _>(#called, __input)?.await
+                }))
+            }
+        };
     }
-    let guards = handler.guards.iter().map(guarded);
+    let has_conditions = handler.params.iter().any(|param| !param.conditions.is_empty());
+    if has_conditions || handler.params.len() > MOST_PARAMS {
+        let called = called(handler, controller);
+        return quote_spanned!(place=> |__this, __kept, __input| __h::boxed::<#reply, _>(#called, __input));
+    }
+    let (method, run) = (placed(&handler.ident), format_ident!("run_{}", handler.params.len()));
+    let types = handler.params.iter().map(|param| &param.ty.inferred);
+    let kept = handler.params.iter().map(kept);
+    let unknown = handler.params.iter().map(|_| quote!(_));
     quote_spanned! {place=>
         |__this, __kept, __input| {
-            let mut __input = __input.take();
-            ::core::result::Result::Ok(::std::boxed::Box::pin(async move {
-                let __input = &mut __input;
-                #(#guards)*
-                #called.answer(__input)?.await
-            }))
+            __h::#run::<#(#types,)* #reply, #(#unknown,)* _, _>(<#controller>::#method, __this, #(#kept,)* __input)
         }
     }
 }
+
+/// The most parameters for which `ws_core` has a function that calls a method.
+const MOST_PARAMS: usize = 4;
 
 /// Writes the call of a guard. It reads an event, but no other message; that is left to the
 /// handler.
@@ -80,33 +89,25 @@ fn guarded(Guard { path, slot }: &Guard) -> TokenStream {
     }
 }
 
-/// The most parameters for which `ws_core` has a function that calls a method.
-const MOST_PARAMS: usize = 4;
-
-/// Writes the parameters and the call of the method, which makes its future.
+/// Writes the parameters and the call of the method, which makes its future. The result is the
+/// future or the error of a parameter.
 fn called(handler: &Handler, controller: &Type) -> TokenStream {
     let method = placed(&handler.ident);
-    let place = at(handler.ident.span());
-    let params = || handler.params.iter().map(param);
-    let has_conditions = handler.params.iter().any(|param| !param.conditions.is_empty());
-    if has_conditions || handler.params.len() > MOST_PARAMS {
-        let params = params().zip(&handler.params).map(|(made, Param { conditions, ty, .. })| {
-            quote_spanned!(start(&ty.written)=> #(#conditions)* #made?)
-        });
-        return quote_spanned! {place=>
-            __h::Handling((|| ::core::result::Result::Ok(<#controller>::#method(__this, #(#params),*)))())
-        };
+    let params = handler.params.iter().map(|param| {
+        let (Named { inferred, written, .. }, conditions) = (&param.ty, &param.conditions);
+        let kept = kept(param);
+        quote_spanned!(start(written)=> #(#conditions)* __h::get::<#inferred>(#kept, __input)?)
+    });
+    quote_spanned! {at(handler.ident.span())=>
+        (|| ::core::result::Result::Ok(<#controller>::#method(__this, #(#params),*)))()
     }
-    let (call, params) = (format_ident!("of_{}", handler.params.len()), params());
-    quote_spanned!(place=> __h::Handling::#call(<#controller>::#method, __this, #(#params),*))
 }
 
-/// Writes the expression that makes a parameter.
-fn param(Param { ty, slot, .. }: &Param) -> TokenStream {
-    let (inferred, place) = (&ty.inferred, start(&ty.written));
-    let kept = match slot.map(field) {
+/// Writes the kept value of a parameter.
+fn kept(Param { ty, slot, .. }: &Param) -> TokenStream {
+    let place = start(&ty.written);
+    match slot.map(field) {
         Some(field) => quote_spanned!(place=> &__kept.#field),
         None => quote_spanned!(place=> &()),
-    };
-    quote_spanned!(place=> __h::Of::<#inferred>::get(#kept, __input))
+    }
 }

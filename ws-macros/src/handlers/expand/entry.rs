@@ -10,7 +10,7 @@ use crate::{
         model::{Handler, Handlers},
         slots::Named,
     },
-    source::{at, find_impl, placed, start, written, written_path},
+    source::{at, ends, placed, start, written, written_path},
 };
 
 /// Writes the entry and the descriptions of the handlers.
@@ -46,24 +46,36 @@ pub(super) fn call(handler: &Handler, controller: &Type) -> TokenStream {
     }
 }
 
-/// Writes the return type of the method as a value of `Output`. The type is named if it has a name:
-/// a call costs more time to compile.
-fn output(handler: &Handler, controller: &Type) -> TokenStream {
-    match &handler.output {
-        None => quote!(__h::output_of::<()>()),
-        Some(Named { inferred, .. }) if find_impl(inferred.clone()).is_none() => {
-            quote!(__h::output_of::<#inferred>())
-        }
-        Some(_) => {
-            let call = call(handler, controller);
-            quote!(__h::output(&#call))
+/// Writes the function that returns the error codes of the return type. If this type has no name,
+/// the function also checks that the messages are the replies that the event declares.
+fn codes(handler: &Handler, controller: &Type) -> TokenStream {
+    let Some(output) = &handler.output else { return quote!(__Of::<()>::codes) };
+    if !output.is_impl {
+        let ty = &output.inferred;
+        return quote!(__Of::<#ty>::codes);
+    }
+    let call = call(handler, controller);
+    let (first, last) = ends(&output.written);
+    let returned = Ident::new("__returned", last);
+    let checks = handler.params.iter().filter(|_| !handler.events.is_empty()).map(|param| {
+        let (conditions, ty) = (&param.conditions, &param.ty.inferred);
+        let facts = quote_spanned!(first=> __h::of_event);
+        let arguments = quote_spanned! {last=>
+            (__Of::<#ty>::FACTS, __Of::<#ty>::EVENT, #returned.replies())
+        };
+        quote!(#(#conditions)* #facts #arguments;)
+    });
+    quote! {
+        || {
+            let #returned = __h::output(&#call);
+            #(#checks)*
+            #returned.error_codes()
         }
     }
 }
 
 fn info(index: usize, handler: &Handler, controller: &Type) -> TokenStream {
     let conditions = &handler.conditions;
-    let callback = handler.callback.name();
     let facts = checks::facts(index);
     let method = handler.name();
     let params = handler.params.iter().map(|param| {
@@ -75,10 +87,8 @@ fn info(index: usize, handler: &Handler, controller: &Type) -> TokenStream {
         quote!(#codes())
     });
     let errors = (!handler.errors.is_empty()).then(|| quote!(errors: &[#(#errors),*],));
-    let of_output = output(handler, controller);
-    let carried = Ident::new("__carried", Span::mixed_site());
-    let check = checks::of_call(handler);
-    let describe = describe(handler, &of_output);
+    let codes = codes(handler, controller);
+    let describe = describe(handler, controller);
     let guards = handler.guards.iter().map(|guard| written_path(&guard.path));
     let guards = (!handler.guards.is_empty()).then(|| quote!(guards: &[#(#guards),*],));
     let returns = handler.output.as_ref().map(|output| written(&output.written)).unwrap_or_default();
@@ -88,18 +98,12 @@ fn info(index: usize, handler: &Handler, controller: &Type) -> TokenStream {
     quote! {
         #(#conditions)*
         __ws::__private::HandlerInfo {
-            callback: #callback,
-            events: #facts.names,
+            facts: #facts,
             method: #method,
             params: &[#(#params),*],
-            data: #facts.event(),
             #guards
             returns: #returns,
-            reply: || {
-                let #carried = (&#of_output).carried();
-                #check
-                #carried.error.describe()
-            },
+            codes: #codes,
             #describe
             #errors
             docs: #docs,
@@ -111,10 +115,18 @@ fn info(index: usize, handler: &Handler, controller: &Type) -> TokenStream {
 
 /// Writes the description of the types. In a build without documents it is empty: tokens that
 /// rustc only reads and drops cost time, too.
-fn describe(handler: &Handler, of_output: &TokenStream) -> Option<TokenStream> {
+fn describe(handler: &Handler, controller: &Type) -> Option<TokenStream> {
     if !cfg!(feature = "asyncapi") {
         return None;
     }
+    let replies = match &handler.output {
+        None => quote!(__Of::<()>::REPLIES),
+        Some(output) if output.is_impl => {
+            let call = call(handler, controller);
+            quote!(__h::output(&#call).replies())
+        }
+        Some(Named { inferred, .. }) => quote!(__Of::<#inferred>::REPLIES),
+    };
     let schemas = Ident::new("__schemas", Span::mixed_site());
     let params = handler.params.iter().map(|param| {
         let (conditions, ty) = (&param.conditions, &param.ty.inferred);
@@ -131,7 +143,7 @@ fn describe(handler: &Handler, of_output: &TokenStream) -> Option<TokenStream> {
     Some(quote_spanned! {Span::mixed_site()=>
         describe: __ws::__private::describe!(|#schemas| {
             use __h::{NoPart as _, NoSchema as _, NotAnEvent as _};
-            let __replies = (&#of_output).carried().replies;
+            let __replies = #replies;
             __h::HandlerTypes {
                 params: ::std::vec![#(#params),*],
                 reply: __replies.data().get(#schemas, __h::Direction::Sent),

@@ -53,10 +53,12 @@ fn check(handler: &Handler, event: &Event) -> Option<TokenStream> {
     if is_literal && conditions.is_empty() {
         return None;
     }
-    let is_free = (!is_literal).then(|| checks::check(&name.0, &quote!(__h::rules::has_free_name(#written))));
+    let is_free =
+        (!is_literal).then(|| checks::check(&name.0, "check", &quote!(__h::rules::has_free_name(#written))));
     let is_unique =
-        checks::check(&name.0, &quote!(__h::rules::is_handled_once(__EVENTS, __HASHES, #written)));
-    Some(quote!(#(#conditions)* #is_free #(#conditions)* #is_unique))
+        checks::check(&name.0, "check", &quote!(__h::rules::is_handled_once(__EVENTS, __HASHES, #written)));
+    let of_each = is_free.into_iter().chain([is_unique]);
+    Some(of_each.map(|check| quote!(#(#conditions)* const _: () = { #check };)).collect())
 }
 
 /// Writes whether `ping` is answered without a handler: there are handlers of events, and none for

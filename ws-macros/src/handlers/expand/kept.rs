@@ -41,7 +41,7 @@ pub(super) fn need(handlers: &Handlers) -> TokenStream {
     let needs = handlers.slots.iter().map(|slot| {
         let condition = slot.condition();
         match &slot.source {
-            Source::Param(ty) => quote_spanned!(start(ty)=> #condition __h::Of::<#ty>::need(__needs);),
+            Source::Param(ty) => quote_spanned!(start(ty)=> #condition __Of::<#ty>::need(__needs);),
             Source::Guard(path) => {
                 quote_spanned!(start(path)=> #condition __h::guarded(#path).need(__needs);)
             }
@@ -96,7 +96,7 @@ pub(super) fn make(handlers: &Handlers) -> TokenStream {
 /// Writes the expression that makes the value of a slot.
 fn keep(slot: &Slot) -> TokenStream {
     match &slot.source {
-        Source::Param(ty) => quote_spanned!(start(ty)=> __h::Of::<#ty>::keep(__setup)?),
+        Source::Param(ty) => quote_spanned!(start(ty)=> __Of::<#ty>::keep(__setup)?),
         Source::Guard(path) => quote_spanned!(start(path)=> __h::guarded(#path).keep(__setup)?),
     }
 }

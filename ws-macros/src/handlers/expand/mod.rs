@@ -35,8 +35,8 @@ pub(super) fn implementation(handlers: &Handlers) -> TokenStream {
         const _: () = {
             #alias
             use __ws::__private::handlers::{
-                self as __h, Dispatch as _, NoCodes as _, NoEvent as _, NoModel as _, NoParam as _, NoReply as _, OwnReply as _,
-                RouteOf as _,
+                self as __h, Dispatch as _, NoCodes as _, NoEvent as _, NoModel as _, NoParam as _, NoReply as _,
+                Of as __Of, RouteOf as _, rules::{Facts as __Facts, On as __On},
             };
             #names
             #kept
