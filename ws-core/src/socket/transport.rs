@@ -103,6 +103,15 @@ fn has_ended(stream: &TcpStream) -> bool {
     }
 }
 
+/// Returns the result of an attempt to write, or `None` if the socket's buffer is full. The attempt
+/// does not use up the task's budget, and it costs less than to ask for readiness first.
+fn unless_full(written: io::Result<usize>) -> Option<io::Result<usize>> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+        written => Some(written),
+    }
+}
+
 /// Calls the same method on the stream of any variant.
 macro_rules! on_stream {
     ($transport:expr, $stream:ident => $call:expr) => {
@@ -127,7 +136,13 @@ impl AsyncRead for Transport {
 
 impl AsyncWrite for Transport {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        on_stream!(self.get_mut(), stream => Pin::new(stream).poll_write(cx, bytes))
+        let transport = self.get_mut();
+        if let Self::Tcp(stream) = transport
+            && let Some(written) = unless_full(stream.try_write(bytes))
+        {
+            return Poll::Ready(written);
+        }
+        on_stream!(transport, stream => Pin::new(stream).poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(
@@ -135,7 +150,13 @@ impl AsyncWrite for Transport {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        on_stream!(self.get_mut(), stream => Pin::new(stream).poll_write_vectored(cx, slices))
+        let transport = self.get_mut();
+        if let Self::Tcp(stream) = transport
+            && let Some(written) = unless_full(stream.try_write_vectored(slices))
+        {
+            return Poll::Ready(written);
+        }
+        on_stream!(transport, stream => Pin::new(stream).poll_write_vectored(cx, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
