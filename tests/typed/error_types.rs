@@ -142,7 +142,7 @@ fn a_controller_lists_the_codes_of_its_handlers() {
     let handlers = Chat::__typed().unwrap().handlers;
     let of = |method: &str| {
         let handler = handlers.iter().find(|handler| handler.method == method).unwrap();
-        let all = [&[(handler.codes)()], handler.errors].concat().concat();
+        let all = [&[(handler.reply_errors)()], handler.errors].concat().concat();
         all.into_iter().map(|(code, _)| code).collect::<Vec<_>>()
     };
     assert_eq!(of("empty"), ["empty", "too_long", "banned"], "the type in `Result`");

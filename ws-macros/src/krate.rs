@@ -42,6 +42,9 @@ impl Krate {
     /// Whether an attribute is the attribute of this name: written alone, or after the path of the
     /// crate.
     pub(crate) fn exports(&self, attribute: &Attribute, name: &str) -> bool {
+        if attribute.path().segments.last().is_none_or(|last| last.ident != name) {
+            return false;
+        }
         let written = written_path(attribute.path());
         let written = written.trim_start_matches("::");
         let Some(parent) = written.strip_suffix(name) else { return false };

@@ -322,7 +322,7 @@ fn declared(spec: &RouteSpec, handlers: &[HandlerInfo]) -> Declared {
 fn event_table(handlers: &[HandlerInfo]) -> EventTable {
     let mut events: BTreeMap<&'static str, Vec<&'static str>> = BTreeMap::new();
     for handler in handlers {
-        let of_reply = if handler.facts.events().is_empty() { &[] } else { (handler.codes)() };
+        let of_reply = if handler.facts.events().is_empty() { &[] } else { (handler.reply_errors)() };
         for event in handler.facts.events() {
             let codes = handler.errors.iter().copied().chain([of_reply]).flatten();
             events.entry(event).or_default().extend(codes.map(|(code, _)| *code));

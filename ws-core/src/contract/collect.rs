@@ -17,7 +17,7 @@ use crate::{
     handshake::Route,
     place::Location,
     registry::{HandlersEntry, Registry},
-    request::{self, HandlerInfo, HandlerTypes, On, ParamSource, ParamTypes},
+    request::{self, HandlerCallback, HandlerInfo, HandlerTypes, ParamSource, ParamTypes},
     schema::{Direction, Schemas, TypeSchema},
 };
 
@@ -143,7 +143,7 @@ impl Collector {
         let info = &handler.info;
         let data = self.data(name, handler);
         let (form, reply) = self.reply(name, handler);
-        let codes = info.errors.iter().copied().chain([(info.codes)()]).flatten();
+        let codes = info.errors.iter().copied().chain([(info.reply_errors)()]).flatten();
         let codes: BTreeMap<&str, &str> = codes.copied().collect();
         let docs = match info.facts.event_type() {
             Some(event) if info.docs.is_empty() => event.docs,
@@ -303,9 +303,12 @@ impl Described {
     }
 }
 
-/// Returns whether a handler takes messages that are not events of a known name.
+/// Returns whether the messages of a handler are not events, so that documents cannot describe them.
 fn is_undescribed(handler: &Described) -> bool {
-    matches!(handler.info.facts.on, On::Binary | On::Message | On::Text)
+    matches!(
+        handler.info.facts.on,
+        HandlerCallback::Binary | HandlerCallback::Message | HandlerCallback::Text
+    )
 }
 
 /// Gives the channels of one controller different names.

@@ -1,11 +1,11 @@
 //! Events as types: [`WsEvent`], [`WsCall`] and [`WsAsk`], which `#[derive(WsEvent)]` implements.
 
-use super::form::{Declared, Replies};
+use super::form::{DeclaredReplies, Replies};
 use crate::schema::{Direction, Schemas, TypeSchema};
 
 /// An event as a type: the type of the data has the event's name.
 ///
-/// Only `#[derive(WsEvent)]` implements it. A type that also implements `Serialize` can be sent
+/// Implement it with `#[derive(WsEvent)]` only: its hidden items may change. A type that also implements `Serialize` can be sent
 /// with [`Connection::emit`](crate::Connection::emit) and
 /// [`Target::emit`](crate::hub::Target::emit), and returned from handlers. A type that also
 /// implements `Deserialize` is the data of `#[on_event]`.
@@ -33,10 +33,9 @@ use crate::schema::{Direction, Schemas, TypeSchema};
     note = "write `#[derive(WsEvent)]` and `#[ws_event(\"name\")]` on the type"
 )]
 pub trait WsEvent {
-    /// The replies that the event declares: [`OneReply`](super::OneReply) or
-    /// [`ManyReplies`](super::ManyReplies) of a type, or [`AnyReply`](super::AnyReply).
+    /// The replies that the event declares.
     #[doc(hidden)]
-    type Replies: Declared;
+    type Replies: DeclaredReplies;
 
     /// The name of the event.
     const NAME: &'static str;

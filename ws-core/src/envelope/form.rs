@@ -77,23 +77,28 @@ pub trait Replies {
     type Repeated: Replies<Data = Self::Data>;
 }
 
-/// The replies that an event declares, or [`AnyReply`].
-pub trait Declared {
+/// The replies that an event declares: [`OneReply`] or [`ManyReplies`] of a type, or [`AnyReply`]
+/// if it declares none.
+pub trait DeclaredReplies {
     /// Whether the event declares its replies.
-    const IS_DECLARED: bool = true;
+    const IS_DECLARED: bool;
 }
 
 /// The event does not declare its replies.
 #[derive(Debug)]
 pub struct AnyReply;
 
-impl Declared for AnyReply {
+impl DeclaredReplies for AnyReply {
     const IS_DECLARED: bool = false;
 }
 
-impl<T> Declared for OneReply<T> {}
+impl<T> DeclaredReplies for OneReply<T> {
+    const IS_DECLARED: bool = true;
+}
 
-impl<T> Declared for ManyReplies<T> {}
+impl<T> DeclaredReplies for ManyReplies<T> {
+    const IS_DECLARED: bool = true;
+}
 
 /// At most one message.
 #[derive(Debug)]

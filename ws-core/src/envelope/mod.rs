@@ -22,7 +22,7 @@ pub use self::{
     event::{DeclaredReply, DescribeEvent, EventInfo, EventTypes, WsAsk, WsCall, WsEvent},
     fault::{COMMON_CODES, EventError},
     form::{
-        AnyReply, Declared, ManyReplies, NoReplies, Nothing, OneReply, RawReply, Replies, ReplyForm,
+        AnyReply, DeclaredReplies, ManyReplies, NoReplies, Nothing, OneReply, RawReply, Replies, ReplyForm,
         ReplyName,
     },
 };

@@ -3,7 +3,9 @@
 //! Generated code names the types of the signature as arguments of [`run_0`] to [`run_4`], and
 //! rustc reports a type that does not fit at the user's type. There is a function for each number
 //! of parameters: this costs less time to compile than the operator `?` in generated code, and less
-//! than a trait for all numbers. No macro writes them, because rustc shows them in its errors.
+//! than a trait for all numbers. No macro writes them, because rustc shows them in its errors. The
+//! types of the kept values are arguments as well: with `P1::Kept` in their place, rustc would
+//! report a wrong parameter three times.
 
 use std::{
     pin::Pin,
@@ -13,7 +15,7 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::{
-    Input, IntoReply, Param, Replier, interceptor::InterceptorFuture, sending::Sending, support::get,
+    Input, IntoReply, Param, Replier, interceptor::InterceptorFuture, sending::Sending, support::make_param,
 };
 use crate::error::Result;
 
@@ -26,24 +28,24 @@ where
     R: IntoReply + 'a,
     F: Future<Output = R> + Send + 'a,
 {
-    Ok(Box::pin(answer(handler, input)?))
+    Ok(Box::pin(reply_future(handler, input)?))
 }
 
 /// Returns the future of a handler; it sends the output as the reply.
 ///
 /// # Errors
 /// The error of a parameter.
-pub fn answer<'a, R: IntoReply, F: Future<Output = R>>(
+pub fn reply_future<'a, R: IntoReply, F: Future<Output = R>>(
     handler: Result<F>,
     input: &Input<'a>,
-) -> Result<Answer<'a, F>> {
-    Ok(Answer { handler: handler?, to: input.replier(), sending: None })
+) -> Result<ReplyFuture<'a, F>> {
+    Ok(ReplyFuture { handler: handler?, to: input.replier(), sending: None })
 }
 
-/// Calls a method with no parameter.
+/// Calls a method without parameters, and boxes its future, which sends the output as the reply.
 ///
 /// # Errors
-/// The error of a parameter.
+/// None; the result has the type of the other functions.
 pub fn run_0<'a, R, C, F>(
     method: impl FnOnce(&'a C) -> F,
     controller: &'a C,
@@ -56,7 +58,7 @@ where
     boxed(Ok(method(controller)), input)
 }
 
-/// Calls a method with one parameter.
+/// Makes one parameter and calls the method, as [`run_0`] does.
 ///
 /// # Errors
 /// The error of a parameter.
@@ -71,10 +73,10 @@ where
     R: IntoReply + 'a,
     F: Future<Output = R> + Send + 'a,
 {
-    boxed(Ok(method(controller, get::<P1>(kept_1, input)?)), input)
+    boxed(Ok(method(controller, make_param::<P1>(kept_1, input)?)), input)
 }
 
-/// Calls a method with two parameters.
+/// Makes two parameters and calls the method, as [`run_0`] does.
 ///
 /// # Errors
 /// The error of a parameter.
@@ -91,10 +93,10 @@ where
     R: IntoReply + 'a,
     F: Future<Output = R> + Send + 'a,
 {
-    boxed(Ok(method(controller, get::<P1>(kept_1, input)?, get::<P2>(kept_2, input)?)), input)
+    boxed(Ok(method(controller, make_param::<P1>(kept_1, input)?, make_param::<P2>(kept_2, input)?)), input)
 }
 
-/// Calls a method with three parameters.
+/// Makes three parameters and calls the method, as [`run_0`] does.
 ///
 /// # Errors
 /// The error of a parameter.
@@ -117,15 +119,15 @@ where
     boxed(
         Ok(method(
             controller,
-            get::<P1>(kept_1, input)?,
-            get::<P2>(kept_2, input)?,
-            get::<P3>(kept_3, input)?,
+            make_param::<P1>(kept_1, input)?,
+            make_param::<P2>(kept_2, input)?,
+            make_param::<P3>(kept_3, input)?,
         )),
         input,
     )
 }
 
-/// Calls a method with four parameters.
+/// Makes four parameters and calls the method, as [`run_0`] does.
 ///
 /// # Errors
 /// The error of a parameter.
@@ -150,10 +152,10 @@ where
     boxed(
         Ok(method(
             controller,
-            get::<P1>(kept_1, input)?,
-            get::<P2>(kept_2, input)?,
-            get::<P3>(kept_3, input)?,
-            get::<P4>(kept_4, input)?,
+            make_param::<P1>(kept_1, input)?,
+            make_param::<P2>(kept_2, input)?,
+            make_param::<P3>(kept_3, input)?,
+            make_param::<P4>(kept_4, input)?,
         )),
         input,
     )
@@ -162,7 +164,7 @@ where
 pin_project! {
     /// The future of a handler and of its reply. It is not an `async` block, which would contain
     /// the handler's future twice.
-    pub struct Answer<'a, F> {
+    pub struct ReplyFuture<'a, F> {
         #[pin]
         handler: F,
         to: &'a Replier<'a>,
@@ -170,7 +172,7 @@ pin_project! {
     }
 }
 
-impl<'a, F: Future<Output: IntoReply> + 'a> Future for Answer<'a, F> {
+impl<'a, F: Future<Output: IntoReply> + 'a> Future for ReplyFuture<'a, F> {
     type Output = Result;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result> {

@@ -18,7 +18,7 @@ use crate::{
     connection::Connection,
     envelope::{Envelope, EventError, ReplyTo},
     error::{Error, Result},
-    request::{Kept, Needs, On, Setup},
+    request::{HandlerCallback, Kept, Needs, Setup},
     telemetry::Outcome,
     wire::{CloseReason, Message},
 };
@@ -27,7 +27,7 @@ use crate::{
 #[derive(Debug)]
 pub struct HandlerFn<C, K> {
     /// Its callback.
-    pub on: On,
+    pub on: HandlerCallback,
     /// Makes its parameters and calls it.
     pub run: for<'a> fn(&'a C, &'a K, &mut Input<'a>) -> Result<InterceptorFuture<'a>>,
 }
@@ -58,7 +58,7 @@ pub trait Dispatch: Sync {
     fn reads_events(&self) -> bool;
 
     /// Returns the index of the first handler whose callback matches.
-    fn find(&self, is_meant: &dyn Fn(On) -> bool) -> Option<usize>;
+    fn find(&self, is_meant: &dyn Fn(HandlerCallback) -> bool) -> Option<usize>;
 
     /// Returns the index of the handler of an event.
     fn find_event(&self, name: &str) -> Option<usize>;
@@ -87,17 +87,19 @@ impl<C: 'static, K: Send + Sync + 'static> Dispatch for HandlerFns<C, K> {
     }
 
     fn reads_events(&self) -> bool {
-        self.functions.iter().any(|function| matches!(function.on, On::Event(_) | On::Unknown))
+        self.functions
+            .iter()
+            .any(|function| matches!(function.on, HandlerCallback::Event(_) | HandlerCallback::Unknown))
     }
 
-    fn find(&self, is_meant: &dyn Fn(On) -> bool) -> Option<usize> {
+    fn find(&self, is_meant: &dyn Fn(HandlerCallback) -> bool) -> Option<usize> {
         self.functions.iter().position(|function| is_meant(function.on))
     }
 
     fn find_event(&self, name: &str) -> Option<usize> {
-        self.functions
-            .iter()
-            .position(|function| matches!(function.on, On::Event(names) if names.contains(&name)))
+        self.functions.iter().position(
+            |function| matches!(function.on, HandlerCallback::Event(names) if names.contains(&name)),
+        )
     }
 
     fn run<'a>(
@@ -145,7 +147,7 @@ impl<'a> Bound<'a> {
     }
 
     /// Runs the handler of a callback that has no message; nothing if there is none.
-    async fn run_on(self, is_meant: fn(On) -> bool, input: Input<'a>) -> Result {
+    async fn run_on(self, is_meant: fn(HandlerCallback) -> bool, input: Input<'a>) -> Result {
         match self.functions.find(&is_meant) {
             Some(index) => self.run(index, input).await,
             None => Ok(()),
@@ -153,7 +155,12 @@ impl<'a> Bound<'a> {
     }
 
     /// Runs the handler of a ping or a pong.
-    async fn control(self, conn: &Connection, payload: Bytes, is_meant: fn(On) -> bool) -> Result {
+    async fn control(
+        self,
+        conn: &Connection,
+        payload: Bytes,
+        is_meant: fn(HandlerCallback) -> bool,
+    ) -> Result {
         let (to, mut message) = (Replier::plain(conn), Message::Binary(payload));
         let input = Input::message(&to, &mut message);
         to.settle(Bound::run_on(self, is_meant, input).await)
@@ -169,9 +176,13 @@ impl<'a> Bound<'a> {
         }
         let to = Replier::plain(conn);
         let is_text = matches!(message, Message::Text(_));
-        let own = |on| if is_text { matches!(on, On::Text) } else { matches!(on, On::Binary) };
-        let found =
-            self.functions.find(&own).or_else(|| self.functions.find(&|on| matches!(on, On::Message)));
+        let own = |on| {
+            if is_text { matches!(on, HandlerCallback::Text) } else { matches!(on, HandlerCallback::Binary) }
+        };
+        let found = self
+            .functions
+            .find(&own)
+            .or_else(|| self.functions.find(&|on| matches!(on, HandlerCallback::Message)));
         let result = match (found, fault) {
             (Some(index), _) => {
                 let callback = Callback::new(conn, CallbackKind::Message);
@@ -191,7 +202,7 @@ impl<'a> Bound<'a> {
         conn.begin_event(event);
         let to = Replier::event(conn, envelope);
         let found = match self.functions.find_event(event) {
-            None if event != "ping" => self.functions.find(&|on| matches!(on, On::Unknown)),
+            None if event != "ping" => self.functions.find(&|on| matches!(on, HandlerCallback::Unknown)),
             found => found,
         };
         let result = match found {
@@ -235,7 +246,9 @@ pub async fn on_open(
     conn: &Connection,
 ) -> Result {
     let to = Replier::plain(conn);
-    Bound { functions, controller }.run_on(|on| matches!(on, On::Open), Input::nothing(&to)).await
+    Bound { functions, controller }
+        .run_on(|on| matches!(on, HandlerCallback::Open), Input::nothing(&to))
+        .await
 }
 
 /// Runs `on_ping`.
@@ -248,7 +261,7 @@ pub async fn on_ping(
     conn: &Connection,
     payload: Bytes,
 ) -> Result {
-    Bound { functions, controller }.control(conn, payload, |on| matches!(on, On::Ping)).await
+    Bound { functions, controller }.control(conn, payload, |on| matches!(on, HandlerCallback::Ping)).await
 }
 
 /// Runs `on_pong`.
@@ -261,7 +274,7 @@ pub async fn on_pong(
     conn: &Connection,
     payload: Bytes,
 ) -> Result {
-    Bound { functions, controller }.control(conn, payload, |on| matches!(on, On::Pong)).await
+    Bound { functions, controller }.control(conn, payload, |on| matches!(on, HandlerCallback::Pong)).await
 }
 
 /// Runs `on_close`.
@@ -275,7 +288,9 @@ pub async fn on_close(
     reason: CloseReason,
 ) -> Result {
     let to = Replier::plain(conn);
-    Bound { functions, controller }.run_on(|on| matches!(on, On::Close), Input::end(&to, reason)).await
+    Bound { functions, controller }
+        .run_on(|on| matches!(on, HandlerCallback::Close), Input::end(&to, reason))
+        .await
 }
 
 /// Makes the error for an event without a handler.

@@ -6,7 +6,7 @@
 
 use super::{
     Input, Param, Takes,
-    support::{Of, get},
+    support::{Of, make_param},
 };
 use crate::{
     error::{Error, Result},
@@ -88,7 +88,7 @@ macro_rules! guard {
             #[allow(unused_variables, clippy::unused_unit, reason = "there may be no parameter")]
             fn get(kept: &'a Self::Kept, input: &mut Input<'a>) -> Result<Self> {
                 let ($($param,)*) = kept;
-                Ok(($(get::<$param>($param, input)?,)*))
+                Ok(($(make_param::<$param>($param, input)?,)*))
             }
         }
     };

@@ -100,7 +100,11 @@ impl<P> NoEvent for Of<P> {}
 
 /// Adds the event to the facts about a parameter, and checks that the handler returns the replies
 /// that the event declares.
-pub const fn of_event<D, S: AnswerTo<D>>(facts: ParamFacts, event: EventParam<D>, _: Sends<S>) -> ParamFacts {
+pub const fn with_event<D, S: AnswerTo<D>>(
+    facts: ParamFacts,
+    event: EventParam<D>,
+    _: Sends<S>,
+) -> ParamFacts {
     ParamFacts { event: event.0, ..facts }
 }
 
@@ -113,7 +117,7 @@ pub struct Sends<S>(PhantomData<fn() -> S>);
 pub struct Unknown;
 
 impl Unknown {
-    /// The replies.
+    /// The value for a return type whose messages are not known.
     pub const REPLIES: Sends<Self> = Sends(PhantomData);
 }
 
@@ -122,7 +126,7 @@ impl Replies for Unknown {
     type Repeated = Self;
 }
 
-/// The replies that an event declares.
+/// Implemented for the replies that a handler may return for an event that declares the replies `R`.
 #[diagnostic::on_unimplemented(
     message = "the handler does not return the reply that `#[ws_event(..)]` of its event declares",
     label = "not the reply of the event",
@@ -140,13 +144,17 @@ impl<T> AnswerTo<OneReply<T>> for OneReply<T> {}
 #[diagnostic::do_not_recommend]
 impl<T> AnswerTo<ManyReplies<T>> for ManyReplies<T> {}
 
+// `Unknown` and `NoReplies` are for every declared reply. One implementation for all `R` would
+// overlap with that of `AnyReply`.
+
 #[diagnostic::do_not_recommend]
 impl<T> AnswerTo<OneReply<T>> for Unknown {}
 
 #[diagnostic::do_not_recommend]
 impl<T> AnswerTo<ManyReplies<T>> for Unknown {}
 
-/// Nothing is returned if the reply is sent by `Reply`; the rules of the handler check this.
+// Nothing is returned if the reply is sent by `Reply`. The rules of the handler check this.
+
 #[diagnostic::do_not_recommend]
 impl<T> AnswerTo<OneReply<T>> for NoReplies {}
 
@@ -174,9 +182,9 @@ impl Unmade {
     }
 }
 
-/// Returns the return type of a handler, which may have no name. The closure is never called.
+/// Names the return type of a handler that has no name. The closure is never called.
 pub const fn output<F: Future>(_: &impl FnOnce(Unmade) -> F) -> Of<F::Output> {
-    Of::NEW
+    Of::VALUE
 }
 
 impl<R: IntoReply> Of<R> {

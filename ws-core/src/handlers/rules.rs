@@ -6,11 +6,11 @@
 //! compile. Only [`OwnsItsData`] is a bound: rustc does not report lifetime errors in a body with
 //! an error of types.
 
-pub use crate::request::{Facts, On, ParamFacts};
+pub use crate::request::{HandlerCallback, HandlerFacts};
 use crate::{
     envelope::{ReplyForm, ReplyName},
     place::parameters,
-    request::Takes,
+    request::{ParamFacts, Takes},
 };
 
 /// Fails to compile with the message of a rule that is broken.
@@ -30,7 +30,7 @@ pub const fn check(broken: Option<&'static str>) {
 /// # Panics
 /// See [`check`].
 #[track_caller]
-pub const fn param(facts: &Facts, index: usize) {
+pub const fn param(facts: &HandlerFacts, index: usize) {
     check(facts.of_param(index));
 }
 
@@ -39,7 +39,7 @@ pub const fn param(facts: &Facts, index: usize) {
 /// # Panics
 /// See [`check`].
 #[track_caller]
-pub const fn reply(facts: &Facts) {
+pub const fn reply(facts: &HandlerFacts) {
     check(facts.of_reply());
 }
 
@@ -48,7 +48,7 @@ pub const fn reply(facts: &Facts) {
 /// # Panics
 /// See [`check`].
 #[track_caller]
-pub const fn guard(facts: &Facts, takes: &[Takes], needs_path: bool) {
+pub const fn guard(facts: &HandlerFacts, takes: &[Takes], needs_path: bool) {
     check(facts.of_guard(takes));
     check(has_path_parameters(facts.route, needs_path));
 }
@@ -148,14 +148,15 @@ const fn unless(is_kept: bool, message: &'static str) -> Option<&'static str> {
     if is_kept { None } else { Some(message) }
 }
 
-impl Facts {
+impl HandlerFacts {
+    /// Returns the message of the first rule that the parameter of this index breaks.
     const fn of_param(&self, index: usize) -> Option<&'static str> {
         let (mut rest, mut position) = (self.params, 0);
         let (mut has_message, mut has_reply) = (false, false);
         while let [param, more @ ..] = rest {
             if position == index {
                 return match param.takes {
-                    Takes::Data | Takes::Message | Takes::Text if has_message => Some(TAKES_ONE_MESSAGE),
+                    takes if has_message && is_message(takes) => Some(TAKES_ONE_MESSAGE),
                     Takes::Reply if has_reply => Some(TAKES_ONE_REPLY),
                     _ => self.of_one(param),
                 };
@@ -167,47 +168,50 @@ impl Facts {
         None
     }
 
-    /// Checks a parameter without the others.
+    /// Returns the message of the first rule that a parameter breaks, without the other parameters.
     const fn of_one(&self, param: &ParamFacts) -> Option<&'static str> {
-        let available = self.on.has(param.takes);
-        if available.is_some() {
-            return available;
+        let broken = self.on.check_takes(param.takes);
+        if broken.is_some() {
+            return broken;
         }
-        if param.needs_path {
-            return has_path_parameters(self.route, true);
+        let broken = has_path_parameters(self.route, param.needs_path);
+        if broken.is_some() {
+            return broken;
         }
-        match (&self.on, &param.event) {
-            (On::Event(names), Some(event)) => unless(is_among(names, event.name), IS_OF_THIS_EVENT),
-            _ => None,
+        match param.event {
+            Some(event) => unless(is_among(self.events(), event.name), IS_OF_THIS_EVENT),
+            None => None,
         }
     }
 
-    /// Whether the return type is the reply that the event declares is checked by
-    /// [`AnswerTo`](super::support::AnswerTo), unless nothing is returned.
+    /// Returns the message of the first rule that the return type breaks. The trait
+    /// [`AnswerTo`](super::support::AnswerTo) checks that it is the reply that the event declares,
+    /// unless nothing is returned.
     const fn of_reply(&self) -> Option<&'static str> {
         let is_none = matches!(self.reply.form, ReplyForm::None);
         if !self.on.is_event() {
             return match self.on {
-                On::Close => unless(is_none, SENDS_NOTHING),
+                HandlerCallback::Close => unless(is_none, SENDS_NOTHING),
                 _ => unless(!matches!(self.reply.name, ReplyName::Same), ANSWERS_AN_EVENT),
             };
         }
         if !self.reply.may_answer {
             return Some(ANSWERS_IN_AN_ENVELOPE);
         }
-        let (mut rest, mut declares_reply) = (self.params, false);
+        let mut rest = self.params;
         while let [param, more @ ..] = rest {
             if matches!(param.takes, Takes::Reply) {
                 return unless(is_none, LEAVES_THE_REPLY);
             }
-            if let (On::Event(_), Some(event)) = (&self.on, &param.event) {
-                declares_reply = event.declares_reply;
-            }
             rest = more;
         }
-        unless(!is_none || !declares_reply, RETURNS_THE_REPLY)
+        match self.event_type() {
+            Some(event) => unless(!is_none || !event.declares_reply, RETURNS_THE_REPLY),
+            None => None,
+        }
     }
 
+    /// Returns the message of the first rule that the parameters of a guard break.
     const fn of_guard(&self, takes: &[Takes]) -> Option<&'static str> {
         let (mut rest, mut has_message) = (takes, false);
         while let [first, more @ ..] = rest {
@@ -229,13 +233,13 @@ impl Facts {
     }
 }
 
-impl On {
+impl HandlerCallback {
     const fn is_event(&self) -> bool {
         matches!(self, Self::Event(_) | Self::Unknown)
     }
 
-    /// Checks that the callback has the part of the input that a parameter takes.
-    const fn has(&self, takes: Takes) -> Option<&'static str> {
+    /// Returns the message if the callback lacks the part of the input that a parameter takes.
+    const fn check_takes(&self, takes: Takes) -> Option<&'static str> {
         match takes {
             Takes::Nothing => None,
             Takes::Data => unless(self.is_event(), HAS_EVENT_DATA),

@@ -7,20 +7,20 @@ use std::{any::Any, marker::PhantomData};
 
 use super::{Input, Replier, Takes};
 pub use super::{
-    call::{answer, boxed, run_0, run_1, run_2, run_3, run_4},
+    call::{boxed, reply_future, run_0, run_1, run_2, run_3, run_4},
     describe::{EventOf, NoPart, NotAnEvent, Part, PartOf},
     dispatch::{Dispatch, HandlerFn, HandlerFns, on_close, on_message, on_open, on_ping, on_pong},
     guard::{Guard, GuardAnswer, GuardParams, Guarded, guard, guarded},
     model::{
         AnswerTo, Carries, EventParam, HandlerInfo, NoCodes, NoEvent, NoModel, NoReply, ParamFacts,
-        ReplyShape, Sends, TakesData, Unknown, Unmade, codes_of, of_event, output, shape_of,
+        ReplyShape, Sends, TakesData, Unknown, Unmade, codes_of, output, shape_of, with_event,
     },
     param::Param,
     rules,
     sending::Sending,
 };
 pub use crate::envelope::{
-    AnyReply, Declared, DeclaredReply, DescribeEvent, Envelope, EventInfo, EventTypes, ManyReplies,
+    AnyReply, DeclaredReplies, DeclaredReply, DescribeEvent, Envelope, EventInfo, EventTypes, ManyReplies,
     NoReplies, Nothing, OneReply, RawReply, Replies, ReplyForm, ReplyName,
 };
 use crate::{
@@ -36,14 +36,14 @@ pub use crate::{
 pub use serde::Serialize;
 
 /// A type of a handler's signature. A parameter that does not implement [`Param`] gets the same
-/// items from [`NoParam`]. rustc then reports it once, where the handler is called, and not at each
+/// items from [`NoParam`]. rustc then reports the error once, where the handler is called, and not at each
 /// use.
 #[derive(Debug)]
 pub struct Of<P>(PhantomData<fn() -> P>);
 
 impl<P> Of<P> {
-    /// The type.
-    pub const NEW: Self = Self(PhantomData);
+    /// The only value.
+    pub const VALUE: Self = Self(PhantomData);
 }
 
 impl<'a, P: Param<'a>> Of<P> {
@@ -84,11 +84,11 @@ pub trait NoParam {
 
 impl<P> NoParam for Of<P> {}
 
-/// Makes the parameter of a callback, or the error that the callback fails with.
+/// Makes the parameter of a callback.
 ///
 /// # Errors
 /// The error that the callback fails with.
-pub fn get<'a, P: Param<'a>>(kept: &'a P::Kept, input: &mut Input<'a>) -> Result<P> {
+pub fn make_param<'a, P: Param<'a>>(kept: &'a P::Kept, input: &mut Input<'a>) -> Result<P> {
     P::get(kept, input).map_err(|error| at_call(error, P::TAKES))
 }
 

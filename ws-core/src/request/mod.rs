@@ -27,8 +27,8 @@ pub use self::{
     setup::{Kept, ParamError, Setup},
     tokens::{Security, TokenSources},
     typed::{
-        DescribeHandler, Facts, HandlerInfo, HandlerTypes, Needs, On, ParamFacts, ParamSource, ParamTypes,
-        ReplyShape, Takes, Typed,
+        DescribeHandler, HandlerCallback, HandlerFacts, HandlerInfo, HandlerTypes, Needs, ParamFacts,
+        ParamSource, ParamTypes, ReplyShape, Takes, Typed,
     },
 };
 pub(crate) use self::{

@@ -1,7 +1,8 @@
 //! [`Typed`]: the description of a controller's typed layer, from generated code.
 //!
 //! It is here because [`Controller`](crate::Controller), which is below the typed layer, returns
-//! it. Documents and checks read it; nothing here runs per message.
+//! it. [`Takes`] and [`HandlerCallback`] are here because [`HandlerFacts`] contains them. Documents
+//! and checks read the description.
 
 use super::{Kept, Setup};
 use crate::{
@@ -39,8 +40,8 @@ pub struct Typed {
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct HandlerInfo {
-    /// Its callback and its types.
-    pub facts: &'static Facts,
+    /// Its callback, route, parameters and return type.
+    pub facts: &'static HandlerFacts,
     /// The method's name.
     pub method: &'static str,
     /// The parameters' types as written.
@@ -51,7 +52,7 @@ pub struct HandlerInfo {
     pub returns: &'static str,
     /// Returns the error codes of the return type, each with its description. It is a function,
     /// because the return type may have no name.
-    pub codes: fn() -> &'static [(&'static str, &'static str)],
+    pub reply_errors: fn() -> &'static [(&'static str, &'static str)],
     /// Describes the types of the parameters and of the reply; `None` without the feature
     /// `asyncapi`.
     pub describe: Option<DescribeHandler>,
@@ -66,8 +67,8 @@ pub struct HandlerInfo {
 impl HandlerInfo {
     /// A handler without anything, from which generated code takes the fields that it leaves out.
     pub const EMPTY: Self = Self {
-        facts: &Facts {
-            on: On::Open,
+        facts: &HandlerFacts {
+            on: HandlerCallback::Open,
             route: None,
             params: &[],
             reply: ReplyShape { form: ReplyForm::None, name: ReplyName::AtRunTime, may_answer: true },
@@ -76,7 +77,7 @@ impl HandlerInfo {
         params: &[],
         guards: &[],
         returns: "",
-        codes: || &[],
+        reply_errors: || &[],
         describe: None,
         errors: &[],
         docs: "",
@@ -87,9 +88,9 @@ impl HandlerInfo {
 /// The facts about a handler that the compile-time rules check and that documents are made from.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct Facts {
+pub struct HandlerFacts {
     /// Its callback.
-    pub on: On,
+    pub on: HandlerCallback,
     /// The path of the controller. A path that is known only at run time is `None`.
     pub route: Option<&'static str>,
     /// The parameters.
@@ -98,25 +99,32 @@ pub struct Facts {
     pub reply: ReplyShape,
 }
 
-impl Facts {
+impl HandlerFacts {
     /// Returns the names of the event; none for other callbacks.
     pub const fn events(&self) -> &'static [&'static str] {
         match self.on {
-            On::Event(names) => names,
+            HandlerCallback::Event(names) => names,
             _ => &[],
         }
     }
 
     /// Returns the event type of the `Data<T>` parameter, if `T` is one.
-    pub fn event_type(&self) -> Option<EventInfo> {
-        self.params.iter().find_map(|param| param.event)
+    pub const fn event_type(&self) -> Option<EventInfo> {
+        let mut rest = self.params;
+        while let [param, more @ ..] = rest {
+            if param.event.is_some() {
+                return param.event;
+            }
+            rest = more;
+        }
+        None
     }
 }
 
 /// The callback of a handler.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
-pub enum On {
+pub enum HandlerCallback {
     /// `on_open`.
     Open,
     /// `on_event`, with the names of the event.
@@ -145,7 +153,7 @@ pub struct ParamFacts {
     pub takes: Takes,
     /// Whether the path must have parameters.
     pub needs_path: bool,
-    /// The event type of the data.
+    /// The event type of the data; `None` for other types, and if the callback is not `on_event`.
     pub event: Option<EventInfo>,
 }
 

@@ -1,7 +1,8 @@
 //! [`Transport`]: the concrete streams of a connection.
 //!
-//! An enum instead of a boxed trait object, so that a read or write is not a virtual call. This
-//! module adds no behaviour to the streams but [`ByteStream::peer_has_ended`].
+//! An enum instead of a boxed trait object, so that a read or write is not a virtual call. The
+//! behaviour of its own is [`ByteStream`], and that a TCP socket is written before a waker is
+//! registered.
 
 use std::{
     io::{self, IoSlice},
@@ -63,6 +64,19 @@ impl Transport {
             Err(upgraded) => (Self::Upgraded(Box::new(TokioIo::new(upgraded))), Bytes::new()),
         }
     }
+
+    /// Writes to a TCP socket that tokio knows to be writable; `None` if it is not, or is another
+    /// stream. A waker is not registered.
+    ///
+    /// The write does not use up the task's budget, which costs instructions and protects nothing
+    /// here: [`BACKLOG_BYTES`](crate::fixed::BACKLOG_BYTES) and the budget of reads limit what a task writes in one turn.
+    fn write_now(&self, write: impl FnOnce(&TcpStream) -> io::Result<usize>) -> Option<io::Result<usize>> {
+        let Self::Tcp(stream) = self else { return None };
+        match write(stream) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            written => Some(written),
+        }
+    }
 }
 
 impl ByteStream for Transport {
@@ -103,15 +117,6 @@ fn has_ended(stream: &TcpStream) -> bool {
     }
 }
 
-/// Returns the result of an attempt to write, or `None` if the socket's buffer is full. The attempt
-/// does not use up the task's budget, and it costs less than to ask for readiness first.
-fn unless_full(written: io::Result<usize>) -> Option<io::Result<usize>> {
-    match written {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-        written => Some(written),
-    }
-}
-
 /// Calls the same method on the stream of any variant.
 macro_rules! on_stream {
     ($transport:expr, $stream:ident => $call:expr) => {
@@ -137,9 +142,7 @@ impl AsyncRead for Transport {
 impl AsyncWrite for Transport {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let transport = self.get_mut();
-        if let Self::Tcp(stream) = transport
-            && let Some(written) = unless_full(stream.try_write(bytes))
-        {
+        if let Some(written) = transport.write_now(|stream| stream.try_write(bytes)) {
             return Poll::Ready(written);
         }
         on_stream!(transport, stream => Pin::new(stream).poll_write(cx, bytes))
@@ -151,9 +154,7 @@ impl AsyncWrite for Transport {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let transport = self.get_mut();
-        if let Self::Tcp(stream) = transport
-            && let Some(written) = unless_full(stream.try_write_vectored(slices))
-        {
+        if let Some(written) = transport.write_now(|stream| stream.try_write_vectored(slices)) {
             return Poll::Ready(written);
         }
         on_stream!(transport, stream => Pin::new(stream).poll_write_vectored(cx, slices))

@@ -38,9 +38,7 @@ impl Callback {
 
     /// Returns the callback of an attribute.
     pub(super) fn of(attribute: &Attribute, krate: &Krate) -> Option<Self> {
-        let last = attribute.path().segments.last()?;
-        let callback = Self::ALL.into_iter().find(|callback| last.ident == callback.name())?;
-        krate.exports(attribute, callback.name()).then_some(callback)
+        Self::ALL.into_iter().find(|callback| krate.exports(attribute, callback.name()))
     }
 
     /// The attribute's name.
@@ -58,7 +56,7 @@ impl Callback {
         }
     }
 
-    /// Its variant of `On` in `ws_core`.
+    /// Its variant of `HandlerCallback` in `ws_core`.
     pub(super) fn variant(self) -> &'static str {
         match self {
             Self::Open => "Open",

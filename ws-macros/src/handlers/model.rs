@@ -5,7 +5,7 @@
 //! replies.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens as _, format_ident};
+use quote::{ToTokens as _, format_ident, quote};
 use syn::{Attribute, Ident, Receiver, ReceiverKind, ReturnType, Signature, Type, ext::IdentExt as _};
 
 use super::{
@@ -68,22 +68,22 @@ impl Event {
 impl Handlers {
     /// Checks the parsed input; `None` if the block does not belong to a controller.
     pub(super) fn check(block: Block, errors: &mut Errors) -> Option<Self> {
-        let item = &block.head;
-        if let Some((path, _)) = &item.trait_ {
+        let head = &block.head;
+        if let Some((path, _)) = &head.trait_ {
             let fault = "this `impl` block implements a trait; put `#[ws_handlers]` on an `impl` block without a trait";
             errors.add(path, fault);
             return None;
         }
-        if !item.generics.params.is_empty() {
+        if !head.generics.params.is_empty() {
             let fault = "a controller is registered as one type, so it cannot be generic";
-            errors.add(&item.generics, fault);
+            errors.add(&head.generics, fault);
             return None;
         }
         if block.methods.is_empty() {
             let fault = r#"this block has no handler; write `#[on_event("say")]` or the like on a method"#;
-            errors.add(&item.self_ty, fault);
+            errors.add(&head.self_ty, fault);
         }
-        let controller = item.self_ty.as_ref().clone();
+        let controller = head.self_ty.as_ref().clone();
         let mut this = Self { krate: block.krate, controller, handlers: Vec::new(), slots: Slots::default() };
         for method in block.methods {
             this.add(method, errors);
@@ -208,6 +208,15 @@ impl Handlers {
 }
 
 impl Handler {
+    /// The return type; `None` if it has no name.
+    pub(super) fn returned(&self) -> Option<TokenStream> {
+        match &self.output {
+            None => Some(quote!(())),
+            Some(output) if output.contains_impl => None,
+            Some(output) => Some(output.inferred.clone()),
+        }
+    }
+
     /// The method's name.
     pub(super) fn name(&self) -> String {
         self.ident.unraw().to_string()

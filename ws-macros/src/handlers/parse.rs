@@ -27,18 +27,19 @@ pub(super) struct Block {
     pub(super) krate: Krate,
     /// The block without its content.
     pub(super) head: ItemImpl,
-    /// The block without these attributes.
+    /// The block without the attributes of this crate.
     pub(super) item: TokenStream,
     pub(super) methods: Vec<Method>,
 }
 
 /// The content of a block.
 struct Content {
-    /// The attributes of the block that are inside of it.
+    /// Its inner attributes.
     attributes: Vec<Attribute>,
     items: Vec<Item>,
 }
 
+/// An item of a block. The body of a function is not read.
 enum Item {
     Function(Box<Function>),
     Other(TokenStream),
@@ -81,18 +82,18 @@ pub(super) fn arguments(arguments: TokenStream, errors: &mut Errors) -> Krate {
 
 impl Block {
     pub(super) fn read(item: TokenStream, krate: Krate, errors: &mut Errors) -> Option<Self> {
-        let mut start: Vec<TokenTree> = item.into_iter().collect();
-        let is_block = start.iter().any(|tree| matches!(tree, TokenTree::Ident(word) if word == "impl"));
-        let braces = match start.pop() {
+        let mut header: Vec<TokenTree> = item.into_iter().collect();
+        let is_block = header.iter().any(|tree| matches!(tree, TokenTree::Ident(word) if word == "impl"));
+        let braces = match header.pop() {
             Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => Some(group),
             other => {
-                start.extend(other);
+                header.extend(other);
                 None
             }
         };
         let empty = braces.as_ref().map(|braces| around(braces, TokenStream::new()));
         let content = braces.as_ref().map(Group::stream).unwrap_or_default();
-        let head = syn::parse2::<ItemImpl>(quote!(#(#start)* #empty));
+        let head = syn::parse2::<ItemImpl>(quote!(#(#header)* #empty));
         let read = head.and_then(|head| Ok((head, syn::parse2::<Content>(content)?)));
         let (head, mut content) = match read {
             Ok(read) => read,
@@ -113,7 +114,7 @@ impl Block {
         });
         let methods = functions.filter_map(|function| Method::read(function, &krate, errors)).collect();
         let braces = braces.map(|braces| around(&braces, content.to_token_stream()));
-        Some(Self { krate, head, item: quote!(#(#start)* #braces), methods })
+        Some(Self { krate, head, item: quote!(#(#header)* #braces), methods })
     }
 }
 

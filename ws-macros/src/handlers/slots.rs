@@ -35,7 +35,7 @@ pub(super) struct Named {
     /// The type as code outside of the method can name it.
     pub(super) inferred: TokenStream,
     /// Whether the type contains `impl Trait`, so that it has no name.
-    pub(super) is_impl: bool,
+    pub(super) contains_impl: bool,
 }
 
 /// All slots of a block.
@@ -123,8 +123,8 @@ impl Named {
         });
         let own: Vec<&Ident> = own.collect();
         let inferred = inferred(ty.to_token_stream(), &own, controller);
-        let is_impl = source::find_impl(inferred.clone()).is_some();
-        Self { written: ty.clone(), inferred, is_impl }
+        let contains_impl = source::find_impl(inferred.clone()).is_some();
+        Self { written: ty.clone(), inferred, contains_impl }
     }
 
     /// Returns the key of the slot. References that differ in lifetimes have the same key.

@@ -1,7 +1,7 @@
 //! The function of a handler: its guards, its parameters, the method, its reply.
 //!
-//! A parameter has the span of its type, and rustc reports an error there. A future that is not
-//! `Send` is reported at the name of the method. A wrong reply is reported by [`super::checks`].
+//! rustc reports a type that is not a parameter or not a reply at the user's type, and a future that
+//! is not `Send` at the name of the method. [`super::checks`] reports rules that are broken.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
@@ -42,11 +42,10 @@ pub(super) fn functions(handlers: &Handlers) -> TokenStream {
 /// future, because a guard is awaited before the parameters are made.
 fn run(handler: &Handler, controller: &Type) -> TokenStream {
     let place = at(handler.ident.span());
-    let reply = match &handler.output {
-        None => quote!(()),
-        Some(output) if output.is_impl => quote_spanned!(start(&output.written)=> _),
-        Some(Named { inferred, .. }) => inferred.clone(),
-    };
+    let reply = handler.returned().unwrap_or_else(|| {
+        let place = handler.output.as_ref().map_or(place, |output| start(&output.written));
+        quote_spanned!(place=> _)
+    });
     if !handler.guards.is_empty() {
         let (guards, called) = (handler.guards.iter().map(guarded), called(handler, controller));
         return quote_spanned! {place=>
@@ -55,7 +54,7 @@ fn run(handler: &Handler, controller: &Type) -> TokenStream {
                 ::core::result::Result::Ok(::std::boxed::Box::pin(async move {
                     let __input = &mut __input;
                     #(#guards)*
-                    __h::answer::<#reply, _>(#called, __input)?.await
+                    __h::reply_future::<#reply, _>(#called, __input)?.await
                 }))
             }
         };
@@ -65,6 +64,7 @@ fn run(handler: &Handler, controller: &Type) -> TokenStream {
         let called = called(handler, controller);
         return quote_spanned!(place=> |__this, __kept, __input| __h::boxed::<#reply, _>(#called, __input));
     }
+    // rustc infers the types of the kept values, of the controller and of the future.
     let (method, run) = (placed(&handler.ident), format_ident!("run_{}", handler.params.len()));
     let types = handler.params.iter().map(|param| &param.ty.inferred);
     let kept = handler.params.iter().map(kept);
@@ -96,7 +96,7 @@ fn called(handler: &Handler, controller: &Type) -> TokenStream {
     let params = handler.params.iter().map(|param| {
         let (Named { inferred, written, .. }, conditions) = (&param.ty, &param.conditions);
         let kept = kept(param);
-        quote_spanned!(start(written)=> #(#conditions)* __h::get::<#inferred>(#kept, __input)?)
+        quote_spanned!(start(written)=> #(#conditions)* __h::make_param::<#inferred>(#kept, __input)?)
     });
     quote_spanned! {at(handler.ident.span())=>
         (|| ::core::result::Result::Ok(<#controller>::#method(__this, #(#params),*)))()

@@ -1,5 +1,5 @@
 //! The rules of a block that only rustc can check. For each handler, one constant has the facts and
-//! another one checks them.
+//! another one checks them; each guard is checked by a constant of its own.
 //!
 //! A check has the span of the type that it is about; rustc reports the first rule that a handler
 //! breaks. The rules and their messages are in `ws_core` (`handlers/rules.rs`).
@@ -13,7 +13,7 @@ use crate::{
     handlers::{
         callback::Callback,
         model::{Event, Handler, Handlers},
-        slots::{Guard, Named, Param, Slot, Source, any_of, owned},
+        slots::{Guard, Param, Slot, Source, any_of, owned},
     },
     source::{placed, start},
 };
@@ -44,7 +44,7 @@ fn facts_of(handler: &Handler, controller: &Type) -> TokenStream {
         let facts = if handler.events.is_empty() {
             facts
         } else {
-            quote!(__h::of_event(#facts, __Of::<#inferred>::EVENT, #replies))
+            quote!(__h::with_event(#facts, __Of::<#inferred>::EVENT, #replies))
         };
         match owned(inferred.clone()).map(|owned| owns(&ty.written, &owned)) {
             Some(owns) => quote!(#(#conditions)* { #owns #facts }),
@@ -61,8 +61,8 @@ fn facts_of(handler: &Handler, controller: &Type) -> TokenStream {
     }
 }
 
-/// Writes the checks of a handler. They are in one constant, because each constant costs compile
-/// time.
+/// Writes the checks of a handler. Those of the parameters and of the return type are in one
+/// constant, because each constant costs compile time; each guard has its own.
 fn of(handler: &Handler, facts: &Ident) -> TokenStream {
     let conditions = &handler.conditions;
     let guards = handler.guards.iter().map(|Guard { path, .. }| {
@@ -91,12 +91,9 @@ fn of(handler: &Handler, facts: &Ident) -> TokenStream {
         None if !handler.events.is_empty() => Some(check(&placed(&handler.ident), "reply", facts)),
         None => None,
     };
-    let checks = params.chain(reply);
-    quote! {
-        #(#guards)*
-        #(#conditions)*
-        const _: () = { #(#checks)* };
-    }
+    let checks: Vec<_> = params.chain(reply).collect();
+    let checks = (!checks.is_empty()).then(|| quote!(#(#conditions)* const _: () = { #(#checks)* };));
+    quote!(#(#guards)* #checks)
 }
 
 /// Returns the condition under which a parameter exists.
@@ -126,28 +123,21 @@ fn owns(ty: &impl ToTokens, owned: &TokenStream) -> TokenStream {
 
 /// Writes the properties of the return type, which may have no name.
 fn shape(handler: &Handler, controller: &Type) -> TokenStream {
-    match &handler.output {
-        None => quote!(__Of::<()>::SHAPE),
-        Some(output) if output.is_impl => {
-            let call = entry::call(handler, controller);
-            let (first, last) = ends(&output.written);
-            let mut shape = quote_spanned!(first=> __h::shape_of);
-            shape.extend(quote_spanned!(last=> (&#call)));
-            shape
-        }
-        Some(Named { inferred, .. }) => quote!(__Of::<#inferred>::SHAPE),
+    if let Some(ty) = handler.returned() {
+        return quote!(__Of::<#ty>::SHAPE);
     }
+    let call = entry::call(handler, controller);
+    let (first, last) = ends_of_output(handler);
+    let mut shape = quote_spanned!(first=> __h::shape_of);
+    shape.extend(quote_spanned!(last=> (&#call)));
+    shape
 }
 
-/// Writes the types of the messages that a handler returns. If the return type has no name, the
-/// description of the handler checks them.
+/// Writes the types of the messages that a handler returns. If the return type has no name,
+/// [`entry`] checks them.
 fn replies(handler: &Handler) -> TokenStream {
-    let (ty, place) = match &handler.output {
-        None => (quote!(()), placed(&handler.ident).to_token_stream()),
-        Some(output) if output.is_impl => return quote!(__h::Unknown::REPLIES),
-        Some(Named { inferred, written, .. }) => (inferred.clone(), written.to_token_stream()),
-    };
-    let (first, last) = ends(&place);
+    let Some(ty) = handler.returned() else { return quote!(__h::Unknown::REPLIES) };
+    let (first, last) = ends_of_output(handler);
     let start = quote_spanned!(first=> __Of);
     let end = quote_spanned!(last=> ::REPLIES);
     quote!(#start::<#ty>#end)
@@ -161,14 +151,22 @@ fn on(handler: &Handler) -> TokenStream {
     quote!(__On::#variant #names)
 }
 
-/// Writes the check of a rule. It begins and ends at the user's tokens, so that rustc underlines
-/// all of them.
+/// Writes the call of a function of `rules`. It begins and ends at the user's tokens, so that rustc
+/// underlines all of them.
 pub(super) fn check(source: &impl ToTokens, rule: &str, arguments: &impl ToTokens) -> TokenStream {
     let (first, last) = ends(source);
     let rule = Ident::new(rule, Span::call_site());
     let check = quote_spanned!(first=> __h::rules::#rule);
     let arguments = quote_spanned!(last=> (#arguments));
     quote!(#check #arguments;)
+}
+
+/// Returns the ends of the return type, or those of the name if there is no return type.
+fn ends_of_output(handler: &Handler) -> (Span, Span) {
+    match &handler.output {
+        Some(output) => ends(&output.written),
+        None => ends(&placed(&handler.ident)),
+    }
 }
 
 /// Returns the spans of the first and the last token, with the user's hygiene. With the hygiene of

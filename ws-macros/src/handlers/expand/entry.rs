@@ -6,10 +6,7 @@ use syn::{Ident, Type, spanned::Spanned as _};
 
 use super::checks;
 use crate::{
-    handlers::{
-        model::{Handler, Handlers},
-        slots::Named,
-    },
+    handlers::model::{Handler, Handlers},
     source::{at, ends, placed, start, written, written_path},
 };
 
@@ -48,22 +45,19 @@ pub(super) fn call(handler: &Handler, controller: &Type) -> TokenStream {
 
 /// Writes the function that returns the error codes of the return type. If this type has no name,
 /// the function also checks that the messages are the replies that the event declares.
-fn codes(handler: &Handler, controller: &Type) -> TokenStream {
-    let Some(output) = &handler.output else { return quote!(__Of::<()>::codes) };
-    if !output.is_impl {
-        let ty = &output.inferred;
+fn reply_errors(handler: &Handler, controller: &Type) -> TokenStream {
+    if let Some(ty) = handler.returned() {
         return quote!(__Of::<#ty>::codes);
     }
     let call = call(handler, controller);
-    let (first, last) = ends(&output.written);
-    let returned = Ident::new("__returned", last);
-    let checks = handler.params.iter().filter(|_| !handler.events.is_empty()).map(|param| {
+    let (first, last) =
+        handler.output.as_ref().map_or_else(|| ends(&handler.ident), |output| ends(&output.written));
+    let returned = Ident::new("__returned", first);
+    let replies = quote_spanned!(last=> .replies());
+    let params = if handler.events.is_empty() { &[][..] } else { &handler.params[..] };
+    let checks = params.iter().map(|param| {
         let (conditions, ty) = (&param.conditions, &param.ty.inferred);
-        let facts = quote_spanned!(first=> __h::of_event);
-        let arguments = quote_spanned! {last=>
-            (__Of::<#ty>::FACTS, __Of::<#ty>::EVENT, #returned.replies())
-        };
-        quote!(#(#conditions)* #facts #arguments;)
+        quote!(#(#conditions)* __h::with_event(__Of::<#ty>::FACTS, __Of::<#ty>::EVENT, #returned #replies);)
     });
     quote! {
         || {
@@ -87,7 +81,7 @@ fn info(index: usize, handler: &Handler, controller: &Type) -> TokenStream {
         quote!(#codes())
     });
     let errors = (!handler.errors.is_empty()).then(|| quote!(errors: &[#(#errors),*],));
-    let codes = codes(handler, controller);
+    let reply_errors = reply_errors(handler, controller);
     let describe = describe(handler, controller);
     let guards = handler.guards.iter().map(|guard| written_path(&guard.path));
     let guards = (!handler.guards.is_empty()).then(|| quote!(guards: &[#(#guards),*],));
@@ -103,7 +97,7 @@ fn info(index: usize, handler: &Handler, controller: &Type) -> TokenStream {
             params: &[#(#params),*],
             #guards
             returns: #returns,
-            codes: #codes,
+            reply_errors: #reply_errors,
             #describe
             #errors
             docs: #docs,
@@ -119,13 +113,12 @@ fn describe(handler: &Handler, controller: &Type) -> Option<TokenStream> {
     if !cfg!(feature = "asyncapi") {
         return None;
     }
-    let replies = match &handler.output {
-        None => quote!(__Of::<()>::REPLIES),
-        Some(output) if output.is_impl => {
+    let replies = match handler.returned() {
+        Some(ty) => quote!(__Of::<#ty>::REPLIES),
+        None => {
             let call = call(handler, controller);
             quote!(__h::output(&#call).replies())
         }
-        Some(Named { inferred, .. }) => quote!(__Of::<#inferred>::REPLIES),
     };
     let schemas = Ident::new("__schemas", Span::mixed_site());
     let params = handler.params.iter().map(|param| {

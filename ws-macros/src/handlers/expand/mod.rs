@@ -36,7 +36,7 @@ pub(super) fn implementation(handlers: &Handlers) -> TokenStream {
             #alias
             use __ws::__private::handlers::{
                 self as __h, Dispatch as _, NoCodes as _, NoEvent as _, NoModel as _, NoParam as _, NoReply as _,
-                Of as __Of, RouteOf as _, rules::{Facts as __Facts, On as __On},
+                Of as __Of, RouteOf as _, rules::{HandlerCallback as __On, HandlerFacts as __Facts},
             };
             #names
             #kept
