@@ -9,8 +9,8 @@
 //! whole program are checked when the application starts, before any socket is bound.
 //!
 //! Each attribute and each derive is a folder: *parse* reads the syntax, *model* checks it,
-//! *expand* writes the registration. All mistakes that a macro finds are reported at once, and the item is always
-//! emitted.
+//! *expand* writes the registration. All mistakes that a macro finds are reported at once, and the
+//! item is always emitted.
 
 mod args;
 mod controller;

@@ -303,7 +303,8 @@ impl Described {
     }
 }
 
-/// Returns whether the messages of a handler are not events, so that documents cannot describe them.
+/// Returns whether the messages of a handler are not events, so that documents cannot describe
+/// them.
 fn is_undescribed(handler: &Described) -> bool {
     matches!(
         handler.info.facts.on,

@@ -5,8 +5,8 @@ use crate::schema::{Direction, Schemas, TypeSchema};
 
 /// An event as a type: the type of the data has the event's name.
 ///
-/// Implement it with `#[derive(WsEvent)]` only: its hidden items may change. A type that also implements `Serialize` can be sent
-/// with [`Connection::emit`](crate::Connection::emit) and
+/// Implement it with `#[derive(WsEvent)]` only: its hidden items may change. A type that also
+/// implements `Serialize` can be sent with [`Connection::emit`](crate::Connection::emit) and
 /// [`Target::emit`](crate::hub::Target::emit), and returned from handlers. A type that also
 /// implements `Deserialize` is the data of `#[on_event]`.
 ///

@@ -126,7 +126,8 @@ impl Replies for Unknown {
     type Repeated = Self;
 }
 
-/// Implemented for the replies that a handler may return for an event that declares the replies `R`.
+/// Implemented for the replies that a handler may return for an event that declares the replies
+/// `R`.
 #[diagnostic::on_unimplemented(
     message = "the handler does not return the reply that `#[ws_event(..)]` of its event declares",
     label = "not the reply of the event",

@@ -36,8 +36,8 @@ pub use crate::{
 pub use serde::Serialize;
 
 /// A type of a handler's signature. A parameter that does not implement [`Param`] gets the same
-/// items from [`NoParam`]. rustc then reports the error once, where the handler is called, and not at each
-/// use.
+/// items from [`NoParam`]. rustc then reports the error once, where the handler is called, and not
+/// at each use.
 #[derive(Debug)]
 pub struct Of<P>(PhantomData<fn() -> P>);
 

@@ -1,7 +1,7 @@
 //! The function of a handler: its guards, its parameters, the method, its reply.
 //!
-//! rustc reports a type that is not a parameter or not a reply at the user's type, and a future that
-//! is not `Send` at the name of the method. [`super::checks`] reports rules that are broken.
+//! rustc reports a type that is not a parameter or not a reply at the user's type, and a future
+//! that is not `Send` at the name of the method. [`super::checks`] reports rules that are broken.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};

@@ -161,7 +161,7 @@ pub(super) fn check(source: &impl ToTokens, rule: &str, arguments: &impl ToToken
     quote!(#check #arguments;)
 }
 
-/// Returns the ends of the return type, or those of the name if there is no return type.
+/// Returns the ends of the return type, or those of the name if it has none.
 fn ends_of_output(handler: &Handler) -> (Span, Span) {
     match &handler.output {
         Some(output) => ends(&output.written),
