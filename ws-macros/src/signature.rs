@@ -4,10 +4,10 @@
 //! lifetimes. rustc checks the types; no type is recognised by its name. Each fault of a function
 //! is reported, and the first report includes the correct signature.
 
-use proc_macro2::{Group, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{
-    Attribute, FnArg, GenericParam, Ident, PatType, ReturnType, Safety, Signature, Visibility,
+    Attribute, FnArg, GenericParam, Ident, PatType, ReturnType, Safety, Signature, Visibility, braced,
     parse::{Parse, ParseStream, Result},
 };
 
@@ -28,7 +28,12 @@ impl Parse for Function {
         if !input.peek(syn::token::Brace) {
             return Err(input.error("expected a body"));
         }
-        Ok(Self { attributes, visibility, signature, body: input.parse()? })
+        // A `Group` cannot be parsed here: the fragment `$body:block` has invisible delimiters.
+        let content;
+        let braces = braced!(content in input);
+        let mut body = Group::new(Delimiter::Brace, content.parse()?);
+        body.set_span(braces.span.join());
+        Ok(Self { attributes, visibility, signature, body })
     }
 }
 
