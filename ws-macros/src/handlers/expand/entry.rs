@@ -56,12 +56,13 @@ fn codes(handler: &Handler, controller: &Type) -> TokenStream {
     }
     let call = call(handler, controller);
     let (first, last) = ends(&output.written);
-    let returned = Ident::new("__returned", last);
+    let returned = Ident::new("__returned", first);
+    let replies = quote_spanned!(last=> .replies());
     let checks = handler.params.iter().filter(|_| !handler.events.is_empty()).map(|param| {
         let (conditions, ty) = (&param.conditions, &param.ty.inferred);
         let facts = quote_spanned!(first=> __h::of_event);
         let arguments = quote_spanned! {last=>
-            (__Of::<#ty>::FACTS, __Of::<#ty>::EVENT, #returned.replies())
+            (__Of::<#ty>::FACTS, __Of::<#ty>::EVENT, #returned #replies)
         };
         quote!(#(#conditions)* #facts #arguments;)
     });
