@@ -31,3 +31,23 @@ macro_rules! functions {
 controller!(Echo, "/echo", u8);
 controller!(Rooms, "/rooms/{room}", u16);
 functions!(trace, State<u8>, io, &std::io::Error, 7);
+
+struct Board;
+
+macro_rules! bodies {
+    ($handler:ident($pattern:pat, $payload:ty) $body:block $visibility:vis $traced:ident $around:block) => {
+        #[ws_handlers]
+        impl Board {
+            #[on_event("say")]
+            $visibility async fn $handler(&self, $pattern: $payload) -> $payload $body
+        }
+
+        #[ws_middleware(scope = "route")]
+        async fn $traced(_: Handshake, _: Next<'_>) -> Result<Response> $around
+    };
+}
+
+bodies! {
+    say(Data(text), Data<String>) { Data(text) }
+    traced { Err("no route".into()) }
+}

@@ -4,7 +4,7 @@
 //! lifetimes. rustc checks the types; no type is recognised by its name. Each fault of a function
 //! is reported, and the first report includes the correct signature.
 
-use proc_macro2::{Group, Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{
     Attribute, FnArg, GenericParam, Ident, PatType, ReturnType, Safety, Signature, Visibility,
@@ -18,7 +18,8 @@ pub(crate) struct Function {
     pub(crate) attributes: Vec<Attribute>,
     visibility: Visibility,
     pub(crate) signature: Signature,
-    body: Group,
+    /// A group in braces, or the fragment `$body:block`, whose delimiters are invisible.
+    body: TokenTree,
 }
 
 impl Parse for Function {

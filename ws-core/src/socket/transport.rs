@@ -74,8 +74,8 @@ impl Transport {
     /// if there are more bytes, or for another stream. A waker is not registered.
     ///
     /// The write does not use up the task's budget, which costs instructions and protects nothing
-    /// here: [`BACKLOG_BYTES`](crate::fixed::BACKLOG_BYTES) and the budget of reads limit what a task
-    /// writes in one turn.
+    /// here: [`BACKLOG_BYTES`](crate::fixed::BACKLOG_BYTES) and the budget of reads limit the bytes
+    /// that a task writes in one turn.
     fn write_now(&self, bytes: &[u8]) -> Option<io::Result<usize>> {
         let Self::Tcp(stream) = self else { return None };
         if bytes.len() > MOST_AT_ONCE {

@@ -40,7 +40,7 @@ fn facts_of(handler: &Handler, controller: &Type) -> TokenStream {
     let (on, shape, replies) = (on(handler), shape(handler, controller), replies(handler));
     let params = handler.params.iter().map(|Param { ty, conditions, .. }| {
         let inferred = &ty.inferred;
-        let facts = quote!(__Of::<#inferred>::FACTS);
+        let facts = quote_spanned!(start(&ty.written)=> __Of::<#inferred>::FACTS);
         let facts = if handler.events.is_empty() {
             facts
         } else {
