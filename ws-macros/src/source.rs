@@ -110,9 +110,16 @@ pub(crate) fn placed(ident: &Ident) -> Ident {
 /// Returns the spans of the first and the last token. rustc underlines an expression that begins
 /// and ends there as a whole.
 pub(crate) fn ends(tokens: &impl ToTokens) -> (Span, Span) {
-    let tokens: Vec<TokenTree> = tokens.to_token_stream().into_iter().collect();
-    let place = |tree: Option<&TokenTree>| at(tree.map_or_else(Span::call_site, TokenTree::span));
-    (place(tokens.first()), place(tokens.last()))
+    let (first, last) = exact_ends(tokens);
+    (at(first), at(last))
+}
+
+/// Returns the same spans with the user's hygiene. With the hygiene of the macro, rustc would
+/// mention the macro.
+pub(crate) fn exact_ends(tokens: &impl ToTokens) -> (Span, Span) {
+    let mut spans = tokens.to_token_stream().into_iter().map(|tree| tree.span());
+    let first = spans.next().unwrap_or_else(Span::call_site);
+    (first, spans.last().unwrap_or(first))
 }
 
 /// Returns the span of the first token.

@@ -38,7 +38,10 @@ impl Callback {
 
     /// Returns the callback of an attribute.
     pub(super) fn of(attribute: &Attribute, krate: &Krate) -> Option<Self> {
-        Self::ALL.into_iter().find(|callback| krate.exports(attribute, callback.name()))
+        // Each comparison with an identifier copies its text.
+        let last = attribute.path().segments.last()?.ident.to_string();
+        let callback = Self::ALL.into_iter().find(|callback| callback.name() == last)?;
+        krate.exports(attribute, callback.name()).then_some(callback)
     }
 
     /// The attribute's name.

@@ -97,7 +97,8 @@ impl EventName {
         }
     }
 
-    fn text(&self) -> Option<String> {
+    /// Returns the value of a literal.
+    pub(super) fn text(&self) -> Option<String> {
         self.literal().map(LitStr::value)
     }
 

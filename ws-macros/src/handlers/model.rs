@@ -51,6 +51,8 @@ pub(super) struct Handler {
 /// The name of an event, and the constant that holds it if it is not a literal.
 pub(super) struct Event {
     pub(super) name: EventName,
+    /// The value of a literal.
+    text: Option<String>,
     pub(super) constant: Ident,
 }
 
@@ -128,7 +130,10 @@ impl Handlers {
         };
         let count = self.handlers.iter().map(|handler| handler.events.len()).sum::<usize>();
         let events = arguments.names.into_iter().zip(count..);
-        let events = events.map(|(name, number)| Event { name, constant: format_ident!("__EVENT_{number}") });
+        let events = events.map(|(name, number)| {
+            let (text, constant) = (name.text(), format_ident!("__EVENT_{number}"));
+            Event { name, text, constant }
+        });
         let events = events.collect();
         let docs = source::docs(&attributes);
         let ident = signature.ident;
@@ -168,12 +173,11 @@ impl Handlers {
         }
         let rivals: Vec<_> = rivals.collect();
         for literal in events.iter().filter_map(EventName::literal) {
-            let is_same =
-                |other: &Event| other.name.literal().is_some_and(|other| other.value() == literal.value());
+            let text = literal.value();
+            let is_same = |other: &Event| other.text.as_ref() == Some(&text);
             if let Some(Handler { ident, .. }) = rivals.iter().find(|other| other.events.iter().any(is_same))
             {
-                let fault = format!("event `{}` is handled by `{ident}` already; keep one", literal.value());
-                errors.add(literal, fault);
+                errors.add(literal, format!("event `{text}` is handled by `{ident}` already; keep one"));
             }
         }
     }

@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{Attribute, GenericParam, Lifetime, Path, Signature, Type, TypeReference};
 
@@ -29,9 +29,13 @@ pub(super) struct Guard {
     pub(super) slot: usize,
 }
 
-/// A type of a method's signature.
+/// A type of a method's signature. All of this is found at once, because each reading of a type
+/// costs compile time.
 pub(super) struct Named {
-    pub(super) written: Type,
+    /// The type as written.
+    pub(super) text: String,
+    /// The spans of its first and its last token.
+    pub(super) ends: (Span, Span),
     /// The type as code outside of the method can name it.
     pub(super) inferred: TokenStream,
     /// Whether the type contains `impl Trait`, so that it has no name.
@@ -70,7 +74,7 @@ impl Slots {
             let ty = Named::new(&parameter.ty, signature, controller);
             let own = source::conditions(&parameter.attrs);
             let conditions = conditions.iter().chain(&own).cloned().collect();
-            let slot = (!keeps_nothing(&ty.written))
+            let slot = (!keeps_nothing(&parameter.ty))
                 .then(|| self.slot(ty.key(), || Source::Param(ty.inferred.clone()), conditions));
             Param { ty, conditions: own, slot }
         });
@@ -115,6 +119,11 @@ impl Slot {
 }
 
 impl Named {
+    /// Returns the place of its first token, with the hygiene of the macro.
+    pub(super) fn place(&self) -> Span {
+        source::at(self.ends.0)
+    }
+
     /// Creates it for a type in a signature, in a block of this controller.
     pub(super) fn new(ty: &Type, signature: &Signature, controller: &Type) -> Self {
         let own = signature.generics.params.iter().filter_map(|parameter| match parameter {
@@ -122,9 +131,12 @@ impl Named {
             _ => None,
         });
         let own: Vec<&Ident> = own.collect();
-        let inferred = inferred(ty.to_token_stream(), &own, controller);
-        let contains_impl = source::find_impl(inferred.clone()).is_some();
-        Self { written: ty.clone(), inferred, contains_impl }
+        let tokens = ty.to_token_stream();
+        let (text, ends) = (source::written(&tokens), source::exact_ends(&tokens));
+        let has_own_names = text.contains('\'') || text.contains("Self");
+        let inferred = if has_own_names { inferred(tokens, &own, controller) } else { tokens };
+        let contains_impl = text.contains("impl") && source::find_impl(inferred.clone()).is_some();
+        Self { text, ends, inferred, contains_impl }
     }
 
     /// Returns the key of the slot. References that differ in lifetimes have the same key.
@@ -174,8 +186,7 @@ pub(super) fn owned(tokens: TokenStream) -> Option<TokenStream> {
     }
     let mut count = 0;
     let owned = replaced(tokens, &mut count);
-    let is_str = source::written(&owned) == "::std::string::String";
-    (count > 0 && !is_str).then_some(owned)
+    (count > 0 && source::written(&owned) != "::std::string::String").then_some(owned)
 }
 
 fn is_tick(tree: Option<&TokenTree>) -> bool {

@@ -43,7 +43,7 @@ pub(super) fn functions(handlers: &Handlers) -> TokenStream {
 fn run(handler: &Handler, controller: &Type) -> TokenStream {
     let place = at(handler.ident.span());
     let reply = handler.returned().unwrap_or_else(|| {
-        let place = handler.output.as_ref().map_or(place, |output| start(&output.written));
+        let place = handler.output.as_ref().map_or(place, Named::place);
         quote_spanned!(place=> _)
     });
     if !handler.guards.is_empty() {
@@ -94,9 +94,10 @@ fn guarded(Guard { path, slot }: &Guard) -> TokenStream {
 fn called(handler: &Handler, controller: &Type) -> TokenStream {
     let method = placed(&handler.ident);
     let params = handler.params.iter().map(|param| {
-        let (Named { inferred, written, .. }, conditions) = (&param.ty, &param.conditions);
+        let (ty, conditions) = (&param.ty, &param.conditions);
         let kept = kept(param);
-        quote_spanned!(start(written)=> #(#conditions)* __h::make_param::<#inferred>(#kept, __input)?)
+        let inferred = &ty.inferred;
+        quote_spanned!(ty.place()=> #(#conditions)* __h::make_param::<#inferred>(#kept, __input)?)
     });
     quote_spanned! {at(handler.ident.span())=>
         (|| ::core::result::Result::Ok(<#controller>::#method(__this, #(#params),*)))()
@@ -105,7 +106,7 @@ fn called(handler: &Handler, controller: &Type) -> TokenStream {
 
 /// Writes the kept value of a parameter.
 fn kept(Param { ty, slot, .. }: &Param) -> TokenStream {
-    let place = start(&ty.written);
+    let place = ty.place();
     match slot.map(field) {
         Some(field) => quote_spanned!(place=> &__kept.#field),
         None => quote_spanned!(place=> &()),

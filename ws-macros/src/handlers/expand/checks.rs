@@ -4,7 +4,7 @@
 //! A check has the span of the type that it is about; rustc reports the first rule that a handler
 //! breaks. The rules and their messages are in `ws_core` (`handlers/rules.rs`).
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Ident, Type};
 
@@ -15,7 +15,7 @@ use crate::{
         model::{Event, Handler, Handlers},
         slots::{Guard, Param, Slot, Source, any_of, owned},
     },
-    source::{placed, start},
+    source::{exact_ends, placed, start},
 };
 
 /// Returns the constant with the facts about a handler, by its index.
@@ -40,13 +40,14 @@ fn facts_of(handler: &Handler, controller: &Type) -> TokenStream {
     let (on, shape, replies) = (on(handler), shape(handler, controller), replies(handler));
     let params = handler.params.iter().map(|Param { ty, conditions, .. }| {
         let inferred = &ty.inferred;
-        let facts = quote_spanned!(start(&ty.written)=> __Of::<#inferred>::FACTS);
+        let facts = quote_spanned!(ty.place()=> __Of::<#inferred>::FACTS);
         let facts = if handler.events.is_empty() {
             facts
         } else {
             quote!(__h::with_event(#facts, __Of::<#inferred>::EVENT, #replies))
         };
-        match owned(inferred.clone()).map(|owned| owns(&ty.written, &owned)) {
+        let owned = if ty.text.contains("str") { owned(inferred.clone()) } else { None };
+        match owned.map(|owned| owns(ty.ends, &owned)) {
             Some(owns) => quote!(#(#conditions)* { #owns #facts }),
             None => quote!(#(#conditions)* #facts),
         }
@@ -67,7 +68,7 @@ fn of(handler: &Handler, facts: &Ident) -> TokenStream {
     let conditions = &handler.conditions;
     let guards = handler.guards.iter().map(|Guard { path, .. }| {
         let guarded = quote_spanned!(start(path)=> __h::guarded(#path));
-        let checked = check(path, "guard", &quote!(#facts, __TAKES, __NEEDS_PATH));
+        let checked = check(exact_ends(path), "guard", &quote!(#facts, __TAKES, __NEEDS_PATH));
         quote! {
             #(#conditions)*
             const _: () = {
@@ -82,15 +83,12 @@ fn of(handler: &Handler, facts: &Ident) -> TokenStream {
             Some(any) => quote!(+ ::core::cfg!(#any) as usize),
             None => quote!(+ 1),
         });
-        let check = check(&ty.written, "param", &quote!(#facts, 0 #(#before)*));
+        let check = check(ty.ends, "param", &quote!(#facts, 0 #(#before)*));
         quote!(#(#conditions)* #check)
     });
-    let reply = match &handler.output {
-        Some(output) => Some(check(&output.written, "reply", facts)),
-        // The event may declare a reply.
-        None if !handler.events.is_empty() => Some(check(&placed(&handler.ident), "reply", facts)),
-        None => None,
-    };
+    // Without a return type the event may declare a reply.
+    let has_reply = handler.output.is_some() || !handler.events.is_empty();
+    let reply = has_reply.then(|| check(ends_of_output(handler), "reply", facts));
     let checks: Vec<_> = params.chain(reply).collect();
     let checks = (!checks.is_empty()).then(|| quote!(#(#conditions)* const _: () = { #(#checks)* };));
     quote!(#(#guards)* #checks)
@@ -105,19 +103,18 @@ fn any_of_one(param: &Param) -> Option<TokenStream> {
 pub(super) fn of_slot(slot: &Slot) -> Option<TokenStream> {
     let Source::Param(ty) = &slot.source else { return None };
     let (owned, condition) = (owned(ty.clone())?, slot.condition());
-    let owns = owns(ty, &owned);
+    let owns = owns(exact_ends(ty), &owned);
     Some(quote!(#condition #owns))
 }
 
 /// Writes the check that a parameter does not borrow, given its owned form. The check is inside the
 /// code that would fail to compile: rustc then reports only the check, and not the lifetime errors,
 /// which would not help.
-fn owns(ty: &impl ToTokens, owned: &TokenStream) -> TokenStream {
-    let (first, last) = ends(ty);
+fn owns((first, last): (Span, Span), owned: &TokenStream) -> TokenStream {
     let (reference, end) = (quote_spanned!(first=> &), quote_spanned!(last=> >));
     quote! {
-        let () = < #reference __h::rules::Is<{ !__Of::<#owned>::IS_PARSED } #end
-            as __h::rules::OwnsItsData>::HOLDS;
+        let () = < #reference __rules::Is<{ !__Of::<#owned>::IS_PARSED } #end
+            as __rules::OwnsItsData>::HOLDS;
     }
 }
 
@@ -153,26 +150,17 @@ fn on(handler: &Handler) -> TokenStream {
 
 /// Writes the call of a function of `rules`. It begins and ends at the user's tokens, so that rustc
 /// underlines all of them.
-pub(super) fn check(source: &impl ToTokens, rule: &str, arguments: &impl ToTokens) -> TokenStream {
-    let (first, last) = ends(source);
+pub(super) fn check((first, last): (Span, Span), rule: &str, arguments: &impl ToTokens) -> TokenStream {
     let rule = Ident::new(rule, Span::call_site());
-    let check = quote_spanned!(first=> __h::rules::#rule);
+    let check = quote_spanned!(first=> __rules::#rule);
     let arguments = quote_spanned!(last=> (#arguments));
     quote!(#check #arguments;)
 }
 
 /// Returns the ends of the return type, or those of the name if it has none.
-fn ends_of_output(handler: &Handler) -> (Span, Span) {
+pub(super) fn ends_of_output(handler: &Handler) -> (Span, Span) {
     match &handler.output {
-        Some(output) => ends(&output.written),
-        None => ends(&placed(&handler.ident)),
+        Some(output) => output.ends,
+        None => exact_ends(&placed(&handler.ident)),
     }
-}
-
-/// Returns the spans of the first and the last token, with the user's hygiene. With the hygiene of
-/// the macro, rustc would mention the macro.
-fn ends(source: &impl ToTokens) -> (Span, Span) {
-    let tokens: Vec<_> = source.to_token_stream().into_iter().collect();
-    let place = |tree: Option<&TokenTree>| tree.map_or_else(Span::call_site, TokenTree::span);
-    (place(tokens.first()), place(tokens.last()))
 }

@@ -7,7 +7,7 @@ use syn::{Ident, Type, spanned::Spanned as _};
 use super::checks;
 use crate::{
     handlers::model::{Handler, Handlers},
-    source::{at, ends, placed, start, written, written_path},
+    source::{at, placed, start, written_path},
 };
 
 /// Writes the entry and the descriptions of the handlers.
@@ -16,7 +16,7 @@ pub(super) fn registration(handlers: &Handlers) -> TokenStream {
     let infos = handlers.handlers.iter().enumerate().map(|(index, handler)| info(index, handler, ty));
     quote! {
         #[allow(elided_lifetimes_in_paths)]
-        const __HANDLERS: &[__ws::__private::HandlerInfo] = &[#(#infos),*];
+        const __HANDLERS: &[__h::HandlerInfo] = &[#(#infos),*];
         __ws::__private::submit! {
             __ws::__private::HandlersEntry {
                 controller: ::core::any::TypeId::of::<#ty>,
@@ -50,8 +50,8 @@ fn reply_errors(handler: &Handler, controller: &Type) -> TokenStream {
         return quote!(__Of::<#ty>::codes);
     }
     let call = call(handler, controller);
-    let (first, last) =
-        handler.output.as_ref().map_or_else(|| ends(&handler.ident), |output| ends(&output.written));
+    let (first, last) = checks::ends_of_output(handler);
+    let (first, last) = (at(first), at(last));
     let returned = Ident::new("__returned", first);
     let replies = quote_spanned!(last=> .replies());
     let params = if handler.events.is_empty() { &[][..] } else { &handler.params[..] };
@@ -73,7 +73,7 @@ fn info(index: usize, handler: &Handler, controller: &Type) -> TokenStream {
     let facts = checks::facts(index);
     let method = handler.name();
     let params = handler.params.iter().map(|param| {
-        let (conditions, ty) = (&param.conditions, written(&param.ty.written));
+        let (conditions, ty) = (&param.conditions, &param.ty.text);
         quote!(#(#conditions)* #ty)
     });
     let errors = handler.errors.iter().map(|ty| {
@@ -85,22 +85,22 @@ fn info(index: usize, handler: &Handler, controller: &Type) -> TokenStream {
     let describe = describe(handler, controller);
     let guards = handler.guards.iter().map(|guard| written_path(&guard.path));
     let guards = (!handler.guards.is_empty()).then(|| quote!(guards: &[#(#guards),*],));
-    let returns = handler.output.as_ref().map(|output| written(&output.written)).unwrap_or_default();
-    let docs = &handler.docs;
+    let returns = handler.output.as_ref().map(|output| &output.text).map(|text| quote!(returns: #text,));
+    let docs = Some(&handler.docs).filter(|docs| !docs.is_empty()).map(|docs| quote!(docs: #docs,));
     // With the hygiene of the macro, this would be the line of `#[ws_handlers]`.
     let line = quote_spanned!(handler.attribute.path().span()=> ::core::line!());
     quote! {
         #(#conditions)*
-        __ws::__private::HandlerInfo {
+        __h::HandlerInfo {
             facts: #facts,
             method: #method,
             params: &[#(#params),*],
             #guards
-            returns: #returns,
+            #returns
             reply_errors: #reply_errors,
             #describe
             #errors
-            docs: #docs,
+            #docs
             line: #line,
             ..__h::HandlerInfo::EMPTY
         }

@@ -12,7 +12,7 @@ use crate::{
         model::{Event, Handler, Handlers},
         slots,
     },
-    source::start,
+    source::{exact_ends, start},
 };
 
 /// Writes the constants. rustc reports a name that does not exist.
@@ -22,7 +22,7 @@ pub(super) fn names(handlers: &Handlers) -> Option<TokenStream> {
         return None;
     }
     let constants = each(handlers).filter(|(_, event)| event.name.literal().is_none());
-    let constants = constants.map(|(Handler { conditions, .. }, Event { name, constant })| {
+    let constants = constants.map(|(Handler { conditions, .. }, Event { name, constant, .. })| {
         let value = name.value(&handlers.controller);
         let value = quote_spanned!(start(&name.0)=> const #constant: &str = #value;);
         quote!(#(#conditions)* #value)
@@ -34,7 +34,7 @@ pub(super) fn names(handlers: &Handlers) -> Option<TokenStream> {
     let checks: Vec<_> = each(handlers).filter_map(|(handler, event)| check(handler, event)).collect();
     let hashes = (!checks.is_empty()).then(|| {
         quote!(
-            const __HASHES: &[u64] = &__h::rules::hashes::<{ __EVENTS.len() }>(__EVENTS);
+            const __HASHES: &[u64] = &__rules::hashes::<{ __EVENTS.len() }>(__EVENTS);
         )
     });
     Some(quote! {
@@ -53,10 +53,13 @@ fn check(handler: &Handler, event: &Event) -> Option<TokenStream> {
     if is_literal && conditions.is_empty() {
         return None;
     }
-    let is_free =
-        (!is_literal).then(|| checks::check(&name.0, "check", &quote!(__h::rules::has_free_name(#written))));
-    let is_unique =
-        checks::check(&name.0, "check", &quote!(__h::rules::is_handled_once(__EVENTS, __HASHES, #written)));
+    let is_free = (!is_literal)
+        .then(|| checks::check(exact_ends(&name.0), "check", &quote!(__rules::has_free_name(#written))));
+    let is_unique = checks::check(
+        exact_ends(&name.0),
+        "check",
+        &quote!(__rules::is_handled_once(__EVENTS, __HASHES, #written)),
+    );
     let of_each = is_free.into_iter().chain([is_unique]);
     Some(of_each.map(|check| quote!(#(#conditions)* const _: () = { #check };)).collect())
 }
@@ -76,7 +79,7 @@ pub(super) fn answers_ping(handlers: &Handlers) -> TokenStream {
         Some(any) => quote!(::core::cfg!(#any)),
         None => quote!(true),
     };
-    quote!(#has_events && !__h::rules::is_among(__EVENTS, "ping"))
+    quote!(#has_events && !__rules::is_among(__EVENTS, "ping"))
 }
 
 /// Returns whether all names are literals whose handlers have no `#[cfg(..)]`: then the macro

@@ -36,7 +36,7 @@ pub(super) fn implementation(handlers: &Handlers) -> TokenStream {
             #alias
             use __ws::__private::handlers::{
                 self as __h, Dispatch as _, NoCodes as _, NoEvent as _, NoModel as _, NoParam as _, NoReply as _,
-                Of as __Of, RouteOf as _, rules::{HandlerCallback as __On, HandlerFacts as __Facts},
+                Of as __Of, RouteOf as _, rules::{self as __rules, HandlerCallback as __On, HandlerFacts as __Facts},
             };
             #names
             #kept
@@ -67,7 +67,7 @@ fn controller(handlers: &Handlers) -> TokenStream {
         }),
     ];
     quote! {
-        #start __h::rules::OneBlockOfHandlersPerController for #ty #one_block
+        #start __rules::OneBlockOfHandlersPerController for #ty #one_block
 
         #[automatically_derived]
         #start __ws::Controller for #ty #end
