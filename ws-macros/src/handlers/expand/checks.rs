@@ -46,6 +46,7 @@ fn facts_of(handler: &Handler, controller: &Type) -> TokenStream {
         } else {
             quote!(__h::with_event(#facts, __Of::<#inferred>::EVENT, #replies))
         };
+        // Only a type that contains `&str` has an owned form.
         let owned = if ty.text.contains("str") { owned(inferred.clone()) } else { None };
         match owned.map(|owned| owns(ty.ends, &owned)) {
             Some(owns) => quote!(#(#conditions)* { #owns #facts }),
