@@ -1,8 +1,7 @@
 //! [`Transport`]: the concrete streams of a connection.
 //!
-//! An enum instead of a boxed trait object, so that a read or write is not a virtual call. The
-//! behaviour of its own is [`ByteStream`], and that a few bytes are written to a TCP socket before
-//! a waker is registered.
+//! An enum instead of a boxed trait object, so that a read or write is not a virtual call. This
+//! module adds no behaviour to the streams but [`ByteStream::peer_has_ended`].
 
 use std::{
     io::{self, IoSlice},
@@ -24,11 +23,6 @@ use super::ByteStream;
 use super::Pipe;
 #[cfg(feature = "http2")]
 use super::http2::Tunnel;
-
-/// The most bytes that are written without asking tokio for readiness. More bytes may fill the
-/// socket's buffer; `poll_write` notes that, and the next write needs no system call to find it
-/// out.
-const MOST_AT_ONCE: usize = 16 << 10;
 
 /// The stream of a server connection.
 pub(crate) enum Transport {
@@ -67,23 +61,6 @@ impl Transport {
         match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
             Ok(parts) => (Self::Tcp(parts.io.into_inner()), parts.read_buf),
             Err(upgraded) => (Self::Upgraded(Box::new(TokioIo::new(upgraded))), Bytes::new()),
-        }
-    }
-
-    /// Writes a few bytes to a TCP socket that tokio knows to be writable; `None` if it is not, or
-    /// if there are more bytes, or for another stream. A waker is not registered.
-    ///
-    /// The write does not use up the task's budget, which costs instructions and protects nothing
-    /// here: [`BACKLOG_BYTES`](crate::fixed::BACKLOG_BYTES) and the budget of reads limit the bytes
-    /// that a task writes in one turn.
-    fn write_now(&self, bytes: &[u8]) -> Option<io::Result<usize>> {
-        let Self::Tcp(stream) = self else { return None };
-        if bytes.len() > MOST_AT_ONCE {
-            return None;
-        }
-        match stream.try_write(bytes) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-            written => Some(written),
         }
     }
 }
@@ -150,11 +127,7 @@ impl AsyncRead for Transport {
 
 impl AsyncWrite for Transport {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let transport = self.get_mut();
-        if let Some(written) = transport.write_now(bytes) {
-            return Poll::Ready(written);
-        }
-        on_stream!(transport, stream => Pin::new(stream).poll_write(cx, bytes))
+        on_stream!(self.get_mut(), stream => Pin::new(stream).poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(
